@@ -1,0 +1,65 @@
+"""What can go wrong, each as one sentence for the person who asked.
+
+Every error that a user can cause or meet is an :class:`EaselError`. Its text is complete: what happened, in the user's words,
+and what to do next. Whoever catches one shows ``str(error)`` and nothing else.
+"""
+
+from __future__ import annotations
+
+
+class EaselError(Exception):
+    """Base of all errors whose text is meant for the user."""
+
+    @property
+    def kind(self) -> str:
+        """The name under which this error travels between processes and is stored in the journal."""
+        return type(self).__name__
+
+
+class RequestError(EaselError):
+    """The request itself cannot be honoured: a value out of range, an unknown name."""
+
+
+class DoesNotFit(RequestError):
+    """The request would need more memory than there is; the text names a size that fits."""
+
+
+class CheckpointError(EaselError):
+    """A checkpoint is missing, damaged, unsafe or of an unknown kind."""
+
+
+class OutputError(EaselError):
+    """A picture could not be written: folder read-only, disk full."""
+
+
+class DiskFull(OutputError):
+    """There is no room for the picture. The queue pauses on it instead of failing job after job."""
+
+
+class DownloadError(EaselError):
+    """A download could not start or finish."""
+
+
+class PictureError(EaselError):
+    """A picture that was handed in cannot be used: damaged, too large, of an unknown kind."""
+
+
+class WorkerLost(EaselError):
+    """The worker process ended in the middle of a job: killed, out of memory, or crashed."""
+
+
+class Cancelled(EaselError):
+    """Raised inside the engine when the user pressed Stop. Not a failure; nothing half-made is kept."""
+
+    def __init__(self, message: str = "Stopped.") -> None:
+        super().__init__(message)
+
+
+KINDS: dict[str, type[EaselError]] = {
+    c.__name__: c
+    for c in (
+        EaselError, RequestError, DoesNotFit, CheckpointError, OutputError, DiskFull, DownloadError, PictureError,
+        WorkerLost, Cancelled,
+    )
+}
+"""Error classes by the name under which they travel; see :attr:`EaselError.kind`."""

@@ -1,0 +1,108 @@
+"""What comes back while a job runs.
+
+Order: ``Queued, Started, (Loading | Notice | Step | PictureSaved)*``, then exactly one of ``Finished, Cancelled, Failed``.
+Events are plain picklable values: they cross a process boundary and are fanned out to every page that listens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """``job`` is the id that :meth:`engine.jobs.Jobs.submit` gave."""
+
+    job: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued(Event):
+    """The job is in the journal. ``ahead`` jobs run before it."""
+
+    ahead: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Event):
+    """A worker took the job. ``attempt`` is 1 for the first time."""
+
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading(Event):
+    """A checkpoint is being loaded (or evicted: ``text`` says which). ``share`` is 0..1, or None when unknown."""
+
+    checkpoint: str
+    text: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Event):
+    """Something the user should know about this job: a size that was snapped, a precision that was raised."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Event):
+    """Step ``step`` of ``steps`` of picture ``picture`` (0-based) of ``pictures`` is done.
+
+    ``preview`` is a small JPEG of the picture so far, or None. ``seconds_left`` is an estimate for the whole job.
+    """
+
+    picture: int
+    pictures: int
+    step: int
+    steps: int
+    seconds_left: float | None = None
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A finished picture on disk. ``seconds`` is from the start of the picture to the file."""
+
+    path: Path
+    seed: int
+    width: int
+    height: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureSaved(Event):
+    """Picture ``picture`` (0-based) is on disk, written, synced and renamed."""
+
+    picture: int
+    result: Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Event):
+    """All pictures are on disk."""
+
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancelled(Event):
+    """Stop was pressed. ``results`` are the pictures finished before it."""
+
+    results: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    """``kind`` is the error's name (see :data:`engine.errors.KINDS`), ``message`` the sentence for the user."""
+
+    kind: str
+    message: str
+    results: tuple[Result, ...] = ()
+
+
+Last = Finished | Cancelled | Failed
+"""The events after which nothing more comes for a job."""

@@ -1,0 +1,1 @@
+"""The run: from a request to pictures on disk, in numbered phases."""

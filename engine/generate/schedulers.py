@@ -1,0 +1,74 @@
+"""The samplers that people know by name, and the diffusers scheduler that each one is.
+
+The names are the ones that prompts and settings are passed around with; the spelling is AUTOMATIC1111's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """``class_name`` is a diffusers scheduler; ``options`` overrule the checkpoint's own configuration of it."""
+
+    class_name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    paper: str = ""
+
+
+_KARRAS = {"use_karras_sigmas": True}
+_SDE = {"algorithm_type": "sde-dpmsolver++"}
+
+SCHEDULERS: dict[str, Sampler] = {
+    "DPM++ 2M Karras": Sampler("DPMSolverMultistepScheduler", _KARRAS, "Lu et al. 2022, arXiv 2211.01095"),
+    "DPM++ 2M": Sampler("DPMSolverMultistepScheduler", {}, "Lu et al. 2022, arXiv 2211.01095"),
+    "DPM++ 2M SDE Karras": Sampler("DPMSolverMultistepScheduler", {**_SDE, **_KARRAS}, "arXiv 2211.01095"),
+    "DPM++ 2M SDE": Sampler("DPMSolverMultistepScheduler", _SDE, "arXiv 2211.01095"),
+    "DPM++ SDE Karras": Sampler("DPMSolverSinglestepScheduler", _KARRAS, "arXiv 2211.01095"),
+    "DPM++ SDE": Sampler("DPMSolverSinglestepScheduler", {}, "arXiv 2211.01095"),
+    "Euler": Sampler("EulerDiscreteScheduler", {}, "Karras et al. 2022, arXiv 2206.00364"),
+    "Euler a": Sampler("EulerAncestralDiscreteScheduler", {}, "Karras et al. 2022, arXiv 2206.00364"),
+    "Heun": Sampler("HeunDiscreteScheduler", {}, "Karras et al. 2022, arXiv 2206.00364"),
+    "DPM2": Sampler("KDPM2DiscreteScheduler", {}, "Karras et al. 2022, arXiv 2206.00364"),
+    "DPM2 Karras": Sampler("KDPM2DiscreteScheduler", _KARRAS, "Karras et al. 2022, arXiv 2206.00364"),
+    "DPM2 a": Sampler("KDPM2AncestralDiscreteScheduler", {}, "Karras et al. 2022, arXiv 2206.00364"),
+    "DPM2 a Karras": Sampler("KDPM2AncestralDiscreteScheduler", _KARRAS, "Karras et al. 2022, arXiv 2206.00364"),
+    "UniPC": Sampler("UniPCMultistepScheduler", {}, "Zhao et al. 2023, arXiv 2302.04867"),
+    "DEIS": Sampler("DEISMultistepScheduler", {}, "Zhang and Chen 2022, arXiv 2204.13902"),
+    "DDIM": Sampler("DDIMScheduler", {"clip_sample": False}, "Song et al. 2020, arXiv 2010.02502"),
+    "DDPM": Sampler("DDPMScheduler", {"clip_sample": False}, "Ho et al. 2020, arXiv 2006.11239"),
+    "PLMS": Sampler("PNDMScheduler", {"skip_prk_steps": True}, "Liu et al. 2022, arXiv 2202.09778"),
+    "LCM": Sampler("LCMScheduler", {"clip_sample": False}, "Luo et al. 2023, arXiv 2310.04378"),
+    "TCD": Sampler("TCDScheduler", {"clip_sample": False}, "Zheng et al. 2024, arXiv 2402.19159"),
+}
+"""Name on the page -> scheduler. The page lists them in this order."""
+
+
+def find(name: str) -> str:
+    """The table's spelling of a sampler's name, whatever its case. Raises RequestError for an unknown one."""
+    for known in SCHEDULERS:
+        if known.casefold() == name.strip().casefold():
+            return known
+    raise RequestError(f"Easel has no sampler called “{name}”. It has: {', '.join(SCHEDULERS)}.")
+
+
+def create(name: str, checkpoint_config: Mapping[str, Any]) -> Any:
+    """A new scheduler for one picture.
+
+    ``checkpoint_config`` is the configuration of the scheduler that came with the checkpoint: its betas and its prediction
+    type stay, so epsilon and v-prediction checkpoints both work with every sampler.
+    """
+    import diffusers
+
+    sampler = SCHEDULERS[find(name)]
+    cls = getattr(diffusers, sampler.class_name)
+    kept = {k: v for k, v in checkpoint_config.items() if k in inspect.signature(cls.__init__).parameters}
+    for solver_choice in ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "algorithm_type", "solver_order"):
+        kept.pop(solver_choice, None)
+    return cls.from_config({**kept, **sampler.options})

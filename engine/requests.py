@@ -1,0 +1,127 @@
+"""What is asked of the engine, as frozen values.
+
+A request holds everything that affects the picture. It comes in two types. The *asked* one (:class:`TextToImage`) leaves
+fields open: ``None`` means "choose for me". The *resolved* one (:class:`Resolved`) has every field set, seed, plan and
+threads included, so the same resolved request gives the same picture on the same machine.
+
+Both are written as JSON and read back into equal values: ``from_json(to_json(request)) == request``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import RequestError
+
+MAX_SEED = 2**63 - 1
+"""Seeds are 0 to this, both included: what torch's CPU generator takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextToImage:
+    """A picture from words alone.
+
+    ``width`` and ``height`` are pixels. ``steps`` counts denoising steps. ``guidance_scale`` (CFG scale) of 1 or less runs
+    without guidance. ``seed`` is 0 to :data:`MAX_SEED`; picture *i* of ``count`` uses ``seed + i``. ``checkpoint`` is a
+    name from the catalogue or a path; ``scheduler`` a name from :data:`engine.generate.schedulers.SCHEDULERS`.
+    ``precision`` overrules the plan: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    checkpoint: str | None = None
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    seed: int | None = None
+    count: int = 1
+    clip_skip: int | None = None
+    precision: str = "auto"
+
+
+Request = TextToImage
+"""Any asked request. Later kinds (from a sketch, upscaling) join this union and :data:`KINDS`."""
+
+KINDS: dict[str, type[Request]] = {"text_to_image": TextToImage}
+"""The name of each kind of request, as written in files and in the journal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionPlan:
+    """How a checkpoint runs on this machine: the decision, not the facts.
+
+    ``device`` is a torch device string. ``dtypes`` maps a component (``"unet"``, ``"vae"``, ``"text_encoder"``,
+    ``"text_encoder_2"``) to ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``reasons`` says why, a sentence each.
+    """
+
+    device: str = "cpu"
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    channels_last: bool = True
+    attention_upcast: bool = False
+    reasons: tuple[str, ...] = ()
+
+    def dtype(self, component: str) -> str:
+        """The dtype of a component; ``"float32"`` for one that the plan does not name."""
+        return self.dtypes.get(component, "float32")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """One picture, fully decided: the request with no field left open, and how it was run.
+
+    ``request`` has ``count == 1`` and every optional field set. ``checkpoint_hash`` is the SHA-256 of the checkpoint's
+    headers (see :mod:`engine.checkpoints.catalogue`). ``environment`` names the versions that a difference can come from.
+    """
+
+    request: Request
+    plan: ExecutionPlan
+    threads: int
+    batch_size: int = 1
+    checkpoint_hash: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_json(request: Request) -> dict[str, Any]:
+    """``request`` as a JSON object, its kind under ``"kind"``."""
+    kind = next(name for name, cls in KINDS.items() if type(request) is cls)
+    return {"kind": kind, **dataclasses.asdict(request)}
+
+
+def from_json(written: Mapping[str, Any]) -> Request:
+    """The request that :func:`to_json` wrote. Fields that this version does not know are ignored.
+
+    Raises RequestError if the kind is unknown or a field has the wrong shape.
+    """
+    cls = KINDS.get(str(written.get("kind")))
+    if cls is None:
+        raise RequestError(f"This version of Easel does not know requests of the kind {written.get('kind')!r}. Update Easel.")
+    known = {f.name for f in dataclasses.fields(cls)}
+    try:
+        return cls(**{name: _frozen(value) for name, value in written.items() if name in known})
+    except TypeError as error:
+        raise RequestError(f"This request is damaged and cannot be read: {error}.") from error
+
+
+def resolved_to_json(resolved: Resolved) -> dict[str, Any]:
+    """A resolved request as a JSON object."""
+    return {**dataclasses.asdict(resolved), "request": to_json(resolved.request)}
+
+
+def resolved_from_json(written: Mapping[str, Any]) -> Resolved:
+    """The resolved request that :func:`resolved_to_json` wrote. Raises RequestError if it cannot be read."""
+    try:
+        plan = ExecutionPlan(**{name: _frozen(value) for name, value in written["plan"].items()})
+        rest = {name: value for name, value in written.items() if name not in ("request", "plan")}
+        return Resolved(request=from_json(written["request"]), plan=plan, **rest)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RequestError(f"This record is damaged and cannot be read: {error}.") from error
+
+
+def _frozen(value: Any) -> Any:
+    """JSON has no tuples; the dataclasses have no lists."""
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value

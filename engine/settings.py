@@ -1,0 +1,36 @@
+"""Where things are, and what the person at the machine chose once for all requests."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+HOUSE = Path(__file__).resolve().parent.parent
+"""The folder that Easel lies in."""
+
+
+def _folder(variable: str, default: Path) -> Path:
+    return Path(os.environ.get(variable) or default).expanduser()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Folders and standing choices. Nothing is created or read until it is needed.
+
+    ``models``: checkpoints; ``extra_models``: further folders, read only; ``outputs``: finished pictures; ``data``: the
+    journal and caches, on a local disk; ``device``: ``"auto"`` or a torch device string; ``precision``: ``"auto"``,
+    ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+    The environment variables EASEL_MODELS, EASEL_OUTPUTS and EASEL_DATA move the folders.
+    """
+
+    models: Path = field(default_factory=lambda: _folder("EASEL_MODELS", HOUSE / "models"))
+    extra_models: tuple[Path, ...] = ()
+    outputs: Path = field(default_factory=lambda: _folder("EASEL_OUTPUTS", HOUSE / "outputs"))
+    data: Path = field(
+        default_factory=lambda: _folder("EASEL_DATA", Path(platformdirs.user_data_dir("Easel", appauthor=False)))
+    )
+    device: str = "auto"
+    precision: str = "auto"
