@@ -10,6 +10,7 @@ Both are written as JSON and read back into equal values: ``from_json(to_json(re
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,9 @@ from engine.errors import RequestError
 
 MAX_SEED = 2**63 - 1
 """Seeds are 0 to this, both included: what torch's CPU generator takes."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+"""The precisions that a component can have, the safest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +88,43 @@ class Resolved:
     batch_size: int = 1
     checkpoint_hash: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The values that a number may have, both ends included, and the words for it in a sentence."""
+
+    least: float
+    most: float
+    name: str
+    why: str = ""
+
+
+LIMITS: dict[str, Limit] = {
+    "width": Limit(8, 16384, "The width", "pixels"),
+    "height": Limit(8, 16384, "The height", "pixels"),
+    "steps": Limit(1, 1000, "Steps", "checkpoints are trained on 1000 noise levels; 20 to 50 is usual"),
+    "guidance_scale": Limit(0, 100, "The CFG scale", "5 to 12 is usual"),
+    "seed": Limit(0, MAX_SEED, "The seed", "leave it empty for a random one"),
+    "count": Limit(1, 1000, "The number of pictures"),
+    "clip_skip": Limit(0, 11, "Clip skip", "0 or 1 means the last layer"),
+}
+MAX_PROMPT = 50_000
+"""Characters that a prompt or a negative prompt may have."""
+
+
+def check(request: Request) -> None:
+    """Raises RequestError, one sentence, for the first value that no checkpoint could honour."""
+    for name, limit in LIMITS.items():
+        value = getattr(request, name, None)
+        if value is not None and not (math.isfinite(value) and limit.least <= value <= limit.most):
+            because = f" ({limit.why})" if limit.why else ""
+            raise RequestError(f"{limit.name} must be from {limit.least} to {limit.most}{because}. It was {value}.")
+    for name, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
+        if len(text) > MAX_PROMPT:
+            raise RequestError(f"The {name} has {len(text):,} characters; Easel reads up to {MAX_PROMPT:,}. Shorten it.")
+    if request.precision not in ("auto", *DTYPES):
+        raise RequestError(f"Precision can be auto, {', '.join(DTYPES)}. It was {request.precision!r}.")
 
 
 def to_json(request: Request) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""From noise to latents: the loop that every kind of request shares.
+
+The loop is a generator. Whoever runs it takes one latent a step, shows it, or stops. Latents stay in float32 between steps
+whatever the UNet's dtype is, so a sampler's small differences are not rounded away.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from engine.generate.guard import PrecisionGuard
+
+
+class Encodings(Protocol):
+    """What the prompt says at each step; see :mod:`engine.prompt.encode`."""
+
+    def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        """Prompt, negative, pooled prompt, pooled negative; each with a batch of 1, negatives None without guidance."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denoiser:
+    """A UNet with everything that stays the same from step to step.
+
+    ``extra_channels`` (1 x C x H x W, or None) goes beside the latents into UNets that want more than the latents: a mask
+    and a masked picture, a depth map. ``time_ids`` is XL's size conditioning, or None.
+    """
+
+    unet: Any
+    scheduler: Any
+    encodings: Encodings
+    guidance_scale: float
+    guard: PrecisionGuard
+    extra_channels: torch.Tensor | None = None
+    time_ids: torch.Tensor | None = None
+    step_options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the UNet lies."""
+        return next(self.unet.parameters()).device
+
+    def steps(
+        self, latents: torch.Tensor, timesteps: torch.Tensor, after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None
+    ) -> Iterator[torch.Tensor]:
+        """Latents after each of ``timesteps``. ``after_step(index, latents)`` may put part of them right (inpainting)."""
+        for index, timestep in enumerate(timesteps):
+            noise = self.predict(index, latents, timestep)
+            latents = self.scheduler.step(noise, timestep, latents, **self.step_options, return_dict=False)[0]
+            if after_step is not None:
+                latents = after_step(index, latents)
+            yield latents
+
+    def predict(self, index: int, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """The UNet's answer for one step, guided.
+
+        Classifier-free guidance: Ho and Salimans 2022, arXiv 2207.12598. Prompt and negative run as one batch of two.
+        """
+        prompt, negative, pooled, pooled_negative = self.encodings.at(index)
+        guided = negative is not None
+        words = _both(negative, prompt)
+        sample = self.scheduler.scale_model_input(torch.cat([latents] * (2 if guided else 1)), timestep)
+        if self.extra_channels is not None:
+            sample = torch.cat([sample, self.extra_channels.expand(len(sample), -1, -1, -1)], dim=1)
+
+        def call(dtype: torch.dtype) -> torch.Tensor:
+            return self.unet(
+                sample.to(self.device, dtype),
+                timestep,
+                encoder_hidden_states=words.to(self.device, dtype),
+                timestep_cond=self._guidance_embedding(len(sample), dtype),
+                added_cond_kwargs=self._added(_both(pooled_negative, pooled), len(sample), dtype),
+                return_dict=False,
+            )[0].float()
+
+        with torch.inference_mode():
+            answer = self.guard.run("unet", self.unet, call)
+        if not guided:
+            return answer
+        without, with_prompt = answer.chunk(2)
+        return without + self.guidance_scale * (with_prompt - without)
+
+    def _added(self, pooled: torch.Tensor | None, batch: int, dtype: torch.dtype) -> dict[str, torch.Tensor] | None:
+        if pooled is None or self.time_ids is None:
+            return None
+        return {"text_embeds": pooled.to(self.device, dtype), "time_ids": self.time_ids.expand(batch, -1).to(self.device, dtype)}
+
+    def _guidance_embedding(self, batch: int, dtype: torch.dtype) -> torch.Tensor | None:
+        """Checkpoints with distilled guidance (LCM) read the scale as an input instead of running twice."""
+        width = getattr(self.unet.config, "time_cond_proj_dim", None)
+        if width is None:
+            return None
+        half = width // 2
+        frequencies = torch.exp(torch.arange(half) * (-torch.log(torch.tensor(10000.0)) / (half - 1)))
+        angles = (self.guidance_scale - 1) * 1000.0 * frequencies
+        return torch.cat([angles.sin(), angles.cos()]).expand(batch, -1).to(self.device, dtype)
+
+
+def step_options(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
+    """What this scheduler's ``step`` takes beside the latents: samplers that add noise draw it from ``generator``."""
+    accepted = inspect.signature(scheduler.step).parameters
+    return {"generator": generator} if "generator" in accepted else {}
+
+
+def first_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Generator]:
+    """Noise of ``shape`` in float32, and the generator to go on with.
+
+    Drawn on the CPU whatever the device is, so that a seed means the same on every machine.
+    """
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float32), generator
+
+
+def _both(negative: torch.Tensor | None, positive: torch.Tensor | None) -> Any:
+    if negative is None or positive is None:
+        return positive
+    return torch.cat([negative, positive])

@@ -1,0 +1,14 @@
+"""Every test gets folders of its own: nobody's outputs, journal or checkpoints are touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points the folders that Settings would choose at a temporary place. Checkpoints stay readable in ``models/``."""
+    monkeypatch.setenv("EASEL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("EASEL_OUTPUTS", str(tmp_path / "outputs"))
