@@ -1,0 +1,71 @@
+"""Easel's front door: flags -> Settings -> engine -> page. It decides nothing."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import webbrowser
+from pathlib import Path
+
+from engine import DTYPES, VERSION, Jobs, Settings, claim
+from engine.errors import EaselError
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The flags, each in the README."""
+    flags = argparse.ArgumentParser(prog="easel", description="Make pictures with Stable Diffusion on your own computer.")
+    flags.add_argument("--port", type=int, default=7860, help="port of the page; the next free one is taken if it is busy (7860)")
+    flags.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
+    flags.add_argument(
+        "--listen",
+        metavar="USER:PASSWORD",
+        help="let other computers on your network in, with this login ('anyone' instead lets everybody in without one)",
+    )
+    flags.add_argument("--models", type=Path, metavar="FOLDER", help="where your checkpoints are (models)")
+    flags.add_argument("--outputs", type=Path, metavar="FOLDER", help="where pictures are saved (outputs)")
+    flags.add_argument("--data", type=Path, metavar="FOLDER", help="where the queue and caches are kept, on a local disk")
+    flags.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps or xpu (auto)")
+    flags.add_argument("--precision", choices=("auto", *DTYPES), help="precision of the checkpoint's weights (auto)")
+    flags.add_argument("--version", action="version", version=f"Easel {VERSION}")
+    return flags.parse_args(arguments)
+
+
+def settings_from(flags: argparse.Namespace) -> Settings:
+    """Flags that were given overrule the defaults; the rest stay as :class:`Settings` has them."""
+    named = {f.name: getattr(flags, f.name, None) for f in dataclasses.fields(Settings)}
+    given = {name: value.expanduser() if isinstance(value, Path) else value for name, value in named.items() if value}
+    return Settings(**given)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the studio until the window that started it closes or Ctrl+C is pressed."""
+    flags = parse(arguments)
+    settings = settings_from(flags)
+    with claim(settings.data) as claimed:
+        if claimed.url is not None:
+            return announce(claimed.url, flags.no_browser)
+        from ui.serve import serve
+
+        with Jobs(settings) as jobs, serve(settings, jobs, port=flags.port, listen=flags.listen) as studio:
+            claimed.tell(studio.url)
+            announce(studio.url, flags.no_browser)
+            studio.wait()
+    return 0
+
+
+def announce(url: str, quiet: bool) -> int:
+    """Say where Easel is, on a line of its own, and open it."""
+    print(f"Easel is at {url}", flush=True)
+    if not quiet:
+        webbrowser.open(url)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except EaselError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(0)

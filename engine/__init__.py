@@ -1,0 +1,38 @@
+"""Easel's engine: makes pictures with Stable Diffusion on this machine. It knows nothing of the page.
+
+Imports run one way: ``local, jobs -> generate -> checkpoints, prompt, plan, records -> requests, events, errors, settings``.
+
+In five lines (torch is imported when ``Local`` is made)::
+
+    from engine import Local, TextToImage
+
+    with Local() as easel:
+        for result in easel.make(TextToImage(prompt="a cat on the beach", seed=1)):
+            print(result.path)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.requests import DTYPES, TextToImage
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.jobs import Jobs, claim
+    from engine.local import Local
+
+VERSION = "0.1.0"
+
+__all__ = ["DTYPES", "VERSION", "Jobs", "Local", "Settings", "TextToImage", "claim"]
+
+_LATER = {"Local": "engine.local", "Jobs": "engine.jobs", "claim": "engine.jobs"}
+"""Names that are imported when they are first used, so that the page is up before torch is."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'engine' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LATER[name]), name)
