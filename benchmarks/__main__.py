@@ -1,0 +1,29 @@
+"""``python -m benchmarks [NAME ...]``: run the named benchmarks, or all of them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+NAMES = {
+    "start": "from `python app.py` to the first page, beside a bare Gradio app",
+    "first_picture": "from the click to the file, with the starter",
+    "memory": "predicted and measured peak memory",
+}
+"""Module -> what it measures."""
+
+
+def main() -> None:
+    """Run what was asked for, each under its own heading."""
+    listing = "\n".join(f"  {name}: {what}" for name, what in NAMES.items())
+    flags = argparse.ArgumentParser(
+        prog="python -m benchmarks", epilog=f"benchmarks:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    flags.add_argument("names", nargs="*", metavar="NAME", choices=[*NAMES, []], default=[])
+    for name in flags.parse_args().names or NAMES:
+        print(f"\n== {name}: {NAMES[name]}", flush=True)
+        importlib.import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()
