@@ -61,6 +61,9 @@ class ExecutionPlan:
 
     ``device`` is a torch device string. ``dtypes`` maps a component (``"unet"``, ``"vae"``, ``"text_encoder"``,
     ``"text_encoder_2"``) to ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``reasons`` says why, a sentence each.
+    ``measures`` names what is done to save memory (:data:`engine.plan.ladder.RUNGS`): ``storage`` maps a component to the
+    dtype its weights are kept in where that is not the one it computes in, ``vae_tile`` is the side of the tiles that the
+    VAE decodes in pixels (0: whole pictures, else also one picture at a time), ``batch_limit`` the most pictures at once (0: no limit).
     """
 
     device: str = "cpu"
@@ -68,6 +71,10 @@ class ExecutionPlan:
     channels_last: bool = True
     attention_upcast: bool = False
     reasons: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    storage: Mapping[str, str] = field(default_factory=dict)
+    vae_tile: int = 0
+    batch_limit: int = 0
 
     def dtype(self, component: str) -> str:
         """The dtype of a component; ``"float32"`` for one that the plan does not name."""

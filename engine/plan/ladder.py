@@ -1,0 +1,187 @@
+"""What to give up when memory is short, in order, as data; and which size would fit when nothing more can be given up."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import DoesNotFit
+from engine.plan.memory import Budget, Prediction, Work, gigabytes, predict
+from engine.requests import ExecutionPlan
+
+Usable = Callable[[ExecutionPlan], bool]
+
+STEP = 64
+"""Sizes that are offered are multiples of this many pixels."""
+
+
+def _always(_plan: ExecutionPlan) -> bool:
+    return True
+
+
+def _on_card(plan: ExecutionPlan) -> bool:
+    return plan.device != "cpu"
+
+
+def _holds_full_precision(plan: ExecutionPlan) -> bool:
+    return plan.dtype("unet") == "float32" and not plan.storage
+
+
+def _can_store_bytes(plan: ExecutionPlan) -> bool:
+    return plan.device != "mps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """One measure. ``changes`` are fields of the plan; ``eases`` the phases in which it saves memory; ``words`` tell the user.
+
+    ``exact`` says whether the picture stays the same up to rounding.
+    """
+
+    name: str
+    words: str
+    eases: frozenset[str]
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    usable: Usable = _always
+    exact: bool = True
+
+
+LOAD, ENCODE, DENOISE, DECODE = "load", "encode", "denoise", "decode"
+
+RUNGS: tuple[Rung, ...] = (
+    Rung(
+        name="text_encoders_out", eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
+        words="the text encoders leave the memory once the prompt is read",
+    ),
+    Rung(
+        name="vae_tiles", eases=frozenset({DECODE}), changes={"vae_tile": 512}, exact=False,
+        words="the picture is decoded in tiles of 512 pixels",
+    ),
+    Rung(
+        name="vae_small_tiles", eases=frozenset({DECODE}), changes={"vae_tile": 256}, exact=False,
+        words="the picture is decoded in tiles of 256 pixels",
+    ),
+    Rung(
+        name="batch_split", eases=frozenset({DENOISE, DECODE}), changes={"batch_limit": 1},
+        words="pictures are made one at a time",
+    ),
+    Rung(
+        name="unet_half_storage", eases=frozenset({LOAD, DENOISE, DECODE}), changes={"storage": {"unet": "float16"}},
+        usable=_holds_full_precision, words="the denoiser's weights are kept in 16 bits and widened layer by layer",
+    ),
+    Rung(
+        name="unet_byte_storage", eases=frozenset({LOAD, DENOISE, DECODE}), changes={"storage": {"unet": "float8_e4m3fn"}},
+        usable=_can_store_bytes, exact=False, words="the denoiser's weights are kept in 8 bits and widened layer by layer",
+    ),
+    Rung(
+        name="unet_offload", eases=frozenset({LOAD, DENOISE, DECODE}), usable=_on_card,
+        words="the denoiser's layers come to the card one by one, which is about three times slower",
+    ),
+    Rung(
+        name="cpu", eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}), usable=_on_card,
+        words="the CPU takes over, which is much slower",
+    ),
+)
+"""From what costs least to what costs most; each rung keeps those above it."""
+
+
+def step_down(plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan | None = None) -> tuple[ExecutionPlan, Rung] | None:
+    """The next measure after memory ran out in ``phase`` (``"load"``, ``"encode"``, ``"denoise"``, ``"decode"``), or None.
+
+    ``on_cpu`` is the plan that the last rung changes to; without one that rung is not offered.
+    """
+    rung = next((r for r in RUNGS if phase in r.eases and _open(r, plan, on_cpu)), None)
+    return (apply(plan, rung, on_cpu), rung) if rung else None
+
+
+def climb_down(
+    plan: ExecutionPlan, work: Work, room: Budget, on_cpu: ExecutionPlan | None = None
+) -> tuple[ExecutionPlan, Prediction]:
+    """The first plan down the ladder that is predicted to fit, or the one that needs least if none does.
+
+    Measures that save nothing for this work are passed over.
+    """
+    predicted = predict(work, plan)
+    while not room.holds(predicted):
+        better = ((p, predict(work, p)) for p in (apply(plan, r, on_cpu) for r in RUNGS if _open(r, plan, on_cpu)))
+        found = next((pair for pair in better if _eases(predicted, pair[1], room)), None)
+        if found is None:
+            break
+        plan, predicted = found
+    return plan, predicted
+
+
+def apply(plan: ExecutionPlan, rung: Rung, on_cpu: ExecutionPlan | None = None) -> ExecutionPlan:
+    """``plan`` with one more measure, and a sentence on it."""
+    reasons = (*plan.reasons, f"Memory is short: {rung.words}.")
+    if rung.name == "cpu" and on_cpu is not None:
+        return dataclasses.replace(on_cpu, measures=(rung.name,), reasons=(*reasons, *on_cpu.reasons))
+    return dataclasses.replace(plan, measures=(*plan.measures, rung.name), reasons=reasons, **rung.changes)
+
+
+def largest_size(
+    work: Work, plan: ExecutionPlan, room: Budget, on_cpu: ExecutionPlan | None = None
+) -> tuple[int, int] | None:
+    """The largest size (width, height) of the same shape that fits with every measure taken, or None if not even 64 pixels do."""
+    low, high = 0, max(work.width, work.height) // STEP + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        width, height = _scaled(work, middle * STEP)
+        fits = room.holds(climb_down(plan, dataclasses.replace(work, width=width, height=height), room, on_cpu)[1])
+        low, high = (middle, high) if fits else (low, middle)
+    return _scaled(work, low * STEP) if low else None
+
+
+def check(
+    work: Work, plan: ExecutionPlan, room: Budget, on_cpu: ExecutionPlan | None = None
+) -> tuple[ExecutionPlan, Prediction]:
+    """The plan to run ``work`` with, measures included, and what it will need.
+
+    Raises DoesNotFit, with the size that would fit, if no measure makes room for it.
+    """
+    best, predicted = climb_down(plan, work, room, on_cpu)
+    if room.holds(predicted):
+        return best, predicted
+    need, free = _short_of(predicted, room)
+    least = largest_size(dataclasses.replace(work, batch=1), plan, room, on_cpu)
+    if least is None:
+        raise DoesNotFit(
+            f"This checkpoint needs about {gigabytes(need)} of memory even with every saving measure, and {gigabytes(free)} "
+            "are free. Close other programs, or choose a smaller checkpoint."
+        )
+    raise DoesNotFit(
+        f"{work.width} x {work.height} pixels need about {gigabytes(need)} of memory, and {gigabytes(free)} are free. "
+        f"{least[0]} x {least[1]} would fit."
+    )
+
+
+def _open(rung: Rung, plan: ExecutionPlan, on_cpu: ExecutionPlan | None) -> bool:
+    """Whether a measure is not taken yet and can be."""
+    return rung.name not in plan.measures and rung.usable(plan) and (rung.name != "cpu" or on_cpu is not None)
+
+
+def _eases(before: Prediction, after: Prediction, room: Budget) -> bool:
+    """Whether less is needed of what is short, or the work moves to where there is room."""
+    if room.holds(after):
+        return True
+    if before.peak_device and not after.peak_device:
+        return True
+    if before.peak_device and room.device is not None and before.peak_device > room.device:
+        return after.peak_device < before.peak_device
+    return after.peak_ram + after.peak_device < before.peak_ram + before.peak_device
+
+
+def _scaled(work: Work, side: int) -> tuple[int, int]:
+    """The size with the same shape whose longer side is ``side``."""
+    longer = max(work.width, work.height)
+    width, height = (max(STEP, round(s * side / longer / STEP) * STEP) for s in (work.width, work.height))
+    return width, height
+
+
+def _short_of(predicted: Prediction, room: Budget) -> tuple[int, int]:
+    """(needed, free) bytes of the memory that is short."""
+    if room.device is not None and predicted.peak_device > room.device:
+        return predicted.peak_device, room.device
+    return predicted.peak_ram + (predicted.peak_device if room.together else 0), room.ram or 0

@@ -1,0 +1,210 @@
+"""How much memory a run will need, before it starts: weights counted from the file's headers, the rest from the networks' shapes.
+
+The largest tensors of a U-Net and of a VAE decoder grow with channels times pixels, so each phase is a shape times a factor;
+the factors were measured (``python -m benchmarks.memory`` measures them again and prints both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.plan.facts import Hardware
+from engine.requests import ExecutionPlan
+
+MIB, GIB = 2**20, 2**30
+
+BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1, "int8": 1}
+"""Bytes of one number."""
+
+LEAF_SHARE = 0.03
+"""The largest single layer of a U-Net, as a share of its weights: what is on the device at once when layers come one by one."""
+
+DECODER_TENSORS = 4.0
+"""Full-size tensors of the decoder's widest full-resolution layer that live at the same time."""
+
+UNET_TENSORS = 1.0
+"""The same for the U-Net, beside what its shape says."""
+
+WORKSPACE = {"cpu": 64 * MIB, "mps": 256 * MIB}
+"""Room for the libraries' own scratch memory by kind of device."""
+OTHER_WORKSPACE = 256 * MIB
+
+RAM_RESERVE = 512 * MIB
+"""RAM left to the page and to the rest of the computer."""
+
+MARGIN = 0.95
+"""Share of the free device memory that is planned with: the allocator cannot use the last crumbs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The shape of a checkpoint's networks: what the size of their tensors follows from. The defaults are Stable Diffusion 1's.
+
+    ``scale``: pixels a latent stands for along one side. ``unet_attention``: which levels have cross-attention.
+    """
+
+    scale: int = 8
+    latent_channels: int = 4
+    unet_channels: tuple[int, ...] = (320, 640, 1280, 1280)
+    unet_attention: tuple[bool, ...] = (True, True, True, False)
+    unet_blocks: int = 2
+    decoder_channels: tuple[int, ...] = (128, 256, 512, 512)
+
+    @classmethod
+    def of(cls, unet: Mapping[str, Any], vae: Mapping[str, Any]) -> Layout:
+        """The layout that the ``config.json`` of a UNet2DConditionModel and of an AutoencoderKL (or Tiny) describe."""
+        decoder = vae.get("decoder_block_out_channels") or vae.get("block_out_channels") or cls.decoder_channels
+        down = unet.get("down_block_types", ())
+        blocks = unet.get("layers_per_block", 2)
+        return cls(
+            scale=2 ** (len(decoder) - 1),
+            latent_channels=unet.get("in_channels", 4),
+            unet_channels=tuple(unet.get("block_out_channels", cls.unet_channels)),
+            unet_attention=tuple("Attn" in kind for kind in down) or cls.unet_attention,
+            unet_blocks=blocks if isinstance(blocks, int) else max(blocks),
+            decoder_channels=tuple(decoder),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is to be run. ``parameters`` counts the numbers of each component (from the file's headers).
+
+    ``width`` and ``height`` are pixels of the result, ``batch`` pictures at once; ``guided`` doubles the U-Net's batch.
+    """
+
+    parameters: Mapping[str, int]
+    width: int
+    height: int
+    batch: int = 1
+    guided: bool = True
+    layout: Layout = field(default_factory=Layout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Bytes at the highest point of a run, beyond what the program itself takes.
+
+    ``peak_device`` is 0 on the CPU, where everything is RAM. ``phases`` maps ``"encode"``, ``"denoise"`` and ``"decode"`` to
+    what is held then; ``weights`` maps components to what they take.
+    """
+
+    peak_device: int
+    peak_ram: int
+    phases: Mapping[str, int]
+    weights: Mapping[str, int]
+
+    @property
+    def worst(self) -> str:
+        """The phase that needs most."""
+        return max(self.phases, key=lambda phase: self.phases[phase])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Bytes that a run may use; None where nobody knows, and then nothing is refused beforehand."""
+
+    device: int | None = None
+    ram: int | None = None
+    together: bool = False
+
+    def holds(self, prediction: Prediction) -> bool:
+        """Whether the run fits. ``together``: the device's memory is taken from the RAM."""
+        ram = prediction.peak_ram + (prediction.peak_device if self.together else 0)
+        return (self.device is None or prediction.peak_device <= self.device) and (self.ram is None or ram <= self.ram)
+
+
+def predict(work: Work, plan: ExecutionPlan) -> Prediction:
+    """Peak memory of ``work`` under ``plan``, within about 15 % of what is measured."""
+    kind = plan.device.partition(":")[0]
+    weights = {c: _weights(c, count, plan) for c, count in work.parameters.items()}
+    batch = min(work.batch, plan.batch_limit or work.batch)
+    working = {
+        "encode": 0,
+        "denoise": _unet_bytes(work, plan, batch) + _layer_in_use(work, plan),
+        "decode": _decoder_bytes(work, plan, 1 if plan.vae_tile else batch),
+    }
+    room = WORKSPACE.get(kind, OTHER_WORKSPACE)
+    phases = {p: sum(weights[c] for c in _resident(p, weights, plan)) + extra + room for p, extra in working.items()}
+    peak = max(phases.values())
+    if kind == "cpu":
+        return Prediction(peak_device=0, peak_ram=peak, phases=phases, weights=weights)
+    return Prediction(peak_device=peak, peak_ram=_ram_beside(weights, plan), phases=phases, weights=weights)
+
+
+def budget(hardware: Hardware) -> Budget:
+    """What a run may use on ``hardware.device``, by what was free when it was asked."""
+    ram = None if hardware.ram_available is None else max(0, hardware.ram_available - RAM_RESERVE)
+    free = hardware.device.free_bytes
+    if hardware.device.kind == "cpu" or free is None:
+        return Budget(ram=ram)
+    return Budget(device=int(free * MARGIN), ram=ram, together=hardware.device.shares_ram)
+
+
+def cache_budget(hardware: Hardware) -> int:
+    """Bytes of weights that may stay loaded between requests, with room left to work in."""
+    free = hardware.ram_available if hardware.device.kind == "cpu" else hardware.device.free_bytes
+    return int((4 * GIB if free is None else free) * 0.6)
+
+
+def gigabytes(count: int) -> str:
+    """Bytes as people read them."""
+    return f"{count / GIB:.1f} GB" if count >= GIB else f"{max(1, round(count / MIB))} MB"
+
+
+def _weights(component: str, count: int, plan: ExecutionPlan) -> int:
+    return count * BYTES[plan.storage.get(component, plan.dtype(component))]
+
+
+def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) -> Sequence[str]:
+    """Components whose weights are on the device in a phase."""
+    away: tuple[str, ...] = ()
+    if "text_encoders_out" in plan.measures:
+        away = ("unet", "vae") if phase == "encode" else ("text_encoder",)
+    if "unet_offload" in plan.measures:
+        away += ("unet",)
+    return [c for c in components if not c.startswith(away)] if away else list(components)
+
+
+def _layer_in_use(work: Work, plan: ExecutionPlan) -> int:
+    """The layer that is brought in, or brought to full precision, while the others wait elsewhere or smaller."""
+    if "unet_offload" not in plan.measures and "unet" not in plan.storage:
+        return 0
+    return int(work.parameters.get("unet", 0) * LEAF_SHARE * BYTES[plan.dtype("unet")])
+
+
+def _unet_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
+    latents = (work.width // work.layout.scale) * (work.height // work.layout.scale)
+    numbers = unet_numbers(work.layout) * latents * batch * (2 if work.guided else 1)
+    return int(UNET_TENSORS * numbers * BYTES[plan.dtype("unet")])
+
+
+def unet_numbers(layout: Layout) -> float:
+    """Numbers alive at the U-Net's highest point, per latent pixel: the skip connections and the widest layer in work."""
+    channels, last = layout.unet_channels, len(layout.unet_channels) - 1
+    skips = channels[0] + sum(
+        layout.unet_blocks * c / 4**i + (c / 4 ** (i + 1) if i < last else 0) for i, c in enumerate(channels)
+    )
+    wider = [*channels[1:], channels[-1]]
+    in_work = [
+        max(4 * (c + up), 14 * c if attends else 0) / 4**i
+        for i, (c, up, attends) in enumerate(zip(channels, wider, layout.unet_attention, strict=False))
+    ]
+    return skips + max(in_work)
+
+
+def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
+    width, height = (min(side, plan.vae_tile or side) for side in (work.width, work.height))
+    channels = work.layout.decoder_channels
+    widest = max(c / 4 ** max(0, i - 1) for i, c in enumerate(channels))
+    picture = 3 * 4 * work.width * work.height * work.batch
+    return int(DECODER_TENSORS * widest * width * height * batch * BYTES[plan.dtype("vae")]) + picture
+
+
+def _ram_beside(weights: Mapping[str, int], plan: ExecutionPlan) -> int:
+    """RAM while the device computes: what waits there, or the largest component on its way to the device."""
+    waiting = {"text_encoders_out": "text_encoder", "unet_offload": "unet"}
+    kept = sum(size for m, prefix in waiting.items() if m in plan.measures for c, size in weights.items() if c.startswith(prefix))
+    return max(kept, max(weights.values(), default=0))
