@@ -1,0 +1,163 @@
+"""Trains the autoencoder: 64 x 64 pictures to 16 x 16 x 4 latents and back.
+
+`python -m training.autoencoder --minutes 20 --out DIR` writes DIR/autoencoder.pt every two minutes; `--resume` goes on from it.
+"""
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+
+from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
+from training.scenes import NATIVE_SIZE, random_scene, render
+
+KL_WEIGHT = 2e-4
+EDGE_WEIGHT = 0.5
+FRESH_SEEDS = 10**9  # scenes from here on are never trained on
+
+
+def new_autoencoder(channels: tuple[int, ...] = (24, 48, 96)) -> AutoencoderKL:
+    """An untrained autoencoder that halves the side once per level but the last."""
+    levels = len(channels)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=channels,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=NATIVE_SIZE,
+        mid_block_add_attention=False,
+    )
+
+
+def pictures_to_tensor(pictures: list[np.ndarray]) -> torch.Tensor:
+    """uint8 pictures to float32 (n, 3, side, side) in -1..1, channels last in memory."""
+    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    return (stacked.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def scene_batch(first_seed: int, count: int) -> torch.Tensor:
+    """Drawn scenes, richer in pairs and triples than what the diffusion sees: more outlines per picture."""
+    seeds = range(first_seed, first_seed + count)
+    return pictures_to_tensor([render(random_scene(seed, one_share=0.5, two_share=0.35)) for seed in seeds])
+
+
+def edges(pictures: torch.Tensor) -> torch.Tensor:
+    """Differences of neighbours across and down, flattened: their L1 keeps outlines sharp."""
+    across, down = pictures[..., :, 1:] - pictures[..., :, :-1], pictures[..., 1:, :] - pictures[..., :-1, :]
+    return torch.cat([across.flatten(1), down.flatten(1)], 1)
+
+
+def reconstruction_loss(autoencoder: AutoencoderKL, pictures: torch.Tensor, frozen_encoder: bool) -> torch.Tensor:
+    with torch.set_grad_enabled(not frozen_encoder):
+        posterior = autoencoder.encode(pictures).latent_dist
+        latents = posterior.sample()
+    drawn = autoencoder.decode(latents).sample
+    loss = F.l1_loss(drawn, pictures) + EDGE_WEIGHT * F.l1_loss(edges(drawn), edges(pictures))
+    return loss if frozen_encoder else loss + KL_WEIGHT * posterior.kl().mean() / latents[0].numel()
+
+
+@torch.no_grad()
+def psnr(autoencoder: AutoencoderKL, count: int = 64) -> float:
+    """Decibels on fresh scenes, the mean over pictures, for values in -1..1."""
+    pictures = scene_batch(FRESH_SEEDS, count)
+    drawn = autoencoder.decode(autoencoder.encode(pictures).latent_dist.mode()).sample.clamp(-1, 1)
+    error = (drawn - pictures).square().flatten(1).mean(1)
+    return float((10 * torch.log10(4 / error)).mean())
+
+
+@torch.no_grad()
+def latent_scale(autoencoder: AutoencoderKL, count: int = 256) -> float:
+    """What latents must be multiplied by to have a standard deviation of 1."""
+    latents = autoencoder.encode(scene_batch(FRESH_SEEDS, count)).latent_dist.mode()
+    return float(1 / latents.std())
+
+
+def load_autoencoder(path: Path) -> AutoencoderKL:
+    """The averaged weights of a training state, ready to use, its scaling factor set."""
+    state = load_state(path)
+    autoencoder = new_autoencoder(tuple(state["channels"]))  # type: ignore[arg-type]
+    autoencoder.load_state_dict(state["average"])  # type: ignore[arg-type]
+    autoencoder.register_to_config(scaling_factor=float(state["scale"]))  # type: ignore[arg-type]
+    return autoencoder.eval().to(memory_format=torch.channels_last)
+
+
+class AutoencoderTraining:
+    """One run: weights, optimiser, average and clock, all saved together in `out/autoencoder.pt`."""
+
+    def __init__(self, out: Path, clock: Clock, channels: tuple[int, ...], frozen_encoder: bool = False, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.path, self.clock, self.channels, self.frozen_encoder = out / "autoencoder.pt", clock, channels, frozen_encoder
+        self.network = new_autoencoder(channels).to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+        self.average = MovingAverage(self.network, 0.998)
+        self.step = 0
+
+    def resume(self) -> None:
+        state = load_state(self.path)
+        self.network.load_state_dict(state["weights"])  # type: ignore[arg-type]
+        self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+        self.average.weights = state["average"]  # type: ignore[assignment]
+        self.average.steps = self.step = int(state["step"])  # type: ignore[arg-type]
+
+    def save(self) -> float:
+        """Saves, and says how well the averaged weights reconstruct (PSNR in dB)."""
+        averaged = new_autoencoder(self.channels).eval()
+        averaged.load_state_dict(self.average.weights)
+        state = {"channels": list(self.channels), "step": self.step, "weights": self.network.state_dict(),
+                 "optimizer": self.optimizer.state_dict(), "average": self.average.weights, "scale": latent_scale(averaged)}  # fmt: skip
+        save_state(state, self.path)
+        return psnr(averaged)
+
+    def train_step(self, batch: int, peak_rate: float) -> float:
+        set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, peak_rate, warmup=100))
+        loss = reconstruction_loss(self.network, scene_batch(self.step * batch, batch), self.frozen_encoder)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update(self.network)
+        self.step += 1
+        return float(loss.detach())
+
+    def run(self, batch: int, peak_rate: float, save_seconds: float = 120.0) -> None:
+        """Trains until the clock runs out; prints and saves on the way."""
+        first, saved, begun = self.step, time.monotonic(), time.monotonic()
+        while self.clock.share(self.step - first) < 1:
+            loss = self.train_step(batch, peak_rate)
+            if self.step % 50 == 0:
+                rate = (self.step - first) * batch / (time.monotonic() - begun)
+                print(f"autoencoder step {self.step} loss {loss:.4f} {rate:.1f} pictures/s", flush=True)
+            if time.monotonic() - saved > save_seconds:
+                print(f"autoencoder saved at step {self.step}, {self.save():.2f} dB", flush=True)
+                saved = time.monotonic()
+        print(f"autoencoder done at step {self.step}, {self.save():.2f} dB", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--channels", type=int, nargs="+", default=[24, 48, 96])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--frozen-encoder", action="store_true", help="train the decoder only: latents keep their meaning")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    training = AutoencoderTraining(options.out, Clock(options.minutes), tuple(options.channels), options.frozen_encoder)
+    if options.resume and training.path.exists():
+        training.resume()
+    print(f"autoencoder of {millions([training.network]):.2f} M parameters", flush=True)
+    training.run(options.batch, options.rate)
+
+
+if __name__ == "__main__":
+    main()

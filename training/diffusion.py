@@ -1,0 +1,239 @@
+"""Trains the text encoder and the UNet together on latents of drawn scenes.
+
+`python -m training.diffusion --minutes 80 --out DIR` takes DIR/autoencoder.pt, writes DIR/diffusion.pt every two minutes; `--resume` goes on.
+"""
+from __future__ import annotations
+
+import argparse
+import string
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from training.autoencoder import load_autoencoder, pictures_to_tensor
+from training.captions import SPARE_WORDS, caption
+from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
+from training.scenes import Scene, random_scene, render, thing_mask
+from training.tokenizer import MAX_LENGTH, load_tokenizer, write_tokenizer
+
+LATENT_SIDE = 16
+CAPTION_DROP = 0.1  # how often the caption is left out: classifier-free guidance (Ho & Salimans 2022)
+STRANGE_WORD = 0.05  # how often a word that means nothing is put in: the network learns to pass over it
+GAMMA = 5.0  # min-SNR weighting (Hang et al. 2023), moved by one: the plain v loss up to this ratio, less beyond it
+PURE_NOISE_FROM, PURE_NOISE = 960, 0.5  # the noisiest steps often see noise only: sampling starts from just that
+THING_WEIGHT = 2.0
+PEAK_RATE = 5e-4
+SCENE_SEEDS = 2_000_000
+
+
+def new_unet(channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel:
+    """An untrained UNet without attention on its widest level, where it would cost most."""
+    lower = len(channels) - 1
+    return UNet2DConditionModel(
+        sample_size=LATENT_SIDE,
+        layers_per_block=1,
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * lower),
+        up_block_types=(*("CrossAttnUpBlock2D",) * lower, "UpBlock2D"),
+        cross_attention_dim=text_width,
+        attention_head_dim=tuple(max(1, width // 32) for width in channels),  # diffusers means the number of heads
+    )
+
+
+def new_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPTextModel:
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=4 * width,
+        projection_dim=width,
+        num_hidden_layers=layers,
+        num_attention_heads=max(1, width // 64),
+        max_position_embeddings=MAX_LENGTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def new_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise levels, v-prediction (Salimans & Ho 2022), sampling from the last level on."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        steps_offset=1,
+        clip_sample=False,
+        set_alpha_to_one=False,
+    )
+
+
+class Reservoir:
+    """Latents of drawn scenes: each scene is drawn and encoded once, used a few times, then replaced by a new one."""
+
+    def __init__(self, autoencoder: AutoencoderKL, capacity: int, first_seed: int) -> None:
+        self.autoencoder, self.capacity, self.next_seed = autoencoder, capacity, first_seed
+        self.scenes: list[Scene] = []
+        self.latents = torch.empty(capacity, 4, LATENT_SIDE, LATENT_SIDE)
+        self.masks = torch.empty(capacity, 1, LATENT_SIDE, LATENT_SIDE)
+
+    @torch.no_grad()
+    def add(self, count: int) -> None:
+        for _ in range(count):
+            scene = random_scene(self.next_seed)
+            place = self.next_seed % self.capacity if len(self.scenes) == self.capacity else len(self.scenes)
+            self.scenes[place : place + 1] = [scene]
+            posterior = self.autoencoder.encode(pictures_to_tensor([render(scene)])).latent_dist
+            self.latents[place] = posterior.mode()[0] * self.autoencoder.config.scaling_factor
+            self.masks[place, 0] = torch.from_numpy(thing_mask(scene, LATENT_SIDE))
+            self.next_seed += 1
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, list[Scene]]:
+        chosen = rng.integers(0, len(self.scenes), count)
+        return self.latents[chosen], self.masks[chosen], [self.scenes[place] for place in chosen]
+
+
+def training_caption(scene: Scene, rng: np.random.Generator) -> str:
+    """A caption as the network sees it: sometimes nothing, sometimes with a strange word in it."""
+    if rng.random() < CAPTION_DROP:
+        return ""
+    words = caption(scene, rng).split(" ")
+    if rng.random() < STRANGE_WORD:
+        letters = "".join(rng.choice(list(string.ascii_lowercase), int(rng.integers(3, 8))))
+        strange = letters if rng.random() < 0.6 else str(rng.choice(SPARE_WORDS))
+        words.insert(int(rng.integers(0, len(words) + 1)), strange)
+    return " ".join(words)
+
+
+def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+    """int64 (n, MAX_LENGTH), padded as the pipeline pads."""
+    return tokenizer(texts, padding="max_length", max_length=MAX_LENGTH, truncation=True, return_tensors="pt").input_ids
+
+
+def noise_levels(count: int, total: int, rng: np.random.Generator) -> torch.Tensor:
+    """Timesteps spread evenly over the batch: less chance in the loss than independent ones."""
+    places = (rng.random() + np.arange(count)) / count % 1.0
+    return torch.from_numpy((rng.permutation(places) * total).astype(np.int64))
+
+
+def noisy(latents: torch.Tensor, steps: torch.Tensor, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What the UNet sees, what it should say (v), and the weight of each picture; `signal` is alpha-bar by timestep."""
+    noise = torch.randn_like(latents)
+    kept = signal[steps].clone()
+    kept[(steps >= PURE_NOISE_FROM) & (torch.rand(len(steps)) < PURE_NOISE)] = 0.0
+    a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
+    ratio = kept / (1 - kept)
+    return a * latents + b * noise, a * noise - b * latents, (GAMMA + 1) / torch.clamp(ratio + 1, min=GAMMA + 1)
+
+
+class DiffusionTraining:
+    """One run: both networks, optimiser, averages and the seconds used, all saved together in `out/diffusion.pt`."""
+
+    def __init__(self, out: Path, minutes: float, sizes: dict[str, object], steps: int | None = None, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.path, self.sizes, self.seed = out / "diffusion.pt", sizes, seed
+        self.minutes, self.steps = minutes, steps
+        write_tokenizer(out / "tokenizer")
+        self.tokenizer = load_tokenizer(out / "tokenizer")
+        self.unet, self.text_encoder = networks_of(sizes, self.tokenizer)
+        parameters = [*self.unet.parameters(), *self.text_encoder.parameters()]
+        self.optimizer = torch.optim.AdamW(parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        self.averages = [MovingAverage(network, 0.999) for network in (self.unet, self.text_encoder)]
+        self.signal = new_scheduler().alphas_cumprod
+        self.step = 0
+        self.clock = Clock(minutes, steps=steps)
+
+    def resume(self) -> None:
+        state = load_state(self.path)
+        for network, name in ((self.unet, "unet"), (self.text_encoder, "text_encoder")):
+            network.load_state_dict(state[name])  # type: ignore[arg-type]
+        self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+        self.step = int(state["step"])  # type: ignore[arg-type]
+        for average, weights in zip(self.averages, state["averages"], strict=True):  # type: ignore[arg-type]
+            average.weights, average.steps = weights, self.step
+        self.clock = Clock(self.minutes, float(state["seconds"]), self.steps)  # type: ignore[arg-type]
+        torch.manual_seed(self.seed + self.step)
+
+    def save(self) -> None:
+        state = {"sizes": self.sizes, "step": self.step, "seconds": self.clock.used_seconds(), "unet": self.unet.state_dict(),
+                 "text_encoder": self.text_encoder.state_dict(), "optimizer": self.optimizer.state_dict(),
+                 "averages": [average.weights for average in self.averages]}  # fmt: skip
+        save_state(state, self.path)
+
+    def loss(self, reservoir: Reservoir, batch: int) -> torch.Tensor:
+        rng = np.random.default_rng([self.seed, self.step])
+        latents, masks, scenes = reservoir.draw(batch, rng)
+        levels = noise_levels(batch, len(self.signal), rng)
+        seen, target, weight = noisy(latents, levels, self.signal)
+        text = self.text_encoder(token_ids(self.tokenizer, [training_caption(scene, rng) for scene in scenes])).last_hidden_state
+        said = self.unet(seen.contiguous(memory_format=torch.channels_last), levels, text).sample
+        error = ((said - target).square() * (1 + THING_WEIGHT * masks)).mean((1, 2, 3))
+        return (error * weight).mean() / (1 + THING_WEIGHT * masks.mean())
+
+    def train_step(self, reservoir: Reservoir, batch: int, fresh: int) -> float:
+        reservoir.add(fresh)
+        set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE))
+        loss = self.loss(reservoir, batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], 1.0)
+        self.optimizer.step()
+        for average, network in zip(self.averages, (self.unet, self.text_encoder), strict=True):
+            average.update(network)
+        self.step += 1
+        return float(loss.detach())
+
+    def run(self, reservoir: Reservoir, batch: int, fresh: int, save_seconds: float = 120.0) -> None:
+        """Trains until the clock (or the number of steps) runs out; prints and saves on the way."""
+        first, begun, saved, losses = self.step, time.monotonic(), time.monotonic(), []
+        while self.clock.share(self.step) < 1:
+            losses.append(self.train_step(reservoir, batch, fresh))
+            if self.step % 50 == 0:
+                rate = (self.step - first) * batch / (time.monotonic() - begun)
+                used = self.clock.used_seconds() / 60
+                print(f"diffusion step {self.step} loss {np.mean(losses):.4f} {rate:.1f} pictures/s {used:.1f} min", flush=True)
+                losses = []
+            if time.monotonic() - saved > save_seconds:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        print(f"diffusion done at step {self.step} after {self.clock.used_seconds() / 60:.1f} minutes", flush=True)
+
+
+def networks_of(sizes: dict[str, object], tokenizer: CLIPTokenizer) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+    """Untrained networks of these sizes: channels, text_width, text_layers."""
+    width = int(sizes["text_width"])  # type: ignore[call-overload]
+    unet = new_unet(tuple(sizes["channels"]), width)  # type: ignore[arg-type]
+    text_encoder = new_text_encoder(tokenizer, width, int(sizes["text_layers"]))  # type: ignore[call-overload]
+    return unet.to(memory_format=torch.channels_last), text_encoder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=80)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--fresh", type=int, default=6, help="new scenes drawn at each step")
+    parser.add_argument("--channels", type=int, nargs="+", default=[96, 160, 192])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--resume", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    sizes: dict[str, object] = {"channels": options.channels, "text_width": 192, "text_layers": 3}
+    training = DiffusionTraining(options.out, options.minutes, sizes)
+    if options.resume and training.path.exists():
+        training.resume()
+    reservoir = Reservoir(load_autoencoder(options.out / "autoencoder.pt"), 4096, SCENE_SEEDS + training.step * options.fresh)
+    reservoir.add(768)
+    print(f"UNet and text encoder of {millions([training.unet, training.text_encoder]):.1f} M parameters", flush=True)
+    training.run(reservoir, options.batch, options.fresh)
+
+
+if __name__ == "__main__":
+    main()

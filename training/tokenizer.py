@@ -1,0 +1,68 @@
+"""The starter's own small tokenizer: byte-pair merges learnt until each known word is one token, `word</w>`.
+
+Every other word falls into more than one piece; a sign that is no letter, digit or known mark becomes `<|unk|>`.
+"""
+from __future__ import annotations
+
+import json
+import string
+from collections import Counter
+from pathlib import Path
+
+from transformers import CLIPTokenizer
+
+from training.captions import known_words
+
+MAX_LENGTH = 32
+START, END, UNKNOWN = "<|startoftext|>", "<|endoftext|>", "<|unk|>"
+MARKS = tuple(",.!?-:;'()\"&")
+SUFFIX = "</w>"
+
+
+def _split(word: str) -> tuple[str, ...]:
+    return (*word[:-1], word[-1] + SUFFIX)
+
+
+def _joined(pieces: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+    merged: list[str] = []
+    for piece in pieces:
+        if merged and (merged[-1], piece) == pair:
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return tuple(merged)
+
+
+def learn_merges(words: list[str]) -> list[tuple[str, str]]:
+    """Byte-pair encoding (Sennrich et al. 2016) carried on until each word is one piece."""
+    splits, merges = [_split(word) for word in words], []
+    while any(len(pieces) > 1 for pieces in splits):
+        counts = Counter(pair for pieces in splits for pair in zip(pieces, pieces[1:], strict=False))
+        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges.append(pair)
+        splits = [_joined(pieces, pair) for pieces in splits]
+    return merges
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Writes vocab.json, merges.txt and what CLIPTokenizer reads beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    merges = learn_merges([word for word in known_words() if len(word) > 1])
+    letters = [*string.ascii_lowercase, *string.digits, *MARKS]
+    pieces = letters + [letter + SUFFIX for letter in letters] + ["".join(pair) for pair in merges]
+    vocabulary = {piece: number for number, piece in enumerate([START, END, UNKNOWN, *dict.fromkeys(pieces)])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, indent=0), encoding="utf-8")
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": UNKNOWN}
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": MAX_LENGTH, **special}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def load_tokenizer(folder: Path) -> CLIPTokenizer:
+    return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+
+
+def is_known(tokenizer: CLIPTokenizer, word: str) -> bool:
+    """Whether the word is one token of its own."""
+    return len(tokenizer.tokenize(word)) == 1 and word.lower() + SUFFIX in tokenizer.get_vocab()
