@@ -16,13 +16,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.requests import DTYPES, TextToImage
-from engine.settings import Settings
+from engine.settings import VERSION, Settings
 
 if TYPE_CHECKING:
     from engine.jobs import Jobs, claim
     from engine.local import Local
-
-VERSION = "0.1.0"
 
 __all__ = ["DTYPES", "VERSION", "Jobs", "Local", "Settings", "TextToImage", "claim"]
 

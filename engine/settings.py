@@ -8,6 +8,9 @@ from pathlib import Path
 
 import platformdirs
 
+VERSION = "0.1.0"
+"""Easel's own version, as written into every picture."""
+
 HOUSE = Path(__file__).resolve().parent.parent
 """The folder that Easel lies in."""
 

@@ -1,0 +1,112 @@
+"""Easel's own record into the bytes of a picture, and out of them.
+
+* PNG: the record as iTXt ``easel``, AUTOMATIC1111's text as ``parameters``, XMP.
+* JPEG: AUTOMATIC1111's text as EXIF UserComment; the record in XMP, as an extended packet when it outgrows a segment's
+  64 KB.
+* WebP: the same without the limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from engine.records import containers
+from engine.records.record import Record, from_text, parameters, to_text, xmp
+
+KEY = "easel"
+"""The keyword of the record in a PNG, and its prefix in XMP."""
+
+_COMMENT_ROOM = 65_000
+_PACKET_ROOM = 60_000
+"""Bytes of one JPEG segment that the comment and the main packet may take."""
+
+
+def read(source: Path | bytes) -> Record | None:
+    """The record that Easel wrote into a PNG, JPEG or WebP; None if there is none.
+
+    Give it the file itself or its bytes, never a picture that the page has re-encoded. Raises RequestError for a record
+    that is damaged or from a newer Easel, OSError if the file cannot be read.
+    """
+    texts = containers.read_texts(source)
+    written = (texts.keyed.get(KEY) or texts.property(f"{KEY}:record")) if texts else ""
+    return from_text(written) if written else None
+
+
+def encode(image: Image.Image, record: Record | None, format: str = "png") -> bytes:
+    """``image`` as the bytes of a "png", "jpeg" or "webp" that carries ``record``; None leaves all metadata out.
+
+    An ICC profile in ``image.info`` is kept either way: it is part of the colours. In a JPEG white shows through.
+    """
+    prepare, options = _WRITERS[format]
+    image = _opaque(image) if format == "jpeg" else image
+    stream = io.BytesIO()
+    carried = prepare(record) if record else {}
+    image.save(stream, format, icc_profile=image.info.get("icc_profile"), **options, **carried)
+    return stream.getvalue()
+
+
+def png_info(record: Record) -> PngInfo:
+    """The record's chunks for a PNG, for whoever writes one in pieces (``.chunks``) or by Pillow (``pnginfo=``)."""
+    chunks = PngInfo()
+    chunks.add_text("parameters", _writable(parameters(record)))
+    chunks.add_itxt(KEY, to_text(record))
+    chunks.add_itxt("XML:com.adobe.xmp", xmp(record).decode())
+    return chunks
+
+
+def _for_png(record: Record) -> dict[str, Any]:
+    return {"pnginfo": png_info(record)}
+
+
+def _for_jpeg(record: Record) -> dict[str, Any]:
+    packet = xmp(record, whole=to_text(record))
+    segments = containers.jpeg_xmp(packet) if len(packet) <= _PACKET_ROOM else _extended(record, packet)
+    return {"exif": containers.exif_with_comment(_shortened(parameters(record))), "extra": segments}
+
+
+def _for_webp(record: Record) -> dict[str, Any]:
+    text = _writable(parameters(record))
+    return {"exif": containers.exif_with_comment(text), "xmp": xmp(record, whole=to_text(record))}
+
+
+_WRITERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "png": (_for_png, {}),
+    "jpeg": (_for_jpeg, {"quality": 95, "subsampling": "4:4:4", "comment": b""}),
+    "webp": (_for_webp, {"quality": 95}),
+}
+
+
+def _extended(record: Record, packet: bytes) -> bytes:
+    """A small main packet that names the large one, and the large one in pieces."""
+    digest = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()
+    return containers.jpeg_xmp(xmp(record, note=digest)) + containers.jpeg_extended_xmp(packet, digest)
+
+
+def _shortened(text: str) -> str:
+    """``text`` cut to fit a JPEG segment, its last line (the settings) whole. Easel's own record stays complete."""
+    text = _writable(text)
+    prompts, _, settings = text.rpartition("\n")
+    room = _COMMENT_ROOM - 2 * len(settings) - 2
+    if 2 * len(text.encode("utf-8")) <= _COMMENT_ROOM:
+        return text
+    return prompts.encode("utf-16-be")[: room - room % 2].decode("utf-16-be", "ignore") + "\n" + settings
+
+
+def _writable(text: str) -> str:
+    """``text`` without what no text chunk can hold: NUL and lone surrogates."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if image.mode in ("RGB", "L", "CMYK"):
+        return image
+    paper = Image.new("RGBA", image.size, "white")
+    flat = Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
+    flat.info = dict(image.info)
+    return flat

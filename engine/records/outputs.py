@@ -1,0 +1,118 @@
+"""The outputs folder: finished pictures, each written whole or not at all, each found again by its job.
+
+``outputs/2026-11-23/142530-<job>-<index>-<seed>.png``: the day, the time, the job, which picture of the job, its seed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from engine.errors import DiskFull
+from engine.records import metadata
+from engine.records.files import PART, make_folder, replacing, translating
+from engine.records.record import Record
+from engine.requests import Resolved
+
+SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+"""The endings of saved pictures by format."""
+
+SPARE = 64 * 2**20
+"""Bytes that must be free before a run starts: room for a picture and the journal."""
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_JOB = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"\d{6}-(?P<job>.+)-(?P<index>\d+)-(?P<seed>\d+)\.(png|jpg|webp|tif)")
+
+
+def save(
+    image: Image.Image,
+    resolved: Resolved,
+    *,
+    outputs: Path,
+    job: str,
+    index: int,
+    format: str = "png",
+    write_metadata: bool = True,
+) -> Path:
+    """Writes ``image`` with its record and returns its path once it is on disk: written, synced, renamed.
+
+    Saving picture ``index`` of ``job`` again returns the file that is there already, so that finishing twice is
+    finishing once. ``job`` (letters, digits, ``-``, ``_``) must never be given to two jobs. ``format`` is "png", "jpeg"
+    or "webp". Raises OutputError, or DiskFull, with nothing left behind.
+    """
+    if (there := existing(outputs, job).get(index)) is not None:
+        return there
+    record = Record(resolved=resolved, job=job, index=index) if write_metadata else None
+    encoded = metadata.encode(image, record, format)
+    with opened(resolved, outputs=outputs, job=job, index=index, format=format) as (stream, path):
+        stream.write(encoded)
+    return path
+
+
+@contextmanager
+def opened(
+    resolved: Resolved, *, outputs: Path, job: str, index: int, format: str = "png"
+) -> Iterator[tuple[BinaryIO, Path]]:
+    """A stream for a picture that is written piece by piece, and the path that it will have when the block ends.
+
+    If the block raises, or the disk does, nothing is left. Raises OutputError or DiskFull.
+    """
+    if not _JOB.fullmatch(job):
+        raise ValueError(f"not the id of a job: {job!r}")
+    now = datetime.now()
+    seed = getattr(resolved.request, "seed", None) or 0
+    path = outputs / f"{now:%Y-%m-%d}" / f"{now:%H%M%S}-{job}-{index}-{seed}{SUFFIXES[format]}"
+    with translating(outputs):
+        make_folder(path.parent)
+        with replacing(path) as stream:
+            yield stream, path
+
+
+def existing(outputs: Path, job: str) -> dict[int, Path]:
+    """The finished pictures of ``job``, by index. Empty if the folder is not there."""
+    found: dict[int, Path] = {}
+    for day in days(outputs):
+        for name in os.listdir(day):
+            if job in name and (match := _NAME.fullmatch(name)) and match["job"] == job:
+                found[int(match["index"])] = day / name
+    return found
+
+
+def days(outputs: Path) -> list[Path]:
+    """The day folders of ``outputs``, the newest first."""
+    if not outputs.is_dir():
+        return []
+    return sorted((d for d in outputs.iterdir() if _DAY.fullmatch(d.name) and d.is_dir()), reverse=True)
+
+
+def check_writable(outputs: Path, need: int = SPARE) -> None:
+    """Raises OutputError unless a picture can be written there now, DiskFull unless ``need`` bytes are free."""
+    with translating(outputs):
+        make_folder(outputs)
+        with replacing(outputs / f".try{PART}") as stream:
+            stream.write(b"Easel tries whether it can write here.")
+        (outputs / f".try{PART}").unlink(missing_ok=True)
+        free = shutil.disk_usage(outputs).free
+    if free < need:
+        raise DiskFull(
+            f"The disk that holds “{outputs}” has {free / 2**20:,.0f} MB left; Easel wants {need / 2**20:,.0f} MB. "
+            "Free some space or choose another folder in Settings."
+        )
+
+
+def remove_leftovers(outputs: Path) -> int:
+    """Removes what a killed worker left half-written, and says how many files. Only while no worker runs."""
+    with translating(outputs):
+        left = [path for folder in (outputs, *days(outputs)) if folder.is_dir() for path in folder.glob(f".*{PART}")]
+        for path in left:
+            path.unlink(missing_ok=True)
+    return len(left)

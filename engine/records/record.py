@@ -1,0 +1,120 @@
+"""What Easel knows about one of its pictures, and the same in words that other programs read.
+
+``Record`` is complete: its JSON reads back into an equal request. ``parameters`` is the text that AUTOMATIC1111's
+program writes and most others read; ``xmp`` says to whoever asks that a machine made the picture.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from engine.errors import RequestError
+from engine.requests import Request, Resolved, resolved_from_json, resolved_to_json, to_json
+from engine.settings import VERSION
+
+FORMAT = 1
+"""The version of the JSON's own layout."""
+
+TRAINED = "trainedAlgorithmicMedia"
+COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
+ENHANCED = "algorithmicallyEnhanced"
+
+SOURCE_TYPES: dict[str, str] = {"upscale": ENHANCED, "inpaint": COMPOSITE}
+"""Kind of request -> IPTC DigitalSourceType; :data:`TRAINED` for the others, :data:`COMPOSITE` for any with a mask."""
+
+_SOURCE_TYPE_URI = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One picture: how it was made, by which job, when (ISO 8601 with offset), by which version of Easel."""
+
+    resolved: Resolved
+    job: str
+    index: int = 0
+    created: str = field(default_factory=_now)
+    easel: str = VERSION
+
+
+def to_text(record: Record) -> str:
+    """``record`` as JSON in plain ASCII, so that it lives through every encoding, lone surrogates included."""
+    return json.dumps({
+        "format": FORMAT, "easel": record.easel, "job": record.job, "index": record.index, "created": record.created,
+        "resolved": resolved_to_json(record.resolved),
+    })
+
+
+def from_text(text: str) -> Record:
+    """The record that :func:`to_text` wrote. Raises RequestError if it is damaged or of a kind not known here."""
+    try:
+        written = json.loads(text)
+        rest = {name: written[name] for name in ("easel", "job", "index", "created")}
+        return Record(resolved=resolved_from_json(written["resolved"]), **rest)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RequestError("The picture's record is damaged and cannot be read.") from error
+
+
+def source_type(request: Request) -> str:
+    """The IPTC DigitalSourceType that is true for what ``request`` makes."""
+    if getattr(request, "mask_image", None) is not None:
+        return COMPOSITE
+    return SOURCE_TYPES.get(to_json(request)["kind"], TRAINED)
+
+
+_LINE: tuple[tuple[str, str], ...] = (
+    ("Steps", "steps"), ("Sampler", "scheduler"), ("CFG scale", "guidance_scale"), ("Seed", "seed"), ("Size", ""),
+    ("Model", "checkpoint"), ("Denoising strength", "strength"), ("Clip skip", "clip_skip"),
+)
+"""AUTOMATIC1111's name -> field of the request, in the order that it writes them."""
+
+
+def parameters(record: Record) -> str:
+    """The text that AUTOMATIC1111's program would write for this picture.
+
+    "Model hash" is left out: it means the hash of the whole file there, and Easel hashes the headers.
+    """
+    request = record.resolved.request
+    values = {label: getattr(request, name, None) for label, name in _LINE if name}
+    width, height = getattr(request, "width", None), getattr(request, "height", None)
+    values["Size"] = f"{width}x{height}" if width and height else None
+    values["Model"] = re.split(r"[\\/]", values["Model"])[-1].removesuffix(".safetensors") if values["Model"] else None
+    values["Clip skip"] = values["Clip skip"] or None
+    fields = [f"{label}: {_quoted(values[label])}" for label, _ in _LINE if values[label] is not None]
+    fields += [f"Easel hash: {record.resolved.checkpoint_hash[:10]}"] if record.resolved.checkpoint_hash else []
+    negative = getattr(request, "negative_prompt", "")
+    lines = [getattr(request, "prompt", ""), *([f"Negative prompt: {negative}"] if negative else [])]
+    return "\n".join([*lines, ", ".join([*fields, f"Version: Easel {record.easel}"])])
+
+
+def _quoted(value: Any) -> str:
+    """Numbers without a needless ".0"; texts with a comma, colon, quote or line break as a JSON string."""
+    text = f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
+    return json.dumps(text, ensure_ascii=False) if re.search(r'[,:"\n]', text) else text
+
+
+def xmp(record: Record, note: str = "", whole: str = "") -> bytes:
+    """The XMP packet: the source type, the program, the time; ``whole`` is the record's JSON to carry along.
+
+    ``note`` is the MD5 under which a JPEG's extended packet lies (XMP specification part 3, 1.1.3.1).
+    """
+    uri = _SOURCE_TYPE_URI + source_type(record.resolved.request)
+    optional = f' xmpNote:HasExtendedXMP="{note}"' if note else ""
+    body = f"<easel:record>{escape(whole)}</easel:record>" if whole else ""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:easel="urn:easel:record"'
+        ' xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+        f" xmp:CreatorTool={quoteattr('Easel ' + record.easel)} xmp:CreateDate={quoteattr(record.created)}"
+        f' Iptc4xmpExt:DigitalSourceType="{uri}"{optional}>{body}</rdf:Description></rdf:RDF></x:xmpmeta>'
+        '<?xpacket end="w"?>'
+    ).encode()
