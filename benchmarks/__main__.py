@@ -17,7 +17,9 @@ def main() -> None:
     """Run what was asked for, each under its own heading."""
     listing = "\n".join(f"  {name}: {what}" for name, what in NAMES.items())
     flags = argparse.ArgumentParser(
-        prog="python -m benchmarks", epilog=f"benchmarks:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks",
+        epilog=f"benchmarks:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_argument("names", nargs="*", metavar="NAME", choices=[*NAMES, []], default=[])
     for name in flags.parse_args().names or NAMES:

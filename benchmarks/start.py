@@ -38,12 +38,24 @@ def seconds_to_page(which: str) -> float:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         commands = {
-            "easel": [sys.executable, "app.py", "--no-browser", "--port", str(port), "--data", folder, "--outputs", folder],
+            "easel": [
+                sys.executable,
+                "app.py",
+                "--no-browser",
+                "--port",
+                str(port),
+                "--data",
+                folder,
+                "--outputs",
+                folder,
+            ],
             "bare": [sys.executable, "-c", BARE, str(port)],
         }
         start = time.perf_counter()
         environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
-        with subprocess.Popen(commands[which], cwd=HOUSE, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as app:
+        with subprocess.Popen(
+            commands[which], cwd=HOUSE, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as app:
             try:
                 while not answers(port):
                     if app.poll() is not None:

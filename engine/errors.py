@@ -58,8 +58,16 @@ class Cancelled(EaselError):
 KINDS: dict[str, type[EaselError]] = {
     c.__name__: c
     for c in (
-        EaselError, RequestError, DoesNotFit, CheckpointError, OutputError, DiskFull, DownloadError, PictureError,
-        WorkerLost, Cancelled,
+        EaselError,
+        RequestError,
+        DoesNotFit,
+        CheckpointError,
+        OutputError,
+        DiskFull,
+        DownloadError,
+        PictureError,
+        WorkerLost,
+        Cancelled,
     )
 }
 """Error classes by the name under which they travel; see :attr:`EaselError.kind`."""

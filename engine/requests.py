@@ -63,7 +63,8 @@ class ExecutionPlan:
     ``"text_encoder_2"``) to ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``reasons`` says why, a sentence each.
     ``measures`` names what is done to save memory (:data:`engine.plan.ladder.RUNGS`): ``storage`` maps a component to the
     dtype its weights are kept in where that is not the one it computes in, ``vae_tile`` is the side of the tiles that the
-    VAE decodes in pixels (0: whole pictures, else also one picture at a time), ``batch_limit`` the most pictures at once (0: no limit).
+    VAE decodes in pixels (0: whole pictures, else also one picture at a time), ``batch_limit`` the most pictures at once
+    (0: no limit).
     """
 
     device: str = "cpu"

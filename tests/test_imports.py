@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
-SOURCES = sorted(p for folder in ("engine", "ui") for p in (HOUSE / folder).rglob("*.py")) + [HOUSE / "app.py"]
+SOURCES = [*sorted(p for folder in ("engine", "ui") for p in (HOUSE / folder).rglob("*.py")), HOUSE / "app.py"]
 
 WORDS = ("engine.requests", "engine.events", "engine.errors", "engine.settings", "engine.stopping")
 ROOMS = {
@@ -26,8 +26,14 @@ ROOMS = {
 
 TORCH = ("torch", "torchvision", "diffusers", "transformers", "accelerate", "spandrel", "peft")
 TORCH_ROOMS = (
-    "engine.plan.hardware", "engine.plan.measure", "engine.checkpoints.loading", "engine.checkpoints.adapters",
-    "engine.checkpoints.cache", "engine.prompt.encode", "engine.generate", "engine.local",
+    "engine.plan.hardware",
+    "engine.plan.measure",
+    "engine.checkpoints.loading",
+    "engine.checkpoints.adapters",
+    "engine.checkpoints.cache",
+    "engine.prompt.encode",
+    "engine.generate",
+    "engine.local",
 )
 """The only rooms that know torch; a name covers what lies under it and files named after it (loading_depth)."""
 
@@ -91,6 +97,6 @@ def test_the_page_comes_up_without_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, app, ui.serve, ui.interface; print([m for m in ('torch', 'diffusers', 'transformers') if m in sys.modules])"
+    code = "import sys, app, ui.serve, ui.interface; print(sorted({'torch', 'diffusers', 'transformers'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -47,7 +47,10 @@ class Denoiser:
         return next(self.unet.parameters()).device
 
     def steps(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None,
     ) -> Iterator[torch.Tensor]:
         """Latents after each of ``timesteps``. ``after_step(index, latents)`` may put part of them right (inpainting)."""
         for index, timestep in enumerate(timesteps):
@@ -89,7 +92,10 @@ class Denoiser:
     def _added(self, pooled: torch.Tensor | None, batch: int, dtype: torch.dtype) -> dict[str, torch.Tensor] | None:
         if pooled is None or self.time_ids is None:
             return None
-        return {"text_embeds": pooled.to(self.device, dtype), "time_ids": self.time_ids.expand(batch, -1).to(self.device, dtype)}
+        return {
+            "text_embeds": pooled.to(self.device, dtype),
+            "time_ids": self.time_ids.expand(batch, -1).to(self.device, dtype),
+        }
 
     def _guidance_embedding(self, batch: int, dtype: torch.dtype) -> torch.Tensor | None:
         """Checkpoints with distilled guidance (LCM) read the scale as an input instead of running twice."""

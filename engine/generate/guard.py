@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 
@@ -19,8 +18,7 @@ from engine.errors import CheckpointError
 class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
     """Holds what was raised during one run, and puts it back at the end so that the cache finds what it lent."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
+    def __init__(self) -> None:
         self._raised: dict[str, tuple[torch.nn.Module, torch.dtype]] = {}
 
     @property
@@ -62,9 +60,4 @@ def _dtype_of(component: torch.nn.Module) -> torch.dtype:
 def notice(components: tuple[str, ...]) -> str:
     """One line for the page about what :attr:`PrecisionGuard.raised` names."""
     names = " and the ".join(_WORDS.get(name, name) for name in components)
-    return f"The {names} gave invalid numbers in half precision, so it ran again in full precision. It will start there next time."
-
-
-def describe(component: Any) -> str:
-    """The dtype of a component as the record writes it."""
-    return str(_dtype_of(component)).removeprefix("torch.")
+    return f"The {names} gave invalid numbers in half precision and ran again in full precision, where it starts from now on."

@@ -24,7 +24,12 @@ _MAPS: dict[int, dict[float, tuple[list[list[float]], list[float]]]] = {
             [0.0, 0.0, 0.0],
         ),
         0.13025: (
-            [[0.4706, 0.4706, 0.4706], [-0.4706, -0.0392, 0.0784], [0.1961, 0.1176, -0.0392], [-0.5490, -0.3922, -0.2745]],
+            [
+                [0.4706, 0.4706, 0.4706],
+                [-0.4706, -0.0392, 0.0784],
+                [0.1961, 0.1176, -0.0392],
+                [-0.5490, -0.3922, -0.2745],
+            ],
             [0.1765, 0.0980, 0.0196],
         ),
     }
@@ -34,7 +39,8 @@ _MAPS: dict[int, dict[float, tuple[list[list[float]], list[float]]]] = {
 
 def picture(latents: torch.Tensor, vae: torch.nn.Module) -> bytes | None:
     """A JPEG of ``latents`` (scaled, shape 1 x C x H x W), at most 256 pixels long, or None if nothing fits this VAE."""
-    pixels = _decoded(latents, vae) if _small(latents, vae) else _mapped(latents, vae)
+    with torch.inference_mode():
+        pixels = _decoded(latents, vae) if _small(latents, vae) else _mapped(latents, vae)
     return None if pixels is None or not torch.isfinite(pixels).all() else _jpeg(pixels)
 
 

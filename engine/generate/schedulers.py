@@ -69,6 +69,12 @@ def create(name: str, checkpoint_config: Mapping[str, Any]) -> Any:
     sampler = SCHEDULERS[find(name)]
     cls = getattr(diffusers, sampler.class_name)
     kept = {k: v for k, v in checkpoint_config.items() if k in inspect.signature(cls.__init__).parameters}
-    for solver_choice in ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "algorithm_type", "solver_order"):
+    for solver_choice in (
+        "use_karras_sigmas",
+        "use_exponential_sigmas",
+        "use_beta_sigmas",
+        "algorithm_type",
+        "solver_order",
+    ):
         kept.pop(solver_choice, None)
     return cls.from_config({**kept, **sampler.options})

@@ -1,0 +1,32 @@
+"""From latents to a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from PIL import Image
+
+from engine.generate.guard import PrecisionGuard
+
+
+def decode(latents: torch.Tensor, vae: Any, guard: PrecisionGuard) -> Image.Image:
+    """The picture of ``latents`` (scaled, 1 x C x H x W), as 8-bit RGB.
+
+    Raises CheckpointError if the VAE gives numbers that are not finite even in float32.
+    """
+    unscaled = latents / vae.config.scaling_factor + (getattr(vae.config, "shift_factor", None) or 0.0)
+
+    def call(dtype: torch.dtype) -> torch.Tensor:
+        device = next(vae.parameters()).device
+        return vae.decode(unscaled.to(device, dtype), return_dict=False)[0].float()
+
+    with torch.inference_mode():
+        pixels = guard.run("vae", vae, call)[0]
+    return to_image(pixels.cpu())
+
+
+def to_image(pixels: torch.Tensor) -> Image.Image:
+    """``pixels`` (3 x H x W, -1..1) as 8-bit RGB."""
+    levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())

@@ -1,0 +1,79 @@
+"""From what was asked to what will run: every open field decided, and said where it differs from what was asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.generate import schedulers
+from engine.requests import ExecutionPlan, Request, Resolved, check
+
+_RANDOM_SEEDS = 2**32
+"""Random seeds are drawn below this: short enough to read aloud, and other programs accept them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What a checkpoint is best run with, where the request leaves it open. Sizes are pixels."""
+
+    checkpoint: str
+    native_size: int
+    size_multiple: int
+    steps: int
+    guidance_scale: float
+    scheduler: str
+
+
+def resolve(
+    asked: Request,
+    defaults: Defaults,
+    plan: ExecutionPlan,
+    *,
+    threads: int,
+    checkpoint_hash: str,
+    environment: Mapping[str, str],
+) -> tuple[Resolved, tuple[str, ...]]:
+    """The first picture's resolved request, and a sentence for each thing that was changed.
+
+    Raises RequestError for values that cannot be honoured.
+    """
+    check(asked)
+    width, width_notice = _snapped("width", asked.width, defaults)
+    height, height_notice = _snapped("height", asked.height, defaults)
+    request = dataclasses.replace(
+        asked,
+        checkpoint=defaults.checkpoint,
+        width=width,
+        height=height,
+        steps=asked.steps if asked.steps is not None else defaults.steps,
+        guidance_scale=float(defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
+        scheduler=schedulers.find(asked.scheduler or defaults.scheduler),
+        seed=asked.seed if asked.seed is not None else secrets.randbelow(_RANDOM_SEEDS),
+        clip_skip=asked.clip_skip or 0,
+        count=1,
+    )
+    resolved = Resolved(request=request, plan=plan, threads=threads, checkpoint_hash=checkpoint_hash, environment=environment)
+    return resolved, tuple(notice for notice in (width_notice, height_notice) if notice)
+
+
+def picture(resolved: Resolved, index: int) -> Resolved:
+    """The resolved request of picture ``index`` of a job: the same with the seed moved on."""
+    seed = resolved.request.seed
+    assert seed is not None, "a resolved request has a seed"
+    return dataclasses.replace(resolved, request=dataclasses.replace(resolved.request, seed=seed + index))
+
+
+def _snapped(name: str, asked: int | None, defaults: Defaults) -> tuple[int, str]:
+    """A side in pixels that the checkpoint can draw, and what to say if it is not the one asked for."""
+    if asked is None:
+        return defaults.native_size, ""
+    multiple = defaults.size_multiple
+    side = max(multiple, round(asked / multiple) * multiple)
+    if side == asked:
+        return side, ""
+    return (
+        side,
+        f"The {name} is {side} instead of {asked}: this checkpoint draws sizes that are multiples of {multiple}.",
+    )

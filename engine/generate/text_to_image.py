@@ -1,0 +1,49 @@
+"""A picture from words alone: it starts from pure noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from PIL import Image
+
+from engine.events import Event
+from engine.generate.run import Bench, Start
+from engine.generate.run import run as run_task
+from engine.generate.workshop import Workshop
+from engine.requests import TextToImage
+from engine.stopping import Stop
+
+
+class FromWords:
+    """The task of :class:`~engine.requests.TextToImage`."""
+
+    kind = "text_to_image"
+
+    def start(self, bench: Bench) -> Start:
+        """Pure noise, all the steps."""
+        return Start(
+            latents=bench.noise * bench.scheduler.init_noise_sigma,
+            timesteps=bench.scheduler.timesteps,
+            extra_channels=nothing_given(bench),
+        )
+
+    def finish(self, image: Image.Image, bench: Bench) -> Image.Image:
+        """The picture as it is."""
+        return image
+
+
+def run(job: str, asked: TextToImage, workshop: Workshop, stop: Stop) -> Iterator[Event]:
+    """The pictures of a text-to-image job; see :func:`engine.generate.run.run`."""
+    return run_task(job, asked, FromWords(), workshop, stop)
+
+
+def nothing_given(bench: Bench) -> torch.Tensor | None:
+    """The extra channels of an inpainting or depth UNet when there is no picture: repaint everything, flat depth."""
+    channels = bench.pipeline.unet.config.in_channels - bench.noise.shape[1]
+    if channels == 0:
+        return None
+    extra = torch.zeros(1, channels, *bench.noise.shape[2:])
+    if channels > 1:
+        extra[:, 0] = 1.0
+    return extra

@@ -1,0 +1,90 @@
+"""Run it here, in this process. The worker process does so for the page; a program that uses Easel as a library may too."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+import torch
+
+from engine.checkpoints.cache import PipelineCache
+from engine.checkpoints.catalogue import Catalogue
+from engine.events import Event, Finished, PictureSaved, Result
+from engine.generate import text_to_image
+from engine.generate.prepare import plan_for
+from engine.generate.workshop import Workshop
+from engine.plan.hardware import probe
+from engine.plan.memory import cache_budget
+from engine.plan.threads import threads
+from engine.prompt.encode import EncodingCache
+from engine.requests import Request, TextToImage
+from engine.settings import Settings
+from engine.stopping import Stop
+
+Run = Callable[[str, Request, Workshop, Stop], Iterator[Event]]
+
+RUNS: dict[type[Request], Run] = {TextToImage: text_to_image.run}
+"""Kind of request -> what makes its pictures."""
+
+
+class Local:
+    """The engine in this process. Making one imports torch and looks at the machine; checkpoints load when asked for.
+
+    Use it from one thread at a time, and as a context manager to give the memory back.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = settings or Settings()
+        hardware = probe(settings.device)
+        self._workshop = Workshop(
+            settings=settings,
+            hardware=hardware,
+            catalogue=Catalogue(settings),
+            cache=PipelineCache(cache_budget(hardware)),
+            encodings=EncodingCache(),
+            threads=threads(hardware),
+        )
+        torch.set_num_threads(self._workshop.threads)
+
+    def describe(self) -> dict[str, str]:
+        """What runs the pictures, for a person to read: the device, and why not another one."""
+        hardware = self._workshop.hardware
+        return {"device": hardware.device.name, "notes": " ".join(hardware.notes)}
+
+    def run(self, job: str, request: Request, stop: Stop) -> Iterator[Event]:
+        """Make the pictures of ``request``, event by event; the last is Finished.
+
+        Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set.
+        """
+        stop.raise_if_set()
+        results: list[Result] = []
+        for event in RUNS[type(request)](job, request, self._workshop, stop):
+            if isinstance(event, PictureSaved):
+                results.append(event.result)
+            yield event
+        yield Finished(job=job, results=tuple(results))
+
+    def make(self, request: Request) -> tuple[Result, ...]:
+        """The finished pictures of ``request``. Raises EaselError for what cannot be done."""
+        job = uuid.uuid4().hex[:12]
+        return tuple(e.result for e in self.run(job, request, Stop()) if isinstance(e, PictureSaved))
+
+    def warm(self, checkpoint: str, stop: Stop) -> None:
+        """Load a checkpoint before it is asked for. Raises as :meth:`run` does."""
+        entry = self._workshop.catalogue.find(checkpoint)
+        plan = plan_for(entry, TextToImage(checkpoint=checkpoint), self._workshop)
+        with self._workshop.cache.lease(entry, plan, kind="text_to_image", cancelled=stop.is_set):
+            pass
+
+    def close(self) -> None:
+        """Give back all memory that checkpoints hold."""
+        self._workshop.cache.release()
+
+    def __enter__(self) -> Local:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
