@@ -48,10 +48,34 @@ class TextToImage:
     precision: str = "auto"
 
 
-Request = TextToImage
-"""Any asked request. Later kinds (from a sketch, upscaling) join this union and :data:`KINDS`."""
+@dataclass(frozen=True, kw_only=True)
+class ImageToImage(TextToImage):
+    """A picture from a sketch or a photo, and words.
 
-KINDS: dict[str, type[Request]] = {"text_to_image": TextToImage}
+    Pictures are named by the content hash under which :mod:`engine.records.blobs` keeps them. ``strength`` (0..1) is the
+    share of the steps that run: 0 gives the fitted input back, 1 is text to image. ``fit`` says how the input meets the
+    size: ``"crop"``, ``"pad"`` or ``"stretch"``. ``mask_image``, of the input's size, is white where the picture is to be
+    repainted; ``feather`` is the width of its soft edge in pixels of the result. ``only_masked`` works on the masked region
+    alone, at full size, with ``padding`` pixels around it. ``depth_image`` replaces the estimated depth of a depth checkpoint.
+    """
+
+    init_image: str
+    strength: float = 0.75
+    fit: str = "crop"
+    paper: str = "#ffffff"
+    mask_image: str | None = None
+    feather: int = 8
+    only_masked: bool = False
+    padding: int = 32
+    depth_image: str | None = None
+
+
+Request = TextToImage
+"""Any asked request: every kind has at least these fields. The kinds are in :data:`KINDS`."""
+
+FITS = ("crop", "pad", "stretch")
+
+KINDS: dict[str, type[Request]] = {"text_to_image": TextToImage, "image_to_image": ImageToImage}
 """The name of each kind of request, as written in files and in the journal."""
 
 
@@ -116,6 +140,9 @@ LIMITS: dict[str, Limit] = {
     "seed": Limit(0, MAX_SEED, "The seed", "leave it empty for a random one"),
     "count": Limit(1, 1000, "The number of pictures"),
     "clip_skip": Limit(0, 11, "Clip skip", "0 or 1 means the last layer"),
+    "strength": Limit(0, 1, "The denoising strength", "0 keeps the picture, 1 forgets it"),
+    "feather": Limit(0, 512, "The feather", "pixels"),
+    "padding": Limit(0, 2048, "The padding around the mask", "pixels"),
 }
 MAX_PROMPT = 50_000
 """Characters that a prompt or a negative prompt may have."""
@@ -131,6 +158,8 @@ def check(request: Request) -> None:
     for name, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
         if len(text) > MAX_PROMPT:
             raise RequestError(f"The {name} has {len(text):,} characters; Easel reads up to {MAX_PROMPT:,}. Shorten it.")
+    if getattr(request, "fit", FITS[0]) not in FITS:
+        raise RequestError(f"A picture can be fitted by {', '.join(FITS)}. It was {getattr(request, 'fit', '')!r}.")
     if request.precision not in ("auto", *DTYPES):
         raise RequestError(f"Precision can be auto, {', '.join(DTYPES)}. It was {request.precision!r}.")
 
