@@ -1,1 +1,1 @@
-"""How the starter checkpoint was made: draw pictures, train on them, measure, export. Never imported by the engine or the page."""
+"""How the starter checkpoint was made: draw pictures, train, measure, export. Never imported by engine or ui."""

@@ -1,7 +1,8 @@
 """Trains the autoencoder: 64 x 64 pictures to 16 x 16 x 4 latents and back.
 
-`python -m training.autoencoder --minutes 20 --out DIR` writes DIR/autoencoder.pt every two minutes; `--resume` goes on from it.
+`python -m training.autoencoder --minutes 20 --out DIR` writes DIR/autoencoder.pt every two minutes; `--resume` goes on.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -14,10 +15,12 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
-from training.scenes import NATIVE_SIZE, random_scene, render
+from training.scenes import NATIVE_SIZE, random_scene, render, thing_mask
 
 KL_WEIGHT = 2e-4
-EDGE_WEIGHT = 0.5
+EDGE_WEIGHT = 0.4
+SQUARE_WEIGHT = 2.0  # squares bring the right colours early, absolute differences the outlines
+THING_WEIGHT = 3.0
 FRESH_SEEDS = 10**9  # scenes from here on are never trained on
 
 
@@ -42,10 +45,11 @@ def pictures_to_tensor(pictures: list[np.ndarray]) -> torch.Tensor:
     return (stacked.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
-def scene_batch(first_seed: int, count: int) -> torch.Tensor:
-    """Drawn scenes, richer in pairs and triples than what the diffusion sees: more outlines per picture."""
-    seeds = range(first_seed, first_seed + count)
-    return pictures_to_tensor([render(random_scene(seed, one_share=0.5, two_share=0.35)) for seed in seeds])
+def scene_batch(first_seed: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Drawn scenes, and where their things stand as float32 (n, 1, side, side)."""
+    scenes = [random_scene(seed) for seed in range(first_seed, first_seed + count)]
+    masks = np.stack([thing_mask(scene, NATIVE_SIZE) for scene in scenes])[:, None]
+    return pictures_to_tensor([render(scene) for scene in scenes]), torch.from_numpy(masks)
 
 
 def edges(pictures: torch.Tensor) -> torch.Tensor:
@@ -54,28 +58,34 @@ def edges(pictures: torch.Tensor) -> torch.Tensor:
     return torch.cat([across.flatten(1), down.flatten(1)], 1)
 
 
-def reconstruction_loss(autoencoder: AutoencoderKL, pictures: torch.Tensor, frozen_encoder: bool) -> torch.Tensor:
+def picture_loss(drawn: torch.Tensor, pictures: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Absolute and squared differences, heavier on things, and absolute differences of edges."""
+    difference, weights = drawn - pictures, (1 + THING_WEIGHT * masks) / (1 + THING_WEIGHT * masks.mean())
+    pixels = ((difference.abs() + SQUARE_WEIGHT * difference.square()) * weights).mean()
+    return pixels + EDGE_WEIGHT * F.l1_loss(edges(drawn), edges(pictures))
+
+
+def training_loss(autoencoder: AutoencoderKL, pictures: torch.Tensor, masks: torch.Tensor, frozen_encoder: bool) -> torch.Tensor:
     with torch.set_grad_enabled(not frozen_encoder):
         posterior = autoencoder.encode(pictures).latent_dist
         latents = posterior.sample()
-    drawn = autoencoder.decode(latents).sample
-    loss = F.l1_loss(drawn, pictures) + EDGE_WEIGHT * F.l1_loss(edges(drawn), edges(pictures))
+    loss = picture_loss(autoencoder.decode(latents).sample, pictures, masks)
     return loss if frozen_encoder else loss + KL_WEIGHT * posterior.kl().mean() / latents[0].numel()
 
 
 @torch.no_grad()
-def psnr(autoencoder: AutoencoderKL, count: int = 64) -> float:
+def psnr(autoencoder: AutoencoderKL, count: int = 48) -> float:
     """Decibels on fresh scenes, the mean over pictures, for values in -1..1."""
-    pictures = scene_batch(FRESH_SEEDS, count)
+    pictures, _ = scene_batch(FRESH_SEEDS, count)
     drawn = autoencoder.decode(autoencoder.encode(pictures).latent_dist.mode()).sample.clamp(-1, 1)
     error = (drawn - pictures).square().flatten(1).mean(1)
     return float((10 * torch.log10(4 / error)).mean())
 
 
 @torch.no_grad()
-def latent_scale(autoencoder: AutoencoderKL, count: int = 256) -> float:
+def latent_scale(autoencoder: AutoencoderKL, count: int = 96) -> float:
     """What latents must be multiplied by to have a standard deviation of 1."""
-    latents = autoencoder.encode(scene_batch(FRESH_SEEDS, count)).latent_dist.mode()
+    latents = autoencoder.encode(scene_batch(FRESH_SEEDS, count)[0]).latent_dist.mode()
     return float(1 / latents.std())
 
 
@@ -93,7 +103,12 @@ class AutoencoderTraining:
 
     def __init__(self, out: Path, clock: Clock, channels: tuple[int, ...], frozen_encoder: bool = False, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self.path, self.clock, self.channels, self.frozen_encoder = out / "autoencoder.pt", clock, channels, frozen_encoder
+        self.path, self.clock, self.channels, self.frozen_encoder = (
+            out / "autoencoder.pt",
+            clock,
+            channels,
+            frozen_encoder,
+        )
         self.network = new_autoencoder(channels).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
         self.average = MovingAverage(self.network, 0.998)
@@ -110,14 +125,20 @@ class AutoencoderTraining:
         """Saves, and says how well the averaged weights reconstruct (PSNR in dB)."""
         averaged = new_autoencoder(self.channels).eval()
         averaged.load_state_dict(self.average.weights)
-        state = {"channels": list(self.channels), "step": self.step, "weights": self.network.state_dict(),
-                 "optimizer": self.optimizer.state_dict(), "average": self.average.weights, "scale": latent_scale(averaged)}  # fmt: skip
+        state = {
+            "channels": list(self.channels),
+            "step": self.step,
+            "weights": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.weights,
+            "scale": latent_scale(averaged),
+        }
         save_state(state, self.path)
         return psnr(averaged)
 
     def train_step(self, batch: int, peak_rate: float) -> float:
         set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, peak_rate, warmup=100))
-        loss = reconstruction_loss(self.network, scene_batch(self.step * batch, batch), self.frozen_encoder)
+        loss = training_loss(self.network, *scene_batch(self.step * batch, batch), self.frozen_encoder)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -1,4 +1,5 @@
 """The backgrounds a scene can have: one function a row, each paints a square RGB picture from a random generator."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -36,7 +37,9 @@ def _ridge(draw: ImageDraw.ImageDraw, side: int, rng: Generator, height: float, 
 
 
 def _dots(draw: ImageDraw.ImageDraw, side: int, rng: Generator, count: int, lowest: float, fill: RGB, radius: float) -> None:
-    for x, y, r in zip(rng.uniform(0, side, count), rng.uniform(0, lowest * side, count), rng.uniform(0.5, 1, count), strict=True):
+    for x, y, r in zip(
+        rng.uniform(0, side, count), rng.uniform(0, lowest * side, count), rng.uniform(0.5, 1, count), strict=True
+    ):
         size = r * radius * side
         draw.ellipse((x - size, y - size, x + size, y + size), fill=fill)
 
@@ -156,15 +159,18 @@ def _forest(side: int, rng: Generator) -> Image.Image:
     return picture
 
 
+def _peak(draw: ImageDraw.ImageDraw, side: int, x: float, top: float, low: float, slope: float, fill: RGB) -> None:
+    half = slope * (low - top)
+    draw.polygon([((x - half) * side, low * side), (x * side, top * side), ((x + half) * side, low * side)], fill=fill)
+
+
 def _mountains(side: int, rng: Generator) -> Image.Image:
     picture = gradient(side, (125, 180, 235), (225, 236, 246))
     draw = ImageDraw.Draw(picture)
     for x in (rng.uniform(0, 0.25), rng.uniform(0.7, 1.0), rng.uniform(0.35, 0.6)):
-        top, slope = rng.uniform(0.1, 0.28), rng.uniform(0.75, 1.0)
-        fill = shaded((112, 118, 140), rng.uniform(0.85, 1.1))
-        draw.polygon([((x - slope * (1 - top) * 0.6) * side, side), (x * side, top * side), ((x + slope * (1 - top) * 0.6) * side, side)], fill=fill)
-        cap = 0.16
-        draw.polygon([((x - slope * cap * 0.6) * side, (top + cap) * side), (x * side, top * side), ((x + slope * cap * 0.6) * side, (top + cap) * side)], fill=(248, 250, 253))
+        top, slope = rng.uniform(0.1, 0.28), 0.6 * rng.uniform(0.75, 1.0)
+        _peak(draw, side, x, top, 1.0, slope, shaded((112, 118, 140), rng.uniform(0.85, 1.1)))
+        _peak(draw, side, x, top, top + 0.16, slope, (248, 250, 253))
     _ground(picture, 0.82, (85, 140, 85), (62, 112, 66))
     return picture
 
@@ -184,8 +190,17 @@ def _room(side: int, rng: Generator) -> Image.Image:
     _ground(picture, 0.74, (170, 112, 66), (140, 88, 50))
     draw = ImageDraw.Draw(picture)
     left = rng.choice([0.08, 0.64]) * side
-    draw.rectangle((left, 0.1 * side, left + 0.28 * side, 0.44 * side), fill=(160, 210, 245), outline=(250, 250, 250), width=max(2, side // 32))
-    draw.line((left + 0.14 * side, 0.1 * side, left + 0.14 * side, 0.44 * side), fill=(250, 250, 250), width=max(1, side // 48))
+    draw.rectangle(
+        (left, 0.1 * side, left + 0.28 * side, 0.44 * side),
+        fill=(160, 210, 245),
+        outline=(250, 250, 250),
+        width=max(2, side // 32),
+    )
+    draw.line(
+        (left + 0.14 * side, 0.1 * side, left + 0.14 * side, 0.44 * side),
+        fill=(250, 250, 250),
+        width=max(1, side // 48),
+    )
     draw.line((0, 0.74 * side, side, 0.74 * side), fill=(250, 244, 235), width=max(1, side // 40))
     return picture
 

@@ -1,4 +1,5 @@
 """What a person would type for a scene: one of many wordings, drawn at random."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,17 +9,71 @@ from training.scenes import Placed, Scene
 from training.things import COLOURS, THING_BY_NAME, THINGS
 
 NUMBERS = {2: ("two", "2"), 3: ("three", "3")}
-OPENINGS = ("a picture of", "a photo of", "a drawing of", "a painting of", "picture of", "drawing of", "an image of", "there is")
+OPENINGS = (
+    "a picture of",
+    "a photo of",
+    "a drawing of",
+    "a painting of",
+    "picture of",
+    "drawing of",
+    "an image of",
+    "there is",
+)
 ENDINGS = ("", "", "", "", ", cartoon", ", colorful", ", beautiful", ", cute")
-LEFT = ("{a} to the left of {b}", "{a} left of {b}", "{a} on the left and {b} on the right", "{a} on the left, {b} on the right")
-RIGHT = ("{b} to the right of {a}", "{b} right of {a}", "{b} on the right and {a} on the left", "{b} on the right, {a} on the left")
+LEFT = (
+    "{a} to the left of {b}",
+    "{a} left of {b}",
+    "{a} on the left and {b} on the right",
+    "{a} on the left, {b} on the right",
+)
+RIGHT = (
+    "{b} to the right of {a}",
+    "{b} right of {a}",
+    "{b} on the right and {a} on the left",
+    "{b} on the right, {a} on the left",
+)
 ABOVE = ("{a} above {b}", "{a} over {b}", "{b} below {a}", "{b} under {a}", "{a} on top of {b}")
-TOGETHER = ("{a} and {b}", "{b} and {a}", "{a} and {b}", "{b} and {a}", "{a}, {b}", "{b} next to {a}", "{a} with {b}", "{b} beside {a}")
+TOGETHER = (
+    "{a} and {b}",
+    "{b} and {a}",
+    "{a} and {b}",
+    "{b} and {a}",
+    "{a}, {b}",
+    "{b} next to {a}",
+    "{a} with {b}",
+    "{b} beside {a}",
+)
 PAIRS = {"left": (LEFT + RIGHT, TOGETHER), "above": (ABOVE, ABOVE)}
 LINKS = ("is", "are", "sitting", "standing")
-SPARE_WORDS = ("in", "of", "the", "a", "an", "on", "and", "some", "one", "very", "nice", "my", "background", "style", "it", "this")
-PLURALS = {"fish": "fish", "mouse": "mice", "person": "people", "butterfly": "butterflies", "cactus": "cacti", "kitty": "kitties",
-           "puppy": "puppies", "paintbrush": "paintbrushes", "brush": "brushes", "human": "humans"}  # fmt: skip
+SPARE_WORDS = (
+    "in",
+    "of",
+    "the",
+    "a",
+    "an",
+    "on",
+    "and",
+    "some",
+    "one",
+    "very",
+    "nice",
+    "my",
+    "background",
+    "style",
+    "it",
+    "this",
+)
+PLURALS = {
+    "fish": "fish",
+    "mouse": "mice",
+    "person": "people",
+    "butterfly": "butterflies",
+    "cactus": "cacti",
+    "kitty": "kitties",
+    "puppy": "puppies",
+    "paintbrush": "paintbrushes",
+    "brush": "brushes",
+}
 VOWELS = "aeiou"
 
 
@@ -74,7 +129,9 @@ def _place(scene: Scene, rng: np.random.Generator) -> str:
 
 def _listed(scene: Scene, things: str, rng: np.random.Generator) -> str:
     words = BACKGROUND_BY_NAME[scene.background].words
-    place = f"{_colour_word(scene.colour, rng)} background" if scene.colour else words[0] if rng.random() < 0.6 else _pick(words, rng)
+    place = (
+        f"{_colour_word(scene.colour, rng)} background" if scene.colour else words[0] if rng.random() < 0.6 else _pick(words, rng)
+    )
     return f"{things}, {place}" if rng.random() < 0.75 else f"{place}, {things}"
 
 

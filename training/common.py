@@ -1,4 +1,5 @@
 """What both trainers need: an average of weights, a schedule by the clock, weights saved and taken up again."""
+
 from __future__ import annotations
 
 import math

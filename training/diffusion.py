@@ -1,7 +1,9 @@
 """Trains the text encoder and the UNet together on latents of drawn scenes.
 
-`python -m training.diffusion --minutes 80 --out DIR` takes DIR/autoencoder.pt, writes DIR/diffusion.pt every two minutes; `--resume` goes on.
+`python -m training.diffusion --minutes 80 --out DIR` takes DIR/autoencoder.pt and writes DIR/diffusion.pt every two
+minutes; `--resume` goes on from it.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -161,9 +163,15 @@ class DiffusionTraining:
         torch.manual_seed(self.seed + self.step)
 
     def save(self) -> None:
-        state = {"sizes": self.sizes, "step": self.step, "seconds": self.clock.used_seconds(), "unet": self.unet.state_dict(),
-                 "text_encoder": self.text_encoder.state_dict(), "optimizer": self.optimizer.state_dict(),
-                 "averages": [average.weights for average in self.averages]}  # fmt: skip
+        state = {
+            "sizes": self.sizes,
+            "step": self.step,
+            "seconds": self.clock.used_seconds(),
+            "unet": self.unet.state_dict(),
+            "text_encoder": self.text_encoder.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "averages": [average.weights for average in self.averages],
+        }
         save_state(state, self.path)
 
     def loss(self, reservoir: Reservoir, batch: int) -> torch.Tensor:
@@ -197,7 +205,10 @@ class DiffusionTraining:
             if self.step % 50 == 0:
                 rate = (self.step - first) * batch / (time.monotonic() - begun)
                 used = self.clock.used_seconds() / 60
-                print(f"diffusion step {self.step} loss {np.mean(losses):.4f} {rate:.1f} pictures/s {used:.1f} min", flush=True)
+                print(
+                    f"diffusion step {self.step} loss {np.mean(losses):.4f} {rate:.1f} pictures/s {used:.1f} min",
+                    flush=True,
+                )
                 losses = []
             if time.monotonic() - saved > save_seconds:
                 self.save()

@@ -1,4 +1,5 @@
-"""Puts trained weights into a folder that diffusers loads: `python -m training.export --run DIR --to models/starter`."""
+"""Puts trained weights where diffusers can load them: `python -m training.export --run DIR --to models/starter`."""
+
 from __future__ import annotations
 
 import argparse
@@ -81,7 +82,7 @@ def write_starter(pipeline: StableDiffusionPipeline, folder: Path, trained: str)
 
 
 def _tidy_configs(folder: Path) -> None:
-    """Takes out where on this disk the parts came from, and lets a plain load widen the text encoder to fp32 like the rest."""
+    """Takes out paths of this disk, and lets a plain load widen the text encoder to fp32 like the rest."""
     for path in folder.rglob("*.json"):
         content = json.loads(path.read_text(encoding="utf-8"))
         content.pop("_name_or_path", None)

@@ -1,8 +1,10 @@
-"""A scene is a background and one to three things with their places; it is drawn from its own seed and described in words."""
+"""A scene: a background and one to three things in their places, drawn from its own seed."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image
@@ -90,7 +92,7 @@ def _names(count: int, background: str, rng: np.random.Generator) -> list[str]:
             names = [names[0]] * count
         elif count == 2 and rng.random() < 0.05:
             names = ["cat", "dog"] if rng.random() < 0.5 else ["dog", "cat"]
-        apart = any(held_out_pair(a, b) for a, b in zip(names, names[1:], strict=False))
+        apart = any(held_out_pair(a, b) for a, b in pairwise(names))
         if not apart and not any(held_out_background(name, background) for name in names):
             return names
 

@@ -1,4 +1,5 @@
-"""What the starter can draw: one row a thing, and the colours. Glyphs come from the Noto Color Emoji font (SIL OFL 1.1)."""
+"""What the starter can draw: a row a thing, and the colours. Glyphs are from Noto Color Emoji (SIL OFL 1.1)."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -2,11 +2,13 @@
 
 Every other word falls into more than one piece; a sign that is no letter, digit or known mark becomes `<|unk|>`.
 """
+
 from __future__ import annotations
 
 import json
 import string
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from transformers import CLIPTokenizer
@@ -37,7 +39,7 @@ def learn_merges(words: list[str]) -> list[tuple[str, str]]:
     """Byte-pair encoding (Sennrich et al. 2016) carried on until each word is one piece."""
     splits, merges = [_split(word) for word in words], []
     while any(len(pieces) > 1 for pieces in splits):
-        counts = Counter(pair for pieces in splits for pair in zip(pieces, pieces[1:], strict=False))
+        counts = Counter(pair for pieces in splits for pair in pairwise(pieces))
         pair = min(counts, key=lambda pair: (-counts[pair], pair))
         merges.append(pair)
         splits = [_joined(pieces, pair) for pieces in splits]
