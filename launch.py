@@ -1,0 +1,172 @@
+"""Easel's bootstrap: shows a progress page at once, makes everything that is needed, and starts the studio at the same address.
+
+Standard library only, on any Python from 3.8 on, on every system; launch.sh, launch.bat and launch.command only find that Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+from types import FrameType
+
+from launcher import desktop, testrun
+from launcher.environment import prepare
+from launcher.folder import Folder
+from launcher.lock import Lock
+from launcher.page import Page
+from launcher.progress import PHASES, Progress
+from launcher.studio import run_studio
+from launcher.troubles import SetupFailed, explain
+
+REDIRECT = 10.0
+"""Seconds that the page in the browser has to learn that an Easel was already running elsewhere."""
+
+EPILOG = "All other flags go to the studio (with --test: to pytest); once set up, --help lists the studio's too."
+
+
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Our flags, and the rest. Flags of the studio that concern the page too are read here and passed on."""
+    flags = argparse.ArgumentParser(
+        prog="launch", description="Set up Easel and start it.", epilog=EPILOG, add_help=False, allow_abbrev=False
+    )
+    flags.add_argument("--help", "-h", action="store_true", help="show this and end")
+    flags.add_argument("--version", action="store_true", help="show Easel's version and end")
+    flags.add_argument("--port", type=int, default=7860, help="port of the page, or the next free one (7860)")
+    flags.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
+    flags.add_argument("--repair", action="store_true", help="install everything anew")
+    flags.add_argument("--setup-only", action="store_true", help="set up, do not start the studio")
+    flags.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install an extra: heif, openvino")
+    flags.add_argument("--desktop-entry", action="store_true", help="add Easel to the applications menu (Linux) and end")
+    flags.add_argument("--test", action="store_true", help="set up what the tests need and run them")
+    flags.add_argument("--long", action="store_true", help="with --test: the long tests too")
+    asked, rest = flags.parse_known_args(arguments)
+    asked.usage = flags.format_help()
+    return asked, rest
+
+
+def main(arguments: list[str]) -> int:
+    asked, rest = parse(arguments)
+    folder = Folder(Path(__file__).resolve().parent)
+    if asked.help:
+        return show_help(folder, asked.usage)
+    if asked.version:
+        print(f"Easel {folder.version}")
+        return 0
+    if asked.desktop_entry:
+        print(f"Easel is in the applications menu: {desktop.make_entry(folder)}")
+        return 0
+    if asked.test:
+        return testrun.run_tests(folder, [*(["-m", ""] if asked.long else []), *rest])
+    return Launch(folder, asked, rest).run()
+
+
+def show_help(folder: Folder, usage: str) -> int:
+    """Our own flags, then the studio's when it can be asked."""
+    print(usage, flush=True)
+    if folder.python.exists():
+        subprocess.run([str(folder.python), str(folder.root / "app.py"), "--help"], cwd=str(folder.root), check=False)
+    return 0
+
+
+class Launch:
+    """One start: page, lock, set-up, studio; again from the set-up as often as the person asks for it."""
+
+    def __init__(self, folder: Folder, asked: argparse.Namespace, rest: list[str]) -> None:
+        self.folder, self.asked, self.rest = folder, asked, rest
+        self.progress = Progress(log_file=folder.state / "setup.log")
+        self.page = Page(self.progress, desktop.offer(folder))
+        self.lock = Lock(folder)
+
+    def run(self) -> int:
+        try:
+            taken = self.lock.take()
+        except OSError as error:
+            self.serve()
+            return self.after_failure(explain([str(error)]))
+        other = None if taken else self.lock.other_page()
+        if other:
+            print(f"Another start of Easel is at work; its page is {other}", flush=True)
+            self.show(other)
+            return 0
+        try:
+            self.serve()
+            if not taken:
+                self.progress.note("Another set-up is at work in this folder; Easel goes on when it is done.")
+                self.lock.wait()
+            self.lock.tell(self.page.url)
+            return self.until_done()
+        except KeyboardInterrupt:
+            print("\nStopped. What was fetched so far is kept.")
+            return 130
+        finally:
+            self.page.close()
+            self.lock.release()
+
+    def serve(self) -> None:
+        """Open the page, and say so when it is not where it was asked to be."""
+        port = self.page.open(self.asked.port)
+        if port != self.asked.port:
+            self.progress.note(f"Port {self.asked.port} is busy, so this page is on {port}.")
+        print(f"Easel is getting ready; see {self.page.url}", flush=True)
+        if not self.asked.no_browser:
+            self.show(self.page.url)
+
+    def until_done(self) -> int:
+        repair = self.asked.repair
+        while True:
+            try:
+                if repair:
+                    self.folder.forget()
+                prepare(self.folder, self.progress, set(self.asked.extra))
+                return 0 if self.asked.setup_only else self.studio()
+            except SetupFailed as failure:
+                choice = self.choice_after(failure)
+            if choice == "quit":
+                return 1
+            repair = choice == "repair"
+            self.progress.restart()
+
+    def studio(self) -> int:
+        """The lock is for setting up; from its address on, the studio itself sees to it that there is one of it."""
+        code = run_studio(self.folder, self.rest, self.page, self.progress, self.lock.release)
+        if self.page.is_open and not self.asked.no_browser:
+            self.page.told.wait(REDIRECT)
+        return code
+
+    def choice_after(self, failure: SetupFailed) -> str:
+        """What to do next, as asked on the page; without a page in the browser there is nobody to ask."""
+        self.progress.fail(failure)
+        return "quit" if self.asked.no_browser or self.asked.setup_only else self.page.wait_for_choice()
+
+    def after_failure(self, failure: SetupFailed) -> int:
+        self.progress.enter(PHASES[0].name)
+        self.choice_after(failure)
+        self.page.close()
+        return 1
+
+    def show(self, url: str) -> None:
+        """Open ``url`` where a browser window can appear; a text browser in this terminal would only be in the way."""
+        names = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+        if platform.system() in ("Windows", "Darwin") or any(os.environ.get(name) for name in names):
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+        else:
+            print(f"Open {url} in a browser on this computer.", flush=True)
+
+
+def end_on_signal(number: int, frame: FrameType | None) -> None:
+    """A logout, a closed terminal or a `kill` ends the studio as Ctrl+C does."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), end_on_signal)
+    sys.exit(main(sys.argv[1:]))

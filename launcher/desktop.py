@@ -1,0 +1,61 @@
+"""The entry in the applications menu of a Linux desktop. Offered, never forced."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Callable
+
+from launcher.folder import Folder
+
+ENTRY = """[Desktop Entry]
+Type=Application
+Version=1.5
+Name=Easel
+Comment=Make pictures with Stable Diffusion on this computer
+Exec={command}
+Path={path}
+Icon=applications-graphics
+Terminal=false
+Categories=Graphics;
+"""
+
+
+def entry_path() -> Path:
+    """Where the desktop looks for the entries of this person."""
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "applications" / "easel.desktop"
+
+
+def entry_text(folder: Folder) -> str:
+    return ENTRY.format(command=f"sh {quoted(str(folder.root / 'launch.sh'))}", path=escaped(str(folder.root)))
+
+
+def quoted(path: str) -> str:
+    """An argument of ``Exec=``: quoted as the desktop entry specification says, then escaped like every value."""
+    for sign in ("\\", '"', "`", "$"):
+        path = path.replace(sign, "\\" + sign)
+    return escaped('"' + path.replace("%", "%%") + '"')
+
+
+def escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def make_entry(folder: Folder) -> Path:
+    """Write the entry and return where. Raises OSError."""
+    path = entry_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(entry_text(folder), encoding="utf-8")
+    return path
+
+
+def offer(folder: Folder) -> Callable[[], None] | None:
+    """What makes the entry, or None where there is nothing to offer: no Linux desktop, or an entry for this folder is there."""
+    if platform.system() != "Linux":
+        return None
+    path = entry_path()
+    if path.exists() and path.read_text("utf-8", "replace") == entry_text(folder):
+        return None
+    return lambda: print(f"Easel is in the applications menu: {make_entry(folder)}")

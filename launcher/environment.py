@@ -1,0 +1,173 @@
+"""From an empty folder to an environment that runs: uv, Python, packages, one calculation.
+
+Each phase can be cut off and is done again at the next start.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import ssl
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from launcher import uv as installer
+from launcher.commands import answer, run
+from launcher.device import try_device
+from launcher.folder import Folder
+from launcher.progress import Progress
+from launcher.troubles import SetupFailed, explain
+
+PYTHONS = (3, 11), (3, 15)
+"""From the first, below the second: the versions that PyTorch is published for."""
+
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu/"
+GIGABYTE = 10**9
+NEEDED = {"cuda": 8 * GIGABYTE, "cpu": 3 * GIGABYTE}
+"""Room that a first set-up takes, measured on Linux with uv 0.13 and PyTorch 2.15 and rounded up."""
+
+
+def prepare(folder: Folder, progress: Progress, extras: set[str]) -> None:
+    """Make the environment ready unless it is. Raises :class:`SetupFailed`; what was fetched until then is kept."""
+    if folder.is_ready(extras):
+        return
+    try:
+        set_up(folder, progress, extras | folder.installed_extras())
+    except OSError as error:
+        raise explain([str(error), getattr(error, "strerror", "") or ""]) from error
+
+
+def set_up(folder: Folder, progress: Progress, extras: set[str]) -> None:
+    progress.enter("installer")
+    uv = installer.find_or_bring(folder, progress)
+    progress.enter("python")
+    fresh = make_venv(folder, uv, progress)
+    progress.enter("packages")
+    automatic = choose_index(progress)
+    if fresh:
+        check_room(folder, uv, "cuda" if takes_cuda_build(automatic) else "cpu")
+    folder.begin()
+    install(folder, uv, progress, extras, automatic)
+    folder.settled()
+    progress.enter("device")
+    try_device(folder, progress)
+    folder.mark_ready(extras)
+
+
+def make_venv(folder: Folder, uv: Path, progress: Progress) -> bool:
+    """Keep ``.venv`` if it is whole and its Python fits; else make it from nothing, and return True."""
+    if folder.unfinished.exists():
+        progress.note("The last set-up was cut off; it is done again from what was already fetched.")
+    elif fits(folder.python):
+        return False
+    folder.forget()
+    command = [uv, "venv", "--no-project", "--clear", "--python"]
+    try:
+        run([*command, wanted_python(), folder.venv], folder.root, progress)
+    except SetupFailed as error:
+        raise without_python(error) from error
+    return True
+
+
+def wanted_python() -> str:
+    """This very Python if the packages run on it, else whichever fits; uv fetches one if the computer has none."""
+    first, beyond = PYTHONS
+    if first <= sys.version_info[:2] < beyond:
+        return sys.executable
+    return f">={first[0]}.{first[1]},<{beyond[0]}.{beyond[1]}"
+
+
+def fits(python: Path) -> bool:
+    """It runs and is of a version that the packages run on."""
+    first, beyond = PYTHONS
+    return python.exists() and answer([python, "-c", f"import sys; print({first} <= sys.version_info[:2] < {beyond})"]) == "True"
+
+
+def without_python(error: SetupFailed) -> SetupFailed:
+    """Without the internet uv only says what it could not fetch; what is missing is a Python."""
+    return explain(["no interpreter found"]) if error.kind == "network" else error
+
+
+def choose_index(progress: Progress) -> bool:
+    """True: uv picks the build of PyTorch for this computer from PyTorch's own index. False: that index is out of reach."""
+    if index_answers():
+        return True
+    progress.note(
+        "PyTorch's own package index (download.pytorch.org) cannot be reached from here, so PyTorch comes from the plain package "
+        "index: on Windows that build uses the processor only, on Linux it is the large one for NVIDIA cards."
+    )
+    return False
+
+
+def index_answers(address: str = TORCH_INDEX, seconds: float = 4.0) -> bool:
+    """Whether ``address`` answers within ``seconds``, name look-up included (which has no time-out of its own)."""
+    answers: list[bool] = []
+    asking = threading.Thread(target=lambda: answers.append(_asks(address, seconds)), daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return bool(answers and answers[0])
+
+
+def _asks(address: str, seconds: float) -> bool:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=seconds):
+            return True
+    except urllib.error.URLError as error:
+        # This Python may lack certificates (a fresh one on macOS does); uv brings its own.
+        return isinstance(error.reason, ssl.SSLCertVerificationError)
+    except OSError:
+        return False
+
+
+def takes_cuda_build(automatic: bool) -> bool:
+    """Whether the large build of PyTorch is on its way."""
+    if automatic:
+        return shutil.which("nvidia-smi") is not None or Path("/opt/rocm").exists()
+    return platform.system() == "Linux"
+
+
+def check_room(folder: Folder, uv: Path, build: str) -> None:
+    """Refuse before a long download that could not be unpacked. uv's cache may lie on another disk."""
+    cache = answer([uv, "cache", "dir"])
+    for place in {disk_of(folder.root), disk_of(Path(cache) if cache else folder.root)}:
+        free = shutil.disk_usage(str(place)).free
+        if free < NEEDED[build]:
+            raise SetupFailed(
+                f"The set-up needs about {NEEDED[build] / GIGABYTE:.0f} GB of free disk space at {place}, and there are "
+                f"{free / GIGABYTE:.1f} GB.",
+                "Make room there, or move Easel's folder to a larger disk, and try again.",
+                "disk",
+            )
+
+
+def disk_of(path: Path) -> Path:
+    """The mount point or drive that ``path`` lies on; ``path`` need not exist yet."""
+    path = path.absolute()
+    while not path.exists() or (not os.path.ismount(str(path)) and path != path.parent):
+        path = path.parent
+    return path
+
+
+def install(folder: Folder, uv: Path, progress: Progress, extras: set[str], automatic: bool) -> None:
+    """Everything that pyproject.toml names, in the tested versions."""
+    before = shutil.disk_usage(str(folder.root)).free
+    progress.written = lambda: max(0, before - shutil.disk_usage(str(folder.root)).free)
+    command = install_command(folder, uv, extras)
+    try:
+        run([*command, "--torch-backend=auto"] if automatic else command, folder.root, progress)
+    except SetupFailed as error:
+        if not automatic or error.kind not in ("network", "build"):
+            raise
+        progress.note("PyTorch's own package index has nothing that fits, so PyTorch comes from the plain package index.")
+        run(command, folder.root, progress)
+
+
+def install_command(folder: Folder, uv: Path, extras: set[str]) -> list[str | Path]:
+    """Ready-made packages only: building one here would need compilers, and would run its code."""
+    named = [part for extra in sorted(extras) for part in ("--extra", extra)]
+    files = ["-r", folder.root / "pyproject.toml", "-c", folder.root / "constraints.txt"]
+    return [uv, "pip", "install", "--python", folder.python, "--no-build", *files, *named]

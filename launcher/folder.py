@@ -1,0 +1,111 @@
+"""Where the set-up keeps things, and the stamp that says what is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SETUP_VERSION = 1
+"""Raise it when an environment made by an older launcher must be gone over again."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder that Easel lies in; every path of the set-up hangs below ``root``."""
+
+    root: Path
+
+    @property
+    def venv(self) -> Path:
+        return self.root / ".venv"
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter, whether or not it is there yet."""
+        return self.venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    @property
+    def tools(self) -> Path:
+        """Where ``uv`` is put when the computer has none."""
+        return self.root / ".uv"
+
+    @property
+    def state(self) -> Path:
+        """Lock, address of the progress page, log."""
+        return self.root / ".launch"
+
+    @property
+    def stamp(self) -> Path:
+        return self.venv / "easel-stamp.json"
+
+    @property
+    def unfinished(self) -> Path:
+        """There while packages are being installed. Found at a start, it means that the last set-up was cut off."""
+        return self.venv / "easel-unfinished"
+
+    @property
+    def device(self) -> Path:
+        """``{"device": "cuda", "reason": "", ...}``: what the trial calculation found; read by the engine."""
+        return self.venv / "easel-device.json"
+
+    @property
+    def version(self) -> str:
+        found = re.search(r'^version = "(.+)"', (self.root / "pyproject.toml").read_text("utf-8"), re.M)
+        return found.group(1) if found else "unknown"
+
+    def fingerprint(self) -> str:
+        """Changes with everything that an environment is made from. Line endings do not count."""
+        parts = [str(SETUP_VERSION).encode()]
+        parts += [(self.root / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
+        return hashlib.sha256(b"\0".join(part.replace(b"\r\n", b"\n") for part in parts)).hexdigest()
+
+    def installed_extras(self) -> set[str]:
+        return set(read_json(self.stamp).get("extras", ()))
+
+    def is_ready(self, extras: set[str]) -> bool:
+        """True when the environment was finished from the present files and has at least ``extras``."""
+        stamp = read_json(self.stamp)
+        return (
+            stamp.get("fingerprint") == self.fingerprint()
+            and extras <= set(stamp.get("extras", ()))
+            and self.python.exists()
+            and not self.unfinished.exists()
+        )
+
+    def mark_ready(self, extras: set[str]) -> None:
+        """The last act of a set-up."""
+        write_json(self.stamp, {"fingerprint": self.fingerprint(), "extras": sorted(extras)})
+
+    def begin(self) -> None:
+        """From here until :meth:`settled` the environment must not be trusted."""
+        self.stamp.unlink(missing_ok=True)
+        self.unfinished.touch()
+
+    def settled(self) -> None:
+        self.unfinished.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Throw the environment away, so that the next set-up starts from nothing. Downloads stay in uv's cache."""
+        shutil.rmtree(self.venv, ignore_errors=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in ``path``; empty when there is no such file or it was cut off."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    os.replace(draft, path)

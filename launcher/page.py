@@ -1,0 +1,194 @@
+"""The progress page: one small server on 127.0.0.1 that later gives its port to the studio."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Callable
+
+from launcher.progress import Progress
+
+HOST = "127.0.0.1"
+ATTENTION = 90.0
+"""Seconds without a question from the page after which nobody is looking. Browsers ask once a minute from a hidden tab."""
+
+HEADERS = {
+    "X-Easel-Launch": "1",  # tells the page that the studio is not up yet
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Server(ThreadingHTTPServer):
+    """On Windows, reusing an address would let two servers share one port; elsewhere it only skips the wait after a close."""
+
+    allow_reuse_address = os.name != "nt"
+    daemon_threads = True
+
+
+class Page:
+    """Serves ``progress`` at :attr:`url` from :meth:`open` until :meth:`close`.
+
+    ``offer_entry`` makes the desktop entry, or is None where there is nothing to offer. The studio asks for the port by a POST to
+    :attr:`handover`: when that is answered, the port is free, and the page in the browser waits for the studio to answer there.
+    """
+
+    def __init__(self, progress: Progress, offer_entry: Callable[[], None] | None = None) -> None:
+        self.progress = progress
+        self.offer_entry = offer_entry
+        self.port = 0
+        self.seen = 0.0
+        self.told = threading.Event()
+        self.choice = ""
+        self._chosen = threading.Event()
+        self._token = secrets.token_urlsafe(16)
+        self._server: Server | None = None
+        self._closing = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def handover(self) -> str:
+        return f"{self.url}/launch/{self._token}/handover"
+
+    def open(self, wanted: int) -> int:
+        """Serve on ``wanted`` or the next free port, and return which it is."""
+        self._server = serve_from(wanted, lambda *about: Handler(self, *about))
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self.port
+
+    def close(self) -> None:
+        """The port is free when this returns. Closing twice is closing once."""
+        with self._closing:
+            server, self._server = self._server, None
+            if server is not None:
+                server.shutdown()
+                server.server_close()
+
+    @property
+    def is_open(self) -> bool:
+        return self._server is not None
+
+    def wait_for_choice(self) -> str:
+        """``retry``, ``repair`` or ``quit``, as pressed on the page; ``quit`` also when nobody looks at it any more."""
+        self._chosen.clear()
+        self.choice = "quit"
+        self.seen = time.monotonic()
+        while not self._chosen.wait(1.0) and time.monotonic() - self.seen < ATTENTION:
+            pass
+        return self.choice
+
+    def act(self, action: str) -> None:
+        """What a button, or the studio, asked for."""
+        if action == "handover":
+            self.close()
+        elif action == "entry" and self.offer_entry is not None:
+            self.offer_entry()
+            self.offer_entry = None
+        elif action in ("retry", "repair", "quit"):
+            self.choice = action
+            self._chosen.set()
+
+    def state(self, with_log: bool) -> dict[str, Any]:
+        state = self.progress.snapshot()
+        state["entry"] = self.offer_entry is not None
+        if with_log:
+            state["log"] = self.progress.log_lines()
+        return state
+
+    def html(self) -> str:
+        """The whole page with the present state in it, so that it says something before the first question is answered."""
+        text = (Path(__file__).with_name("page.html")).read_text("utf-8")
+        state = json.dumps(self.state(False)).replace("<", "\\u003c")
+        return text.replace("__TOKEN__", self._token).replace("__STATE__", state)
+
+    def allows(self, action: str, token: str) -> bool:
+        return secrets.compare_digest(token.encode(), self._token.encode()) and action in ACTIONS
+
+
+ACTIONS = ("handover", "entry", "retry", "repair", "quit")
+
+
+def serve_from(wanted: int, handler: Callable[..., BaseHTTPRequestHandler]) -> Server:
+    """A server on the first free port from ``wanted`` on."""
+    for port in range(wanted, min(wanted + 100, 65536)):
+        try:
+            return Server((HOST, port), handler)  # pyright: ignore[reportArgumentType] a factory serves as well as a class
+        except OSError:
+            continue
+    return Server((HOST, 0), handler)  # pyright: ignore[reportArgumentType]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """``/`` the page, ``/launch/state`` what it shows, ``POST /launch/<token>/<action>`` its buttons."""
+
+    def __init__(self, page: Page, *about: Any) -> None:
+        self.page = page
+        super().__init__(*about)
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if not self._is_ours():
+            self._send(403, "text/plain", "This page is for this computer only.")
+        elif path == "/":
+            self._send(200, "text/html", self.page.html())
+        elif path == "/launch/state":
+            self.page.seen = time.monotonic()
+            state = self.page.state(query == "log")
+            self._send(200, "application/json", json.dumps(state))
+            if state["address"]:
+                self.page.told.set()
+        else:
+            self._send(404, "text/plain", "Easel is still starting.")
+
+    def do_POST(self) -> None:
+        token, _, action = self.path[len("/launch/") :].partition("/")
+        if not self._is_ours() or not self.page.allows(action, token):
+            self._send(403, "text/plain", "This page is for this computer only.")
+            return
+        try:
+            self.page.act(action)
+        except OSError as error:
+            self._send(500, "text/plain", f"That did not work: {error}")
+        else:
+            self._send(200, "text/plain", "ok")
+
+    def _is_ours(self) -> bool:
+        # A page elsewhere can point its own name at 127.0.0.1; it cannot make the browser send our Host.
+        host = self.headers.get("Host", "")
+        origin = self.headers.get("Origin")
+        names = {f"{HOST}:{self.page.port}", f"localhost:{self.page.port}"}
+        return host in names and (origin is None or origin in {f"http://{name}" for name in names})
+
+    def _send(self, status: int, kind: str, text: str) -> None:
+        body = text.encode("utf-8")
+        self.send_response(status)
+        for name, value in {**HEADERS, "Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the terminal is for the set-up."""
+
+
+def answers(url: str, seconds: float = 1.0) -> bool:
+    """Whether anything listens at ``url`` (http://host:port)."""
+    host, _, port = url.partition("//")[2].partition("/")[0].rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=seconds):
+            return True
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,132 @@
+"""`./launch.sh --test`: everything that the tests need, then pytest, whose closing line is the last."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Callable, Iterator, Sequence
+
+from launcher.commands import answer, environment, run
+from launcher.environment import prepare
+from launcher.folder import Folder
+from launcher.lock import Lock
+from launcher.progress import Progress
+from launcher.troubles import SetupFailed
+
+EXTRAS = {"test", "heif", "training"}
+EMOJI_FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+"""Where training looks for it."""
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER_PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Google/Chrome/Application/chrome.exe",
+)
+
+# Runs inside the environment: a browser that is there may still not start (Ubuntu's chromium without snap, a missing library).
+TRIAL = """
+import sys
+from playwright.sync_api import sync_playwright
+with sync_playwright() as play:
+    path = sys.argv[1] if len(sys.argv) > 1 else play.chromium.executable_path
+    browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    page = browser.new_page()
+    page.set_content("<p>works</p>")
+    assert page.inner_text("p") == "works"
+    browser.close()
+    print(path)
+"""
+
+
+def run_tests(folder: Folder, arguments: Sequence[str]) -> int:
+    """pytest's exit status, or 1 when something that the tests need cannot be had."""
+    progress, lock = Progress(), Lock(folder)
+    try:
+        if not lock.take():
+            progress.say("Another set-up is at work in this folder; waiting for it.")
+            lock.wait()
+        prepare(folder, progress, EXTRAS)
+        need_font(folder, progress)
+        browser = need_browser(folder, progress)
+    except SetupFailed as failure:
+        progress.fail(failure)
+        return 1
+    finally:
+        lock.release()
+    progress.say(f"Browser for the tests: {browser}")
+    command = [str(folder.python), "-m", "pytest", *arguments]
+    return subprocess.call(command, cwd=str(folder.root), env=environment(EASEL_TEST_BROWSER=browser))
+
+
+def need_browser(folder: Folder, progress: Progress) -> str:
+    """The path of a Chromium that starts: an installed one, else Playwright's own, else from the system's package manager."""
+    for fetch in (None, playwrights_own, systems_own("chromium")):
+        if fetch is not None:
+            fetch(folder, progress)
+        for candidate in installed_browsers():
+            path = answer([folder.python, "-c", TRIAL, *candidate], seconds=120)
+            if path:
+                return path
+    raise SetupFailed(
+        "The tests need a browser, and none could be installed.",
+        "Install Chromium or Chrome (Debian: apt-get install chromium), or name one in EASEL_TEST_BROWSER, and try again.",
+        "browser",
+    )
+
+
+def installed_browsers() -> Iterator[list[str]]:
+    """Arguments for :data:`TRIAL`; the empty last one means Playwright's own."""
+    named = os.environ.get("EASEL_TEST_BROWSER")
+    if named:
+        yield [named]
+    for path in (*(shutil.which(name) for name in BROWSERS), *BROWSER_PLACES):
+        if path and Path(path).exists():
+            yield [path]
+    yield []
+
+
+def need_font(folder: Folder, progress: Progress) -> None:
+    """The font whose glyphs the training draws."""
+    if not EMOJI_FONT.exists():
+        systems_own("fonts-noto-color-emoji")(folder, progress)
+    if not EMOJI_FONT.exists():
+        raise SetupFailed(
+            f"The tests of the training need the font Noto Color Emoji at {EMOJI_FONT}, and it could not be installed.",
+            "Install it (Debian: apt-get install fonts-noto-color-emoji) and try again.",
+            "font",
+        )
+
+
+def playwrights_own(folder: Folder, progress: Progress) -> None:
+    """Fetch the browser that Playwright was built for."""
+    attempt([folder.python, "-m", "playwright", "install", "chromium"], folder, progress)
+
+
+def systems_own(package: str) -> Callable[[Folder, Progress], None]:
+    """Install a package with apt-get, where that works without asking for a password."""
+
+    def fetch(folder: Folder, progress: Progress) -> None:
+        if shutil.which("apt-get") is None:
+            return
+        for words in (["update"], ["install", "--yes", "--no-install-recommends", package]):
+            attempt([*as_root(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *words], folder, progress)
+
+    return fetch
+
+
+def as_root() -> list[str]:
+    """What to put before a command that needs the rights of root; sudo fails rather than ask."""
+    return [] if hasattr(os, "geteuid") and os.geteuid() == 0 else ["sudo", "-n"]
+
+
+def attempt(command: Sequence[str | Path], folder: Folder, progress: Progress) -> None:
+    """Run what may fail: whether it helped is looked at afterwards."""
+    progress.say("Trying: " + " ".join(str(part) for part in command))
+    try:
+        run(command, folder.root, progress)
+    except SetupFailed as failure:
+        progress.say(f"That did not work: {failure.what}")
