@@ -9,6 +9,6 @@ from engine.plan.precision import Family, Tolerance, choose, safer
 from engine.plan.threads import threads
 
 __all__ = [
-    "Budget", "Cpu", "Device", "Family", "Hardware", "Layout", "Prediction", "Tolerance", "Work", "budget", "cache_budget", "check",
-    "choose", "climb_down", "largest_size", "predict", "safer", "step_down", "threads",
+    "Budget", "Cpu", "Device", "Family", "Hardware", "Layout", "Prediction", "Tolerance", "Work", "budget", "cache_budget",
+    "check", "choose", "climb_down", "largest_size", "predict", "safer", "step_down", "threads",
 ]

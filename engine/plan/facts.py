@@ -38,7 +38,7 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class Cpu:
-    """The processor. ``features`` are torch's names for instruction sets (``avx2``, ``avx512_bf16``, ``amx_bf16``; ``bf16`` on ARM).
+    """The processor. ``features`` are torch's names for instruction sets (``avx2``, ``avx512_bf16``, ``amx_bf16``).
 
     ``physical_cores`` is what the machine has, ``usable_cores`` how many of them this process may keep busy.
     """

@@ -29,10 +29,14 @@ FAULTS: tuple[Fault, ...] = (
         "driver_old", r"driver.{0,40}too old|driver version is insufficient|requires a newer driver|unsupported.{0,20}PTX",
         "its driver is too old for the installed torch. Update the graphics driver",
     ),
-    Fault("driver_missing", r"found no NVIDIA driver|no.{0,20}driver.{0,20}(found|installed)", "its driver is not installed. Install the graphics driver"),
+    Fault(
+        "driver_missing", r"found no NVIDIA driver|no.{0,20}driver.{0,20}(found|installed)",
+        "its driver is not installed. Install the graphics driver",
+    ),
     Fault(
         "card_unknown",
-        r"no kernel image|invalid device function|not compatible with the current PyTorch|HIP error.{0,20}invalid device|arch.{0,20}not supported",
+        r"no kernel image|invalid device function|not compatible with the current PyTorch|HIP error.{0,20}invalid device"
+        r"|arch.{0,20}not supported",
         "the installed torch holds no program for this card: the card is newer than torch, or too old for it. Update Easel, "
         "or install a torch build that names the card",
     ),
@@ -42,8 +46,9 @@ FAULTS: tuple[Fault, ...] = (
         "its memory is full. Close other programs that use it",
     ),
     Fault(
-        "lost", r"device.{0,20}(lost|removed|not available|unavailable)|fallen off the bus|GPU is lost|no CUDA-capable device|unknown error"
-        r"|unspecified launch failure|illegal memory access|DEVICE_LOST|invalid device ordinal|ECC error|launch timed out",
+        "lost",
+        r"device.{0,20}(lost|removed|not available|unavailable)|fallen off the bus|GPU is lost|no CUDA-capable device"
+        r"|unknown error|unspecified launch failure|illegal memory access|DEVICE_LOST|invalid device ordinal|ECC error|launch timed out",
         "it stopped answering. Restart the computer if it stays away",
     ),
     Fault("busy", r"busy|exclusive|in use", "another program holds it for itself. Close that program"),

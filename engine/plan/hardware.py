@@ -57,7 +57,7 @@ def _each(kind: str, start: Callable[[], None], count: Callable[[], int], descri
 
 
 def _said(question: Callable[[], T]) -> tuple[str, T | None]:
-    """The answer to ``question``, or what was said instead. Drivers raise anything at all, and torch warns where it should raise."""
+    """The answer to ``question`` or what was said instead. Drivers raise anything at all; torch warns where it should raise."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:

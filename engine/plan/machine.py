@@ -128,7 +128,7 @@ def _groups(controller: str, root: Path) -> list[Path]:
     """Folders of this process's control groups, from its own up. Inside a container its own may lie at the mount's top."""
     folders: list[Path] = []
     for line in (_read(root / "proc/self/cgroup") or "").splitlines():
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and controller not in controllers.split(","):
             continue
         top = root / "sys/fs/cgroup" / (controller if controllers else "")

@@ -1,7 +1,8 @@
-"""Which precision each part of a checkpoint runs in on this machine: a table in order, first match wins, each row with its reason."""
+"""Which precision each part of a checkpoint runs in on this machine: a table in order, the first match wins, with reasons."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -96,15 +97,15 @@ ROWS: tuple[Row, ...] = (
     # NVIDIA, by compute capability.
     Row(
         name="NVIDIA Blackwell", kind="cuda", at_least=(10, 0), dtypes=(HALF, BRAIN, FULL),
-        reason="Tensor cores compute float16 at full speed and more exactly than bfloat16, which stands in where float16 overflows.",
+        reason="Tensor cores compute float16 at full speed, more exactly than bfloat16, which stands in where float16 overflows.",
     ),
     Row(
         name="NVIDIA Hopper", kind="cuda", at_least=(9, 0), dtypes=(HALF, BRAIN, FULL),
-        reason="Tensor cores compute float16 at full speed and more exactly than bfloat16, which stands in where float16 overflows.",
+        reason="Tensor cores compute float16 at full speed, more exactly than bfloat16, which stands in where float16 overflows.",
     ),
     Row(
         name="NVIDIA Ada", kind="cuda", at_least=(8, 9), dtypes=(HALF, BRAIN, FULL),
-        reason="Tensor cores compute float16 at full speed and more exactly than bfloat16, which stands in where float16 overflows.",
+        reason="Tensor cores compute float16 at full speed, more exactly than bfloat16, which stands in where float16 overflows.",
     ),
     Row(
         name="NVIDIA Ampere", kind="cuda", at_least=(8, 0), dtypes=(HALF, BRAIN, FULL),
@@ -113,7 +114,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         name="NVIDIA GTX 16xx and its kin", kind="cuda", at_least=(7, 5), dtypes=(FULL,), possible=(HALF,),
         called=r"GTX 16[0-9]{2}|\bT(4|5|6|10|12|20)00\b|\bT550\b|\bMX(450|550)\b|CMP 30HX",
-        reason="These chips have no tensor cores and give invalid numbers (black pictures) in float16; bfloat16 is only emulated.",
+        reason="These chips give invalid numbers (black pictures) in float16, and bfloat16 is only emulated.",
     ),
     Row(
         name="NVIDIA Turing RTX", kind="cuda", at_least=(7, 5), dtypes=(HALF, FULL), possible=(BRAIN,),
@@ -128,9 +129,10 @@ ROWS: tuple[Row, ...] = (
         reason="Alone among its generation this chip computes float16 at twice the speed of float32.",
     ),
     Row(
-        name="NVIDIA Pascal", kind="cuda", at_least=(6, 1), dtypes=(HALF, FULL), decoder=(FULL,), if_faster=HALF, unmeasured=False,
-        reason="Arithmetic in float16 is slow on this chip, but its libraries may compute in float32 behind it: float16 only if "
-        "it is faster here.",
+        name="NVIDIA Pascal", kind="cuda", at_least=(6, 1), dtypes=(HALF, FULL), decoder=(FULL,), if_faster=HALF,
+        unmeasured=False,
+        reason="Arithmetic in float16 is slow on this chip, but its libraries may compute in float32 behind it: float16 only "
+        "if it is faster here.",
     ),
     Row(
         name="NVIDIA before Pascal", kind="cuda", dtypes=(FULL,),
@@ -183,7 +185,7 @@ ROWS: tuple[Row, ...] = (
     # Apple, by macOS.
     Row(
         name="Apple, macOS 14.5 or later", kind="mps", system_at_least=(14, 5), dtypes=(HALF, BRAIN, FULL), upcast=True,
-        reason="Float16 saves memory and time; from macOS 14.5 on its attention gives black pictures, so attention computes in float32.",
+        reason="Float16 saves memory and time; since macOS 14.5 its attention gives black pictures, so that computes in float32.",
     ),
     Row(
         name="Apple, macOS 14.0 to 14.4", kind="mps", system_at_least=(14, 0), dtypes=(HALF, BRAIN, FULL),
@@ -207,8 +209,9 @@ ROWS: tuple[Row, ...] = (
         reason="This CPU has no bfloat16 instructions: emulated they are slower than float32.",
     ),
     Row(
-        name="ARM CPU with bfloat16", kind="cpu", arch="arm64", features=frozenset({"bf16"}), dtypes=(BRAIN, FULL), if_faster=BRAIN,
-        unmeasured=False, reason="This CPU has bfloat16 instructions, but not every system's libraries use them: bfloat16 if it is faster here.",
+        name="ARM CPU with bfloat16", kind="cpu", arch="arm64", features=frozenset({"bf16"}), dtypes=(BRAIN, FULL),
+        if_faster=BRAIN, unmeasured=False,
+        reason="This CPU has bfloat16 instructions, but not every system's libraries use them: bfloat16 if it is faster here.",
     ),
     Row(
         name="ARM CPU without bfloat16", kind="cpu", arch="arm64", dtypes=(FULL,), possible=(BRAIN,),
@@ -247,7 +250,7 @@ def choose(
 
 
 def safer(plan: ExecutionPlan, component: str, hardware: Hardware, family: Family) -> ExecutionPlan | None:
-    """``plan`` with ``component`` in the next safer precision, or None if it is in float32 already: for values that overflowed."""
+    """``plan`` with ``component`` in the next safer precision after values overflowed, or None if it is in float32 already."""
     row, now = row_for(hardware), plan.dtype(component)
     safe = [d for d in (BRAIN, FULL) if d in row.works and d in (*family.dtypes.get(component, ()), FULL)]
     further = [d for d in safe if DTYPES.index(d) < DTYPES.index(now)]
@@ -256,8 +259,6 @@ def safer(plan: ExecutionPlan, component: str, hardware: Hardware, family: Famil
 
 def with_dtypes(plan: ExecutionPlan, dtypes: Mapping[str, str]) -> ExecutionPlan:
     """``plan`` with some components in other precisions: what was learnt about one checkpoint, kept for the next time."""
-    import dataclasses
-
     changed = {c: d for c, d in dtypes.items() if plan.dtype(c) != d}
     reasons = [f"{words(c)} runs in {d}: in {plan.dtype(c)} this checkpoint gave invalid numbers." for c, d in changed.items()]
     return dataclasses.replace(plan, dtypes={**plan.dtypes, **changed}, reasons=(*plan.reasons, *reasons))

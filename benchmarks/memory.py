@@ -1,0 +1,197 @@
+"""Predicted beside measured peak memory, on the CPU: random networks of real shapes, each in a process of its own.
+
+Measured is how far the process's memory rises above what it held with all libraries imported, sampled while it computes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from engine.plan.memory import Layout, Work, gigabytes, predict
+from engine.requests import ExecutionPlan
+
+HOUSE = Path(__file__).resolve().parent.parent
+EVERY = 0.004
+"""Seconds between two looks at the process's memory."""
+
+SD1_UNET = {
+    "block_out_channels": (320, 640, 1280, 1280),
+    "cross_attention_dim": 768,
+    "attention_head_dim": 8,
+    "layers_per_block": 2,
+    "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+}
+SD1_VAE = {
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "latent_channels": 4,
+    "norm_num_groups": 32,
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+}
+SD1_TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+HALF_UNET = {**SD1_UNET, "block_out_channels": (160, 320, 640, 640), "cross_attention_dim": 384}
+HALF_TEXT = {**SD1_TEXT, "hidden_size": 384, "intermediate_size": 1536}
+TINY_UNET = {**SD1_UNET, "block_out_channels": (32, 64, 128, 128), "cross_attention_dim": 128}
+TINY_VAE = {**SD1_VAE, "block_out_channels": (32, 64, 128, 128), "norm_num_groups": 16}
+TINY_TEXT = {**SD1_TEXT, "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One checkpoint's shape at one size in one precision."""
+
+    unet: Mapping[str, Any] = field(default_factory=lambda: SD1_UNET)
+    vae: Mapping[str, Any] = field(default_factory=lambda: SD1_VAE)
+    text: Mapping[str, Any] = field(default_factory=lambda: SD1_TEXT)
+    dtype: str = "float32"
+    side: int = 512
+    batch: int = 1
+    tile: int = 0
+    stored: str = ""
+
+
+HALF = Case(unet=HALF_UNET, text=HALF_TEXT)
+TINY = Case(unet=TINY_UNET, vae=TINY_VAE, text=TINY_TEXT)
+
+CASES: dict[str, Case] = {
+    "tiny, 256": dataclasses.replace(TINY, side=256),
+    "tiny, 512, batch of 4": dataclasses.replace(TINY, batch=4),
+    "tiny, 1024": dataclasses.replace(TINY, side=1024),
+    "half the width of SD 1.5, 512": HALF,
+    "half the width of SD 1.5, 512, bfloat16": dataclasses.replace(HALF, dtype="bfloat16"),
+    "half the width of SD 1.5, 512, tiles of 256": dataclasses.replace(HALF, tile=256),
+    "half the width of SD 1.5, 512, stored in float16": dataclasses.replace(HALF, stored="float16"),
+    "half the width of SD 1.5, 768": dataclasses.replace(HALF, side=768),
+    "SD 1.5 full size, 512": Case(),
+    "SD 1.5 full size, 512, bfloat16": Case(dtype="bfloat16"),
+    "SD 1.5 full size, 512, stored in 8 bits, tiles of 256": Case(stored="float8_e4m3fn", tile=256),
+}
+
+
+def main(names: list[str] | None = None) -> None:
+    """Print predicted and measured peaks of every case, the cases with ``names`` in their name only if some are given."""
+    print(f"{'':55} {'predicted':>10} {'measured':>10}  off by   (denoising, decoding: predicted / measured)")
+    for name, case in CASES.items():
+        if not names or any(part in name for part in names):
+            print(f"{name:55} {compared(name, case)}", flush=True)
+
+
+def compared(name: str, case: Case) -> str:
+    """One line of the table: the peak, and each phase."""
+    code = f"from benchmarks.memory import CASES, measure; measure(CASES[{name!r}])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    measured = json.loads(done.stdout.splitlines()[-1])
+    predicted = predict(work_of(case, measured["parameters"]), plan_of(case))
+    highest = max(measured["denoise"], measured["decode"])
+    off = predicted.peak_ram / highest - 1
+    phases = ", ".join(f"{gigabytes(predicted.phases[p])} / {gigabytes(measured[p])}" for p in ("denoise", "decode"))
+    return f"{gigabytes(predicted.peak_ram):>10} {gigabytes(highest):>10}  {off:+6.1%}   ({phases})"
+
+
+def plan_of(case: Case) -> ExecutionPlan:
+    """The plan that a case runs under."""
+    dtypes = dict.fromkeys(("unet", "vae", "text_encoder"), case.dtype)
+    return ExecutionPlan(
+        device="cpu", dtypes=dtypes, vae_tile=case.tile, storage={"unet": case.stored} if case.stored else {}
+    )
+
+
+def work_of(case: Case, parameters: Mapping[str, int]) -> Work:
+    """What a case asks for."""
+    layout = Layout.of(case.unet, case.vae)
+    return Work(parameters=parameters, width=case.side, height=case.side, batch=case.batch, layout=layout)
+
+
+def measure(case: Case) -> None:
+    """Print, as JSON, the rise of this process's memory in each phase and the size of each component."""
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.set_grad_enabled(False)
+    torch.nn.Linear(64, 64)(torch.ones(1, 64))
+    start = resident()
+    with torch.device("meta"):
+        parts: dict[str, torch.nn.Module] = {
+            "unet": UNet2DConditionModel(**case.unet),
+            "vae": AutoencoderKL(**case.vae),
+            "text_encoder": CLIPTextModel(CLIPTextConfig(**case.text)),
+        }
+    for part in parts.values():
+        fill(part, getattr(torch, case.dtype))
+    if case.stored:
+        parts["unet"].enable_layerwise_casting(getattr(torch, case.stored), getattr(torch, case.dtype))
+    if case.tile:
+        vae = parts["vae"]
+        vae.enable_tiling()
+        vae.enable_slicing()
+        vae.tile_sample_min_size, vae.tile_latent_min_size = case.tile, case.tile // 8
+    peaks = {name: highest_while(call) - start for name, call in phases_of(case, parts).items()}
+    print(
+        json.dumps({**peaks, "parameters": {n: sum(p.numel() for p in part.parameters()) for n, part in parts.items()}})
+    )
+
+
+def fill(part: Any, dtype: Any) -> None:
+    """Give a network that was built without memory small random weights: pages that were never written are not in memory."""
+    import torch
+
+    part.to(dtype).to_empty(device="cpu").eval()
+    for weights in part.parameters():
+        weights.uniform_(-0.02, 0.02)
+    part.to(memory_format=torch.channels_last)
+
+
+def phases_of(case: Case, parts: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The highest points of a run: one guided step, and the decoding."""
+    import torch
+
+    dtype = getattr(torch, case.dtype)
+    side = case.side // Layout.of(case.unet, case.vae).scale
+    latents = torch.zeros(case.batch, 4, side, side, dtype=dtype)
+    words = torch.zeros(2 * case.batch, 77, case.unet["cross_attention_dim"], dtype=dtype)
+    return {
+        "denoise": lambda: parts["unet"](torch.cat([latents, latents]), 500, words).sample,
+        "decode": lambda: parts["vae"].decode(latents).sample,
+    }
+
+
+def resident() -> int:
+    """Bytes of RAM that this process holds."""
+    return psutil.Process().memory_info().rss
+
+
+def highest_while(call: Callable[[], Any]) -> int:
+    """The most RAM that this process held while ``call`` ran."""
+    seen, over = [resident()], threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            seen.append(resident())
+            time.sleep(EVERY)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    call()
+    over.set()
+    watcher.join()
+    return max(seen)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
