@@ -5,26 +5,26 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any
 
 import torch
 
 from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
 from engine.events import Event, Finished, PictureSaved, Result
-from engine.generate import text_to_image
+from engine.generate import image_to_image, text_to_image
 from engine.generate.prepare import plan_for
 from engine.generate.workshop import Workshop
 from engine.plan.hardware import probe
 from engine.plan.memory import cache_budget
 from engine.plan.threads import threads
 from engine.prompt.encode import EncodingCache
-from engine.requests import Request, TextToImage
+from engine.requests import ImageToImage, Request, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 
-Run = Callable[[str, Request, Workshop, Stop], Iterator[Event]]
-
-RUNS: dict[type[Request], Run] = {TextToImage: text_to_image.run}
+Run = Callable[[str, Any, Workshop, Stop], Iterator[Event]]
+RUNS: dict[type[Request], Run] = {TextToImage: text_to_image.run, ImageToImage: image_to_image.run}
 """Kind of request -> what makes its pictures."""
 
 
@@ -84,7 +84,5 @@ class Local:
     def __enter__(self) -> Local:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()

@@ -19,7 +19,8 @@ class Defaults:
     """What a checkpoint is best run with, where the request leaves it open. Sizes are pixels."""
 
     checkpoint: str
-    native_size: int
+    width: int
+    height: int
     size_multiple: int
     steps: int
     guidance_scale: float
@@ -40,8 +41,8 @@ def resolve(
     Raises RequestError for values that cannot be honoured.
     """
     check(asked)
-    width, width_notice = _snapped("width", asked.width, defaults)
-    height, height_notice = _snapped("height", asked.height, defaults)
+    width, width_notice = _snapped("width", asked.width, defaults.width, defaults.size_multiple)
+    height, height_notice = _snapped("height", asked.height, defaults.height, defaults.size_multiple)
     request = dataclasses.replace(
         asked,
         checkpoint=defaults.checkpoint,
@@ -65,11 +66,10 @@ def picture(resolved: Resolved, index: int) -> Resolved:
     return dataclasses.replace(resolved, request=dataclasses.replace(resolved.request, seed=seed + index))
 
 
-def _snapped(name: str, asked: int | None, defaults: Defaults) -> tuple[int, str]:
+def _snapped(name: str, asked: int | None, default: int, multiple: int) -> tuple[int, str]:
     """A side in pixels that the checkpoint can draw, and what to say if it is not the one asked for."""
     if asked is None:
-        return defaults.native_size, ""
-    multiple = defaults.size_multiple
+        return default, ""
     side = max(multiple, round(asked / multiple) * multiple)
     if side == asked:
         return side, ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -61,6 +62,10 @@ class Task(Protocol):
     kind: str
     """The kind of pipeline to lease."""
 
+    def size(self, native: int, multiple: int) -> tuple[int, int]:
+        """Width and height in pixels where the request leaves them open."""
+        ...
+
     def start(self, bench: Bench) -> Start:
         """Where this picture's denoising begins."""
         ...
@@ -77,7 +82,7 @@ def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) ->
     """
     # 1. Decide everything that is open; refuse now what cannot be kept or cannot fit.
     outputs.check_writable(workshop.settings.outputs)
-    prepared = prepare(asked, workshop)
+    prepared = prepare(asked, task.size, workshop)
     yield from (Notice(job=job, text=text) for text in prepared.notices)
 
     # 2. The checkpoint: from the cache, or from disk.
@@ -94,9 +99,12 @@ def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) ->
         # 4. One picture after the other. Those that an earlier attempt saved are not made twice.
         saved = outputs.existing(workshop.settings.outputs, job)
         progress = Progress(job, asked.count)
-        for index in sorted(set(range(asked.count)) - set(saved)):
+        for index in range(asked.count):
             resolved = resolved_picture(prepared.resolved, index)
-            yield from _picture(job, index, resolved, task, pipeline, encodings, guard, progress, workshop)
+            if index in saved:
+                yield PictureSaved(job=job, picture=index, result=_result(saved[index], resolved, 0.0))
+            else:
+                yield from _picture(job, index, resolved, task, pipeline, encodings, guard, progress, workshop)
         yield from _remember(job, guard, prepared, workshop)
 
 
@@ -130,10 +138,13 @@ def _picture(
 
     # 8. Save, then say so.
     path = outputs.save(image, resolved, outputs=workshop.settings.outputs, job=job, index=index)
-    seconds = time.monotonic() - began
-    seed = resolved.request.seed or 0
-    result = Result(path=path, seed=seed, width=image.width, height=image.height, seconds=seconds)
-    yield PictureSaved(job=job, picture=index, result=result)
+    yield PictureSaved(job=job, picture=index, result=_result(path, resolved, time.monotonic() - began))
+
+
+def _result(path: Path, resolved: Resolved, seconds: float) -> Result:
+    with Image.open(path) as saved:
+        width, height = saved.size
+    return Result(path=path, seed=resolved.request.seed or 0, width=width, height=height, seconds=seconds)
 
 
 def _bench(resolved: Resolved, pipeline: Any, guard: PrecisionGuard) -> Bench:

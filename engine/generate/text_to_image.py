@@ -20,6 +20,10 @@ class FromWords:
 
     kind = "text_to_image"
 
+    def size(self, native: int, multiple: int) -> tuple[int, int]:
+        """The checkpoint's native square."""
+        return native, native
+
     def start(self, bench: Bench) -> Start:
         """Pure noise, all the steps."""
         return Start(
