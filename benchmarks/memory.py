@@ -69,7 +69,7 @@ TINY = Case(unet=TINY_UNET, vae=TINY_VAE, text=TINY_TEXT)
 CASES: dict[str, Case] = {
     "tiny, 256": dataclasses.replace(TINY, side=256),
     "tiny, 512, batch of 4": dataclasses.replace(TINY, batch=4),
-    "tiny, 1024": dataclasses.replace(TINY, side=1024),
+    "tiny, 768": dataclasses.replace(TINY, side=768),
     "half the width of SD 1.5, 512": HALF,
     "half the width of SD 1.5, 512, bfloat16": dataclasses.replace(HALF, dtype="bfloat16"),
     "half the width of SD 1.5, 512, tiles of 256": dataclasses.replace(HALF, tile=256),
@@ -105,10 +105,9 @@ def compared(name: str, case: Case) -> str:
 
 def plan_of(case: Case) -> ExecutionPlan:
     """The plan that a case runs under."""
-    dtypes = dict.fromkeys(("unet", "vae", "text_encoder"), case.dtype)
-    return ExecutionPlan(
-        device="cpu", dtypes=dtypes, vae_tile=case.tile, storage={"unet": case.stored} if case.stored else {}
-    )
+    dtypes: dict[str, str] = {name: case.dtype for name in ("unet", "vae", "text_encoder")}
+    storage = {"unet": case.stored} if case.stored else {}
+    return ExecutionPlan(device="cpu", dtypes=dtypes, vae_tile=case.tile, storage=storage)
 
 
 def work_of(case: Case, parameters: Mapping[str, int]) -> Work:
@@ -127,7 +126,7 @@ def measure(case: Case) -> None:
     torch.nn.Linear(64, 64)(torch.ones(1, 64))
     start = resident()
     with torch.device("meta"):
-        parts: dict[str, torch.nn.Module] = {
+        parts: dict[str, Any] = {
             "unet": UNet2DConditionModel(**case.unet),
             "vae": AutoencoderKL(**case.vae),
             "text_encoder": CLIPTextModel(CLIPTextConfig(**case.text)),
@@ -142,9 +141,8 @@ def measure(case: Case) -> None:
         vae.enable_slicing()
         vae.tile_sample_min_size, vae.tile_latent_min_size = case.tile, case.tile // 8
     peaks = {name: highest_while(call) - start for name, call in phases_of(case, parts).items()}
-    print(
-        json.dumps({**peaks, "parameters": {n: sum(p.numel() for p in part.parameters()) for n, part in parts.items()}})
-    )
+    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    print(json.dumps({**peaks, "parameters": counts}))
 
 
 def fill(part: Any, dtype: Any) -> None:

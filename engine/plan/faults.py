@@ -48,7 +48,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "lost",
         r"device.{0,20}(lost|removed|not available|unavailable)|fallen off the bus|GPU is lost|no CUDA-capable device"
-        r"|unknown error|unspecified launch failure|illegal memory access|DEVICE_LOST|invalid device ordinal|ECC error|launch timed out",
+        r"|unknown error|unspecified launch failure|illegal memory access|DEVICE_LOST|invalid device ordinal"
+        r"|ECC error|launch timed out",
         "it stopped answering. Restart the computer if it stays away",
     ),
     Fault("busy", r"busy|exclusive|in use", "another program holds it for itself. Close that program"),

@@ -29,7 +29,7 @@ class Notes:
         return self._read().get(key, {})
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Write ``value`` under ``key``, whole or not at all. A folder that cannot be written to is no reason to fail a picture."""
+        """Write ``value`` under ``key``, whole or not at all. A folder that is read-only is no reason to fail a picture."""
         try:
             self._write({**self._read(), key: dict(value)})
         except OSError:
