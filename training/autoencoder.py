@@ -16,11 +16,15 @@ from diffusers import AutoencoderKL
 
 from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
 from training.scenes import NATIVE_SIZE, random_scene, render, thing_mask
+from training.team import Team, run_team
 
 KL_WEIGHT = 2e-4
 EDGE_WEIGHT = 0.4
 SQUARE_WEIGHT = 2.0  # squares bring the right colours early, absolute differences the outlines
 THING_WEIGHT = 3.0
+FILE = "autoencoder.pt"
+LARGEST_NETWORK = 10_000_000  # parameters, for which a team keeps room
+SEEDS_A_MEMBER = 10_000_000
 FRESH_SEEDS = 10**9  # scenes from here on are never trained on
 
 
@@ -101,18 +105,24 @@ def load_autoencoder(path: Path) -> AutoencoderKL:
 class AutoencoderTraining:
     """One run: weights, optimiser, average and clock, all saved together in `out/autoencoder.pt`."""
 
-    def __init__(self, out: Path, clock: Clock, channels: tuple[int, ...], frozen_encoder: bool = False, seed: int = 0) -> None:
-        torch.manual_seed(seed)
-        self.path, self.clock, self.channels, self.frozen_encoder = (
-            out / "autoencoder.pt",
-            clock,
-            channels,
-            frozen_encoder,
-        )
+    def __init__(
+        self,
+        out: Path,
+        clock: Clock,
+        channels: tuple[int, ...],
+        frozen_encoder: bool = False,
+        team: Team | None = None,
+        seed: int = 0,
+    ) -> None:
+        torch.manual_seed(seed)  # the same in each member: they start from the same weights
+        self.path, self.clock, self.channels, self.frozen_encoder = out / FILE, clock, channels, frozen_encoder
+        self.team = team or Team.alone()
         self.network = new_autoencoder(channels).to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+        self.parameters = list(self.network.parameters())
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
         self.average = MovingAverage(self.network, 0.998)
         self.step = 0
+        torch.manual_seed(seed + 1 + self.team.rank)
 
     def resume(self) -> None:
         state = load_state(self.path)
@@ -136,48 +146,63 @@ class AutoencoderTraining:
         save_state(state, self.path)
         return psnr(averaged)
 
-    def train_step(self, batch: int, peak_rate: float) -> float:
-        set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, peak_rate, warmup=100))
-        loss = training_loss(self.network, *scene_batch(self.step * batch, batch), self.frozen_encoder)
+    def train_step(self, batch: int) -> float:
+        first_seed = self.team.rank * SEEDS_A_MEMBER + self.step * batch
+        loss = training_loss(self.network, *scene_batch(first_seed, batch), self.frozen_encoder)
         self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.team.average(self.parameters)
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.average.update(self.network)
         self.step += 1
         return float(loss.detach())
 
     def run(self, batch: int, peak_rate: float, save_seconds: float = 120.0) -> None:
-        """Trains until the clock runs out; prints and saves on the way."""
-        first, saved, begun = self.step, time.monotonic(), time.monotonic()
-        while self.clock.share(self.step - first) < 1:
-            loss = self.train_step(batch, peak_rate)
-            if self.step % 50 == 0:
-                rate = (self.step - first) * batch / (time.monotonic() - begun)
-                print(f"autoencoder step {self.step} loss {loss:.4f} {rate:.1f} pictures/s", flush=True)
-            if time.monotonic() - saved > save_seconds:
+        """Trains until the clock runs out; the leader prints and saves on the way."""
+        first, saved, begun, losses = self.step, time.monotonic(), time.monotonic(), []
+        while self._agreed_to_go_on(first, peak_rate):
+            losses.append(self.train_step(batch))
+            if self.team.leads and self.step % 50 == 0:
+                rate = (self.step - first) * batch * self.team.size / (time.monotonic() - begun)
+                print(f"autoencoder step {self.step} loss {np.mean(losses):.4f} {rate:.1f} pictures/s", flush=True)
+                losses = []
+            if self.team.leads and time.monotonic() - saved > save_seconds:
                 print(f"autoencoder saved at step {self.step}, {self.save():.2f} dB", flush=True)
                 saved = time.monotonic()
-        print(f"autoencoder done at step {self.step}, {self.save():.2f} dB", flush=True)
+        if self.team.leads:
+            print(f"autoencoder done at step {self.step}, {self.save():.2f} dB", flush=True)
+
+    def _agreed_to_go_on(self, first: int, peak_rate: float) -> bool:
+        wanted = self.clock.learning_rate(self.step, peak_rate, warmup=100)
+        rate, go_on = self.team.agree(wanted, self.clock.share(self.step - first) < 1)
+        set_learning_rate(self.optimizer, rate)
+        return go_on
+
+
+def train_autoencoder(team: Team, options: argparse.Namespace) -> None:
+    """A member's whole work: its own scenes, the team's steps."""
+    clock = Clock(options.minutes)
+    training = AutoencoderTraining(options.out, clock, tuple(options.channels), options.frozen_encoder, team)
+    if options.resume and training.path.exists():
+        training.resume()
+    if team.leads:
+        print(f"autoencoder of {millions([training.network]):.2f} M parameters", flush=True)
+    training.run(options.batch, options.rate)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--batch", type=int, default=4, help="pictures a step for each member")
+    parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--channels", type=int, nargs="+", default=[24, 48, 96])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--members", type=int, default=2, help="processes that train together, one core each")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--frozen-encoder", action="store_true", help="train the decoder only: latents keep their meaning")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    training = AutoencoderTraining(options.out, Clock(options.minutes), tuple(options.channels), options.frozen_encoder)
-    if options.resume and training.path.exists():
-        training.resume()
-    print(f"autoencoder of {millions([training.network]):.2f} M parameters", flush=True)
-    training.run(options.batch, options.rate)
+    run_team(options.members, LARGEST_NETWORK, train_autoencoder, (options,))
 
 
 if __name__ == "__main__":

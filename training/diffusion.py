@@ -20,6 +20,7 @@ from training.autoencoder import load_autoencoder, pictures_to_tensor
 from training.captions import SPARE_WORDS, caption
 from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
 from training.scenes import Scene, random_scene, render, thing_mask
+from training.team import Team, run_team
 from training.tokenizer import MAX_LENGTH, load_tokenizer, write_tokenizer
 
 LATENT_SIDE = 16
@@ -28,14 +29,15 @@ STRANGE_WORD = 0.05  # how often a word that means nothing is put in: the networ
 GAMMA = 5.0  # min-SNR weighting (Hang et al. 2023), moved by one: the plain v loss up to this ratio, less beyond it
 PURE_NOISE_FROM, PURE_NOISE = 960, 0.5  # the noisiest steps often see noise only: sampling starts from just that
 THING_WEIGHT = 2.0
-PEAK_RATE = 5e-4
-SCENE_SEEDS = 2_000_000
+PEAK_RATE = 7e-4
+SCENE_SEEDS, SEEDS_A_MEMBER = 2_000_000, 10_000_000
+LARGEST_NETWORK = 40_000_000  # parameters, for which a team keeps room
 
 
 def new_unet(channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel:
     """An untrained UNet without attention on its widest level, where it would cost most."""
     lower = len(channels) - 1
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=LATENT_SIDE,
         layers_per_block=1,
         block_out_channels=channels,
@@ -44,6 +46,16 @@ def new_unet(channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel
         cross_attention_dim=text_width,
         attention_head_dim=tuple(max(1, width // 32) for width in channels),  # diffusers means the number of heads
     )
+    start_from_nothing(unet)
+    return unet
+
+
+def start_from_nothing(unet: UNet2DConditionModel) -> None:
+    """Each block adds nothing at first, as in Ho et al. 2020: the gradient is clean from the first step on."""
+    for name, part in unet.named_modules():
+        if name.endswith(("conv2", "proj_out", "conv_out")):
+            torch.nn.init.zeros_(part.weight)
+            torch.nn.init.zeros_(part.bias)
 
 
 def new_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPTextModel:
@@ -137,19 +149,30 @@ def noisy(latents: torch.Tensor, steps: torch.Tensor, signal: torch.Tensor) -> t
 class DiffusionTraining:
     """One run: both networks, optimiser, averages and the seconds used, all saved together in `out/diffusion.pt`."""
 
-    def __init__(self, out: Path, minutes: float, sizes: dict[str, object], steps: int | None = None, seed: int = 0) -> None:
-        torch.manual_seed(seed)
+    def __init__(
+        self,
+        out: Path,
+        minutes: float,
+        sizes: dict[str, object],
+        steps: int | None = None,
+        team: Team | None = None,
+        seed: int = 0,
+    ) -> None:
+        torch.manual_seed(seed)  # the same in each member: they start from the same weights
         self.path, self.sizes, self.seed = out / "diffusion.pt", sizes, seed
-        self.minutes, self.steps = minutes, steps
-        write_tokenizer(out / "tokenizer")
+        self.minutes, self.steps, self.team = minutes, steps, team or Team.alone()
+        if self.team.leads:
+            write_tokenizer(out / "tokenizer")
+        self.team.meet()
         self.tokenizer = load_tokenizer(out / "tokenizer")
         self.unet, self.text_encoder = networks_of(sizes, self.tokenizer)
-        parameters = [*self.unet.parameters(), *self.text_encoder.parameters()]
-        self.optimizer = torch.optim.AdamW(parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        self.parameters = [*self.unet.parameters(), *self.text_encoder.parameters()]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         self.averages = [MovingAverage(network, 0.999) for network in (self.unet, self.text_encoder)]
         self.signal = new_scheduler().alphas_cumprod
         self.step = 0
         self.clock = Clock(minutes, steps=steps)
+        torch.manual_seed(seed + 1 + self.team.rank)
 
     def resume(self) -> None:
         state = load_state(self.path)
@@ -160,7 +183,7 @@ class DiffusionTraining:
         for average, weights in zip(self.averages, state["averages"], strict=True):  # type: ignore[arg-type]
             average.weights, average.steps = weights, self.step
         self.clock = Clock(self.minutes, float(state["seconds"]), self.steps)  # type: ignore[arg-type]
-        torch.manual_seed(self.seed + self.step)
+        torch.manual_seed(self.seed + self.step * self.team.size + self.team.rank)
 
     def save(self) -> None:
         state = {
@@ -175,7 +198,7 @@ class DiffusionTraining:
         save_state(state, self.path)
 
     def loss(self, reservoir: Reservoir, batch: int) -> torch.Tensor:
-        rng = np.random.default_rng([self.seed, self.step])
+        rng = np.random.default_rng([self.seed, self.step, self.team.rank])
         latents, masks, scenes = reservoir.draw(batch, rng)
         levels = noise_levels(batch, len(self.signal), rng)
         seen, target, weight = noisy(latents, levels, self.signal)
@@ -186,11 +209,11 @@ class DiffusionTraining:
 
     def train_step(self, reservoir: Reservoir, batch: int, fresh: int) -> float:
         reservoir.add(fresh)
-        set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE))
         loss = self.loss(reservoir, batch)
         self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], 1.0)
+        self.team.average(self.parameters)
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         for average, network in zip(self.averages, (self.unet, self.text_encoder), strict=True):
             average.update(network)
@@ -198,23 +221,27 @@ class DiffusionTraining:
         return float(loss.detach())
 
     def run(self, reservoir: Reservoir, batch: int, fresh: int, save_seconds: float = 120.0) -> None:
-        """Trains until the clock (or the number of steps) runs out; prints and saves on the way."""
+        """Trains until the clock (or the number of steps) runs out; the leader prints and saves on the way."""
         first, begun, saved, losses = self.step, time.monotonic(), time.monotonic(), []
-        while self.clock.share(self.step) < 1:
+        while self._agreed_to_go_on():
             losses.append(self.train_step(reservoir, batch, fresh))
-            if self.step % 50 == 0:
-                rate = (self.step - first) * batch / (time.monotonic() - begun)
+            if self.team.leads and self.step % 50 == 0:
+                rate = (self.step - first) * batch * self.team.size / (time.monotonic() - begun)
                 used = self.clock.used_seconds() / 60
-                print(
-                    f"diffusion step {self.step} loss {np.mean(losses):.4f} {rate:.1f} pictures/s {used:.1f} min",
-                    flush=True,
-                )
+                print(f"diffusion step {self.step} loss {np.mean(losses):.4f} {rate:.1f} pictures/s {used:.1f} min", flush=True)
                 losses = []
-            if time.monotonic() - saved > save_seconds:
+            if self.team.leads and time.monotonic() - saved > save_seconds:
                 self.save()
                 saved = time.monotonic()
-        self.save()
-        print(f"diffusion done at step {self.step} after {self.clock.used_seconds() / 60:.1f} minutes", flush=True)
+        if self.team.leads:
+            self.save()
+            print(f"diffusion done at step {self.step} after {self.clock.used_seconds() / 60:.1f} minutes", flush=True)
+
+    def _agreed_to_go_on(self) -> bool:
+        wanted = self.clock.learning_rate(self.step, PEAK_RATE)
+        rate, go_on = self.team.agree(wanted, self.clock.share(self.step) < 1)
+        set_learning_rate(self.optimizer, rate)
+        return go_on
 
 
 def networks_of(sizes: dict[str, object], tokenizer: CLIPTokenizer) -> tuple[UNet2DConditionModel, CLIPTextModel]:
@@ -225,25 +252,31 @@ def networks_of(sizes: dict[str, object], tokenizer: CLIPTokenizer) -> tuple[UNe
     return unet.to(memory_format=torch.channels_last), text_encoder
 
 
+def train_diffusion(team: Team, options: argparse.Namespace) -> None:
+    """A member's whole work: its own scenes, the team's steps."""
+    sizes: dict[str, object] = {"channels": options.channels, "text_width": 192, "text_layers": 3}
+    training = DiffusionTraining(options.out, options.minutes, sizes, team=team)
+    if options.resume and training.path.exists():
+        training.resume()
+    first_seed = SCENE_SEEDS + team.rank * SEEDS_A_MEMBER + training.step * options.fresh
+    reservoir = Reservoir(load_autoencoder(options.out / "autoencoder.pt"), 4096, first_seed)
+    reservoir.add(512)
+    if team.leads:
+        print(f"UNet and text encoder of {millions([training.unet, training.text_encoder]):.1f} M parameters", flush=True)
+    training.run(reservoir, options.batch, options.fresh)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=80)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--fresh", type=int, default=6, help="new scenes drawn at each step")
-    parser.add_argument("--channels", type=int, nargs="+", default=[96, 160, 192])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=8, help="pictures a step for each member")
+    parser.add_argument("--fresh", type=int, default=3, help="new scenes drawn at each step by each member")
+    parser.add_argument("--channels", type=int, nargs="+", default=[64, 128, 192])
+    parser.add_argument("--members", type=int, default=2, help="processes that train together, one core each")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    sizes: dict[str, object] = {"channels": options.channels, "text_width": 192, "text_layers": 3}
-    training = DiffusionTraining(options.out, options.minutes, sizes)
-    if options.resume and training.path.exists():
-        training.resume()
-    reservoir = Reservoir(load_autoencoder(options.out / "autoencoder.pt"), 4096, SCENE_SEEDS + training.step * options.fresh)
-    reservoir.add(768)
-    print(f"UNet and text encoder of {millions([training.unet, training.text_encoder]):.1f} M parameters", flush=True)
-    training.run(reservoir, options.batch, options.fresh)
+    run_team(options.members, LARGEST_NETWORK, train_diffusion, (options,))
 
 
 if __name__ == "__main__":

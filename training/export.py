@@ -23,7 +23,7 @@ from training.tokenizer import load_tokenizer, write_tokenizer
 
 DEFAULTS = {"steps": 20, "guidance_scale": 5.0, "scheduler": "DDIM"}
 LARGEST_FILE = "14MB"
-UNTRAINED: dict[str, object] = {"channels": [96, 160, 192], "text_width": 192, "text_layers": 3}
+UNTRAINED: dict[str, object] = {"channels": [64, 128, 192], "text_width": 192, "text_layers": 3}
 
 
 def starter_card(trained: str) -> dict[str, object]:
