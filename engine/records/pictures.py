@@ -1,0 +1,243 @@
+"""Opens whatever a person hands in as a picture, upright, in 8-bit RGB; or says in one sentence why not.
+
+Sizes are checked before a pixel is decoded. Formats are told by content, never by name, and only formats that are plain
+data are opened: Pillow would hand an EPS file to Ghostscript.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageColor
+
+from engine.errors import PictureError
+
+MAX_PIXELS = 2**28
+"""Pixels that a picture may have (16,384 x 16,384): beyond this the memory of an ordinary computer ends."""
+
+# Pillow's own guard is one number for the whole process, and it warns of pictures that Easel's upscaler makes every day.
+# Here every picture is checked against its own limit before it is decoded.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO")
+_READABLE = "PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF or HEIC"
+_DAMAGED = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error, zlib.error,
+)
+"""What Pillow raises for files that are cut off or inconsistent."""
+
+_TURNS = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"), 3: (Image.Transpose.ROTATE_180, "turned"),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM, "mirrored"), 5: (Image.Transpose.TRANSPOSE, "turned and mirrored"),
+    6: (Image.Transpose.ROTATE_270, "turned"), 7: (Image.Transpose.TRANSVERSE, "turned and mirrored"),
+    8: (Image.Transpose.ROTATE_90, "turned"),
+}
+"""EXIF orientation -> what makes the picture upright, in Pillow's names and in words."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it was handed in.
+
+    ``colours`` is RGB without its transparency, ``alpha`` its plane (L, 255 opaque) or None. ``icc_profile`` is what the
+    colours mean, b"" for sRGB. ``notices`` says what was done to it, a sentence each.
+    """
+
+    colours: Image.Image
+    alpha: Image.Image | None
+    paper: str
+    format: str
+    icc_profile: bytes = b""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture as seen on its paper: RGB, opaque."""
+        if self.alpha is None:
+            return self.colours
+        return Image.composite(self.colours, Image.new("RGB", self.colours.size, self.paper), self.alpha)
+
+
+def open_picture(
+    source: Path | bytes, *, paper: str = "#ffffff", max_pixels: int = MAX_PIXELS, keep_profile: bool = False
+) -> Picture:
+    """The picture in ``source``, upright and in 8-bit RGB.
+
+    ``paper`` shows where the picture is transparent. Colours are turned into sRGB; ``keep_profile`` leaves RGB colours as
+    they are and hands their profile on. Raises PictureError, one sentence, for what cannot be used.
+    """
+    stream, start = _stream(source)
+    _refuse_by_content(start)
+    try:
+        with Image.open(stream, formats=_FORMATS) as opened:
+            _refuse_by_size(opened.size, max_pixels)
+            return _understood(opened, paper, keep_profile)
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"The picture is larger than the {max_pixels / 1e6:,.0f} megapixels that Easel opens.") from error
+    except Image.UnidentifiedImageError as error:
+        raise PictureError(f"This file is not a picture that Easel can read. Choose a {_READABLE} file.") from error
+    except _DAMAGED as error:
+        raise PictureError(
+            "The picture is damaged or cut off and cannot be opened. Save or download it again, or choose another one."
+        ) from error
+    except MemoryError as error:
+        raise PictureError("There is not enough memory for a picture of this size. Choose a smaller one.") from error
+
+
+def fit(image: Image.Image, width: int, height: int, how: str = "crop", paper: str = "#ffffff") -> Image.Image:
+    """``image`` (any mode) at ``width`` x ``height`` pixels.
+
+    "crop" fills the frame and cuts what hangs over, "pad" shows all of it on ``paper``, "stretch" changes its shape.
+    """
+    if how == "stretch":
+        return image.resize((width, height), Image.Resampling.LANCZOS)
+    scales = (width / image.width, height / image.height)
+    scale = {"crop": max, "pad": min}[how](scales)
+    if how == "crop":
+        cut_width, cut_height = width / scale, height / scale
+        left, top = (image.width - cut_width) / 2, (image.height - cut_height) / 2
+        box = (left, top, left + cut_width, top + cut_height)
+        return image.resize((width, height), Image.Resampling.LANCZOS, box=_inside(box, image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    frame = Image.new(image.mode, (width, height), ImageColor.getcolor(paper, image.mode))
+    frame.paste(image.resize(size, Image.Resampling.LANCZOS), ((width - size[0]) // 2, (height - size[1]) // 2))
+    return frame
+
+
+def _inside(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """``box`` without the rounding errors that would put it a hair outside."""
+    return (max(0.0, box[0]), max(0.0, box[1]), min(float(size[0]), box[2]), min(float(size[1]), box[3]))
+
+
+def _stream(source: Path | bytes) -> tuple[io.BytesIO | Path, bytes]:
+    """What Pillow opens, and the first bytes."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source), source[:1024]
+    try:
+        with source.open("rb") as file:
+            return source, file.read(1024)
+    except OSError as error:
+        raise PictureError(f"“{source.name}” cannot be opened ({error.strerror}). Choose another picture.") from error
+
+
+def _refuse_by_content(start: bytes) -> None:
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not start:
+        raise PictureError("The file is empty. Choose another picture.")
+    if text.startswith(b"<") and b"<svg" in text:
+        raise PictureError("An SVG is a set of drawing commands, not pixels. Export it as PNG and choose that.")
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"):
+        _learn_heic()
+
+
+def _learn_heic() -> None:
+    """Teaches Pillow HEIC, or says how to get it."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        raise PictureError(
+            "This is a HEIC photo, and the part that reads them is not installed. Start Easel once with “--extra heif”, "
+            "or save the photo as JPEG."
+        )
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+
+def _refuse_by_size(size: tuple[int, int], max_pixels: int) -> None:
+    if size[0] * size[1] > max_pixels:
+        raise PictureError(
+            f"The picture has {size[0]:,} x {size[1]:,} pixels; Easel opens up to {max_pixels / 1e6:,.0f} megapixels. "
+            "Make it smaller first."
+        )
+
+
+def _understood(opened: Image.Image, paper: str, keep_profile: bool) -> Picture:
+    """``opened`` decoded, in numbered steps that each may leave a notice."""
+    notices: list[str] = []
+    # 1. the first frame, decoded
+    if getattr(opened, "is_animated", False) and opened.format != "MPO":
+        notices.append("The picture has several frames or pages; the first one is used.")
+    opened.load()
+    # 2. eight bits
+    image = _eight_bits(opened, notices)
+    # 3. upright
+    turn = _TURNS.get(_orientation(opened))
+    if turn:
+        image = image.transpose(turn[0])
+        notices.append(f"The camera's note says how to hold the photo; it was {turn[1]} upright.")
+    # 4. colours and transparency apart
+    profile = opened.info.get("icc_profile") or b""
+    alpha = _alpha(image)
+    colours, profile = _colours(image, profile, keep_profile, notices)
+    if alpha is not None:
+        notices.append(f"Transparent parts show paper in {paper}.")
+    return Picture(colours, alpha, paper, opened.format or "", profile, tuple(notices))
+
+
+def _eight_bits(image: Image.Image, notices: list[str]) -> Image.Image:
+    """16 and 32 bits a channel, scaled and never clipped. Pillow brings 16-bit colour down by itself, grey it clips."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image, dtype=np.float64)
+    low, high = _range(values, image.mode)
+    notices.append("The picture has more than 8 bits a channel; it was scaled to 8.")
+    return Image.fromarray(np.rint((values - low) / (high - low) * 255).astype(np.uint8), "L")
+
+
+def _range(values: np.ndarray, mode: str) -> tuple[float, float]:
+    """What is black and what is white: the format's own range if the values lie in it, else their own."""
+    least, most = float(np.nanmin(values)), float(np.nanmax(values))
+    usual = 1.0 if mode.startswith("F") else 65535.0
+    if not np.isfinite([least, most]).all():
+        raise ValueError("not numbers")
+    return (0.0, usual) if least >= 0 and most <= usual else (least, max(most, least + 1))
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where the EXIF is damaged, which happens to good pictures."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except _DAMAGED:
+        return 1
+
+
+def _alpha(image: Image.Image) -> Image.Image | None:
+    """The transparency of any mode, palette entries and transparent colours included; None if all is opaque."""
+    if not image.has_transparency_data:
+        return None
+    plane = image.convert("RGBA").getchannel("A")
+    return None if plane.getextrema() == (255, 255) else plane
+
+
+def _colours(
+    image: Image.Image, profile: bytes, keep_profile: bool, notices: list[str]
+) -> tuple[Image.Image, bytes]:
+    """``image`` as RGB, and the profile that it is still in."""
+    direct = image.mode in ("RGB", "CMYK")
+    straight = image if direct else image.convert("RGBA").convert("RGB") if image.mode != "L" else image.convert("RGB")
+    if not profile or (keep_profile and image.mode != "CMYK"):
+        if image.mode == "CMYK":
+            notices.append("The picture is in print colours without a profile; the colours on screen are a guess.")
+        return straight.convert("RGB"), profile
+    try:
+        return _in_srgb(straight, profile, notices), b""
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        notices.append("The picture's colour profile could not be used; its colours may look a little off.")
+        return straight.convert("RGB"), b""
+
+
+def _in_srgb(image: Image.Image, profile: bytes, notices: list[str]) -> Image.Image:
+    """``image`` (RGB or CMYK) moved from ``profile`` into sRGB."""
+    theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    space = theirs.profile.xcolor_space.strip()
+    name = ImageCms.getProfileDescription(theirs).strip()
+    if space != image.mode or (image.mode == "RGB" and "sRGB" in name):
+        return image.convert("RGB")  # a grey profile, or sRGB itself
+    moved = ImageCms.profileToProfile(image, theirs, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    notices.append(f"The colours were turned from “{name}” into those of a screen (sRGB).")
+    return moved or image.convert("RGB")
