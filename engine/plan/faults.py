@@ -45,6 +45,7 @@ FAULTS: tuple[Fault, ...] = (
         r"|cannot allocate memory|bad_alloc",
         "its memory is full. Close other programs that use it",
     ),
+    Fault("busy", r"\bbusy\b|exclusive.process", "another program holds it for itself. Close that program"),
     Fault(
         "lost",
         r"device.{0,20}(lost|removed|not available|unavailable)|fallen off the bus|GPU is lost|no CUDA-capable device"
@@ -52,7 +53,6 @@ FAULTS: tuple[Fault, ...] = (
         r"|ECC error|launch timed out",
         "it stopped answering. Restart the computer if it stays away",
     ),
-    Fault("busy", r"busy|exclusive|in use", "another program holds it for itself. Close that program"),
     Fault("wrong_result", r"wrong result", "it computes wrong numbers. Update the graphics driver"),
     Fault("broken", r"", "it does not start"),
 )

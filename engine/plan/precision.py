@@ -240,11 +240,11 @@ def choose(
     order, why_order = _measured_order(row, measured or {})
     orders = {c: _order(row, c, order, family, insisted) for c in family.dtypes}
     dtypes = {c: next((d for d in orders[c] if d in family.dtypes[c]), FULL) for c in family.dtypes}
-    halves = HALF in {d for c, d in dtypes.items() if not c.startswith("vae")}
+    overflows = row.upcast or family.attention_upcast_in_fp16
     return ExecutionPlan(
         device=hardware.device.torch,
         dtypes=dtypes,
-        attention_upcast=halves and (row.upcast or family.attention_upcast_in_fp16),
+        attention_upcast=overflows and dtypes.get("unet") == HALF,
         reasons=(f"{row.name}: {row.reason}", *why_not, *why_order, *_exceptions(orders, dtypes)),
     )
 

@@ -1,0 +1,187 @@
+"""The prediction, the ladder, and the size that would fit."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from engine.errors import DoesNotFit
+from engine.plan.families import KNOWN, Known
+from engine.plan.ladder import RUNGS, check, climb_down, largest_size, step_down
+from engine.plan.memory import Budget, Layout, Work, budget, cache_budget, gigabytes, predict
+from engine.plan.precision import choose
+from engine.requests import ExecutionPlan, Resolved, TextToImage, resolved_from_json, resolved_to_json
+from tests.engine.plan.conftest import MACHINES, card, cpu, mac
+
+GIB = 2**30
+FAMILIES = {known.family.name: known for known in KNOWN}
+V1, XL = FAMILIES["sd1"], FAMILIES["xl"]
+PHASES = ("load", "encode", "denoise", "decode")
+
+
+def on_card(known: Known, free: float) -> tuple[ExecutionPlan, ExecutionPlan, Budget]:
+    """A family's plan on a card with ``free`` GiB, the plan on the CPU beside it, and what is free."""
+    machine = card(capability=(8, 6), free_bytes=int(free * GIB))
+    return choose(machine, known.family), choose(cpu(), known.family), budget(machine)
+
+
+def test_weights_are_counted_in_the_planned_precision() -> None:
+    half, full = (choose(MACHINES["NVIDIA Turing RTX"], V1.family, overrule=d) for d in ("float16", "float32"))
+    assert predict(V1.work, half).weights["unet"] * 2 == predict(V1.work, full).weights["unet"] == 860_000_000 * 4
+
+
+def test_on_the_cpu_everything_is_ram() -> None:
+    predicted = predict(V1.work, choose(cpu(), V1.family))
+    assert predicted.peak_device == 0
+    assert predicted.peak_ram == max(predicted.phases.values()) == predicted.phases[predicted.worst]
+
+
+def test_more_pixels_and_more_pictures_need_more() -> None:
+    plan = choose(cpu(), V1.family)
+    sizes = [predict(dataclasses.replace(V1.work, width=w, height=w), plan).peak_ram for w in (256, 512, 768, 1024)]
+    batches = [predict(dataclasses.replace(V1.work, batch=b), plan).peak_ram for b in (1, 2, 4)]
+    assert sizes == sorted(set(sizes)) and batches == sorted(set(batches))
+
+
+def test_without_guidance_denoising_needs_less() -> None:
+    plan = choose(cpu(), V1.family)
+    alone = dataclasses.replace(V1.work, guided=False)
+    assert predict(alone, plan).phases["denoise"] < predict(V1.work, plan).phases["denoise"]
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.title)
+def test_no_rung_needs_more_than_the_one_above(known: Known) -> None:
+    plan, on_cpu, _ = on_card(known, 8)
+    taken = []
+    needs = [predict(known.work, plan).peak_device]
+    while (down := step_down(plan, "denoise", on_cpu)) is not None:
+        plan, step = down
+        taken.append(step.name)
+        needs.append(predict(known.work, plan).peak_device)
+    assert needs == sorted(needs, reverse=True)
+    on_the_card = taken[: taken.index("cpu")]
+    assert on_the_card == sorted(on_the_card, key=[r.name for r in RUNGS if "denoise" in r.eases].index)
+    assert plan.device == "cpu" and needs[-1] == 0
+
+
+def test_stable_diffusion_1_fits_in_two_gigabytes_and_xl_in_four() -> None:
+    for known, free in ((V1, 2.0), (XL, 4.0)):
+        plan, on_cpu, room = on_card(known, free * 0.9)
+        fitting, predicted = check(known.work, plan, room, on_cpu)
+        assert fitting.device.startswith("cuda")
+        assert predicted.peak_device <= free * GIB
+
+
+def test_plenty_of_memory_takes_no_measure() -> None:
+    plan, on_cpu, room = on_card(XL, 24)
+    assert check(XL.work, plan, room, on_cpu)[0] == plan
+
+
+def test_a_card_that_is_far_too_small_leaves_the_work_to_the_cpu() -> None:
+    plan, on_cpu, room = on_card(V1, 0.2)
+    fitting, predicted = check(V1.work, plan, room, on_cpu)
+    assert fitting.device == "cpu" and fitting.measures == ("cpu",)
+    assert predicted.peak_device == 0
+    assert any("the CPU takes over" in reason for reason in fitting.reasons)
+
+
+def test_a_16xx_with_four_gigabytes_keeps_weights_in_16_bits_and_computes_in_32() -> None:
+    machine = dataclasses.replace(MACHINES["NVIDIA GTX 16xx and its kin"])
+    machine = machine.on(dataclasses.replace(machine.device, free_bytes=int(3.5 * GIB)))
+    plan, _ = check(V1.work, choose(machine, V1.family), budget(machine))
+    assert plan.dtype("unet") == "float32"
+    assert plan.storage == {"unet": "float16"}
+
+
+def test_two_gigabytes_of_ram_are_refused_with_what_to_do() -> None:
+    machine = cpu(ram=2 * GIB)
+    with pytest.raises(DoesNotFit, match="Close other programs, or choose a smaller checkpoint"):
+        check(XL.work, choose(machine, XL.family), budget(machine))
+
+
+@pytest.mark.parametrize(("width", "height"), [(8192, 8192), (16384, 4096), (2048, 8192)])
+def test_a_size_that_does_not_fit_is_refused_with_one_that_does(width: int, height: int) -> None:
+    plan, room = choose(cpu(), V1.family), Budget(ram=6 * GIB)
+    asked = dataclasses.replace(V1.work, width=width, height=height)
+    with pytest.raises(DoesNotFit) as refused:
+        check(asked, plan, room)
+    size = largest_size(asked, plan, room)
+    assert size is not None and f"{size[0]} x {size[1]} would fit" in str(refused.value)
+    check(dataclasses.replace(V1.work, width=size[0], height=size[1]), plan, room)
+    larger = dataclasses.replace(V1.work, width=size[0] * 2, height=size[1] * 2)
+    assert not room.holds(climb_down(plan, larger, room)[1])
+    assert abs(size[0] / size[1] - width / height) < 0.1 * width / height
+
+
+def test_a_batch_that_does_not_fit_is_split_and_not_refused() -> None:
+    plan = choose(cpu(), V1.family)
+    alone = predict(V1.work, plan).peak_ram
+    fitting, _ = check(dataclasses.replace(V1.work, batch=8), plan, Budget(ram=alone + GIB))
+    assert fitting.vae_tile or fitting.batch_limit == 1
+
+
+def test_where_nobody_tells_the_memory_nothing_is_refused() -> None:
+    silent = dataclasses.replace(cpu(), ram_available=None)
+    silent = silent.on(dataclasses.replace(silent.device, free_bytes=None))
+    huge = dataclasses.replace(V1.work, width=16384, height=16384)
+    assert budget(silent) == Budget()
+    assert check(huge, choose(silent, V1.family), budget(silent))[0].measures == ()
+    assert cache_budget(silent) > GIB
+
+
+def test_apple_takes_device_memory_from_the_ram() -> None:
+    room = budget(mac(15, 0))
+    assert room.together and room.device and room.ram
+    predicted = predict(XL.work, choose(mac(15, 0), XL.family))
+    assert not Budget(device=room.device, ram=predicted.peak_device, together=True).holds(predicted)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_memory_that_ran_out_leads_down_to_the_cpu_and_no_further(phase: str) -> None:
+    plan, on_cpu, _ = on_card(V1, 8)
+    steps = []
+    while (down := step_down(plan, phase, on_cpu)) is not None:
+        plan, rung = down
+        assert phase in rung.eases and f"Memory is short: {rung.words}." in plan.reasons
+        steps.append(rung.name)
+    to_the_cpu = [rung.name for rung in RUNGS if phase in rung.eases and rung.name != "unet_half_storage"]
+    assert steps[: len(to_the_cpu)] == to_the_cpu
+    assert plan.device == "cpu" and steps.count("cpu") == 1
+
+
+def test_the_cpu_has_no_card_to_step_down_from() -> None:
+    plan = choose(cpu(), V1.family)
+    steps = []
+    while (down := step_down(plan, "decode")) is not None:
+        plan, rung = down
+        steps.append(rung.name)
+    assert "cpu" not in steps and "unet_offload" not in steps and plan.device == "cpu"
+
+
+def test_a_plan_with_measures_survives_the_record() -> None:
+    plan, on_cpu, room = on_card(XL, 3.5)
+    plan, _ = check(XL.work, plan, room, on_cpu)
+    resolved = Resolved(request=TextToImage(prompt="a cat", seed=0), plan=plan, threads=1)
+    assert plan.measures
+    assert resolved_from_json(resolved_to_json(resolved)) == resolved
+
+
+def test_the_layout_is_read_from_the_configs() -> None:
+    kinds = ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"]
+    unet = {"block_out_channels": [320, 640, 1280], "down_block_types": kinds, "layers_per_block": 2, "in_channels": 4}
+    vae = {"block_out_channels": [128, 256, 512, 512]}
+    assert Layout.of(unet, vae) == XL.work.layout
+    tiny_decoder = {"decoder_block_out_channels": [64, 64, 64]}
+    assert Layout.of(unet, tiny_decoder).scale == 4
+
+
+def test_work_in_other_shapes_of_networks() -> None:
+    layout = Layout(scale=4, unet_channels=(64, 128), unet_attention=(False, False), decoder_channels=(32, 64, 64))
+    work = Work(parameters={"unet": 8_000_000, "vae": 2_000_000}, width=64, height=64, layout=layout)
+    assert 40e6 < predict(work, ExecutionPlan()).peak_ram < 200e6
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "1 MB"), (5 * 2**20, "5 MB"), (3 * GIB // 2, "1.5 GB")])
+def test_bytes_as_people_read_them(count: int, words: str) -> None:
+    assert gigabytes(count) == words
