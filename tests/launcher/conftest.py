@@ -1,0 +1,133 @@
+"""A small Easel to set up: the real launcher, a real uv, and two stand-in packages instead of gigabytes of PyTorch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from launcher.folder import Folder
+from launcher.progress import Progress
+
+HOUSE = Path(__file__).resolve().parents[2]
+
+TORCH = """
+__version__ = "9.9"
+class _Result:
+    def sum(self): return self
+    def item(self): return 4 * 27 * 900
+class _Device:
+    @staticmethod
+    def is_available(): return False
+cuda = xpu = _Device
+class backends: mps = _Device
+class nn:
+    class functional:
+        @staticmethod
+        def conv2d(picture, kernel): return _Result()
+def ones(*shape, device): return _Result()
+"""
+
+APP = '''
+"""Stands in for app.py: the same words and the same manner of taking the port over."""
+import http.server, os, sys, urllib.request
+port = int(sys.argv[sys.argv.index("--port") + 1])
+if "--fail" in sys.argv:
+    sys.exit("The data folder cannot be written to.")
+if "--elsewhere" in sys.argv:
+    print("Easel is at http://127.0.0.1:" + sys.argv[sys.argv.index("--elsewhere") + 1], flush=True)
+    sys.exit(0)
+urllib.request.urlopen(urllib.request.Request(os.environ["EASEL_LAUNCHER"], method="POST"), timeout=10).close()
+
+class Studio(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/" else 404)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<title>The studio</title>")
+    def log_message(self, *about): pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Studio)
+print(f"Easel is at http://127.0.0.1:{port}", flush=True)
+try:
+    server.serve_forever()
+except KeyboardInterrupt:
+    print("put away", flush=True)
+'''
+
+
+def wheel(place: Path, name: str, source: str) -> Path:
+    """A wheel of one module, as small as the format allows."""
+    path = place / f"{name}-9.9-py3-none-any.whl"
+    about = f"{name}-9.9.dist-info"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr(f"{name}.py", source)
+        packed.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
+        packed.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        packed.writestr(f"{about}/RECORD", f"{name}.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n{about}/RECORD,,\n")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A folder with a space and an accent in its name, with Easel's two lists and nothing else."""
+    root = tmp_path / "Mon été peint"
+    root.mkdir()
+    (root / "pyproject.toml").write_text('[project]\nname = "easel"\nversion = "1.2.3"\ndependencies = []\n', "utf-8")
+    (root / "constraints.txt").write_text("", "utf-8")
+    return Folder(root)
+
+
+@pytest.fixture
+def small_house(folder: Folder) -> Folder:
+    """The folder with the launcher, a stand-in studio and stand-in packages in it, ready to be launched."""
+    shutil.copytree(HOUSE / "launcher", folder.root / "launcher", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("launch.py", "launch.sh", "launch.command"):
+        shutil.copy2(HOUSE / name, folder.root / name)
+    (folder.root / "app.py").write_text(APP, "utf-8")
+    wheels = [wheel(folder.root.parent, "torch", TORCH), wheel(folder.root.parent, "torchvision", "")]
+    needs = ", ".join(f'"{path.name.partition("-")[0]} @ {path.as_uri()}"' for path in wheels)
+    (folder.root / "pyproject.toml").write_text(
+        f'[project]\nname = "easel"\nversion = "1.2.3"\ndependencies = [{needs}]\n[project.optional-dependencies]\nheif = []\n', "utf-8"
+    )
+    return folder
+
+
+@pytest.fixture
+def progress() -> Progress:
+    """Says nothing in the terminal."""
+    progress = Progress(echo=lambda sentence: None)
+    progress.enter("packages")
+    return progress
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of the test's own, and no desktop that a browser could open on."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("UV_CACHE_DIR", os.environ.get("UV_CACHE_DIR") or str(Path("~/.cache/uv").expanduser()))
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("XDG_DATA_HOME", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+def program(path: Path, script: str) -> Path:
+    """A small program of the test's own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(script, "utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def this_python(folder: Folder) -> Folder:
+    """The folder whose environment is the one that the tests run in."""
+    folder.venv.mkdir()
+    program(folder.python, f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    return folder
