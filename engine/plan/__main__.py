@@ -12,19 +12,19 @@ from engine.plan.families import KNOWN, Known
 from engine.plan.ladder import check
 from engine.plan.memory import budget, gigabytes
 from engine.plan.precision import choose, row_for
-from engine.plan.table import markdown
+from engine.plan.table import ladder_table, precision_table
 from engine.plan.threads import threads
 
 
 def main() -> None:
-    """Print the plan of this machine, or the precision table."""
+    """Print the plan of this machine, or the tables that it is made from."""
     flags = argparse.ArgumentParser(prog="python -m engine.plan", description="What Easel does on this machine, and why.")
     flags.add_argument("--device", default="auto", help="a torch device (cuda:1, cpu) instead of the one Easel would take")
-    flags.add_argument("--table", action="store_true", help="print the whole precision table as Markdown, and nothing else")
+    flags.add_argument("--tables", action="store_true", help="print the whole tables as Markdown, and nothing else")
     flags.add_argument("--no-measuring", action="store_true", help="do not measure whether a lower precision is faster here")
     chosen = flags.parse_args()
-    if chosen.table:
-        print(markdown(), end="")
+    if chosen.tables:
+        print(precision_table(), ladder_table(), sep="\n", end="")
         return
     from engine.plan.hardware import probe
 

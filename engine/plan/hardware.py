@@ -6,6 +6,7 @@ tried with answers written down by hand.
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -38,6 +39,12 @@ def ask() -> Iterator[Answer]:
 def cpu_features() -> frozenset[str]:
     """The CPU's instruction sets, by torch's names for them."""
     return frozenset(name for name, has in torch.cpu.get_capabilities().items() if has is True)
+
+
+def refresh(hardware: Hardware) -> Hardware:
+    """The same decision with the memory that is free at this moment: for a prediction right before a run."""
+    device = dataclasses.replace(hardware.device, free_bytes=free_bytes(hardware.device))
+    return dataclasses.replace(hardware, device=device, ram_available=machine.memory()[1])
 
 
 def free_bytes(device: Device) -> int | None:

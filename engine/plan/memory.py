@@ -134,13 +134,17 @@ def predict(work: Work, plan: ExecutionPlan) -> Prediction:
     return Prediction(peak_device=peak, peak_ram=_ram_beside(weights, plan), phases=phases, weights=weights)
 
 
-def budget(hardware: Hardware) -> Budget:
-    """What a run may use on ``hardware.device``, by what was free when it was asked."""
-    ram = None if hardware.ram_available is None else max(0, hardware.ram_available - RAM_RESERVE)
-    free = hardware.device.free_bytes
-    if hardware.device.kind == "cpu" or free is None:
+def budget(hardware: Hardware, held: int = 0) -> Budget:
+    """What a run may use on ``hardware.device``, by what was free when it was asked (``hardware.refresh`` asks again).
+
+    ``held``: bytes on the device that the run will reuse or that can be given back first, such as cached checkpoints.
+    """
+    on_cpu, free = hardware.device.kind == "cpu", hardware.device.free_bytes
+    shared = held if hardware.device.shares_ram else 0
+    ram = None if hardware.ram_available is None else max(0, hardware.ram_available + shared - RAM_RESERVE)
+    if on_cpu or free is None:
         return Budget(ram=ram)
-    return Budget(device=int(free * MARGIN), ram=ram, together=hardware.device.shares_ram)
+    return Budget(device=int((free + held) * MARGIN), ram=ram, together=hardware.device.shares_ram)
 
 
 def cache_budget(hardware: Hardware) -> int:

@@ -1,17 +1,24 @@
-"""The precision table as Markdown, for docs/plan.md: ``python -m engine.plan --table``."""
+"""The tables as Markdown, for docs/plan.md: ``python -m engine.plan --tables`` prints them."""
 
 from __future__ import annotations
 
-from engine.plan.precision import ROWS, Row
+from collections.abc import Iterable, Sequence
 
-HEAD = ("Hardware", "Precision, the best first", "Decoder (VAE)", "Why")
+from engine.plan.ladder import RUNGS
+from engine.plan.precision import ROWS
 
 
-def markdown() -> str:
+def precision_table() -> str:
     """The rows of the precision table, in order."""
-    lines = [HEAD, ("---",) * len(HEAD), *(_cells(row) for row in ROWS)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+    cells = ((row.name, ", ".join(row.dtypes), ", ".join(row.decoder) or "the same", row.reason) for row in ROWS)
+    return _markdown(("Hardware", "Precision, the best first", "Decoder (VAE)", "Why"), cells)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    return row.name, ", ".join(row.dtypes), ", ".join(row.decoder) or "the same", row.reason
+def ladder_table() -> str:
+    """The rungs of the memory ladder, in order."""
+    cells = ((rung.name, rung.words, "the same" if rung.exact else "slightly different") for rung in RUNGS)
+    return _markdown(("Measure", "What is done", "The picture"), cells)
+
+
+def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in (head, ["---"] * len(head), *rows))

@@ -1,0 +1,50 @@
+"""The printed plan, and the tables in the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.plan import __main__ as program
+from engine.plan.families import KNOWN
+from engine.plan.table import ladder_table, precision_table
+from tests.engine.plan.conftest import MACHINES, card, cpu
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "plan.md"
+
+
+def test_the_documented_tables_are_the_ones_in_the_code() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert precision_table() in page, "run `python -m engine.plan --tables` and put its output into docs/plan.md"
+    assert ladder_table() in page, "run `python -m engine.plan --tables` and put its output into docs/plan.md"
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_machine_gets_its_plan_told(name: str) -> None:
+    told = "\n".join(program.told(MACHINES[name], {}))
+    assert all(known.title in told for known in KNOWN)
+    assert name in told and MACHINES[name].device.torch in told
+
+
+def test_what_does_not_fit_is_told_with_the_reason() -> None:
+    told = "\n".join(program.told(cpu(ram=2**30), {}))
+    assert "does not fit" in told and "Close other programs" in told
+
+
+def test_measures_are_told() -> None:
+    told = "\n".join(program.told(card(capability=(8, 6), free_bytes=2 * 2**30), {}))
+    assert "Memory is short: the text encoders leave the memory once the prompt is read." in told
+
+
+def test_the_program_prints_this_machine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["plan", "--device", "cpu", "--no-measuring"])
+    program.main()
+    printed = capsys.readouterr().out
+    assert "Device      cpu" in printed and "because" in printed
+
+
+def test_the_program_prints_the_tables(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["plan", "--tables"])
+    program.main()
+    assert capsys.readouterr().out == precision_table() + "\n" + ladder_table()
