@@ -1,0 +1,185 @@
+"""CLIP's byte-pair tokenizer, from a checkpoint's tokenizer folder or from a loaded pipeline. No torch.
+
+The rules (lower case, the splitting pattern, ``</w>`` at the end of a word) are those of Radford et al. 2021, arXiv 2103.00020,
+as transformers' CLIPTokenizer applies them; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+from engine.errors import CheckpointError
+
+WORD_END = "</w>"
+"""What marks the last piece of a word in the vocabulary."""
+
+USUAL_LENGTH = 77
+"""Tokens that CLIP reads at once, start and end included."""
+
+_SPLIT = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+_SPECIAL = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One vocabulary entry: its number, its text, the characters it was read from, and which word it belongs to."""
+
+    id: int
+    text: str
+    start: int
+    end: int
+    word: int
+
+
+@dataclass(frozen=True)
+class PromptTokenizer:
+    """Text to vocabulary entries. ``max_length`` counts the start and end tokens; ids are entries of the vocabulary."""
+
+    backend: Tokenizer = field(repr=False)
+    start_id: int
+    end_id: int
+    pad_id: int
+    unknown_id: int
+    max_length: int
+
+    @property
+    def size(self) -> int:
+        """How many entries the vocabulary has, embeddings included."""
+        return self.backend.get_vocab_size()
+
+    @cached_property
+    def comma_id(self) -> int | None:
+        """The entry of a comma, if there is one."""
+        return self.backend.token_to_id("," + WORD_END)
+
+    @cached_property
+    def embeddings(self) -> dict[int, tuple[int, ...]]:
+        """Textual-inversion embeddings: the entry of each name, and the entries of all its vectors.
+
+        The second vector of ``name`` is the entry ``name_1``, the third ``name_2``: diffusers' convention.
+        """
+        added = {token.content: id for id, token in self.backend.get_added_tokens_decoder().items() if not token.special}
+        return {id: tuple(_vectors(name, added)) for name, id in added.items()}
+
+    def pieces(self, text: str) -> list[Piece]:
+        """The entries that ``text`` is read as, without start, end and padding. An embedding's name gives one piece."""
+        self.backend.no_truncation()
+        self.backend.no_padding()
+        encoding = self.backend.encode(text, add_special_tokens=False)
+        found, word, before = [], -1, None
+        rows = zip(encoding.ids, encoding.tokens, encoding.offsets, encoding.word_ids, strict=True)
+        for id, entry, (start, end), word_id in rows:
+            ended = not found or found[-1].text.endswith(WORD_END) or {id, found[-1].id} & self.embeddings.keys()
+            word += bool(ended or word_id != before)
+            before = word_id
+            found.append(Piece(id, entry, start, end, word))
+        return found
+
+
+def _vectors(name: str, added: dict[str, int]) -> Iterator[int]:
+    entry, index = name, 0
+    while entry in added:
+        yield added[entry]
+        index += 1
+        entry = f"{name}_{index}"
+
+
+def wrap_tokenizer(tokenizer: Any) -> PromptTokenizer:
+    """The tokenizer of a loaded pipeline (a transformers CLIPTokenizer). It is shared, not copied."""
+    return PromptTokenizer(
+        backend=tokenizer.backend_tokenizer,
+        start_id=tokenizer.bos_token_id,
+        end_id=tokenizer.eos_token_id,
+        pad_id=tokenizer.pad_token_id,
+        unknown_id=tokenizer.unk_token_id,
+        max_length=_sensible(tokenizer.model_max_length),
+    )
+
+
+def load_tokenizer(
+    folder: Path, *, pad_token: str | None = None, embeddings: tuple[tuple[str, int], ...] = ()
+) -> PromptTokenizer:
+    """The tokenizer in ``folder``, kept until one of its files changes.
+
+    ``pad_token`` overrules the folder's own (XL's second tokenizer differs from the first only by ``"!"``). ``embeddings`` are
+    textual-inversion names and how many vectors each has. Raises CheckpointError if the folder holds no readable tokenizer.
+    """
+    stamp = tuple(path.stat().st_mtime_ns if (path := folder / name).exists() else 0 for name in _FILES)
+    try:
+        return _loaded(folder, stamp, pad_token, embeddings)
+    except CheckpointError:
+        raise
+    except Exception as error:  # tokenizers raises bare Exception for whatever is wrong with a file
+        raise CheckpointError(
+            f"The tokenizer in {folder} cannot be read ({error}). Fetch the checkpoint again, or choose another one."
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _loaded(
+    folder: Path, _stamp: tuple[int, ...], pad_token: str | None, embeddings: tuple[tuple[str, int], ...]
+) -> PromptTokenizer:
+    settings = _settings(folder)
+    special = {name: pad_token if name == "pad_token" and pad_token else _content(settings[name]) for name in _SPECIAL}
+    backend = _backend(folder, special["unk_token"])
+    backend.add_special_tokens([special["bos_token"], special["eos_token"]])
+    for name, vectors in embeddings:
+        backend.add_tokens([name, *(f"{name}_{i}" for i in range(1, vectors))])
+    ids = {name: backend.token_to_id(token) for name, token in special.items()}
+    if None in (ids["bos_token"], ids["eos_token"]):
+        raise CheckpointError(f"The tokenizer in {folder} has no start or end token. Choose another checkpoint.")
+    return PromptTokenizer(
+        backend=backend,
+        start_id=ids["bos_token"],
+        end_id=ids["eos_token"],
+        pad_id=ids["eos_token"] if ids["pad_token"] is None else ids["pad_token"],
+        unknown_id=ids["eos_token"] if ids["unk_token"] is None else ids["unk_token"],
+        max_length=_sensible(settings.get("model_max_length", USUAL_LENGTH)),
+    )
+
+
+def _backend(folder: Path, unknown: str) -> Tokenizer:
+    vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
+    if not (vocabulary.exists() and merges.exists()):
+        if not (folder / "tokenizer.json").exists():
+            raise CheckpointError(f"There is no tokenizer in {folder}: vocab.json and merges.txt are missing.")
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    backend = Tokenizer(
+        models.BPE.from_file(str(vocabulary), str(merges), end_of_word_suffix=WORD_END, unk_token=unknown, fuse_unk=False)
+    )
+    backend.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_SPLIT), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    return backend
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = dict(_SPECIAL)
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (folder / name).exists():
+            settings |= json.loads((folder / name).read_text(encoding="utf-8"))
+    return settings
+
+
+def _content(token: Any) -> str:
+    """Special tokens are written as text or as an object with the text in it."""
+    return token["content"] if isinstance(token, dict) else str(token)
+
+
+def _sensible(length: int) -> int:
+    """Folders without a length say 1e30."""
+    return length if 2 < length <= 1024 else USUAL_LENGTH
