@@ -59,9 +59,16 @@ class Picture:
     @property
     def image(self) -> Image.Image:
         """The picture as seen on its paper: RGB, opaque."""
+        return on_paper(self.with_alpha, self.paper)
+
+    @property
+    def with_alpha(self) -> Image.Image:
+        """RGBA if a part of it is transparent, else RGB."""
         if self.alpha is None:
             return self.colours
-        return Image.composite(self.colours, Image.new("RGB", self.colours.size, self.paper), self.alpha)
+        both = self.colours.convert("RGBA")
+        both.putalpha(self.alpha)
+        return both
 
 
 def open_picture(
@@ -88,6 +95,14 @@ def open_picture(
         ) from error
     except MemoryError as error:
         raise PictureError("There is not enough memory for a picture of this size. Choose a smaller one.") from error
+
+
+def on_paper(image: Image.Image, paper: str = "#ffffff") -> Image.Image:
+    """``image`` (any mode) in RGB, its transparent parts showing ``paper``."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, paper), image).convert("RGB")
 
 
 def fit(image: Image.Image, width: int, height: int, how: str = "crop", paper: str = "#ffffff") -> Image.Image:
@@ -171,9 +186,8 @@ def _understood(opened: Image.Image, paper: str, keep_profile: bool) -> Picture:
         image = image.transpose(turn[0])
         notices.append(f"The camera's note says how to hold the photo; it was {turn[1]} upright.")
     # 4. colours and transparency apart
-    profile = opened.info.get("icc_profile") or b""
     alpha = _alpha(image)
-    colours, profile = _colours(image, profile, keep_profile, notices)
+    colours, profile = _colours(image, opened.info.get("icc_profile") or b"", keep_profile, notices)
     if alpha is not None:
         notices.append(f"Transparent parts show paper in {paper}.")
     return Picture(colours, alpha, paper, opened.format or "", profile, tuple(notices))
@@ -191,7 +205,7 @@ def _eight_bits(image: Image.Image, notices: list[str]) -> Image.Image:
 
 def _range(values: np.ndarray, mode: str) -> tuple[float, float]:
     """What is black and what is white: the format's own range if the values lie in it, else their own."""
-    least, most = float(np.nanmin(values)), float(np.nanmax(values))
+    least, most = float(values.min()), float(values.max())
     usual = 1.0 if mode.startswith("F") else 65535.0
     if not np.isfinite([least, most]).all():
         raise ValueError("not numbers")
@@ -217,27 +231,24 @@ def _alpha(image: Image.Image) -> Image.Image | None:
 def _colours(
     image: Image.Image, profile: bytes, keep_profile: bool, notices: list[str]
 ) -> tuple[Image.Image, bytes]:
-    """``image`` as RGB, and the profile that it is still in."""
-    direct = image.mode in ("RGB", "CMYK")
-    straight = image if direct else image.convert("RGBA").convert("RGB") if image.mode != "L" else image.convert("RGB")
-    if not profile or (keep_profile and image.mode != "CMYK"):
-        if image.mode == "CMYK":
-            notices.append("The picture is in print colours without a profile; the colours on screen are a guess.")
-        return straight.convert("RGB"), profile
+    """``image`` as RGB, and the profile that it is still in; b"" for sRGB."""
+    plain = image.convert("RGBA").convert("RGB") if image.has_transparency_data else image.convert("RGB")
     try:
-        return _in_srgb(straight, profile, notices), b""
+        theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else None
+        space = getattr(theirs.profile, "xcolor_space", "").strip() if theirs else ""
+        name = ImageCms.getProfileDescription(theirs).strip() if theirs else ""
+        printed = image.mode == "CMYK"
+        if theirs is None and printed:
+            notices.append("The picture is in print colours without a profile; the colours on screen are a guess.")
+        if theirs is None or space != ("CMYK" if printed else "RGB") or (space == "RGB" and "sRGB" in name):
+            return plain, b""
+        if keep_profile and not printed:
+            return plain, profile
+        moved = ImageCms.profileToProfile(
+            image if printed else plain, theirs, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+        notices.append(f"The colours were turned from “{name}” into those of a screen (sRGB).")
+        return moved or plain, b""
     except (ImageCms.PyCMSError, OSError, ValueError):
         notices.append("The picture's colour profile could not be used; its colours may look a little off.")
-        return straight.convert("RGB"), b""
-
-
-def _in_srgb(image: Image.Image, profile: bytes, notices: list[str]) -> Image.Image:
-    """``image`` (RGB or CMYK) moved from ``profile`` into sRGB."""
-    theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    space = theirs.profile.xcolor_space.strip()
-    name = ImageCms.getProfileDescription(theirs).strip()
-    if space != image.mode or (image.mode == "RGB" and "sRGB" in name):
-        return image.convert("RGB")  # a grey profile, or sRGB itself
-    moved = ImageCms.profileToProfile(image, theirs, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    notices.append(f"The colours were turned from “{name}” into those of a screen (sRGB).")
-    return moved or image.convert("RGB")
+        return plain, b""
