@@ -1,0 +1,273 @@
+"""What the UNet gets of a prompt: hidden states of CLIP's text encoders, for Stable Diffusion 1, 2, XL and XL's refiner.
+
+Each chunk of a prompt is one run of the text encoder; the results lie one after the other along the tokens. Chunks run one at a
+time, so that an encoding does not depend on what else is encoded.
+
+Weights follow A1111's first rule: hidden states are multiplied by their token's weight, then the chunk is scaled so that its
+mean is what it was. Where ours differs from there:
+
+* A chunk whose weights are all 1 is not touched at all, so ``(word:1.0)`` is ``word`` to the bit.
+* The arithmetic is done in float32 whatever the encoder computes in.
+* A mean near zero gives a scale that says nothing; where it is not within :data:`SENSIBLE_SCALE` the mean is left to move.
+* Clip skip counts layers from the end of the encoder as it was trained: 2 is the penultimate also where a conversion has cut
+  the last layer off (Stable Diffusion 2). XL uses the penultimate layer for a clip skip of 0, 1 and 2.
+* XL's pooled state is read at the chunk's own end token, also when an embedding's entry has a higher number than that.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from engine.prompt.grammar import parse
+from engine.prompt.terms import Place, neutralise
+from engine.prompt.tokenizer import PromptTokenizer, wrap_tokenizer
+from engine.prompt.tokens import Chunk, PromptReading, read_spans
+from engine.prompt.tree import Spans
+
+SENSIBLE_SCALE = (0.5, 2.0)
+"""Weighting restores a chunk's mean only by a factor within these."""
+
+CUT_LAYERS = {23: 1}
+"""Layers that an encoder has -> layers that its conversion cut off: OpenCLIP ViT-H has 24, Stable Diffusion 2 folders hold 23."""
+
+CACHE_BYTES = 64 * 2**20
+"""What encodings kept for the next run may take: some 270 chunks of Stable Diffusion 1, 100 of XL."""
+
+
+class Guard(Protocol):
+    """Runs a component and computes again in float32 what came out as no number; see :mod:`engine.generate.guard`."""
+
+    def run(self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]) -> torch.Tensor:
+        """``call(dtype)``, checked."""
+        ...
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """``embeds``: 1 x tokens x width, float32. ``pooled``: 1 x width for XL, else None."""
+
+    embeds: torch.Tensor
+    pooled: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """A text encoder with its tokenizer. ``penultimate``: its states are taken before the last layer, without final norm (XL)."""
+
+    name: str
+    tokenizer: PromptTokenizer
+    encoder: Any
+    penultimate: bool
+
+
+def text_parts(pipeline: Any) -> tuple[TextPart, ...]:
+    """The text encoders of a pipeline: one, XL's two, or the refiner's second alone."""
+    two = getattr(pipeline, "text_encoder_2", None) is not None
+    names = [name for name in ("text_encoder", "text_encoder_2") if getattr(pipeline, name, None) is not None]
+    return tuple(
+        TextPart(
+            name=name,
+            tokenizer=wrap_tokenizer(getattr(pipeline, name.replace("text_encoder", "tokenizer"))),
+            encoder=getattr(pipeline, name),
+            penultimate=two,
+        )
+        for name in names
+    )
+
+
+class EncodingCache:
+    """Chunks that were encoded before, least recently used out first. Held by the caller, for one thread at a time.
+
+    An entry counts for one text encoder object with its adapters as they were. Whoever changes weights in place must ``clear``.
+    """
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self._limit = limit
+        self._held: OrderedDict[tuple[Any, ...], tuple[weakref.ref[Any], torch.Tensor]] = OrderedDict()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._held.clear()
+
+    def get(self, encoder: Any, key: tuple[Any, ...], make: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """What ``make`` gives, from memory if it was asked before for this ``encoder`` and ``key``. Kept on the CPU."""
+        whole = (id(encoder), *key)
+        held = self._held.get(whole)
+        if held is None or held[0]() is not encoder:
+            held = weakref.ref(encoder), make().cpu()
+            self._held[whole] = held
+        self._held.move_to_end(whole)
+        self._shrink()
+        return held[1]
+
+    def _shrink(self) -> None:
+        while len(self._held) > 1 and sum(t.nbytes for _, t in self._held.values()) > self._limit:
+            self._held.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Encodes readings with the text encoders of one pipeline."""
+
+    parts: tuple[TextPart, ...]
+    clip_skip: int
+    cache: EncodingCache
+    guard: Guard | None = None
+
+    def encode(self, readings: Sequence[PromptReading], chunks: int = 0) -> Encoding:
+        """One prompt, read once by each part's tokenizer, padded with empty chunks to at least ``chunks``."""
+        chunks = max(chunks, *(len(reading.chunks) for reading in readings))
+        wide = [self._part(part, reading, chunks) for part, reading in zip(self.parts, readings, strict=True)]
+        last = self.parts[-1]
+        pooled = self._pooled(last, readings[-1].chunks[0]) if last.penultimate else None
+        return Encoding(torch.cat(wide, dim=-1), pooled)
+
+    def _part(self, part: TextPart, reading: PromptReading, chunks: int) -> torch.Tensor:
+        padded = [*reading.chunks, *[()] * (chunks - len(reading.chunks))]
+        return torch.cat([weighted(self._states(part, chunk), chunk) for chunk in padded], dim=1)
+
+    def _states(self, part: TextPart, chunk: Chunk) -> torch.Tensor:
+        """Hidden states of a chunk, unweighted: 1 x tokens x width, float32."""
+        return self._run(part, chunk, "states", lambda outputs: hidden_states(part, outputs, self.clip_skip))
+
+    def _pooled(self, part: TextPart, chunk: Chunk) -> torch.Tensor:
+        """The projected state of the end token, which is after the chunk's last token: 1 x width, float32."""
+        end = len(chunk) + 1
+        return self._run(part, chunk, "pooled", lambda out: part.encoder.text_projection(out.last_hidden_state[:, end]))
+
+    def _run(self, part: TextPart, chunk: Chunk, what: str, read: Callable[[Any], torch.Tensor]) -> torch.Tensor:
+        ids = chunk_ids(part.tokenizer, chunk)
+
+        def call(_dtype: torch.dtype) -> torch.Tensor:
+            with torch.inference_mode():
+                batch = torch.tensor([ids], device=device_of(part.encoder))
+                return read(part.encoder(batch, output_hidden_states=True)).float()
+
+        def make() -> torch.Tensor:
+            return self.guard.run(part.name, part.encoder, call) if self.guard else call(torch.float32)
+
+        return self.cache.get(part.encoder, (what, self.clip_skip, adapters(part.encoder), tuple(ids)), make)
+
+
+def hidden_states(part: TextPart, outputs: Any, clip_skip: int) -> torch.Tensor:
+    """The layer that the UNet was trained on, or ``clip_skip`` layers from the end (1 is the last)."""
+    if part.penultimate:
+        return outputs.hidden_states[-max(clip_skip, 2)]
+    layer = max(clip_skip - CUT_LAYERS.get(part.encoder.config.num_hidden_layers, 0), 1)
+    if layer == 1:
+        return outputs.last_hidden_state
+    text_model = getattr(part.encoder, "text_model", part.encoder)
+    return text_model.final_layer_norm(outputs.hidden_states[-layer])
+
+
+def chunk_ids(tokenizer: PromptTokenizer, chunk: Chunk) -> list[int]:
+    """A chunk as the encoder takes it: start, tokens, end, and padding to the tokenizer's length."""
+    ids = [tokenizer.start_id, *(token.id for token in chunk), tokenizer.end_id]
+    return ids + [tokenizer.pad_id] * (tokenizer.max_length - len(ids))
+
+
+def weighted(states: torch.Tensor, chunk: Chunk) -> torch.Tensor:
+    """``states`` (1 x tokens x width) times the weights of ``chunk``, with the mean that they had; see the top of this file."""
+    if all(token.weight == 1 for token in chunk):
+        return states
+    weights = torch.ones(states.shape[1])
+    weights[1 : len(chunk) + 1] = torch.tensor([token.weight for token in chunk])
+    changed = states * weights[None, :, None]
+    scale = (states.mean() / changed.mean()).item()
+    least, most = SENSIBLE_SCALE
+    return changed * scale if least <= scale <= most else changed
+
+
+def device_of(encoder: Any) -> torch.device:
+    """Where the encoder wants its input: its weights' place, or where a hook will move them."""
+    hook = getattr(getattr(encoder, "_hf_hook", None), "execution_device", None)
+    return torch.device(hook) if hook is not None else next(encoder.parameters()).device
+
+
+def adapters(encoder: Any) -> tuple[Any, ...]:
+    """The LoRAs that act on an encoder, with their strengths; empty without any."""
+    if not getattr(encoder, "peft_config", None):
+        return ()
+    return tuple(
+        (name, tuple(layer.active_adapters), tuple(sorted(layer.scaling.items())))
+        for name, layer in encoder.named_modules()
+        if hasattr(layer, "scaling") and hasattr(layer, "active_adapters")
+    )
+
+
+@dataclass(frozen=True)
+class PromptEncodings:
+    """Prompt and negative for each step. ``turns``: ``(until, positive, negative)``, each for the steps below ``until``."""
+
+    turns: tuple[tuple[int, Encoding, Encoding | None], ...]
+
+    def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        """Prompt, negative, pooled prompt, pooled negative for ``step`` (from 0), each with a batch of 1.
+
+        The negatives are None without guidance, the pooled ones without XL. Later steps than asked for get the last.
+        """
+        _, positive, negative = next((turn for turn in self.turns if step < turn[0]), self.turns[-1])
+        if negative is None:
+            return positive.embeds, None, positive.pooled, None
+        return positive.embeds, negative.embeds, positive.pooled, negative.pooled
+
+
+def encode_pair(
+    pipeline: Any,
+    prompt: str,
+    negative: str,
+    *,
+    steps: int,
+    clip_skip: int,
+    guidance: bool,
+    cache: EncodingCache,
+    guard: Guard | None = None,
+    neutral: Sequence[Place] = (),
+) -> PromptEncodings:
+    """Prompt and negative as the UNet of ``pipeline`` takes them at each of ``steps`` steps, all of one length.
+
+    ``clip_skip`` of 0 or 1 is the last layer, 2 the one before. Without ``guidance`` the negative is not encoded. ``neutral``
+    are places in the negative (see :func:`~engine.prompt.terms.terms`) whose tokens are replaced by ones that say nothing, so
+    that nothing else moves. A blank negative is all zeros where the checkpoint asks for that (XL's base).
+    """
+    parts = text_parts(pipeline)
+    encoder = Encoder(parts, clip_skip, cache, guard)
+    positives = _read_all(prompt, parts, steps)
+    negatives = _read_all(negative, parts, steps, neutral) if guidance else []
+    chunks = max(len(reading.chunks) for _, readings in [*positives, *negatives] for reading in readings)
+    zeros = not negative.strip() and bool(getattr(pipeline.config, "force_zeros_for_empty_prompt", False))
+
+    said = {until: encoder.encode(readings, chunks) for until, readings in positives}
+    unsaid = {until: encoder.encode(readings, chunks) for until, readings in negatives}
+    if zeros:
+        unsaid = {until: _zeros(encoding) for until, encoding in unsaid.items()}
+    ends = sorted(said.keys() | unsaid.keys())
+    return PromptEncodings(tuple((end, _for(said, end), _for(unsaid, end) if guidance else None) for end in ends))
+
+
+Turns = list[tuple[int, list[PromptReading]]]
+
+
+def _read_all(text: str, parts: Sequence[TextPart], steps: int, neutral: Sequence[Place] = ()) -> Turns:
+    """Each turn of a prompt's schedule, read by each tokenizer."""
+
+    def read(spans: Spans) -> list[PromptReading]:
+        return [neutralise(read_spans(text, spans, part.tokenizer), neutral) for part in parts]
+
+    return [(until, read(spans)) for until, spans in parse(text).schedule(steps)]
+
+
+def _for(encodings: dict[int, Encoding], end: int) -> Encoding:
+    """The encoding in force in the last step before ``end``."""
+    return encodings[min(until for until in encodings if until >= end)]
+
+
+def _zeros(encoding: Encoding) -> Encoding:
+    pooled = encoding.pooled
+    return Encoding(torch.zeros_like(encoding.embeds), None if pooled is None else torch.zeros_like(pooled))
