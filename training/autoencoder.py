@@ -122,11 +122,14 @@ class AutoencoderTraining:
         self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
         self.average = MovingAverage(self.network, 0.998)
         self.step = 0
+        self.scale: float | None = None
         torch.manual_seed(seed + 1 + self.team.rank)
 
     def resume(self) -> None:
+        """Goes on from the last weights; with a frozen encoder from the averaged ones, whose latents others know."""
         state = load_state(self.path)
-        self.network.load_state_dict(state["weights"])  # type: ignore[arg-type]
+        self.network.load_state_dict(state["average" if self.frozen_encoder else "weights"])  # type: ignore[arg-type]
+        self.scale = float(state["scale"]) if self.frozen_encoder else None  # type: ignore[arg-type]
         self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
         self.average.weights = state["average"]  # type: ignore[assignment]
         self.average.steps = self.step = int(state["step"])  # type: ignore[arg-type]
@@ -141,7 +144,7 @@ class AutoencoderTraining:
             "weights": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.weights,
-            "scale": latent_scale(averaged),
+            "scale": self.scale or latent_scale(averaged),
         }
         save_state(state, self.path)
         return psnr(averaged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-FONT_FILE = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+FONT_FILES = (  # where the systems' packages put the font; EASEL_EMOJI_FONT goes before them
+    "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",
+    "/usr/share/fonts/google-noto-color-emoji-fonts/NotoColorEmoji.ttf",
+    "/usr/share/fonts/noto/NotoColorEmoji.ttf",
+)
 FONT_STRIKE = 109  # the only size at which the font's bitmaps can be read
 TILE = 128
 
@@ -91,6 +96,17 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 DRAWN_COLOUR = {"ball": "red", "heart": "red", "star": "yellow"}  # the colour of a drawn shape when none is asked for
 
 
+def font_file() -> Path:
+    """The file of the Noto Color Emoji font; FileNotFoundError says how to get it."""
+    for name in (os.environ.get("EASEL_EMOJI_FONT"), *FONT_FILES):
+        if name and Path(name).is_file():
+            return Path(name)
+    message = (
+        "The font Noto Color Emoji is not here. Install it (Debian: fonts-noto-color-emoji) or name its file in EASEL_EMOJI_FONT."
+    )
+    raise FileNotFoundError(message)
+
+
 def _ball(draw: ImageDraw.ImageDraw, rgb: tuple[int, int, int]) -> None:
     dark = tuple(int(value * 0.7) for value in rgb)
     draw.ellipse((6, 6, 122, 122), fill=(*dark, 255))
@@ -140,7 +156,7 @@ def thing_tile(name: str, colour: str | None) -> Image.Image:
         SHAPES[drawing](ImageDraw.Draw(tile), COLOURS[colour or DRAWN_COLOUR[drawing]])
         return _cropped(tile)
     tile = Image.new("RGBA", (136, TILE))
-    font = ImageFont.truetype(str(FONT_FILE), FONT_STRIKE)
+    font = ImageFont.truetype(str(font_file()), FONT_STRIKE)
     ImageDraw.Draw(tile).text((0, 0), drawing, font=font, embedded_color=True)
     if colour:
         tile = Image.fromarray(_tint(np.asarray(tile), COLOURS[colour]), "RGBA")

@@ -1,0 +1,38 @@
+"""A tiny run of every stage, made once: its folder is what a long run leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.things import font_file
+
+
+def _font_is_here() -> bool:
+    try:
+        font_file()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Scenes are drawn with a font of the system; without it only these tests are left out, and the reason is printed."""
+    if _font_is_here():
+        return
+    missing = pytest.mark.skip(reason="the font Noto Color Emoji is not installed (Debian: fonts-noto-color-emoji)")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(missing)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with autoencoder.pt and diffusion.pt after two steps each."""
+    from tests.training.tiny import train_autoencoder_a_little, train_diffusion_a_little
+
+    run = tmp_path_factory.mktemp("run")
+    train_autoencoder_a_little(run, steps=2)
+    train_diffusion_a_little(run, steps=2)
+    return run
