@@ -152,7 +152,9 @@ class Encoder:
         def make() -> torch.Tensor:
             return self.guard.run(part.name, part.encoder, call) if self.guard else call(torch.float32)
 
-        return self.cache.get(part.encoder, (what, self.clip_skip, adapters(part.encoder), tuple(ids)), make)
+        weights = next(part.encoder.parameters())
+        state = (str(weights.dtype), str(weights.device), adapters(part.encoder))
+        return self.cache.get(part.encoder, (what, self.clip_skip, state, tuple(ids)), make)
 
 
 def hidden_states(part: TextPart, outputs: Any, clip_skip: int) -> torch.Tensor:

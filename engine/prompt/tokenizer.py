@@ -25,7 +25,8 @@ USUAL_LENGTH = 77
 
 _SPLIT = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 _FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-_SPECIAL = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+_SPECIAL = {"bos_token": _START, "eos_token": _END, "pad_token": _END, "unk_token": _END}
 
 
 @dataclass(frozen=True)
@@ -133,15 +134,15 @@ def _loaded(
     backend.add_special_tokens([special["bos_token"], special["eos_token"]])
     for name, vectors in embeddings:
         backend.add_tokens([name, *(f"{name}_{i}" for i in range(1, vectors))])
-    ids = {name: backend.token_to_id(token) for name, token in special.items()}
-    if None in (ids["bos_token"], ids["eos_token"]):
+    start, end, pad, unknown = (backend.token_to_id(special[name]) for name in _SPECIAL)
+    if start is None or end is None:
         raise CheckpointError(f"The tokenizer in {folder} has no start or end token. Choose another checkpoint.")
     return PromptTokenizer(
         backend=backend,
-        start_id=ids["bos_token"],
-        end_id=ids["eos_token"],
-        pad_id=ids["eos_token"] if ids["pad_token"] is None else ids["pad_token"],
-        unknown_id=ids["eos_token"] if ids["unk_token"] is None else ids["unk_token"],
+        start_id=start,
+        end_id=end,
+        pad_id=end if pad is None else pad,
+        unknown_id=end if unknown is None else unknown,
         max_length=_sensible(settings.get("model_max_length", USUAL_LENGTH)),
     )
 

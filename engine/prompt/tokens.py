@@ -179,7 +179,7 @@ def _units(spans: Spans, tokenizer: PromptTokenizer) -> Iterator[Chunk | Break]:
 def _place(span: Span, start: int, end: int) -> tuple[int, int]:
     """Characters of the span as characters of the prompt."""
     if start >= len(span.sources):
-        return (span.sources[-1] + 1,) * 2
+        return span.sources[-1] + 1, span.sources[-1] + 1
     return span.sources[start], span.sources[max(start, end - 1)] + 1
 
 
