@@ -1,0 +1,108 @@
+"""Rows and boxes that tabs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.generate.schedulers import SCHEDULERS
+from ui import form, messages
+from ui.shelf import Checkpoint
+
+NO_CORRECTION = gr.InputHTMLAttributes(autocorrect="off", spellcheck=False)
+
+
+def prompts() -> dict[str, Component]:
+    """The prompt and the negative prompt."""
+    return {
+        "prompt": gr.Textbox(
+            label=form.LABELS["prompt"],
+            elem_id="prompt",
+            info=messages.PROMPT_HELP,
+            placeholder=messages.PROMPT_EXAMPLE,
+            lines=3,
+            max_lines=12,
+            autofocus=True,
+            elem_classes="prompt",
+            html_attributes=NO_CORRECTION,
+        ),
+        "negative_prompt": gr.Textbox(
+            label=form.LABELS["negative_prompt"],
+            elem_id="negative_prompt",
+            info=messages.NEGATIVE_HELP,
+            lines=1,
+            max_lines=8,
+            html_attributes=NO_CORRECTION,
+        ),
+    }
+
+
+def press() -> tuple[gr.Button, gr.Button]:
+    """Generate, and Stop, which shows while a job runs."""
+    with gr.Row(elem_classes="press"):
+        generate = gr.Button("Generate", variant="primary", size="lg", elem_classes="generate", scale=4)
+        stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop-job", scale=1, visible=False)
+    return generate, stop
+
+
+def settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> dict[str, Component]:
+    """Everything beside the prompts that a request says."""
+    made: dict[str, Component] = {}
+    with gr.Row():
+        made["checkpoint"] = gr.Dropdown(**checkpoint_choices(known), label=form.LABELS["checkpoint"], elem_id="checkpoint", min_width=200)
+        made["size"] = gr.Dropdown(**size_choices(chosen), label=form.LABELS["size"], elem_id="size", min_width=200)
+    with gr.Row(visible=False) as own_size:
+        made["width"], made["height"] = _number("width", chosen), _number("height", chosen)
+    with gr.Row():
+        made["steps"], made["guidance_scale"] = _number("steps", chosen), _number("guidance_scale", chosen)
+        made["count"] = _number("count", chosen)
+    with gr.Row():
+        made["scheduler"] = gr.Dropdown(**scheduler_choices(chosen), label=form.LABELS["scheduler"], elem_id="scheduler", min_width=200)
+        made["seed"] = gr.Textbox(label=form.LABELS["seed"], elem_id="seed", placeholder=messages.RANDOM_SEED, min_width=200, max_lines=1)
+    made["size"].change(lambda size: gr.update(visible=size == form.OWN_SIZE), made["size"], own_size, show_progress="hidden")
+    return made
+
+
+def checkpoint_choices(known: Mapping[str, Checkpoint]) -> dict:
+    """What the checkpoint's dropdown offers, and its value at first."""
+    return {"choices": [(each.label, each.name) for each in known.values()], "value": next(iter(known), None)}
+
+
+def size_choices(chosen: Checkpoint) -> dict:
+    """The presets in the pixels that they mean for a checkpoint."""
+    presets = [(f"{name.capitalize()}, {' × '.join(map(str, form.preset(name, chosen)))}", name) for name in form.SIZES]
+    return {"choices": [*presets, (messages.OWN_SIZE, form.OWN_SIZE)], "value": form.BLANK["size"]}
+
+
+def scheduler_choices(chosen: Checkpoint) -> dict:
+    """The samplers, after the one that the checkpoint is best run with."""
+    return {"choices": [(f"Best for this checkpoint ({chosen.scheduler})", ""), *((name, name) for name in SCHEDULERS)], "value": ""}
+
+
+BEST: dict[str, Callable[[Checkpoint], float]] = {
+    "width": lambda chosen: chosen.native_size,
+    "height": lambda chosen: chosen.native_size,
+    "steps": lambda chosen: chosen.steps,
+    "guidance_scale": lambda chosen: chosen.guidance_scale,
+}
+"""What an empty field means for a checkpoint."""
+
+
+def best(name: str, chosen: Checkpoint) -> str:
+    """What an empty field means for a checkpoint, as its placeholder."""
+    return f"{BEST[name](chosen):g}" if name in BEST else ""
+
+
+def _number(name: str, chosen: Checkpoint) -> gr.Textbox:
+    # A text box, not a number box: whatever is typed reaches the form, which answers in a sentence.
+    return gr.Textbox(
+        form.BLANK[name],
+        label=form.LABELS[name],
+        placeholder=best(name, chosen),
+        min_width=90,
+        max_lines=1,
+        elem_id=name,
+        html_attributes=NO_CORRECTION,
+    )

@@ -1,0 +1,145 @@
+"""Between what stands in the form and what the engine is asked. The only room that knows both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import RequestError
+from engine.requests import Request, TextToImage, check
+from ui import messages
+from ui.shelf import Checkpoint
+
+OWN_SIZE = "own"
+"""The size whose width and height the user writes."""
+
+SIZES: dict[str, tuple[int, int]] = {"square": (4, 4), "portrait": (3, 4), "landscape": (4, 3), "tall": (4, 6), "wide": (6, 4)}
+"""Name of a preset -> width and height in quarters of the checkpoint's native size."""
+
+BLANK: dict[str, str] = {
+    "prompt": "",
+    "negative_prompt": "",
+    "checkpoint": "",
+    "size": "square",
+    "width": "",
+    "height": "",
+    "steps": "",
+    "guidance_scale": "",
+    "scheduler": "",
+    "seed": "",
+    "count": "1",
+}
+"""Every field of the form, by name, as it stands at first. An empty field means: what is best for the checkpoint."""
+
+LABELS: dict[str, str] = {
+    "prompt": messages.PROMPT,
+    "negative_prompt": messages.NEGATIVE,
+    "checkpoint": "Checkpoint",
+    "size": "Size",
+    "width": "Width",
+    "height": "Height",
+    "steps": "Steps",
+    "guidance_scale": "CFG scale",
+    "scheduler": "Sampler",
+    "seed": "Seed",
+    "count": "Pictures",
+}
+
+
+def request(written: Mapping[str, Any], checkpoint: Checkpoint) -> TextToImage:
+    """The request that a filled-in form asks for.
+
+    ``written`` has a value for every name in :data:`BLANK`. Raises RequestError, a sentence, for the first value that cannot be used.
+    """
+    width, height = size(written, checkpoint)
+    asked = TextToImage(
+        prompt=str(written["prompt"] or ""),
+        negative_prompt=str(written["negative_prompt"] or ""),
+        checkpoint=checkpoint.name,
+        width=width,
+        height=height,
+        steps=whole(written, "steps"),
+        guidance_scale=number(written, "guidance_scale"),
+        scheduler=str(written["scheduler"] or "") or None,
+        seed=whole(written, "seed"),
+        count=1 if (count := whole(written, "count")) is None else count,
+    )
+    check(asked)
+    return asked
+
+
+def size(written: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[int | None, int | None]:
+    """Width and height in pixels; None where the checkpoint's own is meant."""
+    name = written["size"]
+    if name == OWN_SIZE:
+        return whole(written, "width"), whole(written, "height")
+    return preset(name, checkpoint) if name in SIZES else (None, None)
+
+
+def preset(name: str, checkpoint: Checkpoint) -> tuple[int, int]:
+    """Width and height in pixels of a preset, for a checkpoint."""
+    unit = checkpoint.native_size / 4
+    multiple = checkpoint.size_multiple
+    width, height = (max(multiple, round(part * unit / multiple) * multiple) for part in SIZES[name])
+    return width, height
+
+
+def whole(written: Mapping[str, Any], name: str) -> int | None:
+    """A whole number, or None for an empty field. Raises RequestError for anything else."""
+    text = _text(written, name)
+    if not text:
+        return None
+    value = number(written, name)
+    if value is None or not math.isfinite(value) or value != int(value):
+        raise RequestError(messages.not_whole(LABELS[name], text))
+    # Not through float: it would round a large seed.
+    return int(text) if text.lstrip("+-").isdecimal() else int(value)
+
+
+def number(written: Mapping[str, Any], name: str) -> float | None:
+    """A number, or None for an empty field; a decimal comma is understood. Raises RequestError for anything else."""
+    text = _text(written, name)
+    if not text:
+        return None
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise RequestError(messages.not_a_number(LABELS[name], text)) from None
+
+
+def settings_of(made_with: Request, checkpoint: Checkpoint) -> dict[str, str]:
+    """The form that asks for ``made_with``, a resolved request, again. ``count`` becomes 1."""
+    presets = {preset(name, checkpoint): name for name in reversed(SIZES)}
+    name = presets.get((made_with.width or 0, made_with.height or 0), OWN_SIZE)
+    return BLANK | {
+        "prompt": made_with.prompt,
+        "negative_prompt": made_with.negative_prompt,
+        "checkpoint": checkpoint.name,
+        "size": name,
+        "width": _written(made_with.width),
+        "height": _written(made_with.height),
+        "steps": _written(made_with.steps),
+        "guidance_scale": "" if made_with.guidance_scale is None else f"{made_with.guidance_scale:g}",
+        "scheduler": made_with.scheduler or "",
+        "seed": _written(made_with.seed),
+    }
+
+
+def kept(stored: object, checkpoints: Mapping[str, Checkpoint], schedulers: Mapping[str, Any]) -> dict[str, str]:
+    """The form as a browser kept it, whatever it kept: unknown fields are dropped, missing ones blank,
+    choices that are gone the first."""
+    found = stored if isinstance(stored, dict) else {}
+    form = {name: value if isinstance(value := found.get(name), str) else blank for name, blank in BLANK.items()}
+    choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}}
+    gone = {name: BLANK[name] for name, known in choices.items() if form[name] not in known}
+    return {**form, **gone, "checkpoint": form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")}
+
+
+def _text(written: Mapping[str, Any], name: str) -> str:
+    value = written[name]
+    return "" if value is None else str(value).strip()
+
+
+def _written(value: int | None) -> str:
+    return "" if value is None else str(value)

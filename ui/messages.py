@@ -1,0 +1,96 @@
+"""Every sentence that a person reads on the page, but for those that the engine's errors and notices bring along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+TITLE = "Easel"
+TAGLINE = "Pictures from words, on your own computer."
+
+PROMPT = "Prompt"
+PROMPT_HELP = "Say what you want to see. Ctrl+Enter generates."
+PROMPT_EXAMPLE = "a red balloon above the sea"
+NEGATIVE = "Negative prompt"
+NEGATIVE_HELP = "What the picture should stay away from. May be empty."
+SETTINGS = "Settings"
+OWN_SIZE = "Another size"
+RANDOM_SEED = "random"
+SEED_HELP = "Empty: a new one each time. The same seed and settings give the same picture."
+EXAMPLES = "Try"
+WAITING_FOR_FIRST = "Your picture appears here."
+FIRST_HINT = "Type a prompt and press Generate."
+
+EMPTY_PROMPT = "The prompt was empty, so the checkpoint drew whatever came to it."
+STOPPED = "Stopped. Nothing half-done was kept."
+STOPPING = "Stopping …"
+REUSED = "The form holds this picture's settings now, with its seed."
+SEED_KEPT = "The seed {seed} stays until you empty its field."
+NO_RECORD = "This picture holds no settings that Easel can read."
+PICTURE_GONE = "This picture is no longer in the outputs folder."
+NOTHING_TO_STOP = "There is nothing to stop any more."
+
+
+def not_a_number(name: str, written: str) -> str:
+    """For a field that takes a number."""
+    return f"{name} must be a number. “{_short(written)}” is none."
+
+
+def not_whole(name: str, written: str) -> str:
+    """For a field that takes a whole number."""
+    return f"{name} must be a whole number. “{_short(written)}” is none."
+
+
+def waiting(ahead: int) -> str:
+    """While other jobs run first."""
+    return "Starting …" if ahead == 0 else f"Waiting: {_count(ahead, 'picture order')} before this one."
+
+
+def step(number: int, steps: int, picture: int, pictures: int) -> str:
+    """While a picture is made; ``picture`` counts from 0."""
+    of_batch = f" · picture {picture + 1} of {pictures}" if pictures > 1 else ""
+    return f"Step {number} of {steps}{of_batch}"
+
+
+def time_left(seconds: float) -> str:
+    """How long it will still take, as coarse as it is known."""
+    if seconds < 1.5:
+        return "almost done"
+    if seconds < 90:
+        return f"about {round(seconds)} s left"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} min left"
+    return f"about {round(seconds / 3600)} h left"
+
+
+def took(seconds: float) -> str:
+    """How long a picture took."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {round(seconds % 60)} s"
+
+
+def saved_before(count: int) -> str:
+    """After a stop or a failure in the middle of several pictures."""
+    return f"{_count(count, 'picture')} finished before that, and {'is' if count == 1 else 'are'} kept."
+
+
+def unknown_words(words: Sequence[str], models: Path) -> str:
+    """Words that the starter was never taught, and the way out."""
+    said = ", ".join(f"“{_short(word, 30)}”" for word in words[:8]) + (" and more" if len(words) > 8 else "")
+    return (
+        f"The starter does not know {said}. It draws the things listed under “What the starter can draw”. "
+        f"For everything else, put a Stable Diffusion checkpoint into {models} and reload this page."
+    )
+
+
+def tokens(count: int, chunks: int, length: int) -> str:
+    """How long a prompt is for the checkpoint's text encoder."""
+    runs = f", read in {chunks} parts of up to {length}" if chunks > 1 else ""
+    return f"{_count(count, 'token')} of {length * chunks}{runs}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _short(written: str, most: int = 40) -> str:
+    return written if len(written) <= most else written[: most - 1] + "…"

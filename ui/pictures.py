@@ -1,0 +1,54 @@
+"""Finished pictures over HTTP: ``/pictures/<path inside the outputs folder>``, and nothing that is not a picture.
+
+Gradio would copy each picture into its cache before serving it; this road leaves one copy on disk.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+"""File-name endings that are served, and what they are served as."""
+
+PREFIX = "/pictures/"
+_FORBIDDEN = ("\\", ":", "\0")
+"""Windows separators, drives and streams; strings that end early in C."""
+
+
+def address(outputs: Path, picture: Path) -> str:
+    """The address of ``picture``, which lies in ``outputs``, from the root of the page."""
+    return PREFIX + quote(picture.relative_to(outputs).as_posix())
+
+
+def find(outputs: Path, asked: str) -> Path | None:
+    """The picture that ``asked``, a decoded relative path with forward slashes, names inside ``outputs``; else None.
+
+    Links that lead out of ``outputs``, ``..``, absolute and Windows paths, and files of other kinds are None too.
+    """
+    parts = asked.split("/")
+    if any(sign in asked for sign in _FORBIDDEN) or any(part in ("", ".", "..") for part in parts):
+        return None
+    if PurePosixPath(asked).suffix.lower() not in MEDIA_TYPES:
+        return None
+    try:
+        real = outputs.joinpath(*parts).resolve(strict=True)
+    except (OSError, RuntimeError):
+        return None
+    return real if real.is_relative_to(outputs.resolve()) and real.is_file() else None
+
+
+def route(outputs: Path) -> Route:
+    """The route that serves the pictures in ``outputs``."""
+
+    async def serve(request: Request) -> Response:
+        path = find(outputs, request.path_params["path"])
+        if path is None:
+            return PlainTextResponse("There is no such picture.", status_code=404)
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()], headers={"Cache-Control": "private, max-age=86400"})
+
+    return Route(PREFIX + "{path:path}", serve, methods=["GET", "HEAD"])
