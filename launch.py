@@ -40,7 +40,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     flags.add_argument("--version", action="store_true", help="show Easel's version and end")
     flags.add_argument("--port", type=int, default=7860, help="port of the page, or the next free one (7860)")
     flags.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
-    flags.add_argument("--repair", action="store_true", help="install everything anew")
+    flags.add_argument("--repair", action="store_true", help="fetch and install everything anew")
     flags.add_argument("--setup-only", action="store_true", help="set up, do not start the studio")
     flags.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install an extra: heif, openvino")
     flags.add_argument("--desktop-entry", action="store_true", help="add Easel to the applications menu (Linux) and end")
@@ -122,9 +122,7 @@ class Launch:
         repair = self.asked.repair
         while True:
             try:
-                if repair:
-                    self.folder.forget()
-                prepare(self.folder, self.progress, set(self.asked.extra))
+                prepare(self.folder, self.progress, set(self.asked.extra), anew=repair)
                 return 0 if self.asked.setup_only else self.studio()
             except SetupFailed as failure:
                 choice = self.choice_after(failure)
@@ -143,7 +141,10 @@ class Launch:
     def choice_after(self, failure: SetupFailed) -> str:
         """What to do next, as asked on the page; without a page in the browser there is nobody to ask."""
         self.progress.fail(failure)
-        return "quit" if self.asked.no_browser or self.asked.setup_only else self.page.wait_for_choice()
+        if self.asked.no_browser or self.asked.setup_only:
+            return "quit"
+        print(f"Choose how to go on at {self.page.url}, or press Ctrl+C.", flush=True)
+        return self.page.wait_for_choice()
 
     def after_failure(self, failure: SetupFailed) -> int:
         self.progress.enter(PHASES[0].name)

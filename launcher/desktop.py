@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import partial
 from pathlib import Path
 from typing import Callable
 
@@ -51,11 +52,11 @@ def make_entry(folder: Folder) -> Path:
     return path
 
 
-def offer(folder: Folder) -> Callable[[], None] | None:
+def offer(folder: Folder) -> Callable[[], object] | None:
     """What makes the entry, or None where there is nothing to offer: no Linux desktop, or an entry for this folder is there."""
     if platform.system() != "Linux":
         return None
     path = entry_path()
     if path.exists() and path.read_text("utf-8", "replace") == entry_text(folder):
         return None
-    return lambda: print(f"Easel is in the applications menu: {make_entry(folder)}")
+    return partial(make_entry, folder)

@@ -31,17 +31,25 @@ NEEDED = {"cuda": 8 * GIGABYTE, "cpu": 3 * GIGABYTE}
 """Room that a first set-up takes, measured on Linux with uv 0.13 and PyTorch 2.15 and rounded up."""
 
 
-def prepare(folder: Folder, progress: Progress, extras: set[str]) -> None:
-    """Make the environment ready unless it is. Raises :class:`SetupFailed`; what was fetched until then is kept."""
-    if folder.is_ready(extras):
+def prepare(folder: Folder, progress: Progress, extras: set[str], anew: bool = False) -> None:
+    """Make the environment ready unless it is; ``anew`` also then, and without trusting what was fetched before.
+
+    Raises :class:`SetupFailed`; what was fetched until then is kept.
+    """
+    if folder.is_ready(extras) and not anew:
         return
     try:
-        set_up(folder, progress, extras | folder.installed_extras())
+        extras = extras | folder.installed_extras()
+        if anew:
+            folder.forget()
+        set_up(folder, progress, extras, ["--cache-dir", folder.repair_cache] if anew else [])
+        shutil.rmtree(folder.repair_cache, ignore_errors=True)
     except OSError as error:
         raise explain([str(error), getattr(error, "strerror", "") or ""]) from error
 
 
-def set_up(folder: Folder, progress: Progress, extras: set[str]) -> None:
+def set_up(folder: Folder, progress: Progress, extras: set[str], options: list[str | Path]) -> None:
+    """The phases in their order. ``options`` are for uv's installation."""
     progress.enter("installer")
     uv = installer.find_or_bring(folder, progress)
     progress.enter("python")
@@ -51,8 +59,7 @@ def set_up(folder: Folder, progress: Progress, extras: set[str]) -> None:
     if fresh:
         check_room(folder, uv, "cuda" if takes_cuda_build(automatic) else "cpu")
     folder.begin()
-    install(folder, uv, progress, extras, automatic)
-    folder.settled()
+    install(progress, [*install_command(folder, uv, extras), *options], folder, automatic)
     progress.enter("device")
     try_device(folder, progress)
     folder.mark_ready(extras)
@@ -152,11 +159,10 @@ def disk_of(path: Path) -> Path:
     return path
 
 
-def install(folder: Folder, uv: Path, progress: Progress, extras: set[str], automatic: bool) -> None:
-    """Everything that pyproject.toml names, in the tested versions."""
+def install(progress: Progress, command: list[str | Path], folder: Folder, automatic: bool) -> None:
+    """Everything that pyproject.toml names, in the tested versions. ``automatic``: see :func:`choose_index`."""
     before = shutil.disk_usage(str(folder.root)).free
     progress.written = lambda: max(0, before - shutil.disk_usage(str(folder.root)).free)
-    command = install_command(folder, uv, extras)
     try:
         run([*command, "--torch-backend=auto"] if automatic else command, folder.root, progress)
     except SetupFailed as error:

@@ -36,6 +36,11 @@ class Folder:
         return self.root / ".uv"
 
     @property
+    def repair_cache(self) -> Path:
+        """What a repair downloads into, because uv's own cache may be what is broken. Gone when it is done."""
+        return self.tools / "repair"
+
+    @property
     def state(self) -> Path:
         """Lock, address of the progress page, log."""
         return self.root / ".launch"
@@ -46,7 +51,7 @@ class Folder:
 
     @property
     def unfinished(self) -> Path:
-        """There while packages are being installed. Found at a start, it means that the last set-up was cut off."""
+        """There while packages are being installed and tried. Found at a start, it means that the last set-up was cut off."""
         return self.venv / "easel-unfinished"
 
     @property
@@ -81,18 +86,17 @@ class Folder:
     def mark_ready(self, extras: set[str]) -> None:
         """The last act of a set-up."""
         write_json(self.stamp, {"fingerprint": self.fingerprint(), "extras": sorted(extras)})
-
-    def begin(self) -> None:
-        """From here until :meth:`settled` the environment must not be trusted."""
-        self.stamp.unlink(missing_ok=True)
-        self.unfinished.touch()
-
-    def settled(self) -> None:
         self.unfinished.unlink(missing_ok=True)
 
+    def begin(self) -> None:
+        """From here until :meth:`mark_ready` the environment must not be trusted."""
+        self.unfinished.touch()
+
     def forget(self) -> None:
-        """Throw the environment away, so that the next set-up starts from nothing. Downloads stay in uv's cache."""
-        shutil.rmtree(self.venv, ignore_errors=True)
+        """Throw the environment away. Downloads stay in uv's cache."""
+        if self.venv.is_dir():
+            shutil.rmtree(self.venv)
+        self.venv.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

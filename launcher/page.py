@@ -42,7 +42,7 @@ class Page:
     :attr:`handover`: when that is answered, the port is free, and the page in the browser waits for the studio to answer there.
     """
 
-    def __init__(self, progress: Progress, offer_entry: Callable[[], None] | None = None) -> None:
+    def __init__(self, progress: Progress, offer_entry: Callable[[], object] | None = None) -> None:
         self.progress = progress
         self.offer_entry = offer_entry
         self.port = 0
@@ -97,6 +97,7 @@ class Page:
         elif action == "entry" and self.offer_entry is not None:
             self.offer_entry()
             self.offer_entry = None
+            self.progress.note("Easel is now in the applications menu.")
         elif action in ("retry", "repair", "quit"):
             self.choice = action
             self._chosen.set()

@@ -51,7 +51,6 @@ def listen(process: subprocess.Popen[str], progress: Progress, announced: Callab
     said: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
-        print(line, end="", flush=True)
         if progress.address is None:
             said = [*said[-50:], line.rstrip()]
             progress.line(said[-1])
@@ -59,6 +58,7 @@ def listen(process: subprocess.Popen[str], progress: Progress, announced: Callab
             if found:
                 progress.address = found.group(1)
                 announced()
+        print(line, end="", flush=True)
     process.wait()
     return said
 
@@ -68,7 +68,7 @@ def stop(process: subprocess.Popen[str]) -> None:
     if os.name != "nt" and process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
-        process.communicate(timeout=PATIENCE)
+        print(process.communicate(timeout=PATIENCE)[0], end="", flush=True)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import zipfile
@@ -72,6 +71,12 @@ def wheel(place: Path, name: str, source: str) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in packages stay out of the cache that real set-ups share."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     """A folder with a space and an accent in its name, with Easel's two lists and nothing else."""
@@ -92,7 +97,9 @@ def small_house(folder: Folder) -> Folder:
     wheels = [wheel(folder.root.parent, "torch", TORCH), wheel(folder.root.parent, "torchvision", "")]
     needs = ", ".join(f'"{path.name.partition("-")[0]} @ {path.as_uri()}"' for path in wheels)
     (folder.root / "pyproject.toml").write_text(
-        f'[project]\nname = "easel"\nversion = "1.2.3"\ndependencies = [{needs}]\n[project.optional-dependencies]\nheif = []\n', "utf-8"
+        f'[project]\nname = "easel"\nversion = "1.2.3"\ndependencies = [{needs}]\n'
+        "[project.optional-dependencies]\nheif = []\ntest = []\ntraining = []\n",
+        "utf-8",
     )
     return folder
 
@@ -110,7 +117,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder of the test's own, and no desktop that a browser could open on."""
     home = tmp_path / "home"
     home.mkdir()
-    monkeypatch.setenv("UV_CACHE_DIR", os.environ.get("UV_CACHE_DIR") or str(Path("~/.cache/uv").expanduser()))
     monkeypatch.setenv("HOME", str(home))
     for name in ("XDG_DATA_HOME", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         monkeypatch.delenv(name, raising=False)

@@ -15,7 +15,7 @@ SAID = [
         "error: Failed to fetch: `https://x/simple/torch/`\n  Caused by: error sending request\n"
         "  Caused by: invalid peer certificate: UnknownIssuer",
     ),
-    ("certificate", "urlopen error [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate"),
+    ("certificate", "urlopen error [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get issuer"),
     ("proxy", "  Caused by: error sending request\n  Caused by: tunnel error: proxy authentication required"),
     ("damaged", "  × Failed to download `torch==2.15.0`\n  ╰─▶ Hash mismatch for `torch==2.15.0`"),
     (
@@ -26,12 +26,12 @@ SAID = [
     ("network", "  Caused by: operation timed out"),
     ("network", "tcp connect error: Connection refused (os error 111)"),
     ("network", "<urlopen error [Errno -3] Temporary failure in name resolution>"),
-    ("network", "ERROR: Could not find a version that satisfies the requirement uv\nERROR: No matching distribution found for uv==0.13.9"),
+    ("network", "ERROR: Could not find a version that satisfies\nERROR: No matching distribution found for uv==0.13.9"),
     ("python", "error: No interpreter found for Python >=3.11, <3.15 in managed installations or search path"),
     (
         "build",
-        "  × No solution found when resolving dependencies:\n  ╰─▶ Because torch==2.15.0 has no wheels with a matching platform tag "
-        "(e.g., `macosx_14_0_x86_64`)",
+        "  × No solution found when resolving dependencies:\n  ╰─▶ Because torch==2.15.0 has no wheels with a matching "
+        "platform tag (e.g., `macosx_14_0_x86_64`)",
     ),
     ("read-only", "error: failed to create directory `/media/easel/.venv`: Read-only file system (os error 30)"),
     ("read-only", "[Errno 30] Read-only file system: '.launch'"),

@@ -1,0 +1,168 @@
+"""From an empty folder to a ready environment: with a real uv, and stand-in packages."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher import environment, uv
+from launcher.commands import answer
+from launcher.folder import Folder, read_json
+from launcher.progress import Progress
+from launcher.troubles import SetupFailed, explain
+from tests.launcher.conftest import program
+
+
+@pytest.fixture
+def real_uv(folder: Folder, progress: Progress) -> Path:
+    return uv.find_or_bring(folder, progress)
+
+
+@pytest.fixture
+def no_torch_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "TORCH_INDEX", "http://127.0.0.1:9/")
+    monkeypatch.setattr(environment, "index_answers", lambda: False)
+
+
+def test_a_whole_set_up_in_a_folder_with_a_space_and_an_accent(
+    small_house: Folder, progress: Progress, no_torch_index: None
+) -> None:
+    environment.prepare(small_house, progress, {"heif"})
+    assert small_house.is_ready({"heif"})
+    assert read_json(small_house.device) == {"device": "cpu", "reason": "", "torch": "9.9"}
+    assert answer([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
+    assert any("plain package index" in note for note in progress.notes)
+
+
+def test_a_second_start_touches_nothing(small_house: Folder, progress: Progress, no_torch_index: None) -> None:
+    environment.prepare(small_house, progress, set())
+    told = len(progress.log_lines())
+    environment.prepare(small_house, progress, set())
+    assert len(progress.log_lines()) == told
+
+
+def test_changed_requirements_are_installed_into_what_is_there(
+    small_house: Folder, progress: Progress, no_torch_index: None
+) -> None:
+    environment.prepare(small_house, progress, {"heif"})
+    mark = small_house.venv / "mine"
+    mark.touch()
+    (small_house.root / "constraints.txt").write_text("# newer\n")
+    environment.prepare(small_house, progress, set())
+    assert mark.exists() and small_house.is_ready({"heif"}), "extras that were asked for once stay"
+
+
+def test_what_was_cut_off_is_made_anew(small_house: Folder, progress: Progress, no_torch_index: None) -> None:
+    environment.prepare(small_house, progress, set())
+    module(small_house, "torch").unlink()
+    small_house.begin()  # as a killed set-up leaves it: begun, never ready
+    environment.prepare(small_house, progress, set())
+    assert small_house.is_ready(set())
+    assert answer([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
+    assert any("cut off" in note for note in progress.notes)
+
+
+def test_repair_does_not_trust_the_cache(small_house: Folder, progress: Progress, no_torch_index: None) -> None:
+    environment.prepare(small_house, progress, {"heif"})
+    module(small_house, "torch").write_text("")  # a hard link: uv's cache is ruined too
+    environment.prepare(small_house, progress, set(), anew=True)
+    assert small_house.is_ready({"heif"})
+    assert answer([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
+    assert not small_house.repair_cache.exists()
+
+
+def module(folder: Folder, name: str) -> Path:
+    return next(folder.venv.glob(f"lib/python*/site-packages/{name}.py"))
+
+
+@pytest.mark.parametrize("ruin", ["no python", "python does not run", "a file instead", "older python"])
+def test_a_ruined_environment_is_made_anew(folder: Folder, progress: Progress, real_uv: Path, ruin: str) -> None:
+    if ruin == "a file instead":
+        folder.venv.write_text("")
+    elif ruin == "no python":
+        folder.venv.mkdir()
+    else:
+        program(folder.python, "#!/bin/sh\necho False\n" if ruin == "older python" else "#!/missing\n")
+    assert environment.make_venv(folder, real_uv, progress) is True
+    assert environment.fits(folder.python)
+    assert environment.make_venv(folder, real_uv, progress) is False
+
+
+def test_failing_packages_leave_an_environment_that_is_not_trusted(
+    folder: Folder, progress: Progress, no_torch_index: None
+) -> None:
+    (folder.root / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///missing.whl"]\n')
+    with pytest.raises(SetupFailed):
+        environment.prepare(folder, progress, set())
+    assert folder.unfinished.exists() and not folder.is_ready(set())
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_sentence(folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*about: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(environment, "make_venv", refuse)
+    with pytest.raises(SetupFailed) as failed:
+        environment.prepare(folder, progress, set())
+    assert failed.value.kind == "permission"
+
+
+def test_the_newest_python_that_fits_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.wanted_python() == sys.executable
+    for version in ((3, 8), (3, 15)):
+        monkeypatch.setattr(sys, "version_info", version)
+        assert environment.wanted_python() == ">=3.11,<3.15"
+
+
+def test_no_network_while_looking_for_a_python_is_about_python() -> None:
+    assert environment.without_python(explain(["dns error"])).kind == "python"
+    assert environment.without_python(explain(["os error 28"])).kind == "disk"
+
+
+def test_the_probe_of_an_index(progress: Progress) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        assert not environment.index_answers(f"http://127.0.0.1:{port}/", seconds=0.3), "it takes the call and says nothing"
+    assert not environment.index_answers(f"http://127.0.0.1:{port}/", seconds=5), "nobody listens"
+    assert not environment.index_answers("http://name.invalid/", seconds=5)
+
+
+def test_the_plain_index_takes_over_where_pytorchs_has_nothing(folder: Folder, progress: Progress) -> None:
+    record = folder.root / "calls"
+    script = f'#!/bin/sh\necho "$*" >> "{record}"\ncase "$*" in *auto*) echo "dns error"; exit 1;; esac\n'
+    command = environment.install_command(folder, program(folder.tools / "uv", script), {"heif"})
+    environment.install(progress, command, folder, automatic=True)
+    calls = record.read_text("utf-8").splitlines()
+    assert [line.endswith("--torch-backend=auto") for line in calls] == [True, False]
+    assert all(f"-c {folder.root}/constraints.txt --extra heif" in line for line in calls)
+
+
+def test_a_full_disk_is_not_tried_twice(folder: Folder, progress: Progress) -> None:
+    record = folder.root / "calls"
+    script = f'#!/bin/sh\necho "$*" >> "{record}"\necho "No space left on device"; exit 1\n'
+    with pytest.raises(SetupFailed, match="The disk is full"):
+        environment.install(progress, [program(folder.tools / "uv", script)], folder, automatic=True)
+    assert len(record.read_text("utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize(("build", "free", "refused"), [("cuda", 5, True), ("cuda", 9, False), ("cpu", 5, False), ("cpu", 1, True)])
+def test_room_is_looked_at_before_the_download(
+    folder: Folder, real_uv: Path, build: str, free: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(folder.root)._replace(free=free * 10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    if refused:
+        with pytest.raises(SetupFailed, match=rf"needs about \d GB of free disk space at .+, and there are {free}.0 GB"):
+            environment.check_room(folder, real_uv, build)
+    else:
+        environment.check_room(folder, real_uv, build)
+
+
+def test_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    assert environment.disk_of(tmp_path / "not" / "yet") == environment.disk_of(tmp_path)
