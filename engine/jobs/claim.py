@@ -1,0 +1,62 @@
+"""One running Easel per data folder: two would fight over the journal, and a second launch means "show me the first"."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from engine.errors import OutputError
+
+
+@dataclass(frozen=True)
+class Claim:
+    """``url`` is the page of the Easel that already runs on this folder, or None when the folder is ours."""
+
+    note: Path
+    url: str | None = None
+
+    def tell(self, url: str) -> None:
+        """Leave the address of our page for later launches."""
+        part = self.note.with_suffix(".part")
+        part.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+        part.replace(self.note)
+
+
+@contextmanager
+def claim(data: Path) -> Iterator[Claim]:
+    """Hold the data folder while this is open. The lock is the operating system's: it ends with the process, however that ends.
+
+    Raises OutputError if the folder cannot be written, or is held by an Easel that has not said where its page is.
+    """
+    note = data / "running.json"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(data / "easel.lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield Claim(note, _url(note))
+        return
+    except OSError as error:
+        raise OutputError(
+            f"Easel cannot keep its queue in “{data}”: {error.strerror}. Choose another folder with --data."
+        ) from error
+    try:
+        yield Claim(note)
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _url(note: Path) -> str:
+    try:
+        return str(json.loads(note.read_text(encoding="utf-8"))["url"])
+    except (OSError, ValueError, KeyError) as error:
+        raise OutputError(
+            f"Another Easel is just starting on “{note.parent}”. Wait a few seconds and start again, or choose another --data."
+        ) from error

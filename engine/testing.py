@@ -1,0 +1,143 @@
+"""A scripted engine for tests of the page and of jobs: real files, real events, no torch.
+
+It draws a picture from the prompt and the seed, always the same one for the same two. The prompt says what happens on the way;
+the words are in :data:`SCRIPT`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from engine.errors import DiskFull, RequestError
+from engine.events import Event, Finished, Loading, Notice, PictureSaved, Result, Step
+from engine.records import outputs
+from engine.requests import ExecutionPlan, Request, Resolved
+from engine.settings import Settings
+from engine.stopping import Stop
+
+STEPS = 6
+
+
+def _fail() -> None:
+    raise RequestError("The script says that this request fails. Take the words “script: fail” out of the prompt.")
+
+
+def _hang() -> None:
+    time.sleep(3600)
+
+
+def _crash() -> None:
+    os._exit(9)
+
+
+def _disk_full() -> None:
+    raise DiskFull("The script says that the disk is full. Make room.")
+
+
+SCRIPT: dict[str, Callable[[], None]] = {
+    "script: fail": _fail,
+    "script: crash": _crash,
+    "script: hang": _hang,
+    "script: disk full": _disk_full,
+    "script: bug": lambda: [][0],
+}
+"""Words in the prompt -> what happens at the third step. ``script: slow`` makes a step take half a second instead of none,
+``script: once`` lets the others happen only on a job's first attempt, ``script: notice`` gives a notice."""
+
+
+class ScriptedEngine:
+    """Stands in for :class:`engine.local.Local` as the worker's runner: ``Jobs(settings, "engine.testing:ScriptedEngine")``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def describe(self) -> dict[str, str]:
+        """As :meth:`engine.local.Local.describe`."""
+        return {"device": "a scripted device", "notes": ""}
+
+    def warm(self, checkpoint: str, stop: Stop) -> None:
+        """Nothing to load."""
+
+    def run(self, job: str, request: Request, stop: Stop) -> Iterator[Event]:
+        """As :meth:`engine.local.Local.run`."""
+        outputs.check_writable(self._settings.outputs)
+        yield Loading(job=job, checkpoint="scripted", text="Loading the scripted checkpoint")
+        if "script: notice" in request.prompt:
+            yield Notice(job=job, text="The script says hello.")
+        done = outputs.existing(self._settings.outputs, job)
+        results: list[Result] = []
+        for index in range(request.count):
+            path = done.get(index) or (yield from self._picture(job, index, request, stop))
+            results.append(_result(path, request, index))
+            yield PictureSaved(job=job, picture=index, result=results[-1])
+        yield Finished(job=job, results=tuple(results))
+
+    def _picture(self, job: str, index: int, request: Request, stop: Stop) -> Iterator[Event]:
+        steps = request.steps or STEPS
+        seed = (request.seed or 0) + index
+        image = draw(request.prompt, seed, request.width or 64, request.height or 64)
+        for step in range(1, steps + 1):
+            self._wait(0.5 if "script: slow" in request.prompt else 0.0, stop)
+            if step == 3:
+                self._play(job, request.prompt)
+            left = float(steps - step)
+            yield Step(
+                job=job, picture=index, pictures=request.count, step=step, steps=steps, seconds_left=left, preview=_jpeg(image)
+            )
+        return self._save(image, request, seed, job, index)
+
+    def _save(self, image: Image.Image, request: Request, seed: int, job: str, index: int) -> Path:
+        import dataclasses
+
+        one = dataclasses.replace(request, seed=seed, count=1, width=image.width, height=image.height)
+        resolved = Resolved(request=one, plan=ExecutionPlan(), threads=1)
+        return outputs.save(image, resolved, outputs=self._settings.outputs, job=job, index=index)
+
+    def _play(self, job: str, prompt: str) -> None:
+        first = self._settings.data / f"attempted-{job}"
+        if "script: once" in prompt and first.exists():
+            return
+        first.touch()
+        for words, happen in SCRIPT.items():
+            if words in prompt:
+                happen()
+
+    def _wait(self, seconds: float, stop: Stop) -> None:
+        end = time.monotonic() + seconds
+        while True:
+            stop.raise_if_set()
+            if (left := end - time.monotonic()) <= 0:
+                return
+            time.sleep(min(left, 0.02))
+
+
+def draw(prompt: str, seed: int, width: int, height: int) -> Image.Image:
+    """The picture of a prompt and a seed: a few discs, always the same ones."""
+    dice = random.Random(hashlib.sha256(f"{prompt} {seed}".encode()).digest())
+    image = Image.new("RGB", (width, height), tuple(dice.randrange(256) for _ in range(3)))
+    pen = ImageDraw.Draw(image)
+    for _ in range(5):
+        x, y, radius = dice.randrange(width), dice.randrange(height), dice.randrange(4, max(5, width // 3))
+        colour = tuple(dice.randrange(256) for _ in range(3))
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+    return image
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def _result(path: Path, request: Request, index: int) -> Result:
+    with Image.open(path) as saved:
+        width, height = saved.size
+    return Result(path=path, seed=(request.seed or 0) + index, width=width, height=height, seconds=0.0)
