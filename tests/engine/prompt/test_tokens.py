@@ -123,7 +123,9 @@ def test_every_text_is_read(text: str, step: int) -> None:
     assert len(reading.chunk_ends) == len(reading.chunks) - 1
 
 
-@pytest.mark.parametrize("text", ["🐱" * 20_000, "\u200b" * 20_000, "مرحبا " * 3_300, "(" * 20_000, "x" * 20_000, "NO WAR, " * 2_500])
+@pytest.mark.parametrize(
+    "text", ["🐱" * 20_000, "\u200b" * 20_000, "مرحبا " * 3_300, "(" * 20_000, "x" * 20_000, "NO WAR, " * 2_500]
+)
 def test_twenty_thousand_characters(text: str, clip: PromptTokenizer) -> None:
     reading = read_prompt(text, clip)
     assert sum(sizes(reading)) == len(reading.tokens)
