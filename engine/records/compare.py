@@ -1,4 +1,4 @@
-""""Why is it different?": what a picture's record says about how it was made, against this machine now."""
+"""“Why is it different?”: what a picture's record says about how it was made, against this machine now."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ _OTHER = _Part("", True, "It is not known what this changes.")
 _PARTS: dict[str, _Part] = {
     "checkpoint": _Part("Checkpoint", True, "Another checkpoint draws another picture."),
     "device": _Part("Device", True, _ROUNDING),
+    "runs_on": _Part("Runs on", True, _ROUNDING),
     "dtypes": _Part("Precision", True, "Fewer digits are kept in every sum; detail changes, seldom the whole picture."),
     "attention": _Part("Attention", True, _ROUNDING),
     "torch": _Part("PyTorch", True, "Its kernels change between versions. " + _ROUNDING),
@@ -58,7 +59,7 @@ def facts(resolved: Resolved) -> dict[str, str]:
     """
     plan = resolved.plan
     found = {
-        "device": plan.device, "dtypes": _pairs(plan.dtypes), "channels_last": str(plan.channels_last),
+        "runs_on": plan.device, "dtypes": _pairs(plan.dtypes), "channels_last": str(plan.channels_last),
         "attention_upcast": str(plan.attention_upcast), "vae_tile": str(plan.vae_tile), "storage": _pairs(plan.storage),
         "measures": ", ".join(plan.measures), "threads": str(resolved.threads), "batch_size": str(resolved.batch_size),
         "checkpoint": resolved.checkpoint_hash,

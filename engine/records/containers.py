@@ -40,8 +40,8 @@ class Texts:
 
     @property
     def user_comment(self) -> str:
-        """The EXIF UserComment, decoded; "" if there is none."""
-        return _decoded_comment(self._ifd(_EXIF_IFD).get(_USER_COMMENT, b""))
+        """The EXIF UserComment, decoded; "" if there is none. Fooocus puts it into the first directory."""
+        return _decoded_comment(self._ifd(_EXIF_IFD).get(_USER_COMMENT) or self._ifd(None).get(_USER_COMMENT, b""))
 
     def tag(self, number: int) -> str:
         """A text of EXIF's first directory, such as Make or ImageDescription; "" if there is none."""
@@ -82,7 +82,9 @@ def _read_png(stream: BinaryIO, texts: Texts) -> None:
     while len(head := stream.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
         if kind in _PNG_CHUNKS and length <= LARGEST:
-            _PNG_CHUNKS[kind](stream.read(length), texts)
+            if len(chunk := stream.read(length)) < length:
+                return  # cut off: half a text is none
+            _PNG_CHUNKS[kind](chunk, texts)
             stream.seek(4, io.SEEK_CUR)
         elif kind == b"IEND":
             return
@@ -128,7 +130,9 @@ def _read_jpeg(stream: BinaryIO, texts: Texts) -> None:
         elif marker < 0xFF00 or marker == 0xFFDA or length < 2:
             break
         elif marker in (0xFFE1, 0xFFFE):
-            _jpeg_segment(marker, stream.read(length - 2), texts, more)
+            if len(segment := stream.read(length - 2)) < length - 2:
+                return
+            _jpeg_segment(marker, segment, texts, more)
         else:
             stream.seek(length - 2, io.SEEK_CUR)
     texts.xmp += _utf8(b"".join(more[offset] for offset in sorted(more)))
@@ -151,7 +155,8 @@ def _read_webp(stream: BinaryIO, texts: Texts) -> None:
     while len(head := stream.read(8)) == 8:
         kind, length = struct.unpack("<4sI", head)
         if kind in (b"EXIF", b"XMP ") and length <= LARGEST:
-            chunk = stream.read(length)
+            if len(chunk := stream.read(length)) < length:
+                return
             stream.seek(length % 2, io.SEEK_CUR)
             if kind == b"EXIF":
                 texts.exif = chunk.removeprefix(_EXIF)
@@ -196,7 +201,7 @@ def _segment(payload: bytes) -> bytes:
 def _decoded_comment(value: str | bytes) -> str:
     """A UserComment: eight bytes name the encoding. UTF-16 is written in either order, whatever EXIF's own order is."""
     if isinstance(value, str):
-        return value
+        return _utf8(value.encode("latin-1", "replace")).strip("\0")
     prefix, body = value[:8], value[8:]
     if prefix == b"UNICODE\0":
         likelier = "utf-16-le" if body[1::2].count(0) > body[0::2].count(0) else "utf-16-be"

@@ -88,10 +88,11 @@ def existing(outputs: Path, job: str) -> dict[int, Path]:
 
 
 def days(outputs: Path) -> list[Path]:
-    """The day folders of ``outputs``, the newest first."""
-    if not outputs.is_dir():
-        return []
-    return sorted((d for d in outputs.iterdir() if _DAY.fullmatch(d.name) and d.is_dir()), reverse=True)
+    """The day folders of ``outputs``, the newest first. Raises OutputError if the folder cannot be read."""
+    with translating(outputs):
+        if not outputs.is_dir():
+            return []
+        return sorted((d for d in outputs.iterdir() if _DAY.fullmatch(d.name) and d.is_dir()), reverse=True)
 
 
 def check_writable(outputs: Path, need: int = SPARE) -> None:
@@ -112,7 +113,7 @@ def check_writable(outputs: Path, need: int = SPARE) -> None:
 def remove_leftovers(outputs: Path) -> int:
     """Removes what a killed worker left half-written, and says how many files. Only while no worker runs."""
     with translating(outputs):
-        left = [path for folder in (outputs, *days(outputs)) if folder.is_dir() for path in folder.glob(f".*{PART}")]
+        left = [path for folder in (outputs, *days(outputs)) for path in folder.glob(f".*{PART}")]
         for path in left:
             path.unlink(missing_ok=True)
     return len(left)

@@ -25,7 +25,8 @@ MAX_PIXELS = 2**28
 # Here every picture is checked against its own limit before it is decoded.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 _READABLE = "PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF or HEIC"
 _DAMAGED = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error, zlib.error,
@@ -80,13 +81,13 @@ def open_picture(
     they are and hands their profile on. Raises PictureError, one sentence, for what cannot be used.
     """
     stream, start = _stream(source)
-    _refuse_by_content(start)
+    formats = _formats(start)
     try:
-        with Image.open(stream, formats=_FORMATS) as opened:
+        with Image.open(stream, formats=formats) as opened:
             _refuse_by_size(opened.size, max_pixels)
             return _understood(opened, paper, keep_profile)
     except Image.DecompressionBombError as error:
-        raise PictureError(f"The picture is larger than the {max_pixels / 1e6:,.0f} megapixels that Easel opens.") from error
+        raise _too_large("The picture is far too large", max_pixels) from error
     except Image.UnidentifiedImageError as error:
         raise PictureError(f"This file is not a picture that Easel can read. Choose a {_READABLE} file.") from error
     except _DAMAGED as error:
@@ -141,14 +142,17 @@ def _stream(source: Path | bytes) -> tuple[io.BytesIO | Path, bytes]:
         raise PictureError(f"“{source.name}” cannot be opened ({error.strerror}). Choose another picture.") from error
 
 
-def _refuse_by_content(start: bytes) -> None:
+def _formats(start: bytes) -> tuple[str, ...]:
+    """The formats that a file with these first bytes may be. Raises PictureError where they already say that it is none."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not start:
         raise PictureError("The file is empty. Choose another picture.")
     if text.startswith(b"<") and b"<svg" in text:
         raise PictureError("An SVG is a set of drawing commands, not pixels. Export it as PNG and choose that.")
-    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"):
-        _learn_heic()
+    if start[4:8] != b"ftyp" or start[8:12] not in _HEIC_BRANDS:
+        return _FORMATS
+    _learn_heic()
+    return ("HEIF", "AVIF")
 
 
 def _learn_heic() -> None:
@@ -165,10 +169,11 @@ def _learn_heic() -> None:
 
 def _refuse_by_size(size: tuple[int, int], max_pixels: int) -> None:
     if size[0] * size[1] > max_pixels:
-        raise PictureError(
-            f"The picture has {size[0]:,} x {size[1]:,} pixels; Easel opens up to {max_pixels / 1e6:,.0f} megapixels. "
-            "Make it smaller first."
-        )
+        raise _too_large(f"The picture has {size[0]:,} x {size[1]:,} pixels", max_pixels)
+
+
+def _too_large(claim: str, max_pixels: int) -> PictureError:
+    return PictureError(f"{claim}; Easel opens up to {max_pixels / 1e6:,.0f} megapixels. Make it smaller first.")
 
 
 def _understood(opened: Image.Image, paper: str, keep_profile: bool) -> Picture:

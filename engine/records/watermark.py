@@ -5,8 +5,8 @@ both directions: the picture's U plane; the low band of its Haar transform (half
 block of that band the largest number but the first is moved to a quarter (for a 0) or three quarters (for a 1) of the way
 between two multiples of 36. The text's bits repeat over the blocks row by row, and a reader takes the majority.
 
-It lives through lossless files, weak noise, small changes of brightness and the best JPEG. It does not survive resizing,
-cropping, rotation or strong JPEG, and colours at the edge of what a screen shows hold it badly.
+It lives through lossless files, weak noise, small changes of brightness and the best JPEG. It does not survive another
+size, cropping, rotation or strong JPEG, and colours at the edge of what a screen shows hold it badly.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SCALE = 36
 _BLOCK = 4
 _ROUNDING = 4
 """How much the rounding to 8-bit colours can move a number of the low band."""
-_SURE = 0.7
+_SURE = 0.85
 """How far from undecided, 0..1, the blocks must be on average before an unknown text is believed."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
