@@ -224,9 +224,8 @@ def test_schedules_switch_and_all_steps_have_one_length() -> None:
 
 def test_alternation_takes_turns() -> None:
     made = encoded("sd1", "a [cat|dog]", "", steps=3)
-    assert [
-        torch.equal(made.at(step)[0], encoded("sd1", f"a {word}").at(0)[0]) for step, word in enumerate(["cat", "dog", "cat"])
-    ]
+    for step, word in enumerate(["cat", "dog", "cat"]):
+        assert torch.equal(made.at(step)[0], encoded("sd1", f"a {word}").at(0)[0])
     assert torch.equal(made.at(0)[0], made.at(2)[0]) and not torch.equal(made.at(0)[0], made.at(1)[0])
 
 

@@ -11,20 +11,8 @@ from hypothesis import strategies as st
 from engine.prompt.grammar import parse
 from engine.prompt.tree import MAX_WEIGHT, ROUND, SQUARE, Break, Group, Lora, Prompt, Scheduled, Span, Text
 
-SIGNS = list("()[]:|<>\\ ,aB.0159-") + [
-    "BREAK",
-    "<lora:",
-    "lora:x:0.5>",
-    ":1.2)",
-    ":0.5]",
-    "::3]",
-    "\\(",
-    "\n",
-    "é",
-    "🐱",
-    "\u200b",
-    "שלום",
-]
+WHOLE = ["BREAK", "<lora:", "lora:x:0.5>", ":1.2)", ":0.5]", "::3]", "\\(", "\n", "é", "🐱", "\u200b", "שלום"]
+SIGNS = [*"()[]:|<>\\ ,aB.0159-", *WHOLE]
 PROMPTS = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(SIGNS), max_size=40).map("".join))
 
 
