@@ -101,7 +101,9 @@ def test_failing_packages_leave_an_environment_that_is_not_trusted(
     assert folder.unfinished.exists() and not folder.is_ready(set())
 
 
-def test_a_folder_that_cannot_be_written_to_is_a_sentence(folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_to_is_a_sentence(
+    folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*about: object) -> bool:
         raise PermissionError(13, "Permission denied")
 
@@ -151,7 +153,9 @@ def test_a_full_disk_is_not_tried_twice(folder: Folder, progress: Progress) -> N
     assert len(record.read_text("utf-8").splitlines()) == 1
 
 
-@pytest.mark.parametrize(("build", "free", "refused"), [("cuda", 5, True), ("cuda", 9, False), ("cpu", 5, False), ("cpu", 1, True)])
+@pytest.mark.parametrize(
+    ("build", "free", "refused"), [("cuda", 5, True), ("cuda", 9, False), ("cpu", 5, False), ("cpu", 1, True)]
+)
 def test_room_is_looked_at_before_the_download(
     folder: Folder, real_uv: Path, build: str, free: int, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from launcher.page import answers
 from tests.launcher.conftest import program
 
 Start = Callable[..., "Started"]
+BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
 class Started:
@@ -129,8 +130,8 @@ def test_two_starts_at_once_show_one_page(start: Start, small_house: Folder) -> 
 
 def hold_up(folder: Folder) -> None:
     """Puts a uv first on the person's places that waits for a file, so that a test can look at a set-up at work."""
-    script = f'#!/bin/sh\nif [ "$1" = venv ]; then while [ ! -e "{folder.root}/go" ]; do sleep 0.1; done; fi\nexec "{uv()}" "$@"\n'
-    program(folder.root / "bin" / "uv", script)
+    waiting = f'if [ "$1" = venv ]; then while [ ! -e "{folder.root}/go" ]; do sleep 0.1; done; fi'
+    program(folder.root / "bin" / "uv", f'#!/bin/sh\n{waiting}\nexec "{uv()}" "$@"\n')
     os.environ["PATH"] = f"{folder.root / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -255,7 +256,7 @@ def test_a_browser_sees_the_page_become_the_studio(start: Start, small_house: Fo
     launch = start()
     launch.until("Make Easel's own Python environment")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=os.environ.get("EASEL_TEST_BROWSER"), args=["--no-sandbox", "--disable-gpu"])
+        browser = play.chromium.launch(executable_path=os.environ.get("EASEL_TEST_BROWSER"), args=BROWSER_FLAGS)
         page = browser.new_page()
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -277,7 +278,7 @@ def test_a_page_that_lost_its_easel_says_so_and_finds_the_next(start: Start, sma
     launch = start()
     launch.until("Make Easel's own Python environment")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=os.environ.get("EASEL_TEST_BROWSER"), args=["--no-sandbox", "--disable-gpu"])
+        browser = play.chromium.launch(executable_path=os.environ.get("EASEL_TEST_BROWSER"), args=BROWSER_FLAGS)
         page = browser.new_page()
         page.goto(launch.url)
         launch.process.kill()

@@ -1,0 +1,104 @@
+"""`./launch.sh --test`: what it looks for, what it brings, how it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher import testrun
+from launcher.folder import Folder
+from launcher.progress import Progress
+from launcher.troubles import SetupFailed
+from tests.launcher.conftest import program
+
+
+@pytest.fixture
+def no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A computer without a browser, with a folder for what is installed later."""
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    monkeypatch.setenv("PATH", f"{bin_}:/usr/sbin:/sbin")
+    monkeypatch.delenv("EASEL_TEST_BROWSER", raising=False)
+    monkeypatch.setattr(testrun, "BROWSER_PLACES", ())
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "no-playwright-browsers"))
+    return bin_
+
+
+def test_a_browser_that_is_there_and_starts_is_taken(this_python: Folder, progress: Progress) -> None:
+    found = testrun.need_browser(this_python, progress)
+    assert Path(found).exists()
+    assert not any("Trying" in line for line in progress.log_lines())
+
+
+def test_browsers_are_fetched_in_order_and_a_missing_one_is_a_failure(
+    no_browser: Path, folder: Folder, progress: Progress
+) -> None:
+    record = folder.root / "calls"
+    program(folder.python, f'#!/bin/sh\n[ "$1" = -c ] && exit 1\necho "$*" >> "{record}"\n')
+    program(no_browser / "apt-get", f'#!/bin/sh\necho "apt-get $*" >> "{record}"\n')
+    program(no_browser / "sudo", '#!/bin/sh\nshift\nexec "$@"\n')
+    (no_browser / "env").symlink_to("/usr/bin/env")
+    with pytest.raises(SetupFailed, match="The tests need a browser, and none could be installed"):
+        testrun.need_browser(folder, progress)
+    assert record.read_text("utf-8").splitlines() == [
+        "-m playwright install chromium",
+        "apt-get update",
+        "apt-get install --yes --no-install-recommends chromium",
+    ]
+
+
+def test_a_browser_that_the_package_manager_brought_is_taken(no_browser: Path, folder: Folder, progress: Progress) -> None:
+    brought = no_browser / "chromium"
+    program(folder.python, '#!/bin/sh\n[ "$1" = -c ] && [ -n "$3" ] && echo "$3" && exit 0\nexit 1\n')
+    program(no_browser / "apt-get", f'#!/bin/sh\n[ "$1" = install ] && : > "{brought}" && /bin/chmod +x "{brought}"\nexit 0\n')
+    program(no_browser / "sudo", '#!/bin/sh\nshift\nexec "$@"\n')
+    (no_browser / "env").symlink_to("/usr/bin/env")
+    assert testrun.need_browser(folder, progress) == str(brought)
+
+
+def test_a_named_browser_comes_first(no_browser: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(no_browser / "chromium", "#!/bin/sh\n")
+    monkeypatch.setenv("EASEL_TEST_BROWSER", "/mine")
+    assert list(testrun.installed_browsers()) == [["/mine"], [str(no_browser / "chromium")], []]
+
+
+def test_without_a_package_manager_nothing_is_run(no_browser: Path, folder: Folder, progress: Progress) -> None:
+    testrun.systems_own("chromium")(folder, progress)
+    assert progress.log_lines()[1:] == []
+
+
+def test_a_missing_font_is_a_failure(
+    no_browser: Path, folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(testrun, "EMOJI_FONT", folder.root / "NotoColorEmoji.ttf")
+    with pytest.raises(SetupFailed, match="Noto Color Emoji"):
+        testrun.need_font(folder, progress)
+    (folder.root / "NotoColorEmoji.ttf").touch()
+    testrun.need_font(folder, progress)
+
+
+def test_root_needs_no_sudo() -> None:
+    assert testrun.as_root() == ([] if os.geteuid() == 0 else ["sudo", "-n"])
+
+
+def test_pytests_closing_line_is_the_last_and_its_status_ours(small_house: Folder) -> None:
+    """The whole way; the environment is this one, behind a stamp of the small house."""
+    small_house.venv.mkdir()
+    program(small_house.python, f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    small_house.mark_ready(testrun.EXTRAS)
+    (small_house.root / "test_it.py").write_text(
+        "import os\ndef test_browser(): assert os.environ['EASEL_TEST_BROWSER']\ndef test_fails(): assert 0\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(small_house.root / "launch.py"), "--test", "-p", "no:cacheprovider"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        cwd="/",
+    )
+    assert "1 failed, 1 passed in" in done.stdout.splitlines()[-1], done.stderr
+    assert done.returncode == 1
