@@ -14,6 +14,9 @@ from training.things import COLOURS, THING_BY_NAME, THING_NAMES, thing_tile
 
 RELATIONS = ("left", "above")  # of a pair: the first is left of, or above, the second
 NATIVE_SIZE = 64
+# Things stand nearly still: where each has one pose, an hour on a CPU is enough to learn it. More freedom needs longer runs.
+SWAY = 0.012  # in shares of the picture's side
+FLIPPED = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,35 +53,31 @@ def held_out_pair(first: str, second: str) -> bool:
 
 
 def _colour_for(name: str, rng: np.random.Generator) -> str | None:
-    if THING_BY_NAME[name].recolour and rng.random() < 0.5:
+    if THING_BY_NAME[name].recolour and rng.random() < 0.4:
         return str(rng.choice(list(COLOURS)))
     return None
 
 
 def _placed(name: str, x: float, y: float, size: float, rng: np.random.Generator) -> Placed:
-    flip = THING_BY_NAME[name].flip and bool(rng.random() < 0.08)
-    return Placed(name, _colour_for(name, rng), x, y, size, flip)
+    flip = THING_BY_NAME[name].flip and bool(rng.random() < FLIPPED)
+    return Placed(name, _colour_for(name, rng), x + rng.uniform(-SWAY, SWAY), y + rng.uniform(-SWAY, SWAY), size, flip)
 
 
 def _one(names: list[str], rng: np.random.Generator) -> tuple[list[Placed], None]:
-    size = rng.uniform(0.62, 0.80)
+    size = rng.uniform(0.70, 0.75)
     low = THING_BY_NAME[names[0]].place == "ground"
-    y = rng.uniform(0.92, 0.97) - size / 2 if low else rng.uniform(0.46, 0.54)
-    return [_placed(names[0], rng.uniform(0.45, 0.55), y, size, rng)], None
+    return [_placed(names[0], 0.5, 0.95 - size / 2 if low else 0.5, size, rng)], None
 
 
 def _two(names: list[str], rng: np.random.Generator) -> tuple[list[Placed], str]:
     relation = RELATIONS[int(rng.random() < 0.2)]
-    size = rng.uniform(0.42, 0.48)
-    if relation == "above":
-        return [_placed(n, rng.uniform(0.45, 0.55), y, size, rng) for n, y in zip(names, (0.26, 0.75), strict=True)], relation
-    places = zip(names, (0.26, 0.74), strict=True)
-    return [_placed(n, x + rng.uniform(-0.02, 0.02), rng.uniform(0.6, 0.72), size, rng) for n, x in places], relation
+    size = rng.uniform(0.45, 0.47)
+    places = ((0.5, 0.26), (0.5, 0.75)) if relation == "above" else ((0.26, 0.66), (0.74, 0.66))
+    return [_placed(name, x, y, size, rng) for name, (x, y) in zip(names, places, strict=True)], relation
 
 
 def _three(names: list[str], rng: np.random.Generator) -> tuple[list[Placed], None]:
-    size = rng.uniform(0.30, 0.33)
-    return [_placed(n, x, rng.uniform(0.6, 0.72), size, rng) for n, x in zip(names, (0.18, 0.5, 0.82), strict=True)], None
+    return [_placed(name, x, 0.66, 0.32, rng) for name, x in zip(names, (0.18, 0.5, 0.82), strict=True)], None
 
 
 ARRANGEMENTS = (_one, _two, _three)
@@ -97,7 +96,7 @@ def _names(count: int, background: str, rng: np.random.Generator) -> list[str]:
             return names
 
 
-def random_scene(seed: int, one_share: float = 0.68, two_share: float = 0.26) -> Scene:
+def random_scene(seed: int, one_share: float = 0.68, two_share: float = 0.28) -> Scene:
     """The scene of this seed, of the kind that is trained on: nothing held out is in it."""
     rng = np.random.default_rng(seed)
     background = str(rng.choice(BACKGROUND_NAMES))

@@ -7,6 +7,7 @@ in shared memory, so all members take the same step.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
@@ -26,6 +27,7 @@ class Team:
     gradients: torch.Tensor
     orders: torch.Tensor
     barrier: Barrier | None = None
+    parent: int = 0
 
     @classmethod
     def alone(cls) -> Team:
@@ -36,8 +38,11 @@ class Team:
         return self.rank == 0
 
     def meet(self) -> None:
-        if self.barrier is not None:
-            self.barrier.wait(MEET_SECONDS)
+        if self.barrier is None:
+            return
+        if os.getppid() != self.parent:
+            raise SystemExit("The process that started this one is gone, so the training ends.")
+        self.barrier.wait(MEET_SECONDS)
 
     def agree(self, learning_rate: float, go_on: bool) -> tuple[float, bool]:
         """What the leader says counts for all: clocks of two processes never agree."""
@@ -79,7 +84,7 @@ def _member(
     arguments: tuple[object, ...],
 ) -> None:
     torch.set_num_threads(1)
-    work(Team(rank, size, gradients, orders, barrier), *arguments)
+    work(Team(rank, size, gradients, orders, barrier, os.getppid()), *arguments)
 
 
 def run_team(size: int, parameters: int, work: Callable[..., None], arguments: tuple[object, ...]) -> None:
