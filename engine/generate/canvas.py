@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from engine.errors import PictureError
 from engine.records.blobs import Blobs
-from engine.records.pictures import fit
+from engine.records.pictures import fit, on_paper
 from engine.requests import ImageToImage
 
 Box = tuple[int, int, int, int]
@@ -44,8 +44,8 @@ class Canvas:
 
 def canvas_for(asked: ImageToImage, width: int, height: int, blobs: Blobs) -> Canvas:
     """The canvas of a request that runs at ``width`` x ``height`` pixels. Raises PictureError for a mask that covers nothing."""
-    given = blobs.open(asked.init_image).convert("RGB")
-    given_mask = blobs.open(asked.mask_image).convert("L") if asked.mask_image else None
+    given = on_paper(blobs.open(asked.init_image), asked.paper)
+    given_mask = on_paper(blobs.open(asked.mask_image), "#000000").convert("L") if asked.mask_image else None
     size = given.size if asked.only_masked and given_mask else (width, height)
     whole = fit(given, *size, how=asked.fit, paper=asked.paper)
     depth = _depth(blobs.open(asked.depth_image)) if asked.depth_image else None

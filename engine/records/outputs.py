@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -42,16 +42,18 @@ def save(
     index: int,
     format: str = "png",
     write_metadata: bool = True,
+    source: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes ``image`` with its record and returns its path once it is on disk: written, synced, renamed.
 
     Saving picture ``index`` of ``job`` again returns the file that is there already, so that finishing twice is
     finishing once. ``job`` (letters, digits, ``-``, ``_``) must never be given to two jobs. ``format`` is "png", "jpeg"
-    or "webp". Raises OutputError, or DiskFull, with nothing left behind.
+    or "webp". ``source`` is :attr:`engine.records.record.Record.source`. Raises OutputError, or DiskFull, with nothing
+    left behind.
     """
     if (there := existing(outputs, job).get(index)) is not None:
         return there
-    record = Record(resolved=resolved, job=job, index=index) if write_metadata else None
+    record = Record(resolved=resolved, job=job, index=index, source=source or {}) if write_metadata else None
     encoded = metadata.encode(image, record, format)
     with opened(resolved, outputs=outputs, job=job, index=index, format=format) as (stream, path):
         stream.write(encoded)

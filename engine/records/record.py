@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,20 +37,25 @@ def _now() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One picture: how it was made, by which job, when (ISO 8601 with offset), by which version of Easel."""
+    """One picture: how it was made, by which job, when (ISO 8601 with offset), by which version of Easel.
+
+    ``source`` holds the texts, by keyword, of the picture that this one was made from: an upscaled picture still says how
+    it came to be.
+    """
 
     resolved: Resolved
     job: str
     index: int = 0
     created: str = field(default_factory=_now)
     easel: str = VERSION
+    source: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_text(record: Record) -> str:
     """``record`` as JSON in plain ASCII, so that it lives through every encoding, lone surrogates included."""
     return json.dumps({
         "format": FORMAT, "easel": record.easel, "job": record.job, "index": record.index, "created": record.created,
-        "resolved": resolved_to_json(record.resolved),
+        "source": dict(record.source), "resolved": resolved_to_json(record.resolved),
     })
 
 
@@ -58,7 +64,7 @@ def from_text(text: str) -> Record:
     try:
         written = json.loads(text)
         rest = {name: written[name] for name in ("easel", "job", "index", "created")}
-        return Record(resolved=resolved_from_json(written["resolved"]), **rest)
+        return Record(resolved=resolved_from_json(written["resolved"]), source=dict(written.get("source", {})), **rest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RequestError("The picture's record is damaged and cannot be read.") from error
 
@@ -78,11 +84,13 @@ _LINE: tuple[tuple[str, str], ...] = (
 
 
 def parameters(record: Record) -> str:
-    """The text that AUTOMATIC1111's program would write for this picture.
+    """The text that AUTOMATIC1111's program would write for this picture; for one made from another without words, its.
 
     "Model hash" is left out: it means the hash of the whole file there, and Easel hashes the headers.
     """
     request = record.resolved.request
+    if not getattr(request, "prompt", "") and "parameters" in record.source:
+        return record.source["parameters"]
     values = {label: getattr(request, name, None) for label, name in _LINE if name}
     width, height = getattr(request, "width", None), getattr(request, "height", None)
     values["Size"] = f"{width}x{height}" if width and height else None
