@@ -1,0 +1,274 @@
+"""Presets: words that are put around a prompt and a negative prompt. Easel's own, the user's file, and A1111's styles.csv.
+
+The user's file is TOML, to be read and written by hand as well::
+
+    [[preset]]
+    name = "Evening"
+    prompt = "{prompt}, at dusk, warm light"
+    negative_prompt = "people"
+
+A damaged place in a file costs that place only, is told with its line, and stays in the file whatever is saved afterwards.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from engine.errors import EaselError
+
+PLACE = "{prompt}"
+"""What stands for the user's own words in a preset; without it a preset's words go after them."""
+
+
+class PresetError(EaselError):
+    """The user's presets could not be read or saved."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Words to put around a prompt and around a negative prompt; either may be empty."""
+
+    name: str
+    prompt: str = ""
+    negative_prompt: str = ""
+
+    def apply(self, prompt: str, negative_prompt: str) -> tuple[str, str]:
+        """Both prompts with this preset's words in them."""
+        return _merged(self.prompt, prompt), _merged(self.negative_prompt, negative_prompt)
+
+
+@dataclass(frozen=True)
+class PresetFile:
+    """What a file holds. ``problems`` are sentences for the user, one for each place that could not be read."""
+
+    presets: tuple[Preset, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+BUILT_IN = (
+    Preset(
+        "Photo",
+        "photograph of {prompt}, natural light, sharp focus, fine detail",
+        "drawing, painting, cartoon, 3d render, blurry, oversaturated",
+    ),
+    Preset(
+        "Portrait",
+        "portrait of {prompt}, head and shoulders, soft light, plain background",
+        "cropped head, crossed eyes, uneven eyes, distorted face, waxy skin",
+    ),
+    Preset("Drawing", "pencil drawing of {prompt}, clean lines, white paper", "photograph, 3d render, smudges, frame"),
+    Preset("Painting", "oil painting of {prompt}, visible brush strokes, rich colors", "photograph, 3d render, picture frame"),
+    Preset("Landscape", "{prompt}, wide view, depth, clear air", "people, buildings, text, tilted horizon, haze"),
+    Preset("Text-free", "", "text, letters, caption, watermark, signature, logo, border"),
+    Preset("Hands", "", "malformed hands, extra fingers, missing fingers, fused fingers, extra hands"),
+    Preset("Crisp", "", "blurry, out of focus, noisy, compression artifacts, low contrast"),
+)
+"""Presets that come with Easel."""
+
+
+def read_presets(path: Path) -> PresetFile:
+    """The presets in ``path``: A1111's styles.csv if it ends in ``.csv``, else Easel's TOML. No file: no presets, no problem.
+
+    Raises PresetError if the file cannot be opened at all.
+    """
+    text, problems = _text(path)
+    found = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_toml(path, text)
+    return PresetFile(found.presets, problems + found.problems)
+
+
+def save_preset(path: Path, preset: Preset) -> None:
+    """Puts ``preset`` into the TOML file at ``path``, in place of the one of its name if there is one. The rest stays as it is.
+
+    Raises PresetError if the name is blank or the file cannot be written.
+    """
+    if not preset.name.strip():
+        raise PresetError("A preset needs a name. Type one and save it again.")
+    _edit(path, preset.name, _written(preset))
+
+
+def remove_preset(path: Path, name: str) -> None:
+    """Takes the preset called ``name`` out of the TOML file at ``path``, if it is there. Raises as :func:`save_preset` does."""
+    _edit(path, name, "")
+
+
+def _merged(words: str, prompt: str) -> str:
+    if PLACE in words:
+        return words.replace(PLACE, prompt)
+    return ", ".join(part.strip() for part in (prompt, words) if part.strip())
+
+
+def _text(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The text of a file, and what is wrong with its letters."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return "", ()
+    except OSError as error:
+        raise PresetError(f"The presets in {path} cannot be read: {error.strerror}.") from error
+    try:
+        return raw.decode("utf-8-sig"), ()
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        said = _problem(path, line, "has letters that are not UTF-8; they are shown as \ufffd. Save the file as UTF-8.")
+        return raw.decode("utf-8-sig", errors="replace"), (said,)
+
+
+def _problem(path: Path, line: int, what: str) -> str:
+    return f"Line {line} of {path.name} {what}"
+
+
+# --- A1111's styles.csv ---------------------------------------------------------------------------------------------
+
+
+def _from_csv(path: Path, text: str) -> PresetFile:
+    """Columns name, prompt (in old files text) and negative_prompt, in any order; of one name the last counts, as there.
+
+    Reading ends where quotes stop matching.
+    """
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    presets: dict[str, Preset] = {}
+    problems: list[str] = []
+    line = 1
+    try:
+        if text.strip() and "name" not in (reader.fieldnames or ()):
+            return PresetFile(problems=(_problem(path, 1, "should name the columns: name,prompt,negative_prompt."),))
+        line = reader.line_num + 1
+        for row in reader:
+            if None in row:
+                problems.append(_problem(path, line, 'has too many columns: text with commas in it goes between "quotes".'))
+            preset = _from_row(row)
+            if preset.name and (preset.prompt or preset.negative_prompt):
+                presets[preset.name] = preset
+            line = reader.line_num + 1
+    except csv.Error:
+        problems.append(_problem(path, line, "opens a quote that is not closed rightly; nothing after it was read."))
+    return PresetFile(tuple(presets.values()), tuple(problems))
+
+
+def _from_row(row: dict[str, str]) -> Preset:
+    """A row of the table; missing columns are empty."""
+    name, prompt, old, negative = (row.get(key) or "" for key in ("name", "prompt", "text", "negative_prompt"))
+    return Preset(name.strip(), prompt or old, negative)
+
+
+# --- Easel's own file -----------------------------------------------------------------------------------------------
+
+_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*preset[ \t]*\]\]", re.MULTILINE)
+_AT_LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)| \(at end of document\)")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A piece of the file that starts with a ``[[preset]]`` line, or what stands before the first one."""
+
+    text: str
+    line: int
+
+
+def _blocks(text: str) -> list[_Block]:
+    starts = [0, *(found.start() for found in _HEADER.finditer(text)), len(text)]
+    pairs = pairwise(starts)
+    return [_Block(text[start:end], text.count("\n", 0, start) + 1) for start, end in pairs if start < end]
+
+
+def _from_toml(path: Path, text: str) -> PresetFile:
+    presets: list[Preset] = []
+    problems: list[str] = []
+    for block in _blocks(text):
+        try:
+            presets += _in_block(block)
+        except tomllib.TOMLDecodeError as error:
+            problems.append(_toml_problem(path, block, error))
+        except ValueError as error:
+            problems.append(_problem(path, block.line, str(error)))
+    return PresetFile(tuple(presets), tuple(problems))
+
+
+def _in_block(block: _Block) -> Iterator[Preset]:
+    """The preset of a block. Raises ValueError, with the rest of a sentence that begins with the line, if it is none."""
+    rows = tomllib.loads(block.text).get("preset", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("should start each preset with [[preset]], in two pairs of brackets.")
+    for row in rows:
+        fields = {name: row.get(name, "") for name in ("name", "prompt", "negative_prompt")}
+        if not fields["name"] or not all(isinstance(value, str) for value in fields.values()):
+            raise ValueError('starts a preset without a name: write name = "..." below it, and all texts between quotes.')
+        yield Preset(**fields)
+
+
+def _toml_problem(path: Path, block: _Block, error: tomllib.TOMLDecodeError) -> str:
+    found = _AT_LINE.search(str(error))
+    inside = int(found[1]) if found and found[1] else len(block.text.splitlines())
+    what = _AT_LINE.sub("", str(error))
+    return _problem(
+        path, block.line + inside - 1, f"cannot be read ({what}). The other presets are there; mend this one by hand."
+    )
+
+
+def _named(block: _Block) -> str | None:
+    """The name of the preset in a block that can be read."""
+    try:
+        return next((preset.name for preset in _in_block(block)), None)
+    except ValueError:
+        return None
+
+
+def _written(preset: Preset) -> str:
+    rows = (("name", preset.name), ("prompt", preset.prompt), ("negative_prompt", preset.negative_prompt))
+    return "[[preset]]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in rows)
+
+
+def _quoted(value: str) -> str:
+    """A TOML text. JSON's escapes are TOML's, but for the delete sign and half surrogates."""
+    whole = value.encode("utf-8", errors="replace").decode("utf-8")
+    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _edit(path: Path, name: str, written: str) -> None:
+    """Puts ``written`` in the place of the block called ``name``, or at the end; nothing else of the file changes."""
+    text, problems = _text(path)
+    if problems:
+        raise PresetError(f"{problems[0]} Nothing was changed.")
+    pieces, done = [], not written
+    for block in _blocks(text):
+        if _named(block) != name:
+            pieces.append(block.text)
+            continue
+        pieces += [written if not done else "", _tail(block.text)]
+        done = True
+    if not done:
+        before = "".join(pieces)
+        pieces += ["" if not before or before.endswith("\n\n") else "\n" if before.endswith("\n") else "\n\n", written]
+    _replace(path, "".join(pieces))
+
+
+def _tail(text: str) -> str:
+    """The empty lines and comments that a block ends with: they belong to what follows."""
+    lines = text.splitlines(keepends=True)
+    start = len(lines)
+    while start and (not lines[start - 1].strip() or lines[start - 1].lstrip().startswith("#")):
+        start -= 1
+    return "".join(lines[start:])
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes a file as a whole or not at all."""
+    draft = path.with_name(path.name + ".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise PresetError(f"The preset could not be saved in {path}: {error.strerror}. The file is as it was.") from error
