@@ -17,8 +17,7 @@ XL = Layout(unet_channels=(320, 640, 1280), unet_attention=(False, True, True))
 """Stable Diffusion XL has three levels, with attention on the lower two."""
 
 X4 = Layout(
-    scale=4, latent_channels=7, unet_channels=(256, 512, 512, 1024), unet_attention=(False, True, True, True),
-    decoder_channels=(128, 256, 512),
+    scale=4, unet_channels=(256, 512, 512, 1024), unet_attention=(False, True, True, True), decoder_channels=(128, 256, 512)
 )
 """The x4 upscaler works on four pixels a latent."""
 
@@ -55,5 +54,5 @@ KNOWN: tuple[Known, ...] = (
     _known("Stable Diffusion 2, 512", "sd2_base", 512, (866, 84, 340)),
     _known("Stable Diffusion 2, 768", "sd2_v", 768, (866, 84, 340), upcast=True),
     _known("Stable Diffusion XL", "xl", 1024, (2567, 84, 123, 695), vae=NOT_HALF, layout=XL),
-    _known("x4 upscaler, to 512", "x4", 512, (473, 55, 340), vae=NOT_HALF, layout=X4),
+    _known("Stable Diffusion x4 upscaler", "x4_upscaler", 512, (473, 55, 340), vae=NOT_HALF, layout=X4),
 )

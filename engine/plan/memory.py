@@ -46,7 +46,6 @@ class Layout:
     """
 
     scale: int = 8
-    latent_channels: int = 4
     unet_channels: tuple[int, ...] = (320, 640, 1280, 1280)
     unet_attention: tuple[bool, ...] = (True, True, True, False)
     unet_blocks: int = 2
@@ -60,7 +59,6 @@ class Layout:
         blocks = unet.get("layers_per_block", 2)
         return cls(
             scale=2 ** (len(decoder) - 1),
-            latent_channels=unet.get("in_channels", 4),
             unet_channels=tuple(unet.get("block_out_channels", cls.unet_channels)),
             unet_attention=tuple("Attn" in kind for kind in down) or cls.unet_attention,
             unet_blocks=blocks if isinstance(blocks, int) else max(blocks),

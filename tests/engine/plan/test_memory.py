@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from engine.checkpoints.architectures import BY_NAME, bundled_config
 from engine.errors import DoesNotFit
 from engine.plan.families import KNOWN, Known
 from engine.plan.ladder import RUNGS, check, climb_down, largest_size, step_down
@@ -169,11 +170,20 @@ def test_a_plan_with_measures_survives_the_record() -> None:
 
 def test_the_layout_is_read_from_the_configs() -> None:
     kinds = ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"]
-    unet = {"block_out_channels": [320, 640, 1280], "down_block_types": kinds, "layers_per_block": 2, "in_channels": 4}
+    unet = {"block_out_channels": [320, 640, 1280], "down_block_types": kinds, "layers_per_block": 2}
     vae = {"block_out_channels": [128, 256, 512, 512]}
     assert Layout.of(unet, vae) == XL.work.layout
     tiny_decoder = {"decoder_block_out_channels": [64, 64, 64]}
     assert Layout.of(unet, tiny_decoder).scale == 4
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.title)
+def test_the_known_families_are_those_of_the_checkpoints(known: Known) -> None:
+    row = BY_NAME[known.family.name]
+    assert (row.label, dict(row.dtypes), row.attention_upcast_in_fp16, row.native_size) == (
+        known.title, known.family.dtypes, known.family.attention_upcast_in_fp16, known.work.width,
+    )
+    assert Layout.of(bundled_config(row, "unet"), bundled_config(row, "vae")) == known.work.layout
 
 
 def test_work_in_other_shapes_of_networks() -> None:

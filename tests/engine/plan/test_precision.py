@@ -6,14 +6,13 @@ import itertools
 
 import pytest
 
+from engine.checkpoints.architectures import ARCHITECTURES, BY_NAME, Architecture
 from engine.plan.facts import Device, Hardware
-from engine.plan.families import KNOWN, Known
 from engine.plan.precision import ROWS, Tolerance, choose, row_for, safer, with_dtypes
 from engine.requests import DTYPES
 from tests.engine.plan.conftest import MACHINES, card, cpu, mac
 
-FAMILIES = {known.family.name: known for known in KNOWN}
-XL, V2, V1 = FAMILIES["xl"].family, FAMILIES["sd2_v"].family, FAMILIES["sd1"].family
+XL, V2, V1 = BY_NAME["xl"], BY_NAME["sd2_v"], BY_NAME["sd1"]
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -32,9 +31,12 @@ def test_the_last_row_matches_all() -> None:
     assert all(ROWS[-1].matches(machine) for machine in (*MACHINES.values(), strange))
 
 
-@pytest.mark.parametrize(("name", "known"), list(itertools.product(MACHINES, KNOWN)), ids=lambda v: getattr(v, "title", v))
-def test_every_plan_is_within_what_family_and_hardware_bear(name: str, known: Known) -> None:
-    machine, family = MACHINES[name], known.family
+PAIRS = list(itertools.product(MACHINES, ARCHITECTURES))
+
+
+@pytest.mark.parametrize(("name", "family"), PAIRS, ids=lambda v: getattr(v, "name", v))
+def test_every_plan_is_within_what_family_and_hardware_bear(name: str, family: Architecture) -> None:
+    machine = MACHINES[name]
     plan = choose(machine, family)
     assert set(plan.dtypes) == set(family.dtypes)
     for component, dtype in plan.dtypes.items():
