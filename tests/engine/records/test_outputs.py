@@ -145,6 +145,14 @@ def test_every_error_is_a_sentence_that_says_what_to_do(code: int, kind: type[Ou
     assert words in str(error) and "/home/me/pictures" in str(error) and "Settings" in str(error)
 
 
+@pytest.mark.parametrize("code, kind", [(112, DiskFull), (39, DiskFull), (19, OutputError), (206, OutputError)])
+def test_windows_own_codes_count_where_they_say_more(code: int, kind: type[OutputError]) -> None:
+    error = OSError(errno.EINVAL, "Invalid argument")
+    error.winerror = code  # type: ignore[attr-defined]
+    assert type(translated(error, Path("outputs"))) is kind
+    assert "could not be written" not in str(translated(error, Path("outputs")))
+
+
 def test_a_path_that_is_too_long(image: Image.Image, resolved: Resolved, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="too long"):
         saving.save(image, resolved, outputs=tmp_path / ("x" * 300), job="a", index=0)
