@@ -14,7 +14,7 @@ TEXTS = (".py", ".md", ".toml", ".txt", ".sh", ".bat", ".command", ".html", ".cs
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", *command], cwd=HOUSE, capture_output=True, text=True, timeout=280)
+    return subprocess.run([sys.executable, "-m", *command], cwd=HOUSE, capture_output=True, text=True)
 
 
 def test_ruff_has_nothing_to_say() -> None:
@@ -22,6 +22,7 @@ def test_ruff_has_nothing_to_say() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.timeout(1200)  # half a minute alone; on a busy machine the first reading of torch takes long
 def test_pyright_has_nothing_to_say() -> None:
     done = run("pyright", "--pythonpath", sys.executable)
     assert done.returncode == 0, done.stdout
