@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -11,32 +12,36 @@ from engine.generate.schedulers import SCHEDULERS
 from ui import form, messages
 from ui.shelf import Checkpoint
 
+BARE: dict[str, Any] = {"padding": False, "apply_default_css": False}
+"""For HTML that style.css alone dresses."""
+
 NO_CORRECTION = gr.InputHTMLAttributes(autocorrect="off", spellcheck=False)
 
 
-def prompts() -> dict[str, Component]:
-    """The prompt and the negative prompt."""
-    return {
-        "prompt": gr.Textbox(
-            label=form.LABELS["prompt"],
-            elem_id="prompt",
-            info=messages.PROMPT_HELP,
-            placeholder=messages.PROMPT_EXAMPLE,
-            lines=3,
-            max_lines=12,
-            autofocus=True,
-            elem_classes="prompt",
-            html_attributes=NO_CORRECTION,
-        ),
-        "negative_prompt": gr.Textbox(
-            label=form.LABELS["negative_prompt"],
-            elem_id="negative_prompt",
-            info=messages.NEGATIVE_HELP,
-            lines=1,
-            max_lines=8,
-            html_attributes=NO_CORRECTION,
-        ),
-    }
+def prompt() -> gr.Textbox:
+    """The prompt, where the cursor is when the page opens."""
+    return gr.Textbox(
+        label=form.LABELS["prompt"],
+        info=messages.PROMPT_HELP,
+        placeholder=messages.PROMPT_EXAMPLE,
+        lines=3,
+        max_lines=12,
+        autofocus=True,
+        elem_id="prompt",
+        html_attributes=NO_CORRECTION,
+    )
+
+
+def negative_prompt() -> gr.Textbox:
+    """The negative prompt."""
+    return gr.Textbox(
+        label=form.LABELS["negative_prompt"],
+        placeholder=messages.NEGATIVE_HELP,
+        lines=1,
+        max_lines=8,
+        elem_id="negative_prompt",
+        html_attributes=NO_CORRECTION,
+    )
 
 
 def press() -> tuple[gr.Button, gr.Button]:
@@ -51,16 +56,16 @@ def settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> dict[str, C
     """Everything beside the prompts that a request says."""
     made: dict[str, Component] = {}
     with gr.Row():
-        made["checkpoint"] = gr.Dropdown(**checkpoint_choices(known), label=form.LABELS["checkpoint"], elem_id="checkpoint", min_width=200)
-        made["size"] = gr.Dropdown(**size_choices(chosen), label=form.LABELS["size"], elem_id="size", min_width=200)
+        made["checkpoint"] = _choice("checkpoint", checkpoint_choices(known))
+        made["size"] = _choice("size", size_choices(chosen))
     with gr.Row(visible=False) as own_size:
-        made["width"], made["height"] = _number("width", chosen), _number("height", chosen)
+        made["width"], made["height"] = (_number(name, best(name, chosen)) for name in ("width", "height"))
     with gr.Row():
-        made["steps"], made["guidance_scale"] = _number("steps", chosen), _number("guidance_scale", chosen)
-        made["count"] = _number("count", chosen)
+        for name in ("steps", "guidance_scale", "count"):
+            made[name] = _number(name, best(name, chosen))
     with gr.Row():
-        made["scheduler"] = gr.Dropdown(**scheduler_choices(chosen), label=form.LABELS["scheduler"], elem_id="scheduler", min_width=200)
-        made["seed"] = gr.Textbox(label=form.LABELS["seed"], elem_id="seed", placeholder=messages.RANDOM_SEED, min_width=200, max_lines=1)
+        made["scheduler"] = _choice("scheduler", scheduler_choices(chosen))
+        made["seed"] = _number("seed", messages.RANDOM_SEED)
     made["size"].change(lambda size: gr.update(visible=size == form.OWN_SIZE), made["size"], own_size, show_progress="hidden")
     return made
 
@@ -78,7 +83,7 @@ def size_choices(chosen: Checkpoint) -> dict:
 
 def scheduler_choices(chosen: Checkpoint) -> dict:
     """The samplers, after the one that the checkpoint is best run with."""
-    return {"choices": [(f"Best for this checkpoint ({chosen.scheduler})", ""), *((name, name) for name in SCHEDULERS)], "value": ""}
+    return {"choices": [(f"Best here ({chosen.scheduler})", ""), *((name, name) for name in SCHEDULERS)], "value": ""}
 
 
 BEST: dict[str, Callable[[Checkpoint], float]] = {
@@ -95,12 +100,16 @@ def best(name: str, chosen: Checkpoint) -> str:
     return f"{BEST[name](chosen):g}" if name in BEST else ""
 
 
-def _number(name: str, chosen: Checkpoint) -> gr.Textbox:
+def _choice(name: str, offered: dict[str, Any]) -> gr.Dropdown:
+    return gr.Dropdown(**offered, label=form.LABELS[name], min_width=200, elem_id=name)
+
+
+def _number(name: str, placeholder: str) -> gr.Textbox:
     # A text box, not a number box: whatever is typed reaches the form, which answers in a sentence.
     return gr.Textbox(
         form.BLANK[name],
         label=form.LABELS[name],
-        placeholder=best(name, chosen),
+        placeholder=placeholder,
         min_width=90,
         max_lines=1,
         elem_id=name,

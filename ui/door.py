@@ -101,7 +101,8 @@ class Door:
 def is_own(headers: Headers, scope: Scope) -> bool:
     """Whether a request comes from Easel's own page, from the address bar, or from no browser at all."""
     origin = headers.get("origin")
-    if origin is not None and origin.lower() not in {f"{scheme}://{headers.get('host', '').lower()}" for scheme in ("http", "https")}:
+    host = headers.get("host", "").lower()
+    if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
         return False
     if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return True

@@ -50,31 +50,33 @@ LABELS: dict[str, str] = {
 def request(written: Mapping[str, Any], checkpoint: Checkpoint) -> TextToImage:
     """The request that a filled-in form asks for.
 
-    ``written`` has a value for every name in :data:`BLANK`. Raises RequestError, a sentence, for the first value that cannot be used.
+    ``written`` has a value for every name in :data:`BLANK`; an empty field takes what is best for ``checkpoint``. Raises
+    RequestError, a sentence, for the first value that cannot be used.
     """
     width, height = size(written, checkpoint)
+    steps, guidance_scale, count = whole(written, "steps"), number(written, "guidance_scale"), whole(written, "count")
     asked = TextToImage(
         prompt=str(written["prompt"] or ""),
         negative_prompt=str(written["negative_prompt"] or ""),
-        checkpoint=checkpoint.name,
+        checkpoint=checkpoint.name or None,
         width=width,
         height=height,
-        steps=whole(written, "steps"),
-        guidance_scale=number(written, "guidance_scale"),
-        scheduler=str(written["scheduler"] or "") or None,
+        steps=checkpoint.steps if steps is None else steps,
+        guidance_scale=checkpoint.guidance_scale if guidance_scale is None else guidance_scale,
+        scheduler=str(written["scheduler"] or checkpoint.scheduler),
         seed=whole(written, "seed"),
-        count=1 if (count := whole(written, "count")) is None else count,
+        count=1 if count is None else count,
     )
     check(asked)
     return asked
 
 
-def size(written: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[int | None, int | None]:
-    """Width and height in pixels; None where the checkpoint's own is meant."""
-    name = written["size"]
-    if name == OWN_SIZE:
-        return whole(written, "width"), whole(written, "height")
-    return preset(name, checkpoint) if name in SIZES else (None, None)
+def size(written: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[int, int]:
+    """Width and height in pixels."""
+    if written["size"] in SIZES:
+        return preset(written["size"], checkpoint)
+    width, height = (whole(written, name) for name in ("width", "height"))
+    return checkpoint.native_size if width is None else width, checkpoint.native_size if height is None else height
 
 
 def preset(name: str, checkpoint: Checkpoint) -> tuple[int, int]:
@@ -133,7 +135,8 @@ def kept(stored: object, checkpoints: Mapping[str, Checkpoint], schedulers: Mapp
     form = {name: value if isinstance(value := found.get(name), str) else blank for name, blank in BLANK.items()}
     choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}}
     gone = {name: BLANK[name] for name, known in choices.items() if form[name] not in known}
-    return {**form, **gone, "checkpoint": form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")}
+    checkpoint = form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")
+    return {**form, **gone, "checkpoint": checkpoint}
 
 
 def _text(written: Mapping[str, Any], name: str) -> str:

@@ -12,8 +12,10 @@ PROMPT = "Prompt"
 PROMPT_HELP = "Say what you want to see. Ctrl+Enter generates."
 PROMPT_EXAMPLE = "a red balloon above the sea"
 NEGATIVE = "Negative prompt"
-NEGATIVE_HELP = "What the picture should stay away from. May be empty."
+NEGATIVE_HELP = "what the picture should stay away from"
 SETTINGS = "Settings"
+READING = "How the prompt was read"
+REPERTOIRE = "What the starter can draw"
 OWN_SIZE = "Another size"
 RANDOM_SEED = "random"
 SEED_HELP = "Empty: a new one each time. The same seed and settings give the same picture."
@@ -43,7 +45,9 @@ def not_whole(name: str, written: str) -> str:
 
 def waiting(ahead: int) -> str:
     """While other jobs run first."""
-    return "Starting …" if ahead == 0 else f"Waiting: {_count(ahead, 'picture order')} before this one."
+    if ahead == 0:
+        return "Starting …"
+    return f"Waiting: {_count(ahead, 'job')} {'goes' if ahead == 1 else 'go'} first."
 
 
 def step(number: int, steps: int, picture: int, pictures: int) -> str:
@@ -77,7 +81,7 @@ def unknown_words(words: Sequence[str], models: Path) -> str:
     """Words that the starter was never taught, and the way out."""
     said = ", ".join(f"“{_short(word, 30)}”" for word in words[:8]) + (" and more" if len(words) > 8 else "")
     return (
-        f"The starter does not know {said}. It draws the things listed under “What the starter can draw”. "
+        f"The starter does not know {said}. It draws what is listed under “{REPERTOIRE}”. "
         f"For everything else, put a Stable Diffusion checkpoint into {models} and reload this page."
     )
 

@@ -12,7 +12,7 @@ document.addEventListener("keydown", (event) => {
 // On a narrow page the picture lies below the form: bring it into view when it starts.
 document.addEventListener("click", (event) => {
   if (!event.target.closest("button.generate")) return;
-  const stage = document.querySelector(".stage");
+  const stage = document.querySelector("#stage");
   if (stage && stage.getBoundingClientRect().top > window.innerHeight * 0.75) {
     stage.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth", block: "start" });
   }

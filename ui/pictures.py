@@ -49,6 +49,7 @@ def route(outputs: Path) -> Route:
         path = find(outputs, request.path_params["path"])
         if path is None:
             return PlainTextResponse("There is no such picture.", status_code=404)
-        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()], headers={"Cache-Control": "private, max-age=86400"})
+        kept = {"Cache-Control": "private, max-age=86400"}
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()], headers=kept)
 
     return Route(PREFIX + "{path:path}", serve, methods=["GET", "HEAD"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from engine.prompt.tokenizer import WORD_END
@@ -11,13 +12,7 @@ from engine.prompt.tokens import PromptReading, Token
 from ui import messages, stage
 from ui.shelf import Repertoire
 
-EXAMPLES = (
-    "a cat on the beach",
-    "a red balloon above the sea at sunset",
-    "two penguins in the snow",
-    "a castle in the mountains at night",
-    "a rocket in space",
-)
+EXAMPLES = ("a cat on the beach", "a rocket in space", "two penguins in the snow", "a red balloon at sunset")
 """Prompts that the starter can draw."""
 
 PICK = """
@@ -29,19 +24,17 @@ element.addEventListener('click', (event) => {
 
 
 def summary(read: PromptReading, repertoire: Repertoire | None, models: Path) -> str:
-    """One line under the prompt: its length, and the words that the starter does not know."""
-    if not read.tokens:
-        return ""
-    line = f'<p class="reading">{messages.tokens(len(read.tokens), len(read.chunks), read.chunk_length)}</p>'
-    unknown = list(dict.fromkeys(word.text for word in read.unknown))
-    return line + (stage.says(messages.unknown_words(unknown, models)) if unknown and repertoire else "")
+    """What should be known before Generate is pressed: the words that the starter was never taught."""
+    unknown = list(dict.fromkeys(word.text for word in read.unknown)) if repertoire else []
+    return stage.says(messages.unknown_words(unknown, models)) if unknown else ""
 
 
 def tokens(read: PromptReading) -> str:
-    """Every token in its order; a line is drawn where a part that is read on its own ends."""
+    """Every token in its order, and how many there are; a line is drawn where a part that is read on its own ends."""
     strange = {word.start for word in read.unknown}
-    chunks = ("".join(_word(list(word), strange) for _, word in groupby(chunk, key=lambda token: token.word)) for chunk in read.chunks)
-    return f'<div class="tokens">{"<hr>".join(chunks)}</div>'
+    chunks = ("".join(_word(list(word), strange) for _, word in groupby(chunk, key=attrgetter("word"))) for chunk in read.chunks)
+    count = messages.tokens(len(read.tokens), len(read.chunks), read.chunk_length)
+    return f'<p class="reading">{count}</p><div class="tokens">{"<hr>".join(chunks)}</div>'
 
 
 def _word(pieces: list[Token], strange: set[int]) -> str:

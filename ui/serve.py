@@ -75,8 +75,8 @@ class Studio:
 def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = None) -> Iterator[Studio]:
     """Serve the page at ``port`` or the next free one while the block runs.
 
-    ``listen`` is None for this machine alone, ``"user:password"`` for the network, or :data:`ANYONE`. Raises ServingError for another
-    text, or if no port is free.
+    ``listen`` is None for this machine alone, ``"user:password"`` for the network, or :data:`ANYONE`. Raises ServingError for
+    another text, or if no port is free.
     """
     login = _login(listen)
     page = Door(application(settings, jobs), login=login, open_to_network=listen is not None)
@@ -120,7 +120,7 @@ def _login(listen: str | None) -> str | None:
         return None
     user, _, password = listen.partition(":")
     if not user or not password:
-        raise ServingError(f"--listen takes a login as USER:PASSWORD, or the word “{ANYONE}” to let everybody on your network in.")
+        raise ServingError(f"--listen takes a login as USER:PASSWORD, or the word “{ANYONE}” to let everybody in without one.")
     return listen
 
 

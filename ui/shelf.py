@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from engine.checkpoints.architectures import CONFIGS, TEXT
+from engine.checkpoints.catalogue import Catalogue, CheckpointEntry
 from engine.settings import Settings
 
 
@@ -20,7 +23,7 @@ class Repertoire:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A checkpoint as the form offers it. Sizes are pixels."""
+    """A checkpoint as the form offers it. Sizes are pixels. ``tokenizer`` is a folder."""
 
     name: str
     label: str
@@ -33,28 +36,68 @@ class Checkpoint:
     repertoire: Repertoire | None = None
 
 
-def checkpoints(settings: Settings) -> dict[str, Checkpoint]:
-    """The checkpoints that there are now, by name, the one to begin with first."""
-    folder = settings.models / "starter"
-    told = json.loads((folder / "starter.json").read_text("utf-8"))
-    best = told["defaults"]
-    return {
-        "starter": Checkpoint(
-            name="starter",
-            label="Easel starter",
-            native_size=told["native_size"],
-            size_multiple=8,
-            steps=best["steps"],
-            guidance_scale=best["guidance_scale"],
-            scheduler=best["scheduler"],
-            tokenizer=folder / "tokenizer",
-            repertoire=repertoire(folder),
-        )
-    }
+NONE = Checkpoint(
+    name="", label="none found", native_size=512, size_multiple=8, steps=25, guidance_scale=7.5, scheduler="DPM++ 2M Karras"
+)
+"""Offered where the models folder is empty: the engine then says what to do."""
 
 
-def repertoire(folder: Path) -> Repertoire | None:
-    """What the starter in ``folder`` says that it was taught."""
-    told = json.loads((folder / "starter.json").read_text("utf-8"))
-    names = {kind: tuple(entry["name"] for entry in told[kind]) for kind in ("things", "backgrounds")}
-    return Repertoire(names["things"], names["backgrounds"], tuple(told["colours"]))
+class Shelf:
+    """The checkpoints of the models folder, as they were when somebody last looked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._catalogue = Catalogue(settings)
+        self._known: dict[str, Checkpoint] = {}
+        self.look()
+
+    @property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """By name, the one to begin with first; never empty."""
+        return self._known
+
+    def look(self) -> None:
+        """Look again. Checkpoints come and go while Easel runs."""
+        offered = [_offered(entry) for entry in self._catalogue.checkpoints() if TEXT in entry.architecture.pipelines]
+        self._known = {checkpoint.name: checkpoint for checkpoint in offered or [NONE]}
+
+    def find(self, name: str | None) -> Checkpoint:
+        """The checkpoint of that name; the first one if it is gone."""
+        return self._known.get(name or "") or next(iter(self._known.values()))
+
+
+def _offered(entry: CheckpointEntry) -> Checkpoint:
+    family = entry.architecture
+    told = _told(entry.path)
+    return Checkpoint(
+        name=entry.name,
+        label=family.label if told else entry.name,
+        native_size=family.native_size,
+        size_multiple=family.size_multiple,
+        steps=family.steps,
+        guidance_scale=family.guidance_scale,
+        scheduler=family.scheduler,
+        tokenizer=_tokenizer(entry),
+        repertoire=_repertoire(told) if told else None,
+    )
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    """What a starter says of itself; empty for any other checkpoint."""
+    try:
+        return json.loads((folder / "starter.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _repertoire(told: dict[str, Any]) -> Repertoire:
+    things, backgrounds = (tuple(entry["name"] for entry in told.get(kind, ())) for kind in ("things", "backgrounds"))
+    return Repertoire(things, backgrounds, tuple(told.get("colours", ())))
+
+
+def _tokenizer(entry: CheckpointEntry) -> Path | None:
+    """The checkpoint's own tokenizer, else the one that its family shares."""
+    own = entry.path / "tokenizer"
+    if own.is_dir():
+        return own
+    shared = entry.architecture.tokenizers.get("tokenizer")
+    return CONFIGS / shared[0] if shared else None

@@ -6,9 +6,11 @@ Text that a person typed is escaped here and nowhere else.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import io
 from html import escape
 from pathlib import Path
+
+from PIL import Image
 
 from engine.errors import EaselError
 from engine.events import Result
@@ -33,8 +35,8 @@ _EASEL = (
 
 def show(view: View, outputs: Path) -> str:
     """``view`` as HTML. ``outputs`` is the folder in which its pictures lie."""
-    shown = [_running(view) if view.running else "", _results(view, outputs), _idle(view)]
-    return f'<div class="stage-inner" data-state="{_state(view)}">{"".join(shown)}{_notes(view)}</div>'
+    shown = (_said(view), _running(view) if view.running else "", _results(view, outputs), _idle(view), _notices(view))
+    return f'<div class="stage-inner" data-state="{_state(view)}">{"".join(shown)}</div>'
 
 
 def says(sentence: str, kind: str = "note") -> str:
@@ -66,7 +68,9 @@ def _preview(view: View) -> str:
     if view.preview is None:
         return f'<div class="frame empty busy">{_EASEL}</div>'
     source = f"data:image/jpeg;base64,{base64.b64encode(view.preview).decode()}"
-    return f'<div class="frame"><img class="picture preview" src="{source}" alt="The picture so far"></div>'
+    with Image.open(io.BytesIO(view.preview)) as header:
+        ratio = _ratio(*header.size)
+    return f'<div class="frame" {ratio}><img class="picture preview" src="{source}" alt="The picture so far"></div>'
 
 
 def _bar(view: View) -> str:
@@ -84,41 +88,45 @@ def _status(view: View) -> str:
 def _results(view: View, outputs: Path) -> str:
     if not view.results:
         return ""
+    figures = "".join(_figure(result, outputs) for result in view.results)
     several = len(view.results) > 1 or view.running
-    figures = "".join(_figure(result, outputs) for result in reversed(view.results) if result.path.exists()) if several else ""
-    if several:
-        return f'<div class="gallery">{figures}</div>'
-    return _figure(view.results[0], outputs)
+    return f'<div class="gallery">{figures}</div>' if several else figures
 
 
 def _figure(result: Result, outputs: Path) -> str:
-    if not result.path.exists():
+    # Pictures can be moved by hand, and the journal can be older than a change of the outputs folder.
+    if not (result.path.is_relative_to(outputs) and result.path.exists()):
         return says(messages.PICTURE_GONE)
     address = escape(pictures.address(outputs, result.path))
     request = made_with(result.path)
     words = escape(request.prompt if request else "")
-    side = max(result.width, result.height)
+    ratio = _ratio(result.width, result.height)
     return (
-        f'<figure class="result"><a class="frame" href="{address}" target="_blank" title="Open in full size">'
-        f'<img class="picture{" small" if side < 256 else ""}" src="{address}" width="{result.width}" height="{result.height}" '
-        f'alt="{words}"></a><figcaption>{_facts(result, request)}{_actions(result, outputs, address)}</figcaption></figure>'
+        f'<figure class="result"><a class="frame" {ratio} href="{address}" target="_blank" title="Open in full size">'
+        f'<img class="picture" src="{address}" alt="{words}"></a>'
+        f"<figcaption>{_facts(result, request)}{_actions(result, outputs, address)}</figcaption></figure>"
     )
 
 
+def _ratio(width: int, height: int) -> str:
+    # The frame has its shape before the picture is there, so that nothing jumps.
+    return f'style="--ratio: {width / height:.4f}"'
+
+
 def _facts(result: Result, request: Request | None) -> str:
-    facts = [("Seed", str(result.seed)), ("Size", f"{result.width} × {result.height}")]
-    facts += [] if request is None else [(label, read(request)) for label, read in _FACTS]
+    facts: list[tuple[str, object]] = [("Seed", result.seed), ("Size", f"{result.width} × {result.height}")]
+    facts += [(label, value) for label, name in _FACTS if (value := getattr(request, name, None)) is not None]
     facts.append(("Time", messages.took(result.seconds)))
-    return f'<dl class="facts">{"".join(f"<div><dt>{label}</dt><dd>{escape(value)}</dd></div>" for label, value in facts)}</dl>'
+    rows = "".join(f"<div><dt>{label}</dt><dd>{escape(_plain(value))}</dd></div>" for label, value in facts)
+    return f'<dl class="facts">{rows}</dl>'
 
 
-_FACTS: tuple[tuple[str, Callable[[Request], str]], ...] = (
-    ("Steps", lambda request: str(request.steps)),
-    ("CFG scale", lambda request: f"{request.guidance_scale:g}"),
-    ("Sampler", lambda request: str(request.scheduler)),
-    ("Checkpoint", lambda request: str(request.checkpoint)),
-)
-"""Label under the picture -> how it is read from the picture's resolved request."""
+_FACTS = (("Steps", "steps"), ("CFG scale", "guidance_scale"), ("Sampler", "scheduler"), ("Checkpoint", "checkpoint"))
+"""Label under the picture -> field of the resolved request in the picture's record."""
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _actions(result: Result, outputs: Path, address: str) -> str:
@@ -130,7 +138,12 @@ def _actions(result: Result, outputs: Path, address: str) -> str:
     )
 
 
-def _notes(view: View) -> str:
+def _said(view: View) -> str:
+    """How a job ended, if not with all its pictures."""
+    return says(view.trouble, "trouble") + ("" if view.running else says(view.status))
+
+
+def _notices(view: View) -> str:
     return "".join(says(sentence) for sentence in view.notices)
 
 

@@ -13,10 +13,14 @@ STYLE = _HERE / "style.css"
 _SCRIPT = _HERE / "page.js"
 
 EMBER = Color(
-    "#fff7ed", "#ffedd5", "#fed7aa", "#fdba74", "#fb923c", "#ea580c", "#c2410c", "#9a3412", "#7c2d12", "#611f0c", "#431407", "ember"
+    *("#fff7ed", "#ffedd5", "#fed7aa", "#fdba74", "#fb923c", "#ea580c"),
+    *("#c2410c", "#9a3412", "#7c2d12", "#611f0c", "#431407"),
+    name="ember",
 )
 PAPER = Color(
-    "#faf8f5", "#f3f0eb", "#e7e2dc", "#d3ccc4", "#a8a099", "#7b736c", "#58514b", "#3a342f", "#211d1a", "#171412", "#0d0b0a", "paper"
+    *("#faf8f5", "#f3f0eb", "#e7e2dc", "#d3ccc4", "#a8a099", "#7b736c"),
+    *("#58514b", "#3a342f", "#211d1a", "#171412", "#0d0b0a"),
+    name="paper",
 )
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONOSPACE = ("ui-monospace", "Cascadia Mono", "Menlo", "Consolas", "monospace")

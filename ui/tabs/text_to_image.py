@@ -13,9 +13,9 @@ from gradio.components import Component
 from engine.jobs import Jobs
 from engine.settings import Settings
 from ui import controls, form, messages, reading, stage
-from ui.desk import Desk
+from ui.actions import Actions
 from ui.shelf import Checkpoint
-from ui.updates import IDLE, View
+from ui.updates import View
 
 Values = dict[Component, Any]
 
@@ -40,74 +40,83 @@ class Tab:
 
 def create_text_to_image_tab(settings: Settings, jobs: Jobs, page_id: gr.BrowserState) -> Tab:
     """Make the tab inside the open ``gr.Tab``, with everything it does."""
-    desk = Desk(settings, jobs)
-    tab = _layout(desk)
-    _wire_jobs(tab, desk, page_id)
-    _wire_form(tab, desk)
-    _wire_result(tab, desk)
+    actions = Actions(settings, jobs)
+    tab = _layout(actions)
+    _wire_jobs(tab, actions, page_id)
+    _wire_form(tab, actions)
+    _wire_result(tab, actions)
     return tab
 
 
-def _layout(desk: Desk) -> Tab:
-    known = desk.checkpoints()
-    chosen = next(iter(known.values()))
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=330, elem_classes="panel"):
-            parts = _panel(known, chosen)
-        with gr.Column(scale=6, min_width=330, elem_classes="stage"):
-            picture = gr.HTML(desk.blank_stage(), js_on_load=stage.ON_LOAD, padding=False, elem_id="stage")
-    return Tab(**parts, stage=picture, job=gr.State(""), kept=gr.BrowserState(None, storage_key="easel-form", secret="easel"))
+def _layout(actions: Actions) -> Tab:
+    known = actions.shelf.checkpoints
+    chosen = actions.shelf.find(None)
+    # Three parts: on a wide page the picture stands beside the two others, on a narrow one between them.
+    with gr.Row(equal_height=False, elem_classes="studio"):
+        with gr.Column(elem_id="compose"):
+            parts = _compose(chosen)
+        with gr.Column(elem_id="picture"):
+            parts["stage"] = gr.HTML(actions.blank_stage(), js_on_load=stage.ON_LOAD, elem_id="stage", **controls.BARE)
+        with gr.Column(elem_id="more"):
+            parts |= _more(known, chosen)
+    fields = {name: parts.pop(name) for name in form.BLANK}
+    return Tab(**parts, fields=fields, job=gr.State(""), kept=gr.BrowserState(None, storage_key="easel-form", secret="easel"))
 
 
-def _panel(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any]:
-    fields = controls.prompts()
-    chips = gr.HTML(reading.chips(chosen.repertoire), js_on_load=reading.PICK, padding=False)
-    summary = gr.HTML(padding=False, elem_id="summary")
+def _compose(chosen: Checkpoint) -> dict[str, Any]:
+    prompt = controls.prompt()
+    chips = gr.HTML(reading.chips(chosen.repertoire), js_on_load=reading.PICK, elem_id="chips", **controls.BARE)
+    negative_prompt = controls.negative_prompt()
     generate, stop = controls.press()
-    says = gr.HTML(padding=False, elem_id="says")
-    with gr.Accordion(messages.SETTINGS, open=False):
-        fields |= controls.settings(known, chosen)
-    with gr.Accordion("How the prompt was read", open=False):
-        tokens = gr.HTML(padding=False, elem_id="tokens")
-    with gr.Accordion("What the starter can draw", open=False, visible=chosen.repertoire is not None) as repertoire_box:
-        repertoire = gr.HTML(reading.can_draw(chosen.repertoire), padding=False)
     return {
-        "fields": fields,
+        "prompt": prompt,
         "chips": chips,
-        "summary": summary,
+        "negative_prompt": negative_prompt,
         "generate": generate,
         "stop": stop,
-        "says": says,
-        "tokens": tokens,
-        "repertoire": repertoire,
-        "repertoire_box": repertoire_box,
+        "says": gr.HTML(elem_id="says", **controls.BARE),
+        "summary": gr.HTML(elem_id="summary", **controls.BARE),
     }
 
 
-def _wire_jobs(tab: Tab, desk: Desk, page_id: gr.BrowserState) -> None:
+def _more(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    with gr.Accordion(messages.SETTINGS, open=False):
+        parts |= controls.settings(known, chosen)
+    with gr.Accordion(messages.READING, open=False):
+        parts["tokens"] = gr.HTML(elem_id="tokens", **controls.BARE)
+    with gr.Accordion(messages.REPERTOIRE, open=False, visible=chosen.repertoire is not None) as parts["repertoire_box"]:
+        parts["repertoire"] = gr.HTML(reading.can_draw(chosen.repertoire), **controls.BARE)
+    return parts
+
+
+def _wire_jobs(tab: Tab, actions: Actions, page_id: gr.BrowserState) -> None:
     fields = list(tab.fields.values())
 
     def submit(values: Values) -> tuple[Any, ...]:
-        job, said = desk.submit({name: values[field] for name, field in tab.fields.items()}, values[page_id])
+        job, said = actions.submit({name: values[field] for name, field in tab.fields.items()}, values[page_id])
         return job, said, gr.update(visible=True) if job else gr.skip()
 
     async def follow(job: str) -> AsyncIterator[tuple[Any, ...]]:
         if not job:
             yield gr.skip(), gr.skip(), gr.skip()
             return
-        async for view, shown in desk.follow(job):
+        async for view, shown in actions.follow(job):
             yield shown, *_buttons(view)
 
     def arrive(kept: Any, page: str) -> tuple[Any, ...]:
-        restored, page, job = desk.arrive(kept, page)
-        return *(restored[name] for name in tab.fields), page, job
+        restored, page, job = actions.arrive(kept, page)
+        offered = gr.update(
+            choices=controls.checkpoint_choices(actions.shelf.checkpoints)["choices"], value=restored["checkpoint"]
+        )
+        return *({**restored, "checkpoint": offered}[name] for name in tab.fields), page, job
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     watched = [tab.stage, tab.generate, tab.stop]
     pressed = tab.generate.click(submit, {*fields, page_id}, [tab.job, tab.says, tab.stop], **quiet)
     pressed.then(follow, tab.job, watched, **quiet)
     tab.stop.click(lambda: gr.update(value=messages.STOPPING, interactive=False), None, tab.stop, **quiet).then(
-        desk.stop, tab.job, tab.says, **quiet
+        actions.stop, tab.job, tab.says, **quiet
     )
     page = gr.context.Context.root_block
     assert page is not None, "a tab is made inside a page"
@@ -119,11 +128,11 @@ def _buttons(view: View) -> tuple[dict, dict]:
     return gr.update(interactive=not view.running), gr.update(visible=view.running)
 
 
-def _wire_form(tab: Tab, desk: Desk) -> None:
+def _wire_form(tab: Tab, actions: Actions) -> None:
     fields = list(tab.fields.values())
 
     def choose(checkpoint: str) -> tuple[Any, ...]:
-        chosen = desk.checkpoints()[checkpoint]
+        chosen = actions.shelf.find(checkpoint)
         offered = (controls.size_choices(chosen), controls.scheduler_choices(chosen))
         placeholders = (gr.update(placeholder=controls.best(name, chosen)) for name in controls.BEST)
         return (
@@ -136,10 +145,11 @@ def _wire_form(tab: Tab, desk: Desk) -> None:
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     depends = [tab.fields[name] for name in ("size", "scheduler", *controls.BEST)]
-    tab.fields["checkpoint"].change(choose, tab.fields["checkpoint"], [*depends, tab.chips, tab.repertoire, tab.repertoire_box], **quiet)
+    shown = [tab.chips, tab.repertoire, tab.repertoire_box]
+    tab.fields["checkpoint"].change(choose, tab.fields["checkpoint"], [*depends, *shown], **quiet)
     gr.on(
         [tab.fields["prompt"].change, tab.fields["checkpoint"].change],
-        desk.read,
+        actions.read,
         [tab.fields["prompt"], tab.fields["checkpoint"]],
         [tab.summary, tab.tokens],
         trigger_mode="always_last",
@@ -152,16 +162,18 @@ _KEEP = f"(...values) => Object.fromEntries({json.dumps(list(form.BLANK))}.map((
 """The form as one object, made in the browser: nothing is sent while somebody types."""
 
 
-def _wire_result(tab: Tab, desk: Desk) -> None:
+def _wire_result(tab: Tab, actions: Actions) -> None:
     fields = list(tab.fields.values())
 
     def reuse(event: gr.EventData) -> tuple[Any, ...]:
-        written, said = desk.reuse(event.picture)
+        written, said = actions.reuse(event.picture)
         return *(gr.skip() if written is None else written[name] for name in tab.fields), said
 
     def keep_seed(event: gr.EventData) -> tuple[Any, ...]:
-        written, said = desk.reuse(event.picture)
-        return (gr.skip(), said) if written is None else (written["seed"], stage.says(messages.SEED_KEPT.format(seed=written["seed"])))
+        written, said = actions.reuse(event.picture)
+        if written is None:
+            return gr.skip(), said
+        return written["seed"], stage.says(messages.SEED_KEPT.format(seed=written["seed"]))
 
     def pick(event: gr.EventData) -> str:
         return event.prompt
