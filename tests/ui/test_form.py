@@ -44,8 +44,8 @@ def test_an_untouched_form_asks_for_what_is_best_for_the_checkpoint() -> None:
 def test_every_field_reaches_the_request() -> None:
     asked = form.request(
         filled(
-            prompt="a\ndog", negative_prompt="rain", size=form.OWN_SIZE, width="520", height=" 384 ", steps="7", guidance_scale="4,5",
-            scheduler="PLMS", seed="0", count="3",
+            prompt="a\ndog", negative_prompt="rain", size=form.OWN_SIZE, width="520", height=" 384 ", steps="7",
+            guidance_scale="4,5", scheduler="PLMS", seed="0", count="3",
         ),
         LARGE,
     )  # fmt: skip
