@@ -5,9 +5,9 @@ both directions: the picture's U plane; the low band of its Haar transform (half
 block of that band the largest number but the first is moved to a quarter (for a 0) or three quarters (for a 1) of the way
 between two multiples of 36. The text's bits repeat over the blocks row by row, and a reader takes the majority.
 
-It lives through lossless files, noise, a tenth more brightness, JPEG in full colour (4:4:4) at quality 95, and a cut at the
-right or below. It does not survive ordinary JPEG, lossy WebP, another size, turning, mirroring, or a cut at the left or
-top that is no multiple of 8 pixels; colours at the edge of what a screen shows hold it badly.
+It lives through lossless files, noise, a tenth more brightness, JPEG in full colour (4:4:4) at quality 95, and a cut at
+the bottom. It does not survive ordinary JPEG, lossy WebP, another size, turning, mirroring, or a cut at another side;
+colours at the edge of what a screen shows hold it badly.
 """
 
 from __future__ import annotations

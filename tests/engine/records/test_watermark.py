@@ -93,6 +93,8 @@ def test_what_it_survives_and_what_it_does_not() -> None:
     stream = io.BytesIO()
     marked.save(stream, "JPEG", quality=95, subsampling=0)
     assert watermark.decode(noisy) == watermark.decode(Image.open(stream)) == watermark.TEXTS[0]
+    assert watermark.decode(marked.crop((0, 0, 512, 400))) == watermark.TEXTS[0]
+    assert watermark.decode(marked.crop((0, 0, 400, 512))) is None
     assert watermark.decode(marked.resize((400, 400))) is None
     assert watermark.decode(marked.rotate(90)) is None
     assert watermark.decode(marked.crop((3, 3, 512, 512))) is None
