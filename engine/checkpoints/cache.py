@@ -1,0 +1,200 @@
+"""Checkpoints in memory: loaded once, shared by every use, dropped when room is needed, the least recently used first.
+
+Use is a ``with`` block. What is in use is never dropped; what is dropped is said, with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import inspect
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import diffusers
+import torch
+
+from engine.checkpoints.adapters import NOTHING, Additions, applied
+from engine.checkpoints.catalogue import CheckpointEntry
+from engine.checkpoints.headers import BYTES
+from engine.checkpoints.loading import Asked, Components, load_components, never
+from engine.errors import CheckpointError
+from engine.requests import ExecutionPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheEvent:
+    """What the cache did: ``kind`` is ``"loaded"``, ``"evicted"`` or ``"failed"``; ``reason`` is a sentence."""
+
+    kind: str
+    checkpoint: str
+    reason: str
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Held:
+    """One checkpoint in memory, and how many use it now."""
+
+    entry: CheckpointEntry
+    components: Components
+    leases: int = 0
+    pipelines: dict[str, Any] = field(default_factory=dict)
+
+
+Key = tuple[Any, ...]
+
+
+class PipelineCache:
+    """Holds checkpoints up to ``budget_bytes`` of weights, more only while more is in use. For one thread at a time.
+
+    ``on_event`` hears of every load and eviction; :attr:`events` keeps the last hundred.
+    """
+
+    def __init__(self, budget_bytes: int, on_event: Callable[[CacheEvent], None] | None = None) -> None:
+        self.budget_bytes = budget_bytes
+        self.events: list[CacheEvent] = []
+        self._on_event = on_event
+        self._held: OrderedDict[Key, _Held] = OrderedDict()
+
+    @property
+    def held_bytes(self) -> int:
+        """What the weights in memory take."""
+        return sum(held.components.bytes for held in self._held.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The checkpoints in memory, the least recently used first."""
+        return tuple(held.entry.name for held in self._held.values())
+
+    @contextlib.contextmanager
+    def lease(
+        self,
+        entry: CheckpointEntry,
+        plan: ExecutionPlan,
+        kind: str = "text_to_image",
+        cancelled: Asked = never,
+        additions: Additions = NOTHING,
+    ) -> Iterator[Any]:
+        """A pipeline of ``entry`` for ``kind`` (see :class:`~engine.checkpoints.architectures.Architecture`), loaded if need be.
+
+        All kinds share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are there within the block and gone after it.
+        Raises CheckpointError for a checkpoint that cannot be loaded or has no such kind; what was loaded before stays usable.
+        Raises Cancelled soon after ``cancelled`` says so.
+        """
+        held = self._get(entry, plan, cancelled)
+        held.leases += 1
+        try:
+            pipeline = _pipeline(held, kind)
+            with applied(additions, pipeline, entry, plan, cancelled):
+                yield pipeline
+        finally:
+            held.leases -= 1
+            self._shrink(0, "memory is needed for others")
+
+    def release(self) -> None:
+        """Give back the memory of everything that is not in use."""
+        for key in [k for k, held in self._held.items() if not held.leases]:
+            self._drop(key, "all memory was asked back")
+
+    def _get(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> _Held:
+        key = _key(entry, plan)
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        self._forget_older(entry, key)
+        self._shrink(_expected_bytes(entry, plan), f"room is needed for {entry.name}")
+        began = time.monotonic()
+        try:
+            components = load_components(entry, plan, cancelled)
+        except CheckpointError as error:
+            self._tell(CacheEvent(kind="failed", checkpoint=entry.name, reason=str(error)))
+            raise
+        held = self._held[key] = _Held(entry, components)
+        seconds = time.monotonic() - began
+        self._tell(
+            CacheEvent(
+                kind="loaded", checkpoint=entry.name, reason="asked for", bytes=components.bytes, seconds=seconds
+            )
+        )
+        return held
+
+    def _forget_older(self, entry: CheckpointEntry, key: Key) -> None:
+        """The file changed, or the plan did: the old weights will not be asked for again."""
+        for other, held in list(self._held.items()):
+            if held.entry.path == entry.path and not held.leases:
+                changed = "its file changed" if other[:4] != key[:4] else "the plan for it changed"
+                self._drop(other, changed)
+
+    def _shrink(self, coming: int, reason: str) -> None:
+        """Drop until what is held and what is ``coming`` (bytes) keep to the budget, or nothing more can go."""
+        for key in list(self._held):
+            if self.held_bytes + coming <= self.budget_bytes:
+                return
+            alone = coming == 0 and len(self._held) == 1
+            if not self._held[key].leases and not alone:
+                self._drop(key, reason)
+
+    def _drop(self, key: Key, reason: str) -> None:
+        held = self._held.pop(key)
+        size, name = held.components.bytes, held.entry.name
+        del held
+        gc.collect()
+        _give_back_device_memory()
+        self._tell(CacheEvent(kind="evicted", checkpoint=name, reason=reason, bytes=size))
+
+    def _tell(self, event: CacheEvent) -> None:
+        self.events = [*self.events[-99:], event]
+        if self._on_event is not None:
+            self._on_event(event)
+
+
+def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
+    """What must be equal for weights in memory to serve again."""
+    precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items()))
+    return (
+        str(entry.path), entry.stamp, entry.hash, entry.identity.prediction_type,
+        plan.device, precision, plan.channels_last, plan.attention_upcast,
+    )  # fmt: skip
+
+
+def _expected_bytes(entry: CheckpointEntry, plan: ExecutionPlan) -> int:
+    return sum(count * BYTES.get(plan.dtype(part), 4) for part, count in entry.identity.parameters.items())
+
+
+def _pipeline(held: _Held, kind: str) -> Any:
+    """The pipeline of one kind around the shared components. Raises CheckpointError if the checkpoint has no such kind."""
+    if kind not in held.pipelines:
+        whole = held.components.parts.get("pipeline")
+        held.pipelines[kind] = whole if whole is not None else _assembled(held.entry, held.components.parts, kind)
+    return held.pipelines[kind]
+
+
+def _assembled(entry: CheckpointEntry, parts: Mapping[str, Any], kind: str) -> Any:
+    architecture = entry.architecture
+    name = architecture.pipelines.get(kind)
+    if name is None:
+        can = ", ".join(entry.abilities) or "nothing that Easel offers"
+        raise CheckpointError(f"“{entry.name}” ({architecture.label}) cannot do this. It can do: {can}.")
+    known = getattr(diffusers, name)
+    wanted = inspect.signature(known.__init__).parameters
+    given = {k: v for k, v in {**parts, **architecture.options}.items() if k in wanted}
+    left_out = {k: None for k in ("safety_checker", "feature_extractor", "image_encoder", "watermarker") if k in wanted}
+    switches = {k: False for k in ("requires_safety_checker", "add_watermarker") if k in wanted}
+    empty = {k: None for k in known._optional_components if k in wanted}
+    pipeline = known(**{**empty, **left_out, **switches, **given})
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _give_back_device_memory() -> None:
+    for backend in (torch.cuda, torch.xpu, torch.mps):
+        if backend is torch.mps and not torch.backends.mps.is_available():
+            continue
+        if backend is not torch.mps and not backend.is_available():  # type: ignore[attr-defined]
+            continue
+        backend.empty_cache()

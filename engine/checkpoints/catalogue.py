@@ -1,0 +1,228 @@
+"""Which checkpoints, LoRAs, embeddings, VAEs and upscalers there are in the user's folders. Read only, and without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.checkpoints import choices
+from engine.checkpoints.architectures import BY_NAME, DEPTH, IMAGE, PAINT, TEXT, UPSCALE, Architecture, bundled_config
+from engine.checkpoints.folders import FOLDER_INDEX, read_json
+from engine.checkpoints.identify import identify
+from engine.checkpoints.identity import Identity
+from engine.errors import CheckpointError
+from engine.settings import Settings
+
+ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
+"""Files that are looked into. What they are their content says."""
+
+SKIPPED = (
+    "controlnet", "clip_vision", "gligen", "photomaker", "style_models", "hypernetworks", "deepbooru", "codeformer", "gfpgan",
+)  # fmt: skip
+"""Sub-folders of other programs whose files Easel has no use for."""
+
+_ABILITIES: Mapping[str, str] = {
+    TEXT: "text to image", IMAGE: "image to image", PAINT: "inpainting", DEPTH: "depth to image", UPSCALE: "upscaling",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointEntry:
+    """A file or folder that Easel recognised.
+
+    ``name`` is what requests call it. ``stamp`` is (size, modification time in nanoseconds). ``configs`` is a folder with
+    component configurations in diffusers' layout, for a single file whose sizes are not its family's; None takes the
+    published ones.
+    """
+
+    name: str
+    path: Path
+    identity: Identity
+    stamp: tuple[int, int] = (0, 0)
+    configs: Path | None = None
+
+    @property
+    def architecture(self) -> Architecture:
+        """The row of the table that it belongs to, with what the checkpoint says better for itself."""
+        row = BY_NAME.get(self.identity.architecture, BY_NAME["other"])
+        told = self.path / "starter.json"
+        best = read_json(told).get("defaults", {}) if self.is_folder and told.is_file() else {}
+        changes = {name: best[name] for name in ("steps", "guidance_scale", "scheduler") if name in best}
+        return dataclasses.replace(row, native_size=self.identity.native_size or row.native_size, **changes)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a diffusers folder."""
+        return self.identity.container == "folder"
+
+    @property
+    def hash(self) -> str:
+        """A SHA-256 in hexadecimal over the headers and samples of the weights: quick to have, another for other weights."""
+        return self.identity.digest
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What it can do, in words."""
+        return tuple(_ABILITIES[kind] for kind in self.architecture.pipelines if kind in _ABILITIES)
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many numbers each component has, from the headers."""
+        return self.identity.parameters
+
+    def config(self, component: str) -> dict[str, Any]:
+        """The configuration of a component, as diffusers or transformers writes it. Raises KeyError if it has no such part."""
+        folder = self.path if self.is_folder else self.configs
+        if folder is None:
+            found = bundled_config(self.architecture, component)
+        else:
+            names = (folder / component / name for name in ("config.json", "scheduler_config.json", "preprocessor_config.json"))
+            path = next((p for p in names if p.is_file()), None)
+            if path is None:
+                raise KeyError(component)
+            found = read_json(path)
+        if component == "scheduler" and self.identity.prediction_type:
+            found = {**found, "prediction_type": self.identity.prediction_type}
+        return found
+
+
+class Catalogue:
+    """What there is. Scans when asked; a file that did not change is not looked into again.
+
+    ``find`` and the lists may be called from any thread.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._known: dict[Path, tuple[tuple[int, int], Identity | CheckpointError]] = {}
+        self._entries: dict[str, CheckpointEntry] = {}
+        self.refused: dict[Path, str] = {}
+
+    def scan(self) -> tuple[CheckpointEntry, ...]:
+        """Everything that was recognised, in the order of the folders. ``refused`` then says why the others were not."""
+        with self._lock:
+            overruled = choices.read(self._settings.data)
+            entries: dict[str, CheckpointEntry] = {}
+            self.refused = {}
+            for root in (self._settings.models, *self._settings.extra_models):
+                for path in candidates(root):
+                    self._add(entries, root, path, overruled)
+            self._entries = entries
+            return tuple(entries.values())
+
+    def of_kind(self, kind: str) -> list[CheckpointEntry]:
+        """Everything of one kind of :class:`~engine.checkpoints.identity.Identity`."""
+        return [entry for entry in self.scan() if entry.identity.kind == kind]
+
+    def checkpoints(self) -> list[CheckpointEntry]:
+        """The checkpoints, the starter first."""
+        return sorted(self.of_kind("checkpoint"), key=lambda e: (e.architecture.name != "starter", e.name.casefold()))
+
+    def find(self, wanted: str | None, kind: str = "checkpoint") -> CheckpointEntry:
+        """The checkpoint (or other kind) called ``wanted``: a name, a path, or the beginning of a hash. None is the first.
+
+        Raises CheckpointError if there is none.
+        """
+        path = Path(wanted).expanduser() if wanted else None
+        if path is not None and path.is_absolute() and path.exists():
+            return entry_for(path, self._settings)
+        there = self.checkpoints() if kind == "checkpoint" else self.of_kind(kind)
+        if not wanted:
+            if not there:
+                raise CheckpointError("There is no checkpoint yet: put one into the models folder.")
+            return there[0]
+        found = next((e for match in _MATCHES for e in there if match(e, wanted)), None)
+        if found is not None:
+            return found
+        raise self._missing(wanted, kind)
+
+    def _missing(self, wanted: str, kind: str) -> CheckpointError:
+        for path, why in self.refused.items():
+            if wanted in (path.name, path.stem):
+                return CheckpointError(why)
+        return CheckpointError(f"There is no {kind} called “{wanted}” in the models folder any more. Choose another one.")
+
+    def _add(self, entries: dict[str, CheckpointEntry], root: Path, path: Path, overruled: Mapping[str, Any]) -> None:
+        stamp = stamp_of(path)
+        known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            known = stamp, _identified(path)
+            self._known[path] = known
+        if isinstance(known[1], CheckpointError):
+            self.refused[path] = str(known[1])
+            return
+        identity = choices.applied(known[1], overruled.get(str(path), {}))
+        if identity.kind == "unknown":
+            self.refused[path] = f"“{path.name}” is not used: {identity.reason}."
+            return
+        name = _free_name(entries, root, path)
+        entries[name] = CheckpointEntry(name=name, path=path, identity=identity, stamp=stamp)
+
+
+_MATCHES = (
+    lambda entry, wanted: entry.name == wanted,
+    lambda entry, wanted: str(entry.path) == wanted or entry.path.name == wanted,
+    lambda entry, wanted: entry.name.casefold() == wanted.casefold() or entry.path.stem == wanted,
+    lambda entry, wanted: len(wanted) >= 8 and entry.hash.startswith(wanted.lower()),
+)
+
+
+def entry_for(path: Path, settings: Settings | None = None, configs: Path | None = None) -> CheckpointEntry:
+    """An entry for one file or folder anywhere. Raises CheckpointError as :func:`~engine.checkpoints.identify.identify` does."""
+    overruled = choices.read(settings.data).get(str(path), {}) if settings else {}
+    identity = choices.applied(identify(path), overruled)
+    return CheckpointEntry(name=path.stem if path.is_file() else path.name, path=path, identity=identity, stamp=stamp_of(path),
+                           configs=configs)  # fmt: skip
+
+
+def candidates(root: Path) -> Iterator[Path]:
+    """Files and diffusers folders under ``root`` worth looking into. Hidden ones and part-files are skipped."""
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        here = Path(folder)
+        if FOLDER_INDEX in files:
+            subfolders.clear()
+            yield here
+            continue
+        subfolders[:] = sorted(s for s in subfolders if not s.startswith(".") and s.casefold() not in SKIPPED)
+        for name in sorted(files):
+            if name.casefold().endswith(ENDINGS) and not name.startswith("."):
+                yield here / name
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Size and modification time: of a file, or of all files of a folder together."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    stats = [f.stat() for f in files]
+    return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
+
+
+def full_hash(path: Path, cancelled: threading.Event | None = None) -> str:
+    """SHA-256 of a whole file in hexadecimal, "" if cancelled; its first ten digits are what A1111 calls the hash."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(4 * 2**20):
+            if cancelled is not None and cancelled.is_set():
+                return ""
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _identified(path: Path) -> Identity | CheckpointError:
+    try:
+        return identify(path)
+    except CheckpointError as error:
+        return error
+
+
+def _free_name(entries: Mapping[str, CheckpointEntry], root: Path, path: Path) -> str:
+    """The path under its root without ending; with it, or in full, where that name is taken."""
+    short = path.relative_to(root)
+    plain = short.with_suffix("") if path.is_file() else short
+    return next((n for n in (plain.as_posix(), short.as_posix()) if n not in entries), str(path))

@@ -1,0 +1,166 @@
+"""The names that tensors had in the programs that trained them, for each of diffusers' names.
+
+The original layouts are those of CompVis/latent-diffusion (``ldm/modules/diffusionmodules/openaimodel.py`` and ``model.py``),
+Stability-AI/stablediffusion, Stability-AI/generative-models (XL) and mlfoundations/open_clip. A loader walks over the tensors
+that a component needs and looks each up here, so that what is missing in a file is found before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a tensor comes from: the first of ``names`` that the file has. ``third`` takes a third of its rows (0, 1, 2: query,
+    key, value in one), ``turned`` its transpose."""
+
+    names: tuple[str, ...]
+    third: int | None = None
+    turned: bool = False
+
+
+Naming = Callable[[str, Mapping[str, Any]], Source]
+"""(diffusers' name, the component's configuration) -> where it comes from."""
+
+UNET, VAE = "model.diffusion_model.", ("first_stage_model.", "vae.", "")
+
+_RESNET = (
+    ("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("norm2", "out_layers.0"), ("conv2", "out_layers.3"),
+    ("time_emb_proj", "emb_layers.1"), ("conv_shortcut", "skip_connection"),
+)  # fmt: skip
+
+_UNET_ENDS: Mapping[str, str] = {
+    "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2",
+    "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
+    "time_embedding.cond_proj": "time_embed.cond_proj", "class_embedding": "label_emb",
+    "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2",
+}  # fmt: skip
+
+_BLOCK = re.compile(r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)")
+_MIDDLE = re.compile(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)")
+
+
+def unet(name: str, config: Mapping[str, Any]) -> Source:
+    """A tensor of a UNet2DConditionModel."""
+    stem, _, kind = name.rpartition(".")
+    if stem in _UNET_ENDS:
+        return Source((f"{UNET}{_UNET_ENDS[stem]}.{kind}",))
+    if match := _MIDDLE.fullmatch(name):
+        part, index, rest = match.groups()
+        place = 1 if part == "attentions" else 2 * int(index)
+        return Source((f"{UNET}middle_block.{place}.{_unet_rest(part, rest)}",))
+    if match := _BLOCK.fullmatch(name):
+        return Source((UNET + _unet_block(*match.groups(), config),))
+    return Source((UNET + name,))
+
+
+def _unet_block(side: str, block: str, part: str, index: str, rest: str, config: Mapping[str, Any]) -> str:
+    """The original numbers every layer in one row: down blocks from 1 on (0 is the first convolution), up blocks from 0 on."""
+    layers = config["layers_per_block"] + 1
+    row, place = int(block) * layers, 0
+    if part == "downsamplers":
+        return f"input_blocks.{row + layers}.0.op.{rest.removeprefix('conv.')}"
+    if part == "upsamplers":
+        place = 2 if "CrossAttn" in config["up_block_types"][int(block)] else 1
+        return f"output_blocks.{row + layers - 1}.{place}.{rest}"
+    row += int(index) + (1 if side == "down" else 0)
+    return f"{'input' if side == 'down' else 'output'}_blocks.{row}.{int(part == 'attentions')}.{_unet_rest(part, rest)}"
+
+
+def _unet_rest(part: str, rest: str) -> str:
+    return rest if part == "attentions" else _renamed(rest, _RESNET)
+
+
+_VAE = (
+    ("conv_norm_out", "norm_out"), ("mid_block.resnets.0", "mid.block_1"), ("mid_block.resnets.1", "mid.block_2"),
+    ("mid_block.attentions.0", "mid.attn_1"), ("group_norm", "norm"), ("to_out.0", "proj_out"), ("to_q", "q"), ("to_k", "k"),
+    ("to_v", "v"), ("conv_shortcut", "nin_shortcut"), ("resnets", "block"), ("downsamplers.0", "downsample"),
+    ("upsamplers.0", "upsample"), ("down_blocks", "down"),
+)  # fmt: skip
+
+
+def vae(name: str, config: Mapping[str, Any]) -> Source:
+    """A tensor of an AutoencoderKL. The original counts its up blocks from the last."""
+    blocks = len(config["up_block_types"])
+    counted = re.sub(r"up_blocks\.(\d+)", lambda m: f"up.{blocks - 1 - int(m[1])}", name)
+    original = _renamed(counted, _VAE)
+    return Source(tuple(prefix + original for prefix in VAE))
+
+
+def _renamed(name: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """``name`` with whole dotted parts replaced."""
+    dotted = f".{name}."
+    for ours, theirs in pairs:
+        dotted = dotted.replace(f".{ours}.", f".{theirs}.")
+    return dotted.strip(".")
+
+
+def clip(prefix: str) -> Naming:
+    """OpenAI's text encoder as transformers names it; some fine-tunes lost the ``text_model.`` in between."""
+
+    def naming(name: str, config: Mapping[str, Any]) -> Source:
+        bare = name.removeprefix("text_model.")
+        return Source((f"{prefix}text_model.{bare}", prefix + bare))
+
+    return naming
+
+
+_OPENCLIP: Mapping[str, str] = {
+    "embeddings.position_embedding.weight": "positional_embedding", "embeddings.token_embedding.weight": "token_embedding.weight",
+    "final_layer_norm.weight": "ln_final.weight", "final_layer_norm.bias": "ln_final.bias",
+}  # fmt: skip
+_OPENCLIP_LAYER = (("layer_norm1", "ln_1"), ("layer_norm2", "ln_2"), ("fc1", "c_fc"), ("fc2", "c_proj"), ("self_attn", "attn"))
+_THIRDS = ("q_proj", "k_proj", "v_proj")
+_OPENCLIP_IN = re.compile(r"encoder\.layers\.(\d+)\.self_attn\.(q_proj|k_proj|v_proj)\.(weight|bias)")
+_OPENCLIP_REST = re.compile(r"encoder\.layers\.(\d+)\.(.+)")
+
+
+def openclip(prefix: str) -> Naming:
+    """OpenCLIP's text encoder: query, key and value are one matrix, and the projection is stored the other way round."""
+
+    def naming(name: str, config: Mapping[str, Any]) -> Source:
+        bare = name.removeprefix("text_model.")
+        if bare == "text_projection.weight":
+            return Source((f"{prefix}text_projection",), turned=True)
+        if bare in _OPENCLIP:
+            return Source((prefix + _OPENCLIP[bare],))
+        if match := _OPENCLIP_IN.fullmatch(bare):
+            layer, which, kind = match.groups()
+            return Source((f"{prefix}transformer.resblocks.{layer}.attn.in_proj_{kind}",), third=_THIRDS.index(which))
+        match = _OPENCLIP_REST.fullmatch(bare)
+        layer, rest = match.groups() if match else ("", bare)
+        return Source((f"{prefix}transformer.resblocks.{layer}.{_renamed(rest, _OPENCLIP_LAYER)}",))
+
+    return naming
+
+
+CLIP_1 = clip("cond_stage_model.transformer.")
+OPENCLIP_2 = openclip("cond_stage_model.model.")
+XL_TEXT = {
+    "text_encoder": clip("conditioner.embedders.0.transformer."), "text_encoder_2": openclip("conditioner.embedders.1.model."),
+}  # fmt: skip
+
+_WITH_CLIP: Mapping[str, Naming] = {"unet": unet, "vae": vae, "text_encoder": CLIP_1}
+_WITH_OPENCLIP: Mapping[str, Naming] = {"unet": unet, "vae": vae, "text_encoder": OPENCLIP_2}
+_WITH_BOTH: Mapping[str, Naming] = {"unet": unet, "vae": vae, **XL_TEXT}
+
+NAMINGS: Mapping[str, Mapping[str, Naming]] = {
+    "sd1": _WITH_CLIP, "sd1_inpainting": _WITH_CLIP, "lcm": _WITH_CLIP,
+    "sd2_base": _WITH_OPENCLIP, "sd2_v": _WITH_OPENCLIP, "sd2_inpainting": _WITH_OPENCLIP, "sd2_depth": _WITH_OPENCLIP,
+    "sd_turbo": _WITH_OPENCLIP, "x4_upscaler": _WITH_OPENCLIP,
+    "xl": _WITH_BOTH, "xl_inpainting": _WITH_BOTH, "xl_turbo": _WITH_BOTH,
+    "xl_refiner": {"unet": unet, "vae": vae, "text_encoder_2": openclip("conditioner.embedders.0.model.")},
+}  # fmt: skip
+"""Architecture -> component -> how its tensors are named in single files."""
+
+_OLD_ATTENTION = (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn"))
+
+
+def folder(name: str, config: Mapping[str, Any]) -> Source:
+    """A tensor of a diffusers folder: its own name, or one that older versions of diffusers and transformers wrote."""
+    bare = name.removeprefix("text_model.")
+    return Source((name, f"text_model.{bare}", bare, _renamed(name, _OLD_ATTENTION)))

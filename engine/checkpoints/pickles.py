@@ -1,0 +1,319 @@
+"""Reads a torch pickle without running it.
+
+A pickle is a program for a small stack machine, and two of its instructions call anything by name. This reader knows the
+machine and has no such instruction: a name gives a :class:`Name`, a call gives a :class:`Call`, which say what the file would
+have liked to do. Nothing is imported and nothing is called. Names outside a short list are refused even so: a file that mentions
+them was not made by saving a checkpoint.
+
+The instructions are those of protocols 2 to 4 (Python's ``pickletools`` documents them); torch has written protocol 2 since 2016.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+class PickleRefused(Exception):
+    """The pickle is damaged or asks for what no checkpoint needs. The text says which."""
+
+
+@dataclass(frozen=True, eq=False)
+class Name:
+    """Something that the file refers to by module and name."""
+
+    path: str
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What the file would have called, and with what. ``state`` is what it would have set on the result."""
+
+    function: Name
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Persistent:
+    """A reference to something outside the pickle: a tensor's storage."""
+
+    key: Any
+
+
+NEEDED = frozenset(
+    {
+        "collections.OrderedDict",
+        "torch._utils._rebuild_tensor",
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_parameter",
+        "torch.Size",
+        "torch.device",
+        "torch.nn.parameter.Parameter",
+        "torch.serialization._get_layout",
+        "torch.storage.UntypedStorage",
+        "torch.storage.TypedStorage",
+        "torch.storage._load_from_bytes",
+    }
+)
+"""What tensors are written with."""
+
+INERT = (
+    "pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.", "typing.", "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode", "torch.optim.", "pathlib.PosixPath",
+    "pathlib.PurePosixPath", "argparse.Namespace", "diffusers.", "transformers.", "ldm.", "collections.defaultdict", "builtins.dict", "__builtin__.dict",
+    "builtins.int", "__builtin__.int", "builtins.float", "__builtin__.float", "builtins.str", "__builtin__.str",
+    "builtins.list", "__builtin__.list", "builtins.set", "__builtin__.set", "builtins.bool", "__builtin__.bool",
+)  # fmt: skip
+"""What training programs leave behind in old files (the first Stable Diffusion mentions Lightning's ModelCheckpoint). They are
+kept as names and never looked up; a name that ends in a dot covers all that begins with it."""
+
+MOST_INSTRUCTIONS = 5_000_000
+"""A full-size checkpoint has some tens of thousands."""
+
+_MARK = object()
+
+
+def is_allowed(path: str) -> bool:
+    """Whether a checkpoint may mention this name."""
+    if path in NEEDED or (path.startswith("torch.") and (path.endswith("Storage") or path.removeprefix("torch.") in DTYPES)):
+        return True
+    return any(path.startswith(inert) if inert.endswith(".") else path == inert for inert in INERT)
+
+
+DTYPES = frozenset(
+    {
+        "float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2",
+        "int64", "int32", "int16", "int8", "uint8", "bool",
+    }
+)  # fmt: skip
+
+
+def read_pickle(source: bytes, start: int = 0) -> tuple[Any, int]:
+    """The value that the pickle at ``start`` describes, and where it ends.
+
+    Raises PickleRefused for what is damaged, unknown or not allowed; nothing else, whatever the bytes are.
+    """
+    reader = _Reader(source, start)
+    try:
+        return reader.run(), reader.at
+    except (IndexError, KeyError, TypeError, ValueError, struct.error, UnicodeError, MemoryError, AttributeError) as error:
+        raise PickleRefused(f"its index is damaged ({type(error).__name__} at byte {reader.at})") from error
+
+
+class _Reader:
+    """The stack machine. Every instruction is a method in :data:`_STEPS`."""
+
+    def __init__(self, source: bytes, start: int) -> None:
+        self.source, self.at = source, start
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self) -> Any:
+        for _ in range(MOST_INSTRUCTIONS):
+            code = self.source[self.at]
+            self.at += 1
+            if code == 0x2E:  # STOP
+                return self.stack.pop()
+            step = _STEPS.get(code)
+            if step is None:
+                raise PickleRefused(f"its index uses an instruction that checkpoints do not need ({code:#x})")
+            step(self)
+        raise PickleRefused("its index has more instructions than any checkpoint needs")
+
+    def take(self, count: int) -> bytes:
+        piece = self.source[self.at : self.at + count]
+        if count < 0 or len(piece) != count:
+            raise PickleRefused("its index ends in the middle")
+        self.at += count
+        return piece
+
+    def number(self, form: str) -> Any:
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def line(self) -> str:
+        end = self.source.index(b"\n", self.at)
+        text = self.source[self.at : end].decode("utf-8")
+        self.at = end + 1
+        return text
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def since_mark(self) -> list[Any]:
+        stack = self.stack
+        for index in range(len(stack) - 1, -1, -1):
+            if stack[index] is _MARK:
+                taken = stack[index + 1 :]
+                del stack[index:]
+                return taken
+        raise PickleRefused("its index is damaged (no mark)")
+
+    def name(self, path: str) -> None:
+        if not is_allowed(path):
+            raise PickleRefused(f"it asks for “{path[:80]}”, which no checkpoint needs and which could run a program")
+        self.push(Name(path))
+
+
+def _text(form: str) -> Callable[[_Reader], None]:
+    return lambda r: r.push(r.take(r.number(form)).decode("utf-8", "surrogatepass"))
+
+
+def _bytes(form: str) -> Callable[[_Reader], None]:
+    return lambda r: r.push(r.take(r.number(form)))
+
+
+def _old_text(form: str) -> Callable[[_Reader], None]:
+    return lambda r: r.push(r.take(r.number(form)).decode("latin-1"))
+
+
+def _number(form: str) -> Callable[[_Reader], None]:
+    return lambda r: r.push(r.number(form))
+
+
+def _long(form: str) -> Callable[[_Reader], None]:
+    return lambda r: r.push(int.from_bytes(r.take(r.number(form)), "little", signed=True))
+
+
+def _constant(value: Any) -> Callable[[_Reader], None]:
+    return lambda r: r.push(value)
+
+
+def _fresh(kind: Callable[[], Any]) -> Callable[[_Reader], None]:
+    return lambda r: r.push(kind())
+
+
+def _tuple(count: int) -> Callable[[_Reader], None]:
+    def step(r: _Reader) -> None:
+        if len(r.stack) < count:
+            raise PickleRefused("its index is damaged (stack)")
+        taken = tuple(r.stack[-count:])
+        del r.stack[-count:]
+        r.push(taken)
+
+    return step
+
+
+def _put(form: str) -> Callable[[_Reader], None]:
+    def step(r: _Reader) -> None:
+        r.memo[r.number(form)] = r.stack[-1]
+
+    return step
+
+
+def _get(form: str) -> Callable[[_Reader], None]:
+    return lambda r: r.push(r.memo[r.number(form)])
+
+
+def _memoize(r: _Reader) -> None:
+    r.memo[len(r.memo)] = r.stack[-1]
+
+
+def _append(r: _Reader) -> None:
+    value = r.stack.pop()
+    _extend(r.stack[-1], [value])
+
+
+def _appends(r: _Reader) -> None:
+    values = r.since_mark()
+    _extend(r.stack[-1], values)
+
+
+def _extend(target: Any, values: list[Any]) -> None:
+    if isinstance(target, list):
+        target.extend(values)
+
+
+def _set_item(r: _Reader) -> None:
+    value, key = r.stack.pop(), r.stack.pop()
+    _update(r.stack[-1], [key, value])
+
+
+def _set_items(r: _Reader) -> None:
+    pairs = r.since_mark()
+    _update(r.stack[-1], pairs)
+
+
+def _update(target: Any, pairs: list[Any]) -> None:
+    if isinstance(target, dict):
+        target.update(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+def _reduce(r: _Reader) -> None:
+    arguments, function = r.stack.pop(), r.stack.pop()
+    if not isinstance(function, Name) or not isinstance(arguments, tuple):
+        raise PickleRefused("its index calls something that is not a name")
+    plain_dict = function.path.endswith((".OrderedDict", ".defaultdict")) and not any(isinstance(a, list) for a in arguments)
+    r.push({} if plain_dict else Call(function, arguments))
+
+
+def _build(r: _Reader) -> None:
+    r.stack.pop()
+
+
+def _stack_global(r: _Reader) -> None:
+    name, module = r.stack.pop(), r.stack.pop()
+    r.name(f"{module}.{name}")
+
+
+def _frame(r: _Reader) -> None:
+    r.number("<Q")
+
+
+def _new_with_keywords(r: _Reader) -> None:
+    r.stack.pop()
+    _reduce(r)
+
+
+_STEPS: dict[int, Callable[[_Reader], None]] = {
+    0x80: lambda r: (r.take(1), None)[1],
+    0x95: _frame,
+    ord("c"): lambda r: r.name(f"{r.line()}.{r.line()}"),
+    0x93: _stack_global,
+    ord("("): _constant(_MARK),
+    ord("0"): lambda r: (r.stack.pop(), None)[1],
+    ord("1"): lambda r: (r.since_mark(), None)[1],
+    ord("2"): lambda r: r.push(r.stack[-1]),
+    ord("q"): _put("<B"),
+    ord("r"): _put("<I"),
+    0x94: _memoize,
+    ord("h"): _get("<B"),
+    ord("j"): _get("<I"),
+    ord("X"): _text("<I"),
+    0x8C: _text("<B"),
+    0x8D: _text("<Q"),
+    ord("U"): _old_text("<B"),
+    ord("T"): _old_text("<i"),
+    ord("C"): _bytes("<B"),
+    ord("B"): _bytes("<I"),
+    0x8E: _bytes("<Q"),
+    ord("J"): _number("<i"),
+    ord("K"): _number("<B"),
+    ord("M"): _number("<H"),
+    ord("G"): _number(">d"),
+    0x8A: _long("<B"),
+    0x8B: _long("<i"),
+    ord("N"): _constant(None),
+    0x88: _constant(True),
+    0x89: _constant(False),
+    ord(")"): _constant(()),
+    0x85: _tuple(1),
+    0x86: _tuple(2),
+    0x87: _tuple(3),
+    ord("t"): lambda r: r.push(tuple(r.since_mark())),
+    ord("]"): _fresh(list),
+    ord("a"): _append,
+    ord("e"): _appends,
+    ord("}"): _fresh(dict),
+    ord("s"): _set_item,
+    ord("u"): _set_items,
+    0x8F: _fresh(list),
+    0x90: _appends,
+    0x91: lambda r: r.push(tuple(r.since_mark())),
+    ord("R"): _reduce,
+    0x81: _reduce,
+    0x92: _new_with_keywords,
+    ord("b"): _build,
+    ord("Q"): lambda r: r.push(Persistent(r.stack.pop())),
+}
