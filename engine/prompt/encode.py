@@ -16,9 +16,10 @@ mean is what it was. Where ours differs from there:
 
 from __future__ import annotations
 
+import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,12 +59,23 @@ class Encoding:
 
 @dataclass(frozen=True)
 class TextPart:
-    """A text encoder with its tokenizer. ``penultimate``: its states are taken before the last layer, without final norm (XL)."""
+    """A text encoder with its tokenizer and what adapters do to it now.
+
+    ``penultimate``: its states are taken before the last layer, without final norm (XL).
+    """
 
     name: str
     tokenizer: PromptTokenizer
     encoder: Any
     penultimate: bool
+    adapters: tuple[Any, ...]
+
+    def state(self, chunk: Chunk) -> tuple[Any, ...]:
+        """Everything beside a chunk's tokens that its encoding depends on."""
+        table = self.encoder.get_input_embeddings().weight
+        added = {id for vectors in self.tokenizer.embeddings.values() for id in vectors}
+        rows = tuple(_digest([table[token.id]]) for token in chunk if token.id in added)
+        return str(table.dtype), str(table.device), self.adapters, rows
 
 
 def text_parts(pipeline: Any) -> tuple[TextPart, ...]:
@@ -76,6 +88,7 @@ def text_parts(pipeline: Any) -> tuple[TextPart, ...]:
             tokenizer=wrap_tokenizer(getattr(pipeline, name.replace("text_encoder", "tokenizer"))),
             encoder=getattr(pipeline, name),
             penultimate=two,
+            adapters=adapters(getattr(pipeline, name)),
         )
         for name in names
     )
@@ -84,7 +97,8 @@ def text_parts(pipeline: Any) -> tuple[TextPart, ...]:
 class EncodingCache:
     """Chunks that were encoded before, least recently used out first. Held by the caller, for one thread at a time.
 
-    An entry counts for one text encoder object with its adapters as they were. Whoever changes weights in place must ``clear``.
+    An entry counts for one text encoder object with its adapters and embeddings as they were. Whoever changes other weights in
+    place must ``clear``.
     """
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
@@ -152,9 +166,7 @@ class Encoder:
         def make() -> torch.Tensor:
             return self.guard.run(part.name, part.encoder, call) if self.guard else call(torch.float32)
 
-        weights = next(part.encoder.parameters())
-        state = (str(weights.dtype), str(weights.device), adapters(part.encoder))
-        return self.cache.get(part.encoder, (what, self.clip_skip, state, tuple(ids)), make)
+        return self.cache.get(part.encoder, (what, self.clip_skip, part.state(chunk), tuple(ids)), make)
 
 
 def hidden_states(part: TextPart, outputs: Any, clip_skip: int) -> torch.Tensor:
@@ -193,14 +205,20 @@ def device_of(encoder: Any) -> torch.device:
 
 
 def adapters(encoder: Any) -> tuple[Any, ...]:
-    """The LoRAs that act on an encoder, with their strengths; empty without any."""
+    """The LoRAs that act on an encoder: which, how strongly, and a digest of their weights. Empty without any."""
     if not getattr(encoder, "peft_config", None):
         return ()
-    return tuple(
-        (name, tuple(layer.active_adapters), tuple(sorted(layer.scaling.items())))
-        for name, layer in encoder.named_modules()
-        if hasattr(layer, "scaling") and hasattr(layer, "active_adapters")
-    )
+    layers = [layer for layer in encoder.modules() if hasattr(layer, "scaling") and hasattr(layer, "active_adapters")]
+    acting = tuple((tuple(layer.active_adapters), tuple(sorted(layer.scaling.items()))) for layer in layers)
+    weights = (weight for name, weight in encoder.named_parameters() if ".lora_" in name)
+    return acting, all(layer.disable_adapters for layer in layers), _digest(weights)
+
+
+def _digest(tensors: Iterable[torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

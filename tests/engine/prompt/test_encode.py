@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -322,14 +323,32 @@ def test_an_adapter_counts() -> None:
 
     made, cache = copy.copy(pipeline("sd1")), EncodingCache()
     made.text_encoder = text_encoder()
-    plain = encoded(made, PROMPT, NEGATIVE, cache=cache)
+    found = [encoded(made, PROMPT, NEGATIVE, cache=cache)]
+
     made.text_encoder.add_adapter(LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False), "style")
-    strong = encoded(made, PROMPT, NEGATIVE, cache=cache)
+    found.append(encoded(made, PROMPT, NEGATIVE, cache=cache))
     for layer in made.text_encoder.modules():
         if hasattr(layer, "scaling"):
             layer.scaling["style"] = 0.1
-    weak = encoded(made, PROMPT, NEGATIVE, cache=cache)
-    assert not equal(plain, strong) and not equal(strong, weak) and not equal(plain, weak)
+    found.append(encoded(made, PROMPT, NEGATIVE, cache=cache))
+    for name, weight in made.text_encoder.named_parameters():
+        if ".lora_" in name:
+            torch.nn.init.normal_(weight)
+    found.append(encoded(made, PROMPT, NEGATIVE, cache=cache))
+    made.text_encoder.disable_adapters()
+    assert equal(found[0], encoded(made, PROMPT, NEGATIVE, cache=cache))
+    assert not any(equal(one, other) for one, other in combinations(found, 2))
+
+
+def test_another_embedding_of_the_same_entry_counts() -> None:
+    made, cache = copy.copy(pipeline("sd1")), EncodingCache()
+    made.tokenizer, made.text_encoder = copy.deepcopy(made.tokenizer), text_encoder()
+    made.tokenizer.add_tokens(["handfix"])
+    made.text_encoder.resize_token_embeddings(len(made.tokenizer))
+    first = encoded(made, "handfix", cache=cache)
+    with torch.no_grad():
+        made.text_encoder.get_input_embeddings().weight[-1] += 1
+    assert not equal(first, encoded(made, "handfix", cache=cache))
 
 
 def test_a_full_cache_forgets_the_oldest() -> None:
