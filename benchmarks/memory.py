@@ -75,6 +75,7 @@ CASES: dict[str, Case] = {
     "half the width of SD 1.5, 512, tiles of 256": dataclasses.replace(HALF, tile=256),
     "half the width of SD 1.5, 512, stored in float16": dataclasses.replace(HALF, stored="float16"),
     "half the width of SD 1.5, 768": dataclasses.replace(HALF, side=768),
+    "SD 1.5 full size, 256": Case(side=256),
     "SD 1.5 full size, 512": Case(),
     "SD 1.5 full size, 512, bfloat16": Case(dtype="bfloat16"),
     "SD 1.5 full size, 512, stored in 8 bits, tiles of 256": Case(stored="float8_e4m3fn", tile=256),

@@ -10,13 +10,13 @@ from engine.plan.faults import read_fault
 KINDS: tuple[str, ...] = ("cuda", "rocm", "xpu", "mps", "cpu")
 """Which kind of device is taken first when the user does not choose."""
 
-MAKERS: dict[str, str] = {"cuda": "nvidia", "rocm": "amd", "xpu": "intel"}
-"""Who makes the cards of a kind."""
+MAKERS: dict[str, str] = {"cuda": "nvidia", "rocm": "amd"}
+"""Who makes the cards of a kind. Intel is left out: graphics that cannot compute are in most of its processors."""
 
 CARDS: dict[str, str] = {"cuda": "The NVIDIA card", "rocm": "The AMD card", "xpu": "The Intel card", "mps": "Apple's GPU"}
 
 QUIET: frozenset[str] = frozenset({"not_built", "driver_missing"})
-"""Faults that are the normal case where no card of that maker is plugged in."""
+"""Faults that are the normal case where no card of that maker is plugged in, or where another one works."""
 
 
 def settle(answers: Sequence[Answer], machine: Machine, prefer: str = "auto") -> Hardware:
@@ -29,7 +29,7 @@ def settle(answers: Sequence[Answer], machine: Machine, prefer: str = "auto") ->
     devices = (*sorted(working, key=_rank), cpu)
     asked = next((d for d in devices if _is_asked(d, prefer)), None)
     device = asked or devices[0]
-    troubles = [] if device is cpu and asked else [_trouble(a) for a in answers if _worth_saying(a, machine)]
+    troubles = [] if device is cpu and asked else [_trouble(a) for a in answers if _worth_saying(a, machine, device)]
     notes = [*troubles, *_unmet(prefer, asked, device), *_instead(troubles, device), *_unknown_memory(device)]
     return Hardware(
         device=device, devices=devices, cpu=machine.cpu, ram_total=machine.ram_total, ram_available=machine.ram_available,
@@ -58,11 +58,11 @@ def _is_asked(device: Device, prefer: str) -> bool:
     return prefer in (device.torch, device.torch.partition(":")[0], device.kind)
 
 
-def _worth_saying(answer: Answer, machine: Machine) -> bool:
+def _worth_saying(answer: Answer, machine: Machine, device: Device) -> bool:
     if not answer.trouble:
         return False
-    plugged_in = answer.device is not None or MAKERS.get(answer.kind) in machine.cards
-    return plugged_in or read_fault(answer.trouble).name not in QUIET
+    missed = MAKERS.get(answer.kind) in machine.cards and device.kind == "cpu"
+    return missed or answer.device is not None or read_fault(answer.trouble).name not in QUIET
 
 
 def _trouble(answer: Answer) -> str:

@@ -54,7 +54,7 @@ class Cpu:
 class Machine:
     """All but the accelerators: what the operating system says. Bytes are None where it does not tell.
 
-    ``cards`` are makers of graphics cards that are plugged in (``"nvidia"``, ``"amd"``, ``"intel"``), usable or not.
+    ``cards`` are makers of graphics cards that are plugged in (``"nvidia"``, ``"amd"``), usable or not.
     """
 
     cpu: Cpu = field(default_factory=Cpu)

@@ -22,8 +22,8 @@ class Fault:
 FAULTS: tuple[Fault, ...] = (
     Fault(
         "not_built", r"not compiled with|not linked with|has no attribute '_(cuda|xpu|mps)",
-        "the installed torch was built without support for it. Delete the folder .venv and start Easel again: the set-up "
-        "then chooses the build for this card",
+        "the installed torch was built without support for it. If the card or its driver came after the set-up, delete the "
+        "folder .venv and start Easel again: the set-up then chooses another build",
     ),
     Fault(
         "driver_old", r"driver.{0,40}too old|driver version is insufficient|requires a newer driver|unsupported.{0,20}PTX",

@@ -31,6 +31,7 @@ def probe(prefer: str = "auto") -> Hardware:
 def ask() -> Iterator[Answer]:
     """Every accelerator that torch can see, tried."""
     yield from _each("rocm" if torch.version.hip else "cuda", torch.cuda.init, torch.cuda.device_count, _cuda_device)
+    yield Answer(kind="cuda" if torch.version.hip else "rocm", trouble="not compiled with support for this maker's cards")
     yield from _each("xpu", torch.xpu.init, torch.xpu.device_count, _xpu_device)
     if torch.backends.mps.is_available():
         yield from _each("mps", lambda: None, lambda: 1, _mps_device)

@@ -13,8 +13,11 @@ import psutil
 
 from engine.plan.facts import Cpu, Machine
 
-VENDORS: dict[str, str] = {"0x10de": "nvidia", "0x1002": "amd", "0x8086": "intel"}
-"""PCI numbers of the makers of graphics cards."""
+VENDORS: dict[str, str] = {"0x10de": "nvidia", "0x1002": "amd"}
+"""PCI numbers of the makers of graphics cards that torch can compute on."""
+
+LEAST_VRAM = 3 * 2**30
+"""AMD graphics with less memory of their own are a part of the processor."""
 
 ARCHES: dict[str, str] = {"amd64": "x86_64", "aarch64": "arm64"}
 """Other systems' names for the same processor architecture."""
@@ -81,7 +84,8 @@ def system_version() -> tuple[int, ...]:
 def _pci_cards(root: Path) -> frozenset[str]:
     found = set()
     for device in (root / "sys/bus/pci/devices").glob("*"):
-        if (_read(device / "class") or "").startswith("0x03"):
+        vram = _number(device / "mem_info_vram_total")
+        if (_read(device / "class") or "").startswith("0x03") and (vram is None or vram >= LEAST_VRAM):
             found.add(VENDORS.get((_read(device / "vendor") or "").strip(), ""))
     return frozenset(found - {""})
 

@@ -1,7 +1,8 @@
 """How much memory a run will need, before it starts: weights counted from the file's headers, the rest from the networks' shapes.
 
 The largest tensors of a U-Net and of a VAE decoder grow with channels times pixels, so each phase is a shape times a factor;
-the factors were measured (``python -m benchmarks.memory`` measures them again and prints both).
+the factors were measured (``python -m benchmarks.memory`` measures them again and prints both). Attention is taken to be the
+memory-efficient kind, which torch's own is on all but the oldest cards.
 """
 
 from __future__ import annotations
@@ -18,18 +19,17 @@ MIB, GIB = 2**20, 2**30
 BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1, "int8": 1}
 """Bytes of one number."""
 
-LEAF_SHARE = 0.03
-"""The largest single layer of a U-Net, as a share of its weights: what is on the device at once when layers come one by one."""
+DECODER_TENSORS = 3.3
+"""Full-size tensors of the decoder's widest full-resolution layer that live at the same time. Measured 3.1 to 3.5."""
 
-DECODER_TENSORS = 4.0
-"""Full-size tensors of the decoder's widest full-resolution layer that live at the same time."""
+TILES = 2.0
+"""What tiles need more than one picture of their size: freed pieces of several sizes do not fit into each other's place."""
 
-UNET_TENSORS = 1.0
-"""The same for the U-Net, beside what its shape says."""
+SCRATCH_LAYERS = 2
+"""Copies of the largest layer's weights that the libraries make to work on it. Measured 1.6 to 2.6, beside the fixed part."""
 
-WORKSPACE = {"cpu": 64 * MIB, "mps": 256 * MIB}
-"""Room for the libraries' own scratch memory by kind of device."""
-OTHER_WORKSPACE = 256 * MIB
+SCRATCH_ON_CPU, SCRATCH_ON_DEVICE = 48 * MIB, 128 * MIB
+"""The fixed part of the libraries' own scratch memory."""
 
 RAM_RESERVE = 512 * MIB
 """RAM left to the page and to the rest of the computer."""
@@ -119,13 +119,13 @@ def predict(work: Work, plan: ExecutionPlan) -> Prediction:
     kind = plan.device.partition(":")[0]
     weights = {c: _weights(c, count, plan) for c, count in work.parameters.items()}
     batch = min(work.batch, plan.batch_limit or work.batch)
+    fixed = SCRATCH_ON_CPU if kind == "cpu" else SCRATCH_ON_DEVICE
     working = {
         "encode": 0,
-        "denoise": _unet_bytes(work, plan, batch) + _layer_in_use(work, plan),
+        "denoise": _unet_bytes(work, plan, batch),
         "decode": _decoder_bytes(work, plan, 1 if plan.vae_tile else batch),
     }
-    room = WORKSPACE.get(kind, OTHER_WORKSPACE)
-    phases = {p: sum(weights[c] for c in _resident(p, weights, plan)) + extra + room for p, extra in working.items()}
+    phases = {p: sum(weights[c] for c in _resident(p, weights, plan)) + extra + fixed for p, extra in working.items()}
     peak = max(phases.values())
     if kind == "cpu":
         return Prediction(peak_device=0, peak_ram=peak, phases=phases, weights=weights)
@@ -170,17 +170,13 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
     return [c for c in components if not c.startswith(away)] if away else list(components)
 
 
-def _layer_in_use(work: Work, plan: ExecutionPlan) -> int:
-    """The layer that is brought in, or brought to full precision, while the others wait elsewhere or smaller."""
-    if "unet_offload" not in plan.measures and "unet" not in plan.storage:
-        return 0
-    return int(work.parameters.get("unet", 0) * LEAF_SHARE * BYTES[plan.dtype("unet")])
-
-
 def _unet_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
+    """Its tensors, and the layer that is worked on: copied, and brought in or widened if the weights wait elsewhere."""
     latents = (work.width // work.layout.scale) * (work.height // work.layout.scale)
-    numbers = unet_numbers(work.layout) * latents * batch * (2 if work.guided else 1)
-    return int(UNET_TENSORS * numbers * BYTES[plan.dtype("unet")])
+    tensors = unet_numbers(work.layout) * latents * batch * (2 if work.guided else 1)
+    copies = SCRATCH_LAYERS + ("unet_offload" in plan.measures) + ("unet" in plan.storage)
+    largest_layer = 9 * 2 * work.layout.unet_channels[-1] ** 2
+    return int(tensors + copies * largest_layer) * BYTES[plan.dtype("unet")]
 
 
 def unet_numbers(layout: Layout) -> float:
@@ -201,8 +197,11 @@ def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     width, height = (min(side, plan.vae_tile or side) for side in (work.width, work.height))
     channels = work.layout.decoder_channels
     widest = max(c / 4 ** max(0, i - 1) for i, c in enumerate(channels))
+    tiled = 0 < plan.vae_tile < max(work.width, work.height)
+    tensors = DECODER_TENSORS * widest * width * height * batch * (TILES if tiled else 1)
+    largest_layer = 9 * channels[-1] ** 2
     picture = 3 * 4 * work.width * work.height * work.batch
-    return int(DECODER_TENSORS * widest * width * height * batch * BYTES[plan.dtype("vae")]) + picture
+    return int(tensors + SCRATCH_LAYERS * largest_layer) * BYTES[plan.dtype("vae")] + picture
 
 
 def _ram_beside(weights: Mapping[str, int], plan: ExecutionPlan) -> int:

@@ -67,6 +67,13 @@ def test_each_fault_falls_back_to_the_cpu_and_says_why(answer: Answer, words: st
     assert found.notes[-1] == "Easel uses the CPU instead, which is much slower."
 
 
+def test_an_amd_card_that_this_torch_was_not_built_for() -> None:
+    with_amd = dataclasses.replace(MACHINE, cards=frozenset({"amd"}))
+    not_built = Answer(kind="rocm", trouble="not compiled with support for this maker's cards")
+    assert settle([not_built], with_amd).notes[0].startswith("The AMD card cannot be used: the installed torch was built without")
+    assert settle([not_built, Answer(kind="cuda", device=RTX)], with_amd).notes == ()
+
+
 def test_a_broken_card_beside_one_that_works() -> None:
     found = settle([Answer(kind="cuda", device=NEW, trouble=NO_KERNEL), Answer(kind="cuda", device=SECOND)], MACHINE)
     assert found.device is SECOND

