@@ -83,6 +83,7 @@ class Launch:
         self.progress = Progress(log_file=folder.state / "setup.log")
         self.page = Page(self.progress, desktop.offer(folder))
         self.lock = Lock(folder)
+        self.opened = False
 
     def run(self) -> int:
         try:
@@ -134,7 +135,7 @@ class Launch:
     def studio(self) -> int:
         """The lock is for setting up; from its address on, the studio itself sees to it that there is one of it."""
         code = run_studio(self.folder, self.rest, self.page, self.progress, self.lock.release)
-        if self.page.is_open and not self.asked.no_browser:
+        if self.page.is_open and (self.opened or self.page.seen):
             self.page.told.wait(REDIRECT)
         return code
 
@@ -157,6 +158,7 @@ class Launch:
         names = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
         if platform.system() in ("Windows", "Darwin") or any(os.environ.get(name) for name in names):
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+            self.opened = True
         else:
             print(f"Open {url} in a browser on this computer.", flush=True)
 

@@ -191,6 +191,8 @@ def test_a_studio_that_cannot_start_gives_its_own_sentence_on_the_page(start: St
 
 def test_an_easel_that_runs_elsewhere_is_where_the_page_goes(start: Start) -> None:
     launch = start("--elsewhere", "4321")
+    launch.until("Easel is getting ready")
+    launch.state()  # somebody looks
     assert launch.until("Easel is at") == "Easel is at http://127.0.0.1:4321"
     assert launch.state()["address"] == "http://127.0.0.1:4321"
     assert launch.end() == 0
