@@ -15,9 +15,10 @@ from engine.events import Event, Finished, PictureSaved, Result
 from engine.generate import image_to_image, text_to_image
 from engine.generate.prepare import plan_for
 from engine.generate.workshop import Workshop
+from engine.plan import cache_budget, threads
 from engine.plan.hardware import probe
-from engine.plan.memory import cache_budget
-from engine.plan.threads import threads
+from engine.plan.measure import measured
+from engine.plan.notes import Notes
 from engine.prompt.encode import EncodingCache
 from engine.requests import ImageToImage, Request, TextToImage
 from engine.settings import Settings
@@ -37,6 +38,7 @@ class Local:
     def __init__(self, settings: Settings | None = None) -> None:
         settings = settings or Settings()
         hardware = probe(settings.device)
+        torch.set_num_threads(threads(hardware))
         self._workshop = Workshop(
             settings=settings,
             hardware=hardware,
@@ -44,8 +46,9 @@ class Local:
             cache=PipelineCache(cache_budget(hardware)),
             encodings=EncodingCache(),
             threads=threads(hardware),
+            notes=Notes(settings.data / "learnt.json"),
+            measured=measured(hardware, settings.data / "measured.json"),
         )
-        torch.set_num_threads(self._workshop.threads)
 
     def describe(self) -> dict[str, str]:
         """What runs the pictures, for a person to read: the device, and why not another one."""

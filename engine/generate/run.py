@@ -25,6 +25,7 @@ from engine.generate.progress import Progress
 from engine.generate.resolve import picture as resolved_picture
 from engine.generate.schedulers import create
 from engine.generate.workshop import Workshop
+from engine.plan.notes import learn
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.records import outputs
 from engine.requests import Request, Resolved
@@ -86,7 +87,8 @@ def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) ->
     yield from (Notice(job=job, text=text) for text in prepared.notices)
 
     # 2. The checkpoint: from the cache, or from disk.
-    yield Loading(job=job, checkpoint=prepared.entry.name, text=f"Loading {prepared.entry.name}")
+    if prepared.entry.name not in workshop.cache.names:
+        yield Loading(job=job, checkpoint=prepared.entry.name, text=f"Loading {prepared.entry.name}")
     with ExitStack() as held:
         plan = prepared.resolved.plan
         pipeline = held.enter_context(workshop.cache.lease(prepared.entry, plan, kind=task.kind, cancelled=stop.is_set))
@@ -94,7 +96,7 @@ def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) ->
         held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
 
         # 3. The words, once for all pictures of the job.
-        encodings = _encode(pipeline, prepared.resolved, workshop)
+        encodings = _encode(pipeline, prepared.resolved, workshop, guard)
 
         # 4. One picture after the other. Those that an earlier attempt saved are not made twice.
         saved = outputs.existing(workshop.settings.outputs, job)
@@ -174,7 +176,7 @@ def _denoise(bench: Bench, start: Start, encodings: PromptEncodings) -> Iterator
     return denoiser.steps(start.latents, start.timesteps, start.after_step)
 
 
-def _encode(pipeline: Any, resolved: Resolved, workshop: Workshop) -> PromptEncodings:
+def _encode(pipeline: Any, resolved: Resolved, workshop: Workshop, guard: PrecisionGuard) -> PromptEncodings:
     """Prompt and negative for every step. Guidance of 1 or less needs no negative, nor does distilled guidance."""
     request = resolved.request
     assert request.guidance_scale is not None and request.steps is not None
@@ -187,6 +189,7 @@ def _encode(pipeline: Any, resolved: Resolved, workshop: Workshop) -> PromptEnco
         clip_skip=request.clip_skip or 0,
         guidance=request.guidance_scale > 1 and not distilled,
         cache=workshop.encodings,
+        guard=guard,
     )
 
 
@@ -200,5 +203,6 @@ def _time_ids(unet: Any, width: int, height: int) -> torch.Tensor | None:
 def _remember(job: str, guard: PrecisionGuard, prepared: Prepared, workshop: Workshop) -> Iterator[Event]:
     """What had to be raised to full precision starts there next time."""
     if guard.raised:
-        workshop.unsafe.setdefault(prepared.entry.name, set()).update(guard.raised)
+        dtypes = dict.fromkeys(guard.raised, "float32")
+        learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, dtypes=dtypes)
         yield Notice(job=job, text=guarding.notice(guard.raised))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 
 from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
-from engine.plan.hardware import Hardware
+from engine.plan import Hardware
+from engine.plan.notes import Notes
 from engine.prompt.encode import EncodingCache
 from engine.settings import Settings
 
@@ -18,7 +20,7 @@ from engine.settings import Settings
 class Workshop:
     """Everything that a run needs beside its request. One per process that runs torch.
 
-    ``unsafe`` remembers which components of which checkpoint gave invalid numbers, so the next plan starts them in float32.
+    ``measured`` maps a precision to how many times as fast as float32 it is here; ``notes`` keep what runs have taught.
     """
 
     settings: Settings
@@ -27,7 +29,8 @@ class Workshop:
     cache: PipelineCache
     encodings: EncodingCache
     threads: int
-    unsafe: dict[str, set[str]] = field(default_factory=dict)
+    notes: Notes
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 @cache

@@ -1,0 +1,75 @@
+"""Everything that is decided before a run starts: which checkpoint, which plan, every open field, and whether it fits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.checkpoints.catalogue import CheckpointEntry
+from engine.generate.resolve import Defaults, resolve
+from engine.generate.workshop import Workshop, environment
+from engine.plan import Layout, Work, budget, check, choose
+from engine.plan.notes import learnt
+from engine.requests import ExecutionPlan, Request, Resolved
+
+Size = Callable[[int, int], tuple[int, int]]
+"""(native size, size multiple) -> width and height in pixels where the request leaves them open."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What runs, and what to say about it first."""
+
+    entry: CheckpointEntry
+    resolved: Resolved
+    notices: tuple[str, ...]
+
+
+def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
+    """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
+    entry = workshop.catalogue.find(asked.checkpoint)
+    plan = plan_for(entry, asked, workshop)
+    resolved, notices = resolve(
+        asked,
+        _defaults(entry, size),
+        plan,
+        threads=workshop.threads,
+        checkpoint_hash=entry.hash,
+        environment=environment(workshop.hardware.device.name or workshop.hardware.device.kind),
+    )
+    fitting, _ = check(_work(entry, resolved.request), plan, budget(workshop.hardware))
+    said = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
+    return Prepared(entry, dataclasses.replace(resolved, plan=fitting), (*notices, *said))
+
+
+def plan_for(entry: CheckpointEntry, asked: Request, workshop: Workshop) -> ExecutionPlan:
+    """The plan of this machine for a checkpoint, with what earlier runs taught, before memory is looked at."""
+    wish = asked.precision if asked.precision != "auto" else workshop.settings.precision
+    plan = choose(workshop.hardware, entry.architecture, overrule=wish, measured=workshop.measured)
+    return learnt(workshop.notes, entry.hash, workshop.hardware.device, plan)
+
+
+def _defaults(entry: CheckpointEntry, size: Size) -> Defaults:
+    family = entry.architecture
+    width, height = size(family.native_size, family.size_multiple)
+    return Defaults(
+        checkpoint=entry.name,
+        width=width,
+        height=height,
+        size_multiple=family.size_multiple,
+        steps=family.steps,
+        guidance_scale=family.guidance_scale,
+        scheduler=family.scheduler,
+    )
+
+
+def _work(entry: CheckpointEntry, request: Request) -> Work:
+    assert request.width and request.height and request.guidance_scale is not None
+    return Work(
+        parameters=entry.parameters,
+        width=request.width,
+        height=request.height,
+        guided=request.guidance_scale > 1,
+        layout=Layout.of(entry.config("unet"), entry.config("vae")),
+    )
