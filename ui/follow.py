@@ -6,13 +6,17 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 
+from engine.errors import EaselError
 from engine.events import Event
 from engine.jobs import Jobs
 from ui.updates import IDLE, View, seen
 
 
 async def views(jobs: Jobs, job: str) -> AsyncIterator[View]:
-    """The view of ``job`` after each event, from what happened so far to its end. Views that nobody had time for are left out."""
+    """The view of ``job`` after each event, from what happened so far to its end. Views that nobody had time for are left out.
+
+    Raises RequestError for a job that was never there.
+    """
     inbox: asyncio.Queue[Event | None] = asyncio.Queue()
     listener = _Listener(jobs, job, inbox)
     view = IDLE
@@ -25,6 +29,8 @@ async def views(jobs: Jobs, job: str) -> AsyncIterator[View]:
             yield view
             if not view.running:
                 return
+        if listener.trouble:
+            raise listener.trouble
     finally:
         listener.closed = True
 
@@ -37,14 +43,18 @@ class _Listener(threading.Thread):
         self.jobs, self.job, self.inbox = jobs, job, inbox
         self.loop = asyncio.get_running_loop()
         self.closed = False
+        self.trouble: EaselError | None = None
         self.start()
 
     def run(self) -> None:
         """Until the job ends or nobody listens any more."""
-        for event in self.jobs.watch(self.job):
-            if self.closed:
-                return
-            self._put(event)
+        try:
+            for event in self.jobs.watch(self.job):
+                if self.closed:
+                    return
+                self._put(event)
+        except EaselError as error:
+            self.trouble = error
         self._put(None)
 
     def _put(self, event: Event | None) -> None:

@@ -25,12 +25,10 @@ FIRST_HINT = "Type a prompt and press Generate."
 
 EMPTY_PROMPT = "The prompt was empty, so the checkpoint drew whatever came to it."
 STOPPED = "Stopped. Nothing half-done was kept."
-STOPPING = "Stopping …"
 REUSED = "The form holds this picture's settings now, with its seed."
 SEED_KEPT = "The seed {seed} stays until you empty its field."
 NO_RECORD = "This picture holds no settings that Easel can read."
 PICTURE_GONE = "This picture is no longer in the outputs folder."
-NOTHING_TO_STOP = "There is nothing to stop any more."
 
 
 def not_a_number(name: str, written: str) -> str:

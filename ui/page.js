@@ -11,9 +11,16 @@ document.addEventListener("keydown", (event) => {
 
 // On a narrow page the picture lies below the form: bring it into view when it starts.
 document.addEventListener("click", (event) => {
-  if (!event.target.closest("button.generate")) return;
   const stage = document.querySelector("#stage");
-  if (stage && stage.getBoundingClientRect().top > window.innerHeight * 0.75) {
-    stage.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth", block: "start" });
+  if (!stage || !event.target.closest("button.generate") || !matchMedia("(max-width: 800px)").matches) return;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  stage.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+});
+
+// Stopping takes a moment while a step or a checkpoint is in the works: say at once that it was heard.
+document.addEventListener("click", (event) => {
+  const stage = document.querySelector("#stage");
+  if (stage && event.target.closest("button.generate, button.stop-job")) {
+    stage.toggleAttribute("data-stopping", Boolean(event.target.closest("button.stop-job")));
   }
 });

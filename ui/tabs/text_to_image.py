@@ -15,7 +15,6 @@ from engine.settings import Settings
 from ui import controls, form, messages, reading, stage
 from ui.actions import Actions
 from ui.shelf import Checkpoint
-from ui.updates import View
 
 Values = dict[Component, Any]
 
@@ -95,14 +94,14 @@ def _wire_jobs(tab: Tab, actions: Actions, page_id: gr.BrowserState) -> None:
 
     def submit(values: Values) -> tuple[Any, ...]:
         job, said = actions.submit({name: values[field] for name, field in tab.fields.items()}, values[page_id])
-        return job, said, gr.update(visible=True) if job else gr.skip()
+        return job, said, *(_buttons(running=True) if job else (gr.skip(), gr.skip()))
 
     async def follow(job: str) -> AsyncIterator[tuple[Any, ...]]:
         if not job:
             yield gr.skip(), gr.skip(), gr.skip()
             return
         async for view, shown in actions.follow(job):
-            yield shown, *_buttons(view)
+            yield shown, *_buttons(view.running)
 
     def arrive(kept: Any, page: str) -> tuple[Any, ...]:
         restored, page, job = actions.arrive(kept, page)
@@ -113,19 +112,17 @@ def _wire_jobs(tab: Tab, actions: Actions, page_id: gr.BrowserState) -> None:
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     watched = [tab.stage, tab.generate, tab.stop]
-    pressed = tab.generate.click(submit, {*fields, page_id}, [tab.job, tab.says, tab.stop], **quiet)
+    pressed = tab.generate.click(submit, {*fields, page_id}, [tab.job, tab.says, tab.generate, tab.stop], **quiet)
     pressed.then(follow, tab.job, watched, **quiet)
-    tab.stop.click(lambda: gr.update(value=messages.STOPPING, interactive=False), None, tab.stop, **quiet).then(
-        actions.stop, tab.job, tab.says, **quiet
-    )
+    tab.stop.click(actions.stop, tab.job, tab.says, **quiet)
     page = gr.context.Context.root_block
     assert page is not None, "a tab is made inside a page"
     page.load(arrive, [tab.kept, page_id], [*fields, page_id, tab.job], **quiet).then(follow, tab.job, watched, **quiet)
 
 
-def _buttons(view: View) -> tuple[dict, dict]:
+def _buttons(running: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Generate waits while a job of this page runs; Stop is there meanwhile."""
-    return gr.update(interactive=not view.running), gr.update(visible=view.running)
+    return gr.update(interactive=not running), gr.update(visible=running)
 
 
 def _wire_form(tab: Tab, actions: Actions) -> None:

@@ -1,0 +1,120 @@
+"""A real browser, and Easel's page behind its door on a real port."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from engine.jobs import Jobs
+from engine.settings import Settings
+from ui.serve import serve
+
+PATIENCE = 90_000
+"""Milliseconds that a page may take on a busy machine. Nothing waits longer than it has to."""
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking")
+PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+SCRIPTED = "engine.testing:ScriptedEngine"
+
+# Chromium says this of an `autofocus` that finds its field focused already.
+_HARMLESS = re.compile("Autofocus processing was blocked")
+
+
+@dataclass
+class Studio:
+    """A served page."""
+
+    url: str
+    settings: Settings
+    jobs: Jobs | None = None
+
+
+@dataclass
+class Visitor:
+    """One browser with its own storage, as one person's; what its pages asked for and complained about."""
+
+    studio: Studio
+    context: BrowserContext
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    expects_trouble: bool = False
+
+    def open(self) -> Page:
+        """A new tab with the studio, ready to be used."""
+        page = self.context.new_page()
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda said: self._heard(said.type, said.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(self.studio.url)
+        ready(page)
+        return page
+
+    def check(self) -> None:
+        """No request went to another host, and no page complained."""
+        foreign = [url for url in self.requests if not url.startswith((f"{self.studio.url}/", "data:", "blob:"))]
+        assert self.requests and not foreign
+        assert self.expects_trouble or not self.complaints
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not _HARMLESS.search(text):
+            self.complaints.append(f"{kind}: {text}")
+
+
+def ready(page: Page) -> None:
+    """Wait until the page has its form back and knows who it is."""
+    expect(page.locator("button.generate")).to_be_visible()
+    page.wait_for_function("Object.keys(localStorage).includes('easel-page')")
+
+
+def browser_path() -> str | None:
+    """The browser to test with; None is the one that Playwright brought."""
+    named = os.environ.get("EASEL_TEST_BROWSER")
+    return named or next((found for place in PLACES if (found := shutil.which(place))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as play:
+        launched = play.chromium.launch(executable_path=browser_path(), args=FLAGS, timeout=PATIENCE)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """The page over the scripted engine, one for all tests: each has a browser of its own."""
+    folder = tmp_path_factory.mktemp("scripted")
+    settings = Settings(data=folder / "data", outputs=folder / "outputs")
+    with Jobs(settings, SCRIPTED) as jobs, serve(settings, jobs, port=0) as studio:
+        yield Studio(studio.url, settings, jobs)
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Makes a visitor to a studio; afterwards every one is checked."""
+    visitors: list[Visitor] = []
+
+    def new(studio: Studio, width: int = 1280, height: int = 860, **options: str) -> Visitor:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(PATIENCE)
+        visitors.append(Visitor(studio, context))
+        return visitors[-1]
+
+    yield new
+    for visitor in visitors:
+        visitor.context.close()
+        visitor.check()
+
+
+def finished_pictures(settings: Settings) -> set[Path]:
+    """All pictures in the outputs folder."""
+    return set(settings.outputs.rglob("*.png"))

@@ -1,0 +1,98 @@
+"""The main job for real: ``app.py``, the engine and the starter, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from engine.records import metadata
+from engine.settings import HOUSE, Settings
+from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, ready
+from tests.ui.browser.test_page import generate, idle, result, settings, write
+from ui import messages
+
+LONG = "600"
+"""Steps that leave time to reload and to stop."""
+
+
+@pytest.fixture(scope="module")
+def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """Easel as a person starts it."""
+    folder = tmp_path_factory.mktemp("easel")
+    chosen = Settings(data=folder / "data", outputs=folder / "outputs")
+    command = [sys.executable, "-u", "app.py", "--no-browser", "--data", chosen.data, "--outputs", chosen.outputs]
+    alone = {name: text for name, text in os.environ.items() if name != "EASEL_LAUNCHER"}
+    with subprocess.Popen(command, cwd=HOUSE, env=alone, stdout=subprocess.PIPE, text=True) as app:
+        try:
+            assert app.stdout is not None
+            said = next((found for line in app.stdout if (found := re.match(r"Easel is at (http://\S+)$", line))), None)
+            assert said, "app.py ended before it said where it is"
+            yield Studio(said[1], chosen)
+        finally:
+            app.terminate()
+
+
+def page_with(visitor: Visitor, prompt: str, seed: str = "") -> Page:
+    page = visitor.open()
+    settings(page)
+    write(page, "prompt", prompt)
+    write(page, "seed", seed)
+    return page
+
+
+def test_type_generate_and_see_the_picture(easel: Studio, visit: Callable[..., Visitor]) -> None:
+    page = page_with(visit(easel), "a cat on the beach", "3")
+    generate(page)
+    result(page)
+    idle(page)
+    expect(page.locator(".facts")).to_contain_text("64 × 64")
+    (path,) = finished_pictures(easel.settings)
+    record = metadata.read(path)
+    assert record is not None
+    made_with = record.resolved.request
+    assert (made_with.prompt, made_with.seed, made_with.checkpoint) == ("a cat on the beach", 3, "starter")
+
+
+def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(easel: Studio, visit: Callable[..., Visitor]) -> None:
+    page = page_with(visit(easel), "two penguins in the snow")
+    before = finished_pictures(easel.settings)
+    write(page, "steps", LONG)
+    generate(page)
+    expect(page.locator("img.preview")).to_be_visible()
+    page.reload()
+    ready(page)
+    expect(page.locator("img.preview")).to_be_visible()
+    page.locator("button.stop-job").click()
+    expect(page.locator("#stage")).to_contain_text(messages.STOPPED)
+    idle(page)
+    assert finished_pictures(easel.settings) == before
+    settings(page)
+    write(page, "steps", "10")
+    generate(page)
+    result(page)
+    page.reload()
+    result(page)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "said"),
+    [
+        ("width", "51", "The width is 48 instead of 51"),
+        ("width", "16000", "memory"),
+    ],
+)
+def test_a_size_that_cannot_be_is_said(field: str, text: str, said: str, easel: Studio, visit: Callable[..., Visitor]) -> None:
+    page = page_with(visit(easel), "a cat")
+    page.locator("#size input").click()
+    page.get_by_role("option", name=messages.OWN_SIZE).click()
+    write(page, "width", text)
+    write(page, "height", text)
+    generate(page)
+    expect(page.locator("#stage .says").first).to_contain_text(said)
+    idle(page)

@@ -1,0 +1,314 @@
+"""The text-to-image tab in a real browser, over the scripted engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from engine.requests import TextToImage
+from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, ready
+from ui import messages, stage
+
+Visit = Callable[..., Visitor]
+
+SLOW = "a cat, script: slow"
+"""Half a second a step."""
+
+ENDLESS = "900"
+"""Steps that nobody waits for."""
+
+
+def write(page: Page, field: str, text: str) -> None:
+    page.locator(f"#{field}").locator("textarea, input").fill(text)
+
+
+def value(page: Page, field: str) -> str:
+    return page.locator(f"#{field}").locator("textarea, input").input_value()
+
+
+def choose(page: Page, field: str, option: str) -> None:
+    page.locator(f"#{field} input").click()
+    page.get_by_role("option", name=option).click()
+
+
+def settings(page: Page) -> None:
+    page.get_by_role("button", name=messages.SETTINGS, exact=True).click()
+    expect(page.locator("#steps input, #steps textarea")).to_be_visible()
+
+
+def generate(page: Page) -> None:
+    page.locator("button.generate").click()
+
+
+def result(page: Page) -> Locator:
+    """The finished picture, once the browser has decoded it."""
+    image = page.locator("figure.result img")
+    expect(image).to_be_visible()
+    page.wait_for_function("[...document.querySelectorAll('figure.result img')].every((image) => image.naturalWidth > 0)")
+    return image
+
+
+def idle(page: Page) -> None:
+    expect(page.locator("button.generate")).to_be_enabled()
+    expect(page.locator("button.stop-job")).to_be_hidden()
+
+
+def test_from_words_to_a_picture(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    expect(page.get_by_text(messages.WAITING_FOR_FIRST)).to_be_visible()
+    write(page, "prompt", SLOW)
+    generate(page)
+    expect(page.locator("img.preview")).to_be_visible()
+    expect(page.locator(".status")).to_contain_text(re.compile(r"Step \d of 20"))
+    expect(page.locator(".status")).to_contain_text(re.compile(r"left|almost"))
+    expect(page.locator("button.stop-job")).to_be_visible()
+    picture = result(page)
+    idle(page)
+    assert picture.get_attribute("alt") == SLOW
+    assert picture.bounding_box()["width"] > 300  # pyright: ignore[reportOptionalSubscript]
+    expect(page.locator(".facts")).to_contain_text("64 × 64")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    saved = next(p for p in finished_pictures(scripted.settings) if p.name == download.value.suggested_filename)
+    assert Path(download.value.path()).read_bytes() == saved.read_bytes()
+
+
+def test_stop_leaves_nothing_half_done_and_the_next_one_works(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    before = finished_pictures(scripted.settings)
+    settings(page)
+    write(page, "prompt", SLOW)
+    write(page, "steps", ENDLESS)
+    generate(page)
+    expect(page.locator("img.preview")).to_be_visible()
+    page.locator("button.stop-job").click()
+    expect(page.locator("#stage")).to_contain_text(messages.STOPPED)
+    idle(page)
+    assert finished_pictures(scripted.settings) == before
+    write(page, "prompt", "a dog")
+    write(page, "steps", "")
+    generate(page)
+    result(page)
+
+
+def test_a_reload_in_the_middle_finds_form_and_preview(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    settings(page)
+    write(page, "prompt", SLOW)
+    write(page, "negative_prompt", "rain")
+    write(page, "seed", "77")
+    write(page, "steps", ENDLESS)
+    choose(page, "size", "Portrait")
+    generate(page)
+    expect(page.locator("img.preview")).to_be_visible()
+    page.reload()
+    ready(page)
+    expect(page.locator("img.preview")).to_be_visible()
+    expect(page.locator("#prompt textarea")).to_have_value(SLOW)
+    settings(page)
+    assert [value(page, field) for field in ("negative_prompt", "seed", "steps")] == ["rain", "77", ENDLESS]
+    assert value(page, "size").startswith("Portrait")
+    page.locator("button.stop-job").click()
+    expect(page.locator("#stage")).to_contain_text(messages.STOPPED)
+
+
+def test_a_reload_after_the_end_finds_the_result(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    write(page, "prompt", "a cat")
+    generate(page)
+    address = result(page).get_attribute("src")
+    page.reload()
+    assert result(page).get_attribute("src") == address
+
+
+def test_a_second_tab_and_a_stop_from_there(scripted: Studio, visit: Visit) -> None:
+    visitor = visit(scripted)
+    first = visitor.open()
+    settings(first)
+    write(first, "prompt", SLOW)
+    write(first, "steps", ENDLESS)
+    generate(first)
+    expect(first.locator("img.preview")).to_be_visible()
+    second = visitor.open()
+    expect(second.locator("img.preview")).to_be_visible()
+    second.locator("button.stop-job").click()
+    for page in (first, second):
+        expect(page.locator("#stage")).to_contain_text(messages.STOPPED)
+        idle(page)
+
+
+def test_the_job_goes_on_while_the_connection_is_lost(scripted: Studio, visit: Visit) -> None:
+    visitor = visit(scripted)
+    visitor.expects_trouble = True
+    page = visitor.open()
+    write(page, "prompt", SLOW)
+    generate(page)
+    expect(page.locator("img.preview")).to_be_visible()
+    visitor.context.set_offline(True)
+    page.evaluate("fetch('/config').catch(() => null)")
+    visitor.context.set_offline(False)
+    result(page)
+    expect(page.locator("#prompt textarea")).to_have_value(SLOW)
+
+
+def test_a_failure_is_a_sentence_and_the_next_one_works(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    prompt = "a cat, script: fail"
+    write(page, "prompt", prompt)
+    generate(page)
+    expect(page.locator("#stage .trouble")).to_contain_text("The script says")
+    expect(page.locator("body")).not_to_contain_text("Traceback")
+    idle(page)
+    assert value(page, "prompt") == prompt
+    write(page, "prompt", "a dog")
+    generate(page)
+    result(page)
+
+
+BAD = [
+    ("steps", "0", "Steps must be from 1 to 1000"),
+    ("steps", "10000", "Steps must be from 1 to 1000"),
+    ("seed", "-1", "The seed must be from 0"),
+    ("seed", str(2**80), "The seed must be from 0"),
+    ("seed", "abc", "“abc” is none"),
+    ("guidance_scale", "NaN", "The CFG scale must be from 0 to 100"),
+    ("count", "0", "The number of pictures must be from 1"),
+]
+
+
+def test_what_cannot_be_used_is_said_and_the_next_one_works(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    settings(page)
+    write(page, "prompt", "a cat")
+    for field, text, said in BAD:
+        before = value(page, field)
+        write(page, field, text)
+        generate(page)
+        expect(page.locator("#says .trouble")).to_contain_text(said)
+        assert (value(page, field), value(page, "prompt")) == (text, "a cat")
+        write(page, field, before)
+    generate(page)
+    result(page)
+    expect(page.locator("#says .trouble")).to_have_count(0)
+
+
+def test_an_empty_prompt_and_a_very_long_one(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    generate(page)
+    expect(page.locator("#says")).to_contain_text(messages.EMPTY_PROMPT)
+    result(page)
+    write(page, "prompt", "cat " * 5000)
+    generate(page)
+    expect(page.locator("#says")).not_to_contain_text(messages.EMPTY_PROMPT)
+    expect(page.locator("figure.result img")).to_have_attribute("alt", re.compile("^cat cat"))
+
+
+def test_notices_stay_with_the_picture(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    write(page, "prompt", "a cat, script: notice")
+    generate(page)
+    result(page)
+    expect(page.locator("#stage")).to_contain_text("The script says hello.")
+
+
+def test_the_keyboard_is_enough(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    expect(page.locator("#prompt textarea")).to_be_focused()
+    expect(page.locator("#prompt")).to_contain_text("Ctrl+Enter")
+    page.keyboard.type("a cat")
+    page.keyboard.press("Control+Enter")
+    picture = result(page)
+    assert picture.get_attribute("alt") == "a cat"
+    assert value(page, "prompt") == "a cat"
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent.trim()"))
+    assert {"Generate", "Download", "Reuse these settings", "Keep this seed"} <= reached
+
+
+def test_several_pictures_are_a_gallery(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    settings(page)
+    write(page, "prompt", "a cat")
+    write(page, "count", "3")
+    write(page, "seed", "10")
+    generate(page)
+    expect(page.locator(".gallery figure.result")).to_have_count(3)
+    idle(page)
+    assert [facts.split()[1] for facts in page.locator(".facts").all_inner_texts()] == ["10", "11", "12"]
+
+
+def test_settings_come_back_from_a_picture(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    settings(page)
+    write(page, "prompt", "a cat")
+    write(page, "steps", "9")
+    generate(page)
+    result(page)
+    write(page, "prompt", "something else")
+    write(page, "steps", "")
+    page.get_by_role("button", name="Keep this seed").click()
+    expect(page.locator("#seed").locator("textarea, input")).to_have_value(re.compile(r"^\d+$"))
+    assert value(page, "prompt") == "something else"
+    page.get_by_role("button", name="Reuse these settings").click()
+    expect(page.locator("#prompt textarea")).to_have_value("a cat")
+    assert value(page, "steps") == "9"
+    page.reload()
+    ready(page)
+    expect(page.locator("#prompt textarea")).to_have_value("a cat")
+
+
+def test_the_starter_says_what_it_knows(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    page.locator("#chips button").first.click()
+    expect(page.locator("#prompt textarea")).not_to_have_value("")
+    write(page, "prompt", "a cat and a zebra")
+    expect(page.locator("#summary")).to_contain_text("does not know “zebra”")
+    expect(page.locator("#summary")).to_contain_text(str(scripted.settings.models))
+    page.get_by_role("button", name=messages.READING).click()
+    expect(page.locator("#tokens .unknown")).to_have_text("zebra")
+    page.get_by_role("button", name=messages.REPERTOIRE).click()
+    expect(page.locator(".repertoire")).to_contain_text("penguin")
+    write(page, "prompt", "a cat")
+    expect(page.locator("#summary")).not_to_contain_text("zebra")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_page_has_everything_in_one_column(scheme: str, scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted, width=400, height=800, color_scheme=scheme).open()
+    settings(page)
+    write(page, "prompt", "a cat, " + "x" * 200)
+    generate(page)
+    result(page)
+    expect(page.locator("figure.result img")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_markup_in_a_prompt_is_text(scripted: Studio, visit: Visit) -> None:
+    hostile = "<img src=x onerror=\"document.title='taken'\"> {{#if}} ${1+1}"
+    page = visit(scripted).open()
+    write(page, "prompt", hostile)
+    page.get_by_role("button", name=messages.READING).click()
+    expect(page.locator("#tokens")).to_contain_text("onerror")
+    generate(page)
+    assert result(page).get_attribute("alt") == hostile
+    expect(page).to_have_title(messages.TITLE)
+
+
+def test_a_job_of_an_earlier_easel_is_found_by_its_page(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    write(page, "prompt", "first")
+    generate(page)
+    result(page)
+    assert scripted.jobs is not None
+    mine = scripted.jobs.jobs(limit=1)[0]
+    scripted.jobs.submit(TextToImage(prompt="from elsewhere", steps=2), mine.page)
+    page.reload()
+    ready(page)
+    expect(page.locator("figure.result img")).to_have_attribute("alt", "from elsewhere")
+    assert stage.made_with(scripted.jobs.jobs(limit=1)[0].results[0].path) is not None
