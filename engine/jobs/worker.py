@@ -119,6 +119,9 @@ class Worker:
 
 def _child(pipe: Connection, settings: Settings, runner: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Torch's threads spin while they wait for each other. On a machine that does other things too, one of two threads is often
+    # not running, and the other burns a core for it: a picture was seen to take ten times as long. Asleep they cost nothing.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _log_to(settings.data / "logs" / "worker.log")
     tasks: queue.SimpleQueue[Run | Warm] = queue.SimpleQueue()
     stops: dict[str, Stop] = {}
