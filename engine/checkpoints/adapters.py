@@ -1,20 +1,32 @@
-"""What is added to a checkpoint for one use: LoRAs, textual inversion embeddings, another VAE. Taken off again after it."""
+"""What is added to a checkpoint for one use: LoRAs, textual inversion embeddings, another VAE. Taken off again after it.
+
+Files are read as tensors (:mod:`engine.checkpoints.loading_tensors`), never unpickled. The checkpoint's own weights stay where
+they are, so taking off is exact to the bit.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import nn
+
+from engine.checkpoints import originals
 from engine.checkpoints.catalogue import CheckpointEntry
-from engine.checkpoints.loading import Asked
+from engine.checkpoints.loading import Asked, make_component
+from engine.checkpoints.loading_tensors import TensorStore
+from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
 
 @dataclass(frozen=True, kw_only=True)
 class Additions:
-    """``loras``: files with the weight that each is given. ``embeddings``: textual inversions. ``vae``: a separate VAE."""
+    """``loras``: files with the weight that each is given. ``embeddings``: textual inversions, each by its file's name in the
+    prompt. ``vae``: a separate VAE."""
 
     loras: tuple[tuple[CheckpointEntry, float], ...] = ()
     embeddings: tuple[CheckpointEntry, ...] = ()
@@ -26,5 +38,136 @@ NOTHING = Additions()
 
 @contextlib.contextmanager
 def applied(additions: Additions, pipeline: Any, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> Iterator[None]:
-    """``pipeline`` with ``additions`` within the block, and as it was after it."""
-    yield
+    """``pipeline`` with ``additions`` within the block, and as it was after it.
+
+    Raises CheckpointError, a sentence, for a file that was made for another family or is damaged.
+    """
+    for addition in (*(lora for lora, _ in additions.loras), *additions.embeddings):
+        check_family(addition, entry)
+    with contextlib.ExitStack() as stack:
+        if additions.vae is not None:
+            stack.enter_context(_other_vae(additions.vae, pipeline, entry, plan, cancelled))
+        if additions.embeddings:
+            stack.enter_context(_embedded(additions.embeddings, pipeline))
+        if additions.loras:
+            stack.enter_context(_adapted(additions.loras, pipeline))
+        yield
+
+
+FAMILIES: Mapping[str, str] = {"sd1": "Stable Diffusion 1", "sd2": "Stable Diffusion 2", "xl": "Stable Diffusion XL"}
+_SPECIAL = {"lcm": "sd1", "sd_turbo": "sd2", "x4_upscaler": "sd2"}
+
+
+def check_family(addition: CheckpointEntry, entry: CheckpointEntry) -> None:
+    """Raises CheckpointError if ``addition`` was plainly made for another family than ``entry``."""
+    name = entry.architecture.name
+    mine, theirs = _SPECIAL.get(name, name.split("_")[0]), addition.identity.architecture
+    if theirs and mine in FAMILIES and theirs != mine:
+        raise CheckpointError(
+            f"“{addition.name}” was made for {FAMILIES.get(theirs, theirs)}, and “{entry.name}” is {entry.architecture.label}. "
+            "Choose a checkpoint of its family, or leave it out."
+        )
+
+
+# LoRA
+
+
+@contextlib.contextmanager
+def _adapted(loras: tuple[tuple[CheckpointEntry, float], ...], pipeline: Any) -> Iterator[None]:
+    """Low-rank additions (Hu et al. 2021, arXiv 2106.09685) beside the weights, not in them."""
+    if not hasattr(pipeline, "load_lora_weights"):
+        raise CheckpointError("This kind of checkpoint takes no LoRA: leave it out, or choose another checkpoint.")
+    try:
+        names = [_put_on(number, lora, pipeline) for number, (lora, _) in enumerate(loras)]
+        pipeline.set_adapters(names, [weight for _, weight in loras])
+        yield
+    finally:
+        pipeline.unload_lora_weights()
+
+
+def _put_on(number: int, lora: CheckpointEntry, pipeline: Any) -> str:
+    name = f"lora_{number}"
+    store = TensorStore([lora.path])
+    weights = {key: store.view(key).clone() for key in store.names()}
+    try:
+        pipeline.load_lora_weights(weights, adapter_name=name)
+    except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+        raise CheckpointError(
+            f"“{lora.name}” does not fit this checkpoint ({str(error).splitlines()[0][:160]}). "
+            "It was probably made for another family: leave it out, or choose another checkpoint."
+        ) from error
+    if name not in {n for names in pipeline.get_list_adapters().values() for n in names}:
+        raise CheckpointError(f"“{lora.name}” has nothing for this checkpoint: it was made for another family. Leave it out.")
+    return name
+
+
+# Textual inversion
+
+
+@contextlib.contextmanager
+def _embedded(embeddings: tuple[CheckpointEntry, ...], pipeline: Any) -> Iterator[None]:
+    """New words (Gal et al. 2022, arXiv 2208.01618): each file's name, as entries after the vocabulary's own."""
+    with contextlib.ExitStack() as stack:
+        for suffix, key in (("", "clip_l"), ("_2", "clip_g")):
+            encoder = getattr(pipeline, f"text_encoder{suffix}", None)
+            if encoder is not None:
+                vectors = {e.path.stem: _vectors(e, key, _width(encoder)) for e in embeddings}
+                stack.enter_context(_with_words(pipeline, encoder, f"tokenizer{suffix}", vectors))
+        yield
+
+
+def _width(encoder: Any) -> int:
+    return encoder.get_input_embeddings().weight.shape[1]
+
+
+def _vectors(embedding: CheckpointEntry, key: str, width: int) -> torch.Tensor:
+    """The learned vectors for one text encoder: those under ``key`` in files for XL, else the only ones."""
+    store = TensorStore([embedding.path])
+    matrices = [name for name in store.names() if len(store.shape(name)) in (1, 2)]
+    name = key if key in matrices else next((n for n in matrices if store.shape(n)[-1] == width), "")
+    if not name or store.shape(name)[-1] != width:
+        found = store.shape(matrices[0])[-1] if matrices else 0
+        raise CheckpointError(
+            f"“{embedding.name}” was made for another family: its words are {found} wide, and this checkpoint's {width}. "
+            "Leave it out."
+        )
+    found = store.view(name).clone()
+    return found if found.dim() == 2 else found[None]
+
+
+@contextlib.contextmanager
+def _with_words(pipeline: Any, encoder: Any, tokenizer_name: str, vectors: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """The encoder's table made longer and the tokenizer's vocabulary with it; both are put back as the same objects."""
+    tokenizer, table = getattr(pipeline, tokenizer_name), encoder.get_input_embeddings()
+    longer = copy.deepcopy(tokenizer)
+    for word, rows in vectors.items():
+        names = [word, *(f"{word}_{i}" for i in range(1, len(rows)))]
+        if longer.add_tokens(names) != len(names):
+            raise CheckpointError(f"The embedding “{word}” has the name of a word that the checkpoint knows: rename its file.")
+    added = torch.cat(list(vectors.values())).to(table.weight)
+    whole = torch.cat([table.weight[: len(tokenizer)], added])
+    encoder.set_input_embeddings(nn.Embedding.from_pretrained(whole))
+    setattr(pipeline, tokenizer_name, longer)
+    try:
+        yield
+    finally:
+        encoder.set_input_embeddings(table)
+        setattr(pipeline, tokenizer_name, tokenizer)
+
+
+# VAE
+
+
+@contextlib.contextmanager
+def _other_vae(
+    vae: CheckpointEntry, pipeline: Any, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
+) -> Iterator[None]:
+    store = TensorStore([vae.path])
+    naming = originals.folder if any("down_blocks" in name for name in store.names()) else originals.vae
+    config = {**entry.config("vae"), "_class_name": "AutoencoderKL"}
+    other = make_component("AutoencoderKL", "vae", config, store, naming, vae, plan, cancelled)
+    own, pipeline.vae = pipeline.vae, other
+    try:
+        yield
+    finally:
+        pipeline.vae = own

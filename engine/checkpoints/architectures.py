@@ -95,7 +95,8 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         tokenizers={"tokenizer": OPENCLIP},
     ),
     Architecture(
-        name="sd2_depth", label="Stable Diffusion 2 depth", configs=_sd2("unet_sd2_depth"), tokenizers={"tokenizer": OPENCLIP},
+        name="sd2_depth", label="Stable Diffusion 2 depth", configs=_sd2("unet_sd2_depth") | {"depth_estimator": "depth_midas"},
+        tokenizers={"tokenizer": OPENCLIP},
         pipelines={k: "StableDiffusionDepth2ImgPipeline" for k in (TEXT, IMAGE, PAINT, DEPTH)},
         dtypes={"unet": ANY, "vae": ANY, "text_encoder": ANY, "depth_estimator": FULL_ONLY},
     ),

@@ -6,6 +6,7 @@ No torch: the page uses this. A file of several gigabytes takes milliseconds, be
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -66,9 +67,9 @@ FAMILIES: Mapping[tuple[str, int], str] = {
 """(Text encoder, input channels of the UNet) -> family. Beside the latents: 5 for mask and picture, 1 depth, 3 low resolution."""
 
 _FIRST = UNET + "input_blocks.0.0.weight"
-_STATISTIC = UNET + "output_blocks.11.1.transformer_blocks.0.norm1.bias"
+_STATISTIC = re.compile(re.escape(UNET) + r"output_blocks\.(\d+)\.1\.transformer_blocks\.0\.norm1\.bias")
 _V_FROM = 0.09
-"""The published rule (ComfyUI, SD20.model_type): this bias is spread wider than that in v-prediction checkpoints."""
+"""The field's rule (ComfyUI, SD20.model_type): in v-prediction checkpoints this bias of the last block is spread wider."""
 
 _EPSILON_STEPS = (875_000, 220_000)
 """Training steps that 2-base and 2.1-base state; the 768 ones have others (diffusers' conversion script)."""
@@ -129,8 +130,9 @@ def _prediction(family: str, names: Mapping[str, Tensor], header: Header, path: 
         return "epsilon"
     if header.values.get("global_step") in _EPSILON_STEPS:
         return "epsilon"
-    statistic = names.get(_STATISTIC)
-    return "v_prediction" if statistic is not None and _spread(path, statistic) > _V_FROM else "epsilon"
+    biases = [(int(match[1]), tensor) for name, tensor in names.items() if (match := _STATISTIC.fullmatch(name))]
+    last = max(biases, default=None, key=lambda pair: pair[0])
+    return "v_prediction" if last is not None and _spread(path, last[1]) > _V_FROM else "epsilon"
 
 
 def _variant(family: str, prediction: str, names: Mapping[str, Tensor], header: Header) -> str:

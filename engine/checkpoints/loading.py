@@ -1,13 +1,13 @@
 """From an entry of the catalogue to components in memory: offline, one tensor at a time, in the precision that the plan names.
 
 A component is built without memory (on torch's "meta" device) from its configuration; then each of its tensors is looked up in
-the file, read from its place, brought to its dtype and device, and put in. So nothing is unpickled, a second full copy never exists,
-Stop is heard between tensors, and what is missing or has a wrong shape is found before the first byte of weights is read.
+the file, read from its place, brought to its dtype and device, and put in. So nothing is unpickled, a second full copy never
+exists, Stop is heard between tensors, and what is missing or has a wrong shape is found before the first byte of weights is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,11 @@ from engine.requests import ExecutionPlan
 Asked = Callable[[], bool]
 """Whether Stop was pressed."""
 
-TEXT_CLASSES: Mapping[str, str] = {"text_encoder": "CLIPTextModel", "text_encoder_2": "CLIPTextModelWithProjection"}
-"""Classes of the text encoders in single files."""
+CLASSES: Mapping[str, str] = {
+    "unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel",
+    "text_encoder_2": "CLIPTextModelWithProjection",
+}  # fmt: skip
+"""What the components of single files are."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,15 @@ def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) ->
     store = TensorStore([entry.path])
     namings = originals.NAMINGS[entry.architecture.name]
     parts: dict[str, Any] = {}
-    for component in ("unet", "vae", "text_encoder", "text_encoder_2"):
-        if component in namings:
-            kind = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", **TEXT_CLASSES}[component]
-            empty = build(kind, entry.config(component))
-            parts[component] = fill(empty, component, store, namings[component], entry, plan, cancelled)
+    make = _Maker(entry, plan, cancelled)
+    for component, naming in namings.items():
+        parts[component] = make(CLASSES[component], component, entry.config(component), store, naming)
     for component in ("scheduler", "low_res_scheduler"):
         if component in entry.architecture.configs:
             parts[component] = _scheduler(entry.config(component))
     parts.update(_tokenizers(entry))
     if entry.architecture.name == "sd2_depth":
-        parts.update(loading_depth.from_file(entry, store, plan, fill, cancelled))
+        parts.update(loading_depth.from_file(entry, store, make))
     return parts
 
 
@@ -108,20 +109,20 @@ def _scheduler(config: Mapping[str, Any]) -> Any:
 
 def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Any]:
     parts: dict[str, Any] = {}
+    make = _Maker(entry, plan, cancelled)
     for component, (library, kind) in folders.components(entry.path).items():
         if component == "safety_checker":
             continue
         if kind in folders.MODULES:
             store = TensorStore(folders.weight_files(entry.path / component))
-            empty = build(kind, entry.config(component))
-            parts[component] = fill(empty, component, store, _folder_naming(kind), entry, plan, cancelled)
+            parts[component] = make(kind, component, entry.config(component), store, _folder_naming(kind))
         else:
             parts[component] = _other_part(entry, component, library, kind)
     return parts
 
 
 def _folder_naming(kind: str) -> Naming:
-    return loading_depth.folder_naming if kind == "DPTForDepthEstimation" else originals.folder
+    return loading_depth.as_it_is if kind == "DPTForDepthEstimation" else originals.folder
 
 
 def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Any:
@@ -168,22 +169,37 @@ def build(kind: str, config: Mapping[str, Any]) -> torch.nn.Module:
         raise CheckpointError(f"The configuration of a part ({kind}) is damaged: {str(error).splitlines()[0][:200]}.") from error
 
 
-def fill(
-    empty: torch.nn.Module, component: str, store: TensorStore, naming: Naming, entry: CheckpointEntry, plan: ExecutionPlan,
-    cancelled: Asked,
+def make_component(
+    kind: str, component: str, config: Mapping[str, Any], store: TensorStore, naming: Naming, entry: CheckpointEntry,
+    plan: ExecutionPlan, cancelled: Asked = never,
 ) -> torch.nn.Module:
-    """``empty`` with every tensor read from ``store``, in the plan's dtype, on its device, ready to run."""
-    config = entry.config(component)
-    wanted = {name: naming(name, config) for name in empty.state_dict()}
-    places = _checked(empty, wanted, store, component, entry)
-    target = _Target(getattr(torch, plan.dtype(component)), torch.device(plan.device), _is_channels_last(component, plan))
-    shapes = {name: tensor.shape for name, tensor in empty.state_dict().items()}
-    for name, (place, source) in places.items():
-        if cancelled():
-            raise Cancelled
-        put(empty, name, target.own(_shaped(store.view(place), source, shapes[name])))
-    _settle(empty, component, target, plan)
-    return empty
+    """One component of class ``kind`` alone, from ``store``; ``entry`` names the file in what is said. Raises as loading does."""
+    return _Maker(entry, plan, cancelled)(kind, component, config, store, naming)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes components of one checkpoint for one plan."""
+
+    entry: CheckpointEntry
+    plan: ExecutionPlan
+    cancelled: Asked
+
+    def __call__(
+        self, kind: str, component: str, config: Mapping[str, Any], store: TensorStore, naming: Naming
+    ) -> torch.nn.Module:
+        """A component of class ``kind``, every tensor read from ``store``, in the plan's dtype, on its device, ready to run."""
+        made = build(kind, config)
+        shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
+        wanted = {name: naming(name, config) for name in shapes}
+        places = _checked(shapes, wanted, store, component, self.entry)
+        target = _Target.of(component, self.plan)
+        for name, (place, source) in places.items():
+            if self.cancelled():
+                raise Cancelled
+            put(made, name, target.own(_shaped(store.view(place), source, shapes[name])))
+        _settle(made, component, target, self.plan)
+        return made
 
 
 @dataclass(frozen=True)
@@ -194,6 +210,12 @@ class _Target:
     device: torch.device
     channels_last: bool
 
+    @classmethod
+    def of(cls, component: str, plan: ExecutionPlan) -> _Target:
+        """As ``plan`` says for ``component``."""
+        convolutional = component in ("unet", "vae")
+        return cls(getattr(torch, plan.dtype(component)), torch.device(plan.device), plan.channels_last and convolutional)
+
     def own(self, view: torch.Tensor) -> torch.Tensor:
         """``view`` in memory of its own. Counters stay whole numbers."""
         layout = torch.channels_last if self.channels_last and view.dim() == 4 else torch.contiguous_format
@@ -201,15 +223,10 @@ class _Target:
         return view.to(device=self.device, dtype=dtype, copy=True, memory_format=layout)
 
 
-def _is_channels_last(component: str, plan: ExecutionPlan) -> bool:
-    return plan.channels_last and component in ("unet", "vae")
-
-
 def _checked(
-    empty: torch.nn.Module, wanted: Mapping[str, Source], store: TensorStore, component: str, entry: CheckpointEntry
+    shapes: Mapping[str, torch.Size], wanted: Mapping[str, Source], store: TensorStore, component: str, entry: CheckpointEntry
 ) -> dict[str, tuple[str, Source]]:
     """Where each tensor is. Raises CheckpointError for the first that is missing or has another shape."""
-    shapes = {name: tuple(t.shape) for name, t in empty.state_dict().items()}
     places: dict[str, tuple[str, Source]] = {}
     for name, source in wanted.items():
         place = next((n for n in source.names if n in store), None)
@@ -247,7 +264,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-def _fits(shape: tuple[int, ...], source: Source, wanted: tuple[int, ...]) -> bool:
+def _fits(shape: tuple[int, ...], source: Source, wanted: Sequence[int]) -> bool:
     """Whether a stored tensor gives one of shape ``wanted``. A 1 x 1 convolution and a linear layer are the same numbers."""
     if source.third is not None:
         shape = (shape[0] // 3, *shape[1:]) if shape and shape[0] % 3 == 0 else ()
@@ -256,13 +273,14 @@ def _fits(shape: tuple[int, ...], source: Source, wanted: tuple[int, ...]) -> bo
     return _trimmed(shape) == _trimmed(wanted)
 
 
-def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _trimmed(shape: Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(shape)
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]
     return shape
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def _by(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 

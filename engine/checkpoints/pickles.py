@@ -62,7 +62,8 @@ NEEDED = frozenset(
 INERT = (
     "pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.", "typing.", "numpy.core.multiarray.scalar",
     "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode", "torch.optim.", "pathlib.PosixPath",
-    "pathlib.PurePosixPath", "argparse.Namespace", "diffusers.", "transformers.", "ldm.", "collections.defaultdict", "builtins.dict", "__builtin__.dict",
+    "pathlib.PurePosixPath",
+    "argparse.Namespace", "diffusers.", "transformers.", "ldm.", "collections.defaultdict", "builtins.dict", "__builtin__.dict",
     "builtins.int", "__builtin__.int", "builtins.float", "__builtin__.float", "builtins.str", "__builtin__.str",
     "builtins.list", "__builtin__.list", "builtins.set", "__builtin__.set", "builtins.bool", "__builtin__.bool",
 )  # fmt: skip

@@ -1,0 +1,47 @@
+"""Tiny checkpoints on disk, made once for all tests that only read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.engine.checkpoints import tiny
+
+FORMS = ("folder", "safetensors", "zip", "legacy")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tiny networks gain nothing from threads, and lose much where other tests run beside them."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """``checkpoint(kind, form)``: the path of a tiny checkpoint. Its name tells nothing."""
+
+    @cache
+    def folder(kind: str) -> Path:
+        path = tmp_path_factory.mktemp(kind) / "some folder"
+        tiny.pipeline(kind).save_pretrained(path)
+        return path
+
+    @cache
+    def path(kind: str, form: str) -> Path:
+        if form == "folder":
+            return folder(kind)
+        file = folder(kind).parent / f"thing.{form}"
+        weights = tiny.in_original_layout(kind, tiny.pipeline(kind))
+        if form == "safetensors":
+            save_file(weights, file)
+        else:
+            whole = {"state_dict": weights, "global_step": 1234, "epoch": 1}
+            torch.save(whole, file, _use_new_zipfile_serialization=form == "zip")
+        return file
+
+    return path
