@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from engine.plan.memory import Layout, Work, gigabytes, predict
+from engine.plan.memory import Layout, Prediction, Work, gigabytes, predict
 from engine.requests import ExecutionPlan
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -92,16 +92,21 @@ def main(names: list[str] | None = None) -> None:
 
 def compared(name: str, case: Case) -> str:
     """One line of the table: the peak, and each phase."""
+    predicted, measured = peaks(name, case)
+    highest = max(measured.values())
+    phases = ", ".join(f"{gigabytes(predicted.phases[p])} / {gigabytes(m)}" for p, m in measured.items())
+    return f"{gigabytes(predicted.peak_ram):>10} {gigabytes(highest):>10}  {predicted.peak_ram / highest - 1:+6.1%}   ({phases})"
+
+
+def peaks(name: str, case: Case) -> tuple[Prediction, dict[str, int]]:
+    """The prediction for a case, and the bytes measured in each phase by a process that runs it."""
     code = f"from benchmarks.memory import CASES, measure; measure(CASES[{name!r}])"
     done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
-    measured = json.loads(done.stdout.splitlines()[-1])
-    predicted = predict(work_of(case, measured["parameters"]), plan_of(case))
-    highest = max(measured["denoise"], measured["decode"])
-    off = predicted.peak_ram / highest - 1
-    phases = ", ".join(f"{gigabytes(predicted.phases[p])} / {gigabytes(measured[p])}" for p in ("denoise", "decode"))
-    return f"{gigabytes(predicted.peak_ram):>10} {gigabytes(highest):>10}  {off:+6.1%}   ({phases})"
+    written = json.loads(done.stdout.splitlines()[-1])
+    predicted = predict(work_of(case, written["parameters"]), plan_of(case))
+    return predicted, {phase: written[phase] for phase in ("denoise", "decode")}
 
 
 def plan_of(case: Case) -> ExecutionPlan:

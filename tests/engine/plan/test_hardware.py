@@ -151,6 +151,15 @@ def test_this_machine_answers() -> None:
     assert hardware.free_bytes(found.device)
 
 
+def test_free_memory_can_be_asked_again() -> None:
+    before = hardware.probe("cpu")
+    stale = dataclasses.replace(before.on(dataclasses.replace(before.device, free_bytes=1)), ram_available=1)
+    fresh = hardware.refresh(stale)
+    assert fresh.device.free_bytes and fresh.device.free_bytes > 2**20
+    assert fresh.ram_available and fresh.ram_available > 2**20
+    assert dataclasses.replace(fresh, device=before.device, ram_available=before.ram_available) == before
+
+
 def test_what_a_driver_raises_becomes_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise RuntimeError(OLD_DRIVER)

@@ -131,6 +131,13 @@ def test_where_nobody_tells_the_memory_nothing_is_refused() -> None:
     assert cache_budget(silent) > GIB
 
 
+def test_checkpoints_that_are_held_already_count_as_room() -> None:
+    for machine in (card(free_bytes=GIB), cpu(ram=GIB), mac(15, 0)):
+        bare, reused = budget(machine), budget(machine, held=2 * GIB)
+        which = "ram" if machine.device.shares_ram else "device"
+        assert getattr(reused, which) >= getattr(bare, which) + 1.9 * GIB
+
+
 def test_apple_takes_device_memory_from_the_ram() -> None:
     room = budget(mac(15, 0))
     assert room.together and room.device and room.ram
