@@ -7,12 +7,14 @@ minutes; `--resume` goes on from it.
 from __future__ import annotations
 
 import argparse
+import os
 import string
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.multiprocessing as multiprocessing
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -20,7 +22,6 @@ from training.autoencoder import load_autoencoder, pictures_to_tensor
 from training.captions import SPARE_WORDS, caption
 from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
 from training.scenes import Scene, random_scene, render, thing_mask
-from training.team import Team, run_team
 from training.tokenizer import MAX_LENGTH, load_tokenizer, write_tokenizer
 
 LATENT_SIDE = 16
@@ -28,10 +29,14 @@ CAPTION_DROP = 0.1  # how often the caption is left out: classifier-free guidanc
 STRANGE_WORD = 0.05  # how often a word that means nothing is put in: the network learns to pass over it
 GAMMA = 5.0  # min-SNR weighting (Hang et al. 2023), moved by one: the plain v loss up to this ratio, less beyond it
 PURE_NOISE_FROM, PURE_NOISE = 960, 0.5  # the noisiest steps often see noise only: sampling starts from just that
+NOISY_SKEW = 0.65
 THING_WEIGHT = 2.0
-PEAK_RATE = 7e-4
+PEAK_RATE = 5e-4
 SCENE_SEEDS, SEEDS_A_MEMBER = 2_000_000, 10_000_000
-LARGEST_NETWORK = 40_000_000  # parameters, for which a team keeps room
+FILE = "diffusion.pt"
+Sizes = dict[str, object]
+Networks = tuple[UNet2DConditionModel, CLIPTextModel]
+SIZES: Sizes = {"channels": [64, 128, 192], "text_width": 192, "text_layers": 3}
 
 
 def new_unet(channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel:
@@ -131,8 +136,8 @@ def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
 
 
 def noise_levels(count: int, total: int, rng: np.random.Generator) -> torch.Tensor:
-    """Timesteps spread evenly over the batch: less chance in the loss than independent ones."""
-    places = (rng.random() + np.arange(count)) / count % 1.0
+    """Timesteps spread over the batch with little chance, more of the noisy ones: there the words decide."""
+    places = ((rng.random() + np.arange(count)) / count % 1.0) ** NOISY_SKEW
     return torch.from_numpy((rng.permutation(places) * total).astype(np.int64))
 
 
@@ -147,43 +152,45 @@ def noisy(latents: torch.Tensor, steps: torch.Tensor, signal: torch.Tensor) -> t
 
 
 class DiffusionTraining:
-    """One run: both networks, optimiser, averages and the seconds used, all saved together in `out/diffusion.pt`."""
+    """One run: both networks, optimiser, averages and the seconds used, all saved together in `out/diffusion.pt`.
+
+    With `networks` given it trains those, which others may be training at the same time in shared memory, each with steps of
+    its own and nobody waiting (Recht et al. 2011, Hogwild). That is quick, and not the same to the bit twice.
+    """
 
     def __init__(
         self,
         out: Path,
         minutes: float,
-        sizes: dict[str, object],
+        sizes: Sizes,
         steps: int | None = None,
-        team: Team | None = None,
+        rank: int = 0,
+        networks: Networks | None = None,
         seed: int = 0,
     ) -> None:
-        torch.manual_seed(seed)  # the same in each member: they start from the same weights
-        self.path, self.sizes, self.seed = out / "diffusion.pt", sizes, seed
-        self.minutes, self.steps, self.team = minutes, steps, team or Team.alone()
-        if self.team.leads:
-            write_tokenizer(out / "tokenizer")
-        self.team.meet()
-        self.tokenizer = load_tokenizer(out / "tokenizer")
-        self.unet, self.text_encoder = networks_of(sizes, self.tokenizer)
+        torch.manual_seed(seed)
+        self.path, self.sizes, self.seed, self.rank = out / FILE, sizes, seed, rank
+        self.minutes, self.steps = minutes, steps
+        self.tokenizer = own_tokenizer(out)
+        self.unet, self.text_encoder = networks or networks_of(sizes, self.tokenizer)
         self.parameters = [*self.unet.parameters(), *self.text_encoder.parameters()]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-        self.averages = [MovingAverage(network, 0.999) for network in (self.unet, self.text_encoder)]
+        self.averages = [MovingAverage(network, 0.998) for network in (self.unet, self.text_encoder)]
         self.signal = new_scheduler().alphas_cumprod
         self.step = 0
         self.clock = Clock(minutes, steps=steps)
-        torch.manual_seed(seed + 1 + self.team.rank)
+        torch.manual_seed(seed + 1 + rank)
 
     def resume(self) -> None:
+        """Takes up weights, optimiser, averages and the time used; weights in shared memory stay there."""
         state = load_state(self.path)
-        for network, name in ((self.unet, "unet"), (self.text_encoder, "text_encoder")):
-            network.load_state_dict(state[name])  # type: ignore[arg-type]
+        load_networks((self.unet, self.text_encoder), state)
         self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
         self.step = int(state["step"])  # type: ignore[arg-type]
         for average, weights in zip(self.averages, state["averages"], strict=True):  # type: ignore[arg-type]
             average.weights, average.steps = weights, self.step
         self.clock = Clock(self.minutes, float(state["seconds"]), self.steps)  # type: ignore[arg-type]
-        torch.manual_seed(self.seed + self.step * self.team.size + self.team.rank)
+        torch.manual_seed(self.seed + 1 + self.rank + self.step * 1000)
 
     def save(self) -> None:
         state = {
@@ -198,7 +205,7 @@ class DiffusionTraining:
         save_state(state, self.path)
 
     def loss(self, reservoir: Reservoir, batch: int) -> torch.Tensor:
-        rng = np.random.default_rng([self.seed, self.step, self.team.rank])
+        rng = np.random.default_rng([self.seed, self.step, self.rank])
         latents, masks, scenes = reservoir.draw(batch, rng)
         levels = noise_levels(batch, len(self.signal), rng)
         seen, target, weight = noisy(latents, levels, self.signal)
@@ -209,42 +216,49 @@ class DiffusionTraining:
 
     def train_step(self, reservoir: Reservoir, batch: int, fresh: int) -> float:
         reservoir.add(fresh)
+        set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE))
         loss = self.loss(reservoir, batch)
         self.optimizer.zero_grad()
         loss.backward()
-        self.team.average(self.parameters)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
-        for average, network in zip(self.averages, (self.unet, self.text_encoder), strict=True):
-            average.update(network)
         self.step += 1
+        if self.rank == 0:
+            for average, network in zip(self.averages, (self.unet, self.text_encoder), strict=True):
+                average.update(network)
         return float(loss.detach())
 
     def run(self, reservoir: Reservoir, batch: int, fresh: int, save_seconds: float = 120.0) -> None:
-        """Trains until the clock (or the number of steps) runs out; the leader prints and saves on the way."""
-        first, begun, saved, losses = self.step, time.monotonic(), time.monotonic(), []
-        while self._agreed_to_go_on():
+        """Trains until the clock (or the number of steps) runs out; the first member prints and saves on the way."""
+        saved, losses, parent = time.monotonic(), [], os.getppid()
+        while self.clock.share(self.step) < 1 and os.getppid() == parent:
             losses.append(self.train_step(reservoir, batch, fresh))
-            if self.team.leads and self.step % 50 == 0:
-                rate = (self.step - first) * batch * self.team.size / (time.monotonic() - begun)
+            if self.rank == 0 and self.step % 100 == 0:
                 used = self.clock.used_seconds() / 60
-                print(f"diffusion step {self.step} loss {np.mean(losses):.4f} {rate:.1f} pictures/s {used:.1f} min", flush=True)
+                print(f"diffusion step {self.step} loss {np.mean(losses):.4f} {used:.1f} min", flush=True)
                 losses = []
-            if self.team.leads and time.monotonic() - saved > save_seconds:
+            if self.rank == 0 and time.monotonic() - saved > save_seconds:
                 self.save()
                 saved = time.monotonic()
-        if self.team.leads:
+        if self.rank == 0:
             self.save()
             print(f"diffusion done at step {self.step} after {self.clock.used_seconds() / 60:.1f} minutes", flush=True)
 
-    def _agreed_to_go_on(self) -> bool:
-        wanted = self.clock.learning_rate(self.step, PEAK_RATE)
-        rate, go_on = self.team.agree(wanted, self.clock.share(self.step) < 1)
-        set_learning_rate(self.optimizer, rate)
-        return go_on
+
+def own_tokenizer(out: Path) -> CLIPTokenizer:
+    """The tokenizer of a run, written at its start."""
+    folder = out / "tokenizer"
+    if not (folder / "tokenizer_config.json").exists():
+        write_tokenizer(folder)
+    return load_tokenizer(folder)
 
 
-def networks_of(sizes: dict[str, object], tokenizer: CLIPTokenizer) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+def load_networks(networks: Networks, state: dict[str, object]) -> None:
+    for network, name in zip(networks, ("unet", "text_encoder"), strict=True):
+        network.load_state_dict(state[name])  # type: ignore[arg-type]
+
+
+def networks_of(sizes: Sizes, tokenizer: CLIPTokenizer) -> Networks:
     """Untrained networks of these sizes: channels, text_width, text_layers."""
     width = int(sizes["text_width"])  # type: ignore[call-overload]
     unet = new_unet(tuple(sizes["channels"]), width)  # type: ignore[arg-type]
@@ -252,17 +266,15 @@ def networks_of(sizes: dict[str, object], tokenizer: CLIPTokenizer) -> tuple[UNe
     return unet.to(memory_format=torch.channels_last), text_encoder
 
 
-def train_diffusion(team: Team, options: argparse.Namespace) -> None:
-    """A member's whole work: its own scenes, the team's steps."""
-    sizes: dict[str, object] = {"channels": options.channels, "text_width": 192, "text_layers": 3}
-    training = DiffusionTraining(options.out, options.minutes, sizes, team=team)
+def train_diffusion(rank: int, options: argparse.Namespace, networks: Networks) -> None:
+    """A member's whole work: its own scenes, its own steps on the weights that all share."""
+    torch.set_num_threads(1)
+    training = DiffusionTraining(options.out, options.minutes, SIZES, rank=rank, networks=networks)
     if options.resume and training.path.exists():
         training.resume()
-    first_seed = SCENE_SEEDS + team.rank * SEEDS_A_MEMBER + training.step * options.fresh
+    first_seed = SCENE_SEEDS + rank * SEEDS_A_MEMBER + training.step * options.fresh
     reservoir = Reservoir(load_autoencoder(options.out / "autoencoder.pt"), 4096, first_seed)
     reservoir.add(512)
-    if team.leads:
-        print(f"UNet and text encoder of {millions([training.unet, training.text_encoder]):.1f} M parameters", flush=True)
     training.run(reservoir, options.batch, options.fresh)
 
 
@@ -272,11 +284,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--batch", type=int, default=8, help="pictures a step for each member")
     parser.add_argument("--fresh", type=int, default=3, help="new scenes drawn at each step by each member")
-    parser.add_argument("--channels", type=int, nargs="+", default=[64, 128, 192])
     parser.add_argument("--members", type=int, default=2, help="processes that train together, one core each")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
-    run_team(options.members, LARGEST_NETWORK, train_diffusion, (options,))
+    networks = networks_of(SIZES, own_tokenizer(options.out))
+    print(f"UNet and text encoder of {millions(networks):.1f} M parameters", flush=True)
+    for network in networks:
+        network.share_memory()
+    multiprocessing.spawn(train_diffusion, (options, networks), nprocs=options.members, join=True)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,13 @@ from training.autoencoder import load_autoencoder, new_autoencoder
 from training.backgrounds import BACKGROUNDS
 from training.captions import known_words, plural
 from training.common import load_state
-from training.diffusion import networks_of, new_scheduler
+from training.diffusion import SIZES, networks_of, new_scheduler
 from training.scenes import NATIVE_SIZE
 from training.things import COLOURS, THINGS
 from training.tokenizer import load_tokenizer, write_tokenizer
 
 DEFAULTS = {"steps": 20, "guidance_scale": 5.0, "scheduler": "DDIM"}
 LARGEST_FILE = "14MB"
-UNTRAINED: dict[str, object] = {"channels": [64, 128, 192], "text_width": 192, "text_layers": 3}
 
 
 def starter_card(trained: str) -> dict[str, object]:
@@ -46,7 +45,7 @@ def pipeline_from_run(run: Path) -> StableDiffusionPipeline:
     write_tokenizer(tokenizer_folder)
     tokenizer = load_tokenizer(tokenizer_folder)
     state = load_state(run / "diffusion.pt") if (run / "diffusion.pt").exists() else None
-    unet, text_encoder = networks_of(state["sizes"] if state else UNTRAINED, tokenizer)  # type: ignore[arg-type]
+    unet, text_encoder = networks_of(state["sizes"] if state else SIZES, tokenizer)  # type: ignore[arg-type]
     if state:
         for network, weights in zip((unet, text_encoder), state["averages"], strict=True):  # type: ignore[arg-type]
             network.load_state_dict(weights)

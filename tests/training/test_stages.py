@@ -90,9 +90,10 @@ def test_starter_json_names_what_it_knows(tiny_run: Path, tmp_path: Path) -> Non
     assert set(card["colours"]) <= known
 
 
-def test_noise_levels_cover_the_range_evenly() -> None:
-    levels = noise_levels(10, 1000, np.random.default_rng(0))
-    assert sorted(int(level) // 100 for level in levels) == list(range(10))
+def test_noise_levels_cover_the_range_and_lean_to_the_noisy() -> None:
+    levels = noise_levels(1000, 1000, np.random.default_rng(0)).double()
+    assert levels.min() < 10 and levels.max() >= 995
+    assert 0.5 < (levels > 500).double().mean() < 0.75
 
 
 def test_v_and_the_noisy_latents_give_the_latents_back() -> None:

@@ -1,0 +1,82 @@
+"""Where checkpoints are to be had: the offers of ``models/catalogue.toml``, and links and hub names that a user pastes."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+import huggingface_hub
+
+from engine.errors import DownloadError
+from engine.settings import HOUSE
+
+HUB = "https://huggingface.co"
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_LINK = re.compile(r"/([\w.-]+/[\w.-]+)/(?:resolve|blob)/([^/]+)/(.+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where something is to be had. ``file`` is "" for a whole repository; ``repository`` is "" for a plain ``link``."""
+
+    link: str = ""
+    repository: str = ""
+    file: str = ""
+    revision: str = "main"
+
+    @property
+    def url(self) -> str:
+        """The address of the file."""
+        if self.link:
+            return self.link
+        return huggingface_hub.hf_hub_url(self.repository, self.file, revision=self.revision)
+
+    @property
+    def name(self) -> str:
+        """What it is called on disk."""
+        path = urllib.parse.unquote(urllib.parse.urlparse(self.link).path) if self.link else self.file or self.repository
+        return re.sub(r"[^\w .()\[\]-]", "_", Path(path).name).strip(". ") or "download"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A known checkpoint: a table of ``models/catalogue.toml``. ``sources`` are tried in order."""
+
+    name: str
+    label: str
+    architecture: str
+    licence: str
+    licence_link: str
+    sources: tuple[Source, ...]
+    note: str = ""
+    bytes: int = 0
+    sha256: str = ""
+
+
+def offers(path: Path = HOUSE / "models" / "catalogue.toml") -> tuple[Offer, ...]:
+    """The known checkpoints."""
+    rows = tomllib.loads(path.read_text("utf-8"))["checkpoint"]
+    return tuple(Offer(**{**row, "sources": tuple(Source(**source) for source in row["sources"])}) for row in rows)
+
+
+def read_link(text: str) -> Source:
+    """What a pasted hub name (``owner/name``, ``owner/name/file``) or link means. Raises DownloadError if it is neither."""
+    text = text.strip()
+    parsed = urllib.parse.urlparse(text)
+    if parsed.scheme in ("http", "https") and parsed.hostname:
+        return _read_address(text, parsed)
+    parts = text.split("/")
+    if len(parts) >= 2 and _NAME.fullmatch("/".join(parts[:2])) and ".." not in parts and "" not in parts:
+        return Source(repository="/".join(parts[:2]), file="/".join(parts[2:]))
+    raise DownloadError(f"“{text[:80]}” is neither a link nor a hub name like owner/name. Copy it again from its page.")
+
+
+def _read_address(text: str, parsed: urllib.parse.ParseResult) -> Source:
+    if parsed.hostname not in ("huggingface.co", "hf.co"):
+        return Source(link=text)
+    if match := _HUB_LINK.fullmatch(parsed.path):
+        return Source(repository=match[1], revision=match[2], file=urllib.parse.unquote(match[3]))
+    return Source(repository="/".join(parsed.path.strip("/").split("/")[:2]))
