@@ -20,7 +20,7 @@ class Encodings(Protocol):
     """What the prompt says at each step; see :mod:`engine.prompt.encode`."""
 
     def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-        """Prompt, negative, pooled prompt, pooled negative; each with a batch of 1, negatives None without guidance."""
+        """Prompt, negative, pooled prompt, pooled negative; each with a row a picture, negatives None without guidance."""
         ...
 
 
@@ -108,8 +108,9 @@ class Denoiser:
         return torch.cat([angles.sin(), angles.cos()]).expand(batch, -1).to(self.device, dtype)
 
 
-def step_options(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
-    """What this scheduler's ``step`` takes beside the latents: samplers that add noise draw it from ``generator``."""
+def step_options(scheduler: Any, generator: torch.Generator | list[torch.Generator]) -> dict[str, Any]:
+    """What this scheduler's ``step`` takes beside the latents: samplers that add noise draw it from ``generator``, or for a
+    batch from one generator a row."""
     accepted = inspect.signature(scheduler.step).parameters
     return {"generator": generator} if "generator" in accepted else {}
 

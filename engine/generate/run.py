@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate import guard as guarding
 from engine.generate import preview
 from engine.generate.decode import decode
-from engine.generate.denoise import Denoiser, first_noise, step_options
+from engine.generate.denoise import Denoiser, Encodings, first_noise, step_options
 from engine.generate.guard import PrecisionGuard
 from engine.generate.interrupt import listening
 from engine.generate.prepare import Prepared, prepare
@@ -27,6 +27,7 @@ from engine.generate.schedulers import create
 from engine.generate.workshop import Workshop
 from engine.plan.notes import learn
 from engine.prompt.encode import PromptEncodings, encode_pair
+from engine.prompt.terms import Place
 from engine.records import outputs
 from engine.requests import Request, Resolved
 from engine.stopping import Stop
@@ -47,13 +48,16 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What one picture is made with: the leased pipeline, its fresh scheduler, the first noise and its generator."""
+    """What one picture is made with: the leased pipeline, its fresh scheduler, the first noise and its generator.
+
+    A batch has a list of generators, one a row.
+    """
 
     pipeline: Any
     scheduler: Any
     resolved: Resolved
     noise: torch.Tensor
-    generator: torch.Generator
+    generator: torch.Generator | list[torch.Generator]
     guard: PrecisionGuard
 
 
@@ -76,71 +80,101 @@ class Task(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One job while it holds its pipeline. ``folder`` is where its pictures are saved."""
+
+    job: str
+    task: Task
+    pipeline: Any
+    guard: PrecisionGuard
+    progress: Progress
+    workshop: Workshop
+    folder: Path
+
+
 def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) -> Iterator[Event]:
     """Make the pictures of one job. Each is on disk before its PictureSaved event is given out.
 
     Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set.
     """
     # 1. Decide everything that is open; refuse now what cannot be kept or cannot fit.
-    outputs.check_writable(workshop.settings.outputs)
+    folder = workshop.settings.outputs
+    outputs.check_writable(folder)
     prepared = prepare(asked, task.size, workshop)
-    yield from (Notice(job=job, text=text) for text in prepared.notices)
 
     # 2. The checkpoint: from the cache, or from disk.
+    yield from announced(job, prepared, workshop)
+    with opened(job, task, prepared, workshop, stop, pictures=asked.count, folder=folder) as session:
+        # 3. The words, once for all pictures of the job.
+        encodings = encode(session, prepared.resolved)
+
+        # 4. One picture after the other. Those that an earlier attempt saved are not made twice.
+        saved = outputs.existing(folder, job)
+        for index in range(asked.count):
+            resolved = resolved_picture(prepared.resolved, index)
+            if index in saved:
+                yield kept(session, index, resolved, saved[index])
+            else:
+                yield from picture(session, index, resolved, encodings)
+        yield from remembered(session, prepared)
+
+
+def announced(job: str, prepared: Prepared, workshop: Workshop) -> Iterator[Event]:
+    """What is to be said before the checkpoint is there."""
+    yield from (Notice(job=job, text=text) for text in prepared.notices)
     if prepared.entry.name not in workshop.cache.names:
         yield Loading(job=job, checkpoint=prepared.entry.name, text=f"Loading {prepared.entry.name}")
+
+
+@contextmanager
+def opened(
+    job: str, task: Task, prepared: Prepared, workshop: Workshop, stop: Stop, *, pictures: int, folder: Path
+) -> Iterator[Session]:
+    """The pipeline, leased while the block runs; ``stop`` is heard inside it. ``pictures`` are how many are counted in steps."""
     with ExitStack() as held:
         plan = prepared.resolved.plan
         pipeline = held.enter_context(workshop.cache.lease(prepared.entry, plan, kind=task.kind, cancelled=stop.is_set))
         guard = held.enter_context(PrecisionGuard())
         held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
-
-        # 3. The words, once for all pictures of the job.
-        encodings = _encode(pipeline, prepared.resolved, workshop, guard)
-
-        # 4. One picture after the other. Those that an earlier attempt saved are not made twice.
-        saved = outputs.existing(workshop.settings.outputs, job)
-        progress = Progress(job, asked.count)
-        for index in range(asked.count):
-            resolved = resolved_picture(prepared.resolved, index)
-            if index in saved:
-                yield PictureSaved(job=job, picture=index, result=_result(saved[index], resolved, 0.0))
-            else:
-                yield from _picture(job, index, resolved, task, pipeline, encodings, guard, progress, workshop)
-        yield from _remember(job, guard, prepared, workshop)
+        progress = Progress(job, pictures)
+        yield Session(
+            job=job, task=task, pipeline=pipeline, guard=guard, progress=progress, workshop=workshop, folder=folder
+        )
 
 
-def _picture(
-    job: str,
+def picture(
+    session: Session,
     index: int,
     resolved: Resolved,
-    task: Task,
-    pipeline: Any,
     encodings: PromptEncodings,
-    guard: PrecisionGuard,
-    progress: Progress,
-    workshop: Workshop,
+    companions: Mapping[str, int] | None = None,
 ) -> Iterator[Event]:
-    """One picture: noise, denoise, decode, save."""
+    """One picture: noise, denoise, decode, save. ``companions`` are those of its record."""
     began = time.monotonic()
 
     # 5. The first noise, on the CPU, from the seed; and where this kind of request starts.
-    bench = _bench(resolved, pipeline, guard)
-    start = task.start(bench)
+    bench = bench_for(session, resolved)
+    start = session.task.start(bench)
 
     # 6. Denoise, a step at a time.
     latents = start.latents
-    progress.start_picture()
-    for step, latents in enumerate(_denoise(bench, start, encodings), start=1):
-        seen = progress.preview(partial(preview.picture, latents, pipeline.vae))
-        yield progress.step(index, step, len(start.timesteps), seen)
+    session.progress.start_picture()
+    for step, latents in enumerate(denoise(bench, start, encodings), start=1):
+        seen = session.progress.preview(partial(preview.picture, latents, session.pipeline.vae))
+        yield session.progress.step(index, step, len(start.timesteps), seen)
 
     # 7. Decode.
-    image = task.finish(decode(latents, pipeline.vae, guard), bench)
+    image = session.task.finish(decode(latents, session.pipeline.vae, session.guard), bench)
 
     # 8. Save, then say so.
-    path = outputs.save(image, resolved, outputs=workshop.settings.outputs, job=job, index=index)
-    yield PictureSaved(job=job, picture=index, result=_result(path, resolved, time.monotonic() - began))
+    path = outputs.save(image, resolved, outputs=session.folder, job=session.job, index=index, companions=companions)
+    yield PictureSaved(job=session.job, picture=index, result=_result(path, resolved, time.monotonic() - began))
+
+
+def kept(session: Session, index: int, resolved: Resolved, path: Path) -> PictureSaved:
+    """For a picture that an earlier attempt saved."""
+    return PictureSaved(job=session.job, picture=index, result=_result(path, resolved, 0.0))
 
 
 def _result(path: Path, resolved: Resolved, seconds: float) -> Result:
@@ -149,18 +183,20 @@ def _result(path: Path, resolved: Resolved, seconds: float) -> Result:
     return Result(path=path, seed=resolved.request.seed or 0, width=width, height=height, seconds=seconds)
 
 
-def _bench(resolved: Resolved, pipeline: Any, guard: PrecisionGuard) -> Bench:
-    request = resolved.request
+def bench_for(session: Session, resolved: Resolved) -> Bench:
+    """What a picture of this session is made with."""
+    request, pipeline = resolved.request, session.pipeline
     assert request.scheduler and request.width and request.height and request.seed is not None
     scheduler = create(request.scheduler, pipeline.scheduler.config)
     scheduler.set_timesteps(request.steps)
     scale = pipeline.vae_scale_factor
     shape = (1, pipeline.vae.config.latent_channels, request.height // scale, request.width // scale)
     noise, generator = first_noise(request.seed, shape)
-    return Bench(pipeline=pipeline, scheduler=scheduler, resolved=resolved, noise=noise, generator=generator, guard=guard)
+    return Bench(pipeline=pipeline, scheduler=scheduler, resolved=resolved, noise=noise, generator=generator, guard=session.guard)
 
 
-def _denoise(bench: Bench, start: Start, encodings: PromptEncodings) -> Iterator[torch.Tensor]:
+def denoise(bench: Bench, start: Start, encodings: Encodings) -> Iterator[torch.Tensor]:
+    """The latents after each step."""
     request, unet = bench.resolved.request, bench.pipeline.unet
     assert request.guidance_scale is not None and request.width and request.height
     denoiser = Denoiser(
@@ -176,9 +212,12 @@ def _denoise(bench: Bench, start: Start, encodings: PromptEncodings) -> Iterator
     return denoiser.steps(start.latents, start.timesteps, start.after_step)
 
 
-def _encode(pipeline: Any, resolved: Resolved, workshop: Workshop, guard: PrecisionGuard) -> PromptEncodings:
-    """Prompt and negative for every step. Guidance of 1 or less needs no negative, nor does distilled guidance."""
-    request = resolved.request
+def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ()) -> PromptEncodings:
+    """Prompt and negative for every step. Guidance of 1 or less needs no negative, nor does distilled guidance.
+
+    ``silenced`` are places of the negative that say nothing.
+    """
+    request, pipeline = resolved.request, session.pipeline
     assert request.guidance_scale is not None and request.steps is not None
     distilled = getattr(pipeline.unet.config, "time_cond_proj_dim", None) is not None
     return encode_pair(
@@ -188,8 +227,9 @@ def _encode(pipeline: Any, resolved: Resolved, workshop: Workshop, guard: Precis
         steps=request.steps,
         clip_skip=request.clip_skip or 0,
         guidance=request.guidance_scale > 1 and not distilled,
-        cache=workshop.encodings,
-        guard=guard,
+        cache=session.workshop.encodings,
+        guard=session.guard,
+        neutral=silenced,
     )
 
 
@@ -200,9 +240,9 @@ def _time_ids(unet: Any, width: int, height: int) -> torch.Tensor | None:
     return torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32)
 
 
-def _remember(job: str, guard: PrecisionGuard, prepared: Prepared, workshop: Workshop) -> Iterator[Event]:
+def remembered(session: Session, prepared: Prepared) -> Iterator[Event]:
     """What had to be raised to full precision starts there next time."""
-    if guard.raised:
-        dtypes = dict.fromkeys(guard.raised, "float32")
-        learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, dtypes=dtypes)
-        yield Notice(job=job, text=guarding.notice(guard.raised))
+    raised, workshop = session.guard.raised, session.workshop
+    if raised:
+        learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, dtypes=dict.fromkeys(raised, "float32"))
+        yield Notice(job=session.job, text=guarding.notice(raised))

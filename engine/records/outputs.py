@@ -43,17 +43,20 @@ def save(
     format: str = "png",
     write_metadata: bool = True,
     source: Mapping[str, str] | None = None,
+    companions: Mapping[str, int] | None = None,
 ) -> Path:
     """Writes ``image`` with its record and returns its path once it is on disk: written, synced, renamed.
 
     Saving picture ``index`` of ``job`` again returns the file that is there already, so that finishing twice is
     finishing once. ``job`` (letters, digits, ``-``, ``_``) must never be given to two jobs. ``format`` is "png", "jpeg"
-    or "webp". ``source`` is :attr:`engine.records.record.Record.source`. Raises OutputError, or DiskFull, with nothing
-    left behind.
+    or "webp". ``source`` and ``companions`` are those of :class:`engine.records.record.Record`. Raises OutputError, or
+    DiskFull, with nothing left behind.
     """
     if (there := existing(outputs, job).get(index)) is not None:
         return there
-    record = Record(resolved=resolved, job=job, index=index, source=source or {}) if write_metadata else None
+    record = None
+    if write_metadata:
+        record = Record(resolved=resolved, job=job, index=index, source=source or {}, companions=companions or {})
     encoded = metadata.encode(image, record, format)
     with opened(resolved, outputs=outputs, job=job, index=index, format=format) as (stream, path):
         stream.write(encoded)

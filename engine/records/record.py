@@ -40,7 +40,7 @@ class Record:
     """One picture: how it was made, by which job, when (ISO 8601 with offset), by which version of Easel.
 
     ``source`` holds the texts, by keyword, of the picture that this one was made from: an upscaled picture still says how
-    it came to be.
+    it came to be. ``companions`` are pictures of the same job that belong to this one: what each is -> its index there.
     """
 
     resolved: Resolved
@@ -49,13 +49,14 @@ class Record:
     created: str = field(default_factory=_now)
     easel: str = VERSION
     source: Mapping[str, str] = field(default_factory=dict)
+    companions: Mapping[str, int] = field(default_factory=dict)
 
 
 def to_text(record: Record) -> str:
     """``record`` as JSON in plain ASCII, so that it lives through every encoding, lone surrogates included."""
     return json.dumps({
         "format": FORMAT, "easel": record.easel, "job": record.job, "index": record.index, "created": record.created,
-        "source": dict(record.source), "resolved": resolved_to_json(record.resolved),
+        "source": dict(record.source), "companions": dict(record.companions), "resolved": resolved_to_json(record.resolved),
     })
 
 
@@ -64,7 +65,8 @@ def from_text(text: str) -> Record:
     try:
         written = json.loads(text)
         rest = {name: written[name] for name in ("easel", "job", "index", "created")}
-        return Record(resolved=resolved_from_json(written["resolved"]), source=dict(written.get("source", {})), **rest)
+        beside = {name: dict(written.get(name, {})) for name in ("source", "companions")}
+        return Record(resolved=resolved_from_json(written["resolved"]), **beside, **rest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RequestError("The picture's record is damaged and cannot be read.") from error
 
