@@ -11,7 +11,7 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 SOURCES = [*sorted(p for folder in ("engine", "ui") for p in (HOUSE / folder).rglob("*.py")), HOUSE / "app.py"]
 
-WORDS = ("engine.requests", "engine.events", "engine.errors", "engine.settings", "engine.stopping")
+WORDS = ("engine.requests", "engine.events", "engine.errors", "engine.settings", "engine.preferences", "engine.stopping")
 ROOMS = {
     "engine.plan": (),
     "engine.checkpoints": (),

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints import choices
+from engine.checkpoints import choices, roots
 from engine.checkpoints.architectures import BY_NAME, DEPTH, IMAGE, PAINT, TEXT, UPSCALE, Architecture, bundled_config
-from engine.checkpoints.folders import FOLDER_INDEX, read_json
+from engine.checkpoints.folders import read_json
 from engine.checkpoints.identify import identify
 from engine.checkpoints.identity import Identity
 from engine.errors import CheckpointError
 from engine.settings import Settings
-
-ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
-"""Files that are looked into. What they are their content says."""
-
-SKIPPED = (
-    "controlnet", "clip_vision", "gligen", "photomaker", "style_models", "hypernetworks", "deepbooru", "codeformer", "gfpgan",
-)  # fmt: skip
-"""Sub-folders of other programs whose files Easel has no use for."""
 
 _ABILITIES: Mapping[str, str] = {
     TEXT: "text to image", IMAGE: "image to image", PAINT: "inpainting", DEPTH: "depth to image", UPSCALE: "upscaling",
@@ -111,9 +102,8 @@ class Catalogue:
             overruled = choices.read(self._settings.data)
             entries: dict[str, CheckpointEntry] = {}
             self.refused = {}
-            for root in (self._settings.models, *self._settings.extra_models):
-                for path in candidates(root):
-                    self._add(entries, root, path, overruled)
+            for path, root in roots.places(self._settings).items():
+                self._add(entries, root, path, overruled)
             self._entries = entries
             return tuple(entries.values())
 
@@ -162,7 +152,7 @@ class Catalogue:
         if identity.kind == "unknown":
             self.refused[path] = f"“{path.name}” is not used: {identity.reason}."
             return
-        name = _free_name(entries, root, path)
+        name = next(n for n in roots.names(root, path) if n not in entries)
         entries[name] = CheckpointEntry(name=name, path=path, identity=identity, stamp=stamp)
 
 
@@ -180,20 +170,6 @@ def entry_for(path: Path, settings: Settings | None = None, configs: Path | None
     identity = choices.applied(identify(path), overruled)
     return CheckpointEntry(name=path.stem if path.is_file() else path.name, path=path, identity=identity, stamp=stamp_of(path),
                            configs=configs)  # fmt: skip
-
-
-def candidates(root: Path) -> Iterator[Path]:
-    """Files and diffusers folders under ``root`` worth looking into. Hidden ones and part-files are skipped."""
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        here = Path(folder)
-        if FOLDER_INDEX in files:
-            subfolders.clear()
-            yield here
-            continue
-        subfolders[:] = sorted(s for s in subfolders if not s.startswith(".") and s.casefold() not in SKIPPED)
-        for name in sorted(files):
-            if name.casefold().endswith(ENDINGS) and not name.startswith("."):
-                yield here / name
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
@@ -219,10 +195,3 @@ def _identified(path: Path) -> Identity | CheckpointError:
         return identify(path)
     except CheckpointError as error:
         return error
-
-
-def _free_name(entries: Mapping[str, CheckpointEntry], root: Path, path: Path) -> str:
-    """The path under its root without ending; with it, or in full, where that name is taken."""
-    short = path.relative_to(root)
-    plain = short.with_suffix("") if path.is_file() else short
-    return next((n for n in (plain.as_posix(), short.as_posix()) if n not in entries), str(path))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine import preferences
 from engine.checkpoints.catalogue import CheckpointEntry
 from engine.generate.resolve import Defaults, resolve
 from engine.generate.workshop import Workshop, environment
@@ -45,7 +46,8 @@ def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
 
 def plan_for(entry: CheckpointEntry, asked: Request, workshop: Workshop) -> ExecutionPlan:
     """The plan of this machine for a checkpoint, with what earlier runs taught, before memory is looked at."""
-    wish = asked.precision if asked.precision != "auto" else workshop.settings.precision
+    wishes = (asked.precision, workshop.settings.precision, preferences.read(workshop.settings.data).precision)
+    wish = next((each for each in wishes if each != "auto"), "auto")
     plan = choose(workshop.hardware, entry.architecture, overrule=wish, measured=workshop.measured)
     return learnt(workshop.notes, entry.hash, workshop.hardware.device, plan)
 

@@ -1,0 +1,50 @@
+"""The settings file: what is written is read, and what a hand broke costs a sentence and no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import OutputError
+from engine.preferences import FILE, Preferences, read, write
+
+CHOSEN = Preferences(
+    extra_models=("/somewhere/größe", "C:\\Users\\me\\ComfyUI"),
+    safety_checker=True,
+    leave_metadata_out=True,
+    watermark="Grüße",
+    precision="float32",
+)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    assert read(tmp_path) == Preferences()
+    write(tmp_path / "new", CHOSEN)
+    assert read(tmp_path / "new") == CHOSEN
+    assert [p.name for p in (tmp_path / "new").iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "\x00", '{"extra_models": '])
+def test_a_broken_file_is_said_and_the_defaults_count(text: str, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(text)
+    found = read(tmp_path)
+    assert found == Preferences()
+    assert len(found.troubles) == 1 and str(tmp_path / FILE) in found.troubles[0]
+
+
+def test_a_wrong_value_costs_itself_alone(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(
+        '{"precision": "float8", "watermark": 7, "safety_checker": "yes", "extra_models": ["/a", 1], '
+        '"leave_metadata_out": true, "of another version": 1}'
+    )
+    found = read(tmp_path)
+    assert found == Preferences(leave_metadata_out=True)
+    assert len(found.troubles) == 4
+    assert "“precision”" in " ".join(found.troubles) and "auto, float32" in " ".join(found.troubles)
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    with pytest.raises(OutputError, match="could not be saved"):
+        write(tmp_path / "data", CHOSEN)
