@@ -75,10 +75,11 @@ def remaining(scheduler: Any, strength: float) -> tuple[int, torch.Tensor]:
     """The first step that runs, and the timesteps from there on. Any strength above 0 runs at least one step."""
     steps = scheduler.num_inference_steps
     count = 0 if strength == 0 else max(1, min(steps, int(steps * strength)))
-    begin = (steps - count) * scheduler.order
+    # Samplers with two evaluations a step take only one for the first or the last: the list is not `order` times the steps.
+    begin = (steps - count) * scheduler.order if count else len(scheduler.timesteps)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(begin)
-    return begin, scheduler.timesteps[begin:] if count else scheduler.timesteps[:0]
+    return begin, scheduler.timesteps[begin:]
 
 
 def encode(image: Image.Image, vae: Any, guard: PrecisionGuard) -> torch.Tensor:

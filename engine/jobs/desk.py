@@ -78,8 +78,9 @@ class Desk:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        if self._worker is not None:
-            self._worker.kill()
+            worker = self._worker
+        if worker is not None:
+            worker.kill()
         self._thread.join(15)
 
     @property
@@ -110,6 +111,7 @@ class Desk:
                 self._run_warm(task)
             else:
                 self._run(task)
+        self._end_worker()
 
     def _next(self) -> JobState | Warm | None:
         """Wait for something to do; None when closing. A full disk pauses jobs until there is room."""
@@ -221,11 +223,13 @@ class Desk:
 
     def _ensure_worker(self) -> Worker:
         """The worker, started and ready."""
-        if self._worker is None and not self._closing:
+        if self._worker is not None:
+            return self._worker
+        with self._changed:
+            if self._closing:
+                raise EOFError
             self._worker = Worker(self._settings, self._runner)
-            self._greet(self._worker)
-        if self._worker is None:
-            raise EOFError
+        self._greet(self._worker)
         return self._worker
 
     def _greet(self, worker: Worker) -> None:
@@ -237,7 +241,7 @@ class Desk:
 
     def _end_worker(self) -> None:
         if self._worker is not None:
-            self._worker.kill()
+            self._worker.close()
         self._worker = None
 
 

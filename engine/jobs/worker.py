@@ -83,12 +83,12 @@ class Warmed:
 
 
 class Worker:
-    """The parent's end of one child. One thread receives; any thread may send."""
+    """The parent's end of one child. One thread receives and closes; any thread may send and kill."""
 
     def __init__(self, settings: Settings, runner: str) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._sending = threading.Lock()
+        self._sending, self._ending = threading.Lock(), threading.Lock()
         self._process = context.Process(target=_child, args=(theirs, settings, runner), name="easel-worker", daemon=True)
         self._process.start()
         theirs.close()
@@ -111,10 +111,16 @@ class Worker:
             raise EOFError from error
 
     def kill(self) -> None:
-        """End the child now."""
-        self._process.kill()
-        self._process.join(10)
-        self._pipe.close()
+        """End the child now. The thread that receives learns it by EOFError."""
+        with self._ending:
+            self._process.kill()
+            self._process.join(10)
+
+    def close(self) -> None:
+        """End the child and let go of the pipe. Not while another thread receives: its file number may be another file's by then."""
+        self.kill()
+        with self._sending:
+            self._pipe.close()
 
 
 def _child(pipe: Connection, settings: Settings, runner: str) -> None:

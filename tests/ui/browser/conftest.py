@@ -80,8 +80,9 @@ def browser_path() -> str | None:
     return named or next((found for place in PLACES if (found := shutil.which(place))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """One browser for all tests of this folder. Its event loop lives in the main thread and must be gone for the tests after them."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as play:
         launched = play.chromium.launch(executable_path=browser_path(), args=FLAGS, timeout=PATIENCE)
