@@ -31,7 +31,7 @@ class Team:
 
     @classmethod
     def alone(cls) -> Team:
-        return cls(0, 1, torch.empty(0), torch.zeros(2))
+        return cls(0, 1, torch.empty(0), torch.zeros(2, dtype=torch.float64))
 
     @property
     def leads(self) -> bool:
@@ -47,11 +47,11 @@ class Team:
     def agree(self, learning_rate: float, go_on: bool) -> tuple[float, bool]:
         """What the leader says counts for all: clocks of two processes never agree."""
         if self.leads:
-            self.orders.copy_(torch.tensor([learning_rate, float(go_on)]))
+            self.orders.copy_(torch.tensor([learning_rate, float(go_on)], dtype=torch.float64))
         self.meet()
         rate, going = self.orders.tolist()
         self.meet()
-        return (learning_rate if self.leads else rate), bool(going)
+        return rate, bool(going)
 
     @torch.no_grad()
     def average(self, parameters: Sequence[torch.nn.Parameter]) -> None:

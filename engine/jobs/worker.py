@@ -117,7 +117,7 @@ class Worker:
             self._process.join(10)
 
     def close(self) -> None:
-        """End the child and let go of the pipe. Not while another thread receives: its file number may be another file's by then."""
+        """End the child and let go of the pipe. Not while another thread receives: it could read another file of that number."""
         self.kill()
         with self._sending:
             self._pipe.close()

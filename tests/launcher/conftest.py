@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import zipfile
@@ -11,6 +12,7 @@ import pytest
 
 from launcher.folder import Folder
 from launcher.progress import Progress
+from launcher.uv import NAME, find_or_bring, is_fit, places
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -69,6 +71,22 @@ def wheel(place: Path, name: str, source: str) -> Path:
         packed.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         packed.writestr(f"{about}/RECORD", f"{name}.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n{about}/RECORD,,\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A uv in a folder of its own: the one that set up this house, else one that is fetched once for all tests."""
+    house = Folder(HOUSE)
+    found = next((path for path in places(house) if is_fit(path)), None)
+    own = tmp_path_factory.mktemp("bin") / NAME
+    own.symlink_to(found or find_or_bring(Folder(tmp_path_factory.mktemp("house")), Progress(echo=lambda sentence: None)))
+    return own
+
+
+@pytest.fixture(autouse=True)
+def uv_on_the_path(uv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test fetches uv but those that are about it. What a test changes of the PATH is put back."""
+    monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -130,21 +131,10 @@ def test_two_starts_at_once_show_one_page(start: Start, small_house: Folder) -> 
 
 def hold_up(folder: Folder) -> None:
     """Puts a uv first on the person's places that waits for a file, so that a test can look at a set-up at work."""
+    uv = shutil.which("uv")
     waiting = f'if [ "$1" = venv ]; then while [ ! -e "{folder.root}/go" ]; do sleep 0.1; done; fi'
-    program(folder.root / "bin" / "uv", f'#!/bin/sh\n{waiting}\nexec "{uv()}" "$@"\n')
+    program(folder.root / "bin" / "uv", f'#!/bin/sh\n{waiting}\nexec "{uv}" "$@"\n')
     os.environ["PATH"] = f"{folder.root / 'bin'}{os.pathsep}{os.environ['PATH']}"
-
-
-def uv() -> Path:
-    from launcher.uv import is_fit, places
-
-    return next(path for path in places(Folder(Path("/nowhere"))) if is_fit(path))
-
-
-@pytest.fixture(autouse=True)
-def own_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test changes of the PATH is put back."""
-    monkeypatch.setenv("PATH", os.environ["PATH"])
 
 
 def test_a_killed_set_up_is_mended_by_the_next(start: Start, small_house: Folder) -> None:

@@ -82,7 +82,7 @@ def browser_path() -> str | None:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests of this folder. Its event loop lives in the main thread and must be gone for the tests after them."""
+    """One browser for this folder's tests. Its event loop runs in the main thread and has to be gone for the tests after them."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as play:
         launched = play.chromium.launch(executable_path=browser_path(), args=FLAGS, timeout=PATIENCE)
