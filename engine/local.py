@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -11,15 +12,17 @@ import torch
 
 from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
+from engine.errors import DoesNotFit
 from engine.events import Event, Finished, PictureSaved, Result
 from engine.generate import image_to_image, text_to_image
-from engine.generate.prepare import plan_for
+from engine.generate.prepare import plan_for, prepare
 from engine.generate.workshop import Workshop
 from engine.plan import cache_budget, threads
 from engine.plan.hardware import probe
 from engine.plan.measure import measured
 from engine.plan.notes import Notes
 from engine.prompt.encode import EncodingCache
+from engine.records import compare
 from engine.requests import ImageToImage, Request, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -55,14 +58,41 @@ class Local:
         hardware = self._workshop.hardware
         return {"device": hardware.device.name, "notes": " ".join(hardware.notes)}
 
-    def run(self, job: str, request: Request, stop: Stop) -> Iterator[Event]:
+    def devices(self) -> tuple[str, ...]:
+        """The torch device strings of the devices worth a worker: the one in use, then its like with at least half its memory."""
+        used = self._workshop.hardware.device
+        least = (used.total_bytes or 0) / 2
+        alike = (d.torch for d in self._workshop.hardware.devices if d.kind == used.kind and (d.total_bytes or 0) >= least)
+        return tuple(dict.fromkeys((used.torch, *alike)))
+
+    def facts(self, request: Request) -> dict[str, str]:
+        """What ``request``, a resolved one, would be made with here now, by the names of :func:`engine.records.compare.facts`.
+
+        Raises EaselError if it cannot be made here.
+        """
+        assert request.width and request.height
+        size = (request.width, request.height)
+        return compare.facts(prepare(request, lambda native, multiple: size, self._workshop).resolved)
+
+    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """Make the pictures of ``request``, event by event; the last is Finished.
 
-        Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set.
+        From the second ``attempt`` on memory is used sparingly, if the request can be honoured so: the first attempt ended its
+        process. Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set.
         """
         stop.raise_if_set()
+        if attempt == 1:
+            yield from self._run(job, request, self._workshop, stop)
+            return
+        sparing = dataclasses.replace(self._workshop, hardware=self._workshop.hardware.with_half_the_memory)
+        try:
+            yield from self._run(job, request, sparing, stop)
+        except DoesNotFit:
+            yield from self._run(job, request, self._workshop, stop)
+
+    def _run(self, job: str, request: Request, workshop: Workshop, stop: Stop) -> Iterator[Event]:
         results: list[Result] = []
-        for event in RUNS[type(request)](job, request, self._workshop, stop):
+        for event in RUNS[type(request)](job, request, workshop, stop):
             if isinstance(event, PictureSaved):
                 results.append(event.result)
             yield event

@@ -6,6 +6,7 @@ the words are in :data:`SCRIPT`.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import os
@@ -18,7 +19,7 @@ from PIL import Image, ImageDraw
 
 from engine.errors import DiskFull, RequestError
 from engine.events import Event, Finished, Loading, Notice, PictureSaved, Result, Step
-from engine.records import outputs
+from engine.records import compare, outputs
 from engine.requests import ExecutionPlan, Request, Resolved
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -66,7 +67,15 @@ class ScriptedEngine:
     def warm(self, checkpoint: str, stop: Stop) -> None:
         """Nothing to load."""
 
-    def run(self, job: str, request: Request, stop: Stop) -> Iterator[Event]:
+    def devices(self) -> tuple[str, ...]:
+        """As :meth:`engine.local.Local.devices`."""
+        return (self._settings.device,)
+
+    def facts(self, request: Request) -> dict[str, str]:
+        """As :meth:`engine.local.Local.facts`: what its own records say."""
+        return compare.facts(_resolved(request))
+
+    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """As :meth:`engine.local.Local.run`."""
         outputs.check_writable(self._settings.outputs)
         yield Loading(job=job, checkpoint="scripted", text="Loading the scripted checkpoint")
@@ -95,10 +104,7 @@ class ScriptedEngine:
         return self._save(image, request, seed, job, index)
 
     def _save(self, image: Image.Image, request: Request, seed: int, job: str, index: int) -> Path:
-        import dataclasses
-
-        one = dataclasses.replace(request, seed=seed, count=1, width=image.width, height=image.height)
-        resolved = Resolved(request=one, plan=ExecutionPlan(), threads=1)
+        resolved = _resolved(dataclasses.replace(request, seed=seed, count=1, width=image.width, height=image.height))
         return outputs.save(image, resolved, outputs=self._settings.outputs, job=job, index=index)
 
     def _play(self, job: str, prompt: str) -> None:
@@ -129,6 +135,10 @@ def draw(prompt: str, seed: int, width: int, height: int) -> Image.Image:
         colour = tuple(dice.randrange(256) for _ in range(3))
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
     return image
+
+
+def _resolved(request: Request) -> Resolved:
+    return Resolved(request=request, plan=ExecutionPlan(), threads=1, environment={"torch": "none"})
 
 
 def _jpeg(image: Image.Image) -> bytes:

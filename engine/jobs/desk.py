@@ -6,39 +6,27 @@ aside, and the queue goes on.
 
 from __future__ import annotations
 
-import shutil
-import statistics
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import Future
 
-from engine.errors import DiskFull, WorkerLost
-from engine.events import Cancelled, Event, Failed, Finished, Notice, PictureSaved, Started, Step
+from engine.errors import DiskFull, OutputError, WorkerLost
+from engine.events import Cancelled, Event, Failed, Finished, Notice, PictureSaved, Started
 from engine.jobs import journal
 from engine.jobs.feed import Feed
 from engine.jobs.journal import JobState, Journal
-from engine.jobs.worker import Broken, Ready, Run, StopRun, Warm, Warmed, Worker
+from engine.jobs.patience import Pace, Patience
+from engine.jobs.worker import Ask, Broken, Ready, Run, StopRun, Told, Warm, Warmed, Worker
 from engine.records import outputs
+from engine.requests import Request
 from engine.settings import Settings
 
 ATTEMPTS = 2
 
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """Seconds without a sign of life after which a worker counts as hung.
-
-    ``start``: import torch and look at the machine; ``load``: a checkpoint from a slow disk, the first step, a decode.
-    Between steps it is ``factor`` times this machine's own median step, and at least ``least``.
-    """
-
-    start: float = 600.0
-    load: float = 900.0
-    factor: float = 20.0
-    least: float = 120.0
+_GLANCE = 0.5
+"""Seconds between two looks at the clock while a worker is silent."""
 
 
 class _CannotStart(Exception):
@@ -46,7 +34,7 @@ class _CannotStart(Exception):
 
 
 class Desk:
-    """Runs in a thread of its own from :meth:`open` to :meth:`close`."""
+    """Runs in a thread of its own from :meth:`open` to :meth:`close`. ``met`` hears which devices the first worker found."""
 
     def __init__(
         self,
@@ -56,16 +44,19 @@ class Desk:
         feed: Feed,
         changed: threading.Condition,
         patience: Patience,
+        met: Callable[[tuple[str, ...]], None],
     ) -> None:
         self._settings, self._runner, self._journal, self._feed = settings, runner, jobs, feed
-        self._changed, self._patience = changed, patience
+        self._changed, self._patience, self._met = changed, patience, met
         self._worker: Worker | None = None
         self._warm: Warm | None = None
+        self._asked: deque[tuple[Ask, Future[dict[str, str]]]] = deque()
         self._running: str | None = None
-        self._stopped: set[str] = set()
+        self._left: str | None = None
+        self._stopped: dict[str, float] = {}
         self._closing = False
-        self._steps: deque[float] = deque(maxlen=50)
-        self._thread = threading.Thread(target=self._serve, name="easel-desk", daemon=True)
+        self._pace = Pace(patience)
+        self._thread = threading.Thread(target=self._serve, name=f"easel-desk {settings.device}", daemon=True)
         self.facts: dict[str, str] | None = None
         self.paused: str = ""
 
@@ -78,15 +69,15 @@ class Desk:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            worker = self._worker
-        if worker is not None:
+        if (worker := self._worker) is not None:
             worker.kill()
         self._thread.join(15)
 
     @property
     def worker_pid(self) -> int | None:
         """The worker's process id, for whoever wants to look at it."""
-        return self._worker.pid if self._worker else None
+        worker = self._worker
+        return worker.pid if worker else None
 
     def warm(self, checkpoint: str) -> None:
         """Load a checkpoint when there is nothing else to do."""
@@ -94,9 +85,17 @@ class Desk:
             self._warm = Warm(checkpoint)
             self._changed.notify_all()
 
+    def ask(self, request: Request) -> Future[dict[str, str]]:
+        """What ``request`` would be made with here now, once the worker is free. Empty if it cannot be made here."""
+        answer: Future[dict[str, str]] = Future()
+        with self._changed:
+            self._asked.append((Ask(request), answer))
+            self._changed.notify_all()
+        return answer
+
     def stop(self, job: str) -> None:
         """Tell the worker to end ``job``, if that is what it runs."""
-        self._stopped.add(job)
+        self._stopped.setdefault(job, time.monotonic())
         worker = self._worker
         if worker is not None and self._running == job:
             try:
@@ -104,34 +103,70 @@ class Desk:
             except OSError:
                 return  # The worker just died; whoever runs the job sees that, and that it was stopped.
 
+    def runs(self, job: str) -> bool:
+        """Whether this is the desk that has ``job``."""
+        return self._running == job
+
     def _serve(self) -> None:
         self._run_warm(None)
         while (task := self._next()) is not None:
-            if isinstance(task, Warm):
+            if isinstance(task, JobState):
+                self._run(task)
+            elif isinstance(task, Warm):
                 self._run_warm(task)
             else:
-                self._run(task)
+                self._answer(*task)
         self._end_worker()
 
-    def _next(self) -> JobState | Warm | None:
+    def _next(self) -> JobState | Warm | tuple[Ask, Future[dict[str, str]]] | None:
         """Wait for something to do; None when closing. A full disk pauses jobs until there is room."""
         with self._changed:
             while not self._closing:
-                self.paused = self.paused if self.paused and not _room(self._settings.outputs) else ""
-                if not self.paused and (job := self._journal.next()) is not None:
-                    self._running = job.id
-                    return self._journal.start(job.id)
+                if self._asked:
+                    return self._asked.popleft()
+                if (job := self._take()) is not None:
+                    return job
                 if self._warm is not None:
                     task, self._warm = self._warm, None
                     return task
                 self._changed.wait(2.0 if self.paused else None)
         return None
 
+    def _take(self) -> JobState | None:
+        """The next job, now running in the journal; None if there is none, or no room."""
+        if self.paused and not (outputs.has_room(self._settings.outputs) and outputs.has_room(self._settings.data)):
+            return None
+        try:
+            if self._left is not None:
+                self._journal.requeue(self._left, forget_attempt=True)
+                self._left = None
+            self.paused = ""
+            job = self._journal.next()
+            if job is None:
+                return None
+            self._running = job.id
+            return self._journal.start(job.id)
+        except OutputError as trouble:
+            self.paused, self._running = str(trouble), None
+            return None
+
     def _run(self, job: JobState) -> None:
         """One attempt at one job, to its end in the journal."""
         self._feed.publish(Started(job=job.id, attempt=job.attempt))
         try:
-            self._ensure_worker().send(Run(job.id, job.request))
+            self._attempt(job)
+        except OutputError as trouble:
+            # The journal cannot be written. What the worker has saved is on disk and is found there when the job runs again.
+            self._end_worker()
+            self.paused, self._left = str(trouble), job.id
+            self._feed.publish(Notice(job=job.id, text=str(trouble)))
+        finally:
+            self._running = None
+            self._stopped.pop(job.id, None)
+
+    def _attempt(self, job: JobState) -> None:
+        try:
+            self._ensure_worker().send(Run(job.id, job.request, job.attempt))
             if job.id in self._stopped:
                 self.stop(job.id)
             self._listen(job)
@@ -142,31 +177,20 @@ class Desk:
             self._lost(job, "The process that makes the pictures ended in the middle of this job, perhaps for want of memory.")
         except TimeoutError:
             self._lost(job, "The process that makes the pictures stopped answering.")
-        finally:
-            self._running = None
-            self._stopped.discard(job.id)
 
     def _listen(self, job: JobState) -> None:
+        """Hear the worker until the job is over. Raises TimeoutError if it is silent for too long or does not heed Stop."""
         assert self._worker is not None
         allowed, last = self._patience.load, time.monotonic()
         while True:
-            message = self._worker.receive(allowed)
-            if message is None:
-                raise TimeoutError
-            if not isinstance(message, Event):
-                continue
+            message = self._worker.receive(min(_GLANCE, allowed))
             now = time.monotonic()
-            if isinstance(message, Step):
-                self._steps.append(now - last)
-            last, allowed = now, self._allowed(message)
-            if self._heard(job, message):
-                return
-
-    def _allowed(self, event: Event) -> float:
-        """How long the next sign of life may take: a step is known, a load or a decode is not."""
-        if not isinstance(event, Step) or event.step == event.steps or len(self._steps) < 3:
-            return self._patience.load
-        return max(self._patience.least, self._patience.factor * statistics.median(self._steps))
+            if message is None and (now - last > allowed or now - self._stopped.get(job.id, now) > self._patience.stop):
+                raise TimeoutError
+            if isinstance(message, Event):
+                allowed, last = self._pace.allowed(message, now - last), now
+                if self._heard(job, message):
+                    return
 
     def _heard(self, job: JobState, event: Event) -> bool:
         """Journal first, then the watchers. True when the job is over."""
@@ -188,27 +212,38 @@ class Desk:
         """No room: the job waits, and with it the queue, until there is some."""
         self.paused = failed.message
         self._journal.requeue(job.id, forget_attempt=True)
-        self._feed.publish(Notice(job=job.id, text=f"{failed.message} The queue waits until there is room."))
+        self._heard(job, Notice(job=job.id, text=f"{failed.message} The queue waits until there is room."))
 
     def _lost(self, job: JobState, reason: str) -> None:
         """The worker is gone or hangs."""
         self._end_worker()
         if self._closing:
             return
+        results = self._journal.get(job.id).results
         if job.id in self._stopped:
-            self._end(job, journal.CANCELLED, Cancelled(job=job.id, results=self._journal.get(job.id).results))
+            self._heard(job, Cancelled(job=job.id, results=results))
         elif job.attempt < ATTEMPTS:
             self._journal.requeue(job.id)
-            self._feed.publish(Notice(job=job.id, text=f"{reason} It starts again from the same seed."))
+            self._heard(job, Notice(job=job.id, text=f"{reason} It starts again from the same seed."))
         else:
             message = f"{reason} It happened twice, so this job is set aside. Try a smaller size or another checkpoint."
-            results = self._journal.get(job.id).results
-            failed = Failed(job=job.id, kind=WorkerLost.__name__, message=message, results=results)
-            self._end(job, journal.SET_ASIDE, failed, message, WorkerLost.__name__)
+            self._journal.end(job.id, journal.SET_ASIDE, error=message, kind=WorkerLost.__name__)
+            self._feed.publish(Failed(job=job.id, kind=WorkerLost.__name__, message=message, results=results))
 
-    def _end(self, job: JobState, state: str, event: Event, error: str = "", kind: str = "") -> None:
-        self._journal.end(job.id, state, error=error, kind=kind)
-        self._feed.publish(event)
+    def _answer(self, question: Ask, answer: Future[dict[str, str]]) -> None:
+        """What the worker says, with what it said of itself when it started."""
+        told: dict[str, str] = {}
+        try:
+            worker = self._ensure_worker()
+            worker.send(question)
+            while not isinstance(message := worker.receive(self._patience.load), Told):
+                if message is None:
+                    raise EOFError
+            told = message.facts
+        except (_CannotStart, EOFError, OSError):
+            self._end_worker()
+        finally:
+            answer.set_result(told)
 
     def _run_warm(self, task: Warm | None) -> None:
         """Start the worker, and load a checkpoint if one is named. What goes wrong is said when somebody asks for a picture."""
@@ -223,13 +258,11 @@ class Desk:
 
     def _ensure_worker(self) -> Worker:
         """The worker, started and ready."""
-        if self._worker is not None:
-            return self._worker
-        with self._changed:
-            if self._closing:
-                raise EOFError
+        if self._worker is None:
             self._worker = Worker(self._settings, self._runner)
-        self._greet(self._worker)
+            if self._closing:
+                self._worker.kill()  # close() may have looked for it before it was there
+            self._greet(self._worker)
         return self._worker
 
     def _greet(self, worker: Worker) -> None:
@@ -238,15 +271,9 @@ class Desk:
             said = message.message if isinstance(message, Broken) else "It did not answer in time."
             raise _CannotStart(f"The process that makes the pictures cannot start. {said}")
         self.facts = message.facts
+        self._met(message.devices)
 
     def _end_worker(self) -> None:
         if self._worker is not None:
             self._worker.close()
         self._worker = None
-
-
-def _room(folder: Path) -> bool:
-    try:
-        return shutil.disk_usage(folder).free > outputs.SPARE
-    except OSError:
-        return False

@@ -10,7 +10,8 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,12 +65,6 @@ CREATE TABLE IF NOT EXISTS results (
 );
 """
 
-_FAIR = """
-SELECT q.* FROM jobs AS q WHERE q.state = 'queued'
-ORDER BY (SELECT COALESCE(MAX(s.started), 0) FROM jobs AS s WHERE s.page = q.page), q.place LIMIT 1
-"""
-"""The next job: the page that was served longest ago comes first, so a page with a hundred jobs does not starve another."""
-
 
 class Journal:
     """All jobs of one data folder. Any thread may use it. Raises OutputError where the folder cannot be written."""
@@ -83,6 +78,7 @@ class Journal:
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA fullfsync=ON")  # macOS: past the drive's own cache
             self._db.executescript(_SCHEMA)
 
     def add(self, job: str, page: str, request: Request) -> JobState:
@@ -103,7 +99,24 @@ class Journal:
 
     def next(self) -> JobState | None:
         """The job to run next, or None."""
-        return next(iter(self._rows(_FAIR)), None)
+        waiting = self.order()
+        return self.get(waiting[0]) if waiting else None
+
+    def order(self) -> list[str]:
+        """The ids of the jobs that wait, in the order in which they will run.
+
+        First those that were begun or moved to the front. Then pages take turns, the one that was served longest ago first, so that
+        a page with a hundred jobs does not starve another.
+        """
+        with self._lock, self._translated():
+            rows = self._db.execute("SELECT id, page, place, attempt FROM jobs WHERE state = ? ORDER BY place", (QUEUED,)).fetchall()
+            served = dict(self._db.execute("SELECT page, COALESCE(MAX(started), 0) FROM jobs GROUP BY page").fetchall())
+        first: list[str] = []
+        lines: dict[str, deque[str]] = defaultdict(deque)
+        for row in rows:
+            line = first if row["attempt"] or row["place"] < 0 else lines[row["page"]]
+            line.append(row["id"])
+        return first + list(_in_turns(sorted(lines, key=lambda page: served[page]), lines))
 
     def start(self, job: str) -> JobState:
         """A worker takes the job: one attempt more."""
@@ -134,12 +147,13 @@ class Journal:
             notices = [*self.get(job).notices, text]
             self._run("UPDATE jobs SET notices = ? WHERE id = ?", (json.dumps(list(dict.fromkeys(notices))), job))
 
-    def move(self, job: str, place: float) -> None:
-        """Give a queued job another place; lower places run earlier."""
-        self._run("UPDATE jobs SET place = ? WHERE id = ? AND state = ?", (place, job, QUEUED))
+    def to_front(self, job: str) -> None:
+        """Let a job that waits run before all others that do."""
+        least = "(SELECT MIN(0, MIN(place)) FROM jobs WHERE state = ?)"
+        self._run(f"UPDATE jobs SET place = {least} - 1 WHERE id = ? AND state = ?", (QUEUED, job, QUEUED))
 
     def list(self, states: Collection[str] = (), page: str | None = None, limit: int = 100) -> list[JobState]:
-        """Jobs in these states (all if empty), of one page or all: those that wait in queue order, else the newest first."""
+        """Jobs in these states (all if empty), of one page or all, the newest first."""
         where, values = ["1"], []
         if states:
             where.append(f"state IN ({', '.join('?' * len(states))})")
@@ -147,8 +161,7 @@ class Journal:
         if page is not None:
             where.append("page = ?")
             values.append(page)
-        order = "place" if states and not set(states) & set(OVER) else "submitted DESC"
-        return self._rows(f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?", (*values, limit))
+        return self._rows(f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY submitted DESC, rowid DESC LIMIT ?", (*values, limit))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -180,3 +193,9 @@ class Journal:
             raise OutputError(
                 f"Easel cannot write its journal “{self._path}”: {error}. Make room on that disk, or choose another --data."
             ) from error
+
+
+def _in_turns(pages: Sequence[str], lines: Mapping[str, deque[str]]) -> Iterator[str]:
+    """One job of each page after the other, until none waits."""
+    while any(lines.values()):
+        yield from (lines[page].popleft() for page in pages if lines[page])

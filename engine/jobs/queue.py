@@ -6,14 +6,18 @@ import dataclasses
 import secrets
 import threading
 from collections.abc import Collection, Iterator
+from concurrent.futures import TimeoutError as TooLate
 from types import TracebackType
 
 from engine.errors import RequestError
 from engine.events import Cancelled, Event, Queued
 from engine.jobs import journal
-from engine.jobs.desk import Desk, Patience
+from engine.jobs.desk import Desk
 from engine.jobs.feed import Feed, follow, replay
+from engine.jobs.forecast import forecast
 from engine.jobs.journal import JobState, Journal
+from engine.jobs.patience import Patience
+from engine.jobs.presence import wait_for_workers
 from engine.records import outputs
 from engine.requests import Request, check
 from engine.settings import Settings
@@ -25,21 +29,24 @@ class Jobs:
     """All jobs of one data folder. Any thread may use it; use it as a context manager, or call :meth:`close`.
 
     Making one takes up what an earlier Easel left: jobs that were running start again from their seed. ``runner`` names
-    what makes the pictures in the worker process, as ``module:class``.
+    what makes the pictures in the worker process, as ``module:class``. ``settings.device`` may name several devices with commas
+    between; ``"auto"`` takes all of the best kind. Each has a worker of its own, and all serve one queue.
     """
 
     def __init__(self, settings: Settings, runner: str = "engine.local:Local", patience: Patience | None = None) -> None:
-        self._settings = settings
+        self._settings, self._runner, self._patience = settings, runner, patience or Patience()
         self._journal = Journal(settings.data / "journal.db")
         self._feed = Feed()
         self._changed = threading.Condition()
         self._closing = threading.Event()
+        wait_for_workers(settings.data)
         for left in self._journal.list((journal.RUNNING,), limit=1_000_000):
             self._journal.requeue(left.id, forget_attempt=True)
         if settings.outputs.is_dir():
             outputs.remove_leftovers(settings.outputs)
-        self._desk = Desk(settings, runner, self._journal, self._feed, self._changed, patience or Patience())
-        self._desk.open()
+        self._desks: dict[str, Desk] = {}
+        for device in settings.device.split(","):
+            self._open_desk(device.strip())
 
     def submit(self, request: Request, page: str = "") -> str:
         """The id of a new job, which is on disk when this returns. A seed that was left open is drawn now, so that a job
@@ -65,12 +72,13 @@ class Jobs:
                 self._journal.end(job, journal.CANCELLED)
                 self._feed.publish(Cancelled(job=job, results=state.results))
             elif not state.over:
-                self._desk.stop(job)
+                for desk in self._desks.values():
+                    desk.stop(job)
 
     def stop_all(self) -> None:
-        """End every job that waits or runs."""
-        for state in self.jobs((journal.QUEUED, journal.RUNNING), limit=1_000_000):
-            self.stop(state.id)
+        """End every job that waits or runs, those that wait first."""
+        for job in (*self._journal.order(), *self._running()):
+            self.stop(job)
 
     def retry(self, job: str) -> str:
         """A new job with the same request, seed included."""
@@ -78,10 +86,9 @@ class Jobs:
         return self.submit(state.request, state.page)
 
     def move_up(self, job: str) -> None:
-        """Before all other jobs that wait."""
-        waiting = self.jobs((journal.QUEUED,), limit=1)
-        if waiting:
-            self._journal.move(job, waiting[0].place - 1)
+        """Before all other jobs that wait, of other pages too. Nothing happens to one that waits no more."""
+        with self._changed:
+            self._journal.to_front(job)
 
     def watch(self, job: str) -> Iterator[Event]:
         """What is known of the job, then what happens, until its last event. Any number may watch. Raises RequestError for
@@ -102,11 +109,19 @@ class Jobs:
             state = self._journal.get(job)
         except KeyError:
             raise RequestError("Easel does not know this job. Press Generate to start a new one.") from None
-        return dataclasses.replace(state, progress=self._feed.progress(job))
+        return self._with_progress(state)
 
     def jobs(self, states: Collection[str] = (), limit: int = 100) -> list[JobState]:
-        """Jobs in these states (all if empty): those that wait in queue order, else the newest first."""
-        return [dataclasses.replace(s, progress=self._feed.progress(s.id)) for s in self._journal.list(states, limit=limit)]
+        """Jobs in these states (all if empty), the newest first."""
+        return [self._with_progress(state) for state in self._journal.list(states, limit=limit)]
+
+    def line(self, limit: int = 100) -> list[JobState]:
+        """What runs, then what waits in the order in which it will run."""
+        return [self._with_progress(self._journal.get(job)) for job in (*self._running(), *self._journal.order())[:limit]]
+
+    def seconds_left(self) -> float | None:
+        """An estimate until the queue is empty, by what the newest pictures took; None if nothing is known yet."""
+        return forecast(self.line(1000), self._journal.list((journal.FINISHED,), limit=20), len(self._desks))
 
     def latest(self, page: str) -> JobState | None:
         """The newest job of a page, or None: what a reloaded page shows."""
@@ -115,26 +130,43 @@ class Jobs:
 
     def warm(self, checkpoint: str) -> None:
         """Load a checkpoint when there is nothing else to do."""
-        self._desk.warm(checkpoint)
+        self._first.warm(checkpoint)
+
+    def facts(self, request: Request, seconds: float) -> dict[str, str]:
+        """What ``request`` would be made with here now, by the names of :func:`engine.records.compare.facts`.
+
+        Empty if no such picture can be made here, or if a worker that is busy has not answered after ``seconds``.
+        """
+        try:
+            return self._first.ask(request).result(seconds)
+        except TooLate:
+            return {}
 
     def describe(self) -> dict[str, str] | None:
-        """What the worker says of itself, None while it starts."""
-        return self._desk.facts
+        """What the first worker says of itself, None while it starts."""
+        return self._first.facts
 
     @property
     def paused(self) -> str:
         """Why the queue waits, or an empty string."""
-        return self._desk.paused
+        return next((desk.paused for desk in self._desks.values() if desk.paused), "")
 
     @property
     def worker_pid(self) -> int | None:
-        """The worker's process id."""
-        return self._desk.worker_pid
+        """The first worker's process id."""
+        return self._first.worker_pid
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that have a worker, by the names with which they were opened."""
+        return tuple(self._desks)
 
     def close(self) -> None:
-        """End the worker and let go of the journal. Jobs that wait or run are taken up by the next :class:`Jobs`."""
-        self._closing.set()
-        self._desk.close()
+        """End the workers and let go of the journal. Jobs that wait or run are taken up by the next :class:`Jobs`."""
+        with self._changed:
+            self._closing.set()
+        for desk in self._desks.values():
+            desk.close()
         self._journal.close()
 
     def __enter__(self) -> Jobs:
@@ -143,10 +175,34 @@ class Jobs:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    @property
+    def _first(self) -> Desk:
+        return next(iter(self._desks.values()))
+
+    def _open_desk(self, device: str) -> None:
+        settings = dataclasses.replace(self._settings, device=device)
+        met = self._met if device == "auto" else lambda devices: None
+        desk = Desk(settings, self._runner, self._journal, self._feed, self._changed, self._patience, met)
+        self._desks = {**self._desks, device: desk}
+        desk.open()
+
+    def _met(self, devices: tuple[str, ...]) -> None:
+        """The first worker, which chose its device itself, has found others of the kind: each gets a desk."""
+        with self._changed:
+            for device in devices[1:]:
+                if device not in self._desks and not self._closing.is_set():
+                    self._open_desk(device)
+
+    def _running(self) -> list[str]:
+        return [state.id for state in reversed(self._journal.list((journal.RUNNING,), limit=100))]
+
     def _ahead(self, job: str) -> int:
-        """How many jobs run before this one, in queue order."""
-        before = [s.id for s in self._journal.list((journal.RUNNING, journal.QUEUED), limit=1_000_000)]
-        return before.index(job) if job in before else 0
+        """How many jobs run before this one."""
+        waiting = self._journal.order()
+        return len(self._running()) + waiting.index(job) if job in waiting else 0
+
+    def _with_progress(self, state: JobState) -> JobState:
+        return dataclasses.replace(state, progress=self._feed.progress(state.id))
 
     def _rest(self, job: str, events: Iterator[Event]) -> Iterator[Event]:
         """Events after the replay. A last event that came between looking and listening is in the journal already."""

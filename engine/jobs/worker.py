@@ -13,7 +13,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from engine.errors import Cancelled, EaselError
 from engine.events import Cancelled as CancelledEvent
 from engine.events import Event, Failed, PictureSaved, Result
+from engine.jobs.presence import hold
 from engine.requests import Request
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -34,16 +35,19 @@ class Runner(Protocol):
     """What makes the pictures in the child; :class:`engine.local.Local` is the real one. Made from Settings."""
 
     def describe(self) -> dict[str, str]: ...
-    def run(self, job: str, request: Request, stop: Stop) -> Iterator[Event]: ...
+    def devices(self) -> tuple[str, ...]: ...
+    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]: ...
     def warm(self, checkpoint: str, stop: Stop) -> None: ...
+    def facts(self, request: Request) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True)
 class Run:
-    """Parent to child: make these pictures."""
+    """Parent to child: make these pictures. From the second ``attempt`` on, carefully: the first one ended a worker."""
 
     job: str
     request: Request
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,14 @@ class Warm:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """Parent to child: what would ``request`` be made with here now? Answered by Told."""
+
+    request: Request
+    job: str = "ask"
+
+
+@dataclass(frozen=True)
 class StopRun:
     """Parent to child: end this job."""
 
@@ -63,9 +75,10 @@ class StopRun:
 
 @dataclass(frozen=True)
 class Ready:
-    """Child to parent: the runner stands; ``facts`` is what it says of itself."""
+    """Child to parent: the runner stands. ``facts`` is what it says of itself, ``devices`` all of the kind that it runs on."""
 
     facts: dict[str, str]
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -82,13 +95,23 @@ class Warmed:
     checkpoint: str
 
 
+@dataclass(frozen=True)
+class Told:
+    """Child to parent: the answer to Ask, empty if there is none."""
+
+    facts: dict[str, str]
+
+
 class Worker:
-    """The parent's end of one child. One thread receives and closes; any thread may send and kill."""
+    """The parent's end of one child. One thread, its owner, receives and closes; any thread may send and kill.
+
+    Were the pipe closed from another thread, the owner could be waiting on a number that the system has given to the next file.
+    """
 
     def __init__(self, settings: Settings, runner: str) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._sending, self._ending = threading.Lock(), threading.Lock()
+        self._sending = threading.Lock()
         self._process = context.Process(target=_child, args=(theirs, settings, runner), name="easel-worker", daemon=True)
         self._process.start()
         theirs.close()
@@ -98,7 +121,7 @@ class Worker:
         """The child's process id."""
         return self._process.pid
 
-    def send(self, message: Run | Warm | StopRun) -> None:
+    def send(self, message: Run | Warm | Ask | StopRun) -> None:
         """Raises OSError if the child is gone."""
         with self._sending:
             self._pipe.send(message)
@@ -111,14 +134,13 @@ class Worker:
             raise EOFError from error
 
     def kill(self) -> None:
-        """End the child now. The thread that receives learns it by EOFError."""
-        with self._ending:
-            self._process.kill()
-            self._process.join(10)
+        """End the child now; its owner hears of it as EOFError."""
+        self._process.kill()
 
     def close(self) -> None:
-        """End the child and let go of the pipe. Not while another thread receives: it could read another file of that number."""
+        """End the child and let go of it. For the owner alone."""
         self.kill()
+        self._process.join(10)
         with self._sending:
             self._pipe.close()
 
@@ -129,26 +151,25 @@ def _child(pipe: Connection, settings: Settings, runner: str) -> None:
     # not running, and the other burns a core for it: a picture was seen to take ten times as long. Asleep they cost nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _log_to(settings.data / "logs" / "worker.log")
-    tasks: queue.SimpleQueue[Run | Warm] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[Run | Warm | Ask] = queue.SimpleQueue()
     stops: dict[str, Stop] = {}
     threading.Thread(target=_listen, args=(pipe, tasks, stops), daemon=True).start()
     try:
+        # One after the other on a device, also where a killed worker takes its time to go.
+        lock = hold(settings.data, settings.device)
         made = _make(runner, settings)
-        pipe.send(Ready(made.describe()))
+        pipe.send(Ready(made.describe(), made.devices()))
     except Exception as error:
         pipe.send(Broken(_sentence(error)))
         return
-    while True:
+    while lock.is_locked:
         task = tasks.get()
         stop = stops.setdefault(task.job, Stop())
-        if isinstance(task, Warm):
-            _warm(made, task, stop, pipe)
-        else:
-            _run(made, task, stop, pipe)
+        _WORK[type(task)](made, task, stop, pipe)
         stops.pop(task.job, None)
 
 
-def _listen(pipe: Connection, tasks: queue.SimpleQueue[Run | Warm], stops: dict[str, Stop]) -> None:
+def _listen(pipe: Connection, tasks: queue.SimpleQueue[Run | Warm | Ask], stops: dict[str, Stop]) -> None:
     """Hear the parent while the main thread computes, and end with it."""
     while True:
         try:
@@ -166,7 +187,7 @@ def _run(runner: Runner, task: Run, stop: Stop, pipe: Connection) -> None:
     """Every event to the parent; whatever goes wrong becomes the last one."""
     results: list[Result] = []
     try:
-        for event in runner.run(task.job, task.request, stop):
+        for event in runner.run(task.job, task.request, stop, task.attempt):
             if isinstance(event, PictureSaved):
                 results.append(event.result)
             pipe.send(event)
@@ -188,6 +209,18 @@ def _warm(runner: Runner, task: Warm, stop: Stop, pipe: Connection) -> None:
     except Exception as error:
         print(f"loading {task.checkpoint} ahead of time: {error}", flush=True)
     pipe.send(Warmed(task.checkpoint))
+
+
+def _tell(runner: Runner, task: Ask, stop: Stop, pipe: Connection) -> None:
+    """A question about a checkpoint that is not here, or a size that cannot be, has no answer."""
+    try:
+        pipe.send(Told(runner.facts(task.request)))
+    except EaselError:
+        pipe.send(Told({}))
+
+
+_WORK: dict[type, Callable[[Runner, Any, Stop, Connection], None]] = {Run: _run, Warm: _warm, Ask: _tell}
+"""What the child does with each kind of task."""
 
 
 def _make(runner: str, settings: Settings) -> Runner:

@@ -98,3 +98,12 @@ class Hardware:
     def on_cpu(self) -> Hardware:
         """The same machine with the CPU chosen."""
         return self.on(next((d for d in self.devices if d.kind == "cpu"), Device(name=self.cpu.name)))
+
+    @property
+    def with_half_the_memory(self) -> Hardware:
+        """The same machine, to be planned for as if only half of its free memory were there."""
+        def half(count: int | None) -> int | None:
+            return None if count is None else count // 2
+
+        device = dataclasses.replace(self.device, free_bytes=half(self.device.free_bytes))
+        return dataclasses.replace(self, device=device, ram_available=half(self.ram_available))

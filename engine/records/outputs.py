@@ -115,6 +115,15 @@ def check_writable(outputs: Path, need: int = SPARE) -> None:
         )
 
 
+def has_room(folder: Path) -> bool:
+    """Whether the disk that holds ``folder``, which need not be there yet, has room for a picture. False if it does not answer."""
+    try:
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        return shutil.disk_usage(there).free > SPARE
+    except (OSError, StopIteration):
+        return False
+
+
 def remove_leftovers(outputs: Path) -> int:
     """Removes what a killed worker left half-written, and says how many files. Only while no worker runs."""
     with translating(outputs):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from engine.jobs import Jobs
-from engine.jobs.desk import Patience
+from engine.jobs.patience import Patience
 from engine.settings import Settings
 
 SCRIPTED = "engine.testing:ScriptedEngine"
@@ -21,3 +22,11 @@ def settings() -> Settings:
 def jobs(settings: Settings) -> Iterator[Jobs]:
     with Jobs(settings, SCRIPTED, SHORT) as made:
         yield made
+
+
+def until(true: Callable[[], object], seconds: float = 30) -> None:
+    """Returns when ``true`` is."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)

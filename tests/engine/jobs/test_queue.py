@@ -6,8 +6,6 @@ import dataclasses
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,10 +14,10 @@ from engine import events
 from engine.errors import RequestError
 from engine.events import Event, Step
 from engine.jobs import Jobs
-from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, RUNNING, SET_ASIDE
+from engine.jobs.journal import CANCELLED, FAILED, FINISHED, RUNNING, SET_ASIDE
 from engine.requests import TextToImage
 from engine.settings import Settings
-from tests.engine.jobs.conftest import SCRIPTED, SHORT
+from tests.engine.jobs.conftest import SCRIPTED, SHORT, until
 
 
 def run(jobs: Jobs, prompt: str = "a cat", **asked: object) -> tuple[str, list[Event]]:
@@ -32,13 +30,6 @@ def slow(jobs: Jobs, page: str = "", steps: int = 40) -> str:
     job = jobs.submit(TextToImage(prompt="script: slow", steps=steps), page)
     until(lambda: jobs.state(job).progress is not None)
     return job
-
-
-def until(true: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
 
 
 def test_a_job_runs_and_its_events_come_in_order(jobs: Jobs) -> None:
@@ -154,7 +145,7 @@ def test_the_order_can_be_changed_and_all_can_be_stopped(jobs: Jobs) -> None:
     running = slow(jobs)
     first, second = (jobs.submit(TextToImage(prompt=p)) for p in "ab")
     jobs.move_up(second)
-    assert [s.id for s in jobs.jobs((QUEUED,))] == [second, first]
+    assert [s.id for s in jobs.line()] == [running, second, first]
     jobs.stop_all()
     list(jobs.watch(running))
     assert {jobs.state(j).state for j in (running, first, second)} == {CANCELLED}

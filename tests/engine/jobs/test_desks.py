@@ -1,0 +1,63 @@
+"""Several devices, one queue: over real worker processes that run the scripted engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from engine import events
+from engine.jobs import Jobs
+from engine.requests import TextToImage
+from engine.settings import Settings
+from engine.testing import ScriptedEngine
+from tests.engine.jobs.conftest import SCRIPTED, SHORT, until
+
+
+class TwoCards(ScriptedEngine):
+    """A machine with two cards, of which the first was chosen."""
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cuda:0", "cuda:1")
+
+
+def both_run(jobs: Jobs) -> None:
+    """Two slow jobs are in the middle of their steps at the same time, and a third waits for its turn."""
+    first, second, third = (jobs.submit(TextToImage(prompt="script: slow", steps=12)) for _ in range(3))
+    until(lambda: all(jobs.state(job).progress for job in (first, second)))
+    assert [state.id for state in jobs.line()] == [first, second, third] and not jobs.state(third).attempt
+    jobs.stop(second)
+    assert isinstance(list(jobs.watch(second))[-1], events.Cancelled)
+    until(lambda: jobs.state(third).progress)
+    assert isinstance(list(jobs.watch(first))[-1], events.Finished)
+
+
+def test_two_devices_that_were_named_work_at_once(settings: Settings) -> None:
+    with Jobs(dataclasses.replace(settings, device="one, two"), SCRIPTED, SHORT) as jobs:
+        assert jobs.devices == ("one", "two")
+        both_run(jobs)
+
+
+def test_a_second_card_gets_a_worker_of_its_own(settings: Settings) -> None:
+    with Jobs(settings, f"{__name__}:TwoCards", SHORT) as jobs:
+        until(lambda: jobs.devices == ("auto", "cuda:1"))
+        both_run(jobs)
+
+
+def test_a_question_is_answered_between_jobs_and_waits_for_no_longer_than_it_is_told(jobs: Jobs) -> None:
+    request = TextToImage(checkpoint="any")
+    until(lambda: jobs.describe() is not None)
+    assert jobs.facts(request, seconds=30)["torch"] == "none"
+    job = jobs.submit(TextToImage(prompt="script: slow", steps=40))
+    until(lambda: jobs.state(job).progress)
+    began = time.monotonic()
+    assert jobs.facts(request, seconds=0.2) == {} and time.monotonic() - began < 10
+
+
+def test_a_worker_that_does_not_heed_stop_is_ended(settings: Settings) -> None:
+    with Jobs(settings, SCRIPTED, dataclasses.replace(SHORT, load=600, stop=0.5)) as jobs:
+        job = jobs.submit(TextToImage(prompt="script: hang"))
+        until(lambda: jobs.state(job).progress)
+        jobs.stop(job)
+        assert isinstance(list(jobs.watch(job))[-1], events.Cancelled)
+        after = jobs.submit(TextToImage(prompt="a cat"))
+        assert isinstance(list(jobs.watch(after))[-1], events.Finished)
