@@ -173,10 +173,10 @@ class Desk:
         except _CannotStart as trouble:
             self._end_worker()
             self._heard(job, Failed(job=job.id, kind=WorkerLost.__name__, message=str(trouble)))
-        except (EOFError, OSError):
-            self._lost(job, "The process that makes the pictures ended in the middle of this job, perhaps for want of memory.")
         except TimeoutError:
             self._lost(job, "The process that makes the pictures stopped answering.")
+        except (EOFError, OSError):
+            self._lost(job, "The process that makes the pictures ended in the middle of this job, perhaps for want of memory.")
 
     def _listen(self, job: JobState) -> None:
         """Hear the worker until the job is over. Raises TimeoutError if it is silent for too long or does not heed Stop."""

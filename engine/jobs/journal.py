@@ -105,11 +105,12 @@ class Journal:
     def order(self) -> list[str]:
         """The ids of the jobs that wait, in the order in which they will run.
 
-        First those that were begun or moved to the front. Then pages take turns, the one that was served longest ago first, so that
-        a page with a hundred jobs does not starve another.
+        First those that were begun or moved to the front. Then pages take turns, the one that was served longest ago first: a
+        page with a hundred jobs does not starve another.
         """
         with self._lock, self._translated():
-            rows = self._db.execute("SELECT id, page, place, attempt FROM jobs WHERE state = ? ORDER BY place", (QUEUED,)).fetchall()
+            waiting = "SELECT id, page, place, attempt FROM jobs WHERE state = ? ORDER BY place"
+            rows = self._db.execute(waiting, (QUEUED,)).fetchall()
             served = dict(self._db.execute("SELECT page, COALESCE(MAX(started), 0) FROM jobs GROUP BY page").fetchall())
         first: list[str] = []
         lines: dict[str, deque[str]] = defaultdict(deque)
@@ -161,7 +162,8 @@ class Journal:
         if page is not None:
             where.append("page = ?")
             values.append(page)
-        return self._rows(f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY submitted DESC, rowid DESC LIMIT ?", (*values, limit))
+        found = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY submitted DESC, rowid DESC LIMIT ?"
+        return self._rows(found, (*values, limit))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -116,7 +116,7 @@ def check_writable(outputs: Path, need: int = SPARE) -> None:
 
 
 def has_room(folder: Path) -> bool:
-    """Whether the disk that holds ``folder``, which need not be there yet, has room for a picture. False if it does not answer."""
+    """Whether the disk of ``folder``, which need not be there yet, has room for a picture. False if it does not answer."""
     try:
         there = next(place for place in (folder, *folder.parents) if place.exists())
         return shutil.disk_usage(there).free > SPARE
