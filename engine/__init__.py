@@ -1,6 +1,6 @@
 """Easel's engine: makes pictures with Stable Diffusion on this machine. It knows nothing of the page.
 
-Imports run one way: ``local, jobs -> generate -> checkpoints, prompt, plan, records -> requests, events, errors, settings``.
+Imports run one way: ``local, jobs -> generate -> checkpoints, negatives, prompt, plan, records -> requests, events ...``.
 
 In five lines (torch is imported when ``Local`` is made)::
 
@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.requests import DTYPES, TextToImage
+from engine.requests import DTYPES, CompareNegative, StudyNegative, TextToImage
 from engine.settings import VERSION, Settings
 
 if TYPE_CHECKING:
     from engine.jobs import Jobs, claim
     from engine.local import Local
 
-__all__ = ["DTYPES", "VERSION", "Jobs", "Local", "Settings", "TextToImage", "claim"]
+__all__ = ["DTYPES", "VERSION", "CompareNegative", "Jobs", "Local", "Settings", "StudyNegative", "TextToImage", "claim"]
 
 _LATER = {"Local": "engine.local", "Jobs": "engine.jobs", "claim": "engine.jobs"}
 """Names that are imported when they are first used, so that the page is up before torch is."""

@@ -14,7 +14,7 @@ from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
 from engine.errors import DoesNotFit
 from engine.events import Event, Finished, PictureSaved, Result
-from engine.generate import image_to_image, text_to_image
+from engine.generate import compare_negative, image_to_image, study_negative, text_to_image
 from engine.generate.prepare import plan_for, prepare
 from engine.generate.workshop import Workshop
 from engine.plan import cache_budget, threads
@@ -23,12 +23,17 @@ from engine.plan.measure import measured
 from engine.plan.notes import Notes
 from engine.prompt.encode import EncodingCache
 from engine.records import compare
-from engine.requests import ImageToImage, Request, TextToImage
+from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 
 Run = Callable[[str, Any, Workshop, Stop], Iterator[Event]]
-RUNS: dict[type[Request], Run] = {TextToImage: text_to_image.run, ImageToImage: image_to_image.run}
+RUNS: dict[type[Request], Run] = {
+    TextToImage: text_to_image.run,
+    ImageToImage: image_to_image.run,
+    CompareNegative: compare_negative.run,
+    StudyNegative: study_negative.run,
+}
 """Kind of request -> what makes its pictures."""
 
 

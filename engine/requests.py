@@ -70,12 +70,34 @@ class ImageToImage(TextToImage):
     depth_image: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class CompareNegative(TextToImage):
+    """One picture twice: with its negative prompt and without it, all else the same. ``count`` is not used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyNegative(TextToImage):
+    """What each term of a negative prompt does: a picture for each with that term silent, all else the same.
+
+    The first ``max_terms`` terms are tried. ``silenced`` is empty when asked; in the record of a picture it names the places
+    (first character, the one after the last) of the negative prompt that said nothing. ``count`` is not used.
+    """
+
+    max_terms: int = 12
+    silenced: tuple[tuple[int, int], ...] = ()
+
+
 Request = TextToImage
 """Any asked request: every kind has at least these fields. The kinds are in :data:`KINDS`."""
 
 FITS = ("crop", "pad", "stretch")
 
-KINDS: dict[str, type[Request]] = {"text_to_image": TextToImage, "image_to_image": ImageToImage}
+KINDS: dict[str, type[Request]] = {
+    "text_to_image": TextToImage,
+    "image_to_image": ImageToImage,
+    "compare_negative": CompareNegative,
+    "study_negative": StudyNegative,
+}
 """The name of each kind of request, as written in files and in the journal."""
 
 
@@ -143,6 +165,7 @@ LIMITS: dict[str, Limit] = {
     "strength": Limit(0, 1, "The denoising strength", "0 keeps the picture, 1 forgets it"),
     "feather": Limit(0, 512, "The feather", "pixels"),
     "padding": Limit(0, 2048, "The padding around the mask", "pixels"),
+    "max_terms": Limit(1, 100, "The number of terms to try", "each is a picture"),
 }
 MAX_PROMPT = 50_000
 """Characters that a prompt or a negative prompt may have."""

@@ -1,7 +1,7 @@
 """A scripted engine for tests of the page and of jobs: real files, real events, no torch.
 
-It draws a picture from the prompt and the seed, always the same one for the same two. The prompt says what happens on the way;
-the words are in :data:`SCRIPT`.
+It draws a picture from the prompt and the seed, always the same one for the same two, with a disc for each term of the negative
+prompt but those that begin with "nothing". The prompt says what happens on the way; the words are in :data:`SCRIPT`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from PIL import Image, ImageDraw
 
 from engine.errors import DiskFull, RequestError
 from engine.events import Event, Finished, Loading, Notice, PictureSaved, Result, Step
+from engine.negatives import study
+from engine.negatives.comparison import as_text_to_image, pair
+from engine.prompt.terms import terms
 from engine.records import compare, outputs
-from engine.requests import ExecutionPlan, Request, Resolved
+from engine.requests import CompareNegative, ExecutionPlan, Request, Resolved, StudyNegative
 from engine.settings import Settings
 from engine.stopping import Stop
 
@@ -81,31 +84,48 @@ class ScriptedEngine:
         yield Loading(job=job, checkpoint="scripted", text="Loading the scripted checkpoint")
         if "script: notice" in request.prompt:
             yield Notice(job=job, text="The script says hello.")
-        done = outputs.existing(self._settings.outputs, job)
         results: list[Result] = []
-        for index in range(request.count):
-            path = done.get(index) or (yield from self._picture(job, index, request, stop))
-            results.append(_result(path, request, index))
+        for index, (wanted, folder) in enumerate(self._wanted(job, request)):
+            done = outputs.existing(folder, job)
+            path = done.get(index) or (yield from self._picture(job, index, wanted, folder, stop))
+            results.append(_result(path, wanted))
             yield PictureSaved(job=job, picture=index, result=results[-1])
         yield Finished(job=job, results=tuple(results))
 
-    def _picture(self, job: str, index: int, request: Request, stop: Stop) -> Iterator[Event]:
+    def _wanted(self, job: str, request: Request) -> Iterator[tuple[Request, Path]]:
+        """Each picture of a request as a request of its own, and the folder that it goes into."""
+        folder = self._settings.outputs
+        if isinstance(request, CompareNegative):
+            yield from ((each, folder) for each in pair(request))
+        elif isinstance(request, StudyNegative):
+            folder = folder / study.FOLDER
+            yield from ((dataclasses.replace(request, silenced=silence), folder) for silence in study.silences(request))
+            found = study.findings(request, outputs.existing(folder, job))
+            if found.dead:
+                yield as_text_to_image(request, found.remaining), folder
+        else:
+            seeds = (((request.seed or 0) + index) for index in range(request.count))
+            yield from ((dataclasses.replace(request, seed=seed), folder) for seed in seeds)
+
+    def _picture(self, job: str, index: int, request: Request, folder: Path, stop: Stop) -> Iterator[Event]:
         steps = request.steps or STEPS
-        seed = (request.seed or 0) + index
-        image = draw(request.prompt, seed, request.width or 64, request.height or 64)
+        image = draw(request, request.width or 64, request.height or 64)
         for step in range(1, steps + 1):
             self._wait(0.5 if "script: slow" in request.prompt else 0.0, stop)
             if step == 3:
                 self._play(job, request.prompt)
             left = float(steps - step)
             yield Step(
-                job=job, picture=index, pictures=request.count, step=step, steps=steps, seconds_left=left, preview=_jpeg(image)
+                job=job,
+                picture=index,
+                pictures=max(request.count, index + 1),
+                step=step,
+                steps=steps,
+                seconds_left=left,
+                preview=_jpeg(image),
             )
-        return self._save(image, request, seed, job, index)
-
-    def _save(self, image: Image.Image, request: Request, seed: int, job: str, index: int) -> Path:
-        resolved = _resolved(dataclasses.replace(request, seed=seed, count=1, width=image.width, height=image.height))
-        return outputs.save(image, resolved, outputs=self._settings.outputs, job=job, index=index)
+        one = dataclasses.replace(request, seed=request.seed or 0, count=1, width=image.width, height=image.height)
+        return outputs.save(image, _resolved(one), outputs=folder, job=job, index=index)
 
     def _play(self, job: str, prompt: str) -> None:
         first = self._settings.data / f"attempted-{job}"
@@ -125,16 +145,28 @@ class ScriptedEngine:
             time.sleep(min(left, 0.02))
 
 
-def draw(prompt: str, seed: int, width: int, height: int) -> Image.Image:
-    """The picture of a prompt and a seed: a few discs, always the same ones."""
-    dice = random.Random(hashlib.sha256(f"{prompt} {seed}".encode()).digest())
+def draw(request: Request, width: int, height: int) -> Image.Image:
+    """The picture of a prompt, a seed and a negative prompt: a few discs, always the same ones."""
+    dice = _dice(f"{request.prompt} {request.seed or 0}")
     image = Image.new("RGB", (width, height), tuple(dice.randrange(256) for _ in range(3)))
     pen = ImageDraw.Draw(image)
     for _ in range(5):
-        x, y, radius = dice.randrange(width), dice.randrange(height), dice.randrange(4, max(5, width // 3))
-        colour = tuple(dice.randrange(256) for _ in range(3))
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+        _disc(pen, dice, width, height)
+    silenced = getattr(request, "silenced", ())
+    for term in terms(request.negative_prompt):
+        if term.place not in silenced and not term.text.startswith("nothing"):
+            _disc(pen, _dice(term.text), width, height)
     return image
+
+
+def _dice(words: str) -> random.Random:
+    return random.Random(hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest())
+
+
+def _disc(pen: ImageDraw.ImageDraw, dice: random.Random, width: int, height: int) -> None:
+    x, y, radius = dice.randrange(width), dice.randrange(height), dice.randrange(4, max(5, width // 3))
+    colour = tuple(dice.randrange(256) for _ in range(3))
+    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
 def _resolved(request: Request) -> Resolved:
@@ -147,7 +179,7 @@ def _jpeg(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _result(path: Path, request: Request, index: int) -> Result:
+def _result(path: Path, request: Request) -> Result:
     with Image.open(path) as saved:
         width, height = saved.size
-    return Result(path=path, seed=(request.seed or 0) + index, width=width, height=height, seconds=0.0)
+    return Result(path=path, seed=request.seed or 0, width=width, height=height, seconds=0.0)

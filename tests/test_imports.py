@@ -17,10 +17,11 @@ ROOMS = {
     "engine.checkpoints": (),
     "engine.prompt": (),
     "engine.records": (),
-    "engine.generate": ("engine.plan", "engine.checkpoints", "engine.prompt", "engine.records"),
+    "engine.negatives": ("engine.prompt",),
+    "engine.generate": ("engine.plan", "engine.checkpoints", "engine.prompt", "engine.negatives", "engine.records"),
     "engine.local": ("engine.generate", "engine.plan", "engine.checkpoints", "engine.prompt", "engine.records"),
     "engine.jobs": ("engine.records",),
-    "engine.testing": ("engine.records",),
+    "engine.testing": ("engine.negatives", "engine.prompt", "engine.records"),
 }
 """Room -> the rooms it may import, beside the words and itself."""
 

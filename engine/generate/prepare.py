@@ -10,7 +10,7 @@ from engine import preferences
 from engine.checkpoints.catalogue import CheckpointEntry
 from engine.generate.resolve import Defaults, resolve
 from engine.generate.workshop import Workshop, environment
-from engine.plan import Layout, Work, budget, check, choose
+from engine.plan import Layout, Work, budget, check, choose, predict
 from engine.plan.notes import learnt
 from engine.requests import ExecutionPlan, Request, Resolved
 
@@ -42,6 +42,15 @@ def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
     fitting, _ = check(_work(entry, resolved.request), plan, budget(workshop.hardware))
     said = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
     return Prepared(entry, dataclasses.replace(resolved, plan=fitting), (*notices, *said))
+
+
+def fits(prepared: Prepared, workshop: Workshop, batch: int) -> bool:
+    """Whether ``batch`` pictures at once have room under the plan as it stands."""
+    plan = prepared.resolved.plan
+    if 0 < plan.batch_limit < batch:
+        return False
+    work = dataclasses.replace(_work(prepared.entry, prepared.resolved.request), batch=batch)
+    return budget(workshop.hardware).holds(predict(work, plan))
 
 
 def plan_for(entry: CheckpointEntry, asked: Request, workshop: Workshop) -> ExecutionPlan:

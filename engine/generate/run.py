@@ -169,12 +169,12 @@ def picture(
 
     # 8. Save, then say so.
     path = outputs.save(image, resolved, outputs=session.folder, job=session.job, index=index, companions=companions)
-    yield PictureSaved(job=session.job, picture=index, result=_result(path, resolved, time.monotonic() - began))
+    yield kept(session, index, resolved, path, time.monotonic() - began)
 
 
-def kept(session: Session, index: int, resolved: Resolved, path: Path) -> PictureSaved:
-    """For a picture that an earlier attempt saved."""
-    return PictureSaved(job=session.job, picture=index, result=_result(path, resolved, 0.0))
+def kept(session: Session, index: int, resolved: Resolved, path: Path, seconds: float = 0.0) -> PictureSaved:
+    """For a picture that is on disk already; ``seconds`` is what it took just now."""
+    return PictureSaved(job=session.job, picture=index, result=_result(path, resolved, seconds))
 
 
 def _result(path: Path, resolved: Resolved, seconds: float) -> Result:

@@ -12,10 +12,12 @@ from engine.requests import (
     DTYPES,
     KINDS,
     MAX_SEED,
+    CompareNegative,
     ExecutionPlan,
     ImageToImage,
     Request,
     Resolved,
+    StudyNegative,
     TextToImage,
     check,
     from_json,
@@ -39,9 +41,12 @@ common = {
     "clip_skip": st.none() | st.integers(0, 11),
     "precision": st.sampled_from(["auto", *DTYPES]),
 }
+places = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=3).map(tuple)
 requests = st.one_of(
     st.builds(TextToImage, **common),
     st.builds(ImageToImage, init_image=text, strength=st.floats(0, 1), mask_image=st.none() | text, **common),
+    st.builds(CompareNegative, **common),
+    st.builds(StudyNegative, max_terms=st.integers(1, 100), silenced=places, **common),
 )
 plans = st.builds(
     ExecutionPlan,
@@ -95,4 +100,4 @@ def test_unknown_fields_are_ignored_and_unknown_kinds_refused() -> None:
 
 
 def test_every_kind_has_a_name() -> None:
-    assert set(KINDS.values()) == {TextToImage, ImageToImage}
+    assert set(KINDS.values()) == {TextToImage, ImageToImage, CompareNegative, StudyNegative}

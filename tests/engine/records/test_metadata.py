@@ -36,6 +36,7 @@ def _values(annotation: str) -> st.SearchStrategy:
     kinds: dict[str, st.SearchStrategy] = {
         "str": st.text(max_size=60), "int": st.integers(0, MAX_SEED), "bool": st.booleans(),
         "float": st.floats(0, 100), "None": st.none(),
+        "tuple[tuple[int, int], ...]": st.lists(st.tuples(st.integers(0), st.integers(0)), max_size=3).map(tuple),
     }
     return st.one_of([kinds[part.strip()] for part in annotation.split("|")])
 
@@ -50,7 +51,7 @@ def _requests() -> st.SearchStrategy[Request]:
 @given(request=_requests())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_kind_of_request_reads_back_equal_through_real_bytes(format: str, request: Request) -> None:
-    record = Record(resolved=resolved_with(request), job="a", index=4)
+    record = Record(resolved=resolved_with(request), job="a", index=4, companions={"without it": 5})
     encoded = metadata.encode(PLAIN, record, format)
     assert metadata.read(encoded) == record
     with Image.open(io.BytesIO(encoded)) as image:

@@ -1,0 +1,49 @@
+"""How much one picture differs from another, and where."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIGHT = 1 / 255
+"""Changes up to this are not seen: every pixel off by the smallest step that an 8-bit picture has."""
+
+_MAP_SIDE = 512
+_FULL = 0.5
+"""The difference of a pixel from which on the map is at its brightest."""
+
+_HEAT = np.array([[24, 20, 34], [96, 24, 92], [190, 48, 62], [244, 134, 32], [255, 244, 190]], dtype=np.float32)
+"""Colours of the map, from no change to a full one, in even steps."""
+
+
+def amount(before: Image.Image, after: Image.Image) -> float:
+    """The root mean square difference of two pictures of one size: 0 is the same, 1 is black against white.
+
+    Squares, so that a small part that changed much counts more than a trace everywhere.
+    """
+    return float(np.sqrt(np.mean(np.square(_pixels(after) - _pixels(before)))))
+
+
+@lru_cache(maxsize=4096)
+def between(before: Path, after: Path) -> float:
+    """:func:`amount` of two saved pictures. Files of one name are taken to stay as they are."""
+    with Image.open(before) as first, Image.open(after) as second:
+        return amount(first, second)
+
+
+def where(before: Image.Image, after: Image.Image) -> Image.Image:
+    """A map of the change, dark where there is none; at most 512 pixels long."""
+    changed = np.abs(_pixels(after) - _pixels(before)).max(axis=2)
+    place = np.sqrt(np.clip(changed / _FULL, 0, 1)) * (len(_HEAT) - 1)
+    low = np.minimum(place.astype(int), len(_HEAT) - 2)
+    share = (place - low)[..., None]
+    drawn = Image.fromarray((_HEAT[low] * (1 - share) + _HEAT[low + 1] * share).round().astype(np.uint8))
+    drawn.thumbnail((_MAP_SIDE, _MAP_SIDE))
+    return drawn
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGB"), dtype=np.float32) / 255

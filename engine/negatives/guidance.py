@@ -1,0 +1,36 @@
+"""When a negative prompt cannot work: it steers by guidance, and without guidance it is not looked at."""
+
+from __future__ import annotations
+
+LOW_SCALE = (
+    "At a CFG scale of 1 or less there is no guidance, so a negative prompt changes nothing. Set the CFG scale to 5 or so."
+)
+DISTILLED = (
+    "This checkpoint has its guidance built in (LCM) and never looks at a negative prompt. Choose another checkpoint to use one."
+)
+FEW_STEPS = (
+    "This checkpoint was made to run in a few steps without guidance (CFG scale 1), so a negative prompt changes nothing. "
+    "Say what you want in the prompt instead."
+)
+STRAINED = (
+    "This checkpoint was made to run without guidance. With a CFG scale above 1 the negative prompt counts, and the picture "
+    "may turn harsh."
+)
+
+
+def why_not(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> str:
+    """Why a negative prompt cannot work, as a sentence that says what to do; empty if it can.
+
+    ``guidance_free``: the checkpoint was made to run without guidance (turbo kinds). ``distilled``: its UNet takes the scale as
+    an input and never runs twice (LCM).
+    """
+    if distilled:
+        return DISTILLED
+    if guidance_scale > 1:
+        return ""
+    return FEW_STEPS if guidance_free else LOW_SCALE
+
+
+def doubt(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> str:
+    """What should be known before a negative prompt is used: :func:`why_not`, or that it strains the checkpoint; else empty."""
+    return why_not(guidance_scale, guidance_free=guidance_free, distilled=distilled) or (STRAINED if guidance_free else "")
