@@ -31,7 +31,7 @@ GAMMA = 5.0  # min-SNR weighting (Hang et al. 2023), moved by one: the plain v l
 PURE_NOISE_FROM, PURE_NOISE = 960, 0.5  # the noisiest steps often see noise only: sampling starts from just that
 NOISY_SKEW = 0.65
 THING_WEIGHT = 2.0
-PEAK_RATE = 5e-4
+PEAK_RATE = 6e-4
 SCENE_SEEDS, SEEDS_A_MEMBER = 2_000_000, 10_000_000
 FILE = "diffusion.pt"
 Sizes = dict[str, object]
@@ -166,9 +166,11 @@ class DiffusionTraining:
         steps: int | None = None,
         rank: int = 0,
         networks: Networks | None = None,
+        bfloat16: bool = False,
         seed: int = 0,
     ) -> None:
         torch.manual_seed(seed)
+        self.bfloat16 = bfloat16
         self.path, self.sizes, self.seed, self.rank = out / FILE, sizes, seed, rank
         self.minutes, self.steps = minutes, steps
         self.tokenizer = own_tokenizer(out)
@@ -209,9 +211,11 @@ class DiffusionTraining:
         latents, masks, scenes = reservoir.draw(batch, rng)
         levels = noise_levels(batch, len(self.signal), rng)
         seen, target, weight = noisy(latents, levels, self.signal)
-        text = self.text_encoder(token_ids(self.tokenizer, [training_caption(scene, rng) for scene in scenes])).last_hidden_state
-        said = self.unet(seen.contiguous(memory_format=torch.channels_last), levels, text).sample
-        error = ((said - target).square() * (1 + THING_WEIGHT * masks)).mean((1, 2, 3))
+        ids = token_ids(self.tokenizer, [training_caption(scene, rng) for scene in scenes])
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            text = self.text_encoder(ids).last_hidden_state
+            said = self.unet(seen.contiguous(memory_format=torch.channels_last), levels, text).sample
+        error = ((said.float() - target).square() * (1 + THING_WEIGHT * masks)).mean((1, 2, 3))
         return (error * weight).mean() / (1 + THING_WEIGHT * masks.mean())
 
     def train_step(self, reservoir: Reservoir, batch: int, fresh: int) -> float:
@@ -269,7 +273,7 @@ def networks_of(sizes: Sizes, tokenizer: CLIPTokenizer) -> Networks:
 def train_diffusion(rank: int, options: argparse.Namespace, networks: Networks) -> None:
     """A member's whole work: its own scenes, its own steps on the weights that all share."""
     torch.set_num_threads(1)
-    training = DiffusionTraining(options.out, options.minutes, SIZES, rank=rank, networks=networks)
+    training = DiffusionTraining(options.out, options.minutes, SIZES, None, rank, networks, not options.float32)
     if options.resume and training.path.exists():
         training.resume()
     first_seed = SCENE_SEEDS + rank * SEEDS_A_MEMBER + training.step * options.fresh
@@ -282,9 +286,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=80)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--batch", type=int, default=8, help="pictures a step for each member")
-    parser.add_argument("--fresh", type=int, default=3, help="new scenes drawn at each step by each member")
+    parser.add_argument("--batch", type=int, default=16, help="pictures a step for each member")
+    parser.add_argument("--fresh", type=int, default=8, help="new scenes drawn at each step by each member")
     parser.add_argument("--members", type=int, default=2, help="processes that train together, one core each")
+    parser.add_argument("--float32", action="store_true", help="for processors without bfloat16 instructions")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     networks = networks_of(SIZES, own_tokenizer(options.out))

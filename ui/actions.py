@@ -1,16 +1,15 @@
-"""What happens when something on the text-to-image tab is pressed: from values to requests to jobs, and back."""
+"""What happens when something on a tab is pressed: from values to requests to jobs, and back, without components."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
 from engine.errors import EaselError
-from engine.generate.schedulers import SCHEDULERS
 from engine.jobs import Jobs
 from engine.prompt.tokenizer import load_tokenizer
 from engine.prompt.tokens import read_prompt
+from engine.requests import Request
 from engine.settings import Settings
 from ui import follow, form, messages, pictures, reading, stage
 from ui.shelf import Shelf
@@ -18,20 +17,32 @@ from ui.updates import IDLE, View
 
 
 class Actions:
-    """The text-to-image tab without its components. Each method is what one event does, in plain values."""
+    """What tabs do, in plain values. Each method is what one event does."""
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self._settings, self._jobs = settings, jobs
         self.shelf = Shelf(settings)
 
-    def submit(self, written: Mapping[str, Any], page: str) -> tuple[str, str]:
-        """The id of the new job, or "", and what to say: why there is none, or what was noticed."""
+    def identify(self, page: str) -> str:
+        """The id of a browser: the one that it kept, or a new one."""
+        return page or secrets.token_urlsafe(12)
+
+    def submit(self, ask: Callable[[], Request], tab: str, page: str) -> tuple[str, str]:
+        """The id of the new job of a browser's tab, or "", and what to say: why there is none, or what was noticed.
+
+        ``ask`` makes the request and may raise EaselError.
+        """
         try:
-            asked = form.request(written, self.shelf.find(written["checkpoint"]))
-            job = self._jobs.submit(asked, page)
+            asked = ask()
+            job = self._jobs.submit(asked, _place(tab, page))
         except EaselError as error:
             return "", stage.says(str(error), "trouble")
         return job, "" if asked.prompt.strip() else stage.says(messages.EMPTY_PROMPT)
+
+    def latest(self, tab: str, page: str) -> str:
+        """The newest job of a browser's tab, or ""."""
+        latest = self._jobs.latest(_place(tab, page))
+        return latest.id if latest else ""
 
     async def follow(self, job: str) -> AsyncIterator[tuple[View, str]]:
         """The view of a job and its picture of itself, until the job ends."""
@@ -49,14 +60,6 @@ class Actions:
         except EaselError as error:
             return stage.says(str(error), "trouble")
         return ""
-
-    def arrive(self, kept: object, page: str) -> tuple[dict[str, str], str, str]:
-        """For a page that opens: its form as it was left, its id, and its newest job, or ""."""
-        self.shelf.look()
-        restored = form.kept(kept, self.shelf.checkpoints, SCHEDULERS)
-        page = page or secrets.token_urlsafe(12)
-        latest = self._jobs.latest(page)
-        return restored, page, latest.id if latest else ""
 
     def reuse(self, picture: str) -> tuple[dict[str, str] | None, str]:
         """The form that asks for a finished picture again, and what to say. ``picture`` is its path inside the outputs."""
@@ -82,3 +85,8 @@ class Actions:
     def blank_stage(self) -> str:
         """The stage before anything was asked."""
         return stage.show(IDLE, self._settings.outputs)
+
+
+def _place(tab: str, page: str) -> str:
+    """The name under which the journal keeps the jobs of one tab in one browser."""
+    return f"{page} {tab}"

@@ -18,28 +18,29 @@ BARE: dict[str, Any] = {"padding": False, "apply_default_css": False}
 NO_CORRECTION = gr.InputHTMLAttributes(autocorrect="off", spellcheck=False)
 
 
-def prompt() -> gr.Textbox:
-    """The prompt, where the cursor is when the page opens."""
+def prompt(tab: str, autofocus: bool = False) -> gr.Textbox:
+    """The prompt. ``autofocus``: where the cursor is when the page opens. ``tab`` begins the ids of a tab's fields."""
     return gr.Textbox(
         label=form.LABELS["prompt"],
         info=messages.PROMPT_HELP,
         placeholder=messages.PROMPT_EXAMPLE,
         lines=3,
         max_lines=12,
-        autofocus=True,
-        elem_id="prompt",
+        autofocus=autofocus,
+        elem_id=f"{tab}-prompt",
+        elem_classes="prompt",
         html_attributes=NO_CORRECTION,
     )
 
 
-def negative_prompt() -> gr.Textbox:
+def negative_prompt(tab: str) -> gr.Textbox:
     """The negative prompt."""
     return gr.Textbox(
         label=form.LABELS["negative_prompt"],
         placeholder=messages.NEGATIVE_HELP,
         lines=1,
         max_lines=8,
-        elem_id="negative_prompt",
+        elem_id=f"{tab}-negative_prompt",
         html_attributes=NO_CORRECTION,
     )
 
@@ -52,20 +53,25 @@ def press() -> tuple[gr.Button, gr.Button]:
     return generate, stop
 
 
-def settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> dict[str, Component]:
+def says(tab: str) -> gr.HTML:
+    """Where it is said why a press did nothing."""
+    return gr.HTML(elem_id=f"{tab}-says", **BARE)
+
+
+def settings(tab: str, known: Mapping[str, Checkpoint], chosen: Checkpoint) -> dict[str, Component]:
     """Everything beside the prompts that a request says."""
     made: dict[str, Component] = {}
     with gr.Row():
-        made["checkpoint"] = _choice("checkpoint", checkpoint_choices(known))
-        made["size"] = _choice("size", size_choices(chosen))
+        made["checkpoint"] = _choice(tab, "checkpoint", checkpoint_choices(known))
+        made["size"] = _choice(tab, "size", size_choices(chosen))
     with gr.Row(visible=False) as own_size:
-        made["width"], made["height"] = (_number(name, best(name, chosen)) for name in ("width", "height"))
+        made["width"], made["height"] = (_number(tab, name, best(name, chosen)) for name in ("width", "height"))
     with gr.Row():
         for name in ("steps", "guidance_scale", "count"):
-            made[name] = _number(name, best(name, chosen))
+            made[name] = _number(tab, name, best(name, chosen))
     with gr.Row():
-        made["scheduler"] = _choice("scheduler", scheduler_choices(chosen))
-        made["seed"] = _number("seed", messages.RANDOM_SEED)
+        made["scheduler"] = _choice(tab, "scheduler", scheduler_choices(chosen))
+        made["seed"] = _number(tab, "seed", messages.RANDOM_SEED)
     made["size"].change(lambda size: gr.update(visible=size == form.OWN_SIZE), made["size"], own_size, show_progress="hidden")
     return made
 
@@ -100,11 +106,11 @@ def best(name: str, chosen: Checkpoint) -> str:
     return f"{BEST[name](chosen):g}" if name in BEST else ""
 
 
-def _choice(name: str, offered: dict[str, Any]) -> gr.Dropdown:
-    return gr.Dropdown(**offered, label=form.LABELS[name], min_width=200, elem_id=name)
+def _choice(tab: str, name: str, offered: dict[str, Any]) -> gr.Dropdown:
+    return gr.Dropdown(**offered, label=form.LABELS[name], min_width=200, elem_id=f"{tab}-{name}")
 
 
-def _number(name: str, placeholder: str) -> gr.Textbox:
+def _number(tab: str, name: str, placeholder: str) -> gr.Textbox:
     # A text box, not a number box: whatever is typed reaches the form, which answers in a sentence.
     return gr.Textbox(
         form.BLANK[name],
@@ -112,6 +118,6 @@ def _number(name: str, placeholder: str) -> gr.Textbox:
         placeholder=placeholder,
         min_width=90,
         max_lines=1,
-        elem_id=name,
+        elem_id=f"{tab}-{name}",
         html_attributes=NO_CORRECTION,
     )

@@ -128,13 +128,15 @@ def settings_of(made_with: Request, checkpoint: Checkpoint) -> dict[str, str]:
     }
 
 
-def kept(stored: object, checkpoints: Mapping[str, Checkpoint], schedulers: Mapping[str, Any]) -> dict[str, str]:
-    """The form as a browser kept it, whatever it kept: unknown fields are dropped, missing ones blank,
+def kept(
+    stored: object, checkpoints: Mapping[str, Checkpoint], schedulers: Mapping[str, Any], blank: Mapping[str, str] = BLANK
+) -> dict[str, str]:
+    """The form as a browser kept it, whatever it kept: unknown fields are dropped, missing ones as in ``blank``,
     choices that are gone the first."""
     found = stored if isinstance(stored, dict) else {}
-    form = {name: value if isinstance(value := found.get(name), str) else blank for name, blank in BLANK.items()}
+    form = {name: value if isinstance(value := found.get(name), str) else first for name, first in blank.items()}
     choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}}
-    gone = {name: BLANK[name] for name, known in choices.items() if form[name] not in known}
+    gone = {name: blank[name] for name, known in choices.items() if name in form and form[name] not in known}
     checkpoint = form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")
     return {**form, **gone, "checkpoint": checkpoint}
 

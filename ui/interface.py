@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gradio as gr
 
 from engine.jobs import Jobs
 from engine.settings import Settings
 from ui import controls, messages
+from ui.actions import Actions
 from ui.tabs.text_to_image import create_text_to_image_tab
+from ui.visit import Visit, kept
 
 _MASTHEAD = f"""
 <header class="masthead">
@@ -19,14 +23,20 @@ _MASTHEAD = f"""
 
 _DAY = 24 * 60 * 60
 
+TABS: dict[str, Callable[[Actions, Visit], object]] = {"Text to image": create_text_to_image_tab}
+"""A tab's label -> what makes it, in the order of the page."""
+
 
 def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
     """The whole page, not yet served. Gradio's own temporary copies live a day."""
+    actions = Actions(settings, jobs)
     with gr.Blocks(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(_DAY, _DAY)) as page:
         gr.HTML(_MASTHEAD, elem_id="masthead", **controls.BARE)
-        # Who this browser is, so that a page that comes back finds its job. The secret only has to be the same after a restart.
-        page_id = gr.BrowserState("", storage_key="easel-page", secret="easel")
-        with gr.Tabs(), gr.Tab("Text to image"):
-            create_text_to_image_tab(settings, jobs, page_id)
+        browser = kept("page", "")
+        visit = Visit(browser, page.load(actions.identify, browser, browser, show_progress="hidden"))
+        with gr.Tabs():
+            for label, create in TABS.items():
+                with gr.Tab(label):
+                    create(actions, visit)
     # One listener an event, Gradio's own default, would let a second page wait for the first.
     return page.queue(default_concurrency_limit=None, api_open=False)

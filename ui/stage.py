@@ -10,13 +10,14 @@ import io
 from html import escape
 from pathlib import Path
 
+import gradio as gr
 from PIL import Image
 
 from engine.errors import EaselError
 from engine.events import Result
 from engine.records import metadata
 from engine.requests import Request
-from ui import messages, pictures
+from ui import controls, messages, pictures
 from ui.updates import View
 
 ON_LOAD = """
@@ -31,6 +32,11 @@ _EASEL = (
     '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M16 2v6M7 30l5-22h8l5 22M4 8h24v13H4z" fill="none" '
     'stroke="currentColor" stroke-width="1.2" stroke-linejoin="round"/></svg>'
 )
+
+
+def create(tab: str, shown: str) -> gr.HTML:
+    """The stage of a tab, showing ``shown`` at first."""
+    return gr.HTML(shown, js_on_load=ON_LOAD, elem_id=f"{tab}-stage", elem_classes="stage", **controls.BARE)
 
 
 def show(view: View, outputs: Path) -> str:

@@ -69,7 +69,7 @@ def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(easel: St
     ready(page)
     expect(page.locator("img.preview")).to_be_visible()
     page.locator("button.stop-job").click()
-    expect(page.locator("#stage")).to_contain_text(messages.STOPPED)
+    expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
     idle(page)
     assert finished_pictures(easel.settings) == before
     settings(page)
@@ -89,10 +89,10 @@ def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(easel: St
 )
 def test_a_size_that_cannot_be_is_said(field: str, text: str, said: str, easel: Studio, visit: Callable[..., Visitor]) -> None:
     page = page_with(visit(easel), "a cat")
-    page.locator("#size input").click()
+    page.locator("#text-size input").click()
     page.get_by_role("option", name=messages.OWN_SIZE).click()
     write(page, "width", text)
     write(page, "height", text)
     generate(page)
-    expect(page.locator("#stage .says").first).to_contain_text(said)
+    expect(page.locator("#text-stage .says").first).to_contain_text(said)
     idle(page)

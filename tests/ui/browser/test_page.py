@@ -23,21 +23,21 @@ ENDLESS = "900"
 
 
 def write(page: Page, field: str, text: str) -> None:
-    page.locator(f"#{field}").locator("textarea, input").fill(text)
+    page.locator(f"#text-{field}").locator("textarea, input").fill(text)
 
 
 def value(page: Page, field: str) -> str:
-    return page.locator(f"#{field}").locator("textarea, input").input_value()
+    return page.locator(f"#text-{field}").locator("textarea, input").input_value()
 
 
 def choose(page: Page, field: str, option: str) -> None:
-    page.locator(f"#{field} input").click()
+    page.locator(f"#text-{field} input").click()
     page.get_by_role("option", name=option).click()
 
 
 def settings(page: Page) -> None:
-    page.get_by_role("button", name=messages.SETTINGS, exact=True).click()
-    expect(page.locator("#steps input, #steps textarea")).to_be_visible()
+    page.get_by_role("button", name=re.compile(f"^{messages.SETTINGS}")).click()
+    expect(page.locator("#text-steps input, #text-steps textarea")).to_be_visible()
 
 
 def generate(page: Page) -> None:
@@ -86,7 +86,7 @@ def test_stop_leaves_nothing_half_done_and_the_next_one_works(scripted: Studio, 
     generate(page)
     expect(page.locator("img.preview")).to_be_visible()
     page.locator("button.stop-job").click()
-    expect(page.locator("#stage")).to_contain_text(messages.STOPPED)
+    expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
     idle(page)
     assert finished_pictures(scripted.settings) == before
     write(page, "prompt", "a dog")
@@ -108,12 +108,12 @@ def test_a_reload_in_the_middle_finds_form_and_preview(scripted: Studio, visit: 
     page.reload()
     ready(page)
     expect(page.locator("img.preview")).to_be_visible()
-    expect(page.locator("#prompt textarea")).to_have_value(SLOW)
+    expect(page.locator("#text-prompt textarea")).to_have_value(SLOW)
     settings(page)
     assert [value(page, field) for field in ("negative_prompt", "seed", "steps")] == ["rain", "77", ENDLESS]
     assert value(page, "size").startswith("Portrait")
     page.locator("button.stop-job").click()
-    expect(page.locator("#stage")).to_contain_text(messages.STOPPED)
+    expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
 
 
 def test_a_reload_after_the_end_finds_the_result(scripted: Studio, visit: Visit) -> None:
@@ -137,7 +137,7 @@ def test_a_second_tab_and_a_stop_from_there(scripted: Studio, visit: Visit) -> N
     expect(second.locator("img.preview")).to_be_visible()
     second.locator("button.stop-job").click()
     for page in (first, second):
-        expect(page.locator("#stage")).to_contain_text(messages.STOPPED)
+        expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
         idle(page)
 
 
@@ -152,7 +152,7 @@ def test_the_job_goes_on_while_the_connection_is_lost(scripted: Studio, visit: V
     page.evaluate("fetch('/config').catch(() => null)")
     visitor.context.set_offline(False)
     result(page)
-    expect(page.locator("#prompt textarea")).to_have_value(SLOW)
+    expect(page.locator("#text-prompt textarea")).to_have_value(SLOW)
 
 
 def test_a_failure_is_a_sentence_and_the_next_one_works(scripted: Studio, visit: Visit) -> None:
@@ -160,7 +160,7 @@ def test_a_failure_is_a_sentence_and_the_next_one_works(scripted: Studio, visit:
     prompt = "a cat, script: fail"
     write(page, "prompt", prompt)
     generate(page)
-    expect(page.locator("#stage .trouble")).to_contain_text("The script says")
+    expect(page.locator("#text-stage .trouble")).to_contain_text("The script says")
     expect(page.locator("body")).not_to_contain_text("Traceback")
     idle(page)
     assert value(page, "prompt") == prompt
@@ -188,22 +188,22 @@ def test_what_cannot_be_used_is_said_and_the_next_one_works(scripted: Studio, vi
         before = value(page, field)
         write(page, field, text)
         generate(page)
-        expect(page.locator("#says .trouble")).to_contain_text(said)
+        expect(page.locator("#text-says .trouble")).to_contain_text(said)
         assert (value(page, field), value(page, "prompt")) == (text, "a cat")
         write(page, field, before)
     generate(page)
     result(page)
-    expect(page.locator("#says .trouble")).to_have_count(0)
+    expect(page.locator("#text-says .trouble")).to_have_count(0)
 
 
 def test_an_empty_prompt_and_a_very_long_one(scripted: Studio, visit: Visit) -> None:
     page = visit(scripted).open()
     generate(page)
-    expect(page.locator("#says")).to_contain_text(messages.EMPTY_PROMPT)
+    expect(page.locator("#text-says")).to_contain_text(messages.EMPTY_PROMPT)
     result(page)
     write(page, "prompt", "cat " * 5000)
     generate(page)
-    expect(page.locator("#says")).not_to_contain_text(messages.EMPTY_PROMPT)
+    expect(page.locator("#text-says")).not_to_contain_text(messages.EMPTY_PROMPT)
     expect(page.locator("figure.result img")).to_have_attribute("alt", re.compile("^cat cat"))
 
 
@@ -212,13 +212,13 @@ def test_notices_stay_with_the_picture(scripted: Studio, visit: Visit) -> None:
     write(page, "prompt", "a cat, script: notice")
     generate(page)
     result(page)
-    expect(page.locator("#stage")).to_contain_text("The script says hello.")
+    expect(page.locator("#text-stage")).to_contain_text("The script says hello.")
 
 
 def test_the_keyboard_is_enough(scripted: Studio, visit: Visit) -> None:
     page = visit(scripted).open()
-    expect(page.locator("#prompt textarea")).to_be_focused()
-    expect(page.locator("#prompt")).to_contain_text("Ctrl+Enter")
+    expect(page.locator("#text-prompt textarea")).to_be_focused()
+    expect(page.locator("#text-prompt")).to_contain_text("Ctrl+Enter")
     page.keyboard.type("a cat")
     page.keyboard.press("Control+Enter")
     picture = result(page)
@@ -253,20 +253,20 @@ def test_settings_come_back_from_a_picture(scripted: Studio, visit: Visit) -> No
     write(page, "prompt", "something else")
     write(page, "steps", "")
     page.get_by_role("button", name="Keep this seed").click()
-    expect(page.locator("#seed").locator("textarea, input")).to_have_value(re.compile(r"^\d+$"))
+    expect(page.locator("#text-seed").locator("textarea, input")).to_have_value(re.compile(r"^\d+$"))
     assert value(page, "prompt") == "something else"
     page.get_by_role("button", name="Reuse these settings").click()
-    expect(page.locator("#prompt textarea")).to_have_value("a cat")
+    expect(page.locator("#text-prompt textarea")).to_have_value("a cat")
     assert value(page, "steps") == "9"
     page.reload()
     ready(page)
-    expect(page.locator("#prompt textarea")).to_have_value("a cat")
+    expect(page.locator("#text-prompt textarea")).to_have_value("a cat")
 
 
 def test_the_starter_says_what_it_knows(scripted: Studio, visit: Visit) -> None:
     page = visit(scripted).open()
     page.locator("#chips button").first.click()
-    expect(page.locator("#prompt textarea")).not_to_have_value("")
+    expect(page.locator("#text-prompt textarea")).not_to_have_value("")
     write(page, "prompt", "a cat and a zebra")
     expect(page.locator("#summary")).to_contain_text("does not know “zebra”")
     expect(page.locator("#summary")).to_contain_text(str(scripted.settings.models))

@@ -1,0 +1,72 @@
+"""The fields of a tab's form: they follow the chosen checkpoint, and a browser keeps what was written in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from gradio.events import Dependency
+
+from engine.generate.schedulers import SCHEDULERS
+from ui import controls, form
+from ui.actions import Actions
+from ui.running import QUIET, Values
+from ui.visit import Visit, kept
+
+Fields = dict[str, Component]
+"""A component for every name in the tab's blank form (:data:`ui.form.BLANK` and what the tab adds)."""
+
+
+def written(fields: Fields, values: Values) -> dict[str, Any]:
+    """What stands in the form, by name."""
+    return {name: values[field] for name, field in fields.items()}
+
+
+def follow_checkpoint(fields: Fields, actions: Actions) -> None:
+    """Sizes, samplers and the meaning of empty fields are the chosen checkpoint's."""
+    offers = {"size": controls.size_choices, "scheduler": controls.scheduler_choices}
+
+    def choose(checkpoint: str) -> list[Any]:
+        chosen = actions.shelf.find(checkpoint)
+        offered = [gr.update(choices=offer(chosen)["choices"]) for name, offer in offers.items() if name in fields]
+        return offered + [gr.update(placeholder=controls.best(name, chosen)) for name in controls.BEST if name in fields]
+
+    depends = [fields[name] for name in (*offers, *controls.BEST) if name in fields]
+    fields["checkpoint"].change(choose, fields["checkpoint"], depends, **QUIET)  # type: ignore[attr-defined]
+
+
+def keep(tab: str, fields: Fields, blank: Mapping[str, str], actions: Actions, visit: Visit) -> Keeper:
+    """Keep the form in the browser while it is filled in, and put it back when the page opens."""
+    store = kept(f"form-{tab}", None)
+
+    def restore(stored: Any) -> list[Any]:
+        actions.shelf.look()
+        found = form.kept(stored, actions.shelf.checkpoints, SCHEDULERS, blank)
+        choices = controls.checkpoint_choices(actions.shelf.checkpoints)["choices"]
+        return [{**found, "checkpoint": gr.update(choices=choices, value=found["checkpoint"])}[name] for name in fields]
+
+    visit.arrived.then(restore, store, list(fields.values()), **QUIET)
+    keeper = Keeper(fields, store)
+    keeper.after(None)
+    return keeper
+
+
+class Keeper:
+    """Writes a form into the browser: after whatever a person types, and after what the page itself puts into fields."""
+
+    def __init__(self, fields: Fields, store: gr.BrowserState) -> None:
+        self._fields, self._store = fields, store
+        # The form as one object is made in the browser: nothing is sent while somebody types.
+        self._js = f"(...values) => Object.fromEntries({json.dumps(list(fields))}.map((name, i) => [name, values[i]]))"
+
+    def after(self, filled: Dependency | None) -> None:
+        """Keep the form after ``filled`` has put something into it; None: after each input of a person."""
+        fields = list(self._fields.values())
+        how: dict[str, Any] = {"fn": None, "inputs": fields, "outputs": self._store, "js": self._js, **QUIET}
+        if filled is not None:
+            filled.then(**how)
+        else:
+            gr.on([field.input for field in fields], **how)  # type: ignore[attr-defined]

@@ -1,0 +1,22 @@
+"""A browser that looks at the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.events import Dependency
+
+
+@dataclass(frozen=True)
+class Visit:
+    """``page`` is who this browser is, kept in it. ``arrived`` is the moment at which that is known after the page opened:
+    whatever a tab does when somebody opens the page goes into ``arrived.then(...)``."""
+
+    page: gr.BrowserState
+    arrived: Dependency
+
+
+def kept(name: str, blank: object) -> gr.BrowserState:
+    """What a browser keeps under ``name`` over reloads and restarts. The secret only has to be the same after a restart."""
+    return gr.BrowserState(blank, storage_key=f"easel-{name}", secret="easel")
