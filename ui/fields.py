@@ -42,13 +42,18 @@ def keep(tab: str, fields: Fields, blank: Mapping[str, str], actions: Actions, v
     """Keep the form in the browser while it is filled in, and put it back when the page opens."""
     store = kept(f"form-{tab}", None)
 
-    def restore(stored: Any) -> list[Any]:
+    def restore(values: Values) -> dict[Component, Any]:
         actions.shelf.look()
-        found = form.kept(stored, actions.shelf.checkpoints, SCHEDULERS, blank)
+        found = form.kept(values[store], actions.shelf.checkpoints, SCHEDULERS, blank)
+        # What somebody typed while the page was still opening stays.
+        typed = {name for name, text in written(fields, values).items() if text != blank[name]} - {"checkpoint"}
+        put_back: dict[Component, Any] = {fields[name]: found[name] for name in fields if name not in typed}
         choices = controls.checkpoint_choices(actions.shelf.checkpoints)["choices"]
-        return [{**found, "checkpoint": gr.update(choices=choices, value=found["checkpoint"])}[name] for name in fields]
+        return put_back | {fields["checkpoint"]: gr.update(choices=choices, value=found["checkpoint"])}
 
-    visit.arrived.then(restore, store, list(fields.values()), **QUIET)
+    every = list(fields.values())
+    restored = visit.arrived.then(restore, {store, *every}, every, **QUIET)
+    restored.then(None, js=f"() => {{ document.documentElement.dataset.{tab}Form = 'ready'; }}", **QUIET)
     keeper = Keeper(fields, store)
     keeper.after(None)
     return keeper

@@ -71,7 +71,7 @@ class Visitor:
 def ready(page: Page) -> None:
     """Wait until the page has its form back and knows who it is."""
     expect(page.locator("button.generate")).to_be_visible()
-    page.wait_for_function("Object.keys(localStorage).includes('easel-page')")
+    expect(page.locator("html[data-text-form=ready]")).to_be_attached()
 
 
 def browser_path() -> str | None:
