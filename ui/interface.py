@@ -8,8 +8,10 @@ import gradio as gr
 
 from engine.jobs import Jobs
 from engine.settings import Settings
-from ui import controls, messages
+from ui import controls, messages, sending
 from ui.actions import Actions
+from ui.sending import Sending
+from ui.tabs import text_to_image
 from ui.tabs.text_to_image import create_text_to_image_tab
 from ui.visit import Visit, kept
 
@@ -23,7 +25,7 @@ _MASTHEAD = f"""
 
 _DAY = 24 * 60 * 60
 
-TABS: dict[str, Callable[[Actions, Visit], object]] = {"Text to image": create_text_to_image_tab}
+TABS: dict[str, Callable[[Actions, Visit], object]] = {text_to_image.LABEL: create_text_to_image_tab}
 """A tab's label -> what makes it, in the order of the page."""
 
 
@@ -33,10 +35,12 @@ def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
     with gr.Blocks(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(_DAY, _DAY)) as page:
         gr.HTML(_MASTHEAD, elem_id="masthead", **controls.BARE)
         browser = kept("page", "")
-        visit = Visit(browser, page.load(actions.identify, browser, browser, show_progress="hidden"))
-        with gr.Tabs():
+        arrived = page.load(actions.identify, browser, browser, show_progress="hidden")
+        bus = sending.create_bus()
+        with gr.Tabs(elem_id="tabs") as tabs:
+            visit = Visit(browser, arrived, Sending(bus, tabs, settings.outputs))
             for label, create in TABS.items():
-                with gr.Tab(label):
+                with gr.Tab(label, id=label):
                     create(actions, visit)
     # One listener an event, Gradio's own default, would let a second page wait for the first.
     return page.queue(default_concurrency_limit=None, api_open=False)

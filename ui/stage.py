@@ -17,12 +17,12 @@ from engine.errors import EaselError
 from engine.events import Result
 from engine.records import metadata
 from engine.requests import Request
-from ui import controls, messages, pictures
+from ui import controls, messages, pictures, sending
 from ui.updates import View
 
 ON_LOAD = """
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-picture]');
+  const button = event.target.closest('button[data-what]');
   if (button) trigger(button.dataset.what === 'reuse' ? 'reuse' : 'keep_seed', { picture: button.dataset.picture });
 });
 """
@@ -136,11 +136,12 @@ def _plain(value: object) -> str:
 
 
 def _actions(result: Result, outputs: Path, address: str) -> str:
-    picture = escape(result.path.relative_to(outputs).as_posix())
+    name = result.path.relative_to(outputs).as_posix()
+    picture = escape(name)
     return (
         f'<div class="actions"><a class="button" href="{address}" download="{escape(result.path.name)}">Download</a>'
         f'<button type="button" data-what="reuse" data-picture="{picture}">Reuse these settings</button>'
-        f'<button type="button" data-what="keep" data-picture="{picture}">Keep this seed</button></div>'
+        f'<button type="button" data-what="keep" data-picture="{picture}">Keep this seed</button>{sending.buttons(name)}</div>'
     )
 
 

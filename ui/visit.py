@@ -7,14 +7,18 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.events import Dependency
 
+from ui.sending import Sending
+
 
 @dataclass(frozen=True)
 class Visit:
     """``page`` is who this browser is, kept in it. ``arrived`` is the moment at which that is known after the page opened:
-    whatever a tab does when somebody opens the page goes into ``arrived.then(...)``."""
+    whatever a tab does when somebody opens the page goes into ``arrived.then(...)``. ``sending`` brings finished pictures from
+    one tab to another."""
 
     page: gr.BrowserState
     arrived: Dependency
+    sending: Sending
 
 
 def kept(name: str, blank: object) -> gr.BrowserState:

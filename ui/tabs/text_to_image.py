@@ -12,10 +12,12 @@ from ui import controls, fields, form, messages, reading, running, stage
 from ui.actions import Actions
 from ui.fields import Fields, Keeper
 from ui.running import QUIET, Running, Values
+from ui.sending import Form
 from ui.shelf import Checkpoint
 from ui.visit import Visit
 
 NAME = "text"
+LABEL = "Text to image"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ def create_text_to_image_tab(actions: Actions, visit: Visit) -> Tab:
     keeper = fields.keep(NAME, tab.fields, form.BLANK, actions, visit)
     _wire_reading(tab, actions, keeper)
     _wire_result(tab, actions, keeper)
+
+    def fill(made_with: Request) -> list[str]:
+        written = form.settings_of(made_with, actions.shelf.find(made_with.checkpoint))
+        return [written[name] for name in tab.fields]
+
+    visit.sending.forms["text_to_image"] = Form(LABEL, fill, list(tab.fields.values()), keeper.after)
     return tab
 
 
