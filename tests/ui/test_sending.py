@@ -17,4 +17,5 @@ def test_every_button_has_a_tab_that_takes_the_picture(settings: Settings, jobs:
 
 def test_a_button_names_its_picture_and_nothing_else_gets_out() -> None:
     html = sending.button("upscale", 'day/"><script>.png', "<Upscale>")
-    assert html.startswith('<button type="button" data-send="to_upscale"') and "<script>" not in html and "&lt;Upscale&gt;" in html
+    assert html.startswith('<button type="button" data-send="to_upscale"')
+    assert "<script>" not in html and "&lt;Upscale&gt;" in html

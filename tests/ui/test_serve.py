@@ -22,18 +22,6 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    folder = tmp_path_factory.mktemp("served")
-    return Settings(data=folder / "data", outputs=folder / "outputs")
-
-
-@pytest.fixture(scope="module")
-def jobs(settings: Settings) -> Iterator[Jobs]:
-    with Jobs(settings, "engine.testing:ScriptedEngine") as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def studio(settings: Settings, jobs: Jobs) -> Iterator[Studio]:
     with serve(settings, jobs, port=0) as served:
         yield served
