@@ -31,7 +31,9 @@ class TextToImage:
     ``width`` and ``height`` are pixels. ``steps`` counts denoising steps. ``guidance_scale`` (CFG scale) of 1 or less runs
     without guidance. ``seed`` is 0 to :data:`MAX_SEED`; picture *i* of ``count`` uses ``seed + i``. ``checkpoint`` is a
     name from the catalogue or a path; ``scheduler`` a name from :data:`engine.generate.schedulers.SCHEDULERS`.
-    ``precision`` overrules the plan: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+    ``precision`` overrules the plan: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``vae`` names a separate VAE
+    to decode with. ``refiner`` names an XL refiner, which takes over after the share ``refiner_start`` (0..1) of the steps.
+    LoRAs and embeddings are named in the prompts.
     """
 
     prompt: str = ""
@@ -46,6 +48,9 @@ class TextToImage:
     count: int = 1
     clip_skip: int | None = None
     precision: str = "auto"
+    vae: str | None = None
+    refiner: str | None = None
+    refiner_start: float = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +167,7 @@ LIMITS: dict[str, Limit] = {
     "seed": Limit(0, MAX_SEED, "The seed", "leave it empty for a random one"),
     "count": Limit(1, 1000, "The number of pictures"),
     "clip_skip": Limit(0, 11, "Clip skip", "0 or 1 means the last layer"),
+    "refiner_start": Limit(0, 1, "The refiner's start", "a share of the steps; 0.8 is usual"),
     "strength": Limit(0, 1, "The denoising strength", "0 keeps the picture, 1 forgets it"),
     "feather": Limit(0, 512, "The feather", "pixels"),
     "padding": Limit(0, 2048, "The padding around the mask", "pixels"),

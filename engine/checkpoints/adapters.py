@@ -25,10 +25,10 @@ from engine.requests import ExecutionPlan
 
 @dataclass(frozen=True, kw_only=True)
 class Additions:
-    """``loras``: files with the weight that each is given. ``embeddings``: textual inversions, each by its file's name in the
-    prompt. ``vae``: a separate VAE."""
+    """``loras``: files with the weights that each is given in text encoders and UNet. ``embeddings``: textual inversions, each
+    by its file's name in the prompt. ``vae``: a separate VAE."""
 
-    loras: tuple[tuple[CheckpointEntry, float], ...] = ()
+    loras: tuple[tuple[CheckpointEntry, float, float], ...] = ()
     embeddings: tuple[CheckpointEntry, ...] = ()
     vae: CheckpointEntry | None = None
 
@@ -42,7 +42,7 @@ def applied(additions: Additions, pipeline: Any, entry: CheckpointEntry, plan: E
 
     Raises CheckpointError, a sentence, for a file that was made for another family or is damaged.
     """
-    for addition in (*(lora for lora, _ in additions.loras), *additions.embeddings):
+    for addition in (*(lora for lora, *_ in additions.loras), *additions.embeddings):
         check_family(addition, entry)
     with contextlib.ExitStack() as stack:
         if additions.vae is not None:
@@ -58,10 +58,15 @@ FAMILIES: Mapping[str, str] = {"sd1": "Stable Diffusion 1", "sd2": "Stable Diffu
 _SPECIAL = {"lcm": "sd1", "sd_turbo": "sd2", "x4_upscaler": "sd2"}
 
 
+def family(entry: CheckpointEntry) -> str:
+    """The family whose additions fit a checkpoint: a key of :data:`FAMILIES`, or another name where there are none."""
+    name = entry.architecture.name
+    return _SPECIAL.get(name, name.split("_")[0])
+
+
 def check_family(addition: CheckpointEntry, entry: CheckpointEntry) -> None:
     """Raises CheckpointError if ``addition`` was plainly made for another family than ``entry``."""
-    name = entry.architecture.name
-    mine, theirs = _SPECIAL.get(name, name.split("_")[0]), addition.identity.architecture
+    mine, theirs = family(entry), addition.identity.architecture
     if theirs and mine in FAMILIES and theirs != mine:
         raise CheckpointError(
             f"“{addition.name}” was made for {FAMILIES.get(theirs, theirs)}, and “{entry.name}” is {entry.architecture.label}. "
@@ -73,13 +78,14 @@ def check_family(addition: CheckpointEntry, entry: CheckpointEntry) -> None:
 
 
 @contextlib.contextmanager
-def _adapted(loras: tuple[tuple[CheckpointEntry, float], ...], pipeline: Any) -> Iterator[None]:
+def _adapted(loras: tuple[tuple[CheckpointEntry, float, float], ...], pipeline: Any) -> Iterator[None]:
     """Low-rank additions (Hu et al. 2021, arXiv 2106.09685) beside the weights, not in them."""
     if not hasattr(pipeline, "load_lora_weights"):
         raise CheckpointError("This kind of checkpoint takes no LoRA: leave it out, or choose another checkpoint.")
     try:
-        names = [_put_on(number, lora, pipeline) for number, (lora, _) in enumerate(loras)]
-        pipeline.set_adapters(names, [weight for _, weight in loras])
+        names = [_put_on(number, lora, pipeline) for number, (lora, *_) in enumerate(loras)]
+        parts = [name for name in ("text_encoder", "text_encoder_2") if getattr(pipeline, name, None) is not None]
+        pipeline.set_adapters(names, [{"unet": unet, **dict.fromkeys(parts, words)} for _, words, unet in loras])
         yield
     finally:
         pipeline.unload_lora_weights()
@@ -88,7 +94,7 @@ def _adapted(loras: tuple[tuple[CheckpointEntry, float], ...], pipeline: Any) ->
 def _put_on(number: int, lora: CheckpointEntry, pipeline: Any) -> str:
     name = f"lora_{number}"
     store = TensorStore([lora.path])
-    weights = {key: store.view(key).clone() for key in store.names()}
+    weights = _with_strength({key: store.view(key).clone() for key in store.names()})
     try:
         pipeline.load_lora_weights(weights, adapter_name=name)
     except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError) as error:
@@ -99,6 +105,16 @@ def _put_on(number: int, lora: CheckpointEntry, pipeline: Any) -> str:
     if name not in {n for names in pipeline.get_list_adapters().values() for n in names}:
         raise CheckpointError(f"“{lora.name}” has nothing for this checkpoint: it was made for another family. Leave it out.")
     return name
+
+
+def _with_strength(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Kohya's strengths (``alpha`` over the rank) multiplied into the matrices: diffusers loses those of text encoders."""
+    for name in [name for name in weights if name.endswith(".alpha")]:
+        down, up = (weights.get(name.removesuffix("alpha") + end) for end in ("lora_down.weight", "lora_up.weight"))
+        if down is not None and up is not None:
+            up *= weights[name].item() / down.shape[0]
+            weights[name] = torch.tensor(float(down.shape[0]))
+    return weights
 
 
 # Textual inversion

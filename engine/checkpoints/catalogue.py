@@ -14,7 +14,7 @@ from engine.checkpoints import choices, roots
 from engine.checkpoints.architectures import BY_NAME, DEPTH, IMAGE, PAINT, TEXT, UPSCALE, Architecture, bundled_config
 from engine.checkpoints.folders import read_json
 from engine.checkpoints.identify import identify
-from engine.checkpoints.identity import Identity
+from engine.checkpoints.identity import KINDS, Identity
 from engine.errors import CheckpointError
 from engine.settings import Settings
 
@@ -137,7 +137,9 @@ class Catalogue:
         for path, why in self.refused.items():
             if wanted in (path.name, path.stem):
                 return CheckpointError(why)
-        return CheckpointError(f"There is no {kind} called “{wanted}” in the models folder any more. Choose another one.")
+        return CheckpointError(
+            f"There is no {KINDS[kind]} called “{wanted}” in your folders. Put it into the models folder, or choose another one."
+        )
 
     def _add(self, entries: dict[str, CheckpointEntry], root: Path, path: Path, overruled: Mapping[str, Any]) -> None:
         stamp = stamp_of(path)

@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 
 from engine.checkpoints.headers import Tensor
 
+KINDS: Mapping[str, str] = {
+    "checkpoint": "checkpoint", "lora": "LoRA", "embedding": "embedding", "vae": "VAE", "upscaler": "upscaler",
+    "unet": "UNet alone", "controlnet": "ControlNet", "depth": "depth estimator", "unknown": "unknown kind of file",
+}  # fmt: skip
+"""Kind of file -> the word for it in a sentence."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -33,10 +39,10 @@ class Part:
 class Identity:
     """What a file or folder is.
 
-    ``kind`` is ``"checkpoint"``, ``"lora"``, ``"embedding"``, ``"vae"``, ``"upscaler"``, ``"unet"``, ``"controlnet"``,
-    ``"depth"`` or ``"unknown"``. ``architecture`` names a row of :data:`~engine.checkpoints.architectures.ARCHITECTURES`; the
-    family it was made for (``"sd1"``, ``"sd2"``, ``"xl"`` or ``""``) for additions. ``parts`` maps components to their size.
-    ``native_size`` is pixels a side. ``digest`` is as in Header. ``reason`` says in words what it was told by.
+    ``kind`` is a key of :data:`KINDS`. ``architecture`` names a row of
+    :data:`~engine.checkpoints.architectures.ARCHITECTURES`; for additions the family that they were made for (``"sd1"``,
+    ``"sd2"``, ``"xl"`` or ``""``). ``parts`` maps components to their size. ``native_size`` is pixels a side. ``digest`` is as in
+    Header. ``reason`` says in words what it was told by.
     """
 
     kind: str

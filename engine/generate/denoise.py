@@ -29,7 +29,8 @@ class Denoiser:
     """A UNet with everything that stays the same from step to step.
 
     ``extra_channels`` (1 x C x H x W, or None) goes beside the latents into UNets that want more than the latents: a mask
-    and a masked picture, a depth map. ``time_ids`` is XL's size conditioning, or None.
+    and a masked picture, a depth map. ``time_ids`` and ``negative_time_ids`` are
+    XL's (see :func:`size_conditioning`), or None. ``refiner`` takes over for timesteps below ``refine_below``.
     """
 
     unet: Any
@@ -39,7 +40,10 @@ class Denoiser:
     guard: PrecisionGuard
     extra_channels: torch.Tensor | None = None
     time_ids: torch.Tensor | None = None
+    negative_time_ids: torch.Tensor | None = None
     step_options: dict[str, Any] = field(default_factory=dict)
+    refiner: Denoiser | None = None
+    refine_below: int = 0
 
     @property
     def device(self) -> torch.device:
@@ -54,7 +58,8 @@ class Denoiser:
     ) -> Iterator[torch.Tensor]:
         """Latents after each of ``timesteps``. ``after_step(index, latents)`` may put part of them right (inpainting)."""
         for index, timestep in enumerate(timesteps):
-            noise = self.predict(index, latents, timestep)
+            expert = self.refiner if self.refiner is not None and timestep < self.refine_below else self
+            noise = expert.predict(index, latents, timestep)
             latents = self.scheduler.step(noise, timestep, latents, **self.step_options, return_dict=False)[0]
             if after_step is not None:
                 latents = after_step(index, latents)
@@ -78,7 +83,7 @@ class Denoiser:
                 timestep,
                 encoder_hidden_states=words.to(self.device, dtype),
                 timestep_cond=self._guidance_embedding(len(sample), dtype),
-                added_cond_kwargs=self._added(_both(pooled_negative, pooled), len(sample), dtype),
+                added_cond_kwargs=self._added(pooled_negative, pooled, len(latents), dtype),
                 return_dict=False,
             )[0].float()
 
@@ -89,12 +94,15 @@ class Denoiser:
         without, with_prompt = answer.chunk(2)
         return without + self.guidance_scale * (with_prompt - without)
 
-    def _added(self, pooled: torch.Tensor | None, batch: int, dtype: torch.dtype) -> dict[str, torch.Tensor] | None:
-        if pooled is None or self.time_ids is None:
+    def _added(
+        self, pooled_negative: torch.Tensor | None, pooled: torch.Tensor | None, batch: int, dtype: torch.dtype
+    ) -> dict[str, torch.Tensor] | None:
+        if pooled is None or self.time_ids is None or self.negative_time_ids is None:
             return None
+        negative_ids = None if pooled_negative is None else self.negative_time_ids.expand(batch, -1)
         return {
-            "text_embeds": pooled.to(self.device, dtype),
-            "time_ids": self.time_ids.expand(batch, -1).to(self.device, dtype),
+            "text_embeds": _both(pooled_negative, pooled).to(self.device, dtype),
+            "time_ids": _both(negative_ids, self.time_ids.expand(batch, -1)).to(self.device, dtype),
         }
 
     def _guidance_embedding(self, batch: int, dtype: torch.dtype) -> torch.Tensor | None:
@@ -106,6 +114,23 @@ class Denoiser:
         frequencies = torch.exp(torch.arange(half) * (-torch.log(torch.tensor(10000.0)) / (half - 1)))
         angles = (self.guidance_scale - 1) * 1000.0 * frequencies
         return torch.cat([angles.sin(), angles.cos()]).expand(batch, -1).to(self.device, dtype)
+
+
+AESTHETICS, NEGATIVE_AESTHETICS = 6.0, 2.5
+"""Scores of how well liked a picture is, that the refiner was trained with: for the prompt, and for what to stay away from."""
+
+
+def size_conditioning(pipeline: Any, width: int, height: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """What XL is told of a picture of ``width`` x ``height`` pixels, for prompt and negative: its size, the crop's corner, and
+    its size again, or for the refiner its score (Podell et al. 2023, arXiv 2307.01952). None for other UNets."""
+    if getattr(pipeline.unet.config, "addition_embed_type", None) != "text_time":
+        return None, None
+    if getattr(pipeline.config, "requires_aesthetics_score", False):
+        ends = ((AESTHETICS,), (NEGATIVE_AESTHETICS,))
+    else:
+        ends = ((height, width), (height, width))
+    wanted, unwanted = (torch.tensor([[height, width, 0, 0, *end]], dtype=torch.float32) for end in ends)
+    return wanted, unwanted
 
 
 def step_options(scheduler: Any, generator: torch.Generator | list[torch.Generator]) -> dict[str, Any]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine import preferences
+from engine.checkpoints.adapters import NOTHING, Additions
 from engine.checkpoints.catalogue import CheckpointEntry
+from engine.generate import additions
+from engine.generate.refine import Refiner, check_pair
 from engine.generate.resolve import Defaults, resolve
 from engine.generate.workshop import Workshop, environment
 from engine.plan import Layout, Work, budget, check, choose, predict
@@ -25,23 +29,27 @@ class Prepared:
     entry: CheckpointEntry
     resolved: Resolved
     notices: tuple[str, ...]
+    additions: Additions = NOTHING
+    refiner: Refiner | None = None
 
 
 def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
     """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
     entry = workshop.catalogue.find(asked.checkpoint)
     plan = plan_for(entry, asked, workshop)
+    added = additions.named(asked, entry, workshop.catalogue)
     resolved, notices = resolve(
         asked,
         _defaults(entry, size),
         plan,
         threads=workshop.threads,
         checkpoint_hash=entry.hash,
-        environment=environment(workshop.hardware.device.name or workshop.hardware.device.kind),
+        environment={**environment(workshop.hardware.device.name or workshop.hardware.device.kind), **additions.hashes(added)},
     )
-    fitting, _ = check(_work(entry, resolved.request), plan, budget(workshop.hardware))
+    refiner = _refiner(asked, entry, workshop)
+    fitting, _ = check(_work(entry, resolved.request, refiner), plan, budget(workshop.hardware))
     said = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
-    return Prepared(entry, dataclasses.replace(resolved, plan=fitting), (*notices, *said))
+    return Prepared(entry, dataclasses.replace(resolved, plan=fitting), (*notices, *said), added, refiner)
 
 
 def fits(prepared: Prepared, workshop: Workshop, batch: int) -> bool:
@@ -75,10 +83,18 @@ def _defaults(entry: CheckpointEntry, size: Size) -> Defaults:
     )
 
 
-def _work(entry: CheckpointEntry, request: Request) -> Work:
+def _refiner(asked: Request, entry: CheckpointEntry, workshop: Workshop) -> Refiner | None:
+    if not asked.refiner or asked.refiner_start >= 1:
+        return None
+    found = workshop.catalogue.find(asked.refiner)
+    check_pair(entry, found)
+    return Refiner(entry=found, plan=plan_for(found, asked, workshop), start=asked.refiner_start)
+
+
+def _work(entry: CheckpointEntry, request: Request, refiner: Refiner | None) -> Work:
     assert request.width and request.height and request.guidance_scale is not None
     return Work(
-        parameters=entry.parameters,
+        parameters=Counter(entry.parameters) + Counter(refiner.entry.parameters if refiner else {}),
         width=request.width,
         height=request.height,
         guided=request.guidance_scale > 1,

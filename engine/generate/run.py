@@ -17,11 +17,12 @@ from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate import guard as guarding
 from engine.generate import preview
 from engine.generate.decode import decode
-from engine.generate.denoise import Denoiser, Encodings, first_noise, step_options
+from engine.generate.denoise import Denoiser, Encodings, first_noise, size_conditioning, step_options
 from engine.generate.guard import PrecisionGuard
 from engine.generate.interrupt import listening
 from engine.generate.prepare import Prepared, prepare
 from engine.generate.progress import Progress
+from engine.generate.refine import Refinement, refining
 from engine.generate.resolve import picture as resolved_picture
 from engine.generate.schedulers import create
 from engine.generate.workshop import Workshop
@@ -59,6 +60,7 @@ class Bench:
     noise: torch.Tensor
     generator: torch.Generator | list[torch.Generator]
     guard: PrecisionGuard
+    refinement: Refinement | None = None
 
 
 class Task(Protocol):
@@ -91,6 +93,7 @@ class Session:
     progress: Progress
     workshop: Workshop
     folder: Path
+    refinement: Refinement | None = None
 
 
 def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) -> Iterator[Event]:
@@ -134,13 +137,16 @@ def opened(
     """The pipeline, leased while the block runs; ``stop`` is heard inside it. ``pictures`` are how many are counted in steps."""
     with ExitStack() as held:
         plan = prepared.resolved.plan
-        pipeline = held.enter_context(workshop.cache.lease(prepared.entry, plan, kind=task.kind, cancelled=stop.is_set))
+        lease = workshop.cache.lease(prepared.entry, plan, task.kind, cancelled=stop.is_set, additions=prepared.additions)
+        pipeline = held.enter_context(lease)
         guard = held.enter_context(PrecisionGuard())
         held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
+        refinement = held.enter_context(refining(prepared.refiner, workshop, stop))
         progress = Progress(job, pictures)
         yield Session(
-            job=job, task=task, pipeline=pipeline, guard=guard, progress=progress, workshop=workshop, folder=folder
-        )
+            job=job, task=task, pipeline=pipeline, guard=guard, progress=progress, workshop=workshop, folder=folder,
+            refinement=refinement,
+        )  # fmt: skip
 
 
 def picture(
@@ -192,23 +198,30 @@ def bench_for(session: Session, resolved: Resolved) -> Bench:
     scale = pipeline.vae_scale_factor
     shape = (1, pipeline.vae.config.latent_channels, request.height // scale, request.width // scale)
     noise, generator = first_noise(request.seed, shape)
-    return Bench(pipeline=pipeline, scheduler=scheduler, resolved=resolved, noise=noise, generator=generator, guard=session.guard)
+    return Bench(
+        pipeline=pipeline, scheduler=scheduler, resolved=resolved, noise=noise, generator=generator, guard=session.guard,
+        refinement=session.refinement,
+    )  # fmt: skip
 
 
 def denoise(bench: Bench, start: Start, encodings: Encodings) -> Iterator[torch.Tensor]:
     """The latents after each step."""
-    request, unet = bench.resolved.request, bench.pipeline.unet
+    request = bench.resolved.request
     assert request.guidance_scale is not None and request.width and request.height
+    time_ids, negative_time_ids = size_conditioning(bench.pipeline, request.width, request.height)
     denoiser = Denoiser(
-        unet=unet,
+        unet=bench.pipeline.unet,
         scheduler=bench.scheduler,
         encodings=encodings,
         guidance_scale=request.guidance_scale,
         guard=bench.guard,
         extra_channels=start.extra_channels,
-        time_ids=_time_ids(unet, request.width, request.height),
+        time_ids=time_ids,
+        negative_time_ids=negative_time_ids,
         step_options=step_options(bench.scheduler, bench.generator),
     )
+    if bench.refinement is not None:
+        denoiser = bench.refinement.joined(denoiser, request)
     return denoiser.steps(start.latents, start.timesteps, start.after_step)
 
 
@@ -231,13 +244,6 @@ def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ())
         guard=session.guard,
         neutral=silenced,
     )
-
-
-def _time_ids(unet: Any, width: int, height: int) -> torch.Tensor | None:
-    """XL's size conditioning: original size, crop corner, target size (Podell et al. 2023, arXiv 2307.01952)."""
-    if getattr(unet.config, "addition_embed_type", None) != "text_time":
-        return None
-    return torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32)
 
 
 def remembered(session: Session, prepared: Prepared) -> Iterator[Event]:

@@ -1,0 +1,113 @@
+"""LoRAs, embeddings, VAEs, clip skip and the refiner from the request to the picture, with nothing left behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.errors import CheckpointError, RequestError
+from engine.local import Local
+from engine.records import metadata
+from engine.requests import TextToImage
+from engine.settings import Settings
+from tests.engine.checkpoints import additions, tiny
+
+Studio = tuple[Local, Settings]
+
+
+def picture(studio: Studio, prompt: str = "a cat", checkpoint: str = "sd1", **more: object) -> np.ndarray:
+    """Pixels of a picture, height x width x 3, 0 to 255."""
+    few = {"seed": 3, "steps": 2, "width": 16, "height": 16, "scheduler": "DDIM", **more}
+    asked = TextToImage(prompt=prompt, checkpoint=checkpoint, **few)  # type: ignore[arg-type]
+    (result,) = studio[0].make(asked)
+    with Image.open(result.path) as image:
+        return np.asarray(image.convert("RGB"), dtype=np.int16)
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> int:
+    """The largest difference of two pictures, in levels."""
+    return int(np.abs(one - other).max())
+
+
+@pytest.mark.parametrize(
+    ("tags", "merged"),
+    [
+        ("<lora:one:0.5>", {1: (0.5, 0.5)}),
+        ("<lora:one peft:0.5>", {1: (0.5, 0.5)}),
+        ("<lora:one:0.5:0.25>", {1: (0.5, 0.25)}),
+        ("<lora:one:0.5><lora:two:-0.3>", {1: (0.5, 0.5), 2: (-0.3, -0.3)}),
+    ],
+)
+def test_a_lora_is_its_matrices_added_to_the_weights(studio: Studio, tags: str, merged: dict[int, tuple[float, float]]) -> None:
+    pipeline = tiny.pipeline("sd1")
+    for seed, (words, unet) in merged.items():
+        additions.merge(pipeline, seed, words, unet)
+    name = "merged " + "".join(c for c in tags if c.isalnum())
+    pipeline.save_pretrained(studio[1].models / name)
+    plain = picture(studio)
+    with_lora = picture(studio, f"a cat {tags}")
+    assert apart(with_lora, picture(studio, checkpoint=name)) <= 1
+    assert apart(with_lora, plain) > 5
+    assert apart(picture(studio), plain) == 0
+
+
+def test_a_lora_for_another_family_or_that_is_gone_is_said(studio: Studio) -> None:
+    with pytest.raises(CheckpointError, match="“for xl” was made for Stable Diffusion XL, and “sd1” is Stable Diffusion 1"):
+        picture(studio, "a cat <lora:for xl:1>")
+    with pytest.raises(CheckpointError, match=r"no LoRA called “gone”.*take its tag"):
+        picture(studio, "a cat <lora:gone:1>")
+    assert apart(picture(studio), picture(studio)) == 0
+
+
+@pytest.mark.parametrize(("word", "checkpoint"), [("zorble", "sd1"), ("zorble", "sd2_base"), ("zorblexl", "xl")])
+def test_an_embedding_is_a_word_while_it_is_named(studio: Studio, word: str, checkpoint: str) -> None:
+    plain = picture(studio, "a cat", checkpoint)
+    learned = picture(studio, f"a {word}", checkpoint)
+    assert apart(learned, plain) > 5
+    assert apart(learned, picture(studio, "a zorb", checkpoint)) > 5
+    assert apart(picture(studio, "a cat", checkpoint), plain) == 0
+
+
+def test_both_layouts_of_an_embedding_say_the_same(studio: Studio) -> None:
+    assert apart(picture(studio, "a zorble"), picture(studio, "a zorble-st")) == 0
+    assert apart(picture(studio, negative_prompt="zorble"), picture(studio)) > 5
+
+
+def test_another_vae_decodes(studio: Studio) -> None:
+    pipeline = tiny.pipeline("sd1")
+    pipeline.vae = additions.vae()
+    pipeline.save_pretrained(studio[1].models / "with its vae")
+    plain = picture(studio)
+    assert apart(picture(studio, vae="another"), picture(studio, checkpoint="with its vae")) <= 1
+    assert apart(picture(studio), plain) == 0
+    with pytest.raises(CheckpointError, match="no VAE called “gone”"):
+        picture(studio, vae="gone")
+
+
+def test_clip_skip_takes_an_earlier_layer(studio: Studio) -> None:
+    assert apart(picture(studio, clip_skip=2), picture(studio)) > 1
+    assert apart(picture(studio, clip_skip=1), picture(studio)) == 0
+
+
+def test_the_refiner_takes_over(studio: Studio) -> None:
+    base, half, whole, none = (
+        picture(studio, checkpoint="xl", steps=4, refiner=refiner, refiner_start=start)
+        for refiner, start in ((None, 0.5), ("xl_refiner", 0.5), ("xl_refiner", 0.0), ("xl_refiner", 1.0))
+    )
+    assert min(apart(base, half), apart(half, whole), apart(base, whole)) > 3
+    assert apart(none, base) == 0
+    with pytest.raises(CheckpointError, match="Choose an XL checkpoint"):
+        picture(studio, checkpoint="sd1", refiner="xl_refiner")
+    with pytest.raises(CheckpointError, match="not a refiner"):
+        picture(studio, checkpoint="xl", refiner="xl")
+    with pytest.raises(RequestError, match="share of the steps"):
+        picture(studio, checkpoint="xl", refiner="xl_refiner", refiner_start=8.0)
+
+
+def test_the_record_says_what_was_added(studio: Studio) -> None:
+    asked = TextToImage(prompt="a zorble <lora:one:0.5>", checkpoint="sd1", vae="another", steps=1, width=16, height=16)
+    record = metadata.read(studio[0].make(asked)[0].path)
+    assert record is not None
+    assert record.resolved.request.prompt == asked.prompt and record.resolved.request.vae == "another"
+    assert {"lora one", "embedding zorble", "vae another"} <= record.resolved.environment.keys()
