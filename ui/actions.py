@@ -13,6 +13,7 @@ from engine.requests import Request
 from engine.settings import Settings
 from ui import follow, form, messages, pictures, reading, stage
 from ui.shelf import Shelf
+from ui.stock import Stock
 from ui.updates import IDLE, View
 
 
@@ -22,6 +23,7 @@ class Actions:
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self._settings, self._jobs = settings, jobs
         self.shelf = Shelf(settings)
+        self.stock = Stock(settings, self.shelf)
 
     def identify(self, page: str) -> str:
         """The id of a browser: the one that it kept, or a new one."""

@@ -30,6 +30,54 @@ SEED_KEPT = "The seed {seed} stays until you empty its field."
 NO_RECORD = "This picture holds no settings that Easel can read."
 PICTURE_GONE = "This picture is no longer in the outputs folder."
 
+YOURS = "Your checkpoints"
+LOOK_AGAIN = "Look again"
+GET_MORE = "Get more"
+GET_MORE_HELP = "Nothing is fetched, and nobody is asked, before you press a button here."
+PASTE = "A hub name or a link"
+PASTE_EXAMPLE = "owner/name, or the link of a file"
+ASK = "Look"
+THERE = "In your folder"
+SIZE_UNKNOWN = "The source does not say"
+LICENCE_UNKNOWN = "Its page says under which licence"
+NOT_USED = "Not used"
+NO_ABILITY = "the last steps of an XL checkpoint, as its refiner"
+WHY = "Why?"
+AS_FOUND = "as found"
+IS_A = "It is"
+PREDICTS = "It predicts"
+FILE_GONE = "This file is no longer there. Press “Look again”."
+CHOICE_KEPT = "Kept for this file, from the next picture on."
+
+
+def hash_of(digest: str) -> str:
+    """A checkpoint's quick hash, as pictures name it."""
+    return f"Easel's hash: {digest[:10]}"
+
+
+def told_by(reason: str) -> str:
+    """What a file was recognised by."""
+    return f"Told by what is in it: {reason}."
+
+
+def not_used(name: str, reason: str) -> str:
+    """For a sound file that no tab has a use for."""
+    return f"“{name}” is {reason}."
+
+
+def download_status(state: str, done: str, total: str) -> str:
+    """Where a download stands; ``done`` and ``total`` are sizes in words, ``total`` "" where nobody knows."""
+    amount = f"{done} of {total}" if total else done
+    return {
+        "asking": "Asking what there is …",
+        "offered": "",
+        "running": f"Downloading: {amount}",
+        "paused": f"Paused at {amount}",
+        "finished": f"Done, {done}, and ready to use.",
+        "failed": "",
+        "cancelled": "Cancelled. What came is kept, so that it can go on from there.",
+    }[state]
+
 
 def not_a_number(name: str, written: str) -> str:
     """For a field that takes a number."""

@@ -46,7 +46,7 @@ class Shelf:
     """The checkpoints of the models folder, as they were when somebody last looked."""
 
     def __init__(self, settings: Settings) -> None:
-        self._catalogue = Catalogue(settings)
+        self.catalogue = Catalogue(settings)
         self._known: dict[str, Checkpoint] = {}
         self.look()
 
@@ -57,7 +57,7 @@ class Shelf:
 
     def look(self) -> None:
         """Look again. Checkpoints come and go while Easel runs."""
-        offered = [_offered(entry) for entry in self._catalogue.checkpoints() if TEXT in entry.architecture.pipelines]
+        offered = [_offered(entry) for entry in self.catalogue.checkpoints() if TEXT in entry.architecture.pipelines]
         self._known = {checkpoint.name: checkpoint for checkpoint in offered or [NONE]}
 
     def find(self, name: str | None) -> Checkpoint:

@@ -17,6 +17,7 @@ from torch import nn
 
 from engine.checkpoints import originals
 from engine.checkpoints.catalogue import CheckpointEntry
+from engine.checkpoints.identity import FAMILIES
 from engine.checkpoints.loading import Asked, make_component
 from engine.checkpoints.loading_tensors import TensorStore
 from engine.errors import CheckpointError
@@ -54,7 +55,6 @@ def applied(additions: Additions, pipeline: Any, entry: CheckpointEntry, plan: E
         yield
 
 
-FAMILIES: Mapping[str, str] = {"sd1": "Stable Diffusion 1", "sd2": "Stable Diffusion 2", "xl": "Stable Diffusion XL"}
 _SPECIAL = {"lcm": "sd1", "sd_turbo": "sd2", "x4_upscaler": "sd2"}
 
 

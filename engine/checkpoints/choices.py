@@ -14,6 +14,9 @@ from engine.checkpoints.identity import Identity
 FILE = "checkpoint-choices.json"
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
+ALIKE: tuple[tuple[str, ...], ...] = (("sd2_base", "sd2_v", "sd_turbo"), ("xl", "xl_turbo"))
+"""Families whose files look the same, so that the user may know better which one it is."""
+
 
 def read(folder: Path) -> dict[str, dict[str, str]]:
     """Path of a checkpoint -> what was chosen for it. A file that cannot be read counts as empty: choices can be made again."""
@@ -32,6 +35,11 @@ def remember(folder: Path, checkpoint: Path, *, prediction_type: str = "", archi
     part = folder / (FILE + ".part")
     part.write_text(json.dumps({k: v for k, v in stored.items() if v}, indent=1), "utf-8")
     os.replace(part, folder / FILE)
+
+
+def alternatives(architecture: str) -> tuple[str, ...]:
+    """The families that a checkpoint of ``architecture`` may be instead, itself included; empty where its content is certain."""
+    return next((alike for alike in ALIKE if architecture in alike), ())
 
 
 def applied(identity: Identity, chosen: Mapping[str, str]) -> Identity:

@@ -1,8 +1,6 @@
 """Fetching a checkpoint, only when the user asked: into a part-file, with pause, resume and checks, named when it is whole.
 
-No torch. One file goes through :func:`fetch`; a hub repository with a diffusers folder through :func:`fetch_folder`. The hub is
-asked through huggingface_hub; the user's token comes from there (the HF_TOKEN variable or the hub's own login) and goes to the
-hub alone.
+No torch. :mod:`engine.checkpoints.hub` knows what the hub holds, :mod:`engine.checkpoints.downloads` runs several at once.
 """
 
 from __future__ import annotations
@@ -11,21 +9,17 @@ import hashlib
 import http.client
 import json
 import os
-import re
 import shutil
 import threading
 import urllib.error
-import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
-
 from engine.checkpoints.headers import read_header
-from engine.checkpoints.sources import HUB, Source
+from engine.checkpoints.sources import Source
 from engine.errors import Cancelled, CheckpointError, DownloadError
 
 PIECE = 1 << 20
@@ -37,6 +31,10 @@ TRIES = 5
 
 SPARE = 256 << 20
 """Bytes that stay free on the disk."""
+
+PART = ".part"
+"""The ending of files and folders that are not whole yet."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -83,93 +81,35 @@ class Control:
 
 
 def fetch(
-    source: Source, folder: Path, control: Control, tell: Tell, *, size: int = 0, sha256: str = "", name: str = "",
-    token: str | None = None,
+    source: Source, target: Path, control: Control, tell: Tell, *, size: int = 0, sha256: str = "", token: str = ""
 ) -> Path:
-    """Fetch one file into ``folder`` and return its path. It is there under its name only when it is whole and right.
+    """Fetch one file to ``target`` and return its path. It is there under its name only when it is whole and right.
 
-    ``size`` and ``sha256`` are checked where they are known. Raises DownloadError, a sentence, when it cannot be had, Cancelled
-    when cancelled; the part-file then stays, and the next call goes on from it.
+    ``size`` and ``sha256`` are checked where they are known. ``token`` goes to the source's own host alone. Raises DownloadError,
+    a sentence, when it cannot be had, Cancelled when cancelled; the part-file then stays, and the next call goes on from it.
     """
-    target = folder / (name or source.name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = _Part(source.url, target, control, tell, size, token if token is not None else _token(source))
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = _Part(source.url, target, control, tell, size, token)
         part.fill()
         part.check(sha256)
         os.replace(part.path, target)
     except OSError as error:
-        raise DownloadError(f"“{target.name}” cannot be written into “{folder}”: {error.strerror or error}.") from error
+        raise DownloadError(f"“{target.name}” cannot be written into “{target.parent}”: {error.strerror or error}.") from error
     part.note.unlink(missing_ok=True)
     return target
 
 
-def fetch_folder(
-    repository: str, folder: Path, control: Control, tell: Tell, *, revision: str = "main", endpoint: str | None = None
-) -> Path:
-    """Fetch a repository's diffusers folder: what a pipeline needs, safetensors where there are. Named when it is whole."""
-    files = _listed(repository, revision, endpoint)
-    target = folder / Path(repository).name
-    part = folder / (target.name + ".part")
-    _check_room(folder, sum(files[name][0] for name in files), repository)
-    for name, (size, sha256) in files.items():
-        place = part / name
-        if place.is_file() and place.stat().st_size == size:
-            continue
-        link = huggingface_hub.hf_hub_url(repository, name, revision=revision, endpoint=endpoint)
-        fetch(Source(link=link), place.parent, control, tell, size=size, sha256=sha256, name=place.name, token=_hub_token())
-    os.replace(part, target)
-    return target
-
-
-def _listed(repository: str, revision: str, endpoint: str | None) -> dict[str, tuple[int, str]]:
-    """File -> size and SHA-256 ("" for small files), as the hub says. Raises DownloadError for what is not to be had."""
-    try:
-        api = huggingface_hub.HfApi(endpoint=endpoint, token=_hub_token() or False)
-        found = api.model_info(repository, revision=revision, files_metadata=True).siblings or []
-    except huggingface_hub.errors.GatedRepoError as error:
-        raise DownloadError(_gated(f"{HUB}/{repository}")) from error
-    except huggingface_hub.errors.RepositoryNotFoundError as error:
-        raise DownloadError(f"The hub has no “{repository}”, or it is private. Check the name, or try another source.") from error
-    except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
-        raise DownloadError(f"The hub cannot be reached or did not answer for “{repository}”. Try again later.") from error
-    sizes = {f.rfilename: (f.size or 0, f.lfs.sha256 if f.lfs else "") for f in found}
-    wanted = {name: sizes[name] for name in needed(sizes)}
-    if "model_index.json" not in wanted:
-        raise DownloadError(f"“{repository}” holds no diffusers folder. Paste the link of one of its files instead.")
-    return wanted
-
-
-_USELESS = re.compile(r"\.(non_ema|fp16|ema|bf16)\.|safety_checker|flax|\.msgpack|\.onnx|openvino|\.h5$")
-
-
-def needed(names: Iterable[str]) -> list[str]:
-    """The files of a diffusers repository that a pipeline needs: settings, words, and one file of weights a component."""
-    inside = [n for n in names if "/" in n and not _USELESS.search(n) and ".." not in n.split("/") and not n.startswith("/")]
-    safe = {n.split("/")[0] for n in inside if n.endswith(".safetensors")}
-    kept = [
-        n for n in inside
-        if n.endswith((".json", ".txt", ".safetensors")) or (n.endswith(".bin") and n.split("/")[0] not in safe)
-    ]  # fmt: skip
-    return [n for n in names if n == "model_index.json"] + sorted(kept)
-
-
-def _token(source: Source) -> str:
-    return _hub_token() if source.repository else ""
-
-
-def _hub_token() -> str:
-    return huggingface_hub.get_token() or ""
-
-
-def _gated(page: str) -> str:
+def gated(page: str) -> str:
+    """What to say when the hub wants to know who asks."""
     return (
         f"This checkpoint is gated: accept its licence on {page} with your hub account, then log in with “hf auth login” "
         "or set the variable HF_TOKEN, and download again."
     )
 
 
-def _check_room(folder: Path, size: int, name: str) -> None:
+def check_room(folder: Path, size: int, name: str) -> None:
+    """Raises DownloadError unless ``size`` more bytes fit on the disk of ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if size + SPARE > free:
@@ -183,7 +123,7 @@ class _Part:
 
     def __init__(self, url: str, target: Path, control: Control, tell: Tell, size: int, token: str) -> None:
         self.url, self.name = url, target.name
-        self.path, self.note = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.json")
+        self.path, self.note = target.with_name(target.name + PART), target.with_name(f"{target.name}{PART}.json")
         self.control, self.tell, self.token = control, tell, token
         self.expected, self.total, self.mark = size, size, ""
         self._recall()
@@ -229,8 +169,11 @@ class _Part:
 
     def _agree(self, answer: Any, start: int) -> int:
         """Where the bytes of ``answer`` belong. A server that ignores the range sends the whole again."""
-        if answer.status != 206 or not _begins_at(answer.headers.get("Content-Range", ""), start):
+        if answer.status != 206:
             start = 0
+        elif not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            self.path.unlink(missing_ok=True)
+            raise ConnectionError("another part than the one that was asked for")
         length = answer.headers.get("Content-Length", "")
         self.total = start + int(length) if length.isdigit() else 0
         if self.expected and self.total and self.total != self.expected:
@@ -242,7 +185,7 @@ class _Part:
         self.mark = "" if self.mark.startswith("W/") else self.mark
         if "text/html" in answer.headers.get("Content-Type", ""):
             raise DownloadError(f"The source sent a web page instead of “{self.name}”. Open the link in a browser to see why.")
-        _check_room(self.path.parent, max(0, self.total - start), self.name)
+        check_room(self.path.parent, max(0, self.total - start), self.name)
         self.note.write_text(json.dumps({"url": self.url, "mark": self.mark, "total": self.total}), "utf-8")
         return start
 
@@ -265,7 +208,7 @@ class _Part:
         if not isinstance(error, urllib.error.HTTPError):
             return
         if error.code in (401, 403):
-            raise DownloadError(_gated(self.url.split("/resolve/")[0])) from error
+            raise DownloadError(gated(self.url.split("/resolve/")[0])) from error
         if error.code == 416:
             self.path.unlink(missing_ok=True)
             return
@@ -299,10 +242,6 @@ class _Part:
             self.path.unlink(missing_ok=True)
             return
         self.mark, self.total = str(known.get("mark", "")), int(known.get("total", 0))
-
-
-def _begins_at(content_range: str, start: int) -> bool:
-    return content_range.startswith(f"bytes {start}-")
 
 
 def _sha256(path: Path) -> str:

@@ -15,6 +15,10 @@ KINDS: Mapping[str, str] = {
 """Kind of file -> the word for it in a sentence."""
 
 
+FAMILIES: Mapping[str, str] = {"sd1": "Stable Diffusion 1", "sd2": "Stable Diffusion 2", "xl": "Stable Diffusion XL"}
+"""Families that additions are made for -> their names."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One component in a file. ``parameters`` counts numbers, ``bytes`` is what they take, ``dtype`` what most of them are."""

@@ -81,10 +81,15 @@ def _below(start: Path) -> Iterator[Path]:
             subfolders.clear()
             yield here
             continue
-        subfolders[:] = sorted(s for s in subfolders if not s.startswith(".") and s.casefold() not in SKIPPED)
+        subfolders[:] = sorted(s for s in subfolders if s.casefold() not in SKIPPED and not s.startswith(".") and not _is_part(s))
         for name in sorted(files, key=lambda name: (not name.endswith(ENDINGS[0]), name)):
             if name.casefold().endswith(ENDINGS) and not name.startswith("."):
                 yield here / name
+
+
+def _is_part(name: str) -> bool:
+    """A folder that is still being fetched."""
+    return name.endswith(".part")
 
 
 def names(root: Path, path: Path) -> Iterator[str]:

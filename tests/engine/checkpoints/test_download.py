@@ -7,6 +7,7 @@ import json
 import shutil
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,14 +16,21 @@ from typing import Any
 
 import pytest
 
-from engine.checkpoints import download, sources
+from engine.checkpoints import download, downloads, hub, sources
 from engine.checkpoints.architectures import BY_NAME
-from engine.checkpoints.download import Control, Progress, fetch, fetch_folder
+from engine.checkpoints.catalogue import Catalogue
+from engine.checkpoints.download import Control, Progress, fetch
+from engine.checkpoints.downloads import Downloads
 from engine.checkpoints.sources import Source, offers, read_link
 from engine.errors import Cancelled, DownloadError
+from engine.settings import Settings
 
 HEADER = json.dumps({"a": {"dtype": "F32", "shape": [50_000], "data_offsets": [0, 200_000]}}).encode()
 WHOLE = struct.pack("<Q", len(HEADER)) + HEADER + bytes(range(250)) * 800
+
+
+SHA256 = hashlib.sha256(WHOLE).hexdigest()
+NAME = "thing.safetensors"
 
 
 @dataclass
@@ -38,6 +46,8 @@ class Server:
     status: int = 0
     api: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    hold: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     url: str = ""
@@ -46,17 +56,28 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     state = Server()
+    state.hold.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.asked.append(self.headers.get("Range", ""))
             state.tokens.append(self.headers.get("Authorization", ""))
+            state.hold.wait(20)
             if state.status:
-                self.send_error(state.status)
+                self.send_response(state.status)
+                for name, value in state.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
             elif self.path.startswith("/api/"):
                 self._send(json.dumps(state.api).encode(), 200, "application/json")
             else:
                 self._file(state.files.get(self.path.split("/resolve/main/")[-1], state.content))
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(state.content)))
+            self.end_headers()
 
         def _file(self, content: bytes) -> None:
             start = 0
@@ -83,7 +104,7 @@ def server() -> Iterator[Server]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         state.url = f"http://127.0.0.1:{listening.server_port}/thing.safetensors"
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
         yield state
         listening.shutdown()
 
@@ -100,12 +121,12 @@ def quiet(progress: Progress) -> None:
 
 
 def get(server: Server, folder: Path, **known: Any) -> Path:
-    return fetch(Source(link=server.url), folder, Control(), quiet, **known)
+    return fetch(Source(link=server.url), folder / NAME, Control(), quiet, **known)
 
 
 def test_a_whole_file_gets_its_name_at_the_end(server: Server, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    path = fetch(Source(link=server.url), tmp_path, Control(), seen.append, sha256=hashlib.sha256(WHOLE).hexdigest())
+    path = fetch(Source(link=server.url), tmp_path / NAME, Control(), seen.append, sha256=SHA256)
     assert path.read_bytes() == WHOLE
     assert seen[-1] == Progress(name="thing.safetensors", done=len(WHOLE), total=len(WHOLE))
     assert list(tmp_path.iterdir()) == [path]
@@ -166,7 +187,7 @@ def test_a_refusal_is_said(server: Server, tmp_path: Path, status: int, words: s
 
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="Try again later"):
-        fetch(Source(link="http://127.0.0.1:9/x.safetensors"), tmp_path, Control(), quiet)
+        fetch(Source(link="http://127.0.0.1:9/x.safetensors"), tmp_path / NAME, Control(), quiet)
 
 
 def test_a_full_disk_is_said_before_it_is_full(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +204,7 @@ def test_cancel_keeps_the_part_and_the_next_try_goes_on(server: Server, tmp_path
             control.cancel()
 
     with pytest.raises(Cancelled):
-        fetch(Source(link=server.url), tmp_path, control, cancel_midway)
+        fetch(Source(link=server.url), tmp_path / NAME, control, cancel_midway)
     assert not (tmp_path / "thing.safetensors").exists()
     assert get(server, tmp_path).read_bytes() == WHOLE
     assert server.asked[-1].startswith("bytes=")
@@ -198,7 +219,7 @@ def test_pause_holds_on_until_resumed(server: Server, tmp_path: Path) -> None:
             paused.set()
 
     found: list[Path] = []
-    work = threading.Thread(target=lambda: found.append(fetch(Source(link=server.url), tmp_path, control, pause_once)))
+    work = threading.Thread(target=lambda: found.append(fetch(Source(link=server.url), tmp_path / NAME, control, pause_once)))
     work.start()
     assert paused.wait(20)
     assert work.is_alive() and not (tmp_path / "thing.safetensors").exists()
@@ -212,24 +233,109 @@ def test_the_token_goes_to_the_hub_alone(server: Server, tmp_path: Path) -> None
     assert server.tokens == [""]
 
 
-def test_a_repository_comes_as_a_whole_folder_or_not_at_all(server: Server, tmp_path: Path) -> None:
+def repository(server: Server) -> str:
+    """Makes ``server`` a hub with the repository owner/thing; its address as an endpoint."""
     server.files = {"model_index.json": b"{}", "unet/config.json": b"{}", "unet/x.safetensors": WHOLE}
     names = [*server.files, "unet/x.fp16.safetensors", "unet/x.bin", "README.md", "safety_checker/model.safetensors"]
-    server.api = {
-        "id": "owner/thing",
-        "siblings": [{"rfilename": n, "size": len(server.files.get(n, b""))} for n in names],
-    }
-    endpoint = server.url.rpartition("/")[0]
-    server.files["unet/x.safetensors"] = WHOLE[:-1]
-    with pytest.raises(DownloadError):
-        fetch_folder("owner/thing", tmp_path, Control(), quiet, endpoint=endpoint)
-    assert not (tmp_path / "thing").exists()
+    digest = {"unet/x.safetensors": {"lfs": {"size": len(WHOLE), "sha256": SHA256, "pointerSize": 1}}}
+    siblings = [{"rfilename": n, "size": len(server.files.get(n, b"")), **digest.get(n, {})} for n in names]
+    server.api = {"id": "owner/thing", "siblings": siblings}
+    return server.url.rpartition("/")[0]
+
+
+def test_a_repository_comes_as_a_whole_folder_or_not_at_all(server: Server, tmp_path: Path) -> None:
+    endpoint = repository(server)
+    parcel = hub.look(Source(repository="owner/thing"), endpoint)
+    assert parcel.bytes == sum(map(len, server.files.values()))
+    settings, seen = Settings(models=tmp_path / "models", data=tmp_path / "data"), []
+    server.files["unet/x.safetensors"] = WHOLE[:-1] + b"?"
+    with pytest.raises(DownloadError, match="differ"):
+        hub.fetch_parcel(parcel, settings.models, Control(), quiet)
+    catalogue = Catalogue(settings)
+    assert not (settings.models / "thing").exists()
+    assert not catalogue.scan() and not catalogue.refused, "half a folder is not looked into"
     server.files["unet/x.safetensors"] = WHOLE
-    folder = fetch_folder("owner/thing", tmp_path, Control(), quiet, endpoint=endpoint)
+    folder = hub.fetch_parcel(parcel, settings.models, Control(), seen.append)
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
         "model_index.json", "unet/config.json", "unet/x.safetensors",
     ]  # fmt: skip
+    assert seen[-1] == Progress(name="thing", done=parcel.bytes, total=parcel.bytes)
     assert set(server.tokens) == {"Bearer hf_secret"}
+    with pytest.raises(DownloadError, match="already"):
+        hub.fetch_parcel(parcel, settings.models, Control(), quiet)
+
+
+def test_one_file_of_a_repository_is_checked_by_the_hubs_own_hash(server: Server, tmp_path: Path) -> None:
+    endpoint = repository(server)
+    parcel = hub.look(Source(repository="owner/thing", file="unet/x.safetensors"), endpoint)
+    server.files["unet/x.safetensors"] = WHOLE[:-1] + b"?"
+    with pytest.raises(DownloadError, match="differ"):
+        hub.fetch_parcel(parcel, tmp_path, Control(), quiet)
+    server.files["unet/x.safetensors"] = WHOLE
+    assert hub.fetch_parcel(parcel, tmp_path, Control(), quiet).read_bytes() == WHOLE
+    with pytest.raises(DownloadError, match="no file"):
+        hub.look(Source(repository="owner/thing", file="gone.ckpt"), endpoint)
+
+
+def test_a_gated_repository_says_how_to_get_in(server: Server) -> None:
+    endpoint = repository(server)
+    server.status, server.headers = 403, {"X-Error-Code": "GatedRepo"}
+    with pytest.raises(DownloadError, match="gated: accept its licence on"):
+        hub.look(Source(repository="owner/thing"), endpoint)
+    server.status, server.headers = 404, {"X-Error-Code": "RepoNotFound"}
+    with pytest.raises(DownloadError, match="The hub has no “owner/thing”"):
+        hub.look(Source(repository="owner/thing"), endpoint)
+
+
+def until(known: Downloads, state: str) -> downloads.Download:
+    """The newest download once it is in ``state``."""
+    for _ in range(2000):
+        newest = known.all()[0]
+        if newest.state == state:
+            return newest
+        time.sleep(0.01)
+    raise AssertionError(f"it is {newest}")
+
+
+def test_downloads_are_offered_then_fetched_paused_and_gone_on_with(server: Server, tmp_path: Path) -> None:
+    known = Downloads(tmp_path)
+    number = known.ask([Source(link="http://127.0.0.1:9/gone.safetensors"), Source(link=server.url)], "A thing", "a licence")
+    offered = until(known, downloads.OFFERED)
+    assert (offered.total, offered.licence, offered.name) == (len(WHOLE), "a licence", NAME)
+    assert offered.free > 0 and not known.busy
+    assert not list(tmp_path.iterdir()), "nothing is fetched before somebody says yes"
+    server.hold.clear()
+    known.start(number)
+    until(known, downloads.RUNNING)
+    known.pause(number)
+    server.hold.set()
+    until(known, downloads.PAUSED)
+    known.start(number)
+    assert until(known, downloads.FINISHED).done == len(WHOLE)
+    assert (tmp_path / NAME).read_bytes() == WHOLE
+    known.dismiss(number)
+    assert known.all() == ()
+
+
+def test_a_download_that_fails_or_is_cancelled_can_be_tried_again(server: Server, tmp_path: Path) -> None:
+    known = Downloads(tmp_path)
+    number = known.ask([Source(link=server.url)], "A thing")
+    until(known, downloads.OFFERED)
+    server.status = 404
+    known.start(number)
+    assert "any more" in until(known, downloads.FAILED).said
+    server.status = 0
+    server.hold.clear()
+    known.start(number)
+    known.cancel(number)
+    server.hold.set()
+    until(known, downloads.CANCELLED)
+    known.start(number)
+    until(known, downloads.FINISHED)
+    declined = known.ask([Source(link=server.url)], "Another")
+    until(known, downloads.OFFERED)
+    known.cancel(declined)
+    assert [each.number for each in known.all()] == [number]
 
 
 @pytest.mark.parametrize(

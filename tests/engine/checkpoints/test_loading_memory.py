@@ -30,7 +30,7 @@ def anonymous() -> int:
 @pytest.mark.parametrize(("form", "dtype"), [("safetensors", "bfloat16"), ("safetensors", "float32"), ("zip", "float32")])
 def test_no_second_copy_exists_while_weights_load(form: str, dtype: str, tmp_path: Path) -> None:
     made = tiny.pipeline("sd1")
-    made.unet = tiny.unet(block_out_channels=(320, 640))
+    made.unet = tiny.unet(block_out_channels=(256, 512))
     made.save_pretrained(tmp_path / "folder")
     weights = {name: tensor.half() for name, tensor in tiny.in_original_layout("sd1", made).items()}
     path = tmp_path / f"thing.{form}"
@@ -48,5 +48,5 @@ def test_no_second_copy_exists_while_weights_load(form: str, dtype: str, tmp_pat
         return False
 
     loaded = load_components(entry, plan, watch)
-    assert loaded.bytes > 60e6
+    assert loaded.bytes > 40e6
     assert max(peak, anonymous()) - before <= MOST * loaded.bytes
