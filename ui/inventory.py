@@ -19,13 +19,16 @@ GROUPS: tuple[tuple[str, str], ...] = (
 
 ON_LOAD = """
 element.addEventListener('change', (event) => {
-  const row = event.target.closest('[data-path]');
+  const row = event.target.closest('[data-entry]');
   if (!row) return;
   const chosen = Object.fromEntries([...row.querySelectorAll('select')].map((each) => [each.name, each.value]));
-  trigger('choose', { path: row.dataset.path, architecture: '', prediction_type: '', ...chosen });
+  trigger('choose', { entry: row.dataset.entry, architecture: '', prediction_type: '', ...chosen });
 });
 """
-"""A choice in a row becomes an event of the table: the file's path, and all that is chosen for it."""
+"""A choice in a row becomes an event of the table: the entry's name, and all that is chosen for it.
+
+(Gradio takes whatever is called ``path`` for an uploaded file.)
+"""
 
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float8_e4m3fn": "fp8", "float8_e5m2": "fp8"}
 _PREDICTIONS = {"epsilon": "the noise (epsilon)", "v_prediction": "v", "sample": "the picture"}
@@ -66,7 +69,7 @@ def _row(entry: CheckpointEntry, chosen: dict[str, str]) -> str:
         ("Where", f'<span title="{escape(str(entry.path))}">{escape(_where(entry.path)).replace("/", "/<wbr>")}</span>'),
     )
     inside = "".join(f'<td data-label="{label}">{content}</td>' for label, content in cells)
-    return f'<tr data-path="{escape(str(entry.path))}">{inside}</tr>'
+    return f'<tr data-entry="{escape(entry.name)}">{inside}</tr>'
 
 
 def _kind(entry: CheckpointEntry) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from engine.checkpoints import choices, downloads
 from engine.checkpoints.architectures import BY_NAME
 from engine.checkpoints.downloads import Downloads
@@ -45,15 +43,16 @@ class Stock:
         """How many downloads are whole, so that a page sees when there is something new."""
         return sum(download.state == downloads.FINISHED for download in self._downloads.all())
 
-    def choose(self, path: str, architecture: str, prediction_type: str) -> str:
-        """Keep what the user says of a file; what to say. Values that nobody offered count as none."""
-        if not any(str(entry.path) == path for entry in self._shelf.catalogue.scan()):
+    def choose(self, name: str, architecture: str, prediction_type: str) -> str:
+        """Keep what the user says of an entry's file; what to say. Values that nobody offered count as none."""
+        entry = next((entry for entry in self._shelf.catalogue.scan() if entry.name == name), None)
+        if entry is None:
             return stage.says(messages.FILE_GONE, "trouble")
         architecture = architecture if architecture in BY_NAME else ""
         prediction_type = prediction_type if prediction_type in choices.PREDICTION_TYPES else ""
         if architecture and not prediction_type:
             prediction_type = BY_NAME[architecture].prediction_type
-        choices.remember(self._settings.data, Path(path), architecture=architecture, prediction_type=prediction_type)
+        choices.remember(self._settings.data, entry.path, architecture=architecture, prediction_type=prediction_type)
         return stage.says(messages.CHOICE_KEPT)
 
     def paste(self, link: str) -> str:

@@ -42,7 +42,7 @@ def create_checkpoints_tab(actions: Actions, visit: Visit) -> Tab:
         return stock.inventory(), stock.offers()
 
     def choose(event: gr.EventData) -> tuple[str, str]:
-        return stock.choose(event.path, event.architecture, event.prediction_type), stock.inventory()
+        return stock.choose(event.entry, event.architecture, event.prediction_type), stock.inventory()
 
     shown = [tab.inventory, tab.offers]
     visit.arrived.then(look, None, shown, **QUIET)
