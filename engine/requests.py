@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,9 @@ class ImageToImage(TextToImage):
     size: ``"crop"``, ``"pad"`` or ``"stretch"``. ``mask_image``, of the input's size, is white where the picture is to be
     repainted; ``feather`` is the width of its soft edge in pixels of the result. ``only_masked`` works on the masked region
     alone, at full size, with ``padding`` pixels around it. ``depth_image`` replaces the estimated depth of a depth checkpoint.
+    ``paper`` (``"#rrggbb"``) shows through transparent parts and around a padded picture. ``strengths``, if any, are those
+    of the ``count`` pictures one after the other, all from the same seed. A ``draft`` is looked at and not kept: its picture
+    lies in :attr:`engine.settings.Settings.drafts` for a while.
     """
 
     init_image: str
@@ -73,6 +77,8 @@ class ImageToImage(TextToImage):
     only_masked: bool = False
     padding: int = 32
     depth_image: str | None = None
+    strengths: tuple[float, ...] = ()
+    draft: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +182,8 @@ LIMITS: dict[str, Limit] = {
 MAX_PROMPT = 50_000
 """Characters that a prompt or a negative prompt may have."""
 
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
 
 def check(request: Request) -> None:
     """Raises RequestError, one sentence, for the first value that no checkpoint could honour."""
@@ -187,10 +195,21 @@ def check(request: Request) -> None:
     for name, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
         if len(text) > MAX_PROMPT:
             raise RequestError(f"The {name} has {len(text):,} characters; Easel reads up to {MAX_PROMPT:,}. Shorten it.")
-    if getattr(request, "fit", FITS[0]) not in FITS:
-        raise RequestError(f"A picture can be fitted by {', '.join(FITS)}. It was {getattr(request, 'fit', '')!r}.")
+    if isinstance(request, ImageToImage):
+        _check_picture(request)
     if request.precision not in ("auto", *DTYPES):
         raise RequestError(f"Precision can be auto, {', '.join(DTYPES)}. It was {request.precision!r}.")
+
+
+def _check_picture(request: ImageToImage) -> None:
+    if request.fit not in FITS:
+        raise RequestError(f"A picture can be fitted by {', '.join(FITS)}. It was {request.fit!r}.")
+    if not _COLOUR.fullmatch(request.paper):
+        raise RequestError(f"The paper's colour is written like #ffffff. It was {request.paper!r}.")
+    if request.strengths and len(request.strengths) != request.count:
+        raise RequestError(f"{request.count} pictures cannot have {len(request.strengths)} strengths. Give one for each picture.")
+    for strength in request.strengths:
+        check(dataclasses.replace(request, strength=strength, strengths=()))
 
 
 def to_json(request: Request) -> dict[str, Any]:

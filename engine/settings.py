@@ -37,3 +37,8 @@ class Settings:
     )
     device: str = "auto"
     precision: str = "auto"
+
+    @property
+    def drafts(self) -> Path:
+        """Where pictures lie that are looked at and not kept: the newest few, no part of the outputs."""
+        return self.data / "drafts"

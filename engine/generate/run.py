@@ -30,8 +30,12 @@ from engine.plan.notes import learn
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
 from engine.records import outputs
-from engine.requests import Request, Resolved
+from engine.requests import ImageToImage, Request, Resolved
+from engine.settings import Settings
 from engine.stopping import Stop
+
+DRAFTS = 24
+"""Drafts that are kept: enough that a page still shows the one that it was told of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +106,7 @@ def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) ->
     Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set.
     """
     # 1. Decide everything that is open; refuse now what cannot be kept or cannot fit.
-    folder = workshop.settings.outputs
+    folder = _folder(asked, workshop.settings)
     outputs.check_writable(folder)
     prepared = prepare(asked, task.size, workshop)
 
@@ -120,6 +124,8 @@ def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) ->
                 yield kept(session, index, resolved, saved[index])
             else:
                 yield from picture(session, index, resolved, encodings)
+        if folder == workshop.settings.drafts:
+            outputs.keep_newest(folder, DRAFTS)
         yield from remembered(session, prepared)
 
 
@@ -181,6 +187,11 @@ def picture(
 def kept(session: Session, index: int, resolved: Resolved, path: Path, seconds: float = 0.0) -> PictureSaved:
     """For a picture that is on disk already; ``seconds`` is what it took just now."""
     return PictureSaved(job=session.job, picture=index, result=_result(path, resolved, seconds))
+
+
+def _folder(asked: Request, settings: Settings) -> Path:
+    """Where the pictures of a request are saved."""
+    return settings.drafts if isinstance(asked, ImageToImage) and asked.draft else settings.outputs
 
 
 def _result(path: Path, resolved: Resolved, seconds: float) -> Result:

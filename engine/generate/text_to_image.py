@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 from PIL import Image
 
 from engine.events import Event
+from engine.generate.conditioning import extra_channels
 from engine.generate.run import Bench, Start
 from engine.generate.run import run as run_task
 from engine.generate.workshop import Workshop
@@ -29,7 +29,7 @@ class FromWords:
         return Start(
             latents=bench.noise * bench.scheduler.init_noise_sigma,
             timesteps=bench.scheduler.timesteps,
-            extra_channels=nothing_given(bench),
+            extra_channels=extra_channels(None, bench),
         )
 
     def finish(self, image: Image.Image, bench: Bench) -> Image.Image:
@@ -40,14 +40,3 @@ class FromWords:
 def run(job: str, asked: TextToImage, workshop: Workshop, stop: Stop) -> Iterator[Event]:
     """The pictures of a text-to-image job; see :func:`engine.generate.run.run`."""
     return run_task(job, asked, FromWords(), workshop, stop)
-
-
-def nothing_given(bench: Bench) -> torch.Tensor | None:
-    """The extra channels of an inpainting or depth UNet when there is no picture: repaint everything, flat depth."""
-    channels = bench.pipeline.unet.config.in_channels - bench.noise.shape[1]
-    if channels == 0:
-        return None
-    extra = torch.zeros(1, channels, *bench.noise.shape[2:])
-    if channels > 1:
-        extra[:, 0] = 1.0
-    return extra

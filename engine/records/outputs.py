@@ -124,6 +124,14 @@ def has_room(folder: Path) -> bool:
         return False
 
 
+def keep_newest(outputs: Path, count: int) -> None:
+    """Removes all but the ``count`` newest pictures: for folders of drafts."""
+    with translating(outputs):
+        newest_first = [path for day in days(outputs) for path in sorted(day.iterdir(), reverse=True)]
+        for path in newest_first[count:]:
+            path.unlink(missing_ok=True)
+
+
 def remove_leftovers(outputs: Path) -> int:
     """Removes what a killed worker left half-written, and says how many files. Only while no worker runs."""
     with translating(outputs):

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from engine.events import Event
 from engine.local import Local
+from engine.records.blobs import Blobs
+from engine.requests import Request
 from engine.settings import Settings
+from engine.stopping import Stop
 from tests.engine.checkpoints import additions, tiny
 
-KINDS = ("sd1", "sd2_base", "xl", "lcm")
+KINDS = ("sd1", "sd1_inpainting", "sd2_base", "sd2_depth", "sd2_v", "xl", "lcm")
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """A :class:`Local`, what it was told, and where the pictures that it starts from are kept."""
+
+    local: Local
+    settings: Settings
+
+    @property
+    def blobs(self) -> Blobs:
+        return Blobs(self.settings.data / "blobs")
+
+    def run(self, request: Request, job: str) -> tuple[Image.Image, list[Event]]:
+        """The last picture of a request, and everything that was said."""
+        events = list(self.local.run(job, request, Stop()))
+        path = events[-1].results[-1].path  # type: ignore[attr-defined]
+        with Image.open(path) as saved:
+            return saved.convert("RGB"), events
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +68,15 @@ def studio(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with Local(settings) as easel:
         torch.set_num_threads(1)
         yield easel, settings
+
+
+@pytest.fixture(scope="session")
+def engine(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One for all tests that give each job a name of its own: it loads each checkpoint once."""
+    folder = tmp_path_factory.mktemp("engine")
+    settings = Settings(
+        models=tiny_models, data=folder / "data", outputs=folder / "outputs", device="cpu", precision="float32"
+    )
+    with Local(settings) as local:
+        torch.set_num_threads(1)
+        yield Engine(local, settings)
