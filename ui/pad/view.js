@@ -1,0 +1,181 @@
+"use strict";
+// How a drawing is looked at: drawn on the screen with zoom and pan, and what pointers do on it.
+
+const MASK_COLOUR = "#e11d48";
+const NEAREST = 0.25, FARTHEST = 32;  // zoom, in shares of the view that shows all of the sheet
+
+class View {
+  // `tool()` is {name, width, colour}; `used(name, x, y)` is called for tools that work on a press alone.
+  constructor(frame, drawing, tool, used) {
+    Object.assign(this, { frame, drawing, tool, used, zoom: 1, pan: { x: 0, y: 0 }, pointers: new Map() });
+    this.screen = frame.querySelector("canvas");
+    this.ring = frame.querySelector(".pad-ring");
+    const listen = (name, heard) => this.screen.addEventListener(name, heard.bind(this), { passive: false });
+    listen("pointerdown", this.#down);
+    listen("pointermove", this.#move);
+    listen("pointerup", this.#up);
+    listen("pointercancel", this.#cancelled);
+    listen("pointerleave", () => { this.ring.hidden = true; });
+    listen("wheel", this.#wheel);
+    listen("contextmenu", (event) => event.preventDefault());
+    new ResizeObserver(() => this.show()).observe(frame);
+  }
+
+  get scale() {
+    const { width, height } = this.drawing.sheet;
+    return Math.min(this.frame.clientWidth / width, this.frame.clientHeight / height) * this.zoom;
+  }
+
+  // Where the sheet's corner is, in pixels of the page inside the frame.
+  get corner() {
+    const { width, height } = this.drawing.sheet, { scale, pan, frame } = this;
+    return { x: (frame.clientWidth - width * scale) / 2 + pan.x, y: (frame.clientHeight - height * scale) / 2 + pan.y };
+  }
+
+  show() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => { this.waiting = false; this.#draw(); });
+  }
+
+  #draw() {
+    const { screen, frame, drawing: { sheet } } = this, dots = devicePixelRatio || 1;
+    const width = Math.round(frame.clientWidth * dots), height = Math.round(frame.clientHeight * dots);
+    if (!width || !height) return;
+    if (screen.width !== width || screen.height !== height) Object.assign(screen, { width, height });
+    const context = screen.getContext("2d"), { scale, corner } = this;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.setTransform(scale * dots, 0, 0, scale * dots, corner.x * dots, corner.y * dots);
+    context.imageSmoothingEnabled = scale * dots < 4;
+    context.imageSmoothingQuality = "high";
+    context.fillStyle = sheet.paper;
+    context.fillRect(0, 0, sheet.width, sheet.height);
+    for (const layer of sheet.layers) if (layer.visible) context.drawImage(layer.canvas, 0, 0);
+    context.globalAlpha = 0.5;
+    context.drawImage(sheet.mask.canvas, 0, 0);
+    context.globalAlpha = 1;
+  }
+
+  // Zoom by a factor, keeping what lies under a point (page pixels inside the frame; the middle if left out).
+  zoomBy(factor, at = { x: this.frame.clientWidth / 2, y: this.frame.clientHeight / 2 }) {
+    const before = this.corner, old = this.scale;
+    this.zoom = Math.min(FARTHEST, Math.max(NEAREST, this.zoom * factor));
+    const now = this.corner, grown = this.scale / old;
+    this.pan.x += at.x - (at.x - before.x) * grown - now.x;
+    this.pan.y += at.y - (at.y - before.y) * grown - now.y;
+    this.show();
+  }
+
+  whole() {
+    this.zoom = 1;
+    this.pan = { x: 0, y: 0 };
+    this.show();
+  }
+
+  #inside(event) {
+    const frame = this.frame.getBoundingClientRect();
+    return { x: event.clientX - frame.left, y: event.clientY - frame.top };
+  }
+
+  #onSheet(event) {
+    const { x, y } = this.#inside(event), { corner, scale } = this;
+    return { x: (x - corner.x) / scale, y: (y - corner.y) / scale };
+  }
+
+  #down(event) {
+    event.preventDefault();
+    this.screen.focus({ preventScroll: true });
+    this.screen.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, this.#inside(event));
+    if (this.pointers.size === 2) return this.#pinch();
+    if (this.pointers.size > 2) return;
+    const tool = this.tool();
+    if (event.button === 1 || tool.name === "hand") { this.panning = this.#inside(event); return; }
+    if (event.button > 0) return;
+    if (tool.name === "fill" || tool.name === "pick") {
+      const { x, y } = this.#onSheet(event), { width, height } = this.drawing.sheet;
+      if (x >= 0 && y >= 0 && x < width && y < height) this.used(tool.name, Math.floor(x), Math.floor(y));
+      return;
+    }
+    const onMask = tool.name === "mask" || tool.name === "unmask";
+    const layer = onMask ? this.drawing.sheet.mask : this.drawing.layer;
+    layer.visible = true;
+    this.stroke = new Stroke(this.drawing, layer, onMask ? MASK_COLOUR : tool.colour, ["eraser", "unmask"].includes(tool.name));
+    this.#draws(event);
+  }
+
+  #move(event) {
+    this.#follow(event);
+    if (!this.pointers.has(event.pointerId)) return;
+    const before = this.pointers.get(event.pointerId);
+    this.pointers.set(event.pointerId, this.#inside(event));
+    if (this.pinching) return this.#pinched();
+    if (this.panning) {
+      const now = this.#inside(event);
+      this.pan = { x: this.pan.x + now.x - before.x, y: this.pan.y + now.y - before.y };
+      return this.show();
+    }
+    if (this.stroke) this.#draws(event);
+  }
+
+  #draws(event) {
+    const seen = event.getCoalescedEvents?.() ?? [];
+    for (const each of seen.length ? seen : [event]) {
+      // A pen presses; a mouse and a finger always do so alike.
+      const pressed = each.pointerType === "pen" && each.pressure ? 0.3 + 0.7 * each.pressure : 1;
+      this.stroke.to({ ...this.#onSheet(each), width: this.tool().width * pressed });
+    }
+    this.show();
+  }
+
+  #up(event) {
+    this.pointers.delete(event.pointerId);
+    if (this.pointers.size < 2) this.pinching = null;
+    this.panning = null;
+    const stroke = this.stroke;
+    this.stroke = null;
+    stroke?.end();
+  }
+
+  #cancelled(event) {
+    const stroke = this.stroke;
+    this.stroke = null;
+    this.#up(event);
+    stroke?.cancel();
+    this.show();
+  }
+
+  // Two fingers move and zoom; what the first of them had begun to draw is taken back.
+  #pinch() {
+    this.stroke?.cancel();
+    this.stroke = this.panning = null;
+    this.pinching = this.#fingers();
+  }
+
+  #pinched() {
+    const before = this.pinching, now = this.#fingers();
+    this.pan = { x: this.pan.x + now.x - before.x, y: this.pan.y + now.y - before.y };
+    this.zoomBy(now.apart / before.apart, now);
+    this.pinching = now;
+  }
+
+  #fingers() {
+    const [one, other] = [...this.pointers.values()];
+    return { x: (one.x + other.x) / 2, y: (one.y + other.y) / 2, apart: Math.max(1, Math.hypot(one.x - other.x, one.y - other.y)) };
+  }
+
+  #wheel(event) {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    this.zoomBy(Math.exp(-event.deltaY / 300), this.#inside(event));
+  }
+
+  // The ring shows how wide the brush is.
+  #follow(event) {
+    const { name, width } = this.tool(), { x, y } = this.#inside(event), size = width * this.scale;
+    this.screen.style.cursor = { hand: "grab", fill: "crosshair", pick: "crosshair" }[name] ?? "none";
+    this.ring.hidden = event.pointerType === "touch" || this.screen.style.cursor !== "none";
+    this.ring.style.cssText = `width:${size}px;height:${size}px;transform:translate(${x - size / 2}px,${y - size / 2}px)`;
+  }
+}
