@@ -79,6 +79,53 @@ def download_status(state: str, done: str, total: str) -> str:
     }[state]
 
 
+# The drawing pad
+PAD_LABEL = "Drawing"
+PAD_WIDTH = "Width"
+PAD_COLOUR = "Another colour"
+PAD_PAPER = "Paper"
+PAD_SHAPE = "Shape"
+LAYERS = "Layers and shape"
+UPLOAD = "Open a picture"
+MASKED_PART = "The masked part is"
+MASKED_PARTS = {"repainted": "repainted", "kept": "kept, all else is repainted"}
+CLEAR_MASK = "Remove the mask"
+PAD_SHAPES = {
+    "square": "Square",
+    "portrait": "Portrait",
+    "landscape": "Landscape",
+    "tall": "Tall",
+    "wide": "Wide",
+    "": "As the picture",
+}
+PAD_TOOLS = {
+    "brush": "Brush (B)",
+    "eraser": "Eraser (E)",
+    "fill": "Fill (F)",
+    "pick": "Pick a colour from the drawing",
+    "mask": "Mask: paint over the part to repaint (M)",
+    "unmask": "Rub the mask out",
+    "hand": "Move the view (H)",
+    "undo": "Undo (Ctrl+Z)",
+    "redo": "Redo (Ctrl+Y)",
+    "clear": "Begin a new drawing",
+    "zoom-out": "Smaller",
+    "zoom-whole": "All of it",
+    "zoom-in": "Larger (Ctrl and wheel, or two fingers)",
+    "layer-add": "Add a layer",
+    "layer-remove": "Remove this layer",
+    "layer-up": "Layer up",
+    "layer-down": "Layer down",
+}
+PAD_SAYS = {
+    "layer": "Layer",
+    "show": "Show or hide",
+    "opening": "Opening the picture …",
+    "full": "The browser has no room left to keep the drawing over a reload. Make room, or save the result soon.",
+    "away": "Easel does not answer. Look whether its window is still open, then try again.",
+}
+
+
 def not_a_number(name: str, written: str) -> str:
     """For a field that takes a number."""
     return f"{name} must be a number. “{_short(written)}” is none."

@@ -18,7 +18,7 @@ from gradio.routes import mount_gradio_app
 from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.settings import Settings
-from ui import pictures, theme
+from ui import pictures, sketches, theme
 from ui.door import UPLOAD_LIMIT, Door
 from ui.interface import create_interface
 
@@ -93,7 +93,7 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
 def application(settings: Settings, jobs: Jobs) -> FastAPI:
     """The page and its pictures, without the door."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.router.routes.append(pictures.route(settings.outputs))
+    app.router.routes += [pictures.route(settings.outputs), *sketches.routes(settings.data / "blobs")]
     return mount_gradio_app(
         app,
         create_interface(settings, jobs),

@@ -8,6 +8,8 @@ import gradio as gr
 from gradio.themes.utils import sizes
 from gradio.themes.utils.colors import Color
 
+from ui import sketchpad
+
 _HERE = Path(__file__).parent
 STYLE = _HERE / "style.css"
 _SCRIPT = _HERE / "page.js"
@@ -103,4 +105,4 @@ def create() -> gr.themes.Base:
 
 def head() -> str:
     """What the page's head holds beside Gradio's own: the keyboard, and how the page comes back after a lost connection."""
-    return f"<script>{_SCRIPT.read_text('utf-8')}</script>"
+    return f"<script>{_SCRIPT.read_text('utf-8')}</script>{sketchpad.scripts()}"
