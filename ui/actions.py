@@ -63,15 +63,32 @@ class Actions:
             return stage.says(str(error), "trouble")
         return ""
 
-    def reuse(self, picture: str) -> tuple[dict[str, str] | None, str]:
-        """The form that asks for a finished picture again, and what to say. ``picture`` is its path inside the outputs."""
+    async def repaint(self, ask: Callable[[], Request], page: str) -> AsyncIterator[str]:
+        """The stage while a draft is painted and when it is there. The drafts of a browser that were asked for before end, and
+        this one says nothing more when a newer one ends it."""
+        place = _place("live", page)
+        try:
+            before = self._jobs.latest(place)
+            if before is not None and not before.over:
+                self._jobs.stop(before.id)
+            async for view in follow.views(self._jobs, self._jobs.submit(ask(), place)):
+                if view.preview or view.results or view.trouble or view.notices:
+                    yield stage.live(view, self._settings.drafts)
+        except EaselError as error:
+            yield stage.says(str(error), "trouble")
+
+    def made_with(self, picture: str) -> tuple[Request | None, str]:
+        """The request that a finished picture was made with, and what to say. ``picture`` is its path inside the outputs."""
         path = pictures.find(self._settings.outputs, picture)
         if path is None:
             return None, stage.says(messages.PICTURE_GONE, "trouble")
         made_with = stage.made_with(path)
-        if made_with is None:
-            return None, stage.says(messages.NO_RECORD, "trouble")
-        return form.settings_of(made_with, self.shelf.find(made_with.checkpoint)), stage.says(messages.REUSED)
+        return made_with, stage.says(messages.REUSED) if made_with else stage.says(messages.NO_RECORD, "trouble")
+
+    def reuse(self, picture: str) -> tuple[dict[str, str] | None, str]:
+        """The form that asks for a finished picture again, and what to say. ``picture`` is its path inside the outputs."""
+        made_with, said = self.made_with(picture)
+        return form.settings_of(made_with, self.shelf.find(made_with.checkpoint)) if made_with else None, said
 
     def read(self, prompt: str, checkpoint: str) -> tuple[str, str]:
         """How a checkpoint's text encoder reads a prompt: the line under the prompt, and its tokens."""

@@ -62,16 +62,16 @@ def settings(tab: str, known: Mapping[str, Checkpoint], chosen: Checkpoint) -> d
     """Everything beside the prompts that a request says."""
     made: dict[str, Component] = {}
     with gr.Row():
-        made["checkpoint"] = _choice(tab, "checkpoint", checkpoint_choices(known))
-        made["size"] = _choice(tab, "size", size_choices(chosen))
+        made["checkpoint"] = choice(tab, "checkpoint", checkpoint_choices(known))
+        made["size"] = choice(tab, "size", size_choices(chosen))
     with gr.Row(visible=False) as own_size:
-        made["width"], made["height"] = (_number(tab, name, best(name, chosen)) for name in ("width", "height"))
+        made["width"], made["height"] = (number(tab, name, best(name, chosen)) for name in ("width", "height"))
     with gr.Row():
         for name in ("steps", "guidance_scale", "count"):
-            made[name] = _number(tab, name, best(name, chosen))
+            made[name] = number(tab, name, best(name, chosen))
     with gr.Row():
-        made["scheduler"] = _choice(tab, "scheduler", scheduler_choices(chosen))
-        made["seed"] = _number(tab, "seed", messages.RANDOM_SEED)
+        made["scheduler"] = choice(tab, "scheduler", scheduler_choices(chosen))
+        made["seed"] = number(tab, "seed", messages.RANDOM_SEED)
     made["size"].change(lambda size: gr.update(visible=size == form.OWN_SIZE), made["size"], own_size, show_progress="hidden")
     return made
 
@@ -106,14 +106,16 @@ def best(name: str, chosen: Checkpoint) -> str:
     return f"{BEST[name](chosen):g}" if name in BEST else ""
 
 
-def _choice(tab: str, name: str, offered: dict[str, Any]) -> gr.Dropdown:
+def choice(tab: str, name: str, offered: dict[str, Any]) -> gr.Dropdown:
+    """A field with choices; ``offered`` has them, and the value at first."""
     return gr.Dropdown(**offered, label=form.LABELS[name], min_width=200, elem_id=f"{tab}-{name}")
 
 
-def _number(tab: str, name: str, placeholder: str) -> gr.Textbox:
+def number(tab: str, name: str, placeholder: str) -> gr.Textbox:
+    """A field for a number. ``placeholder`` says what it means when it is empty."""
     # A text box, not a number box: whatever is typed reaches the form, which answers in a sentence.
     return gr.Textbox(
-        form.BLANK[name],
+        form.BLANK.get(name, ""),
         label=form.LABELS[name],
         placeholder=placeholder,
         min_width=90,

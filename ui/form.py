@@ -44,6 +44,13 @@ LABELS: dict[str, str] = {
     "scheduler": "Sampler",
     "seed": "Seed",
     "count": "Pictures",
+    "strength": "Denoising strength",
+    "fit": "Fit",
+    "feather": "Feather",
+    "only_masked": "Only the masked part",
+    "padding": "Padding",
+    "live_checkpoint": "Live is painted by",
+    "live_steps": "Live steps",
 }
 
 
@@ -129,16 +136,21 @@ def settings_of(made_with: Request, checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def kept(
-    stored: object, checkpoints: Mapping[str, Checkpoint], schedulers: Mapping[str, Any], blank: Mapping[str, str] = BLANK
-) -> dict[str, str]:
+    stored: object, checkpoints: Mapping[str, Checkpoint], schedulers: Mapping[str, Any], blank: Mapping[str, Any] = BLANK
+) -> dict[str, Any]:
     """The form as a browser kept it, whatever it kept: unknown fields are dropped, missing ones as in ``blank``,
     choices that are gone the first."""
     found = stored if isinstance(stored, dict) else {}
-    form = {name: value if isinstance(value := found.get(name), str) else first for name, first in blank.items()}
+    form = {name: value if _alike(value := found.get(name), first) else first for name, first in blank.items()}
     choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}}
     gone = {name: blank[name] for name, known in choices.items() if name in form and form[name] not in known}
     checkpoint = form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")
     return {**form, **gone, "checkpoint": checkpoint}
+
+
+def _alike(value: object, blank: object) -> bool:
+    """Whether ``value`` is of the kind of ``blank``. A browser keeps 1.0 as 1."""
+    return type(value) is type(blank) or (type(value) is int and type(blank) is float)
 
 
 def _text(written: Mapping[str, Any], name: str) -> str:

@@ -79,6 +79,37 @@ def download_status(state: str, done: str, total: str) -> str:
     }[state]
 
 
+
+DRAW_ON_IT = "Draw on it"
+GO_ON = "Go on at strength {strength:g}"
+
+# The sketch tab
+AS_DRAWN = "as drawn"
+EXPLORE = "Explore"
+FINISH = "Finish"
+GENERATE = "Generate"
+LIVE = "Live: repaint while I draw"
+LIVE_PICTURE = "The drawing, repainted"
+LIVE_STATUS = "Live, not kept. Finish makes the picture that is."
+LIVE_BEST = "Quickest here ({label})"
+PICKED = "The form goes on at strength {strength:g}, with this picture's seed."
+FIT = {"crop": "Fill the frame and cut what hangs over", "pad": "Show all of it on paper", "stretch": "Stretch it to the frame"}
+ONLY_MASKED = "Work on the masked part alone, at full size"
+PART = "A part of it (mask)"
+SEEN = "What the engine will see"
+DEPTH_MAP = "A depth map of your own (white is near)"
+NO_DRAWING = "The drawing did not arrive. Reload the page; the drawing is kept in your browser."
+STRENGTHS = {
+    0.0: "gives my drawing back as it is",
+    0.05: "keeps my drawing, touches up the surface",
+    0.3: "keeps my shapes and colours",
+    0.5: "keeps my composition, redraws the things",
+    0.7: "takes my drawing as a rough guide",
+    0.9: "only a hint of my drawing is left",
+    1.0: "forgets my drawing: words alone",
+}
+"""From this strength on -> what it means, for the person who drew."""
+
 # The drawing pad
 PAD_LABEL = "Drawing"
 PAD_WIDTH = "Width"

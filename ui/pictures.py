@@ -15,14 +15,16 @@ from starlette.routing import Route
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 """File-name endings that are served, and what they are served as."""
 
-PREFIX = "/pictures/"
+PREFIX, DRAFTS = "/pictures/", "/drafts/"
+"""Where the outputs lie, and where the drafts do."""
+
 _FORBIDDEN = ("\\", ":", "\0")
 """Windows separators, drives and streams; strings that end early in C."""
 
 
-def address(outputs: Path, picture: Path) -> str:
+def address(outputs: Path, picture: Path, prefix: str = PREFIX) -> str:
     """The address of ``picture``, which lies in ``outputs``, from the root of the page."""
-    return PREFIX + quote(picture.relative_to(outputs).as_posix())
+    return prefix + quote(picture.relative_to(outputs).as_posix())
 
 
 def find(outputs: Path, asked: str) -> Path | None:
@@ -42,8 +44,8 @@ def find(outputs: Path, asked: str) -> Path | None:
     return real if real.is_relative_to(outputs.resolve()) and real.is_file() else None
 
 
-def route(outputs: Path) -> Route:
-    """The route that serves the pictures in ``outputs``."""
+def route(outputs: Path, prefix: str = PREFIX) -> Route:
+    """The route that serves the pictures in ``outputs`` under ``prefix``."""
 
     async def serve(request: Request) -> Response:
         path = find(outputs, request.path_params["path"])
@@ -52,4 +54,4 @@ def route(outputs: Path) -> Route:
         kept = {"Cache-Control": "private, max-age=86400"}
         return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()], headers=kept)
 
-    return Route(PREFIX + "{path:path}", serve, methods=["GET", "HEAD"])
+    return Route(prefix + "{path:path}", serve, methods=["GET", "HEAD"])

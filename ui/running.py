@@ -32,23 +32,51 @@ class Running:
     job: gr.State
 
 
-def wire(running: Running, actions: Actions, visit: Visit, inputs: set[Component], ask: Callable[[Values], Request]) -> None:
+@dataclass(frozen=True)
+class Bring:
+    """Something that the browser gives before a job is asked for: what the script ``js`` returns goes ``into`` a component."""
+
+    js: str
+    into: Component
+
+
+def wire(
+    running: Running,
+    actions: Actions,
+    visit: Visit,
+    inputs: set[Component],
+    ask: Callable[[Values], Request],
+    bring: Bring | None = None,
+) -> None:
     """Generate submits ``ask(values of inputs)``, which may raise EaselError; the stage follows the job, also after a reload."""
+
+    def find_again(page: str) -> str:
+        return actions.latest(running.tab, page)
+
+    press(running.generate, running, actions, visit, inputs, ask, bring)
+    running.stop.click(actions.stop, running.job, running.says, **QUIET)
+    found = visit.arrived.then(find_again, visit.page, running.job, **QUIET)
+    found.then(follower(actions), running.job, watched(running), **QUIET)
+
+
+def press(
+    button: gr.Button,
+    running: Running,
+    actions: Actions,
+    visit: Visit,
+    inputs: set[Component],
+    ask: Callable[[Values], Request],
+    bring: Bring | None = None,
+) -> None:
+    """``button`` submits ``ask(values of inputs)`` as a job of the tab, and the stage follows it."""
 
     def submit(values: Values) -> tuple[Any, ...]:
         job, said = actions.submit(lambda: ask(values), running.tab, values[visit.page])
         return job, said, *(_buttons(running=True) if job else (gr.skip(), gr.skip()))
 
-    def find_again(page: str) -> str:
-        return actions.latest(running.tab, page)
-
-    follow_job = follower(actions)
-    pressed = running.generate.click(
-        submit, {*inputs, visit.page}, [running.job, running.says, running.generate, running.stop], **QUIET
-    )
-    pressed.then(follow_job, running.job, watched(running), **QUIET)
-    running.stop.click(actions.stop, running.job, running.says, **QUIET)
-    visit.arrived.then(find_again, visit.page, running.job, **QUIET).then(follow_job, running.job, watched(running), **QUIET)
+    pressed = button.click if bring is None else button.click(None, None, bring.into, js=bring.js, **QUIET).then
+    submitted = pressed(submit, {*inputs, visit.page}, [running.job, running.says, running.generate, running.stop], **QUIET)
+    submitted.then(follower(actions), running.job, watched(running), **QUIET)
 
 
 def watched(running: Running) -> list[Component]:

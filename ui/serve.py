@@ -93,7 +93,8 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
 def application(settings: Settings, jobs: Jobs) -> FastAPI:
     """The page and its pictures, without the door."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.router.routes += [pictures.route(settings.outputs), *sketches.routes(settings.data / "blobs")]
+    shown = pictures.route(settings.outputs), pictures.route(settings.drafts, pictures.DRAFTS)
+    app.router.routes += [*shown, *sketches.routes(settings.data / "blobs")]
     return mount_gradio_app(
         app,
         create_interface(settings, jobs),

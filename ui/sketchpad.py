@@ -11,8 +11,11 @@ _FOLDER = Path(__file__).parent / "pad"
 _SCRIPTS = ("drawing.js", "keeping.js", "samples.js", "view.js", "pad.js")
 """In the order in which they build on each other."""
 
-ON_LOAD = "window.easelPad.mount(element, trigger);"
-"""What the component that holds :func:`html` does when it is there."""
+ON_LOAD = """
+const events = { drawn: 'drawn', sample: 'sample' };
+window.easelPad.mount(element, (name, told) => trigger(events[name], told));
+"""
+"""What the component that holds :func:`html` does when it is there. Gradio takes its events' names from this text."""
 
 HAND_IN = "async () => [await window.easelPad.handIn()]"
 """Gives the drawing to the engine's folder of pictures; its value is JSON for :func:`ui.sketch_form.handed_in`."""
@@ -101,16 +104,18 @@ def _masking() -> str:
 
 
 def _foot() -> str:
+    pressed = f'{_icon("upload")}{messages.UPLOAD}'
     samples = "".join(
         f'<button type="button" data-sample="{name}">{escape(words.capitalize())}</button>' for name, words in SAMPLES.items()
     )
     shapes = "".join(f'<option value="{value}">{words}</option>' for value, words in messages.PAD_SHAPES.items())
     layers = "".join(_button("act", f"layer-{name}") for name in ("add", "remove", "up", "down"))
     return (
-        f'<div class="pad-foot"><button type="button" data-act="upload" class="pad-upload">{_icon("upload")}{messages.UPLOAD}</button>'
+        f'<div class="pad-foot"><button type="button" data-act="upload" class="pad-upload">{pressed}</button>'
         f'<span class="pad-samples"><span class="lead">{messages.EXAMPLES}</span>{samples}</span></div>'
         f'<details class="pad-layers"><summary>{messages.LAYERS}</summary><div>{layers}'
-        f'<label>{messages.PAD_SHAPE}<select name="pad-shape">{shapes}</select></label><span class="pad-size"></span></div><ol></ol></details>'
+        f'<label>{messages.PAD_SHAPE}<select name="pad-shape">{shapes}</select></label><span class="pad-size"></span></div>'
+        "<ol></ol></details>"
     )
 
 

@@ -16,14 +16,15 @@ from PIL import Image
 from engine.errors import EaselError
 from engine.events import Result
 from engine.records import metadata
-from engine.requests import Request
+from engine.requests import ImageToImage, Request
 from ui import controls, messages, pictures, sending
 from ui.updates import View
 
 ON_LOAD = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-what]');
-  if (button) trigger(button.dataset.what === 'reuse' ? 'reuse' : 'keep_seed', { picture: button.dataset.picture });
+  const what = ['reuse', 'keep_seed', 'pick'].find((each) => each === button?.dataset.what);
+  if (what) trigger(what, { picture: button.dataset.picture });
 });
 """
 """What the stage does with a press on one of its buttons: an event of its own, with the picture's relative path."""
@@ -43,6 +44,16 @@ def show(view: View, outputs: Path) -> str:
     """``view`` as HTML. ``outputs`` is the folder in which its pictures lie."""
     shown = (_said(view), _running(view) if view.running else "", _results(view, outputs), _idle(view), _notices(view))
     return f'<div class="stage-inner" data-state="{_state(view)}">{"".join(shown)}</div>'
+
+
+def live(view: View, drafts: Path) -> str:
+    """A repaint as HTML: the picture alone, and how long it took."""
+    shown = _preview(view) if view.running and view.preview else ""
+    for result in view.results:
+        address, ratio = escape(pictures.address(drafts, result.path, pictures.DRAFTS)), _ratio(result.width, result.height)
+        shown = f'<div class="frame" {ratio}><img class="picture" src="{address}" alt="{messages.LIVE_PICTURE}"></div>'
+        shown += f'<p class="status"><span>{messages.LIVE_STATUS}</span><span>{messages.took(result.seconds)}</span></p>'
+    return f'<div class="stage-inner" data-state="live">{says(view.trouble, "trouble")}{shown}{_notices(view)}</div>'
 
 
 def says(sentence: str, kind: str = "note") -> str:
@@ -110,7 +121,7 @@ def _figure(result: Result, outputs: Path) -> str:
     return (
         f'<figure class="result"><a class="frame" {ratio} href="{address}" target="_blank" title="Open in full size">'
         f'<img class="picture" src="{address}" alt="{words}"></a>'
-        f"<figcaption>{_facts(result, request)}{_actions(result, outputs, address)}</figcaption></figure>"
+        f"<figcaption>{_facts(result, request)}{_actions(result, outputs, address, request)}</figcaption></figure>"
     )
 
 
@@ -127,7 +138,10 @@ def _facts(result: Result, request: Request | None) -> str:
     return f'<dl class="facts">{rows}</dl>'
 
 
-_FACTS = (("Steps", "steps"), ("CFG scale", "guidance_scale"), ("Sampler", "scheduler"), ("Checkpoint", "checkpoint"))
+_FACTS = (
+    *(("Strength", "strength"), ("Steps", "steps"), ("CFG scale", "guidance_scale"), ("Sampler", "scheduler")),
+    ("Checkpoint", "checkpoint"),
+)
 """Label under the picture -> field of the resolved request in the picture's record."""
 
 
@@ -135,13 +149,16 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _actions(result: Result, outputs: Path, address: str) -> str:
+def _actions(result: Result, outputs: Path, address: str, request: Request | None) -> str:
     name = result.path.relative_to(outputs).as_posix()
-    picture = escape(name)
+    picture, pick = escape(name), ""
+    if isinstance(request, ImageToImage):
+        words = messages.GO_ON.format(strength=request.strength)
+        pick = f'<button type="button" data-what="pick" data-picture="{picture}">{words}</button>'
     return (
-        f'<div class="actions"><a class="button" href="{address}" download="{escape(result.path.name)}">Download</a>'
+        f'<div class="actions"><a class="button" href="{address}" download="{escape(result.path.name)}">Download</a>{pick}'
         f'<button type="button" data-what="reuse" data-picture="{picture}">Reuse these settings</button>'
-        f'<button type="button" data-what="keep" data-picture="{picture}">Keep this seed</button>{sending.buttons(name)}</div>'
+        f'<button type="button" data-what="keep_seed" data-picture="{picture}">Keep this seed</button>{sending.buttons(name)}</div>'
     )
 
 

@@ -76,9 +76,18 @@ class Pad {
   async repaint() {
     if (!this.live || !this.trigger || this.telling) return;
     this.telling = true;
-    let told;
-    do { told = this.revision; const pad = await this.handIn(); if (told === this.revision) this.trigger("drawn", { pad }); } while (told !== this.revision);
+    let told = -1;
+    while (told !== this.revision) {
+      told = this.revision;
+      const pad = await this.handIn();
+      if (told === this.revision) this.trigger("drawn", { pad });
+    }
     this.telling = false;
+  }
+
+  repaintSoon() {
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.repaint(), 150);
   }
 
   // ---- Pictures that come in
@@ -98,9 +107,7 @@ class Pad {
 
   // A picture of the page. A blank sheet takes its shape; on another it becomes the top layer.
   async take(address, name) {
-    const reply = await fetch(address);
-    if (!reply.ok) throw new Error(await reply.text());
-    const bitmap = await createImageBitmap(await reply.blob());
+    const bitmap = await fetched(address);
     if (this.drawing.blank) {
       const grow = Math.min(LONGEST, Math.max(SMALLEST, bitmap.width, bitmap.height)) / Math.max(bitmap.width, bitmap.height);
       const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(8, Math.round(side * grow)));
@@ -113,6 +120,18 @@ class Pad {
       this.drawing.addLayer(layer);
     }
     this.view?.whole();
+  }
+
+  // The drawing that a picture was made from, flat, on a sheet of its own; undo brings back what was there.
+  async restore(address) {
+    const now = JSON.parse(await this.handIn());
+    if (address.endsWith(now.sketch || "none")) return;
+    const { width, height } = this.drawing.sheet;
+    const bitmap = await fetched(address);
+    const sheet = newSheet(bitmap.width, bitmap.height, "#ffffff", "");
+    place(bitmap, sheet.layers[0].canvas);
+    this.drawing.replace(sheet);
+    if (width !== bitmap.width || height !== bitmap.height) this.view?.whole();
   }
 
   reshape(width, height) {
@@ -272,6 +291,12 @@ function place(picture, canvas) {
   context.imageSmoothingQuality = "high";
   const width = picture.width * scale, height = picture.height * scale;
   context.drawImage(picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+}
+
+async function fetched(address) {
+  const reply = await fetch(address);
+  if (!reply.ok) throw new Error(await reply.text());
+  return createImageBitmap(await reply.blob());
 }
 
 // A picture to the engine's folder of pictures: what it is called there. Throws the server's sentence.

@@ -1,0 +1,205 @@
+"""The Sketch to image tab: the drawing pad, and what is painted from it, once or while somebody draws."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from engine.requests import FITS, ImageToImage
+from ui import controls, fields, form, messages, running, sketch_form, sketchpad, stage
+from ui.actions import Actions
+from ui.fields import Fields, Keeper
+from ui.running import QUIET, Bring, Running, Values
+from ui.shelf import Checkpoint
+from ui.visit import Visit
+
+NAME = "sketch"
+
+
+@dataclass(frozen=True)
+class Tab:
+    """The tab's components. ``fields`` has one for every name in :data:`ui.sketch_form.BLANK`, ``handed`` what the pad said."""
+
+    fields: Fields
+    running: Running
+    pad: gr.HTML
+    handed: gr.Textbox
+    words: gr.HTML
+    explore: gr.Button
+    live: gr.Checkbox
+    live_checkpoint: gr.Dropdown
+
+
+def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
+    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    tab = _layout(actions)
+
+    def ask(values: Values) -> ImageToImage:
+        written = fields.written(tab.fields, values)
+        handed = sketch_form.handed_in(values[tab.handed])
+        return sketch_form.request(written, actions.shelf.find(written["checkpoint"]), handed)
+
+    def explore(values: Values) -> ImageToImage:
+        return sketch_form.explored(ask(values))
+
+    inputs, bring = {*tab.fields.values(), tab.handed}, Bring(sketchpad.HAND_IN, tab.handed)
+    running.wire(tab.running, actions, visit, inputs, ask, bring)
+    running.press(tab.explore, tab.running, actions, visit, inputs, explore, bring)
+    # An empty width or height has the drawing's shape, whatever the checkpoint.
+    fields.follow_checkpoint({name: field for name, field in tab.fields.items() if name not in ("width", "height")}, actions)
+    keeper = fields.keep(NAME, tab.fields, sketch_form.BLANK, actions, visit)
+    _wire_strength(tab)
+    _wire_live(tab, actions, visit)
+    _wire_result(tab, actions, keeper)
+    return tab
+
+
+def _layout(actions: Actions) -> Tab:
+    known, chosen = actions.shelf.checkpoints, actions.shelf.find(None)
+    with gr.Row(equal_height=False, elem_classes="studio sketching"):
+        with gr.Column(elem_classes="compose"):
+            pad = gr.HTML(sketchpad.html(), js_on_load=sketchpad.ON_LOAD, elem_id="pad", **controls.BARE)
+            made, words, live = _under_the_pad()
+            generate, stop, explore = _press()
+            says = controls.says(NAME)
+        with gr.Column(elem_classes="result-side"):
+            shown = stage.create(NAME, actions.blank_stage())
+        with gr.Column(elem_classes="more"):
+            made |= _settings(known, chosen)
+            live_checkpoint = made.pop("live_checkpoint")
+    return Tab(
+        fields={name: made[name] for name in sketch_form.BLANK},
+        running=Running(NAME, generate, stop, says, shown, gr.State("")),
+        pad=pad,
+        handed=gr.Textbox(visible=False),
+        words=words,
+        explore=explore,
+        live=live,
+        live_checkpoint=live_checkpoint,
+    )
+
+
+def _under_the_pad() -> tuple[dict[str, Any], gr.HTML, gr.Checkbox]:
+    with gr.Row(elem_classes="strength-row"):
+        strength = gr.Slider(
+            0, 1, sketch_form.BLANK["strength"], step=0.05, label=form.LABELS["strength"], elem_id=f"{NAME}-strength", scale=3
+        )
+        live = gr.Checkbox(label=messages.LIVE, elem_id=f"{NAME}-live", scale=2)
+    words = gr.HTML(_meaning(sketch_form.BLANK["strength"]), elem_id=f"{NAME}-strength-words", **controls.BARE)
+    made = {"strength": strength, "prompt": controls.prompt(NAME), "negative_prompt": controls.negative_prompt(NAME)}
+    return made, words, live
+
+
+def _press() -> tuple[gr.Button, gr.Button, gr.Button]:
+    generate, stop = controls.press()
+    explore = gr.Button(messages.EXPLORE, elem_id=f"{NAME}-explore", elem_classes="explore")
+    return generate, stop, explore
+
+
+def _settings(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    with gr.Accordion(messages.SETTINGS, open=False):
+        with gr.Row():
+            made["checkpoint"] = controls.choice(NAME, "checkpoint", controls.checkpoint_choices(known))
+            fits = {"choices": [(messages.FIT[each], each) for each in FITS], "value": sketch_form.BLANK["fit"]}
+            made["fit"] = controls.choice(NAME, "fit", fits)
+        with gr.Row():
+            for name in ("width", "height"):
+                made[name] = controls.number(NAME, name, messages.AS_DRAWN)
+        with gr.Row():
+            for name in ("steps", "guidance_scale", "count"):
+                made[name] = controls.number(NAME, name, controls.best(name, chosen))
+        with gr.Row():
+            made["scheduler"] = controls.choice(NAME, "scheduler", controls.scheduler_choices(chosen))
+            made["seed"] = controls.number(NAME, "seed", messages.RANDOM_SEED)
+        with gr.Row():
+            made["live_checkpoint"] = controls.choice(NAME, "live_checkpoint", _live_choices(known))
+            made["live_steps"] = controls.number(NAME, "live_steps", str(sketch_form.LIVE_STEPS))
+    with gr.Accordion(messages.PART, open=False):
+        made["only_masked"] = gr.Checkbox(label=messages.ONLY_MASKED, elem_id=f"{NAME}-only_masked")
+        with gr.Row():
+            for name, pixels in sketch_form.DEFAULTS.items():
+                made[name] = controls.number(NAME, name, f"{pixels} pixels")
+    return made
+
+
+def _live_choices(known: dict[str, Checkpoint]) -> dict[str, Any]:
+    quickest = messages.LIVE_BEST.format(label=_quickest(known).label)
+    return {"choices": [(quickest, ""), *((each.label, each.name) for each in known.values())], "value": ""}
+
+
+def _quickest(known: dict[str, Checkpoint]) -> Checkpoint:
+    """The starter, where it is there: Live is made for it."""
+    return next((each for each in known.values() if each.repertoire), next(iter(known.values())))
+
+
+def _meaning(strength: float) -> str:
+    words = next(words for least, words in reversed(messages.STRENGTHS.items()) if strength >= least)
+    return f'<p class="strength-words">{words}</p>'
+
+
+def _wire_strength(tab: Tab) -> None:
+    rows = json.dumps(list(messages.STRENGTHS.items()))
+    say = f"(strength) => [`<p class=\"strength-words\">${{{rows}.findLast(([least]) => strength >= least)[1]}}</p>`]"
+    tab.fields["strength"].change(None, tab.fields["strength"], tab.words, js=say, **QUIET)  # type: ignore[attr-defined]
+
+
+def _wire_live(tab: Tab, actions: Actions, visit: Visit) -> None:
+    async def repaint(values: Values, event: gr.EventData) -> AsyncIterator[str]:
+        written = fields.written(tab.fields, values)
+        known = actions.shelf.checkpoints
+        chosen = known.get(values[tab.live_checkpoint]) or _quickest(known)
+
+        def ask() -> ImageToImage:
+            return sketch_form.live(written, chosen, sketch_form.handed_in(event.pad))
+
+        async for shown in actions.repaint(ask, values[visit.page]):
+            yield shown
+
+    def switch(on: bool, seed: str) -> tuple[Any, ...]:
+        # The seed stays while somebody draws, and Finish goes on from it.
+        kept = str(secrets.randbelow(2**32)) if on and not str(seed or "").strip() else gr.skip()
+        return gr.update(value=messages.FINISH if on else messages.GENERATE), kept
+
+    inputs = {*tab.fields.values(), tab.live_checkpoint, visit.page}
+    tab.pad.drawn(repaint, inputs, tab.running.stage, **QUIET)
+    switched = tab.live.change(switch, [tab.live, tab.fields["seed"]], [tab.running.generate, tab.fields["seed"]], **QUIET)
+    switched.then(None, tab.live, None, js="(on) => { window.easelPad.setLive(on); }", **QUIET)
+    changed = [tab.fields[name].change for name in ("strength", "prompt", "negative_prompt", "seed", "live_steps")]  # type: ignore[attr-defined]
+    gr.on([*changed, tab.live_checkpoint.change], None, None, None, js="() => { window.easelPad.repaintSoon(); }", **QUIET)
+
+
+def _wire_result(tab: Tab, actions: Actions, keeper: Keeper) -> None:
+    def reuse(event: gr.EventData) -> tuple[Any, ...]:
+        made_with, said = actions.made_with(event.picture)
+        if not isinstance(made_with, ImageToImage):
+            return *(gr.skip() for _ in tab.fields), said
+        written = sketch_form.settings_of(made_with, actions.shelf.find(made_with.checkpoint))
+        return *(written[name] for name in tab.fields), said
+
+    def pick(event: gr.EventData) -> tuple[Any, ...]:
+        made_with, said = actions.made_with(event.picture)
+        if not isinstance(made_with, ImageToImage):
+            return gr.skip(), gr.skip(), said
+        return made_with.strength, str(made_with.seed), stage.says(messages.PICKED.format(strength=made_with.strength))
+
+    def keep_seed(event: gr.EventData) -> tuple[Any, ...]:
+        made_with, said = actions.made_with(event.picture)
+        if made_with is None:
+            return gr.skip(), said
+        return str(made_with.seed), stage.says(messages.SEED_KEPT.format(seed=made_with.seed))
+
+    def name_sample(event: gr.EventData, prompt: str) -> str:
+        samples = sketchpad.SAMPLES
+        return samples[event.name] if not prompt.strip() or prompt in samples.values() else prompt
+
+    shown, says, prompt = tab.running.stage, tab.running.says, tab.fields["prompt"]
+    keeper.after(shown.reuse(reuse, None, [*tab.fields.values(), says], **QUIET))
+    keeper.after(shown.pick(pick, None, [tab.fields["strength"], tab.fields["seed"], says], **QUIET))
+    keeper.after(shown.keep_seed(keep_seed, None, [tab.fields["seed"], says], **QUIET))
+    keeper.after(tab.pad.sample(name_sample, prompt, prompt, **QUIET))
