@@ -212,6 +212,19 @@ def _check_picture(request: ImageToImage) -> None:
         check(dataclasses.replace(request, strength=strength, strengths=()))
 
 
+def single(request: Request, index: int) -> Request:
+    """What asks for picture ``index`` of a request alone: the seed moved on, or the next of its strengths. Its seed must be set."""
+    if isinstance(request, ImageToImage) and request.strengths:
+        return dataclasses.replace(request, count=1, strength=request.strengths[index], strengths=())
+    assert request.seed is not None, "a resolved request has a seed"
+    return dataclasses.replace(request, count=1, seed=request.seed + index)
+
+
+def is_draft(request: Request) -> bool:
+    """Whether its picture is looked at and not kept."""
+    return isinstance(request, ImageToImage) and request.draft
+
+
 def to_json(request: Request) -> dict[str, Any]:
     """``request`` as a JSON object, its kind under ``"kind"``."""
     kind = next(name for name, cls in KINDS.items() if type(request) is cls)

@@ -23,7 +23,7 @@ from engine.negatives import study
 from engine.negatives.comparison import as_text_to_image, pair
 from engine.prompt.terms import terms
 from engine.records import compare, outputs
-from engine.requests import CompareNegative, ExecutionPlan, Request, Resolved, StudyNegative
+from engine.requests import CompareNegative, ExecutionPlan, Request, Resolved, StudyNegative, is_draft, single
 from engine.settings import Settings
 from engine.stopping import Stop
 
@@ -104,8 +104,9 @@ class ScriptedEngine:
             if found.dead:
                 yield as_text_to_image(request, found.remaining), folder
         else:
-            seeds = (((request.seed or 0) + index) for index in range(request.count))
-            yield from ((dataclasses.replace(request, seed=seed), folder) for seed in seeds)
+            seeded = dataclasses.replace(request, seed=request.seed or 0)
+            folder = self._settings.drafts if is_draft(request) else folder
+            yield from ((single(seeded, index), folder) for index in range(request.count))
 
     def _picture(self, job: str, index: int, request: Request, folder: Path, stop: Stop) -> Iterator[Event]:
         steps = request.steps or STEPS

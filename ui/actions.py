@@ -64,14 +64,9 @@ class Actions:
         return ""
 
     async def repaint(self, ask: Callable[[], Request], page: str) -> AsyncIterator[str]:
-        """The stage while a draft is painted and when it is there. The drafts of a browser that were asked for before end, and
-        this one says nothing more when a newer one ends it."""
-        place = _place("live", page)
+        """The stage while a draft is painted and when it is there; nothing more once a newer one has ended it."""
         try:
-            before = self._jobs.latest(place)
-            if before is not None and not before.over:
-                self._jobs.stop(before.id)
-            async for view in follow.views(self._jobs, self._jobs.submit(ask(), place)):
+            async for view in follow.views(self._jobs, self._jobs.submit(ask(), _place("live", page))):
                 if view.preview or view.results or view.trouble or view.notices:
                     yield stage.live(view, self._settings.drafts)
         except EaselError as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.generate import schedulers
-from engine.requests import ExecutionPlan, ImageToImage, Request, Resolved, check
+from engine.requests import ExecutionPlan, Request, Resolved, check, single
 
 _RANDOM_SEEDS = 2**32
 """Random seeds are drawn below this: short enough to read aloud, and other programs accept them."""
@@ -60,14 +60,8 @@ def resolve(
 
 
 def picture(resolved: Resolved, index: int) -> Resolved:
-    """The resolved request of picture ``index`` of a job: the same with the seed moved on, or with the next of its strengths."""
-    request = resolved.request
-    assert request.seed is not None, "a resolved request has a seed"
-    if isinstance(request, ImageToImage) and request.strengths:
-        one: Request = dataclasses.replace(request, strength=request.strengths[index], strengths=())
-    else:
-        one = dataclasses.replace(request, seed=request.seed + index)
-    return dataclasses.replace(resolved, request=one)
+    """The resolved request of picture ``index`` of a job."""
+    return dataclasses.replace(resolved, request=single(resolved.request, index))
 
 
 def _snapped(name: str, asked: int | None, default: int, multiple: int) -> tuple[int, str]:

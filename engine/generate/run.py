@@ -30,7 +30,7 @@ from engine.plan.notes import learn
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
 from engine.records import outputs
-from engine.requests import ImageToImage, Request, Resolved
+from engine.requests import Request, Resolved, is_draft
 from engine.settings import Settings
 from engine.stopping import Stop
 
@@ -191,7 +191,7 @@ def kept(session: Session, index: int, resolved: Resolved, path: Path, seconds: 
 
 def _folder(asked: Request, settings: Settings) -> Path:
     """Where the pictures of a request are saved."""
-    return settings.drafts if isinstance(asked, ImageToImage) and asked.draft else settings.outputs
+    return settings.drafts if is_draft(asked) else settings.outputs
 
 
 def _result(path: Path, resolved: Resolved, seconds: float) -> Result:

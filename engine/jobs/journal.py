@@ -165,6 +165,13 @@ class Journal:
         found = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY submitted DESC, rowid DESC LIMIT ?"
         return self._rows(found, (*values, limit))
 
+    def forget(self, page: str, older: float = 60.0) -> None:
+        """Removes the jobs of a page that ended more than ``older`` seconds ago: for pages whose jobs are drafts."""
+        before = time.time() - older
+        with self._lock:
+            self._run("DELETE FROM results WHERE job IN (SELECT id FROM jobs WHERE page = ? AND ended < ?)", (page, before))
+            self._run("DELETE FROM jobs WHERE page = ? AND ended < ?", (page, before))
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:

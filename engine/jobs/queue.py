@@ -19,7 +19,7 @@ from engine.jobs.journal import JobState, Journal
 from engine.jobs.patience import Patience
 from engine.jobs.presence import wait_for_workers
 from engine.records import outputs
-from engine.requests import Request, check
+from engine.requests import Request, check, is_draft
 from engine.settings import Settings
 
 _RANDOM_SEEDS = 2**32
@@ -40,8 +40,8 @@ class Jobs:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         wait_for_workers(settings.data)
-        for left in self._journal.list((journal.RUNNING,), limit=1_000_000):
-            self._journal.requeue(left.id, forget_attempt=True)
+        for left in self._journal.list((journal.RUNNING, journal.QUEUED), limit=1_000_000):
+            self._take_up(left)
         if settings.outputs.is_dir():
             outputs.remove_leftovers(settings.outputs)
         self._desks: dict[str, Desk] = {}
@@ -50,13 +50,15 @@ class Jobs:
 
     def submit(self, request: Request, page: str = "") -> str:
         """The id of a new job, which is on disk when this returns. A seed that was left open is drawn now, so that a job
-        that has to start again draws the same picture.
+        that has to start again draws the same picture. A draft ends the drafts of its page that were asked for before it.
 
         Raises RequestError for values that no checkpoint could honour, OutputError if the journal cannot be written.
         """
         check(request)
         if request.seed is None:
             request = dataclasses.replace(request, seed=secrets.randbelow(_RANDOM_SEEDS))
+        if is_draft(request):
+            self._end_drafts(page)
         job = secrets.token_hex(6)
         self._journal.add(job, page, request)
         with self._changed:
@@ -112,8 +114,9 @@ class Jobs:
         return self._with_progress(state)
 
     def jobs(self, states: Collection[str] = (), limit: int = 100) -> list[JobState]:
-        """Jobs in these states (all if empty), the newest first."""
-        return [self._with_progress(state) for state in self._journal.list(states, limit=limit)]
+        """Jobs in these states (all if empty) but for drafts, the newest first."""
+        found = self._journal.list(states, limit=limit)
+        return [self._with_progress(state) for state in found if not is_draft(state.request)]
 
     def line(self, limit: int = 100) -> list[JobState]:
         """What runs, then what waits in the order in which it will run."""
@@ -195,6 +198,20 @@ class Jobs:
 
     def _running(self) -> list[str]:
         return [state.id for state in reversed(self._journal.list((journal.RUNNING,), limit=100))]
+
+    def _take_up(self, left: JobState) -> None:
+        """What an earlier Easel had not finished runs again; nobody waits for its drafts."""
+        if is_draft(left.request):
+            self._journal.end(left.id, journal.CANCELLED)
+        elif left.state == journal.RUNNING:
+            self._journal.requeue(left.id, forget_attempt=True)
+
+    def _end_drafts(self, page: str) -> None:
+        """The latest draft wins, and the journal does not fill with those that it replaced."""
+        for state in self._journal.list((journal.QUEUED, journal.RUNNING), page):
+            if is_draft(state.request):
+                self.stop(state.id)
+        self._journal.forget(page)
 
     def _ahead(self, job: str) -> int:
         """How many jobs run before this one."""
