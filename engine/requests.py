@@ -213,7 +213,7 @@ def _check_picture(request: ImageToImage) -> None:
 
 
 def single(request: Request, index: int) -> Request:
-    """What asks for picture ``index`` of a request alone: the seed moved on, or the next of its strengths. Its seed must be set."""
+    """What asks for picture ``index`` of a request alone: the seed, which must be set, moved on, or the next strength."""
     if isinstance(request, ImageToImage) and request.strengths:
         return dataclasses.replace(request, count=1, strength=request.strengths[index], strengths=())
     assert request.seed is not None, "a resolved request has a seed"

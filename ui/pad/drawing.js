@@ -72,7 +72,7 @@ class Drawing {
     const before = blankCanvas(layer.canvas.width, layer.canvas.height);
     pen(before).drawImage(layer.canvas, 0, 0);
     return {
-      layer,
+      before,
       cancel: () => { this.#put(layer, pen(before).getImageData(0, 0, before.width, before.height), 0, 0); },
       end: (box) => {
         const x = Math.max(0, Math.floor(box.x)), y = Math.max(0, Math.floor(box.y));
@@ -166,52 +166,54 @@ function isEmpty(canvas) {
   return !new Uint32Array(data.buffer).some((pixel) => pixel !== 0);
 }
 
-// One brush stroke, piece by piece. Points are {x, y, width} in pixels of the sheet.
+// One brush stroke. Points are {x, y, width} in pixels of the sheet.
 class Stroke {
   constructor(drawing, layer, colour, erases) {
-    this.layer = layer;
     this.context = pen(layer.canvas);
     this.started = drawing.begin(layer);
     this.style = { strokeStyle: colour, fillStyle: colour, lineCap: "round", lineJoin: "round" };
     this.mode = erases ? "destination-out" : "source-over";
+    this.points = [];
     this.box = null;
   }
 
   to(point) {
-    const { context } = this;
-    context.save();
-    Object.assign(context, this.style, { lineWidth: point.width, globalCompositeOperation: this.mode });
-    context.beginPath();
-    if (this.last) {
-      const middle = { x: (this.last.x + point.x) / 2, y: (this.last.y + point.y) / 2 };
-      context.moveTo(this.middle.x, this.middle.y);
-      context.quadraticCurveTo(this.last.x, this.last.y, middle.x, middle.y);
-      context.stroke();
-      this.middle = middle;
-    } else {
-      context.arc(point.x, point.y, point.width / 2, 0, 2 * Math.PI);
-      context.fill();
-      this.middle = point;
-    }
-    context.restore();
-    this.last = point;
+    this.points.push(point);
     this.#grow(point);
+    // A line of one width is drawn anew as a whole: pieces laid over each other would show their seams.
+    if (this.points.every(({ width }) => width === point.width)) this.#draw(this.points, true);
+    else this.#draw(this.points.slice(-3), false);
   }
 
   end() {
-    const { context, middle, last } = this;
-    if (!last) return;
-    context.save();
-    Object.assign(context, this.style, { lineWidth: last.width, globalCompositeOperation: this.mode });
-    context.beginPath();
-    context.moveTo(middle.x, middle.y);
-    context.lineTo(last.x, last.y);
-    context.stroke();
-    context.restore();
-    this.started.end({ x: this.box.left, y: this.box.top, width: this.box.right - this.box.left, height: this.box.bottom - this.box.top });
+    const { left, top, right, bottom } = this.box;
+    this.started.end({ x: left, y: top, width: right - left, height: bottom - top });
   }
 
   cancel() { this.started.cancel(); }
+
+  #draw(points, anew) {
+    const { context, box } = this, last = points.at(-1);
+    context.save();
+    if (anew) {
+      context.beginPath();
+      context.rect(Math.floor(box.left), Math.floor(box.top), Math.ceil(box.right - box.left) + 1, Math.ceil(box.bottom - box.top) + 1);
+      context.clip();
+      context.globalCompositeOperation = "copy";
+      context.drawImage(this.started.before, 0, 0);
+    }
+    Object.assign(context, this.style, { lineWidth: last.width, globalCompositeOperation: this.mode });
+    context.beginPath();
+    if (points.length === 1) context.arc(last.x, last.y, last.width / 2, 0, 2 * Math.PI);
+    context.moveTo(points[0].x, points[0].y);
+    points.slice(0, -1).forEach((point, i) => {
+      const next = points[i + 1];
+      context.quadraticCurveTo(point.x, point.y, (point.x + next.x) / 2, (point.y + next.y) / 2);
+    });
+    context.lineTo(last.x, last.y);
+    if (points.length === 1) context.fill(); else context.stroke();
+    context.restore();
+  }
 
   #grow({ x, y, width }) {
     const reach = width / 2 + 2;

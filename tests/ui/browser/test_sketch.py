@@ -1,0 +1,344 @@
+"""The Sketch to image tab in a real browser: real pointers draw, and what reaches the engine is compared with what was drawn."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import re
+import zlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from engine.records.blobs import Blobs
+from engine.requests import ImageToImage
+from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, ready
+from ui import messages, sketch_form
+
+Visit = Callable[..., Visitor]
+Point = tuple[float, float]
+
+SIDE = 768
+"""Pixels of the sheet that the pad begins with."""
+
+BLUR = 3.5
+"""Pixels of the sheet by which a line's edge may lie elsewhere: a soft edge, and whole pixels of the page."""
+
+BLACK, RED, WHITE = (28, 25, 23), (217, 38, 43), (255, 255, 255)
+
+
+def pad(visitor: Visitor) -> Page:
+    """The page with the tab open and the pad ready to be drawn on."""
+    page = visitor.open()
+    open_tab(page)
+    return page
+
+
+def open_tab(page: Page) -> None:
+    page.get_by_role("tab", name="Sketch to image").click()
+    expect(page.locator(".pad[data-ready]")).to_be_visible()
+    page.wait_for_function("document.documentElement.dataset.sketchForm === 'ready'")
+
+
+def stroke(page: Page, *points: Point) -> None:
+    """Draw with the mouse from point to point; points are pixels of the sheet."""
+    places = [on_page(page, point) for point in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+
+
+def on_page(page: Page, point: Point) -> Point:
+    """Where a point of the sheet, all of which is shown, lies on the page."""
+    page.locator(".pad-view").scroll_into_view_if_needed()
+    box = page.locator(".pad-view canvas").bounding_box()
+    assert box
+    width, height = page.evaluate("[easelPad.drawing.sheet.width, easelPad.drawing.sheet.height]")
+    scale = min(box["width"] / width, box["height"] / height)
+    left, top = (box["width"] - width * scale) / 2, (box["height"] - height * scale) / 2
+    return box["x"] + left + point[0] * scale, box["y"] + top + point[1] * scale
+
+
+def press(page: Page, kind: str, name: str) -> None:
+    page.locator(f".pad [data-{kind}='{name}']").click()
+
+
+def field(page: Page, name: str) -> Locator:
+    return page.locator(f"#sketch-{name}").locator("textarea, input[type=number], input[type=text], input:not([type])").first
+
+
+def generate(page: Page, studio: Studio) -> ImageToImage:
+    """Press Generate, wait for the picture, and give the request that it was made from."""
+    shown = page.locator("#sketch-stage figure.result img")
+    before = shown.first.get_attribute("src") if shown.count() else ""
+    page.locator("button.generate:visible").click()
+    expect(shown).to_have_count(1)
+    expect(shown).not_to_have_attribute("src", before or "")
+    expect(page.locator("button.generate:visible")).to_be_enabled()
+    return asked(studio, 0)
+
+
+def asked(studio: Studio, ago: int) -> ImageToImage:
+    """What was asked of the engine, the newest if ``ago`` is 0."""
+    assert studio.jobs is not None
+    request = studio.jobs.jobs(limit=ago + 1)[ago].request
+    assert isinstance(request, ImageToImage)
+    return request
+
+
+def seen_by_the_engine(studio: Studio, hash: str | None) -> np.ndarray:
+    assert hash
+    return np.asarray(Blobs(studio.settings.data / "blobs").open(hash).convert("RGB"), int)
+
+
+def distance(shape: tuple[int, ...], points: Sequence[Point]) -> np.ndarray:
+    """How far each pixel's middle lies from the line through ``points``."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
+    far = np.full(shape[:2], np.inf)
+    for (x, y), (to_x, to_y) in itertools.pairwise(points):
+        along = np.array([to_x - x, to_y - y])
+        share = np.clip(((columns - x) * along[0] + (rows - y) * along[1]) / (along @ along), 0, 1)
+        far = np.minimum(far, np.hypot(columns - x - share * along[0], rows - y - share * along[1]))
+    return far
+
+
+def assert_line(pixels: np.ndarray, points: Sequence[Point], width: float, colour: tuple[int, int, int]) -> None:
+    """Every pixel inside the line has its colour, and none outside it does; a browser reports whole pixels of the page."""
+    far = distance(pixels.shape, points)
+    has = (pixels == colour).all(-1)
+    assert has[far < width / 2 - BLUR].all() and not has[far > width / 2 + BLUR].any()
+
+
+def test_strokes_colours_eraser_undo_and_redo_reach_the_engine_as_drawn(scripted: Studio, visit: Visit) -> None:
+    page = pad(visit(scripted))
+    first, second, third = ((100, 100), (600, 150)), ((100, 400), (700, 400)), ((100, 650), (700, 650))
+    stroke(page, *first)
+    press(page, "colour", "#d9262b")
+    stroke(page, *second)
+    pixels = seen_by_the_engine(scripted, generate(page, scripted).init_image)
+    assert pixels.shape == (SIDE, SIDE, 3)
+    assert_line(pixels, first, 14, BLACK)
+    assert_line(pixels, second, 14, RED)
+    assert (pixels[distance(pixels.shape, first) > 7 + BLUR] != BLACK).any(-1).all()
+    stroke(page, *third)
+    press(page, "act", "undo")
+    assert (seen_by_the_engine(scripted, generate(page, scripted).init_image) == pixels).all(), "undo brings back the very pixels"
+    press(page, "act", "redo")
+    assert_line(seen_by_the_engine(scripted, generate(page, scripted).init_image)[500:], [(100, 150), (700, 150)], 14, RED)
+    press(page, "tool", "eraser")
+    stroke(page, (400, 300), (400, 500))
+    rubbed = seen_by_the_engine(scripted, generate(page, scripted).init_image)
+    near = distance(rubbed.shape, [(400, 300), (400, 500)])
+    assert (rubbed[near < 20 - BLUR] == WHITE).all()
+    assert (rubbed[near > 20 + BLUR] == seen_by_the_engine(scripted, asked(scripted, 1).init_image)[near > 20 + BLUR]).all()
+
+
+def test_nothing_drawn_is_lost(scripted: Studio, visit: Visit) -> None:
+    visitor = visit(scripted)
+    page = pad(visitor)
+    stroke(page, (100, 100), (600, 600))
+    page.get_by_text(messages.LAYERS).click()
+    press(page, "act", "layer-add")
+    press(page, "colour", "#d9262b")
+    press(page, "tool", "brush")
+    stroke(page, (600, 100), (100, 600))
+    press(page, "tool", "mask")
+    stroke(page, (300, 300), (400, 300))
+    press(page, "tool", "hand")
+    field(page, "prompt").fill("a bird")
+    drawn = generate(page, scripted)
+    page.get_by_role("tab", name="Text to image").click()
+    open_tab(page)
+    field(page, "prompt").fill("script: fail")
+    page.locator("button.generate:visible").click()
+    expect(page.locator("#sketch-stage .trouble")).to_be_visible()
+    page.reload()
+    ready(page)
+    open_tab(page)
+    expect(page.locator(".pad-layers li")).to_have_count(2)
+    field(page, "prompt").fill("a bird")
+    again = generate(page, scripted)
+    assert (again.init_image, again.mask_image) == (drawn.init_image, drawn.mask_image), "the same pixels have the same name"
+    page.get_by_text(messages.LAYERS).click()
+    page.locator(".pad-layers [data-act=layer-show]").first.click()
+    alone = seen_by_the_engine(scripted, generate(page, scripted).init_image)
+    assert not (alone == RED).all(-1).any() and (alone == BLACK).all(-1).any(), "the layers are still apart"
+
+
+def photo(size: tuple[int, int] = (600, 400), seed: int = 5) -> Image.Image:
+    """Noise: no scaling and no shift of it goes unseen."""
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8))
+
+
+def file_of(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    page.locator(".pad input[type=file]").set_input_files({"name": name, "mimeType": "", "buffer": content})
+
+
+def test_a_photo_is_opened_and_drawn_on(scripted: Studio, visit: Visit) -> None:
+    page = pad(visit(scripted))
+    given = photo()
+    upload(page, "photo.png", file_of(given))
+    expect(page.locator(".pad-size")).to_have_text("600 × 400")
+    stroke(page, (100, 200), (500, 200))
+    pixels = seen_by_the_engine(scripted, generate(page, scripted).init_image)
+    far = distance(pixels.shape, [(100, 200), (500, 200)])
+    assert (pixels[far > 7 + BLUR] == np.asarray(given, int)[far > 7 + BLUR]).all(), "the photo is there to the bit"
+    assert (pixels[far < 7 - BLUR] == BLACK).all()
+
+
+@pytest.mark.parametrize("way", ["paste", "drop"])
+def test_pictures_can_be_pasted_and_dropped(way: str, scripted: Studio, visit: Visit) -> None:
+    page = pad(visit(scripted))
+    given = photo(seed=7)
+    page.evaluate(
+        """([way, content]) => {
+            const bytes = Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0)), carried = new DataTransfer();
+            carried.items.add(new File([bytes], "photo.png", { type: "image/png" }));
+            const options = { bubbles: true, cancelable: true };
+            if (way === "paste") document.body.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: carried }));
+            else document.querySelector(".pad-view").dispatchEvent(new DragEvent("drop", { ...options, dataTransfer: carried }));
+        }""",
+        [way, base64.b64encode(file_of(given)).decode()],
+    )
+    expect(page.locator(".pad-size")).to_have_text("600 × 400")
+    assert (seen_by_the_engine(scripted, generate(page, scripted).init_image) == np.asarray(given, int)).all()
+
+
+def bomb() -> bytes:
+    """A PNG that says it has 30,000 x 30,000 pixels."""
+    content = bytearray(file_of(Image.new("RGB", (8, 8))))
+    content[16:24] = (30_000).to_bytes(4) + (30_000).to_bytes(4)
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4)
+    return bytes(content)
+
+
+def test_files_that_are_no_pictures_are_a_sentence_each_and_the_drawing_stays(scripted: Studio, visit: Visit) -> None:
+    visitor = visit(scripted)
+    visitor.expects_trouble = True  # the browser itself logs each refusal
+    page = pad(visitor)
+    stroke(page, (100, 100), (600, 600))
+    before = page.evaluate("easelPad.handIn()")
+    bad = {
+        "text.png": (b"hello", "not a picture"),
+        "cut.png": (file_of(photo())[:9000], "damaged or cut off"),
+        "lines.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "drawing commands"),
+        "huge.png": (bomb(), "too large"),
+        "empty.png": (b"", "empty"),
+    }
+    for name, (content, sentence) in bad.items():
+        upload(page, name, content)
+        expect(page.locator(".pad-says.trouble")).to_contain_text(sentence)
+    assert page.evaluate("easelPad.handIn()") == before
+    moving = file_of(photo((64, 64)), "GIF", save_all=True, append_images=[photo((64, 64), 6)])
+    upload(page, "moving.gif", moving)
+    expect(page.locator(".pad-says.note")).to_contain_text("first one is used")
+
+
+def test_a_finger_draws_and_two_fingers_zoom(scripted: Studio, visit: Visit) -> None:
+    page = pad(visit(scripted, width=800, height=1100, has_touch=True))
+    devtools = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: Point) -> None:
+        places = [dict(zip("xy", on_page(page, point), strict=True), id=i) for i, point in enumerate(points)]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    line = ((150, 400), (650, 400))
+    touch("touchStart", line[0])
+    for x in range(200, 700, 50):
+        touch("touchMove", (x, 400))
+    touch("touchEnd")
+    drawn = generate(page, scripted)
+    assert_line(seen_by_the_engine(scripted, drawn.init_image), line, 14, BLACK)
+    touch("touchStart", (350, 350))
+    touch("touchStart", (350, 350), (450, 450))
+    touch("touchMove", (250, 250), (550, 550))
+    touch("touchEnd")
+    assert page.evaluate("easelPad.view.zoom") > 1.5
+    assert generate(page, scripted).init_image == drawn.init_image, "a pinch leaves no mark"
+
+
+def test_a_mask_reaches_the_engine_painted_or_turned_round(scripted: Studio, visit: Visit) -> None:
+    page = pad(visit(scripted))
+    stroke(page, (100, 100), (600, 100))
+    assert generate(page, scripted).mask_image is None
+    press(page, "tool", "mask")
+    line = ((200, 500), (600, 500))
+    stroke(page, *line)
+    request = generate(page, scripted)
+    mask = seen_by_the_engine(scripted, request.mask_image)
+    assert_line(mask, line, 60, WHITE)
+    assert not (seen_by_the_engine(scripted, request.init_image)[450:] != WHITE).any(), "the mask is no part of the drawing"
+    page.locator("[name=pad-kept]").select_option("kept")
+    assert (seen_by_the_engine(scripted, generate(page, scripted).mask_image) == 255 - mask).all()
+    press(page, "act", "clear-mask")
+    assert generate(page, scripted).mask_image is None
+
+
+def test_explore_paints_one_seed_at_five_strengths_and_goes_on_with_one(scripted: Studio, visit: Visit) -> None:
+    page = pad(visit(scripted))
+    press(page, "sample", "bird")
+    expect(field(page, "prompt")).to_have_value("a bird")
+    page.locator("#sketch-explore").click()
+    expect(page.locator("#sketch-stage figure.result")).to_have_count(5)
+    expect(page.locator("button.generate:visible")).to_be_enabled()
+    facts = page.locator("#sketch-stage .facts").all_inner_texts()
+    assert [re.search(r"Strength\s+(\S+)", text)[1] for text in facts] == [f"{each:g}" for each in sketch_form.EXPLORED]  # type: ignore[index]
+    assert len({re.search(r"Seed\s+(\S+)", text)[1] for text in facts}) == 1  # type: ignore[index]
+    page.get_by_role("button", name=messages.GO_ON.format(strength=0.35)).click()
+    expect(field(page, "strength")).to_have_value("0.35")
+    expect(page.locator("#sketch-strength-words")).to_contain_text(messages.STRENGTHS[0.3])
+    request = generate(page, scripted)
+    assert request.strength == 0.35 and str(request.seed) in facts[0]
+
+
+def test_live_repaints_after_each_stroke_and_keeps_nothing(scripted: Studio, visit: Visit) -> None:
+    page = pad(visit(scripted))
+    kept, queue = finished_pictures(scripted.settings), scripted.jobs
+    assert queue is not None
+    jobs = len(queue.jobs(limit=1000))
+    field(page, "prompt").fill("a boat")
+    page.get_by_label(messages.LIVE).check()
+    live = page.locator("#sketch-stage [data-state=live] img")
+    expect(live).to_have_attribute("src", re.compile("^/drafts/"))
+    expect(page.locator("button.generate:visible")).to_have_text(messages.FINISH)
+    first = live.get_attribute("src")
+    stroke(page, (100, 100), (600, 600))
+    expect(live).not_to_have_attribute("src", first or "")
+    second = live.get_attribute("src")
+    press(page, "act", "undo")
+    expect(live).not_to_have_attribute("src", second or "")
+    assert finished_pictures(scripted.settings) == kept and len(queue.jobs(limit=1000)) == jobs
+    request = generate(page, scripted)
+    assert not request.draft and f"-{request.seed}." in (second or ""), "Finish goes on from the seed that Live showed"
+
+
+def test_a_result_goes_back_onto_the_pad(scripted: Studio, visit: Visit) -> None:
+    page = pad(visit(scripted))
+    stroke(page, (100, 100), (600, 600))
+    generate(page, scripted)
+    made = Image.open(max(finished_pictures(scripted.settings), key=lambda path: path.stat().st_mtime)).convert("RGB")
+    page.get_by_role("button", name=messages.DRAW_ON_IT).click()
+    page.get_by_text(messages.LAYERS).click()
+    expect(page.locator(".pad-layers li")).to_have_count(2)
+    there = Image.fromarray(seen_by_the_engine(scripted, generate(page, scripted).init_image).astype(np.uint8))
+    assert np.abs(np.asarray(there.resize(made.size), int) - np.asarray(made, int)).mean() < 8
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_page_has_all_of_the_pad(scheme: str, scripted: Studio, visit: Visit) -> None:
+    page = pad(visit(scripted, width=400, height=800, color_scheme=scheme))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    for name in ("brush", "eraser", "fill", "mask", "hand"):
+        expect(page.locator(f".pad [data-tool={name}]")).to_be_visible()
