@@ -1,0 +1,183 @@
+"""What a starter makes of a child's drawing: how much of its layout stays, and how well the thing is then recognised.
+
+`python -m training.evaluate_sketches models/starter` prints a row a strength. The drawings are flat patches of a thing's own
+silhouette and main colours on a plain background, at a place of their own; the classifier has never seen such.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from engine.events import PictureSaved
+from engine.local import Local
+from engine.records.blobs import Blobs
+from engine.requests import ImageToImage
+from engine.settings import Settings
+from engine.stopping import Stop
+from training.classifier import WEIGHTS, Classifier, judged, load_classifier
+from training.things import COLOURS, THINGS, thing_tile
+
+STRENGTHS = (0.3, 0.45, 0.6, 0.75)
+SIDE = 256  # pixels of a drawing: a hand draws larger than the starter paints
+GRID = 16
+DIFFERENT = 48  # levels by which a pixel of the thing differs from the border around it
+PLAIN = ("white", "yellow", "blue", "green")
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A drawing of one thing: its picture, the box of what was drawn in pixels of the picture, and the words for it."""
+
+    thing: str
+    words: str
+    picture: Image.Image
+    box: Box
+
+
+@dataclass(frozen=True)
+class Row:
+    """Means over all drawings: correlation of the 16 x 16 colour grids, overlap of the boxes, share recognised."""
+
+    correlation: float
+    overlap: float
+    recognised: float
+
+
+def sketches(count: int | None = None) -> list[Sketch]:
+    """One of each thing (the first `count`), always the same ones."""
+    return [_sketch(number) for number in range(len(THINGS))[:count]]
+
+
+def _sketch(number: int) -> Sketch:
+    dice = np.random.default_rng([number, 5])
+    thing = THINGS[number]
+    colour = PLAIN[number % len(PLAIN)]
+    tile = _patches(thing_tile(thing.name, None), round(SIDE * dice.uniform(0.6, 0.72)))
+    low = thing.place == "ground"
+    left = (SIDE - tile.width) // 2 + round(SIDE * dice.uniform(-0.06, 0.06))
+    top = round(SIDE * 0.95) - tile.height if low else (SIDE - tile.height) // 2
+    picture = Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[colour]))
+    picture.paste(tile, (left, top), tile)
+    box = tile.getchannel("A").getbbox() or (0, 0, *tile.size)
+    article = "an" if thing.name[0] in "aeiou" else "a"
+    drawn = (box[0] + left, box[1] + top, box[2] + left, box[3] + top)
+    return Sketch(thing.name, f"{article} {thing.name} on a {colour} background", picture, drawn)
+
+
+def _patches(tile: Image.Image, side: int) -> Image.Image:
+    """A thing as a child draws it: a rounded outline, filled with three flat colours."""
+    tile = tile.resize((side, round(side * tile.height / tile.width)), Image.Resampling.LANCZOS)
+    soft = tile.convert("RGB").filter(ImageFilter.GaussianBlur(side / 24)).quantize(3, dither=Image.Dither.NONE).convert("RGB")
+    outline = tile.getchannel("A").filter(ImageFilter.GaussianBlur(side / 40)).point([0] * 128 + [255] * 128)
+    soft.putalpha(outline)
+    return soft
+
+
+def grid(picture: Image.Image) -> np.ndarray:
+    """The coarse layout: the mean colours of 16 x 16 squares, as one row of numbers."""
+    return np.asarray(picture.convert("RGB").resize((GRID, GRID), Image.Resampling.BOX), float).ravel()
+
+
+def correlation(one: Image.Image, other: Image.Image) -> float:
+    """Between the coarse layouts of two pictures, -1 to 1; 0 where one of them is a single colour."""
+    first, second = grid(one), grid(other)
+    return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0
+
+
+def thing_box(picture: Image.Image) -> Box | None:
+    """The box of what differs from the border of a picture, without its outermost specks; None if nothing does."""
+    pixels = np.asarray(picture.convert("RGB"), int)
+    border = np.concatenate([pixels[:3].reshape(-1, 3), pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
+    rows, columns = np.nonzero(np.abs(pixels - np.median(border, 0)).max(-1) > DIFFERENT)
+    if not len(rows):
+        return None
+    left, right = np.percentile(columns, (1, 99))
+    top, low = np.percentile(rows, (1, 99))
+    return int(left), int(top), int(right) + 1, int(low) + 1
+
+
+def overlap(one: Box | None, other: Box | None) -> float:
+    """Intersection over union of two boxes."""
+    if one is None or other is None:
+        return 0.0
+    width = max(0, min(one[2], other[2]) - max(one[0], other[0]))
+    height = max(0, min(one[3], other[3]) - max(one[1], other[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return width * height / (sum(areas) - width * height)
+
+
+def painted(folder: Path, drawn: list[Sketch], strengths: tuple[float, ...] = STRENGTHS) -> list[list[Image.Image]]:
+    """Every drawing at each strength, as Easel paints it with the starter in `folder`."""
+    with tempfile.TemporaryDirectory() as place:
+        own = {name: Path(place) / name for name in ("data", "outputs")}
+        settings = dataclasses.replace(Settings(), models=folder.parent, **own)
+        blobs = Blobs(settings.data / "blobs")
+        with Local(settings) as easel:
+            return [_painted(easel, blobs, folder.name, number, sketch, strengths) for number, sketch in enumerate(drawn)]
+
+
+def _painted(
+    easel: Local, blobs: Blobs, checkpoint: str, number: int, sketch: Sketch, strengths: tuple[float, ...]
+) -> list[Image.Image]:
+    asked = ImageToImage(
+        prompt=sketch.words,
+        checkpoint=checkpoint,
+        init_image=blobs.put(sketch.picture),
+        strengths=strengths,
+        count=len(strengths),
+        seed=number,
+    )
+    made = [event.result.path for event in easel.run(f"sketch{number}", asked, Stop()) if isinstance(event, PictureSaved)]
+    return [Image.open(path).convert("RGB") for path in made]
+
+
+def rows(classifier: Classifier, drawn: list[Sketch], pictures: list[list[Image.Image]]) -> list[Row]:
+    """A row a strength, in the order in which `pictures` has them."""
+    return [_row(classifier, drawn, [made[at] for made in pictures]) for at in range(len(pictures[0]))]
+
+
+def blurred_row(classifier: Classifier, drawn: list[Sketch], side: int) -> Row:
+    """The same for the drawings themselves, blurred at the size of the starter's pictures: what recognition must beat."""
+    return _row(classifier, drawn, [s.picture.resize((side, side)).filter(ImageFilter.GaussianBlur(1.5)) for s in drawn])
+
+
+def _row(classifier: Classifier, drawn: list[Sketch], pictures: list[Image.Image]) -> Row:
+    answers = judged(classifier, [np.asarray(picture.resize((64, 64))) for picture in pictures])
+    pairs = list(zip(drawn, pictures, strict=True))
+    right = [seen.things == {sketch.thing} for sketch, seen in zip(drawn, answers, strict=True)]
+    overlaps = [overlap(sketch.box, thing_box(made.resize((SIDE, SIDE)))) for sketch, made in pairs]
+    correlations = [correlation(sketch.picture, made) for sketch, made in pairs]
+    return Row(float(np.mean(correlations)), float(np.mean(overlaps)), float(np.mean(right)))
+
+
+def report(folder: Path, classifier: Classifier) -> None:
+    """Prints the table."""
+    drawn = sketches()
+    pictures = painted(folder, drawn)
+    named = {"the drawings, blurred": blurred_row(classifier, drawn, pictures[0][0].width)}
+    named |= {f"strength {s:g}": row for s, row in zip(STRENGTHS, rows(classifier, drawn, pictures), strict=True)}
+    print(f"{len(drawn)} drawings, painted over:")
+    print(f"{'':<24} {'layout kept':>12} {'box overlap':>12} {'recognised':>12}")
+    for name, row in named.items():
+        print(f"{name:<24} {row.correlation:12.3f} {row.overlap:12.3f} {row.recognised:12.1%}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--classifier", type=Path, default=WEIGHTS)
+    options = parser.parse_args()
+    report(options.folder, load_classifier(options.classifier))
+
+
+if __name__ == "__main__":
+    main()
