@@ -84,6 +84,7 @@ DRAW_ON_IT = "Draw on it"
 GO_ON = "Go on at strength {strength:g}"
 
 # The sketch tab
+SKETCH_TAB = "Sketch to image"
 AS_DRAWN = "as drawn"
 EXPLORE = "Explore"
 FINISH = "Finish"

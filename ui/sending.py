@@ -31,7 +31,9 @@ class Target:
     tab: str
 
 
-TARGETS: dict[str, Target] = {}
+TARGETS: dict[str, Target] = {
+    "sketch": Target(messages.DRAW_ON_IT, messages.SKETCH_TAB),
+}
 """Name of a target -> its row."""
 
 

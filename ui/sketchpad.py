@@ -1,4 +1,4 @@
-"""The drawing pad's HTML and scripts. What it does is in ``ui/pad``; why it is Easel's own: docs/decisions/0012."""
+"""The drawing pad's HTML and scripts. What it does is in ``ui/pad``; why it is Easel's own: docs/decisions/0005."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ window.easelPad.mount(element, (name, told) => trigger(events[name], told));
 
 HAND_IN = "async () => [await window.easelPad.handIn()]"
 """Gives the drawing to the engine's folder of pictures; its value is JSON for :func:`ui.sketch_form.handed_in`."""
+
+TAKE = "(address) => { if (address) window.easelPad.take(address, ''); return ['']; }"
+RESTORE = "(address) => { if (address) window.easelPad.restore(address); return ['']; }"
+"""Puts the picture at an address onto the pad, or back as the drawing that it was, once."""
 
 PALETTE = (
     *("#1c1917", "#6b645e", "#ffffff", "#d9262b", "#e8792b", "#f2c94c", "#8ac94a", "#3f8f3a"),

@@ -158,7 +158,8 @@ def _actions(result: Result, outputs: Path, address: str, request: Request | Non
     return (
         f'<div class="actions"><a class="button" href="{address}" download="{escape(result.path.name)}">Download</a>{pick}'
         f'<button type="button" data-what="reuse" data-picture="{picture}">Reuse these settings</button>'
-        f'<button type="button" data-what="keep_seed" data-picture="{picture}">Keep this seed</button>{sending.buttons(name)}</div>'
+        f'<button type="button" data-what="keep_seed" data-picture="{picture}">Keep this seed</button>'
+        f"{sending.buttons(name)}</div>"
     )
 
 

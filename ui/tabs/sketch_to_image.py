@@ -6,29 +6,35 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
-from engine.requests import FITS, ImageToImage
-from ui import controls, fields, form, messages, running, sketch_form, sketchpad, stage
+from engine.requests import FITS, ImageToImage, Request
+from ui import controls, fields, form, messages, pictures, running, sketch_form, sketches, sketchpad, stage
 from ui.actions import Actions
 from ui.fields import Fields, Keeper
 from ui.running import QUIET, Bring, Running, Values
+from ui.sending import Form, receive
 from ui.shelf import Checkpoint
 from ui.visit import Visit
 
 NAME = "sketch"
+LABEL = messages.SKETCH_TAB
 
 
 @dataclass(frozen=True)
 class Tab:
-    """The tab's components. ``fields`` has one for every name in :data:`ui.sketch_form.BLANK`, ``handed`` what the pad said."""
+    """The tab's components. ``fields`` has one for every name in :data:`ui.sketch_form.BLANK`, ``handed`` what the pad
+    said, ``brought`` the address of a picture that it is to take."""
 
     fields: Fields
     running: Running
     pad: gr.HTML
     handed: gr.Textbox
+    brought: gr.Textbox
     words: gr.HTML
     explore: gr.Button
     live: gr.Checkbox
@@ -55,7 +61,8 @@ def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
     keeper = fields.keep(NAME, tab.fields, sketch_form.BLANK, actions, visit)
     _wire_strength(tab)
     _wire_live(tab, actions, visit)
-    _wire_result(tab, actions, keeper)
+    _wire_result(tab, actions, visit, keeper)
+    _wire_pad(tab, visit, keeper)
     return tab
 
 
@@ -77,6 +84,7 @@ def _layout(actions: Actions) -> Tab:
         running=Running(NAME, generate, stop, says, shown, gr.State("")),
         pad=pad,
         handed=gr.Textbox(visible=False),
+        brought=gr.Textbox(visible=False),
         words=words,
         explore=explore,
         live=live,
@@ -174,13 +182,24 @@ def _wire_live(tab: Tab, actions: Actions, visit: Visit) -> None:
     gr.on([*changed, tab.live_checkpoint.change], None, None, None, js="() => { window.easelPad.repaintSoon(); }", **QUIET)
 
 
-def _wire_result(tab: Tab, actions: Actions, keeper: Keeper) -> None:
+def _wire_result(tab: Tab, actions: Actions, visit: Visit, keeper: Keeper) -> None:
+    every = list(tab.fields.values())
+
+    def fill(made_with: Request) -> list[Any]:
+        """The form that asks for a picture again, and the drawing that it was made from."""
+        assert isinstance(made_with, ImageToImage)
+        written = sketch_form.settings_of(made_with, actions.shelf.find(made_with.checkpoint))
+        return [*(written[name] for name in tab.fields), f"{sketches.PREFIX}/{made_with.init_image}"]
+
+    def put_back(filled: Dependency) -> None:
+        keeper.after(filled)
+        filled.then(None, tab.brought, tab.brought, js=sketchpad.RESTORE, **QUIET)
+
     def reuse(event: gr.EventData) -> tuple[Any, ...]:
         made_with, said = actions.made_with(event.picture)
         if not isinstance(made_with, ImageToImage):
-            return *(gr.skip() for _ in tab.fields), said
-        written = sketch_form.settings_of(made_with, actions.shelf.find(made_with.checkpoint))
-        return *(written[name] for name in tab.fields), said
+            return *(gr.skip() for _ in (*every, tab.brought)), said
+        return *fill(made_with), said
 
     def pick(event: gr.EventData) -> tuple[Any, ...]:
         made_with, said = actions.made_with(event.picture)
@@ -194,12 +213,24 @@ def _wire_result(tab: Tab, actions: Actions, keeper: Keeper) -> None:
             return gr.skip(), said
         return str(made_with.seed), stage.says(messages.SEED_KEPT.format(seed=made_with.seed))
 
-    def name_sample(event: gr.EventData, prompt: str) -> str:
-        samples = sketchpad.SAMPLES
-        return samples[event.name] if not prompt.strip() or prompt in samples.values() else prompt
+    shown, says, seed = tab.running.stage, tab.running.says, tab.fields["seed"]
+    put_back(shown.reuse(reuse, None, [*every, tab.brought, says], **QUIET))
+    keeper.after(shown.pick(pick, None, [tab.fields["strength"], seed, says], **QUIET))
+    keeper.after(shown.keep_seed(keep_seed, None, [seed, says], **QUIET))
+    visit.sending.forms["image_to_image"] = Form(LABEL, fill, [*every, tab.brought], put_back)
 
-    shown, says, prompt = tab.running.stage, tab.running.says, tab.fields["prompt"]
-    keeper.after(shown.reuse(reuse, None, [*tab.fields.values(), says], **QUIET))
-    keeper.after(shown.pick(pick, None, [tab.fields["strength"], tab.fields["seed"], says], **QUIET))
-    keeper.after(shown.keep_seed(keep_seed, None, [tab.fields["seed"], says], **QUIET))
+
+def _wire_pad(tab: Tab, visit: Visit, keeper: Keeper) -> None:
+    """Samples bring their words; finished pictures come from any tab."""
+
+    def name_sample(event: gr.EventData, prompt: str) -> str:
+        known = sketchpad.SAMPLES
+        return known[event.name] if not prompt.strip() or prompt in known.values() else prompt
+
+    def take(picture: Path) -> tuple[str]:
+        return (pictures.address(visit.sending.outputs.resolve(), picture),)
+
+    prompt = tab.fields["prompt"]
     keeper.after(tab.pad.sample(name_sample, prompt, prompt, **QUIET))
+    taken = receive(NAME, visit.sending, take, [tab.brought])
+    taken.then(None, tab.brought, tab.brought, js=sketchpad.TAKE, **QUIET)
