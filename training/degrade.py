@@ -1,0 +1,48 @@
+"""A picture made small and worse in known amounts; the trainer and the evaluation share it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+FACTOR = 4
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """`blur`: the Gaussian's sigma in pixels of the large picture. `noise`: sigma in steps of 1/255, in the small one.
+    `jpeg`: quality, or None for no compression."""
+
+    blur: float = 0.0
+    noise: float = 0.0
+    jpeg: int | None = None
+
+
+CLEAN = Degradation()
+
+
+def random_degradation(rng: np.random.Generator) -> Degradation:
+    """What the cleaning weights are trained to undo. One in ten is clean, so that clean pictures stay clean."""
+    if rng.random() < 0.1:
+        return CLEAN
+    blur = rng.uniform(0, 3) if rng.random() < 0.7 else 0.0
+    noise = rng.uniform(0, 16) if rng.random() < 0.8 else 0.0
+    return Degradation(blur, noise, int(rng.integers(45, 98)) if rng.random() < 0.75 else None)
+
+
+def degrade(picture: Image.Image, degradation: Degradation, rng: np.random.Generator) -> Image.Image:
+    """A quarter of the side: blurred, made small with Pillow's antialiased bicubic kernel, then noise, then JPEG."""
+    if degradation.blur:
+        picture = picture.filter(ImageFilter.GaussianBlur(degradation.blur))
+    small = picture.resize((picture.width // FACTOR, picture.height // FACTOR), Image.Resampling.BICUBIC)
+    if degradation.noise:
+        noisy = np.asarray(small, np.float32) + rng.normal(size=(small.height, small.width, 3)) * degradation.noise
+        small = Image.fromarray(np.clip(noisy + 0.5, 0, 255).astype(np.uint8))
+    if degradation.jpeg is not None:
+        file = io.BytesIO()
+        small.save(file, "JPEG", quality=degradation.jpeg)
+        small = Image.open(file).convert("RGB")
+    return small
