@@ -14,7 +14,7 @@ from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
 from engine.errors import DoesNotFit
 from engine.events import Event, Finished, PictureSaved, Result
-from engine.generate import compare_negative, image_to_image, study_negative, text_to_image
+from engine.generate import compare_negative, image_to_image, study_negative, text_to_image, upscale
 from engine.generate.prepare import plan_for, prepare
 from engine.generate.workshop import Workshop
 from engine.plan import cache_budget, threads
@@ -23,7 +23,7 @@ from engine.plan.measure import measured
 from engine.plan.notes import Notes
 from engine.prompt.encode import EncodingCache
 from engine.records import compare
-from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, TextToImage
+from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, TextToImage, Upscale
 from engine.settings import Settings
 from engine.stopping import Stop
 
@@ -33,6 +33,7 @@ RUNS: dict[type[Request], Run] = {
     ImageToImage: image_to_image.run,
     CompareNegative: compare_negative.run,
     StudyNegative: study_negative.run,
+    Upscale: upscale.run,
 }
 """Kind of request -> what makes its pictures."""
 

@@ -98,6 +98,24 @@ class StudyNegative(TextToImage):
     silenced: tuple[tuple[int, int], ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Upscale(TextToImage):
+    """Pictures made larger, each for itself; there is one result an input, and ``count`` stays 1.
+
+    ``images`` are content hashes. ``checkpoint`` is an upscaler: None for the built-in one, ``"lanczos"``, or a name from the
+    catalogue. ``factor`` (1..16) multiplies both sides. ``cleaning`` (0..1) is how much the built-in one takes noise and
+    compression for such. ``tile`` is the side of a tile in pixels of the input, 0 to let Easel choose. For the Stable Diffusion
+    upscaler ``noise_level`` (0..350) is how far the input may be departed from, and all inputs have the same ``seed``.
+    The sides of a result are in ``width`` and ``height`` once it is resolved.
+    """
+
+    images: tuple[str, ...]
+    factor: float = 4.0
+    cleaning: float = 0.0
+    noise_level: int = 20
+    tile: int = 0
+
+
 Request = TextToImage
 """Any asked request: every kind has at least these fields. The kinds are in :data:`KINDS`."""
 
@@ -108,6 +126,7 @@ KINDS: dict[str, type[Request]] = {
     "image_to_image": ImageToImage,
     "compare_negative": CompareNegative,
     "study_negative": StudyNegative,
+    "upscale": Upscale,
 }
 """The name of each kind of request, as written in files and in the journal."""
 
@@ -178,6 +197,10 @@ LIMITS: dict[str, Limit] = {
     "feather": Limit(0, 512, "The feather", "pixels"),
     "padding": Limit(0, 2048, "The padding around the mask", "pixels"),
     "max_terms": Limit(1, 100, "The number of terms to try", "each is a picture"),
+    "factor": Limit(1, 16, "The factor", "4 makes both sides four times as long"),
+    "cleaning": Limit(0, 1, "The strength for cleaning", "0 keeps everything, 1 cleans most"),
+    "noise_level": Limit(0, 350, "The noise level", "20 is usual; more invents more"),
+    "tile": Limit(0, 4096, "The tile", "pixels of the input; 0 lets Easel choose"),
 }
 MAX_PROMPT = 50_000
 """Characters that a prompt or a negative prompt may have."""
@@ -197,6 +220,8 @@ def check(request: Request) -> None:
             raise RequestError(f"The {name} has {len(text):,} characters; Easel reads up to {MAX_PROMPT:,}. Shorten it.")
     if isinstance(request, ImageToImage):
         _check_picture(request)
+    if isinstance(request, Upscale) and not request.images:
+        raise RequestError("There is no picture to enlarge. Choose one or more first.")
     if request.precision not in ("auto", *DTYPES):
         raise RequestError(f"Precision can be auto, {', '.join(DTYPES)}. It was {request.precision!r}.")
 

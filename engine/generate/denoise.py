@@ -31,6 +31,7 @@ class Denoiser:
     ``extra_channels`` (1 x C x H x W, or None) goes beside the latents into UNets that want more than the latents: a mask
     and a masked picture, a depth map. ``time_ids`` and ``negative_time_ids`` are
     XL's (see :func:`size_conditioning`), or None. ``refiner`` takes over for timesteps below ``refine_below``.
+    ``noise_level`` is what the x4 upscaler is told of the picture beside its latents, or None.
     """
 
     unet: Any
@@ -41,6 +42,7 @@ class Denoiser:
     extra_channels: torch.Tensor | None = None
     time_ids: torch.Tensor | None = None
     negative_time_ids: torch.Tensor | None = None
+    noise_level: int | None = None
     step_options: dict[str, Any] = field(default_factory=dict)
     refiner: Denoiser | None = None
     refine_below: int = 0
@@ -71,7 +73,7 @@ class Denoiser:
         Classifier-free guidance: Ho and Salimans 2022, arXiv 2207.12598. Prompt and negative run as one batch of two.
         """
         prompt, negative, pooled, pooled_negative = self.encodings.at(index)
-        guided = negative is not None
+        guided, level = negative is not None, self.noise_level
         words = _both(negative, prompt)
         sample = self.scheduler.scale_model_input(torch.cat([latents] * (2 if guided else 1)), timestep)
         if self.extra_channels is not None:
@@ -82,6 +84,7 @@ class Denoiser:
                 sample.to(self.device, dtype),
                 timestep,
                 encoder_hidden_states=words.to(self.device, dtype),
+                class_labels=None if level is None else torch.full((len(sample),), level, device=self.device),
                 timestep_cond=self._guidance_embedding(len(sample), dtype),
                 added_cond_kwargs=self._added(pooled_negative, pooled, len(latents), dtype),
                 return_dict=False,

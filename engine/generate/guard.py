@@ -50,7 +50,7 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
             component.to(dtype)
 
 
-_WORDS = {"unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder"}
+_WORDS = {"upscaler": "upscaler", "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder"}
 
 
 def _dtype_of(component: torch.nn.Module) -> torch.dtype:

@@ -19,8 +19,11 @@ _HEARS = ("ResnetBlock2D", "Transformer2DModel", "CLIPEncoderLayer", "Autoencode
 
 
 @contextmanager
-def listening(stop: Stop, *components: torch.nn.Module | None) -> Iterator[None]:
-    """While this is open, a forward pass through any of ``components`` raises Cancelled soon after ``stop`` is set."""
+def listening(stop: Stop, *components: torch.nn.Module | None, everywhere: bool = False) -> Iterator[None]:
+    """While this is open, a forward pass through any of ``components`` raises Cancelled soon after ``stop`` is set.
+
+    ``everywhere`` asks before every layer: for small networks of unknown make.
+    """
 
     def ask(*_: Any) -> None:
         stop.raise_if_set()
@@ -28,7 +31,7 @@ def listening(stop: Stop, *components: torch.nn.Module | None) -> Iterator[None]
     with ExitStack() as hooks:
         for component in components:
             for block in component.modules() if component is not None else ():
-                if type(block).__name__ in _HEARS:
+                if everywhere or type(block).__name__ in _HEARS:
                     hooks.enter_context(_Hook(block.register_forward_pre_hook(ask)))
         yield
 

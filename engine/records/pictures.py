@@ -33,6 +33,9 @@ _DAMAGED = (
 )
 """What Pillow raises for files that are cut off or inconsistent."""
 
+_ORIENTATION = 0x0112
+"""EXIF's tag for it."""
+
 _TURNS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"), 3: (Image.Transpose.ROTATE_180, "turned"),
     4: (Image.Transpose.FLIP_TOP_BOTTOM, "mirrored"), 5: (Image.Transpose.TRANSPOSE, "turned and mirrored"),
@@ -77,8 +80,9 @@ def open_picture(
 ) -> Picture:
     """The picture in ``source``, upright and in 8-bit RGB.
 
-    ``paper`` shows where the picture is transparent. Colours are turned into sRGB; ``keep_profile`` leaves RGB colours as
-    they are and hands their profile on. Raises PictureError, one sentence, for what cannot be used.
+    ``paper`` shows where the picture is transparent; it may be "" if only ``colours`` and ``alpha`` are used. Colours are
+    turned into sRGB; ``keep_profile`` leaves RGB colours as they are and hands their profile on. Raises PictureError, one
+    sentence, for what cannot be used.
     """
     stream, start = _stream(source)
     formats = _formats(start)
@@ -96,6 +100,19 @@ def open_picture(
         ) from error
     except MemoryError as error:
         raise PictureError("There is not enough memory for a picture of this size. Choose a smaller one.") from error
+
+
+def upright_exif(source: Path) -> bytes:
+    """The EXIF of a picture file for a copy of it that is upright, as a bare TIFF structure; b"" if it has none that is sound."""
+    try:
+        with Image.open(source, formats=_FORMATS) as opened:
+            exif = opened.getexif()
+            if not exif:
+                return b""
+            exif[_ORIENTATION] = 1
+            return exif.tobytes().removeprefix(b"Exif\0\0")
+    except _DAMAGED:
+        return b""
 
 
 def on_paper(image: Image.Image, paper: str = "#ffffff") -> Image.Image:
@@ -193,7 +210,7 @@ def _understood(opened: Image.Image, paper: str, keep_profile: bool) -> Picture:
     # 4. colours and transparency apart
     alpha = _alpha(image)
     colours, profile = _colours(image, opened.info.get("icc_profile") or b"", keep_profile, notices)
-    if alpha is not None:
+    if alpha is not None and paper:
         notices.append(f"Transparent parts show paper in {paper}.")
     return Picture(colours, alpha, paper, opened.format or "", profile, tuple(notices))
 
@@ -220,7 +237,7 @@ def _range(values: np.ndarray, mode: str) -> tuple[float, float]:
 def _orientation(image: Image.Image) -> int:
     """EXIF's orientation, 1 to 8; 1 where the EXIF is damaged, which happens to good pictures."""
     try:
-        return int(image.getexif().get(0x0112, 1))
+        return int(image.getexif().get(_ORIENTATION, 1))
     except _DAMAGED:
         return 1
 
