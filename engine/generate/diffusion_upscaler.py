@@ -19,7 +19,6 @@ import torch
 from engine.checkpoints.architectures import UPSCALE
 from engine.checkpoints.catalogue import CheckpointEntry
 from engine.generate.denoise import Denoiser, Encodings, step_options
-from engine.generate.enlargers import by_lanczos
 from engine.generate.guard import PrecisionGuard
 from engine.generate.interrupt import listening
 from engine.generate.prepare import plan_for
@@ -82,7 +81,6 @@ class Diffusion:
         self, entry: CheckpointEntry, plan: ExecutionPlan, side: int, pipeline: Any, guard: PrecisionGuard, workshop: Workshop
     ) -> None:
         self.name, self.hash, self.plan, self.side = entry.name, entry.hash, plan, side
-        self.plane = by_lanczos(pipeline.vae_scale_factor)
         self._entry, self._pipeline, self._guard, self._workshop = entry, pipeline, guard, workshop
 
     @classmethod

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from PIL import Image
@@ -51,34 +49,17 @@ class Network:
 
 
 class WithAlpha:
-    """Enlarges colours by ``colours``, and the source's last plane, its transparency, by ``plane``: both 1 or more planes."""
+    """Enlarges colours by ``colours``, and the source's last plane, its transparency, by Lanczos: what is opaque stays opaque."""
 
-    def __init__(self, colours: Enlarger, plane: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        self._colours, self._plane = colours, plane
+    def __init__(self, colours: Enlarger) -> None:
+        self._colours = colours
         self.scale, self.around, self.feather, self.multiple = colours.scale, colours.around, colours.feather, colours.multiple
 
     def __call__(self, tile: torch.Tensor) -> torch.Tensor:
-        """The enlarged colours and under them the enlarged transparency. Where it is the same everywhere nothing is computed."""
-        large, alpha = self._colours(tile[:-1]), tile[-1:].float()
-        flat = bool((alpha == alpha[0, 0, 0]).all())
-        plane = alpha[:, :1, :1].expand(1, *large.shape[1:]) if flat else self._plane(alpha)
-        return torch.cat([large, plane])
-
-
-def as_grey(enlarger: Enlarger) -> Callable[[torch.Tensor], torch.Tensor]:
-    """How ``enlarger``, made for colours, enlarges a single plane."""
-    return lambda plane: enlarger(plane.expand(3, -1, -1)).mean(dim=0, keepdim=True)
-
-
-def by_lanczos(scale: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """How a single plane is enlarged without any network."""
-
-    def enlarged(plane: torch.Tensor) -> torch.Tensor:
-        image = Image.fromarray(plane[0].numpy())
-        large = image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
-        return torch.from_numpy(np.array(large))[None]
-
-    return enlarged
+        """The enlarged colours, and under them the enlarged transparency."""
+        alpha = Image.fromarray(tile[-1].float().numpy())
+        large = alpha.resize((alpha.width * self.scale, alpha.height * self.scale), Image.Resampling.LANCZOS)
+        return torch.cat([self._colours(tile[:-1]), torch.from_numpy(np.array(large))[None]])
 
 
 def reach(network: torch.nn.Module) -> int:

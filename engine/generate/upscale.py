@@ -143,7 +143,7 @@ def _begun(
         yield session.progress.step(index, min(done, ticks), steps, None)
     if picture.alpha is None:
         return planes, enlarger
-    return torch.cat([planes, _planes(picture.alpha).to(planes.dtype)]), WithAlpha(enlarger, upscaler.plane)
+    return torch.cat([planes, _planes(picture.alpha).to(planes.dtype)]), WithAlpha(enlarger)
 
 
 def _tiles(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +15,7 @@ from engine.checkpoints.catalogue import CheckpointEntry
 from engine.checkpoints.loading_upscaler import load_upscaler
 from engine.checkpoints.upscalers import BUILT_IN, LANCZOS, built_in, find
 from engine.generate.diffusion_upscaler import Diffusion
-from engine.generate.enlargers import Lanczos, Network, as_grey, by_lanczos, bytes_a_pixel
+from engine.generate.enlargers import Lanczos, Network, bytes_a_pixel
 from engine.generate.guard import PrecisionGuard
 from engine.generate.interrupt import listening
 from engine.generate.tiles import SMALLEST, Enlarger
@@ -30,13 +30,12 @@ LARGEST = 256
 
 
 class Upscaler(Protocol):
-    """An upscaler, ready to work. ``side`` is that of its tiles in pixels of the source; ``plane`` enlarges an alpha plane."""
+    """An upscaler, ready to work. ``side`` is that of its tiles in pixels of the source."""
 
     name: str
     hash: str
     plan: ExecutionPlan
     side: int
-    plane: Callable[[torch.Tensor], torch.Tensor]
 
     def resolved(self, request: Upscale) -> Upscale:
         """``request`` with what this upscaler decides."""
@@ -59,7 +58,6 @@ class Direct:
     hash: str
     plan: ExecutionPlan
     side: int
-    plane: Callable[[torch.Tensor], torch.Tensor]
     enlarger: Enlarger
 
     def resolved(self, request: Upscale) -> Upscale:
@@ -88,7 +86,7 @@ def opened(asked: Upscale, workshop: Workshop, stop: Stop) -> AbstractContextMan
 def _lanczos(asked: Upscale, workshop: Workshop) -> Iterator[Upscaler]:
     yield Direct(
         name=LANCZOS, hash="", plan=ExecutionPlan(reasons=("Lanczos is arithmetic on the CPU.",)), side=asked.tile or LARGEST,
-        plane=by_lanczos(1), enlarger=Lanczos(),
+        enlarger=Lanczos(),
     )  # fmt: skip
 
 
@@ -108,9 +106,8 @@ def _network(entry: CheckpointEntry, asked: Upscale, workshop: Workshop, stop: S
         enlarger = Network(network, guard)
         side = asked.tile or tile_side(bytes_a_pixel(enlarger), enlarger.around, workshop)
         yield Direct(
-            name=BUILT_IN if is_own else entry.name, hash=entry.hash, plan=plan, side=side, plane=as_grey(enlarger),
-            enlarger=enlarger,
-        )  # fmt: skip
+            name=BUILT_IN if is_own else entry.name, hash=entry.hash, plan=plan, side=side, enlarger=enlarger
+        )
 
 
 @contextmanager
