@@ -20,8 +20,8 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.SwinIR import SwinIR
 
-from engine.errors import CheckpointError, DiskFull, EaselError, PictureError, RequestError
 from engine.errors import Cancelled as Stopped
+from engine.errors import CheckpointError, DiskFull, EaselError, PictureError, RequestError
 from engine.events import Notice, PictureSaved, Step
 from engine.generate.diffusion_upscaler import Diffusion
 from engine.local import Local
@@ -181,7 +181,8 @@ def test_hidden_colours_do_not_show_at_soft_edges(engine: Local, keep: Callable)
 
 def bomb() -> bytes:
     """A file of some hundred bytes that claims a billion pixels."""
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 40_000, 25_000, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")]
+    head = struct.pack(">IIBBBBB", 40_000, 25_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")]
     body = b"".join(struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
     return b"\x89PNG\r\n\x1a\n" + body
 
