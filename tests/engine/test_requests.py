@@ -19,6 +19,7 @@ from engine.requests import (
     Resolved,
     StudyNegative,
     TextToImage,
+    Upscale,
     check,
     from_json,
     resolved_from_json,
@@ -100,4 +101,4 @@ def test_unknown_fields_are_ignored_and_unknown_kinds_refused() -> None:
 
 
 def test_every_kind_has_a_name() -> None:
-    assert set(KINDS.values()) == {TextToImage, ImageToImage, CompareNegative, StudyNegative}
+    assert set(KINDS.values()) == {TextToImage, ImageToImage, CompareNegative, StudyNegative, Upscale}
