@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.prompt.tokenizer import load_tokenizer
-from engine.prompt.tokens import read_prompt
-from engine.requests import Request
+from engine.prompt.tokens import PromptReading, read_prompt
+from engine.requests import CompareNegative, Request, StudyNegative
 from engine.settings import Settings
-from ui import follow, form, messages, pictures, reading, stage
-from ui.shelf import Shelf
+from ui import follow, form, messages, negatives, pictures, reading, stage
+from ui.presets import Presets
+from ui.shelf import Checkpoint, Shelf
 from ui.stock import Stock
 from ui.updates import IDLE, View
+
+Show = Callable[[Any, View, Path], str]
+"""(request, view of its job, outputs folder) -> the stage as HTML."""
+
+SHOWS: dict[type[Request], Show] = {
+    CompareNegative: negatives.show_comparison,
+    StudyNegative: negatives.show_study,
+}
+"""Kind of request -> how its results are shown; those that are not here are pictures."""
+
+
+def _show_pictures(_asked: Request, view: View, outputs: Path) -> str:
+    return stage.show(view, outputs)
 
 
 class Actions:
@@ -23,6 +39,7 @@ class Actions:
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self._settings, self._jobs = settings, jobs
         self.shelf = Shelf(settings)
+        self.presets = Presets(settings)
         self.stock = Stock(settings, self.shelf)
 
     def identify(self, page: str) -> str:
@@ -49,8 +66,10 @@ class Actions:
     async def follow(self, job: str) -> AsyncIterator[tuple[View, str]]:
         """The view of a job and its picture of itself, until the job ends."""
         try:
+            asked = self._jobs.state(job).request
+            show = SHOWS.get(type(asked), _show_pictures)
             async for view in follow.views(self._jobs, job):
-                yield view, stage.show(view, self._settings.outputs)
+                yield view, show(asked, view, self._settings.outputs)
         except EaselError as error:
             view = View(trouble=str(error))
             yield view, stage.show(view, self._settings.outputs)
@@ -85,20 +104,27 @@ class Actions:
         made_with, said = self.made_with(picture)
         return form.settings_of(made_with, self.shelf.find(made_with.checkpoint)) if made_with else None, said
 
-    def read(self, prompt: str, checkpoint: str) -> tuple[str, str]:
-        """How a checkpoint's text encoder reads a prompt: the line under the prompt, and its tokens."""
+    def read(self, prompt: str, negative_prompt: str, checkpoint: str, guidance_scale: str) -> tuple[str, str]:
+        """How a checkpoint's text encoders read both prompts: what to say under them, and the tokens."""
         chosen = self.shelf.find(checkpoint)
-        if chosen.tokenizer is None:
-            return "", ""
+        texts = {"prompt": prompt, "negative_prompt": negative_prompt}
         try:
-            read = read_prompt(prompt, load_tokenizer(chosen.tokenizer))
+            read = {form.LABELS[name]: _read(text, chosen) for name, text in texts.items() if text or name == "prompt"}
         except EaselError as error:
             return stage.says(str(error), "trouble"), ""
-        return reading.summary(read, chosen.repertoire, self._settings.models), reading.tokens(read)
+        said = reading.summary(read.values(), chosen.repertoire, self._settings.models)
+        if negative_prompt.strip():
+            said += stage.says(form.doubt(guidance_scale, chosen))
+        return said, reading.listing(read)
 
     def blank_stage(self) -> str:
         """The stage before anything was asked."""
         return stage.show(IDLE, self._settings.outputs)
+
+
+def _read(text: str, checkpoint: Checkpoint) -> dict[str, PromptReading]:
+    encoders = checkpoint.text_encoders
+    return {each.label: read_prompt(text, load_tokenizer(each.tokenizer, pad_token=each.pad_token)) for each in encoders}
 
 
 def _place(tab: str, page: str) -> str:

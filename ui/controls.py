@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -33,14 +33,16 @@ def prompt(tab: str, autofocus: bool = False) -> gr.Textbox:
     )
 
 
-def negative_prompt(tab: str) -> gr.Textbox:
+def negative_prompt(tab: str, lines: int = 1) -> gr.Textbox:
     """The negative prompt."""
     return gr.Textbox(
         label=form.LABELS["negative_prompt"],
+        info=messages.WEIGHTS_HELP,
         placeholder=messages.NEGATIVE_HELP,
-        lines=1,
+        lines=lines,
         max_lines=8,
         elem_id=f"{tab}-negative_prompt",
+        elem_classes="negative",
         html_attributes=NO_CORRECTION,
     )
 
@@ -58,8 +60,10 @@ def says(tab: str) -> gr.HTML:
     return gr.HTML(elem_id=f"{tab}-says", **BARE)
 
 
-def settings(tab: str, known: Mapping[str, Checkpoint], chosen: Checkpoint) -> dict[str, Component]:
-    """Everything beside the prompts that a request says."""
+def settings(
+    tab: str, known: Mapping[str, Checkpoint], chosen: Checkpoint, numbers: Sequence[str] = ("steps", "guidance_scale", "count")
+) -> dict[str, Component]:
+    """Everything beside the prompts that a request says. ``numbers``: fields that stand in one row."""
     made: dict[str, Component] = {}
     with gr.Row():
         made["checkpoint"] = choice(tab, "checkpoint", checkpoint_choices(known))
@@ -67,7 +71,7 @@ def settings(tab: str, known: Mapping[str, Checkpoint], chosen: Checkpoint) -> d
     with gr.Row(visible=False) as own_size:
         made["width"], made["height"] = (number(tab, name, best(name, chosen)) for name in ("width", "height"))
     with gr.Row():
-        for name in ("steps", "guidance_scale", "count"):
+        for name in numbers:
             made[name] = number(tab, name, best(name, chosen))
     with gr.Row():
         made["scheduler"] = choice(tab, "scheduler", scheduler_choices(chosen))

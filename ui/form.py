@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import RequestError
+from engine.negatives import guidance
 from engine.requests import Request, TextToImage, check
 from ui import messages
 from ui.shelf import Checkpoint
@@ -51,6 +52,7 @@ LABELS: dict[str, str] = {
     "padding": "Padding",
     "live_checkpoint": "Live is painted by",
     "live_steps": "Live steps",
+    "max_terms": messages.MAX_TERMS,
 }
 
 
@@ -115,6 +117,16 @@ def number(written: Mapping[str, Any], name: str) -> float | None:
         return float(text.replace(",", "."))
     except ValueError:
         raise RequestError(messages.not_a_number(LABELS[name], text)) from None
+
+
+def doubt(guidance_scale: str, checkpoint: Checkpoint) -> str:
+    """Why a negative prompt cannot work, or strains ``checkpoint``, at the scale that stands in the form; "" if it works."""
+    try:
+        written = number({"guidance_scale": guidance_scale}, "guidance_scale")
+    except RequestError:
+        return ""
+    scale = checkpoint.guidance_scale if written is None else written
+    return guidance.doubt(scale, guidance_free=checkpoint.guidance_free, distilled=checkpoint.distilled)
 
 
 def settings_of(made_with: Request, checkpoint: Checkpoint) -> dict[str, str]:

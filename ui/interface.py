@@ -11,8 +11,9 @@ from engine.settings import Settings
 from ui import controls, messages, sending
 from ui.actions import Actions
 from ui.sending import Sending
-from ui.tabs import checkpoints, sketch_to_image, text_to_image
+from ui.tabs import checkpoints, negative_prompts, sketch_to_image, text_to_image
 from ui.tabs.checkpoints import create_checkpoints_tab
+from ui.tabs.negative_prompts import create_negative_prompts_tab
 from ui.tabs.sketch_to_image import create_sketch_to_image_tab
 from ui.tabs.text_to_image import create_text_to_image_tab
 from ui.visit import Visit, kept
@@ -30,6 +31,7 @@ _DAY = 24 * 60 * 60
 TABS: dict[str, Callable[[Actions, Visit], object]] = {
     text_to_image.LABEL: create_text_to_image_tab,
     sketch_to_image.LABEL: create_sketch_to_image_tab,
+    negative_prompts.LABEL: create_negative_prompts_tab,
     checkpoints.LABEL: create_checkpoints_tab,
 }
 """A tab's label -> what makes it, in the order of the page."""

@@ -9,12 +9,14 @@ TITLE = "Easel"
 TAGLINE = "Pictures from words, on your own computer."
 
 PROMPT = "Prompt"
-PROMPT_HELP = "Say what you want to see. Ctrl+Enter generates."
+PROMPT_HELP = "Say what you want to see. Ctrl+Enter generates; Ctrl+Up and Ctrl+Down give the selected words more or less weight."
 PROMPT_EXAMPLE = "a red balloon above the sea"
 NEGATIVE = "Negative prompt"
 NEGATIVE_HELP = "what the picture should stay away from"
+WEIGHTS_HELP = "Ctrl+Up and Ctrl+Down give the selected words more or less weight."
 SETTINGS = "Settings"
 READING = "How the prompt was read"
+BOTH_ENCODERS = "Both text encoders of this checkpoint read it so:"
 REPERTOIRE = "What the starter can draw"
 OWN_SIZE = "Another size"
 RANDOM_SEED = "random"
@@ -22,6 +24,34 @@ SEED_HELP = "Empty: a new one each time. The same seed and settings give the sam
 EXAMPLES = "Try"
 WAITING_FOR_FIRST = "Your picture appears here."
 FIRST_HINT = "Type a prompt and press Generate."
+
+PRESETS = "Presets"
+PRESET = "Preset"
+USE_PRESET = "Use"
+REMOVE_PRESET = "Remove"
+SAVE_PRESET = "Save both prompts"
+PRESET_NAME = "Name of a new preset"
+PRESET_HELP = "{prompt} in it stands for the words of the prompt that it is used on."
+CHOOSE_PRESET = "Choose a preset first."
+EMPTY_PRESET = "Both prompts are empty, so there is nothing to save. Write the words of the preset into them first."
+
+COMPARE = "Compare"
+EACH_WORD = "What each word does"
+MAX_TERMS = "Words to try"
+COMPARE_FIRST = "Write a negative prompt and press Compare: the same picture with it and without it."
+WITH, WITHOUT = "with", "without"
+SLIDER = "How much of the left picture is seen"
+MAP = "Where the picture changed: the brighter, the more"
+CHANGED_BY_NEGATIVE = "changed by the negative prompt. Bright in the map is where."
+DOWNLOAD_WITH, DOWNLOAD_WITHOUT = "Download with", "Download without"
+KEEP_SEED = "Keep this seed"
+WORDS = "From the word that does most"
+DEAD_WORDS = "These do nothing in this picture"
+ALL_WORDS_COUNT = "Every word does something in this picture."
+WITHOUT_WORD = "The picture without this word, in full size"
+ALL_WORDS, SLIM = "all words", "without these"
+TRIMMED = "The words that did nothing are out of the negative prompt."
+NOT_THERE_ANY_MORE = "The negative prompt was changed since then, and none of these words stands in it any more."
 
 EMPTY_PROMPT = "The prompt was empty, so the checkpoint drew whatever came to it."
 STOPPED = "Stopped. Nothing half-done was kept."
@@ -204,11 +234,78 @@ def saved_before(count: int) -> str:
 
 def unknown_words(words: Sequence[str], models: Path) -> str:
     """Words that the starter was never taught, and the way out."""
-    said = ", ".join(f"“{_short(word, 30)}”" for word in words[:8]) + (" and more" if len(words) > 8 else "")
     return (
-        f"The starter does not know {said}. It draws what is listed under “{REPERTOIRE}”. "
+        f"The starter does not know {_listed(words)}. It draws what is listed under “{REPERTOIRE}”. "
         f"For everything else, put a Stable Diffusion checkpoint into {models} and reload this page."
     )
+
+
+def preset_used(name: str) -> str:
+    """The words stand in the fields now."""
+    return f"The words of “{_short(name)}” stand in the prompts now."
+
+
+def preset_saved(name: str, file: Path) -> str:
+    """Where it is."""
+    return f"“{_short(name)}” is saved in {file}, which you can edit by hand too."
+
+
+def preset_removed(name: str) -> str:
+    """The file no longer holds it."""
+    return f"“{_short(name)}” is removed."
+
+
+def preset_not_yours(name: str | None, file: Path) -> str:
+    """Easel's own presets and those of styles.csv stay."""
+    return f"“{_short(name)}” is not one of yours in {file}, and stays." if name else CHOOSE_PRESET
+
+
+def percent(share: float) -> str:
+    """A share (0..1) of the whole range."""
+    return f"{100 * share:.1f} %"
+
+
+def words_explained(floor: float) -> str:
+    """What the numbers beside the words mean; ``floor`` is the noise floor."""
+    return (
+        "How far the picture moves when a word is silent and all else stays. The same picture drawn again, in another place "
+        f"of the batch, moved by {percent(floor)}; what moves no more than that, or less than an eye can see, does nothing."
+    )
+
+
+def without_word(word: str) -> str:
+    """What a thumbnail shows."""
+    return f"The picture without “{_short(word)}”"
+
+
+def untried(tried: int, left: int) -> str:
+    """The negative prompt has more words than were tried."""
+    return f"The first {tried} were tried, {left} more were not. “{MAX_TERMS}” in the settings says how many."
+
+
+def slim_explained(share: float) -> str:
+    """How far the picture moves without all words that do nothing by themselves."""
+    return f"Without all of these the picture moves by {percent(share)}. Look at it before they go."
+
+
+def remove_words(count: int) -> str:
+    """The button that takes them out."""
+    return f"Remove {'this word' if count == 1 else f'these {count} words'}"
+
+
+def lowered(words: Sequence[str]) -> str:
+    """Words whose capitals were lost."""
+    return f"Capitals make no difference: {_listed(words)} is read as {_listed([word.lower() for word in words])}."
+
+
+def in_pieces(words: Sequence[str]) -> str:
+    """Words that the vocabulary has no entry for."""
+    return f"Read in pieces: {_listed(words)}."
+
+
+def not_held(words: Sequence[str]) -> str:
+    """Words that say nothing to the checkpoint."""
+    return f"Not in this checkpoint’s vocabulary: {_listed(words)}."
 
 
 def tokens(count: int, chunks: int, length: int) -> str:
@@ -219,6 +316,10 @@ def tokens(count: int, chunks: int, length: int) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(f"“{_short(word, 30)}”" for word in words[:8]) + (" and more" if len(words) > 8 else "")
 
 
 def _short(written: str, most: int = 40) -> str:

@@ -22,7 +22,10 @@ QUIET: dict[str, Any] = {"show_progress": "hidden"}
 
 @dataclass(frozen=True)
 class Running:
-    """The components, and the ``tab`` by whose name a page that comes back finds the tab's newest job."""
+    """The components, and the ``tab`` by whose name a page that comes back finds the tab's newest job.
+
+    ``also``: further buttons that start a job, see :func:`press`.
+    """
 
     tab: str
     generate: gr.Button
@@ -30,6 +33,7 @@ class Running:
     says: gr.HTML
     stage: gr.HTML
     job: gr.State
+    also: tuple[gr.Button, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def wire(
     press(running.generate, running, actions, visit, inputs, ask, bring)
     running.stop.click(actions.stop, running.job, running.says, **QUIET)
     found = visit.arrived.then(find_again, visit.page, running.job, **QUIET)
-    found.then(follower(actions), running.job, watched(running), **QUIET)
+    found.then(follower(actions, len(running.also)), running.job, watched(running), **QUIET)
 
 
 def press(
@@ -69,34 +73,35 @@ def press(
     bring: Bring | None = None,
 ) -> None:
     """``button`` submits ``ask(values of inputs)`` as a job of the tab, and the stage follows it."""
+    also = len(running.also)
 
     def submit(values: Values) -> tuple[Any, ...]:
         job, said = actions.submit(lambda: ask(values), running.tab, values[visit.page])
-        return job, said, *(_buttons(running=True) if job else (gr.skip(), gr.skip()))
+        return job, said, *(_buttons(True, also) if job else (gr.skip(),) * (2 + also))
 
     pressed = button.click if bring is None else button.click(None, None, bring.into, js=bring.js, **QUIET).then
-    submitted = pressed(submit, {*inputs, visit.page}, [running.job, running.says, running.generate, running.stop], **QUIET)
-    submitted.then(follower(actions), running.job, watched(running), **QUIET)
+    submitted = pressed(submit, {*inputs, visit.page}, [running.job, running.says, *watched(running)[1:]], **QUIET)
+    submitted.then(follower(actions, also), running.job, watched(running), **QUIET)
 
 
 def watched(running: Running) -> list[Component]:
     """What :func:`follower` writes to."""
-    return [running.stage, running.generate, running.stop]
+    return [running.stage, running.generate, *running.also, running.stop]
 
 
-def follower(actions: Actions) -> Callable[[str], AsyncIterator[tuple[Any, ...]]]:
-    """A listener that shows a job, by its id, until it ends. Nothing is shown for an empty id."""
+def follower(actions: Actions, also: int = 0) -> Callable[[str], AsyncIterator[tuple[Any, ...]]]:
+    """A listener that shows a job, by its id, until it ends, and nothing for an empty id. ``also`` counts further buttons."""
 
     async def follow(job: str) -> AsyncIterator[tuple[Any, ...]]:
         if not job:
-            yield gr.skip(), gr.skip(), gr.skip()
+            yield (gr.skip(),) * (3 + also)
             return
         async for view, shown in actions.follow(job):
-            yield shown, *_buttons(view.running)
+            yield shown, *_buttons(view.running, also)
 
     return follow
 
 
-def _buttons(running: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Generate waits while a job of this tab runs; Stop is there meanwhile."""
-    return gr.update(interactive=not running), gr.update(visible=running)
+def _buttons(running: bool, also: int) -> tuple[dict[str, Any], ...]:
+    """What starts a job waits while one of this tab runs; Stop is there meanwhile."""
+    return *(gr.update(interactive=not running) for _ in range(1 + also)), gr.update(visible=running)

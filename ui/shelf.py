@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,20 @@ class Repertoire:
     colours: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class TextEncoder:
+    """How a text encoder is called, the folder of its tokenizer, and what fills a prompt up (None: as the folder says)."""
+
+    label: str
+    tokenizer: Path
+    pad_token: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A checkpoint as the form offers it. Sizes are pixels. ``tokenizer`` is a folder."""
+    """A checkpoint as the form offers it. Sizes are pixels. ``guidance_free`` and ``distilled`` as in
+    :func:`engine.negatives.guidance.why_not`.
+    """
 
     name: str
     label: str
@@ -32,7 +44,9 @@ class Checkpoint:
     steps: int
     guidance_scale: float
     scheduler: str
-    tokenizer: Path | None = None
+    guidance_free: bool = False
+    distilled: bool = False
+    text_encoders: tuple[TextEncoder, ...] = ()
     repertoire: Repertoire | None = None
 
 
@@ -76,7 +90,9 @@ def _offered(entry: CheckpointEntry) -> Checkpoint:
         steps=family.steps,
         guidance_scale=family.guidance_scale,
         scheduler=family.scheduler,
-        tokenizer=_tokenizer(entry),
+        guidance_free=family.guidance_free,
+        distilled=_distilled(entry),
+        text_encoders=tuple(_text_encoders(entry)),
         repertoire=_repertoire(told) if told else None,
     )
 
@@ -94,10 +110,23 @@ def _repertoire(told: dict[str, Any]) -> Repertoire:
     return Repertoire(things, backgrounds, tuple(told.get("colours", ())))
 
 
-def _tokenizer(entry: CheckpointEntry) -> Path | None:
-    """The checkpoint's own tokenizer, else the one that its family shares."""
-    own = entry.path / "tokenizer"
-    if own.is_dir():
-        return own
-    shared = entry.architecture.tokenizers.get("tokenizer")
-    return CONFIGS / shared[0] if shared else None
+def _distilled(entry: CheckpointEntry) -> bool:
+    """Whether its UNet takes the guidance scale as an input. Pipelines of other kinds have no UNet."""
+    try:
+        return entry.config("unet").get("time_cond_proj_dim") is not None
+    except KeyError:
+        return False
+
+
+_TOKENIZERS = {"tokenizer": "The text encoder", "tokenizer_2": "The second text encoder"}
+"""Folder of a tokenizer in a checkpoint -> what to call its text encoder."""
+
+
+def _text_encoders(entry: CheckpointEntry) -> Iterator[TextEncoder]:
+    """Each with the checkpoint's own tokenizer, else the one that its family shares."""
+    for name, label in _TOKENIZERS.items():
+        shared = entry.architecture.tokenizers.get(name)
+        if (entry.path / name).is_dir():
+            yield TextEncoder(label, entry.path / name)
+        elif shared is not None:
+            yield TextEncoder(label, CONFIGS / shared[0], shared[1])

@@ -23,11 +23,12 @@ from ui.updates import View
 ON_LOAD = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-what]');
-  const what = ['reuse', 'keep_seed', 'pick'].find((each) => each === button?.dataset.what);
-  if (what) trigger(what, { picture: button.dataset.picture });
+  const what = ['reuse', 'keep_seed', 'pick', 'trim'].find((each) => each === button?.dataset.what);
+  if (what) trigger(what, { ...button.dataset });
 });
 """
-"""What the stage does with a press on one of its buttons: an event of its own, with the picture's relative path."""
+"""What the stage does with a press on one of its buttons: an event of its own, with the picture's relative path, or with the
+words that go out of a negative prompt."""
 
 _EASEL = (
     '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M16 2v6M7 30l5-22h8l5 22M4 8h24v13H4z" fill="none" '
@@ -40,9 +41,15 @@ def create(tab: str, shown: str) -> gr.HTML:
     return gr.HTML(shown, js_on_load=ON_LOAD, elem_id=f"{tab}-stage", elem_classes="stage", **controls.BARE)
 
 
-def show(view: View, outputs: Path) -> str:
-    """``view`` as HTML. ``outputs`` is the folder in which its pictures lie."""
-    shown = (_said(view), _running(view) if view.running else "", _results(view, outputs), _idle(view), _notices(view))
+def blank(sentence: str) -> str:
+    """A stage on which nothing was asked yet, and what to do."""
+    return f'<div class="stage-inner" data-state="idle"><div class="frame empty">{_EASEL}<p>{sentence}</p></div></div>'
+
+
+def show(view: View, outputs: Path, results: str | None = None) -> str:
+    """``view`` as HTML. ``outputs`` is the folder in which its pictures lie. ``results``: HTML to be shown instead of them."""
+    made = _results(view, outputs) if results is None else results
+    shown = (_said(view), _running(view) if view.running else "", made, _idle(view), _notices(view))
     return f'<div class="stage-inner" data-state="{_state(view)}">{"".join(shown)}</div>'
 
 
@@ -121,7 +128,7 @@ def _figure(result: Result, outputs: Path) -> str:
     return (
         f'<figure class="result"><a class="frame" {ratio} href="{address}" target="_blank" title="Open in full size">'
         f'<img class="picture" src="{address}" alt="{words}"></a>'
-        f"<figcaption>{_facts(result, request)}{_actions(result, outputs, address, request)}</figcaption></figure>"
+        f"<figcaption>{facts(result, request)}{_actions(result, outputs, address, request)}</figcaption></figure>"
     )
 
 
@@ -130,11 +137,12 @@ def _ratio(width: int, height: int) -> str:
     return f'style="--ratio: {width / height:.4f}"'
 
 
-def _facts(result: Result, request: Request | None) -> str:
-    facts: list[tuple[str, object]] = [("Seed", result.seed), ("Size", f"{result.width} × {result.height}")]
-    facts += [(label, value) for label, name in _FACTS if (value := getattr(request, name, None)) is not None]
-    facts.append(("Time", messages.took(result.seconds)))
-    rows = "".join(f"<div><dt>{label}</dt><dd>{escape(_plain(value))}</dd></div>" for label, value in facts)
+def facts(result: Result, request: Request | None) -> str:
+    """What a picture was made with, as a list of labels and values."""
+    said: list[tuple[str, object]] = [("Seed", result.seed), ("Size", f"{result.width} × {result.height}")]
+    said += [(label, value) for label, name in _FACTS if (value := getattr(request, name, None)) is not None]
+    said.append(("Time", messages.took(result.seconds)))
+    rows = "".join(f"<div><dt>{label}</dt><dd>{escape(_plain(value))}</dd></div>" for label, value in said)
     return f'<dl class="facts">{rows}</dl>'
 
 

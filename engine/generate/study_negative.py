@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from engine.events import Event
+from engine.events import Event, Notice
 from engine.generate import preview
 from engine.generate.compare_negative import check_guided
 from engine.generate.decode import decode
@@ -44,6 +44,10 @@ def run(job: str, asked: StudyNegative, workshop: Workshop, stop: Stop) -> Itera
     words, folder = FromWords(), workshop.settings.outputs / study.FOLDER
     outputs.check_writable(folder)
     silences = study.silences(asked)
+    if asked.refiner is not None:
+        # It reads the whole negative prompt for itself, so no word of it would ever be silent.
+        yield Notice(job=job, text="What each word does is tried without the refiner.")
+        asked = dataclasses.replace(asked, refiner=None)
     prepared = prepare(asked, words.size, workshop)
     check_guided(prepared)
     rows = next((rows for rows in ROWS if fits(prepared, workshop, rows)), 1)

@@ -7,9 +7,10 @@ from pathlib import Path
 from engine.prompt.tokenizer import load_tokenizer
 from engine.prompt.tokens import PromptReading, read_prompt
 from engine.settings import HOUSE, Settings
-from ui import reading
+from ui import messages, reading
 from ui.shelf import Shelf
 
+CLIP = HOUSE / "engine" / "checkpoints" / "configs" / "clip_tokenizer"
 STARTER = HOUSE / "models" / "starter"
 KNOWN = Shelf(Settings()).find("starter").repertoire
 
@@ -19,17 +20,17 @@ def read(prompt: str) -> PromptReading:
 
 
 def test_words_that_the_starter_was_never_taught_are_said_with_the_way_out() -> None:
-    said = reading.summary(read("a cat and a zebra & a Telescope"), KNOWN, Path("/my/models"))
+    said = reading.summary([{"it": read("a cat and a zebra & a Telescope")}], KNOWN, Path("/my/models"))
     assert "zebra" in said and "Telescope" in said and "cat" not in said.split("It draws")[0]
     assert "/my/models" in said
 
 
 def test_a_prompt_that_the_starter_knows_needs_no_words() -> None:
-    assert reading.summary(read("a cat on the beach"), KNOWN, Path("models")) == ""
+    assert reading.summary([{"it": read("a cat on the beach")}], KNOWN, Path("models")) == ""
 
 
 def test_large_checkpoints_are_not_asked_what_they_know() -> None:
-    assert reading.summary(read("a zebra"), None, Path("models")) == ""
+    assert reading.summary([{"it": read("a zebra")}], None, Path("models")) == ""
 
 
 def test_tokens_are_shown_with_weights_and_strangers() -> None:
@@ -49,3 +50,28 @@ def test_every_example_is_something_that_the_starter_can_draw() -> None:
 def test_the_repertoire_is_shown_for_the_starter_alone() -> None:
     assert "penguin" in reading.can_draw(KNOWN) and "beach" in reading.can_draw(KNOWN)
     assert reading.can_draw(None) == reading.chips(None) == ""
+
+
+def xl(first: str, second: str) -> str:
+    """How XL's two tokenizers, which differ in what they fill up with, read a text each."""
+    tokenizers = {"The text encoder": load_tokenizer(CLIP), "The second text encoder": load_tokenizer(CLIP, pad_token="!")}
+    texts = dict(zip(tokenizers, (first, second), strict=True))
+    return reading.listing({"Prompt": {name: read_prompt(texts[name], tokenizer) for name, tokenizer in tokenizers.items()}})
+
+
+def test_both_text_encoders_of_xl_are_shown_once_if_they_read_alike() -> None:
+    alike = xl("NO WAR, a (telescope:1.2)", "NO WAR, a (telescope:1.2)")
+    assert messages.BOTH_ENCODERS in alike and alike.count('class="tokens"') == 1
+    assert messages.lowered(["NO", "WAR"]) in alike
+    apart = xl("a cat", "a dog")
+    assert messages.BOTH_ENCODERS not in apart and apart.count('class="tokens"') == 2
+    assert "The second text encoder" in apart
+
+
+def test_words_in_pieces_are_said_and_are_no_strangers_to_a_large_vocabulary() -> None:
+    shown = xl("a zxqvbnm", "a zxqvbnm")
+    assert messages.in_pieces(["zxqvbnm"]) in shown and messages.not_held(["zxqvbnm"]) not in shown
+
+
+def test_capitals_are_said_to_be_lost() -> None:
+    assert messages.lowered(["NO"]) in reading.tokens(read("NO cat"))

@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.events import Dependency
 
 from engine.requests import FITS, ImageToImage, Request
-from ui import controls, fields, form, messages, pictures, running, sketch_form, sketches, sketchpad, stage
+from ui import controls, fields, form, messages, pictures, prompting, running, sketch_form, sketches, sketchpad, stage
 from ui.actions import Actions
 from ui.fields import Fields, Keeper
 from ui.running import QUIET, Bring, Running, Values
@@ -39,6 +39,8 @@ class Tab:
     explore: gr.Button
     live: gr.Checkbox
     live_checkpoint: gr.Dropdown
+    summary: gr.HTML
+    boxes: prompting.Boxes
 
 
 def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
@@ -59,6 +61,7 @@ def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
     # An empty width or height has the drawing's shape, whatever the checkpoint.
     fields.follow_checkpoint({name: field for name, field in tab.fields.items() if name not in ("width", "height")}, actions)
     keeper = fields.keep(NAME, tab.fields, sketch_form.BLANK, actions, visit)
+    prompting.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, visit)
     _wire_strength(tab)
     _wire_live(tab, actions, visit)
     _wire_result(tab, actions, visit, keeper)
@@ -74,11 +77,13 @@ def _layout(actions: Actions) -> Tab:
             made, words, live = _under_the_pad()
             generate, stop, explore = _press()
             says = controls.says(NAME)
+            summary = prompting.summary(NAME)
         with gr.Column(elem_classes="result-side"):
             shown = stage.create(NAME, actions.blank_stage())
         with gr.Column(elem_classes="more"):
             made |= _settings(known, chosen)
             live_checkpoint = made.pop("live_checkpoint")
+            boxes = prompting.boxes(NAME, actions.presets)
     return Tab(
         fields={name: made[name] for name in sketch_form.BLANK},
         running=Running(NAME, generate, stop, says, shown, gr.State("")),
@@ -89,6 +94,8 @@ def _layout(actions: Actions) -> Tab:
         explore=explore,
         live=live,
         live_checkpoint=live_checkpoint,
+        summary=summary,
+        boxes=boxes,
     )
 
 

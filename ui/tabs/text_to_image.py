@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from engine.requests import Request
-from ui import controls, fields, form, messages, reading, running, stage
+from ui import controls, fields, form, messages, prompting, reading, running, stage
 from ui.actions import Actions
 from ui.fields import Fields, Keeper
 from ui.running import QUIET, Running, Values
@@ -28,9 +28,9 @@ class Tab:
     running: Running
     chips: gr.HTML
     summary: gr.HTML
-    tokens: gr.HTML
     repertoire: gr.HTML
     repertoire_box: gr.Accordion
+    boxes: prompting.Boxes
 
 
 def create_text_to_image_tab(actions: Actions, visit: Visit) -> Tab:
@@ -44,7 +44,8 @@ def create_text_to_image_tab(actions: Actions, visit: Visit) -> Tab:
     running.wire(tab.running, actions, visit, set(tab.fields.values()), ask)
     fields.follow_checkpoint(tab.fields, actions)
     keeper = fields.keep(NAME, tab.fields, form.BLANK, actions, visit)
-    _wire_reading(tab, actions, keeper)
+    _wire_repertoire(tab, actions, keeper)
+    prompting.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, visit)
     _wire_result(tab, actions, keeper)
 
     def fill(made_with: Request) -> list[str]:
@@ -66,11 +67,11 @@ def _layout(actions: Actions) -> Tab:
             negative_prompt = controls.negative_prompt(NAME)
             generate, stop = controls.press()
             says = controls.says(NAME)
-            summary = gr.HTML(elem_id="summary", **controls.BARE)
+            summary = prompting.summary(NAME)
         with gr.Column(elem_classes="result-side"):
             shown = stage.create(NAME, actions.blank_stage())
         with gr.Column(elem_classes="more"):
-            parts = _more(known, chosen)
+            parts = _more(known, chosen, actions)
     made = {"prompt": prompt, "negative_prompt": negative_prompt, **parts.pop("settings")}
     return Tab(
         fields={name: made[name] for name in form.BLANK},
@@ -81,19 +82,18 @@ def _layout(actions: Actions) -> Tab:
     )
 
 
-def _more(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any]:
+def _more(known: dict[str, Checkpoint], chosen: Checkpoint, actions: Actions) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     with gr.Accordion(messages.SETTINGS, open=False):
         parts["settings"] = controls.settings(NAME, known, chosen)
-    with gr.Accordion(messages.READING, open=False):
-        parts["tokens"] = gr.HTML(elem_id="tokens", **controls.BARE)
+    parts["boxes"] = prompting.boxes(NAME, actions.presets)
     with gr.Accordion(messages.REPERTOIRE, open=False, visible=chosen.repertoire is not None) as parts["repertoire_box"]:
         parts["repertoire"] = gr.HTML(reading.can_draw(chosen.repertoire), **controls.BARE)
     return parts
 
 
-def _wire_reading(tab: Tab, actions: Actions, keeper: Keeper) -> None:
-    """How the prompt is read, while it is typed, and what the starter can draw, while it is chosen."""
+def _wire_repertoire(tab: Tab, actions: Actions, keeper: Keeper) -> None:
+    """What the starter can draw, while it is chosen."""
 
     def show_repertoire(checkpoint: str) -> tuple[Any, ...]:
         known = actions.shelf.find(checkpoint).repertoire
@@ -104,14 +104,6 @@ def _wire_reading(tab: Tab, actions: Actions, keeper: Keeper) -> None:
 
     prompt, checkpoint = tab.fields["prompt"], tab.fields["checkpoint"]
     checkpoint.change(show_repertoire, checkpoint, [tab.chips, tab.repertoire, tab.repertoire_box], **QUIET)  # type: ignore[attr-defined]
-    gr.on(
-        [prompt.change, checkpoint.change],  # type: ignore[attr-defined]
-        actions.read,
-        [prompt, checkpoint],
-        [tab.summary, tab.tokens],
-        trigger_mode="always_last",
-        **QUIET,
-    )
     keeper.after(tab.chips.pick(pick, None, prompt, **QUIET))
 
 

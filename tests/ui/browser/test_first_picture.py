@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from engine.negatives.comparison import COMPANIONS
 from engine.records import metadata
 from engine.settings import HOUSE, Settings
 from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, ready
+from tests.ui.browser.test_negatives import field, negatives, open_tab, press, unfold
 from tests.ui.browser.test_page import generate, idle, result, settings, write
 from ui import messages
 
@@ -96,3 +98,26 @@ def test_a_size_that_cannot_be_is_said(field: str, text: str, said: str, easel: 
     generate(page)
     expect(page.locator("#text-stage .says").first).to_contain_text(said)
     idle(page)
+
+
+def test_a_negative_prompt_is_seen_to_work_and_a_reload_in_the_middle_finds_its_words(
+    easel: Studio, visit: Callable[..., Visitor]
+) -> None:
+    visitor = visit(easel)
+    visitor.expects_trouble = True  # The browser may say that the connection it listens on was cut by the reload.
+    page = negatives(visitor, "a cat and a dog", "dog, castle")
+    unfold(page, messages.SETTINGS)
+    field(page, "steps").fill("3")
+    press(page, messages.COMPARE)
+    expect(page.locator("#negative-stage .comparison")).to_be_visible()
+    shown = page.locator("#negative-stage .pair img").all()
+    records = [
+        metadata.read(easel.settings.outputs / (image.get_attribute("src") or "").removeprefix("/pictures/")) for image in shown
+    ]
+    assert [list(record.companions) for record in records if record] == [[COMPANIONS[0]], [COMPANIONS[1]]]
+    press(page, messages.EACH_WORD)
+    expect(page.locator("#negative-stage .status")).to_be_visible()
+    page.reload()
+    open_tab(page)
+    expect(page.locator("button.study")).to_be_enabled()
+    expect(page.locator("#negative-stage ol.words li")).to_have_count(2)

@@ -268,14 +268,14 @@ def test_the_starter_says_what_it_knows(scripted: Studio, visit: Visit) -> None:
     page.locator("#chips button").first.click()
     expect(page.locator("#text-prompt textarea")).not_to_have_value("")
     write(page, "prompt", "a cat and a zebra")
-    expect(page.locator("#summary")).to_contain_text("does not know “zebra”")
-    expect(page.locator("#summary")).to_contain_text(str(scripted.settings.models))
+    expect(page.locator("#text-summary")).to_contain_text("does not know “zebra”")
+    expect(page.locator("#text-summary")).to_contain_text(str(scripted.settings.models))
     page.get_by_role("button", name=messages.READING).click()
-    expect(page.locator("#tokens .unknown")).to_have_text("zebra")
+    expect(page.locator("#text-tokens .unknown")).to_have_text("zebra")
     page.get_by_role("button", name=messages.REPERTOIRE).click()
     expect(page.locator(".repertoire")).to_contain_text("penguin")
     write(page, "prompt", "a cat")
-    expect(page.locator("#summary")).not_to_contain_text("zebra")
+    expect(page.locator("#text-summary")).not_to_contain_text("zebra")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -294,7 +294,7 @@ def test_markup_in_a_prompt_is_text(scripted: Studio, visit: Visit) -> None:
     page = visit(scripted).open()
     write(page, "prompt", hostile)
     page.get_by_role("button", name=messages.READING).click()
-    expect(page.locator("#tokens")).to_contain_text("onerror")
+    expect(page.locator("#text-tokens")).to_contain_text("onerror")
     generate(page)
     assert result(page).get_attribute("alt") == hostile
     expect(page).to_have_title(messages.TITLE)

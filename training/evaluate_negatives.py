@@ -1,0 +1,85 @@
+"""Counts whether the starter's negative prompts work, through the engine as a user gets it, with the classifier as judge.
+
+`python -m training.evaluate_negatives models/starter` draws "a cat and a dog" with and without the negative "dog", and studies
+a negative prompt of which one word matters. It prints both figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from engine import CompareNegative, Local, Settings, StudyNegative
+from engine.negatives import study
+from training.autoencoder import pictures_to_tensor
+from training.classifier import WEIGHTS, Classifier, load_classifier
+from training.things import THING_NAMES
+
+PROMPT, KEPT, UNWANTED = "a cat and a dog", "cat", "dog"
+IDLE_WORDS = ("castle", "rocket", "umbrella", "guitar", "whale")
+"""Words that the starter knows, about nothing in the picture."""
+
+
+@torch.no_grad()
+def named(classifier: Classifier, paths: Iterable[Path]) -> list[frozenset[str]]:
+    """The things that the classifier holds to be there more likely than not, for each picture."""
+    pictures = [np.asarray(Image.open(path).convert("RGB").resize((64, 64))) for path in paths]
+    rows = classifier(pictures_to_tensor(pictures))["things"]
+    return [frozenset(name for name, logit in zip(THING_NAMES, row.tolist(), strict=True) if logit > 0) for row in rows]
+
+
+def count_things(easel: Local, classifier: Classifier, checkpoint: str, seeds: range, **more: int) -> dict[str, int]:
+    """In how many pictures, one a seed, the unwanted thing and the kept one are seen, without the negative prompt and with it."""
+    pairs = [
+        easel.make(CompareNegative(prompt=PROMPT, negative_prompt=UNWANTED, checkpoint=checkpoint, seed=seed, **more))
+        for seed in seeds
+    ]
+    given, without = (named(classifier, [pair[side].path for pair in pairs]) for side in (0, 1))
+    return {
+        f"{UNWANTED} without the negative": sum(UNWANTED in things for things in without),
+        f"{UNWANTED} with the negative “{UNWANTED}”": sum(UNWANTED in things for things in given),
+        f"{KEPT} without the negative": sum(KEPT in things for things in without),
+        f"{KEPT} with the negative “{UNWANTED}”": sum(KEPT in things for things in given),
+    }
+
+
+def ranks(easel: Local, checkpoint: str, seeds: range, **more: int) -> list[int]:
+    """For each seed, the place (from 1) of the word that matters among the idle ones, by what each word does."""
+    found = []
+    for seed in seeds:
+        # The word that matters stands in another place each time, so that place alone cannot win.
+        words = list(IDLE_WORDS)
+        words.insert(seed % (len(words) + 1), UNWANTED)
+        asked = StudyNegative(prompt=PROMPT, negative_prompt=", ".join(words), checkpoint=checkpoint, seed=seed, **more)
+        pictures = {number: result.path for number, result in enumerate(easel.make(asked))}
+        order = [finding.term.text for finding in study.findings(asked, pictures).found]
+        found.append(order.index(UNWANTED) + 1)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="the starter's folder")
+    parser.add_argument("--classifier", type=Path, default=WEIGHTS)
+    parser.add_argument("--seeds", type=int, default=100, help="seeds of the count")
+    parser.add_argument("--studies", type=int, default=10, help="seeds of the ranking")
+    options = parser.parse_args()
+    classifier, checkpoint = load_classifier(options.classifier), str(options.folder.resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data=Path(folder, "data"), outputs=Path(folder, "outputs"))
+        with Local(settings) as easel:
+            for row, count in count_things(easel, classifier, checkpoint, range(options.seeds)).items():
+                print(f"“{PROMPT}”: {row:<36} {count:>4} of {options.seeds}", flush=True)
+            places = ranks(easel, checkpoint, range(options.studies))
+    first = sum(place == 1 for place in places)
+    print(f"“{UNWANTED}” does more than {len(IDLE_WORDS)} idle words in {first} of {options.studies} seeds; its places: {places}")
+
+
+if __name__ == "__main__":
+    main()

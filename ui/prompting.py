@@ -1,0 +1,115 @@
+"""What every tab with a prompt has beside its fields: presets, and how both prompts are read while they are typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui import controls, messages
+from ui.actions import Actions
+from ui.fields import Fields, Keeper
+from ui.presets import Presets
+from ui.running import QUIET
+from ui.visit import Visit
+
+
+@dataclass(frozen=True)
+class PresetBox:
+    """The components."""
+
+    chosen: gr.Dropdown
+    use: gr.Button
+    remove: gr.Button
+    named: gr.Textbox
+    save: gr.Button
+    says: gr.HTML
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The folded boxes of a tab that have to do with its prompts."""
+
+    presets: PresetBox
+    tokens: gr.HTML
+
+
+def summary(tab: str) -> gr.HTML:
+    """Where it is said what should be known before a button is pressed."""
+    return gr.HTML(elem_id=f"{tab}-summary", **controls.BARE)
+
+
+def boxes(tab: str, known: Presets) -> Boxes:
+    """Presets, and how both prompts are read, in the open column."""
+    presets = _preset_box(tab, known)
+    with gr.Accordion(messages.READING, open=False):
+        return Boxes(presets, gr.HTML(elem_id=f"{tab}-tokens", **controls.BARE))
+
+
+def wire(made: Boxes, says: gr.HTML, fields: Fields, actions: Actions, keeper: Keeper, visit: Visit) -> None:
+    """Let the boxes follow the ``prompt``, ``negative_prompt``, ``checkpoint`` and ``guidance_scale`` of ``fields``.
+
+    ``says`` is the tab's :func:`summary`.
+    """
+    _wire_reading(fields, says, made.tokens, actions)
+    _wire_presets(made.presets, actions.presets, fields, keeper, visit)
+
+
+def _wire_reading(fields: Fields, says: gr.HTML, tokens: gr.HTML, actions: Actions) -> None:
+    read = [fields[name] for name in ("prompt", "negative_prompt", "checkpoint", "guidance_scale")]
+    gr.on(
+        [field.change for field in read],  # type: ignore[attr-defined]
+        actions.read,
+        read,
+        [says, tokens],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+
+
+def _preset_box(tab: str, known: Presets) -> PresetBox:
+    with gr.Accordion(messages.PRESETS, open=False, elem_id=f"{tab}-presets"):
+        with gr.Row(elem_classes="aligned"):
+            chosen = gr.Dropdown(list(known.all()[0]), value=None, label=messages.PRESET, elem_id=f"{tab}-preset", scale=3)
+            use = gr.Button(messages.USE_PRESET, elem_id=f"{tab}-use-preset", scale=1, min_width=90)
+            remove = gr.Button(messages.REMOVE_PRESET, elem_id=f"{tab}-remove-preset", scale=1, min_width=90)
+        with gr.Row(elem_classes="aligned"):
+            named = gr.Textbox(
+                label=messages.PRESET_NAME,
+                info=messages.PRESET_HELP,
+                max_lines=1,
+                elem_id=f"{tab}-preset-name",
+                scale=3,
+                html_attributes=controls.NO_CORRECTION,
+            )
+            save = gr.Button(messages.SAVE_PRESET, elem_id=f"{tab}-save-preset", scale=2, min_width=160)
+        says = gr.HTML(elem_id=f"{tab}-presets-say", **controls.BARE)
+    return PresetBox(chosen, use, remove, named, save, says)
+
+
+def _wire_presets(box: PresetBox, known: Presets, fields: Fields, keeper: Keeper, visit: Visit) -> None:
+    """Presets change the ``prompt`` and ``negative_prompt`` of ``fields``, and are made from them."""
+
+    def offered(value: str | None) -> dict[str, Any]:
+        names = list(known.all()[0])
+        return gr.update(choices=names, value=value if value in names else None)
+
+    def saved(name: str, prompt: str, negative_prompt: str) -> tuple[dict[str, Any], str]:
+        said = known.save(name, prompt, negative_prompt)
+        return offered(name.strip()), said
+
+    def removed(name: str | None) -> tuple[dict[str, Any], str]:
+        said = known.remove(name)
+        return offered(name), said
+
+    def look(value: str | None) -> tuple[dict[str, Any], str]:
+        return offered(value), known.all()[1]
+
+    prompts = [fields["prompt"], fields["negative_prompt"]]
+    keeper.after(box.use.click(known.use, [box.chosen, *prompts], [*prompts, box.says], **QUIET))
+    box.save.click(saved, [box.named, *prompts], [box.chosen, box.says], **QUIET)
+    box.remove.click(removed, box.chosen, [box.chosen, box.says], **QUIET)
+    visit.arrived.then(look, box.chosen, [box.chosen, box.says], **QUIET)
+    # Another tab, or a person with an editor, may have changed the file.
+    box.chosen.focus(offered, box.chosen, box.chosen, **QUIET)

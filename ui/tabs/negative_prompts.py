@@ -1,0 +1,122 @@
+"""The Negative prompts tab: the same picture with and without a negative prompt, and what each of its words does."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from engine.prompt.terms import terms, without
+from engine.requests import CompareNegative, Request, StudyNegative
+from ui import controls, fields, form, messages, prompting, running, stage
+from ui.actions import Actions
+from ui.fields import Fields, Keeper
+from ui.running import QUIET, Running, Values
+from ui.sending import Form
+from ui.visit import Visit
+
+NAME = "negative"
+LABEL = "Negative prompts"
+
+BLANK: dict[str, str] = {**{name: text for name, text in form.BLANK.items() if name != "count"}, "max_terms": ""}
+"""Every field of this tab's form, as it stands at first."""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """The tab's components. ``fields`` has one for every name in :data:`BLANK`."""
+
+    fields: Fields
+    running: Running
+    study: gr.Button
+    summary: gr.HTML
+    boxes: prompting.Boxes
+
+
+def create_negative_prompts_tab(actions: Actions, visit: Visit) -> Tab:
+    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    tab = _layout(actions)
+
+    def compare(values: Values) -> CompareNegative:
+        return CompareNegative(**_asked(tab, values, actions))
+
+    def study(values: Values) -> StudyNegative:
+        most = form.whole(fields.written(tab.fields, values), "max_terms")
+        return StudyNegative(**_asked(tab, values, actions), **({} if most is None else {"max_terms": most}))
+
+    inputs = set(tab.fields.values())
+    running.wire(tab.running, actions, visit, inputs, compare)
+    running.press(tab.study, tab.running, actions, visit, inputs, study)
+    fields.follow_checkpoint(tab.fields, actions)
+    keeper = fields.keep(NAME, tab.fields, BLANK, actions, visit)
+    prompting.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, visit)
+    _wire_result(tab, actions, keeper)
+
+    def fill(made_with: Request) -> list[str]:
+        written = form.settings_of(made_with, actions.shelf.find(made_with.checkpoint))
+        return [{**BLANK, **written}[name] for name in tab.fields]
+
+    for kind in ("compare_negative", "study_negative"):
+        visit.sending.forms[kind] = Form(LABEL, fill, list(tab.fields.values()), keeper.after)
+    return tab
+
+
+def _asked(tab: Tab, values: Values, actions: Actions) -> dict[str, Any]:
+    """The fields of the request that the form asks for."""
+    written = {**form.BLANK, **fields.written(tab.fields, values)}
+    return dataclasses.asdict(form.request(written, actions.shelf.find(written["checkpoint"])))
+
+
+def _layout(actions: Actions) -> Tab:
+    known, chosen = actions.shelf.checkpoints, actions.shelf.find(None)
+    with gr.Row(equal_height=False, elem_classes="studio"):
+        with gr.Column(elem_classes="compose"):
+            made: Fields = {"prompt": controls.prompt(NAME), "negative_prompt": controls.negative_prompt(NAME, lines=3)}
+            with gr.Row(elem_classes="press"):
+                compare = gr.Button(messages.COMPARE, variant="primary", size="lg", elem_classes="generate", scale=2)
+                study = gr.Button(messages.EACH_WORD, size="lg", elem_classes="study", scale=2)
+                stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop-job", scale=1, visible=False)
+            says = controls.says(NAME)
+            summary = prompting.summary(NAME)
+        with gr.Column(elem_classes="result-side"):
+            shown = stage.create(NAME, stage.blank(messages.COMPARE_FIRST))
+        with gr.Column(elem_classes="more"):
+            with gr.Accordion(messages.SETTINGS, open=False):
+                made |= controls.settings(NAME, known, chosen, ("steps", "guidance_scale", "max_terms"))
+            boxes = prompting.boxes(NAME, actions.presets)
+    return Tab(
+        fields={name: made[name] for name in BLANK},
+        running=Running(NAME, compare, stop, says, shown, gr.State(""), also=(study,)),
+        study=study,
+        summary=summary,
+        boxes=boxes,
+    )
+
+
+def _wire_result(tab: Tab, actions: Actions, keeper: Keeper) -> None:
+    negative, says = tab.fields["negative_prompt"], tab.running.says
+
+    def reuse(event: gr.EventData) -> tuple[Any, ...]:
+        written, said = actions.reuse(event.picture)
+        return *(gr.skip() if written is None else {**BLANK, **written}[name] for name in tab.fields), said
+
+    def keep_seed(event: gr.EventData) -> tuple[Any, ...]:
+        written, said = actions.reuse(event.picture)
+        if written is None:
+            return gr.skip(), said
+        return written["seed"], stage.says(messages.SEED_KEPT.format(seed=written["seed"]))
+
+    def trim(now: str, event: gr.EventData) -> tuple[Any, ...]:
+        if now == event.studied:
+            return event.left, stage.says(messages.TRIMMED)
+        dead = set(event.dead.split("\n"))
+        places = [term.place for term in terms(now) if term.text in dead]
+        if not places:
+            return gr.skip(), stage.says(messages.NOT_THERE_ANY_MORE)
+        return without(now, places), stage.says(messages.TRIMMED)
+
+    keeper.after(tab.running.stage.reuse(reuse, None, [*tab.fields.values(), says], **QUIET))
+    keeper.after(tab.running.stage.keep_seed(keep_seed, None, [tab.fields["seed"], says], **QUIET))
+    keeper.after(tab.running.stage.trim(trim, negative, [negative, says], **QUIET))
