@@ -155,7 +155,7 @@ class PipelineCache:
 
 def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
     """What must be equal for weights in memory to serve again."""
-    precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items()))
+    precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items())), plan.measures
     return (
         str(entry.path), entry.stamp, entry.hash, entry.identity.prediction_type,
         plan.device, precision, plan.channels_last, plan.attention_upcast,

@@ -7,6 +7,7 @@ exists, Stop is heard between tensors, and what is missing or has a wrong shape 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ import diffusers
 import torch
 import transformers
 from accelerate import init_empty_weights
+from diffusers.hooks import apply_group_offloading
+from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 
 from engine.checkpoints import folders, loading_depth, originals
 from engine.checkpoints.architectures import CONFIGS
@@ -193,11 +196,11 @@ class _Maker:
         shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
         wanted = {name: naming(name, config) for name in shapes}
         places = _checked(shapes, wanted, store, component, self.entry)
-        target = _Target.of(component, self.plan)
+        target = _Target.of(component, self.plan, made)
         for name, (place, source) in places.items():
             if self.cancelled():
                 raise Cancelled
-            put(made, name, target.own(_shaped(store.view(place), source, shapes[name])))
+            put(made, name, target.own(_shaped(store.view(place), source, shapes[name]), name))
         _settle(made, component, target, self.plan)
         return made
 
@@ -209,18 +212,42 @@ class _Target:
     dtype: torch.dtype
     device: torch.device
     channels_last: bool
+    storage: torch.dtype | None = None
+    narrow: frozenset[str] = frozenset()
+    """Names of the weights that are kept in ``storage``: those of large layers, which are widened one by one."""
 
     @classmethod
-    def of(cls, component: str, plan: ExecutionPlan) -> _Target:
+    def of(cls, component: str, plan: ExecutionPlan, module: torch.nn.Module) -> _Target:
         """As ``plan`` says for ``component``."""
         convolutional = component in ("unet", "vae")
-        return cls(getattr(torch, plan.dtype(component)), torch.device(plan.device), plan.channels_last and convolutional)
+        storage = getattr(torch, plan.storage[component]) if component in plan.storage else None
+        return cls(
+            dtype=getattr(torch, plan.dtype(component)),
+            device=torch.device("cpu" if _waits_in_ram(component, plan) else plan.device),
+            channels_last=plan.channels_last and convolutional,
+            storage=storage,
+            narrow=frozenset(_large_weights(module)) if storage else frozenset(),
+        )
 
-    def own(self, view: torch.Tensor) -> torch.Tensor:
+    def own(self, view: torch.Tensor, name: str) -> torch.Tensor:
         """``view`` in memory of its own. Counters stay whole numbers."""
         layout = torch.channels_last if self.channels_last and view.dim() == 4 else torch.contiguous_format
-        dtype = self.dtype if view.is_floating_point() else view.dtype
+        wanted = self.storage if self.storage and name in self.narrow else self.dtype
+        dtype = wanted if view.is_floating_point() else view.dtype
         return view.to(device=self.device, dtype=dtype, copy=True, memory_format=layout)
+
+
+def _waits_in_ram(component: str, plan: ExecutionPlan) -> bool:
+    """Whether a component lies in RAM and comes to the card only for its work."""
+    return "text_encoders_out" in plan.measures or (component == "unet" and "unet_offload" in plan.measures)
+
+
+def _large_weights(module: torch.nn.Module) -> Iterator[str]:
+    """The weights that diffusers keeps in a storage dtype: of linear layers and convolutions, but for norms and embeddings."""
+    for name, layer in module.named_modules():
+        known = isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d))
+        if known and not any(re.search(pattern, name) for pattern in DEFAULT_SKIP_MODULES_PATTERN):
+            yield from (f"{name}.{leaf}" for leaf, _ in layer.named_parameters())
 
 
 def _checked(
@@ -309,6 +336,10 @@ def _settle(module: torch.nn.Module, component: str, target: _Target, plan: Exec
             if buffer is not None:
                 owner._buffers[leaf] = buffer.to(device=target.device, dtype=target.dtype if buffer.is_floating_point() else None)
     module.eval()
+    if target.storage is not None:
+        module.enable_layerwise_casting(storage_dtype=target.storage, compute_dtype=target.dtype)  # type: ignore[operator]
+    if component == "unet" and "unet_offload" in plan.measures:
+        apply_group_offloading(module, torch.device(plan.device), torch.device("cpu"), offload_type="leaf_level")
     if component == "unet" and plan.attention_upcast:
         for block in module.modules():
             if isinstance(block, diffusers.models.attention_processor.Attention):

@@ -54,7 +54,8 @@ _WORDS = {"upscaler": "upscaler", "unet": "denoiser (UNet)", "vae": "decoder (VA
 
 
 def _dtype_of(component: torch.nn.Module) -> torch.dtype:
-    return next(component.parameters()).dtype
+    """What it computes in, which is not what its weights are kept in where they are widened layer by layer."""
+    return getattr(component, "dtype", None) or next(component.parameters()).dtype
 
 
 def notice(components: tuple[str, ...]) -> str:

@@ -47,7 +47,8 @@ def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
         environment={**environment(workshop.hardware.device.name or workshop.hardware.device.kind), **additions.hashes(added)},
     )
     refiner = _refiner(asked, entry, workshop)
-    fitting, _ = check(_work(entry, resolved.request, refiner), plan, budget(workshop.hardware))
+    work = _work(entry, resolved.request, refiner)
+    fitting, _ = check(work, plan, budget(workshop.hardware), on_cpu(entry, plan, workshop))
     said = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
     return Prepared(entry, dataclasses.replace(resolved, plan=fitting), (*notices, *said), added, refiner)
 
@@ -67,6 +68,14 @@ def plan_for(entry: CheckpointEntry, asked: Request, workshop: Workshop) -> Exec
     wish = next((each for each in wishes if each != "auto"), "auto")
     plan = choose(workshop.hardware, entry.architecture, overrule=wish, measured=workshop.measured)
     return learnt(workshop.notes, entry.hash, workshop.hardware.device, plan)
+
+
+def on_cpu(entry: CheckpointEntry, plan: ExecutionPlan, workshop: Workshop) -> ExecutionPlan | None:
+    """The plan of ``entry`` on the processor, the last rung of the ladder; None where ``plan`` runs there already."""
+    processor = next((device for device in workshop.hardware.devices if device.kind == "cpu"), None)
+    if plan.device == "cpu" or processor is None:
+        return None
+    return choose(dataclasses.replace(workshop.hardware, device=processor), entry.architecture)
 
 
 def _defaults(entry: CheckpointEntry, size: Size) -> Defaults:

@@ -20,11 +20,13 @@ from engine.generate.decode import decode
 from engine.generate.denoise import Denoiser, Encodings, first_noise, size_conditioning, step_options
 from engine.generate.guard import PrecisionGuard
 from engine.generate.interrupt import listening
+from engine.generate.measures import text_encoders_in, vae_in_tiles
 from engine.generate.prepare import Prepared, prepare
 from engine.generate.progress import Progress
 from engine.generate.refine import Refinement, refining
 from engine.generate.resolve import picture as resolved_picture
 from engine.generate.schedulers import create
+from engine.generate.shortage import phase, surviving
 from engine.generate.workshop import Workshop
 from engine.plan.notes import learn
 from engine.prompt.encode import PromptEncodings, encode_pair
@@ -109,6 +111,14 @@ def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) ->
     folder = _folder(asked, workshop.settings)
     outputs.check_writable(folder)
     prepared = prepare(asked, task.size, workshop)
+    yield from surviving(job, prepared, workshop, partial(_attempt, job, asked, task, workshop, stop))
+
+
+def _attempt(
+    job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop, prepared: Prepared
+) -> Iterator[Event]:
+    """The run under one plan."""
+    folder = workshop.settings.outputs
 
     # 2. The checkpoint: from the cache, or from disk.
     yield from announced(job, prepared, workshop)
@@ -143,8 +153,10 @@ def opened(
     """The pipeline, leased while the block runs; ``stop`` is heard inside it. ``pictures`` are how many are counted in steps."""
     with ExitStack() as held:
         plan = prepared.resolved.plan
-        lease = workshop.cache.lease(prepared.entry, plan, task.kind, cancelled=stop.is_set, additions=prepared.additions)
-        pipeline = held.enter_context(lease)
+        with phase("load"):
+            lease = workshop.cache.lease(prepared.entry, plan, task.kind, cancelled=stop.is_set, additions=prepared.additions)
+            pipeline = held.enter_context(lease)
+        held.enter_context(vae_in_tiles(pipeline.vae, plan))
         guard = held.enter_context(PrecisionGuard())
         held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
         refinement = held.enter_context(refining(prepared.refiner, workshop, stop))
@@ -177,7 +189,9 @@ def picture(
         yield session.progress.step(index, step, len(start.timesteps), seen)
 
     # 7. Decode.
-    image = session.task.finish(decode(latents, session.pipeline.vae, session.guard), bench)
+    with phase("decode"):
+        decoded = decode(latents, session.pipeline.vae, session.guard)
+    image = session.task.finish(decoded, bench)
 
     # 8. Save, then say so.
     path = outputs.save(image, resolved, outputs=session.folder, job=session.job, index=index, companions=companions)
@@ -233,7 +247,8 @@ def denoise(bench: Bench, start: Start, encodings: Encodings) -> Iterator[torch.
     )
     if bench.refinement is not None:
         denoiser = bench.refinement.joined(denoiser, request)
-    return denoiser.steps(start.latents, start.timesteps, start.after_step)
+    with phase("denoise"):
+        yield from denoiser.steps(start.latents, start.timesteps, start.after_step)
 
 
 def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ()) -> PromptEncodings:
@@ -244,17 +259,18 @@ def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ())
     request, pipeline = resolved.request, session.pipeline
     assert request.guidance_scale is not None and request.steps is not None
     distilled = getattr(pipeline.unet.config, "time_cond_proj_dim", None) is not None
-    return encode_pair(
-        pipeline,
-        request.prompt,
-        request.negative_prompt,
-        steps=request.steps,
-        clip_skip=request.clip_skip or 0,
-        guidance=request.guidance_scale > 1 and not distilled,
-        cache=session.workshop.encodings,
-        guard=session.guard,
-        neutral=silenced,
-    )
+    with phase("encode"), text_encoders_in(pipeline, resolved.plan):
+        return encode_pair(
+            pipeline,
+            request.prompt,
+            request.negative_prompt,
+            steps=request.steps,
+            clip_skip=request.clip_skip or 0,
+            guidance=request.guidance_scale > 1 and not distilled,
+            cache=session.workshop.encodings,
+            guard=session.guard,
+            neutral=silenced,
+        )
 
 
 def remembered(session: Session, prepared: Prepared) -> Iterator[Event]:

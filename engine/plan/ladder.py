@@ -52,8 +52,8 @@ LOAD, ENCODE, DENOISE, DECODE = "load", "encode", "denoise", "decode"
 
 RUNGS: tuple[Rung, ...] = (
     Rung(
-        name="text_encoders_out", eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
-        words="the text encoders leave the memory once the prompt is read",
+        name="text_encoders_out", eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}), usable=_on_card,
+        words="the text encoders leave the card once the prompt is read",
     ),
     Rung(
         name="vae_tiles", eases=frozenset({DECODE}), changes={"vae_tile": 512}, exact=False,

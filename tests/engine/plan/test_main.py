@@ -34,7 +34,7 @@ def test_what_does_not_fit_is_told_with_the_reason() -> None:
 
 def test_measures_are_told() -> None:
     told = "\n".join(program.told(card(capability=(8, 6), free_bytes=2 * 2**30), {}))
-    assert "Memory is short: the text encoders leave the memory once the prompt is read." in told
+    assert "Memory is short: the text encoders leave the card once the prompt is read." in told
 
 
 def test_the_program_prints_this_machine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
