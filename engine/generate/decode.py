@@ -8,12 +8,13 @@ import torch
 from PIL import Image
 
 from engine.generate.guard import PrecisionGuard
+from engine.generate.shortage import phase
 
 
 def decode(latents: torch.Tensor, vae: Any, guard: PrecisionGuard) -> Image.Image:
     """The picture of ``latents`` (scaled, 1 x C x H x W), as 8-bit RGB.
 
-    Raises CheckpointError if the VAE gives numbers that are not finite even in float32.
+    Raises CheckpointError if the VAE gives numbers that are not finite even in float32, MemoryShort if memory runs out.
     """
     unscaled = latents / vae.config.scaling_factor + (getattr(vae.config, "shift_factor", None) or 0.0)
 
@@ -21,7 +22,7 @@ def decode(latents: torch.Tensor, vae: Any, guard: PrecisionGuard) -> Image.Imag
         device = next(vae.parameters()).device
         return vae.decode(unscaled.to(device, dtype), return_dict=False)[0].float()
 
-    with torch.inference_mode():
+    with phase("decode"), torch.inference_mode():
         pixels = guard.run("vae", vae, call)[0]
     return to_image(pixels.cpu())
 

@@ -189,9 +189,7 @@ def picture(
         yield session.progress.step(index, step, len(start.timesteps), seen)
 
     # 7. Decode.
-    with phase("decode"):
-        decoded = decode(latents, session.pipeline.vae, session.guard)
-    image = session.task.finish(decoded, bench)
+    image = session.task.finish(decode(latents, session.pipeline.vae, session.guard), bench)
 
     # 8. Save, then say so.
     path = outputs.save(image, resolved, outputs=session.folder, job=session.job, index=index, companions=companions)
