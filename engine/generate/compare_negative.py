@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 
 from engine.errors import RequestError
 from engine.events import Event
 from engine.generate.prepare import Prepared, prepare
 from engine.generate.run import announced, encode, kept, opened, picture, remembered
+from engine.generate.shortage import surviving
 from engine.generate.text_to_image import FromWords
 from engine.generate.workshop import Workshop
 from engine.negatives.comparison import COMPANIONS, pair
@@ -20,12 +22,17 @@ from engine.stopping import Stop
 
 def run(job: str, asked: CompareNegative, workshop: Workshop, stop: Stop) -> Iterator[Event]:
     """The picture with the negative prompt, then the one without. RequestError where a negative prompt cannot do anything."""
-    words, folder = FromWords(), workshop.settings.outputs
-    outputs.check_writable(folder)
+    outputs.check_writable(workshop.settings.outputs)
     if not asked.negative_prompt.strip():
         raise RequestError("The negative prompt is empty, so there is nothing to compare. Write what should stay away.")
-    prepared = prepare(asked, words.size, workshop)
+    prepared = prepare(asked, FromWords().size, workshop)
     check_guided(prepared)
+    yield from surviving(job, prepared, workshop, partial(_attempt, job, workshop, stop))
+
+
+def _attempt(job: str, workshop: Workshop, stop: Stop, prepared: Prepared) -> Iterator[Event]:
+    """Both pictures under one plan."""
+    words, folder = FromWords(), workshop.settings.outputs
     yield from announced(job, prepared, workshop)
     with opened(job, words, prepared, workshop, stop, pictures=2, folder=folder) as session:
         saved = outputs.existing(folder, job)

@@ -20,8 +20,9 @@ from engine.events import Event, Notice
 from engine.generate import preview
 from engine.generate.compare_negative import check_guided
 from engine.generate.decode import decode
-from engine.generate.prepare import fits, prepare
+from engine.generate.prepare import Prepared, fits, prepare
 from engine.generate.run import Bench, Session, Start, announced, bench_for, denoise, encode, kept, opened, picture, remembered
+from engine.generate.shortage import surviving
 from engine.generate.text_to_image import FromWords
 from engine.generate.workshop import Workshop
 from engine.negatives import study
@@ -41,20 +42,28 @@ Silence = tuple[Place, ...]
 def run(job: str, asked: StudyNegative, workshop: Workshop, stop: Stop) -> Iterator[Event]:
     """The pictures of a study, in the order of their numbers. RequestError where a negative prompt cannot do anything."""
     # 1. Decide; refuse now what cannot tell anything.
-    words, folder = FromWords(), workshop.settings.outputs / study.FOLDER
-    outputs.check_writable(folder)
+    outputs.check_writable(workshop.settings.outputs / study.FOLDER)
     silences = study.silences(asked)
     if asked.refiner is not None:
         # It reads the whole negative prompt for itself, so no word of it would ever be silent.
         yield Notice(job=job, text="What each word does is tried without the refiner.")
         asked = dataclasses.replace(asked, refiner=None)
-    prepared = prepare(asked, words.size, workshop)
+    prepared = prepare(asked, FromWords().size, workshop)
     check_guided(prepared)
+    # All batches have one shape, and keep it when memory runs out: with another the pictures would not be comparable.
     rows = next((rows for rows in ROWS if fits(prepared, workshop, rows)), 1)
+    yield from surviving(job, prepared, workshop, partial(_attempt, job, asked, silences, rows, workshop, stop))
+
+
+def _attempt(
+    job: str, asked: StudyNegative, silences: Sequence[Silence], rows: int, workshop: Workshop, stop: Stop, prepared: Prepared
+) -> Iterator[Event]:
+    """The pictures under one plan."""
+    folder = workshop.settings.outputs / study.FOLDER
     resolved = dataclasses.replace(prepared.resolved, batch_size=rows)
     batches = [silences[first : first + rows] for first in range(0, len(silences), rows)]
     yield from announced(job, prepared, workshop)
-    with opened(job, words, prepared, workshop, stop, pictures=len(batches) + 1, folder=folder) as session:
+    with opened(job, FromWords(), prepared, workshop, stop, pictures=len(batches) + 1, folder=folder) as session:
         # 2. Batch after batch, all of one shape. Those that an earlier attempt saved are not made twice.
         there = outputs.existing(folder, job)
         for number, batch in enumerate(batches):
