@@ -58,7 +58,7 @@ def fits(prepared: Prepared, workshop: Workshop, batch: int) -> bool:
     plan = prepared.resolved.plan
     if 0 < plan.batch_limit < batch:
         return False
-    work = dataclasses.replace(_work(prepared.entry, prepared.resolved.request), batch=batch)
+    work = dataclasses.replace(_work(prepared.entry, prepared.resolved.request, prepared.refiner), batch=batch)
     return budget(workshop.hardware).holds(predict(work, plan))
 
 
