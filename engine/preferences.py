@@ -23,16 +23,14 @@ MOST_WATERMARK = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
-    """``extra_models``: folders of other programs whose checkpoints are used too, read only. ``safety_checker``: whether a
-    checkpoint's own safety checker may withhold pictures. ``leave_metadata_out``: pictures are saved without their record.
-    ``watermark``: a text that is hidden in every picture, "" for none. ``precision``: as in Settings, which
-    overrules it.
+    """``extra_models``: folders of other programs whose checkpoints are used too, read only. ``leave_metadata_out``:
+    pictures are saved without their record. ``watermark``: a text that is hidden in every picture (see
+    :mod:`engine.records.watermark`), "" for none. ``precision``: as in Settings, which overrules it.
 
     ``troubles`` says, a sentence each, what in the file could not be used.
     """
 
     extra_models: tuple[str, ...] = ()
-    safety_checker: bool = False
     leave_metadata_out: bool = False
     watermark: str = ""
     precision: str = "auto"
@@ -41,7 +39,6 @@ class Preferences:
 
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "extra_models": (lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v), "a list of folders in quotes"),
-    "safety_checker": (lambda v: isinstance(v, bool), "true or false"),
     "leave_metadata_out": (lambda v: isinstance(v, bool), "true or false"),
     "watermark": (lambda v: isinstance(v, str) and len(v) <= MOST_WATERMARK, f"a text of up to {MOST_WATERMARK} characters"),
     "precision": (lambda v: v in ("auto", *DTYPES), f"one of auto, {', '.join(DTYPES)}"),

@@ -16,6 +16,7 @@ from engine.settings import Settings
 from ui import follow, form, messages, negatives, pictures, reading, stage
 from ui.presets import Presets
 from ui.shelf import Checkpoint, Shelf
+from ui.standing import Standing
 from ui.stock import Stock
 from ui.updates import IDLE, View
 
@@ -41,6 +42,7 @@ class Actions:
         self.shelf = Shelf(settings)
         self.presets = Presets(settings)
         self.stock = Stock(settings, self.shelf)
+        self.standing = Standing(settings)
 
     def identify(self, page: str) -> str:
         """The id of a browser: the one that it kept, or a new one."""

@@ -76,8 +76,32 @@ def settings(
     with gr.Row():
         made["scheduler"] = choice(tab, "scheduler", scheduler_choices(chosen))
         made["seed"] = number(tab, "seed", messages.RANDOM_SEED)
+    made |= additions(tab)
     made["size"].change(lambda size: gr.update(visible=size == form.OWN_SIZE), made["size"], own_size, show_progress="hidden")
     return made
+
+
+def additions(tab: str) -> dict[str, Component]:
+    """What is added to a checkpoint for a picture, and where its text encoder ends."""
+    made: dict[str, Component] = {}
+    with gr.Accordion(messages.ADDITIONS, open=False):
+        with gr.Row():
+            made["lora"] = choice(tab, "lora", addition_choices("lora", ()))
+            made["vae"] = choice(tab, "vae", addition_choices("vae", ()))
+        with gr.Row():
+            made["refiner"] = choice(tab, "refiner", addition_choices("refiner", ()))
+            made["refiner_start"] = number(tab, "refiner_start", "0.8")
+            made["clip_skip"] = number(tab, "clip_skip", messages.LAST_LAYER)
+    return made
+
+
+NOTHING_ADDED: dict[str, str] = {"vae": messages.OWN_VAE, "lora": messages.ADD_LORA, "refiner": messages.NO_REFINER}
+"""Field of something that is added to a checkpoint -> what it says while nothing is."""
+
+
+def addition_choices(name: str, known: Sequence[str]) -> dict:
+    """What there is to add, after nothing."""
+    return {"choices": [(NOTHING_ADDED[name], ""), *((each, each) for each in known)], "value": ""}
 
 
 def checkpoint_choices(known: Mapping[str, Checkpoint]) -> dict:

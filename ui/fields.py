@@ -49,6 +49,7 @@ def keep(tab: str, fields: Fields, blank: Mapping[str, str], actions: Actions, v
         typed = {name for name, text in written(fields, values).items() if text != blank[name]} - {"checkpoint"}
         put_back: dict[Component, Any] = {fields[name]: found[name] for name in fields if name not in typed}
         choices = controls.checkpoint_choices(actions.shelf.checkpoints)["choices"]
+        put_back |= {fields[name]: update for name, update in _additions(found, actions).items() if name in fields}
         return put_back | {fields["checkpoint"]: gr.update(choices=choices, value=found["checkpoint"])}
 
     every = list(fields.values())
@@ -56,7 +57,28 @@ def keep(tab: str, fields: Fields, blank: Mapping[str, str], actions: Actions, v
     restored.then(None, js=f"() => {{ document.documentElement.dataset.{tab}Form = 'ready'; }}", **QUIET)
     keeper = Keeper(fields, store)
     keeper.after(None)
+    if "lora" in fields and "prompt" in fields:
+        add_loras(fields, keeper)
     return keeper
+
+
+def _additions(found: Mapping[str, Any], actions: Actions) -> dict[str, Any]:
+    """What can be added to a checkpoint, and what the browser kept of it, if it is still there."""
+    updates: dict[str, Any] = {}
+    for name, known in actions.shelf.additions.items():
+        value = found.get(name, "") if found.get(name) in known else ""
+        updates[name] = gr.update(choices=controls.addition_choices(name, known)["choices"], value=value)
+    return updates
+
+
+def add_loras(fields: Fields, keeper: Keeper) -> None:
+    """A LoRA that is chosen from the list goes into the prompt, where its strength can be changed."""
+
+    def add(prompt: str, lora: str) -> tuple[Any, str]:
+        return (f"{prompt.rstrip()} <lora:{lora}:1>".lstrip() if lora else gr.skip()), ""
+
+    chosen = [fields["prompt"], fields["lora"]]
+    keeper.after(fields["lora"].input(add, chosen, chosen, **QUIET))  # type: ignore[attr-defined]
 
 
 class Keeper:

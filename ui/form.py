@@ -30,6 +30,11 @@ BLANK: dict[str, str] = {
     "scheduler": "",
     "seed": "",
     "count": "1",
+    "clip_skip": "",
+    "vae": "",
+    "refiner": "",
+    "refiner_start": "",
+    "lora": "",
 }
 """Every field of the form, by name, as it stands at first. An empty field means: what is best for the checkpoint."""
 
@@ -53,6 +58,11 @@ LABELS: dict[str, str] = {
     "live_checkpoint": "Live is painted by",
     "live_steps": "Live steps",
     "max_terms": messages.MAX_TERMS,
+    "clip_skip": "Clip skip",
+    "vae": "VAE",
+    "refiner": "Refiner",
+    "refiner_start": "Refiner from",
+    "lora": "Add a LoRA",
 }
 
 
@@ -64,6 +74,7 @@ def request(written: Mapping[str, Any], checkpoint: Checkpoint) -> TextToImage:
     """
     width, height = size(written, checkpoint)
     steps, guidance_scale, count = whole(written, "steps"), number(written, "guidance_scale"), whole(written, "count")
+    refiner_start = number(written, "refiner_start")
     asked = TextToImage(
         prompt=str(written["prompt"] or ""),
         negative_prompt=str(written["negative_prompt"] or ""),
@@ -75,6 +86,10 @@ def request(written: Mapping[str, Any], checkpoint: Checkpoint) -> TextToImage:
         scheduler=str(written["scheduler"] or checkpoint.scheduler),
         seed=whole(written, "seed"),
         count=1 if count is None else count,
+        clip_skip=whole(written, "clip_skip"),
+        vae=str(written["vae"] or "") or None,
+        refiner=str(written["refiner"] or "") or None,
+        refiner_start=TextToImage.refiner_start if refiner_start is None else refiner_start,
     )
     check(asked)
     return asked
@@ -144,6 +159,10 @@ def settings_of(made_with: Request, checkpoint: Checkpoint) -> dict[str, str]:
         "guidance_scale": "" if made_with.guidance_scale is None else f"{made_with.guidance_scale:g}",
         "scheduler": made_with.scheduler or "",
         "seed": _written(made_with.seed),
+        "clip_skip": _written(made_with.clip_skip or None),
+        "vae": made_with.vae or "",
+        "refiner": made_with.refiner or "",
+        "refiner_start": f"{made_with.refiner_start:g}" if made_with.refiner else "",
     }
 
 

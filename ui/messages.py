@@ -60,6 +60,23 @@ SEED_KEPT = "The seed {seed} stays until you empty its field."
 NO_RECORD = "This picture holds no settings that Easel can read."
 PICTURE_GONE = "This picture is no longer in the outputs folder."
 
+ADDITIONS = "LoRA, VAE, refiner, clip skip"
+OWN_VAE = "the checkpoint's own"
+NO_REFINER = "none"
+ADD_LORA = "choose one to add it to the prompt"
+LAST_LAYER = "last layer"
+
+SAVE = "Save"
+SAVED = "Saved. It counts from the next picture on."
+EXTRA_MODELS = "Folders of other programs"
+EXTRA_MODELS_HELP = "One a line: the main folder of ComfyUI, AUTOMATIC1111 or Forge, or any folder with checkpoints. Only read."
+PRECISION = "Precision"
+PRECISION_HELP = "Auto is what suits this machine and the checkpoint best."
+LEAVE_METADATA_OUT = "Leave settings out of picture files"
+LEAVE_METADATA_OUT_HELP = "Pictures then hold no prompt and no seed, and cannot be made again from the file."
+WATERMARK = "Invisible watermark"
+WATERMARK_HELP = "A short text that is hidden in every picture of at least 256 × 256 pixels. Empty: none."
+
 YOURS = "Your checkpoints"
 LOOK_AGAIN = "Look again"
 GET_MORE = "Get more"
@@ -78,6 +95,16 @@ IS_A = "It is"
 PREDICTS = "It predicts"
 FILE_GONE = "This file is no longer there. Press “Look again”."
 CHOICE_KEPT = "Kept for this file, from the next picture on."
+
+
+def folder_missing(folder: str) -> str:
+    """For a folder that was named and is not there."""
+    return f"“{folder}” is no folder on this computer now. It is kept, and used when it is there."
+
+
+def folder_found(folder: str, program: str, count: int) -> str:
+    """For a folder that was named; ``program`` is the program that it belongs to, or ""."""
+    return f"“{folder}”{f' ({program})' if program else ''}: {_count(count, 'file')} to look into."
 
 
 def hash_of(digest: str) -> str:

@@ -62,6 +62,7 @@ class Shelf:
     def __init__(self, settings: Settings) -> None:
         self.catalogue = Catalogue(settings)
         self._known: dict[str, Checkpoint] = {}
+        self.additions: dict[str, tuple[str, ...]] = {}
         self.look()
 
     @property
@@ -73,6 +74,11 @@ class Shelf:
         """Look again. Checkpoints come and go while Easel runs."""
         offered = [_offered(entry) for entry in self.catalogue.checkpoints() if TEXT in entry.architecture.pipelines]
         self._known = {checkpoint.name: checkpoint for checkpoint in offered or [NONE]}
+        self.additions = {
+            "vae": tuple(entry.name for entry in self.catalogue.of_kind("vae")),
+            "lora": tuple(entry.name for entry in self.catalogue.of_kind("lora")),
+            "refiner": tuple(e.name for e in self.catalogue.checkpoints() if e.architecture.name == "xl_refiner"),
+        }
 
     def find(self, name: str | None) -> Checkpoint:
         """The checkpoint of that name; the first one if it is gone."""

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import torch
 from PIL import Image
 
+from engine import preferences
+from engine.errors import PictureError
 from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate import guard as guarding
 from engine.generate import preview
@@ -31,7 +33,7 @@ from engine.generate.workshop import Workshop
 from engine.plan.notes import learn
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
-from engine.records import outputs
+from engine.records import outputs, watermark
 from engine.requests import Request, Resolved, is_draft
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -192,8 +194,23 @@ def picture(
     image = session.task.finish(decode(latents, session.pipeline.vae, session.guard), bench)
 
     # 8. Save, then say so.
-    path = outputs.save(image, resolved, outputs=session.folder, job=session.job, index=index, companions=companions)
+    chosen = preferences.read(session.workshop.settings.data)
+    if chosen.watermark:
+        image, said = _marked(image, chosen.watermark)
+        yield from (Notice(job=session.job, text=sentence) for sentence in said)
+    path = outputs.save(
+        image, resolved, outputs=session.folder, job=session.job, index=index, companions=companions,
+        write_metadata=not chosen.leave_metadata_out,
+    )  # fmt: skip
     yield kept(session, index, resolved, path, time.monotonic() - began)
+
+
+def _marked(image: Image.Image, text: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """``image`` with the invisible watermark, or as it is with a sentence that says why not."""
+    try:
+        return watermark.encode(image, text), ()
+    except PictureError as error:
+        return image, (f"This picture is saved without the invisible watermark. {error}",)
 
 
 def kept(session: Session, index: int, resolved: Resolved, path: Path, seconds: float = 0.0) -> PictureSaved:

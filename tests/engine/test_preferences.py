@@ -11,7 +11,6 @@ from engine.preferences import FILE, Preferences, read, write
 
 CHOSEN = Preferences(
     extra_models=("/somewhere/größe", "C:\\Users\\me\\ComfyUI"),
-    safety_checker=True,
     leave_metadata_out=True,
     watermark="Grüße",
     precision="float32",
@@ -35,12 +34,12 @@ def test_a_broken_file_is_said_and_the_defaults_count(text: str, tmp_path: Path)
 
 def test_a_wrong_value_costs_itself_alone(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(
-        '{"precision": "float8", "watermark": 7, "safety_checker": "yes", "extra_models": ["/a", 1], '
+        '{"precision": "float8", "watermark": 7, "extra_models": ["/a", 1], '
         '"leave_metadata_out": true, "of another version": 1}'
     )
     found = read(tmp_path)
     assert found == Preferences(leave_metadata_out=True)
-    assert len(found.troubles) == 4
+    assert len(found.troubles) == 3
     assert "“precision”" in " ".join(found.troubles) and "auto, float32" in " ".join(found.troubles)
 
 

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine import preferences
 from engine.errors import CheckpointError, RequestError
+from engine.events import Notice
 from engine.local import Local
-from engine.records import metadata
+from engine.preferences import Preferences
+from engine.records import metadata, watermark
 from engine.requests import TextToImage
 from engine.settings import Settings
+from engine.stopping import Stop
 from tests.engine.checkpoints import additions, tiny
 
 Studio = tuple[Local, Settings]
@@ -111,3 +115,19 @@ def test_the_record_says_what_was_added(studio: Studio) -> None:
     assert record is not None
     assert record.resolved.request.prompt == asked.prompt and record.resolved.request.vae == "another"
     assert {"lora one", "embedding zorble", "vae another"} <= record.resolved.environment.keys()
+
+
+def test_standing_choices_count_from_the_next_picture_on(studio: Studio) -> None:
+    data = studio[1].data
+    large, small = (TextToImage(prompt="a cat", checkpoint="sd1", steps=1, width=side, height=side) for side in (256, 16))
+    try:
+        preferences.write(data, Preferences(leave_metadata_out=True, watermark="mine"))
+        (plain,) = studio[0].make(large)
+        with Image.open(plain.path) as image:
+            assert watermark.decode(image, ("mine",)) == "mine"
+        assert metadata.read(plain.path) is None
+        said = [event.text for event in studio[0].run("small", small, Stop()) if isinstance(event, Notice)]
+        assert any("without the invisible watermark" in text for text in said)
+    finally:
+        preferences.write(data, Preferences())
+    assert metadata.read(studio[0].make(large)[0].path) is not None

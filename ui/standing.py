@@ -1,0 +1,60 @@
+"""What happens on the Settings tab, without components: standing choices are read, checked and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine import preferences
+from engine.checkpoints import roots
+from engine.errors import EaselError
+from engine.preferences import MOST_WATERMARK, Preferences
+from engine.settings import Settings
+from ui import messages, stage
+
+
+class Standing:
+    """Each method is what one event does, in plain values."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.data
+
+    def read(self) -> tuple[dict[str, Any], str]:
+        """The choices as the form shows them, and what is to be said: what the file got wrong, what each folder holds."""
+        chosen = preferences.read(self._folder)
+        written = {
+            "extra_models": "\n".join(chosen.extra_models),
+            "precision": chosen.precision,
+            "leave_metadata_out": chosen.leave_metadata_out,
+            "watermark": chosen.watermark,
+        }
+        troubles = "".join(stage.says(sentence, "trouble") for sentence in chosen.troubles)
+        return written, troubles + _folders(chosen.extra_models)
+
+    def save(self, written: Mapping[str, Any]) -> str:
+        """Keep the choices; what to say."""
+        folders = tuple(line.strip().strip('"') for line in str(written["extra_models"] or "").splitlines() if line.strip())
+        chosen = Preferences(
+            extra_models=folders,
+            precision=str(written["precision"] or "auto"),
+            leave_metadata_out=bool(written["leave_metadata_out"]),
+            watermark=str(written["watermark"] or "").strip()[:MOST_WATERMARK],
+        )
+        try:
+            preferences.write(self._folder, chosen)
+        except EaselError as error:
+            return stage.says(str(error), "trouble")
+        return stage.says(messages.SAVED) + _folders(folders)
+
+
+def _folders(folders: tuple[str, ...]) -> str:
+    return "".join(_folder(folder) for folder in folders)
+
+
+def _folder(named: str) -> str:
+    root = Path(named).expanduser()
+    if not root.is_dir():
+        return stage.says(messages.folder_missing(named), "trouble")
+    count = sum(1 for _ in roots.candidates(root))
+    return stage.says(messages.folder_found(named, roots.program(root), count))

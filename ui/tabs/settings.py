@@ -1,0 +1,58 @@
+"""The Settings tab: standing choices for all tabs, kept in a file that people can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.preferences import MOST_WATERMARK
+from engine.requests import DTYPES
+from ui import controls, messages
+from ui.actions import Actions
+from ui.fields import Fields, written
+from ui.running import QUIET, Values
+from ui.visit import Visit
+
+NAME = "settings"
+LABEL = "Settings"
+
+
+def create_settings_tab(actions: Actions, visit: Visit) -> Fields:
+    """Make the tab inside the open ``gr.Tab``, with everything it does. A component for each standing choice, by name."""
+    standing = actions.standing
+    with gr.Column(elem_classes="standing"):
+        fields = _layout()
+        save = gr.Button(messages.SAVE, variant="primary", elem_id=f"{NAME}-save")
+        says = controls.says(NAME)
+
+    def read() -> dict[Component, Any]:
+        known, said = standing.read()
+        return {**{fields[name]: value for name, value in known.items()}, says: said}
+
+    def keep(values: Values) -> str:
+        return standing.save(written(fields, values))
+
+    visit.arrived.then(read, None, [*fields.values(), says], **QUIET)
+    save.click(keep, set(fields.values()), says)
+    return fields
+
+
+def _layout() -> Fields:
+    return {
+        "extra_models": gr.Textbox(
+            label=messages.EXTRA_MODELS, info=messages.EXTRA_MODELS_HELP, lines=3, elem_id=f"{NAME}-extra_models",
+            html_attributes=controls.NO_CORRECTION,
+        ),
+        "precision": gr.Dropdown(
+            ["auto", *DTYPES], value="auto", label=messages.PRECISION, info=messages.PRECISION_HELP, elem_id=f"{NAME}-precision",
+        ),
+        "leave_metadata_out": gr.Checkbox(
+            label=messages.LEAVE_METADATA_OUT, info=messages.LEAVE_METADATA_OUT_HELP, elem_id=f"{NAME}-leave_metadata_out",
+        ),
+        "watermark": gr.Textbox(
+            label=messages.WATERMARK, info=messages.WATERMARK_HELP, max_lines=1, max_length=MOST_WATERMARK,
+            elem_id=f"{NAME}-watermark", html_attributes=controls.NO_CORRECTION,
+        ),
+    }  # fmt: skip
