@@ -7,6 +7,7 @@ import dataclasses
 import sys
 import webbrowser
 from pathlib import Path
+from typing import Any, cast
 
 from engine import DTYPES, VERSION, Jobs, Settings, claim
 from engine.errors import EaselError
@@ -35,7 +36,7 @@ def settings_from(flags: argparse.Namespace) -> Settings:
     """Flags that were given overrule the defaults; the rest stay as :class:`Settings` has them."""
     named = {f.name: getattr(flags, f.name, None) for f in dataclasses.fields(Settings)}
     given = {name: value.expanduser() if isinstance(value, Path) else value for name, value in named.items() if value}
-    return Settings(**given)
+    return Settings(**cast(dict[str, Any], given))
 
 
 def main(arguments: list[str]) -> int:

@@ -18,6 +18,7 @@ import transformers
 from accelerate import init_empty_weights
 from diffusers.hooks import apply_group_offloading
 from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
+from diffusers.models.attention_processor import Attention
 
 from engine.checkpoints import folders, loading_depth, originals
 from engine.checkpoints.architectures import CONFIGS
@@ -102,9 +103,9 @@ def _tokenizers(entry: CheckpointEntry) -> dict[str, Any]:
 
 def _scheduler(config: Mapping[str, Any]) -> Any:
     known = getattr(diffusers, str(config.get("_class_name")), None)
-    if known is None or not issubclass(known, diffusers.SchedulerMixin):
-        known = diffusers.DDIMScheduler
-    return known.from_config(dict(config))
+    is_one = isinstance(known, type) and issubclass(known, diffusers.SchedulerMixin)
+    cls: Any = known if is_one else diffusers.DDIMScheduler
+    return cls.from_config(dict(config))
 
 
 # Folders
@@ -342,5 +343,5 @@ def _settle(module: torch.nn.Module, component: str, target: _Target, plan: Exec
         apply_group_offloading(module, torch.device(plan.device), torch.device("cpu"), offload_type="leaf_level")
     if component == "unet" and plan.attention_upcast:
         for block in module.modules():
-            if isinstance(block, diffusers.models.attention_processor.Attention):
+            if isinstance(block, Attention):
                 block.upcast_attention = True

@@ -54,7 +54,8 @@ def unet(name: str, config: Mapping[str, Any]) -> Source:
         place = 1 if part == "attentions" else 2 * int(index)
         return Source((f"{UNET}middle_block.{place}.{_unet_rest(part, rest)}",))
     if match := _BLOCK.fullmatch(name):
-        return Source((UNET + _unet_block(*match.groups(), config),))
+        side, block, part, index, rest = match.groups()
+        return Source((UNET + _unet_block(side, block, part, index, rest, config),))
     return Source((UNET + name,))
 
 

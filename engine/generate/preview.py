@@ -9,6 +9,7 @@ for Stable Diffusion 1 and 2 by user keturn (discuss.huggingface.co/t/23204), fo
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import torch
 from PIL import Image
@@ -37,26 +38,26 @@ _MAPS: dict[int, dict[float, tuple[list[list[float]], list[float]]]] = {
 """Latent channels -> VAE scaling factor -> (channels x RGB, offset), for scaled latents and pictures in -1..1."""
 
 
-def picture(latents: torch.Tensor, vae: torch.nn.Module) -> bytes | None:
+def picture(latents: torch.Tensor, vae: Any) -> bytes | None:
     """A JPEG of ``latents`` (scaled, shape 1 x C x H x W), at most 256 pixels long, or None if nothing fits this VAE."""
     with torch.inference_mode():
         pixels = _decoded(latents, vae) if _small(latents, vae) else _mapped(latents, vae)
     return None if pixels is None or not torch.isfinite(pixels).all() else _jpeg(pixels)
 
 
-def _small(latents: torch.Tensor, vae: torch.nn.Module) -> bool:
+def _small(latents: torch.Tensor, vae: Any) -> bool:
     light = sum(p.numel() for p in vae.parameters()) < _OWN_DECODER_PARAMETERS
     return light and latents.shape[-1] * latents.shape[-2] <= _OWN_DECODER_LATENTS
 
 
-def _decoded(latents: torch.Tensor, vae: torch.nn.Module) -> torch.Tensor:
+def _decoded(latents: torch.Tensor, vae: Any) -> torch.Tensor:
     parameter = next(vae.parameters())
     shift = getattr(vae.config, "shift_factor", None) or 0.0
     unscaled = latents / vae.config.scaling_factor + shift
     return vae.decode(unscaled.to(parameter.device, parameter.dtype)).sample[0].float().cpu()
 
 
-def _mapped(latents: torch.Tensor, vae: torch.nn.Module) -> torch.Tensor | None:
+def _mapped(latents: torch.Tensor, vae: Any) -> torch.Tensor | None:
     entry = _MAPS.get(latents.shape[1], {}).get(vae.config.scaling_factor)
     if entry is None:
         return None
