@@ -44,9 +44,14 @@ class Studio:
         self._thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page", daemon=True)
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._listener.getsockname()[1]
+
+    @property
     def url(self) -> str:
         """Where this machine's browser finds the page."""
-        return f"http://{_LOCAL}:{self._listener.getsockname()[1]}"
+        return f"http://{_LOCAL}:{self.port}"
 
     def open(self) -> None:
         """Serve. Raises ServingError if the page does not come up."""

@@ -1,0 +1,61 @@
+"""``app.py`` as a process: its address, a second start, a busy port, an end that leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+HOUSE = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def app(folder: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """Easel over folders of the test's own. It is killed if the test leaves it running."""
+    command = [sys.executable, "-u", "app.py", "--no-browser", "--data", folder / "data", "--outputs", folder / "outputs", *flags]
+    alone = {name: text for name, text in os.environ.items() if name != "EASEL_LAUNCHER"}
+    with subprocess.Popen(command, cwd=HOUSE, env=alone, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().rstrip()
+
+
+def test_a_busy_port_a_second_start_and_a_clean_end(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy, app(tmp_path, "--port", str(busy.getsockname()[1])) as first:
+        taken = busy.getsockname()[1]
+        said = line(first)
+        assert said.startswith(f"Port {taken} is busy, so Easel takes ")
+        port = int(said.rpartition(" ")[2].rstrip("."))
+        assert line(first) == f"Easel is at http://127.0.0.1:{port}"
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60).status == 200
+        with app(tmp_path, "--port", str(port)) as second:
+            assert line(second) == f"Easel is at http://127.0.0.1:{port}", "the page of the first"
+            assert second.wait(60) == 0
+        children = psutil.Process(first.pid).children(recursive=True)
+        assert children, "the worker"
+        first.send_signal(signal.SIGINT)
+        assert first.wait(60) == 0
+        assert psutil.wait_procs(children, timeout=60)[1] == []
+
+
+def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    with app(tmp_path) as process:
+        assert process.wait(60) == 1
+        assert process.stderr is not None
+        (sentence,) = process.stderr.read().splitlines()
+        assert sentence.startswith("Easel cannot keep its queue in") and "--data" in sentence
