@@ -207,6 +207,24 @@ def test_an_empty_prompt_and_a_very_long_one(scripted: Studio, visit: Visit) -> 
     expect(page.locator("figure.result img")).to_have_attribute("alt", re.compile("^cat cat"))
 
 
+def test_an_outputs_folder_in_trouble_is_said_and_the_next_one_works(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    outputs = scripted.settings.outputs
+    outputs.mkdir(exist_ok=True)
+    aside = outputs.rename(outputs.with_name("aside"))
+    outputs.write_text("a file where the folder should be")
+    write(page, "prompt", "a cat")
+    generate(page)
+    expect(page.locator("#text-stage .trouble")).to_contain_text(str(outputs))
+    idle(page)
+    outputs.unlink()
+    aside.rename(outputs)
+    write(page, "prompt", "a cat, script: disk full script: once")
+    generate(page)
+    expect(page.locator("#text-stage")).to_contain_text("The queue waits until there is room.")
+    result(page)
+
+
 def test_notices_stay_with_the_picture(scripted: Studio, visit: Visit) -> None:
     page = visit(scripted).open()
     write(page, "prompt", "a cat, script: notice")
