@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,13 +29,13 @@ SEEDS_A_MEMBER = 10_000_000
 FRESH_SEEDS = 10**9  # scenes from here on are never trained on
 
 
-def new_autoencoder(channels: tuple[int, ...] = (24, 48, 96)) -> AutoencoderKL:
-    """An untrained autoencoder that halves the side once per level but the last."""
+def new_autoencoder(channels: tuple[int, ...] = (24, 48, 96)) -> Any:
+    """An untrained AutoencoderKL that halves the side once per level but the last."""
     levels = len(channels)
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=channels,
+        down_block_types=("DownEncoderBlock2D",) * levels,  # type: ignore[arg-type]
+        up_block_types=("UpDecoderBlock2D",) * levels,  # type: ignore[arg-type]
+        block_out_channels=channels,  # type: ignore[arg-type]
         layers_per_block=1,
         latent_channels=4,
         norm_num_groups=8,
@@ -69,7 +70,7 @@ def picture_loss(drawn: torch.Tensor, pictures: torch.Tensor, masks: torch.Tenso
     return pixels + EDGE_WEIGHT * F.l1_loss(edges(drawn), edges(pictures))
 
 
-def training_loss(autoencoder: AutoencoderKL, pictures: torch.Tensor, masks: torch.Tensor, frozen_encoder: bool) -> torch.Tensor:
+def training_loss(autoencoder: Any, pictures: torch.Tensor, masks: torch.Tensor, frozen_encoder: bool) -> torch.Tensor:
     with torch.set_grad_enabled(not frozen_encoder):
         posterior = autoencoder.encode(pictures).latent_dist
         latents = posterior.sample()
@@ -78,7 +79,7 @@ def training_loss(autoencoder: AutoencoderKL, pictures: torch.Tensor, masks: tor
 
 
 @torch.no_grad()
-def psnr(autoencoder: AutoencoderKL, count: int = 48) -> float:
+def psnr(autoencoder: Any, count: int = 48) -> float:
     """Decibels on fresh scenes, the mean over pictures, for values in -1..1."""
     pictures, _ = scene_batch(FRESH_SEEDS, count)
     drawn = autoencoder.decode(autoencoder.encode(pictures).latent_dist.mode()).sample.clamp(-1, 1)
@@ -87,13 +88,13 @@ def psnr(autoencoder: AutoencoderKL, count: int = 48) -> float:
 
 
 @torch.no_grad()
-def latent_scale(autoencoder: AutoencoderKL, count: int = 96) -> float:
+def latent_scale(autoencoder: Any, count: int = 96) -> float:
     """What latents must be multiplied by to have a standard deviation of 1."""
     latents = autoencoder.encode(scene_batch(FRESH_SEEDS, count)[0]).latent_dist.mode()
     return float(1 / latents.std())
 
 
-def load_autoencoder(path: Path) -> AutoencoderKL:
+def load_autoencoder(path: Path) -> Any:
     """The averaged weights of a training state, ready to use, its scaling factor set."""
     state = load_state(path)
     autoencoder = new_autoencoder(tuple(state["channels"]))  # type: ignore[arg-type]

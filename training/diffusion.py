@@ -11,11 +11,12 @@ import os
 import string
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.multiprocessing as multiprocessing
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training.autoencoder import load_autoencoder, pictures_to_tensor
@@ -39,8 +40,8 @@ Networks = tuple[UNet2DConditionModel, CLIPTextModel]
 SIZES: Sizes = {"channels": [64, 128, 192], "text_width": 192, "text_layers": 3}
 
 
-def new_unet(channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel:
-    """An untrained UNet without attention on its widest level, where it would cost most."""
+def new_unet(channels: tuple[int, ...], text_width: int) -> Any:
+    """An untrained UNet2DConditionModel without attention on its widest level, where it would cost most."""
     lower = len(channels) - 1
     unet = UNet2DConditionModel(
         sample_size=LATENT_SIDE,
@@ -49,7 +50,7 @@ def new_unet(channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel
         down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * lower),
         up_block_types=(*("CrossAttnUpBlock2D",) * lower, "UpBlock2D"),
         cross_attention_dim=text_width,
-        attention_head_dim=tuple(max(1, width // 32) for width in channels),  # diffusers means the number of heads
+        attention_head_dim=tuple(max(1, width // 32) for width in channels),  # type: ignore[arg-type] the number of heads
     )
     start_from_nothing(unet)
     return unet
@@ -72,9 +73,9 @@ def new_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPT
         num_hidden_layers=layers,
         num_attention_heads=max(1, width // 64),
         max_position_embeddings=MAX_LENGTH,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,  # type: ignore[arg-type]
+        eos_token_id=tokenizer.eos_token_id,  # type: ignore[arg-type]
+        pad_token_id=tokenizer.pad_token_id,  # type: ignore[arg-type]
     )
     return CLIPTextModel(config)
 
@@ -96,7 +97,7 @@ def new_scheduler() -> DDIMScheduler:
 class Reservoir:
     """Latents of drawn scenes: each scene is drawn and encoded once, used a few times, then replaced by a new one."""
 
-    def __init__(self, autoencoder: AutoencoderKL, capacity: int, first_seed: int) -> None:
+    def __init__(self, autoencoder: Any, capacity: int, first_seed: int) -> None:
         self.autoencoder, self.capacity, self.next_seed = autoencoder, capacity, first_seed
         self.scenes: list[Scene] = []
         self.latents = torch.empty(capacity, 4, LATENT_SIDE, LATENT_SIDE)

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,7 +113,7 @@ def drawn(pipeline: StableDiffusionPipeline, texts: list[str], seed: int, batch:
     for first in range(0, len(texts), batch):
         some = texts[first : first + batch]
         generators = [torch.Generator().manual_seed(seed + first + place) for place in range(len(some))]
-        made = pipeline(some, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="np")
+        made: Any = pipeline(some, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="np")
         pictures += list((made.images * 255).round().astype(np.uint8))
     return pictures
 
