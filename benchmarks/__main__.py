@@ -8,6 +8,7 @@ import importlib
 NAMES = {
     "start": "from `python app.py` to the first page, beside a bare Gradio app",
     "first_picture": "from the click to the file, with the starter",
+    "stop": "from Stop to the end of the job, with a checkpoint of full size",
     "memory": "predicted and measured peak memory",
 }
 """Module -> what it measures."""

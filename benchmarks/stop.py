@@ -1,0 +1,85 @@
+"""How soon Stop is heard: while a checkpoint of Stable Diffusion 1.5's full size loads, and in the middle of its steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from engine import Jobs, Settings, TextToImage
+from engine.checkpoints.architectures import CONFIGS
+from engine.events import Event, Loading, Step
+
+REQUEST = TextToImage(prompt="a cat", steps=50, width=512, height=512, seed=0)
+ROUNDS = 6
+
+
+def main() -> None:
+    """Print the length of a step, and the seconds from Stop to the end of the job in each place."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_checkpoint(folder / "models" / "full-size")
+        settings = dataclasses.replace(Settings(), models=folder / "models", data=folder / "data", outputs=folder / "outputs")
+        with Jobs(settings) as jobs:
+            loading = [stopped(jobs, Loading, wait) for wait in (0.2, 1.0, 2.0)]
+            step = seconds_of_a_step(jobs)
+            steps = [stopped(jobs, Step, step * (place + 0.5) / ROUNDS) for place in range(ROUNDS)]
+    print(f"a guided step at 512 x 512 takes {step:.2f} s")
+    for where, seconds in {"while loading": loading, "inside a step": steps}.items():
+        print(f"stopped {where}: median {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s, of {len(seconds)}")
+
+
+def seconds_of_a_step(jobs: Jobs) -> float:
+    """Seconds between the first and the third step, halved."""
+    job, seen = jobs.submit(REQUEST), []
+    for event in jobs.watch(job):
+        if isinstance(event, Step):
+            seen.append(time.perf_counter())
+            if len(seen) == 3:
+                jobs.stop(job)
+    return (seen[2] - seen[0]) / 2
+
+
+def stopped(jobs: Jobs, at: type[Event], wait: float) -> float:
+    """Seconds until a job is over that is told to stop ``wait`` seconds after its first event of the kind ``at``."""
+    job, pressed = jobs.submit(REQUEST), 0.0
+    for event in jobs.watch(job):
+        if isinstance(event, at) and not pressed:
+            time.sleep(wait)
+            pressed = time.perf_counter()
+            jobs.stop(job)
+    return time.perf_counter() - pressed
+
+
+def write_checkpoint(folder: Path) -> None:
+    """Makes ``folder`` a diffusers pipeline of Stable Diffusion 1.5's shapes with random weights: 2 GB of float16."""
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    parts: dict[str, Any] = {
+        "unet": UNet2DConditionModel.from_config(shape("unet_sd1")),
+        "vae": AutoencoderKL.from_config(shape("vae_sd")),
+        "text_encoder": CLIPTextModel(CLIPTextConfig(**shape("text_clip_l"))),
+    }
+    tokenizer = CLIPTokenizer.from_pretrained(str(CONFIGS / "clip_tokenizer"), local_files_only=True)
+    rest: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipeline = StableDiffusionPipeline(
+        **{name: network.half() for name, network in parts.items()},
+        tokenizer=tokenizer,
+        scheduler=PNDMScheduler.from_config(shape("scheduler_sd1")),
+        **rest,
+    )
+    pipeline.save_pretrained(folder)
+
+
+def shape(name: str) -> dict[str, Any]:
+    """One of the configurations that Easel ships."""
+    return json.loads((CONFIGS / f"{name}.json").read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    main()
