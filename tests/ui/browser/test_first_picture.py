@@ -94,7 +94,7 @@ def test_a_size_that_cannot_be_is_said(easel: Studio, visit: Callable[..., Visit
     page = page_with(visit(easel), "a cat")
     choose(page, "size", messages.OWN_SIZE)
     write(page, "steps", "1")
-    for width, said in {"517": "The width is 512 instead of 517", "16000": re.compile(r"of memory.*\d+ x \d+ would fit")}.items():
+    for width, said in {"517": "The width is 520 instead of 517", "16000": re.compile(r"of memory.*\d+ x \d+ would fit")}.items():
         write(page, "width", width)
         write(page, "height", width)
         generate(page)
