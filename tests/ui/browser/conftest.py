@@ -24,7 +24,7 @@ PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 SCRIPTED = "engine.testing:ScriptedEngine"
 
-# Chromium says the first of an `autofocus` that finds its field focused already, Gradio the others of streams that a reload cuts off.
+# Chromium says the first of an `autofocus` that finds its field focused already, Gradio the others of streams that were cut off.
 _HARMLESS = re.compile("Autofocus processing was blocked|AbortError: signal is aborted|Connection errored out")
 
 
