@@ -66,11 +66,15 @@ def write_checkpoint(folder: Path) -> None:
         "text_encoder": CLIPTextModel(CLIPTextConfig(**shape("text_clip_l"))),
     }
     tokenizer = CLIPTokenizer.from_pretrained(str(CONFIGS / "clip_tokenizer"), local_files_only=True)
-    rest: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    rest: dict[str, Any] = {
+        "scheduler": PNDMScheduler.from_config(shape("scheduler_sd1")),
+        "safety_checker": None,
+        "feature_extractor": None,
+        "requires_safety_checker": False,
+    }
     pipeline = StableDiffusionPipeline(
         **{name: network.half() for name, network in parts.items()},
         tokenizer=tokenizer,
-        scheduler=PNDMScheduler.from_config(shape("scheduler_sd1")),
         **rest,
     )
     pipeline.save_pretrained(folder)

@@ -10,6 +10,7 @@ import argparse
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def named(classifier: Classifier, paths: Iterable[Path]) -> list[frozenset[str]]
     return [frozenset(name for name, logit in zip(THING_NAMES, row.tolist(), strict=True) if logit > 0) for row in rows]
 
 
-def count_things(easel: Local, classifier: Classifier, checkpoint: str, seeds: range, **more: int) -> dict[str, int]:
+def count_things(easel: Local, classifier: Classifier, checkpoint: str, seeds: range, **more: Any) -> dict[str, int]:
     """In how many pictures, one a seed, the unwanted thing and the kept one are seen, without the negative prompt and with it."""
     pairs = [
         easel.make(CompareNegative(prompt=PROMPT, negative_prompt=UNWANTED, checkpoint=checkpoint, seed=seed, **more))
@@ -49,12 +50,12 @@ def count_things(easel: Local, classifier: Classifier, checkpoint: str, seeds: r
     }
 
 
-def ranks(easel: Local, checkpoint: str, seeds: range, **more: int) -> list[int]:
+def ranks(easel: Local, checkpoint: str, seeds: range, **more: Any) -> list[int]:
     """For each seed, the place (from 1) of the word that matters among the idle ones, by what each word does."""
     found = []
     for seed in seeds:
         # The word that matters stands in another place each time, so that place alone cannot win.
-        words = list(IDLE_WORDS)
+        words: list[str] = list(IDLE_WORDS)
         words.insert(seed % (len(words) + 1), UNWANTED)
         asked = StudyNegative(prompt=PROMPT, negative_prompt=", ".join(words), checkpoint=checkpoint, seed=seed, **more)
         pictures = {number: result.path for number, result in enumerate(easel.make(asked))}

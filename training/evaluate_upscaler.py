@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import skimage
@@ -53,9 +54,10 @@ def psnr(made: np.ndarray, true: np.ndarray) -> float:
 
 def ssim(made: np.ndarray, true: np.ndarray) -> float:
     """Wang et al. 2004, with their Gaussian window, on luma."""
-    return float(structural_similarity(
+    likeness: Any = structural_similarity(
         luma(made), luma(true), data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-    ))  # fmt: skip
+    )
+    return float(likeness)
 
 
 def by_pillow(kernel: Image.Resampling) -> Upscale:

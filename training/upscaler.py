@@ -155,8 +155,8 @@ class UpscalerTraining:
             small = degrade(large, CLEAN if self.stage == "clean" else random_degradation(rng), rng)
             made = network(as_tensor([small])).clamp(0, 1)
             plain = as_tensor([small.resize(large.size, Image.Resampling.BICUBIC)])
-            errors = [float(((each - as_tensor([large])) ** 2).mean()) for each in (made, plain)]
-            ours.append(errors[0]), bicubic.append(errors[1])
+            for errors, each in ((ours, made), (bicubic, plain)):
+                errors.append(float(((each - as_tensor([large])) ** 2).mean()))
         return float(np.mean(10 * np.log10(np.divide(bicubic, ours))))
 
 

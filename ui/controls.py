@@ -67,7 +67,7 @@ def settings(
     made: dict[str, Component] = {}
     with gr.Row():
         made["checkpoint"] = choice(tab, "checkpoint", checkpoint_choices(known))
-        made["size"] = choice(tab, "size", size_choices(chosen))
+        made["size"] = size = choice(tab, "size", size_choices(chosen))
     with gr.Row(visible=False) as own_size:
         made["width"], made["height"] = (number(tab, name, best(name, chosen)) for name in ("width", "height"))
     with gr.Row():
@@ -77,7 +77,7 @@ def settings(
         made["scheduler"] = choice(tab, "scheduler", scheduler_choices(chosen))
         made["seed"] = number(tab, "seed", messages.RANDOM_SEED)
     made |= additions(tab)
-    made["size"].change(lambda size: gr.update(visible=size == form.OWN_SIZE), made["size"], own_size, show_progress="hidden")
+    size.change(lambda chosen: gr.update(visible=chosen == form.OWN_SIZE), size, own_size, show_progress="hidden")
     return made
 
 

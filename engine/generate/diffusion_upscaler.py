@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -38,18 +37,17 @@ SIDE = 96
 FEATHER = 8
 
 
-@dataclass(frozen=True)
 class _Look:
     """How the UNet sees latents: tiles of a multiple of 8, which its levels halve three times, with 8 more on each side."""
 
-    scale: int = 1
-    around: int = 8
-    feather: int = FEATHER
-    multiple: int = 8
+    scale, around, feather, multiple = 1, 8, FEATHER, 8
 
     def __call__(self, tile: torch.Tensor) -> torch.Tensor:
         """Latents are not enlarged."""
         return tile
+
+
+_LOOK = _Look()
 
 
 class _Decoder:
@@ -185,4 +183,4 @@ class Diffusion:
 def _axis(length: int) -> Axis:
     """A side of the picture as the UNet sees it."""
     length += -length % 8
-    return Axis(length, length, _Look())
+    return Axis(length, length, _LOOK)

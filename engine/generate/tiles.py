@@ -204,4 +204,5 @@ def _placed(large: torch.Tensor, across: Axis, column: Span, down: Axis, row: Sp
         return large[:, round(top) : round(bottom), round(left) : round(right)].permute(1, 2, 0).numpy()
     size = column.place[1] - column.place[0], row.place[1] - row.place[0]
     planes = (Image.fromarray(plane.numpy()) for plane in large.contiguous())  # 32-bit floats: nothing is rounded twice
-    return np.stack([plane.resize(size, Image.Resampling.LANCZOS, (left, top, right, bottom)) for plane in planes], axis=-1)
+    fitted = (np.asarray(plane.resize(size, Image.Resampling.LANCZOS, (left, top, right, bottom))) for plane in planes)
+    return np.stack(list(fitted), axis=-1)

@@ -50,7 +50,7 @@ class Upscaler(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Direct:
     """An upscaler that takes the picture as it is: a network or Lanczos."""
 

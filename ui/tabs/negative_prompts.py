@@ -44,7 +44,10 @@ def create_negative_prompts_tab(actions: Actions, visit: Visit) -> Tab:
 
     def study(values: Values) -> StudyNegative:
         most = form.whole(fields.written(tab.fields, values), "max_terms")
-        return StudyNegative(**_asked(tab, values, actions), **({} if most is None else {"max_terms": most}))
+        asked = _asked(tab, values, actions)
+        if most is not None:
+            asked["max_terms"] = most
+        return StudyNegative(**asked)
 
     inputs = set(tab.fields.values())
     running.wire(tab.running, actions, visit, inputs, compare)

@@ -15,7 +15,7 @@ from engine.checkpoints.catalogue import CheckpointEntry, entry_for
 from engine.checkpoints.loading import load_components
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny
-from tests.engine.checkpoints.conftest import FORMS
+from tests.engine.conftest import FORMS
 
 Maker = Callable[[str, str], Path]
 FULL = ExecutionPlan(channels_last=False)

@@ -32,8 +32,6 @@ from engine.requests import Upscale
 from engine.settings import Settings
 from engine.stopping import Stop
 
-pytest_plugins = ("tests.engine.checkpoints.conftest",)
-
 NETWORKS = {
     "compact": lambda: Compact(num_feat=8, num_conv=2, upscale=4),
     "esrgan": lambda: ESRGAN(num_filters=8, num_blocks=1, scale=2, plus=True),

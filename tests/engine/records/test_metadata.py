@@ -36,6 +36,8 @@ def _values(annotation: str) -> st.SearchStrategy:
     kinds: dict[str, st.SearchStrategy] = {
         "str": st.text(max_size=60), "int": st.integers(0, MAX_SEED), "bool": st.booleans(),
         "float": st.floats(0, 100), "None": st.none(),
+        "tuple[str, ...]": st.lists(st.text(max_size=20), max_size=3).map(tuple),
+        "tuple[float, ...]": st.lists(st.floats(0, 1), max_size=3).map(tuple),
         "tuple[tuple[int, int], ...]": st.lists(st.tuples(st.integers(0), st.integers(0)), max_size=3).map(tuple),
     }
     return st.one_of([kinds[part.strip()] for part in annotation.split("|")])

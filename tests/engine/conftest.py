@@ -1,4 +1,4 @@
-"""Tiny checkpoints on disk, made once for all tests that only read them."""
+"""The engine's tests stay on this machine. Tiny checkpoints on disk, made once for all tests that only read them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def offline() -> Iterator[None]:
     """Every socket but those to this machine itself is refused: nothing here may ask another computer."""
     connect = socket.socket.connect
