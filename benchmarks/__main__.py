@@ -9,6 +9,7 @@ NAMES = {
     "start": "from `python app.py` to the first page, beside a bare Gradio app",
     "first_picture": "from the click to the file, with the starter",
     "stop": "from Stop to the end of the job, with a checkpoint of full size",
+    "live": "from the end of a stroke to the repaint on the screen, with the starter",
     "memory": "predicted and measured peak memory",
 }
 """Module -> what it measures."""

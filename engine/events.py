@@ -1,6 +1,7 @@
 """What comes back while a job runs.
 
-Order: ``Queued, Started, (Loading | Notice | Step | PictureSaved)*``, then exactly one of ``Finished, Cancelled, Failed``.
+Order: ``Queued, Started, (Loading | Notice | Guided | Step | PictureSaved)*``, then exactly one of ``Finished, Cancelled,
+Failed``.
 Events are plain picklable values: they cross a process boundary and are fanned out to every page that listens.
 """
 
@@ -45,6 +46,13 @@ class Notice(Event):
     """Something the user should know about this job: a size that was snapped, a precision that was raised."""
 
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guided(Event):
+    """A depth map guides the pictures of this job. ``depth`` is its hash in :mod:`engine.records.blobs`, white is near."""
+
+    depth: str
 
 
 @dataclass(frozen=True, kw_only=True)

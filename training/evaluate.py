@@ -16,6 +16,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from training import evaluate_sketches
 from training.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
 from training.classifier import WEIGHTS, Answers, Classifier, accuracy, judged, load_classifier
 from training.scenes import held_out_background, held_out_pair
@@ -179,6 +180,7 @@ def main() -> None:
     asked = trials()
     print(f"The starter, {len(asked)} captions, {STEPS} steps, guidance {GUIDANCE}:")
     print_table(score(classifier, asked, drawn(pipeline, [trial.text for trial in asked], options.seed)))
+    evaluate_sketches.report(options.folder, classifier)
 
 
 if __name__ == "__main__":

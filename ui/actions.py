@@ -11,9 +11,10 @@ from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.prompt.tokenizer import load_tokenizer
 from engine.prompt.tokens import PromptReading, read_prompt
-from engine.requests import CompareNegative, Request, StudyNegative
+from engine.records.blobs import Blobs
+from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative
 from engine.settings import Settings
-from ui import follow, form, messages, negatives, pictures, reading, stage
+from ui import follow, form, messages, negatives, pictures, reading, seen, stage
 from ui.presets import Presets
 from ui.shelf import Checkpoint, Shelf
 from ui.standing import Standing
@@ -92,6 +93,18 @@ class Actions:
                     yield stage.live(view, self._settings.drafts)
         except EaselError as error:
             yield stage.says(str(error), "trouble")
+
+    def keep_picture(self, path: str | None) -> str:
+        """The hash under which the engine keeps a picture that was handed in as a file, "" for none. Raises PictureError."""
+        return Blobs(self._settings.data / "blobs").put(Path(path).read_bytes()) if path else ""
+
+    def seen(self, ask: Callable[[], ImageToImage]) -> str:
+        """What the engine will see of the drawing that ``ask`` asks to start from."""
+        try:
+            asked = ask()
+        except EaselError as error:
+            return stage.says(str(error), "trouble")
+        return seen.show(asked, self.shelf.find(asked.checkpoint), self._settings.data / "blobs")
 
     def made_with(self, picture: str) -> tuple[Request | None, str]:
         """The request that a finished picture was made with, and what to say. ``picture`` is its path inside the outputs."""

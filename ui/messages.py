@@ -155,7 +155,9 @@ FIT = {"crop": "Fill the frame and cut what hangs over", "pad": "Show all of it 
 ONLY_MASKED = "Work on the masked part alone, at full size"
 PART = "A part of it (mask)"
 SEEN = "What the engine will see"
-DEPTH_MAP = "A depth map of your own (white is near)"
+DEPTH = "Depth"
+DEPTH_MAP = "A depth map of your own (white is near), instead of the estimated one"
+DEPTH_SHOWN = "The depth that guides the picture: white is near."
 NO_DRAWING = "The drawing did not arrive. Reload the page; the drawing is kept in your browser."
 STRENGTHS = {
     0.0: "gives my drawing back as it is",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.architectures import CONFIGS, TEXT
+from engine.checkpoints.architectures import CONFIGS, DEPTH, TEXT
 from engine.checkpoints.catalogue import Catalogue, CheckpointEntry
 from engine.settings import Settings
 
@@ -48,6 +48,7 @@ class Checkpoint:
     distilled: bool = False
     text_encoders: tuple[TextEncoder, ...] = ()
     repertoire: Repertoire | None = None
+    reads_depth: bool = False
 
 
 NONE = Checkpoint(
@@ -100,6 +101,7 @@ def _offered(entry: CheckpointEntry) -> Checkpoint:
         distilled=_distilled(entry),
         text_encoders=tuple(_text_encoders(entry)),
         repertoire=_repertoire(told) if told else None,
+        reads_depth=DEPTH in family.pipelines,
     )
 
 

@@ -49,7 +49,8 @@ def blank(sentence: str) -> str:
 def show(view: View, outputs: Path, results: str | None = None) -> str:
     """``view`` as HTML. ``outputs`` is the folder in which its pictures lie. ``results``: HTML to be shown instead of them."""
     made = _results(view, outputs) if results is None else results
-    shown = (_said(view), _running(view) if view.running else "", made, _idle(view), _notices(view))
+    running = _running(view) if view.running else ""
+    shown = (_said(view), running, made, _idle(view), _notices(view), _depth(view))
     return f'<div class="stage-inner" data-state="{_state(view)}">{"".join(shown)}</div>'
 
 
@@ -174,6 +175,14 @@ def _actions(result: Result, outputs: Path, address: str, request: Request | Non
 def _said(view: View) -> str:
     """How a job ended, if not with all its pictures."""
     return says(view.trouble, "trouble") + ("" if view.running else says(view.status))
+
+
+def _depth(view: View) -> str:
+    if not view.depth:
+        return ""
+    address = f"sketches/{view.depth}"
+    words = f'<figcaption>{messages.DEPTH_SHOWN} <a href="{address}" download="depth.png">Download</a></figcaption>'
+    return f'<figure class="guide"><img src="{address}" alt="{messages.DEPTH_SHOWN}">{words}</figure>'
 
 
 def _notices(view: View) -> str:

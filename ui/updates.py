@@ -16,7 +16,8 @@ from ui import messages
 class View:
     """A job as the page shows it. ``status`` and ``left`` are sentences; ``share`` is 0..1, None when unknown.
 
-    ``preview`` is a JPEG of the picture that is being made. ``trouble`` is the sentence of a failure.
+    ``preview`` is a JPEG of the picture that is being made. ``trouble`` is the sentence of a failure,
+    ``depth`` the hash of a map that guided the pictures.
     """
 
     status: str = ""
@@ -26,6 +27,7 @@ class View:
     results: tuple[Result, ...] = ()
     notices: tuple[str, ...] = ()
     trouble: str = ""
+    depth: str = ""
     running: bool = False
 
 
@@ -62,6 +64,10 @@ def _notice(view: View, event: events.Notice) -> View:
     return view if known else dataclasses.replace(view, notices=(*view.notices, event.text))
 
 
+def _guided(view: View, event: events.Guided) -> View:
+    return dataclasses.replace(view, depth=event.depth)
+
+
 def _step(view: View, event: events.Step) -> View:
     done = event.picture * event.steps + event.step
     return dataclasses.replace(
@@ -93,7 +99,7 @@ def _failed(view: View, event: events.Failed) -> View:
 
 
 def _ended(view: View, results: tuple[Result, ...]) -> View:
-    return View(results=results, notices=view.notices)
+    return View(results=results, notices=view.notices, depth=view.depth)
 
 
 def _with_saved(sentence: str, results: tuple[Result, ...]) -> str:
@@ -105,6 +111,7 @@ _STEPS: dict[type[Event], Callable[[View, Any], View]] = {
     events.Started: _started,
     events.Loading: _loading,
     events.Notice: _notice,
+    events.Guided: _guided,
     events.Step: _step,
     events.PictureSaved: _saved,
     events.Finished: _finished,

@@ -52,8 +52,8 @@ class Given:
 class Canvas:
     """``whole`` is the fitted input (RGB), ``box`` the part that is worked on, ``picture`` that part in the size of the run.
 
-    ``mask`` (L, 255 = repaint) and ``depth`` (L, white = near) have the size of ``picture``; ``soft_mask`` is the mask with its
-    feather, of the size of ``whole``.
+    ``mask`` (L, 255 = repaint) has the size of ``picture``; ``soft_mask`` is the mask with its feather, of the size of ``whole``.
+    ``depth`` (float32, height x width of ``picture`` where it was given) is larger where things are nearer.
     """
 
     whole: Image.Image
@@ -61,7 +61,15 @@ class Canvas:
     picture: Image.Image
     mask: Image.Image | None = None
     soft_mask: Image.Image | None = None
-    depth: Image.Image | None = None
+    depth: np.ndarray | None = None
+
+    @property
+    def depth_picture(self) -> Image.Image | None:
+        """The depth as a grey picture, white where it is near."""
+        if self.depth is None:
+            return None
+        low, high = float(self.depth.min()), float(self.depth.max())
+        return Image.fromarray(np.rint((self.depth - low) / max(high - low, 1e-6) * 255).astype(np.uint8))
 
     def put_back(self, painted: Image.Image) -> Image.Image:
         """``painted`` (the size of ``picture``) in its place; outside mask and feather the input to the bit."""
@@ -89,7 +97,7 @@ def canvas_for(asked: ImageToImage, given: Given, width: int, height: int) -> Ca
     whole = fit(given.picture, *size, how=asked.fit, paper=asked.paper)
     depth = None if given.depth is None else fit(given.depth, *size, how=asked.fit, paper="#000000")
     if given.mask is None:
-        return Canvas(whole=whole, box=(0, 0, *size), picture=whole, depth=depth)
+        return Canvas(whole=whole, box=(0, 0, *size), picture=whole, depth=_values(depth))
     mask = fit(given.mask, *size, how=asked.fit, paper="#000000").point([0] * 128 + [255] * 128)
     box = around(covered(mask), whole.size, asked.padding, (width, height)) if asked.only_masked else (0, 0, *size)
     return Canvas(
@@ -98,7 +106,7 @@ def canvas_for(asked: ImageToImage, given: Given, width: int, height: int) -> Ca
         picture=whole.crop(box).resize((width, height), Image.Resampling.LANCZOS),
         mask=mask.crop(box).resize((width, height), Image.Resampling.NEAREST),
         soft_mask=feathered(mask, asked.feather),
-        depth=None if depth is None else depth.crop(box).resize((width, height), Image.Resampling.BICUBIC),
+        depth=None if depth is None else _values(depth.crop(box).resize((width, height), Image.Resampling.BICUBIC)),
     )
 
 
@@ -158,6 +166,10 @@ def _plane(hash: str | None, paper: str, size: tuple[int, int], blobs: Blobs) ->
     if hash is None:
         return None
     return open_picture(blobs.path(hash), paper=paper).image.convert("L").resize(size, Image.Resampling.BICUBIC)
+
+
+def _values(depth: Image.Image | None) -> np.ndarray | None:
+    return None if depth is None else np.array(depth, dtype=np.float32)
 
 
 def _padded(box: Box, padding: int, size: tuple[int, int]) -> Box:

@@ -6,6 +6,7 @@ one, MiDaS's map (Ranftl et al. 2020, arXiv 1907.01341) scaled to -1..1.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -39,20 +40,20 @@ def latent_mask(mask: Image.Image, bench: Bench) -> torch.Tensor:
     return (torch.nn.functional.adaptive_max_pool2d(white, bench.noise.shape[2:]) > 0.5).float()
 
 
-def estimate_depth(image: Image.Image, pipeline: Any) -> torch.Tensor:
-    """The depth estimator's map of ``image``, 1 x 1 x H x W, larger is nearer."""
+def with_depth(canvas: Canvas, pipeline: Any) -> Canvas:
+    """``canvas`` with the estimator's depth, where the checkpoint reads depth and none was given."""
+    if canvas.depth is not None or getattr(pipeline, "depth_estimator", None) is None:
+        return canvas
+    return dataclasses.replace(canvas, depth=estimate_depth(canvas.picture, pipeline))
+
+
+def estimate_depth(image: Image.Image, pipeline: Any) -> np.ndarray:
+    """The depth estimator's map of ``image``, float32, larger is nearer."""
     estimator = pipeline.depth_estimator
     parameter = next(estimator.parameters())
     pixels = pipeline.feature_extractor(images=image, return_tensors="pt").pixel_values
     with torch.inference_mode():
-        return estimator(pixels.to(parameter.device, parameter.dtype)).predicted_depth[:, None].float().cpu()
-
-
-def depth_map(canvas: Canvas, pipeline: Any) -> torch.Tensor:
-    """The depth that guides a run, 1 x 1 x H x W: the one that was given, else the estimator's."""
-    if canvas.depth is None:
-        return estimate_depth(canvas.picture, pipeline)
-    return torch.from_numpy(np.array(canvas.depth, dtype=np.float32))[None, None]
+        return estimator(pixels.to(parameter.device, parameter.dtype)).predicted_depth[0].float().cpu().numpy()
 
 
 def _encode(pixels: torch.Tensor, vae: Any, guard: PrecisionGuard) -> torch.Tensor:
@@ -82,9 +83,9 @@ def _inpainting_channels(canvas: Canvas | None, bench: Bench) -> torch.Tensor:
 
 def _depth_channel(canvas: Canvas | None, bench: Bench) -> torch.Tensor:
     """The depth map at the size of the latents, scaled to -1..1 as the depth checkpoints were trained."""
-    if canvas is None:
+    if canvas is None or canvas.depth is None:
         return torch.zeros(1, 1, *bench.noise.shape[2:])
-    depth = depth_map(canvas, bench.pipeline)
+    depth = torch.from_numpy(canvas.depth)[None, None]
     small = torch.nn.functional.interpolate(depth, bench.noise.shape[2:], mode="bicubic", align_corners=False)
     low, high = small.amin(), small.amax()
     return 2 * (small - low) / (high - low).clamp(min=1e-6) - 1

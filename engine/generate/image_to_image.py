@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from PIL import Image
 
-from engine.events import Event, Notice
+from engine.events import Event, Guided, Notice
 from engine.generate.canvas import Canvas, Given, canvas_for, given_for, matching_size
-from engine.generate.conditioning import encode, extra_channels, latent_mask
+from engine.generate.conditioning import encode, extra_channels, latent_mask, with_depth
 from engine.generate.run import Bench, Start
 from engine.generate.run import run as run_task
 from engine.generate.workshop import Workshop
@@ -32,6 +32,7 @@ class FromPicture:
     def __init__(self, asked: ImageToImage, given: Given) -> None:
         self._asked, self._given = asked, given
         self._canvas: Canvas | None = None
+        self._guided = False
 
     def size(self, native: int, multiple: int) -> tuple[int, int]:
         """The shape of the part that is worked on, at about the checkpoint's native area."""
@@ -40,6 +41,7 @@ class FromPicture:
     def start(self, bench: Bench) -> Start:
         """The input's latents, noised for the first of the steps that strength leaves."""
         canvas = self._seen(bench)
+        self._guided = getattr(bench.pipeline, "depth_estimator", None) is not None
         begin, timesteps = remaining(bench.scheduler, strength_of(bench))
         clean = encode(canvas.picture, bench.pipeline.vae, bench.guard)
         return Start(
@@ -58,15 +60,27 @@ class FromPicture:
         if self._canvas is None:
             request = bench.resolved.request
             assert request.width and request.height
-            self._canvas = canvas_for(self._asked, self._given, request.width, request.height)
+            fitted = canvas_for(self._asked, self._given, request.width, request.height)
+            self._canvas = with_depth(fitted, bench.pipeline)
         return self._canvas
+
+    @property
+    def depth(self) -> Image.Image | None:
+        """The map that guides the run, once it has begun; None for checkpoints that read none."""
+        return self._canvas.depth_picture if self._canvas and self._guided else None
 
 
 def run(job: str, asked: ImageToImage, workshop: Workshop, stop: Stop) -> Iterator[Event]:
     """The pictures of an image-to-image job; see :func:`engine.generate.run.run`. PictureError for an input that is lost."""
-    given = given_for(asked, Blobs(workshop.settings.data / "blobs"))
+    blobs = Blobs(workshop.settings.data / "blobs")
+    given = given_for(asked, blobs)
+    task, told = FromPicture(asked, given), False
     yield from (Notice(job=job, text=text) for text in given.notices)
-    yield from run_task(job, asked, FromPicture(asked, given), workshop, stop)
+    for event in run_task(job, asked, task, workshop, stop):
+        yield event
+        if not told and (depth := task.depth) is not None:
+            told = True
+            yield Guided(job=job, depth=blobs.put(depth))
 
 
 def strength_of(bench: Bench) -> float:

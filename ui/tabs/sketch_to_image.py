@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 from gradio.events import Dependency
 
 from engine.requests import FITS, ImageToImage, Request
@@ -41,6 +42,10 @@ class Tab:
     live_checkpoint: gr.Dropdown
     summary: gr.HTML
     boxes: prompting.Boxes
+    seen: gr.HTML
+    seen_box: gr.Accordion
+    depth: gr.File
+    depth_box: gr.Accordion
 
 
 def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
@@ -50,12 +55,14 @@ def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
     def ask(values: Values) -> ImageToImage:
         written = fields.written(tab.fields, values)
         handed = sketch_form.handed_in(values[tab.handed])
-        return sketch_form.request(written, actions.shelf.find(written["checkpoint"]), handed)
+        checkpoint = actions.shelf.find(written["checkpoint"])
+        depth = actions.keep_picture(values[tab.depth]) if checkpoint.reads_depth else ""
+        return sketch_form.request(written, checkpoint, handed, depth)
 
     def explore(values: Values) -> ImageToImage:
         return sketch_form.explored(ask(values))
 
-    inputs, bring = {*tab.fields.values(), tab.handed}, Bring(sketchpad.HAND_IN, tab.handed)
+    inputs, bring = {*tab.fields.values(), tab.handed, tab.depth}, Bring(sketchpad.HAND_IN, tab.handed)
     running.wire(tab.running, actions, visit, inputs, ask, bring)
     running.press(tab.explore, tab.running, actions, visit, inputs, explore, bring)
     # An empty width or height has the drawing's shape, whatever the checkpoint.
@@ -63,6 +70,7 @@ def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
     keeper = fields.keep(NAME, tab.fields, sketch_form.BLANK, actions, visit)
     prompting.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, visit)
     _wire_strength(tab)
+    _wire_seen(tab, actions, inputs, ask)
     _wire_live(tab, actions, visit)
     _wire_result(tab, actions, visit, keeper)
     _wire_pad(tab, visit, keeper)
@@ -82,8 +90,8 @@ def _layout(actions: Actions) -> Tab:
             shown = stage.create(NAME, actions.blank_stage())
         with gr.Column(elem_classes="more"):
             made |= _settings(known, chosen)
-            live_checkpoint = made.pop("live_checkpoint")
             boxes = prompting.boxes(NAME, actions.presets)
+            own = {name: made.pop(name) for name in ("live_checkpoint", "seen", "seen_box", "depth", "depth_box")}
     return Tab(
         fields={name: made[name] for name in sketch_form.BLANK},
         running=Running(NAME, generate, stop, says, shown, gr.State("")),
@@ -93,9 +101,9 @@ def _layout(actions: Actions) -> Tab:
         words=words,
         explore=explore,
         live=live,
-        live_checkpoint=live_checkpoint,
         summary=summary,
         boxes=boxes,
+        **own,
     )
 
 
@@ -141,6 +149,11 @@ def _settings(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any
         with gr.Row():
             for name, pixels in sketch_form.DEFAULTS.items():
                 made[name] = controls.number(NAME, name, f"{pixels} pixels")
+    with gr.Accordion(messages.DEPTH, open=False, visible=chosen.reads_depth) as made["depth_box"]:
+        # A file, not a picture: the engine's own reader looks at it, and says what is wrong with it.
+        made["depth"] = gr.File(label=messages.DEPTH_MAP, file_types=["image"], elem_id=f"{NAME}-depth")
+    with gr.Accordion(messages.SEEN, open=False) as made["seen_box"]:
+        made["seen"] = gr.HTML(elem_id=f"{NAME}-seen", **controls.BARE)
     return made
 
 
@@ -163,6 +176,28 @@ def _wire_strength(tab: Tab) -> None:
     rows = json.dumps(list(messages.STRENGTHS.items()))
     say = f"(strength) => [`<p class=\"strength-words\">${{{rows}.findLast(([least]) => strength >= least)[1]}}</p>`]"
     tab.fields["strength"].change(None, tab.fields["strength"], tab.words, js=say, **QUIET)  # type: ignore[attr-defined]
+
+
+def _wire_seen(tab: Tab, actions: Actions, inputs: set[Component], ask: Callable[[Values], ImageToImage]) -> None:
+    """What the engine will see, when somebody looks and after each choice that changes it; and depth where it is read."""
+
+    def look(values: Values) -> str:
+        return actions.seen(lambda: ask(values))
+
+    def offer_depth(checkpoint: str) -> dict[str, Any]:
+        return gr.update(visible=actions.shelf.find(checkpoint).reads_depth)
+
+    chosen = [tab.fields[name] for name in ("fit", "width", "height", "only_masked", "feather", "padding", "checkpoint")]
+    handed = gr.on(
+        [tab.seen_box.expand, *(field.input for field in chosen)],  # type: ignore[attr-defined]
+        None,
+        None,
+        tab.handed,
+        js=sketchpad.HAND_IN,
+        **QUIET,
+    )
+    handed.then(look, inputs, tab.seen, **QUIET)
+    tab.fields["checkpoint"].change(offer_depth, tab.fields["checkpoint"], tab.depth_box, **QUIET)  # type: ignore[attr-defined]
 
 
 def _wire_live(tab: Tab, actions: Actions, visit: Visit) -> None:

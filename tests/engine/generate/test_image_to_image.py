@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from engine.errors import Cancelled, PictureError, RequestError
-from engine.events import Notice, Step
+from engine.events import Guided, Notice, Step
 from engine.generate.canvas import canvas_for, feathered, given_for, matching_size
 from engine.generate.schedulers import SCHEDULERS
 from engine.records import metadata
@@ -150,6 +150,11 @@ def test_depth_comes_from_the_checkpoint_or_from_the_person(engine: Engine) -> N
     maps = [None, engine.blobs.put(ramp), engine.blobs.put(ramp.transpose(Image.Transpose.FLIP_TOP_BOTTOM))]
     made = [engine.run(dataclasses.replace(request, depth_image=each), job())[0] for each in maps]
     assert not same(made[0], made[1]) and not same(made[1], made[2])
+    shown = [e for e in engine.run(dataclasses.replace(request, depth_image=maps[1]), job())[1] if isinstance(e, Guided)]
+    assert len(shown) == 1
+    column = np.asarray(engine.blobs.open(shown[0].depth).convert("L"), int)[:, 0]
+    assert column[0] == 0 and column[-1] == 255 and (np.diff(column) >= 0).all(), "the map that guides is shown"
+    assert not [e for e in engine.run(asked(engine), job())[1] if isinstance(e, Guided)]
 
 
 def test_depth_is_fitted_as_the_picture_is(engine: Engine) -> None:
@@ -158,7 +163,7 @@ def test_depth_is_fitted_as_the_picture_is(engine: Engine) -> None:
     blob = engine.blobs.put(wide)
     request = asked(engine, init_image=engine.blobs.put(wide.convert("RGB")), depth_image=blob)
     canvas = canvas_for(request, given_for(request, engine.blobs), SIDE, SIDE)
-    assert canvas.depth is not None and canvas.depth.getextrema() == (255, 255), "the sides were cropped away"
+    assert canvas.depth is not None and canvas.depth.min() == canvas.depth.max() == 255, "the sides were cropped away"
 
 
 def test_stop_ends_a_run_and_keeps_nothing(engine: Engine) -> None:

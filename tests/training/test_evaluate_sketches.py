@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training import evaluate_sketches
+from training.classifier import Classifier
+from training.export import export
+
+
+def test_a_drawing_is_flat_patches_and_its_box_is_found_again() -> None:
+    sketch, again = (evaluate_sketches.sketches(3)[2] for _ in range(2))
+    assert evaluate_sketches.overlap(evaluate_sketches.thing_box(sketch.picture), sketch.box) > 0.7
+    assert len(sketch.picture.getcolors(1_000_000)) <= 4 and sketch.thing in sketch.words
+    assert sketch.picture.tobytes() == again.picture.tobytes()
+
+
+def test_layouts_are_compared_by_their_coarse_colours() -> None:
+    picture = evaluate_sketches.sketches(1)[0].picture
+    noise = np.random.default_rng(1).integers(0, 256, (*picture.size, 3), np.uint8)
+    rough = Image.blend(picture, Image.fromarray(noise), 0.2)
+    assert evaluate_sketches.correlation(picture, rough) > 0.95
+    assert evaluate_sketches.correlation(picture, picture.rotate(90)) < evaluate_sketches.correlation(picture, rough)
+    assert evaluate_sketches.overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1
+    assert evaluate_sketches.overlap((0, 0, 10, 10), (10, 10, 20, 20)) == 0
+
+
+def test_an_untrained_starter_is_measured_at_every_strength(tiny_run: Path, tmp_path: Path) -> None:
+    export(tiny_run, tmp_path / "starter", "two steps, for a test")
+    drawn = evaluate_sketches.sketches(2)
+    pictures = evaluate_sketches.painted(tmp_path / "starter", drawn, (0.1, 1.0))
+    low, high = evaluate_sketches.rows(Classifier().eval(), drawn, pictures)
+    assert [len(made) for made in pictures] == [2, 2] and 0 <= low.recognised <= 1
+    assert low.correlation != high.correlation
