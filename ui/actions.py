@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ SHOWS: dict[type[Request], Show] = {
 
 def _show_pictures(_asked: Request, view: View, outputs: Path) -> str:
     return stage.show(view, outputs)
+
+PATIENCE = 1.5
+"""Seconds for which the repaint before stays, so that what is still noise does not flicker between two strokes."""
 
 
 class Actions:
@@ -88,8 +92,10 @@ class Actions:
     async def repaint(self, ask: Callable[[], Request], page: str) -> AsyncIterator[str]:
         """The stage while a draft is painted and when it is there; nothing more once a newer one has ended it."""
         try:
+            began = time.monotonic()
             async for view in follow.views(self._jobs, self._jobs.submit(ask(), _place("live", page))):
-                if view.preview or view.results or view.trouble or view.notices:
+                slow = view.preview and time.monotonic() - began > PATIENCE
+                if slow or view.results or view.trouble:
                     yield stage.live(view, self._settings.drafts)
         except EaselError as error:
             yield stage.says(str(error), "trouble")

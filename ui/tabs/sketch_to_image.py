@@ -218,7 +218,8 @@ def _wire_live(tab: Tab, actions: Actions, visit: Visit) -> None:
         return gr.update(value=messages.FINISH if on else messages.GENERATE), kept
 
     inputs = {*tab.fields.values(), tab.live_checkpoint, visit.page}
-    tab.pad.drawn(repaint, inputs, tab.running.stage, **QUIET)
+    # Every stroke is heard, also while the one before is still painted: the queue ends that one.
+    tab.pad.drawn(repaint, inputs, tab.running.stage, trigger_mode="multiple", **QUIET)
     switched = tab.live.change(switch, [tab.live, tab.fields["seed"]], [tab.running.generate, tab.fields["seed"]], **QUIET)
     switched.then(None, tab.live, None, js="(on) => { window.easelPad.setLive(on); }", **QUIET)
     changed = [tab.fields[name].change for name in ("strength", "prompt", "negative_prompt", "seed", "live_steps")]  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from engine.records import metadata
 from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
 from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, ready
@@ -319,6 +320,18 @@ def test_live_repaints_after_each_stroke_and_keeps_nothing(scripted: Studio, vis
     second = live.get_attribute("src")
     press(page, "act", "undo")
     expect(live).not_to_have_attribute("src", second or "")
+    third = live.get_attribute("src")
+    field(page, "prompt").fill("a boat, script: slow")
+    stroke(page, (100, 200), (600, 200))
+    field(page, "prompt").fill("a boat")
+    stroke(page, (100, 300), (600, 300))
+    page.wait_for_function(
+        "(old) => { const now = document.querySelector('#sketch-stage [data-state=live] img')?.getAttribute('src');"
+        " return now?.startsWith('/drafts/') && now !== old; }",
+        arg=third,
+    )
+    record = metadata.read(scripted.settings.drafts / (live.get_attribute("src") or "").removeprefix("/drafts/"))
+    assert record and record.resolved.request.prompt == "a boat", "the latest stroke wins over the slow one before it"
     assert finished_pictures(scripted.settings) == kept and len(queue.jobs(limit=1000)) == jobs
     request = generate(page, scripted)
     assert not request.draft and f"-{request.seed}." in (second or ""), "Finish goes on from the seed that Live showed"
