@@ -23,7 +23,7 @@ from training.classifier import WEIGHTS, Classifier, load_classifier
 from training.things import THING_NAMES
 
 PROMPT, KEPT, UNWANTED = "a cat and a dog", "cat", "dog"
-IDLE_WORDS = ("castle", "rocket", "umbrella", "guitar", "whale")
+IDLE_WORDS: tuple[str, ...] = ("castle", "rocket", "umbrella", "guitar", "whale")
 """Words that the starter knows, about nothing in the picture."""
 
 
@@ -35,10 +35,10 @@ def named(classifier: Classifier, paths: Iterable[Path]) -> list[frozenset[str]]
     return [frozenset(name for name, logit in zip(THING_NAMES, row.tolist(), strict=True) if logit > 0) for row in rows]
 
 
-def count_things(easel: Local, classifier: Classifier, checkpoint: str, seeds: range, **more: Any) -> dict[str, int]:
+def count_things(easel: Local, classifier: Classifier, checkpoint: str, seeds: range, steps: int | None = None) -> dict[str, int]:
     """In how many pictures, one a seed, the unwanted thing and the kept one are seen, without the negative prompt and with it."""
     pairs = [
-        easel.make(CompareNegative(prompt=PROMPT, negative_prompt=UNWANTED, checkpoint=checkpoint, seed=seed, **more))
+        easel.make(CompareNegative(prompt=PROMPT, negative_prompt=UNWANTED, checkpoint=checkpoint, seed=seed, steps=steps))
         for seed in seeds
     ]
     given, without = (named(classifier, [pair[side].path for pair in pairs]) for side in (0, 1))
@@ -50,14 +50,14 @@ def count_things(easel: Local, classifier: Classifier, checkpoint: str, seeds: r
     }
 
 
-def ranks(easel: Local, checkpoint: str, seeds: range, **more: Any) -> list[int]:
+def ranks(easel: Local, checkpoint: str, seeds: range, steps: int | None = None) -> list[int]:
     """For each seed, the place (from 1) of the word that matters among the idle ones, by what each word does."""
     found = []
     for seed in seeds:
         # The word that matters stands in another place each time, so that place alone cannot win.
         words: list[str] = list(IDLE_WORDS)
         words.insert(seed % (len(words) + 1), UNWANTED)
-        asked = StudyNegative(prompt=PROMPT, negative_prompt=", ".join(words), checkpoint=checkpoint, seed=seed, **more)
+        asked = StudyNegative(prompt=PROMPT, negative_prompt=", ".join(words), checkpoint=checkpoint, seed=seed, steps=steps)
         pictures = {number: result.path for number, result in enumerate(easel.make(asked))}
         order = [finding.term.text for finding in study.findings(asked, pictures).found]
         found.append(order.index(UNWANTED) + 1)

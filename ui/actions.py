@@ -144,8 +144,11 @@ class Actions:
 
 
 def _read(text: str, checkpoint: Checkpoint) -> dict[str, PromptReading]:
-    encoders = checkpoint.text_encoders
-    return {each.label: read_prompt(text, load_tokenizer(each.tokenizer, pad_token=each.pad_token)) for each in encoders}
+    tokenizers = {
+        each.label: load_tokenizer(each.tokenizer, pad_token=each.pad_token, embeddings=each.embeddings)
+        for each in checkpoint.text_encoders
+    }
+    return {label: read_prompt(text, tokenizer) for label, tokenizer in tokenizers.items()}
 
 
 def _place(tab: str, page: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,15 @@ class Repertoire:
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """How a text encoder is called, the folder of its tokenizer, and what fills a prompt up (None: as the folder says)."""
+    """How a text encoder is called, the folder of its tokenizer, and what fills a prompt up (None: as the folder says).
+
+    ``embeddings``: names of textual inversions that may stand in a prompt, and how many tokens each is.
+    """
 
     label: str
     tokenizer: Path
     pad_token: str | None = None
+    embeddings: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,8 @@ class Shelf:
 
     def look(self) -> None:
         """Look again. Checkpoints come and go while Easel runs."""
-        offered = [_offered(entry) for entry in self.catalogue.checkpoints() if TEXT in entry.architecture.pipelines]
+        embeddings = self.catalogue.of_kind("embedding")
+        offered = [_offered(entry, embeddings) for entry in self.catalogue.checkpoints() if TEXT in entry.architecture.pipelines]
         self._known = {checkpoint.name: checkpoint for checkpoint in offered or [NONE]}
         self.additions = {
             "vae": tuple(entry.name for entry in self.catalogue.of_kind("vae")),
@@ -86,7 +91,7 @@ class Shelf:
         return self._known.get(name or "") or next(iter(self._known.values()))
 
 
-def _offered(entry: CheckpointEntry) -> Checkpoint:
+def _offered(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry]) -> Checkpoint:
     family = entry.architecture
     told = _told(entry.path)
     return Checkpoint(
@@ -99,7 +104,7 @@ def _offered(entry: CheckpointEntry) -> Checkpoint:
         scheduler=family.scheduler,
         guidance_free=family.guidance_free,
         distilled=_distilled(entry),
-        text_encoders=tuple(_text_encoders(entry)),
+        text_encoders=tuple(_text_encoders(entry, _fitting(entry, embeddings))),
         repertoire=_repertoire(told) if told else None,
         reads_depth=DEPTH in family.pipelines,
     )
@@ -130,11 +135,24 @@ _TOKENIZERS = {"tokenizer": "The text encoder", "tokenizer_2": "The second text 
 """Folder of a tokenizer in a checkpoint -> what to call its text encoder."""
 
 
-def _text_encoders(entry: CheckpointEntry) -> Iterator[TextEncoder]:
+_OF_FAMILY = {"lcm": "sd1", "sd_turbo": "sd2"}
+_WIDTHS = {"sd1": 768, "sd2": 1024, "xl": 768 + 1280}
+"""Family of a textual inversion -> numbers that make up one of its tokens, for all text encoders of the family together."""
+
+
+def _fitting(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry]) -> tuple[tuple[str, int], ...]:
+    """Names and lengths of the textual inversions that were made for a checkpoint's family."""
+    name = entry.architecture.name
+    family = _OF_FAMILY.get(name, name.split("_")[0])
+    mine = [each for each in embeddings if each.identity.architecture == family and family in _WIDTHS]
+    return tuple((each.path.stem, max(1, each.parameters["embedding"] // _WIDTHS[family])) for each in mine)
+
+
+def _text_encoders(entry: CheckpointEntry, embeddings: tuple[tuple[str, int], ...]) -> Iterator[TextEncoder]:
     """Each with the checkpoint's own tokenizer, else the one that its family shares."""
     for name, label in _TOKENIZERS.items():
         shared = entry.architecture.tokenizers.get(name)
         if (entry.path / name).is_dir():
-            yield TextEncoder(label, entry.path / name)
+            yield TextEncoder(label, entry.path / name, embeddings=embeddings)
         elif shared is not None:
-            yield TextEncoder(label, CONFIGS / shared[0], shared[1])
+            yield TextEncoder(label, CONFIGS / shared[0], shared[1], embeddings)

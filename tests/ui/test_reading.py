@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+from safetensors.torch import save_file
+
 from engine.prompt.tokenizer import load_tokenizer
 from engine.prompt.tokens import PromptReading, read_prompt
 from engine.settings import HOUSE, Settings
+from tests.engine.checkpoints import tiny
 from ui import messages, reading
 from ui.shelf import Shelf
 
@@ -75,3 +79,13 @@ def test_words_in_pieces_are_said_and_are_no_strangers_to_a_large_vocabulary() -
 
 def test_capitals_are_said_to_be_lost() -> None:
     assert messages.lowered(["NO"]) in reading.tokens(read("NO cat"))
+
+
+def test_an_embedding_in_the_models_folder_is_read_as_its_tokens(tmp_path: Path) -> None:
+    tiny.pipeline("sd1").save_pretrained(tmp_path / "models" / "tiny")
+    save_file({"emb_params": torch.zeros(3, 768)}, tmp_path / "models" / "handfix.safetensors")
+    [encoder] = Shelf(Settings(models=tmp_path / "models")).find("tiny").text_encoders
+    assert encoder.embeddings == (("handfix", 3),)
+    tokenizer = load_tokenizer(encoder.tokenizer, pad_token=encoder.pad_token, embeddings=encoder.embeddings)
+    read = read_prompt("a handfix, cat", tokenizer)
+    assert len(read.tokens) == 6 and messages.tokens(6, 1, 75) in reading.tokens(read)

@@ -43,11 +43,8 @@ def create_negative_prompts_tab(actions: Actions, visit: Visit) -> Tab:
         return CompareNegative(**_asked(tab, values, actions))
 
     def study(values: Values) -> StudyNegative:
-        most = form.whole(fields.written(tab.fields, values), "max_terms")
-        asked = _asked(tab, values, actions)
-        if most is not None:
-            asked["max_terms"] = most
-        return StudyNegative(**asked)
+        asked, most = _asked(tab, values, actions), form.whole(fields.written(tab.fields, values), "max_terms")
+        return StudyNegative(**(asked if most is None else {**asked, "max_terms": most}))
 
     inputs = set(tab.fields.values())
     running.wire(tab.running, actions, visit, inputs, compare)
