@@ -120,7 +120,7 @@ def _attempt(
     job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop, prepared: Prepared
 ) -> Iterator[Event]:
     """The run under one plan."""
-    folder = workshop.settings.outputs
+    folder = _folder(asked, workshop.settings)
 
     # 2. The checkpoint: from the cache, or from disk.
     yield from announced(job, prepared, workshop)

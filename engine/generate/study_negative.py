@@ -36,6 +36,9 @@ from engine.stopping import Stop
 ROWS = (4, 3, 2)
 """Pictures in a batch, from what is tried first. One alone where no more fit."""
 
+KEPT = 1000
+"""Pictures of studies that stay in their folder: older ones make room."""
+
 Silence = tuple[Place, ...]
 
 
@@ -43,27 +46,24 @@ def run(job: str, asked: StudyNegative, workshop: Workshop, stop: Stop) -> Itera
     """The pictures of a study, in the order of their numbers. RequestError where a negative prompt cannot do anything."""
     # 1. Decide; refuse now what cannot tell anything.
     outputs.check_writable(workshop.settings.outputs / study.FOLDER)
-    silences = study.silences(asked)
+    study.tried(asked)
     if asked.refiner is not None:
         # It reads the whole negative prompt for itself, so no word of it would ever be silent.
         yield Notice(job=job, text="What each word does is tried without the refiner.")
         asked = dataclasses.replace(asked, refiner=None)
     prepared = prepare(asked, FromWords().size, workshop)
     check_guided(prepared)
-    # All batches have one shape, and keep it when memory runs out: with another the pictures would not be comparable.
+    yield from surviving(job, prepared, workshop, partial(_attempt, job, asked, workshop, stop))
+
+
+def _attempt(job: str, asked: StudyNegative, workshop: Workshop, stop: Stop, prepared: Prepared) -> Iterator[Event]:
+    """The whole study under one plan."""
+    words, folder, silences = FromWords(), workshop.settings.outputs / study.FOLDER, study.silences(asked)
     rows = next((rows for rows in ROWS if fits(prepared, workshop, rows)), 1)
-    yield from surviving(job, prepared, workshop, partial(_attempt, job, asked, silences, rows, workshop, stop))
-
-
-def _attempt(
-    job: str, asked: StudyNegative, silences: Sequence[Silence], rows: int, workshop: Workshop, stop: Stop, prepared: Prepared
-) -> Iterator[Event]:
-    """The pictures under one plan."""
-    folder = workshop.settings.outputs / study.FOLDER
     resolved = dataclasses.replace(prepared.resolved, batch_size=rows)
     batches = [silences[first : first + rows] for first in range(0, len(silences), rows)]
     yield from announced(job, prepared, workshop)
-    with opened(job, FromWords(), prepared, workshop, stop, pictures=len(batches) + 1, folder=folder) as session:
+    with opened(job, words, prepared, workshop, stop, pictures=len(batches) + 1, folder=folder) as session:
         # 2. Batch after batch, all of one shape. Those that an earlier attempt saved are not made twice.
         there = outputs.existing(folder, job)
         for number, batch in enumerate(batches):
@@ -75,6 +75,7 @@ def _attempt(
 
         # 3. The picture without the terms that did nothing.
         yield from _slim(session, asked, prepared.resolved)
+        outputs.keep_newest(folder, KEPT)
         yield from remembered(session, prepared)
 
 
