@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.prompt.tokenizer import load_tokenizer
 from engine.prompt.tokens import PromptReading, read_prompt
 from engine.records.blobs import Blobs
-from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative
+from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, Upscale
 from engine.settings import Settings
 from ui import follow, form, messages, negatives, pictures, reading, seen, stage
+from ui.enlarging import Enlarging
 from ui.presets import Presets
 from ui.shelf import Checkpoint, Shelf
 from ui.standing import Standing
@@ -48,6 +51,7 @@ class Actions:
         self.presets = Presets(settings)
         self.stock = Stock(settings, self.shelf)
         self.standing = Standing(settings)
+        self.enlarging = Enlarging(settings, self.shelf)
 
     def identify(self, page: str) -> str:
         """The id of a browser: the one that it kept, or a new one."""
@@ -63,7 +67,7 @@ class Actions:
             job = self._jobs.submit(asked, _place(tab, page))
         except EaselError as error:
             return "", stage.says(str(error), "trouble")
-        return job, "" if asked.prompt.strip() else stage.says(messages.EMPTY_PROMPT)
+        return job, "" if asked.prompt.strip() or isinstance(asked, Upscale) else stage.says(messages.EMPTY_PROMPT)
 
     def latest(self, tab: str, page: str) -> str:
         """The newest job of a browser's tab, or ""."""
@@ -119,6 +123,15 @@ class Actions:
             return None, stage.says(messages.PICTURE_GONE, "trouble")
         made_with = stage.made_with(path)
         return made_with, stage.says(messages.REUSED) if made_with else stage.says(messages.NO_RECORD, "trouble")
+
+    def compared(self, job: str) -> dict[str, Any]:
+        """The slider that lays the newest result of an upscaling job over its source; hidden where there is none."""
+        results = self._jobs.state(job).results if job else ()
+        made_with = stage.made_with(results[-1].path) if results else None
+        if not isinstance(made_with, Upscale):
+            return gr.update(visible=False)
+        pair = self.enlarging.pair(made_with, results[-1].path)
+        return gr.update(visible=pair is not None, value=pair)
 
     def reuse(self, picture: str) -> tuple[dict[str, str] | None, str]:
         """The form that asks for a finished picture again, and what to say. ``picture`` is its path inside the outputs."""

@@ -11,13 +11,14 @@ from engine.settings import Settings
 from ui import controls, messages, sending
 from ui.actions import Actions
 from ui.sending import Sending
-from ui.tabs import checkpoints, negative_prompts, sketch_to_image, text_to_image
+from ui.tabs import checkpoints, negative_prompts, sketch_to_image, text_to_image, upscale
 from ui.tabs import settings as settings_tab
 from ui.tabs.checkpoints import create_checkpoints_tab
 from ui.tabs.negative_prompts import create_negative_prompts_tab
 from ui.tabs.settings import create_settings_tab
 from ui.tabs.sketch_to_image import create_sketch_to_image_tab
 from ui.tabs.text_to_image import create_text_to_image_tab
+from ui.tabs.upscale import create_upscale_tab
 from ui.visit import Visit, kept
 
 _MASTHEAD = f"""
@@ -34,6 +35,7 @@ TABS: dict[str, Callable[[Actions, Visit], object]] = {
     text_to_image.LABEL: create_text_to_image_tab,
     sketch_to_image.LABEL: create_sketch_to_image_tab,
     negative_prompts.LABEL: create_negative_prompts_tab,
+    upscale.LABEL: create_upscale_tab,
     checkpoints.LABEL: create_checkpoints_tab,
     settings_tab.LABEL: create_settings_tab,
 }

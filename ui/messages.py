@@ -77,6 +77,23 @@ LEAVE_METADATA_OUT_HELP = "Pictures then hold no prompt and no seed, and cannot 
 WATERMARK = "Invisible watermark"
 WATERMARK_HELP = "A short text that is hidden in every picture of at least 256 × 256 pixels. Empty: none."
 
+UPSCALE_TAB = "Upscale"
+SEND_TO_UPSCALE = "Enlarge"
+PICTURES = "Pictures to enlarge"
+WHOLE_FOLDER = "Choose a whole folder"
+UPSCALER = "Upscaler"
+BUILT_IN_UPSCALER = "Built in: quick, for photos and drawings"
+LANCZOS_UPSCALER = "Lanczos: plain arithmetic, invents nothing"
+FACTOR = "Times as wide and high"
+CLEANING = "Cleaning"
+CLEANING_HELP = "How much noise and compression is taken away. 0 keeps everything."
+NOISE_LEVEL = "Noise level"
+NOISE_LEVEL_HELP = "How far the result may depart from the picture: 20 is usual, more invents more."
+BEST = "best"
+ENLARGE = "Enlarge"
+BEFORE_AFTER = "Before and after"
+NO_PICTURES = "There is no picture to enlarge. Choose one or more first."
+
 YOURS = "Your checkpoints"
 LOOK_AGAIN = "Look again"
 GET_MORE = "Get more"
@@ -341,6 +358,28 @@ def tokens(count: int, chunks: int, length: int) -> str:
     """How long a prompt is for the checkpoint's text encoder."""
     runs = f", read in {chunks} parts of up to {length}" if chunks > 1 else ""
     return f"{_count(count, 'token')} of {length * chunks}{runs}"
+
+
+def cost(
+    before: tuple[int, int], after: tuple[int, int], pictures: int, seconds: float, memory: int, measured: bool
+) -> str:
+    """What enlarging will cost; sizes of the largest picture, ``memory`` in bytes, ``measured`` whether by earlier runs."""
+    which = f"{pictures} pictures, the largest " if pictures > 1 else ""
+    sizes = f"{before[0]:,} × {before[1]:,} becomes {after[0]:,} × {after[1]:,} pixels"
+    guess = "" if measured else ", a rough guess until it has run here once"
+    needs = f"{_about(seconds)}{guess}, {memory / 2**30:.1f} GB of memory"
+    return f"{which}{sizes} ({after[0] * after[1] / 1e6:,.1f} megapixels): {needs}."
+
+
+def bad_file(name: str, why: str) -> str:
+    """One of several chosen files cannot be used."""
+    return f"“{_short(name)}” cannot be enlarged. {why}"
+
+
+def _about(seconds: float) -> str:
+    if seconds < 2:
+        return "a second or two"
+    return f"about {round(seconds)} s" if seconds < 90 else f"about {round(seconds / 60)} min"
 
 
 def _count(number: int, noun: str) -> str:

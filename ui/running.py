@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from engine.requests import Request
 from ui.actions import Actions
@@ -51,16 +52,19 @@ def wire(
     inputs: set[Component],
     ask: Callable[[Values], Request],
     bring: Bring | None = None,
-) -> None:
-    """Generate submits ``ask(values of inputs)``, which may raise EaselError; the stage follows the job, also after a reload."""
+) -> tuple[Dependency, Dependency]:
+    """Generate submits ``ask(values of inputs)``, which may raise EaselError; the stage follows the job, also after a reload.
+
+    Returns the two listeners that follow it: whatever comes when a job has ended goes into their ``then``.
+    """
 
     def find_again(page: str) -> str:
         return actions.latest(running.tab, page)
 
-    press(running.generate, running, actions, visit, inputs, ask, bring)
+    pressed = press(running.generate, running, actions, visit, inputs, ask, bring)
     running.stop.click(actions.stop, running.job, running.says, **QUIET)
     found = visit.arrived.then(find_again, visit.page, running.job, **QUIET)
-    found.then(follower(actions, len(running.also)), running.job, watched(running), **QUIET)
+    return pressed, found.then(follower(actions, len(running.also)), running.job, watched(running), **QUIET)
 
 
 def press(
@@ -71,7 +75,7 @@ def press(
     inputs: set[Component],
     ask: Callable[[Values], Request],
     bring: Bring | None = None,
-) -> None:
+) -> Dependency:
     """``button`` submits ``ask(values of inputs)`` as a job of the tab, and the stage follows it."""
     also = len(running.also)
 
@@ -81,7 +85,7 @@ def press(
 
     pressed = button.click if bring is None else button.click(None, None, bring.into, js=bring.js, **QUIET).then
     submitted = pressed(submit, {*inputs, visit.page}, [running.job, running.says, *watched(running)[1:]], **QUIET)
-    submitted.then(follower(actions, also), running.job, watched(running), **QUIET)
+    return submitted.then(follower(actions, also), running.job, watched(running), **QUIET)
 
 
 def watched(running: Running) -> list[Component]:

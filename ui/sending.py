@@ -33,6 +33,7 @@ class Target:
 
 TARGETS: dict[str, Target] = {
     "sketch": Target(messages.DRAW_ON_IT, messages.SKETCH_TAB),
+    "upscale": Target(messages.SEND_TO_UPSCALE, messages.UPSCALE_TAB),
 }
 """Name of a target -> its row."""
 

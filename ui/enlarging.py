@@ -1,0 +1,142 @@
+"""Between the Upscale tab's form and what the engine is asked; what it will cost, and the pair that is compared afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from engine.checkpoints.catalogue import CheckpointEntry
+from engine.checkpoints.upscalers import BUILT_IN, LANCZOS, find, is_diffusion, upscalers
+from engine.errors import CheckpointError, EaselError, PictureError
+from engine.plan.notes import Notes
+from engine.plan.upscaling import Job, estimate
+from engine.records.blobs import Blobs
+from engine.requests import Upscale, check
+from engine.settings import Settings
+from ui import form, messages
+from ui.shelf import Shelf
+
+BLANK: dict[str, Any] = {
+    "upscaler": BUILT_IN, "factor": 4.0, "cleaning": 0.0, "prompt": "", "negative_prompt": "", "noise_level": 20, "steps": "",
+    "seed": "",
+}  # fmt: skip
+"""Every field of the tab's form, by name, as it stands at first."""
+
+LONGEST = 2048
+"""Pixels of the longer side of the pair that is compared: larger results are shown reduced."""
+
+
+class Enlarging:
+    """What the tab does, in plain values."""
+
+    def __init__(self, settings: Settings, shelf: Shelf) -> None:
+        self._settings, self._shelf = settings, shelf
+        self._blobs = Blobs(settings.data / "blobs")
+        self._notes = Notes(settings.data / "learnt.json")
+
+    def choices(self) -> list[tuple[str, str]]:
+        """Label and name of each upscaler, the built-in one first and Lanczos last."""
+        found = [(entry.name, entry.name) for entry in upscalers(self._shelf.catalogue)]
+        return [(messages.BUILT_IN_UPSCALER, BUILT_IN), *found, (messages.LANCZOS_UPSCALER, LANCZOS)]
+
+    def kind(self, upscaler: str) -> str:
+        """Which fields mean something: ``"built in"``, ``"diffusion"`` or ``"plain"``."""
+        entry = self._entry(upscaler)
+        if upscaler == BUILT_IN:
+            return "built in"
+        return "diffusion" if entry is not None and is_diffusion(entry) else "plain"
+
+    def request(self, written: Mapping[str, Any], files: Sequence[str]) -> Upscale:
+        """The request that a filled-in form asks for. Raises EaselError, a sentence, for what cannot be used."""
+        if not files:
+            raise PictureError(messages.NO_PICTURES)
+        kind = self.kind(written["upscaler"])
+        words = {name: str(written[name] or "") if kind == "diffusion" else "" for name in ("prompt", "negative_prompt")}
+        asked = Upscale(
+            images=tuple(self._kept(Path(file)) for file in files),
+            checkpoint=str(written["upscaler"]),
+            factor=float(written["factor"]),
+            cleaning=float(written["cleaning"]) if kind == "built in" else 0.0,
+            noise_level=int(written["noise_level"]),
+            steps=form.whole(written, "steps") if kind == "diffusion" else None,
+            seed=form.whole(written, "seed"),
+            **words,
+        )
+        check(asked)
+        return asked
+
+    def cost(self, written: Mapping[str, Any], files: Sequence[str]) -> str:
+        """A sentence on sizes, time and memory; "" where there is nothing to enlarge yet."""
+        jobs = [self._job(written, size) for file in files if (size := _size(Path(file))) is not None]
+        if not jobs:
+            return ""
+        costs = [estimate(job, self._notes) for job in jobs]
+        largest = max(jobs, key=lambda job: job.pixels)
+        return messages.cost(
+            (largest.width, largest.height), largest.size, len(jobs), sum(cost.seconds for cost in costs),
+            max(cost.bytes for cost in costs), all(cost.measured for cost in costs),
+        )  # fmt: skip
+
+    def pair(self, made_with: Upscale, result: Path) -> tuple[Image.Image, Image.Image] | None:
+        """The picture before and after, of one size; None if the source is no longer kept."""
+        try:
+            before = self._blobs.open(made_with.images[0])
+        except EaselError:
+            return None
+        with Image.open(result) as opened:
+            after = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+        after.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        return before.resize(after.size, Image.Resampling.BICUBIC), after
+
+    def source(self, made_with: Upscale) -> Path | None:
+        """The file that a result was made from, if it is still kept."""
+        try:
+            return self._blobs.path(made_with.images[0])
+        except EaselError:
+            return None
+
+    def _kept(self, file: Path) -> str:
+        try:
+            return self._blobs.put(file.read_bytes())
+        except PictureError as error:
+            raise PictureError(messages.bad_file(file.name, str(error))) from error
+
+    def _job(self, written: Mapping[str, Any], size: tuple[int, int]) -> Job:
+        entry = self._entry(str(written["upscaler"]))
+        counts = entry.parameters if entry is not None else {}
+        steps = 0
+        if entry is not None and is_diffusion(entry):
+            counts, steps = {"unet": counts.get("unet", 0)}, _number(written["steps"]) or entry.architecture.steps
+        return Job(
+            width=size[0], height=size[1], factor=float(written["factor"]), parameters=sum(counts.values()), steps=steps,
+            checkpoint_hash=entry.hash if entry is not None else "",
+        )  # fmt: skip
+
+    def _entry(self, upscaler: str) -> CheckpointEntry | None:
+        try:
+            return None if upscaler == LANCZOS else find(upscaler, self._shelf.catalogue)
+        except CheckpointError:
+            return None
+
+
+def settings_of(made_with: Upscale) -> dict[str, Any]:
+    """The form that asks for ``made_with``, a resolved request, again."""
+    numbers = {name: "" if (value := getattr(made_with, name)) is None else str(value) for name in ("steps", "seed")}
+    kept = {name: getattr(made_with, name) for name in BLANK if name not in ("upscaler", *numbers)}
+    return {**BLANK, **kept, **numbers, "upscaler": made_with.checkpoint or BUILT_IN}
+
+
+def _size(file: Path) -> tuple[int, int] | None:
+    """Width and height, from the file's head alone; None for what is no picture: the engine then says why."""
+    try:
+        with Image.open(file) as opened:
+            return opened.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _number(text: object) -> int:
+    return int(str(text)) if str(text or "").isdecimal() else 0
