@@ -47,6 +47,7 @@ def create_upscale_tab(actions: Actions, visit: Visit) -> Tab:
     def ask(values: Values) -> Request:
         return actions.enlarging.request(fields.written(tab.fields, values), values[tab.files] or [])
 
+    tab.running.generate.click(lambda: gr.update(visible=False), None, tab.slider, **QUIET)
     ended = running.wire(tab.running, actions, visit, {*tab.fields.values(), tab.files}, ask)
     for each in ended:
         each.then(actions.compared, tab.running.job, tab.slider, **QUIET)
