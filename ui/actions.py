@@ -46,7 +46,7 @@ class Actions:
     """What tabs do, in plain values. Each method is what one event does."""
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
-        self._settings, self._jobs = settings, jobs
+        self.settings, self._jobs = settings, jobs
         self.shelf = Shelf(settings)
         self.presets = Presets(settings)
         self.stock = Stock(settings, self.shelf)
@@ -80,10 +80,14 @@ class Actions:
             asked = self._jobs.state(job).request
             show = SHOWS.get(type(asked), _show_pictures)
             async for view in follow.views(self._jobs, job):
-                yield view, show(asked, view, self._settings.outputs)
+                yield view, show(asked, view, self.settings.outputs)
         except EaselError as error:
             view = View(trouble=str(error))
-            yield view, stage.show(view, self._settings.outputs)
+            yield view, stage.show(view, self.settings.outputs)
+
+    def facts(self, request: Request, seconds: float) -> dict[str, str]:
+        """What a request would be made with here now; empty if it cannot be made here or the worker is busy for so long."""
+        return self._jobs.facts(request, seconds)
 
     def stop(self, job: str) -> str:
         """Stop a job; what to say."""
@@ -99,14 +103,14 @@ class Actions:
             began = time.monotonic()
             async for view in follow.views(self._jobs, self._jobs.submit(ask(), _place("live", page))):
                 slow = view.preview and time.monotonic() - began > PATIENCE
-                if slow or view.results or view.trouble:
-                    yield stage.live(view, self._settings.drafts)
+                if slow or view.results or view.trouble or view.notices:
+                    yield stage.live(view, self.settings.drafts)
         except EaselError as error:
             yield stage.says(str(error), "trouble")
 
     def keep_picture(self, path: str | None) -> str:
         """The hash under which the engine keeps a picture that was handed in as a file, "" for none. Raises PictureError."""
-        return Blobs(self._settings.data / "blobs").put(Path(path).read_bytes()) if path else ""
+        return Blobs(self.settings.data / "blobs").put(Path(path).read_bytes()) if path else ""
 
     def seen(self, ask: Callable[[], ImageToImage]) -> str:
         """What the engine will see of the drawing that ``ask`` asks to start from."""
@@ -114,11 +118,11 @@ class Actions:
             asked = ask()
         except EaselError as error:
             return stage.says(str(error), "trouble")
-        return seen.show(asked, self.shelf.find(asked.checkpoint), self._settings.data / "blobs")
+        return seen.show(asked, self.shelf.find(asked.checkpoint), self.settings.data / "blobs")
 
     def made_with(self, picture: str) -> tuple[Request | None, str]:
         """The request that a finished picture was made with, and what to say. ``picture`` is its path inside the outputs."""
-        path = pictures.find(self._settings.outputs, picture)
+        path = pictures.find(self.settings.outputs, picture)
         if path is None:
             return None, stage.says(messages.PICTURE_GONE, "trouble")
         made_with = stage.made_with(path)
@@ -146,14 +150,14 @@ class Actions:
             read = {form.LABELS[name]: _read(text, chosen) for name, text in texts.items() if text or name == "prompt"}
         except EaselError as error:
             return stage.says(str(error), "trouble"), ""
-        said = reading.summary(read.values(), chosen.repertoire, self._settings.models)
+        said = reading.summary(read.values(), chosen.repertoire, self.settings.models)
         if negative_prompt.strip():
             said += stage.says(form.doubt(guidance_scale, chosen))
         return said, reading.listing(read)
 
     def blank_stage(self) -> str:
         """The stage before anything was asked."""
-        return stage.show(IDLE, self._settings.outputs)
+        return stage.show(IDLE, self.settings.outputs)
 
 
 def _read(text: str, checkpoint: Checkpoint) -> dict[str, PromptReading]:

@@ -8,12 +8,15 @@ import gradio as gr
 
 from engine.jobs import Jobs
 from engine.settings import Settings
-from ui import controls, messages, sending
+from ui import controls, messages, sending, uploads
 from ui.actions import Actions
+from ui.queue_panel import create_queue_panel
 from ui.sending import Sending
-from ui.tabs import checkpoints, negative_prompts, sketch_to_image, text_to_image, upscale
+from ui.tabs import checkpoints, history, image_info, negative_prompts, sketch_to_image, text_to_image, upscale
 from ui.tabs import settings as settings_tab
 from ui.tabs.checkpoints import create_checkpoints_tab
+from ui.tabs.history import create_history_tab
+from ui.tabs.image_info import create_image_info_tab
 from ui.tabs.negative_prompts import create_negative_prompts_tab
 from ui.tabs.settings import create_settings_tab
 from ui.tabs.sketch_to_image import create_sketch_to_image_tab
@@ -29,13 +32,13 @@ _MASTHEAD = f"""
 </header>
 """
 
-_DAY = 24 * 60 * 60
-
 TABS: dict[str, Callable[[Actions, Visit], object]] = {
     text_to_image.LABEL: create_text_to_image_tab,
     sketch_to_image.LABEL: create_sketch_to_image_tab,
     negative_prompts.LABEL: create_negative_prompts_tab,
     upscale.LABEL: create_upscale_tab,
+    history.LABEL: create_history_tab,
+    image_info.LABEL: create_image_info_tab,
     checkpoints.LABEL: create_checkpoints_tab,
     settings_tab.LABEL: create_settings_tab,
 }
@@ -45,10 +48,12 @@ TABS: dict[str, Callable[[Actions, Visit], object]] = {
 def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
     """The whole page, not yet served. Gradio's own temporary copies live a day."""
     actions = Actions(settings, jobs)
-    with gr.Blocks(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(_DAY, _DAY)) as page:
-        gr.HTML(_MASTHEAD, elem_id="masthead", **controls.BARE)
+    with gr.Blocks(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=uploads.KEPT) as page:
         browser = kept("page", "")
         arrived = page.load(actions.identify, browser, browser, show_progress="hidden")
+        with gr.Row(elem_id="head"):
+            gr.HTML(_MASTHEAD, elem_id="masthead", **controls.BARE)
+            create_queue_panel(jobs, arrived)
         bus = sending.create_bus()
         with gr.Tabs(elem_id="tabs") as tabs:
             visit = Visit(browser, arrived, Sending(bus, tabs, settings.outputs))

@@ -234,6 +234,97 @@ PAD_SAYS = {
 }
 
 
+REUSE = "Reuse these settings"
+MARK = "☆ Favourite"
+UNMARK = "★ Favourite"
+COMPARE = "Compare"
+STOP_COMPARING = "Stop comparing"
+COMPARE_HINT = "Now choose the picture to compare it with."
+SAME_SETTINGS = "Both were made with the same settings."
+SHOW_FILE = "Show the file"
+TRASH = "Delete"
+REALLY_TRASH = "Move this picture to the trash?"
+IN_TRASH = "The picture is in the trash."
+NEWER = "‹ Newer"
+OLDER = "Older ›"
+NO_PICTURES = "No picture fits. Make one, or search for something else."
+CHOOSE_PICTURE = "Choose a picture to see it large, with everything that made it."
+SEARCH = "Search"
+SEARCH_HELP = "words in the prompt"
+ANY_CHECKPOINT = "Any checkpoint"
+ANY_DAY = "Any day"
+FAVOURITES = "Favourites only"
+
+INFO_TAB = "Image info"
+DROP_PICTURE = "Drop a picture here, or press to choose one"
+DROP_HINT = "Drop any picture: Easel shows what its file says, whichever program made it, and tells what can be used again here."
+USE_SETTINGS = "Use these settings"
+WHY_DIFFERENT = "Why would it be different now?"
+NO_WATERMARK = "not readable"
+HOW_IT_RAN = "How it was run"
+NOTHING_DIFFERS = "Nothing differs: the same settings give the same picture here."
+CANNOT_COMPARE = (
+    "It cannot be compared just now: its checkpoint is not here, or a picture is being made. Try again when nothing runs."
+)
+MATTERS = "Yes"
+MATTERS_NOT = "No"
+
+QUEUE = "Queue"
+QUEUE_EMPTY = "Nothing runs and nothing waits."
+TO_FRONT = "Move to the front"
+CANCEL = "Cancel"
+CANCEL_ALL = "Cancel all"
+AGAIN = "Try again"
+LOADING = "Getting ready"
+NO_PROMPT = "(no words)"
+
+
+def queue(running: int, waiting: int) -> str:
+    """What the button of the queue says."""
+    parts = [f"{running} running"] * bool(running) + [f"{waiting} waiting"] * bool(waiting)
+    return " · ".join([QUEUE, *parts])
+
+
+def pictures_wanted(count: int) -> str:
+    """How many pictures a job that waits will make."""
+    return _count(count, "picture")
+
+
+def all_done(seconds: float) -> str:
+    """When the queue will be empty."""
+    return f"Everything: {time_left(seconds)}"
+
+
+def really_cancel(count: int) -> str:
+    """Asked before everybody's jobs are cancelled."""
+    return f"Cancel {'the job' if count == 1 else f'all {count} jobs'}, those of other pages too? Finished pictures are kept."
+
+
+def text_found(name: str, length: int) -> str:
+    """A text in a file, before it is unfolded."""
+    return f"The text “{_short(name)}” as it stands in the file ({length:,} characters)"
+
+
+def still_reading(count: int) -> str:
+    """While the history is filled for the first time."""
+    return f"Looking at {_count(count, 'more picture')} …"
+
+
+def lies_at(path: Path) -> str:
+    """Instead of showing a file."""
+    return f"The file lies at {path}"
+
+
+def no_trash(path: Path) -> str:
+    """When a picture stays where it is."""
+    return f"There is no trash that takes this picture, so it stays. Delete the file by hand: {path}"
+
+
+def shortened(text: str, most: int) -> str:
+    """A text on one line, cut where it is too long to be read."""
+    return _short(" ".join(text.split()), most)
+
+
 def not_a_number(name: str, written: str) -> str:
     """For a field that takes a number."""
     return f"{name} must be a number. “{_short(written)}” is none."

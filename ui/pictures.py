@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from engine.records.thumbnails import Thumbnails
+
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 """File-name endings that are served, and what they are served as."""
 
-PREFIX, DRAFTS = "/pictures/", "/drafts/"
+PREFIX, DRAFTS, SMALL = "/pictures/", "/drafts/", "/thumbnails/"
 """Where the outputs lie, and where the drafts do."""
 
 _FORBIDDEN = ("\\", ":", "\0")
@@ -42,6 +44,22 @@ def find(outputs: Path, asked: str) -> Path | None:
     except (OSError, RuntimeError):
         return None
     return real if real.is_relative_to(outputs.resolve()) and real.is_file() else None
+
+
+def thumbnails_route(outputs: Path, thumbnails: Thumbnails) -> Route:
+    """The route that serves the same pictures small. Each is made when it is first asked for."""
+
+    def serve(request: Request) -> Response:
+        path = find(outputs, request.path_params["path"])
+        try:
+            small = thumbnails.of(path) if path else None
+        except (OSError, ValueError, SyntaxError):
+            small = None  # not a picture, whatever its name says
+        if small is None:
+            return PlainTextResponse("There is no such picture.", status_code=404)
+        return FileResponse(small, media_type=MEDIA_TYPES[small.suffix.lower()], headers={"Cache-Control": "private, no-cache"})
+
+    return Route(SMALL + "{path:path}", serve, methods=["GET", "HEAD"])
 
 
 def route(outputs: Path, prefix: str = PREFIX) -> Route:

@@ -34,6 +34,7 @@ class Target:
 TARGETS: dict[str, Target] = {
     "sketch": Target(messages.DRAW_ON_IT, messages.SKETCH_TAB),
     "upscale": Target(messages.SEND_TO_UPSCALE, messages.UPSCALE_TAB),
+    "info": Target(messages.INFO_TAB, messages.INFO_TAB),
 }
 """Name of a target -> its row."""
 

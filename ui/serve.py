@@ -17,8 +17,9 @@ from gradio.routes import mount_gradio_app
 
 from engine.errors import EaselError
 from engine.jobs import Jobs
+from engine.records.thumbnails import Thumbnails
 from engine.settings import Settings
-from ui import pictures, sketches, theme
+from ui import pictures, sketches, theme, uploads
 from ui.door import UPLOAD_LIMIT, Door
 from ui.interface import create_interface
 
@@ -97,9 +98,11 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
 
 def application(settings: Settings, jobs: Jobs) -> FastAPI:
     """The page and its pictures, without the door."""
+    uploads.settle(settings.data / "uploads")
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     shown = pictures.route(settings.outputs), pictures.route(settings.drafts, pictures.DRAFTS)
     app.router.routes += [*shown, *sketches.routes(settings.data / "blobs")]
+    app.router.routes.append(pictures.thumbnails_route(settings.outputs, Thumbnails(settings.data / "thumbnails")))
     return mount_gradio_app(
         app,
         create_interface(settings, jobs),

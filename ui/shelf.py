@@ -75,6 +75,10 @@ class Shelf:
         """By name, the one to begin with first; never empty."""
         return self._known
 
+    def names(self) -> tuple[str, ...]:
+        """Every checkpoint that there is now, those for other tabs too."""
+        return tuple(entry.name for entry in self._catalogue.checkpoints())
+
     def look(self) -> None:
         """Look again. Checkpoints come and go while Easel runs."""
         embeddings = self.catalogue.of_kind("embedding")

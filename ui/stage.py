@@ -143,7 +143,7 @@ def facts(result: Result, request: Request | None) -> str:
     said: list[tuple[str, object]] = [("Seed", result.seed), ("Size", f"{result.width} × {result.height}")]
     said += [(label, value) for label, name in _FACTS if (value := getattr(request, name, None)) is not None]
     said.append(("Time", messages.took(result.seconds)))
-    rows = "".join(f"<div><dt>{label}</dt><dd>{escape(_plain(value))}</dd></div>" for label, value in said)
+    rows = "".join(f"<div><dt>{label}</dt><dd>{escape(plain(value))}</dd></div>" for label, value in said)
     return f'<dl class="facts">{rows}</dl>'
 
 
@@ -154,7 +154,8 @@ _FACTS = (
 """Label under the picture -> field of the resolved request in the picture's record."""
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A value as people write it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

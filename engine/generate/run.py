@@ -194,15 +194,22 @@ def picture(
     image = session.task.finish(decode(latents, session.pipeline.vae, session.guard), bench)
 
     # 8. Save, then say so.
+    path, said = save(session, index, resolved, image, companions)
+    yield from (Notice(job=session.job, text=sentence) for sentence in said)
+    yield kept(session, index, resolved, path, time.monotonic() - began)
+
+
+def save(
+    session: Session, index: int, resolved: Resolved, image: Image.Image, companions: Mapping[str, int] | None = None
+) -> tuple[Path, tuple[str, ...]]:
+    """Picture ``index`` on disk with what the person at the machine wants in every picture, and what is to be said about it."""
     chosen = preferences.read(session.workshop.settings.data)
-    if chosen.watermark:
-        image, said = _marked(image, chosen.watermark)
-        yield from (Notice(job=session.job, text=sentence) for sentence in said)
+    marked, said = _marked(image, chosen.watermark) if chosen.watermark else (image, ())
     path = outputs.save(
-        image, resolved, outputs=session.folder, job=session.job, index=index, companions=companions,
+        marked, resolved, outputs=session.folder, job=session.job, index=index, companions=companions,
         write_metadata=not chosen.leave_metadata_out,
     )  # fmt: skip
-    yield kept(session, index, resolved, path, time.monotonic() - began)
+    return path, said
 
 
 def _marked(image: Image.Image, text: str) -> tuple[Image.Image, tuple[str, ...]]:

@@ -21,7 +21,20 @@ from engine.generate import preview
 from engine.generate.compare_negative import check_guided
 from engine.generate.decode import decode
 from engine.generate.prepare import Prepared, fits, prepare
-from engine.generate.run import Bench, Session, Start, announced, bench_for, denoise, encode, kept, opened, picture, remembered
+from engine.generate.run import (
+    Bench,
+    Session,
+    Start,
+    announced,
+    bench_for,
+    denoise,
+    encode,
+    kept,
+    opened,
+    picture,
+    remembered,
+    save,
+)
 from engine.generate.shortage import surviving
 from engine.generate.text_to_image import FromWords
 from engine.generate.workshop import Workshop
@@ -117,7 +130,7 @@ def _batch(session: Session, number: int, wanted: Sequence[Resolved], rows: int)
     for row, each in enumerate(wanted):
         image = decode(latents[row : row + 1], session.pipeline.vae, session.guard)
         index = number * rows + row
-        path = outputs.save(image, each, outputs=session.folder, job=session.job, index=index)
+        path, _ = save(session, index, each, image)
         yield kept(session, index, each, path, (time.monotonic() - began) / len(wanted))
 
 

@@ -17,7 +17,8 @@ from engine.records.record import Record
 class Findings:
     """``record`` is Easel's own, ``foreign`` another program's, ``texts`` all texts as they were found.
 
-    ``watermark`` is the invisible one's text or None. ``problem`` says why Easel's record could not be read, else "".
+    ``watermark`` is the invisible one's text or None. ``problem`` says why Easel's record could not be read, else "". ``xmp``
+    holds all XMP packets.
     """
 
     picture: Picture
@@ -26,6 +27,7 @@ class Findings:
     texts: Mapping[str, str]
     watermark: str | None
     problem: str = ""
+    xmp: str = ""
 
 
 def look(source: Path | bytes, watermarks: tuple[str, ...] = watermark.TEXTS) -> Findings:
@@ -37,7 +39,7 @@ def look(source: Path | bytes, watermarks: tuple[str, ...] = watermark.TEXTS) ->
     record, problem = _own(source)
     return Findings(
         picture=picture, record=record, problem=problem, foreign=None if record else foreign.read(source), texts=texts(source),
-        watermark=watermark.decode(picture.colours, watermarks),
+        watermark=watermark.decode(picture.colours, watermarks), xmp=_xmp(source),
     )
 
 
@@ -52,6 +54,11 @@ def texts(source: Path | bytes) -> dict[str, str]:
     if found.user_comment:
         carried.setdefault("parameters", found.user_comment)
     return carried
+
+
+def _xmp(source: Path | bytes) -> str:
+    found = containers.read_texts(source)
+    return found.xmp if found else ""
 
 
 def _own(source: Path | bytes) -> tuple[Record | None, str]:

@@ -6,10 +6,9 @@ which they are asked and turns what they found into a request.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from engine.records import containers, stealth
@@ -22,6 +21,7 @@ from engine.records.foreign_texts import (
     read_invokeai,
     read_novelai,
 )
+from engine.records.nearest import nearest
 from engine.requests import LIMITS, MAX_PROMPT, TextToImage
 
 __all__ = ["ForeignRecord", "read", "to_request"]
@@ -35,15 +35,16 @@ _TAGS = (0x010E, 0x010F, 0x0110, 0x8298)
 """EXIF's ImageDescription, Make, Model, Copyright: ComfyUI and its nodes write "prompt:{...}" into them."""
 
 
-def read(source: Path | bytes) -> ForeignRecord | None:
+def read(source: Path | bytes, hidden: bool = True) -> ForeignRecord | None:
     """What another program wrote into a PNG, JPEG or WebP; None if nothing is found. Raises OSError if it cannot be read.
 
-    Give it the file itself or its bytes: a picture that the page re-encoded has lost its texts.
+    Give it the file itself or its bytes: a picture that the page re-encoded has lost its texts. ``hidden`` also looks into the
+    alpha plane, for which the picture is decoded.
     """
     texts = containers.read_texts(source)
     if texts is None:
         return None
-    return _first(_fields(texts)) or _first(_hidden(source))
+    return _first(_fields(texts)) or (_first(_hidden(source)) if hidden else None)
 
 
 def to_request(
@@ -57,8 +58,8 @@ def to_request(
     numbers = {name: _within(name, getattr(record, name), notes) for name in _NUMBERS}
     request = TextToImage(
         prompt=_whole(record.prompt, notes), negative_prompt=_whole(record.negative_prompt, notes),
-        scheduler=_nearest("sampler", record.scheduler, samplers, notes),
-        checkpoint=_nearest("checkpoint", record.checkpoint, checkpoints, notes), **numbers,
+        scheduler=nearest("sampler", record.scheduler, samplers, notes),
+        checkpoint=nearest("checkpoint", record.checkpoint, checkpoints, notes), **numbers,
     )
     if record.strength is not None and record.strength < 1:
         notes.append(
@@ -86,26 +87,6 @@ def _whole(text: str, notes: list[str]) -> str:
     if len(text) > MAX_PROMPT:
         notes.append(f"A prompt had {len(text):,} characters; the first {MAX_PROMPT:,} are kept.")
     return text[:MAX_PROMPT]
-
-
-def _nearest(what: str, name: str | None, known: Collection[str], notes: list[str]) -> str | None:
-    """``name`` as it is called here; else the nearest of ``known``, or None, and a note."""
-    if name is None or not known:
-        return name
-    plain = {_plain(k): k for k in known}
-    if (same := plain.get(_plain(name))) is not None:
-        return same
-    close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
-    nearest = plain[close[0]] if close else None
-    instead = f"“{nearest}” comes nearest" if nearest else "none here comes near, so it is left open"
-    notes.append(f"The {what} “{name}” is not here; {instead}.")
-    return nearest
-
-
-def _plain(name: str) -> str:
-    """A name without folders, ending and case: programs differ in which of these they write."""
-    file = PurePosixPath(name.replace("\\", "/"))
-    return (file.stem if file.suffix.casefold() in (".safetensors", ".ckpt", ".pt") else file.name).casefold()
 
 
 def _first(fields: Mapping[str, str]) -> ForeignRecord | None:

@@ -12,7 +12,7 @@ from PIL import Image
 from engine.events import Result
 from engine.records import outputs
 from engine.requests import ExecutionPlan, Resolved, TextToImage
-from ui import messages, stage
+from ui import messages, sending, stage
 from ui.updates import IDLE, View
 
 
@@ -64,7 +64,7 @@ def test_a_finished_picture_comes_with_its_seed_and_settings(tmp_path: Path) -> 
     assert [link["href"] for link in shown.all("a") if "download" in link] == [address]
     for fact in ("Seed7", "Size64 × 48", "Steps20", "CFG scale5", "SamplerDDIM", "Checkpointstarter", "Time2.3 s"):
         assert fact in shown.text
-    assert [button["data-what"] for button in shown.all("button")] == ["reuse", "keep"]
+    assert [button.get("data-what") for button in shown.all("button")] == ["reuse", "keep_seed", *(None for _ in sending.TARGETS)]
 
 
 def test_what_a_person_typed_is_text_and_never_markup(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""The settings in a picture's file, whoever wrote them, as a request that can be made here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import RequestError
+from engine.records import foreign, metadata
+from engine.records.foreign_record import ForeignRecord
+from engine.records.nearest import honoured
+from engine.records.record import Record
+from engine.requests import Request
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """``request`` can be made here; ``notes`` say what could not be honoured. ``program`` wrote the settings."""
+
+    request: Request
+    program: str
+    notes: tuple[str, ...] = ()
+
+
+def recall(source: Path | bytes, samplers: Collection[str], checkpoints: Collection[str]) -> Recalled | None:
+    """The settings in a file or its bytes; None if there are none that can be read. Raises OSError if the file cannot be read.
+
+    ``samplers`` and ``checkpoints`` are the names that there are here.
+    """
+    try:
+        own = metadata.read(source)
+    except RequestError:
+        own = None
+    return understood(own, None if own else foreign.read(source), samplers, checkpoints)
+
+
+def understood(
+    own: Record | None, other: ForeignRecord | None, samplers: Collection[str], checkpoints: Collection[str]
+) -> Recalled | None:
+    """The same from records that were read already."""
+    if own is not None:
+        request, notes = honoured(own.resolved.request, samplers, checkpoints)
+        return Recalled(request, f"Easel {own.easel}", notes)
+    if other is None:
+        return None
+    request, notes = foreign.to_request(other, samplers, checkpoints)
+    return Recalled(request, other.program, notes)

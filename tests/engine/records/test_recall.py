@@ -1,0 +1,41 @@
+"""Settings out of a picture's file, as a request that can be made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from engine.records import outputs
+from engine.records.recall import recall
+from engine.requests import ExecutionPlan, Resolved, TextToImage
+
+HERE = {"samplers": ("Euler a", "DPM++ 2M Karras"), "checkpoints": ("starter", "dreamy_v8")}
+
+
+def test_easels_own_settings_come_back_equal(tmp_path: Path) -> None:
+    request = TextToImage(prompt="a cat", seed=3, steps=9, scheduler="Euler a", checkpoint="starter", width=64, height=64)
+    resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
+    path = outputs.save(Image.new("RGB", (64, 64)), resolved, outputs=tmp_path, job="job", index=0)
+    found = recall(path, **HERE)
+    assert found and found.request == request and not found.notes and found.program.startswith("Easel")
+
+
+def test_what_is_not_here_is_said_with_the_nearest(tmp_path: Path) -> None:
+    request = TextToImage(prompt="a cat", scheduler="DPM++ 2M", checkpoint="dreamy_v7", seed=1, width=64, height=64)
+    resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
+    path = outputs.save(Image.new("RGB", (64, 64)), resolved, outputs=tmp_path, job="job", index=0)
+    found = recall(path.read_bytes(), **HERE)
+    assert found and (found.request.scheduler, found.request.checkpoint) == ("DPM++ 2M Karras", "dreamy_v8")
+    assert any("dreamy_v7" in note for note in found.notes) and any("sampler" in note for note in found.notes)
+
+
+def test_another_programs_settings_and_none(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("parameters", "a dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64, Model: starter")
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png", pnginfo=texts)
+    found = recall(tmp_path / "a.png", **HERE)
+    assert found and (found.request.prompt, found.request.seed, found.request.checkpoint) == ("a dog", 5, "starter")
+    Image.new("RGB", (64, 64)).save(tmp_path / "b.png")
+    assert recall(tmp_path / "b.png", **HERE) is None

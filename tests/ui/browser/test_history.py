@@ -1,0 +1,130 @@
+"""The queue panel, the History tab and Image info in a real browser, over the scripted engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from playwright.sync_api import Page, expect
+
+from engine.jobs import Jobs
+from engine.requests import TextToImage
+from engine.settings import Settings
+from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, finished_pictures
+from ui import messages
+from ui.serve import serve
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio whose outputs hold what these tests put there."""
+    folder = tmp_path_factory.mktemp("history")
+    settings = Settings(data=folder / "data", outputs=folder / "outputs")
+    with Jobs(settings, SCRIPTED) as jobs, serve(settings, jobs, port=0) as studio:
+        yield Studio(studio.url, settings, jobs)
+
+
+def make(studio: Studio, prompt: str, **asked: object) -> None:
+    assert studio.jobs
+    list(studio.jobs.watch(studio.jobs.submit(TextToImage(prompt=prompt, checkpoint="starter", **asked))))  # type: ignore[arg-type]
+
+
+def tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def test_search_look_mark_reuse_and_delete(own: Studio, visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where a desktop keeps its trash
+    make(own, "a cat on the beach", seed=41, steps=7)
+    make(own, "a dog", seed=42)
+    page = visit(own).open()
+    tab(page, "History")
+    expect(page.locator(".thumb")).to_have_count(2)
+    page.locator("#history-words").locator("textarea, input").fill("BEACH")
+    expect(page.locator(".thumb")).to_have_count(1)
+    page.locator(".thumb").click()
+    chosen = page.locator("#history-chosen")
+    expect(chosen).to_contain_text("a cat on the beach")
+    expect(chosen).to_contain_text("41")
+    chosen.get_by_role("button", name=messages.MARK).click()
+    expect(page.locator(".thumb .star")).to_have_count(1)
+    chosen.get_by_role("button", name=messages.REUSE).click()
+    expect(page.locator("#text-prompt textarea")).to_be_visible()
+    expect(page.locator("#text-prompt textarea")).to_have_value("a cat on the beach")
+    expect(page.locator("#text-seed").locator("textarea, input")).to_have_value("41")
+    tab(page, "History")
+    before = finished_pictures(own.settings)
+    page.on("dialog", lambda dialog: dialog.accept())
+    chosen.get_by_role("button", name=messages.TRASH).click()
+    expect(page.locator(".thumb")).to_have_count(0)
+    gone = before - finished_pictures(own.settings)
+    assert len(gone) == 1 and {path.name for path in tmp_path.rglob("*.png")} == {path.name for path in gone}
+
+
+def test_any_picture_tells_and_its_settings_are_used(own: Studio, visit: Visit, tmp_path: Path) -> None:
+    texts = PngInfo()
+    settings = "Steps: 31, Sampler: Euler a, CFG scale: 6, Seed: 99, Size: 64x64, Model: startr"
+    texts.add_text("parameters", f"a fox, watercolour\nNegative prompt: text\n{settings}")
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "fox.png", pnginfo=texts)
+    visitor = visit(own)
+    page = visitor.open()
+    tab(page, "Image info")
+    page.set_input_files("#info-file input[type=file]", tmp_path / "fox.png")
+    shown = page.locator("#info-shown")
+    expect(shown).to_contain_text("a fox, watercolour")
+    expect(shown).to_contain_text("“startr” is not here; “starter” comes nearest")
+    page.get_by_role("button", name=messages.USE_SETTINGS).click()
+    expect(page.locator("#text-prompt textarea")).to_have_value("a fox, watercolour")
+    tab(page, "Image info")
+    (tmp_path / "no.png").write_bytes(b"nothing of the kind")
+    page.locator("#info-file").get_by_role("button", name=re.compile("clear|remove", re.IGNORECASE)).first.click()
+    page.set_input_files("#info-file input[type=file]", tmp_path / "no.png")
+    expect(shown.locator(".trouble")).to_contain_text("not a picture")
+
+
+def test_the_queue_is_seen_ordered_and_cancelled(own: Studio, visit: Visit) -> None:
+    assert own.jobs
+    page = visit(own).open()
+    prompts = ("script: slow", "the second", "the third")
+    jobs = [own.jobs.submit(TextToImage(prompt=prompt, steps=900), "elsewhere") for prompt in prompts]
+    page.locator(".queue-button").click()
+    line = page.locator(".line li")
+    expect(line).to_have_count(3)
+    expect(line.first).to_contain_text(re.compile(r"Step \d+ of 900"))
+    line.nth(2).get_by_role("button", name=messages.TO_FRONT).click()
+    expect(line.nth(1)).to_contain_text("the third")
+    line.nth(2).get_by_role("button", name=messages.CANCEL).click()
+    expect(line).to_have_count(2)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name=messages.CANCEL_ALL).click()
+    expect(page.locator(".sheet")).to_contain_text(messages.QUEUE_EMPTY)
+    assert {own.jobs.state(job).state for job in jobs} == {"cancelled"}
+
+
+def many_pictures(studio: Studio, visit: Visit, count: int) -> None:
+    page = visit(studio).open()
+    before = finished_pictures(studio.settings)
+    page.locator("#text-prompt textarea").fill("a cat")
+    page.get_by_role("button", name=re.compile(f"^{messages.SETTINGS}")).click()
+    page.locator("#text-count").locator("textarea, input").fill(str(count))
+    page.locator("button.generate").first.click()
+    expect(page.locator("figure.result img")).to_have_count(count)
+    assert len(finished_pictures(studio.settings) - before) == count
+    copies = [path for path in (studio.settings.data / "uploads").rglob("*") if path.suffix == ".png" and path.name != "fox.png"]
+    assert not copies
+
+
+def test_results_leave_no_second_copy(own: Studio, visit: Visit) -> None:
+    many_pictures(own, visit, 5)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_five_hundred_results_leave_no_second_copy(own: Studio, visit: Visit) -> None:
+    many_pictures(own, visit, 500)

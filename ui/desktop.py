@@ -1,0 +1,46 @@
+"""What only the computer that Easel runs on can do with a file: show it in its own window, and put it into the trash."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.errors import EaselError
+from ui import messages
+
+HERE = ("127.0.0.1", "::1", "localhost")
+"""Where a browser on this computer asks from."""
+
+_SHOW: dict[str, Callable[[Path], list[str]]] = {
+    "win32": lambda path: ["explorer", f"/select,{path}"],
+    "darwin": lambda path: ["open", "-R", str(path)],
+}
+"""Platform -> the command that shows a file marked in its folder. Elsewhere the folder is opened."""
+
+
+class DesktopError(EaselError):
+    """The computer has no such service, or the person sits at another one."""
+
+
+def show(path: Path, asked_from: str) -> None:
+    """Show a file in the computer's file manager. Raises DesktopError, which says where it lies, if that cannot be."""
+    command = _SHOW.get(sys.platform, lambda path: ["xdg-open", str(path.parent)])(path)
+    headless = sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if asked_from not in HERE or headless or shutil.which(command[0]) is None:
+        raise DesktopError(messages.lies_at(path))
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    subprocess.Popen(command, start_new_session=True, **quiet)
+
+
+def to_trash(path: Path) -> None:
+    """Move a file to the system's trash. Raises DesktopError if there is none for it; then the file stays."""
+    from send2trash import send2trash  # looks for the trash when it is imported, so not before there is something to throw away
+
+    try:
+        send2trash(path)
+    except OSError as error:
+        raise DesktopError(messages.no_trash(path)) from error
