@@ -131,10 +131,11 @@ class Actions:
     def compared(self, job: str) -> dict[str, Any]:
         """The slider that lays the newest result of an upscaling job over its source; hidden where there is none."""
         results = self._jobs.state(job).results if job else ()
-        made_with = stage.made_with(results[-1].path) if results else None
-        if not isinstance(made_with, Upscale):
+        newest = results[-1].path if results else None
+        made_with = stage.made_with(newest) if newest else None
+        if newest is None or not isinstance(made_with, Upscale):
             return gr.update(visible=False)
-        pair = self.enlarging.pair(made_with, results[-1].path)
+        pair = self.enlarging.pair(made_with, newest)
         return gr.update(visible=pair is not None, value=pair)
 
     def reuse(self, picture: str) -> tuple[dict[str, str] | None, str]:

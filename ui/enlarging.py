@@ -54,7 +54,9 @@ class Enlarging:
         if not files:
             raise PictureError(messages.NO_PICTURES)
         kind = self.kind(written["upscaler"])
-        words = {name: str(written[name] or "") if kind == "diffusion" else "" for name in ("prompt", "negative_prompt")}
+        prompt, negative_prompt = (
+            str(written[name] or "") if kind == "diffusion" else "" for name in ("prompt", "negative_prompt")
+        )
         asked = Upscale(
             images=tuple(self._kept(Path(file)) for file in files),
             checkpoint=str(written["upscaler"]),
@@ -63,7 +65,8 @@ class Enlarging:
             noise_level=int(written["noise_level"]),
             steps=form.whole(written, "steps") if kind == "diffusion" else None,
             seed=form.whole(written, "seed"),
-            **words,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
         )
         check(asked)
         return asked

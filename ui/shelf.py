@@ -77,7 +77,7 @@ class Shelf:
 
     def names(self) -> tuple[str, ...]:
         """Every checkpoint that there is now, those for other tabs too."""
-        return tuple(entry.name for entry in self._catalogue.checkpoints())
+        return tuple(entry.name for entry in self.catalogue.checkpoints())
 
     def look(self) -> None:
         """Look again. Checkpoints come and go while Easel runs."""

@@ -24,8 +24,8 @@ PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 SCRIPTED = "engine.testing:ScriptedEngine"
 
-# Chromium says the first of an `autofocus` that finds its field focused already; Gradio the next two of streams that were cut off, and
-# its file field the last of itself.
+# Chromium says the first of an `autofocus` that finds its field focused already; Gradio the next two of streams that were
+# cut off, and its file field the last of itself.
 _HARMLESS = re.compile(
     r"Autofocus processing was blocked|AbortError: signal is aborted|Connection errored out|Method not implemented\."
 )
