@@ -24,6 +24,8 @@ SEED_HELP = "Empty: a new one each time. The same seed and settings give the sam
 EXAMPLES = "Try"
 WAITING_FOR_FIRST = "Your picture appears here."
 FIRST_HINT = "Type a prompt and press Generate."
+SKETCH_HINT = "Draw something, type what it should be, and press Generate."
+UPSCALE_HINT = "Choose a picture and press Enlarge."
 
 PRESETS = "Presets"
 PRESET = "Preset"

@@ -87,7 +87,7 @@ def _layout(actions: Actions) -> Tab:
             says = controls.says(NAME)
             summary = prompting.summary(NAME)
         with gr.Column(elem_classes="result-side"):
-            shown = stage.create(NAME, actions.blank_stage())
+            shown = stage.create(NAME, stage.blank(messages.SKETCH_HINT))
         with gr.Column(elem_classes="more"):
             made |= _settings(known, chosen)
             boxes = prompting.boxes(NAME, actions.presets)

@@ -78,7 +78,7 @@ def _layout(actions: Actions) -> Tab:
             slider = gr.ImageSlider(
                 label=messages.BEFORE_AFTER, visible=False, max_height=640, slider_position=50, elem_id=f"{NAME}-slider"
             )
-            shown = stage.create(NAME, actions.blank_stage())
+            shown = stage.create(NAME, stage.blank(messages.UPSCALE_HINT))
     return Tab(made, files, folder, cost, words, Running(NAME, generate, stop, says, shown, gr.State("")), slider)
 
 
