@@ -13,6 +13,7 @@ from engine.local import Local
 from engine.preferences import Preferences
 from engine.records import findings, watermark
 from engine.requests import StudyNegative, TextToImage
+from engine.settings import Settings
 from engine.stopping import Stop
 
 ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=64, height=64, steps=1, seed=1)
@@ -36,8 +37,10 @@ def test_studies_leave_it_out_too(local: Local, tmp_path: Path) -> None:
     assert len(made) > 1 and not any(findings.texts(result.path) for result in made)
 
 
-def test_a_picture_carries_the_mark(local: Local, tmp_path: Path) -> None:
-    preferences.write(tmp_path / "data", Preferences(watermark="SDV2"))
-    (made,) = local.make(dataclasses.replace(ASKED, width=512, height=512))
+def test_a_picture_carries_the_mark(tmp_path: Path) -> None:
+    settings = dataclasses.replace(Settings(), data=tmp_path / "data", outputs=tmp_path / "outputs")
+    preferences.write(settings.data, Preferences(watermark="SDV2"))
+    with Local(settings) as starter:
+        (made,) = starter.make(TextToImage(prompt="a cat on the beach", checkpoint="starter", width=512, height=512, steps=3, seed=1))
     with Image.open(made.path) as opened:
         assert watermark.decode(opened) == "SDV2"
