@@ -77,6 +77,11 @@ def ready(page: Page) -> None:
     expect(page.locator("html[data-text-form=ready]")).to_be_attached()
 
 
+def unfold(page: Page, title: str) -> None:
+    """Open the accordion of that title in the tab that is seen."""
+    page.locator("button.label-wrap:visible").filter(has_text=re.compile(f"^{re.escape(title)}")).click()
+
+
 def browser_path() -> str | None:
     """The browser to test with; None is the one that Playwright brought."""
     named = os.environ.get("EASEL_TEST_BROWSER")

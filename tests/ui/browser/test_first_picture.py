@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page, expect
 from engine.negatives.comparison import COMPANIONS
 from engine.records import metadata
 from engine.settings import HOUSE, Settings
-from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, ready
-from tests.ui.browser.test_negatives import field, negatives, open_tab, press, unfold
+from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, ready, unfold
+from tests.ui.browser.test_negatives import field, negatives, open_tab, press
 from tests.ui.browser.test_page import choose, generate, idle, result, settings, write
 from ui import messages
 

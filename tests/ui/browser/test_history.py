@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from engine.jobs import Jobs
 from engine.requests import TextToImage
 from engine.settings import Settings
-from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, finished_pictures
+from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, finished_pictures, unfold
 from ui import messages
 from ui.serve import serve
 
@@ -111,7 +111,7 @@ def many_pictures(studio: Studio, visit: Visit, count: int) -> None:
     page = visit(studio).open()
     before = finished_pictures(studio.settings)
     page.locator("#text-prompt textarea").fill("a cat")
-    page.get_by_role("button", name=re.compile(f"^{messages.SETTINGS}")).click()
+    unfold(page, messages.SETTINGS)
     page.locator("#text-count").locator("textarea, input").fill(str(count))
     page.locator("button.generate").first.click()
     expect(page.locator("figure.result img")).to_have_count(count)

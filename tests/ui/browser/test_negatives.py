@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from engine.jobs import Jobs
 from engine.records import metadata
 from engine.settings import Settings
-from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor
+from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, unfold
 from ui import messages
 from ui.serve import serve
 from ui.tabs.negative_prompts import LABEL
@@ -44,10 +44,6 @@ def press(page: Page, words: str) -> None:
 
 def stage(page: Page) -> Locator:
     return page.locator("#negative-stage")
-
-
-def unfold(page: Page, title: str) -> None:
-    page.locator("button:visible").filter(has_text=re.compile(f"^{title}")).click()
 
 
 def test_with_and_without_under_a_slider(scripted: Studio, visit: Visit) -> None:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from engine.requests import TextToImage
-from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, ready
+from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, ready, unfold
 from ui import messages, stage
 
 Visit = Callable[..., Visitor]
@@ -36,7 +36,7 @@ def choose(page: Page, field: str, option: str) -> None:
 
 
 def settings(page: Page) -> None:
-    page.get_by_role("button", name=re.compile(f"^{messages.SETTINGS}")).click()
+    unfold(page, messages.SETTINGS)
     expect(page.locator("#text-steps input, #text-steps textarea")).to_be_visible()
 
 
