@@ -45,9 +45,11 @@ def keep(tab: str, fields: Fields, blank: Mapping[str, str], actions: Actions, v
     def restore(values: Values) -> dict[Component, Any]:
         actions.shelf.look()
         found = form.kept(values[store], actions.shelf.checkpoints, SCHEDULERS, blank)
-        # What somebody typed while the page was still opening stays.
-        typed = {name for name, text in written(fields, values).items() if text != blank[name]} - {"checkpoint"}
-        put_back: dict[Component, Any] = {fields[name]: found[name] for name in fields if name not in typed}
+        # What somebody typed while the page was still opening stays, and so does what is blank anyway: it may be typed just now.
+        standing = written(fields, values)
+        put_back: dict[Component, Any] = {
+            fields[name]: found[name] for name in fields if standing[name] == blank[name] != found[name]
+        }
         choices = controls.checkpoint_choices(actions.shelf.checkpoints)["choices"]
         put_back |= {fields[name]: update for name, update in _additions(found, actions).items() if name in fields}
         return put_back | {fields["checkpoint"]: gr.update(choices=choices, value=found["checkpoint"])}
