@@ -52,7 +52,7 @@ class Enlarging:
     def request(self, written: Mapping[str, Any], files: Sequence[str]) -> Upscale:
         """The request that a filled-in form asks for. Raises EaselError, a sentence, for what cannot be used."""
         if not files:
-            raise PictureError(messages.NO_PICTURES)
+            raise PictureError(messages.NOTHING_TO_ENLARGE)
         kind = self.kind(written["upscaler"])
         prompt, negative_prompt = (
             str(written[name] or "") if kind == "diffusion" else "" for name in ("prompt", "negative_prompt")

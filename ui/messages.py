@@ -94,7 +94,7 @@ NOISE_LEVEL_HELP = "How far the result may depart from the picture: 20 is usual,
 BEST = "best"
 ENLARGE = "Enlarge"
 BEFORE_AFTER = "Before and after"
-NO_PICTURES = "There is no picture to enlarge. Choose one or more first."
+NOTHING_TO_ENLARGE = "There is no picture to enlarge. Choose one or more first."
 
 YOURS = "Your checkpoints"
 LOOK_AGAIN = "Look again"
@@ -239,7 +239,6 @@ PAD_SAYS = {
 REUSE = "Reuse these settings"
 MARK = "☆ Favourite"
 UNMARK = "★ Favourite"
-COMPARE = "Compare"
 STOP_COMPARING = "Stop comparing"
 COMPARE_HINT = "Now choose the picture to compare it with."
 SAME_SETTINGS = "Both were made with the same settings."

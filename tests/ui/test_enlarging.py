@@ -53,7 +53,7 @@ def test_every_upscaler_is_offered_and_each_has_its_fields(tab: Enlarging) -> No
     assert [tab.kind(name) for _, name in tab.choices()] == ["built in", "plain", "plain"]
 
 
-@pytest.mark.parametrize(("changes", "said"), [({"seed": "x"}, "Seed must be a whole number"), ({"factor": 99}, "factor must")])
+@pytest.mark.parametrize(("changes", "said"), [({"seed": "1.5"}, "Seed must be a whole number"), ({"factor": 99}, "factor must")])
 def test_what_cannot_be_used_is_said(changes: dict[str, object], said: str, tab: Enlarging, photo: str) -> None:
     with pytest.raises(RequestError, match=said):
         tab.request({**BLANK, **changes}, [photo])
@@ -63,7 +63,7 @@ def test_files_that_are_no_pictures_are_named(tab: Enlarging, tmp_path: Path) ->
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(PictureError, match=r"notes\.txt.*not a picture"):
         tab.request(BLANK, [str(tmp_path / "notes.txt")])
-    with pytest.raises(PictureError, match="no picture"):
+    with pytest.raises(PictureError, match="no picture to enlarge"):
         tab.request(BLANK, [])
 
 
