@@ -131,7 +131,8 @@ class AutoencoderTraining:
         state = load_state(self.path)
         self.network.load_state_dict(state["average" if self.frozen_encoder else "weights"])  # type: ignore[arg-type]
         self.scale = float(state["scale"]) if self.frozen_encoder else None  # type: ignore[arg-type]
-        self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+        if state["optimizer"]:
+            self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
         self.average.weights = state["average"]  # type: ignore[assignment]
         self.average.steps = self.step = int(state["step"])  # type: ignore[arg-type]
 

@@ -185,10 +185,11 @@ class DiffusionTraining:
         torch.manual_seed(seed + 1 + rank)
 
     def resume(self) -> None:
-        """Takes up weights, optimiser, averages and the time used; weights in shared memory stay there."""
+        """Takes up weights, averages, the time used and, where there is one, the optimiser; shared weights stay where they are."""
         state = load_state(self.path)
         load_networks((self.unet, self.text_encoder), state)
-        self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+        if state["optimizer"]:
+            self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
         self.step = int(state["step"])  # type: ignore[arg-type]
         for average, weights in zip(self.averages, state["averages"], strict=True):  # type: ignore[arg-type]
             average.weights, average.steps = weights, self.step

@@ -16,6 +16,7 @@ from training.autoencoder import picture_loss, scene_batch
 from training.common import Clock, load_state, set_learning_rate
 from training.diffusion import new_scheduler, noise_levels, noisy
 from training.export import export
+from training.take_up import take_up
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +52,20 @@ def test_diffusion_goes_on_and_remembers_the_time_it_used(tiny_run: Path) -> Non
     assert load_state(tiny_run / "diffusion.pt")["seconds"] > before["seconds"]
     name = "conv_in.weight"
     assert not torch.equal(after.unet.state_dict()[name], before["unet"][name])
+
+
+def test_training_goes_on_from_an_exported_starter(tiny_run: Path, tmp_path: Path) -> None:
+    export(tiny_run, tmp_path / "starter", "a test")
+    take_up(tmp_path / "starter", tmp_path / "run")
+    picture = train_autoencoder_a_little(tmp_path / "run", steps=1, resume=True)
+    words = train_diffusion_a_little(tmp_path / "run", steps=2, resume=True)
+    assert (picture.step, words.step) == (1, 2)
+    before = load_state(tiny_run / "diffusion.pt")["averages"]
+    name = "conv_in.weight"
+    assert (words.unet.state_dict()[name] - before[0][name]).abs().max() < 0.01
+    before = load_state(tiny_run / "autoencoder.pt")["average"]
+    name = "decoder.conv_out.weight"
+    assert (picture.network.state_dict()[name] - before[name]).abs().max() < 0.01
 
 
 def test_the_autoencoder_learns(tmp_path: Path) -> None:
