@@ -14,6 +14,7 @@ import socket
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,6 +37,9 @@ HEADERS: Mapping[str, str] = {
     ),
 }
 """Sent with every response."""
+
+_STREAM = "/gradio_api/queue/data"
+"""Where a page listens."""
 
 _FILE_ROADS = ("/gradio_api/file", "/file=", "/file/")
 _CLOSED_ROADS = ("/gradio_api/proxy=", "/proxy=")
@@ -71,7 +75,14 @@ class Door:
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
         answer = refusal or self.inside
-        await answer(scope, _limited(receive), _guarded(send, scope["path"]))
+        try:
+            await answer(scope, _limited(receive), _guarded(send, scope["path"]))
+        except RuntimeError as broken:
+            if not (scope["path"] == _STREAM and isinstance(broken.__cause__, HTTPException)):
+                raise
+            # A page that is left may listen once more after it was let go. Gradio tells it so and breaks off in the middle of
+            # its answer; the answer ends properly here.
+            await send({"type": "http.response.body", "body": b""})
 
     def refuse(self, scope: Scope) -> PlainTextResponse | None:
         """The answer to a request that may not come in; None if it may."""

@@ -55,10 +55,8 @@ def keep(tab: str, fields: Fields, blank: Mapping[str, str], actions: Actions, v
         return put_back | {fields["checkpoint"]: gr.update(choices=choices, value=found["checkpoint"])}
 
     every = list(fields.values())
-    restored = visit.arrived.then(restore, {store, *every}, every, **QUIET)
-    restored.then(None, js=f"() => {{ document.documentElement.dataset.{tab}Form = 'ready'; }}", **QUIET)
-    keeper = Keeper(fields, store)
-    keeper.after(None)
+    keeper = Keeper(tab, fields, store)
+    keeper.begin(visit.arrived.then(restore, {store, *every}, every, **QUIET))
     if "lora" in fields and "prompt" in fields:
         add_loras(fields, keeper)
     return keeper
@@ -84,18 +82,22 @@ def add_loras(fields: Fields, keeper: Keeper) -> None:
 
 
 class Keeper:
-    """Writes a form into the browser: after whatever a person types, and after what the page itself puts into fields."""
+    """Writes a form into the browser whenever it changes: typed, pasted, chosen, or filled by the page itself."""
 
-    def __init__(self, fields: Fields, store: gr.BrowserState) -> None:
-        self._fields, self._store = fields, store
+    def __init__(self, tab: str, fields: Fields, store: gr.BrowserState) -> None:
+        self._fields, self._store = list(fields.values()), store
+        self._ready = f"document.documentElement.dataset.{tab}Form"
         # The form as one object is made in the browser: nothing is sent while somebody types.
-        self._js = f"(...values) => Object.fromEntries({json.dumps(list(fields))}.map((name, i) => [name, values[i]]))"
+        self._form = f"Object.fromEntries({json.dumps(list(fields))}.map((name, i) => [name, values[i]]))"
 
-    def after(self, filled: Dependency | None) -> None:
-        """Keep the form after ``filled`` has put something into it; None: after each input of a person."""
-        fields = list(self._fields.values())
-        how: dict[str, Any] = {"fn": None, "inputs": fields, "outputs": self._store, "js": self._js, **QUIET}
-        if filled is not None:
-            filled.then(**how)
-        else:
-            gr.on([field.input for field in fields], **how)  # type: ignore[attr-defined]
+    def begin(self, restored: Dependency) -> None:
+        """Keep every change once ``restored`` has put back what was kept; before, fields change because they appear."""
+        told = restored.then(None, js=f"() => {{ {self._ready} = 'ready'; }}", **QUIET)
+        self.after(told)
+        js = f"(...values) => {self._ready} ? {self._form} : values.at(-1)"
+        changes = [field.change for field in self._fields]  # type: ignore[attr-defined]
+        gr.on(changes, None, [*self._fields, self._store], self._store, js=js, **QUIET)
+
+    def after(self, filled: Dependency) -> None:
+        """Keep the form after ``filled`` has put something into it, be it into fields that are folded away."""
+        filled.then(None, self._fields, self._store, js=f"(...values) => {self._form}", **QUIET)

@@ -46,6 +46,11 @@ def test_no_event_waits_for_another_page(settings: Settings, jobs: Jobs) -> None
     assert {event.concurrency_limit for event in page.fns.values()} == {"default"}
 
 
+def test_a_page_that_was_let_go_hears_so_in_a_whole_answer(client: httpx.Client) -> None:
+    answer = client.get("/gradio_api/queue/data", params={"session_hash": "gone"})
+    assert answer.status_code == 200 and '"session_not_found":true' in answer.text
+
+
 def test_uploads_that_a_browser_would_run_come_back_as_downloads(client: httpx.Client) -> None:
     for name, content in {"x.svg": SVG, "x.html": b"<script>alert(1)</script>"}.items():
         (path,) = client.post("/gradio_api/upload", files={"files": (name, content)}).json()

@@ -110,9 +110,8 @@ def _keep(tab: Tab, actions: Actions, visit: Visit) -> Keeper:
         offered = gr.update(choices=choices, value=values["upscaler"] if known else enlarging.BLANK["upscaler"])
         return [offered if name == "upscaler" else values[name] for name in tab.fields]
 
-    visit.arrived.then(restore, store, every, **QUIET)
-    keeper = Keeper(tab.fields, store)
-    keeper.after(None)
+    keeper = Keeper(NAME, tab.fields, store)
+    keeper.begin(visit.arrived.then(restore, store, every, **QUIET))
     return keeper
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +25,11 @@ PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 SCRIPTED = "engine.testing:ScriptedEngine"
 
-# Chromium says the first of an `autofocus` that finds its field focused already; Gradio the next two of streams that were
-# cut off, and its file field the last of itself.
+# Chromium says the first of an `autofocus` that finds its field focused already; Gradio the next three of the streams of a
+# page that is being left, and its file field the last of itself.
 _HARMLESS = re.compile(
-    r"Autofocus processing was blocked|AbortError: signal is aborted|Connection errored out|Method not implemented\."
+    r"Autofocus processing was blocked|AbortError: signal is aborted|Connection errored out|Unexpected error 404: Not Found"
+    r"|Method not implemented\."
 )
 
 
@@ -80,6 +82,15 @@ def ready(page: Page) -> None:
 def unfold(page: Page, title: str) -> None:
     """Open the accordion of that title in the tab that is seen."""
     page.locator("button.label-wrap:visible").filter(has_text=re.compile(f"^{re.escape(title)}")).click()
+
+
+@contextmanager
+def keeping(page: Page, tab: str) -> Iterator[None]:
+    """For what fills the form of a tab without being typed: the browser has it in its store a moment after the fields show it."""
+    key = f"easel-form-{tab}"
+    before = page.evaluate("key => localStorage.getItem(key)", key)
+    yield
+    page.wait_for_function("([key, before]) => localStorage.getItem(key) !== before", arg=[key, before])
 
 
 def browser_path() -> str | None:

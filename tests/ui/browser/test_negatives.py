@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from engine.jobs import Jobs
 from engine.records import metadata
 from engine.settings import Settings
-from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, unfold
+from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, keeping, unfold
 from ui import messages
 from ui.serve import serve
 from ui.tabs.negative_prompts import LABEL
@@ -86,8 +86,9 @@ def test_words_that_do_nothing_are_taken_out(scripted: Studio, visit: Visit) -> 
     written = stage(page).locator("ol.words:not(.dead) li > span:last-child").all_inner_texts()
     percents = [float(text.split()[0]) for text in written]
     assert percents == sorted(percents, reverse=True) and min(percents) > 0
-    button.click()
-    expect(field(page, "negative_prompt")).to_have_value("dog, (rain:1.2)")
+    with keeping(page, "negative"):
+        button.click()
+        expect(field(page, "negative_prompt")).to_have_value("dog, (rain:1.2)")
     page.reload()
     open_tab(page)
     expect(field(page, "negative_prompt")).to_have_value("dog, (rain:1.2)")
