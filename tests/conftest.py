@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Threads that wait asleep: torch's default is to spin, which on a busy machine costs more than the work itself.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# However slow a machine is, that is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

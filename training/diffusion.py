@@ -185,7 +185,7 @@ class DiffusionTraining:
         torch.manual_seed(seed + 1 + rank)
 
     def resume(self) -> None:
-        """Takes up weights, averages, the time used and, where there is one, the optimiser; shared weights stay where they are."""
+        """Takes up weights, averages, the time used and the optimiser, if there is one; shared weights stay where they are."""
         state = load_state(self.path)
         load_networks((self.unet, self.text_encoder), state)
         if state["optimizer"]:

@@ -19,14 +19,16 @@ def take_up(folder: Path, run: Path) -> None:
     """Writes the states of a run at step 0, holding the weights of the starter in `folder`."""
     pipeline = StableDiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
     vae, unet, text = pipeline.vae, pipeline.unet, pipeline.text_encoder
-    picture = {
+    picture: dict[str, object] = {
+        "optimizer": None,
         "channels": list(vae.config.block_out_channels),
         "step": 0,
         "weights": vae.state_dict(),
         "average": vae.state_dict(),
         "scale": vae.config.scaling_factor,
     }
-    words = {
+    words: dict[str, object] = {
+        "optimizer": None,
         "sizes": {
             "channels": list(unet.config.block_out_channels),
             "text_width": text.config.hidden_size,
@@ -38,8 +40,8 @@ def take_up(folder: Path, run: Path) -> None:
         "text_encoder": text.state_dict(),
         "averages": [unet.state_dict(), text.state_dict()],
     }
-    save_state(picture | {"optimizer": None}, run / autoencoder.FILE)
-    save_state(words | {"optimizer": None}, run / diffusion.FILE)
+    save_state(picture, run / autoencoder.FILE)
+    save_state(words, run / diffusion.FILE)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -14,6 +14,7 @@ from engine.generate.schedulers import SCHEDULERS
 from ui import controls, form
 from ui.actions import Actions
 from ui.running import QUIET, Values
+from ui.shelf import Checkpoint
 from ui.visit import Visit, kept
 
 Fields = dict[str, Component]
@@ -25,12 +26,12 @@ def written(fields: Fields, values: Values) -> dict[str, Any]:
     return {name: values[field] for name, field in fields.items()}
 
 
-def follow_checkpoint(fields: Fields, actions: Actions) -> None:
-    """Sizes, samplers and the meaning of empty fields are the chosen checkpoint's."""
+def follow_checkpoint(fields: Fields, actions: Actions, used: Callable[[Checkpoint], Checkpoint] = lambda chosen: chosen) -> None:
+    """Sizes, samplers and the meaning of empty fields are the chosen checkpoint's, as it is ``used`` on the tab."""
     offers = {"size": controls.size_choices, "scheduler": controls.scheduler_choices}
 
     def choose(checkpoint: str) -> list[Any]:
-        chosen = actions.shelf.find(checkpoint)
+        chosen = used(actions.shelf.find(checkpoint))
         offered = [gr.update(choices=offer(chosen)["choices"]) for name, offer in offers.items() if name in fields]
         return offered + [gr.update(placeholder=controls.best(name, chosen)) for name in controls.BEST if name in fields]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,12 @@ class Checkpoint:
     text_encoders: tuple[TextEncoder, ...] = ()
     repertoire: Repertoire | None = None
     reads_depth: bool = False
+    sketch_guidance_scale: float | None = None
+
+    @property
+    def over_a_picture(self) -> Checkpoint:
+        """The same with what is best where it paints over a picture."""
+        return dataclasses.replace(self, guidance_scale=self.sketch_guidance_scale or self.guidance_scale)
 
 
 NONE = Checkpoint(
@@ -111,6 +118,7 @@ def _offered(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry]) -> C
         text_encoders=tuple(_text_encoders(entry, _fitting(entry, embeddings))),
         repertoire=_repertoire(told) if told else None,
         reads_depth=DEPTH in family.pipelines,
+        sketch_guidance_scale=family.sketch_guidance_scale,
     )
 
 

@@ -63,7 +63,7 @@ def request(written: Mapping[str, Any], checkpoint: Checkpoint, handed: Handed, 
     ``written`` has a value for every name in :data:`BLANK`. Raises RequestError, a sentence, for the first value that cannot
     be used.
     """
-    words = form.request({**written, "size": form.OWN_SIZE}, checkpoint)
+    words = form.request({**written, "size": form.OWN_SIZE}, checkpoint.over_a_picture)
     asked = ImageToImage(
         **{
             **{field.name: getattr(words, field.name) for field in dataclasses.fields(words)},

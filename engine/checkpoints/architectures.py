@@ -7,6 +7,7 @@ Stability-AI/generative-models ``sd_xl_base.yaml`` and ``sd_xl_refiner.yaml``, L
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,8 +41,8 @@ class Architecture:
 
     ``pipelines``: kind of use -> diffusers class. ``configs``: component -> file in ``configs/``, for single files.
     ``native_size`` is pixels a side, ``dtypes`` the precisions that a component gives right pictures in, ``guidance_free``
-    whether guidance was distilled into the weights, so that a scale of 1 or less is right. ``scheduler`` is a name of
-    :data:`engine.generate.schedulers.SCHEDULERS`.
+    whether guidance was distilled into the weights, so that a scale of 1 or less is right. ``sketch_guidance_scale`` is for
+    painting over a picture, where another one is best. ``scheduler`` is a name of :data:`engine.generate.schedulers.SCHEDULERS`.
     """
 
     name: str
@@ -57,8 +58,14 @@ class Architecture:
     attention_upcast_in_fp16: bool = False
     steps: int = 25
     guidance_scale: float = 7.5
+    sketch_guidance_scale: float | None = None
     scheduler: str = "DPM++ 2M Karras"
     guidance_free: bool = False
+
+    @property
+    def over_a_picture(self) -> Architecture:
+        """The same with what is best where it paints over a picture."""
+        return dataclasses.replace(self, guidance_scale=self.sketch_guidance_scale or self.guidance_scale)
 
 
 def _sd1(unet: str = "unet_sd1", scheduler: str = "scheduler_sd1") -> dict[str, str]:

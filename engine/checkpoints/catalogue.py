@@ -44,7 +44,7 @@ class CheckpointEntry:
         row = BY_NAME.get(self.identity.architecture, BY_NAME["other"])
         told = self.path / "starter.json"
         best = read_json(told).get("defaults", {}) if self.is_folder and told.is_file() else {}
-        changes = {name: best[name] for name in ("steps", "guidance_scale", "scheduler") if name in best}
+        changes = {name: best[name] for name in ("steps", "guidance_scale", "sketch_guidance_scale", "scheduler") if name in best}
         return dataclasses.replace(row, native_size=self.identity.native_size or row.native_size, **changes)
 
     @property

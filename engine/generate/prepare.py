@@ -16,7 +16,7 @@ from engine.generate.resolve import Defaults, resolve
 from engine.generate.workshop import Workshop, environment
 from engine.plan import Layout, Work, budget, check, choose, predict
 from engine.plan.notes import learnt
-from engine.requests import ExecutionPlan, Request, Resolved
+from engine.requests import ExecutionPlan, ImageToImage, Request, Resolved
 
 Size = Callable[[int, int], tuple[int, int]]
 """(native size, size multiple) -> width and height in pixels where the request leaves them open."""
@@ -40,7 +40,7 @@ def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
     added = additions.named(asked, entry, workshop.catalogue)
     resolved, notices = resolve(
         asked,
-        _defaults(entry, size),
+        _defaults(entry, asked, size),
         plan,
         threads=workshop.threads,
         checkpoint_hash=entry.hash,
@@ -78,8 +78,8 @@ def on_cpu(entry: CheckpointEntry, plan: ExecutionPlan, workshop: Workshop) -> E
     return choose(dataclasses.replace(workshop.hardware, device=processor), entry.architecture)
 
 
-def _defaults(entry: CheckpointEntry, size: Size) -> Defaults:
-    family = entry.architecture
+def _defaults(entry: CheckpointEntry, asked: Request, size: Size) -> Defaults:
+    family = entry.architecture.over_a_picture if isinstance(asked, ImageToImage) else entry.architecture
     width, height = size(family.native_size, family.size_multiple)
     return Defaults(
         checkpoint=entry.name,

@@ -66,7 +66,8 @@ def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
     running.wire(tab.running, actions, visit, inputs, ask, bring)
     running.press(tab.explore, tab.running, actions, visit, inputs, explore, bring)
     # An empty width or height has the drawing's shape, whatever the checkpoint.
-    fields.follow_checkpoint({name: field for name, field in tab.fields.items() if name not in ("width", "height")}, actions)
+    followed = {name: field for name, field in tab.fields.items() if name not in ("width", "height")}
+    fields.follow_checkpoint(followed, actions, lambda chosen: chosen.over_a_picture)
     keeper = fields.keep(NAME, tab.fields, sketch_form.BLANK, actions, visit)
     prompting.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, visit)
     _wire_strength(tab)
@@ -89,7 +90,7 @@ def _layout(actions: Actions) -> Tab:
         with gr.Column(elem_classes="result-side"):
             shown = stage.create(NAME, stage.blank(messages.SKETCH_HINT))
         with gr.Column(elem_classes="more"):
-            made |= _settings(known, chosen)
+            made |= _settings(known, chosen.over_a_picture)
             boxes = prompting.boxes(NAME, actions.presets)
             own = {name: made.pop(name) for name in ("live_checkpoint", "seen", "seen_box", "depth", "depth_box")}
     return Tab(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ from engine.errors import Cancelled, PictureError, RequestError
 from engine.events import Guided, Notice, Step
 from engine.generate.canvas import canvas_for, feathered, given_for, matching_size
 from engine.generate.schedulers import SCHEDULERS
+from engine.local import Local
 from engine.records import metadata
+from engine.records.blobs import Blobs
 from engine.records.pictures import fit, open_picture
 from engine.requests import ImageToImage, TextToImage
+from engine.settings import Settings
 from engine.stopping import Stop
 from tests.engine.generate.conftest import Engine
 
@@ -227,3 +231,13 @@ def test_an_open_size_has_the_shape_of_the_input_and_the_area_of_the_checkpoint(
     assert width / height == pytest.approx(min(max(size[0] / size[1], 1 / 4), 4), rel=0.05)
 
 
+
+
+def test_the_starter_is_guided_less_where_it_paints_over_a_picture(tmp_path: Path) -> None:
+    settings = dataclasses.replace(Settings(), data=tmp_path / "data", outputs=tmp_path / "outputs")
+    sent = Blobs(settings.data / "blobs").put(sketch())
+    words = TextToImage(prompt="a cat", checkpoint="starter", steps=2, seed=1)
+    over = ImageToImage(**dataclasses.asdict(words), init_image=sent, strength=0.5)
+    with Local(settings) as easel:
+        made = [metadata.read(easel.make(each)[0].path) for each in (words, over, dataclasses.replace(over, guidance_scale=4.0))]
+    assert [record.resolved.request.guidance_scale for record in made if record] == [5.0, 1.5, 4.0]

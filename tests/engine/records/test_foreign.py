@@ -303,7 +303,7 @@ def test_nothing_is_found_where_nothing_is(source: bytes) -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from(["parameters", "prompt", "Comment", "invokeai_metadata", "Dream"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_text_is_too_odd(text: bytes, key: str) -> None:
     foreign.read(carriers.png({key: text.decode("latin-1")}))
     foreign.read(carriers.png({key: text.decode("latin-1")})[:200] + text)
@@ -320,7 +320,7 @@ _JSON = st.recursive(
 
 
 @given(_JSON)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_json_is_too_odd(written: Any) -> None:
     text = json.dumps(written)
     for key in ("parameters", "prompt", "Comment", "invokeai_metadata", "sd-metadata"):

@@ -51,7 +51,7 @@ def _requests() -> st.SearchStrategy[Request]:
 
 @pytest.mark.parametrize("format", FORMATS)
 @given(request=_requests())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_every_kind_of_request_reads_back_equal_through_real_bytes(format: str, request: Request) -> None:
     record = Record(resolved=resolved_with(request), job="a", index=4, companions={"without it": 5})
     encoded = metadata.encode(PLAIN, record, format)
@@ -176,7 +176,7 @@ def test_what_has_no_record_gives_none(source: bytes) -> None:
 
 
 @given(cut=st.integers(0, 3000), format=st.sampled_from(FORMATS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_files_that_are_cut_off_give_the_record_or_nothing(cut: int, format: str) -> None:
     from engine.requests import TextToImage
 
