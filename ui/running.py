@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -25,7 +25,8 @@ QUIET: dict[str, Any] = {"show_progress": "hidden"}
 class Running:
     """The components, and the ``tab`` by whose name a page that comes back finds the tab's newest job.
 
-    ``also``: further buttons that start a job, see :func:`press`.
+    ``job`` is the one that was asked for on this page, ``found`` the one that was there when it opened: two fields, because
+    somebody may press Generate while the page is still looking. ``also``: further buttons that start a job, see :func:`press`.
     """
 
     tab: str
@@ -35,6 +36,7 @@ class Running:
     stage: gr.HTML
     job: gr.State
     also: tuple[gr.Button, ...] = ()
+    found: gr.State = field(default_factory=lambda: gr.State(""))
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,18 @@ def wire(
 ) -> tuple[Dependency, Dependency]:
     """Generate submits ``ask(values of inputs)``, which may raise EaselError; the stage follows the job, also after a reload.
 
-    Returns the two listeners that follow it: whatever comes when a job has ended goes into their ``then``.
+    Returns the two listeners that follow a job, the one asked for and the one found: whatever comes when it has ended goes into
+    their ``then``.
     """
 
     def find_again(page: str) -> str:
         return actions.latest(running.tab, page)
 
     pressed = press(running.generate, running, actions, visit, inputs, ask, bring)
-    running.stop.click(actions.stop, running.job, running.says, **QUIET)
-    found = visit.arrived.then(find_again, visit.page, running.job, **QUIET)
-    return pressed, found.then(follower(actions, len(running.also)), running.job, watched(running), **QUIET)
+    jobs = [running.job, running.found]
+    running.stop.click(lambda job, found: actions.stop(job or found), jobs, running.says, **QUIET)
+    found = visit.arrived.then(find_again, visit.page, running.found, **QUIET)
+    return pressed, found.then(follower(actions, len(running.also)), running.found, watched(running), **QUIET)
 
 
 def press(

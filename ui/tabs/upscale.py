@@ -49,8 +49,8 @@ def create_upscale_tab(actions: Actions, visit: Visit) -> Tab:
 
     tab.running.generate.click(lambda: gr.update(visible=False), None, tab.slider, **QUIET)
     ended = running.wire(tab.running, actions, visit, {*tab.fields.values(), tab.files}, ask)
-    for each in ended:
-        each.then(actions.compared, tab.running.job, tab.slider, **QUIET)
+    for each, job in zip(ended, (tab.running.job, tab.running.found), strict=True):
+        each.then(actions.compared, job, tab.slider, **QUIET)
     keeper = _keep(tab, actions, visit)
     _wire_form(tab, actions)
     _wire_result(tab, actions, visit, keeper)

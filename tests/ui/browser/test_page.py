@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from playwright.sync_api import Locator, Page, expect
 from engine.requests import TextToImage
 from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, keeping, ready, unfold
 from ui import messages, stage
+from ui.actions import Actions
 
 Visit = Callable[..., Visitor]
 
 SLOW = "a cat, script: slow"
 """Half a second a step."""
+
+TABS_WITH_JOBS = ("text", "sketch", "negative", "upscale")
 
 ENDLESS = "900"
 """Steps that nobody waits for."""
@@ -113,6 +117,30 @@ def test_a_reload_in_the_middle_finds_form_and_preview(scripted: Studio, visit: 
     assert [value(page, field) for field in ("negative_prompt", "seed", "steps")] == ["rain", "77", ENDLESS]
     assert value(page, "size").startswith("Portrait")
     page.locator("button.stop-job").click()
+    expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
+
+
+def test_generate_may_be_pressed_while_the_page_still_looks_for_an_older_job(
+    scripted: Studio, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latest, asked, answered = Actions.latest, threading.Event(), threading.Semaphore(0)
+
+    def late(actions: Actions, tab: str, page: str) -> str:
+        found = latest(actions, tab, page)
+        asked.wait()
+        answered.release()
+        return found
+
+    monkeypatch.setattr(Actions, "latest", late)
+    page = visit(scripted).open()
+    settings(page)
+    write(page, "prompt", SLOW)
+    write(page, "steps", ENDLESS)
+    generate(page)
+    expect(page.locator("img.preview")).to_be_visible()
+    asked.set()
+    assert all(answered.acquire(timeout=60) for _ in TABS_WITH_JOBS)
+    page.locator("button.stop-job:visible").click()
     expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
 
 
