@@ -10,6 +10,8 @@ NAMES = {
     "first_picture": "from the click to the file, with the starter",
     "stop": "from Stop to the end of the job, with a checkpoint of full size",
     "live": "from the end of a stroke to the repaint on the screen, with the starter",
+    "diffusers": "beside plain diffusers, with a checkpoint of full size",
+    "speeds": "what the Speed setting gains, and how far its pictures are from exact ones",
     "memory": "predicted and measured peak memory",
 }
 """Module -> what it measures."""

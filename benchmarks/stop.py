@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
+from benchmarks.full_size import write_checkpoint
 from engine import Jobs, Settings, TextToImage
-from engine.checkpoints.architectures import CONFIGS
 from engine.events import Event, Loading, Step
 
 REQUEST = TextToImage(prompt="a cat", steps=50, width=512, height=512, seed=0)
@@ -53,36 +51,6 @@ def stopped(jobs: Jobs, at: type[Event], wait: float) -> float:
             pressed = time.perf_counter()
             jobs.stop(job)
     return time.perf_counter() - pressed
-
-
-def write_checkpoint(folder: Path) -> None:
-    """Makes ``folder`` a diffusers pipeline of Stable Diffusion 1.5's shapes with random weights: 2 GB of float16."""
-    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    parts: dict[str, Any] = {
-        "unet": UNet2DConditionModel.from_config(shape("unet_sd1")),
-        "vae": AutoencoderKL.from_config(shape("vae_sd")),
-        "text_encoder": CLIPTextModel(CLIPTextConfig(**shape("text_clip_l"))),
-    }
-    tokenizer = CLIPTokenizer.from_pretrained(str(CONFIGS / "clip_tokenizer"), local_files_only=True)
-    rest: dict[str, Any] = {
-        "scheduler": PNDMScheduler.from_config(shape("scheduler_sd1")),
-        "safety_checker": None,
-        "feature_extractor": None,
-        "requires_safety_checker": False,
-    }
-    pipeline = StableDiffusionPipeline(
-        **{name: network.half() for name, network in parts.items()},
-        tokenizer=tokenizer,
-        **rest,
-    )
-    pipeline.save_pretrained(folder)
-
-
-def shape(name: str) -> dict[str, Any]:
-    """One of the configurations that Easel ships."""
-    return json.loads((CONFIGS / f"{name}.json").read_text("utf-8"))
 
 
 if __name__ == "__main__":

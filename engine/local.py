@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -13,11 +14,15 @@ import torch
 from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
 from engine.errors import DoesNotFit
-from engine.events import Event, Finished, PictureSaved, Result
+from engine.events import Event, Finished, Notice, PictureSaved, Result
 from engine.generate import compare_negative, image_to_image, study_negative, text_to_image, upscale
-from engine.generate.prepare import plan_for, prepare
+from engine.generate.outlook import plan_for
+from engine.generate.prepare import prepare
 from engine.generate.workshop import Workshop
 from engine.plan import cache_budget, threads
+from engine.plan.decide import without
+from engine.plan.facts import to_text
+from engine.plan.faults import is_lost
 from engine.plan.hardware import probe
 from engine.plan.measure import measured
 from engine.plan.notes import Notes
@@ -60,9 +65,12 @@ class Local:
         )
 
     def describe(self) -> dict[str, str]:
-        """What runs the pictures, for a person to read: the device, and why not another one."""
+        """What runs the pictures: the device, why not another one, and in JSON all that a plan is made from."""
         hardware = self._workshop.hardware
-        return {"device": hardware.device.name, "notes": " ".join(hardware.notes)}
+        return {
+            "device": hardware.device.name, "notes": " ".join(hardware.notes), "hardware": to_text(hardware),
+            "measured": json.dumps(dict(self._workshop.measured)), "threads": str(self._workshop.threads),
+        }  # fmt: skip
 
     def devices(self) -> tuple[str, ...]:
         """The torch device strings of the devices worth a worker: the one in use, then its like with at least half its memory."""
@@ -90,19 +98,38 @@ class Local:
         if attempt == 1:
             yield from self._run(job, request, self._workshop, stop)
             return
-        sparing = dataclasses.replace(self._workshop, hardware=self._workshop.hardware.with_half_the_memory)
+        half = self._workshop.hardware.with_half_the_memory
+        sparing = dataclasses.replace(self._workshop, hardware=half, sparing=True)
         try:
             yield from self._run(job, request, sparing, stop)
         except DoesNotFit:
             yield from self._run(job, request, self._workshop, stop)
 
     def _run(self, job: str, request: Request, workshop: Workshop, stop: Stop) -> Iterator[Event]:
-        results: list[Result] = []
-        for event in RUNS[type(request)](job, request, workshop, stop):
+        results: dict[int, Result] = {}
+        for event in self._lasting(job, request, workshop, stop):
             if isinstance(event, PictureSaved):
-                results.append(event.result)
+                if event.picture in results:
+                    continue  # made before the device was lost, and told already
+                results[event.picture] = event.result
             yield event
-        yield Finished(job=job, results=tuple(results))
+        yield Finished(job=job, results=tuple(results.values()))
+
+    def _lasting(self, job: str, request: Request, workshop: Workshop, stop: Stop) -> Iterator[Event]:
+        """The events of a run; if its device disappears in the middle, said, and on from there on another one."""
+        try:
+            yield from RUNS[type(request)](job, request, workshop, stop)
+            return
+        except RuntimeError as error:
+            lost = workshop.hardware.device
+            if lost.kind == "cpu" or not is_lost(error):
+                raise
+            left = without(workshop.hardware, lost, str(error))
+        notes = left.notes[len(workshop.hardware.notes) :]
+        workshop.cache.release()
+        self._workshop = dataclasses.replace(workshop, hardware=left, measured={})
+        yield Notice(job=job, text=" ".join(notes))
+        yield from self._lasting(job, request, self._workshop, stop)
 
     def make(self, request: Request) -> tuple[Result, ...]:
         """The finished pictures of ``request``. Raises EaselError for what cannot be done."""
@@ -112,7 +139,7 @@ class Local:
     def warm(self, checkpoint: str, stop: Stop) -> None:
         """Load a checkpoint before it is asked for. Raises as :meth:`run` does."""
         entry = self._workshop.catalogue.find(checkpoint)
-        plan = plan_for(entry, TextToImage(checkpoint=checkpoint), self._workshop)
+        plan = plan_for(entry, TextToImage(checkpoint=checkpoint), self._workshop.circumstances)
         with self._workshop.cache.lease(entry, plan, kind="text_to_image", cancelled=stop.is_set):
             pass
 

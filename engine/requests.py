@@ -24,6 +24,9 @@ MAX_SEED = 2**63 - 1
 DTYPES = ("float32", "bfloat16", "float16")
 """The precisions that a component can have, the safest first."""
 
+SPEEDS = ("exact", "balanced", "draft")
+"""Names of :data:`engine.plan.speeds.SPEEDS`, the exact one first."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextToImage:
@@ -34,6 +37,7 @@ class TextToImage:
     name from the catalogue or a path; ``scheduler`` a name from :data:`engine.generate.schedulers.SCHEDULERS`.
     ``precision`` overrules the plan: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``vae`` names a separate VAE
     to decode with. ``refiner`` names an XL refiner, which takes over after the share ``refiner_start`` (0..1) of the steps.
+    ``speed`` is one of :data:`SPEEDS`: all but ``"exact"`` leave work out and change the picture.
     LoRAs and embeddings are named in the prompts.
     """
 
@@ -52,6 +56,7 @@ class TextToImage:
     vae: str | None = None
     refiner: str | None = None
     refiner_start: float = 0.8
+    speed: str = "exact"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +229,8 @@ def check(request: Request) -> None:
         raise RequestError("There is no picture to enlarge. Choose one or more first.")
     if request.precision not in ("auto", *DTYPES):
         raise RequestError(f"Precision can be auto, {', '.join(DTYPES)}. It was {request.precision!r}.")
+    if request.speed not in SPEEDS:
+        raise RequestError(f"Speed can be {', '.join(SPEEDS)}. It was {request.speed!r}.")
 
 
 def _check_picture(request: ImageToImage) -> None:

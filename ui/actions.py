@@ -17,8 +17,9 @@ from engine.prompt.tokens import PromptReading, read_prompt
 from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, Upscale
 from engine.settings import Settings
-from ui import follow, form, messages, negatives, pictures, reading, seen, stage
+from ui import follow, form, machine, messages, negatives, pictures, reading, seen, stage
 from ui.enlarging import Enlarging
+from ui.outlook import Forecast
 from ui.presets import Presets
 from ui.shelf import Checkpoint, Shelf
 from ui.standing import Standing
@@ -52,6 +53,7 @@ class Actions:
         self.stock = Stock(settings, self.shelf)
         self.standing = Standing(settings)
         self.enlarging = Enlarging(settings, self.shelf)
+        self._forecast = Forecast(settings, self.shelf)
 
     def identify(self, page: str) -> str:
         """The id of a browser: the one that it kept, or a new one."""
@@ -88,6 +90,23 @@ class Actions:
     def facts(self, request: Request, seconds: float) -> dict[str, str]:
         """What a request would be made with here now; empty if it cannot be made here or the worker is busy for so long."""
         return self._jobs.facts(request, seconds)
+
+    def outlook(self, ask: Callable[[], Request]) -> str:
+        """Whether what ``ask`` asks for fits on this machine, and about how long it takes; "" where the form is not usable."""
+        try:
+            return self._forecast.say(ask(), self._jobs.describe())
+        except EaselError:
+            return ""
+
+    def machine(self) -> str:
+        """What this computer is to Easel."""
+        return machine.show(self._jobs.describe())
+
+    def warm(self, checkpoint: str) -> None:
+        """Load a checkpoint while the person still types; "" is the one that was used last."""
+        made = self._jobs.jobs(limit=1)
+        last = made[0].request.checkpoint if made and not isinstance(made[0].request, Upscale) else None
+        self._jobs.warm(self.shelf.find(checkpoint or last).name)
 
     def stop(self, job: str) -> str:
         """Stop a job; what to say."""

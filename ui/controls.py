@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.generate.schedulers import SCHEDULERS
+from engine.requests import SPEEDS
 from ui import form, messages
 from ui.shelf import Checkpoint
 
@@ -76,6 +77,7 @@ def settings(
     with gr.Row():
         made["scheduler"] = choice(tab, "scheduler", scheduler_choices(chosen))
         made["seed"] = number(tab, "seed", messages.RANDOM_SEED)
+    made["speed"] = speed(tab)
     made |= additions(tab)
     size.change(lambda chosen: gr.update(visible=chosen == form.OWN_SIZE), size, own_size, show_progress="hidden")
     return made
@@ -93,6 +95,16 @@ def additions(tab: str) -> dict[str, Component]:
             made["refiner_start"] = number(tab, "refiner_start", "0.8")
             made["clip_skip"] = number(tab, "clip_skip", messages.LAST_LAYER)
     return made
+
+
+def speed(tab: str) -> gr.Dropdown:
+    """Exact, or quicker and different: each with how far from exact it was measured to be."""
+    return choice(tab, "speed", {"choices": [(messages.SPEEDS[name], name) for name in SPEEDS], "value": form.BLANK["speed"]})
+
+
+def outlook(tab: str) -> gr.HTML:
+    """Where it is said, before Generate is pressed, whether it fits and about how long it takes."""
+    return gr.HTML(elem_id=f"{tab}-outlook", **BARE)
 
 
 NOTHING_ADDED: dict[str, str] = {"vae": messages.OWN_VAE, "lora": messages.ADD_LORA, "refiner": messages.NO_REFINER}

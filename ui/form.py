@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.errors import RequestError
 from engine.negatives import guidance
-from engine.requests import Request, TextToImage, check
+from engine.requests import SPEEDS, Request, TextToImage, check
 from ui import messages
 from ui.shelf import Checkpoint
 
@@ -34,6 +34,7 @@ BLANK: dict[str, str] = {
     "vae": "",
     "refiner": "",
     "refiner_start": "",
+    "speed": "exact",
     "lora": "",
 }
 """Every field of the form, by name, as it stands at first. An empty field means: what is best for the checkpoint."""
@@ -62,6 +63,7 @@ LABELS: dict[str, str] = {
     "vae": "VAE",
     "refiner": "Refiner",
     "refiner_start": "Refiner from",
+    "speed": messages.SPEED,
     "lora": "Add a LoRA",
 }
 
@@ -90,6 +92,7 @@ def request(written: Mapping[str, Any], checkpoint: Checkpoint) -> TextToImage:
         vae=str(written["vae"] or "") or None,
         refiner=str(written["refiner"] or "") or None,
         refiner_start=TextToImage.refiner_start if refiner_start is None else refiner_start,
+        speed=str(written["speed"]),
     )
     check(asked)
     return asked
@@ -163,6 +166,7 @@ def settings_of(made_with: Request, checkpoint: Checkpoint) -> dict[str, str]:
         "vae": made_with.vae or "",
         "refiner": made_with.refiner or "",
         "refiner_start": f"{made_with.refiner_start:g}" if made_with.refiner else "",
+        "speed": made_with.speed,
     }
 
 
@@ -173,7 +177,7 @@ def kept(
     choices that are gone the first."""
     found = stored if isinstance(stored, dict) else {}
     form = {name: value if _alike(value := found.get(name), first) else first for name, first in blank.items()}
-    choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}}
+    choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}, "speed": SPEEDS}
     gone = {name: blank[name] for name, known in choices.items() if name in form and form[name] not in known}
     checkpoint = form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")
     return {**form, **gone, "checkpoint": checkpoint}

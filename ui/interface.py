@@ -11,6 +11,7 @@ from engine.settings import Settings
 from ui import controls, messages, sending, uploads
 from ui.actions import Actions
 from ui.queue_panel import create_queue_panel
+from ui.running import QUIET
 from ui.sending import Sending
 from ui.tabs import checkpoints, history, image_info, negative_prompts, sketch_to_image, text_to_image, upscale
 from ui.tabs import settings as settings_tab
@@ -51,6 +52,7 @@ def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
     with gr.Blocks(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=uploads.KEPT) as page:
         browser = kept("page", "")
         arrived = page.load(actions.identify, browser, browser, show_progress="hidden")
+        arrived.then(lambda: actions.warm(""), **QUIET)
         with gr.Row(elem_id="head"):
             gr.HTML(_MASTHEAD, elem_id="masthead", **controls.BARE)
             create_queue_panel(jobs, arrived)

@@ -62,6 +62,17 @@ SEED_KEPT = "The seed {seed} stays until you empty its field."
 NO_RECORD = "This picture holds no settings that Easel can read."
 PICTURE_GONE = "This picture is no longer in the outputs folder."
 
+SPEED = "Speed"
+SPEEDS = {"exact": "Exact", "balanced": "Balanced", "draft": "Draft"}
+MACHINE = "This computer"
+MACHINE_UNKNOWN = "The process that makes the pictures is still starting. Fold this and open it again in a moment."
+MACHINE_DEVICE = "Pictures are computed by"
+MACHINE_MEMORY = "Its memory"
+MACHINE_KIND = "Its kind, and why it computes as it does"
+MACHINE_MEASURED = "Measured once, here"
+MACHINE_THREADS = "Cores in use"
+DOES_NOT_FIT = "This does not fit into memory."
+
 ADDITIONS = "LoRA, VAE, refiner, clip skip"
 OWN_VAE = "the checkpoint's own"
 NO_REFINER = "none"
@@ -463,6 +474,33 @@ def cost(
     return f"{which}{sizes} ({after[0] * after[1] / 1e6:,.1f} megapixels): {needs}."
 
 
+def fits(need: int, free: int | None) -> str:
+    """What a picture needs of memory; bytes, ``free`` None where nobody knows."""
+    of = "" if free is None else f", and {_gigabytes(free)} are free"
+    return f"It needs about {_gigabytes(need)} of memory{of}."
+
+
+def memory_of(free: int | None, total: int | None) -> str:
+    """A device's memory in bytes, when the worker started."""
+    if free is None or total is None:
+        return "It does not say how much it has."
+    return f"{_gigabytes(free)} of {_gigabytes(total)} were free when Easel started"
+
+
+def measured_gain(dtype: str, gain: float) -> str:
+    """How much faster than float32 a precision was measured to be."""
+    return f"{dtype} is {gain:.1f} times as fast as float32"
+
+
+def takes(seconds: float | None, count: int) -> str:
+    """How long ``count`` pictures take, ``seconds`` each; None: none was made with this checkpoint yet."""
+    if seconds is None:
+        return "How long a picture takes is known after the first with this checkpoint."
+    each = f"A picture takes {_about(seconds)}"
+    together = "" if count == 1 else f", all {count} {_about(seconds * count)}"
+    return f"{each}{together}, by earlier ones here."
+
+
 def bad_file(name: str, why: str) -> str:
     """One of several chosen files cannot be used."""
     return f"“{_short(name)}” cannot be enlarged. {why}"
@@ -472,6 +510,10 @@ def _about(seconds: float) -> str:
     if seconds < 2:
         return "a second or two"
     return f"about {round(seconds)} s" if seconds < 90 else f"about {round(seconds / 60)} min"
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 2**30:.1f} GB"
 
 
 def _count(number: int, noun: str) -> str:

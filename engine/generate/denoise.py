@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 
+from engine.generate.features import Features
 from engine.generate.guard import PrecisionGuard
 
 
@@ -24,6 +26,19 @@ class Encodings(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class GuidedUntil:
+    """``encodings``, without the negative from step ``end`` on."""
+
+    encodings: Encodings
+    end: int
+
+    def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        """As :meth:`Encodings.at`."""
+        prompt, negative, pooled, pooled_negative = self.encodings.at(step)
+        return (prompt, negative, pooled, pooled_negative) if step < self.end else (prompt, None, pooled, None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Denoiser:
     """A UNet with everything that stays the same from step to step.
@@ -31,7 +46,8 @@ class Denoiser:
     ``extra_channels`` (1 x C x H x W, or None) goes beside the latents into UNets that want more than the latents: a mask
     and a masked picture, a depth map. ``time_ids`` and ``negative_time_ids`` are
     XL's (see :func:`size_conditioning`), or None. ``refiner`` takes over for timesteps below ``refine_below``.
-    ``noise_level`` is what the x4 upscaler is told of the picture beside its latents, or None.
+    ``noise_level`` is what the x4 upscaler is told of the picture beside its latents, or None. ``features`` lets steps skip the
+    deep layers; None: none does.
     """
 
     unet: Any
@@ -46,6 +62,7 @@ class Denoiser:
     step_options: dict[str, Any] = field(default_factory=dict)
     refiner: Denoiser | None = None
     refine_below: int = 0
+    features: Features | None = None
 
     @property
     def device(self) -> torch.device:
@@ -90,7 +107,8 @@ class Denoiser:
                 return_dict=False,
             )[0].float()
 
-        with torch.inference_mode():
+        skipping = self.features.at(index, len(sample)) if self.features is not None else nullcontext()
+        with torch.inference_mode(), skipping:
             answer = self.guard.run("unet", self.unet, call)
         if not guided:
             return answer

@@ -20,7 +20,7 @@ from engine.checkpoints.catalogue import CheckpointEntry
 from engine.generate.denoise import Denoiser, Encodings, step_options
 from engine.generate.guard import PrecisionGuard
 from engine.generate.interrupt import listening
-from engine.generate.prepare import plan_for
+from engine.generate.outlook import plan_for
 from engine.generate.schedulers import create, find
 from engine.generate.tiles import Axis, Enlarger, halved
 from engine.generate.workshop import Workshop
@@ -86,7 +86,7 @@ class Diffusion:
     def opened(cls, entry: CheckpointEntry, asked: Upscale, workshop: Workshop, stop: Stop) -> Iterator[Diffusion]:
         """The checkpoint, leased while the block runs. Raises DoesNotFit if not even one tile has room."""
         side = asked.tile or SIDE
-        plan = plan_for(entry, asked, workshop)
+        plan = plan_for(entry, asked, workshop.circumstances)
         layout = Layout.of(entry.config("unet"), entry.config("vae"))
         seen = (side + 2 * (FEATHER + 8)) * layout.scale
         work = Work(parameters=entry.parameters, width=seen, height=seen, layout=layout)

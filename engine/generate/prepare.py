@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine import preferences
 from engine.checkpoints.adapters import NOTHING, Additions
 from engine.checkpoints.catalogue import CheckpointEntry
 from engine.generate import additions
+from engine.generate.outlook import on_cpu, plan_for, work_for
 from engine.generate.refine import Refiner, check_pair
 from engine.generate.resolve import Defaults, resolve
 from engine.generate.workshop import Workshop, environment
-from engine.plan import Layout, Work, budget, check, choose, predict
-from engine.plan.notes import learnt
-from engine.requests import ExecutionPlan, ImageToImage, Request, Resolved
+from engine.plan import budget, check, predict, spare
+from engine.requests import ImageToImage, Request, Resolved
 
 Size = Callable[[int, int], tuple[int, int]]
 """(native size, size multiple) -> width and height in pixels where the request leaves them open."""
@@ -36,7 +34,7 @@ class Prepared:
 def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
     """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
     entry = workshop.catalogue.find(asked.checkpoint)
-    plan = plan_for(entry, asked, workshop)
+    plan = plan_for(entry, asked, workshop.circumstances)
     added = additions.named(asked, entry, workshop.catalogue)
     resolved, notices = resolve(
         asked,
@@ -47,8 +45,11 @@ def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
         environment={**environment(workshop.hardware.device.name or workshop.hardware.device.kind), **additions.hashes(added)},
     )
     refiner = _refiner(asked, entry, workshop)
-    work = _work(entry, resolved.request, refiner)
-    fitting, _ = check(work, plan, budget(workshop.hardware), on_cpu(entry, plan, workshop))
+    work = work_for(entry, resolved.request, refiner.entry if refiner else None)
+    processor = on_cpu(entry, plan, workshop.hardware)
+    fitting, _ = check(work, plan, budget(workshop.hardware), processor)
+    if workshop.sparing and fitting.measures == plan.measures:
+        fitting = spare(fitting, work, processor)
     said = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
     return Prepared(entry, dataclasses.replace(resolved, plan=fitting), (*notices, *said), added, refiner)
 
@@ -58,24 +59,9 @@ def fits(prepared: Prepared, workshop: Workshop, batch: int) -> bool:
     plan = prepared.resolved.plan
     if 0 < plan.batch_limit < batch:
         return False
-    work = dataclasses.replace(_work(prepared.entry, prepared.resolved.request, prepared.refiner), batch=batch)
+    refiner = prepared.refiner.entry if prepared.refiner else None
+    work = dataclasses.replace(work_for(prepared.entry, prepared.resolved.request, refiner), batch=batch)
     return budget(workshop.hardware).holds(predict(work, plan))
-
-
-def plan_for(entry: CheckpointEntry, asked: Request, workshop: Workshop) -> ExecutionPlan:
-    """The plan of this machine for a checkpoint, with what earlier runs taught, before memory is looked at."""
-    wishes = (asked.precision, workshop.settings.precision, preferences.read(workshop.settings.data).precision)
-    wish = next((each for each in wishes if each != "auto"), "auto")
-    plan = choose(workshop.hardware, entry.architecture, overrule=wish, measured=workshop.measured)
-    return learnt(workshop.notes, entry.hash, workshop.hardware.device, plan)
-
-
-def on_cpu(entry: CheckpointEntry, plan: ExecutionPlan, workshop: Workshop) -> ExecutionPlan | None:
-    """The plan of ``entry`` on the processor, the last rung of the ladder; None where ``plan`` runs there already."""
-    processor = next((device for device in workshop.hardware.devices if device.kind == "cpu"), None)
-    if plan.device == "cpu" or processor is None:
-        return None
-    return choose(dataclasses.replace(workshop.hardware, device=processor), entry.architecture)
 
 
 def _defaults(entry: CheckpointEntry, asked: Request, size: Size) -> Defaults:
@@ -97,15 +83,4 @@ def _refiner(asked: Request, entry: CheckpointEntry, workshop: Workshop) -> Refi
         return None
     found = workshop.catalogue.find(asked.refiner)
     check_pair(entry, found)
-    return Refiner(entry=found, plan=plan_for(found, asked, workshop), start=asked.refiner_start)
-
-
-def _work(entry: CheckpointEntry, request: Request, refiner: Refiner | None) -> Work:
-    assert request.width and request.height and request.guidance_scale is not None
-    return Work(
-        parameters=Counter(entry.parameters) + Counter(refiner.entry.parameters if refiner else {}),
-        width=request.width,
-        height=request.height,
-        guided=request.guidance_scale > 1,
-        layout=Layout.of(entry.config("unet"), entry.config("vae")),
-    )
+    return Refiner(entry=found, plan=plan_for(found, asked, workshop.circumstances), start=asked.refiner_start)

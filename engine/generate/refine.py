@@ -58,7 +58,7 @@ class Refinement:
         time_ids, negative_time_ids = size_conditioning(self.pipeline, request.width, request.height)
         second = dataclasses.replace(
             base, unet=self.pipeline.unet, encodings=encodings, guard=self.guard, time_ids=time_ids,
-            negative_time_ids=negative_time_ids,
+            negative_time_ids=negative_time_ids, features=None,
         )  # fmt: skip
         levels = base.scheduler.config.num_train_timesteps
         return dataclasses.replace(base, refiner=second, refine_below=round(levels * (1 - self.start)))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from PIL import Image
@@ -19,18 +17,24 @@ from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate import guard as guarding
 from engine.generate import preview
 from engine.generate.decode import decode
-from engine.generate.denoise import Denoiser, Encodings, first_noise, size_conditioning, step_options
+from engine.generate.denoise import Denoiser, Encodings, GuidedUntil, first_noise, size_conditioning, step_options
+from engine.generate.features import Features, can_skip
 from engine.generate.guard import PrecisionGuard
 from engine.generate.interrupt import listening
 from engine.generate.measures import text_encoders_in, vae_in_tiles
+from engine.generate.outlook import course_of
 from engine.generate.prepare import Prepared, prepare
 from engine.generate.progress import Progress
-from engine.generate.refine import Refinement, refining
+from engine.generate.refine import refining
 from engine.generate.resolve import picture as resolved_picture
+from engine.generate.saving import Saving
 from engine.generate.schedulers import create
+from engine.generate.session import Bench, Session, Start, Task
 from engine.generate.shortage import phase, surviving
 from engine.generate.workshop import Workshop
 from engine.plan.notes import learn
+from engine.plan.pace import learn_pace
+from engine.plan.speeds import speed_for
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
 from engine.records import outputs, watermark
@@ -40,68 +44,6 @@ from engine.stopping import Stop
 
 DRAFTS = 24
 """Drafts that are kept: enough that a page still shows the one that it was told of."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """Where denoising begins. ``latents`` are scaled and noised for the first of ``timesteps``.
-
-    ``extra_channels`` and ``after_step`` are as in :class:`~engine.generate.denoise.Denoiser`.
-    """
-
-    latents: torch.Tensor
-    timesteps: torch.Tensor
-    extra_channels: torch.Tensor | None = None
-    after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    """What one picture is made with: the leased pipeline, its fresh scheduler, the first noise and its generator.
-
-    A batch has a list of generators, one a row.
-    """
-
-    pipeline: Any
-    scheduler: Any
-    resolved: Resolved
-    noise: torch.Tensor
-    generator: torch.Generator | list[torch.Generator]
-    guard: PrecisionGuard
-    refinement: Refinement | None = None
-
-
-class Task(Protocol):
-    """What one kind of request does its own way."""
-
-    kind: str
-    """The kind of pipeline to lease."""
-
-    def size(self, native: int, multiple: int) -> tuple[int, int]:
-        """Width and height in pixels where the request leaves them open."""
-        ...
-
-    def start(self, bench: Bench) -> Start:
-        """Where this picture's denoising begins."""
-        ...
-
-    def finish(self, image: Image.Image, bench: Bench) -> Image.Image:
-        """The last touch on the decoded picture."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """One job while it holds its pipeline. ``folder`` is where its pictures are saved."""
-
-    job: str
-    task: Task
-    pipeline: Any
-    guard: PrecisionGuard
-    progress: Progress
-    workshop: Workshop
-    folder: Path
-    refinement: Refinement | None = None
 
 
 def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) -> Iterator[Event]:
@@ -129,16 +71,31 @@ def _attempt(
         encodings = encode(session, prepared.resolved)
 
         # 4. One picture after the other. Those that an earlier attempt saved are not made twice.
-        saved = outputs.existing(folder, job)
-        for index in range(asked.count):
-            resolved = resolved_picture(prepared.resolved, index)
-            if index in saved:
-                yield kept(session, index, resolved, saved[index])
-            else:
-                yield from picture(session, index, resolved, encodings)
+        yield from to_the_end(session, _pictures(session, prepared.resolved, asked.count, encodings))
         if folder == workshop.settings.drafts:
             outputs.keep_newest(folder, DRAFTS)
         yield from remembered(session, prepared)
+
+
+def _pictures(session: Session, resolved: Resolved, count: int, encodings: PromptEncodings) -> Iterator[Event]:
+    """One after the other; the last may still be on its way to the disk."""
+    saved = outputs.existing(session.folder, session.job)
+    for index in range(count):
+        each = resolved_picture(resolved, index)
+        if index in saved:
+            yield kept(session, index, each, saved[index])
+        else:
+            yield from drawn(session, index, each, encodings)
+
+
+def to_the_end(session: Session, events: Iterator[Event]) -> Iterator[Event]:
+    """``events``, and however they end those of pictures that are still on their way to the disk."""
+    try:
+        yield from events
+    except Exception:
+        yield from session.saving.rest()
+        raise
+    yield from session.saving.rest()
 
 
 def announced(job: str, prepared: Prepared, workshop: Workshop) -> Iterator[Event]:
@@ -165,7 +122,7 @@ def opened(
         progress = Progress(job, pictures)
         yield Session(
             job=job, task=task, pipeline=pipeline, guard=guard, progress=progress, workshop=workshop, folder=folder,
-            refinement=refinement,
+            saving=held.enter_context(Saving()), refinement=refinement,
         )  # fmt: skip
 
 
@@ -177,6 +134,18 @@ def picture(
     companions: Mapping[str, int] | None = None,
 ) -> Iterator[Event]:
     """One picture: noise, denoise, decode, save. ``companions`` are those of its record."""
+    yield from drawn(session, index, resolved, encodings, companions)
+    yield from session.saving.rest()
+
+
+def drawn(
+    session: Session,
+    index: int,
+    resolved: Resolved,
+    encodings: PromptEncodings,
+    companions: Mapping[str, int] | None = None,
+) -> Iterator[Event]:
+    """As :func:`picture`, but the file may come later, as an event of the session's ``saving``."""
     began = time.monotonic()
 
     # 5. The first noise, on the CPU, from the seed; and where this kind of request starts.
@@ -189,14 +158,29 @@ def picture(
     for step, latents in enumerate(denoise(bench, start, encodings), start=1):
         seen = session.progress.preview(partial(preview.picture, latents, session.pipeline.vae))
         yield session.progress.step(index, step, len(start.timesteps), seen)
+        yield from session.saving.ready()
+    stepped = time.monotonic()
 
     # 7. Decode.
     image = session.task.finish(decode(latents, session.pipeline.vae, session.guard), bench)
+    if session.folder == session.workshop.settings.outputs:
+        course, rest = course_of(resolved.request), time.monotonic() - stepped
+        learn_pace(
+            session.workshop.notes, resolved.checkpoint_hash, session.workshop.hardware.device, course,
+            stepping=stepped - began, rest=rest,
+        )  # fmt: skip
 
-    # 8. Save, then say so.
+    # 8. Save beside the next picture's steps, and say so once it is on disk.
+    yield from session.saving.put(partial(_written, session, index, resolved, image, companions, began))
+
+
+def _written(
+    session: Session, index: int, resolved: Resolved, image: Image.Image, companions: Mapping[str, int] | None, began: float
+) -> tuple[Event, ...]:
+    """What is to be said of a picture that is on disk now."""
     path, said = save(session, index, resolved, image, companions)
-    yield from (Notice(job=session.job, text=sentence) for sentence in said)
-    yield kept(session, index, resolved, path, time.monotonic() - began)
+    notices = (Notice(job=session.job, text=sentence) for sentence in said)
+    return *notices, kept(session, index, resolved, path, time.monotonic() - began)
 
 
 def save(
@@ -256,16 +240,18 @@ def denoise(bench: Bench, start: Start, encodings: Encodings) -> Iterator[torch.
     request = bench.resolved.request
     assert request.guidance_scale is not None and request.width and request.height
     time_ids, negative_time_ids = size_conditioning(bench.pipeline, request.width, request.height)
+    unet, speed = bench.pipeline.unet, speed_for(request.speed, len(start.timesteps))
     denoiser = Denoiser(
-        unet=bench.pipeline.unet,
+        unet=unet,
         scheduler=bench.scheduler,
-        encodings=encodings,
+        encodings=GuidedUntil(encodings, speed.guided_steps(len(start.timesteps))),
         guidance_scale=request.guidance_scale,
         guard=bench.guard,
         extra_channels=start.extra_channels,
         time_ids=time_ids,
         negative_time_ids=negative_time_ids,
         step_options=step_options(bench.scheduler, bench.generator),
+        features=Features(unet, speed.full_every) if speed.full_every > 1 and can_skip(unet) else None,
     )
     if bench.refinement is not None:
         denoiser = bench.refinement.joined(denoiser, request)
@@ -296,8 +282,10 @@ def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ())
 
 
 def remembered(session: Session, prepared: Prepared) -> Iterator[Event]:
-    """What had to be raised to full precision starts there next time."""
+    """What had to be raised to full precision starts there next time; so does what ran sparingly and came to its end."""
     raised, workshop = session.guard.raised, session.workshop
+    for measure in prepared.resolved.plan.measures if workshop.sparing else ():
+        learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, measure=measure)
     if raised:
         learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, dtypes=dict.fromkeys(raised, "float32"))
         yield Notice(job=session.job, text=guarding.notice(raised))

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from engine.errors import DoesNotFit
 from engine.events import Event, Notice, PictureSaved
-from engine.generate.prepare import Prepared, on_cpu
+from engine.generate.outlook import on_cpu
+from engine.generate.prepare import Prepared
 from engine.generate.workshop import Workshop
 from engine.plan import step_down
 from engine.plan.faults import is_out_of_memory
@@ -74,7 +75,7 @@ def surviving(job: str, prepared: Prepared, workshop: Workshop, attempt: Attempt
         except MemoryShort as short:
             where = short.phase
             plan = prepared.resolved.plan
-            lower = step_down(plan, where, on_cpu(prepared.entry, plan, workshop))
+            lower = step_down(plan, where, on_cpu(prepared.entry, plan, workshop.hardware))
             if lower is None:
                 raise
         plan, rung = lower

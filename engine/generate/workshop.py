@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
+from engine.generate.outlook import Circumstances
 from engine.plan import Hardware
 from engine.plan.notes import Notes
 from engine.prompt.encode import EncodingCache
@@ -20,6 +21,7 @@ from engine.settings import Settings
 class Workshop:
     """Everything that a run needs beside its request. One per process that runs torch.
 
+    ``sparing``: an earlier attempt at the job ended its process, so a measure more is taken than seems needed.
     ``measured`` maps a precision to how many times as fast as float32 it is here; ``notes`` keep what runs have taught.
     """
 
@@ -31,6 +33,12 @@ class Workshop:
     threads: int
     notes: Notes
     measured: Mapping[str, float] = field(default_factory=dict)
+    sparing: bool = False
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What of it a plan is made from."""
+        return Circumstances(settings=self.settings, hardware=self.hardware, notes=self.notes, measured=self.measured)
 
 
 @cache

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,3 +109,24 @@ class Hardware:
 
         device = dataclasses.replace(self.device, free_bytes=half(self.device.free_bytes))
         return dataclasses.replace(self, device=device, ram_available=half(self.ram_available))
+
+
+def to_text(hardware: Hardware) -> str:
+    """``hardware`` as JSON, for a process that does not import torch and cannot ask itself."""
+    return json.dumps(dataclasses.asdict(hardware), default=sorted)
+
+
+def from_text(text: str) -> Hardware:
+    """What :func:`to_text` wrote."""
+    written = json.loads(text)
+    lists = {name: tuple(written.pop(name)) for name in ("system_version", "notes")}
+    return Hardware(
+        device=_device(written.pop("device")), devices=tuple(_device(each) for each in written.pop("devices")),
+        cpu=Cpu(**{**(cpu := written.pop("cpu")), "features": frozenset(cpu["features"])}), **lists, **written,
+    )
+
+
+def _device(written: dict[str, Any]) -> Device:
+    return Device(**{
+        **written, "features": frozenset(written["features"]), "capability": (written["capability"][0], written["capability"][1]),
+    })

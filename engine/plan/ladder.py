@@ -113,6 +113,16 @@ def climb_down(
     return plan, predicted
 
 
+def spare(plan: ExecutionPlan, work: Work, on_cpu: ExecutionPlan | None = None) -> ExecutionPlan:
+    """``plan`` with the first further measure that lowers the predicted peak of ``work``; as it is where none does.
+
+    For the attempt after one that the system ended for want of memory: it says neither where nor how much was missing.
+    """
+    most = _all(predict(work, plan))
+    lower = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu))
+    return next((each for each in lower if _all(predict(work, each)) < most), plan)
+
+
 def apply(plan: ExecutionPlan, rung: Rung, on_cpu: ExecutionPlan | None = None) -> ExecutionPlan:
     """``plan`` with one more measure, and a sentence on it."""
     reasons = (*plan.reasons, f"Memory is short: {rung.words}.")
@@ -170,7 +180,12 @@ def _eases(before: Prediction, after: Prediction, room: Budget) -> bool:
         return True
     if before.peak_device and room.device is not None and before.peak_device > room.device:
         return after.peak_device < before.peak_device
-    return after.peak_ram + after.peak_device < before.peak_ram + before.peak_device
+    return _all(after) < _all(before)
+
+
+def _all(prediction: Prediction) -> int:
+    """Bytes at the highest point, wherever they lie."""
+    return prediction.peak_ram + prediction.peak_device
 
 
 def _scaled(work: Work, side: int) -> tuple[int, int]:

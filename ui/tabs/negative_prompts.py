@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from engine.prompt.terms import terms, without
-from engine.requests import CompareNegative, Request, StudyNegative
-from ui import controls, fields, form, messages, prompting, running, stage
+from engine.requests import CompareNegative, Request, StudyNegative, TextToImage
+from ui import controls, fields, foresight, form, messages, prompting, running, stage
 from ui.actions import Actions
 from ui.fields import Fields, Keeper
 from ui.running import QUIET, Running, Values
@@ -32,6 +32,7 @@ class Tab:
     running: Running
     study: gr.Button
     summary: gr.HTML
+    outlook: gr.HTML
     boxes: prompting.Boxes
 
 
@@ -51,6 +52,7 @@ def create_negative_prompts_tab(actions: Actions, visit: Visit) -> Tab:
     running.press(tab.study, tab.running, actions, visit, inputs, study)
     fields.follow_checkpoint(tab.fields, actions)
     keeper = fields.keep(NAME, tab.fields, BLANK, actions, visit)
+    foresight.wire(tab.outlook, tab.fields, actions, visit, lambda v: TextToImage(**{**_asked(tab, v, actions), "count": 2}))
     prompting.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, visit)
     _wire_result(tab, actions, keeper)
 
@@ -80,6 +82,7 @@ def _layout(actions: Actions) -> Tab:
                 stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop-job", scale=1, visible=False)
             says = controls.says(NAME)
             summary = prompting.summary(NAME)
+            outlook = controls.outlook(NAME)
         with gr.Column(elem_classes="result-side"):
             shown = stage.create(NAME, stage.blank(messages.COMPARE_FIRST))
         with gr.Column(elem_classes="more"):
@@ -91,6 +94,7 @@ def _layout(actions: Actions) -> Tab:
         running=Running(NAME, compare, stop, says, shown, gr.State(""), also=(study,)),
         study=study,
         summary=summary,
+        outlook=outlook,
         boxes=boxes,
     )
 

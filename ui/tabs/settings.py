@@ -23,6 +23,8 @@ def create_settings_tab(actions: Actions, visit: Visit) -> Fields:
     """Make the tab inside the open ``gr.Tab``, with everything it does. A component for each standing choice, by name."""
     standing = actions.standing
     with gr.Column(elem_classes="standing"):
+        with gr.Accordion(messages.MACHINE, open=False) as box:
+            computer = gr.HTML(elem_id=f"{NAME}-machine", **controls.BARE)
         fields = _layout()
         save = gr.Button(messages.SAVE, variant="primary", elem_id=f"{NAME}-save")
         says = controls.says(NAME)
@@ -35,6 +37,7 @@ def create_settings_tab(actions: Actions, visit: Visit) -> Fields:
         return standing.save(written(fields, values))
 
     visit.arrived.then(read, None, [*fields.values(), says], **QUIET)
+    box.expand(actions.machine, None, computer, **QUIET)
     save.click(keep, set(fields.values()), says)
     return fields
 

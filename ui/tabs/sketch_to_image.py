@@ -14,7 +14,7 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from engine.requests import FITS, ImageToImage, Request
-from ui import controls, fields, form, messages, pictures, prompting, running, sketch_form, sketches, sketchpad, stage
+from ui import controls, fields, foresight, form, messages, pictures, prompting, running, sketch_form, sketches, sketchpad, stage
 from ui.actions import Actions
 from ui.fields import Fields, Keeper
 from ui.running import QUIET, Bring, Running, Values
@@ -41,6 +41,7 @@ class Tab:
     live: gr.Checkbox
     live_checkpoint: gr.Dropdown
     summary: gr.HTML
+    outlook: gr.HTML
     boxes: prompting.Boxes
     seen: gr.HTML
     seen_box: gr.Accordion
@@ -59,6 +60,11 @@ def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
         depth = actions.keep_picture(values[tab.depth]) if checkpoint.reads_depth else ""
         return sketch_form.request(written, checkpoint, handed, depth)
 
+    def expected(values: Values) -> ImageToImage:
+        """What its cost goes by: the drawing itself need not be handed in for that."""
+        written = fields.written(tab.fields, values)
+        return sketch_form.request(written, actions.shelf.find(written["checkpoint"]), sketch_form.Handed(""))
+
     def explore(values: Values) -> ImageToImage:
         return sketch_form.explored(ask(values))
 
@@ -70,6 +76,7 @@ def create_sketch_to_image_tab(actions: Actions, visit: Visit) -> Tab:
     fields.follow_checkpoint(followed, actions, lambda chosen: chosen.over_a_picture)
     keeper = fields.keep(NAME, tab.fields, sketch_form.BLANK, actions, visit)
     prompting.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, visit)
+    foresight.wire(tab.outlook, tab.fields, actions, visit, expected)
     _wire_strength(tab)
     _wire_seen(tab, actions, inputs, ask)
     _wire_live(tab, actions, visit)
@@ -87,6 +94,7 @@ def _layout(actions: Actions) -> Tab:
             generate, stop, explore = _press()
             says = controls.says(NAME)
             summary = prompting.summary(NAME)
+            outlook = controls.outlook(NAME)
         with gr.Column(elem_classes="result-side"):
             shown = stage.create(NAME, stage.blank(messages.SKETCH_HINT))
         with gr.Column(elem_classes="more"):
@@ -103,6 +111,7 @@ def _layout(actions: Actions) -> Tab:
         explore=explore,
         live=live,
         summary=summary,
+        outlook=outlook,
         boxes=boxes,
         **own,
     )
@@ -141,6 +150,7 @@ def _settings(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any
         with gr.Row():
             made["scheduler"] = controls.choice(NAME, "scheduler", controls.scheduler_choices(chosen))
             made["seed"] = controls.number(NAME, "seed", messages.RANDOM_SEED)
+        made["speed"] = controls.speed(NAME)
         with gr.Row():
             made["live_checkpoint"] = controls.choice(NAME, "live_checkpoint", _live_choices(known))
             made["live_steps"] = controls.number(NAME, "live_steps", str(sketch_form.LIVE_STEPS))

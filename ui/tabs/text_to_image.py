@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from engine.requests import Request
-from ui import controls, fields, form, messages, prompting, reading, running, stage
+from ui import controls, fields, foresight, form, messages, prompting, reading, running, stage
 from ui.actions import Actions
 from ui.fields import Fields, Keeper
 from ui.running import QUIET, Running, Values
@@ -28,6 +28,7 @@ class Tab:
     running: Running
     chips: gr.HTML
     summary: gr.HTML
+    outlook: gr.HTML
     repertoire: gr.HTML
     repertoire_box: gr.Accordion
     boxes: prompting.Boxes
@@ -42,6 +43,7 @@ def create_text_to_image_tab(actions: Actions, visit: Visit) -> Tab:
         return form.request(written, actions.shelf.find(written["checkpoint"]))
 
     running.wire(tab.running, actions, visit, set(tab.fields.values()), ask)
+    foresight.wire(tab.outlook, tab.fields, actions, visit, ask)
     fields.follow_checkpoint(tab.fields, actions)
     keeper = fields.keep(NAME, tab.fields, form.BLANK, actions, visit)
     _wire_repertoire(tab, actions, keeper)
@@ -68,6 +70,7 @@ def _layout(actions: Actions) -> Tab:
             generate, stop = controls.press()
             says = controls.says(NAME)
             summary = prompting.summary(NAME)
+            outlook = controls.outlook(NAME)
         with gr.Column(elem_classes="result-side"):
             shown = stage.create(NAME, actions.blank_stage())
         with gr.Column(elem_classes="more"):
@@ -78,6 +81,7 @@ def _layout(actions: Actions) -> Tab:
         running=Running(NAME, generate, stop, says, shown, gr.State("")),
         chips=chips,
         summary=summary,
+        outlook=outlook,
         **parts,
     )
 

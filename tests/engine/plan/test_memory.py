@@ -9,7 +9,7 @@ import pytest
 from engine.checkpoints.architectures import BY_NAME, bundled_config
 from engine.errors import DoesNotFit
 from engine.plan.families import KNOWN, Known
-from engine.plan.ladder import RUNGS, check, climb_down, largest_size, step_down
+from engine.plan.ladder import RUNGS, check, climb_down, largest_size, spare, step_down
 from engine.plan.memory import Budget, Layout, Work, budget, cache_budget, gigabytes, predict
 from engine.plan.precision import choose
 from engine.requests import ExecutionPlan, Resolved, TextToImage, resolved_from_json, resolved_to_json
@@ -202,3 +202,14 @@ def test_work_in_other_shapes_of_networks() -> None:
 @pytest.mark.parametrize(("count", "words"), [(0, "1 MB"), (5 * 2**20, "5 MB"), (3 * GIB // 2, "1.5 GB")])
 def test_bytes_as_people_read_them(count: int, words: str) -> None:
     assert gigabytes(count) == words
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.title)
+def test_the_plan_after_a_kill_needs_less_until_nothing_is_left(known: Known) -> None:
+    plan, on_cpu, _ = on_card(known, 24)
+    needs = [predict(known.work, plan)]
+    while (lower := spare(plan, known.work, on_cpu)) != plan:
+        plan = lower
+        needs.append(predict(known.work, plan))
+    totals = [need.peak_ram + need.peak_device for need in needs]
+    assert totals == sorted(set(totals), reverse=True) and len(totals) > 1

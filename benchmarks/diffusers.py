@@ -1,0 +1,133 @@
+"""Easel beside plain diffusers, ``pipe(prompt)`` in its own default precision: one full-size checkpoint, in turn, in one run.
+
+Few steps are measured, as many seconds as they take on a CPU; the picture of twenty is reckoned from them and said to be so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.full_size import write_checkpoint
+from benchmarks.perceptual import psnr
+from engine import Local, Settings, TextToImage
+from engine.events import PictureSaved, Step
+from engine.generate.schedulers import create
+from engine.stopping import Stop
+
+SAMPLER, SIDE, STEPS, WHOLE, ROUNDS = "DPM++ 2M Karras", 512, 4, 20, 2
+PROMPT = "a cat on the beach"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One picture: ``step`` and ``total`` are seconds, ``total`` from the call to the file."""
+
+    step: float
+    total: float
+    picture: np.ndarray
+
+    @property
+    def whole(self) -> float:
+        """Seconds of a picture of :data:`WHOLE` steps, reckoned from the steps that ran."""
+        return self.total + (WHOLE - STEPS) * self.step
+
+
+def main() -> None:
+    """Print seconds of both, their ratios, and how far Easel's picture is from the one in float32."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # In float32: what is stored in half, diffusers' own defaults load in two precisions that do not meet.
+        write_checkpoint(folder / "models" / "full-size", "float32")
+        plain = plain_pipeline(folder / "models" / "full-size")
+        settings = dataclasses.replace(Settings(), models=folder / "models", data=folder / "data", outputs=folder / "outputs")
+        with Local(settings) as easel:
+            easel.warm("full-size", Stop())
+            rounds = [(by_diffusers(plain, folder), by_easel(easel, number)) for number in range(ROUNDS)]
+            print(f"Easel: {easel.describe()['device']}, {torch.get_num_threads()} threads; diffusers: {plain.unet.dtype}")
+    report(rounds)
+
+
+def report(rounds: list[tuple[Run, Run]]) -> None:
+    """Print what was measured."""
+    ratios = {}
+    for what in ("step", "total", "whole"):
+        theirs, ours = (statistics.median(getattr(run, what) for run in column) for column in zip(*rounds, strict=True))
+        ratios[what] = theirs, ours
+    for what, words in {
+        "step": "a guided step (UNet and sampler)", "total": f"end to end, {STEPS} steps, measured",
+        "whole": f"end to end, {WHOLE} steps, reckoned from those",
+    }.items():  # fmt: skip
+        theirs, ours = ratios[what]
+        print(f"{words:45} diffusers {theirs:7.2f} s   Easel {ours:7.2f} s   {theirs / ours:.2f} times as fast")
+    plain, ours = rounds[-1][0].picture, rounds[-1][1].picture
+    print(f"relative error of the picture against float32: {relative_error(ours, plain):.2%}, PSNR {psnr(ours, plain):.1f} dB")
+
+
+def plain_pipeline(folder: Path) -> Any:
+    """The checkpoint as diffusers loads it when nothing is said, with the sampler of both."""
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = create(SAMPLER, pipeline.scheduler.config)
+    return pipeline
+
+
+def by_diffusers(pipeline: Any, folder: Path) -> Run:
+    """One picture by plain diffusers."""
+    seen: list[float] = []
+
+    def note(_pipeline: Any, _step: int, _timestep: Any, given: dict[str, Any]) -> dict[str, Any]:
+        seen.append(time.perf_counter())
+        return given
+
+    began = time.perf_counter()
+    generator = torch.Generator("cpu").manual_seed(0)
+    made = pipeline(
+        PROMPT, num_inference_steps=STEPS, height=SIDE, width=SIDE, generator=generator, callback_on_step_end=note
+    )
+    made.images[0].save(folder / "plain.png")
+    return Run(step=step_of(seen), total=time.perf_counter() - began, picture=np.asarray(made.images[0], np.float64))
+
+
+def by_easel(easel: Local, number: int) -> Run:
+    """One picture by Easel, with what it decides for this machine."""
+    request = TextToImage(
+        prompt=PROMPT, checkpoint="full-size", width=SIDE, height=SIDE, steps=STEPS, scheduler=SAMPLER, seed=0
+    )
+    seen, path = [], None
+    began = time.perf_counter()
+    for event in easel.run(f"round{number}", request, Stop()):
+        if isinstance(event, Step):
+            seen.append(time.perf_counter())
+        if isinstance(event, PictureSaved):
+            path = event.result.path
+    assert path is not None
+    with Image.open(path) as saved:
+        return Run(step=step_of(seen), total=time.perf_counter() - began, picture=np.asarray(saved.convert("RGB"), np.float64))
+
+
+def step_of(seen: list[float]) -> float:
+    """Seconds of a step: the median between one and the next."""
+    return statistics.median(after - before for before, after in itertools.pairwise(seen))
+
+
+def relative_error(picture: np.ndarray, exact: np.ndarray) -> float:
+    """How far ``picture`` is from ``exact``, as a share of how much ``exact`` itself varies about its mean colour."""
+    varies = exact - exact.mean(axis=(0, 1))
+    return float(np.linalg.norm(picture - exact) / np.linalg.norm(varies))
+
+
+if __name__ == "__main__":
+    main()

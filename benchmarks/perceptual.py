@@ -1,0 +1,43 @@
+"""How far two pictures are from each other, to arithmetic and to an eye. Needs no weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+STEADY = 170.0
+"""Keeps the similarity steady where there is no edge; the paper's value for levels 0..255."""
+
+
+def psnr(picture: np.ndarray, exact: np.ndarray) -> float:
+    """Peak signal to noise in decibels, of two pictures with levels 0..255; infinite for equal ones."""
+    error = float(np.mean((picture.astype(np.float64) - exact.astype(np.float64)) ** 2))
+    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+
+
+def gmsd(picture: np.ndarray, exact: np.ndarray) -> float:
+    """Gradient magnitude similarity deviation: 0 for equal pictures, about 0.35 for unrelated ones.
+
+    How unevenly the edges of two pictures (H x W x 3, levels 0..255) agree, on brightness halved in size, as an eye sees them:
+    Xue, Zhang, Mou and Bovik 2014, "Gradient magnitude similarity deviation", IEEE Transactions on Image Processing 23(2).
+    """
+    ours, theirs = (_edges(_halved(_brightness(each))) for each in (picture, exact))
+    similar = (2 * ours * theirs + STEADY) / (ours**2 + theirs**2 + STEADY)
+    return float(similar.std())
+
+
+def _brightness(picture: np.ndarray) -> np.ndarray:
+    return picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+
+
+def _halved(levels: np.ndarray) -> np.ndarray:
+    height, width = (side // 2 * 2 for side in levels.shape)
+    return levels[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+
+
+def _edges(levels: np.ndarray) -> np.ndarray:
+    """Prewitt's gradient magnitude, at every pixel that has all its neighbours."""
+    across = (levels[:, 2:] - levels[:, :-2]) / 3
+    down = (levels[2:, :] - levels[:-2, :]) / 3
+    across = across[:-2] + across[1:-1] + across[2:]
+    down = down[:, :-2] + down[:, 1:-1] + down[:, 2:]
+    return np.hypot(across, down)

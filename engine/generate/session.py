@@ -1,0 +1,81 @@
+"""What a run is made of: where denoising starts, what a picture is made with, what a kind of request does its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+
+from engine.generate.guard import PrecisionGuard
+from engine.generate.progress import Progress
+from engine.generate.refine import Refinement
+from engine.generate.saving import Saving
+from engine.generate.workshop import Workshop
+from engine.requests import Resolved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where denoising begins. ``latents`` are scaled and noised for the first of ``timesteps``.
+
+    ``extra_channels`` and ``after_step`` are as in :class:`~engine.generate.denoise.Denoiser`.
+    """
+
+    latents: torch.Tensor
+    timesteps: torch.Tensor
+    extra_channels: torch.Tensor | None = None
+    after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What one picture is made with: the leased pipeline, its fresh scheduler, the first noise and its generator.
+
+    A batch has a list of generators, one a row.
+    """
+
+    pipeline: Any
+    scheduler: Any
+    resolved: Resolved
+    noise: torch.Tensor
+    generator: torch.Generator | list[torch.Generator]
+    guard: PrecisionGuard
+    refinement: Refinement | None = None
+
+
+class Task(Protocol):
+    """What one kind of request does its own way."""
+
+    kind: str
+    """The kind of pipeline to lease."""
+
+    def size(self, native: int, multiple: int) -> tuple[int, int]:
+        """Width and height in pixels where the request leaves them open."""
+        ...
+
+    def start(self, bench: Bench) -> Start:
+        """Where this picture's denoising begins."""
+        ...
+
+    def finish(self, image: Image.Image, bench: Bench) -> Image.Image:
+        """The last touch on the decoded picture."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One job while it holds its pipeline. ``folder`` is where its pictures are saved."""
+
+    job: str
+    task: Task
+    pipeline: Any
+    guard: PrecisionGuard
+    progress: Progress
+    workshop: Workshop
+    folder: Path
+    saving: Saving
+    refinement: Refinement | None = None

@@ -1,0 +1,38 @@
+"""What the Speed setting does to a run, a row a word. Free of torch: the page shows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LEAST_STEPS = 10
+"""Runs with fewer steps are exact whatever the setting: each of their steps changes too much for that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """``full_every``: the whole UNet runs at every so-many-th step, its outermost layer alone between them. ``guided``: the
+    share of the steps, from the first on, that are guided by the negative prompt."""
+
+    full_every: int = 1
+    guided: float = 1.0
+
+    def guided_steps(self, steps: int) -> int:
+        """How many of ``steps`` are guided."""
+        return math.ceil(self.guided * steps)
+
+
+EXACT = Speed()
+
+SPEEDS: Mapping[str, Speed] = {
+    "exact": EXACT,
+    "balanced": Speed(full_every=2),
+    "draft": Speed(full_every=3, guided=0.6),
+}
+"""The setting's words, as :data:`engine.requests.SPEEDS` lists them -> what is done."""
+
+
+def speed_for(name: str, steps: int) -> Speed:
+    """What a run of ``steps`` steps does."""
+    return SPEEDS[name] if steps >= LEAST_STEPS else EXACT

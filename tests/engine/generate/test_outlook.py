@@ -1,0 +1,88 @@
+"""What the page can say before Generate is pressed, beside what then happens."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from engine.checkpoints.catalogue import Catalogue
+from engine.events import PictureSaved
+from engine.generate.outlook import Circumstances, course_of, outlook
+from engine.plan.facts import from_text, to_text
+from engine.plan.notes import Notes
+from engine.plan.pace import Course, learn_pace, pace
+from engine.requests import TextToImage
+from engine.settings import Settings
+from engine.stopping import Stop
+from tests.engine.generate.conftest import Engine
+from tests.engine.plan.conftest import MACHINES, cpu
+
+ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps=4, guidance_scale=7.5, seed=1)
+COURSE = Course(width=512, height=512, steps=20)
+DEVICE = cpu().device
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Notes:
+    return Notes(tmp_path / "learnt.json")
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_machine_crosses_to_the_page_as_text(name: str) -> None:
+    assert from_text(to_text(MACHINES[name])) == MACHINES[name]
+
+
+def test_before_the_first_picture_nobody_knows_how_long(notes: Notes) -> None:
+    assert pace(notes, "abc", DEVICE, COURSE) is None
+
+
+def test_time_grows_with_steps_and_pixels(notes: Notes) -> None:
+    learn_pace(notes, "abc", DEVICE, COURSE, stepping=40, rest=6)
+    assert pace(notes, "abc", DEVICE, COURSE) == pytest.approx(46)
+    assert pace(notes, "abc", DEVICE, dataclasses.replace(COURSE, steps=10)) == pytest.approx(26)
+    assert pace(notes, "abc", DEVICE, dataclasses.replace(COURSE, width=1024)) == pytest.approx(92)
+    assert pace(notes, "another", DEVICE, COURSE) is None
+    assert pace(notes, "abc", DEVICE, dataclasses.replace(COURSE, guided=False)) is None
+
+
+def test_a_speed_that_was_never_used_counts_as_exact_until_it_was(notes: Notes) -> None:
+    draft = dataclasses.replace(COURSE, speed="draft")
+    learn_pace(notes, "abc", DEVICE, COURSE, stepping=40, rest=6)
+    assert pace(notes, "abc", DEVICE, draft) == pytest.approx(46)
+    learn_pace(notes, "abc", DEVICE, draft, stepping=10, rest=6)
+    assert pace(notes, "abc", DEVICE, draft) == pytest.approx(16)
+
+
+def test_it_follows_a_machine_that_slows_down(notes: Notes) -> None:
+    for seconds in (40, 80, 80, 80, 80):
+        learn_pace(notes, "abc", DEVICE, COURSE, stepping=seconds, rest=0)
+    assert 75 < (pace(notes, "abc", DEVICE, COURSE) or 0) < 80
+
+
+def test_the_nearest_size_counts(notes: Notes) -> None:
+    learn_pace(notes, "abc", DEVICE, COURSE, stepping=40, rest=0)
+    learn_pace(notes, "abc", DEVICE, Course(width=256, height=256, steps=20), stepping=4, rest=0)
+    assert pace(notes, "abc", DEVICE, Course(width=320, height=256, steps=20)) == pytest.approx(5)
+
+
+def test_a_run_teaches_what_the_next_will_take(engine: Engine) -> None:
+    workshop = engine.local._workshop
+    entry = workshop.catalogue.find("sd1")
+    events = list(engine.local.run("teaches", ASKED, Stop()))
+    (took,) = (event.result.seconds for event in events if isinstance(event, PictureSaved))
+    said = outlook(entry, ASKED, workshop.circumstances)
+    assert said.seconds is not None and 0 < said.seconds < took
+    assert said.need and said.free and said.need < said.free and not said.measures
+    assert pace(workshop.notes, entry.hash, workshop.hardware.device, course_of(ASKED)) == said.seconds
+
+
+def test_what_does_not_fit_is_said_before_with_a_size_that_does(tiny_models: Path, tmp_path: Path, notes: Notes) -> None:
+    settings = Settings(models=tiny_models, data=tmp_path / "data")
+    entry = Catalogue(settings).find("sd1")
+    here = Circumstances(settings=settings, hardware=cpu(ram=600 * 2**20), notes=notes)
+    assert not outlook(entry, ASKED, here).refusal
+    assert "would fit" in outlook(entry, dataclasses.replace(ASKED, width=4096, height=4096), here).refusal
+    tight = outlook(entry, dataclasses.replace(ASKED, width=768, height=768), here)
+    assert tight.measures and all(sentence.startswith("Memory is short") for sentence in tight.measures)

@@ -1,0 +1,54 @@
+"""What the page says before Generate is pressed: whether it fits, and about how long it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from html import escape
+
+from engine.errors import EaselError
+from engine.generate.outlook import Circumstances, Outlook, outlook
+from engine.plan.facts import from_text
+from engine.plan.notes import Notes
+from engine.requests import Request
+from engine.settings import Settings
+from ui import messages, stage
+from ui.shelf import Shelf
+
+
+class Forecast:
+    """Says what will come of a request on this machine, as the worker described it."""
+
+    def __init__(self, settings: Settings, shelf: Shelf) -> None:
+        self._settings, self._shelf = settings, shelf
+        self._notes = Notes(settings.data / "learnt.json")
+
+    def say(self, asked: Request, described: Mapping[str, str] | None) -> str:
+        """A line of HTML; "" while the worker starts, or where nothing can be said of this checkpoint."""
+        if not described or "hardware" not in described:
+            return ""
+        here = Circumstances(
+            settings=self._settings, hardware=from_text(described["hardware"]), notes=self._notes,
+            measured=json.loads(described.get("measured", "{}")),
+        )  # fmt: skip
+        try:
+            entry = self._shelf.catalogue.find(asked.checkpoint)
+            seen = outlook(entry, _closed(asked, entry.architecture.native_size), here)
+        except (EaselError, KeyError):
+            return ""  # Generate says what is wrong with the request or with the checkpoint.
+        notes = "".join(stage.says(note) for note in here.hardware.notes)
+        return notes + show(seen, asked.count)
+
+
+def show(seen: Outlook, count: int) -> str:
+    """An outlook as HTML. ``count`` pictures are asked for."""
+    if seen.refusal:
+        return f'<p class="outlook refused">{escape(messages.DOES_NOT_FIT)} {escape(seen.refusal)}</p>'
+    said = [messages.fits(seen.need, seen.free), *seen.measures, messages.takes(seen.seconds, count)]
+    return f'<p class="outlook">{escape(" ".join(said))}</p>'
+
+
+def _closed(asked: Request, native: int) -> Request:
+    """``asked`` with a size."""
+    return dataclasses.replace(asked, width=asked.width or native, height=asked.height or native)
