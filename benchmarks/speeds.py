@@ -6,6 +6,7 @@ Of the checkpoint of full size the weights are random: its numbers say how far t
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import statistics
 import tempfile
 import time
@@ -48,7 +49,7 @@ def report(easel: Local, asked: tuple[TextToImage, ...]) -> None:
             statistics.median(measure(p[1], e[1]) for e, p in zip(exact, pictures, strict=True)) for measure in (psnr, gmsd)
         )
         print(f"  {speed:9} {faster:4.2f} times as fast   PSNR {decibels:5.1f} dB   GMSD {distance:.3f}", flush=True)
-    other = statistics.median(gmsd(a[1], b[1]) for a, b in zip(exact, exact[1:], strict=False)) if len(exact) > 1 else None
+    other = statistics.median(gmsd(a[1], b[1]) for a, b in itertools.pairwise(exact)) if len(exact) > 1 else None
     if other is not None:
         print(f"  for comparison, two different pictures: GMSD {other:.3f}")
 

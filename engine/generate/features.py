@@ -50,14 +50,14 @@ class Features:
         unet, last = self._unet, self._unet.up_blocks[-1]
         with ExitStack() as replaced:
             for block in unet.down_blocks:
-                replaced.enter_context(_instead(block, _down(len(block.resnets) + len(block.downsamplers or ()))))
+                replaced.enter_context(instead(block, _down(len(block.resnets) + len(block.downsamplers or ()))))
             for block in (unet.mid_block, *unet.up_blocks[:-1]):
                 if block is not None:
-                    replaced.enter_context(_instead(block, lambda hidden_states, *_, **__: hidden_states))
+                    replaced.enter_context(instead(block, lambda hidden_states, *_, **__: hidden_states))
             for layer in last.resnets[:-1]:
-                replaced.enter_context(_instead(layer, lambda hidden_states, *_, **__: kept.to(hidden_states.dtype)))
+                replaced.enter_context(instead(layer, lambda hidden_states, *_, **__: kept.to(hidden_states.dtype)))
             for layer in getattr(last, "attentions", ())[:-1]:
-                replaced.enter_context(_instead(layer, lambda hidden_states, *_, **__: (hidden_states,)))
+                replaced.enter_context(instead(layer, lambda hidden_states, *_, **__: (hidden_states,)))
             yield
 
 
@@ -72,7 +72,7 @@ def _down(count: int) -> Callable[..., tuple[torch.Tensor, tuple[torch.Tensor, .
 
 
 @contextmanager
-def _instead(module: torch.nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+def instead(module: torch.nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
     """``module`` computes ``forward`` inside the block."""
     own = module.__dict__.get("forward")
     module.forward = forward  # type: ignore[method-assign]

@@ -9,15 +9,15 @@ import pytest
 
 from engine.checkpoints.catalogue import Catalogue
 from engine.events import PictureSaved
-from engine.generate.outlook import Circumstances, course_of, outlook
-from engine.plan.facts import from_text, to_text
+from engine.generate.outlook import Circumstances, Outlook, course_of, outlook
+from engine.plan.facts import Hardware, from_text, to_text
 from engine.plan.notes import Notes
 from engine.plan.pace import Course, learn_pace, pace
 from engine.requests import TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 from tests.engine.generate.conftest import Engine
-from tests.engine.plan.conftest import MACHINES, cpu
+from tests.engine.plan.conftest import MACHINES, card, cpu
 
 ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps=4, guidance_scale=7.5, seed=1)
 COURSE = Course(width=512, height=512, steps=20)
@@ -70,19 +70,25 @@ def test_the_nearest_size_counts(notes: Notes) -> None:
 def test_a_run_teaches_what_the_next_will_take(engine: Engine) -> None:
     workshop = engine.local._workshop
     entry = workshop.catalogue.find("sd1")
-    events = list(engine.local.run("teaches", ASKED, Stop()))
+    own_size = dataclasses.replace(ASKED, width=48, height=56)
+    events = list(engine.local.run("teaches", own_size, Stop()))
     (took,) = (event.result.seconds for event in events if isinstance(event, PictureSaved))
-    said = outlook(entry, ASKED, workshop.circumstances)
+    said = outlook(entry, own_size, workshop.circumstances)
     assert said.seconds is not None and 0 < said.seconds < took
     assert said.need and said.free and said.need < said.free and not said.measures
-    assert pace(workshop.notes, entry.hash, workshop.hardware.device, course_of(ASKED)) == said.seconds
+    assert pace(workshop.notes, entry.hash, workshop.hardware.device, course_of(own_size)) == said.seconds
 
 
 def test_what_does_not_fit_is_said_before_with_a_size_that_does(tiny_models: Path, tmp_path: Path, notes: Notes) -> None:
     settings = Settings(models=tiny_models, data=tmp_path / "data")
     entry = Catalogue(settings).find("sd1")
-    here = Circumstances(settings=settings, hardware=cpu(ram=600 * 2**20), notes=notes)
-    assert not outlook(entry, ASKED, here).refusal
-    assert "would fit" in outlook(entry, dataclasses.replace(ASKED, width=4096, height=4096), here).refusal
-    tight = outlook(entry, dataclasses.replace(ASKED, width=768, height=768), here)
-    assert tight.measures and all(sentence.startswith("Memory is short") for sentence in tight.measures)
+    large = dataclasses.replace(ASKED, width=2048, height=2048)
+
+    def seen(hardware: Hardware) -> Outlook:
+        return outlook(entry, large, Circumstances(settings=settings, hardware=hardware, notes=notes))
+
+    plenty, little = seen(cpu(ram=8 * 2**30)), seen(cpu(ram=2 * 2**30))
+    assert not plenty.refusal and not plenty.measures and plenty.need < (plenty.free or 0)
+    assert "would fit" in little.refusal
+    on_card = seen(card(capability=(8, 6), free_bytes=2**28))
+    assert not on_card.refusal and any("the CPU takes over" in sentence for sentence in on_card.measures)
