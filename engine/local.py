@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -51,6 +52,7 @@ class Local:
 
     def __init__(self, settings: Settings | None = None) -> None:
         settings = settings or Settings()
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.data / "compiled"))  # what was compiled survives restarts
         hardware = probe(settings.device)
         torch.set_num_threads(threads(hardware))
         self._workshop = Workshop(

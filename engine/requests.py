@@ -145,7 +145,7 @@ class ExecutionPlan:
     ``measures`` names what is done to save memory (:data:`engine.plan.ladder.RUNGS`): ``storage`` maps a component to the
     dtype its weights are kept in where that is not the one it computes in, ``vae_tile`` is the side of the tiles that the
     VAE decodes in pixels (0: whole pictures, else also one picture at a time), ``batch_limit`` the most pictures at once
-    (0: no limit).
+    (0: no limit). ``compiler`` names what compiles the networks (:data:`engine.generate.compiling.COMPILERS`), "" for none.
     """
 
     device: str = "cpu"
@@ -157,6 +157,7 @@ class ExecutionPlan:
     storage: Mapping[str, str] = field(default_factory=dict)
     vae_tile: int = 0
     batch_limit: int = 0
+    compiler: str = ""
 
     def dtype(self, component: str) -> str:
         """The dtype of a component; ``"float32"`` for one that the plan does not name."""

@@ -26,6 +26,7 @@ class Standing:
         written = {
             "extra_models": "\n".join(chosen.extra_models),
             "precision": chosen.precision,
+            "compile": chosen.compile,
             "leave_metadata_out": chosen.leave_metadata_out,
             "watermark": chosen.watermark,
         }
@@ -38,6 +39,7 @@ class Standing:
         chosen = Preferences(
             extra_models=folders,
             precision=str(written["precision"] or "auto"),
+            compile=bool(written["compile"]),
             leave_metadata_out=bool(written["leave_metadata_out"]),
             watermark=str(written["watermark"] or "").strip()[:MOST_WATERMARK],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import warnings
 from collections import OrderedDict
 from typing import Any
@@ -20,22 +21,25 @@ _GLANCE = 50
 
 
 class OpenVino:
-    """A compiled forward pass. Takes what the network takes, by name or in order; scalars and tensors, a dict of tensors too."""
+    """A compiled forward pass. Takes what the network takes, by name or in order; scalars and tensors, a dict of tensors too.
+
+    Answers as the network does with ``return_dict=False``.
+    """
 
     def __init__(self, module: torch.nn.Module) -> None:
         self._own = type(module).forward.__get__(module)
-        self._names = tuple(type(module).forward.__code__.co_varnames[1 : type(module).forward.__code__.co_argcount])
+        self._names = tuple(inspect.signature(self._own).parameters)
         self._dtype = next(module.parameters()).dtype
         self._requests: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     def __call__(self, stop: Stop, *given: Any, **named: Any) -> Any:
         arguments = {**dict(zip(self._names, given, strict=False)), **named}
-        whole = not arguments.pop("return_dict", False)
+        arguments.pop("return_dict", None)
         tensors = dict(_tensors(arguments))
         rest = {name: value for name, value in arguments.items() if value is not None and name not in _first_parts(tensors)}
         request = self._request(tensors, rest)
         answer = _run(request, tuple(tensors.values()), stop)
-        return (answer,) if whole and "return_dict" in self._names else answer
+        return (answer,) if "return_dict" in self._names else answer
 
     def _request(self, tensors: dict[str, torch.Tensor], rest: dict[str, Any]) -> Any:
         key = tuple((name, tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items())

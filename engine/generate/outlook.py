@@ -13,8 +13,13 @@ from engine.errors import DoesNotFit
 from engine.plan import Hardware, Layout, Work, budget, check, choose
 from engine.plan.notes import Notes, learnt
 from engine.plan.pace import Course, pace
-from engine.requests import ExecutionPlan, ImageToImage, Request
+from engine.requests import SPEEDS, ExecutionPlan, ImageToImage, Request
 from engine.settings import Settings
+
+EXACT_SPEED = SPEEDS[0]
+
+WORTH_COMPILING = 300_000_000
+"""Parameters of a UNet below which a picture takes less than compiling it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +73,19 @@ def course_of(request: Request) -> Course:
 
 def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> ExecutionPlan:
     """The plan of this machine for a checkpoint, with what earlier runs taught, before memory is looked at."""
-    wishes = (asked.precision, here.settings.precision, preferences.read(here.settings.data).precision)
+    chosen = preferences.read(here.settings.data)
+    wishes = (asked.precision, here.settings.precision, chosen.precision)
     wish = next((each for each in wishes if each != "auto"), "auto")
     plan = choose(here.hardware, entry.architecture, overrule=wish, measured=here.measured)
+    plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, chosen.compile))
     return learnt(here.notes, entry.hash, here.hardware.device, plan)
+
+
+def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
+    """What compiles the networks: worth its time for large ones alone, and unable to leave layers out."""
+    if entry.parameters.get("unet", 0) < WORTH_COMPILING or asked.speed != EXACT_SPEED:
+        return ""
+    return plan.compiler or ("inductor" if wanted else "")
 
 
 def on_cpu(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardware) -> ExecutionPlan | None:

@@ -16,6 +16,7 @@ from engine.errors import PictureError
 from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate import guard as guarding
 from engine.generate import preview
+from engine.generate.compiling import can_compile, compiled, is_new
 from engine.generate.decode import decode
 from engine.generate.denoise import Denoiser, Encodings, GuidedUntil, first_noise, size_conditioning, step_options
 from engine.generate.features import Features, can_skip
@@ -69,6 +70,7 @@ def _attempt(
     with opened(job, task, prepared, workshop, stop, pictures=asked.count, folder=folder) as session:
         # 3. The words, once for all pictures of the job.
         encodings = encode(session, prepared.resolved)
+        yield from warming(session, prepared)
 
         # 4. One picture after the other. Those that an earlier attempt saved are not made twice.
         yield from to_the_end(session, _pictures(session, prepared.resolved, asked.count, encodings))
@@ -105,6 +107,14 @@ def announced(job: str, prepared: Prepared, workshop: Workshop) -> Iterator[Even
         yield Loading(job=job, checkpoint=prepared.entry.name, text=f"Loading {prepared.entry.name}")
 
 
+def warming(session: Session, prepared: Prepared) -> Iterator[Event]:
+    """The first picture of a size waits for the compiler."""
+    resolved = prepared.resolved
+    if can_compile(resolved.plan, prepared.additions) and is_new(session.pipeline.unet, resolved.request):
+        name = prepared.entry.name
+        yield Loading(job=session.job, checkpoint=name, text=f"Compiling {name} for this size, once: this takes a minute or more")
+
+
 @contextmanager
 def opened(
     job: str, task: Task, prepared: Prepared, workshop: Workshop, stop: Stop, *, pictures: int, folder: Path
@@ -117,7 +127,9 @@ def opened(
             pipeline = held.enter_context(lease)
         held.enter_context(vae_in_tiles(pipeline.vae, plan))
         guard = held.enter_context(PrecisionGuard())
-        held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
+        held.enter_context(compiled(pipeline, plan, prepared.additions, stop))
+        hears = None if plan.compiler == "inductor" else pipeline.unet  # its compiled steps are short, and have no blocks
+        held.enter_context(listening(stop, hears, pipeline.vae, pipeline.text_encoder))
         refinement = held.enter_context(refining(prepared.refiner, workshop, stop))
         progress = Progress(job, pictures)
         yield Session(

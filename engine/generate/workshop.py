@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 
 from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
@@ -44,5 +45,5 @@ class Workshop:
 @cache
 def environment(device_name: str) -> dict[str, str]:
     """The versions and the device that a difference between two pictures can come from."""
-    parts = {name: version(name) for name in ("torch", "diffusers", "transformers")}
+    parts = {name: version(name) for name in ("torch", "diffusers", "transformers", "openvino") if find_spec(name)}
     return {**parts, "device": device_name, "attention": "scaled_dot_product", "system": platform.system()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from engine.plan.facts import Answer, Device, Hardware, Machine
@@ -33,7 +34,7 @@ def settle(answers: Sequence[Answer], machine: Machine, prefer: str = "auto") ->
     notes = [*troubles, *_unmet(prefer, asked, device), *_instead(troubles, device), *_unknown_memory(device)]
     return Hardware(
         device=device, devices=devices, cpu=machine.cpu, ram_total=machine.ram_total, ram_available=machine.ram_available,
-        system=machine.system, system_version=machine.system_version, notes=tuple(notes),
+        system=machine.system, system_version=machine.system_version, notes=tuple(notes), extras=machine.extras,
     )
 
 
@@ -42,11 +43,8 @@ def without(hardware: Hardware, lost: Device, message: str) -> Hardware:
     left = tuple(d for d in hardware.devices if (d.kind, d.index) != (lost.kind, lost.index))
     device = next((d for d in left if d.kind == "cpu"), Device(name=hardware.cpu.name, free_bytes=hardware.ram_available))
     note = _trouble(Answer(kind=lost.kind, device=lost, trouble=message))
-    return Hardware(
-        device=device, devices=left or (device,), cpu=hardware.cpu, ram_total=hardware.ram_total,
-        ram_available=hardware.ram_available, system=hardware.system, system_version=hardware.system_version,
-        notes=(*hardware.notes, note, *_instead([note], device)),
-    )
+    notes = (*hardware.notes, note, *_instead([note], device))
+    return dataclasses.replace(hardware, device=device, devices=left or (device,), notes=notes)
 
 
 def _rank(device: Device) -> tuple[int, int, int]:

@@ -56,7 +56,8 @@ class Cpu:
 class Machine:
     """All but the accelerators: what the operating system says. Bytes are None where it does not tell.
 
-    ``cards`` are makers of graphics cards that are plugged in (``"nvidia"``, ``"amd"``), usable or not.
+    ``cards`` are makers of graphics cards that are plugged in (``"nvidia"``, ``"amd"``), usable or not. ``extras`` are
+    optional libraries that are installed (``"openvino"``).
     """
 
     cpu: Cpu = field(default_factory=Cpu)
@@ -65,6 +66,7 @@ class Machine:
     system: str = "Linux"
     system_version: tuple[int, ...] = ()
     cards: frozenset[str] = frozenset()
+    extras: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,8 @@ class Answer:
 class Hardware:
     """The facts that a plan is made from. ``device`` is the one to use, ``devices`` all that work, the CPU last.
 
-    ``notes`` are sentences for the user on what was asked for or plugged in and is not used, and why.
+    ``notes`` are sentences for the user on what was asked for or plugged in and is not used, and why. ``extras`` as in
+    :class:`Machine`.
     """
 
     device: Device = field(default_factory=Device)
@@ -91,6 +94,7 @@ class Hardware:
     system: str = "Linux"
     system_version: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    extras: frozenset[str] = frozenset()
 
     def on(self, device: Device, *notes: str) -> Hardware:
         """The same machine with another device chosen, and why."""
@@ -119,7 +123,9 @@ def to_text(hardware: Hardware) -> str:
 def from_text(text: str) -> Hardware:
     """What :func:`to_text` wrote."""
     written = json.loads(text)
-    lists = {name: tuple(written.pop(name)) for name in ("system_version", "notes")}
+    lists = {name: tuple(written.pop(name)) for name in ("system_version", "notes")} | {
+        "extras": frozenset(written.pop("extras"))
+    }
     return Hardware(
         device=_device(written.pop("device")), devices=tuple(_device(each) for each in written.pop("devices")),
         cpu=Cpu(**{**(cpu := written.pop("cpu")), "features": frozenset(cpu["features"])}), **lists, **written,

@@ -29,6 +29,10 @@ def _holds_full_precision(plan: ExecutionPlan) -> bool:
     return plan.dtype("unet") == "float32" and not plan.storage
 
 
+def _is_compiled(plan: ExecutionPlan) -> bool:
+    return plan.compiler != ""
+
+
 def _can_store_bytes(plan: ExecutionPlan) -> bool:
     return plan.device != "mps"
 
@@ -51,6 +55,10 @@ class Rung:
 LOAD, ENCODE, DENOISE, DECODE = "load", "encode", "denoise", "decode"
 
 RUNGS: tuple[Rung, ...] = (
+    Rung(
+        name="not_compiled", eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}), changes={"compiler": ""}, usable=_is_compiled,
+        words="the networks run as they are and not compiled, which needs a second copy of them",
+    ),
     Rung(
         name="text_encoders_out", eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}), usable=_on_card,
         words="the text encoders leave the card once the prompt is read",

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,9 @@ LEAST_VRAM = 3 * 2**30
 
 ARCHES: dict[str, str] = {"amd64": "x86_64", "aarch64": "arm64"}
 """Other systems' names for the same processor architecture."""
+
+EXTRAS = ("openvino",)
+"""Optional libraries that change the plan where they are installed."""
 
 UNLIMITED = 2**60
 """cgroup v1 writes a number above this where it means "no limit"."""
@@ -37,7 +41,7 @@ def look(features: frozenset[str] = frozenset(), root: Path = Path("/")) -> Mach
     )
     return Machine(
         cpu=cpu, ram_total=total, ram_available=available, system=platform.system(), system_version=system_version(),
-        cards=cards(root),
+        cards=cards(root), extras=frozenset(name for name in EXTRAS if find_spec(name)),
     )
 
 

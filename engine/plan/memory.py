@@ -31,6 +31,9 @@ SCRATCH_LAYERS = 2
 SCRATCH_ON_CPU, SCRATCH_ON_DEVICE = 48 * MIB, 128 * MIB
 """The fixed part of the libraries' own scratch memory."""
 
+COMPILED = ("unet", "vae")
+"""Components of which OpenVINO holds a copy of its own, made for the processor."""
+
 RAM_RESERVE = 512 * MIB
 """RAM left to the page and to the rest of the computer."""
 
@@ -125,7 +128,8 @@ def predict(work: Work, plan: ExecutionPlan) -> Prediction:
         "denoise": _unet_bytes(work, plan, batch),
         "decode": _decoder_bytes(work, plan, 1 if plan.vae_tile else batch),
     }
-    phases = {p: sum(weights[c] for c in _resident(p, weights, plan)) + extra + fixed for p, extra in working.items()}
+    copies = sum(weights[c] for c in weights if c in COMPILED) if plan.compiler == "openvino" else 0
+    phases = {p: sum(weights[c] for c in _resident(p, weights, plan)) + extra + fixed + copies for p, extra in working.items()}
     peak = max(phases.values())
     if kind == "cpu":
         return Prediction(peak_device=0, peak_ram=peak, phases=phases, weights=weights)

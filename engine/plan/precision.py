@@ -47,7 +47,8 @@ class Row:
 
     ``dtypes`` are the precisions worth using, the best first; ``decoder`` the same for the VAE where it differs. ``possible``
     are further ones that work when the user insists. ``if_faster`` names a precision that leads only if it was measured to be
-    faster than float32 (``unmeasured`` tells what holds before that).
+    faster than float32 (``unmeasured`` tells what holds before that). ``compiler`` is an optional library that compiles the
+    networks where it is installed.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Row:
     upcast: bool = False
     if_faster: str = ""
     unmeasured: bool = True
+    compiler: str = ""
 
     def matches(self, hardware: Hardware) -> bool:
         """Whether ``hardware`` is of this kind."""
@@ -198,14 +200,17 @@ ROWS: tuple[Row, ...] = (
     # CPUs: never float16.
     Row(
         name="x86 CPU with AMX", kind="cpu", arch="x86_64", features=frozenset({"amx_bf16"}), dtypes=(BRAIN, FULL),
+        compiler="openvino",
         reason="AMX multiplies matrices in bfloat16 many times faster than in float32.",
     ),
     Row(
         name="x86 CPU with AVX-512 BF16", kind="cpu", arch="x86_64", features=frozenset({"avx512_bf16"}), dtypes=(BRAIN, FULL),
+        compiler="openvino",
         if_faster=BRAIN, reason="This CPU has bfloat16 instructions: bfloat16 if it is faster here, else float32.",
     ),
     Row(
         name="x86 CPU without bfloat16", kind="cpu", arch="x86_64", dtypes=(FULL,), possible=(BRAIN,),
+        compiler="openvino",
         reason="This CPU has no bfloat16 instructions: emulated they are slower than float32.",
     ),
     Row(
@@ -241,11 +246,13 @@ def choose(
     orders = {c: _order(row, c, order, family, insisted) for c in family.dtypes}
     dtypes = {c: next((d for d in orders[c] if d in family.dtypes[c]), FULL) for c in family.dtypes}
     overflows = row.upcast or family.attention_upcast_in_fp16
+    compiler = row.compiler if row.compiler in hardware.extras else ""
     return ExecutionPlan(
         device=hardware.device.torch,
         dtypes=dtypes,
         attention_upcast=overflows and dtypes.get("unet") == HALF,
-        reasons=(f"{row.name}: {row.reason}", *why_not, *why_order, *_exceptions(orders, dtypes)),
+        reasons=(f"{row.name}: {row.reason}", *why_not, *why_order, *_exceptions(orders, dtypes), *_compiled(compiler)),
+        compiler=compiler,
     )
 
 
@@ -304,6 +311,10 @@ def _order(row: Row, component: str, order: tuple[str, ...], family: Family, ins
     if family.attention_upcast_in_fp16 and BRAIN in mine and component == "unet":
         return (BRAIN, *(d for d in mine if d != BRAIN))
     return mine
+
+
+def _compiled(compiler: str) -> list[str]:
+    return [f"The library {compiler} is installed and compiles large networks for this processor."] if compiler else []
 
 
 def _exceptions(orders: Mapping[str, tuple[str, ...]], dtypes: Mapping[str, str]) -> list[str]:

@@ -51,6 +51,7 @@ def _layout() -> Fields:
         "precision": gr.Dropdown(
             ["auto", *DTYPES], value="auto", label=messages.PRECISION, info=messages.PRECISION_HELP, elem_id=f"{NAME}-precision",
         ),
+        "compile": gr.Checkbox(label=messages.COMPILE, info=messages.COMPILE_HELP, elem_id=f"{NAME}-compile"),
         "leave_metadata_out": gr.Checkbox(
             label=messages.LEAVE_METADATA_OUT, info=messages.LEAVE_METADATA_OUT_HELP, elem_id=f"{NAME}-leave_metadata_out",
         ),
