@@ -31,6 +31,7 @@ class Inductor:
         self._compiled = torch.compile(own, dynamic=False, mode="reduce-overhead" if graphs else None)
 
     def __call__(self, stop: Stop, *given: Any, **named: Any) -> Any:
+        stop.raise_if_set()
         torch.compiler.cudagraph_mark_step_begin()
         answer = self._compiled(*given, **named)
         # The next run of the graph writes into the same memory, and samplers remember earlier answers.

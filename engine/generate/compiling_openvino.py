@@ -92,7 +92,7 @@ def _first_parts(paths: dict[str, torch.Tensor]) -> set[str]:
 
 def _compile(flat: _Flat, tensors: dict[str, torch.Tensor], dtype: torch.dtype) -> Any:
     """An inference request for exactly these shapes."""
-    import openvino
+    import openvino  # type: ignore[import-not-found]
 
     given = tuple(tensors.values())
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
@@ -109,6 +109,7 @@ def _compile(flat: _Flat, tensors: dict[str, torch.Tensor], dtype: torch.dtype) 
 
 def _run(request: Any, tensors: tuple[torch.Tensor, ...], stop: Stop) -> torch.Tensor:
     """The answer in float32. Raises Cancelled soon after ``stop`` is set."""
+    stop.raise_if_set()
     ports = request.model_inputs
     for port, tensor in zip(ports, tensors, strict=True):
         request.set_tensor(port, _shared(tensor))
@@ -122,7 +123,7 @@ def _run(request: Any, tensors: tuple[torch.Tensor, ...], stop: Stop) -> torch.T
 
 def _shared(tensor: torch.Tensor) -> Any:
     """A tensor of OpenVINO's with the same numbers."""
-    import openvino
+    import openvino  # type: ignore[import-not-found]
 
     tensor = tensor.contiguous()
     if tensor.dtype == torch.bfloat16:

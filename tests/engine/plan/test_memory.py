@@ -153,7 +153,7 @@ def test_memory_that_ran_out_leads_down_to_the_cpu_and_no_further(phase: str) ->
         plan, rung = down
         assert phase in rung.eases and f"Memory is short: {rung.words}." in plan.reasons
         steps.append(rung.name)
-    to_the_cpu = [rung.name for rung in RUNGS if phase in rung.eases and rung.name != "unet_half_storage"]
+    to_the_cpu = [rung.name for rung in RUNGS if phase in rung.eases and rung.name not in ("not_compiled", "unet_half_storage")]
     assert steps[: len(to_the_cpu)] == to_the_cpu
     assert plan.device == "cpu" and steps.count("cpu") == 1
 
@@ -213,3 +213,14 @@ def test_the_plan_after_a_kill_needs_less_until_nothing_is_left(known: Known) ->
         needs.append(predict(known.work, plan))
     totals = [need.peak_ram + need.peak_device for need in needs]
     assert totals == sorted(set(totals), reverse=True) and len(totals) > 1
+
+
+def test_a_compiled_copy_of_the_networks_is_counted_and_given_up_first() -> None:
+    with_openvino = dataclasses.replace(MACHINES["x86 CPU with AVX-512 BF16"], extras=frozenset({"openvino"}))
+    plan = choose(with_openvino, V1.family)
+    plain = dataclasses.replace(plan, compiler="")
+    assert plan.compiler == "openvino"
+    copied, once = predict(V1.work, plan).peak_ram, predict(V1.work, plain).peak_ram
+    assert copied - once == sum(predict(V1.work, plan).weights[c] for c in ("unet", "vae"))
+    fitting, _ = check(V1.work, plan, Budget(ram=(copied + once) // 2))
+    assert fitting.measures == ("not_compiled",) and fitting.compiler == ""

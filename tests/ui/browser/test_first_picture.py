@@ -90,6 +90,44 @@ def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(easel: St
     result(page)
 
 
+def test_before_the_press_it_is_said_whether_it_fits_and_how_long_it_takes(
+    easel: Studio, visit: Callable[..., Visitor]
+) -> None:
+    page = page_with(visit(easel), "a rocket in space", "5")
+    said = page.locator("#text-outlook")
+    expect(said).to_contain_text(re.compile(r"It needs about [\d.]+ GB of memory, and [\d.]+ GB are free\."))
+    generate(page)
+    result(page)
+    idle(page)
+    write(page, "count", "3")
+    expect(said).to_contain_text(re.compile(r"A picture takes .*, all 3 .*, by earlier ones here\."))
+    choose(page, "size", messages.OWN_SIZE)
+    write(page, "width", "16000")
+    write(page, "height", "16000")
+    expect(said.locator(".refused")).to_contain_text(re.compile(r"does not fit into memory\..*\d+ x \d+ would fit"))
+
+
+def test_a_speed_is_chosen_and_kept_in_the_record(easel: Studio, visit: Callable[..., Visitor]) -> None:
+    page = page_with(visit(easel), "a rocket in space", "5")
+    before = finished_pictures(easel.settings)
+    choose(page, "speed", messages.SPEEDS["draft"])
+    generate(page)
+    result(page)
+    idle(page)
+    (path,) = set(finished_pictures(easel.settings)) - set(before)
+    record = metadata.read(path)
+    assert record is not None and record.resolved.request.speed == "draft"
+
+
+def test_the_settings_tab_says_what_computes_and_why(easel: Studio, visit: Callable[..., Visitor]) -> None:
+    page = visit(easel).open()
+    page.get_by_role("tab", name="Settings").click()
+    unfold(page, messages.MACHINE)
+    machine = page.locator("#settings-machine")
+    expect(machine).to_contain_text(messages.MACHINE_DEVICE)
+    expect(machine).to_contain_text(messages.MACHINE_KIND)
+
+
 def test_a_size_that_cannot_be_is_said(easel: Studio, visit: Callable[..., Visitor]) -> None:
     page = page_with(visit(easel), "a cat")
     choose(page, "size", messages.OWN_SIZE)
