@@ -59,7 +59,8 @@ class Guided(Event):
 class Step(Event):
     """Step ``step`` of ``steps`` of picture ``picture`` (0-based) of ``pictures`` is done.
 
-    ``preview`` is a small JPEG of the picture so far, or None. ``seconds_left`` is an estimate for the whole job.
+    ``unit`` is what is counted: "step" or "tile". ``preview`` is a small JPEG of the picture so far, or None.
+    ``seconds_left`` is an estimate for the whole job.
     """
 
     picture: int
@@ -68,6 +69,7 @@ class Step(Event):
     steps: int
     seconds_left: float | None = None
     preview: bytes | None = None
+    unit: str = "step"
 
 
 @dataclass(frozen=True, kw_only=True)

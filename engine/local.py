@@ -6,9 +6,8 @@ import dataclasses
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
 
 import torch
 
@@ -16,7 +15,8 @@ from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
 from engine.errors import DoesNotFit
 from engine.events import Event, Finished, Notice, PictureSaved, Result
-from engine.generate import compare_negative, image_to_image, study_negative, text_to_image, upscale
+from engine.generate import afterwards, compare_negative, image_to_image, study_negative, text_to_image, upscale
+from engine.generate.afterwards import Run
 from engine.generate.outlook import plan_for
 from engine.generate.prepare import prepare
 from engine.generate.workshop import Workshop
@@ -33,7 +33,6 @@ from engine.requests import CompareNegative, ImageToImage, Request, StudyNegativ
 from engine.settings import Settings
 from engine.stopping import Stop
 
-Run = Callable[[str, Any, Workshop, Stop], Iterator[Event]]
 RUNS: dict[type[Request], Run] = {
     TextToImage: text_to_image.run,
     ImageToImage: image_to_image.run,
@@ -120,7 +119,7 @@ class Local:
     def _lasting(self, job: str, request: Request, workshop: Workshop, stop: Stop) -> Iterator[Event]:
         """The events of a run; if its device disappears in the middle, said, and on from there on another one."""
         try:
-            yield from RUNS[type(request)](job, request, workshop, stop)
+            yield from afterwards.run(RUNS[type(request)], job, request, workshop, stop)
             return
         except RuntimeError as error:
             lost = workshop.hardware.device

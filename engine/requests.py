@@ -38,7 +38,8 @@ class TextToImage:
     ``precision`` overrules the plan: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``vae`` names a separate VAE
     to decode with. ``refiner`` names an XL refiner, which takes over after the share ``refiner_start`` (0..1) of the steps.
     ``speed`` is one of :data:`SPEEDS`: all but ``"exact"`` leave work out and change the picture.
-    LoRAs and embeddings are named in the prompts.
+    LoRAs and embeddings are named in the prompts. ``upscaler`` names what makes each finished picture four times as large, which
+    is kept beside it (see :class:`Upscale`); "" for nothing. Comparisons and drafts are never enlarged.
     """
 
     prompt: str = ""
@@ -57,6 +58,7 @@ class TextToImage:
     refiner: str | None = None
     refiner_start: float = 0.8
     speed: str = "exact"
+    upscaler: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,10 +117,11 @@ LABELS = {"guidance_scale": "CFG scale", "scheduler": "Sampler", "strength": "De
 def _large(entry: Entry) -> str:
     address = escape(pictures.PREFIX + quote(entry.name))
     ratio = f'style="--ratio: {entry.width / entry.height:.4f}"'
+    shown = escape(pictures.shown_at(entry.name, entry.width, entry.height))
     words = escape(messages.shortened(entry.prompt, 300))
     return (
         f'<a class="frame" {ratio} href="{address}" target="_blank" title="Open in full size">'
-        f'<img class="picture" src="{address}" alt="{words}"></a>'
+        f'<img class="picture" src="{shown}" alt="{words}"></a>'
     )
 
 

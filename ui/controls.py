@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from engine.checkpoints.upscalers import BUILT_IN
 from engine.generate.schedulers import SCHEDULERS
 from engine.requests import SPEEDS
 from ui import form, messages
@@ -107,13 +108,21 @@ def outlook(tab: str) -> gr.HTML:
     return gr.HTML(elem_id=f"{tab}-outlook", **BARE)
 
 
-NOTHING_ADDED: dict[str, str] = {"vae": messages.OWN_VAE, "lora": messages.ADD_LORA, "refiner": messages.NO_REFINER}
+def afterwards(tab: str) -> dict[str, Component]:
+    """What is done with each picture once it is made."""
+    return {"upscaler": choice(tab, "upscaler", addition_choices("upscaler", ()))}
+
+
+NOTHING_ADDED: dict[str, str] = {
+    "vae": messages.OWN_VAE, "lora": messages.ADD_LORA, "refiner": messages.NO_REFINER, "upscaler": messages.NOT_ENLARGED,
+}  # fmt: skip
 """Field of something that is added to a checkpoint -> what it says while nothing is."""
 
 
 def addition_choices(name: str, known: Sequence[str]) -> dict:
     """What there is to add, after nothing."""
-    return {"choices": [(NOTHING_ADDED[name], ""), *((each, each) for each in known)], "value": ""}
+    labels = {BUILT_IN: messages.BUILT_IN_UPSCALER}
+    return {"choices": [(NOTHING_ADDED[name], ""), *((labels.get(each, each), each) for each in known)], "value": ""}
 
 
 def checkpoint_choices(known: Mapping[str, Checkpoint]) -> dict:

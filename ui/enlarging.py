@@ -14,6 +14,8 @@ from engine.errors import CheckpointError, EaselError, PictureError
 from engine.plan.notes import Notes
 from engine.plan.upscaling import Job, estimate
 from engine.records.blobs import Blobs
+from engine.records.pictures import opening
+from engine.records.thumbnails import SCREEN, reduced
 from engine.requests import Upscale, check
 from engine.settings import Settings
 from ui import form, messages
@@ -24,9 +26,6 @@ BLANK: dict[str, Any] = {
     "seed": "",
 }  # fmt: skip
 """Every field of the tab's form, by name, as it stands at first."""
-
-LONGEST = 2048
-"""Pixels of the longer side of the pair that is compared: larger results are shown reduced."""
 
 
 class Enlarging:
@@ -84,14 +83,13 @@ class Enlarging:
         )  # fmt: skip
 
     def pair(self, made_with: Upscale, result: Path) -> tuple[Image.Image, Image.Image] | None:
-        """The picture before and after, of one size; None if the source is no longer kept."""
+        """The picture before and after, of one size; very large ones reduced to a screen; None if the source is no longer kept."""
         try:
             before = self._blobs.open(made_with.images[0])
         except EaselError:
             return None
-        with Image.open(result) as opened:
-            after = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
-        after.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        with opening(result) as opened:
+            after = reduced(opened, SCREEN)
         return before.resize(after.size, Image.Resampling.BICUBIC), after
 
     def source(self, made_with: Upscale) -> Path | None:
@@ -135,9 +133,9 @@ def settings_of(made_with: Upscale) -> dict[str, Any]:
 def _size(file: Path) -> tuple[int, int] | None:
     """Width and height, from the file's head alone; None for what is no picture: the engine then says why."""
     try:
-        with Image.open(file) as opened:
+        with opening(file) as opened:
             return opened.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except PictureError:
         return None
 
 

@@ -36,6 +36,7 @@ BLANK: dict[str, str] = {
     "refiner_start": "",
     "speed": "exact",
     "lora": "",
+    "upscaler": "",
 }
 """Every field of the form, by name, as it stands at first. An empty field means: what is best for the checkpoint."""
 
@@ -65,6 +66,7 @@ LABELS: dict[str, str] = {
     "refiner_start": "Refiner from",
     "speed": messages.SPEED,
     "lora": "Add a LoRA",
+    "upscaler": messages.ENLARGE_AFTERWARDS,
 }
 
 
@@ -93,6 +95,7 @@ def request(written: Mapping[str, Any], checkpoint: Checkpoint) -> TextToImage:
         refiner=str(written["refiner"] or "") or None,
         refiner_start=TextToImage.refiner_start if refiner_start is None else refiner_start,
         speed=str(written["speed"]),
+        upscaler=str(written["upscaler"] or ""),
     )
     check(asked)
     return asked
@@ -167,6 +170,7 @@ def settings_of(made_with: Request, checkpoint: Checkpoint) -> dict[str, str]:
         "refiner": made_with.refiner or "",
         "refiner_start": f"{made_with.refiner_start:g}" if made_with.refiner else "",
         "speed": made_with.speed,
+        "upscaler": made_with.upscaler,
     }
 
 

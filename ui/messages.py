@@ -76,6 +76,8 @@ DOES_NOT_FIT = "This does not fit into memory."
 ADDITIONS = "LoRA, VAE, refiner, clip skip"
 OWN_VAE = "the checkpoint's own"
 NO_REFINER = "none"
+NOT_ENLARGED = "no"
+ENLARGE_AFTERWARDS = "Enlarge afterwards, four times"
 ADD_LORA = "choose one to add it to the prompt"
 LAST_LAYER = "last layer"
 
@@ -356,10 +358,10 @@ def waiting(ahead: int) -> str:
     return f"Waiting: {_count(ahead, 'job')} {'goes' if ahead == 1 else 'go'} first."
 
 
-def step(number: int, steps: int, picture: int, pictures: int) -> str:
-    """While a picture is made; ``picture`` counts from 0."""
+def step(unit: str, number: int, steps: int, picture: int, pictures: int) -> str:
+    """While a picture is made; ``unit`` is "step" or "tile", ``picture`` counts from 0."""
     of_batch = f" · picture {picture + 1} of {pictures}" if pictures > 1 else ""
-    return f"Step {number} of {steps}{of_batch}"
+    return f"{unit.capitalize()} {number} of {steps}{of_batch}"
 
 
 def time_left(seconds: float) -> str:

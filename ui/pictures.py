@@ -12,13 +12,17 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from engine.records.thumbnails import Thumbnails
+from engine.errors import PictureError
+from engine.records.thumbnails import SIDE, Thumbnails
 
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 """File-name endings that are served, and what they are served as."""
 
-PREFIX, DRAFTS, SMALL = "/pictures/", "/drafts/", "/thumbnails/"
-"""Where the outputs lie, and where the drafts do."""
+PREFIX, DRAFTS, SMALL, REDUCED = "/pictures/", "/drafts/", "/thumbnails/", "/reduced/"
+"""Where the outputs lie, where the drafts do, where the outputs are small, and where the largest of them fit a screen."""
+
+LARGE = 3000 * 3000
+"""Pixels above which a page shows a picture reduced: a browser decodes all of a picture before it shows any."""
 
 _FORBIDDEN = ("\\", ":", "\0")
 """Windows separators, drives and streams; strings that end early in C."""
@@ -27,6 +31,11 @@ _FORBIDDEN = ("\\", ":", "\0")
 def address(outputs: Path, picture: Path, prefix: str = PREFIX) -> str:
     """The address of ``picture``, which lies in ``outputs``, from the root of the page."""
     return prefix + quote(picture.relative_to(outputs).as_posix())
+
+
+def shown_at(name: str, width: int, height: int) -> str:
+    """The address of what a page shows of a picture of this size; ``name`` is its path in the outputs with forward slashes."""
+    return (REDUCED if width * height > LARGE else PREFIX) + quote(name)
 
 
 def find(outputs: Path, asked: str) -> Path | None:
@@ -46,20 +55,20 @@ def find(outputs: Path, asked: str) -> Path | None:
     return real if real.is_relative_to(outputs.resolve()) and real.is_file() else None
 
 
-def thumbnails_route(outputs: Path, thumbnails: Thumbnails) -> Route:
-    """The route that serves the same pictures small. Each is made when it is first asked for."""
+def thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str = SMALL, side: int = SIDE) -> Route:
+    """The route that serves the same pictures small, ``side`` pixels. Each is made when it is first asked for."""
 
     def serve(request: Request) -> Response:
         path = find(outputs, request.path_params["path"])
         try:
-            small = thumbnails.of(path) if path else None
-        except (OSError, ValueError, SyntaxError):
+            small = thumbnails.of(path, side) if path else None
+        except (OSError, PictureError):
             small = None  # not a picture, whatever its name says
         if small is None:
             return PlainTextResponse("There is no such picture.", status_code=404)
         return FileResponse(small, media_type=MEDIA_TYPES[small.suffix.lower()], headers={"Cache-Control": "private, no-cache"})
 
-    return Route(SMALL + "{path:path}", serve, methods=["GET", "HEAD"])
+    return Route(prefix + "{path:path}", serve, methods=["GET", "HEAD"])
 
 
 def route(outputs: Path, prefix: str = PREFIX) -> Route:

@@ -126,7 +126,7 @@ def _state(job: JobState) -> str:
     if step is None:
         return messages.LOADING
     left = "" if step.seconds_left is None else f" · {messages.time_left(step.seconds_left)}"
-    return messages.step(step.step, step.steps, step.picture, step.pictures) + left
+    return messages.step(step.unit, step.step, step.steps, step.picture, step.pictures) + left
 
 
 def _trouble(job: JobState) -> str:

@@ -17,7 +17,7 @@ from gradio.routes import mount_gradio_app
 
 from engine.errors import EaselError
 from engine.jobs import Jobs
-from engine.records.thumbnails import Thumbnails
+from engine.records.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
 from ui import pictures, sketches, theme, uploads
 from ui.door import UPLOAD_LIMIT, Door
@@ -102,7 +102,9 @@ def application(settings: Settings, jobs: Jobs) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     shown = pictures.route(settings.outputs), pictures.route(settings.drafts, pictures.DRAFTS)
     app.router.routes += [*shown, *sketches.routes(settings.data / "blobs")]
-    app.router.routes.append(pictures.thumbnails_route(settings.outputs, Thumbnails(settings.data / "thumbnails")))
+    small = Thumbnails(settings.data / "thumbnails")
+    app.router.routes.append(pictures.thumbnails_route(settings.outputs, small))
+    app.router.routes.append(pictures.thumbnails_route(settings.outputs, small, pictures.REDUCED, SCREEN))
     return mount_gradio_app(
         app,
         create_interface(settings, jobs),

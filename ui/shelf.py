@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.checkpoints.architectures import CONFIGS, DEPTH, TEXT
 from engine.checkpoints.catalogue import Catalogue, CheckpointEntry
+from engine.checkpoints.upscalers import BUILT_IN, built_in, upscalers
 from engine.settings import Settings
 
 
@@ -95,7 +96,13 @@ class Shelf:
             "vae": tuple(entry.name for entry in self.catalogue.of_kind("vae")),
             "lora": tuple(entry.name for entry in self.catalogue.of_kind("lora")),
             "refiner": tuple(e.name for e in self.catalogue.checkpoints() if e.architecture.name == "xl_refiner"),
+            "upscaler": self._upscalers(),
         }
+
+    def _upscalers(self) -> tuple[str, ...]:
+        """The built-in one first."""
+        own = (BUILT_IN,) if built_in(self.catalogue.of_kind("upscaler")) else ()
+        return *own, *(entry.name for entry in upscalers(self.catalogue))
 
     def find(self, name: str | None) -> Checkpoint:
         """The checkpoint of that name; the first one if it is gone."""

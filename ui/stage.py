@@ -123,12 +123,13 @@ def _figure(result: Result, outputs: Path) -> str:
     if not (result.path.is_relative_to(outputs) and result.path.exists()):
         return says(messages.PICTURE_GONE)
     address = escape(pictures.address(outputs, result.path))
+    shown = escape(pictures.shown_at(result.path.relative_to(outputs).as_posix(), result.width, result.height))
     request = made_with(result.path)
     words = escape(request.prompt if request else "")
     ratio = _ratio(result.width, result.height)
     return (
         f'<figure class="result"><a class="frame" {ratio} href="{address}" target="_blank" title="Open in full size">'
-        f'<img class="picture" src="{address}" alt="{words}"></a>'
+        f'<img class="picture" src="{shown}" alt="{words}"></a>'
         f"<figcaption>{facts(result, request)}{_actions(result, outputs, address, request)}</figcaption></figure>"
     )
 

@@ -73,7 +73,7 @@ def _step(view: View, event: events.Step) -> View:
     return dataclasses.replace(
         view,
         running=True,
-        status=messages.step(event.step, event.steps, event.picture, event.pictures),
+        status=messages.step(event.unit, event.step, event.steps, event.picture, event.pictures),
         left="" if event.seconds_left is None else messages.time_left(event.seconds_left),
         share=done / max(1, event.pictures * event.steps),
         preview=event.preview or view.preview,

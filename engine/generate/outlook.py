@@ -73,12 +73,16 @@ def course_of(request: Request) -> Course:
 
 def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> ExecutionPlan:
     """The plan of this machine for a checkpoint, with what earlier runs taught, before memory is looked at."""
-    chosen = preferences.read(here.settings.data)
-    wishes = (asked.precision, here.settings.precision, chosen.precision)
-    wish = next((each for each in wishes if each != "auto"), "auto")
-    plan = choose(here.hardware, entry.architecture, overrule=wish, measured=here.measured)
-    plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, chosen.compile))
+    plan = choose(here.hardware, entry.architecture, overrule=wished_precision(asked, here), measured=here.measured)
+    compiled = preferences.read(here.settings.data).compile
+    plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled))
     return learnt(here.notes, entry.hash, here.hardware.device, plan)
+
+
+def wished_precision(asked: Request, here: Circumstances) -> str:
+    """The precision of the request, of the command line, or of the Settings tab, the first that is not "auto"."""
+    wishes = (asked.precision, here.settings.precision, preferences.read(here.settings.data).precision)
+    return next((each for each in wishes if each != "auto"), "auto")
 
 
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:

@@ -16,11 +16,15 @@ _PREVIEW_SHARE = 0.1
 
 
 class Progress:
-    """Turns finished steps into :class:`Step` events with an estimate of the seconds left for the whole job."""
+    """Turns finished steps into :class:`Step` events with an estimate of the seconds left for the whole job.
 
-    def __init__(self, job: str, pictures: int) -> None:
+    ``unit``: what a step is, as in :class:`Step`.
+    """
+
+    def __init__(self, job: str, pictures: int, unit: str = "step") -> None:
         self._job = job
         self._pictures = pictures
+        self._unit = unit
         self._per_step: float | None = None
         self._last = self._shown = time.monotonic()
         self._preview_took = 0.0
@@ -55,4 +59,5 @@ class Progress:
             steps=steps,
             seconds_left=self._per_step * left,
             preview=preview,
+            unit=self._unit,
         )

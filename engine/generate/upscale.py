@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
+from engine import preferences
 from engine.checkpoints.upscalers import BUILT_IN
 from engine.errors import EaselError, PictureError, RequestError
 from engine.events import Event, Loading, Notice, PictureSaved, Result
@@ -32,6 +33,8 @@ from engine.requests import Resolved, Upscale, check
 from engine.stopping import Stop
 
 _RANDOM_SEEDS = 2**32
+
+_UNMARKED = "Enlarged pictures are saved without the invisible watermark: they are written before all of them is there."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,7 @@ def run(job: str, asked: Upscale, workshop: Workshop, stop: Stop) -> Iterator[Ev
     yield Loading(job=job, checkpoint=name, text=f"Loading {name}")
     with opened(asked, workshop, stop) as upscaler:
         session = Session(
-            job=job, asked=asked, upscaler=upscaler, progress=Progress(job, len(asked.images)), workshop=workshop, stop=stop
+            job=job, asked=asked, upscaler=upscaler, progress=Progress(job, len(asked.images), "tile"), workshop=workshop, stop=stop
         )
         # 3. One picture after the other. Those that an earlier attempt saved are not made twice.
         saved, troubles = outputs.existing(workshop.settings.outputs, job), []
@@ -96,7 +99,9 @@ def _picture(session: Session, index: int, image: str) -> Iterator[Event]:
     # 4. The source, upright and in 8 bits; its size says what the result will need.
     path = Blobs(session.workshop.settings.data / "blobs").path(image)
     picture = open_picture(path, paper="", keep_profile=True)
-    yield from (Notice(job=session.job, text=text) for text in picture.notices)
+    chosen = preferences.read(session.workshop.settings.data)
+    unmarked = (_UNMARKED,) if chosen.watermark else ()
+    yield from (Notice(job=session.job, text=text) for text in (*picture.notices, *unmarked))
     work = upscaling.Job(width=picture.colours.width, height=picture.colours.height, factor=session.asked.factor,
                          checkpoint_hash=session.upscaler.hash)  # fmt: skip
     _refuse_by_size(work, session.folder)
@@ -108,10 +113,9 @@ def _picture(session: Session, index: int, image: str) -> Iterator[Event]:
     # 6. The tiles, written from the top down as they are finished.
     with outputs.opened(resolved, outputs=session.folder, job=session.job, index=index) as (stream, target):
         record = Record(resolved=resolved, job=session.job, index=index, source=findings.texts(path))
-        writer = PngWriter(
-            stream, work.size, 3 if picture.alpha is None else 4, icc_profile=picture.icc_profile, exif=upright_exif(path),
-            texts=metadata.png_info(record),
-        )  # fmt: skip
+        said = {} if chosen.leave_metadata_out else {"exif": upright_exif(path), "texts": metadata.png_info(record)}
+        planes_out = 3 if picture.alpha is None else 4
+        writer = PngWriter(stream, work.size, planes_out, icc_profile=picture.icc_profile, **said)
         yield from _tiles(session, index, planes, enlarger, resolved, writer)
         writer.close()
 

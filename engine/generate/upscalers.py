@@ -18,6 +18,7 @@ from engine.generate.diffusion_upscaler import Diffusion
 from engine.generate.enlargers import Lanczos, Network, bytes_a_pixel
 from engine.generate.guard import PrecisionGuard
 from engine.generate.interrupt import listening
+from engine.generate.outlook import wished_precision
 from engine.generate.tiles import SMALLEST, Enlarger
 from engine.generate.workshop import Workshop
 from engine.plan import Tolerance, budget, choose
@@ -97,8 +98,7 @@ def _network(entry: CheckpointEntry, asked: Upscale, workshop: Workshop, stop: S
     network = load_upscaler(entry, own[1] if own and is_own else None, asked.cleaning)
     halves = (*(["float16"] if network.supports_half else []), *(["bfloat16"] if network.supports_bfloat16 else []))
     family = Tolerance(name="upscaler", dtypes={"upscaler": (*halves, "float32")})
-    wish = asked.precision if asked.precision != "auto" else workshop.settings.precision
-    plan = choose(workshop.hardware, family, overrule=wish, measured=workshop.measured)
+    plan = choose(workshop.hardware, family, overrule=wished_precision(asked, workshop.circumstances), measured=workshop.measured)
     network.model.to(plan.device, getattr(torch, plan.dtype("upscaler")), memory_format=torch.channels_last)  # type: ignore[call-overload]
     with ExitStack() as held:
         guard = held.enter_context(PrecisionGuard())

@@ -10,6 +10,8 @@ import importlib.util
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,12 +86,22 @@ def open_picture(
     turned into sRGB; ``keep_profile`` leaves RGB colours as they are and hands their profile on. Raises PictureError, one
     sentence, for what cannot be used.
     """
+    with opening(source, max_pixels) as opened:
+        return _understood(opened, paper, keep_profile)
+
+
+@contextmanager
+def opening(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """The picture in ``source`` as Pillow opens it: its size is known and allowed, and no pixel is decoded yet.
+
+    Raises PictureError, one sentence, for what cannot be used, also where the block decodes it.
+    """
     stream, start = _stream(source)
     formats = _formats(start)
     try:
         with Image.open(stream, formats=formats) as opened:
             _refuse_by_size(opened.size, max_pixels)
-            return _understood(opened, paper, keep_profile)
+            yield opened
     except Image.DecompressionBombError as error:
         raise _too_large("The picture is far too large", max_pixels) from error
     except Image.UnidentifiedImageError as error:

@@ -20,7 +20,9 @@ from ui.visit import Visit
 NAME = "negative"
 LABEL = "Negative prompts"
 
-BLANK: dict[str, str] = {**{name: text for name, text in form.BLANK.items() if name != "count"}, "max_terms": ""}
+BLANK: dict[str, str] = {
+    **{name: text for name, text in form.BLANK.items() if name not in ("count", "upscaler")}, "max_terms": "",
+}  # fmt: skip
 """Every field of this tab's form, as it stands at first."""
 
 

@@ -89,7 +89,7 @@ def _layout(actions: Actions) -> Tab:
 def _more(known: dict[str, Checkpoint], chosen: Checkpoint, actions: Actions) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     with gr.Accordion(messages.SETTINGS, open=False):
-        parts["settings"] = controls.settings(NAME, known, chosen)
+        parts["settings"] = controls.settings(NAME, known, chosen) | controls.afterwards(NAME)
     parts["boxes"] = prompting.boxes(NAME, actions.presets)
     with gr.Accordion(messages.REPERTOIRE, open=False, visible=chosen.repertoire is not None) as parts["repertoire_box"]:
         parts["repertoire"] = gr.HTML(reading.can_draw(chosen.repertoire), **controls.BARE)

@@ -1,0 +1,204 @@
+"""The upscalers: the built-in one's speed beside spandrel's plain call, memory at 25 and 100 megapixels, and seams of tiles.
+
+Pictures are drawn here. The diffusion upscaler has the published shape, but narrow and with random weights: seams come from how
+the tiles are laid and blended, which is what is measured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.memory import HOUSE, highest_while, resident
+from engine.plan.notes import Notes
+from engine.plan.upscaling import Job, estimate
+from engine.records.blobs import Blobs
+from engine.requests import Upscale
+from engine.settings import Settings
+
+ROUNDS = 5
+MEGAPIXELS = (25, 100)
+SIDE, TILE, STEPS = 240, 64, 4  # of the picture that is looked at for seams, in pixels of the source; denoising steps
+NEAR = 8  # pixels of the source beside a border in which tiles fade into each other
+
+
+def main(names: list[str] | None = None) -> None:
+    """Print each part, or those with these names only."""
+    for name, part in PARTS.items():
+        if not names or name in names:
+            part()
+
+
+def photo(width: int, height: int) -> Image.Image:
+    """Soft shapes with grain, the same each time."""
+    dice = np.random.default_rng(1)
+    shapes = Image.fromarray(dice.integers(0, 256, (24, 24, 3), dtype=np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    grain = dice.normal(0, 4, (height, width, 1))
+    return Image.fromarray((np.asarray(shapes) + grain).clip(0, 255).astype(np.uint8))
+
+
+def smooth(side: int) -> Image.Image:
+    """A square in which neighbours hardly differ."""
+    down, across = np.mgrid[0:side, 0:side] / side
+    planes = (np.sin(3 * across + down), np.cos(2 * down - across), across * down)
+    return Image.fromarray((np.stack(planes, axis=-1) * 100 + 127).clip(0, 255).astype(np.uint8))
+
+
+def own_settings(folder: str, **changes: Any) -> Settings:
+    """Easel's models, and the processor alone."""
+    settings = dataclasses.replace(Settings(), data=Path(folder) / "data", outputs=Path(folder) / "outputs", device="cpu")
+    return dataclasses.replace(settings, **changes)
+
+
+def kept(settings: Settings, image: Image.Image) -> str:
+    """The name by which a request asks for ``image``."""
+    return Blobs(settings.data / "blobs").put(image)
+
+
+def speed() -> None:
+    """512 x 512 to 2048 x 2048, from the request to the file, and the network alone as spandrel calls it. Taken in turns."""
+    import torch
+    from spandrel import ModelLoader
+
+    from engine.local import Local
+
+    image = photo(512, 512)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = own_settings(folder)
+        network = ModelLoader().load_from_file(settings.models / "starter-x4" / "clean.safetensors").eval()
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+        asked = Upscale(images=(kept(settings, image),))
+
+        @torch.inference_mode()
+        def plain() -> None:
+            network(pixels)
+
+        with Local(settings) as easel:
+            easel.make(asked)
+            rounds = [(timed(plain), timed(lambda: easel.make(asked))) for _ in range(ROUNDS)]
+        threads = torch.get_num_threads()
+    theirs, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
+    print(f"512 x 512 to 2048 x 2048 on {threads} threads, median of {ROUNDS}: Easel, file included, {ours:.2f} s "
+          f"(fastest {min(each for _, each in rounds):.2f} s); the network alone by spandrel {theirs:.2f} s "
+          f"(fastest {min(each for each, _ in rounds):.2f} s); ratio {ours / theirs:.2f}")  # fmt: skip
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Seconds that ``call`` takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def memory() -> None:
+    """Predicted and measured memory, each size in a process of its own."""
+    for megapixels in MEGAPIXELS:
+        code = f"from benchmarks.upscale import rise; rise({megapixels})"
+        done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        told = json.loads(done.stdout.splitlines()[-1])
+        print(f"{megapixels} megapixels out: memory rose by {told['rise'] / 2**20:,.0f} MB to {told['peak'] / 2**20:,.0f} MB, "
+              f"predicted {told['predicted'] / 2**20:,.0f} MB; {told['seconds']:.0f} s; "
+              f"the file has {told['file'] / 1e6:.0f} MB", flush=True)  # fmt: skip
+
+
+def rise(megapixels: int) -> None:
+    """Print, as JSON, how far this process's memory rises while it makes a picture of that size, in bytes."""
+    from engine.local import Local
+
+    side = round((megapixels * 1e6) ** 0.5 / 4)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = own_settings(folder)
+        with Local(settings) as easel:
+            easel.make(Upscale(images=(kept(settings, photo(64, 64)),)))
+            asked, start, results = Upscale(images=(kept(settings, photo(side, side)),)), resident(), []
+            seconds = timed(lambda: results.append(highest_while(lambda: results.extend(easel.make(asked)))))
+        result, peak = results
+        job = Job(width=side, height=side, factor=4, parameters=272_160)
+        predicted = estimate(job, Notes(settings.data / "learnt.json")).bytes
+        print(json.dumps({"rise": peak - start, "peak": peak, "predicted": predicted, "seconds": seconds,
+                          "file": result.path.stat().st_size}))  # fmt: skip
+
+
+def seams() -> None:
+    """Steps between neighbours across the borders of tiles and elsewhere, and how far tiles are from the whole there."""
+    from engine.local import Local
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "models" / "narrow"
+        narrow_upscaler().save_pretrained(checkpoint)
+        settings = own_settings(folder, models=checkpoint.parent)
+        image = kept(settings, smooth(SIDE))
+
+        def made(tile: int) -> np.ndarray:
+            asked = Upscale(images=(image,), checkpoint="narrow", prompt="a photo", seed=1, steps=STEPS, tile=tile)
+            with Image.open(easel.make(asked)[0].path) as opened:
+                return np.asarray(opened, np.float64)
+
+        with Local(settings) as easel:
+            whole, tiled = made(1024), made(TILE)
+    borders = [round(4 * SIDE * number / (SIDE // TILE + 1) / 32) * 32 for number in range(1, SIDE // TILE + 1)]
+    for name, pixels in (("a whole picture", whole), ("tiles", tiled)):
+        at, elsewhere = steps_across(pixels, borders)
+        print(f"diffusion upscaler, {name}: mean step {at:.3f} of 255 across the borders of tiles, {elsewhere:.3f} elsewhere, "
+              f"{at / elsewhere - 1:+.1%}")  # fmt: skip
+    near, far = distances(whole, tiled, borders)
+    print(f"tiles against the whole picture: {near:.3f} of 255 apart where tiles meet, {far:.3f} elsewhere, on the mean")
+
+
+def steps_across(pixels: np.ndarray, borders: list[int]) -> tuple[float, float]:
+    """The mean step between neighbouring pixels across ``borders``, columns and rows alike, and everywhere else."""
+    means = [np.abs(np.diff(pixels, axis=axis)).mean(axis=(1 - axis, 2)) for axis in (0, 1)]
+    at = np.array([number + 1 in borders for number in range(len(means[0]))])
+    return float(np.mean([each[at].mean() for each in means])), float(np.mean([each[~at].mean() for each in means]))
+
+
+def distances(whole: np.ndarray, tiled: np.ndarray, borders: list[int]) -> tuple[float, float]:
+    """The mean difference of two pictures where tiles fade into each other, and elsewhere."""
+    away = np.abs(whole - tiled).mean(axis=2)
+    near = np.array([any(abs(place - border) < 4 * NEAR for border in borders) for place in range(len(away))])
+    where = near[:, None] | near[None, :]
+    return float(away[where].mean()), float(away[~where].mean())
+
+
+def narrow_upscaler() -> Any:
+    """A pipeline of the published shape an eighth as wide, with seeded random weights."""
+    import diffusers
+    import torch
+    import transformers
+
+    from engine.checkpoints.architectures import CONFIGS
+
+    configs = {name: json.loads((CONFIGS / f"{name}_x4.json").read_text("utf-8")) for name in ("unet", "vae")}
+    torch.manual_seed(7)
+    text = transformers.CLIPTextConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4)
+    unet, vae = ({**configs[name], "block_out_channels": widths} for name, widths in
+                 (("unet", (32, 64, 64, 128)), ("vae", (32, 64, 128))))  # fmt: skip
+    scheduler = diffusers.DDIMScheduler.from_config(json.loads((CONFIGS / "scheduler_x4.json").read_text("utf-8")))
+    return diffusers.StableDiffusionUpscalePipeline(
+        vae=diffusers.AutoencoderKL.from_config(vae),
+        unet=diffusers.UNet2DConditionModel.from_config({**unet, "cross_attention_dim": 64}),
+        text_encoder=transformers.CLIPTextModel(text),
+        tokenizer=transformers.CLIPTokenizer.from_pretrained(str(CONFIGS / "clip_tokenizer"), local_files_only=True),
+        scheduler=scheduler, low_res_scheduler=diffusers.DDPMScheduler(), safety_checker=None, feature_extractor=None,
+        watermarker=None,
+    )  # fmt: skip
+
+
+PARTS: dict[str, Callable[[], None]] = {"speed": speed, "seams": seams, "memory": memory}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
