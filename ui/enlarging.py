@@ -70,6 +70,12 @@ class Enlarging:
         check(asked)
         return asked
 
+    def pictures_in(self, files: Sequence[str]) -> tuple[list[str], str]:
+        """Those of a folder's files that are pictures, by their names, and what to say of the others."""
+        found = [file for file in sorted(files) if _size(Path(file)) is not None]
+        others = sorted(Path(file).name for file in files if file not in found)
+        return found, messages.left_out(others) if others else ""
+
     def cost(self, written: Mapping[str, Any], files: Sequence[str]) -> str:
         """A sentence on sizes, time and memory; "" where there is nothing to enlarge yet."""
         jobs = [self._job(written, size) for file in files if (size := _size(Path(file))) is not None]
@@ -83,7 +89,7 @@ class Enlarging:
         )  # fmt: skip
 
     def pair(self, made_with: Upscale, result: Path) -> tuple[Image.Image, Image.Image] | None:
-        """The picture before and after, of one size; very large ones reduced to a screen; None if the source is no longer kept."""
+        """The picture before and after, of one size, large ones reduced to a screen; None if the source is no longer kept."""
         try:
             before = self._blobs.open(made_with.images[0])
         except EaselError:
@@ -101,7 +107,7 @@ class Enlarging:
 
     def _kept(self, file: Path) -> str:
         try:
-            return self._blobs.put(file.read_bytes())
+            return self._blobs.put(file.read_bytes(), by_head=True)
         except PictureError as error:
             raise PictureError(messages.bad_file(file.name, str(error))) from error
 

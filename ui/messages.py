@@ -505,6 +505,11 @@ def takes(seconds: float | None, count: int) -> str:
     return f"{each}{together}, by earlier ones here."
 
 
+def left_out(names: Sequence[str]) -> str:
+    """Files of a chosen folder that are no pictures."""
+    return f"{_count(len(names), 'file')} of the folder {'is' if len(names) == 1 else 'are'} left out, being no pictures: {_listed(names)}."
+
+
 def bad_file(name: str, why: str) -> str:
     """One of several chosen files cannot be used."""
     return f"“{_short(name)}” cannot be enlarged. {why}"

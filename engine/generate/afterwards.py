@@ -36,7 +36,7 @@ def run(make: Run, job: str, asked: Request, workshop: Workshop, stop: Stop) -> 
             results.append(event.result)
         yield _counted(event, 0, 2 * asked.count)
     blobs = Blobs(workshop.settings.data / "blobs")
-    images = tuple(blobs.put(result.path.read_bytes()) for result in results)
+    images = tuple(blobs.put(result.path.read_bytes(), by_head=True) for result in results)
     seed = results[0].seed if results else asked.seed
     enlarge = Upscale(images=images, checkpoint=asked.upscaler, seed=seed, precision=asked.precision, **words)
     for event in upscale.run(job + ENLARGED, enlarge, workshop, stop):

@@ -69,9 +69,8 @@ def run(job: str, asked: Upscale, workshop: Workshop, stop: Stop) -> Iterator[Ev
     name = asked.checkpoint or BUILT_IN
     yield Loading(job=job, checkpoint=name, text=f"Loading {name}")
     with opened(asked, workshop, stop) as upscaler:
-        session = Session(
-            job=job, asked=asked, upscaler=upscaler, progress=Progress(job, len(asked.images), "tile"), workshop=workshop, stop=stop
-        )
+        progress = Progress(job, len(asked.images), "tile")
+        session = Session(job=job, asked=asked, upscaler=upscaler, progress=progress, workshop=workshop, stop=stop)
         # 3. One picture after the other. Those that an earlier attempt saved are not made twice.
         saved, troubles = outputs.existing(workshop.settings.outputs, job), []
         for index, image in enumerate(asked.images):

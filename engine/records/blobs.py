@@ -18,7 +18,7 @@ from PIL import Image
 
 from engine.errors import PictureError
 from engine.records.files import PART, make_folder, replacing, translating
-from engine.records.pictures import open_picture
+from engine.records.pictures import open_picture, opening
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MODES = ("1", "L", "LA", "RGB", "RGBA")
@@ -31,13 +31,15 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put(self, source: bytes | Image.Image) -> str:
+    def put(self, source: bytes | Image.Image, *, by_head: bool = False) -> str:
         """Keeps a picture and returns its hash, 64 hexadecimal digits. Keeping it again changes nothing.
 
         Bytes must be a picture that Easel can open: raises PictureError if not, OutputError if it cannot be written.
+        ``by_head`` decodes none of it and so does not see that the end is missing: for many or very large ones, which are
+        decoded later anyway.
         """
         if isinstance(source, bytes):
-            open_picture(source)
+            (_look_at_head if by_head else open_picture)(source)
             return self._keep(hashlib.sha256(source).hexdigest(), source)
         image = source if source.mode in _MODES else source.convert("RGBA" if source.has_transparency_data else "RGB")
         stream = io.BytesIO()
@@ -89,3 +91,8 @@ class Blobs:
         if self._folder.is_dir():
             for shelf in self._folder.iterdir():
                 yield from shelf.iterdir() if shelf.is_dir() else ()
+
+
+def _look_at_head(source: bytes) -> None:
+    with opening(source):
+        pass

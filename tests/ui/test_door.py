@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.records.thumbnails import Thumbnails
+from engine.records.thumbnails import SCREEN, Thumbnails
 from ui import pictures
 from ui.door import UPLOAD_LIMIT, Door
 
@@ -33,8 +33,10 @@ class Served:
     """A small page behind the door on a real port."""
 
     def __init__(self, folder: Path, login: str | None = None, open_to_network: bool = False) -> None:
-        small = pictures.thumbnails_route(folder, Thumbnails(folder.parent / "thumbnails"))
-        app = Starlette(routes=[pictures.route(folder), small, Route("/{path:path}", inside, methods=["GET", "POST"])])
+        thumbnails = Thumbnails(folder.parent / "thumbnails")
+        small = pictures.thumbnails_route(folder, thumbnails)
+        reduced = pictures.thumbnails_route(folder, thumbnails, pictures.REDUCED, SCREEN)
+        app = Starlette(routes=[pictures.route(folder), small, reduced, Route("/{path:path}", inside, methods=["GET", "POST"])])
         door = Door(app, login=login, open_to_network=open_to_network)
         self._server = uvicorn.Server(uvicorn.Config(door, log_level="error"))
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -189,7 +191,7 @@ def test_a_picture_is_served_as_what_it_is(page: Served) -> None:
     ],
 )  # fmt: skip
 def test_nothing_but_pictures_inside_the_outputs_is_served(page: Served, path: str) -> None:
-    for road in ("/pictures/", "/thumbnails/"):
+    for road in ("/pictures/", "/thumbnails/", "/reduced/"):
         status, body, _ = page.ask(road + path)
         assert status == 404 and SECRET not in body and PNG not in body
 

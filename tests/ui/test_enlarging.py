@@ -67,6 +67,15 @@ def test_files_that_are_no_pictures_are_named(tab: Enlarging, tmp_path: Path) ->
         tab.request(BLANK, [])
 
 
+def test_of_a_folder_the_pictures_are_taken_and_the_rest_is_named(tab: Enlarging, photo: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    Image.new("L", (4, 4)).save(tmp_path / "a.gif")
+    found, said = tab.pictures_in([photo, str(tmp_path / "notes.txt"), str(tmp_path / "a.gif")])
+    assert found == [str(tmp_path / "a.gif"), photo]
+    assert said == "1 file of the folder is left out, being no pictures: “notes.txt”."
+    assert tab.pictures_in(found) == (found, "")
+
+
 def test_the_cost_is_said_before_and_learnt_from_runs(tab: Enlarging, settings: Settings, photo: str) -> None:
     written = {**BLANK, "upscaler": "mine"}
     assert tab.cost(written, []) == ""

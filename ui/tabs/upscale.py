@@ -125,7 +125,11 @@ def _wire_form(tab: Tab, actions: Actions) -> None:
 
     upscaler = tab.fields["upscaler"]
     upscaler.change(show, upscaler, [tab.fields["cleaning"], tab.words], **QUIET)  # type: ignore[attr-defined]
-    tab.folder.upload(lambda chosen: chosen, tab.folder, tab.files, **QUIET)
+    def take_folder(chosen: list[str] | None) -> tuple[list[str], str]:
+        found, said = actions.enlarging.pictures_in(chosen or [])
+        return found, stage.says(said)
+
+    tab.folder.upload(take_folder, tab.folder, [tab.files, tab.running.says], **QUIET)
     changed = [tab.files.change, *(tab.fields[name].change for name in ("upscaler", "factor", "steps"))]  # type: ignore[attr-defined]
     gr.on(changed, cost, {tab.files, *tab.fields.values()}, tab.cost, trigger_mode="always_last", **QUIET)
 

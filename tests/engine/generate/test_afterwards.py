@@ -31,7 +31,8 @@ def settings(tmp_path: Path, checkpoint: Callable[[str, str], Path]) -> Settings
     models.mkdir()
     (models / "tiny").symlink_to(checkpoint("sd1", "folder"))
     torch.manual_seed(1)
-    save_file({k: v.contiguous() for k, v in Compact(num_feat=8, num_conv=1, upscale=4).state_dict().items()}, models / "mine.safetensors")
+    weights = Compact(num_feat=8, num_conv=1, upscale=4).state_dict()
+    save_file({name: value.contiguous() for name, value in weights.items()}, models / "mine.safetensors")
     return Settings(models=models, outputs=tmp_path / "outputs", data=tmp_path / "data", device="cpu", precision="float32")
 
 
@@ -76,7 +77,7 @@ def test_an_upscaler_that_is_missing_is_said_before_anything_is_made(engine: Loc
     assert not list(settings.outputs.rglob("*.png"))
 
 
-def test_the_diffusion_upscaler_reads_the_prompt(engine: Local, settings: Settings, checkpoint: Callable[[str, str], Path]) -> None:
+def test_the_diffusion_upscaler_reads_the_prompt(engine: Local, settings: Settings, checkpoint: Callable) -> None:
     (settings.models / "x4").symlink_to(checkpoint("x4_upscaler", "folder"))
     asked = dataclasses.replace(ASKED, count=1, upscaler="x4", negative_prompt="fog")
     made_with = metadata.read(engine.make(asked)[1].path)

@@ -20,6 +20,7 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.SwinIR import SwinIR
 
+from engine import preferences
 from engine.errors import Cancelled as Stopped
 from engine.errors import CheckpointError, DiskFull, EaselError, PictureError, RequestError
 from engine.events import Notice, PictureSaved, Step
@@ -122,6 +123,24 @@ def test_the_record_reads_back_and_keeps_what_the_source_said(engine: Local, kee
     with Image.open(result.path) as made:
         assert made.text["parameters"].startswith("a cat")
         assert "algorithmicallyEnhanced" in made.text["XML:com.adobe.xmp"]
+
+
+def test_what_settings_ask_of_every_picture_holds_for_enlarged_ones(
+    engine: Local, keep: Callable, settings: Settings
+) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
+    preferences.write(settings.data, preferences.Preferences(leave_metadata_out=True, watermark="mine"))
+    texts = PngInfo()
+    texts.add_text("parameters", "a cat")
+    exif = Image.Exif()
+    exif[0x010F] = "A camera"
+    asked = Upscale(images=(keep(encoded(photo(), "PNG", pnginfo=texts, exif=exif)),), checkpoint="lanczos")
+    events = list(engine.run("bare", asked, Stop()))
+    (result,) = events[-1].results
+    with Image.open(result.path) as made:
+        assert made.text == {} and not made.getexif()
+    assert any("without the invisible watermark" in event.text for event in events if isinstance(event, Notice))
 
 
 def test_orientation_and_profile_are_kept(engine: Local, keep: Callable) -> None:
