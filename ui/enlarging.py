@@ -72,7 +72,7 @@ class Enlarging:
 
     def pictures_in(self, files: Sequence[str]) -> tuple[list[str], str]:
         """Those of a folder's files that are pictures, by their names, and what to say of the others."""
-        found = [file for file in sorted(files) if _size(Path(file)) is not None]
+        found = [file for file in sorted(files, key=lambda file: Path(file).name) if _size(Path(file)) is not None]
         others = sorted(Path(file).name for file in files if file not in found)
         return found, messages.left_out(others) if others else ""
 

@@ -507,7 +507,8 @@ def takes(seconds: float | None, count: int) -> str:
 
 def left_out(names: Sequence[str]) -> str:
     """Files of a chosen folder that are no pictures."""
-    return f"{_count(len(names), 'file')} of the folder {'is' if len(names) == 1 else 'are'} left out, being no pictures: {_listed(names)}."
+    verb = "is" if len(names) == 1 else "are"
+    return f"{_count(len(names), 'file')} of the folder {verb} left out, being no pictures: {_listed(names)}."
 
 
 def bad_file(name: str, why: str) -> str:

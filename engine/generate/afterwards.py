@@ -29,7 +29,7 @@ def run(make: Run, job: str, asked: Request, workshop: Workshop, stop: Stop) -> 
     if not wanted(asked):
         yield from make(job, asked, workshop, stop)
         return
-    words = _words(asked, workshop)
+    prompt, negative_prompt = _words(asked, workshop)
     results: list[Result] = []
     for event in make(job, asked, workshop, stop):
         if isinstance(event, PictureSaved):
@@ -38,7 +38,10 @@ def run(make: Run, job: str, asked: Request, workshop: Workshop, stop: Stop) -> 
     blobs = Blobs(workshop.settings.data / "blobs")
     images = tuple(blobs.put(result.path.read_bytes(), by_head=True) for result in results)
     seed = results[0].seed if results else asked.seed
-    enlarge = Upscale(images=images, checkpoint=asked.upscaler, seed=seed, precision=asked.precision, **words)
+    enlarge = Upscale(
+        images=images, checkpoint=asked.upscaler, seed=seed, precision=asked.precision, prompt=prompt,
+        negative_prompt=negative_prompt,
+    )  # fmt: skip
     for event in upscale.run(job + ENLARGED, enlarge, workshop, stop):
         yield dataclasses.replace(_counted(event, len(images), 2 * asked.count), job=job)
 
@@ -48,11 +51,11 @@ def wanted(asked: Request) -> bool:
     return bool(asked.upscaler) and type(asked) in (TextToImage, ImageToImage) and not is_draft(asked)
 
 
-def _words(asked: Request, workshop: Workshop) -> dict[str, str]:
-    """The prompts, for an upscaler that reads them. The others' results carry the record of the small picture as it is."""
+def _words(asked: Request, workshop: Workshop) -> tuple[str, str]:
+    """Both prompts, for an upscaler that reads them. The others' results carry the record of the small picture as it is."""
     if asked.upscaler == LANCZOS or not is_diffusion(find(asked.upscaler, workshop.catalogue)):
-        return {}
-    return {"prompt": asked.prompt, "negative_prompt": asked.negative_prompt}
+        return "", ""
+    return asked.prompt, asked.negative_prompt
 
 
 def _counted(event: Event, before: int, pictures: int) -> Event:

@@ -112,9 +112,9 @@ def _picture(session: Session, index: int, image: str) -> Iterator[Event]:
     # 6. The tiles, written from the top down as they are finished.
     with outputs.opened(resolved, outputs=session.folder, job=session.job, index=index) as (stream, target):
         record = Record(resolved=resolved, job=session.job, index=index, source=findings.texts(path))
-        said = {} if chosen.leave_metadata_out else {"exif": upright_exif(path), "texts": metadata.png_info(record)}
+        exif, texts = (b"", None) if chosen.leave_metadata_out else (upright_exif(path), metadata.png_info(record))
         planes_out = 3 if picture.alpha is None else 4
-        writer = PngWriter(stream, work.size, planes_out, icc_profile=picture.icc_profile, **said)
+        writer = PngWriter(stream, work.size, planes_out, icc_profile=picture.icc_profile, exif=exif, texts=texts)
         yield from _tiles(session, index, planes, enlarger, resolved, writer)
         writer.close()
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.ui.browser.conftest import Studio
+from engine.checkpoints.upscalers import BUILT_IN
+from tests.ui.browser.conftest import Studio, unfold
+from ui import messages
 
 
 def enlarge(page: Page) -> None:
@@ -26,6 +28,32 @@ def test_a_chosen_file_is_enlarged_and_compared(visit: Callable, scripted: Studi
     enlarge(page)
     expect(page.locator("#upscale-stage [data-state=finished]")).to_be_visible()
     expect(page.locator("#upscale-slider img")).to_have_count(2)
+
+
+def test_of_a_chosen_folder_the_pictures_are_taken(visit: Callable, scripted: Studio, tmp_path: Path) -> None:
+    folder = tmp_path / "holidays"
+    folder.mkdir()
+    Image.new("RGB", (40, 30)).save(folder / "b.png")
+    Image.new("RGB", (20, 30)).save(folder / "a.jpg")
+    (folder / "notes.txt").write_text("hello")
+    page = visit(scripted).open()
+    page.get_by_role("tab", name="Upscale").click()
+    page.locator("input[type=file][webkitdirectory]").set_input_files(folder)
+    expect(page.locator("#upscale-cost")).to_contain_text("2 pictures, the largest 40 × 30 becomes 160 × 120 pixels")
+    expect(page.locator("#upscale-says")).to_contain_text("1 file of the folder is left out")
+
+
+def test_a_picture_is_enlarged_once_it_is_made(visit: Callable, scripted: Studio) -> None:
+    page = visit(scripted).open()
+    page.locator("#text-prompt textarea").fill("a boat that is enlarged")
+    unfold(page, messages.SETTINGS)
+    page.locator("#text-upscaler input").click()
+    page.get_by_role("option", name=messages.BUILT_IN_UPSCALER).click()
+    page.locator("button.generate").first.click()
+    expect(page.locator("#text-stage [data-state=finished]")).to_be_visible()
+    assert scripted.jobs is not None
+    (job,) = (job for job in scripted.jobs.jobs() if job.request.prompt == "a boat that is enlarged")
+    assert job.request.upscaler == BUILT_IN
 
 
 def test_a_finished_picture_is_sent_to_be_enlarged(visit: Callable, scripted: Studio) -> None:
