@@ -29,7 +29,7 @@ from engine.settings import Settings
 
 ROUNDS = 5
 MEGAPIXELS = (25, 100)
-SIDE, TILE, STEPS = 256, 64, 3  # of the picture that is looked at for seams, in pixels of the source; denoising steps
+SIDE, TILE, STEPS = 128, 32, 3  # of the picture that is looked at for seams, in pixels of the source; denoising steps
 NEAR = 8  # pixels of the source beside a border in which tiles fade into each other
 
 
@@ -76,7 +76,7 @@ def speed() -> None:
     image = photo(512, 512)
     with tempfile.TemporaryDirectory() as folder:
         settings = own_settings(folder)
-        network = ModelLoader().load_from_file(settings.models / "starter-x4" / "clean.safetensors").eval()
+        network: Any = ModelLoader().load_from_file(settings.models / "starter-x4" / "clean.safetensors").eval()
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
         asked = Upscale(images=(kept(settings, image),))
 
@@ -181,20 +181,21 @@ def narrow_upscaler() -> Any:
 
     from engine.checkpoints.architectures import CONFIGS
 
-    configs = {name: json.loads((CONFIGS / f"{name}_x4.json").read_text("utf-8")) for name in ("unet", "vae")}
+    configs = {name: json.loads((CONFIGS / f"{name}_x4.json").read_text("utf-8")) for name in ("unet", "vae", "scheduler")}
     torch.manual_seed(7)
     text = transformers.CLIPTextConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4)
-    unet, vae = ({**configs[name], "block_out_channels": widths} for name, widths in
-                 (("unet", (32, 64, 64, 128)), ("vae", (32, 64, 128))))  # fmt: skip
-    scheduler = diffusers.DDIMScheduler.from_config(json.loads((CONFIGS / "scheduler_x4.json").read_text("utf-8")))
+    configs["unet"] |= {"block_out_channels": (32, 64, 64, 128), "cross_attention_dim": 64}
+    configs["vae"] |= {"block_out_channels": (32, 64, 128)}
+    parts: dict[str, Any] = {
+        "vae": diffusers.AutoencoderKL.from_config(configs["vae"]),
+        "unet": diffusers.UNet2DConditionModel.from_config(configs["unet"]),
+        "scheduler": diffusers.DDIMScheduler.from_config(configs["scheduler"]),
+        "text_encoder": transformers.CLIPTextModel(text),
+        "tokenizer": transformers.CLIPTokenizer.from_pretrained(str(CONFIGS / "clip_tokenizer"), local_files_only=True),
+    }
     return diffusers.StableDiffusionUpscalePipeline(
-        vae=diffusers.AutoencoderKL.from_config(vae),
-        unet=diffusers.UNet2DConditionModel.from_config({**unet, "cross_attention_dim": 64}),
-        text_encoder=transformers.CLIPTextModel(text),
-        tokenizer=transformers.CLIPTokenizer.from_pretrained(str(CONFIGS / "clip_tokenizer"), local_files_only=True),
-        scheduler=scheduler, low_res_scheduler=diffusers.DDPMScheduler(), safety_checker=None, feature_extractor=None,
-        watermarker=None,
-    )  # fmt: skip
+        **parts, low_res_scheduler=diffusers.DDPMScheduler(), safety_checker=None, feature_extractor=None, watermarker=None
+    )
 
 
 PARTS: dict[str, Callable[[], None]] = {"speed": speed, "seams": seams, "memory": memory}

@@ -61,8 +61,9 @@ class Thumbnails:
 
 
 def reduced(opened: Image.Image, side: int) -> Image.Image:
-    """An opened picture, its longer side ``side`` pixels, with no second copy of all its pixels on the way."""
+    """An opened picture, its longer side at most ``side`` pixels, with no second copy of all its pixels on the way."""
     opened.draft("RGB", (side, side))
+    opened.load()  # what is small already would otherwise be read when the file is closed
     wanted = "RGBA" if opened.has_transparency_data else "RGB"
     image = opened if opened.mode == wanted else opened.convert(wanted)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)

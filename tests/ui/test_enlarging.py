@@ -88,9 +88,13 @@ def test_the_cost_is_said_before_and_learnt_from_runs(tab: Enlarging, settings: 
     assert "about 40 s" in later and "rough guess" not in later
 
 
-def test_the_pair_is_of_one_size_and_reduced(tab: Enlarging, photo: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("side", "shown"), [(1024, 1024), (4096, 2048)])
+def test_the_pair_is_of_one_size_and_no_larger_than_a_screen(
+    side: int, shown: int, tab: Enlarging, photo: str, tmp_path: Path
+) -> None:
     asked = tab.request(BLANK, [photo])
-    Image.new("RGB", (4096, 4096), "red").save(tmp_path / "result.png")
+    Image.new("RGB", (side, side), "red").save(tmp_path / "result.png")
     pair = tab.pair(asked, tmp_path / "result.png")
-    assert pair is not None and pair[0].size == pair[1].size == (2048, 2048)
+    assert pair is not None and pair[0].size == pair[1].size == (shown, shown)
+    pair[1].save(tmp_path / "after.png")
     assert pair[1].getpixel((5, 5)) == (255, 0, 0)
