@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from engine.checkpoints.upscalers import BUILT_IN
 from engine.generate.schedulers import SCHEDULERS
-from engine.requests import SPEEDS
+from engine.requests import DTYPES, SPEEDS
 from ui import form, messages
 from ui.shelf import Checkpoint
 
@@ -78,7 +78,7 @@ def settings(
     with gr.Row():
         made["scheduler"] = choice(tab, "scheduler", scheduler_choices(chosen))
         made["seed"] = number(tab, "seed", messages.RANDOM_SEED)
-    made["speed"] = speed(tab)
+    made |= running(tab)
     made |= additions(tab)
     size.change(lambda chosen: gr.update(visible=chosen == form.OWN_SIZE), size, own_size, show_progress="hidden")
     return made
@@ -98,9 +98,14 @@ def additions(tab: str) -> dict[str, Component]:
     return made
 
 
-def speed(tab: str) -> gr.Dropdown:
-    """Exact, or quicker and different: each with how far from exact it was measured to be."""
-    return choice(tab, "speed", {"choices": [(messages.SPEEDS[name], name) for name in SPEEDS], "value": form.BLANK["speed"]})
+def running(tab: str) -> dict[str, Component]:
+    """How a picture is computed: exactly or quicker, and in which precision."""
+    precisions = [(messages.AS_SET, "auto"), *((dtype, dtype) for dtype in DTYPES)]
+    with gr.Row():
+        return {
+            "speed": choice(tab, "speed", {"choices": [(messages.SPEEDS[name], name) for name in SPEEDS], "value": "exact"}),
+            "precision": choice(tab, "precision", {"choices": precisions, "value": "auto"}),
+        }
 
 
 def outlook(tab: str) -> gr.HTML:

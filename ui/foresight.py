@@ -13,7 +13,8 @@ from ui.running import QUIET, Values
 from ui.visit import Visit
 
 WATCHED = (
-    "prompt", "checkpoint", "size", "width", "height", "steps", "guidance_scale", "count", "speed", "strength", "max_terms",
+    "prompt", "checkpoint", "size", "width", "height", "steps", "guidance_scale", "count", "speed", "precision", "strength",
+    "max_terms",
 )  # fmt: skip
 """Fields that time and memory depend on; and the prompt, because the worker may be up only while it is typed."""
 

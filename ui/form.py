@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.errors import RequestError
 from engine.negatives import guidance
-from engine.requests import SPEEDS, Request, TextToImage, check
+from engine.requests import DTYPES, SPEEDS, Request, TextToImage, check
 from ui import messages
 from ui.shelf import Checkpoint
 
@@ -35,6 +35,7 @@ BLANK: dict[str, str] = {
     "refiner": "",
     "refiner_start": "",
     "speed": "exact",
+    "precision": "auto",
     "lora": "",
     "upscaler": "",
 }
@@ -65,6 +66,7 @@ LABELS: dict[str, str] = {
     "refiner": "Refiner",
     "refiner_start": "Refiner from",
     "speed": messages.SPEED,
+    "precision": messages.PRECISION,
     "lora": "Add a LoRA",
     "upscaler": messages.ENLARGE_AFTERWARDS,
 }
@@ -96,6 +98,7 @@ def request(written: Mapping[str, Any], checkpoint: Checkpoint) -> TextToImage:
         refiner_start=TextToImage.refiner_start if refiner_start is None else refiner_start,
         speed=str(written["speed"]),
         upscaler=str(written["upscaler"] or ""),
+        precision=str(written["precision"]),
     )
     check(asked)
     return asked
@@ -171,6 +174,7 @@ def settings_of(made_with: Request, checkpoint: Checkpoint) -> dict[str, str]:
         "refiner_start": f"{made_with.refiner_start:g}" if made_with.refiner else "",
         "speed": made_with.speed,
         "upscaler": made_with.upscaler,
+        "precision": made_with.precision,
     }
 
 
@@ -181,7 +185,7 @@ def kept(
     choices that are gone the first."""
     found = stored if isinstance(stored, dict) else {}
     form = {name: value if _alike(value := found.get(name), first) else first for name, first in blank.items()}
-    choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}, "speed": SPEEDS}
+    choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}, "speed": SPEEDS, "precision": ("auto", *DTYPES)}
     gone = {name: blank[name] for name, known in choices.items() if name in form and form[name] not in known}
     checkpoint = form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")
     return {**form, **gone, "checkpoint": checkpoint}

@@ -63,6 +63,7 @@ NO_RECORD = "This picture holds no settings that Easel can read."
 PICTURE_GONE = "This picture is no longer in the outputs folder."
 
 SPEED = "Speed"
+AS_SET = "as the Settings tab says"
 SPEEDS = {"exact": "Exact", "balanced": "Balanced", "draft": "Draft"}
 MACHINE = "This computer"
 MACHINE_UNKNOWN = "The process that makes the pictures is still starting. Fold this and open it again in a moment."

@@ -14,7 +14,8 @@ from engine.generate.shortage import phase
 def decode(latents: torch.Tensor, vae: Any, guard: PrecisionGuard) -> Image.Image:
     """The picture of ``latents`` (scaled, 1 x C x H x W), as 8-bit RGB.
 
-    Raises CheckpointError if the VAE gives numbers that are not finite even in float32, MemoryShort if memory runs out.
+    An all-black one is tried once more in safer precision, and then believed. Raises CheckpointError if the VAE gives numbers
+    that are not finite even in float32, MemoryShort if memory runs out.
     """
     unscaled = latents / vae.config.scaling_factor + (getattr(vae.config, "shift_factor", None) or 0.0)
 
@@ -23,8 +24,13 @@ def decode(latents: torch.Tensor, vae: Any, guard: PrecisionGuard) -> Image.Imag
         return vae.decode(unscaled.to(device, dtype), return_dict=False)[0].float()
 
     with phase("decode"), torch.inference_mode():
-        pixels = guard.run("vae", vae, call)[0]
+        pixels = guard.run("vae", vae, call, doubted=_black)[0]
     return to_image(pixels.cpu())
+
+
+def _black(pixels: torch.Tensor) -> bool:
+    """Whether nothing but black is seen. Overflow looks so, and some nights do."""
+    return bool((pixels < -1 + 1 / 255).all())
 
 
 def to_image(pixels: torch.Tensor) -> Image.Image:

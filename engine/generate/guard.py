@@ -2,51 +2,94 @@
 
 Half precision overflows in some networks on some hardware (GTX 16xx; XL's VAE; Stable Diffusion 2.1's attention), and the
 picture comes out black. The guard runs a component, looks at what came out, and on NaN or infinity runs that same call again
-with the component in float32. It stays there for the rest of the run.
+with the component in the next safer precision. It stays there for the rest of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import torch
 
 from engine.errors import CheckpointError
 
+Safer = Callable[[str, str], str | None]
+"""(component, dtype) -> the next safer dtype for it, None if there is none."""
+
+
+def full(_component: str, dtype: str) -> str | None:
+    """Straight to full precision."""
+    return None if dtype == "float32" else "float32"
+
 
 class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
     """Holds what was raised during one run, and puts it back at the end so that the cache finds what it lent."""
 
-    def __init__(self) -> None:
-        self._raised: dict[str, tuple[torch.nn.Module, torch.dtype]] = {}
+    def __init__(self, safer: Safer = full) -> None:
+        self._safer = safer
+        self._lent: dict[str, tuple[torch.nn.Module, torch.dtype]] = {}
+        self._raised: dict[str, str] = {}
 
     @property
-    def raised(self) -> tuple[str, ...]:
-        """Names of the components that had to run in float32."""
-        return tuple(self._raised)
+    def raised(self) -> dict[str, str]:
+        """Components that gave invalid numbers -> the precision that they run in now."""
+        return dict(self._raised)
 
-    def run(self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]) -> torch.Tensor:
-        """``call(dtype)``, checked. ``call`` must cast its own inputs to the dtype it is given.
+    def run(
+        self,
+        name: str,
+        component: torch.nn.Module,
+        call: Callable[[torch.dtype], torch.Tensor],
+        doubted: Callable[[torch.Tensor], bool] | None = None,
+    ) -> torch.Tensor:
+        """``call(dtype)``, checked, and in the next safer precision until it is finite. ``call`` must cast its own inputs.
 
-        Raises CheckpointError if the result is not finite even in float32: then the checkpoint itself is damaged.
+        What is finite but ``doubted`` is tried once more in safer precision, and then accepted. Raises CheckpointError if the
+        result is not finite even in float32: then the checkpoint itself is damaged.
         """
         result = call(_dtype_of(component))
-        if torch.isfinite(result).all():
-            return result
-        if _dtype_of(component) != torch.float32:
-            self._raised[name] = (component, _dtype_of(component))
-            component.to(torch.float32)
-            result = call(torch.float32)
-        if not torch.isfinite(result).all():
-            raise CheckpointError(
-                f"The {_WORDS.get(name, name)} of this checkpoint computes values that are not numbers, even in full "
-                "precision. The file is probably damaged: choose another checkpoint, or fetch this one again."
-            )
+        while not torch.isfinite(result).all():
+            if not self._raise(name, component):
+                raise CheckpointError(
+                    f"The {_WORDS.get(name, name)} of this checkpoint computes values that are not numbers, even in full "
+                    "precision. The file is probably damaged: choose another checkpoint, or fetch this one again."
+                )
+            self._raised[name] = _name_of(component)
+            result = call(_dtype_of(component))
+        if doubted is not None and doubted(result):
+            result = self._tried_again(name, component, call, doubted, result)
         return result
 
+    def _tried_again(
+        self,
+        name: str,
+        component: torch.nn.Module,
+        call: Callable[[torch.dtype], torch.Tensor],
+        doubted: Callable[[torch.Tensor], bool],
+        result: torch.Tensor,
+    ) -> torch.Tensor:
+        before = _dtype_of(component)
+        if not self._raise(name, component):
+            return result
+        again = call(_dtype_of(component))
+        if not torch.isfinite(again).all() or doubted(again):
+            component.to(before)
+            return result
+        self._raised[name] = _name_of(component)
+        return again
+
+    def _raise(self, name: str, component: torch.nn.Module) -> bool:
+        """Whether there is a safer precision, in which ``component`` is now."""
+        further = self._safer(name, _name_of(component))
+        if further is None:
+            return False
+        self._lent.setdefault(name, (component, _dtype_of(component)))
+        component.to(getattr(torch, further))
+        return True
+
     def __exit__(self, *_: object) -> None:
-        for component, dtype in self._raised.values():
+        for component, dtype in self._lent.values():
             component.to(dtype)
 
 
@@ -58,7 +101,12 @@ def _dtype_of(component: torch.nn.Module) -> torch.dtype:
     return getattr(component, "dtype", None) or next(component.parameters()).dtype
 
 
-def notice(components: tuple[str, ...]) -> str:
-    """One line for the page about what :attr:`PrecisionGuard.raised` names."""
-    names = " and the ".join(_WORDS.get(name, name) for name in components)
-    return f"The {names} gave invalid numbers in half precision and ran again in full precision, where it starts from now on."
+def _name_of(component: torch.nn.Module) -> str:
+    return str(_dtype_of(component)).removeprefix("torch.")
+
+
+def notice(raised: Mapping[str, str]) -> str:
+    """One line for the page about :attr:`PrecisionGuard.raised`."""
+    names = " and the ".join(_WORDS.get(name, name) for name in raised)
+    into = " and ".join(dict.fromkeys("full precision" if dtype == "float32" else dtype for dtype in raised.values()))
+    return f"The {names} gave invalid numbers or an all-black picture and ran again in {into}, where it starts from now on."

@@ -20,7 +20,7 @@ from engine.generate.compiling import can_compile, compiled, is_new
 from engine.generate.decode import decode
 from engine.generate.denoise import Denoiser, Encodings, GuidedUntil, first_noise, size_conditioning, step_options
 from engine.generate.features import Features, can_skip
-from engine.generate.guard import PrecisionGuard
+from engine.generate.guard import PrecisionGuard, Safer
 from engine.generate.interrupt import listening
 from engine.generate.measures import text_encoders_in, vae_in_tiles
 from engine.generate.outlook import course_of
@@ -35,6 +35,7 @@ from engine.generate.shortage import phase, surviving
 from engine.generate.workshop import Workshop
 from engine.plan.notes import learn
 from engine.plan.pace import learn_pace
+from engine.plan.precision import safer_dtype
 from engine.plan.speeds import speed_for
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
@@ -126,7 +127,7 @@ def opened(
             lease = workshop.cache.lease(prepared.entry, plan, task.kind, cancelled=stop.is_set, additions=prepared.additions)
             pipeline = held.enter_context(lease)
         held.enter_context(vae_in_tiles(pipeline.vae, plan))
-        guard = held.enter_context(PrecisionGuard())
+        guard = held.enter_context(PrecisionGuard(_safer(prepared, workshop)))
         held.enter_context(compiled(pipeline, plan, prepared.additions, stop))
         hears = None if plan.compiler == "inductor" else pipeline.unet  # its compiled steps are short, and have no blocks
         held.enter_context(listening(stop, hears, pipeline.vae, pipeline.text_encoder))
@@ -136,6 +137,11 @@ def opened(
             job=job, task=task, pipeline=pipeline, guard=guard, progress=progress, workshop=workshop, folder=folder,
             saving=held.enter_context(Saving()), refinement=refinement,
         )  # fmt: skip
+
+
+def _safer(prepared: Prepared, workshop: Workshop) -> Safer:
+    """What a component that overflows runs in next."""
+    return lambda component, dtype: safer_dtype(dtype, component, workshop.hardware, prepared.entry.architecture)
 
 
 def picture(
@@ -299,5 +305,5 @@ def remembered(session: Session, prepared: Prepared) -> Iterator[Event]:
     for measure in prepared.resolved.plan.measures if workshop.sparing else ():
         learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, measure=measure)
     if raised:
-        learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, dtypes=dict.fromkeys(raised, "float32"))
+        learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, dtypes=raised)
         yield Notice(job=session.job, text=guarding.notice(raised))

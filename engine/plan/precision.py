@@ -258,10 +258,15 @@ def choose(
 
 def safer(plan: ExecutionPlan, component: str, hardware: Hardware, family: Family) -> ExecutionPlan | None:
     """``plan`` with ``component`` in the next safer precision after values overflowed, or None if it is in float32 already."""
-    row, now = row_for(hardware), plan.dtype(component)
+    further = safer_dtype(plan.dtype(component), component, hardware, family)
+    return with_dtypes(plan, {component: further}) if further else None
+
+
+def safer_dtype(now: str, component: str, hardware: Hardware, family: Family) -> str | None:
+    """The next safer precision than ``now`` that ``component`` bears and ``hardware`` has; None after float32."""
+    row = row_for(hardware)
     safe = [d for d in (BRAIN, FULL) if d in row.works and d in (*family.dtypes.get(component, ()), FULL)]
-    further = [d for d in safe if DTYPES.index(d) < DTYPES.index(now)]
-    return with_dtypes(plan, {component: further[0]}) if further else None
+    return next((d for d in safe if DTYPES.index(d) < DTYPES.index(now)), None)
 
 
 def with_dtypes(plan: ExecutionPlan, dtypes: Mapping[str, str]) -> ExecutionPlan:

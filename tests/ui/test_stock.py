@@ -66,7 +66,7 @@ def test_standing_choices_are_kept_and_folders_are_told(settings: Settings, tmp_
     (tmp_path / "comfy" / "comfy_extras").mkdir()
     folders = f'"{tmp_path / "comfy"}"\n\n{tmp_path / "gone"}\n'
     said = standing.save(
-        {"extra_models": folders, "precision": "float32", "leave_metadata_out": True, "watermark": " mine "}
+        {"extra_models": folders, "precision": "float32", "compile": True, "leave_metadata_out": True, "watermark": " mine "}
     )
     assert "(ComfyUI): 1 file" in said and "is no folder on this computer" in said
     written, _ = Standing(settings).read()

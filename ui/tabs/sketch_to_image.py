@@ -150,7 +150,7 @@ def _settings(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any
         with gr.Row():
             made["scheduler"] = controls.choice(NAME, "scheduler", controls.scheduler_choices(chosen))
             made["seed"] = controls.number(NAME, "seed", messages.RANDOM_SEED)
-        made["speed"] = controls.speed(NAME)
+        made |= controls.running(NAME)
         with gr.Row():
             made["live_checkpoint"] = controls.choice(NAME, "live_checkpoint", _live_choices(known))
             made["live_steps"] = controls.number(NAME, "live_steps", str(sketch_form.LIVE_STEPS))

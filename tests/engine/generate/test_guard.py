@@ -24,7 +24,7 @@ def test_a_result_that_is_not_finite_is_computed_again_in_full_precision() -> No
     layer = overflowing()
     with PrecisionGuard() as guard:
         assert torch.allclose(run(guard, layer), torch.tensor(1_200_000.0), rtol=1e-3)
-        assert guard.raised == ("vae",) and layer.weight.dtype == torch.float32
+        assert guard.raised == {"vae": "float32"} and layer.weight.dtype == torch.float32
         assert "full precision" in notice(guard.raised)
     assert layer.weight.dtype == torch.float16, "what was lent goes back as it was"
 
@@ -58,3 +58,46 @@ def test_stop_is_heard_between_the_blocks_of_one_forward_pass() -> None:
     assert len(passed) == 1, "the first block sets Stop, and the second does not run"
     vae.decode(torch.zeros(1, 4, 4, 4))
     assert len(passed) > 3, "the hooks are gone"
+
+
+def test_the_next_safer_precision_is_tried_first_and_remembered_by_name() -> None:
+    layer = overflowing()
+    steps = {"float16": "bfloat16", "bfloat16": "float32"}
+    with PrecisionGuard(lambda _component, dtype: steps.get(dtype)) as guard:
+        run(guard, layer)
+        assert guard.raised == {"vae": "bfloat16"} and layer.weight.dtype == torch.bfloat16
+        assert "bfloat16" in notice(guard.raised)
+    assert layer.weight.dtype == torch.float16
+
+
+def black(result: torch.Tensor) -> bool:
+    return bool((result <= 0).all())
+
+
+def test_a_night_is_tried_once_more_and_then_accepted() -> None:
+    layer, asked = torch.nn.Linear(2, 2).bfloat16(), []
+
+    def night(dtype: torch.dtype) -> torch.Tensor:
+        asked.append(dtype)
+        return torch.zeros(1)
+
+    with PrecisionGuard() as guard:
+        guard.run("vae", layer, night, doubted=black)
+        assert asked == [torch.bfloat16, torch.float32]
+        assert not guard.raised and layer.weight.dtype == torch.bfloat16
+
+
+def test_what_is_black_in_half_precision_alone_is_taken_from_the_safer_one() -> None:
+    layer = torch.nn.Linear(2, 2).bfloat16()
+
+    def overflow(dtype: torch.dtype) -> torch.Tensor:
+        return torch.full((1,), float(dtype == torch.float32))
+
+    with PrecisionGuard() as guard:
+        assert guard.run("vae", layer, overflow, doubted=black) == 1
+        assert guard.raised == {"vae": "float32"}
+
+
+def test_in_full_precision_black_is_black() -> None:
+    with PrecisionGuard() as guard:
+        assert guard.run("vae", torch.nn.Linear(2, 2), lambda _: torch.zeros(1), doubted=black) == 0
