@@ -27,6 +27,7 @@ from engine.stopping import Stop
 
 SAMPLER, SIDE, STEPS, WHOLE, ROUNDS = "DPM++ 2M Karras", 512, 4, 20, 2
 PROMPT = "a cat on the beach"
+REQUEST = TextToImage(prompt=PROMPT, checkpoint="full-size", width=SIDE, height=SIDE, steps=STEPS, scheduler=SAMPLER, seed=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,9 @@ def main() -> None:
         settings = dataclasses.replace(Settings(), models=folder / "models", data=folder / "data", outputs=folder / "outputs")
         with Local(settings) as easel:
             easel.warm("full-size", Stop())
+            began = time.perf_counter()
+            easel.make(dataclasses.replace(REQUEST, steps=1))
+            print(f"Easel's first picture of this size, one step, whatever is compiled for it included: {since(began):.1f} s")
             rounds = [(by_diffusers(plain, folder), by_easel(easel, number)) for number in range(ROUNDS)]
             print(f"Easel: {easel.describe()['device']}, {torch.get_num_threads()} threads; diffusers: {plain.unet.dtype}")
     report(rounds)
@@ -103,12 +107,9 @@ def by_diffusers(pipeline: Any, folder: Path) -> Run:
 
 def by_easel(easel: Local, number: int) -> Run:
     """One picture by Easel, with what it decides for this machine."""
-    request = TextToImage(
-        prompt=PROMPT, checkpoint="full-size", width=SIDE, height=SIDE, steps=STEPS, scheduler=SAMPLER, seed=0
-    )
     seen, path = [], None
     began = time.perf_counter()
-    for event in easel.run(f"round{number}", request, Stop()):
+    for event in easel.run(f"round{number}", REQUEST, Stop()):
         if isinstance(event, Step):
             seen.append(time.perf_counter())
         if isinstance(event, PictureSaved):
@@ -116,6 +117,11 @@ def by_easel(easel: Local, number: int) -> Run:
     assert path is not None
     with Image.open(path) as saved:
         return Run(step=step_of(seen), total=time.perf_counter() - began, picture=np.asarray(saved.convert("RGB"), np.float64))
+
+
+def since(began: float) -> float:
+    """Seconds since ``began``."""
+    return time.perf_counter() - began
 
 
 def step_of(seen: list[float]) -> float:

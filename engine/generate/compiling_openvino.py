@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import inspect
 import warnings
+import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -23,13 +26,12 @@ _GLANCE = 50
 class OpenVino:
     """A compiled forward pass. Takes what the network takes, by name or in order; scalars and tensors, a dict of tensors too.
 
-    Answers as the network does with ``return_dict=False``.
+    Answers in float32 as the network does with ``return_dict=False``.
     """
 
     def __init__(self, module: torch.nn.Module) -> None:
-        self._own = type(module).forward.__get__(module)
-        self._names = tuple(inspect.signature(self._own).parameters)
-        self._dtype = next(module.parameters()).dtype
+        self._module = weakref.ref(module)
+        self._names = tuple(inspect.signature(type(module).forward).parameters)[1:]
         self._requests: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     def __call__(self, stop: Stop, *given: Any, **named: Any) -> Any:
@@ -37,17 +39,24 @@ class OpenVino:
         arguments.pop("return_dict", None)
         tensors = dict(_tensors(arguments))
         rest = {name: value for name, value in arguments.items() if value is not None and name not in _first_parts(tensors)}
-        request = self._request(tensors, rest)
+        try:
+            request = self._request(tensors, rest)
+        except Exception:
+            stop.raise_if_set()  # heard by the network's own hooks while it was traced, and wrapped by the tracer
+            raise
         answer = _run(request, tuple(tensors.values()), stop)
         return (answer,) if "return_dict" in self._names else answer
 
     def _request(self, tensors: dict[str, torch.Tensor], rest: dict[str, Any]) -> Any:
-        key = tuple((name, tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items())
+        key = tuple((name, tuple(tensor.shape)) for name, tensor in tensors.items())
         if key not in self._requests:
             while len(self._requests) >= KEPT:
                 self._requests.popitem(last=False)
             gc.collect()
-            self._requests[key] = _compile(_Flat(self._own, tuple(tensors), rest, self._names), tensors, self._dtype)
+            module = self._module()
+            assert module is not None, "it is the network that is running"
+            self._requests[key] = _compile(_Flat(module, tuple(tensors), rest, self._names), tensors, _dtype_of(module))
+            gc.collect()
         self._requests.move_to_end(key)
         return self._requests[key]
 
@@ -55,10 +64,12 @@ class OpenVino:
 class _Flat(torch.nn.Module):
     """A forward pass that takes tensors in order and nothing else, and gives one: what can be traced."""
 
-    def __init__(self, own: Any, paths: tuple[str, ...], rest: dict[str, Any], names: tuple[str, ...]) -> None:
+    def __init__(self, module: torch.nn.Module, paths: tuple[str, ...], rest: dict[str, Any], names: tuple[str, ...]) -> None:
         super().__init__()
-        self.network = own.__self__
-        self._own, self._paths, self._rest = own, paths, rest
+        # Of weights in 16 bits or in channels-last order the converter reads past their end: it gets a plain copy.
+        self.network = copy.deepcopy(module).to(torch.float32, memory_format=torch.contiguous_format).eval()
+        self._own = type(module).forward.__get__(self.network)
+        self._paths, self._rest = paths, rest
         self._closing = {"return_dict": False} if "return_dict" in names else {}
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
@@ -74,15 +85,15 @@ class _Flat(torch.nn.Module):
 
 
 def _tensors(arguments: dict[str, Any]) -> list[tuple[str, torch.Tensor]]:
-    """Every tensor by its path. A timestep, whatever it came as, is a number in float32."""
+    """Every tensor by its path, in float32. A timestep, whatever it came as, is one of one number."""
     found: list[tuple[str, torch.Tensor]] = []
     for name, value in arguments.items():
         if name == "timestep":
             found.append((name, torch.as_tensor(value, dtype=torch.float32).reshape(-1)))
         elif isinstance(value, torch.Tensor):
-            found.append((name, value))
+            found.append((name, value.float()))
         elif isinstance(value, dict):
-            found.extend((f"{name}/{part}", each) for part, each in value.items() if isinstance(each, torch.Tensor))
+            found.extend((f"{name}/{part}", each.float()) for part, each in value.items() if isinstance(each, torch.Tensor))
     return found
 
 
@@ -109,30 +120,20 @@ def _compile(flat: _Flat, tensors: dict[str, torch.Tensor], dtype: torch.dtype) 
 
 def _run(request: Any, tensors: tuple[torch.Tensor, ...], stop: Stop) -> torch.Tensor:
     """The answer in float32. Raises Cancelled soon after ``stop`` is set."""
+    import openvino  # type: ignore[import-not-found]
+
     stop.raise_if_set()
-    ports = request.model_inputs
-    for port, tensor in zip(ports, tensors, strict=True):
-        request.set_tensor(port, _shared(tensor))
+    for port, tensor in zip(request.model_inputs, tensors, strict=True):
+        request.set_tensor(port, openvino.Tensor(tensor.contiguous().numpy()))  # a copy
     request.start_async()
     while not request.wait_for(_GLANCE):
         if stop.is_set():
             request.cancel()
+            with suppress(RuntimeError):  # its word for "cancelled"
+                request.wait()
             stop.raise_if_set()
-    return _read(request.get_output_tensor(0))
+    return torch.from_numpy(np.array(request.get_output_tensor(0).data, np.float32, copy=True))
 
 
-def _shared(tensor: torch.Tensor) -> Any:
-    """A tensor of OpenVINO's with the same numbers."""
-    import openvino  # type: ignore[import-not-found]
-
-    tensor = tensor.contiguous()
-    if tensor.dtype == torch.bfloat16:
-        return openvino.Tensor(tensor.view(torch.int16).numpy(), tuple(tensor.shape), openvino.Type.bf16)
-    return openvino.Tensor(tensor.numpy())
-
-
-def _read(answer: Any) -> torch.Tensor:
-    numbers = np.array(answer.data, copy=True)
-    if numbers.dtype.itemsize == 2:
-        return torch.from_numpy(numbers.view(np.int16)).view(torch.bfloat16).float()
-    return torch.from_numpy(numbers)
+def _dtype_of(module: torch.nn.Module) -> torch.dtype:
+    return next(module.parameters()).dtype

@@ -121,6 +121,14 @@ def test_openvino_draws_what_torch_draws(kind: str, with_openvino: Local) -> Non
     assert np.abs(quick - plain).mean() < 1
 
 
+def test_openvino_computes_in_the_planned_precision(with_openvino: Local) -> None:
+    exact, _ = made(with_openvino, ASKED)
+    brain, events = made(with_openvino, ASKED, precision="bfloat16")
+    record = metadata.read(events[-1].results[-1].path)
+    assert record is not None and record.resolved.plan.dtype("unet") == "bfloat16"
+    assert 0 < np.abs(brain - exact).mean() < 4
+
+
 def test_the_first_picture_of_a_size_waits_for_the_compiler_and_says_so(with_openvino: Local) -> None:
     said = [[e.text for e in made(with_openvino, ASKED)[1] if isinstance(e, Loading)] for _ in range(2)]
     assert any("Compiling sd1" in text for text in said[0]) and not any("Compiling" in text for text in said[1])
