@@ -32,7 +32,11 @@ SCRATCH_ON_CPU, SCRATCH_ON_DEVICE = 48 * MIB, 128 * MIB
 """The fixed part of the libraries' own scratch memory."""
 
 COMPILED = ("unet", "vae")
-"""Components of which OpenVINO holds a copy of its own, made for the processor."""
+"""Components that OpenVINO compiles."""
+
+COMPILED_BYTES = 8
+"""Bytes a parameter that OpenVINO takes beside the weights: a plain copy to convert, and its own made for the processor. By a run
+at full size, whose process held 8 GB more than the weights of both sides."""
 
 RAM_RESERVE = 512 * MIB
 """RAM left to the page and to the rest of the computer."""
@@ -128,7 +132,7 @@ def predict(work: Work, plan: ExecutionPlan) -> Prediction:
         "denoise": _unet_bytes(work, plan, batch),
         "decode": _decoder_bytes(work, plan, 1 if plan.vae_tile else batch),
     }
-    copies = sum(weights[c] for c in weights if c in COMPILED) if plan.compiler == "openvino" else 0
+    copies = sum(n * COMPILED_BYTES for c, n in work.parameters.items() if c in COMPILED) if plan.compiler == "openvino" else 0
     phases = {p: sum(weights[c] for c in _resident(p, weights, plan)) + extra + fixed + copies for p, extra in working.items()}
     peak = max(phases.values())
     if kind == "cpu":

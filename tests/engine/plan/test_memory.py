@@ -221,6 +221,6 @@ def test_a_compiled_copy_of_the_networks_is_counted_and_given_up_first() -> None
     plain = dataclasses.replace(plan, compiler="")
     assert plan.compiler == "openvino"
     copied, once = predict(V1.work, plan).peak_ram, predict(V1.work, plain).peak_ram
-    assert copied - once == sum(predict(V1.work, plan).weights[c] for c in ("unet", "vae"))
+    assert copied - once == 8 * sum(V1.work.parameters[c] for c in ("unet", "vae"))
     fitting, _ = check(V1.work, plan, Budget(ram=(copied + once) // 2))
     assert fitting.measures == ("not_compiled",) and fitting.compiler == ""
