@@ -125,10 +125,10 @@ class Local:
             lost = workshop.hardware.device
             if lost.kind == "cpu" or not is_lost(error):
                 raise
-            left = without(workshop.hardware, lost, str(error))
+            left = without(self._workshop.hardware, lost, str(error))
         notes = left.notes[len(workshop.hardware.notes) :]
         workshop.cache.release()
-        self._workshop = dataclasses.replace(workshop, hardware=left, measured={})
+        self._workshop = dataclasses.replace(self._workshop, hardware=left, measured={})
         yield Notice(job=job, text=" ".join(notes))
         yield from self._lasting(job, request, self._workshop, stop)
 
