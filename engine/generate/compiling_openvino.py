@@ -67,7 +67,8 @@ class _Flat(torch.nn.Module):
     def __init__(self, module: torch.nn.Module, paths: tuple[str, ...], rest: dict[str, Any], names: tuple[str, ...]) -> None:
         super().__init__()
         # Of weights in 16 bits or in channels-last order the converter reads past their end: it gets a plain copy.
-        self.network = copy.deepcopy(module).to(torch.float32, memory_format=torch.contiguous_format).eval()
+        plain = copy.deepcopy(module).float().eval()
+        self.network = plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self._own = type(module).forward.__get__(self.network)
         self._paths, self._rest = paths, rest
         self._closing = {"return_dict": False} if "return_dict" in names else {}
