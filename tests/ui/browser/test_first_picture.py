@@ -20,7 +20,7 @@ from tests.ui.browser.test_page import choose, generate, idle, result, settings,
 from ui import messages
 
 LONG = "600"
-"""Steps that leave time to reload and to stop."""
+"""Steps that leave time to reload and to stop, at twice the starter's size: at its own a quick machine needs 15 s for them."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,6 +72,9 @@ def test_type_generate_and_see_the_picture(easel: Studio, visit: Callable[..., V
 def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(easel: Studio, visit: Callable[..., Visitor]) -> None:
     page = page_with(visit(easel), "two penguins in the snow")
     before = finished_pictures(easel.settings)
+    choose(page, "size", messages.OWN_SIZE)
+    write(page, "width", "128")
+    write(page, "height", "128")
     write(page, "steps", LONG)
     generate(page)
     expect(page.locator("img.preview")).to_be_visible()
