@@ -102,11 +102,10 @@ def running(tab: str) -> dict[str, Component]:
     """How a picture is computed: exactly or quicker, and in which precision."""
     speeds = [(messages.SPEEDS[name], name) for name in SPEEDS]
     precisions = [(messages.AS_SET, "auto"), *((dtype, dtype) for dtype in DTYPES)]
-    with gr.Row():
-        return {
-            "speed": choice(tab, "speed", {"choices": speeds, "value": "exact", "info": messages.SPEED_HELP}),
-            "precision": choice(tab, "precision", {"choices": precisions, "value": "auto"}),
-        }
+    return {
+        "speed": choice(tab, "speed", {"choices": speeds, "value": "exact", "info": messages.SPEED_HELP}),
+        "precision": choice(tab, "precision", {"choices": precisions, "value": "auto"}),
+    }
 
 
 def outlook(tab: str) -> gr.HTML:
