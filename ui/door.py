@@ -73,7 +73,8 @@ class Door:
             return await self.inside(scope, receive, send)
         refusal = self.refuse(scope)
         if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": 1008})
+            answer = _closed if refusal else self.inside
+            return await answer(scope, receive, send)
         answer = refusal or self.inside
         try:
             await answer(scope, _limited(receive), _guarded(send, scope["path"]))
@@ -107,6 +108,12 @@ class Door:
         if name in LOCAL_NAMES:
             return True
         return self.open_to_network and (_is_address(name.strip("[]")) or name in _own_names())
+
+
+async def _closed(scope: Scope, receive: Receive, send: Send) -> None:
+    """A WebSocket that may not come in."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1008})
 
 
 def is_own(headers: Headers, scope: Scope) -> bool:

@@ -22,6 +22,7 @@ from engine.settings import Settings
 from ui import pictures, sketches, theme, uploads
 from ui.door import UPLOAD_LIMIT, Door
 from ui.interface import create_interface
+from ui.streams import Streams
 
 ANYONE = "anyone"
 """What ``--listen`` takes instead of a login to let everybody on the network in."""
@@ -85,7 +86,7 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
     another text, or if no port is free.
     """
     login = _login(listen)
-    page = Door(application(settings, jobs), login=login, open_to_network=listen is not None)
+    page = Door(Streams(application(settings, jobs)), login=login, open_to_network=listen is not None)
     config = uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, timeout_keep_alive=30)
     _ask_launcher_for_its_port()
     studio = Studio(uvicorn.Server(config), _listener(_EVERYWHERE if listen else _LOCAL, port))

@@ -104,5 +104,5 @@ def create() -> gr.themes.Base:
 
 
 def head() -> str:
-    """What the page's head holds beside Gradio's own: the keyboard, and how the page comes back after a lost connection."""
+    """What the page's head holds beside Gradio's own: the keyboard, and the drawing pad."""
     return f"<script>{_SCRIPT.read_text('utf-8')}</script>{sketchpad.scripts()}"
