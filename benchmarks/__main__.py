@@ -9,6 +9,7 @@ NAMES = {
     "start": "from `python app.py` to the first page, beside a bare Gradio app",
     "first_picture": "from the click to the file, with the starter",
     "stop": "from Stop to the end of the job, with a checkpoint of full size",
+    "history": "the History tab with 10,000 pictures",
     "live": "from the end of a stroke to the repaint on the screen, with the starter",
     "diffusers": "beside plain diffusers, with a checkpoint of full size",
     "speeds": "what the Speed setting gains, and how far its pictures are from exact ones",

@@ -19,6 +19,9 @@ ROADS = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
 UNKNOWN = 1008
 """How a WebSocket to any other address is closed before it is open: a browser sees a plain refusal."""
 
+_ASKER_MAY_GO = {"version": "3.0", "spec_version": "2.3"}
+"""With this version of ASGI's HTTP an answer listens for its asker's going, and ends then; so uvicorn does it for HTTP too."""
+
 _SCRIPT = f"<script>{Path(__file__).with_name('streams.js').read_text('utf-8')}</script>".encode()
 
 
@@ -43,7 +46,8 @@ class Streams:
             return await send({"type": "websocket.close", "code": UNKNOWN})
         await send({"type": "websocket.accept"})
         scheme = {"ws": "http", "wss": "https"}[scope["scheme"]]
-        await self.inside({**scope, "type": "http", "method": "GET", "scheme": scheme}, _asking(receive), _carrying(send))
+        asked = {**scope, "type": "http", "method": "GET", "scheme": scheme, "asgi": _ASKER_MAY_GO}
+        await self.inside(asked, _asking(receive), _carrying(send))
 
 
 def _asking(receive: Receive) -> Receive:
