@@ -79,8 +79,9 @@ def read_fooocus(fields: Mapping[str, str]) -> ForeignRecord | None:
 
 
 def read_invokeai(fields: Mapping[str, str]) -> ForeignRecord | None:
-    """InvokeAI's three layouts, the newest first."""
-    for key, read in (("invokeai_metadata", _invoke_now), ("sd-metadata", _invoke_2), ("Dream", _invoke_1)):
+    """InvokeAI's three layouts, the newest first; that one also alone, as converters leave it in a JPEG's or WebP's comment."""
+    layouts = (("invokeai_metadata", _invoke_now), ("sd-metadata", _invoke_2), ("Dream", _invoke_1), ("parameters", _invoke_alone))
+    for key, read in layouts:
         if key in fields and (record := read(fields[key])) is not None:
             return record
     return None
@@ -96,6 +97,10 @@ def _invoke_now(raw: str) -> ForeignRecord | None:
         raw, written, written.get("positive_prompt"), written.get("negative_prompt"), written.get("scheduler"),
         checkpoint.get("name") or checkpoint.get("model_name"), checkpoint.get("hash"),
     )
+
+
+def _invoke_alone(raw: str) -> ForeignRecord | None:
+    return _invoke_now(raw) if "positive_prompt" in json_object(raw) else None
 
 
 def _invoke_2(raw: str) -> ForeignRecord | None:

@@ -25,7 +25,7 @@ TRAINED = "trainedAlgorithmicMedia"
 COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
 ENHANCED = "algorithmicallyEnhanced"
 
-SOURCE_TYPES: dict[str, str] = {"upscale": ENHANCED, "inpaint": COMPOSITE}
+SOURCE_TYPES: dict[str, str] = {"upscale": ENHANCED}
 """Kind of request -> IPTC DigitalSourceType; :data:`TRAINED` for the others, :data:`COMPOSITE` for any with a mask."""
 
 _SOURCE_TYPE_URI = "http://cv.iptc.org/newscodes/digitalsourcetype/"

@@ -164,13 +164,21 @@ def test_graphs_that_run_in_circles_or_are_no_graphs() -> None:
     assert found(carriers.png({"prompt": json.dumps(chain)}))["prompt"] == "at the end"
 
 
-def test_invokeai_now() -> None:
-    written = {
-        "generation_mode": "txt2img", "positive_prompt": "a red barn", "negative_prompt": "fog", "width": 640, "height": 448,
-        "seed": 2512376482, "cfg_scale": 7.5, "steps": 30, "scheduler": "dpmpp_2m_k", "clip_skip": 1, "app_version": "5.4.0",
-        "model": {"key": "c3f0", "hash": "blake3:9a2f", "name": "Dreamlike", "base": "sd-1", "type": "main"},
-    }
-    assert found(carriers.png({"invokeai_metadata": json.dumps(written), "invokeai_graph": "{}"})) == {
+INVOKE = {
+    "generation_mode": "txt2img", "positive_prompt": "a red barn", "negative_prompt": "fog", "width": 640, "height": 448,
+    "seed": 2512376482, "cfg_scale": 7.5, "steps": 30, "scheduler": "dpmpp_2m_k", "clip_skip": 1, "app_version": "5.4.0",
+    "model": {"key": "c3f0", "hash": "blake3:9a2f", "name": "Dreamlike", "base": "sd-1", "type": "main"},
+}
+
+
+@pytest.mark.parametrize("source", [
+    carriers.png({"invokeai_metadata": json.dumps(INVOKE), "invokeai_graph": "{}"}),
+    carriers.user_comment(json.dumps({"invokeai_metadata": INVOKE}), "JPEG"),
+    carriers.user_comment(json.dumps({"invokeai_metadata": json.dumps(INVOKE)}), "WEBP"),
+    carriers.user_comment(json.dumps(INVOKE), "JPEG"), carriers.user_comment(json.dumps(INVOKE), "WEBP"),
+], ids=["png", "jpeg, by keyword", "webp, by keyword", "jpeg", "webp"])
+def test_invokeai_now(source: bytes) -> None:
+    assert found(source) == {
         "program": "InvokeAI", "prompt": "a red barn", "negative_prompt": "fog", "steps": 30, "scheduler": "DPM++ 2M Karras",
         "guidance_scale": 7.5, "seed": 2512376482, "width": 640, "height": 448, "checkpoint": "Dreamlike",
         "checkpoint_hash": "blake3:9a2f", "clip_skip": 2,
@@ -266,7 +274,8 @@ NOVELAI = {
     carriers.stealth(json.dumps(NOVELAI)),
     carriers.stealth(json.dumps(NOVELAI), format="WEBP"),
     carriers.user_comment(json.dumps(NOVELAI), "WEBP"),
-], ids=["png", "stealth", "stealth webp", "webp"])
+    carriers.user_comment(json.dumps(NOVELAI), "JPEG"),
+], ids=["png", "stealth", "stealth webp", "webp", "jpeg"])
 def test_novelai(source: bytes) -> None:
     assert found(source) == {
         "program": "NovelAI", "prompt": "1girl, {{{masterpiece}}}", "negative_prompt": "lowres, jpeg artifacts", "steps": 28,
