@@ -19,28 +19,35 @@ PART = ".part"
 _READ_ONLY = (
     OutputError,
     "Easel may not write to the folder “{folder}”: it is read-only. "
-    "Allow writing there or choose another folder in Settings.",
+    "Allow writing there or start Easel with another folder (--outputs, --data).",
 )
 _FULL = (
     DiskFull,
     "The disk that holds “{folder}” is full. What is already saved is untouched. "
-    "Free some space or choose another folder in Settings.",
+    "Free some space or start Easel with another folder (--outputs, --data).",
 )
 _GONE = (
     OutputError,
     "The folder “{folder}” is gone; was a drive unplugged or the folder moved? "
-    "Bring it back or choose another one in Settings.",
+    "Bring it back or start Easel with another folder (--outputs, --data).",
 )
-_NO_FOLDER = (OutputError, "“{folder}” is not a folder. Move that file away or choose another folder in Settings.")
+_NO_FOLDER = (
+    OutputError,
+    "“{folder}” is not a folder. Move that file away or start Easel with another one (--outputs, --data).",
+)
 _TOO_LONG = (
     OutputError,
-    "The path of the folder “{folder}” is too long for this system. Choose a folder with a shorter path in Settings.",
+    "The path of the folder “{folder}” is too long for this system. Start Easel with a shorter one (--outputs, --data).",
 )
 _BROKEN = (
     OutputError,
-    "The drive that holds “{folder}” answers with errors. Check the drive or choose another folder in Settings.",
+    "The drive that holds “{folder}” answers with errors. "
+    "Check the drive or start Easel with another folder (--outputs, --data).",
 )
-_OTHER = (OutputError, "A file in “{folder}” could not be written ({reason}). Choose another folder in Settings.")
+_OTHER = (
+    OutputError,
+    "A file in “{folder}” could not be written ({reason}). Start Easel with another folder (--outputs, --data).",
+)
 
 _SENTENCES = {
     _FULL: ("ENOSPC", "EDQUOT", "EFBIG"),

@@ -111,7 +111,7 @@ def check_writable(outputs: Path, need: int = SPARE) -> None:
     if free < need:
         raise DiskFull(
             f"The disk that holds “{outputs}” has {free / 2**20:,.0f} MB left; Easel wants {need / 2**20:,.0f} MB. "
-            "Free some space or choose another folder in Settings."
+            "Free some space or start Easel with another folder (--outputs, --data)."
         )
 
 

@@ -142,7 +142,7 @@ def test_a_disk_that_is_really_full() -> None:
 def test_every_error_is_a_sentence_that_says_what_to_do(code: int, kind: type[OutputError], words: str) -> None:
     error = translated(OSError(code, os.strerror(code)), Path("/home/me/pictures"))
     assert type(error) is kind
-    assert words in str(error) and "/home/me/pictures" in str(error) and "Settings" in str(error)
+    assert words in str(error) and "/home/me/pictures" in str(error) and "--outputs" in str(error)
 
 
 @pytest.mark.parametrize("code, kind", [(112, DiskFull), (39, DiskFull), (19, OutputError), (206, OutputError)])

@@ -144,6 +144,22 @@ def test_generate_may_be_pressed_while_the_page_still_looks_for_an_older_job(
     expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
 
 
+def test_words_that_were_pasted_and_deleted_are_kept_too(scripted: Studio, visit: Visit) -> None:
+    page = visit(scripted).open()
+    page.locator("#text-prompt textarea").focus()
+    for change in (lambda: page.keyboard.insert_text("a cat in a boat"), lambda: page.keyboard.press("Control+Backspace")):
+        before = page.evaluate("localStorage['easel-form-text']")
+        change()
+        page.wait_for_function("(before) => localStorage['easel-form-text'] !== before", arg=before)
+        left = value(page, "prompt")
+        page.reload()
+        ready(page)
+        expect(page.locator("#text-prompt textarea")).to_have_value(left)
+        page.locator("#text-prompt textarea").focus()
+        page.keyboard.press("End")
+    assert left == "a cat in a "
+
+
 def test_a_reload_after_the_end_finds_the_result(scripted: Studio, visit: Visit) -> None:
     page = visit(scripted).open()
     write(page, "prompt", "a cat")
