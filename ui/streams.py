@@ -1,9 +1,9 @@
 """Gradio's endless answers over WebSockets.
 
 A browser opens six connections to a host for all its tabs together, and each page keeps two answers of Gradio's open for as long
-as it is there: the fourth tab would load for ever. WebSockets are not counted among the six. ``streams.js``, which has to run before Gradio's own
-scripts, opens one to the address of such an answer, and here it carries what a GET to the same address is answered: the status as
-a text, then the body.
+as it is there: the fourth tab would load for ever. WebSockets are not counted among the six. ``streams.js``, which has to run
+before Gradio's own scripts, opens one to the address of such an answer, and here it carries what a GET to the same address is
+answered: the status as a text, then the body.
 """
 
 from __future__ import annotations

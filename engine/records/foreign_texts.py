@@ -80,8 +80,7 @@ def read_fooocus(fields: Mapping[str, str]) -> ForeignRecord | None:
 
 def read_invokeai(fields: Mapping[str, str]) -> ForeignRecord | None:
     """InvokeAI's three layouts, the newest first; that one also alone, as converters leave it in a JPEG's or WebP's comment."""
-    layouts = (("invokeai_metadata", _invoke_now), ("sd-metadata", _invoke_2), ("Dream", _invoke_1), ("parameters", _invoke_alone))
-    for key, read in layouts:
+    for key, read in _INVOKE:
         if key in fields and (record := read(fields[key])) is not None:
             return record
     return None
@@ -127,6 +126,10 @@ def _invoke_1(raw: str) -> ForeignRecord | None:
     switches = {_DREAM[k]: v for k, v in re.findall(r"-([sSWHCA])\s*(\S+)", quoted[2])}
     prompt, negative = _without_brackets(quoted[1])
     return _invoke(raw, switches, prompt, negative, switches.get("sampler"), None, None)
+
+
+_INVOKE = (("invokeai_metadata", _invoke_now), ("sd-metadata", _invoke_2), ("Dream", _invoke_1), ("parameters", _invoke_alone))
+"""Keyword -> what reads it."""
 
 
 def _invoke(

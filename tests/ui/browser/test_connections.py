@@ -17,8 +17,9 @@ SLOW = "a cat, script: slow"
 
 def begin(page: Page, steps: int) -> None:
     """A job of half a second a step, whose preview is seen."""
-    page.locator("#text-prompt textarea").fill(SLOW)
     unfold(page, messages.SETTINGS)
+    expect(page.locator("#text-steps input, #text-steps textarea")).to_be_visible()
+    page.locator("#text-prompt textarea").fill(SLOW)
     page.locator("#text-steps").locator("textarea, input").fill(str(steps))
     page.locator("button.generate").click()
     expect(page.locator("img.preview")).to_be_visible()

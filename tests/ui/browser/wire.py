@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class Wire:
@@ -38,7 +38,7 @@ class Wire:
             try:
                 near, _ = self._listener.accept()
             except OSError:
-                return
+                return  # closed
             if self._cut:
                 near.close()
                 continue
@@ -59,17 +59,13 @@ def wire(url: str) -> Iterator[Wire]:
 
 
 def _pass(source: socket.socket, target: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         while piece := source.recv(1 << 16):
             target.sendall(piece)
-    except OSError:
-        pass
     _end(target)
 
 
 def _end(end: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     end.close()
