@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.records.thumbnails import SCREEN, Thumbnails
-from ui import pictures
+from ui import door, pictures
 from ui.door import UPLOAD_LIMIT, Door
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
@@ -153,6 +154,21 @@ def test_files_that_a_browser_would_run_are_downloads(page: Served, kind: str) -
 def test_what_is_too_large_is_refused_before_it_is_read(page: Served) -> None:
     status, said, _ = page.ask("/gradio_api/upload", "POST", b"", Content_Length=str(UPLOAD_LIMIT + 1))
     assert status == 413 and b"MB" in said
+
+
+@pytest.mark.parametrize(("pieces", "answered"), [(1, True), (40, False)])
+def test_what_does_not_say_how_large_it_is_ends_where_it_grows_too_large(
+    page: Served, pieces: int, answered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "UPLOAD_LIMIT", 1_000_000)
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=30)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("POST", "/gradio_api/upload", body=iter([b"x" * 65_536] * pieces), encode_chunked=True,
+                           headers={"Transfer-Encoding": "chunked"})
+        reply = connection.getresponse()
+        assert (reply.status == 200) is answered and len(reply.read()) < 100_000
+        return
+    assert not answered, "cut off"
 
 
 def test_a_login_is_asked_for_and_honoured(outputs: Path) -> None:
