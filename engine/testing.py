@@ -54,7 +54,10 @@ SCRIPT: dict[str, Callable[[], None]] = {
     "script: bug": lambda: [][0],
 }
 """Words in the prompt -> what happens at the third step. ``script: slow`` makes a step take half a second instead of none,
-``script: once`` lets the others happen only on a job's first attempt, ``script: notice`` gives a notice."""
+``script: wait`` lets none begin before there is a file :data:`GO_ON` in the data folder, ``script: once`` lets the others happen
+only on a job's first attempt, ``script: notice`` gives a notice."""
+
+GO_ON = "go-on"
 
 
 class ScriptedEngine:
@@ -113,6 +116,8 @@ class ScriptedEngine:
         image = draw(request, request.width or 64, request.height or 64)
         for step in range(1, steps + 1):
             self._wait(0.5 if "script: slow" in request.prompt else 0.0, stop)
+            while "script: wait" in request.prompt and not (self._settings.data / GO_ON).exists():
+                self._wait(0.02, stop)
             if step == 3:
                 self._play(job, request.prompt)
             left = float(steps - step)

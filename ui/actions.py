@@ -17,7 +17,7 @@ from engine.prompt.tokens import PromptReading, read_prompt
 from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, Upscale
 from engine.settings import Settings
-from ui import follow, form, machine, messages, negatives, pictures, reading, seen, stage
+from ui import follow, form, machine, messages, negatives, pictures, reading, seen, stage, strengths
 from ui.enlarging import Enlarging
 from ui.outlook import Forecast
 from ui.presets import Presets
@@ -36,8 +36,11 @@ SHOWS: dict[type[Request], Show] = {
 """Kind of request -> how its results are shown; those that are not here are pictures."""
 
 
-def _show_pictures(_asked: Request, view: View, outputs: Path) -> str:
+def _show_pictures(asked: Request, view: View, outputs: Path) -> str:
+    if isinstance(asked, ImageToImage) and asked.strengths:
+        return strengths.show(asked, view, outputs)
     return stage.show(view, outputs)
+
 
 PATIENCE = 1.5
 """Seconds for which the repaint before stays, so that what is still noise does not flicker between two strokes."""
@@ -54,6 +57,7 @@ class Actions:
         self.standing = Standing(settings)
         self.enlarging = Enlarging(settings, self.shelf)
         self._forecast = Forecast(settings, self.shelf)
+        self._blobs = Blobs(settings.data / "blobs")
 
     def identify(self, page: str) -> str:
         """The id of a browser: the one that it kept, or a new one."""
@@ -129,7 +133,14 @@ class Actions:
 
     def keep_picture(self, path: str | None) -> str:
         """The hash under which the engine keeps a picture that was handed in as a file, "" for none. Raises PictureError."""
-        return Blobs(self.settings.data / "blobs").put(Path(path).read_bytes()) if path else ""
+        return self._blobs.put(Path(path).read_bytes()) if path else ""
+
+    def kept_picture(self, hash: str | None) -> Path | None:
+        """The file of a picture that the engine keeps; None for none and for one that is gone."""
+        try:
+            return self._blobs.path(hash) if hash else None
+        except EaselError:
+            return None
 
     def seen(self, ask: Callable[[], ImageToImage]) -> str:
         """What the engine will see of the drawing that ``ask`` asks to start from."""
@@ -162,9 +173,8 @@ class Actions:
         made_with, said = self.made_with(picture)
         return form.settings_of(made_with, self.shelf.find(made_with.checkpoint)) if made_with else None, said
 
-    def read(self, prompt: str, negative_prompt: str, checkpoint: str, guidance_scale: str) -> tuple[str, str]:
+    def read(self, prompt: str, negative_prompt: str, chosen: Checkpoint, guidance_scale: str) -> tuple[str, str]:
         """How a checkpoint's text encoders read both prompts: what to say under them, and the tokens."""
-        chosen = self.shelf.find(checkpoint)
         texts = {"prompt": prompt, "negative_prompt": negative_prompt}
         try:
             read = {form.LABELS[name]: _read(text, chosen) for name, text in texts.items() if text or name == "prompt"}

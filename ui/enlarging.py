@@ -18,8 +18,8 @@ from engine.records.pictures import opening
 from engine.records.thumbnails import SCREEN, reduced
 from engine.requests import Upscale, check
 from engine.settings import Settings
-from ui import form, messages
-from ui.shelf import Shelf
+from ui import form, messages, shelf
+from ui.shelf import Checkpoint, Shelf
 
 BLANK: dict[str, Any] = {
     "upscaler": BUILT_IN, "factor": 4.0, "cleaning": 0.0, "prompt": "", "negative_prompt": "", "noise_level": 20, "steps": "",
@@ -31,8 +31,8 @@ BLANK: dict[str, Any] = {
 class Enlarging:
     """What the tab does, in plain values."""
 
-    def __init__(self, settings: Settings, shelf: Shelf) -> None:
-        self._settings, self._shelf = settings, shelf
+    def __init__(self, settings: Settings, known: Shelf) -> None:
+        self._settings, self._shelf = settings, known
         self._blobs = Blobs(settings.data / "blobs")
         self._notes = Notes(settings.data / "learnt.json")
 
@@ -47,6 +47,11 @@ class Enlarging:
         if upscaler == BUILT_IN:
             return "built in"
         return "diffusion" if entry is not None and is_diffusion(entry) else "plain"
+
+    def checkpoint(self, upscaler: str) -> Checkpoint:
+        """How an upscaler reads a prompt: one that reads none has no text encoders."""
+        entry = self._entry(upscaler)
+        return shelf.offered(entry) if entry is not None and is_diffusion(entry) else shelf.NONE
 
     def request(self, written: Mapping[str, Any], files: Sequence[str]) -> Upscale:
         """The request that a filled-in form asks for. Raises EaselError, a sentence, for what cannot be used."""

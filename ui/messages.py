@@ -182,6 +182,8 @@ def download_status(state: str, done: str, total: str) -> str:
 
 DRAW_ON_IT = "Draw on it"
 GO_ON = "Go on at strength {strength:g}"
+AT_STRENGTH = "At strength {strength:g}"
+STRENGTHS_SHOWN = "Strength of the picture that is shown large"
 
 # The sketch tab
 SKETCH_TAB = "Sketch to image"
@@ -318,6 +320,11 @@ def pictures_wanted(count: int) -> str:
 def all_done(seconds: float) -> str:
     """When the queue will be empty."""
     return f"Everything: {time_left(seconds)}"
+
+
+def reduced(width: int, height: int, longest: int) -> str:
+    """For a picture that is larger than the pad."""
+    return f"The picture has {width:,} × {height:,} pixels; on the pad its longer side is {longest:,}."
 
 
 def really_cancel(count: int) -> str:

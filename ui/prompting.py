@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from ui.actions import Actions
 from ui.fields import Fields, Keeper
 from ui.presets import Presets
 from ui.running import QUIET
+from ui.shelf import Checkpoint
 from ui.visit import Visit
 
 
@@ -47,21 +49,36 @@ def boxes(tab: str, known: Presets) -> Boxes:
         return Boxes(presets, gr.HTML(elem_id=f"{tab}-tokens", **controls.BARE))
 
 
-def wire(made: Boxes, says: gr.HTML, fields: Fields, actions: Actions, keeper: Keeper, visit: Visit) -> None:
-    """Let the boxes follow the ``prompt``, ``negative_prompt``, ``checkpoint`` and ``guidance_scale`` of ``fields``.
+def wire(
+    made: Boxes,
+    says: gr.HTML,
+    fields: Fields,
+    actions: Actions,
+    keeper: Keeper,
+    visit: Visit,
+    find: Callable[[str], Checkpoint] | None = None,
+) -> None:
+    """Let the boxes follow the ``prompt``, ``negative_prompt``, ``checkpoint`` and, where there is one, ``guidance_scale`` of
+    ``fields``.
 
-    ``says`` is the tab's :func:`summary`.
+    ``says`` is the tab's :func:`summary`. ``find`` tells which checkpoint a value of the ``checkpoint`` field means, if not one
+    that makes pictures from words.
     """
-    _wire_reading(fields, says, made.tokens, actions)
+    _wire_reading(fields, says, made.tokens, actions, find or actions.shelf.find)
     _wire_presets(made.presets, actions.presets, fields, keeper, visit)
 
 
-def _wire_reading(fields: Fields, says: gr.HTML, tokens: gr.HTML, actions: Actions) -> None:
-    read = [fields[name] for name in ("prompt", "negative_prompt", "checkpoint", "guidance_scale")]
+def _wire_reading(
+    fields: Fields, says: gr.HTML, tokens: gr.HTML, actions: Actions, find: Callable[[str], Checkpoint]
+) -> None:
+    def read(prompt: str, negative_prompt: str, checkpoint: str, guidance_scale: str = "") -> tuple[str, str]:
+        return actions.read(prompt, negative_prompt, find(checkpoint), guidance_scale)
+
+    asked = [fields[name] for name in ("prompt", "negative_prompt", "checkpoint", "guidance_scale") if name in fields]
     gr.on(
-        [field.change for field in read],  # type: ignore[attr-defined]
-        actions.read,
+        [field.change for field in asked],  # type: ignore[attr-defined]
         read,
+        asked,
         [says, tokens],
         trigger_mode="always_last",
         **QUIET,
@@ -111,5 +128,5 @@ def _wire_presets(box: PresetBox, known: Presets, fields: Fields, keeper: Keeper
     box.save.click(saved, [box.named, *prompts], [box.chosen, box.says], **QUIET)
     box.remove.click(removed, box.chosen, [box.chosen, box.says], **QUIET)
     visit.arrived.then(look, box.chosen, [box.chosen, box.says], **QUIET)
-    # Another tab, or a person with an editor, may have changed the file.
-    box.chosen.focus(offered, box.chosen, box.chosen, **QUIET)
+    # Another tab, or a person with an editor, may have changed the file. What is being chosen just now stays chosen.
+    box.chosen.focus(lambda: gr.update(choices=list(known.all()[0])), None, box.chosen, **QUIET)

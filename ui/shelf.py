@@ -90,8 +90,8 @@ class Shelf:
     def look(self) -> None:
         """Look again. Checkpoints come and go while Easel runs."""
         embeddings = self.catalogue.of_kind("embedding")
-        offered = [_offered(entry, embeddings) for entry in self.catalogue.checkpoints() if TEXT in entry.architecture.pipelines]
-        self._known = {checkpoint.name: checkpoint for checkpoint in offered or [NONE]}
+        known = [offered(entry, embeddings) for entry in self.catalogue.checkpoints() if TEXT in entry.architecture.pipelines]
+        self._known = {checkpoint.name: checkpoint for checkpoint in known or [NONE]}
         self.additions = {
             "vae": tuple(entry.name for entry in self.catalogue.of_kind("vae")),
             "lora": tuple(entry.name for entry in self.catalogue.of_kind("lora")),
@@ -109,7 +109,8 @@ class Shelf:
         return self._known.get(name or "") or next(iter(self._known.values()))
 
 
-def _offered(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry]) -> Checkpoint:
+def offered(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry] = ()) -> Checkpoint:
+    """What the page needs to know of ``entry``; ``embeddings`` are all textual inversions that there are."""
     family = entry.architecture
     told = _told(entry.path)
     return Checkpoint(

@@ -111,6 +111,11 @@ def settings_of(made_with: ImageToImage, checkpoint: Checkpoint) -> dict[str, An
     return {**BLANK, **{name: text for name, text in plain.items() if name in BLANK}, **own}
 
 
+def drawn(made_with: ImageToImage) -> str:
+    """The drawing that ``made_with`` started from, as the pad takes it back: JSON."""
+    return json.dumps({"sketch": made_with.init_image, "mask": made_with.mask_image or "", "paper": made_with.paper})
+
+
 def _pixels(written: Mapping[str, Any], name: str) -> int:
     given = form.whole(written, name)
     return DEFAULTS[name] if given is None else given

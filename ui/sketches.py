@@ -17,6 +17,7 @@ from starlette.routing import Route
 from engine.errors import EaselError
 from engine.records.blobs import Blobs
 from engine.records.pictures import open_picture
+from ui import messages
 
 PREFIX = "/sketches"
 LONGEST = 2048
@@ -45,9 +46,13 @@ def routes(folder: Path) -> list[Route]:
 
 
 def _kept(content: bytes, blobs: Blobs) -> dict[str, object]:
-    """What the pad is told of a picture: its hash, and what was done to understand it."""
+    """What the pad is told of a picture: its hash, and what was done to understand it and to show it."""
     hash = blobs.put(content)
-    return {"hash": hash, "notices": open_picture(content).notices}
+    # Its paper is the pad's, which can still be changed: nothing to say of it here.
+    picture = open_picture(content, paper="")
+    width, height = picture.colours.size
+    reduced = [messages.reduced(width, height, LONGEST)] if max(width, height) > LONGEST else []
+    return {"hash": hash, "notices": [*picture.notices, *reduced]}
 
 
 def _shown(hash: str, blobs: Blobs) -> bytes:

@@ -20,9 +20,9 @@ window.easelPad.mount(element, (name, told) => trigger(events[name], told));
 HAND_IN = "async () => [await window.easelPad.handIn()]"
 """Gives the drawing to the engine's folder of pictures; its value is JSON for :func:`ui.sketch_form.handed_in`."""
 
-TAKE = "(address) => { if (address) window.easelPad.take(address, ''); return ['']; }"
-RESTORE = "(address) => { if (address) window.easelPad.restore(address); return ['']; }"
-"""Puts the picture at an address onto the pad, or back as the drawing that it was, once."""
+TAKE = "(address) => { if (address) window.easelPad.attempt((pad) => pad.take(address, '')); return ['']; }"
+RESTORE = "(made) => { if (made) window.easelPad.attempt((pad) => pad.restore(JSON.parse(made))); return ['']; }"
+"""Puts the picture at an address onto the pad, or a drawing back as it was handed in (see :func:`ui.sketch_form.drawn`), once."""
 
 PALETTE = (
     *("#1c1917", "#6b645e", "#ffffff", "#d9262b", "#e8792b", "#f2c94c", "#8ac94a", "#3f8f3a"),

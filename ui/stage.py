@@ -113,12 +113,13 @@ def _status(view: View) -> str:
 def _results(view: View, outputs: Path) -> str:
     if not view.results:
         return ""
-    figures = "".join(_figure(result, outputs) for result in view.results)
+    figures = "".join(figure(result, outputs) for result in view.results)
     several = len(view.results) > 1 or view.running
     return f'<div class="gallery">{figures}</div>' if several else figures
 
 
-def _figure(result: Result, outputs: Path) -> str:
+def figure(result: Result, outputs: Path) -> str:
+    """A finished picture with what it was made with and what can be done with it."""
     # Pictures can be moved by hand, and the journal can be older than a change of the outputs folder.
     if not (result.path.is_relative_to(outputs) and result.path.exists()):
         return says(messages.PICTURE_GONE)

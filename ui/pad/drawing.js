@@ -2,6 +2,7 @@
 // A drawing: a sheet with layers and a mask, and every change as something that can be undone. It knows nothing of the page.
 
 const LONGEST = 2048;              // pixels that a sheet may be wide or high
+const MASK_COLOUR = "#e11d48";
 const UNDO_BYTES = 256 * 2 ** 20;  // the oldest changes are forgotten beyond this
 
 function blankCanvas(width, height) {
@@ -164,6 +165,18 @@ class Drawing {
 function isEmpty(canvas) {
   const { data } = pen(canvas).getImageData(0, 0, canvas.width, canvas.height);
   return !new Uint32Array(data.buffer).some((pixel) => pixel !== 0);
+}
+
+// Paints `mask` where `picture`, stretched over it, is white.
+function paintMask(picture, mask) {
+  const { canvas } = mask, context = pen(canvas);
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 0; i < pixels.data.length; i += 4) pixels.data[i + 3] = pixels.data[i] > 127 ? 255 : 0;
+  context.putImageData(pixels, 0, 0);
+  Object.assign(context, { globalCompositeOperation: "source-in", fillStyle: MASK_COLOUR });
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.globalCompositeOperation = "source-over";
 }
 
 // One brush stroke. Points are {x, y, width} in pixels of the sheet.

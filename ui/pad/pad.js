@@ -39,8 +39,8 @@ class Pad {
   get seen() { return Boolean(this.root?.offsetParent); }
 
   say(text, kind = "note") {
-    const box = this.root.querySelector(".pad-says");
-    Object.assign(box, { textContent: text, hidden: !text, className: `pad-says says ${kind}` });
+    const box = this.root?.querySelector(".pad-says");
+    if (box) Object.assign(box, { textContent: text, hidden: !text, className: `pad-says says ${kind}` });
   }
 
   // ---- What is handed to the engine
@@ -92,17 +92,25 @@ class Pad {
 
   // ---- Pictures that come in
 
-  // A file: any picture that the engine can read, by way of the engine.
-  async open(file) {
-    if (!file) return;
-    this.say(this.root.dataset.opening);
+  // Does something that may fail, and says so if it does.
+  async attempt(deed) {
     try {
-      const { hash, notices } = await send(file);
-      await this.take(`sketches/${hash}`, file.name || "");
-      this.say(notices.join(" "));
+      await this.ready;
+      await deed(this);
     } catch (error) {
       this.say(error.message, "trouble");
     }
+  }
+
+  // A file: any picture that the engine can read, by way of the engine.
+  open(file) {
+    if (!file) return;
+    this.say(this.root.dataset.opening);
+    this.attempt(async () => {
+      const { hash, notices } = await send(file);
+      await this.take(`sketches/${hash}`, file.name || "");
+      this.say(notices.join(" "));
+    });
   }
 
   // A picture of the page. A blank sheet takes its shape; on another it becomes the top layer.
@@ -122,16 +130,19 @@ class Pad {
     this.view?.whole();
   }
 
-  // The drawing that a picture was made from, flat, on a sheet of its own; undo brings back what was there.
-  async restore(address) {
-    const now = JSON.parse(await this.handIn());
-    if (address.endsWith(now.sketch || "none")) return;
-    const { width, height } = this.drawing.sheet;
-    const bitmap = await fetched(address);
-    const sheet = newSheet(bitmap.width, bitmap.height, "#ffffff", "");
-    place(bitmap, sheet.layers[0].canvas);
+  // The drawing, flat, and the mask that a picture was made from, by their hashes; undo brings back what was there.
+  async restore({ sketch, mask, paper }) {
+    const now = JSON.parse(await this.handIn()), { sheet: before } = this.drawing;
+    if (sketch === now.sketch && mask === now.mask && paper === now.paper) return;
+    const [bitmap, masked] = await Promise.all([sketch, mask].map((hash) => hash && fetched(`sketches/${hash}`)));
+    const sheet = newSheet(bitmap.width, bitmap.height, paper, "");
+    // The same drawing under another mask keeps its layers.
+    if (sketch === now.sketch && paper === now.paper) Object.assign(sheet, { layers: before.layers, active: before.active });
+    else place(bitmap, sheet.layers[0].canvas);
+    if (masked) paintMask(masked, sheet.mask);
+    if (masked) this.tools.kept = false;
     this.drawing.replace(sheet);
-    if (width !== bitmap.width || height !== bitmap.height) this.view?.whole();
+    if (before.width !== sheet.width || before.height !== sheet.height) this.view?.whole();
   }
 
   reshape(width, height) {

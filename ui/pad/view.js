@@ -1,7 +1,6 @@
 "use strict";
 // How a drawing is looked at: drawn on the screen with zoom and pan, and what pointers do on it.
 
-const MASK_COLOUR = "#e11d48";
 const NEAREST = 0.25, FARTHEST = 32;  // zoom, in shares of the view that shows all of the sheet
 
 class View {

@@ -12,9 +12,10 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
+from gradio.processing_utils import save_file_to_cache
 
 from engine.requests import FITS, ImageToImage, Request
-from ui import controls, fields, foresight, form, messages, pictures, prompting, running, sketch_form, sketches, sketchpad, stage
+from ui import controls, fields, foresight, form, messages, pictures, prompting, running, sketch_form, sketchpad, stage
 from ui.actions import Actions
 from ui.fields import Fields, Keeper
 from ui.running import QUIET, Bring, Running, Values
@@ -162,7 +163,7 @@ def _settings(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any
                 made[name] = controls.number(NAME, name, f"{pixels} pixels")
     with gr.Accordion(messages.DEPTH, open=False, visible=chosen.reads_depth) as made["depth_box"]:
         # A file, not a picture: the engine's own reader looks at it, and says what is wrong with it.
-        made["depth"] = gr.File(label=messages.DEPTH_MAP, file_types=["image"], elem_id=f"{NAME}-depth")
+        made["depth"] = gr.File(label=messages.DEPTH_MAP, elem_id=f"{NAME}-depth")
     with gr.Accordion(messages.SEEN, open=False) as made["seen_box"]:
         made["seen"] = gr.HTML(elem_id=f"{NAME}-seen", **controls.BARE)
     return made
@@ -218,7 +219,8 @@ def _wire_live(tab: Tab, actions: Actions, visit: Visit) -> None:
         chosen = known.get(values[tab.live_checkpoint]) or _quickest(known)
 
         def ask() -> ImageToImage:
-            return sketch_form.live(written, chosen, sketch_form.handed_in(event.pad))
+            depth = actions.keep_picture(values[tab.depth]) if chosen.reads_depth else ""
+            return sketch_form.live(written, chosen, sketch_form.handed_in(event.pad), depth)
 
         async for shown in actions.repaint(ask, values[visit.page]):
             yield shown
@@ -228,7 +230,7 @@ def _wire_live(tab: Tab, actions: Actions, visit: Visit) -> None:
         kept = str(secrets.randbelow(2**32)) if on and not str(seed or "").strip() else gr.skip()
         return gr.update(value=messages.FINISH if on else messages.GENERATE), kept
 
-    inputs = {*tab.fields.values(), tab.live_checkpoint, visit.page}
+    inputs = {*tab.fields.values(), tab.live_checkpoint, tab.depth, visit.page}
     # Every stroke is heard, also while the one before is still painted: the queue ends that one.
     tab.pad.drawn(repaint, inputs, tab.running.stage, trigger_mode="multiple", **QUIET)
     switched = tab.live.change(switch, [tab.live, tab.fields["seed"]], [tab.running.generate, tab.fields["seed"]], **QUIET)
@@ -238,13 +240,15 @@ def _wire_live(tab: Tab, actions: Actions, visit: Visit) -> None:
 
 
 def _wire_result(tab: Tab, actions: Actions, visit: Visit, keeper: Keeper) -> None:
-    every = list(tab.fields.values())
+    every = [*tab.fields.values(), tab.depth, tab.brought]
 
     def fill(made_with: Request) -> list[Any]:
-        """The form that asks for a picture again, and the drawing that it was made from."""
+        """The form that asks for a picture again, and the pictures that it was made from."""
         assert isinstance(made_with, ImageToImage)
         written = sketch_form.settings_of(made_with, actions.shelf.find(made_with.checkpoint))
-        return [*(written[name] for name in tab.fields), f"{sketches.PREFIX}/{made_with.init_image}"]
+        depth = actions.kept_picture(made_with.depth_image)
+        lent = save_file_to_cache(depth, cache_dir=tab.depth.GRADIO_CACHE) if depth else None
+        return [*(written[name] for name in tab.fields), lent, sketch_form.drawn(made_with)]
 
     def put_back(filled: Dependency) -> None:
         keeper.after(filled)
@@ -253,7 +257,7 @@ def _wire_result(tab: Tab, actions: Actions, visit: Visit, keeper: Keeper) -> No
     def reuse(event: gr.EventData) -> tuple[Any, ...]:
         made_with, said = actions.made_with(event.picture)
         if not isinstance(made_with, ImageToImage):
-            return *(gr.skip() for _ in (*every, tab.brought)), said
+            return *(gr.skip() for _ in every), said
         return *fill(made_with), said
 
     def pick(event: gr.EventData) -> tuple[Any, ...]:
@@ -269,10 +273,10 @@ def _wire_result(tab: Tab, actions: Actions, visit: Visit, keeper: Keeper) -> No
         return str(made_with.seed), stage.says(messages.SEED_KEPT.format(seed=made_with.seed))
 
     shown, says, seed = tab.running.stage, tab.running.says, tab.fields["seed"]
-    put_back(shown.reuse(reuse, None, [*every, tab.brought, says], **QUIET))
+    put_back(shown.reuse(reuse, None, [*every, says], **QUIET))
     keeper.after(shown.pick(pick, None, [tab.fields["strength"], seed, says], **QUIET))
     keeper.after(shown.keep_seed(keep_seed, None, [seed, says], **QUIET))
-    visit.sending.forms["image_to_image"] = Form(LABEL, fill, [*every, tab.brought], put_back)
+    visit.sending.forms["image_to_image"] = Form(LABEL, fill, every, put_back)
 
 
 def _wire_pad(tab: Tab, visit: Visit, keeper: Keeper) -> None:

@@ -12,9 +12,10 @@ from gradio.components import Component
 from gradio.processing_utils import save_file_to_cache
 
 from engine.requests import Request, Upscale
-from ui import controls, enlarging, fields, messages, running, sending, stage
+from ui import controls, enlarging, fields, messages, prompting, running, sending, stage
 from ui.actions import Actions
 from ui.fields import Fields, Keeper
+from ui.presets import Presets
 from ui.running import QUIET, Running, Values
 from ui.sending import Form
 from ui.visit import Visit, kept
@@ -36,6 +37,8 @@ class Tab:
     folder: gr.UploadButton
     cost: gr.HTML
     words: gr.Column
+    summary: gr.HTML
+    boxes: prompting.Boxes
     running: Running
     slider: gr.ImageSlider
 
@@ -52,6 +55,8 @@ def create_upscale_tab(actions: Actions, visit: Visit) -> Tab:
     for each, job in zip(ended, (tab.running.job, tab.running.found), strict=True):
         each.then(actions.compared, job, tab.slider, **QUIET)
     keeper = _keep(tab, actions, visit)
+    read = {name: tab.fields[name] for name in ("prompt", "negative_prompt")} | {"checkpoint": tab.fields["upscaler"]}
+    prompting.wire(tab.boxes, tab.summary, read, actions, keeper, visit, actions.enlarging.checkpoint)
     _wire_form(tab, actions)
     _wire_result(tab, actions, visit, keeper)
     return tab
@@ -69,7 +74,7 @@ def _layout(actions: Actions) -> Tab:
             )  # fmt: skip
             made["factor"] = _slider("factor", 1, 16, 0.5, messages.FACTOR)
             made["cleaning"] = _slider("cleaning", 0, 1, 0.05, messages.CLEANING, messages.CLEANING_HELP)
-            words = _words(made)
+            words, summary, boxes = _words(made, actions.presets)
             cost = gr.HTML(elem_id=f"{NAME}-cost", **controls.BARE)
             generate, stop = controls.press()
             generate.value = messages.ENLARGE
@@ -79,19 +84,22 @@ def _layout(actions: Actions) -> Tab:
                 label=messages.BEFORE_AFTER, visible=False, max_height=640, slider_position=50, elem_id=f"{NAME}-slider"
             )
             shown = stage.create(NAME, stage.blank(messages.UPSCALE_HINT))
-    return Tab(made, files, folder, cost, words, Running(NAME, generate, stop, says, shown, gr.State("")), slider)
+    run = Running(NAME, generate, stop, says, shown, gr.State(""))
+    return Tab(made, files, folder, cost, words, summary, boxes, run, slider)
 
 
-def _words(made: Fields) -> gr.Column:
+def _words(made: Fields, presets: Presets) -> tuple[gr.Column, gr.HTML, prompting.Boxes]:
     """What only the diffusion upscaler reads."""
     with gr.Column(visible=False) as words:
         made["prompt"] = controls.prompt(NAME)
         made["negative_prompt"] = controls.negative_prompt(NAME)
+        summary = prompting.summary(NAME)
         made["noise_level"] = _slider("noise_level", 0, 350, 1, messages.NOISE_LEVEL, messages.NOISE_LEVEL_HELP)
         with gr.Row():
             made["steps"] = controls.number(NAME, "steps", messages.BEST)
             made["seed"] = controls.number(NAME, "seed", messages.RANDOM_SEED)
-    return words
+        boxes = prompting.boxes(NAME, presets)
+    return words, summary, boxes
 
 
 def _slider(name: str, least: float, most: float, step: float, label: str, help: str | None = None) -> gr.Slider:
