@@ -71,8 +71,9 @@ def wire(
 def _wire_reading(
     fields: Fields, says: gr.HTML, tokens: gr.HTML, actions: Actions, find: Callable[[str], Checkpoint]
 ) -> None:
-    def read(prompt: str, negative_prompt: str, checkpoint: str, guidance_scale: str = "") -> tuple[str, str]:
-        return actions.read(prompt, negative_prompt, find(checkpoint), guidance_scale)
+    def read(prompt: str | None, negative_prompt: str | None, checkpoint: str, guidance_scale: str = "") -> tuple[str, str]:
+        # Fields that were never shown have no value yet.
+        return actions.read(prompt or "", negative_prompt or "", find(checkpoint), guidance_scale)
 
     asked = [fields[name] for name in ("prompt", "negative_prompt", "checkpoint", "guidance_scale") if name in fields]
     gr.on(
