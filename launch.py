@@ -42,7 +42,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     flags.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
     flags.add_argument("--repair", action="store_true", help="fetch and install everything anew")
     flags.add_argument("--setup-only", action="store_true", help="set up, do not start the studio")
-    flags.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install an extra: heif, openvino")
+    flags.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install an extra: openvino")
     flags.add_argument("--desktop-entry", action="store_true", help="add Easel to the applications menu (Linux) and end")
     flags.add_argument("--test", action="store_true", help="set up what the tests need and run them")
     flags.add_argument("--long", action="store_true", help="with --test: the long tests too")

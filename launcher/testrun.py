@@ -15,7 +15,7 @@ from launcher.lock import Lock
 from launcher.progress import Progress
 from launcher.troubles import SetupFailed
 
-EXTRAS = {"test", "heif", "training"}
+EXTRAS = {"test", "training"}
 EMOJI_FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 """Where training looks for it."""
 

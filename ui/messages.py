@@ -18,6 +18,7 @@ SETTINGS = "Settings"
 READING = "How the prompt was read"
 BOTH_ENCODERS = "Both text encoders of this checkpoint read it so:"
 REPERTOIRE = "What the starter can draw"
+TEXT_TAB = "Text to image"
 OWN_SIZE = "Another size"
 RANDOM_SEED = "random"
 SEED_HELP = "Empty: a new one each time. The same seed and settings give the same picture."
@@ -404,7 +405,7 @@ def saved_before(count: int) -> str:
 def unknown_words(words: Sequence[str], models: Path) -> str:
     """Words that the starter was never taught, and the way out."""
     return (
-        f"The starter does not know {_listed(words)}. It draws what is listed under “{REPERTOIRE}”. "
+        f"The starter does not know {_listed(words)}. It draws what “{TEXT_TAB}” lists under “{REPERTOIRE}”. "
         f"For everything else, put a Stable Diffusion checkpoint into {models} and reload this page."
     )
 

@@ -188,8 +188,7 @@ def _learn_heic() -> None:
     """Teaches Pillow HEIC, or says how to get it."""
     if importlib.util.find_spec("pillow_heif") is None:
         raise PictureError(
-            "This is a HEIC photo, and the part that reads them is not installed. Start Easel once with “--extra heif”, "
-            "or save the photo as JPEG."
+            "This is a HEIC photo, and the part that reads them does not exist for this kind of computer. Save the photo as JPEG."
         )
     import pillow_heif
 

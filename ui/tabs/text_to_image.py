@@ -17,7 +17,7 @@ from ui.shelf import Checkpoint
 from ui.visit import Visit
 
 NAME = "text"
-LABEL = "Text to image"
+LABEL = messages.TEXT_TAB
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def test_heic_without_the_part_that_reads_it(monkeypatch: pytest.MonkeyPatch) ->
     photo = packed(textured(64, 64), "HEIF")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(PictureError, match="--extra heif"):
+    with pytest.raises(PictureError, match="Save the photo as JPEG"):
         open_picture(photo)
 
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from engine.jobs import Jobs
 from engine.records import metadata
 from engine.settings import Settings
+from engine.testing import GO_ON
 from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, keeping, unfold
 from ui import messages
 from ui.serve import serve
@@ -52,9 +53,19 @@ def stage(page: Page) -> Locator:
     return page.locator("#negative-stage")
 
 
+def compare(page: Page) -> None:
+    """Press Compare and wait until this comparison, not the one before it, has ended."""
+    shown = stage(page).locator(".pair img.left, .trouble")
+    before = shown.first.get_attribute("src") if shown.count() else ""
+    press(page, messages.COMPARE)
+    expect(shown).to_have_count(1)
+    expect(shown).not_to_have_attribute("src", before or "")
+    expect(page.locator("button.generate:visible")).to_be_enabled()
+
+
 def test_with_and_without_under_a_slider(scripted: Studio, visit: Visit) -> None:
     page = negatives(visit(scripted), "a cat", "dog, rain")
-    press(page, messages.COMPARE)
+    compare(page)
     expect(stage(page).locator(".comparison")).to_be_visible()
     expect(stage(page).locator(".measured strong")).to_have_text(re.compile(r"^\d+\.\d %$"))
     assert not stage(page).locator(".measured strong").inner_text().startswith("0.0")
@@ -113,16 +124,17 @@ def test_only_so_many_words_are_tried(scripted: Studio, visit: Visit) -> None:
 def test_a_reload_in_the_middle_finds_the_study_again(scripted: Studio, visit: Visit) -> None:
     visitor = visit(scripted)
     visitor.expects_trouble = True  # The browser may say that the connection it listens on was cut by the reload.
-    page = negatives(visitor, "a cat, script: slow", "dog, nothing here")
-    unfold(page, messages.SETTINGS)
-    field(page, "steps").fill("4")
+    page = negatives(visitor, "a cat, script: wait", "dog, nothing here")
     press(page, messages.EACH_WORD)
-    expect(stage(page).locator("img.preview")).to_be_visible()
+    expect(page.locator("button.study")).to_be_disabled()
     page.reload()
     open_tab(page)
     expect(page.locator("button.study")).to_be_disabled()
+    go_on = scripted.settings.data / GO_ON
+    go_on.touch()
     expect(stage(page)).to_contain_text(messages.DEAD_WORDS)
     expect(page.locator("button.study")).to_be_enabled()
+    go_on.unlink()
 
 
 def test_what_cannot_work_is_said_before_and_after(scripted: Studio, visit: Visit) -> None:
@@ -146,9 +158,7 @@ def test_whatever_is_typed_is_read_and_compared(scripted: Studio, visit: Visit) 
     for text in BAD:
         field(page, "prompt").fill(text)
         field(page, "negative_prompt").fill(text)
-        press(page, messages.COMPARE)
-        expect(stage(page).locator(".comparison, .trouble")).to_be_visible()
-        expect(page.locator("button.generate:visible")).to_be_enabled()
+        compare(page)
         expect(page.locator("#negative-tokens .tokens").first).to_be_visible()
     expect(page.locator("body")).not_to_contain_text("Traceback")
 
