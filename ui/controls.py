@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from engine.checkpoints.upscalers import BUILT_IN
 from engine.generate.schedulers import SCHEDULERS
-from engine.requests import DTYPES, SPEEDS
+from engine.requests import DTYPES, SPEEDS, StudyNegative
 from ui import form, messages
 from ui.shelf import Checkpoint
 
@@ -151,6 +151,7 @@ BEST: dict[str, Callable[[Checkpoint], float]] = {
     "height": lambda chosen: chosen.native_size,
     "steps": lambda chosen: chosen.steps,
     "guidance_scale": lambda chosen: chosen.guidance_scale,
+    "max_terms": lambda _chosen: StudyNegative.max_terms,
 }
 """What an empty field means for a checkpoint."""
 
