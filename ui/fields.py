@@ -15,7 +15,7 @@ from ui import controls, form
 from ui.actions import Actions
 from ui.running import QUIET, Values
 from ui.shelf import Checkpoint
-from ui.visit import Visit, kept
+from ui.visit import Visit
 
 Fields = dict[str, Component]
 """A component for every name in the tab's blank form (:data:`ui.form.BLANK` and what the tab adds)."""
@@ -41,15 +41,16 @@ def follow_checkpoint(fields: Fields, actions: Actions, used: Callable[[Checkpoi
 
 def keep(tab: str, fields: Fields, blank: Mapping[str, str], actions: Actions, visit: Visit) -> Keeper:
     """Keep the form in the browser while it is filled in, and put it back when the page opens."""
-    store = kept(f"form-{tab}", None)
+    store = visit.forms[tab]
 
     def restore(values: Values) -> dict[Component, Any]:
         actions.shelf.look()
         found = form.kept(values[store], actions.shelf.checkpoints, SCHEDULERS, blank)
         # What somebody typed while the page was still opening stays, and so does what is blank anyway: it may be typed just now.
+        # A field of a tab that was not opened yet may have no value.
         standing = written(fields, values)
         put_back: dict[Component, Any] = {
-            fields[name]: found[name] for name in fields if standing[name] == blank[name] != found[name]
+            fields[name]: found[name] for name in fields if standing[name] in (None, blank[name]) and found[name] != blank[name]
         }
         choices = controls.checkpoint_choices(actions.shelf.checkpoints)["choices"]
         put_back |= {fields[name]: update for name, update in _additions(found, actions).items() if name in fields}
@@ -95,9 +96,10 @@ class Keeper:
         """Keep every change once ``restored`` has put back what was kept; before, fields change because they appear."""
         told = restored.then(None, js=f"() => {{ {self._ready} = 'ready'; }}", **QUIET)
         self.after(told)
-        js = f"(...values) => {self._ready} ? {self._form} : values.at(-1)"
+        # Gradio leaves an output alone where a script gives nothing for it.
+        js = f"(...values) => {self._ready} ? {self._form} : undefined"
         changes = [field.change for field in self._fields]  # type: ignore[attr-defined]
-        gr.on(changes, None, [*self._fields, self._store], self._store, js=js, **QUIET)
+        gr.on(changes, None, self._fields, self._store, js=js, **QUIET)
 
     def after(self, filled: Dependency) -> None:
         """Keep the form after ``filled`` has put something into it, be it into fields that are folded away."""

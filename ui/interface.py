@@ -57,8 +57,9 @@ def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
             gr.HTML(_MASTHEAD, elem_id="masthead", **controls.BARE)
             create_queue_panel(jobs, arrived)
         bus = sending.create_bus()
+        forms = {tab.NAME: kept(f"form-{tab.NAME}", None) for tab in (text_to_image, sketch_to_image, negative_prompts, upscale)}
         with gr.Tabs(elem_id="tabs") as tabs:
-            visit = Visit(browser, arrived, Sending(bus, tabs, settings.outputs))
+            visit = Visit(browser, arrived, Sending(bus, tabs, settings.outputs), forms)
             for label, create in TABS.items():
                 with gr.Tab(label, id=label):
                     create(actions, visit)

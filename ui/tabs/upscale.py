@@ -18,7 +18,7 @@ from ui.fields import Fields, Keeper
 from ui.presets import Presets
 from ui.running import QUIET, Running, Values
 from ui.sending import Form
-from ui.visit import Visit, kept
+from ui.visit import Visit
 
 NAME = "upscale"
 LABEL = messages.UPSCALE_TAB
@@ -108,11 +108,11 @@ def _slider(name: str, least: float, most: float, step: float, label: str, help:
 
 def _keep(tab: Tab, actions: Actions, visit: Visit) -> Keeper:
     """The form stays in the browser; what it kept is put back when the page opens."""
-    store, every = kept(f"form-{NAME}", None), list(tab.fields.values())
+    store, every = visit.forms[NAME], list(tab.fields.values())
 
     def restore(stored: object) -> list[Any]:
         found = stored if isinstance(stored, dict) else {}
-        values = {name: found.get(name, first) for name, first in enlarging.BLANK.items()}
+        values = {name: first if found.get(name) is None else found[name] for name, first in enlarging.BLANK.items()}
         choices = actions.enlarging.choices()
         known = values["upscaler"] in dict((name, label) for label, name in choices)
         offered = gr.update(choices=choices, value=values["upscaler"] if known else enlarging.BLANK["upscaler"])

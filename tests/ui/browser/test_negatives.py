@@ -13,7 +13,7 @@ from engine.jobs import Jobs
 from engine.records import metadata
 from engine.settings import Settings
 from engine.testing import GO_ON
-from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, keeping, unfold
+from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, keeping, ready, unfold
 from ui import messages
 from ui.serve import serve
 from ui.tabs.negative_prompts import LABEL
@@ -108,6 +108,18 @@ def test_words_that_do_nothing_are_taken_out(scripted: Studio, visit: Visit) -> 
     field(page, "negative_prompt").fill("snow, nothing at all")
     stage(page).get_by_role("button", name=messages.remove_words(2)).click()
     expect(field(page, "negative_prompt")).to_have_value("snow")
+
+
+def test_what_was_written_is_there_though_its_tab_is_opened_late(scripted: Studio, visit: Visit) -> None:
+    page = negatives(visit(scripted), "a cat")
+    with keeping(page, "negative"):
+        field(page, "negative_prompt").fill("dog")
+    page.reload()
+    ready(page)
+    expect(page.locator("html[data-negative-form=ready]")).to_be_attached()
+    open_tab(page)
+    expect(field(page, "prompt")).to_have_value("a cat")
+    expect(field(page, "negative_prompt")).to_have_value("dog")
 
 
 def test_only_so_many_words_are_tried(scripted: Studio, visit: Visit) -> None:

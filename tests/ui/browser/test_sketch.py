@@ -20,7 +20,7 @@ from playwright.sync_api import Locator, Page, expect
 from engine.records import metadata
 from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
-from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, ready
+from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, ready, unfold
 from ui import messages, sketch_form
 
 Visit = Callable[..., Visitor]
@@ -400,6 +400,7 @@ def test_explore_paints_one_seed_at_five_strengths_and_goes_on_with_one(scripted
 
 def test_live_repaints_after_each_stroke_and_keeps_nothing(scripted: Studio, visit: Visit) -> None:
     page = pad(visit(scripted))
+    unfold(page, messages.SETTINGS)
     kept, queue = finished_pictures(scripted.settings), scripted.jobs
     assert queue is not None
     jobs = len(queue.jobs(limit=1000))
