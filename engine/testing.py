@@ -18,11 +18,12 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from engine.errors import DiskFull, RequestError
-from engine.events import Event, Finished, Loading, Notice, PictureSaved, Result, Step
+from engine.events import Event, Finished, Guided, Loading, Notice, PictureSaved, Result, Step
 from engine.negatives import study
 from engine.negatives.comparison import as_text_to_image, pair
 from engine.prompt.terms import terms
 from engine.records import compare, outputs
+from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, ExecutionPlan, Request, Resolved, StudyNegative, is_draft, single
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -55,7 +56,7 @@ SCRIPT: dict[str, Callable[[], None]] = {
 }
 """Words in the prompt -> what happens at the third step. ``script: slow`` makes a step take half a second instead of none,
 ``script: wait`` lets none begin before there is a file :data:`GO_ON` in the data folder, ``script: once`` lets the others happen
-only on a job's first attempt, ``script: notice`` gives a notice."""
+only on a job's first attempt, ``script: notice`` gives a notice, ``script: depth`` a depth map."""
 
 GO_ON = "go-on"
 
@@ -87,6 +88,8 @@ class ScriptedEngine:
         yield Loading(job=job, checkpoint="scripted", text="Loading the scripted checkpoint")
         if "script: notice" in request.prompt:
             yield Notice(job=job, text="The script says hello.")
+        if "script: depth" in request.prompt:
+            yield Guided(job=job, depth=Blobs(self._settings.data / "blobs").put(Image.linear_gradient("L")))
         results: list[Result] = []
         for index, (wanted, folder) in enumerate(self._wanted(job, request)):
             done = outputs.existing(folder, job)

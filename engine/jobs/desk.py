@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from engine.errors import DiskFull, OutputError, WorkerLost
-from engine.events import Cancelled, Event, Failed, Finished, Notice, PictureSaved, Started
+from engine.events import Cancelled, Event, Failed, Finished, Guided, Notice, PictureSaved, Started
 from engine.jobs import journal
 from engine.jobs.feed import Feed
 from engine.jobs.journal import JobState, Journal
@@ -200,6 +200,7 @@ class Desk:
         record: dict[type[Event], Callable[[], None]] = {
             PictureSaved: lambda: self._journal.saved(job.id, event.picture, event.result),  # type: ignore[attr-defined]
             Notice: lambda: self._journal.notice(job.id, event.text),  # type: ignore[attr-defined]
+            Guided: lambda: self._journal.guided(job.id, event.depth),  # type: ignore[attr-defined]
             Finished: lambda: self._journal.end(job.id, journal.FINISHED),
             Cancelled: lambda: self._journal.end(job.id, journal.CANCELLED),
             Failed: lambda: self._journal.end(job.id, journal.FAILED, error=event.message, kind=event.kind),  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 
-from engine.events import Cancelled, Event, Failed, Finished, Loading, Notice, PictureSaved, Queued, Started, Step
+from engine.events import Cancelled, Event, Failed, Finished, Guided, Loading, Notice, PictureSaved, Queued, Started, Step
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, SET_ASIDE, JobState
 
 LAST = (Finished, Cancelled, Failed)
@@ -63,6 +63,8 @@ def replay(state: JobState, ahead: int) -> Iterator[Event]:
         return
     yield Started(job=job, attempt=max(1, state.attempt))
     yield from (Notice(job=job, text=text) for text in state.notices)
+    if state.depth:
+        yield Guided(job=job, depth=state.depth)
     yield from (PictureSaved(job=job, picture=i, result=result) for i, result in enumerate(state.results))
     if (last := ending(state)) is not None:
         yield last

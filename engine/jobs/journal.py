@@ -28,7 +28,8 @@ OVER = (FINISHED, CANCELLED, FAILED, SET_ASIDE)
 
 @dataclass(frozen=True, kw_only=True)
 class JobState:
-    """A job as it stands. Times are seconds since 1970, None until they come. ``progress`` is the newest step, while it runs."""
+    """A job as it stands. Times are seconds since 1970, None until they come. ``depth`` is the hash of the map that guides its
+    pictures, "" for none. ``progress`` is the newest step, while it runs."""
 
     id: str
     page: str
@@ -43,6 +44,7 @@ class JobState:
     error_kind: str = ""
     results: tuple[Result, ...] = ()
     notices: tuple[str, ...] = ()
+    depth: str = ""
     progress: Step | None = field(default=None, compare=False)
 
     @property
@@ -63,6 +65,7 @@ CREATE TABLE IF NOT EXISTS results (
     job TEXT NOT NULL, picture INTEGER NOT NULL, path TEXT NOT NULL, seed INTEGER NOT NULL, width INTEGER NOT NULL,
     height INTEGER NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (job, picture)
 );
+CREATE TABLE IF NOT EXISTS guides (job TEXT PRIMARY KEY, depth TEXT NOT NULL);
 """
 
 
@@ -148,6 +151,10 @@ class Journal:
             notices = [*self.get(job).notices, text]
             self._run("UPDATE jobs SET notices = ? WHERE id = ?", (json.dumps(list(dict.fromkeys(notices))), job))
 
+    def guided(self, job: str, depth: str) -> None:
+        """Keep the hash of the depth map that guides the job's pictures."""
+        self._run("INSERT OR REPLACE INTO guides VALUES (?, ?)", (job, depth))
+
     def to_front(self, job: str) -> None:
         """Let a job that waits run before all others that do."""
         least = "(SELECT MIN(0, MIN(place)) FROM jobs WHERE state = ?)"
@@ -169,7 +176,8 @@ class Journal:
         """Removes the jobs of a page that ended more than ``older`` seconds ago: for pages whose jobs are drafts."""
         before = time.time() - older
         with self._lock:
-            self._run("DELETE FROM results WHERE job IN (SELECT id FROM jobs WHERE page = ? AND ended < ?)", (page, before))
+            for table in ("results", "guides"):
+                self._run(f"DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE page = ? AND ended < ?)", (page, before))
             self._run("DELETE FROM jobs WHERE page = ? AND ended < ?", (page, before))
 
     def close(self) -> None:
@@ -192,7 +200,8 @@ class Journal:
         )
         plain = {k: row[k] for k in tuple(row.keys()) if k not in ("request", "notices")}
         request, notices = from_json(json.loads(row["request"])), tuple(json.loads(row["notices"]))
-        return JobState(request=request, notices=notices, results=results, **plain)
+        guide = self._db.execute("SELECT depth FROM guides WHERE job = ?", (row["id"],)).fetchone()
+        return JobState(request=request, notices=notices, results=results, depth=guide["depth"] if guide else "", **plain)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

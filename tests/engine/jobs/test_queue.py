@@ -42,6 +42,12 @@ def test_a_job_runs_and_its_events_come_in_order(jobs: Jobs) -> None:
     assert all(r.path.is_file() for r in state.results)
 
 
+def test_whoever_comes_late_hears_of_notices_and_the_depth_map_too(jobs: Jobs) -> None:
+    job, seen = run(jobs, "script: notice, script: depth")
+    told = [event for event in seen if isinstance(event, (events.Notice, events.Guided))]
+    assert len(told) == 2 and [event for event in jobs.watch(job) if type(event) in map(type, told)] == told
+
+
 def test_an_open_seed_is_drawn_when_the_job_is_written(jobs: Jobs) -> None:
     job, _ = run(jobs)
     state = jobs.state(job)

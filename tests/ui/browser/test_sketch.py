@@ -2,121 +2,41 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import itertools
 import json
 import re
 import time
-import zlib
-from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import numpy as np
-import pillow_heif
 import pytest
-from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
+from engine.jobs import Jobs
 from engine.records import metadata
-from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
-from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, ready, unfold
+from engine.settings import Settings
+from tests.ui.browser.conftest import PATIENCE, SCRIPTED, Studio, finished_pictures, ready, unfold
+from tests.ui.browser.drawing import (
+    BLACK,
+    BLUR,
+    RED,
+    SIDE,
+    WHITE,
+    Point,
+    Visit,
+    asked,
+    assert_line,
+    distance,
+    field,
+    generate,
+    on_page,
+    open_tab,
+    pad,
+    press,
+    seen_by_the_engine,
+    stroke,
+)
 from ui import messages, sketch_form
-
-Visit = Callable[..., Visitor]
-Point = tuple[float, float]
-
-SIDE = 768
-"""Pixels of the sheet that the pad begins with."""
-
-BLUR = 3.5
-"""Pixels of the sheet by which a line's edge may lie elsewhere: a soft edge, and whole pixels of the page."""
-
-BLACK, RED, WHITE = (28, 25, 23), (217, 38, 43), (255, 255, 255)
-
-
-def pad(visitor: Visitor) -> Page:
-    """The page with the tab open and the pad ready to be drawn on."""
-    page = visitor.open()
-    open_tab(page)
-    return page
-
-
-def open_tab(page: Page) -> None:
-    page.get_by_role("tab", name="Sketch to image").click()
-    expect(page.locator(".pad[data-ready]")).to_be_visible()
-    page.wait_for_function("document.documentElement.dataset.sketchForm === 'ready'")
-
-
-def stroke(page: Page, *points: Point) -> None:
-    """Draw with the mouse from point to point; points are pixels of the sheet."""
-    places = [on_page(page, point) for point in points]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=6)
-    page.mouse.up()
-
-
-def on_page(page: Page, point: Point) -> Point:
-    """Where a point of the sheet, all of which is shown, lies on the page."""
-    page.locator(".pad-view").scroll_into_view_if_needed()
-    box = page.locator(".pad-view canvas").bounding_box()
-    assert box
-    width, height = page.evaluate("[easelPad.drawing.sheet.width, easelPad.drawing.sheet.height]")
-    scale = min(box["width"] / width, box["height"] / height)
-    left, top = (box["width"] - width * scale) / 2, (box["height"] - height * scale) / 2
-    return box["x"] + left + point[0] * scale, box["y"] + top + point[1] * scale
-
-
-def press(page: Page, kind: str, name: str) -> None:
-    page.locator(f".pad [data-{kind}='{name}']").click()
-
-
-def field(page: Page, name: str) -> Locator:
-    return page.locator(f"#sketch-{name}").locator("textarea, input[type=number], input[type=text], input:not([type])").first
-
-
-def generate(page: Page, studio: Studio) -> ImageToImage:
-    """Press Generate, wait for the picture, and give the request that it was made from."""
-    shown = page.locator("#sketch-stage figure.result img")
-    before = shown.first.get_attribute("src") if shown.count() else ""
-    page.locator("button.generate:visible").click()
-    expect(shown).to_have_count(1)
-    expect(shown).not_to_have_attribute("src", before or "")
-    expect(page.locator("button.generate:visible")).to_be_enabled()
-    return asked(studio, 0)
-
-
-def asked(studio: Studio, ago: int) -> ImageToImage:
-    """What was asked of the engine, the newest if ``ago`` is 0."""
-    assert studio.jobs is not None
-    request = studio.jobs.jobs(limit=ago + 1)[ago].request
-    assert isinstance(request, ImageToImage)
-    return request
-
-
-def seen_by_the_engine(studio: Studio, hash: str | None) -> np.ndarray:
-    assert hash
-    return np.asarray(Blobs(studio.settings.data / "blobs").open(hash).convert("RGB"), int)
-
-
-def distance(shape: tuple[int, ...], points: Sequence[Point]) -> np.ndarray:
-    """How far each pixel's middle lies from the line through ``points``."""
-    rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
-    far = np.full(shape[:2], np.inf)
-    for (x, y), (to_x, to_y) in itertools.pairwise(points):
-        along = np.array([to_x - x, to_y - y])
-        share = np.clip(((columns - x) * along[0] + (rows - y) * along[1]) / (along @ along), 0, 1)
-        far = np.minimum(far, np.hypot(columns - x - share * along[0], rows - y - share * along[1]))
-    return far
-
-
-def assert_line(pixels: np.ndarray, points: Sequence[Point], width: float, colour: tuple[int, int, int]) -> None:
-    """Every pixel inside the line has its colour, and none outside it does; a browser reports whole pixels of the page."""
-    far = distance(pixels.shape, points)
-    has = (pixels == colour).all(-1)
-    assert has[far < width / 2 - BLUR].all() and not has[far > width / 2 + BLUR].any()
+from ui.serve import serve
 
 
 def test_strokes_colours_eraser_undo_and_redo_reach_the_engine_as_drawn(scripted: Studio, visit: Visit) -> None:
@@ -175,94 +95,6 @@ def test_nothing_drawn_is_lost(scripted: Studio, visit: Visit) -> None:
     assert not (alone == RED).all(-1).any() and (alone == BLACK).all(-1).any(), "the layers are still apart"
 
 
-def photo(size: tuple[int, int] = (600, 400), seed: int = 5) -> Image.Image:
-    """Noise: no scaling and no shift of it goes unseen."""
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8))
-
-
-def file_of(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, format, **options)
-    return stream.getvalue()
-
-
-def upload(page: Page, name: str, content: bytes) -> None:
-    page.locator(".pad input[type=file]").set_input_files({"name": name, "mimeType": "", "buffer": content})
-
-
-def test_a_photo_is_opened_and_drawn_on(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
-    given = photo()
-    upload(page, "photo.png", file_of(given))
-    expect(page.locator(".pad-size")).to_have_text("600 × 400")
-    stroke(page, (100, 200), (500, 200))
-    pixels = seen_by_the_engine(scripted, generate(page, scripted).init_image)
-    far = distance(pixels.shape, [(100, 200), (500, 200)])
-    assert (pixels[far > 7 + BLUR] == np.asarray(given, int)[far > 7 + BLUR]).all(), "the photo is there to the bit"
-    assert (pixels[far < 7 - BLUR] == BLACK).all()
-
-
-def sixteen_bits() -> Image.Image:
-    return Image.fromarray((np.arange(64, dtype=np.uint16) * 1023 + 200)[None].repeat(512, 0).repeat(8, 1))
-
-
-def photo_on_its_side() -> Image.Exif:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return exif
-
-
-def half_transparent() -> Image.Image:
-    image = Image.new("RGBA", (512, 512), (200, 30, 30, 255))
-    image.paste((0, 0, 0, 0), (256, 0, 512, 512))
-    return image
-
-
-_FLAT = Image.new("RGB", (512, 512), (200, 120, 40))
-ANY_INPUT: dict[str, tuple[Callable[[], bytes], list[tuple[Point, tuple[int, int, int]]]]] = {
-    "grey.png": (lambda: file_of(Image.new("L", (512, 512), 90)), [((256, 256), (90, 90, 90))]),
-    "palette.png": (lambda: file_of(_FLAT.quantize(4)), [((256, 256), (200, 120, 40))]),
-    "photo.webp": (lambda: file_of(_FLAT, "WEBP", lossless=True), [((256, 256), (200, 120, 40))]),
-    "print.jpg": (lambda: file_of(_FLAT.convert("CMYK"), "JPEG", quality=100), [((256, 256), (200, 120, 40))]),
-    "sixteen.png": (lambda: file_of(sixteen_bits()), [((1, 256), (1, 1, 1)), ((510, 256), (252, 252, 252))]),
-    "alpha.png": (lambda: file_of(half_transparent()), [((128, 256), (200, 30, 30)), ((384, 256), (0x4F, 0x9B, 0xD9))]),
-    "turned.jpg": (
-        lambda: file_of(half_transparent().convert("RGB"), "JPEG", exif=photo_on_its_side(), quality=100),
-        [((256, 100), (200, 30, 30)), ((256, 400), (0, 0, 0))],
-    ),
-    "phone.heic": (lambda: heic(_FLAT), [((256, 256), (200, 120, 40))]),
-}
-"""File -> its content, and colours (to a few levels) of some points of it as somebody sees it on blue paper."""
-
-
-def heic(image: Image.Image) -> bytes:
-    pillow_heif.register_heif_opener()
-    return file_of(image, "HEIF", quality=100)
-
-
-def test_any_input_is_understood(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
-    page.locator("[name=pad-paper]").fill("#4f9bd9")
-    for name, (content, colours) in ANY_INPUT.items():
-        press(page, "act", "clear")
-        upload(page, name, content())
-        expect(page.locator(".pad-size")).to_have_text("512 × 512")
-        pixels = seen_by_the_engine(scripted, generate(page, scripted).init_image)
-        for (x, y), colour in colours:
-            assert np.abs(pixels[int(y), int(x)] - colour).max() <= 4, name
-        # The next one begins on a sheet of another shape, so that its own is waited for.
-        page.get_by_text(messages.LAYERS).click()
-        page.locator("[name=pad-shape]").select_option("wide")
-        page.get_by_text(messages.LAYERS).click()
-
-
-def test_a_picture_larger_than_the_pad_is_said(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
-    upload(page, "large.png", file_of(Image.new("RGB", (3000, 1500), "red")))
-    expect(page.locator(".pad-says.note")).to_contain_text(messages.reduced(3000, 1500, 2048))
-    expect(page.locator(".pad-size")).to_have_text("2048 × 1024")
-
-
 def test_settings_that_are_used_again_bring_drawing_mask_and_paper_back(scripted: Studio, visit: Visit) -> None:
     page = pad(visit(scripted))
     page.locator("[name=pad-paper]").fill("#f2c94c")
@@ -282,54 +114,6 @@ def test_settings_that_are_used_again_bring_drawing_mask_and_paper_back(scripted
     assert named[0] == named[1] and again.mask_image, "the same pixels have the same name"
     press(page, "act", "undo")
     assert not generate(page, scripted).mask_image, "what was on the pad before can be had back"
-
-
-@pytest.mark.parametrize("way", ["paste", "drop"])
-def test_pictures_can_be_pasted_and_dropped(way: str, scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
-    given = photo(seed=7)
-    page.evaluate(
-        """([way, content]) => {
-            const bytes = Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0)), carried = new DataTransfer();
-            carried.items.add(new File([bytes], "photo.png", { type: "image/png" }));
-            const options = { bubbles: true, cancelable: true };
-            if (way === "paste") document.body.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: carried }));
-            else document.querySelector(".pad-view").dispatchEvent(new DragEvent("drop", { ...options, dataTransfer: carried }));
-        }""",
-        [way, base64.b64encode(file_of(given)).decode()],
-    )
-    expect(page.locator(".pad-size")).to_have_text("600 × 400")
-    assert (seen_by_the_engine(scripted, generate(page, scripted).init_image) == np.asarray(given, int)).all()
-
-
-def bomb() -> bytes:
-    """A PNG that says it has 30,000 x 30,000 pixels."""
-    content = bytearray(file_of(Image.new("RGB", (8, 8))))
-    content[16:24] = (30_000).to_bytes(4) + (30_000).to_bytes(4)
-    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4)
-    return bytes(content)
-
-
-def test_files_that_are_no_pictures_are_a_sentence_each_and_the_drawing_stays(scripted: Studio, visit: Visit) -> None:
-    visitor = visit(scripted)
-    visitor.expects_trouble = True  # the browser itself logs each refusal
-    page = pad(visitor)
-    stroke(page, (100, 100), (600, 600))
-    before = page.evaluate("easelPad.handIn()")
-    bad = {
-        "text.png": (b"hello", "not a picture"),
-        "cut.png": (file_of(photo())[:9000], "damaged or cut off"),
-        "lines.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "drawing commands"),
-        "huge.png": (bomb(), "too large"),
-        "empty.png": (b"", "empty"),
-    }
-    for name, (content, sentence) in bad.items():
-        upload(page, name, content)
-        expect(page.locator(".pad-says.trouble")).to_contain_text(sentence)
-    assert page.evaluate("easelPad.handIn()") == before
-    moving = file_of(photo((64, 64)), "GIF", save_all=True, append_images=[photo((64, 64), 6)])
-    upload(page, "moving.gif", moving)
-    expect(page.locator(".pad-says.note")).to_contain_text("first one is used")
 
 
 def test_a_finger_draws_and_two_fingers_zoom(scripted: Studio, visit: Visit) -> None:
@@ -439,16 +223,34 @@ def painted(page: Page, studio: Studio, prompt: str) -> ImageToImage:
     raise AssertionError(f"Live stays at {request}")
 
 
-def test_a_result_goes_back_onto_the_pad(scripted: Studio, visit: Visit) -> None:
+def test_the_depth_map_is_shown_also_after_a_reload(scripted: Studio, visit: Visit) -> None:
     page = pad(visit(scripted))
-    stroke(page, (100, 100), (600, 600))
+    field(page, "prompt").fill("a boat, script: depth")
     generate(page, scripted)
-    made = Image.open(max(finished_pictures(scripted.settings), key=lambda path: path.stat().st_mtime)).convert("RGB")
-    page.get_by_role("button", name=messages.DRAW_ON_IT).click()
-    page.get_by_text(messages.LAYERS).click()
-    expect(page.locator(".pad-layers li")).to_have_count(2)
-    there = Image.fromarray(seen_by_the_engine(scripted, generate(page, scripted).init_image).astype(np.uint8))
-    assert np.abs(np.asarray(there.resize(made.size), int) - np.asarray(made, int)).mean() < 8
+    depth = page.locator("#sketch-stage figure.guide img")
+    expect(depth).to_have_js_property("naturalWidth", 256)
+    page.reload()
+    ready(page)
+    open_tab(page)
+    expect(depth).to_have_js_property("naturalWidth", 256)
+
+
+def test_a_restart_on_the_same_port_finds_the_drawing(tmp_path: Path, visit: Visit) -> None:
+    settings = Settings(data=tmp_path / "data", outputs=tmp_path / "outputs")
+    with Jobs(settings, SCRIPTED) as jobs, serve(settings, jobs, port=0) as studio:
+        url = studio.url
+        visitor = visit(Studio(url, settings, jobs))
+        visitor.expects_trouble = True  # its page is still open when the server goes
+        page = pad(visitor)
+        stroke(page, (100, 100), (600, 600))
+        press(page, "tool", "mask")
+        stroke(page, (300, 300), (400, 300))
+        drawn = page.evaluate("easelPad.handIn()")
+        page.close()
+    with Jobs(settings, SCRIPTED) as jobs, serve(settings, jobs, port=int(url.rpartition(":")[2])) as again:
+        assert again.url == url
+        page = pad(visitor)
+        assert page.evaluate("easelPad.handIn()") == drawn
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
