@@ -44,6 +44,10 @@ class PictureError(EaselError):
     """A picture that was handed in cannot be used: damaged, too large, of an unknown kind."""
 
 
+class PictureWithheld(EaselError):
+    """The checkpoint's own safety checker, which the settings ask for, objects to a picture. It is not kept."""
+
+
 class WorkerLost(EaselError):
     """The worker process ended in the middle of a job: killed, out of memory, or crashed."""
 
@@ -66,6 +70,7 @@ KINDS: dict[str, type[EaselError]] = {
         DiskFull,
         DownloadError,
         PictureError,
+        PictureWithheld,
         WorkerLost,
         Cancelled,
     )

@@ -13,6 +13,7 @@ import torch
 
 from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
+from engine.checkpoints.hashing import Hasher
 from engine.errors import DoesNotFit
 from engine.events import Event, Finished, Notice, PictureSaved, Result
 from engine.generate import afterwards, compare_negative, image_to_image, study_negative, text_to_image, upscale
@@ -62,6 +63,7 @@ class Local:
             encodings=EncodingCache(),
             threads=threads(hardware),
             notes=Notes(settings.data / "learnt.json"),
+            hashes=Hasher(settings.data),
             measured=measured(hardware, settings.data / "measured.json"),
         )
 
@@ -145,8 +147,9 @@ class Local:
             pass
 
     def close(self) -> None:
-        """Give back all memory that checkpoints hold."""
+        """Give back all memory that checkpoints hold, and end what runs in the background."""
         self._workshop.cache.release()
+        self._workshop.hashes.close()
 
     def __enter__(self) -> Local:
         return self

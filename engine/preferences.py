@@ -25,8 +25,9 @@ MOST_WATERMARK = 200
 class Preferences:
     """``extra_models``: folders of other programs whose checkpoints are used too, read only. ``leave_metadata_out``:
     pictures are saved without their record. ``watermark``: a text that is hidden in every picture (see
-    :mod:`engine.records.watermark`), "" for none. ``precision``: as in Settings, which overrules it. ``compile``: torch
-    compiles large networks for the device, which takes minutes once.
+    :mod:`engine.records.watermark`), "" for none. ``safety_checker``: pictures that a checkpoint's own safety checker objects to
+    are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the device,
+    which takes minutes once.
 
     ``troubles`` says, a sentence each, what in the file could not be used.
     """
@@ -34,6 +35,7 @@ class Preferences:
     extra_models: tuple[str, ...] = ()
     leave_metadata_out: bool = False
     watermark: str = ""
+    safety_checker: bool = False
     precision: str = "auto"
     compile: bool = False
     troubles: tuple[str, ...] = field(default=(), compare=False)
@@ -43,6 +45,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "extra_models": (lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v), "a list of folders in quotes"),
     "leave_metadata_out": (lambda v: isinstance(v, bool), "true or false"),
     "watermark": (lambda v: isinstance(v, str) and len(v) <= MOST_WATERMARK, f"a text of up to {MOST_WATERMARK} characters"),
+    "safety_checker": (lambda v: isinstance(v, bool), "true or false"),
     "compile": (lambda v: isinstance(v, bool), "true or false"),
     "precision": (lambda v: v in ("auto", *DTYPES), f"one of auto, {', '.join(DTYPES)}"),
 }

@@ -171,7 +171,8 @@ class Resolved:
     """One picture, fully decided: the request with no field left open, and how it was run.
 
     ``request`` has ``count == 1`` and every optional field set. ``checkpoint_hash`` is the SHA-256 of the checkpoint's
-    headers (see :mod:`engine.checkpoints.catalogue`). ``environment`` names the versions that a difference can come from.
+    headers (see :mod:`engine.checkpoints.catalogue`), ``checkpoint_sha256`` that of its whole file where it was known by then.
+    ``environment`` names the versions that a difference can come from.
     """
 
     request: Request
@@ -179,6 +180,7 @@ class Resolved:
     threads: int
     batch_size: int = 1
     checkpoint_hash: str = ""
+    checkpoint_sha256: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 

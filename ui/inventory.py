@@ -93,6 +93,7 @@ def _told(entry: CheckpointEntry, chosen: dict[str, str]) -> str:
         "prediction_type", messages.PREDICTS, _predictions(entry), chosen
     )
     digest = f"<p>{messages.hash_of(identity.digest)}</p>" if identity.digest else ""
+    digest += f"<p>{messages.sha256_of(entry.sha256)}</p>" if entry.sha256 else ""
     reason = escape(messages.told_by(identity.reason))
     return f"<details><summary>{messages.WHY}</summary><p>{reason}</p>{selects}{digest}</details>"
 

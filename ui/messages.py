@@ -101,6 +101,8 @@ COMPILE = "Compile large checkpoints for this device"
 COMPILE_HELP = "Quicker on graphics cards. The first picture of each size then waits some minutes; what was compiled is kept."
 LEAVE_METADATA_OUT = "Leave settings out of picture files"
 LEAVE_METADATA_OUT_HELP = "Pictures then hold no prompt and no seed, and cannot be made again from the file."
+SAFETY_CHECKER = "Use a checkpoint's own safety checker"
+SAFETY_CHECKER_HELP = "Where it brings one. What it objects to is withheld, and nothing is shown while pictures are made."
 WATERMARK = "Invisible watermark"
 WATERMARK_HELP = "A short text that is hidden in every picture of at least 256 × 256 pixels. Empty: none."
 
@@ -154,6 +156,11 @@ def folder_found(folder: str, program: str, count: int) -> str:
 def hash_of(digest: str) -> str:
     """A checkpoint's quick hash, as pictures name it."""
     return f"Easel's hash: {digest[:10]}"
+
+
+def sha256_of(sha256: str) -> str:
+    """That of the whole file, as other programs name it by its first ten digits."""
+    return f"Hash in other programs: {sha256[:10]} (SHA-256 {sha256})"
 
 
 def told_by(reason: str) -> str:

@@ -169,7 +169,9 @@ def _fitting(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry]) -> t
 
 
 def _text_encoders(entry: CheckpointEntry, embeddings: tuple[tuple[str, int], ...]) -> Iterator[TextEncoder]:
-    """Each with the checkpoint's own tokenizer, else the one that its family shares."""
+    """Each with the checkpoint's own tokenizer, else the one that its family shares. None where only diffusers knows them."""
+    if entry.architecture.name == "other":
+        return
     for name, label in _TOKENIZERS.items():
         shared = entry.architecture.tokenizers.get(name)
         if (entry.path / name).is_dir():

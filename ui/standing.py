@@ -28,6 +28,7 @@ class Standing:
             "precision": chosen.precision,
             "compile": chosen.compile,
             "leave_metadata_out": chosen.leave_metadata_out,
+            "safety_checker": chosen.safety_checker,
             "watermark": chosen.watermark,
         }
         troubles = "".join(stage.says(sentence, "trouble") for sentence in chosen.troubles)
@@ -41,6 +42,7 @@ class Standing:
             precision=str(written["precision"] or "auto"),
             compile=bool(written["compile"]),
             leave_metadata_out=bool(written["leave_metadata_out"]),
+            safety_checker=bool(written["safety_checker"]),
             watermark=str(written["watermark"] or "").strip()[:MOST_WATERMARK],
         )
         try:

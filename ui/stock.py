@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from engine.checkpoints import choices, downloads
+from engine import preferences
+from engine.checkpoints import choices, downloads, hub
 from engine.checkpoints.architectures import BY_NAME
 from engine.checkpoints.downloads import Downloads
-from engine.checkpoints.sources import offers, read_link
+from engine.checkpoints.hub import Parcel
+from engine.checkpoints.sources import Source, offers, read_link
 from engine.errors import EaselError
 from engine.settings import Settings
 from ui import fetching, inventory, messages, stage
@@ -17,7 +19,7 @@ class Stock:
 
     def __init__(self, settings: Settings, shelf: Shelf) -> None:
         self._settings, self._shelf = settings, shelf
-        self._downloads = Downloads(settings.models)
+        self._downloads = Downloads(settings.models, self._look)
         self._offers = offers()
 
     @property
@@ -63,6 +65,9 @@ class Stock:
             return stage.says(str(error), "trouble")
         self._downloads.ask([source], source.name)
         return ""
+
+    def _look(self, source: Source) -> Parcel:
+        return hub.look(source, with_checker=preferences.read(self._settings.data).safety_checker)
 
     def press(self, what: str, which: str) -> None:
         """A press on a button beside an offer or a download (:mod:`ui.fetching`)."""

@@ -21,6 +21,7 @@ from engine.checkpoints.adapters import NOTHING, Additions, applied
 from engine.checkpoints.catalogue import CheckpointEntry
 from engine.checkpoints.headers import BYTES
 from engine.checkpoints.loading import Asked, Components, load_components, never
+from engine.checkpoints.loading_safety import SafetyChecker, is_brought, load_safety_checker
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
@@ -44,6 +45,12 @@ class _Held:
     components: Components
     leases: int = 0
     pipelines: dict[str, Any] = field(default_factory=dict)
+    safety_checker: SafetyChecker | None = None
+
+    @property
+    def bytes(self) -> int:
+        """What its weights take."""
+        return self.components.bytes + (self.safety_checker.bytes if self.safety_checker else 0)
 
 
 Key = tuple[Any, ...]
@@ -64,7 +71,7 @@ class PipelineCache:
     @property
     def held_bytes(self) -> int:
         """What the weights in memory take."""
-        return sum(held.components.bytes for held in self._held.values())
+        return sum(held.bytes for held in self._held.values())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,6 +102,16 @@ class PipelineCache:
         finally:
             held.leases -= 1
             self._shrink(0, "memory is needed for others")
+
+    def safety_checker(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> SafetyChecker | None:
+        """The checkpoint's own safety checker, None if it brings none; for within a lease of it, and in memory as long as it is.
+
+        Raises as :meth:`lease` does.
+        """
+        held = self._get(entry, plan, cancelled)
+        if held.safety_checker is None and is_brought(entry):
+            held.safety_checker = load_safety_checker(entry, plan, cancelled)
+        return held.safety_checker
 
     def release(self) -> None:
         """Give back the memory of everything that is not in use."""
@@ -141,7 +158,7 @@ class PipelineCache:
 
     def _drop(self, key: Key, reason: str) -> None:
         held = self._held.pop(key)
-        size, name = held.components.bytes, held.entry.name
+        size, name = held.bytes, held.entry.name
         del held
         gc.collect()
         _give_back_device_memory()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints import choices, roots
+from engine.checkpoints import choices, hashing, roots
 from engine.checkpoints.architectures import BY_NAME, DEPTH, IMAGE, PAINT, TEXT, UPSCALE, Architecture, bundled_config
 from engine.checkpoints.folders import read_json
 from engine.checkpoints.identify import identify
@@ -29,7 +28,8 @@ class CheckpointEntry:
 
     ``name`` is what requests call it. ``stamp`` is (size, modification time in nanoseconds). ``configs`` is a folder with
     component configurations in diffusers' layout, for a single file whose sizes are not its family's; None takes the
-    published ones.
+    published ones. ``sha256`` is that of the whole file, "" for folders and while it is not known (see
+    :mod:`engine.checkpoints.hashing`).
     """
 
     name: str
@@ -37,6 +37,7 @@ class CheckpointEntry:
     identity: Identity
     stamp: tuple[int, int] = (0, 0)
     configs: Path | None = None
+    sha256: str = ""
 
     @property
     def architecture(self) -> Architecture:
@@ -99,11 +100,12 @@ class Catalogue:
     def scan(self) -> tuple[CheckpointEntry, ...]:
         """Everything that was recognised, in the order of the folders. ``refused`` then says why the others were not."""
         with self._lock:
-            overruled = choices.read(self._settings.data)
+            overruled, hashed = choices.read(self._settings.data), hashing.read(self._settings.data)
             entries: dict[str, CheckpointEntry] = {}
             self.refused = {}
             for path, root in roots.places(self._settings).items():
                 self._add(entries, root, path, overruled)
+            entries = {name: _with_sha256(entry, hashed) for name, entry in entries.items()}
             self._entries = entries
             return tuple(entries.values())
 
@@ -162,7 +164,7 @@ _MATCHES = (
     lambda entry, wanted: entry.name == wanted,
     lambda entry, wanted: str(entry.path) == wanted or entry.path.name == wanted,
     lambda entry, wanted: entry.name.casefold() == wanted.casefold() or entry.path.stem == wanted,
-    lambda entry, wanted: len(wanted) >= 8 and entry.hash.startswith(wanted.lower()),
+    lambda entry, wanted: len(wanted) >= 8 and wanted.lower() in (entry.hash[: len(wanted)], entry.sha256[: len(wanted)]),
 )
 
 
@@ -181,15 +183,9 @@ def stamp_of(path: Path) -> tuple[int, int]:
     return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
 
 
-def full_hash(path: Path, cancelled: threading.Event | None = None) -> str:
-    """SHA-256 of a whole file in hexadecimal, "" if cancelled; its first ten digits are what A1111 calls the hash."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(4 * 2**20):
-            if cancelled is not None and cancelled.is_set():
-                return ""
-            digest.update(piece)
-    return digest.hexdigest()
+def _with_sha256(entry: CheckpointEntry, hashed: Mapping[str, tuple[hashing.Stamp, str]]) -> CheckpointEntry:
+    stamp, sha256 = hashed.get(str(entry.path), ((0, 0), ""))
+    return dataclasses.replace(entry, sha256=sha256) if stamp == entry.stamp else entry
 
 
 def _identified(path: Path) -> Identity | CheckpointError:

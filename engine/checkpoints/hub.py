@@ -45,14 +45,19 @@ class Parcel:
         return sum(file.size for file in self.files.values())
 
 
-def look(source: Source, endpoint: str | None = None) -> Parcel:
-    """Ask ``source`` what there is, without fetching it. Raises DownloadError, a sentence, if it cannot be had."""
+def look(source: Source, endpoint: str | None = None, *, with_checker: bool = False) -> Parcel:
+    """Ask ``source`` what there is, without fetching it. Raises DownloadError, a sentence, if it cannot be had.
+
+    ``with_checker``: a folder's safety checker is wanted too.
+    """
     if not source.repository:
-        return Parcel(name=source.name, files={PurePosixPath(): File(source, _length(source.url), "")})
+        return Parcel(name=source.name, files={PurePosixPath(): File(source, _length(source.url), source.sha256)})
     listed = _listed(source, endpoint)
     if source.file and source.file not in listed:
         raise DownloadError(f"“{source.repository}” has no file “{source.file}”. Copy its link again from its page.")
-    wanted = [source.file] if source.file else needed(listed)
+    if source.sha256:
+        listed[source.file] = (listed[source.file][0], _agreed(source, listed[source.file][1]))
+    wanted = [source.file] if source.file else needed(listed, with_checker=with_checker)
     files = {
         PurePosixPath(name if not source.file else ""): File(_link(source, name, endpoint), *listed[name]) for name in wanted
     }
@@ -82,6 +87,16 @@ def fetch_parcel(parcel: Parcel, folder: Path, control: Control, tell: Tell) -> 
     return target
 
 
+def _agreed(source: Source, said: str) -> str:
+    """The SHA-256 that a file must have. Raises DownloadError if the hub says another than was published."""
+    if said not in ("", source.sha256):
+        raise DownloadError(
+            f"“{source.file}” in “{source.repository}” is not the file that was published: its hash is another. "
+            "Try another source, or paste a link that you trust."
+        )
+    return source.sha256
+
+
 def _link(source: Source, name: str, endpoint: str | None) -> Source:
     return Source(link=huggingface_hub.hf_hub_url(source.repository, name, revision=source.revision, endpoint=endpoint))
 
@@ -101,10 +116,10 @@ def _listed(source: Source, endpoint: str | None) -> dict[str, tuple[int, str]]:
     return {f.rfilename: (f.size or 0, f.lfs.sha256 if f.lfs else "") for f in found}
 
 
-_USELESS = re.compile(r"\.(non_ema|fp16|ema|bf16)\.|safety_checker|flax|\.msgpack|\.onnx|openvino|\.h5$")
+_USELESS = re.compile(r"\.(non_ema|fp16|ema|bf16)\.|flax|\.msgpack|\.onnx|openvino|\.h5$")
 
 
-def needed(names: Iterable[str]) -> list[str]:
+def needed(names: Iterable[str], *, with_checker: bool = False) -> list[str]:
     """The files of a diffusers repository that a pipeline needs: settings, words, and one file of weights a component.
 
     Raises DownloadError if there is no diffusers folder in it.
@@ -113,6 +128,7 @@ def needed(names: Iterable[str]) -> list[str]:
     if FOLDER_INDEX not in names:
         raise DownloadError("This repository holds no diffusers folder. Paste the link of one of its files instead.")
     inside = [n for n in names if "/" in n and not _USELESS.search(n) and ".." not in n.split("/") and not n.startswith("/")]
+    inside = [n for n in inside if with_checker or not n.startswith("safety_checker/")]
     safe = {n.split("/")[0] for n in inside if n.endswith(".safetensors")}
     kept = [
         n for n in inside

@@ -19,6 +19,7 @@ from accelerate import init_empty_weights
 from diffusers.hooks import apply_group_offloading
 from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 from diffusers.models.attention_processor import Attention
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 
 from engine.checkpoints import folders, loading_depth, originals
 from engine.checkpoints.architectures import CONFIGS
@@ -167,10 +168,14 @@ def build(kind: str, config: Mapping[str, Any]) -> torch.nn.Module:
         with init_empty_weights(include_buffers=False):
             if hasattr(diffusers, kind):
                 return getattr(diffusers, kind).from_config(dict(config))
-            known = getattr(transformers, kind)
+            known = _BY_NAME.get(kind) or getattr(transformers, kind)
             return known(known.config_class.from_dict(dict(config)))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(f"The configuration of a part ({kind}) is damaged: {str(error).splitlines()[0][:200]}.") from error
+
+
+_BY_NAME = {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker}
+"""Classes that lie deeper in the libraries."""
 
 
 def make_component(
@@ -288,7 +293,7 @@ def _missing(
 
 _WORDS = {
     "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder", "text_encoder_2": "second text encoder",
-    "depth_estimator": "depth estimator",
+    "depth_estimator": "depth estimator", "safety_checker": "safety checker",
 }  # fmt: skip
 
 

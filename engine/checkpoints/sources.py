@@ -20,12 +20,17 @@ _HUB_LINK = re.compile(r"/([\w.-]+/[\w.-]+)/(?:resolve|blob)/([^/]+)/(.+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where something is to be had. ``file`` is "" for a whole repository; ``repository`` is "" for a plain ``link``."""
+    """Where something is to be had. ``file`` is "" for a whole repository; ``repository`` is "" for a plain ``link``.
+
+    ``sha256`` is that of the file, where somebody published it; ``cited`` says where.
+    """
 
     link: str = ""
     repository: str = ""
     file: str = ""
     revision: str = "main"
+    sha256: str = ""
+    cited: str = ""
 
     @property
     def url(self) -> str:
@@ -52,8 +57,6 @@ class Offer:
     licence_link: str
     sources: tuple[Source, ...]
     note: str = ""
-    bytes: int = 0
-    sha256: str = ""
 
 
 def offers(path: Path = HOUSE / "models" / "catalogue.toml") -> tuple[Offer, ...]:

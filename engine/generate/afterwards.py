@@ -43,7 +43,7 @@ def run(make: Run, job: str, asked: Request, workshop: Workshop, stop: Stop) -> 
         negative_prompt=negative_prompt,
     )  # fmt: skip
     for event in upscale.run(job + ENLARGED, enlarge, workshop, stop):
-        yield dataclasses.replace(_counted(event, len(images), 2 * asked.count), job=job)
+        yield dataclasses.replace(_counted(event, asked.count, 2 * asked.count), job=job)
 
 
 def wanted(asked: Request) -> bool:

@@ -45,7 +45,9 @@ class Outlook:
 
 
 def outlook(entry: CheckpointEntry, request: Request, here: Circumstances) -> Outlook:
-    """What will come of ``request``, which has its size, steps and guidance scale set."""
+    """What will come of ``request``, which has its size, steps and guidance scale set. Nothing is known of other kinds."""
+    if entry.architecture.name == "other":
+        return Outlook()
     plan = plan_for(entry, request, here)
     room = budget(here.hardware)
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from engine.checkpoints.adapters import NOTHING, Additions
 from engine.checkpoints.catalogue import CheckpointEntry
+from engine.errors import CheckpointError
 from engine.generate import additions
 from engine.generate.outlook import on_cpu, plan_for, work_for
 from engine.generate.refine import Refiner, check_pair
@@ -34,6 +35,8 @@ class Prepared:
 def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
     """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
     entry = workshop.catalogue.find(asked.checkpoint)
+    if entry.architecture.name == "other":
+        raise CheckpointError(f"“{entry.name}” is of a kind that only does text to image here. Choose another checkpoint.")
     plan = plan_for(entry, asked, workshop.circumstances)
     added = additions.named(asked, entry, workshop.catalogue)
     resolved, notices = resolve(

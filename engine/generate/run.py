@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,10 +13,10 @@ import torch
 from PIL import Image
 
 from engine import preferences
-from engine.errors import PictureError
+from engine.errors import PictureError, PictureWithheld
 from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate import guard as guarding
-from engine.generate import preview
+from engine.generate import safety
 from engine.generate.compiling import can_compile, compiled, is_new
 from engine.generate.decode import decode
 from engine.generate.denoise import Denoiser, Encodings, GuidedUntil, first_noise, size_conditioning, step_options
@@ -82,13 +83,19 @@ def _attempt(
 
 def _pictures(session: Session, resolved: Resolved, count: int, encodings: PromptEncodings) -> Iterator[Event]:
     """One after the other; the last may still be on its way to the disk."""
-    saved = outputs.existing(session.folder, session.job)
+    saved, withheld = outputs.existing(session.folder, session.job), []
     for index in range(count):
         each = resolved_picture(resolved, index)
         if index in saved:
             yield kept(session, index, each, saved[index])
-        else:
+            continue
+        try:
             yield from drawn(session, index, each, encodings)
+        except PictureWithheld as error:
+            withheld.append(error)
+            yield from safety.told(session.job, error, index, count)
+    if len(withheld) == count:
+        raise withheld[-1]
 
 
 def to_the_end(session: Session, events: Iterator[Event]) -> Iterator[Event]:
@@ -103,7 +110,7 @@ def to_the_end(session: Session, events: Iterator[Event]) -> Iterator[Event]:
 
 def announced(job: str, prepared: Prepared, workshop: Workshop) -> Iterator[Event]:
     """What is to be said before the checkpoint is there."""
-    yield from (Notice(job=job, text=text) for text in prepared.notices)
+    yield from (Notice(job=job, text=text) for text in (*prepared.notices, *safety.remarks(prepared.entry, workshop)))
     if prepared.entry.name not in workshop.cache.names:
         yield Loading(job=job, checkpoint=prepared.entry.name, text=f"Loading {prepared.entry.name}")
 
@@ -126,6 +133,8 @@ def opened(
         with phase("load"):
             lease = workshop.cache.lease(prepared.entry, plan, task.kind, cancelled=stop.is_set, additions=prepared.additions)
             pipeline = held.enter_context(lease)
+            checker = safety.checker_for(prepared.entry, plan, workshop, stop)
+        workshop.hashes.want(prepared.entry.path, prepared.entry.stamp)
         held.enter_context(vae_in_tiles(pipeline.vae, plan))
         guard = held.enter_context(PrecisionGuard(_safer(prepared, workshop)))
         held.enter_context(compiled(pipeline, plan, prepared.additions, stop))
@@ -134,8 +143,8 @@ def opened(
         refinement = held.enter_context(refining(prepared.refiner, workshop, stop))
         progress = Progress(job, pictures)
         yield Session(
-            job=job, task=task, pipeline=pipeline, guard=guard, progress=progress, workshop=workshop, folder=folder,
-            saving=held.enter_context(Saving()), refinement=refinement,
+            job=job, task=task, entry=prepared.entry, pipeline=pipeline, guard=guard, progress=progress, workshop=workshop,
+            folder=folder, saving=held.enter_context(Saving()), refinement=refinement, checker=checker,
         )  # fmt: skip
 
 
@@ -174,8 +183,7 @@ def drawn(
     latents = start.latents
     session.progress.start_picture()
     for step, latents in enumerate(denoise(bench, start, encodings), start=1):
-        seen = session.progress.preview(partial(preview.picture, latents, session.pipeline.vae))
-        yield session.progress.step(index, step, len(start.timesteps), seen)
+        yield session.progress.step(index, step, len(start.timesteps), session.preview(latents))
         yield from session.saving.ready()
     stepped = time.monotonic()
 
@@ -187,6 +195,8 @@ def drawn(
             session.workshop.notes, resolved.checkpoint_hash, session.workshop.hardware.device, course,
             stepping=stepped - began, rest=rest,
         )  # fmt: skip
+
+    safety.check(image, session.checker)
 
     # 8. Save beside the next picture's steps, and say so once it is on disk.
     yield from session.saving.put(partial(_written, session, index, resolved, image, companions, began))
@@ -206,9 +216,11 @@ def save(
 ) -> tuple[Path, tuple[str, ...]]:
     """Picture ``index`` on disk with what the person at the machine wants in every picture, and what is to be said about it."""
     chosen = preferences.read(session.workshop.settings.data)
+    sha256 = session.workshop.hashes.known(session.entry.path, session.entry.stamp)
+    named = dataclasses.replace(resolved, checkpoint_sha256=sha256)
     marked, said = _marked(image, chosen.watermark) if chosen.watermark else (image, ())
     path = outputs.save(
-        marked, resolved, outputs=session.folder, job=session.job, index=index, companions=companions,
+        marked, named, outputs=session.folder, job=session.job, index=index, companions=companions,
         write_metadata=not chosen.leave_metadata_out,
     )  # fmt: skip
     return path, said

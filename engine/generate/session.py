@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from PIL import Image
 
+from engine.checkpoints.catalogue import CheckpointEntry
+from engine.checkpoints.loading_safety import SafetyChecker
+from engine.generate import preview
 from engine.generate.guard import PrecisionGuard
 from engine.generate.progress import Progress
 from engine.generate.refine import Refinement
@@ -68,10 +72,11 @@ class Task(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One job while it holds its pipeline. ``folder`` is where its pictures are saved."""
+    """One job while it holds its pipeline. ``folder`` is where its pictures are saved, ``checker`` who may withhold some."""
 
     job: str
     task: Task
+    entry: CheckpointEntry
     pipeline: Any
     guard: PrecisionGuard
     progress: Progress
@@ -79,3 +84,8 @@ class Session:
     folder: Path
     saving: Saving
     refinement: Refinement | None = None
+    checker: SafetyChecker | None = None
+
+    def preview(self, latents: torch.Tensor) -> bytes | None:
+        """The picture so far, if it is time for it. None while pictures may be withheld: what is not kept is not shown either."""
+        return None if self.checker else self.progress.preview(partial(preview.picture, latents, self.pipeline.vae))

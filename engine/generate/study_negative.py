@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from engine.events import Event, Notice
-from engine.generate import preview
+from engine.generate import safety
 from engine.generate.compare_negative import check_guided
 from engine.generate.decode import decode
 from engine.generate.prepare import Prepared, fits, prepare
@@ -125,10 +125,10 @@ def _batch(session: Session, number: int, wanted: Sequence[Resolved], rows: int)
     latents = start.latents
     session.progress.start_picture()
     for step, latents in enumerate(denoise(_alike(bench, rows), start, SideBySide(tuple(filled))), start=1):
-        seen = session.progress.preview(partial(preview.picture, latents[:1], session.pipeline.vae))
-        yield session.progress.step(number, step, len(start.timesteps), seen)
+        yield session.progress.step(number, step, len(start.timesteps), session.preview(latents[:1]))
     for row, each in enumerate(wanted):
         image = decode(latents[row : row + 1], session.pipeline.vae, session.guard)
+        safety.check(image, session.checker)
         index = number * rows + row
         path, _ = save(session, index, each, image)
         yield kept(session, index, each, path, (time.monotonic() - began) / len(wanted))

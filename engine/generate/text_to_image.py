@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from engine.events import Event
+from engine.generate import best_effort
 from engine.generate.conditioning import extra_channels
 from engine.generate.run import Bench, Start
 from engine.generate.run import run as run_task
@@ -39,4 +40,7 @@ class FromWords:
 
 def run(job: str, asked: TextToImage, workshop: Workshop, stop: Stop) -> Iterator[Event]:
     """The pictures of a text-to-image job; see :func:`engine.generate.run.run`."""
+    entry = workshop.catalogue.find(asked.checkpoint)
+    if best_effort.is_for(entry):
+        return best_effort.run(job, asked, entry, workshop, stop)
     return run_task(job, asked, FromWords(), workshop, stop)

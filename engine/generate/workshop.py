@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 from engine.checkpoints.cache import PipelineCache
 from engine.checkpoints.catalogue import Catalogue
+from engine.checkpoints.hashing import Hasher
 from engine.generate.outlook import Circumstances
 from engine.plan import Hardware
 from engine.plan.notes import Notes
@@ -23,7 +24,8 @@ class Workshop:
     """Everything that a run needs beside its request. One per process that runs torch.
 
     ``sparing``: an earlier attempt at the job ended its process, so a measure more is taken than seems needed.
-    ``measured`` maps a precision to how many times as fast as float32 it is here; ``notes`` keep what runs have taught.
+    ``measured`` maps a precision to how many times as fast as float32 it is here; ``notes`` keep what runs have taught,
+    ``hashes`` those of whole files.
     """
 
     settings: Settings
@@ -33,6 +35,7 @@ class Workshop:
     encodings: EncodingCache
     threads: int
     notes: Notes
+    hashes: Hasher
     measured: Mapping[str, float] = field(default_factory=dict)
     sparing: bool = False
 

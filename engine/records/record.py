@@ -80,7 +80,7 @@ def source_type(request: Request) -> str:
 
 _LINE: tuple[tuple[str, str], ...] = (
     ("Steps", "steps"), ("Sampler", "scheduler"), ("CFG scale", "guidance_scale"), ("Seed", "seed"), ("Size", ""),
-    ("Model", "checkpoint"), ("Denoising strength", "strength"), ("Clip skip", "clip_skip"),
+    ("Model hash", ""), ("Model", "checkpoint"), ("Denoising strength", "strength"), ("Clip skip", "clip_skip"),
 )
 """AUTOMATIC1111's name -> field of the request, in the order that it writes them."""
 
@@ -88,13 +88,14 @@ _LINE: tuple[tuple[str, str], ...] = (
 def parameters(record: Record) -> str:
     """The text that AUTOMATIC1111's program would write for this picture; for one made from another without words, its.
 
-    "Model hash" is left out: it means the hash of the whole file there, and Easel hashes the headers.
+    "Model hash" is the beginning of the whole file's SHA-256, and is left out where that was not known yet.
     """
     request = record.resolved.request
     if not getattr(request, "prompt", "") and "parameters" in record.source:
         return record.source["parameters"]
     values = {label: getattr(request, name, None) for label, name in _LINE if name}
     width, height = getattr(request, "width", None), getattr(request, "height", None)
+    values["Model hash"] = record.resolved.checkpoint_sha256[:10] or None
     values["Size"] = f"{width}x{height}" if width and height else None
     values["Model"] = re.split(r"[\\/]", values["Model"])[-1].removesuffix(".safetensors") if values["Model"] else None
     values["Clip skip"] = values["Clip skip"] or None

@@ -55,7 +55,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
         file = folder(kind).parent / f"thing.{form}"
         weights = tiny.in_original_layout(kind, tiny.pipeline(kind))
         if form == "safetensors":
-            save_file(weights, file)
+            save_file(weights, file, tiny.KINDS[kind].metadata)
         else:
             whole = {"state_dict": weights, "global_step": 1234, "epoch": 1}
             torch.save(whole, file, _use_new_zipfile_serialization=form == "zip")

@@ -13,6 +13,7 @@ CHOSEN = Preferences(
     extra_models=("/somewhere/größe", "C:\\Users\\me\\ComfyUI"),
     leave_metadata_out=True,
     watermark="Grüße",
+    safety_checker=True,
     precision="float32",
 )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from engine import preferences
+from engine.checkpoints import hashing
 from engine.checkpoints.architectures import BY_NAME
+from engine.checkpoints.catalogue import stamp_of
 from engine.checkpoints.sources import offers
 from engine.requests import DTYPES
 from engine.settings import Settings
@@ -46,6 +49,15 @@ def test_what_is_chosen_counts_from_then_on(settings: Settings) -> None:
     assert messages.FILE_GONE in stock.choose("../two", "", "")
 
 
+def test_the_hash_that_other_programs_name_is_shown_once_it_is_known(settings: Settings) -> None:
+    path = settings.models / "two.ckpt"
+    stock = Stock(settings, Shelf(settings))
+    assert "Hash in other programs" not in stock.inventory()
+    settings.data.mkdir()
+    (settings.data / hashing.FILE).write_text(json.dumps({str(path): [*stamp_of(path), "6ce0161689" + "0" * 54]}))
+    assert messages.sha256_of("6ce0161689" + "0" * 54) in stock.inventory()
+
+
 def test_presses_that_mean_nothing_do_nothing(settings: Settings) -> None:
     stock = Stock(settings, Shelf(settings))
     for what, which in (("ask", "nothing"), ("start", "7"), ("__class__", "1"), ("pause", "x"), ("cancel", "99")):
@@ -66,12 +78,16 @@ def test_standing_choices_are_kept_and_folders_are_told(settings: Settings, tmp_
     (tmp_path / "comfy" / "comfy_extras").mkdir()
     folders = f'"{tmp_path / "comfy"}"\n\n{tmp_path / "gone"}\n'
     said = standing.save(
-        {"extra_models": folders, "precision": "float32", "compile": True, "leave_metadata_out": True, "watermark": " mine "}
+        {
+            "extra_models": folders, "precision": "float32", "compile": True, "leave_metadata_out": True,
+            "safety_checker": True, "watermark": " mine ",
+        }
     )
     assert "(ComfyUI): 1 file" in said and "is no folder on this computer" in said
     written, _ = Standing(settings).read()
     assert written["extra_models"].splitlines() == [str(tmp_path / "comfy"), str(tmp_path / "gone")]
-    assert (written["precision"], written["leave_metadata_out"], written["watermark"]) == ("float32", True, "mine")
+    kept = ("precision", "leave_metadata_out", "safety_checker", "watermark")
+    assert [written[name] for name in kept] == ["float32", True, True, "mine"]
     assert "a" in Shelf(settings).checkpoints
     (settings.data / preferences.FILE).write_text("{broken")
     written, said = standing.read()

@@ -55,6 +55,9 @@ def _layout() -> Fields:
         "leave_metadata_out": gr.Checkbox(
             label=messages.LEAVE_METADATA_OUT, info=messages.LEAVE_METADATA_OUT_HELP, elem_id=f"{NAME}-leave_metadata_out",
         ),
+        "safety_checker": gr.Checkbox(
+            label=messages.SAFETY_CHECKER, info=messages.SAFETY_CHECKER_HELP, elem_id=f"{NAME}-safety_checker",
+        ),
         "watermark": gr.Textbox(
             label=messages.WATERMARK, info=messages.WATERMARK_HELP, max_lines=1, max_length=MOST_WATERMARK,
             elem_id=f"{NAME}-watermark", html_attributes=controls.NO_CORRECTION,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from engine import preferences
 from engine.checkpoints import choices
-from engine.checkpoints.catalogue import Catalogue, full_hash
+from engine.checkpoints.catalogue import Catalogue
 from engine.errors import CheckpointError
 from engine.preferences import Preferences
 from engine.settings import Settings
@@ -156,8 +155,3 @@ def test_a_file_that_changed_is_looked_into_again(settings: Settings) -> None:
     path.unlink()
     with pytest.raises(CheckpointError, match="no checkpoint yet"):
         catalogue.find(None)
-
-
-def test_the_full_hash_is_the_whole_files(settings: Settings) -> None:
-    path = write(settings.models / "x.safetensors", SD1)
-    assert full_hash(path) == hashlib.sha256(path.read_bytes()).hexdigest()

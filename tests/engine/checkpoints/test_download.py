@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import re
 import shutil
 import struct
 import threading
@@ -11,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -277,6 +279,17 @@ def test_one_file_of_a_repository_is_checked_by_the_hubs_own_hash(server: Server
         hub.look(Source(repository="owner/thing", file="gone.ckpt"), endpoint)
 
 
+def test_a_source_that_offers_another_file_than_was_published_is_not_asked_for_it(server: Server, tmp_path: Path) -> None:
+    endpoint = repository(server)
+    known = Source(repository="owner/thing", file="unet/x.safetensors", sha256=SHA256, cited="https://example.org/hashes")
+    assert hub.look(known, endpoint).files[PurePosixPath()].sha256 == SHA256
+    with pytest.raises(DownloadError, match="not the file that was published"):
+        hub.look(dataclasses.replace(known, sha256="0" * 64), endpoint)
+    plain = hub.look(Source(link=server.url, sha256="0" * 64, cited="https://example.org/hashes"))
+    with pytest.raises(DownloadError, match="differ"):
+        hub.fetch_parcel(plain, tmp_path, Control(), quiet)
+
+
 def test_a_gated_repository_says_how_to_get_in(server: Server) -> None:
     endpoint = repository(server)
     server.status, server.headers = 403, {"X-Error-Code": "GatedRepo"}
@@ -368,3 +381,8 @@ def test_the_catalogue_names_families_licences_and_sources() -> None:
     for offer in offers():
         assert offer.architecture in BY_NAME and offer.licence and offer.sources
         assert all(sources._NAME.fullmatch(source.repository) for source in offer.sources)
+        assert len(offer.sources) > 1 or offer.name == "LCM_Dreamshaper_v7", "no second source is known for that one"
+        assert len(set(offer.sources)) == len(offer.sources)
+        for source in offer.sources:
+            assert bool(source.sha256) == source.cited.startswith("https://")
+            assert not source.sha256 or (re.fullmatch("[0-9a-f]{64}", source.sha256) and source.file)

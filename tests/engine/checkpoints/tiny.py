@@ -59,10 +59,10 @@ def depth_estimator() -> Any:
     return transformers.DPTForDepthEstimation(config).eval()
 
 
-def _scheduler(prediction: str = "epsilon") -> Any:
+def _scheduler(prediction: str = "epsilon", **extra: Any) -> Any:
     return diffusers.DDIMScheduler(
         prediction_type=prediction, steps_offset=1, clip_sample=False, beta_start=0.00085, beta_end=0.012,
-        beta_schedule="scaled_linear", set_alpha_to_one=False,
+        beta_schedule="scaled_linear", set_alpha_to_one=False, **extra,
     )  # fmt: skip
 
 
@@ -118,14 +118,25 @@ def _refiner() -> Any:
     )  # fmt: skip
 
 
+def _few_steps(made: Any) -> Any:
+    """``made`` as the turbo kinds of its family are published: their schedulers place the steps from the end."""
+    made.register_modules(scheduler=_scheduler(timestep_spacing="trailing"))
+    return made
+
+
 @dataclass(frozen=True)
 class Kind:
-    """One row of the table of kinds. ``use`` is what its pipeline is leased for, ``text`` how its text encoders are stored."""
+    """One row of the table of kinds. ``use`` is what its pipeline is leased for, ``text`` how its text encoders are stored.
+
+    ``metadata`` is what its safetensors file says of itself (Stability AI's "modelspec"); where there is some, other containers
+    look like ``base``.
+    """
 
     make: Callable[[], Any]
     text: str
     use: str = "text_to_image"
     metadata: Mapping[str, str] | None = None
+    base: str = ""
 
 
 _BASE = "StableDiffusionPipeline"
@@ -143,6 +154,10 @@ KINDS: Mapping[str, Kind] = {
     "xl_inpainting": Kind(lambda: _xl("StableDiffusionXLInpaintPipeline", 9), "xl", "inpaint"),
     "xl_refiner": Kind(_refiner, "refiner", "image_to_image"),
     "lcm": Kind(lambda: _plain(_BASE, openclip=False, time_cond_proj_dim=16), "clip"),
+    "sd_turbo": Kind(
+        lambda: _few_steps(_plain(_BASE, openclip=True)), "openclip", metadata={"modelspec.title": "SD-Turbo"}, base="sd2_base"
+    ),
+    "xl_turbo": Kind(lambda: _few_steps(_xl()), "xl", metadata={"modelspec.title": "SDXL-Turbo"}, base="xl"),
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from engine import preferences
 from engine.errors import CheckpointError, RequestError
@@ -54,6 +56,43 @@ def test_a_lora_is_its_matrices_added_to_the_weights(studio: Studio, tags: str, 
     assert apart(with_lora, picture(studio, checkpoint=name)) <= 1
     assert apart(with_lora, plain) > 5
     assert apart(picture(studio), plain) == 0
+
+
+XL_LAYERS = {
+    "unet": ("down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k", 2 * tiny.WIDTH),
+    "text_encoder": ("encoder.layers.0.self_attn.out_proj", tiny.WIDTH),
+    "text_encoder_2": ("encoder.layers.0.self_attn.out_proj", tiny.WIDTH),
+}
+"""Component -> the layer that the LoRA below changes, and the sides of its square matrix."""
+
+XL_NAMES = {
+    "diffusers blocks": "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k",
+    "original blocks": "lora_unet_input_blocks_3_1_transformer_blocks_0_attn2_to_k",
+}
+"""Both namings of XL's UNet that kohya-ss/sd-scripts writes (networks/lora.py; the original one is its default for XL)."""
+
+
+@pytest.mark.parametrize("naming", XL_NAMES)
+def test_a_lora_for_xl_changes_unet_and_both_text_encoders(studio: Studio, naming: str) -> None:
+    prefixes = {
+        "unet": XL_NAMES[naming],
+        "text_encoder": "lora_te1_text_model_encoder_layers_0_self_attn_out_proj",
+        "text_encoder_2": "lora_te2_text_model_encoder_layers_0_self_attn_out_proj",
+    }
+    pipeline, generator = tiny.pipeline("xl"), torch.Generator().manual_seed(8)
+    weights: dict[str, torch.Tensor] = {}
+    for component, (layer, side) in XL_LAYERS.items():
+        down, up = torch.randn(2, side, generator=generator), torch.randn(side, 2, generator=generator)
+        name = prefixes[component]
+        weights |= {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(1.0)}
+        part = getattr(pipeline, component)
+        with torch.no_grad():
+            getattr(part, "text_model", part).get_submodule(layer).weight += 0.5 * (1.0 / 2) * up @ down
+    save_file(weights, studio[1].models / "loras" / f"xl {naming}.safetensors", {"ss_base_model_version": "sdxl_base_v1-0"})
+    pipeline.save_pretrained(studio[1].models / f"merged xl {naming}")
+    with_lora = picture(studio, f"a cat <lora:xl {naming}:0.5>", "xl")
+    assert apart(with_lora, picture(studio, checkpoint=f"merged xl {naming}")) <= 1
+    assert apart(with_lora, picture(studio, checkpoint="xl")) > 5
 
 
 def test_a_lora_for_another_family_or_that_is_gone_is_said(studio: Studio) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import struct
 from dataclasses import fields, replace
@@ -109,6 +110,8 @@ def test_the_text_that_other_programs_read(resolved: Resolved) -> None:
         'Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x48, Model: "star,ter", Clip skip: 2, '
         "Easel hash: ababababab, Version: Easel 1.2.3"
     )
+    hashed = dataclasses.replace(resolved, checkpoint_sha256="6ce0161689" + "0" * 54)
+    assert 'Size: 64x48, Model hash: 6ce0161689, Model: "star,ter"' in parameters(Record(resolved=hashed, job="a"))
 
 
 @pytest.mark.parametrize("format", FORMATS)

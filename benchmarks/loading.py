@@ -1,0 +1,220 @@
+"""Loading a checkpoint of Stable Diffusion 1.5's full size: time beside reading its bytes, memory, what ten switches leave.
+
+The files are made here, with random weights under the original names. What is measured runs in processes of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+HOUSE = Path(__file__).resolve().parent.parent
+ROUNDS = 5
+SWITCHES = 10
+EVERY = 0.004
+"""Seconds between two looks at the process's memory."""
+
+FILES: Mapping[str, str] = {"full.safetensors": "float32", "half.safetensors": "float16", "half.ckpt": "float16"}
+"""File -> the precision that its weights are stored in."""
+
+LOADS: tuple[tuple[str, str], ...] = (
+    ("half.safetensors", "bfloat16"), ("half.safetensors", "float32"), ("half.ckpt", "bfloat16"),
+    ("full.safetensors", "bfloat16"),
+)  # fmt: skip
+"""File and the precision that it is loaded in."""
+
+
+def main() -> None:
+    """Print the seconds of warm loads beside those of reading and converting, peaks of memory, and what ten switches leave."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        in_process("write", str(folder))
+        for file in FILES:
+            size = (folder / file).stat().st_size / 1e9
+            print(f"{file}: {size:.2f} GB, {FILES[file]}; {identified(folder / file)}", flush=True)
+        for file, dtype in LOADS:
+            print(f"{file} to {dtype}: {timed(folder / file, dtype)}; {weighed(folder / file, dtype)}", flush=True)
+        print(switched(folder / "half.safetensors"))
+
+
+def identified(path: Path) -> str:
+    """How long it takes, warm, to say what a file is."""
+    found = in_process("identify", str(path))
+    wall, busy = (1000 * found[which] for which in ("seconds", "busy"))
+    return f"identified as {found['as']} in {wall:.1f} ms, {busy:.1f} ms of them on the processor (medians of {ROUNDS}, warm)"
+
+
+def timed(path: Path, dtype: str) -> str:
+    """A warm load beside reading the file's bytes and converting them, in turn."""
+    pairs = in_process("time", str(path), dtype)["pairs"]
+    load, read = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    return f"load {load:.2f} s, reading and converting {read:.2f} s, ratio {ratio:.2f} (medians of {ROUNDS} pairs, warm)"
+
+
+def weighed(path: Path, dtype: str) -> str:
+    """The peak of anonymous memory while a file loads, in weights."""
+    found = in_process("weigh", str(path), dtype)
+    return f"peak of anonymous memory {found['peak'] / found['weights']:.3f} times the {found['weights'] / 1e9:.2f} GB of weights"
+
+
+def switched(path: Path) -> str:
+    """What a process holds after two and after ten switches between two checkpoints, of which one fits."""
+    after = in_process("switch", str(path))["after"]
+    two, last = after[1], after[-1]
+    return f"anonymous memory after 2 switches {two / 1e9:.2f} GB, after {SWITCHES} {last / 1e9:.2f} GB: {last / two - 1:+.1%}"
+
+
+def in_process(task: str, *arguments: str) -> dict[str, Any]:
+    """What a task prints, run in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.loading", task, *arguments]
+    done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# In the processes of their own
+
+
+def _write(folder: str) -> dict[str, Any]:
+    """The files: random weights, under the names that Stable Diffusion 1's program gave them."""
+    import torch
+    from safetensors.torch import save_file
+
+    from engine.checkpoints.architectures import BY_NAME, bundled_config
+    from engine.checkpoints.loading import CLASSES, build
+    from engine.checkpoints.originals import NAMINGS
+
+    weights = {}
+    for component, naming in NAMINGS["sd1"].items():
+        config = bundled_config(BY_NAME["sd1"], component)
+        for name, tensor in build(CLASSES[component], config).state_dict().items():
+            weights[naming(name, config).names[0]] = torch.empty(tensor.shape).uniform_(-0.02, 0.02)
+    save_file(weights, Path(folder) / "full.safetensors")
+    weights = {name: tensor.half() for name, tensor in weights.items()}
+    save_file(weights, Path(folder) / "half.safetensors")
+    torch.save({"state_dict": weights}, Path(folder) / "half.ckpt")
+    return {}
+
+
+def _identify(path: str) -> dict[str, Any]:
+    from engine.checkpoints.identify import identify
+
+    wall = [seconds(lambda: identify(Path(path))) for _ in range(ROUNDS + 1)][1:]
+    busy = [seconds(lambda: identify(Path(path)), time.process_time) for _ in range(ROUNDS)]
+    found = identify(Path(path)).architecture
+    return {"as": found, "seconds": statistics.median(wall), "busy": statistics.median(busy)}
+
+
+def _time(path: str, dtype: str) -> dict[str, Any]:
+    load = _loader(path, dtype)
+    pairs = [(seconds(load), seconds(lambda: read_and_convert(Path(path), dtype))) for _ in range(ROUNDS + 1)]
+    return {"pairs": pairs[1:]}
+
+
+def _weigh(path: str, dtype: str) -> dict[str, Any]:
+    from engine.errors import Cancelled
+
+    load = _loader(path, dtype)
+    with contextlib.suppress(Cancelled):
+        load(lambda: True)  # what the libraries import late is imported, and no weights lie in freed memory
+    before, seen, over = anonymous(), [], threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            seen.append(anonymous())
+            time.sleep(EVERY)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    loaded = load()
+    over.set()
+    watcher.join()
+    return {"peak": max(seen) - before, "weights": loaded.bytes}
+
+
+def _switch(path: str) -> dict[str, Any]:
+    import dataclasses
+
+    from engine.checkpoints.cache import PipelineCache
+    from engine.checkpoints.catalogue import entry_for
+
+    one = entry_for(Path(path))
+    other = dataclasses.replace(one, name="other", path=Path(path).with_name("other.safetensors"))
+    other.path.hardlink_to(one.path)
+    cache, after = PipelineCache(1), []
+    for turn in range(SWITCHES):
+        with cache.lease((one, other)[turn % 2], _plan("bfloat16")):
+            after.append(anonymous())
+    assert [event.kind for event in cache.events].count("evicted") == SWITCHES - 1
+    return {"after": after}
+
+
+def _loader(path: str, dtype: str) -> Callable[[], Any]:
+    from engine.checkpoints.catalogue import entry_for
+    from engine.checkpoints.loading import load_components, never
+
+    return lambda cancelled=never: load_components(entry_for(Path(path)), _plan(dtype), cancelled)
+
+
+def _plan(dtype: str) -> Any:
+    from engine.requests import ExecutionPlan
+
+    return ExecutionPlan(dtypes=dict.fromkeys(("unet", "vae", "text_encoder"), dtype))
+
+
+def read_and_convert(path: Path, dtype: str) -> list[Any]:
+    """Every tensor of a file, read from its place and converted: what no loader can do without."""
+    import torch
+
+    from engine.checkpoints.headers import read_header
+
+    tensors = sorted(read_header(path).tensors.values(), key=lambda tensor: tensor.offset)
+    buffer = memoryview(bytearray(max(tensor.bytes for tensor in tensors)))
+    found = []
+    with path.open("rb", buffering=0) as file:
+        for tensor in tensors:
+            file.seek(tensor.offset)
+            file.readinto(buffer[: tensor.bytes])
+            raw = torch.frombuffer(buffer, dtype=getattr(torch, tensor.dtype), count=tensor.count)
+            found.append(raw.to(getattr(torch, dtype), copy=True))
+    return found
+
+
+def seconds(call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+    """How long ``call`` takes by a clock."""
+    began = clock()
+    call()
+    return clock() - began
+
+
+def anonymous() -> int:
+    """Bytes of this process's memory that no file backs. Linux says so; elsewhere all of it counts."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
+    except OSError:
+        import psutil
+
+        return psutil.Process().memory_info().rss
+
+
+_TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "write": _write, "identify": _identify, "time": _time, "weigh": _weigh, "switch": _switch,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(_TASKS[sys.argv[1]](*sys.argv[2:])))
+    else:
+        main()

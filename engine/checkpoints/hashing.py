@@ -1,0 +1,91 @@
+"""The SHA-256 of whole files, by which sites and other programs name checkpoints: taken in the background and kept.
+
+A file of several gigabytes takes seconds to read, so nothing waits for it. Without torch: the page reads what the worker found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import queue
+import threading
+from pathlib import Path
+
+FILE = "checkpoint-hashes.json"
+PIECE = 4 * 2**20
+"""Bytes that are read at a time."""
+
+Stamp = tuple[int, int]
+"""Size and modification time in nanoseconds: a hash counts as long as they stay."""
+
+
+def read(folder: Path) -> dict[str, tuple[Stamp, str]]:
+    """Path of a file -> its stamp and SHA-256, as kept in ``folder``. Where that cannot be read they are taken again."""
+    try:
+        stored = json.loads((folder / FILE).read_text("utf-8"))
+        return {path: ((size, changed), sha256) for path, (size, changed, sha256) in stored.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def sha256_of(path: Path, stop: threading.Event) -> str:
+    """SHA-256 of a whole file in hexadecimal, "" if ``stop`` is set meanwhile. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            if stop.is_set():
+                return ""
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+class Hasher:
+    """Hashes the files that it is asked for, one after the other in a thread of its own, and keeps the hashes in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known = read(folder)
+        self._wanted: queue.SimpleQueue[tuple[Path, Stamp]] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def want(self, path: Path, stamp: Stamp) -> None:
+        """Have a file hashed soon, unless it is known already. Folders have no hash."""
+        if not path.is_file() or self.known(path, stamp):
+            return
+        self._wanted.put((path, stamp))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="easel-hasher", daemon=True)
+            self._thread.start()
+
+    def known(self, path: Path, stamp: Stamp) -> str:
+        """The SHA-256 of a file in hexadecimal, "" while it is not known."""
+        kept = self._known.get(str(path))
+        return kept[1] if kept is not None and kept[0] == stamp else ""
+
+    def close(self) -> None:
+        """End the thread; a file that is half read is taken up another time."""
+        self._stop.set()
+        if self._thread is not None:
+            self._wanted.put((Path(), (0, 0)))
+            self._thread.join(10)
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            path, stamp = self._wanted.get()
+            try:
+                if not self._stop.is_set() and not self.known(path, stamp):
+                    self._keep(path, stamp, sha256_of(path, self._stop))
+            except OSError as error:
+                print(f"the hash of {path} could not be taken or kept: {error}", flush=True)
+
+    def _keep(self, path: Path, stamp: Stamp, sha256: str) -> None:
+        changed = path.stat()
+        if not sha256 or (changed.st_size, changed.st_mtime_ns) != stamp:
+            return
+        self._known = {**read(self._folder), str(path): (stamp, sha256)}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._folder / f"{FILE}.{os.getpid()}.part"
+        part.write_text(json.dumps({name: (*each, digest) for name, (each, digest) in self._known.items()}, indent=1), "utf-8")
+        os.replace(part, self._folder / FILE)
