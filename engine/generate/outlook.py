@@ -45,9 +45,7 @@ class Outlook:
 
 
 def outlook(entry: CheckpointEntry, request: Request, here: Circumstances) -> Outlook:
-    """What will come of ``request``, which has its size, steps and guidance scale set. Nothing is known of other kinds."""
-    if entry.architecture.name == "other":
-        return Outlook()
+    """What will come of ``request``, which has its size, steps and guidance scale set."""
     plan = plan_for(entry, request, here)
     room = budget(here.hardware)
     try:
