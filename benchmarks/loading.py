@@ -160,7 +160,7 @@ def _switch(path: str) -> dict[str, Any]:
     return {"after": after}
 
 
-def _loader(path: str, dtype: str) -> Callable[[], Any]:
+def _loader(path: str, dtype: str) -> Callable[..., Any]:
     from engine.checkpoints.catalogue import entry_for
     from engine.checkpoints.loading import load_components, never
 

@@ -168,7 +168,7 @@ def build(kind: str, config: Mapping[str, Any]) -> torch.nn.Module:
         with init_empty_weights(include_buffers=False):
             if hasattr(diffusers, kind):
                 return getattr(diffusers, kind).from_config(dict(config))
-            known = _BY_NAME.get(kind) or getattr(transformers, kind)
+            known: Any = _BY_NAME.get(kind) or getattr(transformers, kind)
             return known(known.config_class.from_dict(dict(config)))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(f"The configuration of a part ({kind}) is damaged: {str(error).splitlines()[0][:200]}.") from error

@@ -114,7 +114,8 @@ def test_two_checkpoints_alternate_on_all_tabs_and_load_once_each(real: Studio, 
         made(page, real, messages.GENERATE)
     said = heard(real.settings)
     assert sorted(line for line in said if line.startswith("cache")) == [f"cache loaded {name}" for name in sorted(CHECKPOINTS)]
-    assert sorted(line for line in said if "job loading sd" in line) == [f"job loading {name}" for name in pair]
+    # A checkpoint that is chosen is loaded ahead of the press, so that most jobs find it there.
+    assert all(said.count(f"job loading {name}") <= 1 for name in CHECKPOINTS)
 
 
 def enlarged(page: Page, studio: Studio, upscaler: str | None, folder: Path) -> TextToImage:
