@@ -108,13 +108,15 @@ def load_pipeline(folder: Path) -> StableDiffusionPipeline:
     return pipeline
 
 
-def drawn(pipeline: StableDiffusionPipeline, texts: list[str], seed: int, batch: int = 16) -> list[np.ndarray]:
+def drawn(
+    pipeline: StableDiffusionPipeline, texts: list[str], seed: int, guidance: float = GUIDANCE, batch: int = 16
+) -> list[np.ndarray]:
     """One uint8 picture a caption; each from a seed of its own."""
     pictures: list[np.ndarray] = []
     for first in range(0, len(texts), batch):
         some = texts[first : first + batch]
         generators = [torch.Generator().manual_seed(seed + first + place) for place in range(len(some))]
-        made: Any = pipeline(some, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="np")
+        made: Any = pipeline(some, num_inference_steps=STEPS, guidance_scale=guidance, generator=generators, output_type="np")
         pictures += list((made.images * 255).round().astype(np.uint8))
     return pictures
 
@@ -165,12 +167,13 @@ def main() -> None:
     parser.add_argument("--sheet-only", action="store_true")
     parser.add_argument("--classifier", type=Path, default=WEIGHTS)
     parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE, help="the CFG scale of the captions")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pipeline = load_pipeline(options.folder)
     if options.sheet:
-        contact_sheet(drawn(pipeline, sheet_captions(), options.seed), options.sheet)
+        contact_sheet(drawn(pipeline, sheet_captions(), options.seed, options.guidance), options.sheet)
     if options.sheet_only:
         return
     classifier = load_classifier(options.classifier)
@@ -178,8 +181,9 @@ def main() -> None:
     for name, share in accuracy(classifier).items():
         print(f"{name:<40} {share:20.1%}")
     asked = trials()
-    print(f"The starter, {len(asked)} captions, {STEPS} steps, guidance {GUIDANCE}:")
-    print_table(score(classifier, asked, drawn(pipeline, [trial.text for trial in asked], options.seed)))
+    print(f"The starter, {len(asked)} captions, {STEPS} steps, guidance {options.guidance}:")
+    pictures = drawn(pipeline, [trial.text for trial in asked], options.seed, options.guidance)
+    print_table(score(classifier, asked, pictures))
     evaluate_sketches.report(options.folder, classifier)
 
 
