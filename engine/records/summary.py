@@ -10,6 +10,7 @@ from PIL import Image
 
 from engine.errors import EaselError
 from engine.records import foreign, metadata
+from engine.records.record import Record, from_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +44,26 @@ def _said(path: Path, modified: float) -> dict:
     except EaselError:
         own = None
     if own is not None:
-        request = own.resolved.request
-        texts = {name: str(getattr(request, name, "") or "") for name in ("prompt", "negative_prompt", "checkpoint")}
-        return {"created": _seconds(own.created, modified), **texts}
+        words = _worded(own).resolved.request
+        texts = {name: str(getattr(words, name, "") or "") for name in ("prompt", "negative_prompt")}
+        checkpoint = str(own.resolved.request.checkpoint or "")
+        return {"created": _seconds(own.created, modified), "checkpoint": checkpoint, **texts}
     other = foreign.read(path, hidden=False)
     if other is None:
         return {"created": modified}
     texts = {"prompt": other.prompt, "negative_prompt": other.negative_prompt, "checkpoint": other.checkpoint or ""}
     return {"created": modified, **texts}
+
+
+def _worded(record: Record) -> Record:
+    """``record``, or where it was made without words the one of the picture that it was made from."""
+    source = record.source.get(metadata.KEY, "")
+    if getattr(record.resolved.request, "prompt", "") or not source:
+        return record
+    try:
+        return _worded(from_text(source))
+    except EaselError:
+        return record
 
 
 def _seconds(written: str, otherwise: float) -> float:

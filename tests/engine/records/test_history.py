@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.records import favourites, outputs
+from engine.records import favourites, findings, outputs
 from engine.records.history import History, Search
 from engine.records.thumbnails import SIDE
-from engine.requests import ExecutionPlan, Resolved, TextToImage
+from engine.requests import ExecutionPlan, Resolved, TextToImage, Upscale
 
 ALL = Search()
 
@@ -67,6 +67,16 @@ def test_search_by_words_checkpoint_day_and_mark(history: History, folder: Path)
     assert found(history, Search(favourites=True)) == [names[dog]] and history.find(ALL)[0].favourite
     history.mark(names[dog], False)
     assert not found(history, Search(favourites=True))
+
+
+def test_an_enlarged_picture_is_found_by_the_words_of_the_picture_before(history: History, folder: Path) -> None:
+    first = save(folder, "one", "a cat on the beach", negative_prompt="rain")
+    enlarged = Resolved(request=Upscale(images=("0" * 64,), seed=1), plan=ExecutionPlan(), threads=1)
+    for job, source in (("two", first), ("three", None)):
+        texts = findings.texts(source) if source else {"easel": "{"}
+        last = outputs.save(Image.new("RGB", (256, 256)), enlarged, outputs=folder, job=job, index=0, source=texts)
+    names = found(history, Search(words="beach RAIN"))
+    assert len(names) == 2 and last.name not in [name.rpartition("/")[2] for name in names] and len(found(history)) == 3
 
 
 def test_the_index_is_made_again_from_the_files_and_the_marks_stay(history: History, folder: Path, tmp_path: Path) -> None:
