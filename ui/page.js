@@ -12,17 +12,6 @@ document.addEventListener("keydown", (event) => {
   button.click();
 }, true);
 
-// Gradio's text fields say that they were filled in when a key is pressed, and not when text is pasted, deleted or dictated.
-let pressed = false;
-document.addEventListener("keypress", (event) => { pressed = event.isTrusted || pressed; }, true);
-document.addEventListener("keyup", () => { pressed = false; }, true);
-document.addEventListener("input", (event) => {
-  if (!pressed && event.target.matches("[data-testid=textbox]")) {
-    event.target.dispatchEvent(new KeyboardEvent("keypress", { bubbles: true }));
-  }
-  pressed = false;
-});
-
 // On a narrow page the picture lies below the form: bring it into view when it starts.
 document.addEventListener("click", (event) => {
   const stage = visibleStage();

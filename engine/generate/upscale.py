@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from engine import preferences
-from engine.checkpoints.upscalers import BUILT_IN
+from engine.checkpoints.upscalers import BUILT_IN, LANCZOS
 from engine.errors import EaselError, PictureError, RequestError
 from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate.enlargers import WithAlpha
@@ -67,7 +67,8 @@ def run(job: str, asked: Upscale, workshop: Workshop, stop: Stop) -> Iterator[Ev
 
     # 2. The upscaler, from disk.
     name = asked.checkpoint or BUILT_IN
-    yield Loading(job=job, checkpoint=name, text=f"Loading {name}")
+    if name.casefold() != LANCZOS and name not in workshop.cache.names:
+        yield Loading(job=job, checkpoint=name, text=f"Loading {name}")
     with opened(asked, workshop, stop) as upscaler:
         progress = Progress(job, len(asked.images), "tile")
         session = Session(job=job, asked=asked, upscaler=upscaler, progress=progress, workshop=workshop, stop=stop)
