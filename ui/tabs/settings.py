@@ -26,17 +26,18 @@ def create_settings_tab(actions: Actions, visit: Visit) -> Fields:
         with gr.Accordion(messages.MACHINE, open=False) as box:
             computer = gr.HTML(elem_id=f"{NAME}-machine", **controls.BARE)
         fields = _layout()
-        save = gr.Button(messages.SAVE, variant="primary", elem_id=f"{NAME}-save")
+        # Nothing can be saved before what stands in the file has come: blank fields would be written over it.
+        save = gr.Button(messages.SAVE, variant="primary", interactive=False, elem_id=f"{NAME}-save")
         says = controls.says(NAME)
 
     def read() -> dict[Component, Any]:
         known, said = standing.read()
-        return {**{fields[name]: value for name, value in known.items()}, says: said}
+        return {**{fields[name]: value for name, value in known.items()}, says: said, save: gr.update(interactive=True)}
 
     def keep(values: Values) -> str:
         return standing.save(written(fields, values))
 
-    visit.arrived.then(read, None, [*fields.values(), says], **QUIET)
+    visit.arrived.then(read, None, [*fields.values(), says, save], **QUIET)
     box.expand(actions.machine, None, computer, **QUIET)
     save.click(keep, set(fields.values()), says)
     return fields

@@ -95,6 +95,7 @@ def test_a_choice_for_a_file_and_standing_settings_survive_a_reload(stocked: Stu
     expect(row).to_contain_text("Stable Diffusion 2, 768")
     assert Catalogue(stocked.settings).find("two").identity.prediction_type == "v_prediction"
     page.get_by_role("tab", name="Settings").click()
+    expect(page.locator("#settings-save")).to_be_enabled()
     page.locator("#settings-watermark").locator("input, textarea").fill("mine")
     page.locator("#settings-leave_metadata_out input").check()
     page.locator("#settings-save").click()
