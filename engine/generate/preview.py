@@ -9,6 +9,7 @@ for Stable Diffusion 1 and 2 by user keturn (discuss.huggingface.co/t/23204), fo
 from __future__ import annotations
 
 import io
+import math
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from PIL import Image
 
 _OWN_DECODER_PARAMETERS = 10_000_000
 _OWN_DECODER_LATENTS = 32 * 32
+"""More are made fewer before they are decoded: a preview of a large picture takes no longer."""
 _LONGEST = 256
 
 _MAPS: dict[int, dict[float, tuple[list[list[float]], list[float]]]] = {
@@ -41,13 +43,19 @@ _MAPS: dict[int, dict[float, tuple[list[list[float]], list[float]]]] = {
 def picture(latents: torch.Tensor, vae: Any) -> bytes | None:
     """A JPEG of ``latents`` (scaled, shape 1 x C x H x W), at most 256 pixels long, or None if nothing fits this VAE."""
     with torch.inference_mode():
-        pixels = _decoded(latents, vae) if _small(latents, vae) else _mapped(latents, vae)
+        pixels = _decoded(_fewer(latents), vae) if _light(vae) else _mapped(latents, vae)
     return None if pixels is None or not torch.isfinite(pixels).all() else _jpeg(pixels)
 
 
-def _small(latents: torch.Tensor, vae: Any) -> bool:
-    light = sum(p.numel() for p in vae.parameters()) < _OWN_DECODER_PARAMETERS
-    return light and latents.shape[-1] * latents.shape[-2] <= _OWN_DECODER_LATENTS
+def _light(vae: Any) -> bool:
+    return sum(p.numel() for p in vae.parameters()) < _OWN_DECODER_PARAMETERS
+
+
+def _fewer(latents: torch.Tensor) -> torch.Tensor:
+    height, width = latents.shape[-2:]
+    share = math.sqrt(_OWN_DECODER_LATENTS / (height * width))
+    size = max(1, int(height * share)), max(1, int(width * share))
+    return latents if share >= 1 else torch.nn.functional.interpolate(latents.float(), size, mode="area")
 
 
 def _decoded(latents: torch.Tensor, vae: Any) -> torch.Tensor:

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
-from tests.ui.browser.conftest import Studio, Visitor
+from tests.ui.browser.conftest import Studio, Visitor, show
 
 Visit = Callable[..., Visitor]
 Point = tuple[float, float]
@@ -34,7 +34,7 @@ def pad(visitor: Visitor) -> Page:
 
 
 def open_tab(page: Page) -> None:
-    page.get_by_role("tab", name="Sketch to image").click()
+    show(page, "Sketch to image")
     expect(page.locator(".pad[data-ready]")).to_be_visible()
     page.wait_for_function("document.documentElement.dataset.sketchForm === 'ready'")
 

@@ -16,7 +16,7 @@ from engine.checkpoints.catalogue import Catalogue
 from engine.jobs import Jobs
 from engine.settings import Settings
 from tests.engine.checkpoints.test_catalogue import LORA, SD1, SD2, write
-from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor
+from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, show
 from ui import messages
 from ui.serve import serve
 
@@ -65,7 +65,7 @@ def test_a_pasted_link_is_offered_fetched_and_there(
 ) -> None:
     link, second_half = source
     page = visit(stocked).open()
-    page.get_by_role("tab", name="Checkpoints").click()
+    show(page, "Checkpoints")
     table, downloads = page.locator("#checkpoints-inventory"), page.locator("#checkpoints-downloads")
     expect(table).to_contain_text("ink")
     page.locator("#checkpoints-link").locator("input, textarea").fill("nonsense")
@@ -87,14 +87,14 @@ def test_a_pasted_link_is_offered_fetched_and_there(
 
 def test_a_choice_for_a_file_and_standing_settings_survive_a_reload(stocked: Studio, visit: Callable[..., Visitor]) -> None:
     page = visit(stocked).open()
-    page.get_by_role("tab", name="Checkpoints").click()
+    show(page, "Checkpoints")
     row = page.locator("tr", has_text="two")
     row.locator("summary").click()
     row.locator("select[name=architecture]").select_option("sd2_v")
     expect(page.locator("#checkpoints-says")).to_contain_text(messages.CHOICE_KEPT)
     expect(row).to_contain_text("Stable Diffusion 2, 768")
     assert Catalogue(stocked.settings).find("two").identity.prediction_type == "v_prediction"
-    page.get_by_role("tab", name="Settings").click()
+    show(page, "Settings")
     expect(page.locator("#settings-save")).to_be_enabled()
     page.locator("#settings-watermark").locator("input, textarea").fill("mine")
     page.locator("#settings-leave_metadata_out input").check()
@@ -103,7 +103,7 @@ def test_a_choice_for_a_file_and_standing_settings_survive_a_reload(stocked: Stu
     chosen = preferences.read(stocked.settings.data)
     assert chosen.watermark == "mine" and chosen.leave_metadata_out
     page.reload()
-    page.get_by_role("tab", name="Settings").click()
+    show(page, "Settings")
     expect(page.locator("#settings-watermark").locator("input, textarea")).to_have_value("mine")
     expect(page.locator("#settings-leave_metadata_out input")).to_be_checked()
 

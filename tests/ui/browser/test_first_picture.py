@@ -14,13 +14,13 @@ from playwright.sync_api import Browser, Page, expect
 from engine.negatives.comparison import COMPANIONS
 from engine.records import metadata
 from engine.settings import HOUSE, Settings
-from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, ready, unfold
+from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, ready, show, unfold
 from tests.ui.browser.test_negatives import field, negatives, open_tab, press
 from tests.ui.browser.test_page import choose, generate, idle, result, settings, write
 from ui import messages
 
 LONG = "600"
-"""Steps that leave time to reload and to stop, at twice the starter's size: at its own a quick machine needs 15 s for them."""
+"""Steps that leave time to reload and to stop, at four times the starter's size: a quick machine needs few seconds at its own."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,8 +73,8 @@ def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(easel: St
     page = page_with(visit(easel), "two penguins in the snow")
     before = finished_pictures(easel.settings)
     choose(page, "size", messages.OWN_SIZE)
-    write(page, "width", "128")
-    write(page, "height", "128")
+    write(page, "width", "256")
+    write(page, "height", "256")
     write(page, "steps", LONG)
     generate(page)
     expect(page.locator("img.preview")).to_be_visible()
@@ -124,7 +124,7 @@ def test_a_speed_is_chosen_and_kept_in_the_record(easel: Studio, visit: Callable
 
 def test_the_settings_tab_says_what_computes_and_why(easel: Studio, visit: Callable[..., Visitor]) -> None:
     page = visit(easel).open()
-    page.get_by_role("tab", name="Settings").click()
+    show(page, "Settings")
     unfold(page, messages.MACHINE)
     machine = page.locator("#settings-machine")
     expect(machine).to_contain_text(messages.MACHINE_DEVICE)
@@ -158,6 +158,7 @@ def test_a_negative_prompt_is_seen_to_work_and_a_reload_in_the_middle_finds_its_
         metadata.read(easel.settings.outputs / (image.get_attribute("src") or "").removeprefix("/pictures/")) for image in shown
     ]
     assert [list(record.companions) for record in records if record] == [[COMPANIONS[0]], [COMPANIONS[1]]]
+    field(page, "steps").fill("300")  # time to reload
     press(page, messages.EACH_WORD)
     expect(page.locator("#negative-stage .status")).to_be_visible()
     page.reload()

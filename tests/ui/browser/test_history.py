@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from engine.jobs import Jobs
 from engine.requests import TextToImage
 from engine.settings import Settings
-from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, finished_pictures, unfold
+from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, finished_pictures, show, unfold
 from ui import messages
 from ui.serve import serve
 
@@ -35,16 +35,12 @@ def make(studio: Studio, prompt: str, **asked: object) -> None:
     list(studio.jobs.watch(studio.jobs.submit(TextToImage(prompt=prompt, checkpoint="starter", **asked))))  # type: ignore[arg-type]
 
 
-def tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).click()
-
-
 def test_search_look_mark_reuse_and_delete(own: Studio, visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where a desktop keeps its trash
     make(own, "a cat on the beach", seed=41, steps=7)
     make(own, "a dog", seed=42)
     page = visit(own).open()
-    tab(page, "History")
+    show(page, "History")
     expect(page.locator(".thumb")).to_have_count(2)
     page.locator("#history-words").locator("textarea, input").fill("BEACH")
     expect(page.locator(".thumb")).to_have_count(1)
@@ -59,7 +55,7 @@ def test_search_look_mark_reuse_and_delete(own: Studio, visit: Visit, monkeypatc
     expect(page.locator("#text-prompt textarea")).to_have_value("a cat on the beach")
     unfold(page, messages.SETTINGS)
     expect(page.locator("#text-seed").locator("textarea, input")).to_have_value("41")
-    tab(page, "History")
+    show(page, "History")
     before = finished_pictures(own.settings)
     page.on("dialog", lambda dialog: dialog.accept())
     chosen.get_by_role("button", name=messages.TRASH).click()
@@ -75,14 +71,14 @@ def test_any_picture_tells_and_its_settings_are_used(own: Studio, visit: Visit, 
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "fox.png", pnginfo=texts)
     visitor = visit(own)
     page = visitor.open()
-    tab(page, "Image info")
+    show(page, "Image info")
     page.set_input_files("#info-file input[type=file]", tmp_path / "fox.png")
     shown = page.locator("#info-shown")
     expect(shown).to_contain_text("a fox, watercolour")
     expect(shown).to_contain_text("“startr” is not here; “starter” comes nearest")
     page.get_by_role("button", name=messages.USE_SETTINGS).click()
     expect(page.locator("#text-prompt textarea")).to_have_value("a fox, watercolour")
-    tab(page, "Image info")
+    show(page, "Image info")
     (tmp_path / "no.png").write_bytes(b"nothing of the kind")
     page.locator("#info-file").get_by_role("button", name=re.compile("clear|remove", re.IGNORECASE)).first.click()
     page.set_input_files("#info-file input[type=file]", tmp_path / "no.png")

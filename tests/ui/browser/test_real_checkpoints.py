@@ -19,7 +19,7 @@ from tests.engine.checkpoints import additions, tiny
 from tests.engine.generate.test_safety import ALWAYS, checker
 from tests.engine.generate.test_safety import write as write_careful
 from tests.ui.browser import test_negatives, test_sketch
-from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, unfold
+from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, show, unfold
 from tests.ui.browser.listening import LISTENING, heard
 from ui import messages
 from ui.serve import serve
@@ -88,7 +88,7 @@ def words(visitor: Visitor) -> Page:
 def test_two_checkpoints_alternate_on_all_tabs_and_load_once_each(real: Studio, visit: Visit, tmp_path: Path) -> None:
     page, pair = words(visit(real)), CHECKPOINTS[:2]
     tabs = {
-        "text": (lambda: page.get_by_role("tab", name="Text to image").click(), messages.GENERATE),
+        "text": (lambda: show(page, "Text to image"), messages.GENERATE),
         "sketch": (lambda: test_sketch.open_tab(page), messages.GENERATE),
         "negative": (lambda: test_negatives.open_tab(page), messages.COMPARE),
     }
@@ -109,7 +109,7 @@ def test_two_checkpoints_alternate_on_all_tabs_and_load_once_each(real: Studio, 
     for upscaler in ("x4_upscaler", None, "x4_upscaler"):
         assert isinstance(enlarged(page, real, upscaler, tmp_path), Upscale)
     for name in (*pair, *pair):
-        page.get_by_role("tab", name="Text to image").click()
+        show(page, "Text to image")
         choose(page, "text", "checkpoint", name)
         made(page, real, messages.GENERATE)
     said = heard(real.settings)
@@ -121,7 +121,7 @@ def test_two_checkpoints_alternate_on_all_tabs_and_load_once_each(real: Studio, 
 def enlarged(page: Page, studio: Studio, upscaler: str | None, folder: Path) -> TextToImage:
     """One picture on the Upscale tab, by a Stable Diffusion upscaler or by Lanczos."""
     Image.radial_gradient("L").convert("RGB").resize((16, 16)).save(folder / "round.png")
-    page.get_by_role("tab", name="Upscale").click()
+    show(page, "Upscale")
     if not page.locator("#upscale-cost").inner_text().strip():
         page.locator("#upscale-files input[type=file]").set_input_files(folder / "round.png")
         expect(page.locator("#upscale-cost")).to_contain_text("becomes")
@@ -167,13 +167,13 @@ def test_what_a_checkpoint_predicts_is_overruled_and_the_picture_is_another(real
     made(page, real, messages.GENERATE)
     seen = [pixels(newest(real.settings))]
     for prediction in ("v_prediction", ""):
-        page.get_by_role("tab", name="Checkpoints").click()
+        show(page, "Checkpoints")
         row = page.locator("tr[data-entry=sd1]")
         row.locator("summary").click()
         row.locator("select[name=prediction_type]").select_option(prediction)
         expect(page.locator("#checkpoints-says")).to_contain_text(messages.CHOICE_KEPT)
         expect(row.locator("details[open]")).to_have_count(0)
-        page.get_by_role("tab", name="Text to image").click()
+        show(page, "Text to image")
         made(page, real, messages.GENERATE)
         seen.append(pixels(newest(real.settings)))
     assert seen[0] == seen[2] and seen[0] != seen[1]

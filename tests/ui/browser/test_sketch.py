@@ -14,7 +14,7 @@ from engine.jobs import Jobs
 from engine.records import metadata
 from engine.requests import ImageToImage
 from engine.settings import Settings
-from tests.ui.browser.conftest import PATIENCE, SCRIPTED, Studio, finished_pictures, ready, unfold
+from tests.ui.browser.conftest import PATIENCE, SCRIPTED, Studio, finished_pictures, ready, show, unfold
 from tests.ui.browser.drawing import (
     BLACK,
     BLUR,
@@ -77,7 +77,7 @@ def test_nothing_drawn_is_lost(scripted: Studio, visit: Visit) -> None:
     press(page, "tool", "hand")
     field(page, "prompt").fill("a bird")
     drawn = generate(page, scripted)
-    page.get_by_role("tab", name="Text to image").click()
+    show(page, "Text to image")
     open_tab(page)
     field(page, "prompt").fill("script: fail")
     page.locator("button.generate:visible").click()
@@ -105,7 +105,7 @@ def test_settings_that_are_used_again_bring_drawing_mask_and_paper_back(scripted
     first = generate(page, scripted)
     press(page, "act", "clear")
     page.locator("[name=pad-paper]").fill("#ffffff")
-    page.get_by_role("tab", name="History").click()
+    show(page, "History")
     page.locator("#history-thumbs .thumb").first.click()
     page.locator("#history-chosen").get_by_role("button", name=messages.REUSE).click()
     expect(page.locator("[name=pad-paper]")).to_have_value("#f2c94c")

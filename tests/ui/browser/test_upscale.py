@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from engine.checkpoints.upscalers import BUILT_IN
-from tests.ui.browser.conftest import Studio, unfold
+from tests.ui.browser.conftest import Studio, show, unfold
 from ui import messages
 
 
@@ -20,7 +20,7 @@ def enlarge(page: Page) -> None:
 def test_a_chosen_file_is_enlarged_and_compared(visit: Callable, scripted: Studio, tmp_path: Path) -> None:
     Image.radial_gradient("L").convert("RGB").save(tmp_path / "round.png")
     page = visit(scripted).open()
-    page.get_by_role("tab", name="Upscale").click()
+    show(page, "Upscale")
     enlarge(page)
     expect(page.locator("#upscale-says")).to_contain_text("There is no picture to enlarge")
     page.locator("#upscale-files input[type=file]").set_input_files(tmp_path / "round.png")
@@ -37,7 +37,7 @@ def test_of_a_chosen_folder_the_pictures_are_taken(visit: Callable, scripted: St
     Image.new("RGB", (20, 30)).save(folder / "a.jpg")
     (folder / "notes.txt").write_text("hello")
     page = visit(scripted).open()
-    page.get_by_role("tab", name="Upscale").click()
+    show(page, "Upscale")
     page.locator("input[type=file][webkitdirectory]").set_input_files(folder)
     expect(page.locator("#upscale-cost")).to_contain_text("2 pictures, the largest 40 × 30 becomes 160 × 120 pixels")
     expect(page.locator("#upscale-says")).to_contain_text("1 file of the folder is left out")
