@@ -88,7 +88,8 @@ def loss_of(said: dict[str, torch.Tensor], answers: list[Answers]) -> torch.Tens
 def roughened(pictures: torch.Tensor) -> torch.Tensor:
     """Half of the pictures a little blurred, all a little noisy: a generated picture is softer than a drawn one."""
     soft = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
-    chosen = (torch.rand(len(pictures), 1, 1, 1) < 0.5).float() * torch.rand(len(pictures), 1, 1, 1)
+    some, most = (torch.rand(len(pictures), 1, 1, 1, device=pictures.device) for _ in range(2))
+    chosen = (some < 0.5).float() * most
     return pictures * (1 - chosen) + soft * chosen + 0.06 * torch.randn_like(pictures)
 
 

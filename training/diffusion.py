@@ -64,7 +64,7 @@ def start_from_nothing(unet: UNet2DConditionModel) -> None:
             torch.nn.init.zeros_(part.bias)
 
 
-def new_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPTextModel:
+def new_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int, max_length: int = MAX_LENGTH) -> CLIPTextModel:
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -72,7 +72,7 @@ def new_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPT
         projection_dim=width,
         num_hidden_layers=layers,
         num_attention_heads=max(1, width // 64),
-        max_position_embeddings=MAX_LENGTH,
+        max_position_embeddings=max_length,
         bos_token_id=tokenizer.bos_token_id,  # type: ignore[arg-type]
         eos_token_id=tokenizer.eos_token_id,  # type: ignore[arg-type]
         pad_token_id=tokenizer.pad_token_id,  # type: ignore[arg-type]
@@ -146,7 +146,7 @@ def noisy(latents: torch.Tensor, steps: torch.Tensor, signal: torch.Tensor) -> t
     """What the UNet sees, what it should say (v), and the weight of each picture; `signal` is alpha-bar by timestep."""
     noise = torch.randn_like(latents)
     kept = signal[steps].clone()
-    kept[(steps >= PURE_NOISE_FROM) & (torch.rand(len(steps)) < PURE_NOISE)] = 0.0
+    kept[(steps >= PURE_NOISE_FROM) & (torch.rand(len(steps), device=steps.device) < PURE_NOISE)] = 0.0
     a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
     ratio = kept / (1 - kept)
     return a * latents + b * noise, a * noise - b * latents, (GAMMA + 1) / torch.clamp(ratio + 1, min=GAMMA + 1)

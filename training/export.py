@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -66,16 +67,24 @@ def _autoencoder(run: Path) -> AutoencoderKL:
     return load_autoencoder(path) if path.exists() else new_autoencoder()
 
 
-def write_starter(pipeline: StableDiffusionPipeline, folder: Path, trained: str) -> None:
-    """Saves as fp16 beside `folder` and moves file by file into place: a reader never sees half a file."""
+def write_starter(
+    pipeline: StableDiffusionPipeline,
+    folder: Path,
+    card: dict[str, object],
+    write_words: Callable[[Path], None] = write_tokenizer,
+) -> None:
+    """Saves as fp16 beside `folder` and moves file by file into place: a reader never sees half a file.
+
+    `card` is what starter.json says; `write_words` writes the tokenizer into a folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".starter-") as beside:
         fresh = Path(beside)
         pipeline.to(dtype=torch.float16)
         pipeline.save_pretrained(fresh, safe_serialization=True, max_shard_size=LARGEST_FILE)
         shutil.rmtree(fresh / "tokenizer")
-        write_tokenizer(fresh / "tokenizer")
-        (fresh / "starter.json").write_text(json.dumps(starter_card(trained), indent=1) + "\n", encoding="utf-8")
+        write_words(fresh / "tokenizer")
+        (fresh / "starter.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         _tidy_configs(fresh)
         _move_over(fresh, folder)
 
@@ -103,7 +112,7 @@ def _move_over(fresh: Path, folder: Path) -> None:
 
 def export(run: Path, folder: Path, trained: str) -> int:
     """Exports a run and returns the bytes of its weights."""
-    write_starter(pipeline_from_run(run), folder, trained)
+    write_starter(pipeline_from_run(run), folder, starter_card(trained))
     shutil.rmtree(run / "tokenizer", ignore_errors=True)
     write_tokenizer(run / "tokenizer")
     return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))

@@ -46,10 +46,10 @@ def learn_merges(words: list[str]) -> list[tuple[str, str]]:
     return merges
 
 
-def write_tokenizer(folder: Path) -> None:
-    """Writes vocab.json, merges.txt and what CLIPTokenizer reads beside them."""
+def write_tokenizer(folder: Path, words: list[str] | None = None, max_length: int = MAX_LENGTH) -> None:
+    """Writes vocab.json, merges.txt and what CLIPTokenizer reads beside them. `words`: each one token; else the starter's."""
     folder.mkdir(parents=True, exist_ok=True)
-    merges = learn_merges([word for word in known_words() if len(word) > 1])
+    merges = learn_merges([word for word in words or known_words() if len(word) > 1])
     letters = [*string.ascii_lowercase, *string.digits, *MARKS]
     pieces = letters + [letter + SUFFIX for letter in letters] + ["".join(pair) for pair in merges]
     vocabulary = {piece: number for number, piece in enumerate([START, END, UNKNOWN, *dict.fromkeys(pieces)])}
@@ -57,7 +57,7 @@ def write_tokenizer(folder: Path) -> None:
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": UNKNOWN}
-    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": MAX_LENGTH, **special}
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": max_length, **special}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,67 @@
+"""Captions of the wide starter: made of known words, naming what is there, and none of them one of the judge's."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from training.wide.captions import caption, known_words
+from training.wide.scenes import Scene, random_scene
+from training.wide.styles import STYLES
+from training.wide.things import THING_BY_NAME, plural
+from training.wide.trials import PROMPTS, sheet_captions, trials
+
+MANY = 4000
+
+
+@pytest.fixture(scope="module")
+def told() -> list[tuple[Scene, str]]:
+    scenes = [random_scene(seed) for seed in range(MANY)]
+    return [(scene, caption(scene, np.random.default_rng(scene.seed))) for scene in scenes]
+
+
+def words_of(text: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", text.lower())
+
+
+def test_captions_are_of_known_words_and_differ(told: list[tuple[Scene, str]]) -> None:
+    known = set(known_words())
+    assert not {word for _, text in told for word in words_of(text)} - known
+    assert len({text for _, text in told}) > 0.97 * MANY
+    scene = told[5][0]
+    assert len({caption(scene, np.random.default_rng(seed)) for seed in range(50)}) > 25
+
+
+def test_captions_read_like_language(told: list[tuple[Scene, str]]) -> None:
+    assert not [text for _, text in told if "{" in text or "  " in text or text != text.strip() or " ," in text]
+    assert not [text for _, text in told if re.search(r"\ba (?!uni|eu|one)[aeiou]", text)]
+    assert not [text for _, text in told if re.search(r"\b(of|a|the) (in|on|at) ", text)]
+
+
+def test_every_thing_and_style_is_named(told: list[tuple[Scene, str]]) -> None:
+    styles = {style.name: style for style in STYLES}
+    for scene, text in told:
+        for name in {thing.name for thing in scene.things}:
+            forms = [form for word in THING_BY_NAME[name].words for form in (word, plural(word))]
+            assert any(form in text for form in forms), (text, name)
+        if styles[scene.style].words:
+            phrases = [phrase.replace("{scene}", "").strip(" ,") for phrase in styles[scene.style].phrases]
+            assert any(part in text for part in (*styles[scene.style].words, *phrases)), text
+
+
+def test_the_judges_captions_are_a_thousand_of_known_words_in_no_training_set(told: list[tuple[Scene, str]]) -> None:
+    asked, known = trials(), set(known_words()) | {"here", "are", "together", "one"}
+    assert len(asked) >= 950 and len({trial.text for trial in asked}) > 0.98 * len(asked)
+    assert not {word for trial in asked for word in words_of(trial.text)} - known
+    assert not {trial.text for trial in asked} & {text for _, text in told}
+    counts = Counter(trial.category for trial in asked)
+    assert len(counts) == 8 and min(counts.values()) >= 60
+
+
+def test_the_prompts_that_must_come_out_are_of_known_words() -> None:
+    known = set(known_words())
+    assert not {word for prompt in PROMPTS for word in words_of(prompt)} - known
+    assert sheet_captions()[: len(PROMPTS)] == list(PROMPTS) and len(sheet_captions()) == 64

@@ -1,0 +1,97 @@
+"""Scenes of the wide starter: the same twice, nothing held out, things where their relation says, all of it in the picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from training.wide.layouts import RELATIONS, Ground
+from training.wide.painting import render, thing_mask
+from training.wide.scenes import KINDS, ROLES, Scene, held_out_background, held_out_colour, random_scene
+from training.wide.styles import STYLES
+
+MANY = 4000
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    return [random_scene(seed) for seed in range(MANY)]
+
+
+def test_a_seed_is_a_scene_and_a_scene_its_bytes() -> None:
+    scenes = [random_scene(seed) for seed in (3, 3, 4)]
+    assert scenes[0] == scenes[1] != scenes[2]
+    pictures = [render(scene, 64) for scene in scenes]
+    assert np.array_equal(pictures[0], pictures[1]) and not np.array_equal(pictures[0], pictures[2])
+    assert pictures[0].shape == (64, 64, 3) and pictures[0].dtype == np.uint8
+
+
+def test_nothing_held_out_is_drawn_and_something_is_held_out(scenes: list[Scene]) -> None:
+    pairs = {(thing.name, scene.background) for scene in scenes for thing in scene.things}
+    made = {(scene.relation, thing.name) for scene in scenes for thing in scene.things}
+    fixed = {name for relation, name in made if relation == "creating" and name in ("picture", "pen", "paintbrush")}
+    assert not [pair for pair in pairs if held_out_background(*pair) and pair[0] not in fixed]
+    assert not [t for scene in scenes for t in scene.things if t.colour and held_out_colour(t.name, t.colour)]
+    assert held_out_background("cat", "beach") in (True, False) and any(held_out_background("cat", b) for _, b in pairs)
+
+
+def test_every_kind_comes_about_as_often_as_its_share(scenes: list[Scene]) -> None:
+    seen = Counter((len(s.things), s.relation, len({t.name for t in s.things}) < len(s.things)) for s in scenes)
+    total = sum(kind.share for kind in KINDS)
+    for kind in KINDS:
+        share = seen[kind.count, kind.relation, kind.same] / MANY
+        assert share == pytest.approx(kind.share / total, abs=0.02)
+    assert {scene.style for scene in scenes} == {style.name for style in STYLES}
+
+
+def test_all_of_a_thing_is_in_the_picture(scenes: list[Scene]) -> None:
+    for scene in scenes:
+        for thing in scene.things:
+            for middle, reach in ((thing.x, thing.width / 2), (thing.y, thing.height / 2)):
+                assert middle - reach > -0.03 and middle + reach < 1.03, (scene.relation, thing)
+
+
+def test_relations_hold(scenes: list[Scene]) -> None:
+    def gap(scene: Scene) -> float:
+        a, b = scene.in_order()[:2]
+        overlap = abs(a.x - b.x) < (a.width + b.width) / 2 and abs(a.y - b.y) < (a.height + b.height) / 2
+        top_of_b = b.y - b.height / 2
+        return {
+            "left": b.x - a.x - 0.25,
+            "above": b.y - a.y - 0.2,
+            "on": b.y - a.y - 0.05 if abs(a.y + a.height / 2 - top_of_b) < 0.9 * b.height else -1.0,
+            "under": a.y - b.y - 0.15,
+            "behind": float(overlap and scene.things.index(a) < scene.things.index(b)),
+            "holding": float(overlap and scene.things.index(a) < scene.things.index(b)),
+        }[scene.relation or ""]
+
+    asked = [scene for scene in scenes if scene.relation in RELATIONS]
+    assert {scene.relation for scene in asked} == set(RELATIONS)
+    assert not [(scene.relation, scene.seed) for scene in asked if gap(scene) <= 0]
+
+
+def test_several_can_be_counted(scenes: list[Scene]) -> None:
+    """No two of one kind hide each other."""
+    for scene in scenes:
+        if len({thing.name for thing in scene.things}) == 1:
+            for place, one in enumerate(scene.things):
+                for other in scene.things[place + 1 :]:
+                    across, down = abs(one.x - other.x) / one.width, abs(one.y - other.y) / one.height
+                    assert max(across, down) > 0.55, scene.seed
+
+
+def test_roles_are_those_of_the_layouts() -> None:
+    assert set(ROLES) == {*RELATIONS, "creating"}
+    rng, ground = np.random.default_rng(0), Ground(0.6, solid=True)
+    for relation, layout in RELATIONS.items():
+        assert len(layout(["cat", "table"], ground, rng)) == len(ROLES[relation])
+
+
+def test_masks_cover_things(scenes: list[Scene]) -> None:
+    full = [scene for scene in scenes if scene.things][:200]
+    for scene in full:
+        mask = thing_mask(scene, 16)
+        assert all(mask[min(15, int(t.y * 16)), min(15, int(t.x * 16))] == 1 for t in scene.things)
+    assert thing_mask(next(scene for scene in scenes if not scene.things), 16).max() == 0

@@ -1,0 +1,1 @@
+"""The wide starter: what it draws, at 256 x 256."""

@@ -1,0 +1,166 @@
+"""Trains the autoencoder: 256 x 256 pictures to 16 x 16 x 16 latents and back, on pieces of drawn scenes.
+
+`python -m training.wide.autoencoder --minutes 2 --out DIR` writes DIR/autoencoder.pt; `--resume` goes on from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from training.autoencoder import FRESH_SEEDS, KL_WEIGHT, picture_loss
+from training.common import Clock, load_state, millions, save_state, set_learning_rate
+from training.wide.drawers import CHUNK, Drawers, Drawn, Source
+from training.wide.machine import Average, add_flags, mixed, prepare, to_pictures
+from training.wide.networks import Sizes, new_autoencoder
+from training.wide.painting import render
+from training.wide.scenes import random_scene
+from training.wide.styles import STYLES
+
+FILE = "autoencoder.pt"
+PEAK_RATE = 1e-3
+PIECE = 128
+"""Pixels a side of what is trained on: without attention a piece teaches as well as the whole, for a quarter of the time."""
+FLAT_STYLES = ("cartoon", "neon", "blueprint", "pixel art")
+POOL_BYTES = 4e9
+"""How much memory drawn pictures may take; the oldest go first."""
+
+
+class PicturePool:
+    """The last pictures that were drawn, on the device: uint8 (n, side, side, 3), and the boxes of their things."""
+
+    def __init__(self, side: int, device: str) -> None:
+        self.capacity = max(CHUNK, int(POOL_BYTES / (side * side * 4 * (1 if device == "cuda" else 8))) // CHUNK * CHUNK)
+        self.pictures = torch.empty(self.capacity, side, side, 3, dtype=torch.uint8, device=device)
+        self.masks = torch.empty(self.capacity, side, side, dtype=torch.uint8, device=device)
+        self.filled, self._next = 0, 0
+
+    def add(self, drawn: Drawn) -> None:
+        place = slice(self._next, self._next + CHUNK)
+        self.pictures[place], self.masks[place] = drawn.pictures, drawn.masks  # type: ignore[assignment] copied to the device
+        self._next = (self._next + CHUNK) % self.capacity
+        self.filled = min(self.capacity, self.filled + CHUNK)
+
+    def pieces(self, count: int, piece: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pieces of random pictures, all cut at one random place, as float32 (n, 3, piece, piece) and (n, 1, piece, piece)."""
+        side = self.pictures.shape[1]
+        down, across = (int(torch.randint(0, side - piece + 1, ())) for _ in range(2))
+        chosen = torch.randint(0, self.filled, (count,), device=self.pictures.device)
+        cut = slice(down, down + piece), slice(across, across + piece)
+        masks = self.masks[:, *cut][chosen][:, None].float()
+        return to_pictures(self.pictures[:, *cut][chosen], str(self.pictures.device)), masks
+
+
+class AutoencoderTraining:
+    """One run: weights, optimiser, average and clock."""
+
+    def __init__(self, out: Path, clock: Clock, sizes: Sizes, device: str, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.path, self.clock, self.sizes, self.device = out / FILE, clock, sizes, device
+        self.network = new_autoencoder(sizes).to(device, memory_format=torch.channels_last)
+        parameters = self.network.parameters()
+        self.optimizer = torch.optim.AdamW(parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+        self.average = Average(self.network, 0.998)
+        self.step = 0
+
+    def resume(self) -> None:
+        """Takes up the averaged weights, with a fresh optimiser."""
+        state = load_state(self.path)
+        self.network.load_state_dict(state["average"])  # type: ignore[arg-type]
+        self.step = int(state["step"])  # type: ignore[call-overload]
+        self.average.take(state["average"], self.step)  # type: ignore[arg-type]
+
+    def save(self) -> None:
+        """Saves the averaged weights, and what their latents must be multiplied by to have a deviation of 1."""
+        averaged = new_autoencoder(self.sizes).to(self.device)
+        averaged.load_state_dict(self.average.weights())
+        weights = {name: value.cpu() for name, value in averaged.state_dict().items()}
+        scale = latent_scale(averaged.eval(), self.sizes.side, self.device)
+        save_state({"sizes": self.sizes.write(), "step": self.step, "average": weights, "scale": scale}, self.path)
+
+    def train_step(self, pool: PicturePool, batch: int) -> torch.Tensor:
+        pictures, masks = pool.pieces(batch, min(PIECE, self.sizes.side))
+        with mixed(self.device):
+            posterior = self.network.encode(pictures).latent_dist
+            drawn = self.network.decode(posterior.sample()).sample
+        loss = picture_loss(drawn.float(), pictures, masks) + KL_WEIGHT * posterior.kl().float().mean() / drawn[0].numel() * 48
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update()
+        self.step += 1
+        return loss.detach()
+
+    def run(self, drawers: Source, batch: int) -> None:
+        """Trains until the clock runs out, on whatever has been drawn by then."""
+        pool, first, begun = PicturePool(self.sizes.side, self.device), self.step, time.monotonic()
+        while pool.filled < min(batch, pool.capacity):
+            pool.add(drawers.next())
+        while self.clock.share(self.step - first) < 1:
+            for drawn in drawers.ready(8):
+                pool.add(drawn)
+            rate = self.clock.learning_rate(self.step - first, PEAK_RATE, warmup=100, decay_from=0.5)
+            set_learning_rate(self.optimizer, rate)
+            loss = self.train_step(pool, batch)
+            if self.step % 100 == 0:
+                speed = (self.step - first) * batch / (time.monotonic() - begun)
+                what = f"loss {float(loss):.4f} {speed:.0f} pieces/s, {pool.filled} pictures"
+                print(f"autoencoder step {self.step} {what}", flush=True)
+        self.save()
+
+
+@torch.no_grad()
+def latent_scale(autoencoder: Any, side: int, device: str, count: int = 64) -> float:
+    """1 over the standard deviation of the latents of fresh scenes."""
+    pictures = torch.from_numpy(np.stack([render(random_scene(FRESH_SEEDS + place), side) for place in range(count)]))
+    return float(1 / autoencoder.encode(to_pictures(pictures, device)).latent_dist.mode().std())
+
+
+@torch.no_grad()
+def reconstruction(autoencoder: Any, side: int, device: str, count: int = 20) -> dict[str, float]:
+    """PSNR in dB over fresh scenes, by style."""
+    found: dict[str, list[float]] = {style.name: [] for style in STYLES}
+    seed = FRESH_SEEDS
+    while any(len(values) < count for values in found.values()):
+        scene = random_scene(seed := seed + 1)
+        if len(found[scene.style]) == count:
+            continue
+        picture = to_pictures(torch.from_numpy(render(scene, side).copy())[None], device)
+        drawn = autoencoder.decode(autoencoder.encode(picture).latent_dist.mode()).sample.clamp(-1, 1)
+        found[scene.style].append(float(10 * torch.log10(4 / (drawn - picture).square().mean())))
+    return {style: float(np.mean(values)) for style, values in found.items()}
+
+
+def load_autoencoder(path: Path, device: str = "cpu") -> Any:
+    """The averaged weights of a run, ready to use, the scaling factor set."""
+    state: Any = load_state(path)
+    autoencoder = new_autoencoder(Sizes.read(state["sizes"]))
+    autoencoder.load_state_dict(state["average"])
+    autoencoder.register_to_config(scaling_factor=float(state["scale"]))
+    return autoencoder.eval().to(device, memory_format=torch.channels_last)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_flags(parser, minutes=20, batch=64 if torch.cuda.is_available() else 8)
+    options = parser.parse_args()
+    prepare(options)
+    sizes = Sizes()
+    with Drawers(options.drawers, sizes.side, sizes.side, first_seed=0) as drawers:
+        training = AutoencoderTraining(options.out, Clock(options.minutes), sizes, options.device)
+        if options.resume and training.path.exists():
+            training.resume()
+        print(f"autoencoder of {millions([training.network]):.2f} M parameters on {options.device}", flush=True)
+        training.run(drawers, options.batch)
+    for style, decibels in reconstruction(load_autoencoder(training.path, options.device), sizes.side, options.device).items():
+        print(f"reconstruction of fresh scenes, {style:<16} {decibels:.2f} dB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Trains the text encoder and the UNet together on latents of drawn scenes.
+
+`python -m training.wide.diffusion --minutes 7 --out DIR` takes DIR/autoencoder.pt and writes
+DIR/diffusion.pt; `--resume` goes on from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from training.common import Clock, load_state, millions, save_state, set_learning_rate
+from training.diffusion import CAPTION_DROP, SCENE_SEEDS, THING_WEIGHT, new_scheduler, noise_levels, noisy
+from training.wide.autoencoder import load_autoencoder
+from training.wide.drawers import CHUNK, WORDINGS, Drawers, Drawn, Source
+from training.wide.machine import Average, add_flags, mixed, prepare, to_pictures
+from training.wide.networks import LATENT_CHANNELS, MAX_LENGTH, Sizes, new_networks, own_tokenizer, token_ids
+
+FILE = "diffusion.pt"
+PEAK_RATE = 6e-4
+AVERAGE_DECAY = 0.999
+POOL = {"cuda": 400_000, "cpu": 16_384}
+"""Scenes whose latents are kept; the oldest go first."""
+FIRST_FILL = {"cuda": 16_384, "cpu": 512}
+
+
+class LatentPool:
+    """Latents of drawn scenes with their captions' tokens, on the device: a scene is drawn and encoded once, and used often."""
+
+    def __init__(self, autoencoder: Any, sizes: Sizes, device: str, capacity: int) -> None:
+        self.autoencoder, self.device, self.capacity = autoencoder, device, capacity // CHUNK * CHUNK
+        side = sizes.latent_side
+        self.latents = torch.empty(self.capacity, LATENT_CHANNELS, side, side, dtype=torch.bfloat16, device=device)
+        self.masks = torch.empty(self.capacity, 1, side, side, dtype=torch.uint8, device=device)
+        self.ids = torch.empty(self.capacity, WORDINGS, MAX_LENGTH, dtype=torch.int32, device=device)
+        self.filled, self._next = 0, 0
+
+    @torch.no_grad()
+    def add(self, drawn: Drawn) -> None:
+        with mixed(self.device):
+            posterior = self.autoencoder.encode(to_pictures(drawn.pictures, self.device)).latent_dist
+        place = slice(self._next, self._next + CHUNK)
+        self.latents[place] = posterior.mode() * self.autoencoder.config.scaling_factor
+        self.masks[place, 0], self.ids[place] = drawn.masks, drawn.ids  # type: ignore[assignment] copied to the device
+        self._next = (self._next + CHUNK) % self.capacity
+        self.filled = min(self.capacity, self.filled + CHUNK)
+
+    def draw(self, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Latents, masks and one caption's token ids each, of random scenes."""
+        chosen = torch.randint(0, self.filled, (count,), device=self.device)
+        wording = torch.randint(0, WORDINGS, (count,), device=self.device)
+        return self.latents[chosen].float(), self.masks[chosen].float(), self.ids[chosen, wording]
+
+
+class DiffusionTraining:
+    """One run: both networks, optimiser, averages and clock."""
+
+    def __init__(self, out: Path, clock: Clock, sizes: Sizes, device: str, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.path, self.clock, self.sizes, self.device, self.seed = out / FILE, clock, sizes, device, seed
+        self.tokenizer = own_tokenizer(out)
+        self.unet, self.text_encoder = new_networks(sizes, self.tokenizer, device)
+        self.parameters = [*self.unet.parameters(), *self.text_encoder.parameters()]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        self.averages = [Average(network, AVERAGE_DECAY) for network in (self.unet, self.text_encoder)]
+        self.signal = new_scheduler().alphas_cumprod.to(device)
+        self.nothing = token_ids(self.tokenizer, [""]).to(device)
+        self.step = 0
+
+    def resume(self) -> None:
+        """Takes up the averaged weights, with a fresh optimiser."""
+        state: Any = load_state(self.path)
+        self.step = int(state["step"])
+        for network, average, name in zip((self.unet, self.text_encoder), self.averages, ("unet", "text_encoder"), strict=True):
+            network.load_state_dict(state[name])
+            average.take(state[name], self.step)
+
+    def save(self) -> None:
+        """Saves the averaged weights."""
+        state: dict[str, object] = {"sizes": self.sizes.write(), "step": self.step}
+        for average, name in zip(self.averages, ("unet", "text_encoder"), strict=True):
+            state[name] = {key: value.cpu() for key, value in average.weights().items()}
+        save_state(state, self.path)
+
+    def loss(self, pool: LatentPool, batch: int) -> torch.Tensor:
+        rng = np.random.default_rng([self.seed, self.step])
+        latents, masks, ids = pool.draw(batch)
+        dropped = torch.rand(batch, 1, device=self.device) < CAPTION_DROP
+        levels = noise_levels(batch, len(self.signal), rng).to(self.device)
+        seen, target, weight = noisy(latents, levels, self.signal)
+        with mixed(self.device):
+            text = self.text_encoder(torch.where(dropped, self.nothing, ids.long())).last_hidden_state
+            said = self.unet(seen.contiguous(memory_format=torch.channels_last), levels, text).sample
+        error = ((said.float() - target).square() * (1 + THING_WEIGHT * masks)).mean((1, 2, 3))
+        return (error * weight).mean() / (1 + THING_WEIGHT * masks.mean())
+
+    def train_step(self, pool: LatentPool, batch: int) -> torch.Tensor:
+        loss = self.loss(pool, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimizer.step()
+        self.step += 1
+        for average in self.averages:
+            average.update()
+        return loss.detach()
+
+    def run(self, drawers: Source, pool: LatentPool, batch: int, first_fill: int, save_seconds: float = 120.0) -> None:
+        """Trains until the clock runs out, and saves on the way; new scenes take the place of old ones as they come."""
+        while pool.filled < min(first_fill, pool.capacity):
+            pool.add(drawers.next())
+        first, begun, saved = self.step, time.monotonic(), time.monotonic()
+        while self.clock.share(self.step - first) < 1:
+            for drawn in drawers.ready(16):
+                pool.add(drawn)
+            set_learning_rate(self.optimizer, self.clock.learning_rate(self.step - first, PEAK_RATE))
+            loss = self.train_step(pool, batch)
+            if self.step % 100 == 0:
+                speed = (self.step - first) * batch / (time.monotonic() - begun)
+                what = f"loss {float(loss):.4f} {speed:.0f} pictures/s, {pool.filled} scenes"
+                print(f"diffusion step {self.step} {what}", flush=True)
+            if time.monotonic() - saved > save_seconds:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+
+
+def load_networks(path: Path, run: Path, device: str = "cpu") -> tuple[Any, Any, Any]:
+    """UNet and text encoder of a run, their averaged weights in them, and the tokenizer."""
+    state: Any = load_state(path)
+    tokenizer = own_tokenizer(run)
+    unet, text_encoder = new_networks(Sizes.read(state["sizes"]), tokenizer, device)
+    unet.load_state_dict(state["unet"])
+    text_encoder.load_state_dict(state["text_encoder"])
+    return unet.eval(), text_encoder.eval(), tokenizer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_flags(parser, minutes=80, batch=512 if torch.cuda.is_available() else 32)
+    options = parser.parse_args()
+    prepare(options)
+    sizes, clock = Sizes(), Clock(options.minutes)
+    training = DiffusionTraining(options.out, clock, sizes, options.device)
+    if options.resume and training.path.exists():
+        training.resume()
+    size = millions((training.unet, training.text_encoder))
+    print(f"UNet and text encoder of {size:.1f} M parameters on {options.device}", flush=True)
+    # The step in a resumed seed: the scenes are new ones.
+    first_seed = SCENE_SEEDS + training.step * options.batch
+    with Drawers(options.drawers, sizes.side, sizes.latent_side, first_seed, options.out / "tokenizer") as drawers:
+        autoencoder = load_autoencoder(options.out / "autoencoder.pt", options.device)
+        pool = LatentPool(autoencoder, sizes, options.device, POOL[options.device])
+        training.run(drawers, pool, options.batch, FIRST_FILL[options.device])
+    print(f"diffusion done at step {training.step}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

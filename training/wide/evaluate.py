@@ -1,0 +1,129 @@
+"""Draws a thousand fixed captions with a wide starter and lets the judge look at them.
+
+`python -m training.wide.evaluate FOLDER --judge DIR/judge.safetensors --sheet sheet.png` prints the table; `--few-steps`
+judges the version that makes its picture in four steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import LCMScheduler, StableDiffusionPipeline
+
+from training.evaluate import contact_sheet, load_pipeline, print_table
+from training.wide.autoencoder import FRESH_SEEDS, reconstruction
+from training.wide.captions import caption
+from training.wide.diffusion import SCENE_SEEDS
+from training.wide.few_steps import FEW_STEPS_DEFAULTS
+from training.wide.few_steps import FILE as FEW_STEPS
+from training.wide.judge import Judge, accuracy, judged, load_judge
+from training.wide.machine import to_pictures
+from training.wide.painting import render
+from training.wide.scenes import NATIVE_SIZE, random_scene
+from training.wide.trials import Trial, sheet_captions, trials
+
+STEPS, GUIDANCE, BATCH = 20, 3.0, 16
+COPY_SAMPLES, COPY_SCENES = 100, 4000
+
+
+def few_step_pipeline(folder: Path) -> StableDiffusionPipeline:
+    """The starter with its few-step LoRA and the scheduler that goes with it."""
+    pipeline = load_pipeline(folder)
+    pipeline.load_lora_weights(str(folder), weight_name=FEW_STEPS)
+    pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
+    return pipeline
+
+
+def drawn(pipeline: Any, texts: list[str], seed: int, steps: int, guidance: float) -> list[np.ndarray]:
+    """One uint8 picture a caption; each from a seed of its own."""
+    pictures: list[np.ndarray] = []
+    for first in range(0, len(texts), BATCH):
+        some = texts[first : first + BATCH]
+        generators = [torch.Generator().manual_seed(seed + first + place) for place in range(len(some))]
+        made = pipeline(some, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np")
+        pictures += list((made.images * 255).round().astype(np.uint8))
+    return pictures
+
+
+def score(network: Judge, asked: list[Trial], pictures: list[np.ndarray]) -> dict[str, tuple[int, int]]:
+    """For each row of the table: how many were right, of how many."""
+    table: dict[str, tuple[int, int]] = {}
+    for first in range(0, len(asked), BATCH):
+        some = slice(first, first + BATCH)
+        for trial, seen in zip(asked[some], judged(network, pictures[some]), strict=True):
+            for row, right in trial.verdicts(seen):
+                good, total = table.get(row, (0, 0))
+                table[row] = good + int(right), total + 1
+    return table
+
+
+@torch.no_grad()
+def _features(network: Judge, pictures: list[np.ndarray]) -> np.ndarray:
+    chunks = [torch.from_numpy(np.stack(pictures[first : first + 50])) for first in range(0, len(pictures), 50)]
+    return torch.cat([network.features(to_pictures(chunk, "cpu")) for chunk in chunks]).numpy().astype(np.float64)
+
+
+def frechet(first: np.ndarray, second: np.ndarray) -> float:
+    """The Frechet distance between two sets of features (Heusel et al. 2017), by the eigenvalues of the product."""
+    means = first.mean(0) - second.mean(0)
+    a, b = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
+    roots = np.sqrt(np.clip(np.linalg.eigvals(a @ b).real, 0, None))
+    return float(means @ means + np.trace(a) + np.trace(b) - 2 * roots.sum())
+
+
+def _scenes(first_seed: int, count: int) -> list[np.ndarray]:
+    return [render(random_scene(first_seed + place)) for place in range(count)]
+
+
+def nearest(some: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """The distance of each row of `some` to the nearest row of `trained`."""
+    return np.array([np.sqrt(np.square(trained - row).sum(1)).min() for row in some])
+
+
+def report_copies(network: Judge, pipeline: Any, seed: int, steps: int, guidance: float) -> None:
+    """Prints how near samples are to training pictures, beside how near fresh scenes are, and the Frechet distance."""
+    captions = [caption(random_scene(FRESH_SEEDS + place), np.random.default_rng(place)) for place in range(COPY_SAMPLES)]
+    samples = _features(network, drawn(pipeline, captions, seed, steps, guidance))
+    fresh = _features(network, _scenes(FRESH_SEEDS, 10 * COPY_SAMPLES))
+    trained = _features(network, _scenes(SCENE_SEEDS, COPY_SCENES))
+    own, others = nearest(samples, trained), nearest(fresh[:COPY_SAMPLES], trained)
+    print(f"nearest of {COPY_SCENES} training pictures: samples {np.median(own):.2f} (least {own.min():.2f}), "
+          f"fresh drawn scenes {np.median(others):.2f} (least {others.min():.2f})", flush=True)  # fmt: skip
+    print(f"Frechet distance of {COPY_SAMPLES} samples to 1000 fresh scenes {frechet(samples, fresh):.2f}, "
+          f"of {COPY_SAMPLES} training pictures {frechet(trained[:COPY_SAMPLES], fresh):.2f}", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--judge", type=Path, required=True)
+    parser.add_argument("--sheet", type=Path, help="save a sheet of samples here, and do no more")
+    parser.add_argument("--few-steps", action="store_true")
+    parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    pipeline = few_step_pipeline(options.folder) if options.few_steps else load_pipeline(options.folder)
+    steps, guidance = (int(FEW_STEPS_DEFAULTS["steps"]), 1.0) if options.few_steps else (STEPS, options.guidance)
+    if options.sheet:
+        contact_sheet(drawn(pipeline, sheet_captions(), options.seed, steps, guidance), options.sheet, scale=1)
+        return
+    network = load_judge(options.judge)
+    print("The judge itself, on 1000 fresh drawn scenes:", flush=True)
+    for row, share in accuracy(network).items():
+        print(f"{row:<40} {share:20.1%}", flush=True)
+    asked = trials()
+    print(f"The starter, {len(asked)} captions, {steps} steps, guidance {guidance}:", flush=True)
+    print_table(score(network, asked, drawn(pipeline, [trial.text for trial in asked], options.seed, steps, guidance)))
+    for style, decibels in reconstruction(pipeline.vae, NATIVE_SIZE, "cpu").items():
+        print(f"reconstruction of fresh scenes, {style:<20} {decibels:.2f} dB", flush=True)
+    report_copies(network, pipeline, options.seed, steps, guidance)
+
+
+if __name__ == "__main__":
+    main()
