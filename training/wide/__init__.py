@@ -1,1 +1,1 @@
-"""The wide starter: what it draws, at 256 x 256."""
+"""The wide starter: scenes of 256 x 256, their captions, and everything that learns from them."""

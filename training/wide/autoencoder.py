@@ -16,11 +16,11 @@ import torch
 from training.autoencoder import FRESH_SEEDS, KL_WEIGHT, picture_loss
 from training.common import Clock, load_state, millions, save_state, set_learning_rate
 from training.wide.drawers import CHUNK, Drawers, Drawn, Source
+from training.wide.drawing.styles import STYLES
 from training.wide.machine import Average, add_flags, mixed, prepare, to_pictures
 from training.wide.networks import Sizes, new_autoencoder
 from training.wide.painting import render
 from training.wide.scenes import random_scene
-from training.wide.styles import STYLES
 
 FILE = "autoencoder.pt"
 PEAK_RATE = 1e-3

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.wide.air import AIR_BY_NAME
-from training.wide.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
+from training.wide.drawing.air import AIR_BY_NAME
+from training.wide.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
+from training.wide.drawing.palette import COLOURS
+from training.wide.drawing.styles import STYLE_BY_NAME, STYLES
+from training.wide.drawing.things import THING_BY_NAME, THINGS, plural, takes_article
 from training.wide.layouts import Placed
-from training.wide.palette import COLOURS
 from training.wide.scenes import Scene
-from training.wide.styles import STYLE_BY_NAME, STYLES
-from training.wide.things import THING_BY_NAME, THINGS, plural, takes_article
 
 Generator = np.random.Generator
 

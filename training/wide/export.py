@@ -12,17 +12,17 @@ from diffusers import StableDiffusionPipeline
 from training.diffusion import new_scheduler
 from training.export import write_starter
 from training.tokenizer import write_tokenizer
-from training.wide.air import AIR_BY_NAME
 from training.wide.autoencoder import load_autoencoder
-from training.wide.backgrounds import BACKGROUNDS
 from training.wide.captions import known_words
 from training.wide.diffusion import load_networks
+from training.wide.drawing.air import AIR_BY_NAME
+from training.wide.drawing.backgrounds import BACKGROUNDS
+from training.wide.drawing.palette import COLOURS
+from training.wide.drawing.styles import STYLES
+from training.wide.drawing.things import THINGS, plural
 from training.wide.few_steps import FEW_STEPS_DEFAULTS, FILE
 from training.wide.networks import MAX_LENGTH
-from training.wide.palette import COLOURS
 from training.wide.scenes import NATIVE_SIZE
-from training.wide.styles import STYLES
-from training.wide.things import THINGS, plural
 
 DEFAULTS = {"steps": 20, "guidance_scale": 3.0, "sketch_guidance_scale": 1.5, "scheduler": "DDIM"}
 

@@ -20,14 +20,14 @@ from torch import nn
 from training.autoencoder import FRESH_SEEDS
 from training.classifier import CLASSIFIER_SEEDS, roughened
 from training.common import Clock, set_learning_rate
-from training.wide.backgrounds import BACKGROUND_NAMES
 from training.wide.drawers import Drawers, Drawn, Source
+from training.wide.drawing.backgrounds import BACKGROUND_NAMES
+from training.wide.drawing.palette import COLOURS
+from training.wide.drawing.styles import STYLES
+from training.wide.drawing.things import THING_BY_NAME, THING_NAMES
 from training.wide.machine import add_flags, mixed, prepare, to_pictures
 from training.wide.painting import render
-from training.wide.palette import COLOURS
 from training.wide.scenes import NATIVE_SIZE, Scene, random_scene
-from training.wide.styles import STYLES
-from training.wide.things import THING_BY_NAME, THING_NAMES
 
 FILE = "judge.safetensors"
 PEAK_RATE = 2e-3

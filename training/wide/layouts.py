@@ -11,7 +11,7 @@ from math import sqrt
 
 import numpy as np
 
-from training.wide.things import THING_BY_NAME, thing_tile
+from training.wide.drawing.things import THING_BY_NAME, thing_tile
 
 Generator = np.random.Generator
 MARGIN = 0.03

@@ -7,14 +7,14 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.wide.air import AIR_BY_NAME, light
-from training.wide.backgrounds import BACKGROUND_BY_NAME, gradient, two_planes
-from training.wide.canvas import shaded
+from training.wide.drawing.air import AIR_BY_NAME, light
+from training.wide.drawing.backgrounds import BACKGROUND_BY_NAME, gradient, two_planes
+from training.wide.drawing.canvas import shaded
+from training.wide.drawing.palette import COLOURS
+from training.wide.drawing.styles import STYLE_BY_NAME
+from training.wide.drawing.things import thing_tile
 from training.wide.layouts import Placed
-from training.wide.palette import COLOURS
 from training.wide.scenes import NATIVE_SIZE, Scene
-from training.wide.styles import STYLE_BY_NAME
-from training.wide.things import thing_tile
 
 SHADOW = 96
 """How dark a shadow is in full light, of 255."""

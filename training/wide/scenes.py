@@ -8,12 +8,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from training.wide.air import SEASONS, TIMES, WEATHERS
-from training.wide.backgrounds import BACKGROUND_BY_NAME, BACKGROUND_NAMES, BACKGROUNDS
+from training.wide.drawing.air import SEASONS, TIMES, WEATHERS
+from training.wide.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUND_NAMES, BACKGROUNDS
+from training.wide.drawing.palette import COLOURS
+from training.wide.drawing.styles import STYLES
+from training.wide.drawing.things import THING_BY_NAME, THING_NAMES, THINGS
 from training.wide.layouts import RELATIONS, Generator, Ground, Layout, Placed, creating, row, single
-from training.wide.palette import COLOURS
-from training.wide.styles import STYLES
-from training.wide.things import THING_BY_NAME, THING_NAMES, THINGS
 
 NATIVE_SIZE = 256
 COLOUR_NAMES = tuple(COLOURS)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from training.wide.backgrounds import BACKGROUNDS
+from training.wide.drawing.backgrounds import BACKGROUNDS
+from training.wide.drawing.styles import STYLES
+from training.wide.drawing.things import THING_NAMES, THINGS, plural
 from training.wide.judge import COLOUR_NAMES, Seen, above, left_of
 from training.wide.scenes import held_out_background, held_out_colour
-from training.wide.styles import STYLES
-from training.wide.things import THING_NAMES, THINGS, plural
 
 PLACES = tuple(row for row in BACKGROUNDS if row.paint is not None)
 NUMBERS = ("one", "two", "three", "four")

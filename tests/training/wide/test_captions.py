@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from training.wide.captions import caption, known_words
+from training.wide.drawing.styles import STYLES
+from training.wide.drawing.things import THING_BY_NAME, plural
 from training.wide.scenes import Scene, random_scene
-from training.wide.styles import STYLES
-from training.wide.things import THING_BY_NAME, plural
 from training.wide.trials import PROMPTS, sheet_captions, trials
 
 MANY = 4000

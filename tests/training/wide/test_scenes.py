@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from training.wide.drawing.styles import STYLES
 from training.wide.layouts import RELATIONS, Ground
 from training.wide.painting import render, thing_mask
 from training.wide.scenes import KINDS, ROLES, Scene, held_out_background, held_out_colour, random_scene
-from training.wide.styles import STYLES
 
 MANY = 4000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from training.wide.thing import Thing
+from training.wide.drawing.thing import Thing
 
 food = partial(Thing, kind="food", scale=0.4, held=True)
 

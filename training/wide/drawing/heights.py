@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.wide.canvas import Canvas, crags, mix, ridge, shaded
-from training.wide.landscapes import GRASSES, flowers, open_sky
-from training.wide.palette import RGB
-from training.wide.sprites import row, stand
+from training.wide.drawing.canvas import Canvas, crags, mix, ridge, shaded
+from training.wide.drawing.landscapes import GRASSES, flowers, open_sky
+from training.wide.drawing.palette import RGB
+from training.wide.drawing.sprites import row, stand
 
 
 def desert_back(c: Canvas) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.wide.canvas import Canvas, mix, ridge, shaded
-from training.wide.sprites import row, stand
+from training.wide.drawing.canvas import Canvas, mix, ridge, shaded
+from training.wide.drawing.sprites import row, stand
 
 
 def forest_back(c: Canvas) -> None:

@@ -8,10 +8,10 @@ from functools import partial
 
 from PIL import Image
 
-from training.wide import gardens, heights, interiors, landscapes, places, wilds, woods
-from training.wide.canvas import Canvas, Generator, ramp
-from training.wide.canvas import shaded as shaded
-from training.wide.palette import RGB
+from training.wide.drawing import gardens, heights, interiors, landscapes, places, wilds, woods
+from training.wide.drawing.canvas import Canvas, Generator, ramp
+from training.wide.drawing.canvas import shaded as shaded
+from training.wide.drawing.palette import RGB
 
 Painter = Callable[[Canvas], None]
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from training.wide.canvas import Generator, shaded
-from training.wide.palette import RGB
-from training.wide.sprites import sprite
-from training.wide.veils import bands, drawn_over, free_corner, from_corner, lit, smooth, tinted, toned, veiled, wisps
+from training.wide.drawing.canvas import Generator, shaded
+from training.wide.drawing.palette import RGB
+from training.wide.drawing.sprites import sprite
+from training.wide.drawing.veils import bands, drawn_over, free_corner, from_corner, lit, smooth, tinted, toned, veiled, wisps
 
 PINKS: tuple[RGB, ...] = ((255, 190, 212), (255, 222, 232), (250, 150, 186), (255, 255, 255))
 GREEN = 172  # how bright the green of grass is that a dye replaces as it stands

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.wide.canvas import Canvas, crags, mix, ridge, shaded
-from training.wide.palette import RGB
-from training.wide.sprites import row, stand
+from training.wide.drawing.canvas import Canvas, crags, mix, ridge, shaded
+from training.wide.drawing.palette import RGB
+from training.wide.drawing.sprites import row, stand
 
 SKIES: tuple[tuple[RGB, RGB], ...] = (
     ((62, 138, 228), (190, 224, 250)),

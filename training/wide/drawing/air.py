@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from training.wide import layers
-from training.wide.canvas import Generator
+from training.wide.drawing import layers
+from training.wide.drawing.canvas import Generator
 
 Layer = Callable[[Image.Image, Generator], Image.Image]
 Light = tuple[float, float, float]

@@ -7,15 +7,15 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from training.wide.drawn import SHAPES, draw_shape
-from training.wide.food import FOOD
-from training.wide.glyphs import glyph
-from training.wide.living import LIVING
-from training.wide.made import MADE
-from training.wide.palette import COLOURS
-from training.wide.plurals import LINKS, MANY, MASS, PLURALS
-from training.wide.thing import Thing
-from training.wide.tint import tinted
+from training.wide.drawing.drawn import SHAPES, draw_shape
+from training.wide.drawing.food import FOOD
+from training.wide.drawing.glyphs import glyph
+from training.wide.drawing.living import LIVING
+from training.wide.drawing.made import MADE
+from training.wide.drawing.palette import COLOURS
+from training.wide.drawing.plurals import LINKS, MANY, MASS, PLURALS
+from training.wide.drawing.thing import Thing
+from training.wide.drawing.tint import tinted
 
 THINGS: tuple[Thing, ...] = LIVING + FOOD + MADE
 THING_NAMES: tuple[str, ...] = tuple(thing.name for thing in THINGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from training.wide.thing import Thing
+from training.wide.drawing.thing import Thing
 
 animal = partial(Thing, kind="animal", holds=True)
 bird = partial(Thing, kind="bird", holds=True)

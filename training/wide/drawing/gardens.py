@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.wide.canvas import Canvas, ridge, shaded
-from training.wide.landscapes import hills_back, open_sky
-from training.wide.palette import RGB
-from training.wide.places import way
-from training.wide.sprites import row, stand
+from training.wide.drawing.canvas import Canvas, ridge, shaded
+from training.wide.drawing.landscapes import hills_back, open_sky
+from training.wide.drawing.palette import RGB
+from training.wide.drawing.places import way
+from training.wide.drawing.sprites import row, stand
 
 
 def fence(c: Canvas, y: float, tall: float, step: float, rgb: RGB, pointed: bool) -> None:

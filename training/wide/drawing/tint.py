@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from training.wide.palette import RGB
+from training.wide.drawing.palette import RGB
 
 LUMA = np.array([0.30, 0.59, 0.11], np.float32)
 HUES = 36

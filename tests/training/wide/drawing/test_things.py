@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from training.things import THING_NAMES as NARROW_NAMES
-from training.wide.drawn import SHAPES
-from training.wide.glyphs import glyph, glyph_name
-from training.wide.palette import COLOURS
-from training.wide.thing import KINDS, PLACES
-from training.wide.things import THING_BY_NAME, THINGS, plural, takes_article, thing_tile
+from training.wide.drawing.drawn import SHAPES
+from training.wide.drawing.glyphs import glyph, glyph_name
+from training.wide.drawing.palette import COLOURS
+from training.wide.drawing.thing import KINDS, PLACES
+from training.wide.drawing.things import THING_BY_NAME, THINGS, plural, takes_article, thing_tile
 
 
 def test_there_is_enough_to_draw_and_all_that_the_small_starter_knows() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 from scipy import ndimage
 
-from training.wide.palette import RGB
+from training.wide.drawing.palette import RGB
 
 Generator = np.random.Generator
 Point = tuple[float, float]

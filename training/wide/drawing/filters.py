@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from training.wide import brushes
-from training.wide.brushes import Generator, floats, image, mixed, outlines, tone
+from training.wide.drawing import brushes
+from training.wide.drawing.brushes import Generator, floats, image, mixed, outlines, tone
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 OUTLINE = (24, 20, 28)

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from training.wide.canvas import Canvas, mix, shaded
-from training.wide.palette import RGB
+from training.wide.drawing.canvas import Canvas, mix, shaded
+from training.wide.drawing.palette import RGB
 
 PAINTS: tuple[RGB, ...] = ((242, 222, 190), (206, 222, 226), (222, 230, 204), (244, 208, 196), (226, 214, 236), (250, 236, 190))
 SOFAS: tuple[RGB, ...] = ((86, 132, 150), (190, 92, 78), (112, 140, 90), (214, 166, 80), (128, 104, 150))

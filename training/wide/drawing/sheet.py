@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from training.wide.palette import RGB
+from training.wide.drawing.palette import RGB
 
 FINER = 3
 Point = tuple[float, float]

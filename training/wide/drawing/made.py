@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from training.wide.thing import Thing
+from training.wide.drawing.thing import Thing
 
 building = partial(Thing, kind="building", scale=1.0)
 vehicle = partial(Thing, kind="vehicle", scale=0.8)

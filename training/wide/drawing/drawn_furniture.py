@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from training.wide.canvas import mix, shaded
-from training.wide.palette import COLOURS, RGB
-from training.wide.sheet import Shape, Sheet, arc
+from training.wide.drawing.canvas import mix, shaded
+from training.wide.drawing.palette import COLOURS, RGB
+from training.wide.drawing.sheet import Shape, Sheet, arc
 
 WHITE: RGB = (255, 255, 255)
 OAK: RGB = (176, 120, 68)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.wide.canvas import mix, shaded
-from training.wide.palette import RGB
-from training.wide.sheet import Shape, Sheet, arc, curve
+from training.wide.drawing.canvas import mix, shaded
+from training.wide.drawing.palette import RGB
+from training.wide.drawing.sheet import Shape, Sheet, arc, curve
 
 WHITE: RGB = (255, 255, 255)
 GLASS: RGB = (150, 205, 235)

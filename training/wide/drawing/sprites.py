@@ -8,8 +8,8 @@ from functools import cache, lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.wide.canvas import Canvas, Generator, mix, shaded
-from training.wide.palette import RGB
+from training.wide.drawing.canvas import Canvas, Generator, mix, shaded
+from training.wide.drawing.palette import RGB
 
 TALL = 320  # height that sprites are drawn at
 VARIANTS = 8

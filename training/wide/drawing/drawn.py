@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from training.wide.canvas import mix, shaded
-from training.wide.drawn_buildings import BUILDING_SHAPES
-from training.wide.drawn_furniture import FURNITURE_SHAPES
-from training.wide.palette import COLOURS, RGB
-from training.wide.sheet import Point, Shape, Sheet, arc, curve
+from training.wide.drawing.canvas import mix, shaded
+from training.wide.drawing.drawn_buildings import BUILDING_SHAPES
+from training.wide.drawing.drawn_furniture import FURNITURE_SHAPES
+from training.wide.drawing.palette import COLOURS, RGB
+from training.wide.drawing.sheet import Point, Shape, Sheet, arc, curve
 
 WHITE: RGB = (255, 255, 255)
 BARK: RGB = (122, 82, 52)

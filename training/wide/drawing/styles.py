@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from training.wide import filters
-from training.wide.brushes import Generator
+from training.wide.drawing import filters
+from training.wide.drawing.brushes import Generator
 
 
 @dataclass(frozen=True)

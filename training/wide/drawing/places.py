@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.wide.canvas import Canvas, crags, mix, ridge, shaded
-from training.wide.landscapes import GRASSES, flowers, hills_back, open_sky
-from training.wide.palette import RGB
-from training.wide.sprites import ROOFS, WALLS, row, stand
+from training.wide.drawing.canvas import Canvas, crags, mix, ridge, shaded
+from training.wide.drawing.landscapes import GRASSES, flowers, hills_back, open_sky
+from training.wide.drawing.palette import RGB
+from training.wide.drawing.sprites import ROOFS, WALLS, row, stand
 
 SHOPS: tuple[RGB, ...] = ((206, 76, 70), (64, 122, 168), (78, 142, 92), (224, 164, 66), (140, 90, 150))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from training.wide.canvas import Canvas, crags, mix, noise, ridge, shaded
-from training.wide.landscapes import open_sky
-from training.wide.palette import RGB
-from training.wide.sprites import row, stand
-from training.wide.woods import leaf
+from training.wide.drawing.canvas import Canvas, crags, mix, noise, ridge, shaded
+from training.wide.drawing.landscapes import open_sky
+from training.wide.drawing.palette import RGB
+from training.wide.drawing.sprites import row, stand
+from training.wide.drawing.woods import leaf
 
 
 def waterfall(c: Canvas) -> None:

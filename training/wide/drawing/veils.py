@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from training.wide.canvas import SHEET, Generator, noise, ramp
-from training.wide.palette import RGB
+from training.wide.drawing.canvas import SHEET, Generator, noise, ramp
+from training.wide.drawing.palette import RGB
 
 LUMA = (0.299, 0.587, 0.114)
 
