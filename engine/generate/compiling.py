@@ -22,18 +22,23 @@ from engine.stopping import Stop
 Forward = Callable[..., Any]
 
 
+SHAPES = 64
+"""Shapes that torch compiles a kind of network for before it gives up and runs it as it is; it would after 8."""
+
+
 class Inductor:
     """torch.compile with CUDA graphs. Its cache lies in the data folder and survives restarts."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         graphs = next(module.parameters()).device.type == "cuda"
-        own = type(module).forward.__get__(module)
-        self._compiled = torch.compile(own, dynamic=False, mode="reduce-overhead" if graphs else None)
+        torch._dynamo.config.recompile_limit = SHAPES
+        self._module = weakref.ref(module)  # what is kept with a network must not keep it
+        self._compiled = torch.compile(type(module).forward, dynamic=False, mode="reduce-overhead" if graphs else None)
 
     def __call__(self, stop: Stop, *given: Any, **named: Any) -> Any:
         stop.raise_if_set()
         torch.compiler.cudagraph_mark_step_begin()
-        answer = self._compiled(*given, **named)
+        answer = self._compiled(self._module(), *given, **named)
         # The next run of the graph writes into the same memory, and samplers remember earlier answers.
         return (answer[0].clone(), *answer[1:]) if isinstance(answer, tuple) else answer.clone()
 

@@ -1,7 +1,8 @@
 """From noise to latents: the loop that every kind of request shares.
 
 The loop is a generator. Whoever runs it takes one latent a step, shows it, or stops. Latents stay in float32 between steps
-whatever the UNet's dtype is, so a sampler's small differences are not rounded away.
+whatever the UNet's dtype is, so a sampler's small differences are not rounded away. They lie on the UNet's device; the sampler's
+own tables and its timesteps stay on the CPU, where reading them waits for nothing.
 """
 
 from __future__ import annotations
@@ -39,18 +40,34 @@ class GuidedUntil:
         return (prompt, negative, pooled, pooled_negative) if step < self.end else (prompt, None, pooled, None)
 
 
+@dataclass
+class _Carried:
+    """What the UNet reads of words and sizes, on its device, and what it was made from."""
+
+    said: tuple[torch.Tensor | None, ...] = ()
+    dtype: torch.dtype | None = None
+    given: dict[str, Any] = field(default_factory=dict)
+
+    def serves(self, said: tuple[torch.Tensor | None, ...], dtype: torch.dtype) -> bool:
+        """Whether it was made from the very same tensors."""
+        return self.dtype == dtype and all(one is other for one, other in zip(self.said, said, strict=True))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Denoiser:
     """A UNet with everything that stays the same from step to step.
 
+    ``device`` is where it computes, which is not where its weights lie if they come to the device layer by layer.
     ``extra_channels`` (1 x C x H x W, or None) goes beside the latents into UNets that want more than the latents: a mask
     and a masked picture, a depth map. ``time_ids`` and ``negative_time_ids`` are
     XL's (see :func:`size_conditioning`), or None. ``refiner`` takes over for timesteps below ``refine_below``.
     ``noise_level`` is what the x4 upscaler is told of the picture beside its latents, or None. ``features`` lets steps skip the
-    deep layers; None: none does.
+    deep layers; None: none does. ``ahead``: a step is asked for while the device computes the one before, so overflow is seen
+    a step late and :meth:`steps` raises Overflowed.
     """
 
     unet: Any
+    device: torch.device
     scheduler: Any
     encodings: Encodings
     guidance_scale: float
@@ -63,11 +80,8 @@ class Denoiser:
     refiner: Denoiser | None = None
     refine_below: int = 0
     features: Features | None = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where the UNet lies."""
-        return next(self.unet.parameters()).device
+    ahead: bool = False
+    _carried: _Carried = field(default_factory=_Carried, init=False)
 
     def steps(
         self,
@@ -76,22 +90,26 @@ class Denoiser:
         after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None,
     ) -> Iterator[torch.Tensor]:
         """Latents after each of ``timesteps``. ``after_step(index, latents)`` may put part of them right (inpainting)."""
+        latents, there = latents.to(self.device), _carried_times(timesteps, self.device)
         for index, timestep in enumerate(timesteps):
             expert = self.refiner if self.refiner is not None and timestep < self.refine_below else self
-            noise = expert.predict(index, latents, timestep)
+            noise = expert.predict(index, latents, timestep, there[index]).to(latents.device)
             latents = self.scheduler.step(noise, timestep, latents, **self.step_options, return_dict=False)[0]
             if after_step is not None:
                 latents = after_step(index, latents)
             yield latents
+        for expert in (self, self.refiner) if self.ahead else ():
+            if expert is not None:
+                expert.guard.settle()
 
-    def predict(self, index: int, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        """The UNet's answer for one step, guided.
+    def predict(
+        self, index: int, latents: torch.Tensor, timestep: torch.Tensor, there: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The UNet's answer for one step, guided. ``there`` is ``timestep`` on the device, if it is there already.
 
         Classifier-free guidance: Ho and Salimans 2022, arXiv 2207.12598. Prompt and negative run as one batch of two.
         """
-        prompt, negative, pooled, pooled_negative = self.encodings.at(index)
-        guided, level = negative is not None, self.noise_level
-        words = _both(negative, prompt)
+        guided = self.encodings.at(index)[1] is not None
         sample = self.scheduler.scale_model_input(torch.cat([latents] * (2 if guided else 1)), timestep)
         if self.extra_channels is not None:
             sample = torch.cat([sample, self.extra_channels.expand(len(sample), -1, -1, -1)], dim=1)
@@ -99,21 +117,42 @@ class Denoiser:
         def call(dtype: torch.dtype) -> torch.Tensor:
             return self.unet(
                 sample.to(self.device, dtype),
-                timestep,
-                encoder_hidden_states=words.to(self.device, dtype),
-                class_labels=None if level is None else torch.full((len(sample),), level, device=self.device),
-                timestep_cond=self._guidance_embedding(len(sample), dtype),
-                added_cond_kwargs=self._added(pooled_negative, pooled, len(latents), dtype),
+                timestep if there is None else there,
+                **self._conditions(index, dtype),
                 return_dict=False,
             )[0].float()
 
         skipping = self.features.at(index, len(sample)) if self.features is not None else nullcontext()
         with torch.inference_mode(), skipping:
-            answer = self.guard.run("unet", self.unet, call)
+            answer = (self.guard.run_ahead if self.ahead else self.guard.run)("unet", self.unet, call)
         if not guided:
             return answer
         without, with_prompt = answer.chunk(2)
         return without + self.guidance_scale * (with_prompt - without)
+
+    def _conditions(self, index: int, dtype: torch.dtype) -> dict[str, Any]:
+        """What the UNet reads beside latents and timestep: carried to the device when it changes, and not at every step."""
+        said, carried = self.encodings.at(index), self._carried
+        if not carried.serves(said, dtype):
+            carried.given = self._carry(*said, dtype)
+            carried.said, carried.dtype = said, dtype
+        return carried.given
+
+    def _carry(
+        self,
+        prompt: torch.Tensor,
+        negative: torch.Tensor | None,
+        pooled: torch.Tensor | None,
+        pooled_negative: torch.Tensor | None,
+        dtype: torch.dtype,
+    ) -> dict[str, Any]:
+        words, level = _both(negative, prompt), self.noise_level
+        return {
+            "encoder_hidden_states": words.to(self.device, dtype),
+            "class_labels": None if level is None else torch.full((len(words),), level, device=self.device),
+            "timestep_cond": self._guidance_embedding(len(words), dtype),
+            "added_cond_kwargs": self._added(pooled_negative, pooled, len(prompt), dtype),
+        }
 
     def _added(
         self, pooled_negative: torch.Tensor | None, pooled: torch.Tensor | None, batch: int, dtype: torch.dtype
@@ -168,6 +207,11 @@ def first_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float32), generator
+
+
+def _carried_times(timesteps: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """``timesteps`` on ``device``, all at once. Fractions are float32, which UNets make of them anyway: not all know more."""
+    return timesteps.to(device, torch.float32 if timesteps.is_floating_point() else timesteps.dtype)
 
 
 def _both(negative: torch.Tensor | None, positive: torch.Tensor | None) -> Any:

@@ -131,8 +131,8 @@ class Diffusion:
         latents = latents * scheduler.init_noise_sigma
         options = step_options(scheduler, generator)
         denoiser = Denoiser(
-            unet=pipeline.unet, scheduler=scheduler, encodings=encodings, guidance_scale=request.guidance_scale,
-            guard=self._guard, noise_level=request.noise_level,
+            unet=pipeline.unet, device=torch.device(self.plan.device), scheduler=scheduler, encodings=encodings,
+            guidance_scale=request.guidance_scale, guard=self._guard, noise_level=request.noise_level,
         )  # fmt: skip
         for index, timestep in enumerate(scheduler.timesteps):
             answer = yield from self._answer(denoiser, low, index, latents, timestep)

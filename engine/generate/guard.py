@@ -3,6 +3,9 @@
 Half precision overflows in some networks on some hardware (GTX 16xx; XL's VAE; Stable Diffusion 2.1's attention), and the
 picture comes out black. The guard runs a component, looks at what came out, and on NaN or infinity runs that same call again
 with the component in the next safer precision. It stays there for the rest of the run.
+
+A device that computes what it was asked for while the next thing is asked would stand still whenever somebody looks, so there a
+step is looked at one step later, and after an overflow the picture begins again.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ def full(_component: str, dtype: str) -> str | None:
     return None if dtype == "float32" else "float32"
 
 
+class Overflowed(Exception):
+    """What ran ahead was not finite. Its component is in safer precision now: begin again."""
+
+
 class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
     """Holds what was raised during one run, and puts it back at the end so that the cache finds what it lent."""
 
@@ -30,6 +37,7 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
         self._safer = safer
         self._lent: dict[str, tuple[torch.nn.Module, torch.dtype]] = {}
         self._raised: dict[str, str] = {}
+        self._unseen: tuple[str, torch.nn.Module, Callable[[], bool]] | None = None
 
     @property
     def raised(self) -> dict[str, str]:
@@ -50,16 +58,39 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
         """
         result = call(_dtype_of(component))
         while not torch.isfinite(result).all():
-            if not self._raise(name, component):
-                raise CheckpointError(
-                    f"The {_WORDS.get(name, name)} of this checkpoint computes values that are not numbers, even in full "
-                    "precision. The file is probably damaged: choose another checkpoint, or fetch this one again."
-                )
-            self._raised[name] = _name_of(component)
+            self._overflowed(name, component)
             result = call(_dtype_of(component))
         if doubted is not None and doubted(result):
             result = self._tried_again(name, component, call, doubted, result)
         return result
+
+    def run_ahead(
+        self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]
+    ) -> torch.Tensor:
+        """``call(dtype)``, which is looked at after the next call, or by :meth:`settle`: only then either raises Overflowed."""
+        result = call(_dtype_of(component))
+        self.settle()
+        self._unseen = name, component, arriving(torch.isfinite(result).all())
+        return result
+
+    def settle(self) -> None:
+        """Look at what ran ahead. Raises Overflowed, or CheckpointError as :meth:`run` does."""
+        unseen, self._unseen = self._unseen, None
+        if unseen is None:
+            return
+        name, component, finite = unseen
+        if not finite():
+            self._overflowed(name, component)
+            raise Overflowed
+
+    def _overflowed(self, name: str, component: torch.nn.Module) -> None:
+        """``component`` in the next safer precision; CheckpointError if there is none."""
+        if not self._raise(name, component):
+            raise CheckpointError(
+                f"The {_WORDS.get(name, name)} of this checkpoint computes values that are not numbers, even in full "
+                "precision. The file is probably damaged: choose another checkpoint, or fetch this one again."
+            )
+        self._raised[name] = _name_of(component)
 
     def _tried_again(
         self,
@@ -91,6 +122,20 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
     def __exit__(self, *_: object) -> None:
         for component, dtype in self._lent.values():
             component.to(dtype)
+
+
+def arriving(flag: torch.Tensor) -> Callable[[], bool]:
+    """Asks for ``flag`` what it is, waiting for the work before it alone and for nothing that was asked of the device since."""
+    if flag.device.type != "cuda":
+        return lambda: bool(flag)
+    here, copied = flag.to("cpu", non_blocking=True), torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(flag.device))
+
+    def look() -> bool:
+        copied.synchronize()
+        return bool(here)
+
+    return look
 
 
 _WORDS = {"upscaler": "upscaler", "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder"}

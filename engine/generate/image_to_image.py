@@ -113,11 +113,12 @@ def _keep_outside(
     mask: Image.Image, clean: torch.Tensor, timesteps: torch.Tensor, bench: Bench
 ) -> Callable[[int, torch.Tensor], torch.Tensor]:
     """After each step the part outside the mask becomes the input again, noised as the next step expects it."""
-    inside = latent_mask(mask, bench)
+    # Once for all steps: latents lie where the steps are computed.
+    inside, known, noise = (part.to(bench.device) for part in (latent_mask(mask, bench), clean, bench.noise))
 
     def after_step(index: int, latents: torch.Tensor) -> torch.Tensor:
         last = index + 1 == len(timesteps)
-        outside = clean if last else bench.scheduler.add_noise(clean, bench.noise, timesteps[index + 1 : index + 2])
+        outside = known if last else bench.scheduler.add_noise(known, noise, timesteps[index + 1 : index + 2])
         return outside * (1 - inside) + latents * inside
 
     return after_step

@@ -33,11 +33,14 @@ class Progress:
         """The time between pictures (decode, save) is not a step's."""
         self._last = time.monotonic()
 
+    @property
+    def preview_is_due(self) -> bool:
+        """Whether it is time for a preview again."""
+        return time.monotonic() - self._shown >= max(_PREVIEW_EVERY_SECONDS, self._preview_took / _PREVIEW_SHARE)
+
     def preview(self, draw: Callable[[], bytes | None]) -> bytes | None:
-        """What ``draw`` gives, if it is time for a preview again."""
+        """What ``draw`` gives; what it takes counts."""
         now = time.monotonic()
-        if now - self._shown < max(_PREVIEW_EVERY_SECONDS, self._preview_took / _PREVIEW_SHARE):
-            return None
         drawn, self._shown = draw(), time.monotonic()
         self._preview_took = self._shown - now
         return drawn

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from engine.checkpoints.architectures import IMAGE
 from engine.checkpoints.catalogue import CheckpointEntry
 from engine.errors import CheckpointError
@@ -38,6 +40,7 @@ class Refinement:
     """A leased refiner."""
 
     pipeline: Any
+    device: torch.device
     guard: PrecisionGuard
     cache: EncodingCache
     start: float
@@ -57,7 +60,7 @@ class Refinement:
         )
         time_ids, negative_time_ids = size_conditioning(self.pipeline, request.width, request.height)
         second = dataclasses.replace(
-            base, unet=self.pipeline.unet, encodings=encodings, guard=self.guard, time_ids=time_ids,
+            base, unet=self.pipeline.unet, device=self.device, encodings=encodings, guard=self.guard, time_ids=time_ids,
             negative_time_ids=negative_time_ids, features=None,
         )  # fmt: skip
         levels = base.scheduler.config.num_train_timesteps
@@ -86,4 +89,5 @@ def refining(refiner: Refiner | None, workshop: Workshop, stop: Stop) -> Iterato
         PrecisionGuard() as guard,
         listening(stop, pipeline.unet, pipeline.text_encoder_2),
     ):
-        yield Refinement(pipeline=pipeline, guard=guard, cache=workshop.encodings, start=refiner.start)
+        device = torch.device(refiner.plan.device)
+        yield Refinement(pipeline=pipeline, device=device, guard=guard, cache=workshop.encodings, start=refiner.start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from engine.generate.compiling import can_compile, compiled, is_new
 from engine.generate.decode import decode
 from engine.generate.denoise import Denoiser, Encodings, GuidedUntil, first_noise, size_conditioning, step_options
 from engine.generate.features import Features, can_skip
-from engine.generate.guard import PrecisionGuard, Safer
+from engine.generate.guard import Overflowed, PrecisionGuard, Safer
 from engine.generate.interrupt import listening
 from engine.generate.measures import text_encoders_in, vae_in_tiles
 from engine.generate.outlook import course_of
@@ -175,16 +175,8 @@ def drawn(
     """As :func:`picture`, but the file may come later, as an event of the session's ``saving``."""
     began = time.monotonic()
 
-    # 5. The first noise, on the CPU, from the seed; and where this kind of request starts.
-    bench = bench_for(session, resolved)
-    start = session.task.start(bench)
-
-    # 6. Denoise, a step at a time.
-    latents = start.latents
-    session.progress.start_picture()
-    for step, latents in enumerate(denoise(bench, start, encodings), start=1):
-        yield session.progress.step(index, step, len(start.timesteps), session.preview(latents))
-        yield from session.saving.ready()
+    # 5. and 6. From noise to latents.
+    bench, latents = yield from _denoised(session, index, resolved, encodings)
     stepped = time.monotonic()
 
     # 7. Decode.
@@ -200,6 +192,32 @@ def drawn(
 
     # 8. Save beside the next picture's steps, and say so once it is on disk.
     yield from session.saving.put(partial(_written, session, index, resolved, image, companions, began))
+
+
+def _denoised(
+    session: Session, index: int, resolved: Resolved, encodings: PromptEncodings
+) -> Generator[Event, None, tuple[Bench, torch.Tensor]]:
+    """The latents of a picture, and what they were made with. Begun again where a step that ran ahead overflowed."""
+    while True:
+        # 5. The first noise, on the CPU, from the seed; and where this kind of request starts.
+        bench = bench_for(session, resolved)
+        start = session.task.start(bench)
+
+        # 6. Denoise, a step at a time.
+        latents = start.latents
+        session.progress.start_picture()
+        try:
+            for step, latents in enumerate(denoise(bench, start, encodings, ahead=runs_ahead(bench.device)), start=1):
+                yield session.progress.step(index, step, len(start.timesteps), session.preview(latents))
+                yield from session.saving.ready()
+        except Overflowed:
+            continue
+        return bench, latents
+
+
+def runs_ahead(device: torch.device) -> bool:
+    """Whether ``device`` computes what it was asked for while the next step is prepared."""
+    return device.type == "cuda"
 
 
 def _written(
@@ -265,23 +283,25 @@ def bench_for(session: Session, resolved: Resolved) -> Bench:
     )  # fmt: skip
 
 
-def denoise(bench: Bench, start: Start, encodings: Encodings) -> Iterator[torch.Tensor]:
-    """The latents after each step."""
+def denoise(bench: Bench, start: Start, encodings: Encodings, ahead: bool = False) -> Iterator[torch.Tensor]:
+    """The latents after each step; ``ahead`` as in :class:`~engine.generate.denoise.Denoiser`."""
     request = bench.resolved.request
     assert request.guidance_scale is not None and request.width and request.height
     time_ids, negative_time_ids = size_conditioning(bench.pipeline, request.width, request.height)
     unet, speed = bench.pipeline.unet, speed_for(request.speed, len(start.timesteps))
     denoiser = Denoiser(
         unet=unet,
+        device=bench.device,
         scheduler=bench.scheduler,
         encodings=GuidedUntil(encodings, speed.guided_steps(len(start.timesteps))),
         guidance_scale=request.guidance_scale,
         guard=bench.guard,
-        extra_channels=start.extra_channels,
+        extra_channels=None if start.extra_channels is None else start.extra_channels.to(bench.device),
         time_ids=time_ids,
         negative_time_ids=negative_time_ids,
         step_options=step_options(bench.scheduler, bench.generator),
         features=Features(unet, speed.full_every) if speed.full_every > 1 and can_skip(unet) else None,
+        ahead=ahead,
     )
     if bench.refinement is not None:
         denoiser = bench.refinement.joined(denoiser, request)

@@ -50,6 +50,11 @@ class Bench:
     guard: PrecisionGuard
     refinement: Refinement | None = None
 
+    @property
+    def device(self) -> torch.device:
+        """Where the steps are computed."""
+        return torch.device(self.resolved.plan.device)
+
 
 class Task(Protocol):
     """What one kind of request does its own way."""
@@ -88,4 +93,7 @@ class Session:
 
     def preview(self, latents: torch.Tensor) -> bytes | None:
         """The picture so far, if it is time for it. None while pictures may be withheld: what is not kept is not shown either."""
-        return None if self.checker else self.progress.preview(partial(preview.picture, latents, self.pipeline.vae))
+        if self.checker or not self.progress.preview_is_due:
+            return None
+        arrived = latents.cpu()  # waits for the step, which costs no time that the preview is to blame for
+        return self.progress.preview(partial(preview.picture, arrived, self.pipeline.vae))

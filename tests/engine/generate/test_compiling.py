@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import itertools
 import shutil
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +57,16 @@ def test_torchs_compiler_answers_as_the_network_does_and_in_memory_of_its_own() 
         first, again = run(Stop(), given, return_dict=False)[0], run(Stop(), given + 1, return_dict=False)[0]
         assert torch.allclose(first, network(given)[0], atol=1e-6) and torch.allclose(again, network(given + 1)[0], atol=1e-6)
     assert first.data_ptr() != again.data_ptr()
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_what_is_kept_of_a_network_that_is_compiled_does_not_keep_it(compiler: str) -> None:
+    pipeline = tiny.pipeline("sd1")
+    with compiled(pipeline, ExecutionPlan(compiler=compiler), NOTHING, Stop()):
+        gone = weakref.ref(pipeline.unet)
+    del pipeline
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("changes", [

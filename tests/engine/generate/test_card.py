@@ -1,0 +1,139 @@
+"""What a graphics card asks of the steps, tried without one: nothing in two places, nothing waited for, overflow seen late.
+
+Torch's device without memory stands in for the card: it refuses numbers that lie elsewhere and has none to read back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from PIL import Image
+
+from engine.errors import CheckpointError
+from engine.events import Event, Notice, PictureSaved, Step
+from engine.generate import run as running
+from engine.generate.denoise import Denoiser, first_noise, size_conditioning, step_options
+from engine.generate.guard import Overflowed, PrecisionGuard
+from engine.generate.schedulers import SCHEDULERS, create
+from engine.local import Local
+from engine.prompt.encode import Encoding, PromptEncodings
+from engine.requests import TextToImage
+from engine.stopping import Stop
+from tests.engine.checkpoints import tiny
+from tests.engine.plan.conftest import MACHINES
+
+CARD = torch.device("meta")
+ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps=4, seed=1, precision="bfloat16")
+
+
+class Unseen:
+    """A guard that believes everything: what lies on no device cannot be looked at."""
+
+    def run(self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]) -> torch.Tensor:
+        return call(torch.float32)
+
+
+def words(pipeline: Any) -> PromptEncodings:
+    width = pipeline.unet.config.cross_attention_dim
+    projected = getattr(pipeline, "text_encoder_2", None)
+    pooled = None if projected is None else torch.zeros(1, projected.config.projection_dim)
+    said = Encoding(torch.zeros(1, 77, width), pooled)
+    return PromptEncodings(((99, said, said),))
+
+
+def stepped(pipeline: Any, sampler: str) -> torch.Tensor:
+    scheduler = create(sampler, pipeline.scheduler.config)
+    scheduler.set_timesteps(4)
+    noise, generator = first_noise(1, (1, 4, 8, 8))
+    time_ids, negative_time_ids = size_conditioning(pipeline, 64, 64)
+    denoiser = Denoiser(
+        unet=pipeline.unet, device=CARD, scheduler=scheduler, encodings=words(pipeline), guidance_scale=7.0,
+        guard=Unseen(), time_ids=time_ids, negative_time_ids=negative_time_ids,  # type: ignore[arg-type]
+        step_options=step_options(scheduler, generator),
+    )  # fmt: skip
+    return list(denoiser.steps(noise * scheduler.init_noise_sigma, scheduler.timesteps))[-1]
+
+
+@pytest.fixture(scope="module")
+def on_card() -> Any:
+    pipeline = tiny.pipeline("sd1")
+    pipeline.unet.to(CARD)
+    return pipeline
+
+
+@pytest.mark.parametrize("sampler", SCHEDULERS)
+def test_steps_on_a_card_mix_no_devices_and_read_nothing_back(sampler: str, on_card: Any) -> None:
+    assert stepped(on_card, sampler).device == CARD
+
+
+@pytest.mark.parametrize("kind", ["xl", "lcm"])
+def test_what_other_families_read_lies_on_the_card_too(kind: str) -> None:
+    pipeline = tiny.pipeline(kind)
+    pipeline.unet.to(CARD)
+    assert stepped(pipeline, "Euler").device == CARD
+
+
+def layer(weight: float, dtype: torch.dtype = torch.float16) -> torch.nn.Linear:
+    made = torch.nn.Linear(4, 4, bias=False)
+    torch.nn.init.constant_(made.weight, weight)
+    return made.to(dtype)
+
+
+def ahead(guard: PrecisionGuard, network: torch.nn.Linear) -> torch.Tensor:
+    return guard.run_ahead("unet", network, lambda dtype: network(torch.full((1, 4), 10.0, dtype=dtype)).float())
+
+
+def test_what_ran_ahead_is_looked_at_one_call_later() -> None:
+    network = layer(30_000.0)
+    with PrecisionGuard() as guard:
+        assert not torch.isfinite(ahead(guard, network)).all()
+        with pytest.raises(Overflowed):
+            ahead(guard, network)
+        assert guard.raised == {"unet": "float32"} and torch.isfinite(ahead(guard, network)).all()
+        guard.settle()
+    assert network.weight.dtype == torch.float16
+
+
+def test_the_last_of_what_ran_ahead_is_looked_at_too() -> None:
+    damaged = layer(float("nan"), torch.float32)
+    with PrecisionGuard() as guard:
+        ahead(guard, damaged)
+        with pytest.raises(CheckpointError, match="damaged"):
+            guard.settle()
+
+
+def made(local: Local, overflowing: int, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, list[Event]]:
+    """A picture in bfloat16 whose UNet gives no numbers at call ``overflowing``, on a machine that learnt nothing yet."""
+    real, calls = UNet2DConditionModel.forward, 0
+
+    def forward(self: Any, *given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        answer = real(self, *given, **named)
+        return (answer[0] * float("nan"),) if calls == overflowing else answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(UNet2DConditionModel, "forward", forward)
+        events = list(local.run(f"job{overflowing}-{running.runs_ahead(CARD)}", ASKED, Stop()))
+    (local._workshop.settings.data / "learnt.json").unlink()
+    (path,) = (event.result.path for event in events if isinstance(event, PictureSaved))
+    with Image.open(path) as picture:
+        return picture.tobytes(), events
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_a_picture_whose_step_overflowed_ahead_begins_again(at: int, local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the picture of a run whose first step is seen to overflow at once, and computed again there and then."""
+    cpu = MACHINES["x86 CPU with AVX-512 BF16"].cpu
+    local._workshop = dataclasses.replace(local._workshop, hardware=dataclasses.replace(local._workshop.hardware, cpu=cpu))
+    at_once, _ = made(local, 1, monkeypatch)
+    monkeypatch.setattr(running, "runs_ahead", lambda device: True)
+    later, events = made(local, at, monkeypatch)
+    assert any("denoiser (UNet) gave invalid numbers" in event.text for event in events if isinstance(event, Notice))
+    assert [event.step for event in events if isinstance(event, Step)] == [*range(1, at + 1), 1, 2, 3, 4]
+    assert later == at_once
