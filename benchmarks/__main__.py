@@ -13,7 +13,7 @@ NAMES = {
     "live": "from the end of a stroke to the repaint on the screen, with the starter",
     "diffusers": "beside plain diffusers, with a checkpoint of full size",
     "speeds": "what the Speed setting gains, and how far its pictures are from exact ones",
-    "loading": "a checkpoint of full size: load beside reading its bytes, memory, ten switches",
+    "loading": "a checkpoint of full size: load beside reading its bytes, memory, switches, the first picture after one",
     "memory": "predicted and measured peak memory",
     "upscale": "the built-in upscaler beside spandrel's plain call, seams of tiles, memory at 25 and 100 megapixels",
 }

@@ -1,4 +1,5 @@
-"""Loading a checkpoint of Stable Diffusion 1.5's full size: time beside reading its bytes, memory, what ten switches leave.
+"""Loading a checkpoint of Stable Diffusion 1.5's full size: time beside reading its bytes, memory, what ten switches leave, and
+the first picture after a switch.
 
 The files are made here, with random weights under the original names. What is measured runs in processes of its own.
 """
@@ -20,6 +21,7 @@ from typing import Any
 HOUSE = Path(__file__).resolve().parent.parent
 ROUNDS = 5
 SWITCHES = 10
+SIDE, STEPS, PICTURE_ROUNDS = 256, 4, 3
 EVERY = 0.004
 """Seconds between two looks at the process's memory."""
 
@@ -43,7 +45,8 @@ def main() -> None:
             print(f"{file}: {size:.2f} GB, {FILES[file]}; {identified(folder / file)}", flush=True)
         for file, dtype in LOADS:
             print(f"{file} to {dtype}: {timed(folder / file, dtype)}; {weighed(folder / file, dtype)}", flush=True)
-        print(switched(folder / "half.safetensors"))
+        print(switched(folder / "half.safetensors"), flush=True)
+        print(pictured(folder / "half.safetensors"))
 
 
 def identified(path: Path) -> str:
@@ -72,6 +75,16 @@ def switched(path: Path) -> str:
     after = in_process("switch", str(path))["after"]
     two, last = after[1], after[-1]
     return f"anonymous memory after 2 switches {two / 1e9:.2f} GB, after {SWITCHES} {last / 1e9:.2f} GB: {last / two - 1:+.1%}"
+
+
+def pictured(path: Path) -> str:
+    """The first picture after a switch of checkpoints beside one without, from the call to the file."""
+    columns = zip(*in_process("picture", str(path))["rounds"], strict=True)
+    same, loaded, cached = (statistics.median(column) for column in columns)
+    return (
+        f"a picture of {SIDE} x {SIDE} in {STEPS} steps: {same:.2f} s; after a switch to a checkpoint on disk {loaded:.2f} s, "
+        f"to one in memory {cached:.2f} s (medians of {PICTURE_ROUNDS}, warm files)"
+    )
 
 
 def in_process(task: str, *arguments: str) -> dict[str, Any]:
@@ -160,6 +173,31 @@ def _switch(path: str) -> dict[str, Any]:
     return {"after": after}
 
 
+def _picture(path: str) -> dict[str, Any]:
+    """Rounds of three pictures: of the checkpoint that made the one before, of one not loaded yet, of the first one again."""
+    import dataclasses
+    import tempfile
+
+    from engine import Local, Settings, TextToImage
+
+    asked = TextToImage(prompt="a cat", width=SIDE, height=SIDE, steps=STEPS, seed=0)
+    one, other = Path(path), Path(path).with_name("other.safetensors")
+    other.unlink(missing_ok=True)
+    other.hardlink_to(one)
+
+    def round_of(folder: Path) -> list[float]:
+        settings = dataclasses.replace(Settings(), models=one.parent, data=folder / "data", outputs=folder / "outputs")
+        with Local(settings) as easel:
+            easel.make(dataclasses.replace(asked, checkpoint=one.stem))
+            return [
+                seconds(lambda name=file.stem: easel.make(dataclasses.replace(asked, checkpoint=name)))
+                for file in (one, other, one)
+            ]
+
+    with tempfile.TemporaryDirectory() as folder:
+        return {"rounds": [round_of(Path(folder) / str(number)) for number in range(PICTURE_ROUNDS)]}
+
+
 def _loader(path: str, dtype: str) -> Callable[..., Any]:
     from engine.checkpoints.catalogue import entry_for
     from engine.checkpoints.loading import load_components, never
@@ -210,7 +248,7 @@ def anonymous() -> int:
 
 
 _TASKS: dict[str, Callable[..., dict[str, Any]]] = {
-    "write": _write, "identify": _identify, "time": _time, "weigh": _weigh, "switch": _switch,
+    "write": _write, "identify": _identify, "time": _time, "weigh": _weigh, "switch": _switch, "picture": _picture,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -55,6 +55,12 @@ def test_every_field_reaches_the_request() -> None:
     )  # fmt: skip
 
 
+def test_a_precision_is_asked_for_one_run_alone() -> None:
+    assert form.request(filled(), STARTER).precision == "auto"
+    asked = form.request(filled(precision="float32"), STARTER)
+    assert asked.precision == "float32" and form.request(filled(precision="auto"), STARTER).precision == "auto"
+
+
 def test_the_largest_seed_is_not_rounded() -> None:
     assert form.request(filled(seed=str(MAX_SEED)), STARTER).seed == MAX_SEED
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 
+from engine.events import PictureSaved
 from engine.local import Local
 from engine.plan import choose
-from engine.requests import ExecutionPlan
+from engine.records import metadata
+from engine.requests import ExecutionPlan, TextToImage
+from engine.stopping import Stop
 from tests.engine.plan.conftest import MACHINES
 
 NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2", "depth_estimator")
@@ -46,3 +51,36 @@ def test_a_cards_precisions_are_obeyed_on_another_device(kind: str, machine: str
     """Torch's device without memory stands in for the card: what lies on it was put there."""
     plan = choose(MACHINES[machine], local._workshop.catalogue.find(kind).architecture)
     check(dataclasses.replace(plan, device="meta"), kind, local)
+
+
+ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps=2, seed=1)
+
+
+def recorded(local: Local, job: str, precision: str) -> ExecutionPlan:
+    """The plan in the file of a picture."""
+    events = list(local.run(job, dataclasses.replace(ASKED, precision=precision), Stop()))
+    record = metadata.read(next(event.result.path for event in events if isinstance(event, PictureSaved)))
+    assert record is not None and record.resolved.request.precision == precision
+    return record.resolved.plan
+
+
+def test_a_precision_for_one_run_is_used_and_recorded_for_that_run_alone(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    hardware = dataclasses.replace(local._workshop.hardware, cpu=MACHINES["x86 CPU with AVX-512 BF16"].cpu)
+    local._workshop = dataclasses.replace(local._workshop, hardware=hardware, measured={"bfloat16": 3.0})
+    used: set[torch.dtype] = set()
+    unet, vae = UNet2DConditionModel.forward, AutoencoderKL.decode
+
+    def noted(real: Any) -> Any:
+        def call(self: Any, given: torch.Tensor, *rest: Any, **named: Any) -> Any:
+            used.update({given.dtype, next(self.parameters()).dtype})
+            return real(self, given, *rest, **named)
+
+        return call
+
+    monkeypatch.setattr(UNet2DConditionModel, "forward", noted(unet))
+    monkeypatch.setattr(AutoencoderKL, "decode", noted(vae))
+    for turn, (precision, then) in enumerate((("auto", "bfloat16"), ("float32", "float32"), ("auto", "bfloat16"))):
+        used.clear()
+        plan = recorded(local, f"turn{turn}", precision)
+        assert set(plan.dtypes.values()) == {then} and used == {getattr(torch, then)}
+        assert ("You asked for float32." in plan.reasons) == (precision == "float32")
