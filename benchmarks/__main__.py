@@ -15,6 +15,7 @@ NAMES = {
     "speeds": "what the Speed setting gains, and how far its pictures are from exact ones",
     "loading": "a checkpoint of full size: load beside reading its bytes, memory, switches, the first picture after one",
     "memory": "predicted and measured peak memory",
+    "gpu": "on a graphics card: beside plain diffusers, compiled, in batches, in little memory, XL too",
     "upscale": "the built-in upscaler beside spandrel's plain call, seams of tiles, memory at 25 and 100 megapixels",
 }
 """Module -> what it measures."""

@@ -1,4 +1,4 @@
-"""A checkpoint of Stable Diffusion 1.5's full size with random weights: as slow as a real one, and made here."""
+"""Checkpoints of Stable Diffusion 1.5's and XL's full sizes with random weights: as slow as real ones, and made here."""
 
 from __future__ import annotations
 
@@ -6,35 +6,60 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.architectures import CONFIGS
+from engine.checkpoints.architectures import CLIP, CONFIGS, OPENCLIP
+
+CONFIGURED: dict[str, dict[str, str]] = {
+    "sd1": {"unet": "unet_sd1", "vae": "vae_sd", "text_encoder": "text_clip_l"},
+    "xl": {"unet": "unet_xl", "vae": "vae_xl", "text_encoder": "text_clip_l", "text_encoder_2": "text_openclip_bigg"},
+}
+"""Family -> network -> the configuration that Easel ships."""
 
 
-def write_checkpoint(folder: Path, dtype: str = "float16") -> None:
-    """Makes ``folder`` a diffusers pipeline of Stable Diffusion 1.5's shapes with random weights: 2 GB of float16."""
+def write_checkpoint(folder: Path, dtype: str = "float16", family: str = "sd1", device: str = "cpu") -> None:
+    """Makes ``folder`` a diffusers pipeline of a family's shapes with random weights: 2 GB of float16, 7 GB for XL.
+
+    The weights are drawn on ``device``.
+    """
     import torch
-    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-    parts: dict[str, Any] = {
-        "unet": UNet2DConditionModel.from_config(shape("unet_sd1")),
-        "vae": AutoencoderKL.from_config(shape("vae_sd")),
-        "text_encoder": CLIPTextModel(CLIPTextConfig(**shape("text_clip_l"))),
-    }
-    tokenizer = CLIPTokenizer.from_pretrained(str(CONFIGS / "clip_tokenizer"), local_files_only=True)
-    rest: dict[str, Any] = {
-        "scheduler": PNDMScheduler.from_config(shape("scheduler_sd1")),
-        "safety_checker": None,
-        "feature_extractor": None,
-        "requires_safety_checker": False,
-    }
-    pipeline = StableDiffusionPipeline(
-        **{name: network.to(getattr(torch, dtype)) for name, network in parts.items()},
-        tokenizer=tokenizer,
-        **rest,
-    )
-    pipeline.save_pretrained(folder)
+    with torch.device(device):
+        parts = {name: _network(name, shape(config)) for name, config in CONFIGURED[family].items()}
+    _pipeline(family, {name: network.to(getattr(torch, dtype)) for name, network in parts.items()}).save_pretrained(folder)
 
 
 def shape(name: str) -> dict[str, Any]:
     """One of the configurations that Easel ships."""
     return json.loads((CONFIGS / f"{name}.json").read_text("utf-8"))
+
+
+def _network(name: str, config: dict[str, Any]) -> Any:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    if name.startswith("text_encoder"):
+        kind = CLIPTextModelWithProjection if name.endswith("2") else CLIPTextModel
+        return kind(CLIPTextConfig(**config))
+    return {"unet": UNet2DConditionModel, "vae": AutoencoderKL}[name].from_config(config)
+
+
+def _pipeline(family: str, parts: dict[str, Any]) -> Any:
+    import diffusers
+
+    if family == "xl":
+        scheduler: Any = diffusers.EulerDiscreteScheduler.from_config(shape("scheduler_xl"))
+        words: dict[str, Any] = {"tokenizer": _tokenizer(*CLIP), "tokenizer_2": _tokenizer(*OPENCLIP)}
+        return diffusers.StableDiffusionXLPipeline(**parts, **words, scheduler=scheduler)
+    rest: dict[str, Any] = {
+        "tokenizer": _tokenizer(*CLIP),
+        "scheduler": diffusers.PNDMScheduler.from_config(shape("scheduler_sd1")),
+        "safety_checker": None,
+        "feature_extractor": None,
+        "requires_safety_checker": False,
+    }
+    return diffusers.StableDiffusionPipeline(**parts, **rest)
+
+
+def _tokenizer(folder: str, pad: str) -> Any:
+    from transformers import CLIPTokenizer
+
+    return CLIPTokenizer.from_pretrained(str(CONFIGS / folder), pad_token=pad, local_files_only=True)

@@ -12,10 +12,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from engine.checkpoints.adapters import Additions
 from engine.generate.compiling_openvino import OpenVino
 from engine.generate.features import instead
+from engine.plan.faults import is_out_of_memory
 from engine.requests import ExecutionPlan, Request
 from engine.stopping import Stop
 
@@ -27,7 +29,12 @@ SHAPES = 64
 
 
 class Inductor:
-    """torch.compile with CUDA graphs. Its cache lies in the data folder and survives restarts."""
+    """torch.compile with CUDA graphs. Its cache lies in the data folder and survives restarts.
+
+    ``trouble``: why torch cannot compile here, in its own words; the network then runs as it is.
+    """
+
+    trouble = ""
 
     def __init__(self, module: torch.nn.Module) -> None:
         graphs = next(module.parameters()).device.type == "cuda"
@@ -38,7 +45,17 @@ class Inductor:
     def __call__(self, stop: Stop, *given: Any, **named: Any) -> Any:
         stop.raise_if_set()
         torch.compiler.cudagraph_mark_step_begin()
-        answer = self._compiled(self._module(), *given, **named)
+        module = self._module()
+        assert module is not None, "it is the network that is running"
+        if self.trouble:
+            return type(module).forward(module, *given, **named)
+        try:
+            answer = self._compiled(module, *given, **named)
+        except TorchDynamoException as error:
+            if is_out_of_memory(error):
+                raise
+            self.trouble = str(error).strip().partition("\n\n")[0][:300] or type(error).__name__
+            return self(stop, *given, **named)
         # The next run of the graph writes into the same memory, and samplers remember earlier answers.
         return (answer[0].clone(), *answer[1:]) if isinstance(answer, tuple) else answer.clone()
 
@@ -47,6 +64,7 @@ COMPILERS: dict[str, Callable[[torch.nn.Module], Callable[..., Any]]] = {"induct
 """A plan's ``compiler`` -> what makes a compiled forward pass of a network. It is called with Stop first."""
 
 _KEPT: weakref.WeakKeyDictionary[torch.nn.Module, tuple[str, Callable[..., Any]]] = weakref.WeakKeyDictionary()
+_TOLD: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
 _SEEN: weakref.WeakKeyDictionary[torch.nn.Module, set[tuple[Any, ...]]] = weakref.WeakKeyDictionary()
 
 
@@ -62,6 +80,19 @@ def is_new(unet: torch.nn.Module, request: Request) -> bool:
     new = shape not in seen
     seen.add(shape)
     return new
+
+
+def trouble(unet: torch.nn.Module) -> str:
+    """A sentence for the page if ``unet`` could not be compiled, and "" once it was asked for."""
+    run = _KEPT.get(unet, ("", None))[1]
+    why = getattr(run, "trouble", "")
+    if not why or unet in _TOLD:
+        return ""
+    _TOLD.add(unet)
+    return (
+        f"This checkpoint could not be compiled here, so it ran as it is. The compiler said: {why}. "
+        "Leave “Compile large checkpoints” on the Settings tab off, or install what the compiler lacks."
+    )
 
 
 @contextmanager

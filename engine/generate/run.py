@@ -17,7 +17,7 @@ from engine.errors import PictureError, PictureWithheld
 from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate import guard as guarding
 from engine.generate import safety
-from engine.generate.compiling import can_compile, compiled, is_new
+from engine.generate.compiling import can_compile, compiled, is_new, trouble
 from engine.generate.decode import decode
 from engine.generate.denoise import Denoiser, Encodings, GuidedUntil, first_noise, size_conditioning, step_options
 from engine.generate.features import Features, can_skip
@@ -332,8 +332,11 @@ def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ())
 
 
 def remembered(session: Session, prepared: Prepared) -> Iterator[Event]:
-    """What had to be raised to full precision starts there next time; so does what ran sparingly and came to its end."""
+    """What had to be raised to full precision starts there next time; so does what ran sparingly and came to its end. A network
+    that could not be compiled is told of."""
     raised, workshop = session.guard.raised, session.workshop
+    if why := trouble(session.pipeline.unet):
+        yield Notice(job=session.job, text=why)
     for measure in prepared.resolved.plan.measures if workshop.sparing else ():
         learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, measure=measure)
     if raised:

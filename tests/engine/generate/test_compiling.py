@@ -8,6 +8,7 @@ import itertools
 import shutil
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ import torch
 
 from engine.checkpoints.adapters import NOTHING
 from engine.errors import Cancelled
-from engine.events import Loading, Step
-from engine.generate import outlook
+from engine.events import Loading, Notice, Step
+from engine.generate import compiling, outlook
 from engine.generate.compiling import COMPILERS, Inductor, can_compile, compiled
 from engine.generate.prepare import prepare
 from engine.generate.text_to_image import FromWords
@@ -57,6 +58,28 @@ def test_torchs_compiler_answers_as_the_network_does_and_in_memory_of_its_own() 
         first, again = run(Stop(), given, return_dict=False)[0], run(Stop(), given + 1, return_dict=False)[0]
         assert torch.allclose(first, network(given)[0], atol=1e-6) and torch.allclose(again, network(given + 1)[0], atol=1e-6)
     assert first.data_ptr() != again.data_ptr()
+
+
+def test_where_torch_cannot_compile_the_network_runs_as_it_is_and_it_is_said_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("Cannot find a working triton installation.")
+
+    exact, _ = engine.run(ASKED, job())
+    monkeypatch.setattr(outlook, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(compiling.torch, "compile", partial(torch.compile, backend=broken))
+    hardware = dataclasses.replace(engine.local._workshop.hardware, extras=frozenset())
+    monkeypatch.setattr(engine.local, "_workshop", dataclasses.replace(engine.local._workshop, hardware=hardware))
+    write(engine.settings.data, Preferences(compile=True))
+    try:
+        (one, first), (other, second) = (engine.run(ASKED, job()) for _ in range(2))
+    finally:
+        write(engine.settings.data, Preferences())
+    (said,) = (event.text for event in first if isinstance(event, Notice))
+    assert "could not be compiled" in said and "working triton" in said
+    assert not any(isinstance(event, Notice) for event in second)
+    assert exact.tobytes() == one.tobytes() == other.tobytes()
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

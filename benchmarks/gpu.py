@@ -1,0 +1,293 @@
+"""What only a graphics card can tell: speed eager and compiled, batches, little memory, memory that runs out, numbers.
+
+Checkpoints of full size with random weights are made here. Every line is printed as soon as it is known, each part runs in a
+process of its own, and a part for which no time is left is left out: a run that is cut off still tells what it had.
+``python -m benchmarks.gpu PART`` runs one part alone in a folder that is given behind it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.diffusers import relative_error
+from benchmarks.full_size import write_checkpoint
+from benchmarks.gpu_loops import Clocked, Loop, by_diffusers, by_easel, misplaced, plateau, seconds
+from benchmarks.perceptual import psnr
+from engine import Local, Settings, TextToImage
+from engine.checkpoints.adapters import NOTHING
+from engine.generate.compiling import compiled
+from engine.generate.schedulers import create
+from engine.preferences import Preferences
+from engine.preferences import write as prefer
+from engine.records import metadata
+from engine.requests import ExecutionPlan
+from engine.stopping import Stop
+
+HOUSE = Path(__file__).resolve().parent.parent
+DEVICE, SAMPLER = "cuda:0", "DPM++ 2M Karras"
+ASKED = TextToImage(
+    prompt="a cat on the beach", checkpoint="sd1", width=512, height=512, steps=20, scheduler=SAMPLER, seed=0, count=6
+)
+BATCHES = (1, 2, 4, 8, 16)
+WIDE, LATENTS = 1024, 64
+"""Side of the larger pictures, and of the others in latents."""
+GIB = 2**30
+NO_CARD = "This benchmark needs a graphics card that torch reaches through CUDA or ROCm, and there is none here."
+SECONDS = 285
+"""A part does not begin that would likely end after so many."""
+
+
+def main() -> None:
+    """Print every part's lines, each from a process of its own."""
+    if not torch.cuda.is_available():
+        tell(NO_CARD)
+        return
+    card = torch.cuda.get_device_properties(0)
+    tell(f"{card.name}, {card.total_memory / GIB:.0f} GiB")
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for part, least in PARTS.items():
+            left = SECONDS - (time.perf_counter() - began)
+            if left < least:
+                tell(f"-- {part}: left out, {left:.0f} s of {SECONDS} were left and it takes about {least}")
+                continue
+            tell(f"-- {part}, after {time.perf_counter() - began:.0f} s")
+            in_process(part, folder, left)
+
+
+def in_process(part: str, folder: str, left: float) -> None:
+    """Run a part; what it prints is seen at once."""
+    command = [sys.executable, "-m", "benchmarks.gpu", part, folder]
+    try:
+        done = subprocess.run(command, cwd=HOUSE, timeout=left).returncode
+    except subprocess.TimeoutExpired:
+        tell(f"{part}: cut off")
+    else:
+        if done:
+            tell(f"{part}: ended with {done}")
+
+
+def tell(line: str) -> None:
+    """Print at once."""
+    print(line, flush=True)
+
+
+@contextmanager
+def trying(what: str) -> Iterator[None]:
+    """What fails inside is told in one line, and the next thing is tried."""
+    try:
+        yield
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        tell(f"{what}: FAILED, {type(error).__name__}: {str(error).strip()[:300]} ({Path(at.filename).name}:{at.lineno})")
+
+
+# The parts
+
+
+def speed(folder: Path) -> None:
+    """Plain diffusers, Easel as it is, Easel compiled, and the compiled UNet with nothing around it."""
+    tell(f"torch {torch.__version__}, {len(BATCHES)} batches, {ASKED.count} pictures of {ASKED.steps} steps with {SAMPLER}")
+    write(folder, "sd1")
+    rates: dict[str, Clocked] = {}
+    with trying("plain diffusers"):
+        rates["plain diffusers, eager float16"] = plain(folder)
+    with Local(settings(folder)) as easel:
+        for name, compile_it in (("Easel, eager", False), ("Easel, compiled", True)):
+            with trying(name):
+                rates[name] = easels(easel, folder, name, compile_it)
+        with trying("the bare loop"):
+            bare(easel, rates["Easel, compiled"])
+    compare(rates)
+
+
+def write(folder: Path, family: str) -> None:
+    """A checkpoint with random weights, drawn on the card."""
+    took = seconds(DEVICE, lambda: write_checkpoint(folder / "models" / family, family=family, device=DEVICE))
+    torch.cuda.empty_cache()
+    tell(f"a checkpoint of {family}'s full size was made in {took:.0f} s")
+
+
+def plain(folder: Path) -> Clocked:
+    """Diffusers with nothing but ``dtype`` said."""
+    from diffusers import StableDiffusionPipeline
+
+    pipeline: Any = StableDiffusionPipeline.from_pretrained(folder / "models" / "sd1", dtype=torch.float16, local_files_only=True)
+    pipeline.to(DEVICE)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = create(SAMPLER, pipeline.scheduler.config)
+    by_diffusers(pipeline, dataclasses.replace(ASKED, count=1), DEVICE, folder)
+    return highest("plain diffusers", partial(by_diffusers, pipeline, ASKED, DEVICE, folder))
+
+
+def easels(easel: Local, folder: Path, name: str, compile_it: bool) -> Clocked:
+    """Easel, after a first picture that loads and compiles."""
+    prefer(folder / "data", Preferences(compile=compile_it))
+    slug = re.sub(r"\W+", "-", name)
+    first = seconds(DEVICE, lambda: by_easel(easel, dataclasses.replace(ASKED, count=1), f"{slug}-first"))
+    tell(f"{name}: the first picture, loading and compiling included, {first:.1f} s")
+    made = highest(name, lambda: by_easel(easel, ASKED, f"{slug}-more"))
+    plan = plan_of(made)
+    tell(f"{name}: compiler {plan.compiler or 'none'}, {dict(plan.dtypes)}, said: {' '.join(made.said) or 'nothing'}")
+    return made
+
+
+def highest(name: str, run: Callable[[], Clocked]) -> Clocked:
+    """What ``run`` gives, told with the peak of memory meanwhile."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    made = run()
+    used, held = torch.cuda.max_memory_allocated() / GIB, torch.cuda.max_memory_reserved() / GIB
+    tell(f"{name}: {made.rate:.1f} it/s in the loop, {made.each:.3f} s a picture end to end")
+    tell(f"{name}: peak {used:.2f} GiB, {held:.2f} GiB held")
+    return made
+
+
+def bare(easel: Local, made: Clocked) -> None:
+    """The UNet as Easel compiled it, alone and with a sampler, beside Easel's loop."""
+    with leased(easel, made) as (pipeline, plan), compiled(pipeline, plan, NOTHING, Stop()):
+        loop = Loop(unet=pipeline.unet, sampler=SAMPLER, config=pipeline.scheduler.config, side=LATENTS)
+        for name, run in (("UNet alone", loop.unet_alone), ("UNet and sampler", loop.with_sampler)):
+            rate = loop.rate(run, 60)
+            tell(f"bare compiled loop, {name}: {rate:.1f} it/s; Easel's loop takes {rate / made.rate - 1:+.1%} longer")
+
+
+def compare(rates: Mapping[str, Clocked]) -> None:
+    """Ratios to the first."""
+    (_, first), *rest = rates.items()
+    for name, made in rest:
+        loop, whole = made.rate / first.rate, first.each / made.each
+        tell(f"{name}: {loop:.2f} times as fast as plain diffusers in the loop, {whole:.2f} times end to end")
+
+
+def batches(folder: Path) -> None:
+    """Pictures a second of the UNet as it is, by the number of pictures at once."""
+    with Local(settings(folder)) as easel:
+        made = by_easel(easel, dataclasses.replace(ASKED, count=1, steps=2), "batches")
+        with leased(easel, made) as (pipeline, _):
+            found: dict[int, float] = {}
+            for batch in BATCHES:
+                with trying(f"batch of {batch}"):
+                    loop = Loop(
+                        unet=pipeline.unet, sampler=SAMPLER, config=pipeline.scheduler.config, side=LATENTS, pictures=batch
+                    )
+                    found[batch] = batch * loop.rate(loop.with_sampler, 12)
+                    tell(f"batch of {batch}, eager: {found[batch]:.1f} pictures' steps a second")
+            enough, alone = plateau(found)
+            tell(f"within 5 % of the plateau from a batch of {enough} on; one picture at a time reaches {alone:.0%} of it")
+
+
+def numbers(folder: Path) -> None:
+    """Precisions on the card, the same picture twice, and how far the planned precision is from float32."""
+    asked = dataclasses.replace(ASKED, count=1)
+    with Local(settings(folder)) as easel:
+        first, again = (by_easel(easel, asked, job) for job in ("first", "again"))
+        with leased(easel, first) as (pipeline, plan):
+            parts = {name: getattr(pipeline, name) for name in plan.dtypes}
+            count, wrong = misplaced(parts, DEVICE, plan.dtypes)
+        tell(f"{count} tensors on {DEVICE} in {dict(plan.dtypes)}; elsewhere or otherwise: {', '.join(wrong[:5]) or 'none'}")
+        same = np.array_equal(pixels(first), pixels(again))
+        tell(f"the same request twice gives the same bits: {'yes' if same else 'NO'}; levels vary by {pixels(first).std():.1f}")
+        exact = pixels(by_easel(easel, dataclasses.replace(asked, precision="float32"), "exact"))
+    error = relative_error(pixels(first), exact)
+    tell(f"relative error of the picture against float32: {error:.2%}, PSNR {psnr(pixels(first), exact):.1f} dB")
+
+
+def little(folder: Path) -> None:
+    """SD 1.5 at 512 in 2 GiB that the plan knows of."""
+    within(folder, ASKED, 2, told=True)
+
+
+def faults(folder: Path) -> None:
+    """Memory that runs out although the plan thought that there was enough: the ladder."""
+    within(folder, ASKED, 2, told=False)
+    within(folder, dataclasses.replace(ASKED, width=WIDE, height=WIDE), 3, told=False)
+
+
+def xl(folder: Path) -> None:
+    """XL at 1024 in 4 GiB that the plan knows of."""
+    write(folder, "xl")
+    within(folder, dataclasses.replace(ASKED, checkpoint="xl", width=WIDE, height=WIDE), 4, told=True)
+
+
+def within(folder: Path, asked: TextToImage, gigabytes: int, told: bool) -> None:
+    """One picture of a few steps while torch gets so much of the card and no more; ``told``: the plan knows."""
+    asked = dataclasses.replace(asked, count=1, steps=6)
+    name = f"{asked.checkpoint} at {asked.width} in {gigabytes} GiB, {'known' if told else 'not known'} to the plan"
+    with trying(name), tempfile.TemporaryDirectory() as fresh, Local(settings(folder, Path(fresh))) as easel:
+        if told:
+            know(easel, gigabytes * GIB)
+        if torch.cuda.is_available():
+            torch.cuda.set_per_process_memory_fraction(gigabytes * GIB / torch.cuda.get_device_properties(0).total_memory)
+        made = highest(name, lambda: by_easel(easel, asked, "within"))
+        plan = plan_of(made)
+        measures, said = ", ".join(plan.measures) or "none", " ".join(made.said) or "nothing"
+        tell(f"{name}: finished on {plan.device}; measures: {measures}; said: {said}")
+
+
+def know(easel: Local, room: int) -> None:
+    """Let the plan count on ``room`` bytes of the card."""
+    hardware = easel._workshop.hardware
+    device = dataclasses.replace(hardware.device, total_bytes=room, free_bytes=room)
+    easel._workshop = dataclasses.replace(easel._workshop, hardware=dataclasses.replace(hardware, device=device))
+
+
+@contextmanager
+def leased(easel: Local, made: Clocked) -> Iterator[tuple[Any, ExecutionPlan]]:
+    """The pipeline that made a picture, and the plan in the picture's file."""
+    plan, workshop = plan_of(made), easel._workshop
+    with workshop.cache.lease(workshop.catalogue.find("sd1"), plan) as pipeline:
+        yield pipeline, plan
+
+
+def plan_of(made: Clocked) -> ExecutionPlan:
+    """What the last picture's file says of its plan."""
+    record = metadata.read(made.paths[-1])
+    assert record is not None
+    return record.resolved.plan
+
+
+def pixels(made: Clocked) -> np.ndarray:
+    """The last picture."""
+    with Image.open(made.paths[-1]) as saved:
+        return np.asarray(saved.convert("RGB"), np.float64)
+
+
+def settings(folder: Path, fresh: Path | None = None) -> Settings:
+    """Checkpoints of ``folder``; what is learnt and made there too, or in ``fresh``."""
+    own = fresh or folder
+    return dataclasses.replace(Settings(), models=folder / "models", data=own / "data", outputs=own / "outputs")
+
+
+def again(folder: Path) -> None:
+    """A new process that finds what was compiled before."""
+    with Local(settings(folder)) as easel:
+        easels(easel, folder, "Easel, compiled, after a restart", True)
+
+
+PARTS: dict[str, int] = {"speed": 60, "little": 20, "faults": 30, "numbers": 20, "xl": 50, "batches": 25, "again": 40}
+"""Part -> about how many seconds it takes at least. In order of what is wanted most."""
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        globals()[sys.argv[1]](Path(sys.argv[2]))
+    else:
+        main()

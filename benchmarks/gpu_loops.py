@@ -1,0 +1,161 @@
+"""What a graphics card's numbers are taken with: bare loops of the UNet, and one job of Easel or plain diffusers by the clock.
+
+Nothing here needs a card: on a CPU the same is measured, slowly.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine import Local, TextToImage
+from engine.events import Event, Notice, PictureSaved, Step
+from engine.generate.schedulers import create
+from engine.stopping import Stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clocked:
+    """One job. ``rate``: guided steps a second in the loop; ``each``: seconds a picture from the call to the last file."""
+
+    rate: float
+    each: float
+    paths: tuple[Path, ...]
+    said: tuple[str, ...] = ()
+
+
+def wait(device: str) -> None:
+    """Until the device has done everything that it was asked for."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+def seconds(device: str, call: Callable[[], Any]) -> float:
+    """How long ``call`` and what it asks of the device take."""
+    wait(device)
+    began = time.perf_counter()
+    call()
+    wait(device)
+    return time.perf_counter() - began
+
+
+def by_easel(easel: Local, asked: TextToImage, job: str) -> Clocked:
+    """The pictures of a job by Easel."""
+    began, events = time.perf_counter(), []
+    for event in easel.run(job, asked, Stop()):
+        events.append((time.perf_counter(), event))
+    last = max(at for at, event in events if isinstance(event, PictureSaved))
+    return Clocked(
+        rate=rate_of(events), each=(last - began) / asked.count,
+        paths=tuple(event.result.path for _, event in events if isinstance(event, PictureSaved)),
+        said=tuple(event.text for _, event in events if isinstance(event, Notice)),
+    )  # fmt: skip
+
+
+def rate_of(events: list[tuple[float, Event]]) -> float:
+    """Steps a second between the first and the last step of a picture, the median of the pictures."""
+    steps: dict[int, list[float]] = {}
+    for at, event in events:
+        if isinstance(event, Step):
+            steps.setdefault(event.picture, []).append(at)
+    return statistics.median((len(times) - 1) / (times[-1] - times[0]) for times in steps.values())
+
+
+def by_diffusers(pipeline: Any, asked: TextToImage, device: str, folder: Path) -> Clocked:
+    """The same pictures by a plain pipeline, one call and one file after the other."""
+    rates, paths = [], []
+
+    def one(seed: int) -> None:
+        seen: list[float] = []
+
+        def note(_pipeline: Any, step: int, _timestep: Any, given: dict[str, Any]) -> dict[str, Any]:
+            if step in (0, (asked.steps or 0) - 1):
+                wait(device)
+                seen.append(time.perf_counter())
+            return given
+
+        made = pipeline(
+            asked.prompt, num_inference_steps=asked.steps, height=asked.height, width=asked.width,
+            generator=torch.Generator("cpu").manual_seed(seed), callback_on_step_end=note,
+        )  # fmt: skip
+        paths.append(folder / f"plain{seed}.png")
+        made.images[0].save(paths[-1])
+        rates.append(((asked.steps or 0) - 1) / (seen[-1] - seen[0]))
+
+    took = seconds(device, lambda: [one(seed) for seed in range(asked.count)])
+    return Clocked(rate=statistics.median(rates), each=took / asked.count, paths=tuple(paths))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """Guided steps of ``pictures`` of ``side`` latents at once, with random words, and nothing around them."""
+
+    unet: Any
+    sampler: str
+    config: Mapping[str, Any]
+    side: int
+    pictures: int = 1
+
+    def given(self) -> dict[str, torch.Tensor]:
+        """What the UNet is asked, on its device in its precision."""
+        weights, rows = next(self.unet.parameters()), 2 * self.pictures
+        like: dict[str, Any] = {"device": weights.device, "dtype": weights.dtype}
+        return {
+            "sample": torch.randn(rows, 4, self.side, self.side, **like),
+            "timestep": torch.tensor(500, device=weights.device),
+            "encoder_hidden_states": torch.randn(rows, 77, self.unet.config.cross_attention_dim, **like),
+        }
+
+    @torch.inference_mode()
+    def unet_alone(self, steps: int) -> None:
+        """The UNet on the same numbers again and again."""
+        given = self.given()
+        for _ in range(steps):
+            self.unet(**given, return_dict=False)
+
+    @torch.inference_mode()
+    def with_sampler(self, steps: int) -> None:
+        """The UNet, guidance and the sampler."""
+        given, scheduler = self.given(), create(self.sampler, self.config)
+        scheduler.set_timesteps(steps)
+        latents = given["sample"][: self.pictures].float()
+        on_device = scheduler.timesteps.to(latents.device)
+        for timestep, there in zip(scheduler.timesteps, on_device, strict=True):
+            asked = scheduler.scale_model_input(torch.cat([latents] * 2), timestep).to(given["sample"].dtype)
+            words = given["encoder_hidden_states"]
+            without, answer = self.unet(asked, there, encoder_hidden_states=words, return_dict=False)[0].float().chunk(2)
+            latents = scheduler.step(without + 7.5 * (answer - without), timestep, latents, return_dict=False)[0]
+
+    def rate(self, run: Callable[[int], None], steps: int) -> float:
+        """Steps a second of one of the two, warm."""
+        run(2)
+        return steps / seconds(str(next(self.unet.parameters()).device), lambda: run(steps))
+
+
+def plateau(throughputs: Mapping[int, float]) -> tuple[int, float]:
+    """The smallest batch within 5 % of the best throughput, and the share of the best that a batch of one reaches."""
+    best = max(throughputs.values())
+    enough = min(batch for batch, each in throughputs.items() if each >= 0.95 * best)
+    return enough, throughputs[min(throughputs)] / best
+
+
+def misplaced(parts: Mapping[str, torch.nn.Module], device: str, dtypes: Mapping[str, str]) -> tuple[int, list[str]]:
+    """How many tensors of numbers there are, and the names of those that lie elsewhere or are in another precision."""
+    tensors = [
+        (component, name, tensor)
+        for component, part in parts.items()
+        for name, tensor in (*part.named_parameters(), *part.named_buffers())
+        if tensor.is_floating_point()
+    ]
+    wrong = [
+        f"{component}.{name}"
+        for component, name, tensor in tensors
+        if str(tensor.device) != device or str(tensor.dtype) != f"torch.{dtypes[component]}"
+    ]
+    return len(tensors), wrong
