@@ -9,10 +9,11 @@ from functools import partial
 from engine.errors import RequestError
 from engine.events import Event
 from engine.generate.prepare import Prepared, prepare
-from engine.generate.run import announced, encode, kept, opened, picture, remembered
+from engine.generate.run import announced, encode, opened, picture, remembered
 from engine.generate.shortage import surviving
 from engine.generate.text_to_image import FromWords
 from engine.generate.workshop import Workshop
+from engine.generate.writing import kept
 from engine.negatives.comparison import COMPANIONS, pair
 from engine.negatives.guidance import why_not
 from engine.records import outputs

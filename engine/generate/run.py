@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,11 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from PIL import Image
 
-from engine import preferences
-from engine.errors import PictureError, PictureWithheld
-from engine.events import Event, Loading, Notice, PictureSaved, Result
+from engine.errors import PictureWithheld
+from engine.events import Event, Loading, Notice
 from engine.generate import guard as guarding
 from engine.generate import safety
 from engine.generate.compiling import can_compile, compiled, is_new, trouble
@@ -34,13 +31,14 @@ from engine.generate.schedulers import create
 from engine.generate.session import Bench, Session, Start, Task
 from engine.generate.shortage import phase, surviving
 from engine.generate.workshop import Workshop
+from engine.generate.writing import kept, written
 from engine.plan.notes import learn
 from engine.plan.pace import learn_pace
 from engine.plan.precision import safer_dtype
 from engine.plan.speeds import speed_for
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
-from engine.records import outputs, watermark
+from engine.records import outputs
 from engine.requests import Request, Resolved, is_draft
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -191,7 +189,7 @@ def drawn(
     safety.check(image, session.checker)
 
     # 8. Save beside the next picture's steps, and say so once it is on disk.
-    yield from session.saving.put(partial(_written, session, index, resolved, image, companions, began))
+    yield from session.saving.put(partial(written, session, index, resolved, image, companions, began))
 
 
 def _denoised(
@@ -220,52 +218,9 @@ def runs_ahead(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def _written(
-    session: Session, index: int, resolved: Resolved, image: Image.Image, companions: Mapping[str, int] | None, began: float
-) -> tuple[Event, ...]:
-    """What is to be said of a picture that is on disk now."""
-    path, said = save(session, index, resolved, image, companions)
-    notices = (Notice(job=session.job, text=sentence) for sentence in said)
-    return *notices, kept(session, index, resolved, path, time.monotonic() - began)
-
-
-def save(
-    session: Session, index: int, resolved: Resolved, image: Image.Image, companions: Mapping[str, int] | None = None
-) -> tuple[Path, tuple[str, ...]]:
-    """Picture ``index`` on disk with what the person at the machine wants in every picture, and what is to be said about it."""
-    chosen = preferences.read(session.workshop.settings.data)
-    sha256 = session.workshop.hashes.known(session.entry.path, session.entry.stamp)
-    named = dataclasses.replace(resolved, checkpoint_sha256=sha256)
-    marked, said = _marked(image, chosen.watermark) if chosen.watermark else (image, ())
-    path = outputs.save(
-        marked, named, outputs=session.folder, job=session.job, index=index, companions=companions,
-        write_metadata=not chosen.leave_metadata_out,
-    )  # fmt: skip
-    return path, said
-
-
-def _marked(image: Image.Image, text: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """``image`` with the invisible watermark, or as it is with a sentence that says why not."""
-    try:
-        return watermark.encode(image, text), ()
-    except PictureError as error:
-        return image, (f"This picture is saved without the invisible watermark. {error}",)
-
-
-def kept(session: Session, index: int, resolved: Resolved, path: Path, seconds: float = 0.0) -> PictureSaved:
-    """For a picture that is on disk already; ``seconds`` is what it took just now."""
-    return PictureSaved(job=session.job, picture=index, result=_result(path, resolved, seconds))
-
-
 def _folder(asked: Request, settings: Settings) -> Path:
     """Where the pictures of a request are saved."""
     return settings.drafts if is_draft(asked) else settings.outputs
-
-
-def _result(path: Path, resolved: Resolved, seconds: float) -> Result:
-    with Image.open(path) as saved:
-        width, height = saved.size
-    return Result(path=path, seed=resolved.request.seed or 0, width=width, height=height, seconds=seconds)
 
 
 def bench_for(session: Session, resolved: Resolved) -> Bench:

@@ -21,23 +21,11 @@ from engine.generate import safety
 from engine.generate.compare_negative import check_guided
 from engine.generate.decode import decode
 from engine.generate.prepare import Prepared, fits, prepare
-from engine.generate.run import (
-    Bench,
-    Session,
-    Start,
-    announced,
-    bench_for,
-    denoise,
-    encode,
-    kept,
-    opened,
-    picture,
-    remembered,
-    save,
-)
+from engine.generate.run import Bench, Session, Start, announced, bench_for, denoise, encode, opened, picture, remembered
 from engine.generate.shortage import surviving
 from engine.generate.text_to_image import FromWords
 from engine.generate.workshop import Workshop
+from engine.generate.writing import kept, save
 from engine.negatives import study
 from engine.negatives.comparison import as_text_to_image
 from engine.prompt.encode import PromptEncodings
