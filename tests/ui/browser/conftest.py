@@ -82,16 +82,17 @@ def ready(page: Page) -> None:
 def show(page: Page, tab: str) -> None:
     """Go to the tab of that name."""
     page.get_by_role("tab", name=tab, exact=True).click()
-    _drawn(page)
+    drawn(page)
 
 
 def unfold(page: Page, title: str) -> None:
     """Open the accordion of that title in the tab that is seen."""
     page.locator("button.label-wrap:visible").filter(has_text=re.compile(f"^{re.escape(title)}")).click()
-    _drawn(page)
+    drawn(page)
 
 
-def _drawn(page: Page) -> None:
+def drawn(page: Page) -> None:
+    """Wait until what was shown or unfolded can be typed into."""
     # Gradio fills what it just unfolded once more in the next frame: only a script types so fast that its words are lost.
     expect(page.locator("[role=tabpanel]:visible").locator("button, input, textarea").first).to_be_attached()
     page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")

@@ -16,7 +16,7 @@ from engine.checkpoints.catalogue import Catalogue
 from engine.jobs import Jobs
 from engine.settings import Settings
 from tests.engine.checkpoints.test_catalogue import LORA, SD1, SD2, write
-from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, show
+from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, show, unfold
 from ui import messages
 from ui.serve import serve
 
@@ -111,8 +111,8 @@ def test_a_choice_for_a_file_and_standing_settings_survive_a_reload(stocked: Stu
 def test_a_lora_is_picked_into_the_prompt(stocked: Studio, visit: Callable[..., Visitor]) -> None:
     page = visit(stocked).open()
     page.locator("#text-prompt textarea").fill("a cat")
-    page.get_by_role("button", name=messages.SETTINGS, exact=False).first.click()
-    page.get_by_role("button", name=messages.ADDITIONS).click()
+    unfold(page, messages.SETTINGS)
+    unfold(page, messages.ADDITIONS)
     page.locator("#text-lora input").click()
     page.get_by_role("option", name="ink").click()
     expect(page.locator("#text-prompt textarea")).to_have_value("a cat <lora:ink:1>")

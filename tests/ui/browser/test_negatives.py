@@ -13,7 +13,7 @@ from engine.jobs import Jobs
 from engine.records import metadata
 from engine.settings import Settings
 from engine.testing import GO_ON
-from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, keeping, ready, unfold
+from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, drawn, keeping, ready, unfold
 from ui import messages
 from ui.serve import serve
 from ui.tabs.negative_prompts import LABEL
@@ -39,6 +39,7 @@ def open_tab(page: Page) -> None:
         tab = page.locator(".overflow-dropdown").get_by_text(LABEL)
     tab.click()
     expect(page.locator("html[data-negative-form=ready]")).to_be_attached()
+    drawn(page)
 
 
 def field(page: Page, name: str) -> Locator:

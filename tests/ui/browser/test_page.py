@@ -333,9 +333,9 @@ def test_the_starter_says_what_it_knows(scripted: Studio, visit: Visit) -> None:
     write(page, "prompt", "a cat and a zebra")
     expect(page.locator("#text-summary")).to_contain_text("does not know “zebra”")
     expect(page.locator("#text-summary")).to_contain_text(str(scripted.settings.models))
-    page.get_by_role("button", name=messages.READING).click()
+    unfold(page, messages.READING)
     expect(page.locator("#text-tokens .unknown")).to_have_text(re.compile("·?".join("zebra")))  # in pieces
-    page.get_by_role("button", name=messages.REPERTOIRE).click()
+    unfold(page, messages.REPERTOIRE)
     expect(page.locator(".repertoire")).to_contain_text("penguin")
     write(page, "prompt", "a cat")
     expect(page.locator("#text-summary")).not_to_contain_text("zebra")
@@ -356,7 +356,7 @@ def test_markup_in_a_prompt_is_text(scripted: Studio, visit: Visit) -> None:
     hostile = "<img src=x onerror=\"document.title='taken'\"> {{#if}} ${1+1}"
     page = visit(scripted).open()
     write(page, "prompt", hostile)
-    page.get_by_role("button", name=messages.READING).click()
+    unfold(page, messages.READING)
     expect(page.locator("#text-tokens")).to_contain_text("onerror")
     generate(page)
     assert result(page).get_attribute("alt") == hostile
