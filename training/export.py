@@ -22,7 +22,13 @@ from training.scenes import NATIVE_SIZE
 from training.things import COLOURS, THINGS
 from training.tokenizer import load_tokenizer, write_tokenizer
 
-DEFAULTS = {"steps": 20, "guidance_scale": 5.0, "sketch_guidance_scale": 1.5, "scheduler": "DDIM"}
+DEFAULTS = {
+    "steps": 20,
+    "guidance_scale": 5.0,
+    "sketch_guidance_scale": 1.5,
+    "negative_guidance_scale": 7.0,
+    "scheduler": "DDIM",
+}
 LARGEST_FILE = "14MB"
 
 

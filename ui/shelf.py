@@ -56,11 +56,17 @@ class Checkpoint:
     repertoire: Repertoire | None = None
     reads_depth: bool = False
     sketch_guidance_scale: float | None = None
+    negative_guidance_scale: float | None = None
 
     @property
     def over_a_picture(self) -> Checkpoint:
         """The same with what is best where it paints over a picture."""
         return dataclasses.replace(self, guidance_scale=self.sketch_guidance_scale or self.guidance_scale)
+
+    @property
+    def against_a_negative(self) -> Checkpoint:
+        """The same with what is best where a picture is compared with and without its negative prompt."""
+        return dataclasses.replace(self, guidance_scale=self.negative_guidance_scale or self.guidance_scale)
 
 
 NONE = Checkpoint(
@@ -127,6 +133,7 @@ def offered(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry] = ()) 
         repertoire=_repertoire(told) if told else None,
         reads_depth=DEPTH in family.pipelines,
         sketch_guidance_scale=family.sketch_guidance_scale,
+        negative_guidance_scale=family.negative_guidance_scale,
     )
 
 

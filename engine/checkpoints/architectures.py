@@ -42,7 +42,8 @@ class Architecture:
     ``pipelines``: kind of use -> diffusers class. ``configs``: component -> file in ``configs/``, for single files.
     ``native_size`` is pixels a side, ``dtypes`` the precisions that a component gives right pictures in, ``guidance_free``
     whether guidance was distilled into the weights, so that a scale of 1 or less is right. ``sketch_guidance_scale`` is for
-    painting over a picture, where another one is best. ``scheduler`` is a name of :data:`engine.generate.schedulers.SCHEDULERS`.
+    painting over a picture, ``negative_guidance_scale`` for looking at what a negative prompt does, where another one is best.
+    ``scheduler`` is a name of :data:`engine.generate.schedulers.SCHEDULERS`.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Architecture:
     steps: int = 25
     guidance_scale: float = 7.5
     sketch_guidance_scale: float | None = None
+    negative_guidance_scale: float | None = None
     scheduler: str = "DPM++ 2M Karras"
     guidance_free: bool = False
 
@@ -66,6 +68,11 @@ class Architecture:
     def over_a_picture(self) -> Architecture:
         """The same with what is best where it paints over a picture."""
         return dataclasses.replace(self, guidance_scale=self.sketch_guidance_scale or self.guidance_scale)
+
+    @property
+    def against_a_negative(self) -> Architecture:
+        """The same with what is best where a picture is compared with and without its negative prompt."""
+        return dataclasses.replace(self, guidance_scale=self.negative_guidance_scale or self.guidance_scale)
 
 
 def _sd1(unet: str = "unet_sd1", scheduler: str = "scheduler_sd1") -> dict[str, str]:

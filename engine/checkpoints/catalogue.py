@@ -20,6 +20,8 @@ from engine.settings import Settings
 _ABILITIES: Mapping[str, str] = {
     TEXT: "text to image", IMAGE: "image to image", PAINT: "inpainting", DEPTH: "depth to image", UPSCALE: "upscaling",
 }  # fmt: skip
+_OWN = ("steps", "guidance_scale", "sketch_guidance_scale", "negative_guidance_scale", "scheduler")
+"""What a checkpoint may say better for itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class CheckpointEntry:
         row = BY_NAME.get(self.identity.architecture, BY_NAME["other"])
         told = self.path / "starter.json"
         best = read_json(told).get("defaults", {}) if self.is_folder and told.is_file() else {}
-        changes = {name: best[name] for name in ("steps", "guidance_scale", "sketch_guidance_scale", "scheduler") if name in best}
+        changes = {name: best[name] for name in _OWN if name in best}
         return dataclasses.replace(row, native_size=self.identity.native_size or row.native_size, **changes)
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.checkpoints.adapters import NOTHING, Additions
+from engine.checkpoints.architectures import Architecture
 from engine.checkpoints.catalogue import CheckpointEntry
 from engine.errors import CheckpointError
 from engine.generate import additions
@@ -15,7 +16,7 @@ from engine.generate.refine import Refiner, check_pair
 from engine.generate.resolve import Defaults, resolve
 from engine.generate.workshop import Workshop, environment
 from engine.plan import budget, check, predict, spare
-from engine.requests import ImageToImage, Request, Resolved
+from engine.requests import CompareNegative, ImageToImage, Request, Resolved, StudyNegative
 
 Size = Callable[[int, int], tuple[int, int]]
 """(native size, size multiple) -> width and height in pixels where the request leaves them open."""
@@ -67,8 +68,15 @@ def fits(prepared: Prepared, workshop: Workshop, batch: int) -> bool:
     return budget(workshop.hardware).holds(predict(work, plan))
 
 
+def _used(family: Architecture, asked: Request) -> Architecture:
+    """The family with what is best for this kind of request."""
+    if isinstance(asked, ImageToImage):
+        return family.over_a_picture
+    return family.against_a_negative if isinstance(asked, CompareNegative | StudyNegative) else family
+
+
 def _defaults(entry: CheckpointEntry, asked: Request, size: Size) -> Defaults:
-    family = entry.architecture.over_a_picture if isinstance(asked, ImageToImage) else entry.architecture
+    family = _used(entry.architecture, asked)
     width, height = size(family.native_size, family.size_multiple)
     return Defaults(
         checkpoint=entry.name,

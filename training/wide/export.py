@@ -24,7 +24,13 @@ from training.wide.few_steps import FEW_STEPS_DEFAULTS, FILE
 from training.wide.networks import MAX_LENGTH
 from training.wide.scenes import NATIVE_SIZE
 
-DEFAULTS = {"steps": 20, "guidance_scale": 3.0, "sketch_guidance_scale": 1.5, "scheduler": "DDIM"}
+DEFAULTS = {
+    "steps": 20,
+    "guidance_scale": 3.0,
+    "sketch_guidance_scale": 1.5,
+    "negative_guidance_scale": 7.0,
+    "scheduler": "DDIM",
+}
 
 
 def starter_card(trained: str) -> dict[str, object]:

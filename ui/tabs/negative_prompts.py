@@ -52,7 +52,7 @@ def create_negative_prompts_tab(actions: Actions, visit: Visit) -> Tab:
     inputs = set(tab.fields.values())
     running.wire(tab.running, actions, visit, inputs, compare)
     running.press(tab.study, tab.running, actions, visit, inputs, study)
-    fields.follow_checkpoint(tab.fields, actions)
+    fields.follow_checkpoint(tab.fields, actions, lambda chosen: chosen.against_a_negative)
     keeper = fields.keep(NAME, tab.fields, BLANK, actions, visit)
     foresight.wire(tab.outlook, tab.fields, actions, visit, lambda v: TextToImage(**{**_asked(tab, v, actions), "count": 2}))
     prompting.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, visit)
@@ -70,7 +70,7 @@ def create_negative_prompts_tab(actions: Actions, visit: Visit) -> Tab:
 def _asked(tab: Tab, values: Values, actions: Actions) -> dict[str, Any]:
     """The fields of the request that the form asks for."""
     written = {**form.BLANK, **fields.written(tab.fields, values)}
-    return dataclasses.asdict(form.request(written, actions.shelf.find(written["checkpoint"])))
+    return dataclasses.asdict(form.request(written, actions.shelf.find(written["checkpoint"]).against_a_negative))
 
 
 def _layout(actions: Actions) -> Tab:
@@ -89,7 +89,7 @@ def _layout(actions: Actions) -> Tab:
             shown = stage.create(NAME, stage.blank(messages.COMPARE_FIRST))
         with gr.Column(elem_classes="more"):
             with gr.Accordion(messages.SETTINGS, open=False):
-                made |= controls.settings(NAME, known, chosen, ("steps", "guidance_scale", "max_terms"))
+                made |= controls.settings(NAME, known, chosen.against_a_negative, ("steps", "guidance_scale", "max_terms"))
             boxes = prompting.boxes(NAME, actions.presets)
     return Tab(
         fields={name: made[name] for name in BLANK},

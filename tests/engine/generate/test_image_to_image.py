@@ -20,7 +20,7 @@ from engine.local import Local
 from engine.records import metadata
 from engine.records.blobs import Blobs
 from engine.records.pictures import fit, open_picture
-from engine.requests import ImageToImage, TextToImage
+from engine.requests import CompareNegative, ImageToImage, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 from tests.engine.generate.conftest import Engine
@@ -233,11 +233,13 @@ def test_an_open_size_has_the_shape_of_the_input_and_the_area_of_the_checkpoint(
 
 
 
-def test_the_starter_is_guided_less_where_it_paints_over_a_picture(tmp_path: Path) -> None:
+def test_the_starter_is_guided_by_what_it_is_used_for(tmp_path: Path) -> None:
     settings = dataclasses.replace(Settings(), data=tmp_path / "data", outputs=tmp_path / "outputs")
     sent = Blobs(settings.data / "blobs").put(sketch())
     words = TextToImage(prompt="a cat", checkpoint="starter", steps=2, seed=1)
     over = ImageToImage(**dataclasses.asdict(words), init_image=sent, strength=0.5)
+    compared = CompareNegative(**{**dataclasses.asdict(words), "negative_prompt": "dog"})
+    asked = (words, over, dataclasses.replace(over, guidance_scale=4.0), compared)
     with Local(settings) as easel:
-        made = [metadata.read(easel.make(each)[0].path) for each in (words, over, dataclasses.replace(over, guidance_scale=4.0))]
-    assert [record.resolved.request.guidance_scale for record in made if record] == [5.0, 1.5, 4.0]
+        made = [metadata.read(easel.make(each)[0].path) for each in asked]
+    assert [record.resolved.request.guidance_scale for record in made if record] == [5.0, 1.5, 4.0, 7.0]
