@@ -41,6 +41,12 @@ HEADERS: Mapping[str, str] = {
 _STREAM = "/gradio_api/queue/data"
 """Where a page listens."""
 
+_END: dict[str, Message] = {
+    "http": {"type": "http.response.body", "body": b""},
+    "websocket": {"type": "websocket.close", "code": 1000},
+}
+"""How an answer ends properly, by what carries it."""
+
 _FILE_ROADS = ("/gradio_api/file", "/file=", "/file/")
 _CLOSED_ROADS = ("/gradio_api/proxy=", "/proxy=")
 """Gradio's road to other hosts."""
@@ -72,18 +78,17 @@ class Door:
         if scope["type"] == "lifespan":
             return await self.inside(scope, receive, send)
         refusal = self.refuse(scope)
-        if scope["type"] == "websocket":
-            answer = _closed if refusal else self.inside
-            return await answer(scope, receive, send)
-        answer = refusal or self.inside
         try:
-            await answer(scope, _limited(receive), _guarded(send, scope["path"]))
+            if scope["type"] == "websocket":
+                await (_closed if refusal else self.inside)(scope, receive, send)
+            else:
+                await (refusal or self.inside)(scope, _limited(receive), _guarded(send, scope["path"]))
         except RuntimeError as broken:
             if not (scope["path"] == _STREAM and isinstance(broken.__cause__, HTTPException)):
                 raise
             # A page that is left may listen once more after it was let go. Gradio tells it so and breaks off in the middle of
             # its answer; the answer ends properly here.
-            await send({"type": "http.response.body", "body": b""})
+            await send(dict(_END[scope["type"]]))
 
     def refuse(self, scope: Scope) -> PlainTextResponse | None:
         """The answer to a request that may not come in; None if it may."""

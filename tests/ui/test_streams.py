@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -23,11 +24,13 @@ gone = threading.Event()
 
 
 async def endless(request: Request) -> Response:
-    """Says what it was asked for, then nothing more; notices when its asker goes."""
+    """Says what it was asked for, then nothing more; notices when its asker goes. Breaks off for an unknown session."""
 
     async def say() -> AsyncIterator[str]:
         try:
             yield f"data: {request.query_params['session_hash']}\n\n"
+            if request.query_params["session_hash"] == "unknown":
+                raise HTTPException(404)
             await asyncio.sleep(600)
         finally:
             gone.set()
@@ -86,6 +89,12 @@ def test_an_answer_that_ends_closes_the_socket_with_its_status(page: Streaming) 
     _, status, body, closed = heard(page.port, f"{ROADS[1]}abc", 4)
     assert isinstance(status, events.TextMessage) and status.data == "404"
     assert isinstance(body, events.BytesMessage) and bytes(body.data) == b"no such session"
+    assert isinstance(closed, events.CloseConnection) and closed.code == 1000
+
+
+def test_an_answer_to_a_page_that_is_being_left_ends_properly(page: Streaming) -> None:
+    _, _, body, closed = heard(page.port, f"{ROADS[0]}?session_hash=unknown", 4)
+    assert isinstance(body, events.BytesMessage) and bytes(body.data) == b"data: unknown\n\n"
     assert isinstance(closed, events.CloseConnection) and closed.code == 1000
 
 
