@@ -26,7 +26,7 @@ DEFAULTS = {
     "steps": 20,
     "guidance_scale": 5.0,
     "sketch_guidance_scale": 1.5,
-    "negative_guidance_scale": 7.0,
+    "negative_guidance_scale": 6.0,
     "scheduler": "DDIM",
 }
 LARGEST_FILE = "14MB"

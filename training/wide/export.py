@@ -28,7 +28,7 @@ DEFAULTS = {
     "steps": 20,
     "guidance_scale": 3.0,
     "sketch_guidance_scale": 1.5,
-    "negative_guidance_scale": 7.0,
+    "negative_guidance_scale": 6.0,
     "scheduler": "DDIM",
 }
 

@@ -242,4 +242,4 @@ def test_the_starter_is_guided_by_what_it_is_used_for(tmp_path: Path) -> None:
     asked = (words, over, dataclasses.replace(over, guidance_scale=4.0), compared)
     with Local(settings) as easel:
         made = [metadata.read(easel.make(each)[0].path) for each in asked]
-    assert [record.resolved.request.guidance_scale for record in made if record] == [5.0, 1.5, 4.0, 7.0]
+    assert [record.resolved.request.guidance_scale for record in made if record] == [5.0, 1.5, 4.0, 6.0]
