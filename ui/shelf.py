@@ -40,7 +40,7 @@ class TextEncoder:
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A checkpoint as the form offers it. Sizes are pixels. ``guidance_free`` and ``distilled`` as in
-    :func:`engine.negatives.guidance.why_not`.
+    :func:`engine.negatives.guidance.why_not`. ``for_drafts`` is its version for few steps, if it brings one.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Checkpoint:
     reads_depth: bool = False
     sketch_guidance_scale: float | None = None
     negative_guidance_scale: float | None = None
+    for_drafts: Checkpoint | None = None
 
     @property
     def over_a_picture(self) -> Checkpoint:
@@ -134,6 +135,7 @@ def offered(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry] = ()) 
         reads_depth=DEPTH in family.pipelines,
         sketch_guidance_scale=family.sketch_guidance_scale,
         negative_guidance_scale=family.negative_guidance_scale,
+        for_drafts=offered(entry.for_drafts, embeddings) if entry.few_steps and not entry.quick else None,
     )
 
 

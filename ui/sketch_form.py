@@ -89,13 +89,22 @@ def explored(asked: ImageToImage) -> ImageToImage:
     return dataclasses.replace(asked, strengths=EXPLORED, count=len(EXPLORED))
 
 
+def live_steps(checkpoint: Checkpoint) -> int:
+    """How many steps a repaint takes unless somebody says otherwise."""
+    return checkpoint.for_drafts.steps if checkpoint.for_drafts else LIVE_STEPS
+
+
 def live(written: Mapping[str, Any], checkpoint: Checkpoint, handed: Handed, depth: str = "") -> ImageToImage:
-    """The repaint that is shown while somebody draws, by ``checkpoint`` at its own best settings but few steps."""
-    steps = form.whole({"live_steps": written["live_steps"]}, "live_steps")
+    """The repaint that is shown while somebody draws, by ``checkpoint`` at its own best settings but few steps.
+
+    Where it brings a version for few steps, that one paints.
+    """
+    painter = checkpoint.for_drafts or checkpoint
+    steps = form.whole({"live_steps": written["live_steps"]}, "live_steps") or live_steps(checkpoint)
     plain = {**written, **dict.fromkeys(("steps", "guidance_scale", "scheduler"), ""), "count": "1"}
     # Large checkpoints paint the pixels that they are asked for; what only Live shows is as large as they do best.
     sizes = dict.fromkeys(("width", "height"))
-    return request(plain, checkpoint, handed, depth, steps=steps or LIVE_STEPS, draft=True, **sizes)
+    return request(plain, painter, handed, depth, steps=steps, draft=True, **sizes)
 
 
 def settings_of(made_with: ImageToImage, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -143,7 +143,7 @@ class PipelineCache:
     def _forget_older(self, entry: CheckpointEntry, key: Key) -> None:
         """The file changed, or the plan did: the old weights will not be asked for again."""
         for other, held in list(self._held.items()):
-            if held.entry.path == entry.path and not held.leases:
+            if (held.entry.path, held.entry.quick) == (entry.path, entry.quick) and not held.leases:
                 changed = "its file changed" if other[:4] != key[:4] else "the plan for it changed"
                 self._drop(other, changed)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ class CheckpointEntry:
     ``name`` is what requests call it. ``stamp`` is (size, modification time in nanoseconds). ``configs`` is a folder with
     component configurations in diffusers' layout, for a single file whose sizes are not its family's; None takes the
     published ones. ``sha256`` is that of the whole file, "" for folders and while it is not known (see
-    :mod:`engine.checkpoints.hashing`).
+    :mod:`engine.checkpoints.hashing`). ``quick``: the version with :attr:`few_steps` in its weights is meant.
     """
 
     name: str
@@ -40,15 +42,36 @@ class CheckpointEntry:
     stamp: tuple[int, int] = (0, 0)
     configs: Path | None = None
     sha256: str = ""
+    quick: bool = False
 
     @property
     def architecture(self) -> Architecture:
         """The row of the table that it belongs to, with what the checkpoint says better for itself."""
         row = BY_NAME.get(self.identity.architecture, BY_NAME["other"])
-        told = self.path / "starter.json"
-        best = read_json(told).get("defaults", {}) if self.is_folder and told.is_file() else {}
+        told = self._told
+        best = told.get("few_steps", {}) if self.quick else told.get("defaults", {})
         changes = {name: best[name] for name in _OWN if name in best}
-        return dataclasses.replace(row, native_size=self.identity.native_size or row.native_size, **changes)
+        free = row.guidance_free or self.quick
+        return dataclasses.replace(
+            row, native_size=self.identity.native_size or row.native_size, guidance_free=free, **changes
+        )
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        """What a starter says of itself; empty for any other checkpoint."""
+        told = self.path / "starter.json"
+        return read_json(told) if self.is_folder and told.is_file() else {}
+
+    @property
+    def few_steps(self) -> Path | None:
+        """A LoRA that comes with the checkpoint and lets it make its pictures in few steps without guidance, if one does."""
+        name = self._told.get("few_steps", {}).get("lora", "")
+        return self.path / name if name and (self.path / name).is_file() else None
+
+    @property
+    def for_drafts(self) -> CheckpointEntry:
+        """The quick version, or where there is none the checkpoint as it is."""
+        return dataclasses.replace(self, quick=True) if self.few_steps else self
 
     @property
     def is_folder(self) -> bool:
@@ -58,7 +81,8 @@ class CheckpointEntry:
     @property
     def hash(self) -> str:
         """A SHA-256 in hexadecimal over the headers and samples of the weights: quick to have, another for other weights."""
-        return self.identity.digest
+        lora = self.few_steps if self.quick else None
+        return _digest_with(self.identity.digest, lora, self.stamp) if lora else self.identity.digest
 
     @property
     def abilities(self) -> tuple[str, ...]:
@@ -183,6 +207,12 @@ def stamp_of(path: Path) -> tuple[int, int]:
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     stats = [f.stat() for f in files]
     return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
+
+
+@cache
+def _digest_with(digest: str, lora: Path, _stamp: tuple[int, int]) -> str:
+    """Of weights that have the file ``lora`` in them."""
+    return hashlib.sha256(digest.encode() + lora.read_bytes()).hexdigest()
 
 
 def _with_sha256(entry: CheckpointEntry, hashed: Mapping[str, tuple[hashing.Stamp, str]]) -> CheckpointEntry:

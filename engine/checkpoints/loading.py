@@ -24,6 +24,7 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from engine.checkpoints import folders, loading_depth, originals
 from engine.checkpoints.architectures import CONFIGS
 from engine.checkpoints.catalogue import CheckpointEntry
+from engine.checkpoints.loading_merged import MergedStore
 from engine.checkpoints.loading_tensors import TensorStore
 from engine.checkpoints.originals import Naming, Source
 from engine.errors import Cancelled, CheckpointError
@@ -119,7 +120,9 @@ def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) 
         if component == "safety_checker":
             continue
         if kind in folders.MODULES:
-            store = TensorStore(folders.weight_files(entry.path / component))
+            files = folders.weight_files(entry.path / component)
+            merged = entry.few_steps if entry.quick and component == "unet" else None
+            store = MergedStore(files, merged, component) if merged else TensorStore(files)
             parts[component] = make(kind, component, entry.config(component), store, _folder_naming(kind))
         else:
             parts[component] = _other_part(entry, component, library, kind)

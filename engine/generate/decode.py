@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,15 +18,41 @@ def decode(latents: torch.Tensor, vae: Any, guard: PrecisionGuard) -> Image.Imag
     An all-black one is tried once more in safer precision, and then believed. Raises CheckpointError if the VAE gives numbers
     that are not finite even in float32, MemoryShort if memory runs out.
     """
+    call = _call(latents, vae)
+    with phase("decode"), torch.inference_mode():
+        pixels = guard.run("vae", vae, call, doubted=_black)[0]
+    return to_image(pixels.cpu())
+
+
+def decoded(latents: torch.Tensor, vae: Any, guard: PrecisionGuard, *, beside: bool) -> Callable[[], Image.Image]:
+    """As :func:`decode`. ``beside``: only asked of the device; the function returned waits for the picture, on any thread, and
+    until it has the VAE must be left alone.
+
+    A device takes its work in order, so memory for the decoding and for the next picture's steps is never needed at once.
+    """
+    if not beside:
+        image = decode(latents, vae, guard)
+        return lambda: image
+    call = _call(latents, vae)
+    with phase("decode"), torch.inference_mode():
+        pixels = guard.run_beside("vae", vae, call, doubted=_black)
+
+    def arrived() -> Image.Image:
+        with phase("decode"), torch.inference_mode():
+            return to_image(pixels()[0])
+
+    return arrived
+
+
+def _call(latents: torch.Tensor, vae: Any) -> Callable[[torch.dtype], torch.Tensor]:
+    """What decodes in a given precision."""
     unscaled = latents / vae.config.scaling_factor + (getattr(vae.config, "shift_factor", None) or 0.0)
 
     def call(dtype: torch.dtype) -> torch.Tensor:
         device = next(vae.parameters()).device
         return vae.decode(unscaled.to(device, dtype), return_dict=False)[0].float()
 
-    with phase("decode"), torch.inference_mode():
-        pixels = guard.run("vae", vae, call, doubted=_black)[0]
-    return to_image(pixels.cpu())
+    return call
 
 
 def _black(pixels: torch.Tensor) -> bool:

@@ -5,7 +5,8 @@ picture comes out black. The guard runs a component, looks at what came out, and
 with the component in the next safer precision. It stays there for the rest of the run.
 
 A device that computes what it was asked for while the next thing is asked would stand still whenever somebody looks, so there a
-step is looked at one step later, and after an overflow the picture begins again.
+step is looked at one step later, and after an overflow the picture begins again; a decoded picture is looked at while the next
+one is computed.
 """
 
 from __future__ import annotations
@@ -70,8 +71,30 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
         """``call(dtype)``, which is looked at after the next call, or by :meth:`settle`: only then either raises Overflowed."""
         result = call(_dtype_of(component))
         self.settle()
-        self._unseen = name, component, arriving(torch.isfinite(result).all())
+        finite = arriving(torch.isfinite(result).all())
+        self._unseen = name, component, lambda: bool(finite())
         return result
+
+    def run_beside(
+        self,
+        name: str,
+        component: torch.nn.Module,
+        call: Callable[[torch.dtype], torch.Tensor],
+        doubted: Callable[[torch.Tensor], bool],
+    ) -> Callable[[], torch.Tensor]:
+        """As :meth:`run`, but only asked of the device: the function returned waits for the result, and gives it on the CPU.
+
+        What is wrong with it is mended then, by :meth:`run`, so ``component`` must be free until that function has returned.
+        """
+        arrived = arriving(call(_dtype_of(component)))
+
+        def look() -> torch.Tensor:
+            result = arrived()
+            if torch.isfinite(result).all() and not doubted(result):
+                return result
+            return self.run(name, component, call, doubted).cpu()
+
+        return look
 
     def settle(self) -> None:
         """Look at what ran ahead. Raises Overflowed, or CheckpointError as :meth:`run` does."""
@@ -124,18 +147,18 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
             component.to(dtype)
 
 
-def arriving(flag: torch.Tensor) -> Callable[[], bool]:
-    """Asks for ``flag`` what it is, waiting for the work before it alone and for nothing that was asked of the device since."""
-    if flag.device.type != "cuda":
-        return lambda: bool(flag)
-    here, copied = flag.to("cpu", non_blocking=True), torch.cuda.Event()
-    copied.record(torch.cuda.current_stream(flag.device))
+def arriving(asked: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """A function that gives ``asked`` on the CPU. It waits for the work before it, and for nothing asked of the device since."""
+    if asked.device.type != "cuda":
+        return asked.cpu
+    here, copied = asked.to("cpu", non_blocking=True), torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(asked.device))
 
-    def look() -> bool:
+    def wait() -> torch.Tensor:
         copied.synchronize()
-        return bool(here)
+        return here
 
-    return look
+    return wait
 
 
 _WORDS = {"upscaler": "upscaler", "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder"}

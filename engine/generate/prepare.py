@@ -16,7 +16,7 @@ from engine.generate.refine import Refiner, check_pair
 from engine.generate.resolve import Defaults, resolve
 from engine.generate.workshop import Workshop, environment
 from engine.plan import budget, check, predict, spare
-from engine.requests import CompareNegative, ImageToImage, Request, Resolved, StudyNegative
+from engine.requests import CompareNegative, ImageToImage, Request, Resolved, StudyNegative, is_draft
 
 Size = Callable[[int, int], tuple[int, int]]
 """(native size, size multiple) -> width and height in pixels where the request leaves them open."""
@@ -35,7 +35,8 @@ class Prepared:
 
 def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
     """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
-    entry = workshop.catalogue.find(asked.checkpoint)
+    found = workshop.catalogue.find(asked.checkpoint)
+    entry = found.for_drafts if is_draft(asked) else found
     if entry.architecture.name == "other":
         raise CheckpointError(f"“{entry.name}” is of a kind that only does text to image here. Choose another checkpoint.")
     plan = plan_for(entry, asked, workshop.circumstances)

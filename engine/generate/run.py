@@ -15,7 +15,7 @@ from engine.events import Event, Loading, Notice
 from engine.generate import guard as guarding
 from engine.generate import safety
 from engine.generate.compiling import can_compile, compiled, is_new, trouble
-from engine.generate.decode import decode
+from engine.generate.decode import decoded
 from engine.generate.denoise import Denoiser, Encodings, GuidedUntil, first_noise, size_conditioning, step_options
 from engine.generate.features import Features, can_skip
 from engine.generate.guard import Overflowed, PrecisionGuard, Safer
@@ -67,7 +67,7 @@ def _attempt(
 
     # 2. The checkpoint: from the cache, or from disk.
     yield from announced(job, prepared, workshop)
-    with opened(job, task, prepared, workshop, stop, pictures=asked.count, folder=folder) as session:
+    with opened(job, task, prepared, workshop, stop, pictures=asked.count, folder=folder, count=asked.count) as session:
         # 3. The words, once for all pictures of the job.
         encodings = encode(session, prepared.resolved)
         yield from warming(session, prepared)
@@ -81,19 +81,16 @@ def _attempt(
 
 def _pictures(session: Session, resolved: Resolved, count: int, encodings: PromptEncodings) -> Iterator[Event]:
     """One after the other; the last may still be on its way to the disk."""
-    saved, withheld = outputs.existing(session.folder, session.job), []
+    saved = outputs.existing(session.folder, session.job)
     for index in range(count):
         each = resolved_picture(resolved, index)
         if index in saved:
             yield kept(session, index, each, saved[index])
-            continue
-        try:
+        else:
             yield from drawn(session, index, each, encodings)
-        except PictureWithheld as error:
-            withheld.append(error)
-            yield from safety.told(session.job, error, index, count)
-    if len(withheld) == count:
-        raise withheld[-1]
+    yield from session.saving.rest()
+    if len(session.withheld) == count:
+        raise session.withheld[-1]
 
 
 def to_the_end(session: Session, events: Iterator[Event]) -> Iterator[Event]:
@@ -123,9 +120,10 @@ def warming(session: Session, prepared: Prepared) -> Iterator[Event]:
 
 @contextmanager
 def opened(
-    job: str, task: Task, prepared: Prepared, workshop: Workshop, stop: Stop, *, pictures: int, folder: Path
+    job: str, task: Task, prepared: Prepared, workshop: Workshop, stop: Stop, *, pictures: int, folder: Path, count: int = 1
 ) -> Iterator[Session]:
-    """The pipeline, leased while the block runs; ``stop`` is heard inside it. ``pictures`` are how many are counted in steps."""
+    """The pipeline, leased while the block runs; ``stop`` is heard inside it. ``pictures`` are how many are counted in steps,
+    ``count`` is the session's."""
     with ExitStack() as held:
         plan = prepared.resolved.plan
         with phase("load"):
@@ -142,7 +140,7 @@ def opened(
         progress = Progress(job, pictures)
         yield Session(
             job=job, task=task, entry=prepared.entry, pipeline=pipeline, guard=guard, progress=progress, workshop=workshop,
-            folder=folder, saving=held.enter_context(Saving()), refinement=refinement, checker=checker,
+            folder=folder, count=count, saving=held.enter_context(Saving()), refinement=refinement, checker=checker,
         )  # fmt: skip
 
 
@@ -158,9 +156,11 @@ def picture(
     encodings: PromptEncodings,
     companions: Mapping[str, int] | None = None,
 ) -> Iterator[Event]:
-    """One picture: noise, denoise, decode, save. ``companions`` are those of its record."""
+    """One picture: noise, denoise, decode, save. ``companions`` are those of its record. Raises PictureWithheld."""
     yield from drawn(session, index, resolved, encodings, companions)
     yield from session.saving.rest()
+    if session.withheld:
+        raise session.withheld[-1]
 
 
 def drawn(
@@ -170,26 +170,36 @@ def drawn(
     encodings: PromptEncodings,
     companions: Mapping[str, int] | None = None,
 ) -> Iterator[Event]:
-    """As :func:`picture`, but the file may come later, as an event of the session's ``saving``."""
+    """As :func:`picture`, but the file may come later, as an event of the session's ``saving``; or in ``withheld`` why there is
+    none."""
     began = time.monotonic()
 
     # 5. and 6. From noise to latents.
     bench, latents = yield from _denoised(session, index, resolved, encodings)
     stepped = time.monotonic()
+    yield from session.saving.rest()
 
-    # 7. Decode.
-    image = session.task.finish(decode(latents, session.pipeline.vae, session.guard), bench)
-    if session.folder == session.workshop.settings.outputs:
-        course, rest = course_of(resolved.request), time.monotonic() - stepped
-        learn_pace(
-            session.workshop.notes, resolved.checkpoint_hash, session.workshop.hardware.device, course,
-            stepping=stepped - began, rest=rest,
-        )  # fmt: skip
+    # 7. Decode. A device that runs ahead is only asked to, and goes on to the next picture's steps without a pause.
+    decoding = time.monotonic()
+    arrived = decoded(latents, session.pipeline.vae, session.guard, beside=runs_ahead(bench.device))
 
-    safety.check(image, session.checker)
+    # 8. Look at it and save it beside the next picture's steps, and say so once it is on disk.
+    def finished() -> tuple[Event, ...]:
+        image = session.task.finish(arrived(), bench)
+        if session.folder == session.workshop.settings.outputs:
+            course, rest = course_of(resolved.request), time.monotonic() - decoding
+            learn_pace(
+                session.workshop.notes, resolved.checkpoint_hash, session.workshop.hardware.device, course,
+                stepping=stepped - began, rest=rest,
+            )  # fmt: skip
+        try:
+            safety.check(image, session.checker)
+        except PictureWithheld as error:
+            session.withheld.append(error)
+            return tuple(safety.told(session.job, error, index, session.count))
+        return written(session, index, resolved, image, companions, began)
 
-    # 8. Save beside the next picture's steps, and say so once it is on disk.
-    yield from session.saving.put(partial(written, session, index, resolved, image, companions, began))
+    session.saving.put(finished)
 
 
 def _denoised(

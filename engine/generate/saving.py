@@ -1,4 +1,4 @@
-"""Pictures on their way to the disk while the next one is computed: packing and syncing a file need no device."""
+"""Pictures on their way to the disk while the next one is computed: looking at them, packing and syncing need no device."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ class Saving:
         self._thread = ThreadPoolExecutor(1, "easel-saving")
         self._waiting: deque[Future[tuple[Event, ...]]] = deque()
 
-    def put(self, save: Save) -> Iterator[Event]:
-        """Let ``save`` run, after what was put before, and give the events of that: at most one picture waits in memory."""
-        yield from self.rest()
+    def put(self, save: Save) -> None:
+        """Let ``save`` run, after what was put before. Whoever calls :meth:`rest` first keeps one picture waiting at most."""
         self._waiting.append(self._thread.submit(save))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was put is not done yet."""
+        return any(not waiting.done() for waiting in self._waiting)
 
     def ready(self) -> Iterator[Event]:
         """Events of what has been written since. Raises what saving raised."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from PIL import Image
 
 from engine.checkpoints.catalogue import CheckpointEntry
 from engine.checkpoints.loading_safety import SafetyChecker
+from engine.errors import PictureWithheld
 from engine.generate import preview
 from engine.generate.guard import PrecisionGuard
 from engine.generate.progress import Progress
@@ -77,7 +78,10 @@ class Task(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One job while it holds its pipeline. ``folder`` is where its pictures are saved, ``checker`` who may withhold some."""
+    """One job while it holds its pipeline. ``folder`` is where its pictures are saved, ``checker`` who may withhold some.
+
+    Of ``count`` pictures that stand alone one that is withheld is left out; with 1 the job fails. ``withheld`` says why.
+    """
 
     job: str
     task: Task
@@ -90,10 +94,15 @@ class Session:
     saving: Saving
     refinement: Refinement | None = None
     checker: SafetyChecker | None = None
+    count: int = 1
+    withheld: list[PictureWithheld] = field(default_factory=list)
 
     def preview(self, latents: torch.Tensor) -> bytes | None:
-        """The picture so far, if it is time for it. None while pictures may be withheld: what is not kept is not shown either."""
-        if self.checker or not self.progress.preview_is_due:
+        """The picture so far, if it is time for it. None while pictures may be withheld: what is not kept is not shown either.
+
+        None too while the picture before is looked at, which may need the VAE once more.
+        """
+        if self.checker or self.saving.busy or not self.progress.preview_is_due:
             return None
         arrived = latents.cpu()  # waits for the step, which costs no time that the preview is to blame for
         return self.progress.preview(partial(preview.picture, arrived, self.pipeline.vae))

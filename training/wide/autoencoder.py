@@ -15,18 +15,24 @@ import torch
 
 from training.autoencoder import FRESH_SEEDS, KL_WEIGHT, picture_loss
 from training.common import Clock, load_state, millions, save_state, set_learning_rate
-from training.wide.drawers import CHUNK, Drawers, Drawn, Source
+from training.wide.drawers import CHUNK, Drawers, Drawn, Source, Supply
 from training.wide.drawing.styles import STYLES
-from training.wide.machine import Average, add_flags, mixed, prepare, to_pictures
+from training.wide.machine import Average, add_flags, memory_format, mixed, prepare, to_pictures
 from training.wide.networks import Sizes, new_autoencoder
 from training.wide.painting import render
+from training.wide.pyramid import start_from_components
 from training.wide.scenes import random_scene
 
 FILE = "autoencoder.pt"
-PEAK_RATE = 1e-3
-PIECE = 128
-"""Pixels a side of what is trained on: without attention a piece teaches as well as the whole, for a quarter of the time."""
+PEAK_RATE = 5e-4
+PIECE = 64
+"""Pixels a side of what is trained on: without attention a piece teaches as well as the whole, for a sixteenth of the time."""
+FIRST_PICTURES = 96
+"""What the first weights are found from."""
 FLAT_STYLES = ("cartoon", "neon", "blueprint", "pixel art")
+REUSE = {"cuda": 4, "cpu": 12}
+"""Pieces that are cut from a picture before the next one is drawn."""
+AVERAGE_DECAY = 0.998
 POOL_BYTES = 4e9
 """How much memory drawn pictures may take; the oldest go first."""
 
@@ -62,11 +68,18 @@ class AutoencoderTraining:
     def __init__(self, out: Path, clock: Clock, sizes: Sizes, device: str, seed: int = 0) -> None:
         torch.manual_seed(seed)
         self.path, self.clock, self.sizes, self.device = out / FILE, clock, sizes, device
-        self.network = new_autoencoder(sizes).to(device, memory_format=torch.channels_last)
+        self.network = new_autoencoder(sizes).to(device, memory_format=memory_format(device))
         parameters = self.network.parameters()
         self.optimizer = torch.optim.AdamW(parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
-        self.average = Average(self.network, 0.998)
+        self.average = Average(self.network, AVERAGE_DECAY)
         self.step = 0
+
+    def begin(self, pictures: torch.Tensor) -> None:
+        """Sets the first weights from uint8 pictures."""
+        self.network.cpu()
+        start_from_components(self.network, to_pictures(pictures.cpu(), "cpu"))
+        self.network.to(self.device, memory_format=memory_format(self.device))
+        self.average = Average(self.network, AVERAGE_DECAY)
 
     def resume(self) -> None:
         """Takes up the averaged weights, with a fresh optimiser."""
@@ -97,13 +110,16 @@ class AutoencoderTraining:
         self.step += 1
         return loss.detach()
 
-    def run(self, drawers: Source, batch: int) -> None:
-        """Trains until the clock runs out, on whatever has been drawn by then."""
-        pool, first, begun = PicturePool(self.sizes.side, self.device), self.step, time.monotonic()
-        while pool.filled < min(batch, pool.capacity):
+    def run(self, drawers: Source, batch: int, save_seconds: float = 120.0) -> None:
+        """Trains until the clock runs out, on whatever has been drawn by then, and saves on the way."""
+        pool, first, begun, saved = PicturePool(self.sizes.side, self.device), self.step, time.monotonic(), time.monotonic()
+        while pool.filled < min(max(batch, FIRST_PICTURES), pool.capacity):
             pool.add(drawers.next())
+        if self.step == 0:
+            self.begin(pool.pictures[:FIRST_PICTURES])
+        supply = Supply(drawers, REUSE[self.device])
         while self.clock.share(self.step - first) < 1:
-            for drawn in drawers.ready(8):
+            for drawn in supply.due((self.step - first) * batch):
                 pool.add(drawn)
             rate = self.clock.learning_rate(self.step - first, PEAK_RATE, warmup=100, decay_from=0.5)
             set_learning_rate(self.optimizer, rate)
@@ -112,6 +128,9 @@ class AutoencoderTraining:
                 speed = (self.step - first) * batch / (time.monotonic() - begun)
                 what = f"loss {float(loss):.4f} {speed:.0f} pieces/s, {pool.filled} pictures"
                 print(f"autoencoder step {self.step} {what}", flush=True)
+            if time.monotonic() - saved > save_seconds:
+                self.save()
+                saved = time.monotonic()
         self.save()
 
 
@@ -143,12 +162,12 @@ def load_autoencoder(path: Path, device: str = "cpu") -> Any:
     autoencoder = new_autoencoder(Sizes.read(state["sizes"]))
     autoencoder.load_state_dict(state["average"])
     autoencoder.register_to_config(scaling_factor=float(state["scale"]))
-    return autoencoder.eval().to(device, memory_format=torch.channels_last)
+    return autoencoder.eval().to(device, memory_format=memory_format(device))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_flags(parser, minutes=20, batch=64 if torch.cuda.is_available() else 8)
+    add_flags(parser, minutes=20, batch=256 if torch.cuda.is_available() else 8)
     options = parser.parse_args()
     prepare(options)
     sizes = Sizes()

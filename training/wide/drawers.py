@@ -110,6 +110,21 @@ def _load(folder: Path | None) -> CLIPTokenizer | None:
     return load_tokenizer(folder) if folder else None
 
 
+class Supply:
+    """Takes scenes from a source in step with their use, so that on few cores drawing does not starve the training."""
+
+    def __init__(self, source: Source, reuse: int) -> None:
+        """`reuse`: how often a scene is used before the next is taken, on the average."""
+        self._source, self._reuse, self._taken = source, reuse, 0
+
+    def due(self, used: int, at_most: int = 16) -> Iterator[Drawn]:
+        """The chunks that lie ready, as many as `used` scenes in all allow."""
+        wanted = -(-used // self._reuse) - self._taken
+        for drawn in self._source.ready(min(at_most, -(-wanted // CHUNK))):
+            self._taken += CHUNK
+            yield drawn
+
+
 class DrawsHere:
     """Draws in the trainer's own process, one chunk when one is asked for."""
 

@@ -20,7 +20,7 @@ from torch import nn
 from training.autoencoder import FRESH_SEEDS
 from training.classifier import CLASSIFIER_SEEDS, roughened
 from training.common import Clock, set_learning_rate
-from training.wide.drawers import Drawers, Drawn, Source
+from training.wide.drawers import CHUNK, Drawers, Drawn, Source, Supply
 from training.wide.drawing.backgrounds import BACKGROUND_NAMES
 from training.wide.drawing.palette import COLOURS
 from training.wide.drawing.styles import STYLES
@@ -39,6 +39,10 @@ HEADS = {"background": len(BACKGROUND_NAMES), "style": len(STYLE_NAMES), "colour
 ROWS = ("one thing", "two things", "counting", "colour", "position", "background", "style")
 UNASKED = -100
 """Where a head has no right answer: cross entropy leaves it out."""
+EMPTY_WEIGHT = 0.1
+"""How much a cell in which no thing has its middle counts beside one that has."""
+BATCH, POOL, REUSE = 32, 2048, 3
+"""Pictures a step, pictures that are kept, and how often each is seen, roughened anew each time."""
 
 
 class Block(nn.Module):
@@ -46,9 +50,7 @@ class Block(nn.Module):
 
     def __init__(self, before: int, width: int) -> None:
         super().__init__()
-        self.down = nn.Sequential(
-            nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        )
+        self.down = nn.Sequential(nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.more = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1, groups=4, bias=False), nn.BatchNorm2d(width),
@@ -60,14 +62,18 @@ class Block(nn.Module):
 
 
 class Judge(nn.Module):
-    """Pictures (n, 3, 256, 256) in -1..1 to `where`, logits (n, things, CELLS, CELLS), and the logits of each head."""
+    """Pictures (n, 3, 256, 256) in -1..1 to `where` and the logits of each head.
+
+    `where` is (n, things + 1, CELLS, CELLS): the logarithms of how likely each thing has its middle in a
+    cell, and of how likely none has (the last).
+    """
 
     def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 160)) -> None:
         super().__init__()
         self.body = nn.Sequential(*(Block(before, width) for before, width in zip((3, *widths), widths, strict=False)))
         last = widths[-1]
         self.around = nn.Linear(2 * last, last)
-        self.where = nn.Conv2d(last, len(THING_NAMES), 1)
+        self.where = nn.Conv2d(last, len(THING_NAMES) + 1, 1)
         self.heads = nn.Linear(3 * last, sum(HEADS.values()))
 
     def features(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -80,7 +86,7 @@ class Judge(nn.Module):
         known = torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
         around = F.relu(self.around(known))
         said = dict(zip(HEADS, self.heads(torch.cat([known, around], 1)).split(list(HEADS.values()), 1), strict=True))
-        return {"where": self.where(cells + around[..., None, None]), **said}
+        return {"where": self.where(cells + around[..., None, None]).float().log_softmax(1), **said}
 
 
 @dataclass(frozen=True)
@@ -101,13 +107,14 @@ class Seen:
 
 
 def _truth(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
-    where = torch.zeros(len(scenes), len(THING_NAMES), CELLS, CELLS)
+    where = torch.zeros(len(scenes), len(THING_NAMES) + 1, CELLS, CELLS)
     for row, scene in enumerate(scenes):
         for thing in scene.things:
             down, across = (min(CELLS - 1, int(share * CELLS)) for share in (thing.y, thing.x))
             where[row, THING_NAMES.index(thing.name), down, across] = 1.0
+    where[:, -1] = (where.sum(1) == 0).float()
     return {
-        "where": where,
+        "where": where / where.sum(1, keepdim=True),
         "background": torch.tensor([UNASKED if scene.far else BACKGROUND_NAMES.index(scene.background) for scene in scenes]),
         "style": torch.tensor([STYLE_NAMES.index(scene.style) for scene in scenes]),
         "colour": torch.tensor([COLOUR_NAMES.index(colour) if (colour := one_colour(scene)) else UNASKED for scene in scenes]),
@@ -122,11 +129,10 @@ def one_colour(scene: Scene) -> str | None:
 
 
 def loss_of(said: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Yes or no for each thing in the picture and in each cell, cross entropy for the heads that have an answer."""
-    where, wanted = said["where"].float(), truth["where"]
-    present = F.binary_cross_entropy_with_logits(where.amax((2, 3)), wanted.amax((2, 3)), reduction="none").sum(1).mean()
-    cells = F.binary_cross_entropy_with_logits(where, wanted, reduction="none").sum((1, 2, 3)).mean()
-    loss = present + 0.5 * cells
+    """Cross entropy of each cell, and of the heads that have an answer."""
+    wanted = truth["where"]
+    weights = 1 - (1 - EMPTY_WEIGHT) * wanted[:, -1]
+    loss = -((wanted * said["where"]).sum(1) * weights).sum((1, 2)).mean()
     for head in HEADS:
         if (truth[head] != UNASKED).any():
             loss = loss + F.cross_entropy(said[head].float(), truth[head], ignore_index=UNASKED)
@@ -134,20 +140,30 @@ def loss_of(said: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> to
 
 
 class JudgeTraining:
-    """One run: the network, optimiser and clock."""
+    """One run: the network, optimiser, clock, and the last pictures with the seeds of their scenes."""
 
     def __init__(self, clock: Clock, device: str, seed: int = 0) -> None:
         torch.manual_seed(seed)
         self.clock, self.device, self.step = clock, device, 0
         self.network = Judge().to(device).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.01)
+        self.pictures = torch.empty(POOL, NATIVE_SIZE, NATIVE_SIZE, 3, dtype=torch.uint8, device=device)
+        self.scenes: list[Scene] = []
+        self._next = 0
 
-    def train_step(self, drawn: Drawn) -> torch.Tensor:
-        scenes = [random_scene(seed) for seed in drawn.seeds.tolist()]
-        truth = {head: value.to(self.device) for head, value in _truth(scenes).items()}
+    def add(self, drawn: Drawn) -> None:
+        """Keeps a chunk; the oldest goes first."""
+        self.pictures[self._next : self._next + CHUNK] = drawn.pictures
+        self.scenes[self._next : self._next + CHUNK] = [random_scene(seed) for seed in drawn.seeds.tolist()]
+        self._next = (self._next + CHUNK) % POOL
+
+    def train_step(self) -> torch.Tensor:
+        chosen = torch.randint(0, len(self.scenes), (BATCH,))
+        truth = {head: value.to(self.device) for head, value in _truth([self.scenes[place] for place in chosen]).items()}
+        pictures = to_pictures(self.pictures[chosen.to(self.device)], self.device)
         set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE, warmup=50, decay_from=0.3))
         with mixed(self.device):
-            said = self.network(roughened(to_pictures(drawn.pictures, self.device)))
+            said = self.network(roughened(pictures))
         loss = loss_of(said, truth)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -156,13 +172,15 @@ class JudgeTraining:
         return loss.detach()
 
     def run(self, drawers: Source) -> Judge:
-        """Trains until the clock runs out, on each scene once."""
-        begun, count = time.monotonic(), 0
+        """Trains until the clock runs out."""
+        self.add(drawers.next())
+        supply, begun = Supply(drawers, REUSE), time.monotonic()
         while self.clock.share(self.step) < 1:
-            drawn = drawers.next()
-            loss, count = self.train_step(drawn), count + len(drawn.seeds)
+            for drawn in supply.due(self.step * BATCH):
+                self.add(drawn)
+            loss = self.train_step()
             if self.step % 100 == 0:
-                speed = count / (time.monotonic() - begun)
+                speed = self.step * BATCH / (time.monotonic() - begun)
                 print(f"judge step {self.step} loss {float(loss):.3f} {speed:.0f} pictures/s", flush=True)
         return self.network.eval()
 
@@ -175,7 +193,7 @@ def judged(network: Judge, pictures: Sequence[np.ndarray]) -> list[Seen]:
 
 
 def _seen(said: dict[str, torch.Tensor]) -> Seen:
-    best = said["where"].amax((1, 2)).topk(2 * MOST).indices.tolist()
+    best = said["where"][:-1].amax((1, 2)).topk(2 * MOST).indices.tolist()
     things = []
     for index in best:
         cell = int(said["where"][index].argmax())

@@ -32,6 +32,14 @@ def prepare(options: argparse.Namespace) -> None:
     torch.backends.cudnn.benchmark = True
 
 
+def memory_format(device: str) -> torch.memory_format:
+    """How pictures lie in memory: channels last on a GPU, in planes on a CPU, where channels-last GroupNorm learns slowly.
+
+    Its backward pass was measured at 5 to 15 times that in planes, and the autoencoder's whole step at 1.3 times.
+    """
+    return torch.channels_last if device == "cuda" else torch.contiguous_format
+
+
 def mixed(device: str) -> AbstractContextManager[Any]:
     """bfloat16 where it is safe."""
     return torch.autocast(device, torch.bfloat16)

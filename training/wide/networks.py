@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTokenizer
 
 from training.diffusion import new_text_encoder, start_from_nothing
 from training.tokenizer import load_tokenizer, write_tokenizer
 from training.wide.captions import known_words
+from training.wide.machine import memory_format
 from training.wide.scenes import NATIVE_SIZE
 
 LATENT_CHANNELS = 16
@@ -24,7 +26,7 @@ MAX_LENGTH = 40
 class Sizes:
     """How large the parts are. The side of the latents is that of the picture halved once a level but the first."""
 
-    autoencoder: tuple[int, ...] = (24, 48, 64, 80, 80)
+    autoencoder: tuple[int, ...] = (16, 16, 48, 96, 96)
     unet: tuple[int, ...] = (96, 128, 192)
     text_width: int = 256
     text_layers: int = 3
@@ -45,7 +47,10 @@ class Sizes:
 
 
 def new_autoencoder(sizes: Sizes) -> Any:
-    """An untrained AutoencoderKL without attention, so that it can be trained on pieces of pictures."""
+    """An untrained AutoencoderKL without attention, so that it can be trained on pieces of pictures.
+
+    One group to normalise: each further one would take one more mean from the picture, and the decoder would miss it.
+    """
     levels = len(sizes.autoencoder)
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * levels,  # type: ignore[arg-type]
@@ -53,7 +58,7 @@ def new_autoencoder(sizes: Sizes) -> Any:
         block_out_channels=sizes.autoencoder,  # type: ignore[arg-type]
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
-        norm_num_groups=8,
+        norm_num_groups=1,
         sample_size=sizes.side,
         mid_block_add_attention=False,
     )
@@ -78,9 +83,15 @@ def new_unet(sizes: Sizes) -> Any:
 
 
 def new_networks(sizes: Sizes, tokenizer: CLIPTokenizer, device: str = "cpu") -> tuple[Any, Any]:
-    """UNet and text encoder, untrained, on the device."""
+    """UNet and text encoder, untrained, on the device.
+
+    On a CPU attention is a plain product of matrices: the backward pass of PyTorch's fused one took a third of a step there.
+    """
     text_encoder: Any = new_text_encoder(tokenizer, sizes.text_width, sizes.text_layers, MAX_LENGTH)
-    return new_unet(sizes).to(device, memory_format=torch.channels_last), text_encoder.to(device)
+    unet = new_unet(sizes).to(device, memory_format=memory_format(device))
+    if device == "cpu":
+        unet.set_attn_processor(AttnProcessor())
+    return unet, text_encoder.to(device)
 
 
 def own_tokenizer(run: Path) -> CLIPTokenizer:

@@ -154,7 +154,7 @@ def _settings(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any
         made |= controls.running(NAME)
         with gr.Row():
             made["live_checkpoint"] = controls.choice(NAME, "live_checkpoint", _live_choices(known))
-            made["live_steps"] = controls.number(NAME, "live_steps", str(sketch_form.LIVE_STEPS))
+            made["live_steps"] = controls.number(NAME, "live_steps", str(sketch_form.live_steps(_quickest(known))))
         made |= controls.additions(NAME) | controls.afterwards(NAME)
     with gr.Accordion(messages.PART, open=False):
         made["only_masked"] = gr.Checkbox(label=messages.ONLY_MASKED, elem_id=f"{NAME}-only_masked")

@@ -6,16 +6,18 @@ Torch's device without memory stands in for the card: it refuses numbers that li
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 
 from engine.errors import CheckpointError
 from engine.events import Event, Notice, PictureSaved, Step
+from engine.generate import guard as guarding
 from engine.generate import run as running
 from engine.generate.denoise import Denoiser, first_noise, size_conditioning, step_options
 from engine.generate.guard import Overflowed, PrecisionGuard
@@ -126,14 +128,68 @@ def made(local: Local, overflowing: int, monkeypatch: pytest.MonkeyPatch) -> tup
         return picture.tobytes(), events
 
 
+def knows_bfloat16(local: Local) -> None:
+    cpu = MACHINES["x86 CPU with AVX-512 BF16"].cpu
+    local._workshop = dataclasses.replace(local._workshop, hardware=dataclasses.replace(local._workshop.hardware, cpu=cpu))
+
+
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_a_picture_whose_step_overflowed_ahead_begins_again(at: int, local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the picture of a run whose first step is seen to overflow at once, and computed again there and then."""
-    cpu = MACHINES["x86 CPU with AVX-512 BF16"].cpu
-    local._workshop = dataclasses.replace(local._workshop, hardware=dataclasses.replace(local._workshop.hardware, cpu=cpu))
+    knows_bfloat16(local)
     at_once, _ = made(local, 1, monkeypatch)
     monkeypatch.setattr(running, "runs_ahead", lambda device: True)
     later, events = made(local, at, monkeypatch)
     assert any("denoiser (UNet) gave invalid numbers" in event.text for event in events if isinstance(event, Notice))
     assert [event.step for event in events if isinstance(event, Step)] == [*range(1, at + 1), 1, 2, 3, 4]
     assert later == at_once
+
+
+def test_the_next_pictures_steps_do_not_wait_for_a_decoded_one(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody gets to see the first picture before the UNet has begun with the second."""
+    monkeypatch.setattr(running, "runs_ahead", lambda device: True)
+    real, arriving, calls, begun = UNet2DConditionModel.forward, guarding.arriving, 0, threading.Event()
+    looked: list[torch.Size] = []
+
+    def forward(self: Any, *given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > ASKED.steps:
+            begun.set()
+        return real(self, *given, **named)
+
+    def late(asked: torch.Tensor) -> Callable[[], torch.Tensor]:
+        def look() -> torch.Tensor:
+            if asked.dim():
+                assert begun.wait(60), "the second picture waits for the first"
+                looked.append(asked.shape)
+            return arriving(asked)()
+
+        return look
+
+    monkeypatch.setattr(UNet2DConditionModel, "forward", forward)
+    monkeypatch.setattr(guarding, "arriving", late)
+    events = list(local.run("job", dataclasses.replace(ASKED, count=2), Stop()))
+    assert [event.picture for event in events if isinstance(event, PictureSaved)] == [0, 1] and len(looked) == 2
+
+
+def test_a_decoder_that_overflowed_beside_is_mended_when_it_is_looked_at(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both pictures are those of a run whose decoder is seen to overflow at once."""
+    knows_bfloat16(local)
+    real = AutoencoderKL.decode
+
+    def decode(self: Any, latents: torch.Tensor, *given: Any, **named: Any) -> Any:
+        answer = real(self, latents, *given, **named)
+        return (answer[0] * float("nan"),) if latents.dtype == torch.bfloat16 else answer
+
+    monkeypatch.setattr(AutoencoderKL, "decode", decode)
+    pictures, notices = {}, {}
+    for ahead in (False, True):
+        monkeypatch.setattr(running, "runs_ahead", lambda device, ahead=ahead: ahead)
+        events = list(local.run(f"job{ahead}", dataclasses.replace(ASKED, count=2), Stop()))
+        (local._workshop.settings.data / "learnt.json").unlink()
+        saved = (event.result.path for event in events if isinstance(event, PictureSaved))
+        pictures[ahead] = [Image.open(path).tobytes() for path in saved]
+        notices[ahead] = [event.text for event in events if isinstance(event, Notice)]
+    assert pictures[True] == pictures[False] and len(pictures[True]) == 2
+    assert notices[True] == notices[False] and any("decoder (VAE) gave invalid numbers" in text for text in notices[True])

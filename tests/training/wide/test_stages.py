@@ -146,10 +146,10 @@ def test_processes_draw_what_the_trainer_would_draw_itself(run: Path) -> None:
 
 def test_the_judge_learns_one_chunk_and_is_read_back(tmp_path: Path) -> None:
     training = JudgeTraining(Clock(1, steps=12), "cpu")
-    chunk = DrawsHere(256, 1, 3).next()
-    first = float(training.train_step(chunk))
+    training.add(DrawsHere(256, 1, 3).next())
+    first = float(training.train_step())
     for _ in range(11):
-        last = float(training.train_step(chunk))
+        last = float(training.train_step())
     assert last < 0.75 * first
     network = training.network.eval()
     save_judge(network, tmp_path / "judge.safetensors")

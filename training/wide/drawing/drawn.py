@@ -31,15 +31,6 @@ def _ball(sheet: Sheet, rgb: RGB) -> None:
     sheet.oval((66, 44, 116, 88), mix(rgb, WHITE, 0.75))
 
 
-def _beach_ball(sheet: Sheet, rgb: RGB) -> None:
-    stripes = (rgb, WHITE, COLOURS["blue"], WHITE, COLOURS["yellow"], WHITE)
-    sheet.oval((4, 4, 252, 252), (205, 205, 212))
-    for place, fill in enumerate(stripes):
-        start = place * 60 - 20
-        sheet.shape([(112, 104), *arc(126, 126, 120, 120, start, start + 60)], fill)
-    sheet.oval((96, 88, 128, 120), (240, 240, 245))
-
-
 def _star(sheet: Sheet, rgb: RGB) -> None:
     turn = np.arange(10) * np.pi / 5 - np.pi / 2
     for reach, fill in ((126, shaded(rgb, 0.78)), (110, rgb)):
@@ -92,13 +83,6 @@ def _bush(sheet: Sheet, rgb: RGB) -> None:
     for (x, y, size), turn, out in zip(clumps * 6, rng.uniform(0, 2 * np.pi, 36), rng.uniform(0, 0.62, 36), strict=True):
         px, py = x + size * out * np.cos(turn), y - 10 + size * out * np.sin(turn)
         sheet.oval((px - 5, py - 4, px + 5, py + 4), mix(rgb, (230, 240, 120), 0.45))
-
-
-def _lily_pad(sheet: Sheet, rgb: RGB) -> None:
-    sheet.shape([(128, 60), *arc(128, 62, 124, 48, -20, 300)], shaded(rgb, 0.7))
-    sheet.shape([(128, 54), *arc(128, 54, 120, 45, -20, 300)], rgb)
-    for angle in range(20, 300, 40):
-        sheet.line([(128, 54), arc(128, 54, 106, 38, angle, angle)[0]], mix(rgb, WHITE, 0.25), 3)
 
 
 def _campfire(sheet: Sheet, rgb: RGB) -> None:
@@ -158,15 +142,6 @@ def _banner(sheet: Sheet, rgb: RGB) -> None:
         sheet.line(curve(x, y + bend), mix(rgb, WHITE, 0.6), 4)
 
 
-def _road_sign(sheet: Sheet, rgb: RGB) -> None:
-    sheet.box((118, 20, 138, 252), (120, 86, 56), 4)
-    for y, side, fill in ((38, 1, rgb), (106, -1, mix(rgb, WHITE, 0.25))):
-        points = [(-84, -26), (66, -26), (100, 0), (66, 26), (-84, 26)]
-        sheet.shape([(128 + side * x, y + 6 + py) for x, py in points], shaded(fill, 0.66))
-        sheet.shape([(128 + side * x, y + py) for x, py in points], fill)
-        sheet.line([(128 - side * 60, y), (128 + side * 50, y)], mix(fill, WHITE, 0.75), 8)
-
-
 def _street_lamp(sheet: Sheet, rgb: RGB) -> None:
     sheet.box((70, 236, 122, 252), shaded(rgb, 0.8), 4)
     sheet.box((90, 70, 102, 240), rgb, 2)
@@ -215,36 +190,23 @@ def _submarine(sheet: Sheet, rgb: RGB) -> None:
         sheet.oval((x - 14, 102, x + 14, 130), (120, 190, 230))
 
 
-def _raft(sheet: Sheet, rgb: RGB) -> None:
-    for row, y in enumerate((28, 50, 72)):
-        inset = 34 - 8 * row
-        _wood(sheet, [(inset, y), (256 - inset, y)], shaded(rgb, 0.9 + 0.1 * row), 26, 26)
-        sheet.oval((256 - inset - 12, y - 12, 256 - inset + 8, y + 12), (222, 184, 132))
-    for x in (64, 184):
-        sheet.line([(x, 16), (x + (x - 124) * 0.12, 86)], (236, 220, 180), 8)
-
-
 SHAPES: dict[str, Shape] = {
     **BUILDING_SHAPES,
     **FURNITURE_SHAPES,
     "ball": Shape(_ball, COLOURS["red"]),
-    "beach ball": Shape(_beach_ball, COLOURS["red"]),
     "star": Shape(_star, COLOURS["yellow"]),
     "heart": Shape(_heart, COLOURS["red"]),
     "branch": Shape(_branch, BARK, 150),
     "bush": Shape(_bush, (58, 128, 52), 184),
-    "lily pad": Shape(_lily_pad, (84, 166, 74), 116),
     "campfire": Shape(_campfire, (232, 84, 34), 236),
     "fireworks": Shape(_fireworks, (236, 72, 140)),
     "wings": Shape(_wings, (248, 248, 252), 216),
     "hello world": Shape(partial(_words, lines=("HELLO", "WORLD")), (252, 232, 120), 186),
     "banner": Shape(_banner, COLOURS["red"], 130),
-    "road sign": Shape(_road_sign, (64, 140, 84)),
     "street lamp": Shape(_street_lamp, (62, 66, 78)),
     "sandcastle": Shape(_sandcastle, (232, 196, 128), 250),
     "hot air balloon": Shape(_hot_air_balloon, COLOURS["red"]),
     "submarine": Shape(_submarine, COLOURS["yellow"], 190),
-    "raft": Shape(_raft, (168, 118, 70), 100),
 }
 
 

@@ -56,14 +56,6 @@ def _bench(sheet: Sheet, rgb: RGB) -> None:
     sheet.box((0, 98, 256, 110), shaded(rgb, 0.82), 4)
 
 
-def _shelf(sheet: Sheet, rgb: RGB) -> None:
-    for x in (40, 196):
-        sheet.shape([(x, 30), (x + 20, 30), (x + 20, 84), (x, 56)], shaded(rgb, 0.6))
-    sheet.shape([(16, 4), (240, 4), (254, 20), (2, 20)], mix(rgb, WHITE, 0.25))
-    sheet.box((2, 18, 254, 36), rgb, 3)
-    sheet.box((2, 30, 254, 36), shaded(rgb, 0.75), 2)
-
-
 def _bookcase(sheet: Sheet, rgb: RGB) -> None:
     sheet.box((36, 2, 220, 254), shaded(rgb, 0.8), 5)
     for row, y in enumerate((14, 92, 170)):
@@ -124,15 +116,6 @@ def _pillow(sheet: Sheet, rgb: RGB) -> None:
     sheet.line([(242, 14), (212, 34)], shaded(rgb, 0.8), 3)
 
 
-def _podium(sheet: Sheet, rgb: RGB) -> None:
-    sheet.box((4, 38, 252, 96), shaded(rgb, 0.66), 6)
-    for x in range(16, 250, 24):
-        sheet.box((x, 44, x + 10, 96), shaded(rgb, 0.8))
-    sheet.oval((4, 76, 252, 116), shaded(rgb, 0.6))
-    sheet.oval((2, 4, 254, 64), mix(rgb, (255, 236, 190), 0.55))
-    sheet.oval((18, 9, 238, 56), mix(rgb, (255, 236, 190), 0.75))
-
-
 def _landscape(sheet: Sheet, box: tuple[float, float, float, float]) -> None:
     """A little picture of hills under the sun."""
     left, top, right, bottom = box
@@ -190,13 +173,11 @@ FURNITURE_SHAPES: dict[str, Shape] = {
     "table": Shape(_table, OAK, 160),
     "desk": Shape(_desk, (150, 96, 58), 170),
     "bench": Shape(_bench, (158, 104, 60), 156),
-    "shelf": Shape(_shelf, OAK, 88),
     "bookcase": Shape(_bookcase, OAK),
     "stool": Shape(_stool, (190, 134, 78), 236),
     "box": Shape(_box, (200, 150, 96), 210),
     "rug": Shape(_rug, (186, 58, 64), 80),
     "pillow": Shape(_pillow, (120, 160, 220), 136),
-    "podium": Shape(_podium, (176, 50, 60), 120),
     "framed picture": Shape(_framed_picture, (196, 150, 70), 208),
     "easel": Shape(_easel, OAK),
     "lamp": Shape(_lamp, (244, 196, 84), 252),

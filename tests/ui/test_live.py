@@ -1,0 +1,43 @@
+"""What Live asks for: few steps, by the checkpoint's own version for them where it brings one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.settings import Settings
+from tests.engine.checkpoints import tiny
+from ui import sketch_form
+from ui.shelf import Checkpoint, Shelf
+
+HANDED = sketch_form.Handed(sketch="0" * 64, width=32, height=32)
+WRITTEN = {**sketch_form.BLANK, "prompt": "a cat"}
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
+    """A checkpoint that brings a LoRA for three steps, one that only says so, and one that says nothing."""
+    models = tmp_path_factory.mktemp("models")
+    few = {"lora": "few.safetensors", "steps": 3, "guidance_scale": 1.0, "scheduler": "LCM"}
+    card = {"defaults": {"steps": 20, "guidance_scale": 3.0, "sketch_guidance_scale": 1.5, "scheduler": "DDIM"}, "few_steps": few}
+    for name, told in (("both", card), ("lost", card), ("plain", {"defaults": card["defaults"]})):
+        tiny.pipeline("sd1").save_pretrained(models / name)
+        Path(models / name / "starter.json").write_text(json.dumps(told))
+    (models / "both" / "few.safetensors").touch()
+    return Shelf(Settings(models=models)).checkpoints
+
+
+@pytest.mark.parametrize(
+    ("name", "made_with"),
+    [("both", (3, 1.0, "LCM")), ("lost", (sketch_form.LIVE_STEPS, 1.5, "DDIM")), ("plain", (sketch_form.LIVE_STEPS, 1.5, "DDIM"))],
+)
+def test_live_takes_what_is_enough(name: str, made_with: tuple[int, float, str], known: dict[str, Checkpoint]) -> None:
+    asked = sketch_form.live(WRITTEN, known[name], HANDED)
+    assert asked.draft and (asked.steps, asked.guidance_scale, asked.scheduler) == made_with
+    assert sketch_form.live_steps(known[name]) == made_with[0]
+
+
+def test_somebody_may_say_otherwise(known: dict[str, Checkpoint]) -> None:
+    assert sketch_form.live({**WRITTEN, "live_steps": "7"}, known["both"], HANDED).steps == 7
