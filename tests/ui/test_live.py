@@ -31,7 +31,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
 
 @pytest.mark.parametrize(
     ("name", "made_with"),
-    [("both", (3, 1.0, "LCM")), ("lost", (sketch_form.LIVE_STEPS, 1.5, "DDIM")), ("plain", (sketch_form.LIVE_STEPS, 1.5, "DDIM"))],
+    [("both", (3, 1.0, "LCM")), ("lost", (8, 1.5, "DDIM")), ("plain", (8, 1.5, "DDIM"))],
 )
 def test_live_takes_what_is_enough(name: str, made_with: tuple[int, float, str], known: dict[str, Checkpoint]) -> None:
     asked = sketch_form.live(WRITTEN, known[name], HANDED)
