@@ -1,41 +1,56 @@
-"""Everything in one go: draw, train both parts, train the judge, export, evaluate.
+"""Everything in one go: `python -m training.all --device cuda --minutes 12 --out DIR`.
 
-`python -m training.all --device cpu --minutes 120 --out DIR` shares the minutes out: a fifth for the autoencoder, three quarters
-for the diffusion, the rest for the judge. Each part goes on from its last weights when the command is given again.
+Draws, trains the autoencoder, the diffusion, the few-step version and the judge, exports and evaluates, each for its share of the
+minutes. Autoencoder and diffusion go on from their last weights when the command is given again; `--parts` names the ones to run.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
-SHARES = {"autoencoder": 0.2, "diffusion": 0.75, "classifier": 0.05}
+import torch
+
+SHARES = {"autoencoder": 0.15, "diffusion": 0.6, "few_steps": 0.1, "judge": 0.15}
+PARTS = (*SHARES, "export", "evaluate")
 
 
-def commands(minutes: float, out: Path, starter: Path, members: int) -> list[list[str]]:
-    """The commands of a whole run, in order; each is a module of this package with its arguments."""
-    run = ["--out", str(out), "--members", str(members), "--resume"]
-    length = {name: ["--minutes", f"{minutes * share:.1f}"] for name, share in SHARES.items()}
-    return [
-        ["training.autoencoder", *length["autoencoder"], *run],
-        ["training.diffusion", *length["diffusion"], *run],
-        ["training.classifier", *length["classifier"]],
-        ["training.export", "--run", str(out), "--to", str(starter), "--trained", f"{minutes:.0f} minutes on a CPU"],
-        ["training.evaluate", str(starter), "--sheet", str(out / "samples.png")],
-    ]
+def commands(parts: list[str], minutes: float, out: Path, starter: Path, device: str, trained: str) -> list[list[str]]:
+    """The commands of a run, in order; each is a module of this package with its arguments."""
+    total = sum(share for part, share in SHARES.items() if part in parts)
+    judge = ["--judge", str(out / "judge.safetensors")]
+    rows = {
+        part: ["--minutes", f"{minutes * share / max(total, share):.2f}", "--out", str(out), "--device", device, "--resume"]
+        for part, share in SHARES.items()
+    }
+    rows["export"] = ["--run", str(out), "--to", str(starter), "--trained", trained]
+    rows["evaluate"] = [str(starter), *judge]
+    made = [[f"training.{part}", *rows[part]] for part in PARTS if part in parts]
+    if "evaluate" in parts:
+        made.append(["training.evaluate", str(starter), *judge, "--few-steps"])
+        made.append(["training.evaluate", str(starter), *judge, "--sheet", str(out / "samples.png")])
+    return made
+
+
+def hardware(device: str) -> str:
+    """What the training runs on, in words."""
+    return torch.cuda.get_device_name() if device == "cuda" else f"a {platform.machine()} CPU"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", choices=("cpu",), default="cpu", help="this version trains on the CPU")
-    parser.add_argument("--minutes", type=float, default=120)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--starter", type=Path, default=Path("models/starter"))
-    parser.add_argument("--members", type=int, default=2, help="training processes, one core each")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--minutes", type=float, required=True, help="for the parts that train, all together")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the run")
+    parser.add_argument("--starter", type=Path, help="where the export goes; else DIR/starter")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
-    for command in commands(options.minutes, options.out, options.starter, options.members):
+    trained = f"{options.minutes:.0f} minutes on {hardware(options.device)}"
+    starter = options.starter or options.out / "starter"
+    for command in commands(options.parts, options.minutes, options.out, starter, options.device, trained):
         print("python -m", *command, flush=True)
         subprocess.run([sys.executable, "-m", *command], check=True)
 

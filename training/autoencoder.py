@@ -1,6 +1,6 @@
-"""Trains the autoencoder: 64 x 64 pictures to 16 x 16 x 4 latents and back.
+"""Trains the autoencoder: 256 x 256 pictures to 16 x 16 x 16 latents and back, on pieces of drawn scenes.
 
-`python -m training.autoencoder --minutes 20 --out DIR` writes DIR/autoencoder.pt every two minutes; `--resume` goes on.
+`python -m training.autoencoder --minutes 2 --out DIR` writes DIR/autoencoder.pt; `--resume` goes on from it.
 """
 
 from __future__ import annotations
@@ -13,48 +13,33 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 
 from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
-from training.scenes import NATIVE_SIZE, random_scene, render, thing_mask
-from training.team import Team, run_team
+from training.drawers import CHUNK, Drawers, Drawn, Source, Supply
+from training.drawing.styles import STYLES
+from training.machine import add_flags, memory_format, mixed, prepare, to_pictures
+from training.networks import Sizes, new_autoencoder
+from training.painting import render
+from training.pyramid import start_from_components
+from training.scenes import FRESH_SEEDS, random_scene
 
+FILE = "autoencoder.pt"
 KL_WEIGHT = 2e-4
 EDGE_WEIGHT = 0.4
-SQUARE_WEIGHT = 2.0  # squares bring the right colours early, absolute differences the outlines
+SQUARE_WEIGHT = 2.0
+"""Squares bring the right colours early, absolute differences the outlines."""
 THING_WEIGHT = 3.0
-FILE = "autoencoder.pt"
-LARGEST_NETWORK = 10_000_000  # parameters, for which a team keeps room
-SEEDS_A_MEMBER = 10_000_000
-FRESH_SEEDS = 10**9  # scenes from here on are never trained on
-
-
-def new_autoencoder(channels: tuple[int, ...] = (24, 48, 96)) -> Any:
-    """An untrained AutoencoderKL that halves the side once per level but the last."""
-    levels = len(channels)
-    return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * levels,  # type: ignore[arg-type]
-        up_block_types=("UpDecoderBlock2D",) * levels,  # type: ignore[arg-type]
-        block_out_channels=channels,  # type: ignore[arg-type]
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=8,
-        sample_size=NATIVE_SIZE,
-        mid_block_add_attention=False,
-    )
-
-
-def pictures_to_tensor(pictures: list[np.ndarray]) -> torch.Tensor:
-    """uint8 pictures to float32 (n, 3, side, side) in -1..1, channels last in memory."""
-    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-    return (stacked.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-
-
-def scene_batch(first_seed: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Drawn scenes, and where their things stand as float32 (n, 1, side, side)."""
-    scenes = [random_scene(seed) for seed in range(first_seed, first_seed + count)]
-    masks = np.stack([thing_mask(scene, NATIVE_SIZE) for scene in scenes])[:, None]
-    return pictures_to_tensor([render(scene) for scene in scenes]), torch.from_numpy(masks)
+PEAK_RATE = 5e-4
+PIECE = 64
+"""Pixels a side of what is trained on: without attention a piece teaches as well as the whole, for a sixteenth of the time."""
+FIRST_PICTURES = 96
+"""What the first weights are found from."""
+FLAT_STYLES = ("cartoon", "neon", "blueprint", "pixel art")
+REUSE = {"cuda": 4, "cpu": 12}
+"""Pieces that are cut from a picture before the next one is drawn."""
+AVERAGE_DECAY = 0.998
+POOL_BYTES = 4e9
+"""How much memory drawn pictures may take; the oldest go first."""
 
 
 def edges(pictures: torch.Tensor) -> torch.Tensor:
@@ -70,144 +55,151 @@ def picture_loss(drawn: torch.Tensor, pictures: torch.Tensor, masks: torch.Tenso
     return pixels + EDGE_WEIGHT * F.l1_loss(edges(drawn), edges(pictures))
 
 
-def training_loss(autoencoder: Any, pictures: torch.Tensor, masks: torch.Tensor, frozen_encoder: bool) -> torch.Tensor:
-    with torch.set_grad_enabled(not frozen_encoder):
-        posterior = autoencoder.encode(pictures).latent_dist
-        latents = posterior.sample()
-    loss = picture_loss(autoencoder.decode(latents).sample, pictures, masks)
-    return loss if frozen_encoder else loss + KL_WEIGHT * posterior.kl().mean() / latents[0].numel()
+class PicturePool:
+    """The last pictures that were drawn, on the device: uint8 (n, side, side, 3), and the boxes of their things."""
 
+    def __init__(self, side: int, device: str) -> None:
+        self.capacity = max(CHUNK, int(POOL_BYTES / (side * side * 4 * (1 if device == "cuda" else 8))) // CHUNK * CHUNK)
+        self.pictures = torch.empty(self.capacity, side, side, 3, dtype=torch.uint8, device=device)
+        self.masks = torch.empty(self.capacity, side, side, dtype=torch.uint8, device=device)
+        self.filled, self._next = 0, 0
 
-@torch.no_grad()
-def psnr(autoencoder: Any, count: int = 48) -> float:
-    """Decibels on fresh scenes, the mean over pictures, for values in -1..1."""
-    pictures, _ = scene_batch(FRESH_SEEDS, count)
-    drawn = autoencoder.decode(autoencoder.encode(pictures).latent_dist.mode()).sample.clamp(-1, 1)
-    error = (drawn - pictures).square().flatten(1).mean(1)
-    return float((10 * torch.log10(4 / error)).mean())
+    def add(self, drawn: Drawn) -> None:
+        place = slice(self._next, self._next + CHUNK)
+        self.pictures[place], self.masks[place] = drawn.pictures, drawn.masks  # type: ignore[assignment] copied to the device
+        self._next = (self._next + CHUNK) % self.capacity
+        self.filled = min(self.capacity, self.filled + CHUNK)
 
-
-@torch.no_grad()
-def latent_scale(autoencoder: Any, count: int = 96) -> float:
-    """What latents must be multiplied by to have a standard deviation of 1."""
-    latents = autoencoder.encode(scene_batch(FRESH_SEEDS, count)[0]).latent_dist.mode()
-    return float(1 / latents.std())
-
-
-def load_autoencoder(path: Path) -> Any:
-    """The averaged weights of a training state, ready to use, its scaling factor set."""
-    state = load_state(path)
-    autoencoder = new_autoencoder(tuple(state["channels"]))  # type: ignore[arg-type]
-    autoencoder.load_state_dict(state["average"])  # type: ignore[arg-type]
-    autoencoder.register_to_config(scaling_factor=float(state["scale"]))  # type: ignore[arg-type]
-    return autoencoder.eval().to(memory_format=torch.channels_last)
+    def pieces(self, count: int, piece: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pieces of random pictures, all cut at one random place, as float32 (n, 3, piece, piece) and (n, 1, piece, piece)."""
+        side = self.pictures.shape[1]
+        down, across = (int(torch.randint(0, side - piece + 1, ())) for _ in range(2))
+        chosen = torch.randint(0, self.filled, (count,), device=self.pictures.device)
+        cut = slice(down, down + piece), slice(across, across + piece)
+        masks = self.masks[:, *cut][chosen][:, None].float()
+        return to_pictures(self.pictures[:, *cut][chosen], str(self.pictures.device)), masks
 
 
 class AutoencoderTraining:
-    """One run: weights, optimiser, average and clock, all saved together in `out/autoencoder.pt`."""
+    """One run: weights, optimiser, average and clock."""
 
-    def __init__(
-        self,
-        out: Path,
-        clock: Clock,
-        channels: tuple[int, ...],
-        frozen_encoder: bool = False,
-        team: Team | None = None,
-        seed: int = 0,
-    ) -> None:
-        torch.manual_seed(seed)  # the same in each member: they start from the same weights
-        self.path, self.clock, self.channels, self.frozen_encoder = out / FILE, clock, channels, frozen_encoder
-        self.team = team or Team.alone()
-        self.network = new_autoencoder(channels).to(memory_format=torch.channels_last)
-        self.parameters = list(self.network.parameters())
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
-        self.average = MovingAverage(self.network, 0.998)
-        self.step = 0
-        self.scale: float | None = None
-        torch.manual_seed(seed + 1 + self.team.rank)
+    def __init__(self, out: Path, clock: Clock, sizes: Sizes, device: str, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.path, self.clock, self.sizes, self.device = out / FILE, clock, sizes, device
+        self.network = new_autoencoder(sizes).to(device, memory_format=memory_format(device))
+        parameters = self.network.parameters()
+        self.optimizer = torch.optim.AdamW(parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+        self.average = MovingAverage(self.network, AVERAGE_DECAY)
+        self.step, self.trained = 0, False
+
+    def begin(self, pictures: torch.Tensor) -> None:
+        """Sets the first weights from uint8 pictures."""
+        self.network.cpu()
+        start_from_components(self.network, to_pictures(pictures.cpu(), "cpu"))
+        self.network.to(self.device, memory_format=memory_format(self.device))
+        self.average = MovingAverage(self.network, AVERAGE_DECAY)
+        self.trained = True
 
     def resume(self) -> None:
-        """Goes on from the last weights; with a frozen encoder from the averaged ones, whose latents others know."""
+        """Takes up the averaged weights, with a fresh optimiser."""
         state = load_state(self.path)
-        self.network.load_state_dict(state["average" if self.frozen_encoder else "weights"])  # type: ignore[arg-type]
-        self.scale = float(state["scale"]) if self.frozen_encoder else None  # type: ignore[arg-type]
-        if state["optimizer"]:
-            self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
-        self.average.weights = state["average"]  # type: ignore[assignment]
-        self.average.steps = self.step = int(state["step"])  # type: ignore[arg-type]
+        self.network.load_state_dict(state["average"])  # type: ignore[arg-type]
+        self.step = int(state["step"])  # type: ignore[call-overload]
+        self.average.take(state["average"], self.step)  # type: ignore[arg-type]
+        self.trained = True
 
-    def save(self) -> float:
-        """Saves, and says how well the averaged weights reconstruct (PSNR in dB)."""
-        averaged = new_autoencoder(self.channels).eval()
-        averaged.load_state_dict(self.average.weights)
-        state = {
-            "channels": list(self.channels),
-            "step": self.step,
-            "weights": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.weights,
-            "scale": self.scale or latent_scale(averaged),
-        }
-        save_state(state, self.path)
-        return psnr(averaged)
+    def save(self) -> None:
+        """Saves the averaged weights, and what their latents must be multiplied by to have a deviation of 1."""
+        averaged = new_autoencoder(self.sizes).to(self.device)
+        averaged.load_state_dict(self.average.weights())
+        weights = {name: value.cpu() for name, value in averaged.state_dict().items()}
+        scale = latent_scale(averaged.eval(), self.sizes.side, self.device)
+        save_state({"sizes": self.sizes.write(), "step": self.step, "average": weights, "scale": scale}, self.path)
 
-    def train_step(self, batch: int) -> float:
-        first_seed = self.team.rank * SEEDS_A_MEMBER + self.step * batch
-        loss = training_loss(self.network, *scene_batch(first_seed, batch), self.frozen_encoder)
-        self.optimizer.zero_grad()
+    def train_step(self, pool: PicturePool, batch: int) -> torch.Tensor:
+        pictures, masks = pool.pieces(batch, min(PIECE, self.sizes.side))
+        with mixed(self.device):
+            posterior = self.network.encode(pictures).latent_dist
+            latents = posterior.sample()
+            drawn = self.network.decode(latents).sample
+        loss = picture_loss(drawn.float(), pictures, masks) + KL_WEIGHT * posterior.kl().float().mean() / latents[0].numel()
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.team.average(self.parameters)
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
-        self.average.update(self.network)
+        self.average.update()
         self.step += 1
-        return float(loss.detach())
+        return loss.detach()
 
-    def run(self, batch: int, peak_rate: float, save_seconds: float = 120.0) -> None:
-        """Trains until the clock runs out; the leader prints and saves on the way."""
-        first, saved, begun, losses = self.step, time.monotonic(), time.monotonic(), []
-        while self._agreed_to_go_on(first, peak_rate):
-            losses.append(self.train_step(batch))
-            if self.team.leads and self.step % 50 == 0:
-                rate = (self.step - first) * batch * self.team.size / (time.monotonic() - begun)
-                print(f"autoencoder step {self.step} loss {np.mean(losses):.4f} {rate:.1f} pictures/s", flush=True)
-                losses = []
-            if self.team.leads and time.monotonic() - saved > save_seconds:
-                print(f"autoencoder saved at step {self.step}, {self.save():.2f} dB", flush=True)
+    def run(self, drawers: Source, batch: int, save_seconds: float = 120.0) -> None:
+        """Trains until the clock runs out, on whatever has been drawn by then, and saves on the way."""
+        pool, first, begun, saved = PicturePool(self.sizes.side, self.device), self.step, time.monotonic(), time.monotonic()
+        while pool.filled < min(max(batch, FIRST_PICTURES), pool.capacity):
+            pool.add(drawers.next())
+        if not self.trained:
+            self.begin(pool.pictures[:FIRST_PICTURES])
+        supply = Supply(drawers, REUSE[self.device])
+        while self.clock.share(self.step - first) < 1:
+            for drawn in supply.due((self.step - first) * batch):
+                pool.add(drawn)
+            rate = self.clock.learning_rate(self.step - first, PEAK_RATE, warmup=100, decay_from=0.5)
+            set_learning_rate(self.optimizer, rate)
+            loss = self.train_step(pool, batch)
+            if self.step % 100 == 0:
+                speed = (self.step - first) * batch / (time.monotonic() - begun)
+                what = f"loss {float(loss):.4f} {speed:.0f} pieces/s, {pool.filled} pictures"
+                print(f"autoencoder step {self.step} {what}", flush=True)
+            if time.monotonic() - saved > save_seconds:
+                self.save()
                 saved = time.monotonic()
-        if self.team.leads:
-            print(f"autoencoder done at step {self.step}, {self.save():.2f} dB", flush=True)
-
-    def _agreed_to_go_on(self, first: int, peak_rate: float) -> bool:
-        wanted = self.clock.learning_rate(self.step, peak_rate, warmup=100)
-        rate, go_on = self.team.agree(wanted, self.clock.share(self.step - first) < 1)
-        set_learning_rate(self.optimizer, rate)
-        return go_on
+        self.save()
 
 
-def train_autoencoder(team: Team, options: argparse.Namespace) -> None:
-    """A member's whole work: its own scenes, the team's steps."""
-    clock = Clock(options.minutes)
-    training = AutoencoderTraining(options.out, clock, tuple(options.channels), options.frozen_encoder, team)
-    if options.resume and training.path.exists():
-        training.resume()
-    if team.leads:
-        print(f"autoencoder of {millions([training.network]):.2f} M parameters", flush=True)
-    training.run(options.batch, options.rate)
+@torch.no_grad()
+def latent_scale(autoencoder: Any, side: int, device: str, count: int = 64) -> float:
+    """1 over the standard deviation of the latents of fresh scenes."""
+    pictures = torch.from_numpy(np.stack([render(random_scene(FRESH_SEEDS + place), side) for place in range(count)]))
+    return float(1 / autoencoder.encode(to_pictures(pictures, device)).latent_dist.mode().std())
+
+
+@torch.no_grad()
+def reconstruction(autoencoder: Any, side: int, device: str, count: int = 20) -> dict[str, float]:
+    """PSNR in dB over fresh scenes, by style."""
+    found: dict[str, list[float]] = {style.name: [] for style in STYLES}
+    seed = FRESH_SEEDS
+    while any(len(values) < count for values in found.values()):
+        scene = random_scene(seed := seed + 1)
+        if len(found[scene.style]) == count:
+            continue
+        picture = to_pictures(torch.from_numpy(render(scene, side).copy())[None], device)
+        drawn = autoencoder.decode(autoencoder.encode(picture).latent_dist.mode()).sample.clamp(-1, 1)
+        found[scene.style].append(float(10 * torch.log10(4 / (drawn - picture).square().mean())))
+    return {style: float(np.mean(values)) for style, values in found.items()}
+
+
+def load_autoencoder(path: Path, device: str = "cpu") -> Any:
+    """The averaged weights of a run, ready to use, the scaling factor set."""
+    state: Any = load_state(path)
+    autoencoder = new_autoencoder(Sizes.read(state["sizes"]))
+    autoencoder.load_state_dict(state["average"])
+    autoencoder.register_to_config(scaling_factor=float(state["scale"]))
+    return autoencoder.eval().to(device, memory_format=memory_format(device))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--batch", type=int, default=4, help="pictures a step for each member")
-    parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--channels", type=int, nargs="+", default=[24, 48, 96])
-    parser.add_argument("--members", type=int, default=2, help="processes that train together, one core each")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--frozen-encoder", action="store_true", help="train the decoder only: latents keep their meaning")
+    add_flags(parser, minutes=20, batch=256 if torch.cuda.is_available() else 8)
     options = parser.parse_args()
-    run_team(options.members, LARGEST_NETWORK, train_autoencoder, (options,))
+    prepare(options)
+    sizes = Sizes()
+    with Drawers(options.drawers, sizes.side, sizes.side, first_seed=0) as drawers:
+        training = AutoencoderTraining(options.out, Clock(options.minutes), sizes, options.device)
+        if options.resume and training.path.exists():
+            training.resume()
+        print(f"autoencoder of {millions([training.network]):.2f} M parameters on {options.device}", flush=True)
+        training.run(drawers, options.batch)
+    for style, decibels in reconstruction(load_autoencoder(training.path, options.device), sizes.side, options.device).items():
+        print(f"reconstruction of fresh scenes, {style:<16} {decibels:.2f} dB", flush=True)
 
 
 if __name__ == "__main__":

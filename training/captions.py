@@ -1,159 +1,190 @@
-"""What a person would type for a scene: one of many wordings, drawn at random."""
+"""What a person would type for a scene: one of many wordings, drawn at random, and the words that all of them are made of."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 
-from training.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
-from training.scenes import Placed, Scene
-from training.things import COLOURS, THING_BY_NAME, THINGS
+from training.drawing.air import AIR_BY_NAME
+from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
+from training.drawing.palette import COLOURS
+from training.drawing.styles import STYLE_BY_NAME, STYLES
+from training.drawing.things import THING_BY_NAME, THINGS, plural, takes_article
+from training.layouts import Placed
+from training.scenes import Scene
 
-NUMBERS = {2: ("two", "2"), 3: ("three", "3")}
+Generator = np.random.Generator
+
+NUMBERS = {2: ("two", "2", "a pair of"), 3: ("three", "3"), 4: ("four", "4")}
 OPENINGS = (
-    "a picture of",
-    "a photo of",
-    "a drawing of",
-    "a painting of",
-    "picture of",
-    "drawing of",
-    "an image of",
-    "there is",
-)
-ENDINGS = ("", "", "", "", ", cartoon", ", colorful", ", beautiful", ", cute")
-LEFT = (
-    "{a} to the left of {b}",
-    "{a} left of {b}",
-    "{a} on the left and {b} on the right",
-    "{a} on the left, {b} on the right",
-)
-RIGHT = (
-    "{b} to the right of {a}",
-    "{b} right of {a}",
-    "{b} on the right and {a} on the left",
-    "{b} on the right, {a} on the left",
-)
-ABOVE = ("{a} above {b}", "{a} over {b}", "{b} below {a}", "{b} under {a}", "{a} on top of {b}")
-TOGETHER = (
-    "{a} and {b}",
-    "{b} and {a}",
-    "{a} and {b}",
-    "{b} and {a}",
-    "{a}, {b}",
-    "{b} next to {a}",
-    "{a} with {b}",
-    "{b} beside {a}",
-)
-PAIRS = {"left": (LEFT + RIGHT, TOGETHER), "above": (ABOVE, ABOVE)}
-LINKS = ("is", "are", "sitting", "standing")
+    "a picture of", "a drawing of", "picture of", "drawing of", "an image of", "there is", "an illustration of", "a photo of",
+)  # fmt: skip
+ENDINGS = (", colorful", ", beautiful", ", cute", ", detailed", ", high quality", ", masterpiece")
+PAIRS: dict[str | None, tuple[str, ...]] = {
+    "left": (
+        "{a} to the left of {b}", "{a} left of {b}", "{a} on the left and {b} on the right", "{a} on the left, {b} on the right",
+        "{b} to the right of {a}", "{b} right of {a}", "{b} on the right and {a} on the left", "{a} on the left side of {b}",
+    ),
+    "above": ("{a} above {b}", "{a} over {b}", "{b} below {a}", "{b} beneath {a}"),
+    "on": ("{a} on {b}", "{a} on top of {b}", "{a} is sitting on {b}", "{a} sitting on {b}", "{a} is on {b}"),
+    "under": ("{a} under {b}", "{a} sitting under {b}", "{a} underneath {b}", "{a} is under {b}"),
+    "behind": ("{a} behind {b}", "{b} in front of {a}", "{a} is behind {b}", "{b} standing in front of {a}"),
+    "holding": ("{a} holding {b}", "{a} with {b}", "{a} is holding {b}", "{a} carrying {b}", "{a} with {b} in its hand"),
+    "creating": (
+        "{a} is creating {b} with {c}", "{a} painting {b} with {c}", "{a} drawing {b} with {c}",
+        "{a} is drawing {b} with {c}",
+        "{a} making {b} with {c}", "{a} is painting {b} with {c}",
+    ),
+    None: ("{a} and {b}", "{a} and {b}", "{a}, {b}", "{a} next to {b}", "{a} with {b}", "{a} beside {b}", "{a} near {b}"),
+}  # fmt: skip
+"""Wordings for two things by their relation; those of None say none."""
+LOOSE = 0.25
+"""How often a relation of two that stand beside each other is not told."""
+SIZES = {"big": ("big", "large", "giant", "huge"), "small": ("small", "tiny", "little")}
+POSES = {"flying": ("flying",)}
+STANCES = ("is", "sitting", "standing", "is sitting", "is standing")
+FAR = ("{near} with {far} in the background", "{near}, {far} in the background", "{near} and {far} behind it")
+LINKS = ("in front of a {colour} background", "on a {colour} background", "on {colour}", "with a {colour} background")
 SPARE_WORDS = (
-    "in",
-    "of",
-    "the",
-    "a",
-    "an",
-    "on",
-    "and",
-    "some",
-    "one",
-    "very",
-    "nice",
-    "my",
-    "background",
-    "style",
-    "it",
-    "this",
-)
-PLURALS = {
-    "fish": "fish",
-    "mouse": "mice",
-    "person": "people",
-    "butterfly": "butterflies",
-    "cactus": "cacti",
-    "kitty": "kitties",
-    "puppy": "puppies",
-    "paintbrush": "paintbrushes",
-    "brush": "brushes",
-}
+    "in", "of", "the", "a", "an", "on", "and", "some", "one", "very", "nice", "my", "background", "style", "it", "this", "at",
+    "with",
+)  # fmt: skip
+UNTOLD = 0.1
+"""How often the background is left out."""
 VOWELS = "aeiou"
+PREPOSITIONS = ("in ", "on ", "at ", "under ", "by ", "with ", "near ")
 
 
-def plural(word: str) -> str:
-    return PLURALS.get(word, word + "s")
+def _pick(options: Sequence[str], rng: Generator) -> str:
+    return options[int(rng.integers(len(options)))]
 
 
-def with_article(words: str, rng: np.random.Generator) -> str:
+def with_article(words: str, rng: Generator) -> str:
     """`words` with a or an, now and then "the", often nothing: people type all of them."""
     draw = rng.random()
-    if draw < 0.3:
+    if draw < 0.28:
         return words
-    if draw < 0.4:
+    if draw < 0.36:
         return f"the {words}"
     return f"an {words}" if words[0] in VOWELS else f"a {words}"
 
 
-def _pick(options: tuple[str, ...], rng: np.random.Generator) -> str:
-    return options[int(rng.integers(len(options)))]
+def _colour_word(colour: str, rng: Generator) -> str:
+    return "grey" if colour == "gray" and rng.random() < 0.4 else colour
 
 
-def _colour_word(colour: str | None, rng: np.random.Generator) -> str:
-    return "grey" if colour == "gray" and rng.random() < 0.4 else str(colour)
-
-
-def _word(name: str, rng: np.random.Generator) -> str:
+def _word(name: str, rng: Generator) -> str:
     words = THING_BY_NAME[name].words
-    return words[0] if rng.random() < 0.75 else _pick(words, rng)
+    return words[0] if rng.random() < 0.65 else _pick(words, rng)
 
 
-def _noun(thing: Placed, rng: np.random.Generator) -> str:
-    words = f"{_colour_word(thing.colour, rng)} " if thing.colour else ""
-    return with_article(words + _word(thing.name, rng), rng)
+def _adjectives(thing: Placed, rng: Generator) -> str:
+    words = [_pick(SIZES[thing.size_word], rng)] if thing.size_word else []
+    words += [_colour_word(thing.colour, rng)] if thing.colour else []
+    words += [_pick(POSES[thing.pose], rng)] if thing.pose else []
+    return " ".join(words)
 
 
-def _things(scene: Scene, rng: np.random.Generator) -> str:
-    names = [thing.name for thing in scene.things]
-    if len(names) == 1:
-        return _noun(scene.things[0], rng)
-    if len(set(names)) == 1 and len({thing.colour for thing in scene.things}) == 1:
-        colour = f"{_colour_word(scene.things[0].colour, rng)} " if scene.things[0].colour else ""
-        return f"{_pick(NUMBERS[len(names)], rng)} {colour}{plural(_word(names[0], rng))}"
-    nouns = [_noun(thing, rng) for thing in scene.things]
+def _noun(thing: Placed, rng: Generator) -> str:
+    word = _word(thing.name, rng)
+    described = f"{_adjectives(thing, rng)} {word}".strip()
+    return with_article(described, rng) if takes_article(word) else described
+
+
+def _several(things: Sequence[Placed], rng: Generator) -> str:
+    """The words for two to four of one thing."""
+    number, adjectives, word = _pick(NUMBERS[len(things)], rng), _adjectives(things[0], rng), _word(things[0].name, rng)
+    return f"{number} {adjectives} {plural(word)}".replace("  ", " ")
+
+
+def _things(scene: Scene, rng: Generator) -> str:
+    things = scene.in_order()
+    if len(things) > 1 and len({thing.name for thing in things}) == 1:
+        return _several(things, rng)
+    nouns = [_noun(thing, rng) for thing in things]
     if scene.relation:
-        placed, loose = PAIRS[scene.relation]
-        return _pick(placed if rng.random() < 0.6 else loose, rng).format(a=nouns[0], b=nouns[1])
-    return f"{nouns[0]}, {nouns[1]} and {nouns[2]}" if rng.random() < 0.7 else ", ".join(nouns)
+        loose = scene.relation in ("left", "on") and rng.random() < LOOSE
+        return _pick(PAIRS[None if loose else scene.relation], rng).format(**dict(zip("abc", nouns, strict=False)))
+    if len(nouns) == 2:
+        return _pick(PAIRS[None], rng).format(a=nouns[0], b=nouns[1])
+    return nouns[0] if len(nouns) == 1 else f"{nouns[0]}, {nouns[1]} and {nouns[2]}"
 
 
-def _place(scene: Scene, rng: np.random.Generator) -> str:
-    return _pick(BACKGROUND_BY_NAME[scene.background].phrases, rng).format(colour=_colour_word(scene.colour, rng))
+def _place(scene: Scene, rng: Generator) -> str:
+    """The background as the end of a sentence: "on the beach"."""
+    if scene.colour:
+        return _pick(LINKS, rng).format(colour=_colour_word(scene.colour, rng)).replace("a orange", "an orange")
+    place = _pick(BACKGROUND_BY_NAME[scene.background].phrases, rng)
+    if scene.far:
+        return _pick(FAR, rng).format(near=place, far=with_article(_pick(BACKGROUND_BY_NAME[scene.far].words, rng), rng))
+    return place
 
 
-def _listed(scene: Scene, things: str, rng: np.random.Generator) -> str:
-    words = BACKGROUND_BY_NAME[scene.background].words
-    place = (
-        f"{_colour_word(scene.colour, rng)} background" if scene.colour else words[0] if rng.random() < 0.6 else _pick(words, rng)
-    )
-    return f"{things}, {place}" if rng.random() < 0.75 else f"{place}, {things}"
+def _view(scene: Scene, rng: Generator) -> str:
+    """The background as a thing of its own: "beach", "rural landscape with a city in the background"."""
+    if scene.colour:
+        return f"{_colour_word(scene.colour, rng)} background"
+    near = _pick(BACKGROUND_BY_NAME[scene.background].words, rng)
+    if scene.far:
+        return _pick(FAR, rng).format(near=near, far=with_article(_pick(BACKGROUND_BY_NAME[scene.far].words, rng), rng))
+    return near
 
 
-def caption(scene: Scene, rng: np.random.Generator) -> str:
-    """One way to describe the scene, in lower case."""
+def _around(scene: Scene, rng: Generator, listed: bool) -> list[str]:
+    rows = [AIR_BY_NAME[name] for name in (scene.time, scene.season, scene.weather) if name]
+    return [_pick(row.words if listed else row.phrases, rng) for row in rows]
+
+
+def _listed(scene: Scene, rng: Generator) -> str:
+    """A comma list, as people type them."""
+    parts = [_view(scene, rng), *_around(scene, rng, listed=True)]
+    if scene.things:
+        parts.insert(0 if rng.random() < 0.8 else 1, _things(scene, rng))
+    return ", ".join(parts)
+
+
+def _told(scene: Scene, rng: Generator) -> str:
+    """A sentence; only where no words of a style come before it does it now and then begin with the background."""
+    around = " ".join(_around(scene, rng, listed=False))
+    if not scene.things:
+        return f"{with_article(_view(scene, rng), rng)} {around}".strip()
+    if rng.random() < UNTOLD:
+        return f"{_things(scene, rng)} {around}".strip()
+    place = _place(scene, rng)
     things = _things(scene, rng)
+    if not STYLE_BY_NAME[scene.style].words and rng.random() < 0.2:
+        return f"{place}, {things} {around}".strip()
+    stance = f" {_pick(STANCES, rng)}" if len(scene.things) == 1 and rng.random() < 0.15 else ""
+    return f"{things}{stance} {place} {around}".strip()
+
+
+def _styled(words: str, scene: Scene, rng: Generator) -> str:
+    style = STYLE_BY_NAME[scene.style]
+    if not style.words:
+        opening = f"{_pick(OPENINGS, rng)} " if rng.random() < 0.25 and not words.startswith(PREPOSITIONS) else ""
+        return f"{opening}{words}{_pick(ENDINGS, rng) if rng.random() < 0.15 else ''}"
     draw = rng.random()
-    if draw < 0.3:
-        return _listed(scene, things, rng) + _pick(ENDINGS, rng)
-    opening = f"{_pick(OPENINGS, rng)} " if rng.random() < 0.3 else ""
-    if draw < 0.4 and len(scene.things) == 1:
-        return f"{opening}{things} {_pick(('is', 'sitting', 'standing', 'is sitting'), rng)} {_place(scene, rng)}"
-    if draw < 0.5:
-        return f"{_place(scene, rng)}, {things}"
-    return f"{opening}{things} {_place(scene, rng)}{_pick(ENDINGS, rng)}"
+    if draw < 0.12 and words.startswith(("a ", "an ")):  # "a cartoon mouse"
+        word = _pick(style.words, rng)
+        return f"{'an' if word[0] in VOWELS else 'a'} {word} {words.partition(' ')[2]}"
+    if draw < 0.4:
+        return f"{words}, {_pick(style.words, rng)}"
+    return _pick(style.phrases, rng).format(scene=words)
+
+
+def caption(scene: Scene, rng: Generator) -> str:
+    """One way to describe the scene, in lower case."""
+    words = _listed(scene, rng) if rng.random() < 0.3 else _told(scene, rng)
+    return re.sub(r"\s+", " ", _styled(words, scene, rng)).strip()
 
 
 def known_words() -> list[str]:
     """Every word that a caption can have, sorted: the vocabulary of the tokenizer."""
-    texts = [*SPARE_WORDS, *LINKS, *OPENINGS, *ENDINGS, *LEFT, *RIGHT, *ABOVE, *TOGETHER, *COLOURS, "grey"]
-    texts += [number for pair in NUMBERS.values() for number in pair]
+    tables = [SPARE_WORDS, OPENINGS, ENDINGS, STANCES, FAR, LINKS, tuple(COLOURS), ("grey",)]
+    texts = [text for table in (*tables, *PAIRS.values(), *NUMBERS.values(), *SIZES.values(), *POSES.values()) for text in table]
     texts += [form for thing in THINGS for word in thing.words for form in (word, plural(word))]
-    texts += [text for background in BACKGROUNDS for text in (*background.words, *background.phrases)]
-    cleaned = " ".join(texts).replace("{a}", "").replace("{b}", "").replace("{colour}", "").replace(",", " ")
+    texts += [text for row in (*BACKGROUNDS, *AIR_BY_NAME.values(), *STYLES) for text in (*row.words, *row.phrases)]
+    cleaned = re.sub(r"\{\w+\}|[,]", " ", " ".join(texts))
     return sorted(set(cleaned.split()))

@@ -1,31 +1,41 @@
-"""What both trainers need: an average of weights, a schedule by the clock, weights saved and taken up again."""
+"""What every trainer needs: an average of weights, a schedule by the clock, weights saved and taken up again."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 
 class MovingAverage:
-    """Keeps an exponential moving average of a network's weights; young averages forget faster."""
+    """An exponential moving average of a network's weights, kept on its device; young averages forget faster."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay, self.steps = decay, 0
-        self.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        self._live = [value for value in network.state_dict().values() if value.is_floating_point()]
+        self._names = [name for name, value in network.state_dict().items() if value.is_floating_point()]
+        self._kept = [value.detach().clone() for value in self._live]
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
+    def update(self) -> None:
         self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():
-                self.weights[name].lerp_(value, 1 - decay)
+        torch._foreach_lerp_(self._kept, self._live, 1 - min(self.decay, (1 + self.steps) / (10 + self.steps)))
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return dict(zip(self._names, self._kept, strict=True))
+
+    @torch.no_grad()
+    def take(self, weights: Mapping[str, Any], steps: int) -> None:
+        """Goes on from kept weights."""
+        self.steps = steps
+        for kept, name in zip(self._kept, self._names, strict=True):
+            kept.copy_(weights[name])
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""Counts whether the starter's negative prompts work, through the engine as a user gets it, with the classifier as judge.
+"""Counts whether the starter's negative prompts work, through the engine as a user gets it.
 
 `python -m training.evaluate_negatives models/starter` draws "a cat and a dog" with and without the negative "dog", and studies
 a negative prompt of which one word matters. It prints both figures.
@@ -12,39 +12,34 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from engine import CompareNegative, Local, Settings, StudyNegative
 from engine.negatives import study
-from training.autoencoder import pictures_to_tensor
-from training.classifier import WEIGHTS, Classifier, load_classifier
-from training.things import THING_NAMES
+from training.judge import WEIGHTS, Judge, load_judge, present
+from training.scenes import NATIVE_SIZE
 
 PROMPT, KEPT, UNWANTED = "a cat and a dog", "cat", "dog"
 IDLE_WORDS: dict[str, tuple[str, ...]] = {
-    "words that name nothing": ("photo", "drawing", "beautiful", "cute", "colorful"),
+    "words that name nothing": ("beautiful", "cute", "colorful", "detailed", "masterpiece"),
     "things that are not there": ("castle", "rocket", "umbrella", "guitar", "whale"),
 }
 """Words that the starter knows, about nothing in the picture. Things are the harder ones: each has skies and grounds that it was
 mostly seen with, so it pushes those away too."""
 
 
-@torch.no_grad()
-def named(classifier: Classifier, paths: Iterable[Path]) -> list[frozenset[str]]:
-    """The things that the classifier holds to be there more likely than not, for each picture."""
-    pictures = [np.asarray(Image.open(path).convert("RGB").resize((64, 64))) for path in paths]
-    rows = classifier(pictures_to_tensor(pictures))["things"]
-    return [frozenset(name for name, logit in zip(THING_NAMES, row.tolist(), strict=True) if logit > 0) for row in rows]
+def named(network: Judge, paths: Iterable[Path]) -> list[frozenset[str]]:
+    """The things that the judge holds to be there, for each picture."""
+    return present(network, [np.asarray(Image.open(path).convert("RGB").resize((NATIVE_SIZE, NATIVE_SIZE))) for path in paths])
 
 
-def count_things(easel: Local, classifier: Classifier, checkpoint: str, seeds: range, steps: int | None = None) -> dict[str, int]:
+def count_things(easel: Local, network: Judge, checkpoint: str, seeds: range, steps: int | None = None) -> dict[str, int]:
     """In how many pictures, one a seed, the unwanted thing and the kept one are seen, without the negative prompt and with it."""
     pairs = [
         easel.make(CompareNegative(prompt=PROMPT, negative_prompt=UNWANTED, checkpoint=checkpoint, seed=seed, steps=steps))
         for seed in seeds
     ]
-    given, without = (named(classifier, [pair[side].path for pair in pairs]) for side in (0, 1))
+    given, without = (named(network, [pair[side].path for pair in pairs]) for side in (0, 1))
     return {
         f"{UNWANTED} without the negative": sum(UNWANTED in things for things in without),
         f"{UNWANTED} with the negative “{UNWANTED}”": sum(UNWANTED in things for things in given),
@@ -70,15 +65,15 @@ def ranks(easel: Local, checkpoint: str, idle: tuple[str, ...], seeds: range, st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="the starter's folder")
-    parser.add_argument("--classifier", type=Path, default=WEIGHTS)
+    parser.add_argument("--judge", type=Path, default=WEIGHTS)
     parser.add_argument("--seeds", type=int, default=100, help="seeds of the count")
     parser.add_argument("--studies", type=int, default=10, help="seeds of the ranking")
     options = parser.parse_args()
-    classifier, checkpoint = load_classifier(options.classifier), str(options.folder.resolve())
+    network, checkpoint = load_judge(options.judge), str(options.folder.resolve())
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data=Path(folder, "data"), outputs=Path(folder, "outputs"))
         with Local(settings) as easel:
-            for row, count in count_things(easel, classifier, checkpoint, range(options.seeds)).items():
+            for row, count in count_things(easel, network, checkpoint, range(options.seeds)).items():
                 print(f"“{PROMPT}”: {row:<36} {count:>4} of {options.seeds}", flush=True)
             for kind, idle in IDLE_WORDS.items():
                 places = ranks(easel, checkpoint, idle, range(options.studies))

@@ -1,7 +1,7 @@
 """What a starter makes of a child's drawing: how much of its layout stays, and how well the thing is then recognised.
 
 `python -m training.evaluate_sketches models/starter` prints a row a strength. The drawings are flat patches of a thing's own
-silhouette and main colours on a plain background, at a place of their own; the classifier has never seen such.
+silhouette and main colours on a plain background, at a place of their own; the judge has never seen such.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
 from engine.settings import Settings
 from engine.stopping import Stop
-from training.classifier import WEIGHTS, Classifier, judged, load_classifier
-from training.things import COLOURS, THINGS, thing_tile
+from training.drawing.palette import COLOURS
+from training.drawing.things import THINGS, takes_article, thing_tile
+from training.judge import WEIGHTS, Judge, judged, load_judge
+from training.scenes import NATIVE_SIZE
 
 STRENGTHS = (0.3, 0.45, 0.6, 0.75)
-SIDE = 256  # pixels of a drawing: a hand draws larger than the starter paints
+SIDE = NATIVE_SIZE  # pixels of a drawing
+COUNT = 80  # drawings: a run takes minutes
 GRID = 16
 DIFFERENT = 48  # levels by which a pixel of the thing differs from the border around it
 PLAIN = ("white", "yellow", "blue", "green")
@@ -52,32 +55,41 @@ class Row:
     recognised: float
 
 
-def sketches(count: int | None = None) -> list[Sketch]:
-    """One of each thing (the first `count`), always the same ones."""
-    return [_sketch(number) for number in range(len(THINGS))[:count]]
+def sketches(count: int = COUNT) -> list[Sketch]:
+    """`count` drawings of a thing each, spread evenly over the table of things; always the same ones."""
+    return [_sketch(place * len(THINGS) // count) for place in range(count)]
 
 
 def _sketch(number: int) -> Sketch:
     dice = np.random.default_rng([number, 5])
     thing = THINGS[number]
-    colour = PLAIN[number % len(PLAIN)]
     tile = _patches(thing_tile(thing.name, None), round(SIDE * dice.uniform(0.6, 0.72)))
-    low = thing.place == "ground"
+    colour = _plain(tile, number)
+    low = thing.place in ("ground", "surface")
     left = (SIDE - tile.width) // 2 + round(SIDE * dice.uniform(-0.06, 0.06))
     top = round(SIDE * 0.95) - tile.height if low else (SIDE - tile.height) // 2
     picture = Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[colour]))
     picture.paste(tile, (left, top), tile)
     box = tile.getchannel("A").getbbox() or (0, 0, *tile.size)
-    article = "an" if thing.name[0] in "aeiou" else "a"
+    article = ("an " if thing.name[0] in "aeiou" else "a ") if takes_article(thing.name) else ""
     drawn = (box[0] + left, box[1] + top, box[2] + left, box[3] + top)
-    return Sketch(thing.name, f"{article} {thing.name} on a {colour} background", picture, drawn)
+    return Sketch(thing.name, f"{article}{thing.name} on a {colour} background", picture, drawn)
 
 
-def _patches(tile: Image.Image, side: int) -> Image.Image:
+def _plain(tile: Image.Image, number: int) -> str:
+    """A background that the thing can be told from: a hand draws a white sheep on green."""
+    pixels = np.asarray(tile, int)
+    body = np.median(pixels[pixels[..., 3] > 0][:, :3], 0)
+    turned = [PLAIN[(number + turn) % len(PLAIN)] for turn in range(len(PLAIN))]
+    return next(colour for colour in turned if np.abs(body - COLOURS[colour]).max() > 2 * DIFFERENT)
+
+
+def _patches(tile: Image.Image, longest: int) -> Image.Image:
     """A thing as a child draws it: a rounded outline, filled with three flat colours."""
-    tile = tile.resize((side, round(side * tile.height / tile.width)), Image.Resampling.LANCZOS)
-    soft = tile.convert("RGB").filter(ImageFilter.GaussianBlur(side / 24)).quantize(3, dither=Image.Dither.NONE).convert("RGB")
-    outline = tile.getchannel("A").filter(ImageFilter.GaussianBlur(side / 40)).point([0] * 128 + [255] * 128)
+    share = longest / max(tile.size)
+    tile = tile.resize((round(tile.width * share), round(tile.height * share)), Image.Resampling.LANCZOS)
+    soft = tile.convert("RGB").filter(ImageFilter.GaussianBlur(longest / 24)).quantize(3, dither=Image.Dither.NONE).convert("RGB")
+    outline = tile.getchannel("A").filter(ImageFilter.GaussianBlur(longest / 40)).point([0] * 128 + [255] * 128)
     soft.putalpha(outline)
     return soft
 
@@ -140,31 +152,31 @@ def _painted(
     return [Image.open(path).convert("RGB") for path in made]
 
 
-def rows(classifier: Classifier, drawn: list[Sketch], pictures: list[list[Image.Image]]) -> list[Row]:
+def rows(network: Judge, drawn: list[Sketch], pictures: list[list[Image.Image]]) -> list[Row]:
     """A row a strength, in the order in which `pictures` has them."""
-    return [_row(classifier, drawn, [made[at] for made in pictures]) for at in range(len(pictures[0]))]
+    return [_row(network, drawn, [made[at] for made in pictures]) for at in range(len(pictures[0]))]
 
 
-def blurred_row(classifier: Classifier, drawn: list[Sketch], side: int) -> Row:
-    """The same for the drawings themselves, blurred at the size of the starter's pictures: what recognition must beat."""
-    return _row(classifier, drawn, [s.picture.resize((side, side)).filter(ImageFilter.GaussianBlur(1.5)) for s in drawn])
+def blurred_row(network: Judge, drawn: list[Sketch]) -> Row:
+    """The same for the drawings themselves, a little blurred: what recognition must beat."""
+    return _row(network, drawn, [sketch.picture.filter(ImageFilter.GaussianBlur(SIDE / 43)) for sketch in drawn])
 
 
-def _row(classifier: Classifier, drawn: list[Sketch], pictures: list[Image.Image]) -> Row:
-    answers = judged(classifier, [np.asarray(picture.resize((64, 64))) for picture in pictures])
+def _row(network: Judge, drawn: list[Sketch], pictures: list[Image.Image]) -> Row:
+    answers = judged(network, [np.asarray(picture.resize((NATIVE_SIZE, NATIVE_SIZE))) for picture in pictures])
     pairs = list(zip(drawn, pictures, strict=True))
-    right = [seen.things == {sketch.thing} for sketch, seen in zip(drawn, answers, strict=True)]
+    right = [seen.first(1) == {sketch.thing} for sketch, seen in zip(drawn, answers, strict=True)]
     overlaps = [overlap(sketch.box, thing_box(made.resize((SIDE, SIDE)))) for sketch, made in pairs]
     correlations = [correlation(sketch.picture, made) for sketch, made in pairs]
     return Row(float(np.mean(correlations)), float(np.mean(overlaps)), float(np.mean(right)))
 
 
-def report(folder: Path, classifier: Classifier) -> None:
+def report(folder: Path, network: Judge) -> None:
     """Prints the table."""
     drawn = sketches()
     pictures = painted(folder, drawn)
-    named = {"the drawings, blurred": blurred_row(classifier, drawn, pictures[0][0].width)}
-    named |= {f"strength {s:g}": row for s, row in zip(STRENGTHS, rows(classifier, drawn, pictures), strict=True)}
+    named = {"the drawings, blurred": blurred_row(network, drawn)}
+    named |= {f"strength {s:g}": row for s, row in zip(STRENGTHS, rows(network, drawn, pictures), strict=True)}
     print(f"{len(drawn)} drawings, painted over:")
     print(f"{'':<24} {'layout kept':>12} {'box overlap':>12} {'recognised':>12}")
     for name, row in named.items():
@@ -174,9 +186,9 @@ def report(folder: Path, classifier: Classifier) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--classifier", type=Path, default=WEIGHTS)
+    parser.add_argument("--judge", type=Path, default=WEIGHTS)
     options = parser.parse_args()
-    report(options.folder, load_classifier(options.classifier))
+    report(options.folder, load_judge(options.judge))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Puts trained weights where diffusers can load them: `python -m training.export --run DIR --to models/starter`."""
+"""Puts a run's weights where diffusers can load them: `python -m training.export --run DIR --to models/starter`."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
 
-from training.autoencoder import load_autoencoder, new_autoencoder
-from training.backgrounds import BACKGROUNDS
-from training.captions import known_words, plural
-from training.common import load_state
-from training.diffusion import SIZES, networks_of, new_scheduler
+from training.autoencoder import load_autoencoder
+from training.captions import known_words
+from training.diffusion import load_networks
+from training.drawing.air import AIR_BY_NAME
+from training.drawing.backgrounds import BACKGROUNDS
+from training.drawing.palette import COLOURS
+from training.drawing.styles import STYLES
+from training.drawing.things import THINGS, plural
+from training.few_steps import FEW_STEPS_DEFAULTS, FILE
+from training.noise import new_scheduler
 from training.scenes import NATIVE_SIZE
-from training.things import COLOURS, THINGS
-from training.tokenizer import load_tokenizer, write_tokenizer
+from training.tokenizer import FOLDER as TOKENIZER
 
 DEFAULTS = {
     "steps": 20,
-    "guidance_scale": 5.0,
+    "guidance_scale": 3.0,
     "sketch_guidance_scale": 1.5,
     "negative_guidance_scale": 6.0,
     "scheduler": "DDIM",
@@ -33,34 +36,29 @@ LARGEST_FILE = "14MB"
 
 
 def starter_card(trained: str) -> dict[str, object]:
-    """What starter.json says: the things, backgrounds, colours and words that the starter knows."""
+    """What starter.json says: everything that the starter can draw, and every word that it knows."""
     return {
         "format": 1,
         "native_size": NATIVE_SIZE,
         "things": [{"name": t.name, "words": list(dict.fromkeys([*t.words, *map(plural, t.words)]))} for t in THINGS],
-        "backgrounds": [{"name": b.name, "words": list(b.words)} for b in BACKGROUNDS],
+        "backgrounds": [{"name": row.name, "words": list(row.words)} for row in (*BACKGROUNDS, *AIR_BY_NAME.values())],
+        "styles": [{"name": style.name, "words": list(style.words)} for style in STYLES if style.words],
         "colours": list(COLOURS),
         "words": known_words(),
         "defaults": DEFAULTS,
+        "few_steps": FEW_STEPS_DEFAULTS,
         "trained": trained,
     }
 
 
 def pipeline_from_run(run: Path) -> StableDiffusionPipeline:
-    """The pipeline of a run's averaged weights; parts that are not trained yet are untrained."""
-    tokenizer_folder = run / "tokenizer"
-    write_tokenizer(tokenizer_folder)
-    tokenizer = load_tokenizer(tokenizer_folder)
-    state = load_state(run / "diffusion.pt") if (run / "diffusion.pt").exists() else None
-    unet, text_encoder = networks_of(state["sizes"] if state else SIZES, tokenizer)  # type: ignore[arg-type]
-    if state:
-        for network, weights in zip((unet, text_encoder), state["averages"], strict=True):  # type: ignore[arg-type]
-            network.load_state_dict(weights)
+    """The pipeline of a run's averaged weights."""
+    unet, text_encoder, tokenizer = load_networks(run / "diffusion.pt", run)
     return StableDiffusionPipeline(
-        vae=_autoencoder(run),
-        text_encoder=text_encoder.eval(),
+        vae=load_autoencoder(run / "autoencoder.pt"),
+        text_encoder=text_encoder,
         tokenizer=tokenizer,
-        unet=unet.eval(),
+        unet=unet,
         scheduler=new_scheduler(),  # type: ignore[arg-type]
         safety_checker=None,  # type: ignore[arg-type]
         feature_extractor=None,  # type: ignore[arg-type]
@@ -68,20 +66,10 @@ def pipeline_from_run(run: Path) -> StableDiffusionPipeline:
     )
 
 
-def _autoencoder(run: Path) -> AutoencoderKL:
-    path = run / "autoencoder.pt"
-    return load_autoencoder(path) if path.exists() else new_autoencoder()
-
-
-def write_starter(
-    pipeline: StableDiffusionPipeline,
-    folder: Path,
-    card: dict[str, object],
-    write_words: Callable[[Path], None] = write_tokenizer,
-) -> None:
+def write_starter(pipeline: StableDiffusionPipeline, tokenizer: Path, folder: Path, card: dict[str, object]) -> None:
     """Saves as fp16 beside `folder` and moves file by file into place: a reader never sees half a file.
 
-    `card` is what starter.json says; `write_words` writes the tokenizer into a folder.
+    `tokenizer` is the folder of the tokenizer's own files; `card` is what starter.json says.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".starter-") as beside:
@@ -89,7 +77,7 @@ def write_starter(
         pipeline.to(dtype=torch.float16)
         pipeline.save_pretrained(fresh, safe_serialization=True, max_shard_size=LARGEST_FILE)
         shutil.rmtree(fresh / "tokenizer")
-        write_words(fresh / "tokenizer")
+        shutil.copytree(tokenizer, fresh / "tokenizer")
         (fresh / "starter.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         _tidy_configs(fresh)
         _move_over(fresh, folder)
@@ -111,28 +99,27 @@ def _move_over(fresh: Path, folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (fresh / name).chmod(0o644)
         os.replace(fresh / name, folder / name)
-    for old in folder.rglob("*.safetensors"):  # weights of an export with other shards
+    for old in folder.rglob("*.safetensors*"):  # weights of an export with other shards, and their index
         if old.relative_to(folder) not in written:
             old.unlink()
 
 
 def export(run: Path, folder: Path, trained: str) -> int:
-    """Exports a run and returns the bytes of its weights."""
-    write_starter(pipeline_from_run(run), folder, starter_card(trained))
-    shutil.rmtree(run / "tokenizer", ignore_errors=True)
-    write_tokenizer(run / "tokenizer")
+    """Exports a run, with its few-step LoRA if it has one, and returns the bytes of all weights."""
+    write_starter(pipeline_from_run(run), run / TOKENIZER, folder, starter_card(trained))
+    if (run / FILE).exists():
+        shutil.copyfile(run / FILE, folder / FILE)
     return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--to", type=Path, default=Path("models/starter"))
-    parser.add_argument("--trained", default="on a CPU", help="how it was trained, for starter.json")
+    parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--trained", default="", help="on what and how long it was trained, for starter.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    size = export(options.run, options.to, options.trained)
-    print(f"{options.to}: {size / 1e6:.1f} MB of weights")
+    print(f"{options.to}: {export(options.run, options.to, options.trained) / 1e6:.1f} MB of weights")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from training.scenes import random_scene, render
+from training.painting import render
+from training.scenes import random_scene
 
 RGB = tuple[int, int, int]
 Generator = np.random.Generator
@@ -153,8 +154,7 @@ def scenes(side: int, rng: Generator) -> Image.Image:
     canvas = Image.new("RGB", (side, side))
     for top in range(0, side, each):
         for left in range(0, side, each):
-            scene = random_scene(int(rng.integers(2**31)), one_share=1.0)
-            canvas.paste(Image.fromarray(render(scene, each)), (left, top))
+            canvas.paste(Image.fromarray(render(random_scene(int(rng.integers(2**31))), each)), (left, top))
     return canvas
 
 

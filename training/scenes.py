@@ -1,45 +1,79 @@
-"""A scene: a background and one to three things in their places, drawn from its own seed."""
+"""A scene: a background, its hour and weather, up to four things in their places, and a style; all from one seed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
-from PIL import Image
 
-from training.backgrounds import BACKGROUND_BY_NAME, BACKGROUND_NAMES, gradient, shaded
-from training.things import COLOURS, THING_BY_NAME, THING_NAMES, thing_tile
+from training.drawing.air import SEASONS, TIMES, WEATHERS
+from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUND_NAMES, BACKGROUNDS
+from training.drawing.palette import COLOURS
+from training.drawing.styles import STYLES
+from training.drawing.things import THING_BY_NAME, THING_NAMES, THINGS
+from training.layouts import RELATIONS, Generator, Ground, Layout, Placed, creating, row, single
 
-RELATIONS = ("left", "above")  # of a pair: the first is left of, or above, the second
-NATIVE_SIZE = 64
-# Things stand nearly still: where each has one pose, an hour on a CPU is enough to learn it. More freedom needs longer runs.
-SWAY = 0.012  # in shares of the picture's side
-FLIPPED = 0.0
-
-
-@dataclass(frozen=True)
-class Placed:
-    """One thing in the picture. `x`, `y`: its middle, `size`: its longer side; all in shares of the picture's side."""
-
-    name: str
-    colour: str | None
-    x: float
-    y: float
-    size: float
-    flip: bool
+NATIVE_SIZE = 256
+COLOUR_NAMES = tuple(COLOURS)
+FRESH_SEEDS = 10**9
+"""Scenes from here on, a million of them, are for measures and never trained on."""
+AIRLESS = ("space", "moon surface", "sea")
+"""Backgrounds that have no hours and no weather."""
+FLYING_KINDS = ("animal", "person")
+PLACES = tuple(background for background in BACKGROUNDS if background.paint is not None)
+MAKERS = ("pen", "paintbrush")
 
 
 @dataclass(frozen=True)
 class Scene:
-    """`things` run from left to right (or top to bottom); `colour` is set on a plain background only."""
+    """`things` run back to front; `named` are their places in the order in which a caption names them.
+
+    `relation` holds between the first two that are named. `colour` is set on a plain background only, `far` is a second
+    background that stands at the horizon of the first. `time`, `season` and `weather` are set outdoors only.
+    """
 
     background: str
     colour: str | None
+    far: str | None
     things: tuple[Placed, ...]
+    named: tuple[int, ...]
     relation: str | None
+    time: str | None
+    season: str | None
+    weather: str | None
+    style: str
     seed: int
+
+    def in_order(self) -> list[Placed]:
+        """The things as a caption names them."""
+        return [self.things[place] for place in self.named]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of what is drawn how often."""
+
+    share: float
+    count: int
+    relation: str | None = None
+    same: bool = False
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(0.05, 0),
+    Kind(0.40, 1),
+    Kind(0.08, 2, same=True),
+    Kind(0.07, 3, same=True),
+    Kind(0.07, 4, same=True),
+    Kind(0.07, 2),
+    Kind(0.03, 3),
+    *(Kind(share, 2, relation) for relation, share in zip(RELATIONS, (0.09, 0.04, 0.04, 0.025, 0.03, 0.025), strict=True)),
+    Kind(0.01, 3, "creating"),
+)
+STYLED = 0.55
+"""How often a scene has another style than that of the drawing itself."""
 
 
 def held_out_background(thing: str, background: str) -> bool:
@@ -47,106 +81,134 @@ def held_out_background(thing: str, background: str) -> bool:
     return (THING_NAMES.index(thing) * 7 + BACKGROUND_NAMES.index(background) * 3) % 13 == 0
 
 
-def held_out_pair(first: str, second: str) -> bool:
-    """Whether these two are never shown in this order, left to right or top to bottom (about one in eleven)."""
-    return (THING_NAMES.index(first) * 5 + THING_NAMES.index(second) * 3) % 11 == 0 and first != second
+def held_out_colour(thing: str, colour: str) -> bool:
+    """Whether this thing is never shown in this colour in training (about one pair in eleven)."""
+    return (THING_NAMES.index(thing) * 5 + COLOUR_NAMES.index(colour) * 3) % 11 == 0
 
 
-def _colour_for(name: str, rng: np.random.Generator) -> str | None:
-    if THING_BY_NAME[name].recolour and rng.random() < 0.4:
-        return str(rng.choice(list(COLOURS)))
-    return None
+@lru_cache(maxsize=1)
+def _pools() -> dict[str, tuple[str, ...]]:
+    """Names by what they can be in a relation."""
+    return {
+        "any": THING_NAMES,
+        "holds": tuple(thing.name for thing in THINGS if thing.holds),
+        "held": tuple(thing.name for thing in THINGS if thing.held),
+        "surface": tuple(thing.name for thing in THINGS if thing.place == "surface" or thing.top is not None),
+        "small": tuple(thing.name for thing in THINGS if thing.scale <= 0.75 and thing.place != "surface"),
+        "cover": tuple(thing.name for thing in THINGS if thing.scale >= 0.7 or thing.name in ("umbrella", "cloud", "table")),
+        "made": ("picture",),
+        "maker": MAKERS,
+    }
 
 
-def _placed(name: str, x: float, y: float, size: float, rng: np.random.Generator) -> Placed:
-    flip = THING_BY_NAME[name].flip and bool(rng.random() < FLIPPED)
-    return Placed(name, _colour_for(name, rng), x + rng.uniform(-SWAY, SWAY), y + rng.uniform(-SWAY, SWAY), size, flip)
+ROLES = {
+    "left": ("any", "any"),
+    "above": ("any", "any"),
+    "on": ("small", "surface"),
+    "under": ("small", "cover"),
+    "behind": ("cover", "small"),
+    "holding": ("holds", "held"),
+    "creating": ("holds", "made", "maker"),
+}
+"""Which names may be the first, second and third of a relation."""
 
 
-def _one(names: list[str], rng: np.random.Generator) -> tuple[list[Placed], None]:
-    size = rng.uniform(0.70, 0.75)
-    low = THING_BY_NAME[names[0]].place == "ground"
-    return [_placed(names[0], 0.5, 0.95 - size / 2 if low else 0.5, size, rng)], None
+def _names(kind: Kind, background: str, rng: Generator) -> list[str]:
+    """Different names for this kind of scene that may stand before this background."""
+    roles = ROLES.get(kind.relation or "", ("any",) * (1 if kind.same else kind.count))
+    names: list[str] = []
+    for role in roles:
+        pool = _pools()[role]
+        while True:
+            name = pool[int(rng.integers(len(pool)))]
+            fixed = role in ("made", "maker")
+            if name not in names and (fixed or not held_out_background(name, background)):
+                break
+        names.append(name)
+    return names * kind.count if kind.same else names
 
 
-def _two(names: list[str], rng: np.random.Generator) -> tuple[list[Placed], str]:
-    relation = RELATIONS[int(rng.random() < 0.2)]
-    size = rng.uniform(0.45, 0.47)
-    places = ((0.5, 0.26), (0.5, 0.75)) if relation == "above" else ((0.26, 0.66), (0.74, 0.66))
-    return [_placed(name, x, y, size, rng) for name, (x, y) in zip(names, places, strict=True)], relation
+def _layout(kind: Kind) -> Layout:
+    if kind.relation:
+        return {**RELATIONS, "creating": creating}[kind.relation]
+    return single if kind.count == 1 else row
 
 
-def _three(names: list[str], rng: np.random.Generator) -> tuple[list[Placed], None]:
-    return [_placed(name, x, 0.66, 0.32, rng) for name, x in zip(names, (0.18, 0.5, 0.82), strict=True)], None
+def _colour_for(name: str, behind: str | None, rng: Generator, share: float) -> str | None:
+    """A colour that may be seen in training, and not that of the plain background behind it."""
+    if not THING_BY_NAME[name].recolour or rng.random() > share:
+        return None
+    colour = COLOUR_NAMES[int(rng.integers(len(COLOUR_NAMES)))]
+    return None if colour == behind or held_out_colour(name, colour) else colour
 
 
-ARRANGEMENTS = (_one, _two, _three)
+def _dressed(things: Sequence[Placed], kind: Kind, behind: str | None, rng: Generator) -> list[Placed]:
+    """The same things with colours, turned to a side, and now and then with wings."""
+    share = 0.5 if kind.count == 1 else 0.3
+    common = _colour_for(things[0].name, behind, rng, share) if kind.same else None
+    dressed = []
+    for thing in things:
+        colour = common if kind.same else _colour_for(thing.name, behind, rng, share)
+        flip = THING_BY_NAME[thing.name].flip and bool(rng.random() < 0.5)
+        dressed.append(replace(thing, colour=colour, flip=flip))
+    if kind.count == 1 and THING_BY_NAME[things[0].name].kind in FLYING_KINDS and rng.random() < 0.12:
+        dressed = [replace(dressed[0], pose="flying", y=0.45, stands=False, size=min(dressed[0].size, 0.6))]
+    return dressed
 
 
-def _names(count: int, background: str, rng: np.random.Generator) -> list[str]:
-    """Names that may stand together before this background: no combination that is held out."""
-    while True:
-        names = [str(name) for name in rng.choice(THING_NAMES, count, replace=False)]
-        if count > 1 and rng.random() < 0.15:
-            names = [names[0]] * count
-        elif count == 2 and rng.random() < 0.05:
-            names = ["cat", "dog"] if rng.random() < 0.5 else ["dog", "cat"]
-        apart = any(held_out_pair(a, b) for a, b in pairwise(names))
-        if not apart and not any(held_out_background(name, background) for name in names):
-            return names
+def _named(things: Sequence[Placed], names: Sequence[str]) -> tuple[int, ...]:
+    """Where each name stands in the painted order; for things of one name, from left to right."""
+    if len(set(names)) < len(names):
+        return tuple(sorted(range(len(things)), key=lambda place: things[place].x))
+    return tuple(next(i for i, thing in enumerate(things) if thing.name == name) for name in names)
 
 
-def random_scene(seed: int, one_share: float = 0.68, two_share: float = 0.28) -> Scene:
+def _choice(rows: Sequence[str], rng: Generator, share: float) -> str | None:
+    return rows[int(rng.integers(len(rows)))] if rng.random() < share else None
+
+
+def _surroundings(background: str, bare: bool, rng: Generator) -> dict[str, str | None]:
+    """Far plane, hour, season and weather: at most two of them at once, outdoors only."""
+    row = BACKGROUND_BY_NAME[background]
+    far = [place.name for place in PLACES if place.far and place.name != background]
+    chosen: dict[str, str | None] = dict.fromkeys(("far", "time", "season", "weather"))
+    if not row.outdoors or row.paint is None or background in AIRLESS:
+        return chosen
+    share = 0.3 if bare else 0.1
+    if row.near:
+        chosen["far"] = _choice(far, rng, share)
+    for name, rows in (("time", TIMES), ("season", SEASONS), ("weather", WEATHERS)):
+        if sum(value is not None for value in chosen.values()) < 2:
+            chosen[name] = _choice([air.name for air in rows], rng, share)
+    return chosen
+
+
+def _kind(rng: Generator) -> Kind:
+    shares = np.array([kind.share for kind in KINDS])
+    return KINDS[int(rng.choice(len(KINDS), p=shares / shares.sum()))]
+
+
+def ground_of(background: str) -> Ground:
+    """What things stand on before this background."""
+    row = BACKGROUND_BY_NAME[background]
+    return Ground(row.horizon, row.paint is not None and row.ground != "none")
+
+
+def random_scene(seed: int) -> Scene:
     """The scene of this seed, of the kind that is trained on: nothing held out is in it."""
     rng = np.random.default_rng(seed)
-    background = str(rng.choice(BACKGROUND_NAMES))
-    colour = str(rng.choice(list(COLOURS))) if background == "plain" else None
-    draw = rng.random()
-    count = 1 + int(draw > one_share) + int(draw > one_share + two_share)
-    placed, relation = ARRANGEMENTS[count - 1](_names(count, background, rng), rng)
-    things = tuple(_seen_against(thing, colour) for thing in placed)
-    return Scene(background, colour, things, relation, seed)
-
-
-def _seen_against(thing: Placed, colour: str | None) -> Placed:
-    """A red heart on a red background cannot be seen: such a thing keeps its own colour."""
-    return Placed(thing.name, None, thing.x, thing.y, thing.size, thing.flip) if thing.colour == colour else thing
-
-
-def _painted_background(scene: Scene, side: int) -> Image.Image:
-    rng = np.random.default_rng([scene.seed, 1])
-    paint = BACKGROUND_BY_NAME[scene.background].paint
-    if paint is not None:
-        return paint(side, rng)
-    rgb = COLOURS[scene.colour or "white"]
-    return gradient(side, shaded(rgb, 1.04), shaded(rgb, 0.94))
-
-
-@lru_cache(maxsize=20_000)
-def _scaled(name: str, colour: str | None, pixels: int, flip: bool) -> Image.Image:
-    tile = thing_tile(name, colour)
-    factor = pixels / max(tile.size)
-    size = max(1, round(tile.width * factor)), max(1, round(tile.height * factor))
-    small = tile.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return small.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else small
-
-
-def render(scene: Scene, side: int = NATIVE_SIZE) -> np.ndarray:
-    """The scene as uint8 RGB, (side, side, 3). The same scene gives the same bytes."""
-    picture = _painted_background(scene, 2 * side).reduce(2)
-    for thing in scene.things:
-        tile = _scaled(thing.name, thing.colour, round(thing.size * side), thing.flip)
-        corner = round(thing.x * side - tile.width / 2), round(thing.y * side - tile.height / 2)
-        picture.paste(tile, corner, tile)
-    return np.asarray(picture)
-
-
-def thing_mask(scene: Scene, side: int) -> np.ndarray:
-    """Where things stand: float32 (side, side), 1 inside a thing's box and 0 elsewhere. Loss is weighted by it."""
-    mask = np.zeros((side, side), np.float32)
-    for thing in scene.things:
-        half = thing.size / 2
-        left, right = (int(np.clip(round((thing.x + d) * side), 0, side)) for d in (-half, half))
-        top, low = (int(np.clip(round((thing.y + d) * side), 0, side)) for d in (-half, half))
-        mask[top:low, left:right] = 1.0
-    return mask
+    kind = _kind(rng)
+    backgrounds = BACKGROUND_NAMES if kind.count else tuple(place.name for place in PLACES)
+    background = backgrounds[int(rng.integers(len(backgrounds)))]
+    colour = COLOUR_NAMES[int(rng.integers(len(COLOUR_NAMES)))] if BACKGROUND_BY_NAME[background].paint is None else None
+    things: list[Placed] = []
+    named: tuple[int, ...] = ()
+    if kind.count:
+        names = _names(kind, background, rng)
+        things = _dressed(_layout(kind)(names, ground_of(background), rng), kind, colour, rng)
+        named = _named(things, names)
+    styles = [style.name for style in STYLES[1:]]
+    style = _choice(styles, rng, STYLED) or STYLES[0].name
+    around = _surroundings(background, not kind.count, rng)
+    return Scene(background, colour, around["far"], tuple(things), named, kind.relation, around["time"], around["season"],
+                 around["weather"], style, seed)  # fmt: skip

@@ -1,47 +1,40 @@
 """Starts a run from an exported starter, so that training goes on where only its weights are left.
 
-`python -m training.take_up models/starter --run DIR` writes DIR/autoencoder.pt and DIR/diffusion.pt; then each trainer's
-`--resume` goes on from them with a fresh optimiser, a warm-up and a clock of its own.
+`python -m training.take_up models/starter --run DIR` writes DIR/autoencoder.pt, DIR/diffusion.pt and the tokenizer; then each
+trainer's `--resume` goes on from them with a fresh optimiser, a warm-up and a clock of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
+from typing import Any
 
 from diffusers import StableDiffusionPipeline
 
 from training import autoencoder, diffusion
 from training.common import save_state
+from training.networks import Sizes
+from training.tokenizer import FOLDER
+
+
+def sizes_of(pipeline: Any) -> Sizes:
+    """How large the parts of a starter are."""
+    vae, text = pipeline.vae.config, pipeline.text_encoder.config
+    unet = tuple(pipeline.unet.config.block_out_channels)
+    return Sizes(tuple(vae.block_out_channels), unet, text.hidden_size, text.num_hidden_layers, vae.sample_size)
 
 
 def take_up(folder: Path, run: Path) -> None:
-    """Writes the states of a run at step 0, holding the weights of the starter in `folder`."""
-    pipeline = StableDiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
-    vae, unet, text = pipeline.vae, pipeline.unet, pipeline.text_encoder
-    picture: dict[str, object] = {
-        "optimizer": None,
-        "channels": list(vae.config.block_out_channels),
-        "step": 0,
-        "weights": vae.state_dict(),
-        "average": vae.state_dict(),
-        "scale": vae.config.scaling_factor,
-    }
-    words: dict[str, object] = {
-        "optimizer": None,
-        "sizes": {
-            "channels": list(unet.config.block_out_channels),
-            "text_width": text.config.hidden_size,
-            "text_layers": text.config.num_hidden_layers,
-        },
-        "step": 0,
-        "seconds": 0.0,
-        "unet": unet.state_dict(),
-        "text_encoder": text.state_dict(),
-        "averages": [unet.state_dict(), text.state_dict()],
-    }
-    save_state(picture, run / autoencoder.FILE)
-    save_state(words, run / diffusion.FILE)
+    """Writes the states of a run at step 0 that hold the weights of the starter in `folder`, of this recipe's sizes and words."""
+    pipeline: Any = StableDiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
+    same: dict[str, object] = {"sizes": sizes_of(pipeline).write(), "step": 0}
+    picture = {"average": pipeline.vae.state_dict(), "scale": pipeline.vae.config.scaling_factor}
+    words = {"unet": pipeline.unet.state_dict(), "text_encoder": pipeline.text_encoder.state_dict()}
+    save_state({**same, **picture}, run / autoencoder.FILE)
+    save_state({**same, **words}, run / diffusion.FILE)
+    shutil.copytree(folder / "tokenizer", run / FOLDER, dirs_exist_ok=True)
 
 
 def main() -> None:

@@ -11,11 +11,15 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import torch
 from transformers import CLIPTokenizer
 
 from training.captions import known_words
 
-MAX_LENGTH = 32
+MAX_LENGTH = 40
+"""Tokens of a caption, the marks of its start and end included."""
+FOLDER = "tokenizer"
+"""Where the tokenizer lies in the folder of a run."""
 START, END, UNKNOWN = "<|startoftext|>", "<|endoftext|>", "<|unk|>"
 MARKS = tuple(",.!?-:;'()\"&")
 SUFFIX = "</w>"
@@ -46,10 +50,10 @@ def learn_merges(words: list[str]) -> list[tuple[str, str]]:
     return merges
 
 
-def write_tokenizer(folder: Path, words: list[str] | None = None, max_length: int = MAX_LENGTH) -> None:
-    """Writes vocab.json, merges.txt and what CLIPTokenizer reads beside them. `words`: each one token; else the starter's."""
+def write_tokenizer(folder: Path) -> None:
+    """Writes vocab.json, merges.txt and what CLIPTokenizer reads beside them."""
     folder.mkdir(parents=True, exist_ok=True)
-    merges = learn_merges([word for word in words or known_words() if len(word) > 1])
+    merges = learn_merges([word for word in known_words() if len(word) > 1])
     letters = [*string.ascii_lowercase, *string.digits, *MARKS]
     pieces = letters + [letter + SUFFIX for letter in letters] + ["".join(pair) for pair in merges]
     vocabulary = {piece: number for number, piece in enumerate([START, END, UNKNOWN, *dict.fromkeys(pieces)])}
@@ -57,12 +61,25 @@ def write_tokenizer(folder: Path, words: list[str] | None = None, max_length: in
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": UNKNOWN}
-    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": max_length, **special}
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": MAX_LENGTH, **special}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def load_tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+
+
+def own_tokenizer(run: Path) -> CLIPTokenizer:
+    """The tokenizer of a run, written at its start: each known word is one token."""
+    folder = run / FOLDER
+    if not (folder / "tokenizer_config.json").exists():
+        write_tokenizer(folder)
+    return load_tokenizer(folder)
+
+
+def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+    """int64 (n, MAX_LENGTH), padded as the pipeline pads."""
+    return tokenizer(texts, padding="max_length", max_length=MAX_LENGTH, truncation=True, return_tensors="pt").input_ids
 
 
 def is_known(tokenizer: CLIPTokenizer, word: str) -> bool:

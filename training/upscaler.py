@@ -96,7 +96,7 @@ class UpscalerTraining:
     def save(self) -> None:
         state = {
             "network": self.network.state_dict(),
-            "average": self.average.weights,
+            "average": self.average.weights(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.clock.used_seconds(),
@@ -107,8 +107,8 @@ class UpscalerTraining:
         state = load_state(self.file)
         self.network.load_state_dict(state["network"])  # type: ignore[arg-type]
         self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
-        self.average.weights, self.average.steps = state["average"], state["step"]  # type: ignore[assignment]
         self.step = int(state["step"])  # type: ignore[call-overload]
+        self.average.take(state["average"], self.step)  # type: ignore[arg-type]
         self.clock = Clock(self.clock.seconds / 60, float(state["seconds"]), self.clock.steps)  # type: ignore[arg-type]
 
     def pairs(self, reservoir: Reservoir, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,7 +126,7 @@ class UpscalerTraining:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
-        self.average.update(self.network)
+        self.average.update()
         self.step += 1
         return float(loss.detach())
 
@@ -148,7 +148,7 @@ class UpscalerTraining:
     def gain(self, pictures: int = 12) -> float:
         """How much nearer (PSNR, dB) than bicubic the average weights come on drawn pictures never trained on."""
         network, rng = new_network().eval(), np.random.default_rng(5)
-        network.load_state_dict(self.average.weights)
+        network.load_state_dict(self.average.weights())
         ours, bicubic = [], []
         for number in range(pictures):
             large = drawn_picture(UNSEEN + number, 256)

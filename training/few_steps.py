@@ -1,0 +1,157 @@
+"""Distils the trained UNet into a LoRA that makes its picture in four steps without guidance.
+
+Latent consistency distillation (Luo et al. 2023, arXiv 2310.04378 and 2311.05556): from a noisy latent the student must say the
+same picture as from the one that the guided teacher's DDIM step makes of it. The guidance is in the weights afterwards.
+`python -m training.few_steps --minutes 1 --out DIR` takes DIR/diffusion.pt and writes DIR/few_steps.safetensors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+
+from training.autoencoder import load_autoencoder
+from training.common import Clock, set_learning_rate
+from training.diffusion import FIRST_FILL, POOL, LatentPool, load_networks
+from training.drawers import Drawers, Source
+from training.machine import add_flags, mixed, prepare
+from training.networks import Sizes
+from training.noise import new_scheduler
+from training.tokenizer import FOLDER, token_ids
+
+FILE = "few_steps.safetensors"
+FEW_STEPS_DEFAULTS = {"lora": FILE, "steps": 4, "guidance_scale": 1.0, "scheduler": "LCM"}
+SEEDS = 4_000_000_000
+PEAK_RATE = 5e-4
+RANK = 8
+GUIDANCE = 2.5
+"""The CFG scale that is put into the weights."""
+SOLVER_STEPS = 50
+SIGMA_DATA, TIMESTEP_SCALING = 0.5, 10.0
+"""As LCMScheduler has them: the student says its input at time 0, and the picture everywhere else."""
+HUBER = 1e-3
+TARGETS = [
+    "to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2",
+    "conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv", "time_emb_proj",
+]  # fmt: skip
+
+
+def picture_of(noisy: torch.Tensor, said: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The clean latents and the noise that a v-prediction stands for; `kept` is alpha-bar, one for each picture."""
+    a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
+    return a * noisy - b * said, b * noisy + a * said
+
+
+def boundary(noisy: torch.Tensor, clean: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    """The consistency function: the input itself at level 0, the clean picture far from it."""
+    scaled = levels.float().view(-1, 1, 1, 1) * TIMESTEP_SCALING
+    root = (scaled.square() + SIGMA_DATA**2).sqrt()
+    return SIGMA_DATA**2 / root.square() * noisy + scaled / root * clean
+
+
+class Distillation:
+    """One run: the teacher, the student with its LoRA, optimiser and clock."""
+
+    def __init__(self, run: Path, clock: Clock, device: str, rank: int = RANK, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.run_folder, self.clock, self.device, self.step = run, clock, device, 0
+        self.teacher, self.text_encoder, tokenizer = load_networks(run / "diffusion.pt", run, device)
+        self.nothing = token_ids(tokenizer, [""]).to(device)
+        self.student = copy.deepcopy(self.teacher)
+        self.student.requires_grad_(False)
+        self.student.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=TARGETS, init_lora_weights=True))
+        self.parameters = [parameter for parameter in self.student.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=PEAK_RATE, weight_decay=1e-3)
+        self.signal = new_scheduler().alphas_cumprod.to(device)
+
+    def _says(self, unet: Any, noisy: torch.Tensor, levels: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        with mixed(self.device):
+            return unet(noisy, levels, text).sample.float()
+
+    @torch.no_grad()
+    def teacher_step(self, noisy: torch.Tensor, levels: torch.Tensor, before: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """One guided DDIM step (Song et al. 2021) from `levels` to the less noisy `before`; -1 stands for no noise."""
+        nothing = self.text_encoder(self.nothing).last_hidden_state.float().expand(len(noisy), -1, -1)
+        with_words, without = self._says(
+            self.teacher, noisy.repeat(2, 1, 1, 1), levels.repeat(2), torch.cat([text, nothing])
+        ).chunk(2)
+        said = without + GUIDANCE * (with_words - without)
+        clean, noise = picture_of(noisy, said, self.signal[levels])
+        kept = torch.where(before < 0, torch.ones_like(self.signal[levels]), self.signal[before.clamp(min=0)]).view(-1, 1, 1, 1)
+        return kept.sqrt() * clean + (1 - kept).sqrt() * noise
+
+    def student_says(self, noisy: torch.Tensor, levels: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        kept = torch.where(levels < 0, torch.ones_like(self.signal[levels]), self.signal[levels.clamp(min=0)])
+        said = self._says(self.student, noisy, levels.clamp(min=0), text)
+        clean, _ = picture_of(noisy, said, kept)
+        return boundary(noisy, clean, levels.clamp(min=0))
+
+    def loss(self, pool: LatentPool, batch: int) -> torch.Tensor:
+        latents, _, ids = pool.draw(batch)
+        with torch.no_grad():
+            text = self.text_encoder(ids.long()).last_hidden_state.float()
+        stride = len(self.signal) // SOLVER_STEPS
+        levels = torch.randint(1, SOLVER_STEPS + 1, (batch,), device=self.device) * stride - 1
+        before = levels - stride
+        kept = self.signal[levels].view(-1, 1, 1, 1)
+        noisy = kept.sqrt() * latents + (1 - kept).sqrt() * torch.randn_like(latents)
+        said = self.student_says(noisy, levels, text)
+        with torch.no_grad():
+            wanted = self.student_says(self.teacher_step(noisy, levels, before, text), before, text)
+        return ((said - wanted).square() + HUBER**2).sqrt().mean() - HUBER
+
+    def train_step(self, pool: LatentPool, batch: int) -> torch.Tensor:
+        set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE, warmup=50))
+        loss = self.loss(pool, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimizer.step()
+        self.step += 1
+        return loss.detach()
+
+    def run(self, drawers: Source, pool: LatentPool, batch: int, first_fill: int) -> None:
+        """Distils until the clock runs out, then saves."""
+        while pool.filled < min(first_fill, pool.capacity):
+            pool.add(drawers.next())
+        begun = time.monotonic()
+        while self.clock.share(self.step) < 1:
+            for drawn in drawers.ready(16):
+                pool.add(drawn)
+            loss = self.train_step(pool, batch)
+            if self.step % 50 == 0:
+                speed = self.step * batch / (time.monotonic() - begun)
+                print(f"few steps: step {self.step} loss {float(loss):.4f} {speed:.0f} pictures/s", flush=True)
+        self.save()
+
+    def save(self) -> Path:
+        """Writes the LoRA, in diffusers' own names and half precision."""
+        layers: dict[str, Any] = {name: value.half().cpu() for name, value in get_peft_model_state_dict(self.student).items()}
+        StableDiffusionPipeline.save_lora_weights(self.run_folder, unet_lora_layers=layers, weight_name=FILE)
+        return self.run_folder / FILE
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_flags(parser, minutes=20, batch=256 if torch.cuda.is_available() else 16)
+    options = parser.parse_args()
+    prepare(options)
+    sizes = Sizes()
+    training = Distillation(options.out, Clock(options.minutes), options.device)
+    with Drawers(options.drawers, sizes.side, sizes.latent_side, SEEDS, options.out / FOLDER) as drawers:
+        autoencoder = load_autoencoder(options.out / "autoencoder.pt", options.device)
+        pool = LatentPool(autoencoder, sizes, options.device, POOL[options.device])
+        training.run(drawers, pool, options.batch, FIRST_FILL[options.device])
+    print(f"few steps done at step {training.step}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""A small network that says what is in a picture and where. It sees drawn scenes only and is apart from the generator: the judge.
+
+`python -m training.judge --minutes 40 --out DIR` trains it and writes DIR/judge.safetensors (half precision).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from training.common import Clock, set_learning_rate
+from training.drawers import CHUNK, Drawers, Drawn, Source, Supply
+from training.drawing.backgrounds import BACKGROUND_NAMES
+from training.drawing.palette import COLOURS
+from training.drawing.styles import STYLES
+from training.drawing.things import THING_BY_NAME, THING_NAMES
+from training.machine import add_flags, mixed, prepare, to_pictures
+from training.painting import render
+from training.scenes import FRESH_SEEDS, NATIVE_SIZE, Scene, random_scene
+
+FILE = "judge.safetensors"
+WEIGHTS = Path(__file__).parent / FILE
+"""The judge that comes with the recipe."""
+JUDGE_SEEDS = 500_000_000
+"""Scenes of its own, met by no other trainer."""
+PEAK_RATE = 2e-3
+CELLS = 8
+"""The picture is judged in this many cells across and down: in which is the middle of which thing?"""
+MOST = 4
+COLOUR_NAMES, STYLE_NAMES = tuple(COLOURS), tuple(style.name for style in STYLES)
+HEADS = {"background": len(BACKGROUND_NAMES), "style": len(STYLE_NAMES), "colour": len(COLOUR_NAMES), "count": MOST + 1}
+ROWS = ("one thing", "two things", "counting", "colour", "position", "background", "style")
+UNASKED = -100
+"""Where a head has no right answer: cross entropy leaves it out."""
+EMPTY_WEIGHT = 0.1
+"""How much a cell in which no thing has its middle counts beside one that has."""
+BATCH, POOL, REUSE = 32, 2048, 3
+"""Pictures a step, pictures that are kept, and how often each is seen, roughened anew each time."""
+
+
+class Block(nn.Module):
+    """Halves the picture and adds what two convolutions find in it."""
+
+    def __init__(self, before: int, width: int) -> None:
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.more = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, groups=4, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        halved = self.down(pictures)
+        return F.relu(halved + self.more(halved))
+
+
+class Judge(nn.Module):
+    """Pictures (n, 3, 256, 256) in -1..1 to `where` and the logits of each head.
+
+    `where` is (n, things + 1, CELLS, CELLS): the logarithms of how likely each thing has its middle in a
+    cell, and of how likely none has (the last).
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 160)) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*(Block(before, width) for before, width in zip((3, *widths), widths, strict=False)))
+        last = widths[-1]
+        self.around = nn.Linear(2 * last, last)
+        self.where = nn.Conv2d(last, len(THING_NAMES) + 1, 1)
+        self.heads = nn.Linear(3 * last, sum(HEADS.values()))
+
+    def features(self, pictures: torch.Tensor) -> torch.Tensor:
+        """What the picture is known by: (n, 2 x the last width). Distances of pictures are taken in it."""
+        cells = self.body(F.avg_pool2d(pictures, 2))
+        return torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
+
+    def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+        cells = self.body(F.avg_pool2d(pictures, 2))
+        known = torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
+        around = F.relu(self.around(known))
+        said = dict(zip(HEADS, self.heads(torch.cat([known, around], 1)).split(list(HEADS.values()), 1), strict=True))
+        return {"where": self.where(cells + around[..., None, None]).float().log_softmax(1), **said}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a picture shows: things, the likeliest first, each with its middle in shares of the side; and one answer a head."""
+
+    things: tuple[tuple[str, float, float], ...]
+    background: str
+    style: str
+    colour: str | None
+    count: int
+
+    def place(self, name: str) -> tuple[float, float] | None:
+        return next(((x, y) for found, x, y in self.things if found == name), None)
+
+    def first(self, count: int) -> set[str]:
+        return {name for name, _, _ in self.things[:count]}
+
+
+def _truth(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
+    where = torch.zeros(len(scenes), len(THING_NAMES) + 1, CELLS, CELLS)
+    for row, scene in enumerate(scenes):
+        for thing in scene.things:
+            down, across = (min(CELLS - 1, int(share * CELLS)) for share in (thing.y, thing.x))
+            where[row, THING_NAMES.index(thing.name), down, across] = 1.0
+    where[:, -1] = (where.sum(1) == 0).float()
+    return {
+        "where": where / where.sum(1, keepdim=True),
+        "background": torch.tensor([UNASKED if scene.far else BACKGROUND_NAMES.index(scene.background) for scene in scenes]),
+        "style": torch.tensor([STYLE_NAMES.index(scene.style) for scene in scenes]),
+        "colour": torch.tensor([COLOUR_NAMES.index(colour) if (colour := one_colour(scene)) else UNASKED for scene in scenes]),
+        "count": torch.tensor([len(scene.things) for scene in scenes]),
+    }
+
+
+def one_colour(scene: Scene) -> str | None:
+    """The colour of the scene's things if they have been given a single one, and the style keeps it."""
+    colours = {thing.colour for thing in scene.things}
+    return colours.pop() if len(colours) == 1 and scene.style == STYLE_NAMES[0] else None
+
+
+def loss_of(said: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Cross entropy of each cell, and of the heads that have an answer."""
+    wanted = truth["where"]
+    weights = 1 - (1 - EMPTY_WEIGHT) * wanted[:, -1]
+    loss = -((wanted * said["where"]).sum(1) * weights).sum((1, 2)).mean()
+    for head in HEADS:
+        if (truth[head] != UNASKED).any():
+            loss = loss + F.cross_entropy(said[head].float(), truth[head], ignore_index=UNASKED)
+    return loss
+
+
+def roughened(pictures: torch.Tensor) -> torch.Tensor:
+    """Half of the pictures a little blurred, all a little noisy: a generated picture is softer than a drawn one."""
+    soft = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
+    some, most = (torch.rand(len(pictures), 1, 1, 1, device=pictures.device) for _ in range(2))
+    chosen = (some < 0.5).float() * most
+    return pictures * (1 - chosen) + soft * chosen + 0.06 * torch.randn_like(pictures)
+
+
+class JudgeTraining:
+    """One run: the network, optimiser, clock, and the last pictures with the seeds of their scenes."""
+
+    def __init__(self, clock: Clock, device: str, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.clock, self.device, self.step = clock, device, 0
+        self.network = Judge().to(device).to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.01)
+        self.pictures = torch.empty(POOL, NATIVE_SIZE, NATIVE_SIZE, 3, dtype=torch.uint8, device=device)
+        self.scenes: list[Scene] = []
+        self._next = 0
+
+    def add(self, drawn: Drawn) -> None:
+        """Keeps a chunk; the oldest goes first."""
+        self.pictures[self._next : self._next + CHUNK] = drawn.pictures
+        self.scenes[self._next : self._next + CHUNK] = [random_scene(seed) for seed in drawn.seeds.tolist()]
+        self._next = (self._next + CHUNK) % POOL
+
+    def train_step(self) -> torch.Tensor:
+        chosen = torch.randint(0, len(self.scenes), (BATCH,))
+        truth = {head: value.to(self.device) for head, value in _truth([self.scenes[place] for place in chosen]).items()}
+        pictures = to_pictures(self.pictures[chosen.to(self.device)], self.device)
+        set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE, warmup=50, decay_from=0.3))
+        with mixed(self.device):
+            said = self.network(roughened(pictures))
+        loss = loss_of(said, truth)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.step += 1
+        return loss.detach()
+
+    def run(self, drawers: Source) -> Judge:
+        """Trains until the clock runs out."""
+        self.add(drawers.next())
+        supply, begun = Supply(drawers, REUSE), time.monotonic()
+        while self.clock.share(self.step) < 1:
+            for drawn in supply.due(self.step * BATCH):
+                self.add(drawn)
+            loss = self.train_step()
+            if self.step % 100 == 0:
+                speed = self.step * BATCH / (time.monotonic() - begun)
+                print(f"judge step {self.step} loss {float(loss):.3f} {speed:.0f} pictures/s", flush=True)
+        return self.network.eval()
+
+
+@torch.no_grad()
+def judged(network: Judge, pictures: Sequence[np.ndarray]) -> list[Seen]:
+    """What the judge sees in uint8 pictures."""
+    said = network(to_pictures(torch.from_numpy(np.stack(pictures)), "cpu"))
+    return [_seen({head: value[row] for head, value in said.items()}) for row in range(len(pictures))]
+
+
+@torch.no_grad()
+def present(network: Judge, pictures: Sequence[np.ndarray]) -> list[frozenset[str]]:
+    """The things that the judge holds to be in each uint8 picture: those that are the likeliest answer of a cell.
+
+    The likeliest of all answers, "none" among them, so that any number of things may be there, or nothing. As empty cells count
+    a tenth in the training, the judge leans to seeing a thing that it half believes in.
+    """
+    cells = network(to_pictures(torch.from_numpy(np.stack(pictures)), "cpu"))["where"].argmax(1).flatten(1)
+    return [frozenset(THING_NAMES[answer] for answer in row if answer < len(THING_NAMES)) for row in cells.tolist()]
+
+
+def _seen(said: dict[str, torch.Tensor]) -> Seen:
+    best = said["where"][:-1].amax((1, 2)).topk(2 * MOST).indices.tolist()
+    things = []
+    for index in best:
+        cell = int(said["where"][index].argmax())
+        things.append((THING_NAMES[index], (cell % CELLS + 0.5) / CELLS, (cell // CELLS + 0.5) / CELLS))
+    answers = {head: int(said[head].argmax()) for head in HEADS}
+    return Seen(
+        tuple(things), BACKGROUND_NAMES[answers["background"]], STYLE_NAMES[answers["style"]],
+        COLOUR_NAMES[answers["colour"]], answers["count"],
+    )  # fmt: skip
+
+
+def accuracy(network: Judge, count: int = 1000) -> dict[str, float]:
+    """Shares right on fresh drawn scenes. Things, colours and numbers are asked of scenes as they are drawn, styles of all."""
+    marks: dict[str, list[bool]] = {row: [] for row in ROWS}
+    for first in range(FRESH_SEEDS, FRESH_SEEDS + count, 50):
+        scenes = [random_scene(seed) for seed in range(first, first + min(50, count))]
+        for scene, seen in zip(scenes, judged(network, [render(scene) for scene in scenes]), strict=True):
+            for row, right in _verdicts(scene, seen):
+                marks[row].append(right)
+    return {row: float(np.mean(found)) for row, found in marks.items() if found}
+
+
+def _verdicts(scene: Scene, seen: Seen) -> list[tuple[str, bool]]:
+    verdicts = [("style", seen.style == scene.style)]
+    if scene.style != STYLE_NAMES[0]:
+        return verdicts
+    if not scene.far:
+        verdicts.append(("background", seen.background == scene.background))
+    names = {thing.name for thing in scene.things}
+    if len(scene.things) == 1:
+        verdicts.append(("one thing", seen.first(1) == names))
+    if len(names) == 2 and scene.relation in ("left", None):
+        verdicts.append(("two things", seen.first(2) == names))
+    if scene.relation == "left":
+        verdicts.append(("position", left_of(seen, *(thing.name for thing in scene.in_order()))))
+    if len(names) == 1 and len(scene.things):
+        verdicts.append(("counting", seen.count == len(scene.things)))
+    colour = one_colour(scene)
+    if colour and THING_BY_NAME[scene.things[0].name].recolour:
+        verdicts.append(("colour", seen.colour == colour))
+    return verdicts
+
+
+def left_of(seen: Seen, first: str, second: str) -> bool:
+    """Whether both are seen, the first farther to the left."""
+    a, b = seen.place(first), seen.place(second)
+    return seen.first(2) == {first, second} and a is not None and b is not None and a[0] < b[0]
+
+
+def above(seen: Seen, first: str, second: str) -> bool:
+    """Whether both are seen, the first higher."""
+    a, b = seen.place(first), seen.place(second)
+    return seen.first(2) == {first, second} and a is not None and b is not None and a[1] < b[1]
+
+
+def save_judge(network: Judge, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    halves = {name: value.half().contiguous().cpu() for name, value in network.state_dict().items() if value.is_floating_point()}
+    save_file(halves, path)
+
+
+def load_judge(path: Path) -> Judge:
+    network = Judge()
+    # Batch counters are left out: they matter in training only.
+    network.load_state_dict({name: value.float() for name, value in load_file(path).items()}, strict=False)
+    return network.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_flags(parser, minutes=40, batch=0)
+    options = parser.parse_args()
+    prepare(options)
+    with Drawers(options.drawers, NATIVE_SIZE, 1, JUDGE_SEEDS) as drawers:
+        network = JudgeTraining(Clock(options.minutes), options.device).run(drawers)
+    save_judge(network, options.out / FILE)
+    for row, share in accuracy(load_judge(options.out / FILE)).items():
+        print(f"judge on fresh drawn scenes: {row:<12} {share:.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""How latents are made noisy for training, and how they are sampled: the levels, what is to be said of them, their weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler
+
+GAMMA = 5.0
+"""Min-SNR weighting (Hang et al. 2023), moved by one: the plain v loss up to this ratio, less beyond it."""
+PURE_NOISE_FROM, PURE_NOISE = 960, 0.5
+"""The noisiest steps often see noise only: sampling starts from just that."""
+NOISY_SKEW = 0.65
+
+
+def new_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise levels, v-prediction (Salimans & Ho 2022), sampling from the last level on."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        steps_offset=1,
+        clip_sample=False,
+        set_alpha_to_one=False,
+    )
+
+
+def noise_levels(count: int, total: int, rng: np.random.Generator) -> torch.Tensor:
+    """Timesteps spread over the batch with little chance, more of the noisy ones: there the words decide."""
+    places = ((rng.random() + np.arange(count)) / count % 1.0) ** NOISY_SKEW
+    return torch.from_numpy((rng.permutation(places) * total).astype(np.int64))
+
+
+def noisy(latents: torch.Tensor, steps: torch.Tensor, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What the UNet sees, what it should say (v), and the weight of each picture; `signal` is alpha-bar by timestep."""
+    noise = torch.randn_like(latents)
+    kept = signal[steps].clone()
+    kept[(steps >= PURE_NOISE_FROM) & (torch.rand(len(steps), device=steps.device) < PURE_NOISE)] = 0.0
+    a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
+    ratio = kept / (1 - kept)
+    return a * latents + b * noise, a * noise - b * latents, (GAMMA + 1) / torch.clamp(ratio + 1, min=GAMMA + 1)

@@ -1,0 +1,92 @@
+"""Paints a scene: background, shadows, things, air, style."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from training.drawing.air import AIR_BY_NAME, light
+from training.drawing.backgrounds import BACKGROUND_BY_NAME, gradient, two_planes
+from training.drawing.canvas import shaded
+from training.drawing.palette import COLOURS
+from training.drawing.styles import STYLE_BY_NAME
+from training.drawing.things import thing_tile
+from training.layouts import Placed
+from training.scenes import NATIVE_SIZE, Scene
+
+SHADOW = 96
+"""How dark a shadow is in full light, of 255."""
+
+
+def _background(scene: Scene, side: int, rng: np.random.Generator) -> Image.Image:
+    if scene.far:
+        return two_planes(scene.background, scene.far, side, rng)
+    paint = BACKGROUND_BY_NAME[scene.background].paint
+    if paint is not None:
+        return paint(side, rng)
+    rgb = COLOURS[scene.colour or "white"]
+    return gradient(side, shaded(rgb, 1.04), shaded(rgb, 0.92))
+
+
+@lru_cache(maxsize=6_000)
+def _scaled(name: str, colour: str | None, pixels: int, flip: bool) -> Image.Image:
+    tile = thing_tile(name, colour)
+    factor = pixels / max(tile.size)
+    size = max(1, round(tile.width * factor)), max(1, round(tile.height * factor))
+    small = tile.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return small.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else small
+
+
+@lru_cache(maxsize=256)
+def _shadow(width: int, strength: int) -> Image.Image:
+    """A soft dark ellipse, four times as wide as high."""
+    high = max(4, width // 4)
+    mask = Image.new("L", (width + high, 2 * high))
+    ImageDraw.Draw(mask).ellipse((high // 2, high // 2, width + high // 2, 3 * high // 2), fill=strength)
+    return mask.filter(ImageFilter.BoxBlur(high / 5))
+
+
+def _lay_shadow(picture: Image.Image, thing: Placed, side: int, sun: tuple[float, float, float]) -> None:
+    across, along, strength = sun
+    width = max(8, round(thing.width * side * 0.9) // 4 * 4)
+    mask = _shadow(width, round(SHADOW * strength))
+    foot = (thing.y + thing.height / 2) * side
+    corner = round(thing.x * side + across * width * 0.25 - mask.width / 2), round(foot - mask.height * (0.55 - 0.2 * along))
+    picture.paste((16, 18, 32), corner, mask)
+
+
+def _lay(picture: Image.Image, thing: Placed, side: int) -> None:
+    tile = _scaled(thing.name, thing.colour, max(4, round(thing.size * side / 2) * 2), thing.flip)
+    if thing.pose == "flying":
+        wings = _scaled("wings", None, max(4, round(thing.size * side * 0.75) * 2), False)
+        picture.paste(wings, (round(thing.x * side - wings.width / 2), round(thing.y * side - wings.height * 0.6)), wings)
+    picture.paste(tile, (round(thing.x * side - tile.width / 2), round(thing.y * side - tile.height / 2)), tile)
+
+
+def render(scene: Scene, side: int = NATIVE_SIZE) -> np.ndarray:
+    """The scene as uint8 RGB, (side, side, 3). The same scene gives the same bytes."""
+    rng = np.random.default_rng([scene.seed, 1])
+    picture = _background(scene, side, rng)
+    around = [AIR_BY_NAME[name] for name in (scene.season, scene.weather, scene.time) if name]
+    for air in around:
+        picture = air.under(picture, rng)
+    sun = light(scene.time)
+    for thing in scene.things:
+        if thing.stands:
+            _lay_shadow(picture, thing, side, sun)
+        _lay(picture, thing, side)
+    for air in around:
+        picture = air.over(picture, rng)
+    return np.asarray(STYLE_BY_NAME[scene.style].apply(picture, rng))
+
+
+def thing_mask(scene: Scene, side: int) -> np.ndarray:
+    """Where things stand: float32 (side, side), 1 inside a thing's box and 0 elsewhere. Loss is weighted by it."""
+    mask = np.zeros((side, side), np.float32)
+    for thing in scene.things:
+        left, right = (int(np.clip(round((thing.x + d * thing.width) * side), 0, side)) for d in (-0.5, 0.5))
+        top, low = (int(np.clip(round((thing.y + d * thing.height) * side), 0, side)) for d in (-0.5, 0.5))
+        mask[top : max(low, top + 1), left : max(right, left + 1)] = 1.0
+    return mask

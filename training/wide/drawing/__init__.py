@@ -1,1 +1,0 @@
-"""What the wide scenes are made of: tables of things, backgrounds, air and styles, and the functions that draw them."""
