@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.things import font_file
+from training.drawing.glyphs import font_file
 
 
 def _font_is_here() -> bool:
@@ -29,10 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with autoencoder.pt and diffusion.pt after two steps each."""
-    from tests.training.tiny import train_autoencoder_a_little, train_diffusion_a_little
+    """A folder with everything that a run leaves behind, after two steps of each."""
+    import torch
 
+    from tests.training.tiny import autoencoder_run, diffusion_run, few_steps_run
+
+    torch.set_num_threads(1)
     run = tmp_path_factory.mktemp("run")
-    train_autoencoder_a_little(run, steps=2)
-    train_diffusion_a_little(run, steps=2)
+    autoencoder_run(run, 2)
+    diffusion_run(run, 2)
+    few_steps_run(run, 2)
     return run

@@ -6,8 +6,10 @@ import numpy as np
 from PIL import Image
 
 from training import evaluate_sketches
-from training.classifier import Classifier
+from training.captions import known_words
+from training.drawing.things import THING_NAMES
 from training.export import export
+from training.judge import Judge
 
 
 def test_a_drawing_is_flat_patches_and_its_box_is_found_again() -> None:
@@ -15,6 +17,14 @@ def test_a_drawing_is_flat_patches_and_its_box_is_found_again() -> None:
     assert evaluate_sketches.overlap(evaluate_sketches.thing_box(sketch.picture), sketch.box) > 0.7
     assert len(sketch.picture.getcolors(1_000_000)) <= 4 and sketch.thing in sketch.words
     assert sketch.picture.tobytes() == again.picture.tobytes()
+
+
+def test_the_drawings_are_spread_over_all_things_and_each_can_be_seen() -> None:
+    drawn, known = evaluate_sketches.sketches(), set(known_words())
+    places = [THING_NAMES.index(sketch.thing) for sketch in drawn]
+    assert 70 <= len(drawn) <= 90 and set(np.diff(places)) <= {4, 5}
+    assert not {word for sketch in drawn for word in sketch.words.split()} - known
+    assert min(evaluate_sketches.overlap(evaluate_sketches.thing_box(sketch.picture), sketch.box) for sketch in drawn) > 0.7
 
 
 def test_layouts_are_compared_by_their_coarse_colours() -> None:
@@ -31,6 +41,6 @@ def test_an_untrained_starter_is_measured_at_every_strength(tiny_run: Path, tmp_
     export(tiny_run, tmp_path / "starter", "two steps, for a test")
     drawn = evaluate_sketches.sketches(2)
     pictures = evaluate_sketches.painted(tmp_path / "starter", drawn, (0.1, 1.0))
-    low, high = evaluate_sketches.rows(Classifier().eval(), drawn, pictures)
+    low, high = evaluate_sketches.rows(Judge().eval(), drawn, pictures)
     assert [len(made) for made in pictures] == [2, 2] and 0 <= low.recognised <= 1
     assert low.correlation != high.correlation

@@ -1,74 +1,121 @@
+"""Scenes: the same twice, nothing held out, things where their relation says, all of it in the picture."""
+
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from training.backgrounds import BACKGROUND_NAMES, BACKGROUNDS
-from training.scenes import Placed, Scene, held_out_background, held_out_pair, random_scene, render, thing_mask
-from training.things import COLOURS, THING_NAMES, THINGS, thing_tile
+from training.drawing.air import AIR_BY_NAME
+from training.drawing.backgrounds import BACKGROUND_NAMES, BACKGROUNDS
+from training.drawing.styles import STYLES
+from training.drawing.things import THING_NAMES, THINGS
+from training.layouts import RELATIONS, Ground, Placed
+from training.painting import render, thing_mask
+from training.scenes import KINDS, ROLES, Scene, held_out_background, held_out_colour, random_scene
+
+MANY = 4000
 
 
-def test_the_same_seed_draws_the_same_bytes_and_another_seed_others() -> None:
-    first, again, other = (render(random_scene(seed)) for seed in (5, 5, 6))
-    assert first.dtype == np.uint8 and first.shape == (64, 64, 3)
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    return [random_scene(seed) for seed in range(MANY)]
 
 
-def test_there_is_enough_to_draw_and_every_word_means_one_thing() -> None:
-    assert len(THINGS) >= 40 and len(BACKGROUNDS) >= 12
-    words = [word for thing in THINGS for word in thing.words]
-    words += [word for background in BACKGROUNDS for word in background.words]
-    assert len(set(words)) == len(words)
+def test_a_seed_is_a_scene_and_a_scene_its_bytes() -> None:
+    scenes = [random_scene(seed) for seed in (3, 3, 4)]
+    assert scenes[0] == scenes[1] != scenes[2]
+    pictures = [render(scene, 64) for scene in scenes]
+    assert np.array_equal(pictures[0], pictures[1]) and not np.array_equal(pictures[0], pictures[2])
+    assert pictures[0].shape == (64, 64, 3) and pictures[0].dtype == np.uint8
 
 
-@pytest.mark.parametrize("name", BACKGROUND_NAMES)
-def test_each_background_can_be_told_from_the_others(name: str) -> None:
-    bare = Scene(name, "purple" if name == "plain" else None, (), None, seed=3)
-    mine = render(bare).astype(int)
-    others = [Scene(other, "purple" if other == "plain" else None, (), None, 3) for other in BACKGROUND_NAMES if other != name]
-    assert min(np.abs(mine - render(other).astype(int)).mean() for other in others) > 8
-
-
-@pytest.mark.parametrize("name", THING_NAMES)
-def test_each_thing_is_drawn_and_fills_its_box(name: str) -> None:
-    empty = Scene("plain", "gray", (), None, seed=1)
-    placed = Placed(name, None, 0.5, 0.5, 0.75, flip=False)
-    changed = (render(replace(empty, things=(placed,))) != render(empty)).any(-1)
-    inside = thing_mask(replace(empty, things=(placed,)), 64) > 0
-    assert changed[inside].mean() > 0.12
-    assert not changed[~inside].any()
-
-
-@pytest.mark.parametrize("thing", [thing for thing in THINGS if thing.recolour], ids=lambda thing: thing.name)
-def test_a_recoloured_thing_has_the_asked_colour(thing) -> None:
-    for colour in ("red", "green", "blue"):
-        tile = np.asarray(thing_tile(thing.name, colour)).astype(int)
-        solid = tile[tile[..., 3] > 200][:, :3]
-        channel = int(np.argmax(COLOURS[colour]))
-        assert (solid.argmax(1) == channel).mean() > 0.4
-
-
-def test_no_held_out_combination_is_ever_drawn_for_training() -> None:
-    for seed in range(1500):
-        scene = random_scene(seed)
-        names = [thing.name for thing in scene.things]
-        assert not any(held_out_background(name, scene.background) for name in names)
-        assert not any(held_out_pair(a, b) for a, b in pairwise(names))
+def test_nothing_held_out_is_drawn_and_something_is_held_out(scenes: list[Scene]) -> None:
+    pairs = {(thing.name, scene.background) for scene in scenes for thing in scene.things}
+    made = {(scene.relation, thing.name) for scene in scenes for thing in scene.things}
+    fixed = {name for relation, name in made if relation == "creating" and name in ("picture", "pen", "paintbrush")}
+    assert not [pair for pair in pairs if held_out_background(*pair) and pair[0] not in fixed]
+    assert not [t for scene in scenes for t in scene.things if t.colour and held_out_colour(t.name, t.colour)]
+    assert held_out_background("cat", "beach") in (True, False) and any(held_out_background("cat", b) for _, b in pairs)
 
 
 def test_every_thing_has_places_it_is_shown_at_and_one_it_is_not() -> None:
     for name in THING_NAMES:
-        held = [place for place in BACKGROUND_NAMES if held_out_background(name, place)]
-        assert 1 <= len(held) <= 3
+        assert 1 <= sum(held_out_background(name, place) for place in BACKGROUND_NAMES) <= 5
 
 
-def test_things_stand_in_the_order_of_the_relation() -> None:
-    scenes = [scene for scene in map(random_scene, range(600)) if scene.relation]
-    assert {scene.relation for scene in scenes} == {"left", "above"}
+def test_every_word_means_one_thing_or_one_place_or_one_style() -> None:
+    rows = (*THINGS, *BACKGROUNDS, *AIR_BY_NAME.values(), *STYLES)
+    assert [word for word, count in Counter(word for row in rows for word in row.words).items() if count > 1] == []
+
+
+def test_each_thing_is_drawn_and_fills_its_box() -> None:
+    empty = Scene("plain", "gray", None, (), (), None, None, None, None, "drawn", 1)
+    bare = render(empty, 64)
+    for name in THING_NAMES:
+        scene = replace(empty, things=(Placed(name, 0.5, 0.5, 0.75),), named=(0,))
+        changed, inside = (render(scene, 64) != bare).any(-1), thing_mask(scene, 64) > 0
+        assert changed[inside].mean() > 0.12, name
+        assert changed[~inside].mean() < 0.02, name
+
+
+def test_every_kind_comes_about_as_often_as_its_share(scenes: list[Scene]) -> None:
+    seen = Counter((len(s.things), s.relation, len({t.name for t in s.things}) < len(s.things)) for s in scenes)
+    total = sum(kind.share for kind in KINDS)
+    for kind in KINDS:
+        share = seen[kind.count, kind.relation, kind.same] / MANY
+        assert share == pytest.approx(kind.share / total, abs=0.02)
+    assert {scene.style for scene in scenes} == {style.name for style in STYLES}
+
+
+def test_all_of_a_thing_is_in_the_picture(scenes: list[Scene]) -> None:
     for scene in scenes:
-        first, second = scene.things
-        assert first.x < second.x - 0.3 if scene.relation == "left" else first.y < second.y - 0.3
+        for thing in scene.things:
+            for middle, reach in ((thing.x, thing.width / 2), (thing.y, thing.height / 2)):
+                assert middle - reach > -0.03 and middle + reach < 1.03, (scene.relation, thing)
+
+
+def test_relations_hold(scenes: list[Scene]) -> None:
+    def gap(scene: Scene) -> float:
+        a, b = scene.in_order()[:2]
+        overlap = abs(a.x - b.x) < (a.width + b.width) / 2 and abs(a.y - b.y) < (a.height + b.height) / 2
+        top_of_b = b.y - b.height / 2
+        return {
+            "left": b.x - a.x - 0.25,
+            "above": b.y - a.y - 0.2,
+            "on": b.y - a.y - 0.05 if abs(a.y + a.height / 2 - top_of_b) < 0.9 * b.height else -1.0,
+            "under": a.y - b.y - 0.15,
+            "behind": float(overlap and scene.things.index(a) < scene.things.index(b)),
+            "holding": float(overlap and scene.things.index(a) < scene.things.index(b)),
+        }[scene.relation or ""]
+
+    asked = [scene for scene in scenes if scene.relation in RELATIONS]
+    assert {scene.relation for scene in asked} == set(RELATIONS)
+    assert not [(scene.relation, scene.seed) for scene in asked if gap(scene) <= 0]
+
+
+def test_several_can_be_counted(scenes: list[Scene]) -> None:
+    """No two of one kind hide each other."""
+    for scene in scenes:
+        if len({thing.name for thing in scene.things}) == 1:
+            for place, one in enumerate(scene.things):
+                for other in scene.things[place + 1 :]:
+                    across, down = abs(one.x - other.x) / one.width, abs(one.y - other.y) / one.height
+                    assert max(across, down) > 0.55, scene.seed
+
+
+def test_roles_are_those_of_the_layouts() -> None:
+    assert set(ROLES) == {*RELATIONS, "creating"}
+    rng, ground = np.random.default_rng(0), Ground(0.6, solid=True)
+    for relation, layout in RELATIONS.items():
+        assert len(layout(["cat", "table"], ground, rng)) == len(ROLES[relation])
+
+
+def test_masks_cover_things(scenes: list[Scene]) -> None:
+    full = [scene for scene in scenes if scene.things][:200]
+    for scene in full:
+        mask = thing_mask(scene, 16)
+        assert all(mask[min(15, int(t.y * 16)), min(15, int(t.x * 16))] == 1 for t in scene.things)
+    assert thing_mask(next(scene for scene in scenes if not scene.things), 16).max() == 0

@@ -1,4 +1,4 @@
-"""Every stage for a few steps at tiny size: it learns, stops, goes on, and ends as a folder that diffusers loads."""
+"""Every stage for a few steps at tiny size: it learns, goes on, and ends as a folder that diffusers loads."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, LCMScheduler
+from PIL import Image
 
-from tests.training.tiny import train_autoencoder_a_little, train_diffusion_a_little
-from training.all import SHARES, commands
-from training.autoencoder import picture_loss, scene_batch
-from training.common import Clock, load_state, set_learning_rate
-from training.diffusion import new_scheduler, noise_levels, noisy
+from tests.training.tiny import SIZES, autoencoder_run, diffusion_run, pool_of, source
+from training.all import PARTS, commands
+from training.autoencoder import AutoencoderTraining, PicturePool, picture_loss
+from training.common import Clock, load_state
+from training.diffusion import DiffusionTraining
+from training.drawers import CHUNK, WORDINGS, Drawers, DrawsHere
+from training.evaluate import contact_sheet, drawn, few_step_pipeline, frechet, load_pipeline, nearest, score
 from training.export import export
+from training.few_steps import Distillation, boundary, picture_of
+from training.judge import CELLS, THING_NAMES, Judge, JudgeTraining, accuracy, load_judge, present, save_judge
+from training.machine import to_pictures
+from training.noise import new_scheduler
 from training.take_up import take_up
+from training.tokenizer import FOLDER, MAX_LENGTH
+from training.trials import Trial
 
 
 @pytest.fixture(autouse=True)
@@ -24,111 +33,181 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def test_the_autoencoder_goes_on_from_its_last_weights(tmp_path: Path) -> None:
-    train_autoencoder_a_little(tmp_path, steps=3)
-    before = load_state(tmp_path / "autoencoder.pt")
-    after = train_autoencoder_a_little(tmp_path, steps=2, resume=True)
-    assert before["step"] == 3 and after.step == 5
-    weights = load_state(tmp_path / "autoencoder.pt")["weights"]
-    name = "decoder.conv_out.weight"
-    assert not torch.equal(weights[name], before["weights"][name])
-    assert (weights[name] - before["weights"][name]).abs().max() < 0.02
+def test_both_trainings_go_on_from_their_last_weights(tmp_path: Path) -> None:
+    assert autoencoder_run(tmp_path, 1).step == 1
+    assert autoencoder_run(tmp_path, 2).step == 3
+    assert diffusion_run(tmp_path, 1).step == 1
+    before = load_state(tmp_path / "diffusion.pt")["unet"]
+    assert diffusion_run(tmp_path, 2).step == 3
+    after = load_state(tmp_path / "diffusion.pt")["unet"]
+    moved = [float((after[name] - before[name]).abs().max()) for name in before]  # type: ignore[index, union-attr]
+    assert 0 < max(moved) < 0.05
 
 
-def test_a_frozen_encoder_stays_as_it_is(tiny_run: Path, tmp_path: Path) -> None:
-    training = train_autoencoder_a_little(tmp_path, steps=1)
-    before = {name: value.clone() for name, value in training.network.state_dict().items()}
-    training.frozen_encoder = True
-    training.train_step(batch=2)
-    after = training.network.state_dict()
-    assert torch.equal(after["encoder.conv_in.weight"], before["encoder.conv_in.weight"])
-    assert not torch.equal(after["decoder.conv_in.weight"], before["decoder.conv_in.weight"])
+def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
+    training = autoencoder_run(tmp_path, 1)
+    words = DiffusionTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu")
+    pool = pool_of(tmp_path)
+    pool.add(source(tmp_path).next())
+
+    def error() -> float:
+        torch.manual_seed(5)
+        words.step = 0
+        with torch.no_grad():
+            return float(words.loss(pool, 16))
+
+    first = error()
+    for group in words.optimizer.param_groups:
+        group["lr"] = 2e-3
+    for _ in range(25):
+        words.train_step(pool, 8)
+    assert error() < 0.9 * first and training.step == 1
 
 
-def test_diffusion_goes_on_and_remembers_the_time_it_used(tiny_run: Path) -> None:
-    before = load_state(tiny_run / "diffusion.pt")
-    after = train_diffusion_a_little(tiny_run, steps=4, resume=True)
-    assert before["step"] == 2 and after.step == 4
-    assert load_state(tiny_run / "diffusion.pt")["seconds"] > before["seconds"]
-    name = "conv_in.weight"
-    assert not torch.equal(after.unet.state_dict()[name], before["unet"][name])
+def test_the_autoencoder_starts_from_components_and_learns_more(tmp_path: Path) -> None:
+    training = AutoencoderTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu")
+    pool, chunk = PicturePool(SIZES.side, "cpu"), DrawsHere(SIZES.side, SIZES.side, 0).next()
+    pool.add(chunk)
+    pictures, masks = to_pictures(chunk.pictures, "cpu"), chunk.masks[:, None].float()
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(picture_loss(training.network(pictures).sample, pictures, masks))
+
+    nothing = loss()
+    training.begin(chunk.pictures)
+    components = loss()
+    for _ in range(25):
+        training.train_step(pool, 8)
+    assert components < 0.5 * nothing and loss() < 0.95 * components
 
 
-def test_training_goes_on_from_an_exported_starter(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_run_is_exported_with_its_few_steps_and_draws(tiny_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "starter"
+    assert export(tiny_run, folder, "a test") == sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+    card = json.loads((folder / "starter.json").read_text(encoding="utf-8"))
+    assert card["native_size"] == 256 and len(card["things"]) >= 300 and len(card["styles"]) >= 10
+    assert {"cat", "cats", "watercolor", "beach", "night", *card["colours"]} <= set(card["words"])
+    named = [word for table in ("things", "backgrounds", "styles") for row in card[table] for word in row["words"]]
+    assert {part for word in named for part in word.split()} <= set(card["words"])
+    assert not any(str(tiny_run) in path.read_text(encoding="utf-8") for path in folder.rglob("*.json"))
+    full, quick = load_pipeline(folder), few_step_pipeline(folder)
+    assert isinstance(full.scheduler, DDIMScheduler) and isinstance(quick.scheduler, LCMScheduler)
+    assert quick.get_active_adapters()
+    assert {full.unet.dtype, full.vae.dtype, full.text_encoder.dtype} == {torch.float32}
+    for pipeline, steps, guidance in ((full, 2, 3.0), (quick, 2, 1.0)):
+        (picture,) = drawn(pipeline, ["a cat on the beach"], 1, steps, guidance)
+        assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8 and picture.std() > 0
+    for scheduler in (EulerDiscreteScheduler, DPMSolverMultistepScheduler):
+        full.scheduler = scheduler.from_config(full.scheduler.config)
+        (picture,) = drawn(full, ["a cat on the beach"], 1, 2, 3.0)
+        assert picture.std() > 0
+    contact_sheet([picture] * 9, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (8 * 64, 2 * 64)
+
+
+def test_an_export_leaves_no_weights_of_another(tiny_run: Path, tmp_path: Path) -> None:
+    for stale in ("unet/old-00001-of-00002.safetensors", "unet/old.safetensors.index.json", "vae/old.safetensors"):
+        (tmp_path / stale).parent.mkdir(exist_ok=True)
+        (tmp_path / stale).write_text("{}")
+    (tmp_path / "README.md").write_text("kept")
+    export(tiny_run, tmp_path, "a test")
+    assert not list(tmp_path.rglob("old*")) and (tmp_path / "README.md").exists()
+
+
+def test_training_goes_on_from_an_exported_starter(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     export(tiny_run, tmp_path / "starter", "a test")
     take_up(tmp_path / "starter", tmp_path / "run")
-    picture = train_autoencoder_a_little(tmp_path / "run", steps=1, resume=True)
-    words = train_diffusion_a_little(tmp_path / "run", steps=2, resume=True)
-    assert (picture.step, words.step) == (1, 2)
-    before = load_state(tiny_run / "diffusion.pt")["averages"]
-    name = "conv_in.weight"
-    assert (words.unet.state_dict()[name] - before[0][name]).abs().max() < 0.01
-    before = load_state(tiny_run / "autoencoder.pt")["average"]
-    name = "decoder.conv_out.weight"
-    assert (picture.network.state_dict()[name] - before[name]).abs().max() < 0.01
+    monkeypatch.setattr(AutoencoderTraining, "begin", lambda *_: pytest.fail("The weights were set anew."))
+    assert load_state(tmp_path / "run" / "diffusion.pt")["sizes"] == SIZES.write()
+    assert autoencoder_run(tmp_path / "run", 1).step == diffusion_run(tmp_path / "run", 1).step == 1
+    for file, part, name in (
+        ("diffusion.pt", "unet", "conv_in.weight"),
+        ("autoencoder.pt", "average", "encoder.conv_out.weight"),
+    ):
+        before, after = (load_state(folder / file)[part][name] for folder in (tiny_run, tmp_path / "run"))  # type: ignore[index]
+        assert 0 < (after - before).abs().max() < 0.01
+    export(tmp_path / "run", tmp_path / "again", "a test")
+    words = [(tmp_path / name / "tokenizer" / "vocab.json").read_bytes() for name in ("starter", "again")]
+    assert words[0] == words[1]
 
 
-def test_the_autoencoder_learns(tmp_path: Path) -> None:
-    training = train_autoencoder_a_little(tmp_path, steps=1)
-    pictures, masks = scene_batch(0, 2)
+def test_the_few_step_function_says_its_input_where_nothing_is_noisy() -> None:
+    signal, noisy = new_scheduler().alphas_cumprod, torch.randn(2, 3, 4, 4)
+    clean = torch.randn(2, 3, 4, 4)
+    assert torch.equal(boundary(noisy, clean, torch.tensor([0, 0])), noisy)
+    assert torch.allclose(boundary(noisy, clean, torch.tensor([999, 999])), clean, atol=1e-3)
+    kept, noise = signal[torch.tensor([10, 700])], torch.randn(2, 3, 4, 4)
+    a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
+    found = picture_of(a * clean + b * noise, a * noise - b * clean, kept)
+    assert torch.allclose(found[0], clean, atol=1e-5) and torch.allclose(found[1], noise, atol=1e-5)
+
+
+def test_the_teachers_step_follows_the_path_that_it_believes_in(tiny_run: Path) -> None:
+    """From the last level a teacher that sees only noise goes to the next level: alpha and sigma are those of that level."""
+    training = Distillation(tiny_run, Clock(1, steps=1), "cpu", rank=2)
+    noisy, levels = torch.randn(2, 16, 16, 16), torch.tensor([999, 19])
+    text = training.text_encoder(training.nothing.expand(2, -1)).last_hidden_state.float()
+    stepped = training.teacher_step(noisy, levels, levels - 20, text)
     with torch.no_grad():
-        first = picture_loss(training.network(pictures).sample, pictures, masks)
-    set_learning_rate(training.optimizer, 1e-3)
-    for _ in range(30):
-        training.step = 0  # the same pictures again
-        training.train_step(batch=2)
-    with torch.no_grad():
-        assert picture_loss(training.network(pictures).sample, pictures, masks) < 0.8 * first
+        said = training.teacher(noisy, levels, text).sample.float()  # with no words guidance changes nothing
+    clean, noise = picture_of(noisy, said, training.signal[levels])
+    kept = torch.stack([training.signal[979], torch.tensor(1.0)]).view(-1, 1, 1, 1)
+    assert torch.allclose(stepped, kept.sqrt() * clean + (1 - kept).sqrt() * noise, atol=0.05)
 
 
-def test_an_exported_run_loads_with_diffusers_and_draws(tiny_run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "starter"
-    size = export(tiny_run, folder, "a test")
-    assert 0 < size < 40e6
-    pipeline = StableDiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
-    assert {pipeline.unet.dtype, pipeline.vae.dtype, pipeline.text_encoder.dtype} == {torch.float32}
-    for scheduler in (None, EulerDiscreteScheduler, DPMSolverMultistepScheduler):
-        if scheduler:
-            pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
-        drawn = pipeline("a cat on the beach", num_inference_steps=2, output_type="np").images[0]
-        assert drawn.shape == (64, 64, 3) and np.isfinite(drawn).all()
-    texts = [path.read_text() for path in folder.rglob("*.json")]
-    assert not any(str(tiny_run) in text for text in texts)
+def test_processes_draw_what_the_trainer_would_draw_itself(tiny_run: Path) -> None:
+    here = source(tiny_run, first_seed=50).next()
+    with Drawers(1, SIZES.side, SIZES.latent_side, 50, tiny_run / FOLDER) as drawers:
+        there = drawers.next()
+    assert all(torch.equal(a, b) for a, b in zip(here.parts(), there.parts(), strict=True))
+    assert here.ids.shape == (CHUNK, WORDINGS, MAX_LENGTH) and here.masks.any()
 
 
-def test_starter_json_names_what_it_knows(tiny_run: Path, tmp_path: Path) -> None:
-    export(tiny_run, tmp_path / "starter", "a test")
-    card = json.loads((tmp_path / "starter" / "starter.json").read_text())
-    assert card["format"] == 1 and card["native_size"] == 64 and len(card["things"]) >= 40
-    known = set(card["words"])
-    assert {word for thing in card["things"] for word in thing["words"]} <= known
-    assert set(card["colours"]) <= known
+def test_the_judge_learns_one_chunk_and_is_read_back(tmp_path: Path) -> None:
+    training = JudgeTraining(Clock(1, steps=12), "cpu")
+    training.add(DrawsHere(256, 1, 3).next())
+    first = float(training.train_step())
+    for _ in range(11):
+        last = float(training.train_step())
+    assert last < 0.75 * first
+    network = training.network.eval()
+    save_judge(network, tmp_path / "judge.safetensors")
+    picture = torch.randn(1, 3, 256, 256)
+    read = load_judge(tmp_path / "judge.safetensors")
+    assert torch.allclose(read(picture)["where"], network(picture)["where"], atol=0.15)
+    assert set(accuracy(read, 20)) <= {"one thing", "two things", "counting", "colour", "position", "background", "style"}
 
 
-def test_noise_levels_cover_the_range_and_lean_to_the_noisy() -> None:
-    levels = noise_levels(1000, 1000, np.random.default_rng(0)).double()
-    assert levels.min() < 10 and levels.max() >= 995
-    assert 0.5 < (levels > 500).double().mean() < 0.75
+def test_a_thing_is_present_where_it_is_the_likeliest_answer_of_a_cell() -> None:
+    class Sure(Judge):
+        def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+            where = torch.full((len(pictures), len(THING_NAMES) + 1, CELLS, CELLS), -9.0)
+            where[:, -1] = -1.0
+            where[0, THING_NAMES.index("cat"), 2, 5] = where[0, THING_NAMES.index("dog"), 7, 7] = -0.5
+            where[0, THING_NAMES.index("house"), 0, 0] = -1.5
+            return {"where": where}
+
+    assert present(Sure(), [np.zeros((256, 256, 3), np.uint8)] * 2) == [frozenset({"cat", "dog"}), frozenset()]
 
 
-def test_v_and_the_noisy_latents_give_the_latents_back() -> None:
-    torch.manual_seed(0)
-    signal, latents = new_scheduler().alphas_cumprod, torch.randn(8, 4, 4, 4)
-    steps = torch.arange(0, 900, 113)
-    seen, v, weight = noisy(latents, steps, signal)
-    a, b = signal[steps].sqrt().view(-1, 1, 1, 1), (1 - signal[steps]).sqrt().view(-1, 1, 1, 1)
-    assert torch.allclose(a * seen - b * v, latents, atol=1e-4)
-    assert weight.max() == 1.0 and weight[0] < 0.1
+def test_scores_count_what_was_asked() -> None:
+    picture = np.zeros((256, 256, 3), np.uint8)
+    table = score(Judge().eval(), [Trial("one thing", "a cat", ("cat",), "beach")] * 3, [picture] * 3)
+    assert table["one thing"][1] == 3 and table["background"][1] == 3 and table["one thing"][0] in (0, 3)
 
 
-def test_the_clock_warms_up_and_ends_low() -> None:
-    clock = Clock(1, steps=1000)
-    rates = [clock.learning_rate(step, 1.0) for step in (0, 100, 300, 999)]
-    assert rates[0] < 0.01 and rates[1] == pytest.approx(0.505) and rates[2] == 1.0 and rates[3] < 0.03
+def test_distances_of_pictures() -> None:
+    rng = np.random.default_rng(0)
+    first, shifted = rng.normal(size=(4000, 3)), rng.normal((2, 0, 0), size=(4000, 3))
+    assert frechet(first, first) == pytest.approx(0, abs=1e-6)
+    assert frechet(first, shifted) == pytest.approx(4, rel=0.1)
+    assert nearest(first[:5], first).max() == 0 and nearest(shifted[:50], first).max() > 0
 
 
-def test_one_command_shares_out_its_minutes() -> None:
-    lines = commands(100, Path("out"), Path("starter"), members=2)
-    assert [line[0] for line in lines] == [f"training.{name}" for name in (*SHARES, "export", "evaluate")]
-    minutes = [float(line[line.index("--minutes") + 1]) for line in lines if "--minutes" in line]
-    assert sum(minutes) == pytest.approx(100)
+def test_a_whole_run_names_every_part_once(tmp_path: Path) -> None:
+    made = commands(list(PARTS), 12, tmp_path, tmp_path / "starter", "cuda", "a test")
+    assert [command[0].rpartition(".")[2] for command in made] == [*PARTS, "evaluate", "evaluate"]
+    some = commands(["diffusion"], 7, tmp_path, tmp_path / "starter", "cuda", "a test")
+    assert some == [["training.diffusion", "--minutes", "7.00", "--out", str(tmp_path), "--device", "cuda", "--resume"]]

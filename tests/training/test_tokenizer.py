@@ -22,7 +22,7 @@ def test_every_known_word_is_one_token_and_comes_back(tokenizer: CLIPTokenizer) 
         assert tokenizer.decode(tokenizer(word).input_ids, skip_special_tokens=True) == word
 
 
-@pytest.mark.parametrize("word", ["zebra", "catt", "xylophone", "schön", "猫", "🐱"])
+@pytest.mark.parametrize("word", ["pangolin", "catt", "xylophone", "schön", "猫", "🐱"])
 def test_an_unknown_word_can_be_told(tokenizer: CLIPTokenizer, word: str) -> None:
     assert not is_known(tokenizer, word)
 

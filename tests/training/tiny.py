@@ -1,4 +1,4 @@
-"""The trainers at a size that takes a second."""
+"""The trainers at a size that takes seconds."""
 
 from __future__ import annotations
 
@@ -6,26 +6,41 @@ from pathlib import Path
 
 from training.autoencoder import AutoencoderTraining, load_autoencoder
 from training.common import Clock
-from training.diffusion import DiffusionTraining, Reservoir
+from training.diffusion import DiffusionTraining, LatentPool
+from training.drawers import CHUNK, DrawsHere
+from training.few_steps import Distillation
+from training.networks import Sizes
+from training.tokenizer import FOLDER, own_tokenizer
 
-CHANNELS = (8, 16, 16)
-SIZES: dict[str, object] = {"channels": [32, 32, 32], "text_width": 64, "text_layers": 1}
+SIZES = Sizes(autoencoder=(8, 16, 16), unet=(32, 32), text_width=64, text_layers=1, side=64)
 
 
-def train_autoencoder_a_little(run: Path, steps: int, resume: bool = False) -> AutoencoderTraining:
-    training = AutoencoderTraining(run, Clock(1, steps=steps), CHANNELS)
-    if resume:
+def autoencoder_run(run: Path, steps: int) -> AutoencoderTraining:
+    """Trains for so many steps more."""
+    training = AutoencoderTraining(run, Clock(1, steps=steps), SIZES, "cpu")
+    if training.path.exists():
         training.resume()
-    training.run(batch=2, peak_rate=1e-3)
+    training.run(DrawsHere(SIZES.side, SIZES.side, 0), batch=4)
     return training
 
 
-def train_diffusion_a_little(run: Path, steps: int, resume: bool = False) -> DiffusionTraining:
-    """Trains up to `steps` steps in all."""
-    training = DiffusionTraining(run, 1, SIZES, steps=steps)
-    if resume:
+def pool_of(run: Path) -> LatentPool:
+    return LatentPool(load_autoencoder(run / "autoencoder.pt"), SIZES, "cpu", CHUNK)
+
+
+def source(run: Path, first_seed: int = 7) -> DrawsHere:
+    own_tokenizer(run)
+    return DrawsHere(SIZES.side, SIZES.latent_side, first_seed, run / FOLDER)
+
+
+def diffusion_run(run: Path, steps: int) -> DiffusionTraining:
+    """Trains for so many steps more."""
+    training = DiffusionTraining(run, Clock(1, steps=steps), SIZES, "cpu")
+    if training.path.exists():
         training.resume()
-    reservoir = Reservoir(load_autoencoder(run / "autoencoder.pt"), 16, first_seed=7)
-    reservoir.add(6)
-    training.run(reservoir, batch=4, fresh=2)
+    training.run(source(run), pool_of(run), batch=4, first_fill=CHUNK)
     return training
+
+
+def few_steps_run(run: Path, steps: int) -> None:
+    Distillation(run, Clock(1, steps=steps), "cpu", rank=2).run(source(run), pool_of(run), batch=2, first_fill=CHUNK)

@@ -7,18 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.things import THING_NAMES as NARROW_NAMES
-from training.wide.drawing.drawn import SHAPES
-from training.wide.drawing.glyphs import glyph, glyph_name
-from training.wide.drawing.palette import COLOURS
-from training.wide.drawing.thing import KINDS, PLACES
-from training.wide.drawing.things import THING_BY_NAME, THINGS, plural, takes_article, thing_tile
+from training.drawing.drawn import SHAPES
+from training.drawing.glyphs import glyph, glyph_name
+from training.drawing.palette import COLOURS
+from training.drawing.thing import KINDS, PLACES
+from training.drawing.things import THING_BY_NAME, THINGS, plural, takes_article, thing_tile
 
 
-def test_there_is_enough_to_draw_and_all_that_the_small_starter_knows() -> None:
-    assert len(THINGS) >= 320 and len(COLOURS) == 12
+def test_there_is_enough_to_draw() -> None:
+    assert len(THINGS) >= 390 and len(COLOURS) == 12
     assert sum(thing.recolour for thing in THINGS) >= 60
-    assert set(NARROW_NAMES) <= set(THING_BY_NAME)
     assert THING_BY_NAME["paintbrush"].words == ("paintbrush", "paint brush", "brush")
 
 
@@ -75,6 +73,15 @@ def test_a_thing_in_a_colour_has_mostly_that_colour(name: str, colour: str) -> N
     painted = _body(thing_tile(name, colour))
     nearest = min(COLOURS, key=lambda other: float(np.abs(painted - COLOURS[other]).sum()))
     assert nearest == colour
+
+
+def test_every_thing_that_takes_a_colour_shows_it() -> None:
+    for thing in THINGS:
+        for colour in ("red", "green", "blue") if thing.recolour else ():
+            tile = np.asarray(thing_tile(thing.name, colour), int)
+            solid = tile[tile[..., 3] > 200][:, :3]
+            channel = int(np.argmax(COLOURS[colour]))
+            assert (solid.argmax(1) == channel).mean() > 0.4, (thing.name, colour)
 
 
 def test_a_blue_cat_keeps_its_outline_and_its_eyes() -> None:

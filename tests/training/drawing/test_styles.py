@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from training.wide.drawing.styles import STYLE_BY_NAME, STYLE_NAMES, STYLES
+from training.drawing.styles import STYLE_BY_NAME, STYLE_NAMES, STYLES
 
 SIDE = 128
 THING = (slice(40, 104), slice(32, 96))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.wide.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS, two_planes
-from training.wide.drawing.canvas import Canvas
+from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS, two_planes
+from training.drawing.canvas import Canvas
 
 PAINTED = [background for background in BACKGROUNDS if background.paint]
 NEAR = [background.name for background in BACKGROUNDS if background.near]

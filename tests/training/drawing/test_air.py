@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from training.wide.drawing.air import AIR_BY_NAME, SEASONS, TIMES, WEATHERS, Air, light
-from training.wide.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
+from training.drawing.air import AIR_BY_NAME, SEASONS, TIMES, WEATHERS, Air, light
+from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
 
 ROWS = (*TIMES, *SEASONS, *WEATHERS)
 SEEN = [air for air in ROWS if air.name != "day"]
