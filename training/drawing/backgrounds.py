@@ -10,7 +10,6 @@ from PIL import Image
 
 from training.drawing import gardens, heights, interiors, landscapes, places, wilds, woods
 from training.drawing.canvas import Canvas, Generator, ramp
-from training.drawing.canvas import shaded as shaded
 from training.drawing.palette import RGB
 
 Painter = Callable[[Canvas], None]
