@@ -61,7 +61,7 @@ def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
         group["lr"] = 2e-3
     for _ in range(25):
         words.train_step(pool, 8)
-    assert error() < 0.9 * first and training.step == 1
+    assert error() < 0.95 * first and training.step == 1
 
 
 def test_the_autoencoder_starts_from_components_and_learns_more(tmp_path: Path) -> None:
