@@ -166,7 +166,9 @@ def behind(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]
     aside = float(rng.choice([-1, 1]) * rng.uniform(0.08, 0.13))
     back = _standing(names[0], 0.5 - aside, float(rng.uniform(0.56, 0.66)), 0.45, ground, rng)
     front = _standing(names[1], 0.5 + aside, float(rng.uniform(0.36, 0.42)), 1.0, ground, rng)
-    return [back, front if front.stands else _inside(replace(front, y=0.68))]
+    front = front if front.stands else _inside(replace(front, y=0.68))
+    # A low thing before one that floats would only stand below it: that one sinks.
+    return [replace(back, y=max(back.y, front.y - 0.3 * front.height - back.height / 2)), front]
 
 
 def holding(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:

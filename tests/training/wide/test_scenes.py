@@ -57,14 +57,14 @@ def test_relations_hold(scenes: list[Scene]) -> None:
     def gap(scene: Scene) -> float:
         a, b = scene.in_order()[:2]
         overlap = abs(a.x - b.x) < (a.width + b.width) / 2 and abs(a.y - b.y) < (a.height + b.height) / 2
-        top_of_b = b.y - b.height / 2
+        behind, foot_of_a, top_of_b = scene.things.index(a) < scene.things.index(b), a.y + a.height / 2, b.y - b.height / 2
         return {
             "left": b.x - a.x - 0.25,
             "above": b.y - a.y - 0.2,
-            "on": b.y - a.y - 0.05 if abs(a.y + a.height / 2 - top_of_b) < 0.9 * b.height else -1.0,
+            "on": float(not behind and top_of_b - 0.02 < foot_of_a < top_of_b + 0.9 * b.height),  # or on its seat
             "under": a.y - b.y - 0.15,
-            "behind": float(overlap and scene.things.index(a) < scene.things.index(b)),
-            "holding": float(overlap and scene.things.index(a) < scene.things.index(b)),
+            "behind": float(overlap and behind),
+            "holding": float(overlap and behind),
         }[scene.relation or ""]
 
     asked = [scene for scene in scenes if scene.relation in RELATIONS]

@@ -70,7 +70,7 @@ def _body(tile: Image.Image) -> np.ndarray:
 
 
 @pytest.mark.parametrize("colour", ["blue", "red", "green", "white"])
-@pytest.mark.parametrize("name", ["cat", "dog", "rabbit", "elephant", "sheep", "llama", "bird", "car", "hat", "ball", "balloon"])
+@pytest.mark.parametrize("name", ["cat", "dog", "rabbit", "elephant", "sheep", "camel", "bird", "car", "hat", "ball", "balloon"])
 def test_a_thing_in_a_colour_has_mostly_that_colour(name: str, colour: str) -> None:
     painted = _body(thing_tile(name, colour))
     nearest = min(COLOURS, key=lambda other: float(np.abs(painted - COLOURS[other]).sum()))
@@ -104,7 +104,7 @@ def test_the_eyes_of_a_black_cat_are_pale() -> None:
         ("gentleman", "gentlemen"),
         ("human", "humans"),
         ("woman dancing", "women dancing"),
-        ("kitchen knife", "kitchen knives"),
+        ("maple leaf", "maple leaves"),
         ("sheep", "sheep"),
         ("toy", "toys"),
     ],
