@@ -26,7 +26,8 @@ SHARE = 0.75
 def _pixels(name: str) -> np.ndarray:
     """The thing on grey and its outline, in a square: float32 (4 * SIDE * SIDE)."""
     tile = thing_tile(name, None)
-    square = Image.new("RGBA", (max(tile.size),) * 2, (128, 128, 128, 0))
+    side = max(tile.size)
+    square = Image.new("RGBA", (side, side), (128, 128, 128, 0))
     square.alpha_composite(tile, ((square.width - tile.width) // 2, square.height - tile.height))
     small = np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BOX), np.float32) / 255
     shown = small[..., :3] * small[..., 3:] + 0.5 * (1 - small[..., 3:])
