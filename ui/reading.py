@@ -95,6 +95,9 @@ def can_draw(repertoire: Repertoire | None) -> str:
     """What the starter was taught, in the words that it knows."""
     if repertoire is None:
         return ""
-    parts = (("Things", repertoire.things), ("Places and skies", repertoire.backgrounds), ("Colours", repertoire.colours))
-    rows = "".join(f"<dt>{name}</dt><dd>{escape(', '.join(words))}</dd>" for name, words in parts)
+    parts = (
+        ("Things", repertoire.things), ("Places and skies", repertoire.backgrounds), ("Colours", repertoire.colours),
+        ("Styles", repertoire.styles),
+    )  # fmt: skip
+    rows = "".join(f"<dt>{name}</dt><dd>{escape(', '.join(words))}</dd>" for name, words in parts if words)
     return f'<dl class="repertoire">{rows}</dl>'

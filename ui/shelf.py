@@ -22,6 +22,7 @@ class Repertoire:
     things: tuple[str, ...]
     backgrounds: tuple[str, ...]
     colours: tuple[str, ...]
+    styles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,8 @@ def _told(folder: Path) -> dict[str, Any]:
 
 
 def _repertoire(told: dict[str, Any]) -> Repertoire:
-    things, backgrounds = (tuple(entry["name"] for entry in told.get(kind, ())) for kind in ("things", "backgrounds"))
-    return Repertoire(things, backgrounds, tuple(told.get("colours", ())))
+    named = {kind: tuple(entry["name"] for entry in told.get(kind, ())) for kind in ("things", "backgrounds", "styles")}
+    return Repertoire(**named, colours=tuple(told.get("colours", ())))
 
 
 def _distilled(entry: CheckpointEntry) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from engine.prompt.tokens import PromptReading, read_prompt
 from engine.settings import HOUSE, Settings
 from tests.engine.checkpoints import tiny
 from ui import messages, reading
-from ui.shelf import Shelf
+from ui.shelf import Repertoire, Shelf
 
 CLIP = HOUSE / "engine" / "checkpoints" / "configs" / "clip_tokenizer"
 STARTER = HOUSE / "models" / "starter"
@@ -54,6 +55,12 @@ def test_every_example_is_something_that_the_starter_can_draw() -> None:
 def test_the_repertoire_is_shown_for_the_starter_alone() -> None:
     assert "penguin" in reading.can_draw(KNOWN) and "beach" in reading.can_draw(KNOWN)
     assert reading.can_draw(None) == reading.chips(None) == ""
+
+
+def test_styles_are_shown_where_there_are_any() -> None:
+    told = Repertoire(things=("cat",), backgrounds=("beach",), colours=("red",), styles=("oil painting",))
+    assert "<dt>Styles</dt><dd>oil painting</dd>" in reading.can_draw(told)
+    assert "Styles" not in reading.can_draw(dataclasses.replace(told, styles=()))
 
 
 def xl(first: str, second: str) -> str:
