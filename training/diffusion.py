@@ -2,9 +2,6 @@
 
 `python -m training.diffusion --minutes 7 --out DIR` takes DIR/autoencoder.pt and writes DIR/diffusion.pt; `--resume` goes on
 from it.
-
-On a CPU one process a core trains. They share the weights in memory, each takes steps of its own, and nobody waits (Recht et al.
-2011, Hogwild): quick, and not the same to the bit twice. On a GPU one process trains and all cores draw for it.
 """
 
 from __future__ import annotations
@@ -12,18 +9,19 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.multiprocessing as multiprocessing
+from torch import nn
 
 from training.autoencoder import load_autoencoder
 from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
-from training.drawers import CHUNK, SEEDS_A_DRAWER, WORDINGS, Drawers, Drawn, DrawsHere, Source, Supply
+from training.drawers import CHUNK, WORDINGS, Drawn, Source, Supply, drawing
 from training.looks import give_looks
-from training.machine import add_flags, memory_format, mixed, prepare, to_pictures
+from training.machine import add_flags, memory_format, mixed, prepare, to_pictures, together
 from training.networks import LATENT_CHANNELS, Sizes, new_networks
 from training.noise import new_scheduler, noise_levels, noisy
 from training.tokenizer import FOLDER, MAX_LENGTH, own_tokenizer, token_ids
@@ -85,7 +83,14 @@ class DiffusionTraining:
     """One process's run: both networks, optimiser, averages and clock. `networks` are those that processes share, if they do."""
 
     def __init__(
-        self, out: Path, clock: Clock, sizes: Sizes, device: str, rank: int = 0, networks: Networks | None = None, seed: int = 0
+        self,
+        out: Path,
+        clock: Clock,
+        sizes: Sizes,
+        device: str,
+        rank: int = 0,
+        networks: Sequence[Any] | None = None,
+        seed: int = 0,
     ) -> None:
         self.path, self.clock, self.sizes, self.device, self.seed, self.rank = out / FILE, clock, sizes, device, seed, rank
         self.tokenizer = own_tokenizer(out)
@@ -171,42 +176,28 @@ def load_networks(path: Path, run: Path, device: str = "cpu") -> tuple[Any, Any,
     return unet.eval(), text_encoder.eval(), tokenizer
 
 
-def train(rank: int, options: argparse.Namespace, networks: Networks) -> None:
-    """One process's whole work. Of several, each draws its own scenes; a single one has drawers."""
-    alone, sizes = options.members == 1, Sizes()
+def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
+    """One process's whole work."""
+    sizes = Sizes()
     prepare(options)
     training = DiffusionTraining(options.out, Clock(options.minutes), sizes, options.device, rank, networks)
     if options.resume and training.path.exists():
         training.resume()
-    pool = LatentPool(
-        load_autoencoder(options.out / "autoencoder.pt", options.device), sizes, options.device, POOL[options.device]
-    )
+    autoencoder = load_autoencoder(options.out / "autoencoder.pt", options.device)
+    pool = LatentPool(autoencoder, sizes, options.device, POOL[options.device])
     # The step in a resumed seed: the scenes are new ones.
-    first_seed = SCENE_SEEDS + rank * SEEDS_A_DRAWER + training.step * options.batch
-    drawn = sizes.side, sizes.latent_side, first_seed, options.out / FOLDER
-    first_fill = FIRST_FILL[options.device]
-    if not alone:
-        training.run(DrawsHere(*drawn), pool, options.batch, first_fill)
-        return
-    with Drawers(options.drawers, *drawn) as drawers:
-        training.run(drawers, pool, options.batch, first_fill)
+    seed = SCENE_SEEDS + training.step * options.batch
+    with drawing(options, rank, sizes.side, sizes.latent_side, seed, options.out / FOLDER) as drawers:
+        training.run(drawers, pool, options.batch, FIRST_FILL[options.device])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    cuda = torch.cuda.is_available()
-    add_flags(parser, minutes=80, batch=512 if cuda else 16)
-    parser.add_argument("--members", type=int, default=1 if cuda else os.cpu_count() or 1, help="processes that train together")
+    add_flags(parser, minutes=80, batch=512 if torch.cuda.is_available() else 16)
     options = parser.parse_args()
     networks = first_networks(Sizes(), own_tokenizer(options.out), options.device)
     print(f"UNet and text encoder of {millions(networks):.1f} M parameters on {options.device}", flush=True)
-    if options.members == 1:
-        train(0, options, networks)
-        return
-    options.threads = 1
-    for network in networks:
-        network.share_memory()
-    multiprocessing.spawn(train, (options, networks), nprocs=options.members, join=True)
+    together(train, options, networks)
 
 
 if __name__ == "__main__":

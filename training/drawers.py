@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import queue
+from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -152,6 +154,18 @@ def _work(rank: int, first_seed: int, tokenizer_folder: Path | None, slots: Draw
         draw(slots.slot(slot), seed, tokenizer)
         seed += CHUNK
         filled.put(slot)
+
+
+@contextmanager
+def drawing(
+    options: Namespace, rank: int, side: int, mask_side: int, first_seed: int, folder: Path | None = None
+) -> Iterator[Source]:
+    """What process `rank` of a training takes its scenes from: a single one has drawers, one of several draws its own."""
+    if options.members > 1:
+        yield DrawsHere(side, mask_side, first_seed + rank * SEEDS_A_DRAWER, folder)
+        return
+    with Drawers(options.drawers, side, mask_side, first_seed, folder) as drawers:
+        yield drawers
 
 
 class Drawers:

@@ -8,8 +8,8 @@ same picture as from the one that the guided teacher's DDIM step makes of it. Th
 from __future__ import annotations
 
 import argparse
-import copy
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import torch
 from diffusers import StableDiffusionPipeline
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
+from torch import nn
 
 from training.autoencoder import load_autoencoder
 from training.common import Clock, set_learning_rate
-from training.diffusion import FIRST_FILL, POOL, LatentPool, load_networks
-from training.drawers import Drawers, Source
-from training.machine import add_flags, mixed, prepare
+from training.diffusion import FIRST_FILL, POOL, REUSE, LatentPool, load_networks
+from training.drawers import Source, Supply, drawing
+from training.machine import add_flags, mixed, prepare, together
 from training.networks import Sizes
 from training.noise import new_scheduler
 from training.tokenizer import FOLDER, token_ids
@@ -31,7 +32,7 @@ FILE = "few_steps.safetensors"
 FEW_STEPS_DEFAULTS = {"lora": FILE, "steps": 4, "guidance_scale": 1.0, "scheduler": "LCM"}
 SEEDS = 4_000_000_000
 PEAK_RATE = 5e-4
-RANK = 8
+LORA_RANK = 8
 GUIDANCE = 2.5
 """The CFG scale that is put into the weights."""
 SOLVER_STEPS = 50
@@ -57,17 +58,24 @@ def boundary(noisy: torch.Tensor, clean: torch.Tensor, levels: torch.Tensor) -> 
     return SIGMA_DATA**2 / root.square() * noisy + scaled / root * clean
 
 
-class Distillation:
-    """One run: the teacher, the student with its LoRA, optimiser and clock."""
+def first_student(run: Path, device: str, lora_rank: int = LORA_RANK, seed: int = 0) -> Any:
+    """The trained UNet with a LoRA beside its weights that changes nothing yet."""
+    torch.manual_seed(seed)
+    student, _, _ = load_networks(run / "diffusion.pt", run, device)
+    student.requires_grad_(False)
+    student.add_adapter(LoraConfig(r=lora_rank, lora_alpha=lora_rank, target_modules=TARGETS, init_lora_weights=True))
+    return student
 
-    def __init__(self, run: Path, clock: Clock, device: str, rank: int = RANK, seed: int = 0) -> None:
-        torch.manual_seed(seed)
-        self.run_folder, self.clock, self.device, self.step = run, clock, device, 0
+
+class Distillation:
+    """One process's run: the teacher, the student with its LoRA, optimiser and clock."""
+
+    def __init__(self, run: Path, clock: Clock, device: str, student: Any, rank: int = 0, seed: int = 0) -> None:
+        torch.manual_seed(seed + 1 + rank)
+        self.run_folder, self.clock, self.device, self.rank, self.step = run, clock, device, rank, 0
         self.teacher, self.text_encoder, tokenizer = load_networks(run / "diffusion.pt", run, device)
         self.nothing = token_ids(tokenizer, [""]).to(device)
-        self.student = copy.deepcopy(self.teacher)
-        self.student.requires_grad_(False)
-        self.student.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=TARGETS, init_lora_weights=True))
+        self.student = student
         self.parameters = [parameter for parameter in self.student.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=PEAK_RATE, weight_decay=1e-3)
         self.signal = new_scheduler().alphas_cumprod.to(device)
@@ -119,18 +127,19 @@ class Distillation:
         return loss.detach()
 
     def run(self, drawers: Source, pool: LatentPool, batch: int, first_fill: int) -> None:
-        """Distils until the clock runs out, then saves."""
+        """Distils until the clock runs out; then the first process saves."""
         while pool.filled < min(first_fill, pool.capacity):
             pool.add(drawers.next())
-        begun = time.monotonic()
+        begun, supply = time.monotonic(), Supply(drawers, REUSE[self.device])
         while self.clock.share(self.step) < 1:
-            for drawn in drawers.ready(16):
+            for drawn in supply.due(self.step * batch):
                 pool.add(drawn)
             loss = self.train_step(pool, batch)
-            if self.step % 50 == 0:
+            if self.step % 50 == 0 and self.rank == 0:
                 speed = self.step * batch / (time.monotonic() - begun)
                 print(f"few steps: step {self.step} loss {float(loss):.4f} {speed:.0f} pictures/s", flush=True)
-        self.save()
+        if self.rank == 0:
+            self.save()
 
     def save(self) -> Path:
         """Writes the LoRA, in diffusers' own names and half precision."""
@@ -139,18 +148,22 @@ class Distillation:
         return self.run_folder / FILE
 
 
+def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
+    """One process's whole work."""
+    sizes = Sizes()
+    prepare(options)
+    training = Distillation(options.out, Clock(options.minutes), options.device, networks[0], rank)
+    autoencoder = load_autoencoder(options.out / "autoencoder.pt", options.device)
+    pool = LatentPool(autoencoder, sizes, options.device, POOL[options.device])
+    with drawing(options, rank, sizes.side, sizes.latent_side, SEEDS, options.out / FOLDER) as drawers:
+        training.run(drawers, pool, options.batch, FIRST_FILL[options.device])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_flags(parser, minutes=20, batch=256 if torch.cuda.is_available() else 16)
     options = parser.parse_args()
-    prepare(options)
-    sizes = Sizes()
-    training = Distillation(options.out, Clock(options.minutes), options.device)
-    with Drawers(options.drawers, sizes.side, sizes.latent_side, SEEDS, options.out / FOLDER) as drawers:
-        autoencoder = load_autoencoder(options.out / "autoencoder.pt", options.device)
-        pool = LatentPool(autoencoder, sizes, options.device, POOL[options.device])
-        training.run(drawers, pool, options.batch, FIRST_FILL[options.device])
-    print(f"few steps done at step {training.step}", flush=True)
+    together(train, options, [first_student(options.out, options.device)])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,12 +19,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from training.common import Clock, set_learning_rate
-from training.drawers import CHUNK, Drawers, Drawn, Source, Supply
+from training.drawers import CHUNK, Drawn, Source, Supply, drawing
 from training.drawing.backgrounds import BACKGROUND_NAMES
 from training.drawing.palette import COLOURS
 from training.drawing.styles import STYLES
 from training.drawing.things import THING_BY_NAME, THING_NAMES
-from training.machine import add_flags, mixed, prepare, to_pictures
+from training.machine import add_flags, mixed, prepare, to_pictures, together
 from training.painting import render
 from training.scenes import FRESH_SEEDS, NATIVE_SIZE, Scene, random_scene
 
@@ -150,12 +151,12 @@ def roughened(pictures: torch.Tensor) -> torch.Tensor:
 
 
 class JudgeTraining:
-    """One run: the network, optimiser, clock, and the last pictures with the seeds of their scenes."""
+    """One process's run: the network, optimiser, clock, and the last pictures with their scenes."""
 
-    def __init__(self, clock: Clock, device: str, seed: int = 0) -> None:
-        torch.manual_seed(seed)
-        self.clock, self.device, self.step = clock, device, 0
-        self.network = Judge().to(device).to(memory_format=torch.channels_last)
+    def __init__(self, clock: Clock, device: str, network: Judge, rank: int = 0, seed: int = 0) -> None:
+        torch.manual_seed(seed + rank)
+        self.clock, self.device, self.rank, self.step = clock, device, rank, 0
+        self.network = network.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.01)
         self.pictures = torch.empty(POOL, NATIVE_SIZE, NATIVE_SIZE, 3, dtype=torch.uint8, device=device)
         self.scenes: list[Scene] = []
@@ -181,7 +182,7 @@ class JudgeTraining:
         self.step += 1
         return loss.detach()
 
-    def run(self, drawers: Source) -> Judge:
+    def run(self, drawers: Source) -> None:
         """Trains until the clock runs out."""
         self.add(drawers.next())
         supply, begun = Supply(drawers, REUSE), time.monotonic()
@@ -189,10 +190,9 @@ class JudgeTraining:
             for drawn in supply.due(self.step * BATCH):
                 self.add(drawn)
             loss = self.train_step()
-            if self.step % 100 == 0:
+            if self.step % 100 == 0 and self.rank == 0:
                 speed = self.step * BATCH / (time.monotonic() - begun)
                 print(f"judge step {self.step} loss {float(loss):.3f} {speed:.0f} pictures/s", flush=True)
-        return self.network.eval()
 
 
 @torch.no_grad()
@@ -283,14 +283,22 @@ def load_judge(path: Path) -> Judge:
     return network.eval()
 
 
+def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
+    """One process's whole work; the first one saves."""
+    prepare(options)
+    training = JudgeTraining(Clock(options.minutes), options.device, cast(Judge, networks[0]), rank)
+    with drawing(options, rank, NATIVE_SIZE, 1, JUDGE_SEEDS) as drawers:
+        training.run(drawers)
+    if rank == 0:
+        save_judge(training.network, options.out / FILE)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_flags(parser, minutes=40, batch=0)
+    add_flags(parser, minutes=40, batch=BATCH)
     options = parser.parse_args()
-    prepare(options)
-    with Drawers(options.drawers, NATIVE_SIZE, 1, JUDGE_SEEDS) as drawers:
-        network = JudgeTraining(Clock(options.minutes), options.device).run(drawers)
-    save_judge(network, options.out / FILE)
+    torch.manual_seed(0)
+    together(train, options, [Judge().to(options.device)])
     for row, share in accuracy(load_judge(options.out / FILE)).items():
         print(f"judge on fresh drawn scenes: {row:<12} {share:.1%}", flush=True)
 

@@ -1,30 +1,52 @@
-"""What the trainers do alike on a GPU and on a CPU: the device, mixed precision, pictures as tensors."""
+"""What the trainers do alike on a GPU and on a CPU: the device, mixed precision, pictures as tensors, training together.
+
+On a CPU one process a core trains. They share the weights in memory, each takes steps of its own, and nobody waits (Recht et al.
+2011, Hogwild): quick, also where others use the cores, and not the same to the bit twice. On a GPU one process trains and all
+cores draw for it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.multiprocessing as multiprocessing
+from torch import nn
+
+Work = Callable[[int, argparse.Namespace, Sequence[nn.Module]], None]
+"""What one process does: its number, the flags, the networks that all train."""
 
 
 def add_flags(parser: argparse.ArgumentParser, minutes: float, batch: int) -> None:
     """The flags that every trainer has."""
     parser.add_argument("--out", type=Path, required=True, help="the folder of the run")
     parser.add_argument("--minutes", type=float, default=minutes)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--batch", type=int, default=batch, help="pictures a step")
-    parser.add_argument("--drawers", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes that draw scenes")
-    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="threads that compute on a CPU")
+    cuda, cores = torch.cuda.is_available(), os.cpu_count() or 2
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if cuda else "cpu")
+    parser.add_argument("--batch", type=int, default=batch, help="pictures a step of each process")
+    parser.add_argument("--members", type=int, default=1 if cuda else cores, help="processes that train; several draw themselves")
+    parser.add_argument("--drawers", type=int, default=max(1, cores - 1), help="processes that draw scenes for a single trainer")
     parser.add_argument("--resume", action="store_true", help="go on from the weights in the folder")
+
+
+def together(work: Work, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
+    """Runs `work` here, or in `options.members` processes that share the networks' weights; the first is number 0."""
+    if options.members == 1:
+        work(0, options, networks)
+        return
+    for network in networks:
+        network.share_memory()
+    multiprocessing.spawn(work, (options, networks), nprocs=options.members, join=True)
 
 
 def prepare(options: argparse.Namespace) -> None:
     """Sets threads and the GPU's quick float32 products."""
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1 if options.members > 1 else max(1, (os.cpu_count() or 2) // 2))
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +16,16 @@ from PIL import Image
 
 from tests.training.tiny import SIZES, autoencoder_run, diffusion_run, pool_of, source
 from training.all import PARTS, commands
-from training.autoencoder import AutoencoderTraining, PicturePool, picture_loss
+from training.autoencoder import AutoencoderTraining, PicturePool, first_network, picture_loss
 from training.common import Clock, load_state
 from training.diffusion import DiffusionTraining
 from training.drawers import CHUNK, WORDINGS, Drawers, DrawsHere
 from training.evaluate import contact_sheet, drawn, few_step_pipeline, frechet, load_pipeline, nearest, score
 from training.export import export
-from training.few_steps import Distillation, boundary, picture_of
+from training.few_steps import Distillation, boundary, first_student, picture_of
 from training.judge import CELLS, THING_NAMES, Judge, JudgeTraining, accuracy, load_judge, present, save_judge
-from training.machine import to_pictures
+from training.machine import to_pictures, together
+from training.networks import new_autoencoder
 from training.noise import new_scheduler
 from training.take_up import take_up
 from training.tokenizer import FOLDER, MAX_LENGTH
@@ -65,21 +69,42 @@ def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
 
 
 def test_the_autoencoder_starts_from_components_and_learns_more(tmp_path: Path) -> None:
-    training = AutoencoderTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu")
+    training = AutoencoderTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu", first_network(SIZES, "cpu"))
     pool, chunk = PicturePool(SIZES.side, "cpu"), DrawsHere(SIZES.side, SIZES.side, 0).next()
     pool.add(chunk)
     pictures, masks = to_pictures(chunk.pictures, "cpu"), chunk.masks[:, None].float()
 
-    def loss() -> float:
+    def loss(network: Any) -> float:
         with torch.no_grad():
-            return float(picture_loss(training.network(pictures).sample, pictures, masks))
+            return float(picture_loss(network(pictures).sample, pictures, masks))
 
-    nothing = loss()
-    training.begin(chunk.pictures)
-    components = loss()
+    nothing, components = loss(new_autoencoder(SIZES)), loss(training.network)
     for _ in range(25):
         training.train_step(pool, 8)
-    assert components < 0.5 * nothing and loss() < 0.95 * components
+    assert components < 0.5 * nothing and loss(training.network) < 0.95 * components
+
+
+def test_a_decoder_that_is_trained_alone_leaves_the_latents_as_they_are(tmp_path: Path) -> None:
+    before = autoencoder_run(tmp_path, 1).average.weights()
+    assert autoencoder_run(tmp_path, 2, frozen_encoder=True).step == 3
+    after = load_state(tmp_path / "autoencoder.pt")["average"]
+    moved = {name for name in before if not torch.equal(before[name], after[name])}  # type: ignore[index]
+    assert moved and all(name.startswith(("decoder.", "post_quant_conv.")) for name in moved)
+
+
+def test_processes_that_train_together_share_their_weights(tmp_path: Path) -> None:
+    network = torch.nn.Linear(2, 2)
+    torch.nn.init.zeros_(network.weight)
+    together(add_one, argparse.Namespace(members=2), [network])
+    assert torch.equal(network.weight, torch.full((2, 2), 3.0))
+    together(add_one, argparse.Namespace(members=1), [network])
+    assert torch.equal(network.weight, torch.full((2, 2), 4.0))
+
+
+def add_one(rank: int, _options: argparse.Namespace, networks: Sequence[torch.nn.Module]) -> None:
+    """Each process adds its number and one."""
+    with torch.no_grad():
+        networks[0].weight += rank + 1  # type: ignore[operator]
 
 
 def test_a_run_is_exported_with_its_few_steps_and_draws(tiny_run: Path, tmp_path: Path) -> None:
@@ -116,10 +141,9 @@ def test_an_export_leaves_no_weights_of_another(tiny_run: Path, tmp_path: Path) 
     assert not list(tmp_path.rglob("old*")) and (tmp_path / "README.md").exists()
 
 
-def test_training_goes_on_from_an_exported_starter(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_goes_on_from_an_exported_starter(tiny_run: Path, tmp_path: Path) -> None:
     export(tiny_run, tmp_path / "starter", "a test")
     take_up(tmp_path / "starter", tmp_path / "run")
-    monkeypatch.setattr(AutoencoderTraining, "begin", lambda *_: pytest.fail("The weights were set anew."))
     assert load_state(tmp_path / "run" / "diffusion.pt")["sizes"] == SIZES.write()
     assert autoencoder_run(tmp_path / "run", 1).step == diffusion_run(tmp_path / "run", 1).step == 1
     for file, part, name in (
@@ -146,7 +170,7 @@ def test_the_few_step_function_says_its_input_where_nothing_is_noisy() -> None:
 
 def test_the_teachers_step_follows_the_path_that_it_believes_in(tiny_run: Path) -> None:
     """From the last level a teacher that sees only noise goes to the next level: alpha and sigma are those of that level."""
-    training = Distillation(tiny_run, Clock(1, steps=1), "cpu", rank=2)
+    training = Distillation(tiny_run, Clock(1, steps=1), "cpu", first_student(tiny_run, "cpu", lora_rank=2))
     noisy, levels = torch.randn(2, 16, 16, 16), torch.tensor([999, 19])
     text = training.text_encoder(training.nothing.expand(2, -1)).last_hidden_state.float()
     stepped = training.teacher_step(noisy, levels, levels - 20, text)
@@ -166,7 +190,7 @@ def test_processes_draw_what_the_trainer_would_draw_itself(tiny_run: Path) -> No
 
 
 def test_the_judge_learns_one_chunk_and_is_read_back(tmp_path: Path) -> None:
-    training = JudgeTraining(Clock(1, steps=12), "cpu")
+    training = JudgeTraining(Clock(1, steps=12), "cpu", Judge())
     training.add(DrawsHere(256, 1, 3).next())
     first = float(training.train_step())
     for _ in range(11):

@@ -8,16 +8,17 @@ from training.autoencoder import AutoencoderTraining, load_autoencoder
 from training.common import Clock
 from training.diffusion import DiffusionTraining, LatentPool
 from training.drawers import CHUNK, DrawsHere
-from training.few_steps import Distillation
-from training.networks import Sizes
+from training.few_steps import Distillation, first_student
+from training.networks import Sizes, new_autoencoder
 from training.tokenizer import FOLDER, own_tokenizer
 
 SIZES = Sizes(autoencoder=(8, 16, 16), unet=(32, 32), text_width=64, text_layers=1, side=64)
 
 
-def autoencoder_run(run: Path, steps: int) -> AutoencoderTraining:
+def autoencoder_run(run: Path, steps: int, frozen_encoder: bool = False) -> AutoencoderTraining:
     """Trains for so many steps more."""
-    training = AutoencoderTraining(run, Clock(1, steps=steps), SIZES, "cpu")
+    network = new_autoencoder(SIZES)
+    training = AutoencoderTraining(run, Clock(1, steps=steps), SIZES, "cpu", network, frozen_encoder=frozen_encoder)
     if training.path.exists():
         training.resume()
     training.run(DrawsHere(SIZES.side, SIZES.side, 0), batch=4)
@@ -43,4 +44,5 @@ def diffusion_run(run: Path, steps: int) -> DiffusionTraining:
 
 
 def few_steps_run(run: Path, steps: int) -> None:
-    Distillation(run, Clock(1, steps=steps), "cpu", rank=2).run(source(run), pool_of(run), batch=2, first_fill=CHUNK)
+    student = first_student(run, "cpu", lora_rank=2)
+    Distillation(run, Clock(1, steps=steps), "cpu", student).run(source(run), pool_of(run), batch=2, first_fill=CHUNK)
