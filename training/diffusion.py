@@ -18,12 +18,13 @@ import torch
 from torch import nn
 
 from training.autoencoder import load_autoencoder
-from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
+from training.common import Clock, MovingAverage, load_state, millions, save_state
 from training.drawers import CHUNK, WORDINGS, Drawn, Source, Supply, drawing
 from training.looks import give_looks
 from training.machine import add_flags, memory_format, mixed, prepare, to_pictures, together
 from training.networks import LATENT_CHANNELS, Sizes, new_networks
 from training.noise import new_scheduler, noise_levels, noisy
+from training.optimizer import Optimizer
 from training.tokenizer import FOLDER, MAX_LENGTH, own_tokenizer, token_ids
 
 FILE = "diffusion.pt"
@@ -31,7 +32,6 @@ SCENE_SEEDS = 2_000_000
 CAPTION_DROP = 0.1
 """How often the caption is left out: classifier-free guidance (Ho & Salimans 2022)."""
 THING_WEIGHT = 2.0
-PEAK_RATE = 6e-4
 AVERAGE_DECAY = 0.999
 POOL = {"cuda": 400_000, "cpu": 16_384}
 """Scenes whose latents are kept, by each process; the oldest go first."""
@@ -96,8 +96,7 @@ class DiffusionTraining:
         self.tokenizer = own_tokenizer(out)
         self.unet, self.text_encoder = networks or first_networks(sizes, self.tokenizer, device, seed)
         torch.manual_seed(seed + 1 + rank)
-        self.parameters = [*self.unet.parameters(), *self.text_encoder.parameters()]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        self.optimizer = Optimizer((self.unet, self.text_encoder))
         self.averages = [MovingAverage(network, AVERAGE_DECAY) for network in (self.unet, self.text_encoder)]
         self.signal = new_scheduler().alphas_cumprod.to(device)
         self.nothing = token_ids(self.tokenizer, [""]).to(device)
@@ -130,12 +129,9 @@ class DiffusionTraining:
         error = ((said.float() - target).square() * (1 + THING_WEIGHT * masks)).mean((1, 2, 3))
         return (error * weight).mean() / (1 + THING_WEIGHT * masks.mean())
 
-    def train_step(self, pool: LatentPool, batch: int) -> torch.Tensor:
+    def train_step(self, pool: LatentPool, batch: int, rate: float) -> torch.Tensor:
         loss = self.loss(pool, batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
+        self.optimizer.step(loss, rate)
         self.step += 1
         if self.rank == 0:
             for average in self.averages:
@@ -151,8 +147,7 @@ class DiffusionTraining:
         while self.clock.share(self.step - first) < 1 and os.getppid() == parent:
             for drawn in supply.due((self.step - first) * batch):
                 pool.add(drawn)
-            set_learning_rate(self.optimizer, self.clock.learning_rate(self.step - first, PEAK_RATE))
-            loss = self.train_step(pool, batch)
+            loss = self.train_step(pool, batch, self.clock.learning_rate(self.step - first, 1.0))
             if self.rank:
                 continue
             if self.step % 100 == 0:
@@ -193,7 +188,7 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_flags(parser, minutes=80, batch=512 if torch.cuda.is_available() else 16)
+    add_flags(parser, minutes=80, batch=512 if torch.cuda.is_available() else 32)
     options = parser.parse_args()
     networks = first_networks(Sizes(), own_tokenizer(options.out), options.device)
     print(f"UNet and text encoder of {millions(networks):.1f} M parameters on {options.device}", flush=True)
