@@ -31,7 +31,7 @@ FILE = "diffusion.pt"
 SCENE_SEEDS = 2_000_000
 CAPTION_DROP = 0.1
 """How often the caption is left out: classifier-free guidance (Ho & Salimans 2022)."""
-THING_WEIGHT = 2.0
+THING_WEIGHT = 4.0
 AVERAGE_DECAY = 0.999
 POOL = {"cuda": 400_000, "cpu": 16_384}
 """Scenes whose latents are kept, by each process; the oldest go first."""

@@ -79,17 +79,17 @@ def _standing(name: str, x: float, size: float, depth: float, ground: Ground, rn
 def _relative(names: Sequence[str], largest: float) -> list[float]:
     """Sizes that keep some of the true ones: a mouse beside a house is smaller, and still seen."""
     scales = [sqrt(THING_BY_NAME[name].scale) for name in names]
-    return [largest * max(0.62, scale / max(scales)) for scale in scales]
+    return [largest * max(0.75, scale / max(scales)) for scale in scales]
 
 
-SINGLE_SIZES = {None: (0.50, 0.72), "big": (0.78, 0.90), "small": (0.26, 0.34)}
+SINGLE_SIZES = {None: (0.60, 0.78), "big": (0.84, 0.92), "small": (0.28, 0.36)}
 
 
 def single(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """One thing, in the middle or beside it; now and then as big or as small as the caption says."""
     chosen = rng.random()
     word = "big" if chosen < 0.07 else "small" if chosen < 0.14 else None
-    size = float(rng.uniform(*SINGLE_SIZES[word])) * (1 if word else max(0.75, sqrt(THING_BY_NAME[names[0]].scale)))
+    size = float(rng.uniform(*SINGLE_SIZES[word])) * (1 if word else max(0.85, sqrt(THING_BY_NAME[names[0]].scale)))
     thing = _standing(names[0], 0.5 + float(rng.uniform(-0.13, 0.13)), size, float(rng.uniform(0.6, 1)), ground, rng)
     return [replace(thing, size_word=word)]
 
@@ -100,7 +100,7 @@ ROWS: dict[int, tuple[tuple[float, float], ...]] = {
     4: ((0.3, 0.25), (0.72, 0.25), (0.26, 1.0), (0.7, 1.0)),
 }
 """For a number of things: the middle of each across, and its depth."""
-ROW_SIZES = {2: (0.38, 0.44), 3: (0.29, 0.34), 4: (0.27, 0.32)}
+ROW_SIZES = {2: (0.42, 0.48), 3: (0.31, 0.36), 4: (0.27, 0.32)}
 
 
 def row(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
@@ -123,7 +123,7 @@ def _two_rows(things: list[Placed]) -> list[Placed]:
 
 def left(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """The first to the left of the second."""
-    sizes = _relative(names, float(rng.uniform(0.40, 0.47)))
+    sizes = _relative(names, float(rng.uniform(0.42, 0.48)))
     middles = (0.26 + float(rng.uniform(-0.03, 0.04)), 0.74 + float(rng.uniform(-0.04, 0.03)))
     return [
         _standing(name, x, size, float(rng.uniform(0.75, 1)), ground, rng)
