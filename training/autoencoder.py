@@ -43,6 +43,9 @@ FLAT_STYLES = ("cartoon", "neon", "blueprint", "pixel art")
 REUSE = {"cuda": 4, "cpu": 12}
 """Pieces that are cut from a picture before the next one is drawn."""
 AVERAGE_DECAY = 0.998
+LATENT_NOISE = 0.25
+"""The most noise, in deviations of the latents, that a decoder trained alone meets in them: a UNet's are never quite right, and a
+decoder that has seen none that are wrong makes speckles of them (as in Zheng et al. 2025, arXiv 2510.11690)."""
 POOL_BYTES = 4e9
 """How much memory drawn pictures may take; the oldest go first."""
 
@@ -140,6 +143,9 @@ class AutoencoderTraining:
         with mixed(self.device):
             posterior = self.network.encode(pictures).latent_dist
             latents = posterior.sample()
+            if self.frozen_encoder:
+                most = LATENT_NOISE * latents.std() * torch.rand(len(latents), 1, 1, 1, device=self.device)
+                latents = latents + most * torch.randn_like(latents)
             drawn = self.network.decode(latents).sample
         loss = picture_loss(drawn.float(), pictures, masks) + KL_WEIGHT * posterior.kl().float().mean() / latents[0].numel()
         self.optimizer.zero_grad(set_to_none=True)
