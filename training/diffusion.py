@@ -10,6 +10,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from torch import nn
 from training.autoencoder import load_autoencoder
 from training.common import Clock, MovingAverage, load_state, millions, save_state
 from training.drawers import CHUNK, WORDINGS, Drawn, Source, Supply, drawing
+from training.grounding import NOWHERE, Watch, part_map
 from training.looks import give_looks
 from training.machine import add_flags, memory_format, mixed, prepare, to_pictures, together
 from training.networks import LATENT_CHANNELS, Sizes, new_networks
 from training.noise import new_scheduler, noise_levels, noisy
 from training.optimizer import Optimizer
+from training.parts import SLOTS, Looks, looks_loss, new_reader
+from training.scenes import random_scene
 from training.tokenizer import FOLDER, MAX_LENGTH, own_tokenizer, token_ids
 
 FILE = "diffusion.pt"
@@ -32,6 +36,8 @@ SCENE_SEEDS = 2_000_000
 CAPTION_DROP = 0.1
 """How often the caption is left out: classifier-free guidance (Ho & Salimans 2022)."""
 THING_WEIGHT = 4.0
+LOOKS_WEIGHT, PLACES_WEIGHT = 0.5, 0.05
+"""How much what the padding says of things, and where the UNet looks for it, count beside what the UNet says of noise."""
 AVERAGE_DECAY = 0.999
 POOL = {"cuda": 400_000, "cpu": 16_384}
 """Scenes whose latents are kept, by each process; the oldest go first."""
@@ -39,12 +45,30 @@ REUSE = {"cuda": 1, "cpu": 8}
 """Steps that a scene is seen in before the next one is drawn: on a CPU drawing and encoding take the trainer's own time."""
 FIRST_FILL = {"cuda": 16_384, "cpu": 512}
 
-Networks = tuple[Any, Any]
-"""UNet and text encoder."""
+Networks = tuple[Any, Any, Any]
+"""UNet, text encoder, and what reads the parts of things out of it: that one is not exported."""
+NAMES = ("unet", "text_encoder", "reader")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Scenes to train on: latents, boxes of things (n, 1, side, side), token ids (n, MAX_LENGTH), rows of looks (n, SLOTS), and
+
+    for the sides of the UNet's levels the token that each cell should look at, (n, SLOTS, side, side).
+    """
+
+    latents: torch.Tensor
+    masks: torch.Tensor
+    ids: torch.Tensor
+    shown: torch.Tensor
+    places: dict[int, torch.Tensor]
 
 
 class LatentPool:
-    """Latents of drawn scenes with their captions' tokens, on the device: a scene is drawn and encoded once, and used often."""
+    """Latents of drawn scenes with their captions' tokens and the looks of their things, on the device.
+
+    A scene is drawn and encoded once, and used often.
+    """
 
     def __init__(self, autoencoder: Any, sizes: Sizes, device: str, capacity: int) -> None:
         self.autoencoder, self.device, self.capacity = autoencoder, device, capacity // CHUNK * CHUNK
@@ -52,6 +76,11 @@ class LatentPool:
         self.latents = torch.empty(self.capacity, LATENT_CHANNELS, side, side, dtype=torch.bfloat16, device=device)
         self.masks = torch.empty(self.capacity, 1, side, side, dtype=torch.uint8, device=device)
         self.ids = torch.empty(self.capacity, WORDINGS, MAX_LENGTH, dtype=torch.int32, device=device)
+        self.looks = Looks(autoencoder, sizes, device)
+        self.shown = torch.zeros(self.capacity, SLOTS, dtype=torch.int64, device=device)
+        self.places = {
+            one: torch.zeros(self.capacity, SLOTS, one, one, dtype=torch.uint8, device=device) for one in (side, side // 2)
+        }
         self.filled, self._next = 0, 0
 
     @torch.no_grad()
@@ -61,14 +90,21 @@ class LatentPool:
         place = slice(self._next, self._next + CHUNK)
         self.latents[place] = posterior.mode() * self.autoencoder.config.scaling_factor
         self.masks[place, 0], self.ids[place] = drawn.masks, drawn.ids  # type: ignore[assignment] copied to the device
+        scenes = [random_scene(seed) for seed in drawn.seeds.tolist()]
+        self.shown[place] = torch.tensor([self.looks.rows(scene) for scene in scenes])  # type: ignore[assignment]
+        for one, tokens in self.places.items():
+            tokens[place] = torch.from_numpy(np.stack([part_map(scene, one) for scene in scenes]))  # type: ignore[assignment]
         self._next = (self._next + CHUNK) % self.capacity
         self.filled = min(self.capacity, self.filled + CHUNK)
 
-    def draw(self, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Latents, masks and one caption's token ids each, of random scenes."""
+    def draw(self, count: int) -> Batch:
+        """Random scenes, each with one of its captions."""
         chosen = torch.randint(0, self.filled, (count,), device=self.device)
         wording = torch.randint(0, WORDINGS, (count,), device=self.device)
-        return self.latents[chosen].float(), self.masks[chosen].float(), self.ids[chosen, wording]
+        places = {side: tokens[chosen] for side, tokens in self.places.items()}
+        return Batch(
+            self.latents[chosen].float(), self.masks[chosen].float(), self.ids[chosen, wording].long(), self.shown[chosen], places
+        )
 
 
 def first_networks(sizes: Sizes, tokenizer: Any, device: str, seed: int = 0) -> Networks:
@@ -76,7 +112,7 @@ def first_networks(sizes: Sizes, tokenizer: Any, device: str, seed: int = 0) -> 
     torch.manual_seed(seed)
     unet, text_encoder = new_networks(sizes, tokenizer, device)
     give_looks(text_encoder, tokenizer)
-    return unet, text_encoder
+    return unet, text_encoder, new_reader(sizes).to(device)
 
 
 class DiffusionTraining:
@@ -94,40 +130,48 @@ class DiffusionTraining:
     ) -> None:
         self.path, self.clock, self.sizes, self.device, self.seed, self.rank = out / FILE, clock, sizes, device, seed, rank
         self.tokenizer = own_tokenizer(out)
-        self.unet, self.text_encoder = networks or first_networks(sizes, self.tokenizer, device, seed)
+        self.networks = networks or first_networks(sizes, self.tokenizer, device, seed)
+        self.unet, self.text_encoder, self.reader = self.networks
+        self.watch = Watch(self.unet)
         torch.manual_seed(seed + 1 + rank)
-        self.optimizer = Optimizer((self.unet, self.text_encoder))
-        self.averages = [MovingAverage(network, AVERAGE_DECAY) for network in (self.unet, self.text_encoder)]
+        self.optimizer = Optimizer(self.networks)
+        self.averages = [MovingAverage(network, AVERAGE_DECAY) for network in self.networks]
         self.signal = new_scheduler().alphas_cumprod.to(device)
         self.nothing = token_ids(self.tokenizer, [""]).to(device)
+        self.end = int(self.nothing[0, 1])
         self.step = 0
 
     def resume(self) -> None:
         """Takes up the averaged weights, with a fresh optimiser."""
         state: Any = load_state(self.path)
         self.step = int(state["step"])
-        for network, average, name in zip((self.unet, self.text_encoder), self.averages, ("unet", "text_encoder"), strict=True):
+        for network, average, name in zip(self.networks, self.averages, NAMES, strict=True):
             network.load_state_dict(state[name])
             average.take(state[name], self.step)
 
     def save(self) -> None:
         """Saves the averaged weights."""
         state: dict[str, object] = {"sizes": self.sizes.write(), "step": self.step}
-        for average, name in zip(self.averages, ("unet", "text_encoder"), strict=True):
+        for average, name in zip(self.averages, NAMES, strict=True):
             state[name] = {key: value.cpu() for key, value in average.weights().items()}
         save_state(state, self.path)
 
     def loss(self, pool: LatentPool, batch: int) -> torch.Tensor:
         rng = np.random.default_rng([self.seed, self.step, self.rank])
-        latents, masks, ids = pool.draw(batch)
+        scenes = pool.draw(batch)
         dropped = torch.rand(batch, 1, device=self.device) < CAPTION_DROP
         levels = noise_levels(batch, len(self.signal), rng).to(self.device)
-        seen, target, weight = noisy(latents, levels, self.signal)
+        seen, target, weight = noisy(scenes.latents, levels, self.signal)
         with mixed(self.device):
-            text = self.text_encoder(torch.where(dropped, self.nothing, ids.long())).last_hidden_state
+            ids = torch.where(dropped, self.nothing, scenes.ids)
+            text = self.text_encoder(ids).last_hidden_state
             said = self.unet(seen.contiguous(memory_format=memory_format(self.device)), levels, text).sample
-        error = ((said.float() - target).square() * (1 + THING_WEIGHT * masks)).mean((1, 2, 3))
-        return (error * weight).mean() / (1 + THING_WEIGHT * masks.mean())
+        error = ((said.float() - target).square() * (1 + THING_WEIGHT * scenes.masks)).mean((1, 2, 3))
+        denoising = (error * weight).mean() / (1 + THING_WEIGHT * scenes.masks.mean())
+        looks = pool.looks.table[torch.where(dropped, 0, scenes.shown)]
+        told = looks_loss(self.reader, text, ids, self.end, looks)
+        looked = self.watch.loss({side: torch.where(dropped[..., None, None], NOWHERE, t) for side, t in scenes.places.items()})
+        return denoising + LOOKS_WEIGHT * told + PLACES_WEIGHT * looked
 
     def train_step(self, pool: LatentPool, batch: int, rate: float) -> torch.Tensor:
         loss = self.loss(pool, batch)

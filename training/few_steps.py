@@ -103,9 +103,10 @@ class Distillation:
         return boundary(noisy, clean, levels.clamp(min=0))
 
     def loss(self, pool: LatentPool, batch: int) -> torch.Tensor:
-        latents, _, ids = pool.draw(batch)
+        scenes = pool.draw(batch)
+        latents = scenes.latents
         with torch.no_grad():
-            text = self.text_encoder(ids.long()).last_hidden_state.float()
+            text = self.text_encoder(scenes.ids).last_hidden_state.float()
         stride = len(self.signal) // SOLVER_STEPS
         levels = torch.randint(1, SOLVER_STEPS + 1, (batch,), device=self.device) * stride - 1
         before = levels - stride

@@ -18,6 +18,9 @@ MARGIN = 0.03
 FREE_TOP = 0.08
 """Where something stands on a thing whose row names no top: a little below the highest point of its picture."""
 
+VARIETY = 0.3
+"""How much of its range a place or size makes use of: the less, the sooner a few cores learn what stands there."""
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -40,7 +43,6 @@ class Placed:
     y: float
     size: float
     colour: str | None = None
-    flip: bool = False
     pose: str | None = None
     size_word: str | None = None
     stands: bool = False
@@ -59,6 +61,11 @@ class Placed:
 Layout = Callable[[Sequence[str], Ground, Generator], list[Placed]]
 
 
+def _within(rng: Generator, low: float, high: float) -> float:
+    """A number about the middle of the range."""
+    return float((low + high) / 2 + VARIETY * rng.uniform(-0.5, 0.5) * (high - low))
+
+
 def _inside(thing: Placed) -> Placed:
     """The thing moved so far that all of it is in the picture."""
     half_width, half_height = min(thing.width / 2, 0.48), min(thing.height / 2, 0.48)
@@ -71,7 +78,7 @@ def _standing(name: str, x: float, size: float, depth: float, ground: Ground, rn
     """A thing with its foot on the ground, 0 far and 1 near; what flies or floats hangs at half height instead."""
     thing = Placed(name, x, 0.5, size)
     if not ground.solid or THING_BY_NAME[name].place == "air":
-        return _inside(replace(thing, y=0.5 + float(rng.uniform(-0.06, 0.06))))
+        return _inside(replace(thing, y=0.5 + _within(rng, -0.06, 0.06)))
     foot = ground.horizon + 0.08 + (0.97 - ground.horizon - 0.08) * depth
     return replace(_inside(replace(thing, y=foot - thing.height / 2)), stands=True)
 
@@ -89,8 +96,8 @@ def single(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]
     """One thing, in the middle or beside it; now and then as big or as small as the caption says."""
     chosen = rng.random()
     word = "big" if chosen < 0.07 else "small" if chosen < 0.14 else None
-    size = float(rng.uniform(*SINGLE_SIZES[word])) * (1 if word else max(0.85, sqrt(THING_BY_NAME[names[0]].scale)))
-    thing = _standing(names[0], 0.5 + float(rng.uniform(-0.13, 0.13)), size, float(rng.uniform(0.6, 1)), ground, rng)
+    size = _within(rng, *SINGLE_SIZES[word]) * (1 if word else max(0.85, sqrt(THING_BY_NAME[names[0]].scale)))
+    thing = _standing(names[0], 0.5 + _within(rng, -0.13, 0.13), size, _within(rng, 0.6, 1), ground, rng)
     return [replace(thing, size_word=word)]
 
 
@@ -105,10 +112,10 @@ ROW_SIZES = {2: (0.42, 0.48), 3: (0.31, 0.36), 4: (0.27, 0.32)}
 
 def row(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """Two to four things beside each other; the back ones are smaller."""
-    sizes = _relative(names, float(rng.uniform(*ROW_SIZES[len(names)])))
+    sizes = _relative(names, _within(rng, *ROW_SIZES[len(names)]))
     placed = []
     for name, size, (x, depth) in zip(names, sizes, ROWS[len(names)], strict=True):
-        thing = _standing(name, x + float(rng.uniform(-0.03, 0.03)), size * (0.85 + 0.15 * depth), depth, ground, rng)
+        thing = _standing(name, x + _within(rng, -0.03, 0.03), size * (0.85 + 0.15 * depth), depth, ground, rng)
         placed.append(thing)
     return _two_rows(placed) if len(names) == 4 else placed
 
@@ -123,31 +130,30 @@ def _two_rows(things: list[Placed]) -> list[Placed]:
 
 def left(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """The first to the left of the second."""
-    sizes = _relative(names, float(rng.uniform(0.42, 0.48)))
-    middles = (0.26 + float(rng.uniform(-0.03, 0.04)), 0.74 + float(rng.uniform(-0.04, 0.03)))
+    sizes = _relative(names, _within(rng, 0.42, 0.48))
+    middles = (0.26 + _within(rng, -0.03, 0.04), 0.74 + _within(rng, -0.04, 0.03))
     return [
-        _standing(name, x, size, float(rng.uniform(0.75, 1)), ground, rng)
-        for name, size, x in zip(names, sizes, middles, strict=True)
+        _standing(name, x, size, _within(rng, 0.75, 1), ground, rng) for name, size, x in zip(names, sizes, middles, strict=True)
     ]
 
 
 def above(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """The first above the second, with air between them."""
-    sizes = _relative(names, float(rng.uniform(0.36, 0.42)))
-    x = 0.5 + float(rng.uniform(-0.12, 0.12))
-    high = _inside(Placed(names[0], x + float(rng.uniform(-0.05, 0.05)), 0.24, sizes[0]))
+    sizes = _relative(names, _within(rng, 0.36, 0.42))
+    x = 0.5 + _within(rng, -0.12, 0.12)
+    high = _inside(Placed(names[0], x + _within(rng, -0.05, 0.05), 0.24, sizes[0]))
     low = _standing(names[1], x, sizes[1], 1.0, ground, rng)
     return [replace(low, y=max(low.y, 0.72)) if not low.stands else low, high]
 
 
 def on(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """The first on top of the second."""
-    base = _standing(names[1], 0.5 + float(rng.uniform(-0.08, 0.08)), float(rng.uniform(0.52, 0.64)), 1.0, ground, rng)
+    base = _standing(names[1], 0.5 + _within(rng, -0.08, 0.08), _within(rng, 0.52, 0.64), 1.0, ground, rng)
     if not base.stands:
         base = _inside(replace(base, y=0.72))
     top = THING_BY_NAME[names[1]].top
     surface = base.y - base.height / 2 + (FREE_TOP if top is None else top) * base.height
-    thing = Placed(names[0], base.x + float(rng.uniform(-0.06, 0.06)), 0.0, float(rng.uniform(0.32, 0.4)))
+    thing = Placed(names[0], base.x + _within(rng, -0.06, 0.06), 0.0, _within(rng, 0.32, 0.4))
     if surface - thing.height < MARGIN:  # the second is too high: it sinks until the first fits over it
         base = replace(base, y=base.y + MARGIN + thing.height - surface)
         surface = MARGIN + thing.height
@@ -156,16 +162,16 @@ def on(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
 
 def under(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """The first below the second, which reaches over it."""
-    cover = _inside(Placed(names[1], 0.5 + float(rng.uniform(-0.06, 0.06)), 0.36, float(rng.uniform(0.58, 0.68))))
-    thing = _standing(names[0], cover.x + float(rng.uniform(-0.05, 0.05)), float(rng.uniform(0.28, 0.34)), 1.0, ground, rng)
+    cover = _inside(Placed(names[1], 0.5 + _within(rng, -0.06, 0.06), 0.36, _within(rng, 0.58, 0.68)))
+    thing = _standing(names[0], cover.x + _within(rng, -0.05, 0.05), _within(rng, 0.28, 0.34), 1.0, ground, rng)
     return [cover, replace(thing, y=max(thing.y, 0.8)) if not thing.stands else thing]
 
 
 def behind(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """The first behind the second, which hides a part of it."""
-    aside = float(rng.choice([-1, 1]) * rng.uniform(0.08, 0.13))
-    back = _standing(names[0], 0.5 - aside, float(rng.uniform(0.56, 0.66)), 0.45, ground, rng)
-    front = _standing(names[1], 0.5 + aside, float(rng.uniform(0.36, 0.42)), 1.0, ground, rng)
+    aside = float(rng.choice([-1, 1])) * _within(rng, 0.08, 0.13)
+    back = _standing(names[0], 0.5 - aside, _within(rng, 0.56, 0.66), 0.45, ground, rng)
+    front = _standing(names[1], 0.5 + aside, _within(rng, 0.36, 0.42), 1.0, ground, rng)
     front = front if front.stands else _inside(replace(front, y=0.68))
     # A low thing before one that floats would only stand below it: that one sinks.
     return [replace(back, y=max(back.y, front.y - 0.3 * front.height - back.height / 2)), front]
@@ -173,17 +179,17 @@ def behind(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]
 
 def holding(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """The first has the second in its hand: small, over its side."""
-    holder = _standing(names[0], 0.5 + float(rng.uniform(-0.08, 0.08)), float(rng.uniform(0.56, 0.66)), 1.0, ground, rng)
+    holder = _standing(names[0], 0.5 + _within(rng, -0.08, 0.08), _within(rng, 0.56, 0.66), 1.0, ground, rng)
     side = float(rng.choice([-1, 1]))
-    held = Placed(names[1], holder.x + side * (holder.width / 2 - 0.02), holder.y + 0.06, float(rng.uniform(0.27, 0.33)))
+    held = Placed(names[1], holder.x + side * (holder.width / 2 - 0.02), holder.y + 0.06, _within(rng, 0.27, 0.33))
     return [holder, _inside(held)]
 
 
 def creating(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
     """The first makes the second, a picture, with the third, a pen or a brush."""
-    maker = _standing(names[0], 0.27 + float(rng.uniform(-0.02, 0.02)), float(rng.uniform(0.44, 0.5)), 0.95, ground, rng)
-    made = _inside(Placed(names[1], 0.75, maker.y - 0.04, float(rng.uniform(0.38, 0.44))))
-    tool = Placed(names[2], 0.51, maker.y + 0.02, float(rng.uniform(0.2, 0.25)))
+    maker = _standing(names[0], 0.27 + _within(rng, -0.02, 0.02), _within(rng, 0.44, 0.5), 0.95, ground, rng)
+    made = _inside(Placed(names[1], 0.75, maker.y - 0.04, _within(rng, 0.38, 0.44)))
+    tool = Placed(names[2], 0.51, maker.y + 0.02, _within(rng, 0.2, 0.25))
     return [maker, made, tool]
 
 

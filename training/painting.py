@@ -31,12 +31,11 @@ def _background(scene: Scene, side: int, rng: np.random.Generator) -> Image.Imag
 
 
 @lru_cache(maxsize=6_000)
-def _scaled(name: str, colour: str | None, pixels: int, flip: bool) -> Image.Image:
+def _scaled(name: str, colour: str | None, pixels: int) -> Image.Image:
     tile = thing_tile(name, colour)
     factor = pixels / max(tile.size)
     size = max(1, round(tile.width * factor)), max(1, round(tile.height * factor))
-    small = tile.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return small.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else small
+    return tile.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 @lru_cache(maxsize=256)
@@ -58,7 +57,7 @@ def _lay_shadow(picture: Image.Image, thing: Placed, side: int, sun: tuple[float
 
 
 def _lay(picture: Image.Image, thing: Placed, side: int) -> None:
-    tile = _scaled(thing.name, thing.colour, max(4, round(thing.size * side / 2) * 2), thing.flip)
+    tile = _scaled(thing.name, thing.colour, max(4, round(thing.size * side / 2) * 2))
     if thing.pose == "flying":
         wings = _scaled("wings", None, max(4, round(thing.size * side * 0.75) * 2), False)
         picture.paste(wings, (round(thing.x * side - wings.width / 2), round(thing.y * side - wings.height * 0.6)), wings)

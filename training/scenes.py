@@ -62,14 +62,14 @@ class Kind:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind(0.05, 0),
-    Kind(0.40, 1),
-    Kind(0.08, 2, same=True),
-    Kind(0.07, 3, same=True),
-    Kind(0.07, 4, same=True),
-    Kind(0.07, 2),
-    Kind(0.03, 3),
-    *(Kind(share, 2, relation) for relation, share in zip(RELATIONS, (0.09, 0.04, 0.04, 0.025, 0.03, 0.025), strict=True)),
+    Kind(0.03, 0),
+    Kind(0.54, 1),
+    Kind(0.06, 2, same=True),
+    Kind(0.05, 3, same=True),
+    Kind(0.05, 4, same=True),
+    Kind(0.05, 2),
+    Kind(0.02, 3),
+    *(Kind(share, 2, relation) for relation, share in zip(RELATIONS, (0.07, 0.03, 0.03, 0.02, 0.02, 0.02), strict=True)),
     Kind(0.01, 3, "creating"),
 )
 STYLED = 0.2
@@ -143,14 +143,13 @@ def _colour_for(name: str, behind: str | None, rng: Generator, share: float) -> 
 
 
 def _dressed(things: Sequence[Placed], kind: Kind, behind: str | None, rng: Generator) -> list[Placed]:
-    """The same things with colours, turned to a side, and now and then with wings."""
+    """The same things with colours, and now and then with wings."""
     share = 0.5 if kind.count == 1 else 0.3
     common = _colour_for(things[0].name, behind, rng, share) if kind.same else None
     dressed = []
     for thing in things:
         colour = common if kind.same else _colour_for(thing.name, behind, rng, share)
-        flip = THING_BY_NAME[thing.name].flip and bool(rng.random() < 0.5)
-        dressed.append(replace(thing, colour=colour, flip=flip))
+        dressed.append(replace(thing, colour=colour))
     if kind.count == 1 and THING_BY_NAME[things[0].name].kind in FLYING_KINDS and rng.random() < 0.12:
         dressed = [replace(dressed[0], pose="flying", y=0.45, stands=False, size=min(dressed[0].size, 0.6))]
     return dressed

@@ -16,6 +16,7 @@ from diffusers import StableDiffusionPipeline
 from training import autoencoder, diffusion
 from training.common import save_state
 from training.networks import Sizes
+from training.parts import new_reader
 from training.tokenizer import FOLDER
 
 
@@ -32,6 +33,7 @@ def take_up(folder: Path, run: Path) -> None:
     same: dict[str, object] = {"sizes": sizes_of(pipeline).write(), "step": 0}
     picture = {"average": pipeline.vae.state_dict(), "scale": pipeline.vae.config.scaling_factor}
     words = {"unet": pipeline.unet.state_dict(), "text_encoder": pipeline.text_encoder.state_dict()}
+    words["reader"] = new_reader(sizes_of(pipeline)).state_dict()  # not exported: it is learnt anew
     save_state({**same, **picture}, run / autoencoder.FILE)
     save_state({**same, **words}, run / diffusion.FILE)
     shutil.copytree(folder / "tokenizer", run / FOLDER, dirs_exist_ok=True)

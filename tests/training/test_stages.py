@@ -77,7 +77,7 @@ def test_the_autoencoder_starts_from_components_and_learns_more(tmp_path: Path) 
             return float(picture_loss(network(pictures).sample, pictures, masks))
 
     nothing, components = loss(new_autoencoder(SIZES)), loss(training.network)
-    for _ in range(25):
+    for _ in range(60):
         training.train_step(pool, 8)
     assert components < 0.5 * nothing and loss(training.network) < 0.95 * components
 

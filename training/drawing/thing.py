@@ -42,7 +42,6 @@ class Thing:
     place: str = "ground"
     scale: float = 0.5
     recolour: bool = False
-    flip: bool = True
     holds: bool = False
     held: bool = False
     top: float | None = None

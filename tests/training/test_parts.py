@@ -1,0 +1,57 @@
+"""What the padding of a caption is taught to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.tiny import SIZES, autoencoder_run
+from training.autoencoder import load_autoencoder
+from training.parts import FIRST, GRID, NUMBERS, SLOTS, Looks, looks_loss, new_reader
+from training.scenes import random_scene
+from training.tokenizer import MAX_LENGTH
+
+END = 1
+
+
+@pytest.fixture(scope="module")
+def looks(tmp_path_factory: pytest.TempPathFactory) -> Looks:
+    run: Path = tmp_path_factory.mktemp("run")
+    autoencoder_run(run, 1)
+    return Looks(load_autoencoder(run / "autoencoder.pt"), SIZES, "cpu")
+
+
+def test_a_scene_names_a_row_for_each_of_its_first_things(looks: Looks) -> None:
+    scenes = [random_scene(seed) for seed in range(60)]
+    for scene in scenes:
+        rows = looks.rows(scene)
+        kinds = {(thing.name, thing.colour) for thing in scene.things}
+        assert len(rows) == SLOTS
+        assert sum(row > 0 for row in rows) == min(SLOTS, len(kinds))
+    assert not looks.table[0].any()
+    assert looks.rows(scenes[0]) == looks.rows(scenes[0])
+
+
+def test_a_look_is_told_part_by_part(looks: Looks) -> None:
+    scene = next(scene for seed in range(200) if len((scene := random_scene(seed)).things) == 1)
+    parts = looks.table[looks.rows(scene)[0]]
+    cover = parts.view(GRID, GRID, NUMBERS)[..., -4:].mean(2)
+    assert parts.shape == (GRID**2, NUMBERS)
+    assert cover[GRID // 2, GRID // 2] > 0, "the middle of a thing is covered"
+    assert cover.mean() < 2, "and not all around it"
+
+
+def test_padding_alone_is_asked(looks: Looks) -> None:
+    torch.manual_seed(0)
+    reader = new_reader(SIZES)
+    states = torch.randn(2, MAX_LENGTH, SIZES.text_width)
+    ids = torch.full((2, MAX_LENGTH), END)
+    ids[0, : FIRST + 5], ids[1, :3] = 7, 7
+    wanted = torch.randn(2, SLOTS, GRID**2, NUMBERS)
+    before = looks_loss(reader, states, ids, END, wanted)
+    wanted[0, :, :6] += 100  # five words, and the mark of the caption's end
+    assert looks_loss(reader, states, ids, END, wanted) == before
+    wanted[0, :, 6] += 100
+    assert looks_loss(reader, states, ids, END, wanted) > before
