@@ -59,7 +59,7 @@ def _lay_shadow(picture: Image.Image, thing: Placed, side: int, sun: tuple[float
 def _lay(picture: Image.Image, thing: Placed, side: int) -> None:
     tile = _scaled(thing.name, thing.colour, max(4, round(thing.size * side / 2) * 2))
     if thing.pose == "flying":
-        wings = _scaled("wings", None, max(4, round(thing.size * side * 0.75) * 2), False)
+        wings = _scaled("wings", None, max(4, round(thing.size * side * 0.75) * 2))
         picture.paste(wings, (round(thing.x * side - wings.width / 2), round(thing.y * side - wings.height * 0.6)), wings)
     picture.paste(tile, (round(thing.x * side - tile.width / 2), round(thing.y * side - tile.height / 2)), tile)
 
