@@ -9,26 +9,24 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from training.autoencoder import load_autoencoder
 from training.common import Clock, MovingAverage, load_state, millions, save_state
 from training.drawers import CHUNK, WORDINGS, Drawn, Source, Supply, drawing
-from training.grounding import NOWHERE, Watch, part_map
+from training.grounding import NOWHERE, Watch
 from training.looks import give_looks
 from training.machine import add_flags, memory_format, mixed, prepare, to_pictures, together
 from training.networks import LATENT_CHANNELS, Sizes, new_networks
 from training.noise import new_scheduler, noise_levels, noisy
 from training.optimizer import Optimizer
 from training.parts import SLOTS, Looks, looks_loss, new_reader
-from training.scenes import random_scene
 from training.tokenizer import FOLDER, MAX_LENGTH, own_tokenizer, token_ids
 
 FILE = "diffusion.pt"
@@ -39,11 +37,17 @@ THING_WEIGHT = 4.0
 LOOKS_WEIGHT, PLACES_WEIGHT = 0.5, 0.05
 """How much what the padding says of things, and where the UNet looks for it, count beside what the UNet says of noise."""
 AVERAGE_DECAY = 0.999
-POOL = {"cuda": 400_000, "cpu": 16_384}
+POOL = {"cuda": 600_000, "cpu": 16_384}
 """Scenes whose latents are kept, by each process; the oldest go first."""
 REUSE = {"cuda": 1, "cpu": 8}
 """Steps that a scene is seen in before the next one is drawn: on a CPU drawing and encoding take the trainer's own time."""
-FIRST_FILL = {"cuda": 16_384, "cpu": 512}
+FIRST_FILL = {"cuda": 8192, "cpu": 512}
+AT_ONCE = {"cuda": 8, "cpu": 1}
+"""Chunks that are encoded together."""
+FULL_RATE = {"cuda": 2.5, "cpu": 1.0}
+"""Share of the optimiser's rates: the larger batch of a GPU bears larger steps."""
+WARM_UP = 3
+"""Steps that a GPU takes before its work is recorded."""
 
 Networks = tuple[Any, Any, Any]
 """UNet, text encoder, and what reads the parts of things out of it: that one is not exported."""
@@ -82,24 +86,35 @@ class LatentPool:
             one: torch.zeros(self.capacity, SLOTS, one, one, dtype=torch.uint8, device=device) for one in (side, side // 2)
         }
         self.filled, self._next = 0, 0
+        self._bound = torch.zeros((), device=device)
+        self._beside = torch.cuda.Stream() if device == "cuda" else None
 
     @torch.no_grad()
-    def add(self, drawn: Drawn) -> None:
-        with mixed(self.device):
-            posterior = self.autoencoder.encode(to_pictures(drawn.pictures, self.device)).latent_dist
-        place = slice(self._next, self._next + CHUNK)
-        self.latents[place] = posterior.mode() * self.autoencoder.config.scaling_factor
-        self.masks[place, 0], self.ids[place] = drawn.masks, drawn.ids  # type: ignore[assignment] copied to the device
-        scenes = [random_scene(seed) for seed in drawn.seeds.tolist()]
-        self.shown[place] = torch.tensor([self.looks.rows(scene) for scene in scenes])  # type: ignore[assignment]
-        for one, tokens in self.places.items():
-            tokens[place] = torch.from_numpy(np.stack([part_map(scene, one) for scene in scenes]))  # type: ignore[assignment]
-        self._next = (self._next + CHUNK) % self.capacity
-        self.filled = min(self.capacity, self.filled + CHUNK)
+    def add(self, chunks: Sequence[Drawn]) -> None:
+        """Keeps chunks, no more together than fit; the oldest go first."""
+        with torch.cuda.stream(self._beside):
+            pictures, masks, ids, _, shown, places, coarse = (
+                torch.cat(parts).to(self.device) for parts in zip(*(chunk.parts() for chunk in chunks), strict=True)
+            )
+            with mixed(self.device):
+                latents = self.autoencoder.encode(to_pictures(pictures, self.device)).latent_dist.mode()
+            latents = (latents * self.autoencoder.config.scaling_factor).bfloat16()
+        found = latents, masks[:, None], ids, shown, places, coarse
+        if self._beside:
+            now = torch.cuda.current_stream()
+            now.wait_stream(self._beside)
+            for part in found:
+                part.record_stream(now)
+        place = (torch.arange(len(pictures), device=self.device) + self._next) % self.capacity
+        for kept, new in zip((self.latents, self.masks, self.ids, self.shown, *self.places.values()), found, strict=True):
+            kept[place] = new
+        self._next = (self._next + len(pictures)) % self.capacity
+        self.filled = min(self.capacity, self.filled + len(pictures))
+        self._bound.fill_(self.filled)
 
     def draw(self, count: int) -> Batch:
-        """Random scenes, each with one of its captions."""
-        chosen = torch.randint(0, self.filled, (count,), device=self.device)
+        """Random scenes, each with one of its captions. It never waits for the device."""
+        chosen = (torch.rand(count, device=self.device) * self._bound).long().clamp(max=self.capacity - 1)
         wording = torch.randint(0, WORDINGS, (count,), device=self.device)
         places = {side: tokens[chosen] for side, tokens in self.places.items()}
         return Batch(
@@ -157,10 +172,9 @@ class DiffusionTraining:
         save_state(state, self.path)
 
     def loss(self, pool: LatentPool, batch: int) -> torch.Tensor:
-        rng = np.random.default_rng([self.seed, self.step, self.rank])
         scenes = pool.draw(batch)
         dropped = torch.rand(batch, 1, device=self.device) < CAPTION_DROP
-        levels = noise_levels(batch, len(self.signal), rng).to(self.device)
+        levels = noise_levels(batch, len(self.signal), self.device)
         seen, target, weight = noisy(scenes.latents, levels, self.signal)
         with mixed(self.device):
             ids = torch.where(dropped, self.nothing, scenes.ids)
@@ -173,25 +187,58 @@ class DiffusionTraining:
         looked = self.watch.loss({side: torch.where(dropped[..., None, None], NOWHERE, t) for side, t in scenes.places.items()})
         return denoising + LOOKS_WEIGHT * told + PLACES_WEIGHT * looked
 
-    def train_step(self, pool: LatentPool, batch: int, rate: float) -> torch.Tensor:
+    def learn(self, pool: LatentPool, batch: int) -> torch.Tensor:
         loss = self.loss(pool, batch)
-        self.optimizer.step(loss, rate)
+        self.optimizer.step(loss)
+        return loss.detach()
+
+    def _recorded(self, pool: LatentPool, batch: int) -> Callable[[], torch.Tensor]:
+        """A step as one CUDA graph: thousands of small kernels, started by one call."""
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            for _ in range(WARM_UP):
+                self.learn(pool, batch)
+        torch.cuda.current_stream().wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            loss = self.learn(pool, batch)
+
+        def replayed() -> torch.Tensor:
+            graph.replay()
+            return loss
+
+        return replayed
+
+    def take(self, pool: LatentPool, chunks: Sequence[Drawn]) -> None:
+        """Puts new scenes into the pool, and finds how their things look."""
+        pool.add(chunks)
+        pool.looks.need({row for chunk in chunks for row in chunk.shown.flatten().tolist()})
+
+    def train_step(self, learn: Callable[[], torch.Tensor], share: float) -> torch.Tensor:
+        """One step at a share of the full learning rates."""
+        self.optimizer.set_share(share)
+        loss = learn()
         self.step += 1
         if self.rank == 0:
             for average in self.averages:
                 average.update()
-        return loss.detach()
+        return loss
 
     def run(self, drawers: Source, pool: LatentPool, batch: int, first_fill: int, save_seconds: float = 120.0) -> None:
         """Trains until the clock runs out, with new scenes for old ones as they come. The first process tells and saves."""
         while pool.filled < min(first_fill, pool.capacity):
-            pool.add(drawers.next())
+            self.take(pool, [drawers.next() for _ in range(AT_ONCE[self.device])])
+        self.optimizer.set_share(0.0)
+        learn = self._recorded(pool, batch) if self.device == "cuda" else lambda: self.learn(pool, batch)
         first, begun, saved, parent = self.step, time.monotonic(), time.monotonic(), os.getppid()
-        supply = Supply(drawers, REUSE[self.device])
+        supply, waiting = Supply(drawers, REUSE[self.device]), list[Drawn]()
         while self.clock.share(self.step - first) < 1 and os.getppid() == parent:
-            for drawn in supply.due((self.step - first) * batch):
-                pool.add(drawn)
-            loss = self.train_step(pool, batch, self.clock.learning_rate(self.step - first, 1.0))
+            waiting.extend(supply.due((self.step - first) * batch))
+            while len(waiting) >= AT_ONCE[self.device]:
+                self.take(pool, waiting[: AT_ONCE[self.device]])
+                del waiting[: AT_ONCE[self.device]]
+            loss = self.train_step(learn, self.clock.learning_rate(self.step - first, FULL_RATE[self.device]))
             if self.rank:
                 continue
             if self.step % 100 == 0:
@@ -227,6 +274,8 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
     # The step in a resumed seed: the scenes are new ones.
     seed = SCENE_SEEDS + training.step * options.batch
     with drawing(options, rank, sizes.side, sizes.latent_side, seed, options.out / FOLDER) as drawers:
+        if options.members == 1:
+            pool.looks.need_all(options.drawers)
         training.run(drawers, pool, options.batch, FIRST_FILL[options.device])
 
 

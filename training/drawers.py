@@ -21,7 +21,9 @@ import torch.multiprocessing as multiprocessing
 from transformers import CLIPTokenizer
 
 from training.captions import SPARE_WORDS, caption
+from training.grounding import part_map
 from training.painting import render, thing_mask
+from training.parts import SLOTS, rows
 from training.scenes import Scene, random_scene
 from training.tokenizer import MAX_LENGTH, load_tokenizer, token_ids
 
@@ -40,26 +42,35 @@ PATIENCE = 5.0
 class Drawn:
     """A chunk of drawn scenes: uint8 pictures (CHUNK, side, side, 3), uint8 boxes of things (CHUNK, side, side), int32 token ids
 
-    (CHUNK, WORDINGS, MAX_LENGTH), 0 without a tokenizer, and int64 seeds (CHUNK).
+    (CHUNK, WORDINGS, MAX_LENGTH), 0 without a tokenizer, and int64 seeds (CHUNK). What the padding is to say of them: int64 rows
+    of looks (CHUNK, SLOTS), and as `part_map` has it the tokens of parts at the masks' side and at half of it; of side 0 without
+    a tokenizer.
     """
 
     pictures: torch.Tensor
     masks: torch.Tensor
     ids: torch.Tensor
     seeds: torch.Tensor
+    shown: torch.Tensor
+    places: torch.Tensor
+    coarse: torch.Tensor
 
     @classmethod
-    def blank(cls, side: int, mask_side: int, *slots: int) -> Drawn:
-        """Zeros, of one chunk or of as many as `slots` says."""
+    def blank(cls, side: int, mask_side: int, *slots: int, told: bool = False) -> Drawn:
+        """Zeros, of one chunk or of as many as `slots` says; `told`: with captions."""
+        places = mask_side if told else 0
         return cls(
             torch.zeros(*slots, CHUNK, side, side, 3, dtype=torch.uint8),
             torch.zeros(*slots, CHUNK, mask_side, mask_side, dtype=torch.uint8),
             torch.zeros(*slots, CHUNK, WORDINGS, MAX_LENGTH, dtype=torch.int32),
             torch.zeros(*slots, CHUNK, dtype=torch.int64),
+            torch.zeros(*slots, CHUNK, SLOTS, dtype=torch.int64),
+            torch.zeros(*slots, CHUNK, SLOTS, places, places, dtype=torch.uint8),
+            torch.zeros(*slots, CHUNK, SLOTS, places // 2, places // 2, dtype=torch.uint8),
         )
 
     def parts(self) -> tuple[torch.Tensor, ...]:
-        return self.pictures, self.masks, self.ids, self.seeds
+        return self.pictures, self.masks, self.ids, self.seeds, self.shown, self.places, self.coarse
 
     def slot(self, number: int) -> Drawn:
         """One chunk of several, in the same memory."""
@@ -104,6 +115,9 @@ def draw(chunk: Drawn, first_seed: int, tokenizer: CLIPTokenizer | None) -> None
     if tokenizer is not None:
         texts = [text for scene in scenes for text in _wordings(scene)]
         chunk.ids.copy_(token_ids(tokenizer, texts).view(CHUNK, WORDINGS, MAX_LENGTH))
+        chunk.shown.copy_(torch.tensor([rows(scene) for scene in scenes]))
+        for places in (chunk.places, chunk.coarse):
+            places.copy_(torch.from_numpy(np.stack([part_map(scene, places.shape[-1]) for scene in scenes])))
     chunk.seeds.copy_(torch.arange(first_seed, first_seed + CHUNK))
 
 
@@ -133,7 +147,7 @@ class DrawsHere:
         self._side, self._mask_side, self._seed, self._tokenizer = side, mask_side, first_seed, _load(tokenizer_folder)
 
     def next(self) -> Drawn:
-        chunk = Drawn.blank(self._side, self._mask_side)
+        chunk = Drawn.blank(self._side, self._mask_side, told=self._tokenizer is not None)
         draw(chunk, self._seed, self._tokenizer)
         self._seed += CHUNK
         return chunk
@@ -173,7 +187,7 @@ class Drawers:
 
     def __init__(self, count: int, side: int, mask_side: int, first_seed: int, tokenizer_folder: Path | None = None) -> None:
         context = multiprocessing.get_context("spawn")
-        self._slots = Drawn.blank(side, mask_side, SLOTS_A_DRAWER * count)
+        self._slots = Drawn.blank(side, mask_side, SLOTS_A_DRAWER * count, told=tokenizer_folder is not None)
         for part in self._slots.parts():
             part.share_memory_()
         self._free, self._filled = context.Queue(), context.Queue()

@@ -130,11 +130,11 @@ class Distillation:
     def run(self, drawers: Source, pool: LatentPool, batch: int, first_fill: int) -> None:
         """Distils until the clock runs out; then the first process saves."""
         while pool.filled < min(first_fill, pool.capacity):
-            pool.add(drawers.next())
+            pool.add([drawers.next()])
         begun, supply = time.monotonic(), Supply(drawers, REUSE[self.device])
         while self.clock.share(self.step) < 1:
-            for drawn in supply.due(self.step * batch):
-                pool.add(drawn)
+            if chunks := list(supply.due(self.step * batch)):
+                pool.add(chunks)
             loss = self.train_step(pool, batch)
             if self.step % 50 == 0 and self.rank == 0:
                 speed = self.step * batch / (time.monotonic() - begun)

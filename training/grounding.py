@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor
 
-from training.parts import FIRST, GRID, SLOTS
+from training.parts import FIRST, GRID, SLOTS, first_things
 from training.scenes import Scene
 
 NOWHERE = 0
@@ -23,7 +23,7 @@ NOWHERE = 0
 def part_map(scene: Scene, side: int) -> np.ndarray:
     """For each slot and each cell of side x side: the token of the part that covers it. uint8 (SLOTS, side, side)."""
     middles = (np.arange(side) + 0.5) / side
-    kinds = list(dict.fromkeys((thing.name, thing.colour) for thing in scene.in_order()))[:SLOTS]
+    kinds = first_things(scene)
     found = np.full((SLOTS, side, side), NOWHERE, np.uint8)
     for thing in scene.things:  # back to front: the front one covers
         # Looks are squares with the thing at their foot.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from diffusers import DDIMScheduler
 
@@ -27,17 +26,17 @@ def new_scheduler() -> DDIMScheduler:
     )
 
 
-def noise_levels(count: int, total: int, rng: np.random.Generator) -> torch.Tensor:
+def noise_levels(count: int, total: int, device: str = "cpu") -> torch.Tensor:
     """Timesteps spread over the batch with little chance, more of the noisy ones: there the words decide."""
-    places = ((rng.random() + np.arange(count)) / count % 1.0) ** NOISY_SKEW
-    return torch.from_numpy((rng.permutation(places) * total).astype(np.int64))
+    places = ((torch.rand((), device=device) + torch.arange(count, device=device)) / count % 1.0) ** NOISY_SKEW
+    return (places * total).long().clamp(max=total - 1)
 
 
 def noisy(latents: torch.Tensor, steps: torch.Tensor, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What the UNet sees, what it should say (v), and the weight of each picture; `signal` is alpha-bar by timestep."""
     noise = torch.randn_like(latents)
-    kept = signal[steps].clone()
-    kept[(steps >= PURE_NOISE_FROM) & (torch.rand(len(steps), device=steps.device) < PURE_NOISE)] = 0.0
+    pure = (steps >= PURE_NOISE_FROM) & (torch.rand(len(steps), device=steps.device) < PURE_NOISE)
+    kept = torch.where(pure, 0.0, signal[steps])
     a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
     ratio = kept / (1 - kept)
     return a * latents + b * noise, a * noise - b * latents, (GAMMA + 1) / torch.clamp(ratio + 1, min=GAMMA + 1)

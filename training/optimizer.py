@@ -9,12 +9,15 @@ Convolutions count as matrices with a row an output channel; embeddings, first a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
 
 MATRIX_RATE, RATE = 1.2e-3, 6e-4
+DECAY, MOMENTUM = 0.01, 0.95
+NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS = (3.4445, -4.775, 2.0315), 5
+"""Factors of the first, third and fifth power (Jordan et al. 2024)."""
 APART = ("embedding", "conv_in", "conv_out")
 """Parts of a parameter's name that keep a matrix with AdamW."""
 
@@ -28,6 +31,40 @@ def _columns(weight: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return (weight if like.is_contiguous() else weight.movedim(1, -1)).reshape(len(weight), -1)
 
 
+class Muon:
+    """As torch.optim.Muon with `adjust_lr_fn="match_rms_adamw"`, but all matrices of a shape in one product of batches, and
+
+    nothing of a step depends on the host, so that a CUDA graph can hold it.
+    """
+
+    def __init__(self, matrices: Sequence[torch.Tensor]) -> None:
+        shapes = sorted({tuple(matrix.shape) for matrix in matrices})
+        self._groups = [[matrix for matrix in matrices if tuple(matrix.shape) == shape] for shape in shapes]
+        self._momenta = [torch.zeros_like(torch.stack(group)) for group in self._groups]
+
+    @torch.no_grad()
+    def step(self, rate: torch.Tensor) -> None:
+        """One step along the gradients of the matrices, all of which must have one."""
+        for group, momentum in zip(self._groups, self._momenta, strict=True):
+            gradients = torch.stack([matrix.grad for matrix in group if matrix.grad is not None])
+            momentum.lerp_(gradients, 1 - MOMENTUM)
+            moves = orthogonal(gradients.lerp(momentum, MOMENTUM)) * (rate * 0.2 * max(group[0].shape) ** 0.5)
+            torch._foreach_mul_(group, 1 - rate * DECAY)
+            torch._foreach_sub_(group, list(moves))
+
+
+def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
+    """Nearly the orthogonal matrices next to those of (n, rows, columns), by Newton and Schulz's iteration in bfloat16."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    found = (matrices.mT if tall else matrices).bfloat16()
+    found = found / found.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    first, third, fifth = NEWTON_SCHULZ
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram = found @ found.mT
+        found = torch.baddbmm(found, torch.baddbmm(gram, gram, gram, beta=third, alpha=fifth), found, beta=first)
+    return (found.mT if tall else found).to(matrices.dtype)
+
+
 class Optimizer:
     """Both optimisers as one."""
 
@@ -37,18 +74,25 @@ class Optimizer:
         self._matrices = [parameter for name, parameter in named if _is_matrix(name, parameter)]
         self._views = [nn.Parameter(_columns(matrix.data, matrix)) for matrix in self._matrices]
         others = [parameter for name, parameter in named if not _is_matrix(name, parameter)]
-        self._muon = torch.optim.Muon(self._views, lr=MATRIX_RATE, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-        self._adam = torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        device = self.parameters[0].device
+        self._rates = {rate: torch.tensor(rate, device=device) for rate in (MATRIX_RATE, RATE)}
+        self._muon = Muon(self._views)
+        self._adam = torch.optim.AdamW(
+            others, lr=self._rates[RATE], betas=(0.9, 0.99), weight_decay=DECAY, fused=True, capturable=device.type == "cuda"
+        )
 
-    def step(self, loss: torch.Tensor, share: float, largest_norm: float = 1.0) -> None:
-        """One step down `loss`, at `share` of the full learning rates; gradients are cut to `largest_norm`."""
+    def set_share(self, share: float) -> None:
+        """Of the full learning rates, for the steps to come."""
+        for rate, kept in self._rates.items():
+            kept.fill_(rate * share)
+
+    def step(self, loss: torch.Tensor, largest_norm: float = 1.0) -> None:
+        """One step down `loss`; gradients are cut to `largest_norm`. It never waits for the device."""
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, largest_norm)
         for view, matrix in zip(self._views, self._matrices, strict=True):
-            view.grad = None if matrix.grad is None else _columns(matrix.grad, matrix)
-        for optimizer, rate in ((self._muon, MATRIX_RATE), (self._adam, RATE)):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * share
-            optimizer.step()
+            view.grad = torch.zeros_like(view) if matrix.grad is None else _columns(matrix.grad, matrix)
+        self._muon.step(self._rates[MATRIX_RATE])
+        self._adam.step()

@@ -9,15 +9,17 @@ the caption names them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
+import torch.multiprocessing as multiprocessing
 from PIL import Image
 from torch import nn
 
 from training.drawing.palette import COLOURS
-from training.drawing.things import THINGS, thing_tile
+from training.drawing.things import THING_NAMES, thing_tile
 from training.machine import mixed, to_pictures
 from training.networks import LATENT_CHANNELS, Sizes
 from training.scenes import Scene
@@ -32,6 +34,13 @@ SLOTS = 2
 NUMBERS = CELLS**2 * (LATENT_CHANNELS + 1)
 """What is said of a part: its latents, and how much of each cell the thing covers."""
 GREY = 128
+PALETTE = (None, *COLOURS)
+ROWS = {
+    (name, colour): 1 + row for row, (name, colour) in enumerate((name, colour) for name in THING_NAMES for colour in PALETTE)
+}
+"""Thing and colour -> row of the table of looks; row 0 stands for nothing."""
+TOGETHER = 128
+"""Looks that are found at once."""
 
 
 def new_reader(sizes: Sizes) -> nn.Linear:
@@ -39,39 +48,60 @@ def new_reader(sizes: Sizes) -> nn.Linear:
     return nn.Linear(sizes.text_width, SLOTS * NUMBERS)
 
 
+def first_things(scene: Scene) -> list[tuple[str, str | None]]:
+    """The first kinds of things that a caption names, with their colours: SLOTS of them or fewer."""
+    return list(dict.fromkeys((thing.name, thing.colour) for thing in scene.in_order()))[:SLOTS]
+
+
+def rows(scene: Scene) -> list[int]:
+    """Where in the table the looks of the scene's first things are; 0 where there is none."""
+    found = [ROWS[thing] for thing in first_things(scene)]
+    return found + [0] * (SLOTS - len(found))
+
+
+def square(row: int, side: int) -> np.ndarray:
+    """The thing of a row at the foot of a square: uint8 (side, side, 4), the last how much it covers."""
+    tile = thing_tile(*tuple(ROWS)[row - 1])
+    picture = Image.new("RGBA", (max(tile.size), max(tile.size)), (GREY, GREY, GREY, 0))
+    picture.alpha_composite(tile, ((picture.width - tile.width) // 2, picture.height - tile.height))
+    return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
+
+
 class Looks:
-    """The looks of things, each found once: `table` is (rows, GRID**2, NUMBERS), row 0 stands for nothing."""
+    """The looks of things, each found once: `table` is (1 + rows, GRID**2, NUMBERS), on the device."""
 
     def __init__(self, autoencoder: Any, sizes: Sizes, device: str) -> None:
         self.autoencoder, self.device = autoencoder, device
         self.side = GRID * CELLS * sizes.side // sizes.latent_side
-        self.table = torch.zeros(1 + len(THINGS) * (1 + len(COLOURS)), GRID**2, NUMBERS, device=device)
-        self._rows: dict[tuple[str, str | None], int] = {}
+        self.table = torch.zeros(1 + len(ROWS), GRID**2, NUMBERS, device=device)
+        self._known = {0}
 
-    def rows(self, scene: Scene) -> list[int]:
-        """Where in the table the scene's first things are; 0 where there is none."""
-        things = list(dict.fromkeys((thing.name, thing.colour) for thing in scene.in_order()))[:SLOTS]
-        return [self._row(*thing) for thing in things] + [0] * (SLOTS - len(things))
+    def need(self, wanted: Iterable[int]) -> None:
+        """Finds those that are not known yet."""
+        new = sorted(set(wanted) - self._known)
+        if new:
+            self._learn(new, [square(row, self.side) for row in new])
 
-    def _row(self, name: str, colour: str | None) -> int:
-        if (name, colour) not in self._rows:
-            row = len(self._rows) + 1
-            self.table[row] = self._parts(thing_tile(name, colour))
-            self._rows[name, colour] = row
-        return self._rows[name, colour]
+    def need_all(self, processes: int) -> None:
+        """Finds all, drawn by so many processes."""
+        everything = sorted(set(ROWS.values()) - self._known)
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
+            drawn = pool.starmap(square, [(row, self.side) for row in everything], chunksize=16)
+        for first in range(0, len(everything), TOGETHER):
+            self._learn(everything[first : first + TOGETHER], drawn[first : first + TOGETHER])
 
     @torch.no_grad()
-    def _parts(self, tile: Image.Image) -> torch.Tensor:
-        square = Image.new("RGBA", (max(tile.size), max(tile.size)), (GREY, GREY, GREY, 0))
-        square.alpha_composite(tile, ((square.width - tile.width) // 2, square.height - tile.height))
-        pixels = np.asarray(square.resize((self.side, self.side), Image.Resampling.BOX), np.float32)
-        covered = torch.from_numpy(pixels[..., 3] / 255).to(self.device)
-        shown = torch.from_numpy(pixels[..., :3]).to(self.device) * covered[..., None] + GREY * (1 - covered[..., None])
+    def _learn(self, new: list[int], squares: list[np.ndarray]) -> None:
+        pixels = torch.from_numpy(np.stack(squares)).to(self.device).float()
+        covered = pixels[..., 3:] / 255
+        shown = pixels[..., :3] * covered + GREY * (1 - covered)
         with mixed(self.device):
-            latents = self.autoencoder.encode(to_pictures(shown[None], self.device)).latent_dist.mode()[0]
-        cover = covered.view(GRID * CELLS, self.side // GRID // CELLS, GRID * CELLS, -1).mean((1, 3))
-        cells = torch.cat([latents.float() * self.autoencoder.config.scaling_factor, 2 * cover[None]])
-        return cells.view(-1, GRID, CELLS, GRID, CELLS).permute(1, 3, 0, 2, 4).reshape(GRID**2, NUMBERS)
+            latents = self.autoencoder.encode(to_pictures(shown, self.device)).latent_dist.mode()
+        cover = covered.view(len(new), GRID * CELLS, self.side // GRID // CELLS, GRID * CELLS, -1).mean((2, 4))
+        cells = torch.cat([latents.float() * self.autoencoder.config.scaling_factor, 2 * cover[:, None]], 1)
+        by_part = cells.view(len(new), -1, GRID, CELLS, GRID, CELLS).permute(0, 2, 4, 1, 3, 5)
+        self.table[torch.tensor(new, device=self.device)] = by_part.reshape(len(new), GRID**2, NUMBERS)
+        self._known.update(new)
 
 
 def looks_loss(reader: nn.Module, states: torch.Tensor, ids: torch.Tensor, end: int, wanted: torch.Tensor) -> torch.Tensor:

@@ -63,16 +63,16 @@ class Kind:
 
 KINDS: tuple[Kind, ...] = (
     Kind(0.03, 0),
-    Kind(0.54, 1),
+    Kind(0.44, 1),
     Kind(0.06, 2, same=True),
-    Kind(0.05, 3, same=True),
-    Kind(0.05, 4, same=True),
-    Kind(0.05, 2),
+    Kind(0.06, 3, same=True),
+    Kind(0.06, 4, same=True),
+    Kind(0.07, 2),
     Kind(0.02, 3),
-    *(Kind(share, 2, relation) for relation, share in zip(RELATIONS, (0.07, 0.03, 0.03, 0.02, 0.02, 0.02), strict=True)),
+    *(Kind(share, 2, relation) for relation, share in zip(RELATIONS, (0.10, 0.05, 0.03, 0.02, 0.02, 0.03), strict=True)),
     Kind(0.01, 3, "creating"),
 )
-STYLED = 0.2
+STYLED = 0.25
 """How often a scene has another style than that of the drawing itself."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.optimizer import MATRIX_RATE, RATE, Optimizer
+from training.optimizer import DECAY, MATRIX_RATE, RATE, Muon, Optimizer
 
 WIDTH = 12
 
@@ -25,7 +25,7 @@ def test_a_convolution_moves_by_an_orthogonal_step(memory_format: torch.memory_f
     layer = torch.nn.Conv2d(8, 6, 3).to(memory_format=memory_format)  # type: ignore[call-overload] torch's stub lacks it
     before = layer.weight.detach().clone()
     optimizer = Optimizer([layer])
-    optimizer.step(layer(torch.randn(4, 8, 5, 5)).square().sum(), 1.0)
+    optimizer.step(layer(torch.randn(4, 8, 5, 5)).square().sum())
     moved = (layer.weight.detach() - before * (1 - MATRIX_RATE * 0.01)).reshape(6, -1)
     strengths = torch.linalg.svdvals(moved)
     assert strengths.max() / strengths.min() < 2 and layer.weight.is_contiguous(memory_format=memory_format)
@@ -34,7 +34,9 @@ def test_a_convolution_moves_by_an_orthogonal_step(memory_format: torch.memory_f
 def test_embeddings_and_biases_are_moved_by_adam_and_only_where_they_were_used() -> None:
     both = network()
     before = {name: value.detach().clone() for name, value in both.named_parameters()}
-    Optimizer([both]).step(both(torch.tensor([1, 3])).square().sum(), 0.5)
+    optimizer = Optimizer([both])
+    optimizer.set_share(0.5)
+    optimizer.step(both(torch.tensor([1, 3])).square().sum())
     moved = {name: (value.detach() - before[name] * (1 - 0.5 * RATE * 0.01)).abs() for name, value in both.named_parameters()}
     assert torch.allclose(moved["inner.bias"], torch.full((WIDTH,), 0.5 * RATE), rtol=1e-2)
     assert torch.allclose(moved["embedding.weight"][[1, 3]], torch.full((2, WIDTH), 0.5 * RATE), rtol=1e-2)
@@ -48,6 +50,21 @@ def test_a_rare_direction_is_learnt_as_quickly_as_a_common_one() -> None:
     given, asked = torch.tensor([[1.0, 0.0], [0.0, 0.1]]), torch.eye(2)
     optimizer = Optimizer([layer])
     for _ in range(20):
-        optimizer.step((layer(torch.cat([given, -given])) - torch.cat([asked, -asked])).square().sum(), 1.0)
+        optimizer.step((layer(torch.cat([given, -given])) - torch.cat([asked, -asked])).square().sum())
     common, rare = layer.weight.detach().diagonal()
     assert float(rare) == pytest.approx(float(common), rel=0.3) and common > 0
+
+
+def test_matrices_move_as_by_torchs_own_muon() -> None:
+    torch.manual_seed(0)
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in ((8, 20), (8, 20), (30, 12), (6, 6))]
+    theirs = [torch.nn.Parameter(matrix.detach().clone()) for matrix in ours]
+    muon = Muon(ours)
+    known = torch.optim.Muon(theirs, lr=MATRIX_RATE, weight_decay=DECAY, adjust_lr_fn="match_rms_adamw")
+    for _ in range(4):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = b.grad = torch.randn_like(a)
+        muon.step(torch.tensor(MATRIX_RATE))
+        known.step()
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b, atol=1e-6)

@@ -9,7 +9,8 @@ import torch
 
 from tests.training.tiny import SIZES, autoencoder_run
 from training.autoencoder import load_autoencoder
-from training.parts import FIRST, GRID, NUMBERS, SLOTS, Looks, looks_loss, new_reader
+from training.drawing.things import THING_NAMES
+from training.parts import FIRST, GRID, NUMBERS, PALETTE, ROWS, SLOTS, Looks, looks_loss, new_reader, rows
 from training.scenes import random_scene
 from training.tokenizer import MAX_LENGTH
 
@@ -23,24 +24,31 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> Looks:
     return Looks(load_autoencoder(run / "autoencoder.pt"), SIZES, "cpu")
 
 
-def test_a_scene_names_a_row_for_each_of_its_first_things(looks: Looks) -> None:
-    scenes = [random_scene(seed) for seed in range(60)]
-    for scene in scenes:
-        rows = looks.rows(scene)
-        kinds = {(thing.name, thing.colour) for thing in scene.things}
-        assert len(rows) == SLOTS
-        assert sum(row > 0 for row in rows) == min(SLOTS, len(kinds))
-    assert not looks.table[0].any()
-    assert looks.rows(scenes[0]) == looks.rows(scenes[0])
+def test_a_scene_names_a_row_for_each_of_its_first_things() -> None:
+    for scene in (random_scene(seed) for seed in range(60)):
+        found, kinds = rows(scene), {(thing.name, thing.colour) for thing in scene.things}
+        assert len(found) == SLOTS
+        assert sum(row > 0 for row in found) == min(SLOTS, len(kinds))
+    assert len(set(ROWS.values())) == len(THING_NAMES) * len(PALETTE) and 0 not in ROWS.values()
+
+
+def test_looks_are_found_when_they_are_needed(looks: Looks) -> None:
+    cat, dog = ROWS["cat", None], ROWS["dog", "red"]
+    looks.need([0, cat])
+    before = looks.table[cat].clone()
+    looks.need([0, cat, dog])
+    assert looks.table[dog].any() and not looks.table[0].any()
+    assert torch.equal(looks.table[cat], before)
 
 
 def test_a_look_is_told_part_by_part(looks: Looks) -> None:
-    scene = next(scene for seed in range(200) if len((scene := random_scene(seed)).things) == 1)
-    parts = looks.table[looks.rows(scene)[0]]
+    row = ROWS["pizza", None]
+    looks.need([row])
+    parts = looks.table[row]
     cover = parts.view(GRID, GRID, NUMBERS)[..., -4:].mean(2)
     assert parts.shape == (GRID**2, NUMBERS)
-    assert cover[GRID // 2, GRID // 2] > 0, "the middle of a thing is covered"
-    assert cover.mean() < 2, "and not all around it"
+    assert cover[GRID // 2, GRID // 2] == pytest.approx(2, abs=0.01), "the middle of a pizza is covered"
+    assert cover[0, 0] < cover[GRID // 2, GRID // 2], "and its corners not all"
 
 
 def test_padding_alone_is_asked(looks: Looks) -> None:

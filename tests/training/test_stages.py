@@ -52,7 +52,7 @@ def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
     training = autoencoder_run(tmp_path, 1)
     words = DiffusionTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu")
     pool = pool_of(tmp_path)
-    pool.add(source(tmp_path).next())
+    words.take(pool, [source(tmp_path).next()])
 
     def error() -> float:
         torch.manual_seed(5)
@@ -62,7 +62,7 @@ def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
 
     first = error()
     for _ in range(25):
-        words.train_step(pool, 8, 2.0)
+        words.train_step(lambda: words.learn(pool, 8), 2.0)
     assert error() < 0.95 * first and training.step == 1
 
 
