@@ -44,8 +44,13 @@ UNASKED = -100
 """Where a head has no right answer: cross entropy leaves it out."""
 EMPTY_WEIGHT = 0.1
 """How much a cell in which no thing has its middle counts beside one that has."""
-BATCH, POOL, REUSE = 32, 2048, 3
+BATCH, POOL, REUSE = 32, 6144, 6
 """Pictures a step, pictures that are kept, and how often each is seen, roughened anew each time."""
+
+
+def halved(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures of half the side: all that the judge looks at."""
+    return F.avg_pool2d(pictures, 2)
 
 
 class Block(nn.Module):
@@ -60,8 +65,8 @@ class Block(nn.Module):
         )  # fmt: skip
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        halved = self.down(pictures)
-        return F.relu(halved + self.more(halved))
+        smaller = self.down(pictures)
+        return F.relu(smaller + self.more(smaller))
 
 
 class Judge(nn.Module):
@@ -81,11 +86,15 @@ class Judge(nn.Module):
 
     def features(self, pictures: torch.Tensor) -> torch.Tensor:
         """What the picture is known by: (n, 2 x the last width). Distances of pictures are taken in it."""
-        cells = self.body(F.avg_pool2d(pictures, 2))
+        cells = self.body(halved(pictures))
         return torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
 
     def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
-        cells = self.body(F.avg_pool2d(pictures, 2))
+        return self.of_halved(halved(pictures))
+
+    def of_halved(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What forward says, of pictures that are halved already."""
+        cells = self.body(pictures)
         known = torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
         around = F.relu(self.around(known))
         said = dict(zip(HEADS, self.heads(torch.cat([known, around], 1)).split(list(HEADS.values()), 1), strict=True))
@@ -143,11 +152,11 @@ def loss_of(said: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> to
 
 
 def roughened(pictures: torch.Tensor) -> torch.Tensor:
-    """Half of the pictures a little blurred, all a little noisy: a generated picture is softer than a drawn one."""
-    soft = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
+    """Half of the halved pictures a little blurred, all a little noisy: a generated picture is softer than a drawn one."""
+    soft = F.avg_pool2d(pictures, 3, stride=1, padding=1, count_include_pad=False)
     some, most = (torch.rand(len(pictures), 1, 1, 1, device=pictures.device) for _ in range(2))
     chosen = (some < 0.5).float() * most
-    return pictures * (1 - chosen) + soft * chosen + 0.06 * torch.randn_like(pictures)
+    return pictures * (1 - chosen) + soft * chosen + 0.04 * torch.randn_like(pictures)
 
 
 class JudgeTraining:
@@ -156,15 +165,16 @@ class JudgeTraining:
     def __init__(self, clock: Clock, device: str, network: Judge, rank: int = 0, seed: int = 0) -> None:
         torch.manual_seed(seed + rank)
         self.clock, self.device, self.rank, self.step = clock, device, rank, 0
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = network
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.01)
-        self.pictures = torch.empty(POOL, NATIVE_SIZE, NATIVE_SIZE, 3, dtype=torch.uint8, device=device)
+        self.pictures = torch.empty(POOL, NATIVE_SIZE // 2, NATIVE_SIZE // 2, 3, dtype=torch.uint8, device=device)
         self.scenes: list[Scene] = []
         self._next = 0
 
     def add(self, drawn: Drawn) -> None:
         """Keeps a chunk; the oldest goes first."""
-        self.pictures[self._next : self._next + CHUNK] = drawn.pictures
+        small = halved(drawn.pictures.to(self.device).permute(0, 3, 1, 2).float()).round().byte()
+        self.pictures[self._next : self._next + CHUNK] = small.permute(0, 2, 3, 1)
         self.scenes[self._next : self._next + CHUNK] = [random_scene(seed) for seed in drawn.seeds.tolist()]
         self._next = (self._next + CHUNK) % POOL
 
@@ -174,7 +184,7 @@ class JudgeTraining:
         pictures = to_pictures(self.pictures[chosen.to(self.device)], self.device)
         set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE, warmup=50, decay_from=0.3))
         with mixed(self.device):
-            said = self.network(roughened(pictures))
+            said = self.network.of_halved(roughened(pictures))
         loss = loss_of(said, truth)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -298,7 +308,8 @@ def main() -> None:
     add_flags(parser, minutes=40, batch=BATCH)
     options = parser.parse_args()
     torch.manual_seed(0)
-    together(train, options, [Judge().to(options.device)])
+    # Channels last before the processes share it: to change it later would take each its own copy.
+    together(train, options, [Judge().to(options.device, memory_format=torch.channels_last)])
     for row, share in accuracy(load_judge(options.out / FILE)).items():
         print(f"judge on fresh drawn scenes: {row:<12} {share:.1%}", flush=True)
 
