@@ -1,6 +1,7 @@
 """A small network that says what is in a picture and where. It sees drawn scenes only and is apart from the generator: the judge.
 
-`python -m training.judge --minutes 40 --out DIR` trains it and writes DIR/judge.safetensors (half precision).
+`python -m training.judge --minutes 40 --out DIR` trains it and writes DIR/judge.safetensors (half precision); `--resume` goes on
+from it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -297,7 +299,7 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
     """One process's whole work; the first one saves."""
     prepare(options)
     training = JudgeTraining(Clock(options.minutes), options.device, cast(Judge, networks[0]), rank)
-    with drawing(options, rank, NATIVE_SIZE, 1, JUDGE_SEEDS) as drawers:
+    with drawing(options, rank, NATIVE_SIZE, 1, options.first_seed) as drawers:
         training.run(drawers)
     if rank == 0:
         save_judge(training.network, options.out / FILE)
@@ -308,9 +310,13 @@ def main() -> None:
     add_flags(parser, minutes=40, batch=BATCH)
     options = parser.parse_args()
     torch.manual_seed(0)
+    network, path, options.first_seed = Judge(), options.out / FILE, JUDGE_SEEDS
+    if options.resume and path.exists():
+        network = load_judge(path).train()
+        options.first_seed += crc32(path.read_bytes()) % 1000 * 100_000  # a run that goes on sees other scenes
     # Channels last before the processes share it: to change it later would take each its own copy.
-    together(train, options, [Judge().to(options.device, memory_format=torch.channels_last)])
-    for row, share in accuracy(load_judge(options.out / FILE)).items():
+    together(train, options, [network.to(options.device, memory_format=torch.channels_last)])
+    for row, share in accuracy(load_judge(path)).items():
         print(f"judge on fresh drawn scenes: {row:<12} {share:.1%}", flush=True)
 
 
