@@ -315,7 +315,8 @@ def main() -> None:
         network = load_judge(path).train()
         options.first_seed += crc32(path.read_bytes()) % 1000 * 100_000  # a run that goes on sees other scenes
     # Channels last before the processes share it: to change it later would take each its own copy.
-    together(train, options, [network.to(options.device, memory_format=torch.channels_last)])
+    network = network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload] torch's stub lacks it
+    together(train, options, [network])
     for row, share in accuracy(load_judge(path)).items():
         print(f"judge on fresh drawn scenes: {row:<12} {share:.1%}", flush=True)
 
