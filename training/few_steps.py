@@ -32,7 +32,7 @@ FILE = "few_steps.safetensors"
 FEW_STEPS_DEFAULTS = {"lora": FILE, "steps": 4, "guidance_scale": 1.0, "scheduler": "LCM"}
 SEEDS = 4_000_000_000
 PEAK_RATE = 5e-4
-LORA_RANK = 8
+LORA_RANK = 6
 GUIDANCE = 2.5
 """The CFG scale that is put into the weights."""
 SOLVER_STEPS = 50

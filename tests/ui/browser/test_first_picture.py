@@ -61,7 +61,7 @@ def test_type_generate_and_see_the_picture(easel: Studio, visit: Callable[..., V
     generate(page)
     result(page)
     idle(page)
-    expect(page.locator(".facts")).to_contain_text("64 × 64")
+    expect(page.locator(".facts")).to_contain_text("256 × 256")
     (path,) = finished_pictures(easel.settings)
     record = metadata.read(path)
     assert record is not None

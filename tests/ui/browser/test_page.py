@@ -74,7 +74,7 @@ def test_from_words_to_a_picture(scripted: Studio, visit: Visit) -> None:
     idle(page)
     assert picture.get_attribute("alt") == SLOW
     assert picture.bounding_box()["width"] > 300  # pyright: ignore[reportOptionalSubscript]
-    expect(page.locator(".facts")).to_contain_text("64 × 64")
+    expect(page.locator(".facts")).to_contain_text("256 × 256")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
     saved = next(p for p in finished_pictures(scripted.settings) if p.name == download.value.suggested_filename)
