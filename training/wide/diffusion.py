@@ -33,7 +33,7 @@ AVERAGE_DECAY = 0.999
 POOL = {"cuda": 400_000, "cpu": 16_384}
 """Scenes whose latents are kept, by each process; the oldest go first."""
 REUSE = {"cuda": 1, "cpu": 8}
-"""Steps that a scene is seen in before the next one is drawn; at 8 a CPU spends a fifth of its time on drawing and encoding."""
+"""Steps that a scene is seen in before the next one is drawn: on a CPU drawing and encoding take the trainer's own time."""
 FIRST_FILL = {"cuda": 16_384, "cpu": 512}
 
 
