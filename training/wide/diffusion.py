@@ -19,16 +19,16 @@ import numpy as np
 import torch
 import torch.multiprocessing as multiprocessing
 
-from training.common import Clock, load_state, millions, save_state, set_learning_rate
+from training.common import Clock, load_state, millions, save_state
 from training.diffusion import CAPTION_DROP, SCENE_SEEDS, THING_WEIGHT, new_scheduler, noise_levels, noisy
 from training.wide.autoencoder import load_autoencoder
 from training.wide.drawers import CHUNK, SEEDS_A_DRAWER, WORDINGS, Drawers, Drawn, DrawsHere, Source, Supply
 from training.wide.looks import give_looks
 from training.wide.machine import Average, add_flags, memory_format, mixed, prepare, to_pictures
 from training.wide.networks import LATENT_CHANNELS, MAX_LENGTH, Sizes, new_networks, own_tokenizer, token_ids
+from training.wide.optimizer import Optimizer
 
 FILE = "diffusion.pt"
-PEAK_RATE = 6e-4
 AVERAGE_DECAY = 0.999
 POOL = {"cuda": 400_000, "cpu": 16_384}
 """Scenes whose latents are kept, by each process; the oldest go first."""
@@ -87,8 +87,7 @@ class DiffusionTraining:
         self.tokenizer = own_tokenizer(out)
         self.unet, self.text_encoder = networks or first_networks(sizes, self.tokenizer, device, seed)
         torch.manual_seed(seed + 1 + rank)
-        self.parameters = [*self.unet.parameters(), *self.text_encoder.parameters()]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        self.optimizer = Optimizer((self.unet, self.text_encoder))
         self.averages = [Average(network, AVERAGE_DECAY) for network in (self.unet, self.text_encoder)]
         self.signal = new_scheduler().alphas_cumprod.to(device)
         self.nothing = token_ids(self.tokenizer, [""]).to(device)
@@ -121,12 +120,9 @@ class DiffusionTraining:
         error = ((said.float() - target).square() * (1 + THING_WEIGHT * masks)).mean((1, 2, 3))
         return (error * weight).mean() / (1 + THING_WEIGHT * masks.mean())
 
-    def train_step(self, pool: LatentPool, batch: int) -> torch.Tensor:
+    def train_step(self, pool: LatentPool, batch: int, rate: float) -> torch.Tensor:
         loss = self.loss(pool, batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
+        self.optimizer.step(loss, rate)
         self.step += 1
         if self.rank == 0:
             for average in self.averages:
@@ -142,8 +138,7 @@ class DiffusionTraining:
         while self.clock.share(self.step - first) < 1 and os.getppid() == parent:
             for drawn in supply.due((self.step - first) * batch):
                 pool.add(drawn)
-            set_learning_rate(self.optimizer, self.clock.learning_rate(self.step - first, PEAK_RATE))
-            loss = self.train_step(pool, batch)
+            loss = self.train_step(pool, batch, self.clock.learning_rate(self.step - first, 1.0))
             if self.rank:
                 continue
             if self.step % 100 == 0:
@@ -191,7 +186,7 @@ def train(rank: int, options: argparse.Namespace, networks: Networks) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     cuda = torch.cuda.is_available()
-    add_flags(parser, minutes=80, batch=512 if cuda else 16)
+    add_flags(parser, minutes=80, batch=512 if cuda else 32)
     parser.add_argument("--members", type=int, default=1 if cuda else os.cpu_count() or 1, help="processes that train together")
     options = parser.parse_args()
     networks = first_networks(Sizes(), own_tokenizer(options.out), options.device)

@@ -70,7 +70,7 @@ KINDS: tuple[Kind, ...] = (
     *(Kind(share, 2, relation) for relation, share in zip(RELATIONS, (0.09, 0.04, 0.04, 0.025, 0.03, 0.025), strict=True)),
     Kind(0.01, 3, "creating"),
 )
-STYLED = 0.3
+STYLED = 0.2
 """How often a scene has another style than that of the drawing itself."""
 
 

@@ -91,10 +91,8 @@ def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
             return float(words.loss(pool, 16))
 
     first = error()
-    for group in words.optimizer.param_groups:
-        group["lr"] = 2e-3
     for _ in range(25):
-        words.train_step(pool, 8)
+        words.train_step(pool, 8, 2.0)
     assert error() < 0.95 * first and training.step == 1
 
 
