@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 _OWN_DECODER_PARAMETERS = 10_000_000
-_OWN_DECODER_LATENTS = 32 * 32
+_OWN_DECODER_LATENTS = 16 * 16
 """More are made fewer before they are decoded: a preview of a large picture takes no longer."""
 _LONGEST = 256
 

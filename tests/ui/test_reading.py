@@ -25,8 +25,8 @@ def read(prompt: str) -> PromptReading:
 
 
 def test_words_that_the_starter_was_never_taught_are_said_with_the_way_out() -> None:
-    said = reading.summary([{"it": read("a cat and a zebra & a Telescope")}], KNOWN, Path("/my/models"))
-    assert "zebra" in said and "Telescope" in said and "cat" not in said.split("It draws")[0]
+    said = reading.summary([{"it": read("a cat and a quokka & a Spectrometer")}], KNOWN, Path("/my/models"))
+    assert "quokka" in said and "Spectrometer" in said and "cat" not in said.split("It draws")[0]
     assert "/my/models" in said
 
 
@@ -35,11 +35,11 @@ def test_a_prompt_that_the_starter_knows_needs_no_words() -> None:
 
 
 def test_large_checkpoints_are_not_asked_what_they_know() -> None:
-    assert reading.summary([{"it": read("a zebra")}], None, Path("models")) == ""
+    assert reading.summary([{"it": read("a quokka")}], None, Path("models")) == ""
 
 
 def test_tokens_are_shown_with_weights_and_strangers() -> None:
-    shown = reading.tokens(read("a (red:1.3) zebra <b>"))
+    shown = reading.tokens(read("a (red:1.3) quokka <b>"))
     assert 'data-weight="1.30">red<' in shown and 'class="unknown"' in shown and "<b>" not in shown
 
 

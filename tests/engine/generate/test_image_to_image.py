@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -242,4 +243,7 @@ def test_the_starter_is_guided_by_what_it_is_used_for(tmp_path: Path) -> None:
     asked = (words, over, dataclasses.replace(over, guidance_scale=4.0), compared)
     with Local(settings) as easel:
         made = [metadata.read(easel.make(each)[0].path) for each in asked]
-    assert [record.resolved.request.guidance_scale for record in made if record] == [5.0, 1.5, 4.0, 6.0]
+    own = json.loads((settings.models / "starter" / "starter.json").read_text("utf-8"))["defaults"]
+    first, sketched, negative = (own[f"{use}guidance_scale"] for use in ("", "sketch_", "negative_"))
+    assert len({first, sketched, negative}) == 3
+    assert [record.resolved.request.guidance_scale for record in made if record] == [first, sketched, 4.0, negative]
