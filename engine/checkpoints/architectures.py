@@ -147,7 +147,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         name="lcm", label="Latent consistency, few steps", configs=_sd1("unet_lcm", "scheduler_lcm"), steps=4,
         guidance_scale=8.0, scheduler="LCM", guidance_free=True,
     ),
-    Architecture(name="starter", label="Easel starter", native_size=256),
+    Architecture(name="starter", label="Easel starter", native_size=256, size_multiple=16),
     Architecture(
         name="other", label="another pipeline (best effort)", pipelines={TEXT: "AutoPipelineForText2Image"},
         dtypes={"unet": ANY, "transformer": NOT_HALF, "vae": NOT_HALF, "text_encoder": NOT_HALF, "text_encoder_2": NOT_HALF,

@@ -178,11 +178,11 @@ def test_whatever_is_typed_is_read_and_compared(scripted: Studio, visit: Visit) 
 
 
 def test_how_both_prompts_were_read(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted), "a (Cat:1.2) BREAK a zebra", "NO dog")
+    page = negatives(visit(scripted), "a (Cat:1.2) BREAK a quokka", "NO dog")
     unfold(page, messages.READING)
     tokens = page.locator("#negative-tokens")
     expect(tokens).to_contain_text(messages.lowered(["Cat"]))
-    expect(tokens).to_contain_text(messages.not_held(["zebra"]))
+    expect(tokens).to_contain_text(messages.not_held(["quokka"]))
     expect(tokens.locator("h4")).to_have_text([messages.PROMPT, messages.NEGATIVE])
     expect(tokens.locator("hr")).to_have_count(1)
     expect(tokens.locator(".weighted")).to_have_attribute("data-weight", "1.20")

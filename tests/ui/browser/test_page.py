@@ -330,15 +330,15 @@ def test_the_starter_says_what_it_knows(scripted: Studio, visit: Visit) -> None:
     page = visit(scripted).open()
     page.locator("#chips button").first.click()
     expect(page.locator("#text-prompt textarea")).not_to_have_value("")
-    write(page, "prompt", "a cat and a zebra")
-    expect(page.locator("#text-summary")).to_contain_text("does not know “zebra”")
+    write(page, "prompt", "a cat and a quokka")
+    expect(page.locator("#text-summary")).to_contain_text("does not know “quokka”")
     expect(page.locator("#text-summary")).to_contain_text(str(scripted.settings.models))
     unfold(page, messages.READING)
-    expect(page.locator("#text-tokens .unknown")).to_have_text(re.compile("·?".join("zebra")))  # in pieces
+    expect(page.locator("#text-tokens .unknown")).to_have_text(re.compile("·?".join("quokka")))  # in pieces
     unfold(page, messages.REPERTOIRE)
     expect(page.locator(".repertoire")).to_contain_text("penguin")
     write(page, "prompt", "a cat")
-    expect(page.locator("#text-summary")).not_to_contain_text("zebra")
+    expect(page.locator("#text-summary")).not_to_contain_text("quokka")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
