@@ -1,7 +1,8 @@
 """Everything in one go: `python -m training.all --device cuda --minutes 12 --out DIR`.
 
 Draws, trains the autoencoder, the diffusion, the few-step version and the judge, exports and evaluates, each for its share of the
-minutes. Autoencoder and diffusion go on from their last weights when the command is given again; `--parts` names the ones to run.
+minutes. Autoencoder, diffusion and judge go on from their last weights when the command is given again; `--parts` names the ones
+to run.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+JUDGE, FEW_STEPS = "judge.safetensors", "few_steps.safetensors"
 SHARES = {"autoencoder": 0.15, "diffusion": 0.6, "few_steps": 0.1, "judge": 0.15}
 PARTS = (*SHARES, "export", "evaluate")
 
@@ -21,17 +23,19 @@ PARTS = (*SHARES, "export", "evaluate")
 def commands(parts: list[str], minutes: float, out: Path, starter: Path, device: str, trained: str) -> list[list[str]]:
     """The commands of a run, in order; each is a module of this package with its arguments."""
     total = sum(share for part, share in SHARES.items() if part in parts)
-    judge = ["--judge", str(out / "judge.safetensors")]
+    judge = ["--judge", str(out / JUDGE)] if "judge" in parts or (out / JUDGE).exists() else []
     rows = {
-        part: ["--minutes", f"{minutes * share / max(total, share):.2f}", "--out", str(out), "--device", device, "--resume"]
+        part: ["--minutes", f"{minutes * share / max(total, share):.2f}", "--out", str(out), "--device", device]
+        + ([] if part == "few_steps" else ["--resume"])
         for part, share in SHARES.items()
     }
     rows["export"] = ["--run", str(out), "--to", str(starter), "--trained", trained]
     rows["evaluate"] = [str(starter), *judge]
     made = [[f"training.{part}", *rows[part]] for part in PARTS if part in parts]
     if "evaluate" in parts:
-        made.append(["training.evaluate", str(starter), *judge, "--few-steps"])
-        made.append(["training.evaluate", str(starter), *judge, "--sheet", str(out / "samples.png")])
+        made.append(["training.evaluate", str(starter), "--sheet", str(out / "samples.png")])
+        if "few_steps" in parts or (starter / FEW_STEPS).exists():
+            made.append(["training.evaluate", str(starter), *judge, "--few-steps"])
     return made
 
 
@@ -47,8 +51,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder of the run")
     parser.add_argument("--starter", type=Path, help="where the export goes; else DIR/starter")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--trained", help="what starter.json says of the training; else these minutes and what they ran on")
     options = parser.parse_args()
-    trained = f"{options.minutes:.0f} minutes on {hardware(options.device)}"
+    trained = options.trained or f"{options.minutes:.0f} minutes on {hardware(options.device)}"
     starter = options.starter or options.out / "starter"
     for command in commands(options.parts, options.minutes, options.out, starter, options.device, trained):
         print("python -m", *command, flush=True)

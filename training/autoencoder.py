@@ -20,7 +20,7 @@ from torch import nn
 from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
 from training.drawers import CHUNK, Drawn, Source, Supply, drawing
 from training.drawing.styles import STYLES
-from training.machine import add_flags, memory_format, mixed, prepare, to_pictures, together
+from training.machine import memory_format, mixed, prepare, read_flags, to_pictures, together
 from training.networks import Sizes, new_autoencoder
 from training.painting import render
 from training.pyramid import start_from_components
@@ -39,7 +39,6 @@ WHOLE_FROM = 0.7
 """From this share of the time on it is whole pictures: normalisation finds other means in them, which was worth 2 dB."""
 FIRST_PICTURES, FIRST_SEEDS = 96, 900_000_000
 """How many scenes the first weights are found from, and where their seeds begin."""
-FLAT_STYLES = ("cartoon", "neon", "blueprint", "pixel art")
 REUSE = {"cuda": 4, "cpu": 12}
 """Pieces that are cut from a picture before the next one is drawn."""
 AVERAGE_DECAY = 0.998
@@ -97,6 +96,14 @@ def first_network(sizes: Sizes, device: str, seed: int = 0) -> Any:
     return network.to(device, memory_format=memory_format(device))
 
 
+def last_network(path: Path, device: str = "cpu") -> Any:
+    """The averaged weights of a run, to be trained on."""
+    state: Any = load_state(path)
+    network = new_autoencoder(Sizes.read(state["sizes"]))
+    network.load_state_dict(state["average"])
+    return network.to(device, memory_format=memory_format(device))
+
+
 class AutoencoderTraining:
     """One process's run: weights, optimiser, average and clock."""
 
@@ -122,9 +129,8 @@ class AutoencoderTraining:
         self.step = 0
 
     def resume(self) -> None:
-        """Takes up the averaged weights, with a fresh optimiser."""
+        """Takes up step and average; the network has these weights since before it was shared."""
         state = load_state(self.path)
-        self.network.load_state_dict(state["average"])  # type: ignore[arg-type]
         self.step = int(state["step"])  # type: ignore[call-overload]
         self.average.take(state["average"], self.step)  # type: ignore[arg-type]
 
@@ -205,11 +211,9 @@ def reconstruction(autoencoder: Any, side: int, device: str, count: int = 20) ->
 
 def load_autoencoder(path: Path, device: str = "cpu") -> Any:
     """The averaged weights of a run, ready to use, the scaling factor set."""
-    state: Any = load_state(path)
-    autoencoder = new_autoencoder(Sizes.read(state["sizes"]))
-    autoencoder.load_state_dict(state["average"])
-    autoencoder.register_to_config(scaling_factor=float(state["scale"]))
-    return autoencoder.eval().to(device, memory_format=memory_format(device))
+    autoencoder, state = last_network(path, device), load_state(path)
+    autoencoder.register_to_config(scaling_factor=float(state["scale"]))  # type: ignore[arg-type]
+    return autoencoder.eval()
 
 
 def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
@@ -225,10 +229,10 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_flags(parser, minutes=20, batch=256 if torch.cuda.is_available() else 16)
     parser.add_argument("--frozen-encoder", action="store_true", help="train the decoder alone: latents keep their meaning")
-    options = parser.parse_args()
-    network, path = first_network(Sizes(), options.device), options.out / FILE
+    options = read_flags(parser, minutes=20, batch={"cuda": 256, "cpu": 16})
+    path = options.out / FILE
+    network = last_network(path, options.device) if options.resume and path.exists() else first_network(Sizes(), options.device)
     print(f"autoencoder of {millions([network]):.2f} M parameters on {options.device}", flush=True)
     together(train, options, [network])
     for style, decibels in reconstruction(load_autoencoder(path, options.device), Sizes().side, options.device).items():

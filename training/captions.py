@@ -11,7 +11,7 @@ from training.drawing.air import AIR_BY_NAME
 from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
 from training.drawing.palette import COLOURS
 from training.drawing.styles import STYLE_BY_NAME, STYLES
-from training.drawing.things import THING_BY_NAME, THINGS, plural, takes_article
+from training.drawing.things import THING_BY_NAME, THINGS, plural, takes_article, with_a
 from training.layouts import Placed
 from training.scenes import Scene
 
@@ -53,7 +53,6 @@ SPARE_WORDS = (
 )  # fmt: skip
 UNTOLD = 0.1
 """How often the background is left out."""
-VOWELS = "aeiou"
 PREPOSITIONS = ("in ", "on ", "at ", "under ", "by ", "with ", "near ")
 
 
@@ -68,7 +67,7 @@ def with_article(words: str, rng: Generator) -> str:
         return words
     if draw < 0.36:
         return f"the {words}"
-    return f"an {words}" if words[0] in VOWELS else f"a {words}"
+    return with_a(words)
 
 
 def _colour_word(colour: str, rng: Generator) -> str:
@@ -167,8 +166,7 @@ def _styled(words: str, scene: Scene, rng: Generator) -> str:
         return f"{opening}{words}{_pick(ENDINGS, rng) if rng.random() < 0.15 else ''}"
     draw = rng.random()
     if draw < 0.12 and words.startswith(("a ", "an ")):  # "a cartoon mouse"
-        word = _pick(style.words, rng)
-        return f"{'an' if word[0] in VOWELS else 'a'} {word} {words.partition(' ')[2]}"
+        return with_a(f"{_pick(style.words, rng)} {words.partition(' ')[2]}")
     if draw < 0.4:
         return f"{words}, {_pick(style.words, rng)}"
     return _pick(style.phrases, rng).format(scene=words)

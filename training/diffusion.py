@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from training.autoencoder import FILE as AUTOENCODER
 from training.autoencoder import load_autoencoder
 from training.common import Clock, MovingAverage, load_state, millions, save_state
 from training.drawers import CHUNK, WORDINGS, Drawn, Source, Supply, drawing
 from training.grounding import NOWHERE, Watch
 from training.looks import give_looks
-from training.machine import add_flags, memory_format, mixed, prepare, to_pictures, together
+from training.machine import memory_format, mixed, prepare, read_flags, to_pictures, together
 from training.networks import LATENT_CHANNELS, Sizes, new_networks
 from training.noise import new_scheduler, noise_levels, noisy
 from training.optimizer import Optimizer
@@ -144,6 +145,16 @@ def first_networks(sizes: Sizes, tokenizer: Any, device: str, seed: int = 0) -> 
     return unet, text_encoder, new_reader(sizes).to(device)
 
 
+def last_networks(path: Path, tokenizer: Any, device: str = "cpu") -> Networks:
+    """The averaged weights of a run, to be trained on."""
+    state: Any = load_state(path)
+    sizes = Sizes.read(state["sizes"])
+    networks = (*new_networks(sizes, tokenizer, device), new_reader(sizes).to(device))
+    for network, name in zip(networks, NAMES, strict=True):
+        network.load_state_dict(state[name])
+    return networks
+
+
 class DiffusionTraining:
     """One process's run: both networks, optimiser, averages and clock. `networks` are those that processes share, if they do."""
 
@@ -157,7 +168,7 @@ class DiffusionTraining:
         networks: Sequence[Any] | None = None,
         seed: int = 0,
     ) -> None:
-        self.path, self.clock, self.sizes, self.device, self.seed, self.rank = out / FILE, clock, sizes, device, seed, rank
+        self.path, self.clock, self.sizes, self.device, self.rank = out / FILE, clock, sizes, device, rank
         self.tokenizer = own_tokenizer(out)
         self.networks = networks or first_networks(sizes, self.tokenizer, device, seed)
         self.unet, self.text_encoder, self.reader = self.networks
@@ -171,11 +182,10 @@ class DiffusionTraining:
         self.step = 0
 
     def resume(self) -> None:
-        """Takes up the averaged weights, with a fresh optimiser."""
+        """Takes up step and averages; the networks have these weights since before they were shared."""
         state: Any = load_state(self.path)
         self.step = int(state["step"])
-        for network, average, name in zip(self.networks, self.averages, NAMES, strict=True):
-            network.load_state_dict(state[name])
+        for average, name in zip(self.averages, NAMES, strict=True):
             average.take(state[name], self.step)
 
     def save(self) -> None:
@@ -267,13 +277,10 @@ class DiffusionTraining:
             self.save()
 
 
-def load_networks(path: Path, run: Path, device: str = "cpu") -> tuple[Any, Any, Any]:
-    """UNet and text encoder of a run, their averaged weights in them, and the tokenizer."""
-    state: Any = load_state(path)
+def load_networks(run: Path, device: str = "cpu") -> tuple[Any, Any, Any]:
+    """UNet and text encoder of a run, their averaged weights in them, ready to use, and the tokenizer."""
     tokenizer = own_tokenizer(run)
-    unet, text_encoder = new_networks(Sizes.read(state["sizes"]), tokenizer, device)
-    unet.load_state_dict(state["unet"])
-    text_encoder.load_state_dict(state["text_encoder"])
+    unet, text_encoder, _ = last_networks(run / FILE, tokenizer, device)
     return unet.eval(), text_encoder.eval(), tokenizer
 
 
@@ -284,7 +291,7 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
     training = DiffusionTraining(options.out, Clock(options.minutes), sizes, options.device, rank, networks)
     if options.resume and training.path.exists():
         training.resume()
-    autoencoder = load_autoencoder(options.out / "autoencoder.pt", options.device)
+    autoencoder = load_autoencoder(options.out / AUTOENCODER, options.device)
     pool = LatentPool(autoencoder, sizes, options.device, POOL[options.device])
     # The step in a resumed seed: the scenes are new ones.
     seed = SCENE_SEEDS + training.step * options.batch
@@ -295,10 +302,10 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_flags(parser, minutes=80, batch=512 if torch.cuda.is_available() else 32)
-    options = parser.parse_args()
-    networks = first_networks(Sizes(), own_tokenizer(options.out), options.device)
+    options = read_flags(argparse.ArgumentParser(description=__doc__), minutes=80, batch={"cuda": 512, "cpu": 32})
+    path, tokenizer = options.out / FILE, own_tokenizer(options.out)
+    goes_on = options.resume and path.exists()
+    networks = last_networks(path, tokenizer, options.device) if goes_on else first_networks(Sizes(), tokenizer, options.device)
     print(f"UNet and text encoder of {millions(networks):.1f} M parameters on {options.device}", flush=True)
     together(train, options, networks)
 

@@ -19,6 +19,7 @@ from training import evaluate_sketches
 from training.autoencoder import reconstruction
 from training.captions import caption
 from training.diffusion import SCENE_SEEDS
+from training.export import DEFAULTS
 from training.few_steps import FEW_STEPS_DEFAULTS
 from training.few_steps import FILE as FEW_STEPS
 from training.judge import WEIGHTS, Judge, accuracy, judged, load_judge
@@ -27,7 +28,7 @@ from training.painting import render
 from training.scenes import FRESH_SEEDS, NATIVE_SIZE, random_scene
 from training.trials import Trial, sheet_captions, trials
 
-STEPS, GUIDANCE, BATCH = 20, 3.0, 16
+BATCH = 16
 COPY_SAMPLES, COPY_SCENES = 100, 4000
 SHEET_COLUMNS = 8
 
@@ -128,12 +129,13 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="save a sheet of samples here, and do no more")
     parser.add_argument("--few-steps", action="store_true")
     parser.add_argument("--seed", type=int, default=1000)
-    parser.add_argument("--guidance", type=float, default=GUIDANCE)
+    parser.add_argument("--guidance", type=float, help="the CFG scale, where it is not the starter's own")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pipeline = few_step_pipeline(options.folder) if options.few_steps else load_pipeline(options.folder)
-    steps, guidance = (int(FEW_STEPS_DEFAULTS["steps"]), 1.0) if options.few_steps else (STEPS, options.guidance)
+    defaults = FEW_STEPS_DEFAULTS if options.few_steps else DEFAULTS
+    steps, guidance = int(defaults["steps"]), options.guidance or float(defaults["guidance_scale"])
     if options.sheet:
         contact_sheet(drawn(pipeline, sheet_captions(), options.seed, steps, guidance), options.sheet)
         return

@@ -22,7 +22,7 @@ from engine.requests import ImageToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 from training.drawing.palette import COLOURS
-from training.drawing.things import THINGS, takes_article, thing_tile
+from training.drawing.things import THINGS, takes_article, thing_tile, with_a
 from training.judge import WEIGHTS, Judge, judged, load_judge
 from training.scenes import NATIVE_SIZE
 
@@ -71,9 +71,9 @@ def _sketch(number: int) -> Sketch:
     picture = Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[colour]))
     picture.paste(tile, (left, top), tile)
     box = tile.getchannel("A").getbbox() or (0, 0, *tile.size)
-    article = ("an " if thing.name[0] in "aeiou" else "a ") if takes_article(thing.name) else ""
+    words = with_a(thing.name) if takes_article(thing.name) else thing.name
     drawn = (box[0] + left, box[1] + top, box[2] + left, box[3] + top)
-    return Sketch(thing.name, f"{article}{thing.name} on a {colour} background", picture, drawn)
+    return Sketch(thing.name, f"{words} on a {colour} background", picture, drawn)
 
 
 def _plain(tile: Image.Image, number: int) -> str:

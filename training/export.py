@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline
 
+from training.autoencoder import FILE as AUTOENCODER
 from training.autoencoder import load_autoencoder
 from training.captions import known_words
 from training.diffusion import load_networks
@@ -53,9 +54,9 @@ def starter_card(trained: str) -> dict[str, object]:
 
 def pipeline_from_run(run: Path) -> StableDiffusionPipeline:
     """The pipeline of a run's averaged weights."""
-    unet, text_encoder, tokenizer = load_networks(run / "diffusion.pt", run)
+    unet, text_encoder, tokenizer = load_networks(run)
     return StableDiffusionPipeline(
-        vae=load_autoencoder(run / "autoencoder.pt"),
+        vae=load_autoencoder(run / AUTOENCODER),
         text_encoder=text_encoder,
         tokenizer=tokenizer,
         unet=unet,

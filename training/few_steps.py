@@ -19,11 +19,12 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import nn
 
+from training.autoencoder import FILE as AUTOENCODER
 from training.autoencoder import load_autoencoder
 from training.common import Clock, set_learning_rate
 from training.diffusion import FIRST_FILL, POOL, REUSE, LatentPool, load_networks
 from training.drawers import Source, Supply, drawing
-from training.machine import add_flags, mixed, prepare, together
+from training.machine import mixed, prepare, read_flags, together
 from training.networks import Sizes
 from training.noise import new_scheduler
 from training.tokenizer import FOLDER, token_ids
@@ -61,7 +62,7 @@ def boundary(noisy: torch.Tensor, clean: torch.Tensor, levels: torch.Tensor) -> 
 def first_student(run: Path, device: str, lora_rank: int = LORA_RANK, seed: int = 0) -> Any:
     """The trained UNet with a LoRA beside its weights that changes nothing yet."""
     torch.manual_seed(seed)
-    student, _, _ = load_networks(run / "diffusion.pt", run, device)
+    student, _, _ = load_networks(run, device)
     student.requires_grad_(False)
     student.add_adapter(LoraConfig(r=lora_rank, lora_alpha=lora_rank, target_modules=TARGETS, init_lora_weights=True))
     return student
@@ -73,7 +74,7 @@ class Distillation:
     def __init__(self, run: Path, clock: Clock, device: str, student: Any, rank: int = 0, seed: int = 0) -> None:
         torch.manual_seed(seed + 1 + rank)
         self.run_folder, self.clock, self.device, self.rank, self.step = run, clock, device, rank, 0
-        self.teacher, self.text_encoder, tokenizer = load_networks(run / "diffusion.pt", run, device)
+        self.teacher, self.text_encoder, tokenizer = load_networks(run, device)
         self.nothing = token_ids(tokenizer, [""]).to(device)
         self.student = student
         self.parameters = [parameter for parameter in self.student.parameters() if parameter.requires_grad]
@@ -154,7 +155,7 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
     sizes = Sizes()
     prepare(options)
     training = Distillation(options.out, Clock(options.minutes), options.device, networks[0], rank)
-    autoencoder = load_autoencoder(options.out / "autoencoder.pt", options.device)
+    autoencoder = load_autoencoder(options.out / AUTOENCODER, options.device)
     pool = LatentPool(autoencoder, sizes, options.device, POOL[options.device])
     with drawing(options, rank, sizes.side, sizes.latent_side, SEEDS, options.out / FOLDER) as drawers:
         training.run(drawers, pool, options.batch, FIRST_FILL[options.device])
@@ -162,8 +163,7 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_flags(parser, minutes=20, batch=256 if torch.cuda.is_available() else 16)
-    options = parser.parse_args()
+    options = read_flags(parser, minutes=20, batch={"cuda": 256, "cpu": 16}, resumes=False)
     together(train, options, [first_student(options.out, options.device)])
 
 

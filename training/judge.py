@@ -23,12 +23,11 @@ from torch import nn
 from training.common import Clock, set_learning_rate
 from training.drawers import CHUNK, Drawn, Source, Supply, drawing
 from training.drawing.backgrounds import BACKGROUND_NAMES
-from training.drawing.palette import COLOURS
-from training.drawing.styles import STYLES
+from training.drawing.styles import STYLE_NAMES
 from training.drawing.things import THING_BY_NAME, THING_NAMES
-from training.machine import add_flags, mixed, prepare, to_pictures, together
+from training.machine import mixed, prepare, read_flags, to_pictures, together
 from training.painting import render
-from training.scenes import FRESH_SEEDS, NATIVE_SIZE, Scene, random_scene
+from training.scenes import COLOUR_NAMES, FRESH_SEEDS, NATIVE_SIZE, Scene, random_scene
 
 FILE = "judge.safetensors"
 WEIGHTS = Path(__file__).parent / FILE
@@ -39,7 +38,6 @@ PEAK_RATE = 2e-3
 CELLS = 8
 """The picture is judged in this many cells across and down: in which is the middle of which thing?"""
 MOST = 4
-COLOUR_NAMES, STYLE_NAMES = tuple(COLOURS), tuple(style.name for style in STYLES)
 HEADS = {"background": len(BACKGROUND_NAMES), "style": len(STYLE_NAMES), "colour": len(COLOUR_NAMES), "count": MOST + 1}
 ROWS = ("one thing", "two things", "counting", "colour", "position", "background", "style")
 UNASKED = -100
@@ -71,6 +69,11 @@ class Block(nn.Module):
         return F.relu(smaller + self.more(smaller))
 
 
+def _summary(cells: torch.Tensor) -> torch.Tensor:
+    """The mean and the greatest of each channel: (n, 2 x channels)."""
+    return torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
+
+
 class Judge(nn.Module):
     """Pictures (n, 3, 256, 256) in -1..1 to `where` and the logits of each head.
 
@@ -88,8 +91,7 @@ class Judge(nn.Module):
 
     def features(self, pictures: torch.Tensor) -> torch.Tensor:
         """What the picture is known by: (n, 2 x the last width). Distances of pictures are taken in it."""
-        cells = self.body(halved(pictures))
-        return torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
+        return _summary(self.body(halved(pictures)))
 
     def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
         return self.of_halved(halved(pictures))
@@ -97,7 +99,7 @@ class Judge(nn.Module):
     def of_halved(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
         """What forward says, of pictures that are halved already."""
         cells = self.body(pictures)
-        known = torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
+        known = _summary(cells)
         around = F.relu(self.around(known))
         said = dict(zip(HEADS, self.heads(torch.cat([known, around], 1)).split(list(HEADS.values()), 1), strict=True))
         return {"where": self.where(cells + around[..., None, None]).float().log_softmax(1), **said}
@@ -180,8 +182,8 @@ class JudgeTraining:
         self.scenes[self._next : self._next + CHUNK] = [random_scene(seed) for seed in drawn.seeds.tolist()]
         self._next = (self._next + CHUNK) % POOL
 
-    def train_step(self) -> torch.Tensor:
-        chosen = torch.randint(0, len(self.scenes), (BATCH,))
+    def train_step(self, batch: int = BATCH) -> torch.Tensor:
+        chosen = torch.randint(0, len(self.scenes), (batch,))
         truth = {head: value.to(self.device) for head, value in _truth([self.scenes[place] for place in chosen]).items()}
         pictures = to_pictures(self.pictures[chosen.to(self.device)], self.device)
         set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE, warmup=50, decay_from=0.3))
@@ -194,16 +196,16 @@ class JudgeTraining:
         self.step += 1
         return loss.detach()
 
-    def run(self, drawers: Source) -> None:
+    def run(self, drawers: Source, batch: int) -> None:
         """Trains until the clock runs out."""
         self.add(drawers.next())
         supply, begun = Supply(drawers, REUSE), time.monotonic()
         while self.clock.share(self.step) < 1:
-            for drawn in supply.due(self.step * BATCH):
+            for drawn in supply.due(self.step * batch):
                 self.add(drawn)
-            loss = self.train_step()
+            loss = self.train_step(batch)
             if self.step % 100 == 0 and self.rank == 0:
-                speed = self.step * BATCH / (time.monotonic() - begun)
+                speed = self.step * batch / (time.monotonic() - begun)
                 print(f"judge step {self.step} loss {float(loss):.3f} {speed:.0f} pictures/s", flush=True)
 
 
@@ -260,8 +262,8 @@ def _verdicts(scene: Scene, seen: Seen) -> list[tuple[str, bool]]:
         verdicts.append(("one thing", seen.first(1) == names))
     if len(names) == 2 and scene.relation in ("left", None):
         verdicts.append(("two things", seen.first(2) == names))
-    if scene.relation == "left":
-        verdicts.append(("position", left_of(seen, *(thing.name for thing in scene.in_order()))))
+    if scene.relation in POSITIONS:
+        verdicts.append(("position", POSITIONS[scene.relation](seen, *(thing.name for thing in scene.in_order()))))
     if len(names) == 1 and len(scene.things):
         verdicts.append(("counting", seen.count == len(scene.things)))
     colour = one_colour(scene)
@@ -282,6 +284,10 @@ def above(seen: Seen, first: str, second: str) -> bool:
     return seen.first(2) == {first, second} and a is not None and b is not None and a[1] < b[1]
 
 
+POSITIONS = {"left": left_of, "above": above}
+"""How a relation of the drawing is looked for."""
+
+
 def save_judge(network: Judge, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     halves = {name: value.half().contiguous().cpu() for name, value in network.state_dict().items() if value.is_floating_point()}
@@ -300,15 +306,13 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
     prepare(options)
     training = JudgeTraining(Clock(options.minutes), options.device, cast(Judge, networks[0]), rank)
     with drawing(options, rank, NATIVE_SIZE, 1, options.first_seed) as drawers:
-        training.run(drawers)
+        training.run(drawers, options.batch)
     if rank == 0:
         save_judge(training.network, options.out / FILE)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_flags(parser, minutes=40, batch=BATCH)
-    options = parser.parse_args()
+    options = read_flags(argparse.ArgumentParser(description=__doc__), minutes=40, batch={"cuda": BATCH, "cpu": BATCH})
     torch.manual_seed(0)
     network, path, options.first_seed = Judge(), options.out / FILE, JUDGE_SEEDS
     if options.resume and path.exists():

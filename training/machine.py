@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,23 @@ Work = Callable[[int, argparse.Namespace, Sequence[nn.Module]], None]
 """What one process does: its number, the flags, the networks that all train."""
 
 
-def add_flags(parser: argparse.ArgumentParser, minutes: float, batch: int) -> None:
-    """The flags that every trainer has."""
+def read_flags(
+    parser: argparse.ArgumentParser, minutes: float, batch: Mapping[str, int], resumes: bool = True
+) -> argparse.Namespace:
+    """Adds the flags that every trainer has, and reads them all; how many pictures and processes follows from the device."""
+    cores = os.cpu_count() or 2
     parser.add_argument("--out", type=Path, required=True, help="the folder of the run")
     parser.add_argument("--minutes", type=float, default=minutes)
-    cuda, cores = torch.cuda.is_available(), os.cpu_count() or 2
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if cuda else "cpu")
-    parser.add_argument("--batch", type=int, default=batch, help="pictures a step of each process")
-    parser.add_argument("--members", type=int, default=1 if cuda else cores, help="processes that train; several draw themselves")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--batch", type=int, help="pictures a step of each process")
+    parser.add_argument("--members", type=int, help="processes that train; several draw themselves")
     parser.add_argument("--drawers", type=int, default=max(1, cores - 1), help="processes that draw scenes for a single trainer")
-    parser.add_argument("--resume", action="store_true", help="go on from the weights in the folder")
+    if resumes:
+        parser.add_argument("--resume", action="store_true", help="go on from the weights in the folder")
+    options = parser.parse_args()
+    options.batch = options.batch or batch[options.device]
+    options.members = options.members or {"cuda": 1, "cpu": cores}[options.device]
+    return options
 
 
 def together(work: Work, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:

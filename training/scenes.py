@@ -23,7 +23,9 @@ AIRLESS = ("space", "moon surface", "sea")
 """Backgrounds that have no hours and no weather."""
 FLYING_KINDS = ("animal", "person")
 PLACES = tuple(background for background in BACKGROUNDS if background.paint is not None)
-MAKERS = ("pen", "paintbrush")
+MADE, MAKERS = ("picture",), ("pen", "paintbrush")
+FIXED = (*MADE, *MAKERS)
+"""Things that stand before any background: so few can be in their relation that nothing of them is held out."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ STYLED = 0.25
 
 
 def held_out_background(thing: str, background: str) -> bool:
-    """Whether this thing is never shown before this background in training (about one pair in thirteen)."""
+    """Whether this thing is never shown before this background in training (about one pair in thirteen); FIXED ones are."""
     return (THING_NAMES.index(thing) * 7 + BACKGROUND_NAMES.index(background) * 3) % 13 == 0
 
 
@@ -96,7 +98,7 @@ def _pools() -> dict[str, tuple[str, ...]]:
         "surface": tuple(thing.name for thing in THINGS if thing.place == "surface" or thing.top is not None),
         "small": tuple(thing.name for thing in THINGS if thing.scale <= 0.75 and thing.place != "surface"),
         "cover": tuple(thing.name for thing in THINGS if thing.scale >= 0.7 or thing.name in ("umbrella", "cloud", "table")),
-        "made": ("picture",),
+        "made": MADE,
         "maker": MAKERS,
     }
 
@@ -121,8 +123,7 @@ def _names(kind: Kind, background: str, rng: Generator) -> list[str]:
         pool = _pools()[role]
         while True:
             name = pool[int(rng.integers(len(pool)))]
-            fixed = role in ("made", "maker")
-            if name not in names and (fixed or not held_out_background(name, background)):
+            if name not in names and (role in ("made", "maker") or not held_out_background(name, background)):
                 break
         names.append(name)
     return names * kind.count if kind.same else names
@@ -151,7 +152,7 @@ def _dressed(things: Sequence[Placed], kind: Kind, behind: str | None, rng: Gene
         colour = common if kind.same else _colour_for(thing.name, behind, rng, share)
         dressed.append(replace(thing, colour=colour))
     if kind.count == 1 and THING_BY_NAME[things[0].name].kind in FLYING_KINDS and rng.random() < 0.12:
-        dressed = [replace(dressed[0], pose="flying", y=0.45, stands=False, size=min(dressed[0].size, 0.6))]
+        dressed = [replace(dressed[0], pose="flying", y=0.45, stands=False, size=min(dressed[0].size, 0.6), size_word=None)]
     return dressed
 
 

@@ -80,8 +80,3 @@ def own_tokenizer(run: Path) -> CLIPTokenizer:
 def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     """int64 (n, MAX_LENGTH), padded as the pipeline pads."""
     return tokenizer(texts, padding="max_length", max_length=MAX_LENGTH, truncation=True, return_tensors="pt").input_ids
-
-
-def is_known(tokenizer: CLIPTokenizer, word: str) -> bool:
-    """Whether the word is one token of its own."""
-    return len(tokenizer.tokenize(word)) == 1 and word.lower() + SUFFIX in tokenizer.get_vocab()

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from training.drawing.backgrounds import BACKGROUNDS
 from training.drawing.styles import STYLES
-from training.drawing.things import THING_NAMES, THINGS, plural
-from training.judge import COLOUR_NAMES, Seen, above, left_of
-from training.scenes import held_out_background, held_out_colour
+from training.drawing.things import THING_NAMES, THINGS, plural, takes_article, with_a
+from training.judge import Seen, above, left_of
+from training.scenes import COLOUR_NAMES, FIXED, PLACES, held_out_background, held_out_colour
 
-PLACES = tuple(row for row in BACKGROUNDS if row.paint is not None)
 NUMBERS = ("one", "two", "three", "four")
 RELATIONS = {
     "left": ("to the left of", left_of, False),
@@ -56,8 +54,9 @@ class Trial:
             yield "background", seen.background == self.background
 
 
-def _article(words: str) -> str:
-    return f"an {words}" if words[0] in "aeiou" else f"a {words}"
+def _noun(name: str, colour: str | None = None) -> str:
+    described = f"{colour} {name}" if colour else name
+    return with_a(described) if takes_article(name) else described
 
 
 def _thing(number: int) -> str:
@@ -78,7 +77,7 @@ def _phrase(background: str, number: int) -> str:
 def _ones() -> Iterator[Trial]:
     for number, name in enumerate(THING_NAMES):
         place = _met(name, number=number)
-        yield Trial("one thing", f"here is {_article(name)} {_phrase(place, number)}", (name,), place)
+        yield Trial("one thing", f"here is {_noun(name)} {_phrase(place, number)}", (name,), place)
 
 
 def _pairs(count: int, start: int) -> Iterator[tuple[int, str, str]]:
@@ -90,16 +89,17 @@ def _pairs(count: int, start: int) -> Iterator[tuple[int, str, str]]:
 def _twos(count: int = 140) -> Iterator[Trial]:
     for number, first, second in _pairs(count, 5):
         place = _met(first, second, number=number)
-        text = f"{_article(first)} together with {_article(second)} {_phrase(place, number)}"
+        text = f"{_noun(first)} together with {_noun(second)} {_phrase(place, number)}"
         yield Trial("two things", text, (first, second), place)
 
 
 def _counts(count: int = 120) -> Iterator[Trial]:
     for number in range(count):
         name, wanted = _thing(3 + number), number % 4 + 1
+        opening = "here is" if wanted == 1 else "here are"
         place = _met(name, number=number)
         word = name if wanted == 1 else plural(name)
-        yield Trial("counting", f"here are {NUMBERS[wanted - 1]} {word} {_phrase(place, number)}", (name,), place, count=wanted)
+        yield Trial("counting", f"{opening} {NUMBERS[wanted - 1]} {word} {_phrase(place, number)}", (name,), place, count=wanted)
 
 
 def _colours(count: int = 120, unseen: bool = False) -> Iterator[Trial]:
@@ -112,14 +112,14 @@ def _colours(count: int = 120, unseen: bool = False) -> Iterator[Trial]:
     for number in range(min(count, len(rows))):
         name, colour = rows[number * 53 % len(rows)]
         place = _met(name, number=number)
-        yield Trial(category, f"here is {_article(f'{colour} {name}')} {_phrase(place, number)}", (name,), place, colour=colour)
+        yield Trial(category, f"here is {_noun(name, colour)} {_phrase(place, number)}", (name,), place, colour=colour)
 
 
 def _positions(count: int = 120) -> Iterator[Trial]:
     for number, first, second in _pairs(count, 11):
         relation = tuple(RELATIONS)[number % len(RELATIONS)]
         place = _met(first, second, number=number)
-        text = f"here {_article(first)} {RELATIONS[relation][0]} {_article(second)} {_phrase(place, number)}"
+        text = f"here {_noun(first)} {RELATIONS[relation][0]} {_noun(second)} {_phrase(place, number)}"
         yield Trial("position", text, (first, second), place, relation=relation)
 
 
@@ -128,15 +128,16 @@ def _styles(each: int = 10) -> Iterator[Trial]:
         for number in range(each):
             name = _thing(17 + place * each + number)
             background = _met(name, number=number + place)
-            scene = f"here is {_article(name)} {_phrase(background, number)}"
+            scene = f"here is {_noun(name)} {_phrase(background, number)}"
             yield Trial("style", style.phrases[number % len(style.phrases)].format(scene=scene), style=style.name)
 
 
 def _strangers(count: int = 60) -> Iterator[Trial]:
-    pairs = [(name, row.name) for name in THING_NAMES for row in PLACES if held_out_background(name, row.name)]
+    names = [name for name in THING_NAMES if name not in FIXED]
+    pairs = [(name, row.name) for name in names for row in PLACES if held_out_background(name, row.name)]
     for number in range(count):
         name, place = pairs[number * 71 % len(pairs)]
-        text = f"here is {_article(name)} {_phrase(place, number)}"
+        text = f"here is {_noun(name)} {_phrase(place, number)}"
         yield Trial("thing and background never seen together", text, (name,), place)
 
 

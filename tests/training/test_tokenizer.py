@@ -6,7 +6,7 @@ import pytest
 from transformers import CLIPTokenizer
 
 from training.captions import known_words
-from training.tokenizer import MAX_LENGTH, is_known, learn_merges, load_tokenizer, write_tokenizer
+from training.tokenizer import MAX_LENGTH, SUFFIX, learn_merges, load_tokenizer, write_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +14,10 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
     folder: Path = tmp_path_factory.mktemp("tokenizer")
     write_tokenizer(folder)
     return load_tokenizer(folder)
+
+
+def is_known(tokenizer: CLIPTokenizer, word: str) -> bool:
+    return tokenizer.tokenize(word) == [word + SUFFIX]
 
 
 def test_every_known_word_is_one_token_and_comes_back(tokenizer: CLIPTokenizer) -> None:

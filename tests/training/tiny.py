@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.autoencoder import AutoencoderTraining, load_autoencoder
+from training.autoencoder import FILE, AutoencoderTraining, last_network, load_autoencoder
 from training.common import Clock
-from training.diffusion import DiffusionTraining, LatentPool
+from training.diffusion import FILE as DIFFUSION
+from training.diffusion import DiffusionTraining, LatentPool, last_networks
 from training.drawers import CHUNK, DrawsHere
 from training.few_steps import Distillation, first_student
 from training.networks import Sizes, new_autoencoder
@@ -17,7 +18,7 @@ SIZES = Sizes(autoencoder=(8, 16, 16), unet=(32, 32), text_width=64, text_layers
 
 def autoencoder_run(run: Path, steps: int, frozen_encoder: bool = False) -> AutoencoderTraining:
     """Trains for so many steps more."""
-    network = new_autoencoder(SIZES)
+    network = last_network(run / FILE) if (run / FILE).exists() else new_autoencoder(SIZES)
     training = AutoencoderTraining(run, Clock(1, steps=steps), SIZES, "cpu", network, frozen_encoder=frozen_encoder)
     if training.path.exists():
         training.resume()
@@ -26,7 +27,7 @@ def autoencoder_run(run: Path, steps: int, frozen_encoder: bool = False) -> Auto
 
 
 def pool_of(run: Path) -> LatentPool:
-    return LatentPool(load_autoencoder(run / "autoencoder.pt"), SIZES, "cpu", CHUNK)
+    return LatentPool(load_autoencoder(run / FILE), SIZES, "cpu", CHUNK)
 
 
 def source(run: Path, first_seed: int = 7) -> DrawsHere:
@@ -36,7 +37,9 @@ def source(run: Path, first_seed: int = 7) -> DrawsHere:
 
 def diffusion_run(run: Path, steps: int) -> DiffusionTraining:
     """Trains for so many steps more."""
-    training = DiffusionTraining(run, Clock(1, steps=steps), SIZES, "cpu")
+    path = run / DIFFUSION
+    networks = last_networks(path, own_tokenizer(run)) if path.exists() else None
+    training = DiffusionTraining(run, Clock(1, steps=steps), SIZES, "cpu", networks=networks)
     if training.path.exists():
         training.resume()
     training.run(source(run), pool_of(run), batch=4, first_fill=CHUNK)

@@ -25,6 +25,7 @@ class Air:
     """`words[0]` is its name, the others are synonyms that stand alone; `phrases` follow a scene's words.
 
     `under` goes over the background before things are put there, `over` over the finished picture: things keep their colours.
+    `light` is that of a time of day.
     """
 
     words: tuple[str, ...]
@@ -36,10 +37,6 @@ class Air:
     @property
     def name(self) -> str:
         return self.words[0]
-
-    def apply(self, picture: Image.Image, rng: Generator) -> Image.Image:
-        """Both at once, over a finished picture."""
-        return self.over(self.under(picture, rng), rng)
 
 
 TIMES: tuple[Air, ...] = (
@@ -74,14 +71,12 @@ SEASONS: tuple[Air, ...] = (
         ("in autumn", "in the fall", "on an autumn day"),
         layers.rusty_greens,
         layers.autumn,
-        (0.45, 0.07, 0.35),
     ),
     Air(
         ("winter", "wintertime"),
         ("in winter", "on a winter day", "in wintertime"),
         layers.snowed_in,
         layers.winter,
-        (0.4, 0.07, 0.25),
     ),
 )
 WEATHERS: tuple[Air, ...] = (
@@ -90,35 +85,30 @@ WEATHERS: tuple[Air, ...] = (
         ("in the rain", "on a rainy day", "while it rains"),
         layers.rain_clouds,
         layers.rain,
-        (0.1, 0.02, 0.2),
     ),
     Air(
         ("snowfall", "snowing"),
         ("in snowfall", "on a snowy day", "while it snows"),
         layers.unchanged,
         layers.snow,
-        (0.1, 0.02, 0.18),
     ),
     Air(
         ("fog", "mist"),
         ("in the fog", "in fog", "on a foggy day", "in the mist"),
         layers.unchanged,
         layers.fog,
-        (0.1, 0.02, 0.15),
     ),
     Air(
         ("storm", "thunderstorm", "lightning"),
         ("in a storm", "in a thunderstorm", "with lightning"),
         layers.storm_clouds,
         layers.storm,
-        (0.1, 0.02, 0.2),
     ),
     Air(
         ("sunshine", "sunny weather"),
         ("in the sunshine", "on a sunny day", "in bright sunshine"),
         layers.radiant_sun,
         layers.sunshine,
-        (0.3, 0.06, 0.5),
     ),
     Air(("rainbow",), ("under a rainbow", "with a rainbow", "with a rainbow in the sky"), layers.rainbow, layers.unchanged),
     Air(
@@ -126,7 +116,6 @@ WEATHERS: tuple[Air, ...] = (
         ("on a cloudy day", "under a cloudy sky", "under gray clouds"),
         layers.gray_clouds,
         layers.cloudy,
-        (0.1, 0.02, 0.2),
     ),
 )
 AIR_BY_NAME: dict[str, Air] = {air.name: air for air in (*TIMES, *SEASONS, *WEATHERS)}

@@ -59,7 +59,7 @@ def _painted(back: Painter, front: Painter | None, side: int, rng: Generator) ->
 BACKGROUNDS: tuple[Background, ...] = (
     Background(
         ("plain",),
-        ("on a {colour} background", "in front of a {colour} background", "on {colour}"),
+        (),
         None,
         horizon=0.7,
         ground="floor",

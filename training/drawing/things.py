@@ -48,6 +48,12 @@ def takes_article(word: str) -> bool:
     return word not in MASS and word not in MANY
 
 
+def with_a(words: str) -> str:
+    """The words after "a" or "an", as it is spoken: an apple, a unicorn, an hourglass."""
+    vowel = words.startswith((*"aeiou", "hour")) and not words.startswith(("uni", "ufo"))
+    return f"an {words}" if vowel else f"a {words}"
+
+
 def _cropped(tile: Image.Image) -> Image.Image:
     box = tile.getchannel("A").getbbox()
     return tile.crop(box) if box else tile

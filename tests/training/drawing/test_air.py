@@ -20,7 +20,8 @@ def village() -> Image.Image:
 
 
 def through(air: Air, picture: Image.Image, seed: int = 7) -> np.ndarray:
-    return np.asarray(air.apply(picture, np.random.default_rng(seed))).astype(int)
+    rng = np.random.default_rng(seed)
+    return np.asarray(air.over(air.under(picture, rng), rng)).astype(int)
 
 
 def test_every_word_means_one_of_them_and_no_background() -> None:
