@@ -30,6 +30,7 @@ from training.trials import Trial, sheet_captions, trials
 
 BATCH = 16
 COPY_SAMPLES, COPY_SCENES = 100, 4000
+JUDGED_SCENES = 4000
 SHEET_COLUMNS = 8
 
 
@@ -140,8 +141,8 @@ def main() -> None:
         contact_sheet(drawn(pipeline, sheet_captions(), options.seed, steps, guidance), options.sheet)
         return
     network = load_judge(options.judge)
-    print("The judge itself, on 1000 fresh drawn scenes:", flush=True)
-    for row, share in accuracy(network).items():
+    print(f"The judge itself, on {JUDGED_SCENES} fresh drawn scenes:", flush=True)
+    for row, share in accuracy(network, JUDGED_SCENES).items():
         print(f"{row:<40} {share:20.1%}", flush=True)
     asked = trials()
     print(f"The starter, {len(asked)} captions, {steps} steps, guidance {guidance}:", flush=True)

@@ -1,7 +1,7 @@
 """A small network that says what is in a picture and where. It sees drawn scenes only and is apart from the generator: the judge.
 
 `python -m training.judge --minutes 40 --out DIR` trains it and writes DIR/judge.safetensors (half precision); `--resume` goes on
-from it.
+from it, and ends with the mean of what it began with and what it came to.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ JUDGE_SEEDS = 500_000_000
 PEAK_RATE = 2e-3
 CELLS = 8
 """The picture is judged in this many cells across and down: in which is the middle of which thing?"""
-MOST = 4
+BORDER = 3
+"""A middle on a border is divided among cells: how likely a thing is there is summed over so many across and down."""
+MOST, GUESSES = 4, 8
 HEADS = {"background": len(BACKGROUND_NAMES), "style": len(STYLE_NAMES), "colour": len(COLOUR_NAMES), "count": MOST + 1}
 ROWS = ("one thing", "two things", "counting", "colour", "position", "background", "style")
 UNASKED = -100
@@ -107,7 +109,10 @@ class Judge(nn.Module):
 
 @dataclass(frozen=True)
 class Seen:
-    """What a picture shows: things, the likeliest first, each with its middle in shares of the side; and one answer a head."""
+    """What a picture shows: things, the likeliest first, each with its middle in shares of the side; and one answer a head.
+
+    Where two names are thought of for one place, the likelier alone is among the things.
+    """
 
     things: tuple[tuple[str, float, float], ...]
     background: str
@@ -228,11 +233,14 @@ def present(network: Judge, pictures: Sequence[np.ndarray]) -> list[frozenset[st
 
 
 def _seen(said: dict[str, torch.Tensor]) -> Seen:
-    best = said["where"][:-1].amax((1, 2)).topk(2 * MOST).indices.tolist()
-    things = []
-    for index in best:
-        cell = int(said["where"][index].argmax())
-        things.append((THING_NAMES[index], (cell % CELLS + 0.5) / CELLS, (cell // CELLS + 0.5) / CELLS))
+    cells = said["where"][:-1].exp()
+    around = F.avg_pool2d(cells, BORDER, stride=1, padding=BORDER // 2, divisor_override=1)
+    things, taken = list[tuple[str, float, float]](), list[tuple[int, int]]()
+    for index in around.amax((1, 2)).topk(GUESSES).indices.tolist():
+        down, across = divmod(int(cells[index].argmax()), CELLS)
+        if all(max(abs(down - y), abs(across - x)) > BORDER // 2 for y, x in taken):
+            taken.append((down, across))
+            things.append((THING_NAMES[index], (across + 0.5) / CELLS, (down + 0.5) / CELLS))
     answers = {head: int(said[head].argmax()) for head in HEADS}
     return Seen(
         tuple(things), BACKGROUND_NAMES[answers["background"]], STYLE_NAMES[answers["style"]],
@@ -288,10 +296,13 @@ POSITIONS = {"left": left_of, "above": above}
 """How a relation of the drawing is looked for."""
 
 
-def save_judge(network: Judge, path: Path) -> None:
+def save_judge(network: Judge, path: Path, before: Judge | None = None) -> None:
+    """Saves the weights, or their mean with those of `before`: it errs less than either (Izmailov et al. 2018)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    halves = {name: value.half().contiguous().cpu() for name, value in network.state_dict().items() if value.is_floating_point()}
-    save_file(halves, path)
+    weights = {name: value.float().cpu() for name, value in network.state_dict().items() if value.is_floating_point()}
+    if before:
+        weights = {name: (value + before.state_dict()[name]) / 2 for name, value in weights.items()}
+    save_file({name: value.half().contiguous() for name, value in weights.items()}, path)
 
 
 def load_judge(path: Path) -> Judge:
@@ -304,11 +315,12 @@ def load_judge(path: Path) -> Judge:
 def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
     """One process's whole work; the first one saves."""
     prepare(options)
+    path = options.out / FILE
     training = JudgeTraining(Clock(options.minutes), options.device, cast(Judge, networks[0]), rank)
     with drawing(options, rank, NATIVE_SIZE, 1, options.first_seed) as drawers:
         training.run(drawers, options.batch)
     if rank == 0:
-        save_judge(training.network, options.out / FILE)
+        save_judge(training.network, path, load_judge(path) if options.resume and path.exists() else None)
 
 
 def main() -> None:

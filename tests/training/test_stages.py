@@ -198,6 +198,12 @@ def test_the_judge_learns_one_chunk_and_is_read_back(tmp_path: Path) -> None:
     picture = torch.randn(1, 3, 256, 256)
     read = load_judge(tmp_path / "judge.safetensors")
     assert torch.allclose(read(picture)["where"], network(picture)["where"], atol=0.15)
+    other = Judge()
+    save_judge(network, tmp_path / "mean.safetensors", other)
+    first_layer = "body.0.down.0.weight"
+    mean = load_judge(tmp_path / "mean.safetensors").state_dict()[first_layer]
+    expected = (network.state_dict()[first_layer] + other.state_dict()[first_layer]) / 2
+    assert torch.allclose(mean, expected, atol=1e-3)
     shares = accuracy(read, 100)
     assert {"one thing", "two things", "counting", "position", "background", "style"} <= set(shares)
     assert all(0 <= share <= 1 for share in shares.values()) and shares["one thing"] < 0.5  # twelve steps are few
