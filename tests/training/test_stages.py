@@ -178,6 +178,21 @@ def test_the_teachers_step_follows_the_path_that_it_believes_in(tiny_run: Path) 
     assert torch.allclose(stepped, kept.sqrt() * clean + (1 - kept).sqrt() * noise, atol=0.05)
 
 
+def test_the_teachers_path_ends_where_a_ddim_sampler_ends(tiny_run: Path) -> None:
+    training = Distillation(tiny_run, Clock(1, steps=1), "cpu", first_student(tiny_run, "cpu", lora_rank=2))
+    noisy = torch.randn(2, 16, 16, 16)
+    text = training.text_encoder(training.nothing.expand(2, -1)).last_hidden_state.float()
+    ended = training.path_end(noisy, torch.tensor([999, 999]), text)
+    scheduler = new_scheduler()
+    scheduler.set_timesteps(4)
+    assert scheduler.timesteps.tolist() == [999, 749, 499, 249]
+    with torch.no_grad():
+        for level in scheduler.timesteps:
+            said = training.teacher(noisy, level, text).sample.float()  # with no words guidance changes nothing
+            noisy = scheduler.step(said, int(level), noisy).prev_sample
+    assert torch.allclose(ended, noisy, atol=0.1)
+
+
 def test_processes_draw_what_the_trainer_would_draw_itself(tiny_run: Path) -> None:
     here = source(tiny_run, first_seed=50).next()
     with Drawers(1, SIZES.side, SIZES.latent_side, 50, tiny_run / FOLDER) as drawers:
