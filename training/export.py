@@ -30,7 +30,7 @@ DEFAULTS = {
     "steps": 20,
     "guidance_scale": 3.0,
     "sketch_guidance_scale": 1.5,
-    "negative_guidance_scale": 6.0,
+    "negative_guidance_scale": 4.0,
     "scheduler": "DDIM",
 }
 LARGEST_FILE = "14MB"

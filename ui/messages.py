@@ -67,12 +67,12 @@ SPEED = "Speed"
 AS_SET = "as the Settings tab says"
 SPEEDS = {
     "exact": "Exact",
-    "balanced": "Balanced: about 1.7 times as fast, nearly the same",
+    "balanced": "Balanced: about 1.6 times as fast, nearly the same",
     "draft": "Draft: about 2.3 times as fast, clearly another picture",
 }
 SPEED_HELP = (
-    "Measured against Exact, with the starter: Balanced PSNR 44.2 dB, GMSD 0.002; Draft 24.7 dB, 0.091. With a full-size random "
-    "checkpoint: 42.7 dB, 0.003; 38.4 dB, 0.008. GMSD is a distance as an eye sees it: 0 is equal, 0.3 another picture."
+    "Measured against Exact, with the starter: Balanced PSNR 40.4 dB, GMSD 0.005; Draft 27.4 dB, 0.077. With a full-size random "
+    "checkpoint: 40.7 dB, 0.003; 36.4 dB, 0.009. GMSD is a distance as an eye sees it: 0 is equal, 0.3 another picture."
 )
 MACHINE = "This computer"
 MACHINE_UNKNOWN = "The process that makes the pictures is still starting. Fold this and open it again in a moment."

@@ -153,7 +153,7 @@ def test_a_reload_in_the_middle_finds_the_study_again(scripted: Studio, visit: V
 def test_what_cannot_work_is_said_before_and_after(scripted: Studio, visit: Visit) -> None:
     page = negatives(visit(scripted), "a cat", "dog")
     unfold(page, messages.SETTINGS)
-    expect(field(page, "guidance_scale")).to_have_attribute("placeholder", "6")  # The starter's own on this tab.
+    expect(field(page, "guidance_scale")).to_have_attribute("placeholder", "4")  # The starter's own on this tab.
     field(page, "guidance_scale").fill("1")
     expect(page.locator("#negative-summary")).to_contain_text("CFG scale of 1 or less")
     field(page, "guidance_scale").fill("5")
