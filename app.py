@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     with claim(settings.data) as claimed:
         if claimed.url is not None:
             return announce(claimed.url, flags.no_browser)
-        from ui.serve import serve
+        from ui.server.serve import serve
 
         with Jobs(settings) as jobs, serve(settings, jobs, port=flags.port, listen=flags.listen) as studio:
             if studio.port != flags.port:

@@ -22,7 +22,7 @@ from benchmarks.full_size import write_checkpoint
 from benchmarks.perceptual import psnr
 from engine import Local, Settings, TextToImage
 from engine.events import PictureSaved, Step
-from engine.generate.schedulers import create
+from engine.generate.samplers import create
 from engine.stopping import Stop
 
 SAMPLER, SIDE, STEPS, WHOLE, ROUNDS = "DPM++ 2M Karras", 512, 4, 20, 2
@@ -98,9 +98,7 @@ def by_diffusers(pipeline: Any, folder: Path) -> Run:
 
     began = time.perf_counter()
     generator = torch.Generator("cpu").manual_seed(0)
-    made = pipeline(
-        PROMPT, num_inference_steps=STEPS, height=SIDE, width=SIDE, generator=generator, callback_on_step_end=note
-    )
+    made = pipeline(PROMPT, num_inference_steps=STEPS, height=SIDE, width=SIDE, generator=generator, callback_on_step_end=note)
     made.images[0].save(folder / "plain.png")
     return Run(step=step_of(seen), total=time.perf_counter() - began, picture=np.asarray(made.images[0], np.float64))
 

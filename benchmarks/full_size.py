@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.architectures import CLIP, CONFIGS, OPENCLIP
+from engine.checkpoints.families import CLIP, CONFIGS, OPENCLIP
 
 CONFIGURED: dict[str, dict[str, str]] = {
     "sd1": {"unet": "unet_sd1", "vae": "vae_sd", "text_encoder": "text_clip_l"},

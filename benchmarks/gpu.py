@@ -31,8 +31,8 @@ from benchmarks.gpu_loops import Clocked, Loop, by_diffusers, by_easel, misplace
 from benchmarks.perceptual import psnr
 from engine import Local, Settings, TextToImage
 from engine.checkpoints.adapters import NOTHING
-from engine.generate.compiling import compiled
-from engine.generate.schedulers import create
+from engine.generate.samplers import create
+from engine.generate.speed.compile import compiled
 from engine.preferences import Preferences
 from engine.preferences import write as prefer
 from engine.records import metadata
@@ -245,16 +245,16 @@ def within(folder: Path, asked: TextToImage, gigabytes: int, told: bool) -> None
 
 def know(easel: Local, room: int) -> None:
     """Let the plan count on ``room`` bytes of the card."""
-    hardware = easel._workshop.hardware
+    hardware = easel._state.hardware
     device = dataclasses.replace(hardware.device, total_bytes=room, free_bytes=room)
-    easel._workshop = dataclasses.replace(easel._workshop, hardware=dataclasses.replace(hardware, device=device))
+    easel._state = dataclasses.replace(easel._state, hardware=dataclasses.replace(hardware, device=device))
 
 
 @contextmanager
 def leased(easel: Local, made: Clocked) -> Iterator[tuple[Any, ExecutionPlan]]:
     """The pipeline that made a picture, and the plan in the picture's file."""
-    plan, workshop = plan_of(made), easel._workshop
-    with workshop.cache.lease(workshop.catalogue.find("sd1"), plan) as pipeline:
+    plan, state = plan_of(made), easel._state
+    with state.cache.lease(state.catalogue.find("sd1"), plan) as pipeline:
         yield pipeline, plan
 
 

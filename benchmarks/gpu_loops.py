@@ -16,7 +16,7 @@ import torch
 
 from engine import Local, TextToImage
 from engine.events import Event, Notice, PictureSaved, Step
-from engine.generate.schedulers import create
+from engine.generate.samplers import create
 from engine.stopping import Stop
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from engine import Jobs, Settings
 from ui import messages
-from ui.serve import serve
+from ui.server.serve import serve
 
 STROKES = 30
 WARM_UP = 3

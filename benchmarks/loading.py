@@ -104,9 +104,9 @@ def _write(folder: str) -> dict[str, Any]:
     import torch
     from safetensors.torch import save_file
 
-    from engine.checkpoints.architectures import BY_NAME, bundled_config
-    from engine.checkpoints.loading import CLASSES, build
-    from engine.checkpoints.originals import NAMINGS
+    from engine.checkpoints.families import BY_NAME, bundled_config
+    from engine.checkpoints.load.components import CLASSES, build
+    from engine.checkpoints.load.key_mapping import NAMINGS
 
     weights = {}
     for component, naming in NAMINGS["sd1"].items():
@@ -121,7 +121,7 @@ def _write(folder: str) -> dict[str, Any]:
 
 
 def _identify(path: str) -> dict[str, Any]:
-    from engine.checkpoints.identify import identify
+    from engine.checkpoints.identify.identify import identify
 
     wall = [seconds(lambda: identify(Path(path))) for _ in range(ROUNDS + 1)][1:]
     busy = [seconds(lambda: identify(Path(path)), time.process_time) for _ in range(ROUNDS)]
@@ -160,7 +160,7 @@ def _switch(path: str) -> dict[str, Any]:
     import dataclasses
 
     from engine.checkpoints.cache import PipelineCache
-    from engine.checkpoints.catalogue import entry_for
+    from engine.checkpoints.library.catalogue import entry_for
 
     one = entry_for(Path(path))
     other = dataclasses.replace(one, name="other", path=Path(path).with_name("other.safetensors"))
@@ -199,8 +199,8 @@ def _picture(path: str) -> dict[str, Any]:
 
 
 def _loader(path: str, dtype: str) -> Callable[..., Any]:
-    from engine.checkpoints.catalogue import entry_for
-    from engine.checkpoints.loading import load_components, never
+    from engine.checkpoints.library.catalogue import entry_for
+    from engine.checkpoints.load.components import load_components, never
 
     return lambda cancelled=never: load_components(entry_for(Path(path)), _plan(dtype), cancelled)
 
@@ -215,7 +215,7 @@ def read_and_convert(path: Path, dtype: str) -> list[Any]:
     """Every tensor of a file, read from its place and converted: what no loader can do without."""
     import torch
 
-    from engine.checkpoints.headers import read_header
+    from engine.checkpoints.files.headers import read_header
 
     tensors = sorted(read_header(path).tensors.values(), key=lambda tensor: tensor.offset)
     buffer = memoryview(bytearray(max(tensor.bytes for tensor in tensors)))

@@ -21,11 +21,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.memory import HOUSE, highest_while, resident
-from engine.plan.notes import Notes
-from engine.plan.upscaling import Job, estimate
-from engine.records.blobs import Blobs
+from engine.plan.learned import Notes
+from engine.plan.upscale_estimate import Job, estimate
 from engine.requests import Upscale
 from engine.settings import Settings
+from engine.storage.blobs import Blobs
 
 ROUNDS = 5
 MEGAPIXELS = (25, 100)
@@ -179,7 +179,7 @@ def narrow_upscaler() -> Any:
     import torch
     import transformers
 
-    from engine.checkpoints.architectures import CONFIGS
+    from engine.checkpoints.families import CONFIGS
 
     configs = {name: json.loads((CONFIGS / f"{name}_x4.json").read_text("utf-8")) for name in ("unet", "vae", "scheduler")}
     torch.manual_seed(7)

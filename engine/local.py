@@ -12,22 +12,23 @@ from types import TracebackType
 import torch
 
 from engine.checkpoints.cache import PipelineCache
-from engine.checkpoints.catalogue import Catalogue
-from engine.checkpoints.hashing import Hasher
+from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.sha256 import Hasher
 from engine.errors import DoesNotFit
 from engine.events import Event, Finished, Notice, PictureSaved, Result
-from engine.generate import afterwards, compare_negative, image_to_image, study_negative, text_to_image, upscale
-from engine.generate.afterwards import Run
-from engine.generate.outlook import plan_for
+from engine.generate.engine_state import EngineState
+from engine.generate.estimate import plan_for
 from engine.generate.prepare import prepare
-from engine.generate.workshop import Workshop
+from engine.generate.tasks import image_to_image, negative_comparison, negative_study, text_to_image, upscale_afterwards
+from engine.generate.tasks.upscale_afterwards import Run
+from engine.generate.upscale import run as upscale
 from engine.plan import cache_budget, threads
-from engine.plan.decide import without
-from engine.plan.facts import to_text
-from engine.plan.faults import is_lost
-from engine.plan.hardware import probe
-from engine.plan.measure import measured
-from engine.plan.notes import Notes
+from engine.plan.hardware.choose_device import without
+from engine.plan.hardware.driver_errors import is_lost
+from engine.plan.hardware.facts import to_text
+from engine.plan.hardware.precision_trial import measured
+from engine.plan.hardware.probe import probe
+from engine.plan.learned import Notes
 from engine.prompt.encode import EncodingCache
 from engine.records import compare
 from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, TextToImage, Upscale
@@ -37,8 +38,8 @@ from engine.stopping import Stop
 RUNS: dict[type[Request], Run] = {
     TextToImage: text_to_image.run,
     ImageToImage: image_to_image.run,
-    CompareNegative: compare_negative.run,
-    StudyNegative: study_negative.run,
+    CompareNegative: negative_comparison.run,
+    StudyNegative: negative_study.run,
     Upscale: upscale.run,
 }
 """Kind of request -> what makes its pictures."""
@@ -55,7 +56,7 @@ class Local:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.data / "compiled"))  # what was compiled survives restarts
         hardware = probe(settings.device)
         torch.set_num_threads(threads(hardware))
-        self._workshop = Workshop(
+        self._state = EngineState(
             settings=settings,
             hardware=hardware,
             catalogue=Catalogue(settings),
@@ -69,17 +70,17 @@ class Local:
 
     def describe(self) -> dict[str, str]:
         """What runs the pictures: the device, why not another one, and in JSON all that a plan is made from."""
-        hardware = self._workshop.hardware
+        hardware = self._state.hardware
         return {
             "device": hardware.device.name, "notes": " ".join(hardware.notes), "hardware": to_text(hardware),
-            "measured": json.dumps(dict(self._workshop.measured)), "threads": str(self._workshop.threads),
+            "measured": json.dumps(dict(self._state.measured)), "threads": str(self._state.threads),
         }  # fmt: skip
 
     def devices(self) -> tuple[str, ...]:
         """The torch device strings of the devices worth a worker: the one in use, then its like with at least half its memory."""
-        used = self._workshop.hardware.device
+        used = self._state.hardware.device
         least = (used.total_bytes or 0) / 2
-        alike = (d.torch for d in self._workshop.hardware.devices if d.kind == used.kind and (d.total_bytes or 0) >= least)
+        alike = (d.torch for d in self._state.hardware.devices if d.kind == used.kind and (d.total_bytes or 0) >= least)
         return tuple(dict.fromkeys((used.torch, *alike)))
 
     def facts(self, request: Request) -> dict[str, str]:
@@ -89,7 +90,7 @@ class Local:
         """
         assert request.width and request.height
         size = (request.width, request.height)
-        return compare.facts(prepare(request, lambda native, multiple: size, self._workshop).resolved)
+        return compare.facts(prepare(request, lambda native, multiple: size, self._state).resolved)
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """Make the pictures of ``request``, event by event; the last is Finished.
@@ -99,18 +100,18 @@ class Local:
         """
         stop.raise_if_set()
         if attempt == 1:
-            yield from self._run(job, request, self._workshop, stop)
+            yield from self._run(job, request, self._state, stop)
             return
-        half = self._workshop.hardware.with_half_the_memory
-        sparing = dataclasses.replace(self._workshop, hardware=half, sparing=True)
+        half = self._state.hardware.with_half_the_memory
+        sparing = dataclasses.replace(self._state, hardware=half, sparing=True)
         try:
             yield from self._run(job, request, sparing, stop)
         except DoesNotFit:
-            yield from self._run(job, request, self._workshop, stop)
+            yield from self._run(job, request, self._state, stop)
 
-    def _run(self, job: str, request: Request, workshop: Workshop, stop: Stop) -> Iterator[Event]:
+    def _run(self, job: str, request: Request, state: EngineState, stop: Stop) -> Iterator[Event]:
         results: dict[int, Result] = {}
-        for event in self._lasting(job, request, workshop, stop):
+        for event in self._lasting(job, request, state, stop):
             if isinstance(event, PictureSaved):
                 if event.picture in results:
                     continue  # made before the device was lost, and told already
@@ -118,21 +119,21 @@ class Local:
             yield event
         yield Finished(job=job, results=tuple(results.values()))
 
-    def _lasting(self, job: str, request: Request, workshop: Workshop, stop: Stop) -> Iterator[Event]:
+    def _lasting(self, job: str, request: Request, state: EngineState, stop: Stop) -> Iterator[Event]:
         """The events of a run; if its device disappears in the middle, said, and on from there on another one."""
         try:
-            yield from afterwards.run(RUNS[type(request)], job, request, workshop, stop)
+            yield from upscale_afterwards.run(RUNS[type(request)], job, request, state, stop)
             return
         except RuntimeError as error:
-            lost = workshop.hardware.device
+            lost = state.hardware.device
             if lost.kind == "cpu" or not is_lost(error):
                 raise
-            left = without(self._workshop.hardware, lost, str(error))
-        notes = left.notes[len(workshop.hardware.notes) :]
-        workshop.cache.release()
-        self._workshop = dataclasses.replace(self._workshop, hardware=left, measured={})
+            left = without(self._state.hardware, lost, str(error))
+        notes = left.notes[len(state.hardware.notes) :]
+        state.cache.release()
+        self._state = dataclasses.replace(self._state, hardware=left, measured={})
         yield Notice(job=job, text=" ".join(notes))
-        yield from self._lasting(job, request, self._workshop, stop)
+        yield from self._lasting(job, request, self._state, stop)
 
     def make(self, request: Request) -> tuple[Result, ...]:
         """The finished pictures of ``request``. Raises EaselError for what cannot be done."""
@@ -141,15 +142,15 @@ class Local:
 
     def warm(self, checkpoint: str, stop: Stop) -> None:
         """Load a checkpoint before it is asked for. Raises as :meth:`run` does."""
-        entry = self._workshop.catalogue.find(checkpoint)
-        plan = plan_for(entry, TextToImage(checkpoint=checkpoint), self._workshop.circumstances)
-        with self._workshop.cache.lease(entry, plan, kind="text_to_image", cancelled=stop.is_set):
+        entry = self._state.catalogue.find(checkpoint)
+        plan = plan_for(entry, TextToImage(checkpoint=checkpoint), self._state.circumstances)
+        with self._state.cache.lease(entry, plan, kind="text_to_image", cancelled=stop.is_set):
             pass
 
     def close(self) -> None:
         """Give back all memory that checkpoints hold, and end what runs in the background."""
-        self._workshop.cache.release()
-        self._workshop.hashes.close()
+        self._state.cache.release()
+        self._state.hashes.close()
 
     def __enter__(self) -> Local:
         return self

@@ -25,7 +25,8 @@ MOST_WATERMARK = 200
 class Preferences:
     """``extra_models``: folders of other programs whose checkpoints are used too, read only. ``leave_metadata_out``:
     pictures are saved without their record. ``watermark``: a text that is hidden in every picture (see
-    :mod:`engine.records.watermark`), "" for none. ``safety_checker``: pictures that a checkpoint's own safety checker objects to
+    :mod:`engine.records.images.watermark`), "" for none. ``safety_checker``: pictures that a checkpoint's own safety checker
+    objects to
     are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the device,
     which takes minutes once.
 

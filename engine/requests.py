@@ -25,7 +25,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 """The precisions that a component can have, the safest first."""
 
 SPEEDS = ("exact", "balanced", "draft")
-"""Names of :data:`engine.plan.speeds.SPEEDS`, the exact one first."""
+"""Names of :data:`engine.plan.speed.SPEEDS`, the exact one first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class TextToImage:
 
     ``width`` and ``height`` are pixels. ``steps`` counts denoising steps. ``guidance_scale`` (CFG scale) of 1 or less runs
     without guidance. ``seed`` is 0 to :data:`MAX_SEED`; picture *i* of ``count`` uses ``seed + i``. ``checkpoint`` is a
-    name from the catalogue or a path; ``scheduler`` a name from :data:`engine.generate.schedulers.SCHEDULERS`.
+    name from the catalogue or a path; ``scheduler`` a name from :data:`engine.generate.samplers.SCHEDULERS`.
     ``precision`` overrules the plan: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``vae`` names a separate VAE
     to decode with. ``refiner`` names an XL refiner, which takes over after the share ``refiner_start`` (0..1) of the steps.
     ``speed`` is one of :data:`SPEEDS`: all but ``"exact"`` leave work out and change the picture.
@@ -65,7 +65,7 @@ class TextToImage:
 class ImageToImage(TextToImage):
     """A picture from a sketch or a photo, and words.
 
-    Pictures are named by the content hash under which :mod:`engine.records.blobs` keeps them. ``strength`` (0..1) is the
+    Pictures are named by the content hash under which :mod:`engine.storage.blobs` keeps them. ``strength`` (0..1) is the
     share of the steps that run: 0 gives the fitted input back, 1 is text to image. ``fit`` says how the input meets the
     size: ``"crop"``, ``"pad"`` or ``"stretch"``. ``mask_image``, of the input's size, is white where the picture is to be
     repainted; ``feather`` is the width of its soft edge in pixels of the result. ``only_masked`` works on the masked region
@@ -147,7 +147,7 @@ class ExecutionPlan:
     ``measures`` names what is done to save memory (:data:`engine.plan.ladder.RUNGS`): ``storage`` maps a component to the
     dtype its weights are kept in where that is not the one it computes in, ``vae_tile`` is the side of the tiles that the
     VAE decodes in pixels (0: whole pictures, else also one picture at a time), ``batch_limit`` the most pictures at once
-    (0: no limit). ``compiler`` names what compiles the networks (:data:`engine.generate.compiling.COMPILERS`), "" for none.
+    (0: no limit). ``compiler`` names what compiles the networks (:data:`engine.generate.speed.compile.COMPILERS`), "" for none.
     """
 
     device: str = "cpu"
@@ -171,7 +171,8 @@ class Resolved:
     """One picture, fully decided: the request with no field left open, and how it was run.
 
     ``request`` has ``count == 1`` and every optional field set. ``checkpoint_hash`` is the SHA-256 of the checkpoint's
-    headers (see :mod:`engine.checkpoints.catalogue`), ``checkpoint_sha256`` that of its whole file where it was known by then.
+    headers (see :mod:`engine.checkpoints.library.catalogue`), ``checkpoint_sha256`` that of its whole file where it was known
+    by then.
     ``environment`` names the versions that a difference can come from.
     """
 

@@ -32,9 +32,7 @@ class Settings:
     models: Path = field(default_factory=lambda: _folder("EASEL_MODELS", HOUSE / "models"))
     extra_models: tuple[Path, ...] = ()
     outputs: Path = field(default_factory=lambda: _folder("EASEL_OUTPUTS", HOUSE / "outputs"))
-    data: Path = field(
-        default_factory=lambda: _folder("EASEL_DATA", Path(platformdirs.user_data_dir("Easel", appauthor=False)))
-    )
+    data: Path = field(default_factory=lambda: _folder("EASEL_DATA", Path(platformdirs.user_data_dir("Easel", appauthor=False))))
     device: str = "auto"
     precision: str = "auto"
 

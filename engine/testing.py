@@ -19,14 +19,14 @@ from PIL import Image, ImageDraw
 
 from engine.errors import DiskFull, RequestError
 from engine.events import Event, Finished, Guided, Loading, Notice, PictureSaved, Result, Step
-from engine.negatives import study
-from engine.negatives.comparison import as_text_to_image, pair
+from engine.negative import study
+from engine.negative.comparison import as_text_to_image, pair
 from engine.prompt.terms import terms
 from engine.records import compare, outputs
-from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, ExecutionPlan, Request, Resolved, StudyNegative, is_draft, single
 from engine.settings import Settings
 from engine.stopping import Stop
+from engine.storage.blobs import Blobs
 
 STEPS = 6
 

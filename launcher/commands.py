@@ -40,9 +40,7 @@ def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
         process.stdout.close()
 
 
-def start(
-    command: Sequence[str | Path], cwd: Path, variables: dict[str, str], apart: bool = False
-) -> subprocess.Popen[str]:
+def start(command: Sequence[str | Path], cwd: Path, variables: dict[str, str], apart: bool = False) -> subprocess.Popen[str]:
     """Output and errors in one pipe, as UTF-8; nothing to type in.
 
     ``apart``: Ctrl+C in the terminal does not reach it (POSIX only).

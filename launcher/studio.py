@@ -24,9 +24,7 @@ TELLING = ("disk", "memory", "permission", "read-only", "in use")
 """What a stack trace of the studio can mean in the words of the table of troubles."""
 
 
-def run_studio(
-    folder: Folder, arguments: Sequence[str], page: Page, progress: Progress, announced: Callable[[], None]
-) -> int:
+def run_studio(folder: Folder, arguments: Sequence[str], page: Page, progress: Progress, announced: Callable[[], None]) -> int:
     """The studio's exit status. ``announced`` is called when it can be opened.
 
     Raises :class:`SetupFailed` when the studio ended before that; the page is open then, at the same address if possible.

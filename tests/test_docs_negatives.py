@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.prompt.grammar import parse
-from engine.prompt.styles import read_presets
+from engine.prompt.presets import read_presets
 from engine.prompt.tree import Alternation, Break, Group, Lora, Scheduled, walk
 from engine.settings import HOUSE
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from engine import CompareNegative, Local, Settings, StudyNegative
-from engine.negatives import study
+from engine.negative import study
 from training.judge import WEIGHTS, Judge, load_judge, present
 from training.scenes import NATIVE_SIZE
 

@@ -8,22 +8,30 @@ import gradio as gr
 
 from engine.jobs import Jobs
 from engine.settings import Settings
-from ui import controls, messages, sending, uploads
-from ui.actions import Actions
-from ui.queue_panel import create_queue_panel
-from ui.running import QUIET
-from ui.sending import Sending
-from ui.tabs import checkpoints, history, image_info, negative_prompts, sketch_to_image, text_to_image, upscale
-from ui.tabs import settings as settings_tab
-from ui.tabs.checkpoints import create_checkpoints_tab
-from ui.tabs.history import create_history_tab
-from ui.tabs.image_info import create_image_info_tab
-from ui.tabs.negative_prompts import create_negative_prompts_tab
-from ui.tabs.settings import create_settings_tab
-from ui.tabs.sketch_to_image import create_sketch_to_image_tab
-from ui.tabs.text_to_image import create_text_to_image_tab
-from ui.tabs.upscale import create_upscale_tab
-from ui.visit import Visit, kept
+from ui import messages
+from ui.common import controls, send_to
+from ui.common.actions import Actions
+from ui.common.generate_button import QUIET
+from ui.common.page_session import PageSession, kept
+from ui.common.queue_panel import create_queue_panel
+from ui.common.send_to import Sending
+from ui.server import uploads
+from ui.tabs.checkpoints import tab as checkpoints
+from ui.tabs.checkpoints.tab import create_checkpoints_tab
+from ui.tabs.history import tab as history
+from ui.tabs.history.tab import create_history_tab
+from ui.tabs.image_info import tab as image_info
+from ui.tabs.image_info.tab import create_image_info_tab
+from ui.tabs.negative_prompts import tab as negative_prompts
+from ui.tabs.negative_prompts.tab import create_negative_prompts_tab
+from ui.tabs.settings import tab as settings_tab
+from ui.tabs.settings.tab import create_settings_tab
+from ui.tabs.sketch_to_image import tab as sketch_to_image
+from ui.tabs.sketch_to_image.tab import create_sketch_to_image_tab
+from ui.tabs.text_to_image import tab as text_to_image
+from ui.tabs.text_to_image.tab import create_text_to_image_tab
+from ui.tabs.upscale import tab as upscale
+from ui.tabs.upscale.tab import create_upscale_tab
 
 _MASTHEAD = f"""
 <header class="masthead">
@@ -33,7 +41,7 @@ _MASTHEAD = f"""
 </header>
 """
 
-TABS: dict[str, Callable[[Actions, Visit], object]] = {
+TABS: dict[str, Callable[[Actions, PageSession], object]] = {
     text_to_image.LABEL: create_text_to_image_tab,
     sketch_to_image.LABEL: create_sketch_to_image_tab,
     negative_prompts.LABEL: create_negative_prompts_tab,
@@ -56,12 +64,12 @@ def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
         with gr.Row(elem_id="head"):
             gr.HTML(_MASTHEAD, elem_id="masthead", **controls.BARE)
             create_queue_panel(jobs, arrived)
-        bus = sending.create_bus()
+        bus = send_to.create_bus()
         forms = {tab.NAME: kept(f"form-{tab.NAME}", None) for tab in (text_to_image, sketch_to_image, negative_prompts, upscale)}
         with gr.Tabs(elem_id="tabs") as tabs:
-            visit = Visit(browser, arrived, Sending(bus, tabs, settings.outputs), forms)
+            page_session = PageSession(browser, arrived, Sending(bus, tabs, settings.outputs), forms)
             for label, create in TABS.items():
                 with gr.Tab(label, id=label):
-                    create(actions, visit)
+                    create(actions, page_session)
     # One listener an event, Gradio's own default, would let a second page wait for the first.
     return page.queue(default_concurrency_limit=None, api_open=False)

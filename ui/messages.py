@@ -187,7 +187,6 @@ def download_status(state: str, done: str, total: str) -> str:
     }[state]
 
 
-
 DRAW_ON_IT = "Draw on it"
 GO_ON = "Go on at strength {strength:g}"
 AT_STRENGTH = "At strength {strength:g}"
@@ -491,9 +490,7 @@ def tokens(count: int, chunks: int, length: int) -> str:
     return f"{_count(count, 'token')} of {length * chunks}{runs}"
 
 
-def cost(
-    before: tuple[int, int], after: tuple[int, int], pictures: int, seconds: float, memory: int, measured: bool
-) -> str:
+def cost(before: tuple[int, int], after: tuple[int, int], pictures: int, seconds: float, memory: int, measured: bool) -> str:
     """What enlarging will cost; sizes of the largest picture, ``memory`` in bytes, ``measured`` whether by earlier runs."""
     which = f"{pictures} pictures, the largest " if pictures > 1 else ""
     sizes = f"{before[0]:,} × {before[1]:,} becomes {after[0]:,} × {after[1]:,} pixels"

@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.themes.utils import sizes
 from gradio.themes.utils.colors import Color
 
-from ui import sketchpad
+from ui.tabs.sketch_to_image import drawing_pad
 
 _HERE = Path(__file__).parent
 STYLE = _HERE / "style.css"
@@ -105,4 +105,4 @@ def create() -> gr.themes.Base:
 
 def head() -> str:
     """What the page's head holds beside Gradio's own: the keyboard, and the drawing pad."""
-    return f"<script>{_SCRIPT.read_text('utf-8')}</script>{sketchpad.scripts()}"
+    return f"<script>{_SCRIPT.read_text('utf-8')}</script>{drawing_pad.scripts()}"

@@ -1,6 +1,6 @@
 """What is added to a checkpoint for one use: LoRAs, textual inversion embeddings, another VAE. Taken off again after it.
 
-Files are read as tensors (:mod:`engine.checkpoints.loading_tensors`), never unpickled. The checkpoint's own weights stay where
+Files are read as tensors (:mod:`engine.checkpoints.files.tensors`), never unpickled. The checkpoint's own weights stay where
 they are, so taking off is exact to the bit.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.checkpoints import originals
-from engine.checkpoints.catalogue import CheckpointEntry
-from engine.checkpoints.identity import FAMILIES
-from engine.checkpoints.loading import Asked, make_component
-from engine.checkpoints.loading_tensors import TensorStore
+from engine.checkpoints.files.tensors import TensorStore
+from engine.checkpoints.identify.identity import FAMILIES
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load import key_mapping
+from engine.checkpoints.load.components import Asked, make_component
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
@@ -179,7 +179,7 @@ def _other_vae(
     vae: CheckpointEntry, pipeline: Any, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
 ) -> Iterator[None]:
     store = TensorStore([vae.path])
-    naming = originals.folder if any("down_blocks" in name for name in store.names()) else originals.vae
+    naming = key_mapping.folder if any("down_blocks" in name for name in store.names()) else key_mapping.vae
     config = {**entry.config("vae"), "_class_name": "AutoencoderKL"}
     other = make_component("AutoencoderKL", "vae", config, store, naming, vae, plan, cancelled)
     own, pipeline.vae = pipeline.vae, other

@@ -18,10 +18,10 @@ import diffusers
 import torch
 
 from engine.checkpoints.adapters import NOTHING, Additions, applied
-from engine.checkpoints.catalogue import CheckpointEntry
-from engine.checkpoints.headers import BYTES
-from engine.checkpoints.loading import Asked, Components, load_components, never
-from engine.checkpoints.loading_safety import SafetyChecker, is_brought, load_safety_checker
+from engine.checkpoints.files.headers import BYTES
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load.components import Asked, Components, load_components, never
+from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
@@ -87,7 +87,7 @@ class PipelineCache:
         cancelled: Asked = never,
         additions: Additions = NOTHING,
     ) -> Iterator[Any]:
-        """A pipeline of ``entry`` for ``kind`` (see :class:`~engine.checkpoints.architectures.Architecture`), loaded if need be.
+        """A pipeline of ``entry`` for ``kind`` (see :class:`~engine.checkpoints.families.Architecture`), loaded if need be.
 
         All kinds share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are there within the block and gone after it.
         Raises CheckpointError for a checkpoint that cannot be loaded or has no such kind; what was loaded before stays usable.
@@ -133,11 +133,7 @@ class PipelineCache:
             raise
         held = self._held[key] = _Held(entry, components)
         seconds = time.monotonic() - began
-        self._tell(
-            CacheEvent(
-                kind="loaded", checkpoint=entry.name, reason="asked for", bytes=components.bytes, seconds=seconds
-            )
-        )
+        self._tell(CacheEvent(kind="loaded", checkpoint=entry.name, reason="asked for", bytes=components.bytes, seconds=seconds))
         return held
 
     def _forget_older(self, entry: CheckpointEntry, key: Key) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.checkpoints.adapters import Additions, family
-from engine.checkpoints.catalogue import Catalogue, CheckpointEntry
+from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
 from engine.errors import CheckpointError
 from engine.prompt.grammar import parse
 from engine.requests import Request

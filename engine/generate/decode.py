@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from engine.generate.guard import PrecisionGuard
-from engine.generate.shortage import phase
+from engine.generate.out_of_memory import phase
+from engine.generate.precision_guard import PrecisionGuard
 
 
 def decode(latents: torch.Tensor, vae: Any, guard: PrecisionGuard) -> Image.Image:

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 import torch
 
-from engine.generate.features import Features
-from engine.generate.guard import PrecisionGuard
+from engine.generate.precision_guard import PrecisionGuard
+from engine.generate.speed.feature_cache import Features
 
 
 class Encodings(Protocol):

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.checkpoints.adapters import NOTHING, Additions
-from engine.checkpoints.architectures import Architecture
-from engine.checkpoints.catalogue import CheckpointEntry
+from engine.checkpoints.families import Architecture
+from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import CheckpointError
 from engine.generate import additions
-from engine.generate.outlook import on_cpu, plan_for, work_for
-from engine.generate.refine import Refiner, check_pair
+from engine.generate.engine_state import EngineState, environment
+from engine.generate.estimate import on_cpu, plan_for, work_for
+from engine.generate.refiner import Refiner, check_pair
 from engine.generate.resolve import Defaults, resolve
-from engine.generate.workshop import Workshop, environment
 from engine.plan import budget, check, predict, spare
 from engine.requests import CompareNegative, ImageToImage, Request, Resolved, StudyNegative, is_draft
 
@@ -33,40 +33,40 @@ class Prepared:
     refiner: Refiner | None = None
 
 
-def prepare(asked: Request, size: Size, workshop: Workshop) -> Prepared:
+def prepare(asked: Request, size: Size, state: EngineState) -> Prepared:
     """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
-    found = workshop.catalogue.find(asked.checkpoint)
+    found = state.catalogue.find(asked.checkpoint)
     entry = found.for_drafts if is_draft(asked) else found
     if entry.architecture.name == "other":
         raise CheckpointError(f"“{entry.name}” is of a kind that only does text to image here. Choose another checkpoint.")
-    plan = plan_for(entry, asked, workshop.circumstances)
-    added = additions.named(asked, entry, workshop.catalogue)
+    plan = plan_for(entry, asked, state.circumstances)
+    added = additions.named(asked, entry, state.catalogue)
     resolved, notices = resolve(
         asked,
         _defaults(entry, asked, size),
         plan,
-        threads=workshop.threads,
+        threads=state.threads,
         checkpoint_hash=entry.hash,
-        environment={**environment(workshop.hardware.device.name or workshop.hardware.device.kind), **additions.hashes(added)},
+        environment={**environment(state.hardware.device.name or state.hardware.device.kind), **additions.hashes(added)},
     )
-    refiner = _refiner(asked, entry, workshop)
+    refiner = _refiner(asked, entry, state)
     work = work_for(entry, resolved.request, refiner.entry if refiner else None)
-    processor = on_cpu(entry, plan, workshop.hardware)
-    fitting, _ = check(work, plan, budget(workshop.hardware), processor)
-    if workshop.sparing and fitting.measures == plan.measures:
+    processor = on_cpu(entry, plan, state.hardware)
+    fitting, _ = check(work, plan, budget(state.hardware), processor)
+    if state.sparing and fitting.measures == plan.measures:
         fitting = spare(fitting, work, processor)
     said = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
     return Prepared(entry, dataclasses.replace(resolved, plan=fitting), (*notices, *said), added, refiner)
 
 
-def fits(prepared: Prepared, workshop: Workshop, batch: int) -> bool:
+def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
     """Whether ``batch`` pictures at once have room under the plan as it stands."""
     plan = prepared.resolved.plan
     if 0 < plan.batch_limit < batch:
         return False
     refiner = prepared.refiner.entry if prepared.refiner else None
     work = dataclasses.replace(work_for(prepared.entry, prepared.resolved.request, refiner), batch=batch)
-    return budget(workshop.hardware).holds(predict(work, plan))
+    return budget(state.hardware).holds(predict(work, plan))
 
 
 def _used(family: Architecture, asked: Request) -> Architecture:
@@ -90,9 +90,9 @@ def _defaults(entry: CheckpointEntry, asked: Request, size: Size) -> Defaults:
     )
 
 
-def _refiner(asked: Request, entry: CheckpointEntry, workshop: Workshop) -> Refiner | None:
+def _refiner(asked: Request, entry: CheckpointEntry, state: EngineState) -> Refiner | None:
     if not asked.refiner or asked.refiner_start >= 1:
         return None
-    found = workshop.catalogue.find(asked.refiner)
+    found = state.catalogue.find(asked.refiner)
     check_pair(entry, found)
-    return Refiner(entry=found, plan=plan_for(found, asked, workshop.circumstances), start=asked.refiner_start)
+    return Refiner(entry=found, plan=plan_for(found, asked, state.circumstances), start=asked.refiner_start)

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.generate import schedulers
+from engine.generate import samplers
 from engine.requests import ExecutionPlan, Request, Resolved, check, single
 
 _RANDOM_SEEDS = 2**32
@@ -50,7 +50,7 @@ def resolve(
         height=height,
         steps=asked.steps if asked.steps is not None else defaults.steps,
         guidance_scale=float(defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
-        scheduler=schedulers.find(asked.scheduler or defaults.scheduler),
+        scheduler=samplers.find(asked.scheduler or defaults.scheduler),
         seed=asked.seed if asked.seed is not None else secrets.randbelow(_RANDOM_SEEDS),
         clip_skip=asked.clip_skip or 0,
         count=1,

@@ -12,30 +12,30 @@ import torch
 
 from engine.errors import PictureWithheld
 from engine.events import Event, Loading, Notice
-from engine.generate import guard as guarding
+from engine.generate import precision_guard as guarding
 from engine.generate import safety
-from engine.generate.compiling import can_compile, compiled, is_new, trouble
+from engine.generate.context import ImageContext, Session, Start, Task
 from engine.generate.decode import decoded
 from engine.generate.denoise import Denoiser, Encodings, GuidedUntil, first_noise, size_conditioning, step_options
-from engine.generate.features import Features, can_skip
-from engine.generate.guard import Overflowed, PrecisionGuard, Safer
-from engine.generate.interrupt import listening
-from engine.generate.measures import text_encoders_in, vae_in_tiles
-from engine.generate.outlook import course_of
+from engine.generate.engine_state import EngineState
+from engine.generate.estimate import course_of
+from engine.generate.memory_measures import text_encoders_in, vae_in_tiles
+from engine.generate.out_of_memory import phase, surviving
+from engine.generate.precision_guard import Overflowed, PrecisionGuard, Safer
 from engine.generate.prepare import Prepared, prepare
 from engine.generate.progress import Progress
-from engine.generate.refine import refining
+from engine.generate.refiner import refining
 from engine.generate.resolve import picture as resolved_picture
-from engine.generate.saving import Saving
-from engine.generate.schedulers import create
-from engine.generate.session import Bench, Session, Start, Task
-from engine.generate.shortage import phase, surviving
-from engine.generate.workshop import Workshop
-from engine.generate.writing import kept, written
-from engine.plan.notes import learn
-from engine.plan.pace import learn_pace
+from engine.generate.samplers import create
+from engine.generate.save import kept, written
+from engine.generate.save_queue import Saving
+from engine.generate.speed.compile import can_compile, compiled, is_new, trouble
+from engine.generate.speed.feature_cache import Features, can_skip
+from engine.generate.stop_hooks import listening
+from engine.plan.learned import learn
 from engine.plan.precision import safer_dtype
-from engine.plan.speeds import speed_for
+from engine.plan.speed import speed_for
+from engine.plan.timing import learn_pace
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
 from engine.records import outputs
@@ -47,34 +47,32 @@ DRAFTS = 24
 """Drafts that are kept: enough that a page still shows the one that it was told of."""
 
 
-def run(job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop) -> Iterator[Event]:
+def run(job: str, asked: Request, task: Task, state: EngineState, stop: Stop) -> Iterator[Event]:
     """Make the pictures of one job. Each is on disk before its PictureSaved event is given out.
 
     Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set.
     """
     # 1. Decide everything that is open; refuse now what cannot be kept or cannot fit.
-    folder = _folder(asked, workshop.settings)
+    folder = _folder(asked, state.settings)
     outputs.check_writable(folder)
-    prepared = prepare(asked, task.size, workshop)
-    yield from surviving(job, prepared, workshop, partial(_attempt, job, asked, task, workshop, stop))
+    prepared = prepare(asked, task.size, state)
+    yield from surviving(job, prepared, state, partial(_attempt, job, asked, task, state, stop))
 
 
-def _attempt(
-    job: str, asked: Request, task: Task, workshop: Workshop, stop: Stop, prepared: Prepared
-) -> Iterator[Event]:
+def _attempt(job: str, asked: Request, task: Task, state: EngineState, stop: Stop, prepared: Prepared) -> Iterator[Event]:
     """The run under one plan."""
-    folder = _folder(asked, workshop.settings)
+    folder = _folder(asked, state.settings)
 
     # 2. The checkpoint: from the cache, or from disk.
-    yield from announced(job, prepared, workshop)
-    with opened(job, task, prepared, workshop, stop, pictures=asked.count, folder=folder, count=asked.count) as session:
+    yield from announced(job, prepared, state)
+    with opened(job, task, prepared, state, stop, pictures=asked.count, folder=folder, count=asked.count) as session:
         # 3. The words, once for all pictures of the job.
         encodings = encode(session, prepared.resolved)
         yield from warming(session, prepared)
 
         # 4. One picture after the other. Those that an earlier attempt saved are not made twice.
         yield from to_the_end(session, _pictures(session, prepared.resolved, asked.count, encodings))
-        if folder == workshop.settings.drafts:
+        if folder == state.settings.drafts:
             outputs.keep_newest(folder, DRAFTS)
         yield from remembered(session, prepared)
 
@@ -103,10 +101,10 @@ def to_the_end(session: Session, events: Iterator[Event]) -> Iterator[Event]:
     yield from session.saving.rest()
 
 
-def announced(job: str, prepared: Prepared, workshop: Workshop) -> Iterator[Event]:
+def announced(job: str, prepared: Prepared, state: EngineState) -> Iterator[Event]:
     """What is to be said before the checkpoint is there."""
-    yield from (Notice(job=job, text=text) for text in (*prepared.notices, *safety.remarks(prepared.entry, workshop)))
-    if prepared.entry.name not in workshop.cache.names:
+    yield from (Notice(job=job, text=text) for text in (*prepared.notices, *safety.remarks(prepared.entry, state)))
+    if prepared.entry.name not in state.cache.names:
         yield Loading(job=job, checkpoint=prepared.entry.name, text=f"Loading {prepared.entry.name}")
 
 
@@ -120,33 +118,33 @@ def warming(session: Session, prepared: Prepared) -> Iterator[Event]:
 
 @contextmanager
 def opened(
-    job: str, task: Task, prepared: Prepared, workshop: Workshop, stop: Stop, *, pictures: int, folder: Path, count: int = 1
+    job: str, task: Task, prepared: Prepared, state: EngineState, stop: Stop, *, pictures: int, folder: Path, count: int = 1
 ) -> Iterator[Session]:
     """The pipeline, leased while the block runs; ``stop`` is heard inside it. ``pictures`` are how many are counted in steps,
     ``count`` is the session's."""
     with ExitStack() as held:
         plan = prepared.resolved.plan
         with phase("load"):
-            lease = workshop.cache.lease(prepared.entry, plan, task.kind, cancelled=stop.is_set, additions=prepared.additions)
+            lease = state.cache.lease(prepared.entry, plan, task.kind, cancelled=stop.is_set, additions=prepared.additions)
             pipeline = held.enter_context(lease)
-            checker = safety.checker_for(prepared.entry, plan, workshop, stop)
-        workshop.hashes.want(prepared.entry.path, prepared.entry.stamp)
+            checker = safety.checker_for(prepared.entry, plan, state, stop)
+        state.hashes.want(prepared.entry.path, prepared.entry.stamp)
         held.enter_context(vae_in_tiles(pipeline.vae, plan))
-        guard = held.enter_context(PrecisionGuard(_safer(prepared, workshop)))
+        guard = held.enter_context(PrecisionGuard(_safer(prepared, state)))
         held.enter_context(compiled(pipeline, plan, prepared.additions, stop))
         hears = None if plan.compiler == "inductor" else pipeline.unet  # its compiled steps are short, and have no blocks
         held.enter_context(listening(stop, hears, pipeline.vae, pipeline.text_encoder))
-        refinement = held.enter_context(refining(prepared.refiner, workshop, stop))
+        refinement = held.enter_context(refining(prepared.refiner, state, stop))
         progress = Progress(job, pictures)
         yield Session(
-            job=job, task=task, entry=prepared.entry, pipeline=pipeline, guard=guard, progress=progress, workshop=workshop,
+            job=job, task=task, entry=prepared.entry, pipeline=pipeline, guard=guard, progress=progress, state=state,
             folder=folder, count=count, saving=held.enter_context(Saving()), refinement=refinement, checker=checker,
         )  # fmt: skip
 
 
-def _safer(prepared: Prepared, workshop: Workshop) -> Safer:
+def _safer(prepared: Prepared, state: EngineState) -> Safer:
     """What a component that overflows runs in next."""
-    return lambda component, dtype: safer_dtype(dtype, component, workshop.hardware, prepared.entry.architecture)
+    return lambda component, dtype: safer_dtype(dtype, component, state.hardware, prepared.entry.architecture)
 
 
 def picture(
@@ -175,21 +173,21 @@ def drawn(
     began = time.monotonic()
 
     # 5. and 6. From noise to latents.
-    bench, latents = yield from _denoised(session, index, resolved, encodings)
+    context, latents = yield from _denoised(session, index, resolved, encodings)
     stepped = time.monotonic()
     yield from session.saving.rest()
 
     # 7. Decode. A device that runs ahead is only asked to, and goes on to the next picture's steps without a pause.
     decoding = time.monotonic()
-    arrived = decoded(latents, session.pipeline.vae, session.guard, beside=runs_ahead(bench.device))
+    arrived = decoded(latents, session.pipeline.vae, session.guard, beside=runs_ahead(context.device))
 
     # 8. Look at it and save it beside the next picture's steps, and say so once it is on disk.
     def finished() -> tuple[Event, ...]:
-        image = session.task.finish(arrived(), bench)
-        if session.folder == session.workshop.settings.outputs:
+        image = session.task.finish(arrived(), context)
+        if session.folder == session.state.settings.outputs:
             course, rest = course_of(resolved.request), time.monotonic() - decoding
             learn_pace(
-                session.workshop.notes, resolved.checkpoint_hash, session.workshop.hardware.device, course,
+                session.state.notes, resolved.checkpoint_hash, session.state.hardware.device, course,
                 stepping=stepped - began, rest=rest,
             )  # fmt: skip
         try:
@@ -204,23 +202,23 @@ def drawn(
 
 def _denoised(
     session: Session, index: int, resolved: Resolved, encodings: PromptEncodings
-) -> Generator[Event, None, tuple[Bench, torch.Tensor]]:
+) -> Generator[Event, None, tuple[ImageContext, torch.Tensor]]:
     """The latents of a picture, and what they were made with. Begun again where a step that ran ahead overflowed."""
     while True:
         # 5. The first noise, on the CPU, from the seed; and where this kind of request starts.
-        bench = bench_for(session, resolved)
-        start = session.task.start(bench)
+        context = create_context(session, resolved)
+        start = session.task.start(context)
 
         # 6. Denoise, a step at a time.
         latents = start.latents
         session.progress.start_picture()
         try:
-            for step, latents in enumerate(denoise(bench, start, encodings, ahead=runs_ahead(bench.device)), start=1):
+            for step, latents in enumerate(denoise(context, start, encodings, ahead=runs_ahead(context.device)), start=1):
                 yield session.progress.step(index, step, len(start.timesteps), session.preview(latents))
                 yield from session.saving.ready()
         except Overflowed:
             continue
-        return bench, latents
+        return context, latents
 
 
 def runs_ahead(device: torch.device) -> bool:
@@ -233,7 +231,7 @@ def _folder(asked: Request, settings: Settings) -> Path:
     return settings.drafts if is_draft(asked) else settings.outputs
 
 
-def bench_for(session: Session, resolved: Resolved) -> Bench:
+def create_context(session: Session, resolved: Resolved) -> ImageContext:
     """What a picture of this session is made with."""
     request, pipeline = resolved.request, session.pipeline
     assert request.scheduler and request.width and request.height and request.seed is not None
@@ -242,34 +240,34 @@ def bench_for(session: Session, resolved: Resolved) -> Bench:
     scale = pipeline.vae_scale_factor
     shape = (1, pipeline.vae.config.latent_channels, request.height // scale, request.width // scale)
     noise, generator = first_noise(request.seed, shape)
-    return Bench(
+    return ImageContext(
         pipeline=pipeline, scheduler=scheduler, resolved=resolved, noise=noise, generator=generator, guard=session.guard,
         refinement=session.refinement,
     )  # fmt: skip
 
 
-def denoise(bench: Bench, start: Start, encodings: Encodings, ahead: bool = False) -> Iterator[torch.Tensor]:
+def denoise(context: ImageContext, start: Start, encodings: Encodings, ahead: bool = False) -> Iterator[torch.Tensor]:
     """The latents after each step; ``ahead`` as in :class:`~engine.generate.denoise.Denoiser`."""
-    request = bench.resolved.request
+    request = context.resolved.request
     assert request.guidance_scale is not None and request.width and request.height
-    time_ids, negative_time_ids = size_conditioning(bench.pipeline, request.width, request.height)
-    unet, speed = bench.pipeline.unet, speed_for(request.speed, len(start.timesteps))
+    time_ids, negative_time_ids = size_conditioning(context.pipeline, request.width, request.height)
+    unet, speed = context.pipeline.unet, speed_for(request.speed, len(start.timesteps))
     denoiser = Denoiser(
         unet=unet,
-        device=bench.device,
-        scheduler=bench.scheduler,
+        device=context.device,
+        scheduler=context.scheduler,
         encodings=GuidedUntil(encodings, speed.guided_steps(len(start.timesteps))),
         guidance_scale=request.guidance_scale,
-        guard=bench.guard,
-        extra_channels=None if start.extra_channels is None else start.extra_channels.to(bench.device),
+        guard=context.guard,
+        extra_channels=None if start.extra_channels is None else start.extra_channels.to(context.device),
         time_ids=time_ids,
         negative_time_ids=negative_time_ids,
-        step_options=step_options(bench.scheduler, bench.generator),
+        step_options=step_options(context.scheduler, context.generator),
         features=Features(unet, speed.full_every) if speed.full_every > 1 and can_skip(unet) else None,
         ahead=ahead,
     )
-    if bench.refinement is not None:
-        denoiser = bench.refinement.joined(denoiser, request)
+    if context.refinement is not None:
+        denoiser = context.refinement.joined(denoiser, request)
     with phase("denoise"):
         yield from denoiser.steps(start.latents, start.timesteps, start.after_step)
 
@@ -290,7 +288,7 @@ def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ())
             steps=request.steps,
             clip_skip=request.clip_skip or 0,
             guidance=request.guidance_scale > 1 and not distilled,
-            cache=session.workshop.encodings,
+            cache=session.state.encodings,
             guard=session.guard,
             neutral=silenced,
         )
@@ -299,11 +297,11 @@ def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ())
 def remembered(session: Session, prepared: Prepared) -> Iterator[Event]:
     """What had to be raised to full precision starts there next time; so does what ran sparingly and came to its end. A network
     that could not be compiled is told of."""
-    raised, workshop = session.guard.raised, session.workshop
+    raised, state = session.guard.raised, session.state
     if why := trouble(session.pipeline.unet):
         yield Notice(job=session.job, text=why)
-    for measure in prepared.resolved.plan.measures if workshop.sparing else ():
-        learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, measure=measure)
+    for measure in prepared.resolved.plan.measures if state.sparing else ():
+        learn(state.notes, prepared.entry.hash, state.hardware.device, measure=measure)
     if raised:
-        learn(workshop.notes, prepared.entry.hash, workshop.hardware.device, dtypes=raised)
+        learn(state.notes, prepared.entry.hash, state.hardware.device, dtypes=raised)
         yield Notice(job=session.job, text=guarding.notice(raised))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from PIL import Image
 
 from engine import preferences
-from engine.checkpoints.catalogue import CheckpointEntry
-from engine.checkpoints.loading_safety import SafetyChecker, is_brought
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought
 from engine.errors import PictureWithheld
 from engine.events import Notice
-from engine.generate.workshop import Workshop
+from engine.generate.engine_state import EngineState
 from engine.requests import ExecutionPlan
 from engine.stopping import Stop
 
@@ -21,15 +21,15 @@ _WITHHELD = (
 )
 
 
-def remarks(entry: CheckpointEntry, workshop: Workshop) -> Iterator[str]:
+def remarks(entry: CheckpointEntry, state: EngineState) -> Iterator[str]:
     """What is to be said before a run: that a checker was asked for and there is none."""
-    if _is_wanted(workshop) and not is_brought(entry):
+    if _is_wanted(state) and not is_brought(entry):
         yield f"“{entry.name}” brings no safety checker, so its pictures are not checked."
 
 
-def checker_for(entry: CheckpointEntry, plan: ExecutionPlan, workshop: Workshop, stop: Stop) -> SafetyChecker | None:
+def checker_for(entry: CheckpointEntry, plan: ExecutionPlan, state: EngineState, stop: Stop) -> SafetyChecker | None:
     """The checker of a leased checkpoint, None where none is asked for or there is none."""
-    return workshop.cache.safety_checker(entry, plan, stop.is_set) if _is_wanted(workshop) else None
+    return state.cache.safety_checker(entry, plan, stop.is_set) if _is_wanted(state) else None
 
 
 def check(image: Image.Image, checker: SafetyChecker | None) -> None:
@@ -44,5 +44,5 @@ def told(job: str, error: PictureWithheld, index: int, count: int) -> Iterator[N
         yield Notice(job=job, text=f"Picture {index + 1} of {count}: {error}")
 
 
-def _is_wanted(workshop: Workshop) -> bool:
-    return preferences.read(workshop.settings.data).safety_checker
+def _is_wanted(state: EngineState) -> bool:
+    return preferences.read(state.settings.data).safety_checker

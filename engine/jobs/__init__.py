@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.jobs.claim import claim
 from engine.jobs.journal import JobState
 from engine.jobs.queue import Jobs
+from engine.jobs.single_instance import claim
 
 __all__ = ["JobState", "Jobs", "claim"]

@@ -12,12 +12,12 @@ from types import TracebackType
 from engine.errors import RequestError
 from engine.events import Cancelled, Event, Queued
 from engine.jobs import journal
-from engine.jobs.desk import Desk
+from engine.jobs.device_runner import DeviceRunner
 from engine.jobs.feed import Feed, follow, replay
-from engine.jobs.forecast import forecast
 from engine.jobs.journal import JobState, Journal
-from engine.jobs.patience import Patience
-from engine.jobs.presence import wait_for_workers
+from engine.jobs.queue_estimate import forecast
+from engine.jobs.watchdog import Watchdog
+from engine.jobs.worker_locks import wait_for_workers
 from engine.records import outputs
 from engine.requests import Request, check, is_draft
 from engine.settings import Settings
@@ -33,8 +33,8 @@ class Jobs:
     between; ``"auto"`` takes all of the best kind. Each has a worker of its own, and all serve one queue.
     """
 
-    def __init__(self, settings: Settings, runner: str = "engine.local:Local", patience: Patience | None = None) -> None:
-        self._settings, self._runner, self._patience = settings, runner, patience or Patience()
+    def __init__(self, settings: Settings, runner: str = "engine.local:Local", patience: Watchdog | None = None) -> None:
+        self._settings, self._runner, self._patience = settings, runner, patience or Watchdog()
         self._journal = Journal(settings.data / "journal.db")
         self._feed = Feed()
         self._changed = threading.Condition()
@@ -44,9 +44,9 @@ class Jobs:
             self._take_up(left)
         if settings.outputs.is_dir():
             outputs.remove_leftovers(settings.outputs)
-        self._desks: dict[str, Desk] = {}
+        self._runners: dict[str, DeviceRunner] = {}
         for device in settings.device.split(","):
-            self._open_desk(device.strip())
+            self._open_runner(device.strip())
 
     def submit(self, request: Request, page: str = "") -> str:
         """The id of a new job, which is on disk when this returns. A seed that was left open is drawn now, so that a job
@@ -74,7 +74,7 @@ class Jobs:
                 self._journal.end(job, journal.CANCELLED)
                 self._feed.publish(Cancelled(job=job, results=state.results))
             elif not state.over:
-                for desk in self._desks.values():
+                for desk in self._runners.values():
                     desk.stop(job)
 
     def stop_all(self) -> None:
@@ -124,7 +124,7 @@ class Jobs:
 
     def seconds_left(self) -> float | None:
         """An estimate until the queue is empty, by what the newest pictures took; None if nothing is known yet."""
-        return forecast(self.line(1000), self._journal.list((journal.FINISHED,), limit=20), len(self._desks))
+        return forecast(self.line(1000), self._journal.list((journal.FINISHED,), limit=20), len(self._runners))
 
     def latest(self, page: str) -> JobState | None:
         """The newest job of a page, or None: what a reloaded page shows."""
@@ -152,7 +152,7 @@ class Jobs:
     @property
     def paused(self) -> str:
         """Why the queue waits, or an empty string."""
-        return next((desk.paused for desk in self._desks.values() if desk.paused), "")
+        return next((desk.paused for desk in self._runners.values() if desk.paused), "")
 
     @property
     def worker_pid(self) -> int | None:
@@ -162,13 +162,13 @@ class Jobs:
     @property
     def devices(self) -> tuple[str, ...]:
         """The devices that have a worker, by the names with which they were opened."""
-        return tuple(self._desks)
+        return tuple(self._runners)
 
     def close(self) -> None:
         """End the workers and let go of the journal. Jobs that wait or run are taken up by the next :class:`Jobs`."""
         with self._changed:
             self._closing.set()
-        for desk in self._desks.values():
+        for desk in self._runners.values():
             desk.close()
         self._journal.close()
 
@@ -179,22 +179,22 @@ class Jobs:
         self.close()
 
     @property
-    def _first(self) -> Desk:
-        return next(iter(self._desks.values()))
+    def _first(self) -> DeviceRunner:
+        return next(iter(self._runners.values()))
 
-    def _open_desk(self, device: str) -> None:
+    def _open_runner(self, device: str) -> None:
         settings = dataclasses.replace(self._settings, device=device)
         met = self._met if device == "auto" else lambda devices: None
-        desk = Desk(settings, self._runner, self._journal, self._feed, self._changed, self._patience, met)
-        self._desks = {**self._desks, device: desk}
+        desk = DeviceRunner(settings, self._runner, self._journal, self._feed, self._changed, self._patience, met)
+        self._runners = {**self._runners, device: desk}
         desk.open()
 
     def _met(self, devices: tuple[str, ...]) -> None:
         """The first worker, which chose its device itself, has found others of the kind: each gets a desk."""
         with self._changed:
             for device in devices[1:]:
-                if device not in self._desks and not self._closing.is_set():
-                    self._open_desk(device)
+                if device not in self._runners and not self._closing.is_set():
+                    self._open_runner(device)
 
     def _running(self) -> list[str]:
         return [state.id for state in reversed(self._journal.list((journal.RUNNING,), limit=100))]

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from engine.errors import Cancelled, EaselError
 from engine.events import Cancelled as CancelledEvent
 from engine.events import Event, Failed, PictureSaved, Result
-from engine.jobs.presence import hold
+from engine.jobs.worker_locks import hold
 from engine.requests import Request
 from engine.settings import Settings
 from engine.stopping import Stop

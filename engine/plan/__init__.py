@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from engine.plan.facts import Cpu, Device, Hardware
+from engine.plan.hardware.facts import Cpu, Device, Hardware
+from engine.plan.hardware.threads import threads
 from engine.plan.ladder import check, climb_down, largest_size, spare, step_down
 from engine.plan.memory import Budget, Layout, Prediction, Work, budget, cache_budget, predict
 from engine.plan.precision import Family, Tolerance, choose, safer
-from engine.plan.threads import threads
 
 __all__ = [
-    "Budget", "Cpu", "Device", "Family", "Hardware", "Layout", "Prediction", "Tolerance", "Work", "budget", "cache_budget",
-    "check", "choose", "climb_down", "largest_size", "predict", "safer", "spare", "step_down", "threads",
+    "Budget",
+    "Cpu",
+    "Device",
+    "Family",
+    "Hardware",
+    "Layout",
+    "Prediction",
+    "Tolerance",
+    "Work",
+    "budget",
+    "cache_budget",
+    "check",
+    "choose",
+    "climb_down",
+    "largest_size",
+    "predict",
+    "safer",
+    "spare",
+    "step_down",
+    "threads",
 ]

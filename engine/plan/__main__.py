@@ -7,13 +7,13 @@ import textwrap
 from collections.abc import Iterator
 
 from engine.errors import DoesNotFit
-from engine.plan.facts import Hardware
-from engine.plan.families import KNOWN, Known
+from engine.plan.hardware.facts import Hardware
+from engine.plan.hardware.threads import threads
 from engine.plan.ladder import check
 from engine.plan.memory import budget, gigabytes
 from engine.plan.precision import choose, row_for
-from engine.plan.table import ladder_table, precision_table
-from engine.plan.threads import threads
+from engine.plan.reference_checkpoints import KNOWN, Known
+from engine.plan.tables import ladder_table, precision_table
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     if chosen.tables:
         print(precision_table(), ladder_table(), sep="\n", end="")
         return
-    from engine.plan.hardware import probe
+    from engine.plan.hardware.probe import probe
 
     hardware = probe(chosen.device)
     speeds = {} if chosen.no_measuring else _measured(hardware)
@@ -42,7 +42,7 @@ def told(hardware: Hardware, speeds: dict[str, float]) -> Iterator[str]:
 
 
 def _measured(hardware: Hardware) -> dict[str, float]:
-    from engine.plan.measure import measured
+    from engine.plan.hardware.precision_trial import measured
     from engine.settings import Settings
 
     return measured(hardware, Settings().data / "measured.json")

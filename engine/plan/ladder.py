@@ -56,39 +56,63 @@ LOAD, ENCODE, DENOISE, DECODE = "load", "encode", "denoise", "decode"
 
 RUNGS: tuple[Rung, ...] = (
     Rung(
-        name="not_compiled", eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}), changes={"compiler": ""}, usable=_is_compiled,
+        name="not_compiled",
+        eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
+        changes={"compiler": ""},
+        usable=_is_compiled,
         words="the networks run as they are and not compiled, which needs a second copy of them",
     ),
     Rung(
-        name="text_encoders_out", eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}), usable=_on_card,
+        name="text_encoders_out",
+        eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
+        usable=_on_card,
         words="the text encoders leave the card once the prompt is read",
     ),
     Rung(
-        name="vae_tiles", eases=frozenset({DECODE}), changes={"vae_tile": 512}, exact=False,
+        name="vae_tiles",
+        eases=frozenset({DECODE}),
+        changes={"vae_tile": 512},
+        exact=False,
         words="the picture is decoded in tiles of 512 pixels",
     ),
     Rung(
-        name="vae_small_tiles", eases=frozenset({DECODE}), changes={"vae_tile": 256}, exact=False,
+        name="vae_small_tiles",
+        eases=frozenset({DECODE}),
+        changes={"vae_tile": 256},
+        exact=False,
         words="the picture is decoded in tiles of 256 pixels",
     ),
     Rung(
-        name="batch_split", eases=frozenset({DENOISE, DECODE}), changes={"batch_limit": 1},
+        name="batch_split",
+        eases=frozenset({DENOISE, DECODE}),
+        changes={"batch_limit": 1},
         words="pictures are made one at a time",
     ),
     Rung(
-        name="unet_half_storage", eases=frozenset({LOAD, DENOISE, DECODE}), changes={"storage": {"unet": "float16"}},
-        usable=_holds_full_precision, words="the denoiser's weights are kept in 16 bits and widened layer by layer",
+        name="unet_half_storage",
+        eases=frozenset({LOAD, DENOISE, DECODE}),
+        changes={"storage": {"unet": "float16"}},
+        usable=_holds_full_precision,
+        words="the denoiser's weights are kept in 16 bits and widened layer by layer",
     ),
     Rung(
-        name="unet_byte_storage", eases=frozenset({LOAD, DENOISE, DECODE}), changes={"storage": {"unet": "float8_e4m3fn"}},
-        usable=_can_store_bytes, exact=False, words="the denoiser's weights are kept in 8 bits and widened layer by layer",
+        name="unet_byte_storage",
+        eases=frozenset({LOAD, DENOISE, DECODE}),
+        changes={"storage": {"unet": "float8_e4m3fn"}},
+        usable=_can_store_bytes,
+        exact=False,
+        words="the denoiser's weights are kept in 8 bits and widened layer by layer",
     ),
     Rung(
-        name="unet_offload", eases=frozenset({LOAD, DENOISE, DECODE}), usable=_on_card,
+        name="unet_offload",
+        eases=frozenset({LOAD, DENOISE, DECODE}),
+        usable=_on_card,
         words="the denoiser's layers come to the card one by one, which is about three times slower",
     ),
     Rung(
-        name="cpu", eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}), usable=_on_card,
+        name="cpu",
+        eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
+        usable=_on_card,
         words="the CPU takes over, which is much slower",
     ),
 )
@@ -139,9 +163,7 @@ def apply(plan: ExecutionPlan, rung: Rung, on_cpu: ExecutionPlan | None = None) 
     return dataclasses.replace(plan, measures=(*plan.measures, rung.name), reasons=reasons, **rung.changes)
 
 
-def largest_size(
-    work: Work, plan: ExecutionPlan, room: Budget, on_cpu: ExecutionPlan | None = None
-) -> tuple[int, int] | None:
+def largest_size(work: Work, plan: ExecutionPlan, room: Budget, on_cpu: ExecutionPlan | None = None) -> tuple[int, int] | None:
     """The largest size (width, height) of the same shape that fits with every measure taken, or None if not even 64 pixels do."""
     low, high = 0, max(work.width, work.height) // STEP + 1
     while high - low > 1:
@@ -152,9 +174,7 @@ def largest_size(
     return _scaled(work, low * STEP) if low else None
 
 
-def check(
-    work: Work, plan: ExecutionPlan, room: Budget, on_cpu: ExecutionPlan | None = None
-) -> tuple[ExecutionPlan, Prediction]:
+def check(work: Work, plan: ExecutionPlan, room: Budget, on_cpu: ExecutionPlan | None = None) -> tuple[ExecutionPlan, Prediction]:
     """The plan to run ``work`` with, measures included, and what it will need.
 
     Raises DoesNotFit, with the size that would fit, if no measure makes room for it.

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.plan.facts import Hardware
+from engine.plan.hardware.facts import Hardware
 from engine.requests import ExecutionPlan
 
 MIB, GIB = 2**20, 2**30

@@ -59,9 +59,15 @@ def facts(resolved: Resolved) -> dict[str, str]:
     """
     plan = resolved.plan
     found = {
-        "runs_on": plan.device, "dtypes": _pairs(plan.dtypes), "channels_last": str(plan.channels_last),
-        "attention_upcast": str(plan.attention_upcast), "vae_tile": str(plan.vae_tile), "storage": _pairs(plan.storage),
-        "measures": ", ".join(plan.measures), "threads": str(resolved.threads), "batch_size": str(resolved.batch_size),
+        "runs_on": plan.device,
+        "dtypes": _pairs(plan.dtypes),
+        "channels_last": str(plan.channels_last),
+        "attention_upcast": str(plan.attention_upcast),
+        "vae_tile": str(plan.vae_tile),
+        "storage": _pairs(plan.storage),
+        "measures": ", ".join(plan.measures),
+        "threads": str(resolved.threads),
+        "batch_size": str(resolved.batch_size),
         "checkpoint": resolved.checkpoint_hash,
     }
     return {**found, **resolved.environment}

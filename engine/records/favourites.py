@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.records.files import replacing, translating
+from engine.storage.atomic_files import replacing, translating
 
 FILE = "favourites.txt"
 

@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.records import favourites
+from engine.records.images.thumbnails import Thumbnails
 from engine.records.summary import Summary, summarise
-from engine.records.thumbnails import Thumbnails
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from engine.records import containers
+from engine.records.images import metadata_chunks
 from engine.records.record import Record, from_text, parameters, to_text, xmp
 
 KEY = "easel"
@@ -33,7 +33,7 @@ def read(source: Path | bytes) -> Record | None:
     Give it the file itself or its bytes, never a picture that the page has re-encoded. Raises RequestError for a record
     that is damaged or from a newer Easel, OSError if the file cannot be read.
     """
-    texts = containers.read_texts(source)
+    texts = metadata_chunks.read_texts(source)
     written = (texts.keyed.get(KEY) or texts.property(f"{KEY}:record")) if texts else ""
     return from_text(written) if written else None
 
@@ -66,13 +66,13 @@ def _for_png(record: Record) -> dict[str, Any]:
 
 def _for_jpeg(record: Record) -> dict[str, Any]:
     packet = xmp(record, whole=to_text(record))
-    segments = containers.jpeg_xmp(packet) if len(packet) <= _PACKET_ROOM else _extended(record, packet)
-    return {"exif": containers.exif_with_comment(_shortened(parameters(record))), "extra": segments}
+    segments = metadata_chunks.jpeg_xmp(packet) if len(packet) <= _PACKET_ROOM else _extended(record, packet)
+    return {"exif": metadata_chunks.exif_with_comment(_shortened(parameters(record))), "extra": segments}
 
 
 def _for_webp(record: Record) -> dict[str, Any]:
     text = _writable(parameters(record))
-    return {"exif": containers.exif_with_comment(text), "xmp": xmp(record, whole=to_text(record))}
+    return {"exif": metadata_chunks.exif_with_comment(text), "xmp": xmp(record, whole=to_text(record))}
 
 
 _WRITERS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -85,7 +85,7 @@ _WRITERS: dict[str, tuple[Any, dict[str, Any]]] = {
 def _extended(record: Record, packet: bytes) -> bytes:
     """A small main packet that names the large one, and the large one in pieces."""
     digest = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()
-    return containers.jpeg_xmp(xmp(record, note=digest)) + containers.jpeg_extended_xmp(packet, digest)
+    return metadata_chunks.jpeg_xmp(xmp(record, note=digest)) + metadata_chunks.jpeg_extended_xmp(packet, digest)
 
 
 def _shortened(text: str) -> str:

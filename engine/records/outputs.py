@@ -18,9 +18,9 @@ from PIL import Image
 
 from engine.errors import DiskFull
 from engine.records import metadata
-from engine.records.files import PART, make_folder, replacing, translating
 from engine.records.record import Record
 from engine.requests import Resolved
+from engine.storage.atomic_files import PART, make_folder, replacing, translating
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """The endings of saved pictures by format."""
@@ -64,9 +64,7 @@ def save(
 
 
 @contextmanager
-def opened(
-    resolved: Resolved, *, outputs: Path, job: str, index: int, format: str = "png"
-) -> Iterator[tuple[BinaryIO, Path]]:
+def opened(resolved: Resolved, *, outputs: Path, job: str, index: int, format: str = "png") -> Iterator[tuple[BinaryIO, Path]]:
     """A stream for a picture that is written piece by piece, and the path that it will have when the block ends.
 
     If the block raises, or the disk does, nothing is left. Raises OutputError or DiskFull.

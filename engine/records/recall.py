@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import RequestError
-from engine.records import foreign, metadata
-from engine.records.foreign_record import ForeignRecord
-from engine.records.nearest import honoured
+from engine.records import metadata
+from engine.records.foreign import readers
+from engine.records.foreign.foreign_record import ForeignRecord
+from engine.records.foreign.nearest_names import honoured
 from engine.records.record import Record
 from engine.requests import Request
 
@@ -32,7 +33,7 @@ def recall(source: Path | bytes, samplers: Collection[str], checkpoints: Collect
         own = metadata.read(source)
     except RequestError:
         own = None
-    return understood(own, None if own else foreign.read(source), samplers, checkpoints)
+    return understood(own, None if own else readers.read(source), samplers, checkpoints)
 
 
 def understood(
@@ -44,5 +45,5 @@ def understood(
         return Recalled(request, f"Easel {own.easel}", notes)
     if other is None:
         return None
-    request, notes = foreign.to_request(other, samplers, checkpoints)
+    request, notes = readers.to_request(other, samplers, checkpoints)
     return Recalled(request, other.program, notes)

@@ -54,10 +54,18 @@ class Record:
 
 def to_text(record: Record) -> str:
     """``record`` as JSON in plain ASCII, so that it lives through every encoding, lone surrogates included."""
-    return json.dumps({
-        "format": FORMAT, "easel": record.easel, "job": record.job, "index": record.index, "created": record.created,
-        "source": dict(record.source), "companions": dict(record.companions), "resolved": resolved_to_json(record.resolved),
-    })
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "easel": record.easel,
+            "job": record.job,
+            "index": record.index,
+            "created": record.created,
+            "source": dict(record.source),
+            "companions": dict(record.companions),
+            "resolved": resolved_to_json(record.resolved),
+        }
+    )
 
 
 def from_text(text: str) -> Record:
@@ -79,8 +87,15 @@ def source_type(request: Request) -> str:
 
 
 _LINE: tuple[tuple[str, str], ...] = (
-    ("Steps", "steps"), ("Sampler", "scheduler"), ("CFG scale", "guidance_scale"), ("Seed", "seed"), ("Size", ""),
-    ("Model hash", ""), ("Model", "checkpoint"), ("Denoising strength", "strength"), ("Clip skip", "clip_skip"),
+    ("Steps", "steps"),
+    ("Sampler", "scheduler"),
+    ("CFG scale", "guidance_scale"),
+    ("Seed", "seed"),
+    ("Size", ""),
+    ("Model hash", ""),
+    ("Model", "checkpoint"),
+    ("Denoising strength", "strength"),
+    ("Clip skip", "clip_skip"),
 )
 """AUTOMATIC1111's name -> field of the request, in the order that it writes them."""
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from engine.errors import EaselError
-from engine.records import foreign, metadata
+from engine.records import metadata
+from engine.records.foreign import readers
 from engine.records.record import Record, from_text
 
 
@@ -48,7 +49,7 @@ def _said(path: Path, modified: float) -> dict:
         texts = {name: str(getattr(words, name, "") or "") for name in ("prompt", "negative_prompt")}
         checkpoint = str(own.resolved.request.checkpoint or "")
         return {"created": _seconds(own.created, modified), "checkpoint": checkpoint, **texts}
-    other = foreign.read(path, hidden=False)
+    other = readers.read(path, hidden=False)
     if other is None:
         return {"created": modified}
     texts = {"prompt": other.prompt, "negative_prompt": other.negative_prompt, "checkpoint": other.checkpoint or ""}

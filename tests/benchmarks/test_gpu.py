@@ -12,7 +12,7 @@ import torch
 from benchmarks import gpu
 from benchmarks.full_size import CONFIGURED, write_checkpoint
 from benchmarks.gpu_loops import Loop, misplaced, plateau, rate_of
-from engine.checkpoints.identify import identify
+from engine.checkpoints.identify.identify import identify
 from engine.events import Event, Step
 from tests.engine.checkpoints import tiny
 

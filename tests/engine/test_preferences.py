@@ -35,8 +35,7 @@ def test_a_broken_file_is_said_and_the_defaults_count(text: str, tmp_path: Path)
 
 def test_a_wrong_value_costs_itself_alone(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(
-        '{"precision": "float8", "watermark": 7, "extra_models": ["/a", 1], '
-        '"leave_metadata_out": true, "of another version": 1}'
+        '{"precision": "float8", "watermark": 7, "extra_models": ["/a", 1], "leave_metadata_out": true, "of another version": 1}'
     )
     found = read(tmp_path)
     assert found == Preferences(leave_metadata_out=True)

@@ -95,7 +95,9 @@ def test_a_ruined_environment_is_made_anew(folder: Folder, progress: Progress, r
 def test_failing_packages_leave_an_environment_that_is_not_trusted(
     folder: Folder, progress: Progress, no_torch_index: None
 ) -> None:
-    (folder.root / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///missing.whl"]\n')
+    (folder.root / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///missing.whl"]\n'
+    )
     with pytest.raises(SetupFailed):
         environment.prepare(folder, progress, set())
     assert folder.unfinished.exists() and not folder.is_ready(set())

@@ -154,7 +154,9 @@ def test_a_killed_set_up_is_mended_by_the_next(start: Start, small_house: Folder
 
 def test_a_failure_says_what_to_do_and_is_tried_again_from_the_page(start: Start, small_house: Folder) -> None:
     wanted = (small_house.root / "pyproject.toml").read_text("utf-8")
-    (small_house.root / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///no.whl"]\n')
+    (small_house.root / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///no.whl"]\n'
+    )
     launch = start()
     launch.until("Choose how to go on")
     failure = launch.state()["failure"]
@@ -165,7 +167,9 @@ def test_a_failure_says_what_to_do_and_is_tried_again_from_the_page(start: Start
 
 
 def test_without_a_browser_a_failure_ends_the_start(start: Start, small_house: Folder) -> None:
-    (small_house.root / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///no.whl"]\n')
+    (small_house.root / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///no.whl"]\n'
+    )
     launch = start("--no-browser")
     assert launch.end() == 1
     assert not any("Traceback" in line for line in launch.lines)

@@ -9,11 +9,11 @@ import pytest
 
 from engine.settings import Settings
 from tests.engine.checkpoints import tiny
-from ui import sketch_form
-from ui.shelf import Checkpoint, Shelf
+from ui.common.checkpoint_options import Checkpoint, CheckpointOptions
+from ui.tabs.sketch_to_image import form
 
-HANDED = sketch_form.Handed(sketch="0" * 64, width=32, height=32)
-WRITTEN = {**sketch_form.BLANK, "prompt": "a cat"}
+HANDED = form.Handed(sketch="0" * 64, width=32, height=32)
+WRITTEN = {**form.BLANK, "prompt": "a cat"}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
         tiny.pipeline("sd1").save_pretrained(models / name)
         Path(models / name / "starter.json").write_text(json.dumps(told))
     (models / "both" / "few.safetensors").touch()
-    return Shelf(Settings(models=models)).checkpoints
+    return CheckpointOptions(Settings(models=models)).checkpoints
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
     [("both", (3, 1.0, "LCM")), ("lost", (8, 1.5, "DDIM")), ("plain", (8, 1.5, "DDIM"))],
 )
 def test_live_takes_what_is_enough(name: str, made_with: tuple[int, float, str], known: dict[str, Checkpoint]) -> None:
-    asked = sketch_form.live(WRITTEN, known[name], HANDED)
+    asked = form.live(WRITTEN, known[name], HANDED)
     assert asked.draft and (asked.steps, asked.guidance_scale, asked.scheduler) == made_with
-    assert sketch_form.live_steps(known[name]) == made_with[0]
+    assert form.live_steps(known[name]) == made_with[0]
 
 
 def test_somebody_may_say_otherwise(known: dict[str, Checkpoint]) -> None:
-    assert sketch_form.live({**WRITTEN, "live_steps": "7"}, known["both"], HANDED).steps == 7
+    assert form.live({**WRITTEN, "live_steps": "7"}, known["both"], HANDED).steps == 7

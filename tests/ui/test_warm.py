@@ -10,7 +10,7 @@ import pytest
 from engine.jobs import Jobs
 from engine.requests import TextToImage
 from engine.settings import HOUSE, Settings
-from ui.actions import Actions
+from ui.common.actions import Actions
 
 
 @pytest.fixture

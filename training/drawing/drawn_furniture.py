@@ -33,7 +33,7 @@ def _table(sheet: Sheet, rgb: RGB) -> None:
         sheet.line([(128 + (x - 128) * 0.8, 8), (x, 32)], rgb, 2)
 
 
-def _desk(sheet: Sheet, rgb: RGB) -> None:
+def _runner(sheet: Sheet, rgb: RGB) -> None:
     _legs(sheet, shaded(rgb, 0.85), (14,), 44, 166, 18)
     sheet.box((150, 44, 246, 166), shaded(rgb, 0.9), 3)
     for y in (54, 90, 126):
@@ -171,7 +171,7 @@ def _barrel(sheet: Sheet, rgb: RGB) -> None:
 
 FURNITURE_SHAPES: dict[str, Shape] = {
     "table": Shape(_table, OAK, 160),
-    "desk": Shape(_desk, (150, 96, 58), 170),
+    "desk": Shape(_runner, (150, 96, 58), 170),
     "bench": Shape(_bench, (158, 104, 60), 156),
     "bookcase": Shape(_bookcase, OAK),
     "stool": Shape(_stool, (190, 134, 78), 236),

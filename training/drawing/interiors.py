@@ -144,7 +144,7 @@ def kitchen(c: Canvas) -> None:
     for left in (0.02, 0.7):
         cupboard(c, left, 0.03, left + 0.28, 0.24, cabinet)
     stove(c, 0.1 if side else 0.72)
-    shelf(c, 0.72 if side else 0.06)
+    checkpoint_options(c, 0.72 if side else 0.06)
 
 
 def counter(c: Canvas, rgb: RGB) -> None:
@@ -182,7 +182,7 @@ def stove(c: Canvas, left: float) -> None:
         c.glow(left + 0.1, 0.4 - lift, 0.05, (255, 255, 255), 0.5)
 
 
-def shelf(c: Canvas, left: float) -> None:
+def checkpoint_options(c: Canvas, left: float) -> None:
     for x, rgb in zip(np.linspace(left + 0.02, left + 0.2, 4), c.rng.permutation(SOFAS).tolist(), strict=False):
         tall = c.number(0.05, 0.09)
         c.box(x - 0.02, 0.5 - tall, x + 0.02, 0.5, tuple(rgb))

@@ -1,1 +1,1 @@
-"""One file and one function a tab."""
+"""The tabs, a folder each; ``create_x_tab`` in its ``tab`` builds one."""

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from engine.checkpoints.adapters import Additions
 from engine.checkpoints.cache import PipelineCache
-from engine.checkpoints.catalogue import CheckpointEntry, entry_for
+from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
 from engine.errors import Cancelled, CheckpointError
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import additions, tiny

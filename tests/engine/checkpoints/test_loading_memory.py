@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.checkpoints.catalogue import entry_for
-from engine.checkpoints.loading import load_components
+from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.load.components import load_components
 from engine.errors import Cancelled
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny

@@ -11,7 +11,7 @@ import torch
 import transformers
 from PIL import Image
 
-from engine.checkpoints.architectures import CONFIGS
+from engine.checkpoints.families import CONFIGS
 from tests.engine.checkpoints import originals
 
 WIDTH = 32

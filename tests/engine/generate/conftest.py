@@ -13,10 +13,10 @@ from PIL import Image
 
 from engine.events import Event
 from engine.local import Local
-from engine.records.blobs import Blobs
 from engine.requests import Request
 from engine.settings import Settings
 from engine.stopping import Stop
+from engine.storage.blobs import Blobs
 from tests.engine.checkpoints import additions, tiny
 
 KINDS = ("sd1", "sd1_inpainting", "sd2_base", "sd2_depth", "sd2_v", "xl", "lcm")
@@ -74,9 +74,7 @@ def studio(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def engine(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One for all tests that give each job a name of its own: it loads each checkpoint once."""
     folder = tmp_path_factory.mktemp("engine")
-    settings = Settings(
-        models=tiny_models, data=folder / "data", outputs=folder / "outputs", device="cpu", precision="float32"
-    )
+    settings = Settings(models=tiny_models, data=folder / "data", outputs=folder / "outputs", device="cpu", precision="float32")
     with Local(settings) as local:
         torch.set_num_threads(1)
         yield Engine(local, settings)

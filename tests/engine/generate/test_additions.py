@@ -13,7 +13,8 @@ from engine.errors import CheckpointError, RequestError
 from engine.events import Notice
 from engine.local import Local
 from engine.preferences import Preferences
-from engine.records import metadata, watermark
+from engine.records import metadata
+from engine.records.images import watermark
 from engine.requests import TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop

@@ -17,11 +17,11 @@ from PIL import Image
 
 from engine.errors import CheckpointError
 from engine.events import Event, Notice, PictureSaved, Step
-from engine.generate import guard as guarding
+from engine.generate import precision_guard as guarding
 from engine.generate import run as running
 from engine.generate.denoise import Denoiser, first_noise, size_conditioning, step_options
-from engine.generate.guard import Overflowed, PrecisionGuard
-from engine.generate.schedulers import SCHEDULERS, create
+from engine.generate.precision_guard import Overflowed, PrecisionGuard
+from engine.generate.samplers import SCHEDULERS, create
 from engine.local import Local
 from engine.prompt.encode import Encoding, PromptEncodings
 from engine.requests import TextToImage
@@ -122,7 +122,7 @@ def made(local: Local, overflowing: int, monkeypatch: pytest.MonkeyPatch) -> tup
     with monkeypatch.context() as patched:
         patched.setattr(UNet2DConditionModel, "forward", forward)
         events = list(local.run(f"job{overflowing}-{running.runs_ahead(CARD)}", ASKED, Stop()))
-    (local._workshop.settings.data / "learnt.json").unlink()
+    (local._state.settings.data / "learnt.json").unlink()
     (path,) = (event.result.path for event in events if isinstance(event, PictureSaved))
     with Image.open(path) as picture:
         return picture.tobytes(), events
@@ -130,7 +130,7 @@ def made(local: Local, overflowing: int, monkeypatch: pytest.MonkeyPatch) -> tup
 
 def knows_bfloat16(local: Local) -> None:
     cpu = MACHINES["x86 CPU with AVX-512 BF16"].cpu
-    local._workshop = dataclasses.replace(local._workshop, hardware=dataclasses.replace(local._workshop.hardware, cpu=cpu))
+    local._state = dataclasses.replace(local._state, hardware=dataclasses.replace(local._state.hardware, cpu=cpu))
 
 
 @pytest.mark.parametrize("at", [1, 2, 4])
@@ -187,7 +187,7 @@ def test_a_decoder_that_overflowed_beside_is_mended_when_it_is_looked_at(local: 
     for ahead in (False, True):
         monkeypatch.setattr(running, "runs_ahead", lambda device, ahead=ahead: ahead)
         events = list(local.run(f"job{ahead}", dataclasses.replace(ASKED, count=2), Stop()))
-        (local._workshop.settings.data / "learnt.json").unlink()
+        (local._state.settings.data / "learnt.json").unlink()
         saved = (event.result.path for event in events if isinstance(event, PictureSaved))
         pictures[ahead] = [Image.open(path).tobytes() for path in saved]
         notices[ahead] = [event.text for event in events if isinstance(event, Notice)]

@@ -92,11 +92,11 @@ def test_a_draft_takes_the_settings_for_few_steps(engine: Engine) -> None:
 def test_both_versions_stay_in_memory_and_are_told_apart(engine: Engine) -> None:
     for draft in (True, False):
         painted(engine, "both", draft=draft)
-    cache = engine.local._workshop.cache
+    cache = engine.local._state.cache
     before = len(cache.events)
     for draft in (True, False, True):
         painted(engine, "both", draft=draft)
     assert [event.kind for event in cache.events[before:]] == []
-    entry = engine.local._workshop.catalogue.find("both")
+    entry = engine.local._state.catalogue.find("both")
     assert entry.for_drafts.hash != entry.hash and len(entry.for_drafts.hash) == 64
-    assert engine.local._workshop.catalogue.find("plain").for_drafts.hash == engine.local._workshop.catalogue.find("plain").hash
+    assert engine.local._state.catalogue.find("plain").for_drafts.hash == engine.local._state.catalogue.find("plain").hash

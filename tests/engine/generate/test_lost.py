@@ -11,7 +11,7 @@ import pytest
 from engine.errors import EaselError
 from engine.events import Finished, Notice, PictureSaved
 from engine.local import Local
-from engine.plan.facts import Device
+from engine.plan.hardware.facts import Device
 from engine.records import metadata
 from engine.requests import TextToImage
 from engine.stopping import Stop
@@ -22,10 +22,10 @@ GONE = "CUDA error: unspecified launch failure"
 
 def put_in_a_card(local: Local) -> Device:
     """A card whose driver answers to the CPU's name, so that its run can begin here."""
-    workshop = local._workshop
+    state = local._state
     card = type("Card", (Device,), {"torch": "cpu"})(kind="cuda", name="a card", capability=(8, 6))
-    hardware = dataclasses.replace(workshop.hardware, device=card, devices=(card, *workshop.hardware.devices))
-    local._workshop = dataclasses.replace(workshop, hardware=hardware)
+    hardware = dataclasses.replace(state.hardware, device=card, devices=(card, *state.hardware.devices))
+    local._state = dataclasses.replace(state, hardware=hardware)
     return card
 
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 from engine.errors import Cancelled, RequestError
 from engine.events import Event, PictureSaved, Step
-from engine.generate import study_negative
+from engine.generate.tasks import negative_study
 from engine.local import Local
-from engine.negatives import change, study
+from engine.negative import image_difference, study
 from engine.records import metadata
 from engine.requests import CompareNegative, Request, StudyNegative, TextToImage
 from engine.stopping import Stop
@@ -106,7 +106,7 @@ def test_a_study_silences_one_term_after_the_other(local: Local, monkeypatch: py
     assert {record.resolved.batch_size for record in records if record} == {4}
     assert all(result.path.parent.parent.name == study.FOLDER for result in results)
     # The same in batches of one: a row is the picture alone, sampler's noise included.
-    monkeypatch.setattr(study_negative, "ROWS", ())
+    monkeypatch.setattr(negative_study, "ROWS", ())
     alone = local.make(asked)
     for one, other in zip(results, alone, strict=True):
         assert np.abs(pixels(one.path) - pixels(other.path)).max() <= 1
@@ -116,7 +116,7 @@ def test_dead_terms_go_together_and_their_picture_is_text_to_images_own(local: L
     asked = StudyNegative(checkpoint="sd1", **ASKED)
     *_, second, least = study.findings(asked, dict(enumerate(result.path for result in local.make(asked)))).found
     assert least.change < second.change
-    monkeypatch.setattr(change, "SIGHT", (least.change + second.change) / 2)
+    monkeypatch.setattr(image_difference, "SIGHT", (least.change + second.change) / 2)
     found = study.findings(asked, dict(enumerate(result.path for result in local.make(asked))))
     assert [each.term for each in found.dead] == [least.term] and least.term.text not in found.remaining
     [alone] = local.make(TextToImage(checkpoint="sd1", **{**ASKED, "negative_prompt": found.remaining}))

@@ -29,8 +29,8 @@ def tensors(pipeline: object) -> Iterator[tuple[str, str, torch.Tensor]]:
 
 
 def check(plan: ExecutionPlan, kind: str, local: Local) -> None:
-    entry = local._workshop.catalogue.find(kind)
-    with local._workshop.cache.lease(entry, plan) as pipeline:
+    entry = local._state.catalogue.find(kind)
+    with local._state.cache.lease(entry, plan) as pipeline:
         seen = list(tensors(pipeline))
     assert {component for component, _, _ in seen} == set(entry.architecture.dtypes)
     for component, name, tensor in seen:
@@ -42,14 +42,14 @@ def check(plan: ExecutionPlan, kind: str, local: Local) -> None:
 @pytest.mark.parametrize("kind", ["sd1", "sd2_v", "xl"])
 @pytest.mark.parametrize("machine", ["x86 CPU with AVX-512 BF16", "x86 CPU without bfloat16", "ARM CPU with bfloat16"])
 def test_a_processors_plan_is_obeyed(kind: str, machine: str, local: Local) -> None:
-    check(choose(MACHINES[machine], local._workshop.catalogue.find(kind).architecture), kind, local)
+    check(choose(MACHINES[machine], local._state.catalogue.find(kind).architecture), kind, local)
 
 
 @pytest.mark.parametrize("kind", ["sd1", "xl"])
 @pytest.mark.parametrize("machine", ["NVIDIA Ampere", "NVIDIA Turing RTX", "AMD Vega", "Intel graphics without XMX"])
 def test_a_cards_precisions_are_obeyed_on_another_device(kind: str, machine: str, local: Local) -> None:
     """Torch's device without memory stands in for the card: what lies on it was put there."""
-    plan = choose(MACHINES[machine], local._workshop.catalogue.find(kind).architecture)
+    plan = choose(MACHINES[machine], local._state.catalogue.find(kind).architecture)
     check(dataclasses.replace(plan, device="meta"), kind, local)
 
 
@@ -65,8 +65,8 @@ def recorded(local: Local, job: str, precision: str) -> ExecutionPlan:
 
 
 def test_a_precision_for_one_run_is_used_and_recorded_for_that_run_alone(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    hardware = dataclasses.replace(local._workshop.hardware, cpu=MACHINES["x86 CPU with AVX-512 BF16"].cpu)
-    local._workshop = dataclasses.replace(local._workshop, hardware=hardware, measured={"bfloat16": 3.0})
+    hardware = dataclasses.replace(local._state.hardware, cpu=MACHINES["x86 CPU with AVX-512 BF16"].cpu)
+    local._state = dataclasses.replace(local._state, hardware=hardware, measured={"bfloat16": 3.0})
     used: set[torch.dtype] = set()
     unet, vae = UNet2DConditionModel.forward, AutoencoderKL.decode
 

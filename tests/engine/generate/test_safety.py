@@ -16,9 +16,9 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from PIL import Image
 
 from engine import preferences
-from engine.checkpoints.catalogue import entry_for
-from engine.checkpoints.hub import needed
-from engine.checkpoints.loading_safety import SafetyChecker, is_brought, load_safety_checker
+from engine.checkpoints.download.hub import needed
+from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.errors import PictureWithheld
 from engine.events import Event, Notice, PictureSaved, Step
 from engine.local import Local
@@ -98,7 +98,7 @@ def test_off_it_is_not_even_loaded(studio: Studio, tmp_path: Path) -> None:
     events = heard(local, ASKED, [])
     assert len(pictures(tmp_path)) == 1
     assert not any(isinstance(event, Notice) for event in events)
-    assert all(held.safety_checker is None for held in local._workshop.cache._held.values())
+    assert all(held.safety_checker is None for held in local._state.cache._held.values())
 
 
 def test_on_what_it_objects_to_is_withheld_and_never_seen(studio: Studio, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from engine.errors import Cancelled, RequestError
 from engine.events import Step
-from engine.generate.features import Features
-from engine.plan.speeds import LEAST_STEPS, SPEEDS
+from engine.generate.speed.feature_cache import Features
+from engine.plan.speed import LEAST_STEPS, SPEEDS
 from engine.records import metadata
 from engine.requests import SPEEDS as NAMES
 from engine.requests import ImageToImage, StudyNegative, TextToImage, check
@@ -45,7 +45,7 @@ class Counted:
         self.deep: list[int] = []
         self.outer: list[int] = []
         engine.run(asked(checkpoint=checkpoint, steps=1), job())  # loaded from here on
-        held = next(h for h in engine.local._workshop.cache._held.values() if h.entry.name == checkpoint)
+        held = next(h for h in engine.local._state.cache._held.values() if h.entry.name == checkpoint)
         unet = held.components.parts["unet"]
         for layer, counts in ((unet.mid_block.resnets[0].conv1, self.deep), (unet.conv_out, self.outer)):
             real = layer.forward

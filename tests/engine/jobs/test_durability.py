@@ -12,10 +12,10 @@ import pytest
 from engine import events
 from engine.events import Event, PictureSaved
 from engine.jobs import Jobs
-from engine.jobs.desk import Desk
+from engine.jobs.device_runner import DeviceRunner
 from engine.jobs.feed import Feed
 from engine.jobs.journal import FINISHED, Journal
-from engine.jobs.patience import Patience
+from engine.jobs.watchdog import Watchdog
 from engine.requests import TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -58,7 +58,7 @@ def test_a_picture_is_safe_before_the_journal_says_so_and_that_before_the_page(
 ) -> None:
     calls: list[str] = []
     feed, book = Traced(calls), Journal(settings.data / "journal.db")
-    desk = Desk(settings, "", book, feed, threading.Condition(), Patience(), lambda devices: None)
+    desk = DeviceRunner(settings, "", book, feed, threading.Condition(), Watchdog(), lambda devices: None)
     job = book.start(book.add("job", "", TextToImage(prompt="a cat", seed=1)).id)
     events_of_run = ScriptedEngine(settings).run(job.id, job.request, Stop())
     saved = next(event for event in events_of_run if isinstance(event, PictureSaved))  # the folders are made by now

@@ -8,7 +8,7 @@ import pytest
 
 from engine.events import Finished, Notice
 from engine.jobs import Jobs
-from engine.plan.notes import Notes
+from engine.plan.learned import Notes
 from engine.records import metadata
 from engine.requests import TextToImage
 from engine.settings import Settings

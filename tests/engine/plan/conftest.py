@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.plan.facts import Cpu, Device, Hardware
+from engine.plan.hardware.facts import Cpu, Device, Hardware
 
 GIB = 2**30
 
@@ -24,8 +24,13 @@ def mac(*version: int) -> Hardware:
     """An Apple computer by its version of macOS."""
     device = Device(kind="mps", name="Apple GPU", total_bytes=11 * GIB, free_bytes=10 * GIB)
     return Hardware(
-        device=device, devices=(device, Device(name="Apple M2")), cpu=Cpu(name="Apple M2", arch="arm64"), system="Darwin",
-        system_version=version, ram_total=16 * GIB, ram_available=12 * GIB,
+        device=device,
+        devices=(device, Device(name="Apple M2")),
+        cpu=Cpu(name="Apple M2", arch="arm64"),
+        system="Darwin",
+        system_version=version,
+        ram_total=16 * GIB,
+        ram_available=12 * GIB,
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.plan import __main__ as program
-from engine.plan.families import KNOWN
-from engine.plan.table import ladder_table, precision_table
+from engine.plan.reference_checkpoints import KNOWN
+from engine.plan.tables import ladder_table, precision_table
 from tests.engine.plan.conftest import MACHINES, card, cpu
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "plan.md"

@@ -6,12 +6,12 @@ import dataclasses
 
 import pytest
 
-from engine.checkpoints.architectures import BY_NAME, bundled_config
+from engine.checkpoints.families import BY_NAME, bundled_config
 from engine.errors import DoesNotFit
-from engine.plan.families import KNOWN, Known
 from engine.plan.ladder import RUNGS, check, climb_down, largest_size, spare, step_down
 from engine.plan.memory import Budget, Layout, Work, budget, cache_budget, gigabytes, predict
 from engine.plan.precision import choose
+from engine.plan.reference_checkpoints import KNOWN, Known
 from engine.requests import ExecutionPlan, Resolved, TextToImage, resolved_from_json, resolved_to_json
 from tests.engine.plan.conftest import MACHINES, card, cpu, mac
 
@@ -188,7 +188,10 @@ def test_the_layout_is_read_from_the_configs() -> None:
 def test_the_known_families_are_those_of_the_checkpoints(known: Known) -> None:
     row = BY_NAME[known.family.name]
     assert (row.label, dict(row.dtypes), row.attention_upcast_in_fp16, row.native_size) == (
-        known.title, known.family.dtypes, known.family.attention_upcast_in_fp16, known.work.width,
+        known.title,
+        known.family.dtypes,
+        known.family.attention_upcast_in_fp16,
+        known.work.width,
     )
     assert Layout.of(bundled_config(row, "unet"), bundled_config(row, "vae")) == known.work.layout
 

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from engine.checkpoints.architectures import ARCHITECTURES, BY_NAME, Architecture
-from engine.plan.facts import Device, Hardware
+from engine.checkpoints.families import ARCHITECTURES, BY_NAME, Architecture
+from engine.plan.hardware.facts import Device, Hardware
 from engine.plan.precision import ROWS, Tolerance, choose, row_for, safer, with_dtypes
 from engine.requests import DTYPES
 from tests.engine.plan.conftest import MACHINES, card, cpu, mac

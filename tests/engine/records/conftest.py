@@ -13,16 +13,24 @@ from engine.requests import ExecutionPlan, Resolved, TextToImage
 
 @pytest.fixture
 def resolved() -> Resolved:
-    return resolved_with(TextToImage(
-        prompt="a cat on the beach", negative_prompt="blurry", checkpoint="models/star,ter.safetensors", width=64, height=48,
-        steps=20, guidance_scale=7.0, scheduler="Euler a", seed=5, clip_skip=2,
-    ))
+    return resolved_with(
+        TextToImage(
+            prompt="a cat on the beach",
+            negative_prompt="blurry",
+            checkpoint="models/star,ter.safetensors",
+            width=64,
+            height=48,
+            steps=20,
+            guidance_scale=7.0,
+            scheduler="Euler a",
+            seed=5,
+            clip_skip=2,
+        )
+    )
 
 
 def resolved_with(request: TextToImage) -> Resolved:
-    plan = ExecutionPlan(
-        device="cpu", dtypes={"unet": "bfloat16", "vae": "float32"}, reasons=("No graphics card was found.",)
-    )
+    plan = ExecutionPlan(device="cpu", dtypes={"unet": "bfloat16", "vae": "float32"}, reasons=("No graphics card was found.",))
     environment = {"torch": "2.15.0", "diffusers": "0.42.0", "device": "a processor", "attention": "scaled_dot_product"}
     return Resolved(request=request, plan=plan, threads=2, checkpoint_hash="ab" * 32, environment=environment)
 

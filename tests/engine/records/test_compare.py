@@ -17,7 +17,11 @@ def test_what_differs_is_named_the_weightiest_first(resolved: Resolved) -> None:
     then = replace(resolved, environment={**resolved.environment, "system": "Windows"})
     found = differences(then, here)
     assert [(d.field, d.matters) for d in found] == [
-        ("Checkpoint", True), ("Precision", True), ("PyTorch", True), ("Threads", True), ("Operating system", False),
+        ("Checkpoint", True),
+        ("Precision", True),
+        ("PyTorch", True),
+        ("Threads", True),
+        ("Operating system", False),
     ]
     assert (found[1].then, found[1].now) == ("unet bfloat16, vae float32", "unet float32, vae float32")
     assert all(d.why.endswith(".") for d in found)

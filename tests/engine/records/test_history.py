@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.records import favourites, findings, outputs
+from engine.records import favourites, inspect_file, outputs
 from engine.records.history import History, Search
-from engine.records.thumbnails import SIDE
+from engine.records.images.thumbnails import SIDE
 from engine.requests import ExecutionPlan, Resolved, TextToImage, Upscale
 
 ALL = Search()
@@ -60,7 +60,7 @@ def test_search_by_words_checkpoint_day_and_mark(history: History, folder: Path)
     assert found(history, Search(words="RAIN")) == [names[cat]] and not found(history, Search(words="cat dog"))
     assert found(history, Search(words="100%")) == [] and found(history, Search(words="'; DROP TABLE pictures")) == []
     assert found(history, Search(checkpoint="dreamy")) == [names[dog]]
-    (day, count), = history.days()
+    ((day, count),) = history.days()
     assert count == 2 and history.checkpoints() == ["dreamy", "starter"]
     assert len(found(history, Search(day=day[:7]))) == 2 and not found(history, Search(day="1999"))
     history.mark(names[dog], True)
@@ -73,7 +73,7 @@ def test_an_enlarged_picture_is_found_by_the_words_of_the_picture_before(history
     first = save(folder, "one", "a cat on the beach", negative_prompt="rain")
     enlarged = Resolved(request=Upscale(images=("0" * 64,), seed=1), plan=ExecutionPlan(), threads=1)
     for job, source in (("two", first), ("three", None)):
-        texts = findings.texts(source) if source else {"easel": "{"}
+        texts = inspect_file.texts(source) if source else {"easel": "{"}
         last = outputs.save(Image.new("RGB", (256, 256)), enlarged, outputs=folder, job=job, index=0, source=texts)
     names = found(history, Search(words="beach RAIN"))
     assert len(names) == 2 and last.name not in [name.rpartition("/")[2] for name in names] and len(found(history)) == 3

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.errors import RequestError
-from engine.records import containers, metadata
+from engine.records import metadata
+from engine.records.images import metadata_chunks
 from engine.records.record import (
     COMPOSITE,
     ENHANCED,
@@ -35,8 +36,11 @@ PLAIN = Image.new("RGB", (8, 8), (10, 200, 30))
 def _values(annotation: str) -> st.SearchStrategy:
     """Values for a field of a request by how it is annotated: a new kind of request is covered without a word here."""
     kinds: dict[str, st.SearchStrategy] = {
-        "str": st.text(max_size=60), "int": st.integers(0, MAX_SEED), "bool": st.booleans(),
-        "float": st.floats(0, 100), "None": st.none(),
+        "str": st.text(max_size=60),
+        "int": st.integers(0, MAX_SEED),
+        "bool": st.booleans(),
+        "float": st.floats(0, 100),
+        "None": st.none(),
         "tuple[str, ...]": st.lists(st.text(max_size=20), max_size=3).map(tuple),
         "tuple[float, ...]": st.lists(st.floats(0, 1), max_size=3).map(tuple),
         "tuple[tuple[int, int], ...]": st.lists(st.tuples(st.integers(0), st.integers(0)), max_size=3).map(tuple),
@@ -45,9 +49,7 @@ def _values(annotation: str) -> st.SearchStrategy:
 
 
 def _requests() -> st.SearchStrategy[Request]:
-    return st.one_of([
-        st.builds(kind, **{f.name: _values(str(f.type)) for f in fields(kind)}) for kind in KINDS.values()
-    ])
+    return st.one_of([st.builds(kind, **{f.name: _values(str(f.type)) for f in fields(kind)}) for kind in KINDS.values()])
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -63,10 +65,20 @@ def test_every_kind_of_request_reads_back_equal_through_real_bytes(format: str, 
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("prompt", [
-    "", "line one\nline two\r\n\ttab", 'quotes " and \\ and, commas: colons', "zwölf Boxkämpfer 猫 🐈‍⬛", "half \ud83d a pair",
-    "zero \0 inside", "</easel:record> & <x>", "Negative prompt: no\nSteps: 3, Sampler: me", "\u2028\ufeff\uffff",
-])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "line one\nline two\r\n\ttab",
+        'quotes " and \\ and, commas: colons',
+        "zwölf Boxkämpfer 猫 🐈‍⬛",
+        "half \ud83d a pair",
+        "zero \0 inside",
+        "</easel:record> & <x>",
+        "Negative prompt: no\nSteps: 3, Sampler: me",
+        "\u2028\ufeff\uffff",
+    ],
+)
 def test_hard_prompts(format: str, prompt: str, resolved: Resolved) -> None:
     record = Record(resolved=replace(resolved, request=replace(resolved.request, prompt=prompt)), job="a")
     assert metadata.read(metadata.encode(PLAIN, record, format)) == record
@@ -86,7 +98,7 @@ def test_prompts_as_long_as_they_may_be(format: str, resolved: Resolved, tmp_pat
 def test_a_long_jpeg_keeps_within_segments_and_keeps_the_settings_line(resolved: Resolved) -> None:
     record = Record(resolved=replace(resolved, request=replace(resolved.request, prompt="猫" * 50_000)), job="a")
     encoded = metadata.encode(PLAIN, record, "jpeg")
-    texts = containers.read_texts(encoded)
+    texts = metadata_chunks.read_texts(encoded)
     assert texts is not None
     assert texts.user_comment.startswith("猫猫") and "\nSteps: 20, Sampler: Euler a" in texts.user_comment
     segments = [s for s in _app1(encoded) if s.startswith(b"http://ns.adobe.com/xmp/extension/\0")]
@@ -171,9 +183,17 @@ def test_a_record_of_a_newer_easel(resolved: Resolved) -> None:
     assert from_text(written.replace('"prompt":', '"brand_new": 1, "prompt":')).resolved == resolved
 
 
-@pytest.mark.parametrize("source", [
-    b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe1", b"RIFF\0\0\0\0WEBP", b"just text", b"\0" * 99,
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe1",
+        b"RIFF\0\0\0\0WEBP",
+        b"just text",
+        b"\0" * 99,
+    ],
+)
 def test_what_has_no_record_gives_none(source: bytes) -> None:
     assert metadata.read(source) is None
 
@@ -206,5 +226,5 @@ def test_a_text_that_unpacks_to_gigabytes_is_cut_off() -> None:
     chunk = b"bomb\0\0" + bomb
     bare = metadata.encode(PLAIN, None, "png")
     end = bare.index(b"IEND") - 4
-    texts = containers.read_texts(bare[:end] + struct.pack(">I", len(chunk)) + b"zTXt" + chunk + b"0000" + bare[end:])
-    assert texts is not None and len(texts.keyed["bomb"]) <= containers.LARGEST
+    texts = metadata_chunks.read_texts(bare[:end] + struct.pack(">I", len(chunk)) + b"zTXt" + chunk + b"0000" + bare[end:])
+    assert texts is not None and len(texts.keyed["bomb"]) <= metadata_chunks.LARGEST

@@ -15,8 +15,8 @@ from PIL import Image
 from engine.errors import DiskFull, OutputError
 from engine.records import metadata
 from engine.records import outputs as saving
-from engine.records.files import PART, replacing, translated
 from engine.requests import Resolved
+from engine.storage.atomic_files import PART, replacing, translated
 
 
 def test_a_saved_picture_has_its_pixels_its_record_and_a_telling_name(
@@ -41,9 +41,7 @@ def test_other_formats(image: Image.Image, resolved: Resolved, outputs: Path, fo
 def test_nothing_is_told_when_metadata_is_off(image: Image.Image, resolved: Resolved, outputs: Path) -> None:
     image.info = {"comment": b"a secret", "parameters": "a secret"}
     for index, format in enumerate(("png", "jpeg", "webp")):
-        path = saving.save(
-            image, resolved, outputs=outputs, job="a", index=index, format=format, write_metadata=False
-        )
+        path = saving.save(image, resolved, outputs=outputs, job="a", index=index, format=format, write_metadata=False)
         assert metadata.read(path) is None
         assert b"secret" not in path.read_bytes() and b"cat" not in path.read_bytes()
 
@@ -56,9 +54,7 @@ def test_saving_again_is_saving_once(image: Image.Image, resolved: Resolved, out
     assert [p for p in outputs.rglob("*") if p.is_file()] == [first]
 
 
-def test_existing_finds_a_jobs_pictures_and_no_other_jobs(
-    image: Image.Image, resolved: Resolved, outputs: Path
-) -> None:
+def test_existing_finds_a_jobs_pictures_and_no_other_jobs(image: Image.Image, resolved: Resolved, outputs: Path) -> None:
     assert saving.existing(outputs, "a") == {}
     paths = {i: saving.save(image, resolved, outputs=outputs, job="a", index=i) for i in range(2)}
     saving.save(image, resolved, outputs=outputs, job="a-1", index=0)
@@ -128,17 +124,20 @@ def test_a_disk_that_is_really_full() -> None:
     assert isinstance(translated(caught.value, Path("outputs")), DiskFull)
 
 
-@pytest.mark.parametrize("code, kind, words", [
-    (errno.ENOSPC, DiskFull, "full"),
-    (errno.EDQUOT, DiskFull, "full"),
-    (errno.EROFS, OutputError, "read-only"),
-    (errno.EACCES, OutputError, "read-only"),
-    (errno.ENOENT, OutputError, "gone"),
-    (errno.ENOTDIR, OutputError, "not a folder"),
-    (errno.ENAMETOOLONG, OutputError, "too long"),
-    (errno.EIO, OutputError, "errors"),
-    (errno.ELOOP, OutputError, "could not be written"),
-])
+@pytest.mark.parametrize(
+    "code, kind, words",
+    [
+        (errno.ENOSPC, DiskFull, "full"),
+        (errno.EDQUOT, DiskFull, "full"),
+        (errno.EROFS, OutputError, "read-only"),
+        (errno.EACCES, OutputError, "read-only"),
+        (errno.ENOENT, OutputError, "gone"),
+        (errno.ENOTDIR, OutputError, "not a folder"),
+        (errno.ENAMETOOLONG, OutputError, "too long"),
+        (errno.EIO, OutputError, "errors"),
+        (errno.ELOOP, OutputError, "could not be written"),
+    ],
+)
 def test_every_error_is_a_sentence_that_says_what_to_do(code: int, kind: type[OutputError], words: str) -> None:
     error = translated(OSError(code, os.strerror(code)), Path("/home/me/pictures"))
     assert type(error) is kind
@@ -182,9 +181,7 @@ def test_check_writable_leaves_nothing_and_wants_room(outputs: Path) -> None:
         saving.check_writable(outputs, need=2**62)
 
 
-def test_what_a_killed_worker_left_is_removed_and_pictures_stay(
-    image: Image.Image, resolved: Resolved, outputs: Path
-) -> None:
+def test_what_a_killed_worker_left_is_removed_and_pictures_stay(image: Image.Image, resolved: Resolved, outputs: Path) -> None:
     path = saving.save(image, resolved, outputs=outputs, job="a", index=0)
     (path.parent / f".0123{PART}").write_bytes(b"half")
     assert saving.remove_leftovers(outputs) == 1

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from engine.jobs import Jobs
 from engine.settings import Settings
-from ui.serve import serve
+from ui.server.serve import serve
 
 PATIENCE = 90_000
 """Milliseconds that a page may take on a busy machine. Nothing waits longer than it has to."""
@@ -133,7 +133,7 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+def page_session(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     """Makes a visitor to a studio; afterwards every one is checked."""
     visitors: list[Visitor] = []
 

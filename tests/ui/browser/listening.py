@@ -22,7 +22,7 @@ class ListeningEngine(Local):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._heard = settings.data / FILE
-        self._workshop.cache._on_event = self._note
+        self._state.cache._on_event = self._note
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """As the engine does."""

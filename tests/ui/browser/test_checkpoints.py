@@ -12,13 +12,13 @@ import pytest
 from playwright.sync_api import expect
 
 from engine import preferences
-from engine.checkpoints.catalogue import Catalogue
+from engine.checkpoints.library.catalogue import Catalogue
 from engine.jobs import Jobs
 from engine.settings import Settings
-from tests.engine.checkpoints.test_catalogue import LORA, SD1, SD2, write
+from tests.engine.checkpoints.library.test_catalogue import LORA, SD1, SD2, write
 from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, show, unfold
 from ui import messages
-from ui.serve import serve
+from ui.server.serve import serve
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,10 @@ def source(tmp_path: Path) -> Iterator[tuple[str, threading.Event]]:
 
 
 def test_a_pasted_link_is_offered_fetched_and_there(
-    stocked: Studio, source: tuple[str, threading.Event], visit: Callable[..., Visitor]
+    stocked: Studio, source: tuple[str, threading.Event], page_session: Callable[..., Visitor]
 ) -> None:
     link, second_half = source
-    page = visit(stocked).open()
+    page = page_session(stocked).open()
     show(page, "Checkpoints")
     table, downloads = page.locator("#checkpoints-inventory"), page.locator("#checkpoints-downloads")
     expect(table).to_contain_text("ink")
@@ -85,8 +85,10 @@ def test_a_pasted_link_is_offered_fetched_and_there(
     expect(downloads.locator("section")).to_have_count(0)
 
 
-def test_a_choice_for_a_file_and_standing_settings_survive_a_reload(stocked: Studio, visit: Callable[..., Visitor]) -> None:
-    page = visit(stocked).open()
+def test_a_choice_for_a_file_and_standing_settings_survive_a_reload(
+    stocked: Studio, page_session: Callable[..., Visitor]
+) -> None:
+    page = page_session(stocked).open()
     show(page, "Checkpoints")
     row = page.locator("tr", has_text="two")
     row.locator("summary").click()
@@ -108,8 +110,8 @@ def test_a_choice_for_a_file_and_standing_settings_survive_a_reload(stocked: Stu
     expect(page.locator("#settings-leave_metadata_out input")).to_be_checked()
 
 
-def test_a_lora_is_picked_into_the_prompt(stocked: Studio, visit: Callable[..., Visitor]) -> None:
-    page = visit(stocked).open()
+def test_a_lora_is_picked_into_the_prompt(stocked: Studio, page_session: Callable[..., Visitor]) -> None:
+    page = page_session(stocked).open()
     page.locator("#text-prompt textarea").fill("a cat")
     unfold(page, messages.SETTINGS)
     unfold(page, messages.ADDITIONS)

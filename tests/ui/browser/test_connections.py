@@ -11,7 +11,7 @@ from tests.ui.browser.conftest import Studio, Visitor, ready, unfold
 from tests.ui.browser.wire import wire
 from ui import messages
 
-Visit = Callable[..., Visitor]
+PageSession = Callable[..., Visitor]
 SLOW = "a cat, script: slow"
 
 
@@ -25,8 +25,8 @@ def begin(page: Page, steps: int) -> None:
     expect(page.locator("img.preview")).to_be_visible()
 
 
-def test_ten_tabs_of_one_browser_listen_at_once(scripted: Studio, visit: Visit) -> None:
-    visitor = visit(scripted)
+def test_ten_tabs_of_one_browser_listen_at_once(scripted: Studio, page_session: PageSession) -> None:
+    visitor = page_session(scripted)
     first = visitor.open()
     begin(first, steps=900)
     tabs = [first, *(visitor.open() for _ in range(9))]
@@ -38,10 +38,10 @@ def test_ten_tabs_of_one_browser_listen_at_once(scripted: Studio, visit: Visit) 
         expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
 
 
-def lost_for(seconds: float, scripted: Studio, visit: Visit) -> None:
+def lost_for(seconds: float, scripted: Studio, page_session: PageSession) -> None:
     """Gradio loads the page anew once it can; it then has its form, the running job, its preview and its result."""
     with wire(scripted.url) as between:
-        visitor = visit(Studio(between.url, scripted.settings, scripted.jobs))
+        visitor = page_session(Studio(between.url, scripted.settings, scripted.jobs))
         visitor.expects_trouble = True
         page = visitor.open()
         begin(page, steps=int(2 * seconds) + 60)
@@ -57,10 +57,10 @@ def lost_for(seconds: float, scripted: Studio, visit: Visit) -> None:
         expect(page.locator("button.generate")).to_be_enabled()
 
 
-def test_a_connection_that_is_lost_for_seconds(scripted: Studio, visit: Visit) -> None:
-    lost_for(5, scripted, visit)
+def test_a_connection_that_is_lost_for_seconds(scripted: Studio, page_session: PageSession) -> None:
+    lost_for(5, scripted, page_session)
 
 
 @pytest.mark.long
-def test_a_connection_that_is_lost_for_a_minute(scripted: Studio, visit: Visit) -> None:
-    lost_for(60, scripted, visit)
+def test_a_connection_that_is_lost_for_a_minute(scripted: Studio, page_session: PageSession) -> None:
+    lost_for(60, scripted, page_session)

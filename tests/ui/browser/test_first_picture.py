@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from engine.negatives.comparison import COMPANIONS
+from engine.negative.comparison import COMPANIONS
 from engine.records import metadata
 from engine.settings import HOUSE, Settings
 from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, ready, show, unfold
@@ -56,8 +56,8 @@ def page_with(visitor: Visitor, prompt: str, seed: str = "") -> Page:
     return page
 
 
-def test_type_generate_and_see_the_picture(easel: Studio, visit: Callable[..., Visitor]) -> None:
-    page = page_with(visit(easel), "a cat on the beach", "3")
+def test_type_generate_and_see_the_picture(easel: Studio, page_session: Callable[..., Visitor]) -> None:
+    page = page_with(page_session(easel), "a cat on the beach", "3")
     generate(page)
     result(page)
     idle(page)
@@ -69,8 +69,10 @@ def test_type_generate_and_see_the_picture(easel: Studio, visit: Callable[..., V
     assert (made_with.prompt, made_with.seed, made_with.checkpoint) == ("a cat on the beach", 3, "starter")
 
 
-def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(easel: Studio, visit: Callable[..., Visitor]) -> None:
-    page = page_with(visit(easel), "two penguins in the snow")
+def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(
+    easel: Studio, page_session: Callable[..., Visitor]
+) -> None:
+    page = page_with(page_session(easel), "two penguins in the snow")
     before = finished_pictures(easel.settings)
     choose(page, "size", messages.OWN_SIZE)
     write(page, "width", "256")
@@ -94,9 +96,9 @@ def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(easel: St
 
 
 def test_before_the_press_it_is_said_whether_it_fits_and_how_long_it_takes(
-    easel: Studio, visit: Callable[..., Visitor]
+    easel: Studio, page_session: Callable[..., Visitor]
 ) -> None:
-    page = page_with(visit(easel), "a rocket in space", "5")
+    page = page_with(page_session(easel), "a rocket in space", "5")
     said = page.locator("#text-outlook")
     expect(said).to_contain_text(re.compile(r"It needs about [\d.]+ GB of memory, and [\d.]+ GB are free\."))
     generate(page)
@@ -106,8 +108,8 @@ def test_before_the_press_it_is_said_whether_it_fits_and_how_long_it_takes(
     expect(said).to_contain_text(re.compile(r"A picture takes .*, all 3 .*, by earlier ones here\."))
 
 
-def test_a_speed_is_chosen_and_kept_in_the_record(easel: Studio, visit: Callable[..., Visitor]) -> None:
-    page = page_with(visit(easel), "a rocket in space", "5")
+def test_a_speed_is_chosen_and_kept_in_the_record(easel: Studio, page_session: Callable[..., Visitor]) -> None:
+    page = page_with(page_session(easel), "a rocket in space", "5")
     before = finished_pictures(easel.settings)
     choose(page, "speed", messages.SPEEDS["draft"])
     generate(page)
@@ -118,8 +120,8 @@ def test_a_speed_is_chosen_and_kept_in_the_record(easel: Studio, visit: Callable
     assert record is not None and record.resolved.request.speed == "draft"
 
 
-def test_the_settings_tab_says_what_computes_and_why(easel: Studio, visit: Callable[..., Visitor]) -> None:
-    page = visit(easel).open()
+def test_the_settings_tab_says_what_computes_and_why(easel: Studio, page_session: Callable[..., Visitor]) -> None:
+    page = page_session(easel).open()
     show(page, "Settings")
     unfold(page, messages.MACHINE)
     machine = page.locator("#settings-machine")
@@ -127,8 +129,8 @@ def test_the_settings_tab_says_what_computes_and_why(easel: Studio, visit: Calla
     expect(machine).to_contain_text(messages.MACHINE_KIND)
 
 
-def test_a_size_that_cannot_be_is_said(easel: Studio, visit: Callable[..., Visitor]) -> None:
-    page = page_with(visit(easel), "a cat")
+def test_a_size_that_cannot_be_is_said(easel: Studio, page_session: Callable[..., Visitor]) -> None:
+    page = page_with(page_session(easel), "a cat")
     choose(page, "size", messages.OWN_SIZE)
     write(page, "steps", "1")
     write(page, "width", "517")
@@ -139,9 +141,9 @@ def test_a_size_that_cannot_be_is_said(easel: Studio, visit: Callable[..., Visit
 
 
 def test_a_negative_prompt_is_seen_to_work_and_a_reload_in_the_middle_finds_its_words(
-    easel: Studio, visit: Callable[..., Visitor]
+    easel: Studio, page_session: Callable[..., Visitor]
 ) -> None:
-    visitor = visit(easel)
+    visitor = page_session(easel)
     visitor.expects_trouble = True  # The browser may say that the connection it listens on was cut by the reload.
     page = negatives(visitor, "a cat and a dog", "dog, castle")
     unfold(page, messages.SETTINGS)

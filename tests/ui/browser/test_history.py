@@ -16,9 +16,9 @@ from engine.requests import TextToImage
 from engine.settings import Settings
 from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, finished_pictures, show, unfold
 from ui import messages
-from ui.serve import serve
+from ui.server.serve import serve
 
-Visit = Callable[..., Visitor]
+PageSession = Callable[..., Visitor]
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,13 @@ def make(studio: Studio, prompt: str, **asked: object) -> None:
     list(studio.jobs.watch(studio.jobs.submit(TextToImage(prompt=prompt, checkpoint="starter", **asked))))  # type: ignore[arg-type]
 
 
-def test_search_look_mark_reuse_and_delete(own: Studio, visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_search_look_mark_reuse_and_delete(
+    own: Studio, page_session: PageSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where a desktop keeps its trash
     make(own, "a cat on the beach", seed=41, steps=7)
     make(own, "a dog", seed=42)
-    page = visit(own).open()
+    page = page_session(own).open()
     show(page, "History")
     expect(page.locator(".thumb")).to_have_count(2)
     page.locator("#history-words").locator("textarea, input").fill("BEACH")
@@ -64,12 +66,12 @@ def test_search_look_mark_reuse_and_delete(own: Studio, visit: Visit, monkeypatc
     assert len(gone) == 1 and {path.name for path in tmp_path.rglob("*.png")} == {path.name for path in gone}
 
 
-def test_any_picture_tells_and_its_settings_are_used(own: Studio, visit: Visit, tmp_path: Path) -> None:
+def test_any_picture_tells_and_its_settings_are_used(own: Studio, page_session: PageSession, tmp_path: Path) -> None:
     texts = PngInfo()
     settings = "Steps: 31, Sampler: Euler a, CFG scale: 6, Seed: 99, Size: 64x64, Model: startr"
     texts.add_text("parameters", f"a fox, watercolour\nNegative prompt: text\n{settings}")
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "fox.png", pnginfo=texts)
-    visitor = visit(own)
+    visitor = page_session(own)
     page = visitor.open()
     show(page, "Image info")
     page.set_input_files("#info-file input[type=file]", tmp_path / "fox.png")
@@ -85,9 +87,9 @@ def test_any_picture_tells_and_its_settings_are_used(own: Studio, visit: Visit, 
     expect(shown.locator(".trouble")).to_contain_text("not a picture")
 
 
-def test_the_queue_is_seen_ordered_and_cancelled(own: Studio, visit: Visit) -> None:
+def test_the_queue_is_seen_ordered_and_cancelled(own: Studio, page_session: PageSession) -> None:
     assert own.jobs
-    page = visit(own).open()
+    page = page_session(own).open()
     prompts = ("script: slow", "the second", "the third")
     jobs = [own.jobs.submit(TextToImage(prompt=prompt, steps=900), "elsewhere") for prompt in prompts]
     page.locator(".queue-button").click()
@@ -104,8 +106,8 @@ def test_the_queue_is_seen_ordered_and_cancelled(own: Studio, visit: Visit) -> N
     assert {own.jobs.state(job).state for job in jobs} == {"cancelled"}
 
 
-def many_pictures(studio: Studio, visit: Visit, count: int) -> None:
-    page = visit(studio).open()
+def many_pictures(studio: Studio, page_session: PageSession, count: int) -> None:
+    page = page_session(studio).open()
     before, uploads = finished_pictures(studio.settings), handed_in(studio)
     page.locator("#text-prompt textarea").fill("a cat")
     unfold(page, messages.SETTINGS)
@@ -121,11 +123,11 @@ def handed_in(studio: Studio) -> set[Path]:
     return {path for path in (studio.settings.data / "uploads").rglob("*") if path.is_file()}
 
 
-def test_results_leave_no_second_copy(own: Studio, visit: Visit) -> None:
-    many_pictures(own, visit, 5)
+def test_results_leave_no_second_copy(own: Studio, page_session: PageSession) -> None:
+    many_pictures(own, page_session, 5)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_five_hundred_results_leave_no_second_copy(own: Studio, visit: Visit) -> None:
-    many_pictures(own, visit, 500)
+def test_five_hundred_results_leave_no_second_copy(own: Studio, page_session: PageSession) -> None:
+    many_pictures(own, page_session, 500)

@@ -15,10 +15,10 @@ from engine.settings import Settings
 from engine.testing import GO_ON
 from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, drawn, keeping, ready, unfold
 from ui import messages
-from ui.serve import serve
-from ui.tabs.negative_prompts import LABEL
+from ui.server.serve import serve
+from ui.tabs.negative_prompts.tab import LABEL
 
-Visit = Callable[..., Visitor]
+PageSession = Callable[..., Visitor]
 
 
 def negatives(visitor: Visitor, prompt: str = "", negative: str = "") -> Page:
@@ -64,8 +64,8 @@ def compare(page: Page) -> None:
     expect(page.locator("button.generate:visible")).to_be_enabled()
 
 
-def test_with_and_without_under_a_slider(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted), "a cat", "dog, rain")
+def test_with_and_without_under_a_slider(scripted: Studio, page_session: PageSession) -> None:
+    page = negatives(page_session(scripted), "a cat", "dog, rain")
     compare(page)
     expect(stage(page).locator(".comparison")).to_be_visible()
     expect(stage(page).locator(".measured strong")).to_have_text(re.compile(r"^\d+\.\d %$"))
@@ -86,8 +86,8 @@ def test_with_and_without_under_a_slider(scripted: Studio, visit: Visit) -> None
     assert len({record.resolved.request.seed for record in records if record}) == 1
 
 
-def test_words_that_do_nothing_are_taken_out(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted), "a cat", "dog, nothing here, (rain:1.2), nothing at all")
+def test_words_that_do_nothing_are_taken_out(scripted: Studio, page_session: PageSession) -> None:
+    page = negatives(page_session(scripted), "a cat", "dog, nothing here, (rain:1.2), nothing at all")
     press(page, messages.EACH_WORD)
     expect(stage(page)).to_contain_text(messages.DEAD_WORDS)
     button = stage(page).get_by_role("button", name=messages.remove_words(2))
@@ -111,8 +111,8 @@ def test_words_that_do_nothing_are_taken_out(scripted: Studio, visit: Visit) -> 
     expect(field(page, "negative_prompt")).to_have_value("snow")
 
 
-def test_what_was_written_is_there_though_its_tab_is_opened_late(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted), "a cat")
+def test_what_was_written_is_there_though_its_tab_is_opened_late(scripted: Studio, page_session: PageSession) -> None:
+    page = negatives(page_session(scripted), "a cat")
     with keeping(page, "negative"):
         field(page, "negative_prompt").fill("dog")
     page.reload()
@@ -123,8 +123,8 @@ def test_what_was_written_is_there_though_its_tab_is_opened_late(scripted: Studi
     expect(field(page, "negative_prompt")).to_have_value("dog")
 
 
-def test_only_so_many_words_are_tried(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted), "a cat", "dog, rain, snow")
+def test_only_so_many_words_are_tried(scripted: Studio, page_session: PageSession) -> None:
+    page = negatives(page_session(scripted), "a cat", "dog, rain, snow")
     unfold(page, messages.SETTINGS)
     field(page, "max_terms").fill("1")
     press(page, messages.EACH_WORD)
@@ -134,8 +134,8 @@ def test_only_so_many_words_are_tried(scripted: Studio, visit: Visit) -> None:
     expect(page.locator("#negative-says .trouble")).to_contain_text("number of terms to try")
 
 
-def test_a_reload_in_the_middle_finds_the_study_again(scripted: Studio, visit: Visit) -> None:
-    visitor = visit(scripted)
+def test_a_reload_in_the_middle_finds_the_study_again(scripted: Studio, page_session: PageSession) -> None:
+    visitor = page_session(scripted)
     visitor.expects_trouble = True  # The browser may say that the connection it listens on was cut by the reload.
     page = negatives(visitor, "a cat, script: wait", "dog, nothing here")
     press(page, messages.EACH_WORD)
@@ -150,8 +150,8 @@ def test_a_reload_in_the_middle_finds_the_study_again(scripted: Studio, visit: V
     go_on.unlink()
 
 
-def test_what_cannot_work_is_said_before_and_after(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted), "a cat", "dog")
+def test_what_cannot_work_is_said_before_and_after(scripted: Studio, page_session: PageSession) -> None:
+    page = negatives(page_session(scripted), "a cat", "dog")
     unfold(page, messages.SETTINGS)
     expect(field(page, "guidance_scale")).to_have_attribute("placeholder", "4")  # The starter's own on this tab.
     field(page, "guidance_scale").fill("1")
@@ -166,8 +166,8 @@ def test_what_cannot_work_is_said_before_and_after(scripted: Studio, visit: Visi
 BAD = ("(" * 300 + ")" * 7, "🐱🏽‍🚀 👩‍👩‍👧", "שלום, مرحبا", "\u200b\u200d, \u202eabc", "dog, " * 4000)
 
 
-def test_whatever_is_typed_is_read_and_compared(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted))
+def test_whatever_is_typed_is_read_and_compared(scripted: Studio, page_session: PageSession) -> None:
+    page = negatives(page_session(scripted))
     unfold(page, messages.READING)
     for text in BAD:
         field(page, "prompt").fill(text)
@@ -177,8 +177,8 @@ def test_whatever_is_typed_is_read_and_compared(scripted: Studio, visit: Visit) 
     expect(page.locator("body")).not_to_contain_text("Traceback")
 
 
-def test_how_both_prompts_were_read(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted), "a (Cat:1.2) BREAK a quokka", "NO dog")
+def test_how_both_prompts_were_read(scripted: Studio, page_session: PageSession) -> None:
+    page = negatives(page_session(scripted), "a (Cat:1.2) BREAK a quokka", "NO dog")
     unfold(page, messages.READING)
     tokens = page.locator("#negative-tokens")
     expect(tokens).to_contain_text(messages.lowered(["Cat"]))
@@ -188,8 +188,8 @@ def test_how_both_prompts_were_read(scripted: Studio, visit: Visit) -> None:
     expect(tokens.locator(".weighted")).to_have_attribute("data-weight", "1.20")
 
 
-def test_weights_by_keyboard(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted), "a red cat", "dog")
+def test_weights_by_keyboard(scripted: Studio, page_session: PageSession) -> None:
+    page = negatives(page_session(scripted), "a red cat", "dog")
     expect(page.locator("#negative-prompt")).to_contain_text("Ctrl+Up")
     prompt, other = field(page, "prompt"), field(page, "negative_prompt")
     prompt.evaluate("each => { each.focus(); each.setSelectionRange(2, 9); }")
@@ -234,8 +234,8 @@ def own(tmp_path: Path) -> Iterator[Callable[[], Studio]]:
     end()
 
 
-def test_presets_are_saved_and_there_after_a_restart(own: Callable[[], Studio], visit: Visit) -> None:
-    visitor = visit(own())
+def test_presets_are_saved_and_there_after_a_restart(own: Callable[[], Studio], page_session: PageSession) -> None:
+    visitor = page_session(own())
     visitor.expects_trouble = True  # Its page is still open when the server goes.
     page = negatives(visitor, "{prompt}, at dusk", "people")
     unfold(page, messages.PRESETS)
@@ -247,7 +247,7 @@ def test_presets_are_saved_and_there_after_a_restart(own: Callable[[], Studio], 
     studio = own()
     file = studio.settings.data / "presets.toml"
     file.write_text(file.read_text("utf-8") + '\n[[preset]]\nname = "broken\n', "utf-8")
-    page = negatives(visit(studio), "a cat", "dog")
+    page = negatives(page_session(studio), "a cat", "dog")
     unfold(page, messages.PRESETS)
     expect(page.locator("#negative-presets-say .trouble")).to_contain_text("presets.toml")
     page.locator("#negative-preset input").click()
@@ -260,8 +260,8 @@ def test_presets_are_saved_and_there_after_a_restart(own: Callable[[], Studio], 
     assert "Evening" not in file.read_text("utf-8") and "broken" in file.read_text("utf-8")
 
 
-def test_presets_are_on_the_other_tabs_too(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_presets_are_on_the_other_tabs_too(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     page.locator("#text-prompt textarea").fill("a cat")
     unfold(page, messages.PRESETS)
     page.locator("#text-preset input").click()
@@ -271,8 +271,8 @@ def test_presets_are_on_the_other_tabs_too(scripted: Studio, visit: Visit) -> No
     expect(page.locator("#text-negative_prompt textarea")).to_have_value(re.compile("photograph"))
 
 
-def test_a_narrow_dark_page_holds_it_all(scripted: Studio, visit: Visit) -> None:
-    page = negatives(visit(scripted, width=400, height=800, color_scheme="dark"), "a cat", "dog, nothing " + "x" * 120)
+def test_a_narrow_dark_page_holds_it_all(scripted: Studio, page_session: PageSession) -> None:
+    page = negatives(page_session(scripted, width=400, height=800, color_scheme="dark"), "a cat", "dog, nothing " + "x" * 120)
     press(page, messages.EACH_WORD)
     expect(stage(page)).to_contain_text(messages.DEAD_WORDS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 400

@@ -12,10 +12,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from engine.requests import TextToImage
 from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, keeping, ready, unfold
-from ui import messages, stage
-from ui.actions import Actions
+from ui import messages
+from ui.common import result_view
+from ui.common.actions import Actions
 
-Visit = Callable[..., Visitor]
+PageSession = Callable[..., Visitor]
 
 SLOW = "a cat, script: slow"
 """Half a second a step."""
@@ -61,8 +62,8 @@ def idle(page: Page) -> None:
     expect(page.locator("button.stop-job")).to_be_hidden()
 
 
-def test_from_words_to_a_picture(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_from_words_to_a_picture(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     expect(page.get_by_text(messages.WAITING_FOR_FIRST)).to_be_visible()
     write(page, "prompt", SLOW)
     generate(page)
@@ -81,8 +82,8 @@ def test_from_words_to_a_picture(scripted: Studio, visit: Visit) -> None:
     assert Path(download.value.path()).read_bytes() == saved.read_bytes()
 
 
-def test_stop_leaves_nothing_half_done_and_the_next_one_works(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_stop_leaves_nothing_half_done_and_the_next_one_works(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     before = finished_pictures(scripted.settings)
     settings(page)
     write(page, "prompt", SLOW)
@@ -99,8 +100,8 @@ def test_stop_leaves_nothing_half_done_and_the_next_one_works(scripted: Studio, 
     result(page)
 
 
-def test_a_reload_in_the_middle_finds_form_and_preview(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_a_reload_in_the_middle_finds_form_and_preview(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     settings(page)
     write(page, "prompt", SLOW)
     write(page, "negative_prompt", "rain")
@@ -121,7 +122,7 @@ def test_a_reload_in_the_middle_finds_form_and_preview(scripted: Studio, visit: 
 
 
 def test_generate_may_be_pressed_while_the_page_still_looks_for_an_older_job(
-    scripted: Studio, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    scripted: Studio, page_session: PageSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     latest, asked, answered = Actions.latest, threading.Event(), threading.Semaphore(0)
 
@@ -132,7 +133,7 @@ def test_generate_may_be_pressed_while_the_page_still_looks_for_an_older_job(
         return found
 
     monkeypatch.setattr(Actions, "latest", late)
-    page = visit(scripted).open()
+    page = page_session(scripted).open()
     settings(page)
     write(page, "prompt", SLOW)
     write(page, "steps", ENDLESS)
@@ -144,8 +145,8 @@ def test_generate_may_be_pressed_while_the_page_still_looks_for_an_older_job(
     expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
 
 
-def test_words_that_were_pasted_and_deleted_are_kept_too(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_words_that_were_pasted_and_deleted_are_kept_too(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     page.locator("#text-prompt textarea").focus()
     for change in (lambda: page.keyboard.insert_text("a cat in a boat"), lambda: page.keyboard.press("Control+Backspace")):
         before = page.evaluate("localStorage['easel-form-text']")
@@ -160,8 +161,8 @@ def test_words_that_were_pasted_and_deleted_are_kept_too(scripted: Studio, visit
     assert left == "a cat in a "
 
 
-def test_a_reload_after_the_end_finds_the_result(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_a_reload_after_the_end_finds_the_result(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     write(page, "prompt", "a cat")
     generate(page)
     address = result(page).get_attribute("src")
@@ -169,8 +170,8 @@ def test_a_reload_after_the_end_finds_the_result(scripted: Studio, visit: Visit)
     assert result(page).get_attribute("src") == address
 
 
-def test_a_second_tab_and_a_stop_from_there(scripted: Studio, visit: Visit) -> None:
-    visitor = visit(scripted)
+def test_a_second_tab_and_a_stop_from_there(scripted: Studio, page_session: PageSession) -> None:
+    visitor = page_session(scripted)
     first = visitor.open()
     settings(first)
     write(first, "prompt", SLOW)
@@ -185,8 +186,8 @@ def test_a_second_tab_and_a_stop_from_there(scripted: Studio, visit: Visit) -> N
         idle(page)
 
 
-def test_the_job_goes_on_while_the_connection_is_lost(scripted: Studio, visit: Visit) -> None:
-    visitor = visit(scripted)
+def test_the_job_goes_on_while_the_connection_is_lost(scripted: Studio, page_session: PageSession) -> None:
+    visitor = page_session(scripted)
     visitor.expects_trouble = True
     page = visitor.open()
     write(page, "prompt", SLOW)
@@ -199,8 +200,8 @@ def test_the_job_goes_on_while_the_connection_is_lost(scripted: Studio, visit: V
     expect(page.locator("#text-prompt textarea")).to_have_value(SLOW)
 
 
-def test_a_failure_is_a_sentence_and_the_next_one_works(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_a_failure_is_a_sentence_and_the_next_one_works(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     prompt = "a cat, script: fail"
     write(page, "prompt", prompt)
     generate(page)
@@ -224,8 +225,8 @@ BAD = [
 ]
 
 
-def test_what_cannot_be_used_is_said_and_the_next_one_works(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_what_cannot_be_used_is_said_and_the_next_one_works(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     settings(page)
     write(page, "prompt", "a cat")
     for field, text, said in BAD:
@@ -240,8 +241,8 @@ def test_what_cannot_be_used_is_said_and_the_next_one_works(scripted: Studio, vi
     expect(page.locator("#text-says .trouble")).to_have_count(0)
 
 
-def test_an_empty_prompt_and_a_very_long_one(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_an_empty_prompt_and_a_very_long_one(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     generate(page)
     expect(page.locator("#text-says")).to_contain_text(messages.EMPTY_PROMPT)
     result(page)
@@ -251,8 +252,8 @@ def test_an_empty_prompt_and_a_very_long_one(scripted: Studio, visit: Visit) -> 
     expect(page.locator("figure.result img")).to_have_attribute("alt", re.compile("^cat cat"))
 
 
-def test_an_outputs_folder_in_trouble_is_said_and_the_next_one_works(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_an_outputs_folder_in_trouble_is_said_and_the_next_one_works(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     outputs = scripted.settings.outputs
     outputs.mkdir(exist_ok=True)
     aside = outputs.rename(outputs.with_name("aside"))
@@ -269,16 +270,16 @@ def test_an_outputs_folder_in_trouble_is_said_and_the_next_one_works(scripted: S
     result(page)
 
 
-def test_notices_stay_with_the_picture(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_notices_stay_with_the_picture(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     write(page, "prompt", "a cat, script: notice")
     generate(page)
     result(page)
     expect(page.locator("#text-stage")).to_contain_text("The script says hello.")
 
 
-def test_the_keyboard_is_enough(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_the_keyboard_is_enough(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     expect(page.locator("#text-prompt textarea")).to_be_focused()
     expect(page.locator("#text-prompt")).to_contain_text("Ctrl+Enter")
     page.keyboard.type("a cat")
@@ -293,8 +294,8 @@ def test_the_keyboard_is_enough(scripted: Studio, visit: Visit) -> None:
     assert {"Generate", "Download", "Reuse these settings", "Keep this seed"} <= reached
 
 
-def test_several_pictures_are_a_gallery(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_several_pictures_are_a_gallery(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     settings(page)
     write(page, "prompt", "a cat")
     write(page, "count", "3")
@@ -305,8 +306,8 @@ def test_several_pictures_are_a_gallery(scripted: Studio, visit: Visit) -> None:
     assert [facts.split()[1] for facts in page.locator(".facts").all_inner_texts()] == ["10", "11", "12"]
 
 
-def test_settings_come_back_from_a_picture(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_settings_come_back_from_a_picture(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     settings(page)
     write(page, "prompt", "a cat")
     write(page, "steps", "9")
@@ -326,8 +327,8 @@ def test_settings_come_back_from_a_picture(scripted: Studio, visit: Visit) -> No
     expect(page.locator("#text-prompt textarea")).to_have_value("a cat")
 
 
-def test_the_starter_says_what_it_knows(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_the_starter_says_what_it_knows(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     page.locator("#chips button").first.click()
     expect(page.locator("#text-prompt textarea")).not_to_have_value("")
     write(page, "prompt", "a cat and a quokka")
@@ -342,8 +343,8 @@ def test_the_starter_says_what_it_knows(scripted: Studio, visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_narrow_page_has_everything_in_one_column(scheme: str, scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted, width=400, height=800, color_scheme=scheme).open()
+def test_a_narrow_page_has_everything_in_one_column(scheme: str, scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted, width=400, height=800, color_scheme=scheme).open()
     settings(page)
     write(page, "prompt", "a cat, " + "x" * 200)
     generate(page)
@@ -352,9 +353,9 @@ def test_a_narrow_page_has_everything_in_one_column(scheme: str, scripted: Studi
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
-def test_markup_in_a_prompt_is_text(scripted: Studio, visit: Visit) -> None:
+def test_markup_in_a_prompt_is_text(scripted: Studio, page_session: PageSession) -> None:
     hostile = "<img src=x onerror=\"document.title='taken'\"> {{#if}} ${1+1}"
-    page = visit(scripted).open()
+    page = page_session(scripted).open()
     write(page, "prompt", hostile)
     unfold(page, messages.READING)
     expect(page.locator("#text-tokens")).to_contain_text("onerror")
@@ -363,8 +364,8 @@ def test_markup_in_a_prompt_is_text(scripted: Studio, visit: Visit) -> None:
     expect(page).to_have_title(messages.TITLE)
 
 
-def test_a_job_of_an_earlier_easel_is_found_by_its_page(scripted: Studio, visit: Visit) -> None:
-    page = visit(scripted).open()
+def test_a_job_of_an_earlier_easel_is_found_by_its_page(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
     write(page, "prompt", "first")
     generate(page)
     result(page)
@@ -374,4 +375,4 @@ def test_a_job_of_an_earlier_easel_is_found_by_its_page(scripted: Studio, visit:
     page.reload()
     ready(page)
     expect(page.locator("figure.result img")).to_have_attribute("alt", "from elsewhere")
-    assert stage.made_with(scripted.jobs.jobs(limit=1)[0].results[0].path) is not None
+    assert result_view.made_with(scripted.jobs.jobs(limit=1)[0].results[0].path) is not None

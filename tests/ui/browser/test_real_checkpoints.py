@@ -22,9 +22,9 @@ from tests.ui.browser import test_negatives, test_sketch
 from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, show, unfold
 from tests.ui.browser.listening import LISTENING, heard
 from ui import messages
-from ui.serve import serve
+from ui.server.serve import serve
 
-Visit = Callable[..., Visitor]
+PageSession = Callable[..., Visitor]
 CHECKPOINTS = ("sd1", "sd2_base", "x4_upscaler")
 FEW = "2"
 """Steps."""
@@ -85,8 +85,10 @@ def words(visitor: Visitor) -> Page:
     return page
 
 
-def test_two_checkpoints_alternate_on_all_tabs_and_load_once_each(real: Studio, visit: Visit, tmp_path: Path) -> None:
-    page, pair = words(visit(real)), CHECKPOINTS[:2]
+def test_two_checkpoints_alternate_on_all_tabs_and_load_once_each(
+    real: Studio, page_session: PageSession, tmp_path: Path
+) -> None:
+    page, pair = words(page_session(real)), CHECKPOINTS[:2]
     tabs = {
         "text": (lambda: show(page, "Text to image"), messages.GENERATE),
         "sketch": (lambda: test_sketch.open_tab(page), messages.GENERATE),
@@ -131,8 +133,8 @@ def enlarged(page: Page, studio: Studio, upscaler: str | None, folder: Path) -> 
     return made(page, studio, messages.ENLARGE)
 
 
-def test_lora_vae_clip_skip_and_an_embedding_from_the_page_to_the_picture(real: Studio, visit: Visit) -> None:
-    page = words(visit(real))
+def test_lora_vae_clip_skip_and_an_embedding_from_the_page_to_the_picture(real: Studio, page_session: PageSession) -> None:
+    page = words(page_session(real))
     choose(page, "text", "checkpoint", "sd1")
     made(page, real, messages.GENERATE)
     plain = newest(real.settings)
@@ -161,8 +163,8 @@ def pixels(path: Path) -> bytes:
         return image.convert("RGB").tobytes()
 
 
-def test_what_a_checkpoint_predicts_is_overruled_and_the_picture_is_another(real: Studio, visit: Visit) -> None:
-    page = words(visit(real))
+def test_what_a_checkpoint_predicts_is_overruled_and_the_picture_is_another(real: Studio, page_session: PageSession) -> None:
+    page = words(page_session(real))
     choose(page, "text", "checkpoint", "sd1")
     made(page, real, messages.GENERATE)
     seen = [pixels(newest(real.settings))]
@@ -179,10 +181,10 @@ def test_what_a_checkpoint_predicts_is_overruled_and_the_picture_is_another(real
     assert seen[0] == seen[2] and seen[0] != seen[1]
 
 
-def test_a_withheld_picture_is_said_and_not_shown(real: Studio, visit: Visit) -> None:
+def test_a_withheld_picture_is_said_and_not_shown(real: Studio, page_session: PageSession) -> None:
     preferences.write(real.settings.data, Preferences(safety_checker=True))
     try:
-        page = words(visit(real))
+        page = words(page_session(real))
         choose(page, "text", "checkpoint", "careful")
         before = finished_pictures(real.settings)
         page.locator("button.generate:visible").click()

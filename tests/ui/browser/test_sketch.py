@@ -21,8 +21,8 @@ from tests.ui.browser.drawing import (
     RED,
     SIDE,
     WHITE,
+    PageSession,
     Point,
-    Visit,
     asked,
     assert_line,
     distance,
@@ -35,12 +35,13 @@ from tests.ui.browser.drawing import (
     seen_by_the_engine,
     stroke,
 )
-from ui import messages, sketch_form
-from ui.serve import serve
+from ui import messages
+from ui.server.serve import serve
+from ui.tabs.sketch_to_image import form
 
 
-def test_strokes_colours_eraser_undo_and_redo_reach_the_engine_as_drawn(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_strokes_colours_eraser_undo_and_redo_reach_the_engine_as_drawn(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     first, second, third = ((100, 100), (600, 150)), ((100, 400), (700, 400)), ((100, 650), (700, 650))
     stroke(page, *first)
     press(page, "colour", "#d9262b")
@@ -63,8 +64,8 @@ def test_strokes_colours_eraser_undo_and_redo_reach_the_engine_as_drawn(scripted
     assert (rubbed[near > 20 + BLUR] == seen_by_the_engine(scripted, asked(scripted, 1).init_image)[near > 20 + BLUR]).all()
 
 
-def test_nothing_drawn_is_lost(scripted: Studio, visit: Visit) -> None:
-    visitor = visit(scripted)
+def test_nothing_drawn_is_lost(scripted: Studio, page_session: PageSession) -> None:
+    visitor = page_session(scripted)
     page = pad(visitor)
     stroke(page, (100, 100), (600, 600))
     page.get_by_text(messages.LAYERS).click()
@@ -95,8 +96,8 @@ def test_nothing_drawn_is_lost(scripted: Studio, visit: Visit) -> None:
     assert not (alone == RED).all(-1).any() and (alone == BLACK).all(-1).any(), "the layers are still apart"
 
 
-def test_settings_that_are_used_again_bring_drawing_mask_and_paper_back(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_settings_that_are_used_again_bring_drawing_mask_and_paper_back(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     page.locator("[name=pad-paper]").fill("#f2c94c")
     stroke(page, (100, 100), (600, 600))
     press(page, "tool", "mask")
@@ -116,8 +117,8 @@ def test_settings_that_are_used_again_bring_drawing_mask_and_paper_back(scripted
     assert not generate(page, scripted).mask_image, "what was on the pad before can be had back"
 
 
-def test_a_finger_draws_and_two_fingers_zoom(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted, width=800, height=1100, has_touch=True))
+def test_a_finger_draws_and_two_fingers_zoom(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted, width=800, height=1100, has_touch=True))
     devtools = page.context.new_cdp_session(page)
 
     def touch(kind: str, *points: Point) -> None:
@@ -139,8 +140,8 @@ def test_a_finger_draws_and_two_fingers_zoom(scripted: Studio, visit: Visit) -> 
     assert generate(page, scripted).init_image == drawn.init_image, "a pinch leaves no mark"
 
 
-def test_a_mask_reaches_the_engine_painted_or_turned_round(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_a_mask_reaches_the_engine_painted_or_turned_round(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     stroke(page, (100, 100), (600, 100))
     assert generate(page, scripted).mask_image is None
     press(page, "tool", "mask")
@@ -156,17 +157,17 @@ def test_a_mask_reaches_the_engine_painted_or_turned_round(scripted: Studio, vis
     assert generate(page, scripted).mask_image is None
 
 
-def test_explore_paints_one_seed_at_five_strengths_and_goes_on_with_one(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_explore_paints_one_seed_at_five_strengths_and_goes_on_with_one(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     press(page, "sample", "bird")
     expect(field(page, "prompt")).to_have_value("a bird")
     page.locator("#sketch-explore").click()
     expect(page.locator("#sketch-stage figure.result")).to_have_count(5)
     expect(page.locator("button.generate:visible")).to_be_enabled()
     row, large = page.locator("#sketch-stage .strengths label"), page.locator("#sketch-stage figure.result:visible")
-    expect(row).to_have_text([f"{each:g}" for each in sketch_form.EXPLORED])
+    expect(row).to_have_text([f"{each:g}" for each in form.EXPLORED])
     seeds = set()
-    for place, strength in enumerate(sketch_form.EXPLORED):
+    for place, strength in enumerate(form.EXPLORED):
         row.nth(place).click()
         expect(large).to_have_count(1)
         facts = large.locator(".facts").inner_text()
@@ -182,8 +183,8 @@ def test_explore_paints_one_seed_at_five_strengths_and_goes_on_with_one(scripted
     assert request.strength == 0.35 and {str(request.seed)} == seeds
 
 
-def test_live_repaints_after_each_stroke_and_keeps_nothing(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_live_repaints_after_each_stroke_and_keeps_nothing(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     unfold(page, messages.SETTINGS)
     kept, queue = finished_pictures(scripted.settings), scripted.jobs
     assert queue is not None
@@ -223,8 +224,8 @@ def painted(page: Page, studio: Studio, prompt: str) -> ImageToImage:
     raise AssertionError(f"Live stays at {request}")
 
 
-def test_the_depth_map_is_shown_also_after_a_reload(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_the_depth_map_is_shown_also_after_a_reload(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     field(page, "prompt").fill("a boat, script: depth")
     generate(page, scripted)
     depth = page.locator("#sketch-stage figure.guide img")
@@ -235,11 +236,11 @@ def test_the_depth_map_is_shown_also_after_a_reload(scripted: Studio, visit: Vis
     expect(depth).to_have_js_property("naturalWidth", 256)
 
 
-def test_a_restart_on_the_same_port_finds_the_drawing(tmp_path: Path, visit: Visit) -> None:
+def test_a_restart_on_the_same_port_finds_the_drawing(tmp_path: Path, page_session: PageSession) -> None:
     settings = Settings(data=tmp_path / "data", outputs=tmp_path / "outputs")
     with Jobs(settings, SCRIPTED) as jobs, serve(settings, jobs, port=0) as studio:
         url = studio.url
-        visitor = visit(Studio(url, settings, jobs))
+        visitor = page_session(Studio(url, settings, jobs))
         visitor.expects_trouble = True  # its page is still open when the server goes
         page = pad(visitor)
         stroke(page, (100, 100), (600, 600))
@@ -254,8 +255,8 @@ def test_a_restart_on_the_same_port_finds_the_drawing(tmp_path: Path, visit: Vis
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_narrow_page_has_all_of_the_pad(scheme: str, scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted, width=400, height=800, color_scheme=scheme))
+def test_a_narrow_page_has_all_of_the_pad(scheme: str, scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted, width=400, height=800, color_scheme=scheme))
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     for name in ("brush", "eraser", "fill", "mask", "hand"):
         expect(page.locator(f".pad [data-tool={name}]")).to_be_visible()

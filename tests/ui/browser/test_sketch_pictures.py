@@ -16,8 +16,8 @@ from tests.ui.browser.conftest import Studio, finished_pictures
 from tests.ui.browser.drawing import (
     BLACK,
     BLUR,
+    PageSession,
     Point,
-    Visit,
     distance,
     file_of,
     generate,
@@ -31,8 +31,8 @@ from tests.ui.browser.drawing import (
 from ui import messages
 
 
-def test_a_photo_is_opened_and_drawn_on(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_a_photo_is_opened_and_drawn_on(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     given = photo()
     upload(page, "photo.png", file_of(given))
     expect(page.locator(".pad-size")).to_have_text("600 × 400")
@@ -81,8 +81,8 @@ def heic(image: Image.Image) -> bytes:
     return file_of(image, "HEIF", quality=100)
 
 
-def test_any_input_is_understood(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_any_input_is_understood(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     page.locator("[name=pad-paper]").fill("#4f9bd9")
     for name, (content, colours) in ANY_INPUT.items():
         press(page, "act", "clear")
@@ -97,16 +97,16 @@ def test_any_input_is_understood(scripted: Studio, visit: Visit) -> None:
         page.get_by_text(messages.LAYERS).click()
 
 
-def test_a_picture_larger_than_the_pad_is_said(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_a_picture_larger_than_the_pad_is_said(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     upload(page, "large.png", file_of(Image.new("RGB", (3000, 1500), "red")))
     expect(page.locator(".pad-says.note")).to_contain_text(messages.reduced(3000, 1500, 2048))
     expect(page.locator(".pad-size")).to_have_text("2048 × 1024")
 
 
 @pytest.mark.parametrize("way", ["paste", "drop"])
-def test_pictures_can_be_pasted_and_dropped(way: str, scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_pictures_can_be_pasted_and_dropped(way: str, scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     given = photo(seed=7)
     page.evaluate(
         """([way, content]) => {
@@ -130,8 +130,10 @@ def bomb() -> bytes:
     return bytes(content)
 
 
-def test_files_that_are_no_pictures_are_a_sentence_each_and_the_drawing_stays(scripted: Studio, visit: Visit) -> None:
-    visitor = visit(scripted)
+def test_files_that_are_no_pictures_are_a_sentence_each_and_the_drawing_stays(
+    scripted: Studio, page_session: PageSession
+) -> None:
+    visitor = page_session(scripted)
     visitor.expects_trouble = True  # the browser itself logs each refusal
     page = pad(visitor)
     stroke(page, (100, 100), (600, 600))
@@ -152,8 +154,8 @@ def test_files_that_are_no_pictures_are_a_sentence_each_and_the_drawing_stays(sc
     expect(page.locator(".pad-says.note")).to_contain_text("first one is used")
 
 
-def test_a_result_goes_back_onto_the_pad(scripted: Studio, visit: Visit) -> None:
-    page = pad(visit(scripted))
+def test_a_result_goes_back_onto_the_pad(scripted: Studio, page_session: PageSession) -> None:
+    page = pad(page_session(scripted))
     stroke(page, (100, 100), (600, 600))
     generate(page, scripted)
     made = Image.open(max(finished_pictures(scripted.settings), key=lambda path: path.stat().st_mtime)).convert("RGB")

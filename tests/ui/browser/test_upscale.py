@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from engine.checkpoints.upscalers import BUILT_IN
+from engine.checkpoints.library.upscalers import BUILT_IN
 from tests.ui.browser.conftest import Studio, show, unfold
 from ui import messages
 
@@ -17,9 +17,9 @@ def enlarge(page: Page) -> None:
     page.get_by_role("button", name="Enlarge", exact=True).and_(page.locator(".generate")).click()
 
 
-def test_a_chosen_file_is_enlarged_and_compared(visit: Callable, scripted: Studio, tmp_path: Path) -> None:
+def test_a_chosen_file_is_enlarged_and_compared(page_session: Callable, scripted: Studio, tmp_path: Path) -> None:
     Image.radial_gradient("L").convert("RGB").save(tmp_path / "round.png")
-    page = visit(scripted).open()
+    page = page_session(scripted).open()
     show(page, "Upscale")
     enlarge(page)
     expect(page.locator("#upscale-says")).to_contain_text("There is no picture to enlarge")
@@ -30,21 +30,21 @@ def test_a_chosen_file_is_enlarged_and_compared(visit: Callable, scripted: Studi
     expect(page.locator("#upscale-slider img")).to_have_count(2)
 
 
-def test_of_a_chosen_folder_the_pictures_are_taken(visit: Callable, scripted: Studio, tmp_path: Path) -> None:
+def test_of_a_chosen_folder_the_pictures_are_taken(page_session: Callable, scripted: Studio, tmp_path: Path) -> None:
     folder = tmp_path / "holidays"
     folder.mkdir()
     Image.new("RGB", (40, 30)).save(folder / "b.png")
     Image.new("RGB", (20, 30)).save(folder / "a.jpg")
     (folder / "notes.txt").write_text("hello")
-    page = visit(scripted).open()
+    page = page_session(scripted).open()
     show(page, "Upscale")
     page.locator("input[type=file][webkitdirectory]").set_input_files(folder)
     expect(page.locator("#upscale-cost")).to_contain_text("2 pictures, the largest 40 × 30 becomes 160 × 120 pixels")
     expect(page.locator("#upscale-says")).to_contain_text("1 file of the folder is left out")
 
 
-def test_a_picture_is_enlarged_once_it_is_made(visit: Callable, scripted: Studio) -> None:
-    page = visit(scripted).open()
+def test_a_picture_is_enlarged_once_it_is_made(page_session: Callable, scripted: Studio) -> None:
+    page = page_session(scripted).open()
     page.locator("#text-prompt textarea").fill("a boat that is enlarged")
     unfold(page, messages.SETTINGS)
     page.locator("#text-upscaler input").click()
@@ -56,8 +56,8 @@ def test_a_picture_is_enlarged_once_it_is_made(visit: Callable, scripted: Studio
     assert job.request.upscaler == BUILT_IN
 
 
-def test_a_finished_picture_is_sent_to_be_enlarged(visit: Callable, scripted: Studio) -> None:
-    page = visit(scripted).open()
+def test_a_finished_picture_is_sent_to_be_enlarged(page_session: Callable, scripted: Studio) -> None:
+    page = page_session(scripted).open()
     page.locator("#text-prompt textarea").fill("a boat")
     page.locator("button.generate").first.click()
     page.locator("#text-stage [data-state=finished] [data-send=to_upscale]").click()

@@ -1,0 +1,1 @@
+"""Fetching checkpoints, only when the user asks for it. Free of torch."""

@@ -1,0 +1,149 @@
+"""Downloads that run while the page does other things: asked about first, then started, paused, gone on with, cancelled."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.checkpoints.download import hub
+from engine.checkpoints.download.hub import DownloadPlan
+from engine.checkpoints.download.sources import Source
+from engine.checkpoints.download.transfer import Control, Progress
+from engine.errors import Cancelled, EaselError
+
+ASKING, OFFERED, RUNNING, PAUSED, FINISHED, FAILED, CANCELLED = (
+    "asking", "offered", "running", "paused", "finished", "failed", "cancelled",
+)  # fmt: skip
+"""A download is asked about, then offered with its size until the user says yes, then runs."""
+
+GOING_ON = (ASKING, RUNNING)
+"""States that change by themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """One download as the page shows it. ``done`` and ``total`` are bytes, ``total`` 0 where nobody knows; ``free`` is what the
+    disk has left. ``said`` is a sentence for what went wrong, or ""."""
+
+    number: int
+    label: str
+    licence: str
+    licence_link: str
+    state: str
+    name: str = ""
+    source: str = ""
+    done: int = 0
+    total: int = 0
+    free: int = 0
+    said: str = ""
+
+
+class Downloads:
+    """All downloads into one folder since Easel started. Any thread may use it."""
+
+    def __init__(self, folder: Path, look: Callable[[Source], DownloadPlan] = hub.look) -> None:
+        self._folder, self._look = folder, look
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._known: dict[int, Download] = {}
+        self._parcels: dict[int, DownloadPlan] = {}
+        self._controls: dict[int, Control] = {}
+
+    def all(self) -> tuple[Download, ...]:
+        """Every download, the newest first."""
+        with self._lock:
+            return tuple(reversed(self._known.values()))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something changes by itself."""
+        return any(download.state in GOING_ON for download in self.all())
+
+    def ask(self, sources: Sequence[Source], label: str, licence: str = "", licence_link: str = "") -> int:
+        """Ask the first of ``sources`` that answers what it holds. The number of the new download."""
+        with self._lock:
+            number = next(self._numbers)
+            self._known[number] = Download(number=number, label=label, licence=licence, licence_link=licence_link, state=ASKING)
+        threading.Thread(target=self._ask, args=(number, tuple(sources)), name=f"ask {label}", daemon=True).start()
+        return number
+
+    def start(self, number: int) -> None:
+        """Fetch what was offered, or go on with what was paused, cancelled or failed."""
+        with self._lock:
+            state = self._known[number].state if number in self._known else ""
+            if state == PAUSED:
+                self._controls[number].resume()
+                self._known[number] = dataclasses.replace(self._known[number], state=RUNNING)
+                return
+            if state not in (OFFERED, CANCELLED, FAILED) or number not in self._parcels:
+                return
+            self._controls[number] = Control()
+            self._known[number] = dataclasses.replace(self._known[number], state=RUNNING, said="")
+        threading.Thread(target=self._fetch, args=(number,), name=f"download {number}", daemon=True).start()
+
+    def pause(self, number: int) -> None:
+        """Hold on."""
+        with self._lock:
+            if number in self._known and self._known[number].state == RUNNING:
+                self._controls[number].pause()
+                self._known[number] = dataclasses.replace(self._known[number], state=PAUSED)
+
+    def cancel(self, number: int) -> None:
+        """End a download, or decline what was offered. What was fetched stays for another time."""
+        with self._lock:
+            if number in self._controls:
+                self._controls[number].cancel()
+            elif number in self._known:
+                del self._known[number]
+
+    def dismiss(self, number: int) -> None:
+        """Show an ended one no longer."""
+        with self._lock:
+            if number in self._known and self._known[number].state in (FINISHED, FAILED, CANCELLED):
+                del self._known[number]
+
+    def _ask(self, number: int, sources: tuple[Source, ...]) -> None:
+        said = "There is no source for this. Paste a link instead."
+        for source in sources:
+            try:
+                parcel = self._look(source)
+            except EaselError as error:
+                said = str(error)
+                continue
+            with self._lock:
+                self._parcels[number] = parcel
+            where = source.repository or source.link
+            self._change(number, state=OFFERED, name=parcel.name, source=where, total=parcel.bytes, free=_free(self._folder))
+            return
+        self._change(number, state=FAILED, said=said)
+
+    def _fetch(self, number: int) -> None:
+        def tell(progress: Progress) -> None:
+            self._change(number, done=progress.done, total=progress.total)
+
+        try:
+            hub.fetch_parcel(self._parcels[number], self._folder, self._controls[number], tell)
+        except Cancelled:
+            self._change(number, state=CANCELLED)
+        except EaselError as error:
+            self._change(number, state=FAILED, said=str(error))
+        except Exception as error:
+            self._change(number, state=FAILED, said=f"The download ended in an unforeseen way ({type(error).__name__}: {error}).")
+        else:
+            self._change(number, state=FINISHED)
+
+    def _change(self, number: int, **changes: object) -> None:
+        with self._lock:
+            if number in self._known:
+                self._known[number] = dataclasses.replace(self._known[number], **changes)  # type: ignore[arg-type]
+
+
+def _free(folder: Path) -> int:
+    """Bytes that the disk of ``folder`` has left."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free

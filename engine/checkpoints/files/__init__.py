@@ -1,0 +1,1 @@
+"""Weights files: their headers, their pickles, their tensors."""

@@ -1,0 +1,102 @@
+"""Tensors from the places that a header names: mapped into memory where that is quick, read where it is not."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints.files.headers import Header, Tensor, read_header, refused
+
+SLOW_TO_MAP = (
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "drvfs", "fuse", "afs", "ceph", "glusterfs", "lustre", "davfs", "vboxsf",
+    "virtiofs", "prl_fs", "fuseblk", "ncpfs",
+)  # fmt: skip
+"""File systems over a network or out of a virtual machine: there a mapped file comes page by page, tens of times slower."""
+
+
+def is_quick_to_map(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
+    """Whether ``path`` lies on a local disk, as far as the system tells. Where it does not (Windows, macOS) files are read."""
+    try:
+        lines = mounts.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return False
+    resolved, best = str(path.resolve()), ("", "")
+    for line in lines:
+        point, kind = [*line.split(), "", "", ""][1:3]
+        point = point.replace("\\040", " ")
+        inside = resolved == point or resolved.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best[0]):
+            best = point, kind
+    return bool(best[1]) and best[1].split(".")[0] not in SLOW_TO_MAP
+
+
+class TensorStore:
+    """The tensors of one or several weights files by name. Files are opened for the time of a read."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._places: dict[str, tuple[Path, Tensor]] = {}
+        self._headers: dict[Path, Header] = {}
+        self._maps: dict[Path, mmap.mmap | None] = {}
+        for path in paths:
+            self._headers[path] = read_header(path)
+            self._places.update({name: (path, tensor) for name, tensor in self._headers[path].tensors.items()})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def names(self) -> Sequence[str]:
+        """Every tensor's name."""
+        return list(self._places)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, unread."""
+        return self._places[name][1].shape
+
+    def view(self, name: str) -> torch.Tensor:
+        """A tensor in the file's dtype, on the CPU, to be copied from at once: it may lie in the file itself.
+
+        Raises CheckpointError if the file became shorter meanwhile.
+        """
+        path, tensor = self._places[name]
+        dtype = getattr(torch, tensor.dtype)
+        if tensor.count == 0:
+            return torch.zeros(tensor.shape, dtype=dtype)
+        reach = tensor.count if tensor.stride is None else _reach(tensor)
+        mapped = self._map(path)
+        if mapped is not None:
+            flat = torch.frombuffer(mapped, dtype=dtype, count=reach, offset=tensor.offset)
+        else:
+            flat = torch.frombuffer(_read(path, tensor.offset, reach * dtype.itemsize), dtype=dtype)
+        return flat.view(tensor.shape) if tensor.stride is None else flat.as_strided(tensor.shape, tensor.stride)
+
+    def _map(self, path: Path) -> mmap.mmap | None:
+        if path not in self._maps:
+            self._maps[path] = _mapped(path) if is_quick_to_map(path) else None
+        return self._maps[path]
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """The file as memory. Private and writable, which torch wants, and never written to."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
+def _reach(tensor: Tensor) -> int:
+    """Numbers from the first to the last of a tensor with strides."""
+    return 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride or (), strict=True))
+
+
+def _read(path: Path, offset: int, size: int) -> bytearray:
+    buffer = bytearray(size)
+    view, done = memoryview(buffer), 0
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        while done < size:
+            count = file.readinto(view[done:])
+            if not count:
+                raise refused(path, "it became shorter while it was read")
+            done += count
+    return buffer

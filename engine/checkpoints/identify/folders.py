@@ -1,0 +1,171 @@
+"""Checkpoints as diffusers folders: a ``model_index.json`` and a sub-folder a component."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.checkpoints.files.headers import Header, read_header
+from engine.checkpoints.identify.identity import Identity, Part
+from engine.errors import CheckpointError
+
+FOLDER_INDEX = "model_index.json"
+
+WEIGHTS: tuple[str, ...] = (
+    "diffusion_pytorch_model.safetensors", "model.safetensors", "diffusion_pytorch_model.safetensors.index.json",
+    "model.safetensors.index.json", "diffusion_pytorch_model.fp16.safetensors", "model.fp16.safetensors",
+    "diffusion_pytorch_model.bin", "pytorch_model.bin", "diffusion_pytorch_model.fp16.bin", "pytorch_model.fp16.bin",
+)  # fmt: skip
+"""Names that diffusers and transformers give to a component's weights, the best first."""
+
+MODULES = {
+    "UNet2DConditionModel", "AutoencoderKL", "AutoencoderTiny", "CLIPTextModel", "CLIPTextModelWithProjection",
+    "DPTForDepthEstimation",
+}  # fmt: skip
+"""Component classes that Easel builds itself. A folder with others goes to diffusers as a whole."""
+
+PLAIN = {
+    "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline",
+    "StableDiffusionDepth2ImgPipeline", "StableDiffusionUpscalePipeline", "StableDiffusionXLPipeline",
+    "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline", "LatentConsistencyModelPipeline",
+    "LatentConsistencyModelImg2ImgPipeline",
+}  # fmt: skip
+"""Pipeline classes whose folders Easel knows by its own table."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises CheckpointError for what cannot be read or is none."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"“{path.parent.name}/{path.name}” cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"“{path.parent.name}/{path.name}” is damaged: fetch the checkpoint again.") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"“{path.parent.name}/{path.name}” is damaged: fetch the checkpoint again.")
+    return value
+
+
+def components(folder: Path) -> dict[str, tuple[str, str]]:
+    """Component -> (library, class) as ``model_index.json`` says, those that are left out not included."""
+    index = read_json(folder / FOLDER_INDEX)
+    pairs = ((k, v) for k, v in index.items() if isinstance(v, list) and len(v) == 2 and all(isinstance(x, str) for x in v))
+    return {k: (v[0], v[1]) for k, v in pairs}
+
+
+def weight_files(component: Path) -> tuple[Path, ...]:
+    """The files that hold a component's weights. Raises CheckpointError if there are none or some are missing."""
+    for name in WEIGHTS:
+        path = component / name
+        if path.is_file():
+            files = _shards(path) if name.endswith(".json") else (path,)
+            return files
+    raise CheckpointError(
+        f"“{component.parent.name}” has no weights in its folder “{component.name}”: fetch the checkpoint again, all of it."
+    )
+
+
+def _shards(index: Path) -> tuple[Path, ...]:
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict):
+        raise CheckpointError(f"“{index.parent.name}/{index.name}” is damaged: fetch the checkpoint again.")
+    files = tuple(index.parent / Path(str(name)).name for name in sorted(set(names.values())))
+    missing = [f.name for f in files if not f.is_file()]
+    if missing:
+        raise CheckpointError(f"“{index.parent.parent.name}” is incomplete: {missing[0]} is missing. Fetch it again.")
+    return files
+
+
+def headers(component: Path) -> dict[Path, Header]:
+    """The header of each weights file of a component."""
+    return {path: read_header(path) for path in weight_files(component)}
+
+
+def identify_folder(folder: Path) -> Identity:
+    """What a folder with a ``model_index.json`` is. Raises CheckpointError for one that is damaged or incomplete."""
+    there = components(folder)
+    index = read_json(folder / FOLDER_INDEX)
+    digest = hashlib.sha256((folder / FOLDER_INDEX).read_bytes())
+    parts: dict[str, Part] = {}
+    for name, (_, kind) in sorted(there.items()):
+        if kind in MODULES or ((folder / name / "config.json").is_file() and name != "safety_checker"):
+            found = headers(folder / name)
+            parts[name] = Part.of(t for header in found.values() for t in header.tensors.values())
+            for header in found.values():
+                digest.update(header.digest.encode())
+    unet = read_json(folder / "unet" / "config.json") if "unet" in there else {}
+    scheduler = _scheduler(folder)
+    pipeline = str(index.get("_class_name", ""))
+    architecture = _architecture(folder, pipeline, there, unet, scheduler)
+    return Identity(
+        kind="checkpoint",
+        architecture=architecture,
+        prediction_type=str(scheduler.get("prediction_type", "epsilon")),
+        parts=parts,
+        native_size=_native_size(folder, unet),
+        container="folder",
+        digest=digest.hexdigest(),
+        reason=f"a folder for {pipeline}",
+    )
+
+
+def _scheduler(folder: Path) -> dict[str, Any]:
+    path = folder / "scheduler" / "scheduler_config.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def _architecture(
+    folder: Path, pipeline: str, there: Mapping[str, tuple[str, str]], unet: Mapping[str, Any], scheduler: Mapping[str, Any]
+) -> str:
+    """The row of the table that a folder belongs to."""
+    if (folder / "starter.json").is_file():
+        return "starter"
+    if pipeline not in PLAIN or any(kind not in MODULES for n, (_, kind) in there.items() if _is_network(n)):
+        return "other"
+    channels = unet.get("in_channels", 4)
+    few_steps = scheduler.get("timestep_spacing") == "trailing" and scheduler.get("prediction_type", "epsilon") == "epsilon"
+    if "Upscale" in pipeline:
+        return "x4_upscaler"
+    if "XL" in pipeline:
+        return _xl(there, channels, few_steps)
+    if unet.get("time_cond_proj_dim"):
+        return "lcm"
+    if "depth_estimator" in there or channels == 5:
+        return "sd2_depth"
+    return _one_encoder(folder, channels, few_steps, scheduler)
+
+
+def _is_network(component: str) -> bool:
+    return component in ("unet", "vae", "text_encoder", "text_encoder_2", "transformer", "prior", "depth_estimator")
+
+
+def _xl(there: Mapping[str, tuple[str, str]], channels: int, few_steps: bool) -> str:
+    if "text_encoder" not in there:
+        return "xl_refiner"
+    return "xl_inpainting" if channels == 9 else ("xl_turbo" if few_steps else "xl")
+
+
+def _one_encoder(folder: Path, channels: int, few_steps: bool, scheduler: Mapping[str, Any]) -> str:
+    """Stable Diffusion 2's text encoder is OpenCLIP's, whose activation is the plain GELU."""
+    second = read_json(folder / "text_encoder" / "config.json").get("hidden_act") == "gelu"
+    if channels == 9:
+        return "sd2_inpainting" if second else "sd1_inpainting"
+    if not second:
+        return "sd1"
+    if few_steps:
+        return "sd_turbo"
+    return "sd2_v" if scheduler.get("prediction_type") == "v_prediction" else "sd2_base"
+
+
+def _native_size(folder: Path, unet: Mapping[str, Any]) -> int:
+    """Pixels a side: the UNet's latents times the VAE's scale. 512 where the folder does not say."""
+    latents = unet.get("sample_size")
+    path = folder / "vae" / "config.json"
+    if not isinstance(latents, int) or not path.is_file():
+        return 512
+    vae = read_json(path)
+    blocks = vae.get("decoder_block_out_channels") or vae.get("block_out_channels") or (0, 0, 0, 0)
+    return latents * 2 ** (len(blocks) - 1)

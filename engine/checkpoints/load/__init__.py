@@ -1,0 +1,1 @@
+"""From an entry of the library to components in memory."""

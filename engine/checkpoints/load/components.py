@@ -1,0 +1,360 @@
+"""From an entry of the catalogue to components in memory: offline, one tensor at a time, in the precision that the plan names.
+
+A component is built without memory (on torch's "meta" device) from its configuration; then each of its tensors is looked up in
+the file, read from its place, brought to its dtype and device, and put in. So nothing is unpickled, a second full copy never
+exists, Stop is heard between tensors, and what is missing or has a wrong shape is found before the first byte of weights is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from accelerate import init_empty_weights
+from diffusers.hooks import apply_group_offloading
+from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
+from diffusers.models.attention_processor import Attention
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+
+from engine.checkpoints.families import CONFIGS
+from engine.checkpoints.files.tensors import TensorStore
+from engine.checkpoints.identify import folders
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load import depth_estimator, key_mapping
+from engine.checkpoints.load.key_mapping import Naming, Source
+from engine.checkpoints.load.merged_lora import MergedStore
+from engine.errors import Cancelled, CheckpointError
+from engine.requests import ExecutionPlan
+
+Asked = Callable[[], bool]
+"""Whether Stop was pressed."""
+
+CLASSES: Mapping[str, str] = {
+    "unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel",
+    "text_encoder_2": "CLIPTextModelWithProjection",
+}  # fmt: skip
+"""What the components of single files are."""
+
+
+@dataclass(frozen=True)
+class Components:
+    """What a pipeline is made of. ``bytes``: what the weights take where they lie."""
+
+    parts: Mapping[str, Any]
+    bytes: int
+
+    def modules(self) -> Iterator[torch.nn.Module]:
+        """The components that have weights."""
+        return (part for part in self.parts.values() if isinstance(part, torch.nn.Module))
+
+
+def never() -> bool:
+    """Nobody can press Stop."""
+    return False
+
+
+def load_components(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> Components:
+    """Everything that ``entry`` holds, as ``plan`` says.
+
+    Raises CheckpointError with a sentence for a file that is damaged, incomplete or not what it seems, and Cancelled soon after
+    ``cancelled`` says so. Nothing stays in memory then.
+    """
+    if entry.architecture.name == "other":
+        return _measured(_by_diffusers(entry, plan))
+    parts = _from_folder(entry, plan, cancelled) if entry.is_folder else _from_file(entry, plan, cancelled)
+    return _measured(parts)
+
+
+def _measured(parts: Mapping[str, Any]) -> Components:
+    modules = [p for p in parts.values() if isinstance(p, torch.nn.Module)]
+    tensors = {id(t): t for m in modules for t in (*m.parameters(), *m.buffers())}
+    return Components(dict(parts), sum(t.nbytes for t in tensors.values()))
+
+
+# Single files
+
+
+def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Any]:
+    store = TensorStore([entry.path])
+    namings = key_mapping.NAMINGS[entry.architecture.name]
+    parts: dict[str, Any] = {}
+    make = _Maker(entry, plan, cancelled)
+    for component, naming in namings.items():
+        parts[component] = make(CLASSES[component], component, entry.config(component), store, naming)
+    for component in ("scheduler", "low_res_scheduler"):
+        if component in entry.architecture.configs:
+            parts[component] = _scheduler(entry.config(component))
+    parts.update(_tokenizers(entry))
+    if entry.architecture.name == "sd2_depth":
+        parts.update(depth_estimator.from_file(entry, store, make))
+    return parts
+
+
+def _tokenizers(entry: CheckpointEntry) -> dict[str, Any]:
+    """CLIP's, from the vocabulary that comes with Easel."""
+    rows = entry.architecture.tokenizers
+    return {
+        name: transformers.CLIPTokenizer.from_pretrained(str(CONFIGS / folder), pad_token=pad, local_files_only=True)
+        for name, (folder, pad) in rows.items()
+    }
+
+
+def _scheduler(config: Mapping[str, Any]) -> Any:
+    known = getattr(diffusers, str(config.get("_class_name")), None)
+    is_one = isinstance(known, type) and issubclass(known, diffusers.SchedulerMixin)
+    cls: Any = known if is_one else diffusers.DDIMScheduler
+    return cls.from_config(dict(config))
+
+
+# Folders
+
+
+def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    make = _Maker(entry, plan, cancelled)
+    for component, (library, kind) in folders.components(entry.path).items():
+        if component == "safety_checker":
+            continue
+        if kind in folders.MODULES:
+            files = folders.weight_files(entry.path / component)
+            merged = entry.few_steps if entry.quick and component == "unet" else None
+            store = MergedStore(files, merged, component) if merged else TensorStore(files)
+            parts[component] = make(kind, component, entry.config(component), store, _folder_naming(kind))
+        else:
+            parts[component] = _other_part(entry, component, library, kind)
+    return parts
+
+
+def _folder_naming(kind: str) -> Naming:
+    return depth_estimator.as_it_is if kind == "DPTForDepthEstimation" else key_mapping.folder
+
+
+def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Any:
+    """Schedulers, tokenizers and feature extractors: files of settings and words, no weights."""
+    if component.endswith("scheduler"):
+        return _scheduler(entry.config(component))
+    known = getattr(transformers, kind, None) or getattr(transformers, kind.replace("FeatureExtractor", "ImageProcessor"), None)
+    if library != "transformers" or known is None:
+        raise CheckpointError(f"“{entry.path.name}” needs a part that Easel does not know ({kind}).")
+    return known.from_pretrained(str(entry.path / component), local_files_only=True)
+
+
+def _by_diffusers(entry: CheckpointEntry, plan: ExecutionPlan) -> dict[str, Any]:
+    """A pipeline outside of the table, as diffusers loads it: safetensors only, no network, no code from the folder."""
+    dtype = getattr(torch, plan.dtypes.get("unet") or plan.dtypes.get("transformer") or "float32")
+    try:
+        pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
+            str(entry.path), local_files_only=True, use_safetensors=True, dtype=dtype, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+        raise CheckpointError(
+            f"“{entry.path.name}” is none of the kinds that Easel knows, and diffusers could not load it either "
+            f"({str(error).splitlines()[0][:200]})."
+        ) from error
+    pipeline.to(plan.device)
+    for name, part in pipeline.components.items():
+        if isinstance(part, torch.nn.Module) and name in plan.dtypes:
+            part.to(getattr(torch, plan.dtype(name)))
+    return {**pipeline.components, "pipeline": pipeline}
+
+
+# One component
+
+
+def build(kind: str, config: Mapping[str, Any]) -> torch.nn.Module:
+    """A component of class ``kind`` without memory for its weights. CheckpointError if the configuration fits no such class."""
+    try:
+        with init_empty_weights(include_buffers=False):
+            if hasattr(diffusers, kind):
+                return getattr(diffusers, kind).from_config(dict(config))
+            known: Any = _BY_NAME.get(kind) or getattr(transformers, kind)
+            return known(known.config_class.from_dict(dict(config)))
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, ZeroDivisionError) as error:
+        raise CheckpointError(f"The configuration of a part ({kind}) is damaged: {str(error).splitlines()[0][:200]}.") from error
+
+
+_BY_NAME = {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker}
+"""Classes that lie deeper in the libraries."""
+
+
+def make_component(
+    kind: str,
+    component: str,
+    config: Mapping[str, Any],
+    store: TensorStore,
+    naming: Naming,
+    entry: CheckpointEntry,
+    plan: ExecutionPlan,
+    cancelled: Asked = never,
+) -> torch.nn.Module:
+    """One component of class ``kind`` alone, from ``store``; ``entry`` names the file in what is said. Raises as loading does."""
+    return _Maker(entry, plan, cancelled)(kind, component, config, store, naming)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes components of one checkpoint for one plan."""
+
+    entry: CheckpointEntry
+    plan: ExecutionPlan
+    cancelled: Asked
+
+    def __call__(
+        self, kind: str, component: str, config: Mapping[str, Any], store: TensorStore, naming: Naming
+    ) -> torch.nn.Module:
+        """A component of class ``kind``, every tensor read from ``store``, in the plan's dtype, on its device, ready to run."""
+        made = build(kind, config)
+        shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
+        wanted = {name: naming(name, config) for name in shapes}
+        places = _checked(shapes, wanted, store, component, self.entry)
+        target = _Target.of(component, self.plan, made)
+        for name, (place, source) in places.items():
+            if self.cancelled():
+                raise Cancelled
+            put(made, name, target.own(_shaped(store.view(place), source, shapes[name]), name))
+        _settle(made, component, target, self.plan)
+        return made
+
+
+@dataclass(frozen=True)
+class _Target:
+    """How a tensor is to lie in memory."""
+
+    dtype: torch.dtype
+    device: torch.device
+    channels_last: bool
+    storage: torch.dtype | None = None
+    narrow: frozenset[str] = frozenset()
+    """Names of the weights that are kept in ``storage``: those of large layers, which are widened one by one."""
+
+    @classmethod
+    def of(cls, component: str, plan: ExecutionPlan, module: torch.nn.Module) -> _Target:
+        """As ``plan`` says for ``component``."""
+        convolutional = component in ("unet", "vae")
+        storage = getattr(torch, plan.storage[component]) if component in plan.storage else None
+        return cls(
+            dtype=getattr(torch, plan.dtype(component)),
+            device=torch.device("cpu" if _waits_in_ram(component, plan) else plan.device),
+            channels_last=plan.channels_last and convolutional,
+            storage=storage,
+            narrow=frozenset(_large_weights(module)) if storage else frozenset(),
+        )
+
+    def own(self, view: torch.Tensor, name: str) -> torch.Tensor:
+        """``view`` in memory of its own. Counters stay whole numbers."""
+        layout = torch.channels_last if self.channels_last and view.dim() == 4 else torch.contiguous_format
+        wanted = self.storage if self.storage and name in self.narrow else self.dtype
+        dtype = wanted if view.is_floating_point() else view.dtype
+        return view.to(device=self.device, dtype=dtype, copy=True, memory_format=layout)
+
+
+def _waits_in_ram(component: str, plan: ExecutionPlan) -> bool:
+    """Whether a component lies in RAM and comes to the card only for its work."""
+    return "text_encoders_out" in plan.measures or (component == "unet" and "unet_offload" in plan.measures)
+
+
+def _large_weights(module: torch.nn.Module) -> Iterator[str]:
+    """The weights that diffusers keeps in a storage dtype: of linear layers and convolutions, but for norms and embeddings."""
+    for name, layer in module.named_modules():
+        known = isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d))
+        if known and not any(re.search(pattern, name) for pattern in DEFAULT_SKIP_MODULES_PATTERN):
+            yield from (f"{name}.{leaf}" for leaf, _ in layer.named_parameters())
+
+
+def _checked(
+    shapes: Mapping[str, torch.Size], wanted: Mapping[str, Source], store: TensorStore, component: str, entry: CheckpointEntry
+) -> dict[str, tuple[str, Source]]:
+    """Where each tensor is. Raises CheckpointError for the first that is missing or has another shape."""
+    places: dict[str, tuple[str, Source]] = {}
+    for name, source in wanted.items():
+        place = next((n for n in source.names if n in store), None)
+        if place is None:
+            if name.endswith("num_batches_tracked"):
+                continue
+            raise CheckpointError(_missing(entry, component, name, store, wanted))
+        if not _fits(store.shape(place), source, shapes[name]):
+            raise CheckpointError(
+                f"“{entry.path.name}” seems to be {entry.architecture.label}, but its part “{place[:80]}” has the shape "
+                f"{_by(store.shape(place))} instead of {_by(shapes[name])}. If it is of another kind, say so in its settings."
+            )
+        places[name] = place, source
+    return places
+
+
+def _missing(entry: CheckpointEntry, component: str, name: str, store: TensorStore, wanted: Mapping[str, Source]) -> str:
+    there = any(n in store for source in wanted.values() for n in source.names)
+    if not there:
+        return (
+            f"“{entry.path.name}” has no {_WORDS.get(component, component)}: it was saved without it. "
+            "Use it as an addition, or choose a complete checkpoint."
+        )
+    return (
+        f"“{entry.path.name}” seems to be {entry.architecture.label}, but a part of its {_WORDS.get(component, component)} is "
+        f"missing ({name[:80]}). Fetch the file again, or choose another one."
+    )
+
+
+_WORDS = {
+    "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder", "text_encoder_2": "second text encoder",
+    "depth_estimator": "depth estimator", "safety_checker": "safety checker",
+}  # fmt: skip
+
+
+def _fits(shape: tuple[int, ...], source: Source, wanted: Sequence[int]) -> bool:
+    """Whether a stored tensor gives one of shape ``wanted``. A 1 x 1 convolution and a linear layer are the same numbers."""
+    if source.third is not None:
+        shape = (shape[0] // 3, *shape[1:]) if shape and shape[0] % 3 == 0 else ()
+    if source.turned:
+        shape = tuple(reversed(shape))
+    return _trimmed(shape) == _trimmed(wanted)
+
+
+def _trimmed(shape: Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(shape)
+    while len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def _shaped(tensor: torch.Tensor, source: Source, shape: torch.Size) -> torch.Tensor:
+    if source.third is not None:
+        tensor = tensor.chunk(3)[source.third]
+    if source.turned:
+        tensor = tensor.t()
+    return tensor.reshape(shape)
+
+
+def put(module: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:
+    """Set a parameter or buffer, by its dotted name, to ``tensor`` itself (no copy)."""
+    path, _, leaf = name.rpartition(".")
+    owner = module.get_submodule(path)
+    if leaf in owner._parameters:
+        owner._parameters[leaf] = torch.nn.Parameter(tensor, requires_grad=False)
+    else:
+        owner._buffers[leaf] = tensor
+
+
+def _settle(module: torch.nn.Module, component: str, target: _Target, plan: ExecutionPlan) -> None:
+    """What is not in a file: small buffers to the device, and attention in full precision where it would overflow."""
+    for owner in module.modules():
+        for leaf, buffer in owner._buffers.items():
+            if buffer is not None:
+                owner._buffers[leaf] = buffer.to(device=target.device, dtype=target.dtype if buffer.is_floating_point() else None)
+    module.eval()
+    if target.storage is not None:
+        module.enable_layerwise_casting(storage_dtype=target.storage, compute_dtype=target.dtype)  # type: ignore[operator]
+    if component == "unet" and "unet_offload" in plan.measures:
+        apply_group_offloading(module, torch.device(plan.device), torch.device("cpu"), offload_type="leaf_level")
+    if component == "unet" and plan.attention_upcast:
+        for block in module.modules():
+            if isinstance(block, Attention):
+                block.upcast_attention = True

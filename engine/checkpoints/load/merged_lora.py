@@ -1,0 +1,34 @@
+"""A network whose weights have a LoRA in them: for a version of a checkpoint that is used often and must be quick.
+
+What a prompt names is put beside the weights and taken off again (:mod:`engine.checkpoints.adapters`): each use pays for both,
+and each step for the detour. Here the sum is made once, while the weights are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints.files.tensors import TensorStore
+
+
+class MergedStore(TensorStore):
+    """The tensors of weights files with a LoRA of full strength added, W + BA (Hu et al. 2021, arXiv 2106.09685).
+
+    ``lora`` is a file in diffusers' layout; ``component`` is what its names begin with. Each sum is in float32.
+    """
+
+    def __init__(self, paths: Iterable[Path], lora: Path, component: str) -> None:
+        super().__init__(paths)
+        self._lora, self._component = TensorStore([lora]), component
+
+    def view(self, name: str) -> torch.Tensor:
+        """As in TensorStore."""
+        weight, layer = super().view(name), f"{self._component}.{name.removesuffix('.weight')}"
+        down, up = f"{layer}.lora_A.weight", f"{layer}.lora_B.weight"
+        if down not in self._lora:
+            return weight
+        added = self._lora.view(up).float().flatten(1) @ self._lora.view(down).float().flatten(1)
+        return weight.float() + added.view(weight.shape)

@@ -1,0 +1,72 @@
+"""A checkpoint's own safety checker: CLIP's vision tower and a list of concepts that no picture may come close to.
+
+It was published with Stable Diffusion 1 (CompVis/stable-diffusion-safety-checker), and lies in diffusers folders only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import transformers
+from PIL import Image
+
+from engine.checkpoints.files.tensors import TensorStore
+from engine.checkpoints.identify import folders
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load.components import Asked, make_component, never
+from engine.checkpoints.load.key_mapping import Source
+from engine.requests import ExecutionPlan
+
+COMPONENT = "safety_checker"
+
+
+@dataclass(frozen=True)
+class SafetyChecker:
+    """``extractor`` makes of a picture what ``network`` reads. ``bytes``: what its weights take."""
+
+    network: Any
+    extractor: Any
+    bytes: int
+
+    def objects_to(self, image: Image.Image) -> bool:
+        """Whether it would have ``image`` withheld."""
+        pixels = self.extractor(images=image, return_tensors="pt").pixel_values
+        # It blackens what it is given beside the features: that is not the picture.
+        _, found = self.network(clip_input=pixels, images=[np.zeros(1)])
+        return bool(found[0])
+
+
+def is_brought(entry: CheckpointEntry) -> bool:
+    """Whether ``entry`` has a safety checker with weights. Many folders name one in their index and leave it out."""
+    there = entry.is_folder and COMPONENT in folders.components(entry.path)
+    return there and any((entry.path / COMPONENT / name).is_file() for name in folders.WEIGHTS)
+
+
+def load_safety_checker(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> SafetyChecker:
+    """The safety checker of ``entry``, on the CPU in float32: it takes no room on a card. Raises as loading a checkpoint does."""
+    store = TensorStore(folders.weight_files(entry.path / COMPONENT))
+    config = entry.config(COMPONENT)
+    processor = dataclasses.replace(plan, device="cpu", storage={}, measures=())
+    network = make_component("StableDiffusionSafetyChecker", COMPONENT, config, store, _published, entry, processor, cancelled)
+    size = sum(tensor.nbytes for tensor in network.parameters())
+    return SafetyChecker(network, _extractor(entry), size)
+
+
+def _extractor(entry: CheckpointEntry) -> Any:
+    """Pictures as CLIP was trained to see them; the defaults are the published ones."""
+    folder = entry.path / "feature_extractor"
+    if (folder / "preprocessor_config.json").is_file():
+        return transformers.CLIPImageProcessor.from_pretrained(str(folder), local_files_only=True)
+    return transformers.CLIPImageProcessor()
+
+
+def _published(name: str, config: Mapping[str, Any]) -> Source:
+    """A tensor's own name, or what versions of transformers with more or fewer layers of wrapping call it."""
+    if not name.startswith("vision_model."):
+        return Source((name,))
+    inner = name.removeprefix("vision_model.").removeprefix("vision_model.")
+    return Source((f"vision_model.vision_model.{inner}", f"vision_model.{inner}"))

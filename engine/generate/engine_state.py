@@ -1,0 +1,52 @@
+"""What a run works with. It outlives the run: pipelines, encodings and what was learnt stay for the next one."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from engine.checkpoints.cache import PipelineCache
+from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.sha256 import Hasher
+from engine.generate.estimate import Circumstances
+from engine.plan import Hardware
+from engine.plan.learned import Notes
+from engine.prompt.encode import EncodingCache
+from engine.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineState:
+    """Everything that a run needs beside its request. One per process that runs torch.
+
+    ``sparing``: an earlier attempt at the job ended its process, so a measure more is taken than seems needed.
+    ``measured`` maps a precision to how many times as fast as float32 it is here; ``notes`` keep what runs have taught,
+    ``hashes`` those of whole files.
+    """
+
+    settings: Settings
+    hardware: Hardware
+    catalogue: Catalogue
+    cache: PipelineCache
+    encodings: EncodingCache
+    threads: int
+    notes: Notes
+    hashes: Hasher
+    measured: Mapping[str, float] = field(default_factory=dict)
+    sparing: bool = False
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What of it a plan is made from."""
+        return Circumstances(settings=self.settings, hardware=self.hardware, notes=self.notes, measured=self.measured)
+
+
+@cache
+def environment(device_name: str) -> dict[str, str]:
+    """The versions and the device that a difference between two pictures can come from."""
+    parts = {name: version(name) for name in ("torch", "diffusers", "transformers", "openvino") if find_spec(name)}
+    return {**parts, "device": device_name, "attention": "scaled_dot_product", "system": platform.system()}

@@ -1,0 +1,112 @@
+"""Before a run: its plan on this machine, whether it fits, and about how long it takes. Free of torch: the page asks, too."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine import preferences
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.errors import DoesNotFit
+from engine.plan import Hardware, Layout, Work, budget, check, choose
+from engine.plan.learned import Notes, learnt
+from engine.plan.timing import Course, pace
+from engine.requests import SPEEDS, ExecutionPlan, ImageToImage, Request
+from engine.settings import Settings
+
+EXACT_SPEED = SPEEDS[0]
+
+WORTH_COMPILING = 300_000_000
+"""Parameters of a UNet below which a picture takes less than compiling it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """What a plan is made from beside the checkpoint and the request; as in :class:`engine.generate.engine_state.EngineState`."""
+
+    settings: Settings
+    hardware: Hardware
+    notes: Notes
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """``need`` and ``free`` are bytes where memory is shortest, ``free`` None where nobody knows. ``measures`` are sentences on
+    what is done to make it fit, ``refusal`` says why it does not. ``seconds`` is for one picture, None before the first."""
+
+    need: int = 0
+    free: int | None = None
+    measures: tuple[str, ...] = ()
+    refusal: str = ""
+    seconds: float | None = None
+
+
+def outlook(entry: CheckpointEntry, request: Request, here: Circumstances) -> Outlook:
+    """What will come of ``request``, which has its size, steps and guidance scale set."""
+    plan = plan_for(entry, request, here)
+    room = budget(here.hardware)
+    try:
+        fitting, predicted = check(work_for(entry, request), plan, room, on_cpu(entry, plan, here.hardware))
+    except DoesNotFit as refused:
+        return Outlook(refusal=str(refused))
+    on_device = predicted.peak_device > 0
+    return Outlook(
+        need=predicted.peak_device if on_device else predicted.peak_ram,
+        free=room.device if on_device else room.ram,
+        measures=tuple(reason for reason in fitting.reasons if reason not in plan.reasons),
+        seconds=pace(here.notes, entry.hash, here.hardware.device, course_of(request)),
+    )
+
+
+def course_of(request: Request) -> Course:
+    """What the time of one picture of ``request`` depends on."""
+    assert request.width and request.height and request.steps and request.guidance_scale is not None
+    share = request.strength if isinstance(request, ImageToImage) else 1.0
+    return Course(
+        width=request.width, height=request.height, steps=round(request.steps * share), guided=request.guidance_scale > 1,
+        speed=request.speed,
+    )  # fmt: skip
+
+
+def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> ExecutionPlan:
+    """The plan of this machine for a checkpoint, with what earlier runs taught, before memory is looked at."""
+    plan = choose(here.hardware, entry.architecture, overrule=wished_precision(asked, here), measured=here.measured)
+    compiled = preferences.read(here.settings.data).compile
+    plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled))
+    return learnt(here.notes, entry.hash, here.hardware.device, plan)
+
+
+def wished_precision(asked: Request, here: Circumstances) -> str:
+    """The precision of the request, of the command line, or of the Settings tab, the first that is not "auto"."""
+    wishes = (asked.precision, here.settings.precision, preferences.read(here.settings.data).precision)
+    return next((each for each in wishes if each != "auto"), "auto")
+
+
+def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
+    """What compiles the networks: worth its time for large ones alone, and unable to leave layers out."""
+    if entry.parameters.get("unet", 0) < WORTH_COMPILING or asked.speed != EXACT_SPEED:
+        return ""
+    return plan.compiler or ("inductor" if wanted else "")
+
+
+def on_cpu(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardware) -> ExecutionPlan | None:
+    """The plan of ``entry`` on the processor, the last rung of the ladder; None where ``plan`` runs there already."""
+    processor = next((device for device in hardware.devices if device.kind == "cpu"), None)
+    if plan.device == "cpu" or processor is None:
+        return None
+    return choose(dataclasses.replace(hardware, device=processor), entry.architecture)
+
+
+def work_for(entry: CheckpointEntry, request: Request, refiner: CheckpointEntry | None = None) -> Work:
+    """What one picture of a resolved request asks of memory."""
+    assert request.width and request.height and request.guidance_scale is not None
+    return Work(
+        parameters=Counter(entry.parameters) + Counter(refiner.parameters if refiner else {}),
+        width=request.width,
+        height=request.height,
+        guided=request.guidance_scale > 1,
+        layout=Layout.of(entry.config("unet"), entry.config("vae")),
+    )

@@ -1,0 +1,93 @@
+"""XL's second expert: a refiner, trained on little noise alone, takes over for the last steps.
+
+Podell et al. 2023, arXiv 2307.01952, section 2.5. Both work on the same latents with the same sampler, so nothing is decoded in
+between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from engine.checkpoints.families import IMAGE
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.errors import CheckpointError
+from engine.generate.denoise import Denoiser, size_conditioning
+from engine.generate.engine_state import EngineState
+from engine.generate.precision_guard import PrecisionGuard
+from engine.generate.stop_hooks import listening
+from engine.prompt.encode import EncodingCache, encode_pair
+from engine.requests import ExecutionPlan, Request
+from engine.stopping import Stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refiner:
+    """Which refiner runs, how, and from which share of the steps on."""
+
+    entry: CheckpointEntry
+    plan: ExecutionPlan
+    start: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refinement:
+    """A leased refiner."""
+
+    pipeline: Any
+    device: torch.device
+    guard: PrecisionGuard
+    cache: EncodingCache
+    start: float
+
+    def joined(self, base: Denoiser, request: Request) -> Denoiser:
+        """``base``, which hands over to this refiner for the timesteps below its start."""
+        assert request.guidance_scale is not None and request.steps and request.width and request.height
+        encodings = encode_pair(
+            self.pipeline,
+            request.prompt,
+            request.negative_prompt,
+            steps=request.steps,
+            clip_skip=request.clip_skip or 0,
+            guidance=request.guidance_scale > 1,
+            cache=self.cache,
+            guard=self.guard,
+        )
+        time_ids, negative_time_ids = size_conditioning(self.pipeline, request.width, request.height)
+        second = dataclasses.replace(
+            base, unet=self.pipeline.unet, device=self.device, encodings=encodings, guard=self.guard, time_ids=time_ids,
+            negative_time_ids=negative_time_ids, features=None,
+        )  # fmt: skip
+        levels = base.scheduler.config.num_train_timesteps
+        return dataclasses.replace(base, refiner=second, refine_below=round(levels * (1 - self.start)))
+
+
+def check_pair(entry: CheckpointEntry, refiner: CheckpointEntry) -> None:
+    """Raises CheckpointError unless ``refiner`` is a refiner and ``entry`` has latents that it knows."""
+    if refiner.architecture.name != "xl_refiner":
+        raise CheckpointError(f"“{refiner.name}” is {refiner.architecture.label}, not a refiner. Choose an XL refiner, or none.")
+    if not entry.architecture.name.startswith("xl"):
+        raise CheckpointError(
+            f"“{refiner.name}” refines pictures of Stable Diffusion XL, and “{entry.name}” is {entry.architecture.label}. "
+            "Choose an XL checkpoint, or no refiner."
+        )
+
+
+@contextmanager
+def refining(refiner: Refiner | None, state: EngineState, stop: Stop) -> Iterator[Refinement | None]:
+    """The refiner, leased while the block runs; None for none."""
+    if refiner is None:
+        yield None
+        return
+    with (
+        state.cache.lease(refiner.entry, refiner.plan, IMAGE, cancelled=stop.is_set) as pipeline,
+        PrecisionGuard() as guard,
+        listening(stop, pipeline.unet, pipeline.text_encoder_2),
+    ):
+        device = torch.device(refiner.plan.device)
+        yield Refinement(pipeline=pipeline, device=device, guard=guard, cache=state.encodings, start=refiner.start)

@@ -1,0 +1,1 @@
+"""What makes a run faster: compilers and kept features."""

@@ -1,0 +1,125 @@
+"""Text to image by diffusers' own pipeline, for folders of kinds that Easel has no table for. Best effort, and said as such.
+
+What such a pipeline has no argument for counts for nothing; its sampler is the folder's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.errors import CheckpointError
+from engine.events import Event, Loading, Notice, PictureSaved, Result
+from engine.generate.engine_state import EngineState, environment
+from engine.generate.estimate import plan_for
+from engine.generate.progress import Progress
+from engine.records import outputs
+from engine.requests import Request, Resolved, TextToImage, check, single
+from engine.stopping import Stop
+
+ARCHITECTURE = "other"
+
+_SAID = (
+    "“{name}” is of a kind that only diffusers itself knows, so it runs as well as it does there: samplers, LoRAs, embeddings, "
+    "weights of words and what Easel knows of memory count for nothing."
+)
+_RANDOM_SEEDS = 2**32
+
+
+def is_for(entry: CheckpointEntry) -> bool:
+    """Whether ``entry`` is run here."""
+    return entry.architecture.name == ARCHITECTURE
+
+
+def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState, stop: Stop) -> Iterator[Event]:
+    """The pictures of a job. Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set."""
+    check(asked)
+    folder = state.settings.outputs
+    outputs.check_writable(folder)
+    asked = dataclasses.replace(asked, seed=secrets.randbelow(_RANDOM_SEEDS) if asked.seed is None else asked.seed)
+    plan = plan_for(entry, asked, state.circumstances)
+    yield Notice(job=job, text=_SAID.format(name=entry.name))
+    if entry.name not in state.cache.names:
+        yield Loading(job=job, checkpoint=entry.name, text=f"Loading {entry.name}")
+    with state.cache.lease(entry, plan, cancelled=stop.is_set) as pipeline:
+        device = state.hardware.device
+        resolved = Resolved(
+            request=asked, plan=plan, threads=state.threads, checkpoint_hash=entry.hash,
+            environment=environment(device.name or device.kind),
+        )  # fmt: skip
+        progress, saved = Progress(job, asked.count), outputs.existing(folder, job)
+        for index in (index for index in range(asked.count) if index not in saved):
+            yield from _picture(job, pipeline, index, resolved, progress, folder, stop)
+
+
+def _picture(
+    job: str, pipeline: Any, index: int, resolved: Resolved, progress: Progress, folder: Path, stop: Stop
+) -> Iterator[Event]:
+    """One picture, from its seed to a file."""
+    began = time.monotonic()
+    request = single(resolved.request, index)
+    steps = request.steps or 1
+    progress.start_picture()
+    made: list[Image.Image] = []
+    for step in _steps(lambda tell: made.append(_call(pipeline, request, tell, stop))):
+        yield progress.step(index, min(step, steps), steps, None)
+    image = made[0].convert("RGB")
+    scheduler = type(pipeline.scheduler).__name__
+    whole = dataclasses.replace(request, width=image.width, height=image.height, scheduler=scheduler, clip_skip=0, steps=steps)
+    path = outputs.save(image, dataclasses.replace(resolved, request=whole), outputs=folder, job=job, index=index)
+    result = Result(path=path, seed=request.seed or 0, width=image.width, height=image.height, seconds=time.monotonic() - began)
+    yield PictureSaved(job=job, picture=index, result=result)
+
+
+def _call(pipeline: Any, request: Request, tell: Callable[[int], None], stop: Stop) -> Image.Image:
+    """What the pipeline makes of as much of the request as it takes. ``tell`` hears of each step."""
+
+    def after_step(pipe: Any, step: int, timestep: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+        stop.raise_if_set()
+        tell(step + 1)
+        return inputs
+
+    assert request.seed is not None
+    wanted = {
+        "prompt": request.prompt, "negative_prompt": request.negative_prompt or None, "width": request.width,
+        "height": request.height, "num_inference_steps": request.steps, "guidance_scale": request.guidance_scale,
+        "generator": torch.Generator("cpu").manual_seed(request.seed), "callback_on_step_end": after_step,
+    }  # fmt: skip
+    taken = inspect.signature(pipeline.__call__).parameters
+    given = {name: value for name, value in wanted.items() if name in taken and value is not None}
+    try:
+        return pipeline(**given).images[0]
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, NotImplementedError, RuntimeError) as error:
+        raise CheckpointError(
+            f"diffusers' pipeline for this kind of checkpoint could not make the picture ({str(error).splitlines()[0][:200]}). "
+            "Try its usual size and steps, or choose another checkpoint."
+        ) from error
+
+
+def _steps(work: Callable[[Callable[[int], None]], None]) -> Iterator[int]:
+    """Runs ``work`` in a thread and yields what it tells: a pipeline only returns when it is done. Raises what it raises."""
+    told: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
+
+    def run_it() -> None:
+        try:
+            work(told.put)
+            told.put(None)
+        except BaseException as error:
+            told.put(error)
+
+    threading.Thread(target=run_it, name="easel-pipeline", daemon=True).start()
+    while (said := told.get()) is not None:
+        if isinstance(said, BaseException):
+            raise said
+        yield said

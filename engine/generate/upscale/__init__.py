@@ -1,0 +1,1 @@
+"""Images upscaled in tiles, by networks, Lanczos or Stable Diffusion."""

@@ -1,0 +1,186 @@
+"""Stable Diffusion's x4 upscaler, in tiles: any picture goes through it in the memory of one tile.
+
+The latents of the whole picture are denoised together. In every step the UNet sees them tile by tile, its answers fade into
+each other where tiles meet, and then the sampler takes one step for all (Bar-Tal et al. 2023, arXiv 2302.08113, without its
+random offsets). So tiles cannot drift apart, one seed is one noise for the whole picture, and every tile sees the prompt. The
+VAE then decodes in tiles, too. Without tiles the result is that of diffusers' StableDiffusionUpscalePipeline.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from engine.checkpoints.families import UPSCALE
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.generate.denoise import Denoiser, Encodings, step_options
+from engine.generate.engine_state import EngineState
+from engine.generate.estimate import plan_for
+from engine.generate.precision_guard import PrecisionGuard
+from engine.generate.samplers import create, find
+from engine.generate.stop_hooks import listening
+from engine.generate.upscale.tiles import Axis, Enlarger, halved
+from engine.plan import Layout, Work, budget, check
+from engine.plan.hardware.driver_errors import is_out_of_memory
+from engine.plan.hardware.probe import refresh
+from engine.prompt.encode import encode_pair
+from engine.requests import ExecutionPlan, Resolved, Upscale
+from engine.stopping import Stop
+
+SIDE = 96
+"""Side of a tile's own part in pixels of the source. With what it sees around it is 128, of which the checkpoint makes 512."""
+
+FEATHER = 8
+
+
+class _Look:
+    """How the UNet sees latents: tiles of a multiple of 8, which its levels halve three times, with 8 more on each side."""
+
+    scale, around, feather, multiple = 1, 8, FEATHER, 8
+
+    def __call__(self, tile: torch.Tensor) -> torch.Tensor:
+        """Latents are not enlarged."""
+        return tile
+
+
+_LOOK = _Look()
+
+
+class _Decoder:
+    """Latents to pixels, tile by tile."""
+
+    around, feather, multiple = 16, FEATHER, 1
+
+    def __init__(self, pipeline: Any, guard: PrecisionGuard) -> None:
+        self._vae, self._guard = pipeline.vae, guard
+        self.scale = pipeline.vae_scale_factor
+
+    def __call__(self, tile: torch.Tensor) -> torch.Tensor:
+        """Red, green and blue."""
+        vae = self._vae
+        latents = tile[None] / vae.config.scaling_factor
+
+        def call(dtype: torch.dtype) -> torch.Tensor:
+            return vae.decode(latents.to(next(vae.parameters()).device, dtype), return_dict=False)[0].float()
+
+        with torch.inference_mode():
+            pixels = self._guard.run("vae", vae, call)[0]
+        return (pixels.clamp(-1, 1) + 1).mul(127.5).cpu()
+
+
+class Diffusion:
+    """The upscaler as :class:`engine.generate.upscale.upscalers.Upscaler` wants it. Made by :meth:`opened`."""
+
+    def __init__(
+        self, entry: CheckpointEntry, plan: ExecutionPlan, side: int, pipeline: Any, guard: PrecisionGuard, state: EngineState
+    ) -> None:
+        self.name, self.hash, self.plan, self.side = entry.name, entry.hash, plan, side
+        self._entry, self._pipeline, self._guard, self._state = entry, pipeline, guard, state
+
+    @classmethod
+    @contextmanager
+    def opened(cls, entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Diffusion]:
+        """The checkpoint, leased while the block runs. Raises DoesNotFit if not even one tile has room."""
+        side = asked.tile or SIDE
+        plan = plan_for(entry, asked, state.circumstances)
+        layout = Layout.of(entry.config("unet"), entry.config("vae"))
+        seen = (side + 2 * (FEATHER + 8)) * layout.scale
+        work = Work(parameters=entry.parameters, width=seen, height=seen, layout=layout)
+        plan, _ = check(work, plan, budget(refresh(state.hardware), state.cache.held_bytes))
+        with ExitStack() as held:
+            pipeline = held.enter_context(state.cache.lease(entry, plan, kind=UPSCALE, cancelled=stop.is_set))
+            guard = held.enter_context(PrecisionGuard())
+            held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
+            yield cls(entry, plan, side, pipeline, guard, state)
+
+    def resolved(self, request: Upscale) -> Upscale:
+        """Steps, guidance and sampler of the family where they are open."""
+        family = self._entry.architecture
+        return dataclasses.replace(
+            request,
+            steps=request.steps or family.steps,
+            guidance_scale=float(family.guidance_scale if request.guidance_scale is None else request.guidance_scale),
+            scheduler=find(request.scheduler or family.scheduler),
+            clip_skip=request.clip_skip or 0,
+        )
+
+    def ticks(self, request: Upscale, size: tuple[int, int]) -> int:
+        """One a step and tile."""
+        across, down = (_axis(side) for side in size)
+        return len(self._scheduler(request).timesteps) * len(across.spans(0, self.side)) * len(down.spans(0, self.side))
+
+    def begin(self, source: torch.Tensor, resolved: Resolved) -> Generator[None, None, tuple[torch.Tensor, Enlarger]]:
+        """The denoised latents, and the VAE."""
+        request, pipeline = resolved.request, self._pipeline
+        assert isinstance(request, Upscale) and request.seed is not None and request.guidance_scale is not None
+        # 1. The words.
+        encodings = self._encode(request)
+        # 2. The picture, -1 to 1, its sides multiples of 8, with noise of the level that is asked for.
+        height, width = source.shape[1:]
+        low = torch.nn.functional.pad(source[None].float() / 127.5 - 1, (0, -width % 8, 0, -height % 8), mode="replicate")
+        generator = torch.Generator("cpu").manual_seed(request.seed)
+        noise = torch.randn(low.shape, generator=generator)
+        low = pipeline.low_res_scheduler.add_noise(low, noise, torch.tensor([request.noise_level]))
+        # 3. From noise to latents, a step for the whole picture at a time.
+        scheduler = self._scheduler(request)
+        latents = torch.randn((1, pipeline.vae.config.latent_channels, *low.shape[2:]), generator=generator)
+        latents = latents * scheduler.init_noise_sigma
+        options = step_options(scheduler, generator)
+        denoiser = Denoiser(
+            unet=pipeline.unet, device=torch.device(self.plan.device), scheduler=scheduler, encodings=encodings,
+            guidance_scale=request.guidance_scale, guard=self._guard, noise_level=request.noise_level,
+        )  # fmt: skip
+        for index, timestep in enumerate(scheduler.timesteps):
+            answer = yield from self._answer(denoiser, low, index, latents, timestep)
+            latents = scheduler.step(answer, timestep, latents, **options, return_dict=False)[0]
+        return latents[0, :, :height, :width], _Decoder(pipeline, self._guard)
+
+    def _answer(
+        self, denoiser: Denoiser, low: torch.Tensor, index: int, latents: torch.Tensor, timestep: torch.Tensor
+    ) -> Generator[None, None, torch.Tensor]:
+        """What the UNet says to the whole picture; yields after each tile. Short memory halves the tiles."""
+        while True:
+            try:
+                return (yield from self._seen_in_tiles(denoiser, low, index, latents, timestep))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.side = halved(self.side, error)
+
+    def _seen_in_tiles(
+        self, denoiser: Denoiser, low: torch.Tensor, index: int, latents: torch.Tensor, timestep: torch.Tensor
+    ) -> Generator[None, None, torch.Tensor]:
+        down, across = _axis(latents.shape[2]), _axis(latents.shape[3])
+        total = torch.zeros_like(latents)
+        for row in down.spans(0, self.side):
+            for column in across.spans(0, self.side):
+                seen = (..., slice(*row.source), slice(*column.source))
+                answer = dataclasses.replace(denoiser, extra_channels=low[seen]).predict(index, latents[seen], timestep)
+                (top, bottom), (left, right) = (tuple(at - s.source[0] for at in s.place) for s in (row, column))
+                weights = torch.from_numpy(row.weights(down.feather)[:, None] * column.weights(across.feather))
+                total[..., slice(*row.place), slice(*column.place)] += answer[..., top:bottom, left:right].cpu() * weights
+                yield
+        return total
+
+    def _scheduler(self, request: Upscale) -> Any:
+        assert request.scheduler
+        scheduler = create(request.scheduler, self._pipeline.scheduler.config)
+        scheduler.set_timesteps(request.steps)
+        return scheduler
+
+    def _encode(self, request: Upscale) -> Encodings:
+        assert request.steps and request.guidance_scale is not None
+        return encode_pair(
+            self._pipeline, request.prompt, request.negative_prompt, steps=request.steps, clip_skip=request.clip_skip or 0,
+            guidance=request.guidance_scale > 1, cache=self._state.encodings, guard=self._guard,
+        )  # fmt: skip
+
+
+def _axis(length: int) -> Axis:
+    """A side of the picture as the UNet sees it."""
+    length += -length % 8
+    return Axis(length, length, _LOOK)

@@ -1,0 +1,99 @@
+"""What each word does: which pictures a study makes, and what they tell once they are there.
+
+The pictures of a study are numbered. :data:`SAME` has the whole negative prompt; :data:`AGAIN` is the same request in another
+place of the batch, and how far it is from the first is the noise floor; from :data:`FIRST` on each has one term silent, in the
+order of the prompt. A last one, after those, has all terms taken out that did nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import RequestError
+from engine.negative import image_difference as change
+from engine.prompt.terms import Place, Term, terms, without
+from engine.requests import StudyNegative
+
+SAME, AGAIN, FIRST = 0, 1, 2
+
+FOLDER = "studies"
+"""Where the pictures lie inside the outputs: apart from those that somebody wanted for themselves."""
+
+
+def tried(asked: StudyNegative) -> tuple[Term, ...]:
+    """The terms that a study tries, in their order. Raises RequestError if the negative prompt has none."""
+    found = terms(asked.negative_prompt)
+    if not found:
+        raise RequestError("The negative prompt has no words to try. Write some, with commas between them.")
+    return found[: asked.max_terms]
+
+
+def silences(asked: StudyNegative) -> tuple[tuple[Place, ...], ...]:
+    """For each picture that a study of this request makes first: the places of the negative prompt that say nothing."""
+    return ((), (), *((term.place,) for term in tried(asked)))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one term does: ``change`` (0..1, see :mod:`engine.negative.image_difference`) is how far the picture moves without
+    it."""
+
+    term: Term
+    change: float
+    picture: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What the pictures of a study tell so far. ``found`` is ordered, the term that does most first.
+
+    ``same`` and ``slim`` are the pictures with the whole negative prompt and with :attr:`remaining`, or None as long as they are
+    not there. ``floor`` (0..1) is the noise floor. ``untried`` counts the terms beyond the limit.
+    """
+
+    negative_prompt: str
+    found: tuple[Finding, ...] = ()
+    floor: float = 0.0
+    untried: int = 0
+    same: Path | None = None
+    slim: Path | None = None
+
+    @property
+    def threshold(self) -> float:
+        """A term that changes no more than this does nothing: the noise floor, or what the eye cannot see if that is more."""
+        return max(self.floor, change.SIGHT)
+
+    @property
+    def dead(self) -> tuple[Finding, ...]:
+        """The terms that do nothing."""
+        return tuple(finding for finding in self.found if finding.change <= self.threshold)
+
+    @property
+    def remaining(self) -> str:
+        """The negative prompt without its dead terms."""
+        return without(self.negative_prompt, [finding.term.place for finding in self.dead])
+
+    @property
+    def slim_change(self) -> float | None:
+        """How far the picture without the dead terms is from the first one."""
+        return change.between(self.same, self.slim) if self.same and self.slim else None
+
+
+def findings(asked: StudyNegative, pictures: Mapping[int, Path]) -> Findings:
+    """What the pictures that are there, by their numbers, tell. Raises OSError for one that cannot be read."""
+    same, found = pictures.get(SAME), tried(asked)
+    untried = len(terms(asked.negative_prompt)) - len(found)
+    if same is None:
+        return Findings(negative_prompt=asked.negative_prompt, untried=untried)
+    there = [(term, pictures[number]) for number, term in enumerate(found, FIRST) if number in pictures]
+    measured = [Finding(term, change.between(same, picture), picture) for term, picture in there]
+    return Findings(
+        negative_prompt=asked.negative_prompt,
+        found=tuple(sorted(measured, key=lambda finding: -finding.change)),
+        floor=change.between(same, pictures[AGAIN]) if AGAIN in pictures else 0.0,
+        untried=untried,
+        same=same,
+        slim=pictures.get(FIRST + len(found)),
+    )

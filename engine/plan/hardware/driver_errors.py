@@ -1,0 +1,78 @@
+"""What drivers say when something is wrong, and what that means for the user. A table: first match wins, the last matches all."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``name`` is for code, ``words`` complete the sentence "... cannot be used: " and say what to do."""
+
+    name: str
+    pattern: str
+    words: str
+
+    def matches(self, message: str) -> bool:
+        """Whether a driver's or torch's message speaks of this."""
+        return re.search(self.pattern, message, re.IGNORECASE | re.DOTALL) is not None
+
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "not_built",
+        r"not compiled with|not linked with|has no attribute '_(cuda|xpu|mps)",
+        "the installed torch was built without support for it. If the card or its driver came after the set-up, delete the "
+        "folder .venv and start Easel again: the set-up then chooses another build",
+    ),
+    Fault(
+        "driver_old",
+        r"driver.{0,40}too old|driver version is insufficient|requires a newer driver|unsupported.{0,20}PTX",
+        "its driver is too old for the installed torch. Update the graphics driver",
+    ),
+    Fault(
+        "driver_missing",
+        r"found no NVIDIA driver|no.{0,20}driver.{0,20}(found|installed)",
+        "its driver is not installed. Install the graphics driver",
+    ),
+    Fault(
+        "card_unknown",
+        r"no kernel image|invalid device function|not compatible with the current PyTorch|HIP error.{0,20}invalid device"
+        r"|arch.{0,20}not supported",
+        "the installed torch holds no program for this card: the card is newer than torch, or too old for it. Update Easel, "
+        "or install a torch build that names the card",
+    ),
+    Fault(
+        "out_of_memory",
+        r"out of memory|failed to allocate|CUBLAS_STATUS_ALLOC_FAILED|not enough memory|can't allocate memory"
+        r"|cannot allocate memory|bad_alloc",
+        "its memory is full. Close other programs that use it",
+    ),
+    Fault("busy", r"\bbusy\b|exclusive.process", "another program holds it for itself. Close that program"),
+    Fault(
+        "lost",
+        r"device.{0,20}(lost|removed|not available|unavailable)|fallen off the bus|GPU is lost|no CUDA-capable device"
+        r"|unknown error|unspecified launch failure|illegal memory access|DEVICE_LOST|invalid device ordinal"
+        r"|ECC error|launch timed out",
+        "it stopped answering. Restart the computer if it stays away",
+    ),
+    Fault("wrong_result", r"wrong result", "it computes wrong numbers. Update the graphics driver"),
+    Fault("broken", r"", "it does not start"),
+)
+"""In order. ``broken`` matches whatever nobody foresaw."""
+
+
+def read_fault(message: str) -> Fault:
+    """What a driver's message means. Always finds one: the last row is for what nobody foresaw."""
+    return next(fault for fault in FAULTS if fault.matches(message))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is full, whoever raised it: torch, a driver or Python itself."""
+    return isinstance(error, MemoryError) or read_fault(str(error)).name == "out_of_memory"
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error says that the device is gone. The process that saw it cannot use the device any more."""
+    return isinstance(error, RuntimeError) and read_fault(str(error)).name == "lost"

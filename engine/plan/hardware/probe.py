@@ -1,0 +1,148 @@
+"""The only room that asks torch what this machine has. Imports torch: the page must not import this file.
+
+Asking (here and in :mod:`engine.plan.hardware.system`) and deciding (:mod:`engine.plan.hardware.choose_device`) are apart, so
+that every fault can be
+tried with answers written down by hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+
+from engine.plan.hardware import system
+from engine.plan.hardware.choose_device import settle
+from engine.plan.hardware.facts import Answer, Device, Hardware
+
+T = TypeVar("T")
+
+
+def probe(prefer: str = "auto") -> Hardware:
+    """What this machine has and which device to use; see :func:`engine.plan.hardware.choose_device.settle` for ``prefer``.
+
+    Runs one small kernel on every device. Never raises: what does not work is left out, with a sentence in ``notes``.
+    """
+    return settle(list(ask()), system.look(cpu_features()), prefer)
+
+
+def ask() -> Iterator[Answer]:
+    """Every accelerator that torch can see, tried."""
+    yield from _each("rocm" if torch.version.hip else "cuda", torch.cuda.init, torch.cuda.device_count, _cuda_device)
+    yield Answer(kind="cuda" if torch.version.hip else "rocm", trouble="not compiled with support for this maker's cards")
+    yield from _each("xpu", torch.xpu.init, torch.xpu.device_count, _xpu_device)
+    if torch.backends.mps.is_available():
+        yield from _each("mps", lambda: None, lambda: 1, _mps_device)
+
+
+def cpu_features() -> frozenset[str]:
+    """The CPU's instruction sets, by torch's names for them."""
+    return frozenset(name for name, has in torch.cpu.get_capabilities().items() if has is True)
+
+
+def refresh(hardware: Hardware) -> Hardware:
+    """The same decision with the memory that is free at this moment: for a prediction right before a run."""
+    device = dataclasses.replace(hardware.device, free_bytes=free_bytes(hardware.device))
+    return dataclasses.replace(hardware, device=device, ram_available=system.memory()[1])
+
+
+def free_bytes(device: Device) -> int | None:
+    """Memory of ``device`` that is free at this moment, or None where the driver does not tell."""
+    return _memory(device.kind, device.index)[0]
+
+
+def _each(kind: str, start: Callable[[], None], count: Callable[[], int], describe: Callable[[int], Device]) -> Iterator[Answer]:
+    """One answer a device, or one for the whole kind if it does not even start."""
+    trouble, found = _said(lambda: (start(), count())[1])
+    if found is None or not found:
+        yield Answer(kind=kind, trouble=trouble or "no driver found")
+        return
+    for index in range(found):
+        trouble, device = _said(lambda index=index: describe(index))
+        yield Answer(kind=kind, device=device, trouble=trouble if device is None else _try(device))
+
+
+def _said(question: Callable[[], T]) -> tuple[str, T | None]:
+    """The answer to ``question`` or what was said instead. Drivers raise anything at all; torch warns where it should raise."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            return " ".join(str(w.message) for w in warned), question()
+        except Exception as error:
+            return f"{error} {' '.join(str(w.message) for w in warned)}".strip() or type(error).__name__, None
+
+
+def _try(device: Device) -> str:
+    """What goes wrong when one matrix product and one convolution run on ``device``; empty if nothing does."""
+    trouble, worked = _said(lambda: _kernels(device.torch))
+    return "" if worked else trouble
+
+
+def _kernels(device: str) -> bool:
+    ones = torch.ones(64, 64, device=device)
+    product = (ones @ ones).sum().item()
+    convolved = torch.nn.functional.conv2d(ones[None, None], ones[None, None, :3, :3]).sum().item()
+    if (product, convolved) != (64.0**3, 62.0**2 * 9):
+        raise ArithmeticError(f"wrong result: {product}, {convolved}")
+    return True
+
+
+def _cuda_device(index: int) -> Device:
+    properties = torch.cuda.get_device_properties(index)
+    kind = "rocm" if torch.version.hip else "cuda"
+    free, total = _memory(kind, index)
+    return Device(
+        kind=kind,
+        index=index,
+        name=properties.name,
+        capability=(properties.major, properties.minor),
+        architecture=getattr(properties, "gcnArchName", "").partition(":")[0],
+        total_bytes=total or properties.total_memory or None,
+        free_bytes=free,
+    )
+
+
+def _xpu_device(index: int) -> Device:
+    properties = torch.xpu.get_device_properties(index)
+    features = {
+        "fp16": properties.has_fp16,
+        "bf16": properties.has_bfloat16_conversions,
+        "matrix": properties.has_subgroup_matrix_multiply_accumulate,
+    }
+    free, total = _memory("xpu", index)
+    return Device(
+        kind="xpu",
+        index=index,
+        name=properties.name,
+        features=frozenset(name for name, has in features.items() if has),
+        total_bytes=total or properties.total_memory or None,
+        free_bytes=free,
+    )
+
+
+def _mps_device(index: int) -> Device:
+    free, total = _memory("mps", index)
+    return Device(kind="mps", name="Apple GPU", total_bytes=total, free_bytes=free)
+
+
+def _memory(kind: str, index: int) -> tuple[int | None, int | None]:
+    """(free, total) bytes, None for what the driver does not tell."""
+    return _said(lambda: _MEMORY[kind](index))[1] or (None, None)
+
+
+def _mps_memory(_index: int) -> tuple[int | None, int | None]:
+    total = torch.mps.recommended_max_memory()
+    available = system.memory()[1]
+    return min(total - torch.mps.driver_allocated_memory(), total if available is None else available), total
+
+
+_MEMORY: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
+    "cuda": torch.cuda.mem_get_info,
+    "rocm": torch.cuda.mem_get_info,
+    "xpu": torch.xpu.mem_get_info,
+    "mps": _mps_memory,
+    "cpu": lambda _index: (system.memory()[1], system.memory()[0]),
+}

@@ -1,0 +1,66 @@
+"""How long a picture takes here, from the pictures that were made here. Free of torch: the page asks, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.plan.hardware.facts import Device
+from engine.plan.learned import Notes
+
+NEWEST = 0.5
+"""Weight of the newest picture in what is kept: follows a machine that slows down, forgives one slow picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What one picture's time depends on: pixels, how many ``steps`` run, whether they are guided, the Speed setting."""
+
+    width: int
+    height: int
+    steps: int
+    guided: bool = True
+    speed: str = "exact"
+
+    @property
+    def kind(self) -> str:
+        """What must be equal for times to be compared."""
+        return self.speed if self.guided else f"{self.speed} unguided"
+
+    @property
+    def name(self) -> str:
+        """The name under which its times are kept."""
+        return f"{self.width}x{self.height} {self.kind}"
+
+
+def learn_pace(notes: Notes, checkpoint_hash: str, device: Device, course: Course, *, stepping: float, rest: float) -> None:
+    """Keep what a picture took: ``stepping`` seconds in its steps, ``rest`` from there to the file."""
+    key = _key(checkpoint_hash, device)
+    kept = notes.get(key)
+    now = [stepping / max(1, course.steps), rest]
+    before = kept.get(course.name, now)
+    notes.put(key, {**kept, course.name: [NEWEST * n + (1 - NEWEST) * b for n, b in zip(now, before, strict=True)]})
+
+
+def pace(notes: Notes, checkpoint_hash: str, device: Device, course: Course) -> float | None:
+    """Seconds of a picture of that course, by earlier ones of the same checkpoint on the same device; None without any.
+
+    From pictures of another size it goes by pixels. A lossy speed that was never used counts as the exact one.
+    """
+    kept = notes.get(_key(checkpoint_hash, device))
+    pixels = course.width * course.height
+    for kind in (course.kind, course.kind.replace(course.speed, "exact")):
+        alike = {_pixels(name): times for name, times in kept.items() if name.partition(" ")[2] == kind}
+        if alike:
+            nearest = min(alike, key=lambda count: abs(count - pixels))
+            step, rest = (seconds * pixels / nearest for seconds in alike[nearest])
+            return course.steps * step + rest
+    return None
+
+
+def _key(checkpoint_hash: str, device: Device) -> str:
+    return f"pace of {checkpoint_hash} on {device.name or device.kind}"
+
+
+def _pixels(name: str) -> int:
+    width, _, height = name.partition(" ")[0].partition("x")
+    return int(width) * int(height)

@@ -1,0 +1,84 @@
+"""What enlarging a picture will cost, before it starts: pixels, memory and time. Free of torch: the page asks, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.plan.learned import Notes
+from engine.plan.memory import MIB
+
+OPERATIONS = 1e11
+"""Multiplications and additions a second, where nothing was measured yet: two cores with 16-bit arithmetic."""
+
+PIXELS = 1e7
+"""Pixels of the result a second that are resized, packed and written."""
+
+ATTENDED = 0.25
+"""The share of a denoiser's parameters that work on a pixel of the source, most of them lying at lower resolutions."""
+
+FIXED = 300 * MIB
+"""Memory that a run takes whatever the size, beside the weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One picture to be enlarged. ``width`` and ``height`` are the source's.
+
+    ``parameters`` is what the upscaler computes with, 0 for Lanczos; ``steps`` how often a diffusion upscaler looks at each
+    pixel, 0 for others; ``checkpoint_hash`` names the upscaler in what was learnt.
+    """
+
+    width: int
+    height: int
+    factor: float
+    parameters: int = 0
+    steps: int = 0
+    checkpoint_hash: str = ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the result in pixels."""
+        return max(1, round(self.width * self.factor)), max(1, round(self.height * self.factor))
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the result."""
+        return self.size[0] * self.size[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """``seconds``, and bytes of memory. ``measured``: whether the time goes by earlier runs on this machine."""
+
+    seconds: float
+    bytes: int
+    measured: bool
+
+
+def estimate(job: Job, notes: Notes) -> Estimate:
+    """What ``job`` will cost. Without an earlier run of the same upscaler the time is a rough guess."""
+    looked = job.width * job.height * max(1, job.steps)
+    kept = notes.get(_key(job.checkpoint_hash)).get("seconds_a_megapixel") if job.checkpoint_hash else None
+    share = 2 * ATTENDED if job.steps else 1.0  # guidance looks twice
+    guess = 2 * job.parameters * share / OPERATIONS * 1e6
+    seconds = looked / 1e6 * (guess if kept is None else kept) + job.pixels / PIXELS
+    return Estimate(seconds=seconds, bytes=_bytes(job), measured=kept is not None)
+
+
+def learn_speed(job: Job, seconds: float, notes: Notes) -> None:
+    """Keep how long ``job`` took, for the next estimate."""
+    looked = job.width * job.height * max(1, job.steps) / 1e6
+    if job.checkpoint_hash and looked >= 0.01:
+        own = max(0.0, seconds - job.pixels / PIXELS)
+        notes.put(_key(job.checkpoint_hash), {"seconds_a_megapixel": own / looked})
+
+
+def _bytes(job: Job) -> int:
+    """The source and its copies, a band of the result in 32-bit floats, and the weights."""
+    source, latents = 3 * 2 * job.width * job.height, 4 * 4 * 3 * job.width * job.height if job.steps else 0
+    band = 1024 * job.size[0] * 3 * 4 * 2
+    return FIXED + source + latents + band + 4 * job.parameters
+
+
+def _key(checkpoint_hash: str) -> str:
+    return f"upscaling by {checkpoint_hash}"

@@ -1,0 +1,127 @@
+"""What other programs wrote into a picture, in Easel's words.
+
+Each program's layout is read by its own function in ``foreign_texts`` and ``foreign_graph``; this room knows the order in
+which they are asked and turns what they found into a request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.records.foreign import stealth
+from engine.records.foreign.comfyui import read_comfyui
+from engine.records.foreign.flat_texts import read_automatic1111, read_easy_diffusion, read_fooocus, read_invokeai, read_novelai
+from engine.records.foreign.foreign_record import ForeignRecord
+from engine.records.foreign.nearest_names import nearest
+from engine.records.images import metadata_chunks
+from engine.requests import LIMITS, MAX_PROMPT, TextToImage
+
+__all__ = ["ForeignRecord", "read", "to_request"]
+
+_READERS: tuple[Callable[[Mapping[str, str]], ForeignRecord | None], ...] = (
+    read_fooocus,
+    read_automatic1111,
+    read_comfyui,
+    read_invokeai,
+    read_novelai,
+    read_easy_diffusion,
+)
+"""In this order: a text made for other programs is more exact than a graph that is found beside it."""
+
+_TAGS = (0x010E, 0x010F, 0x0110, 0x8298)
+"""EXIF's ImageDescription, Make, Model, Copyright: ComfyUI and its nodes write "prompt:{...}" into them."""
+
+
+def read(source: Path | bytes, hidden: bool = True) -> ForeignRecord | None:
+    """What another program wrote into a PNG, JPEG or WebP; None if nothing is found. Raises OSError if it cannot be read.
+
+    Give it the file itself or its bytes: a picture that the page re-encoded has lost its texts. ``hidden`` also looks into the
+    alpha plane, for which the picture is decoded.
+    """
+    texts = metadata_chunks.read_texts(source)
+    if texts is None:
+        return None
+    return _first(_fields(texts)) or (_first(_hidden(source)) if hidden else None)
+
+
+def to_request(
+    record: ForeignRecord, samplers: Collection[str] = (), checkpoints: Collection[str] = ()
+) -> tuple[TextToImage, tuple[str, ...]]:
+    """The request that comes nearest, and a sentence for each thing that cannot be honoured as it was.
+
+    ``samplers`` and ``checkpoints`` are the names that there are here; empty means that any name will do.
+    """
+    notes: list[str] = []
+    numbers = {name: _within(name, getattr(record, name), notes) for name in _NUMBERS}
+    request = TextToImage(
+        prompt=_whole(record.prompt, notes),
+        negative_prompt=_whole(record.negative_prompt, notes),
+        scheduler=nearest("sampler", record.scheduler, samplers, notes),
+        checkpoint=nearest("checkpoint", record.checkpoint, checkpoints, notes),
+        **numbers,
+    )
+    if record.strength is not None and record.strength < 1:
+        notes.append(
+            f"It was made from another picture or in a second pass (denoising strength {record.strength:g}); "
+            "these settings repeat the words, not that picture."
+        )
+    if record.program == "NovelAI" and any(c in record.prompt for c in "{["):
+        notes.append("NovelAI weighs words with {braces} and [brackets]; Easel reads (words:1.2).")
+    return request, tuple(notes)
+
+
+_NUMBERS = ("steps", "guidance_scale", "seed", "width", "height", "clip_skip")
+
+
+def _within(name: str, value: float | None, notes: list[str]) -> Any:
+    """``value`` if Easel can honour it, else None and a note."""
+    limit = LIMITS[name]
+    if value is None or limit.least <= value <= limit.most:
+        return value
+    notes.append(f"{limit.name} was {value}; Easel takes {limit.least} to {limit.most}, so it is left open.")
+    return None
+
+
+def _whole(text: str, notes: list[str]) -> str:
+    if len(text) > MAX_PROMPT:
+        notes.append(f"A prompt had {len(text):,} characters; the first {MAX_PROMPT:,} are kept.")
+    return text[:MAX_PROMPT]
+
+
+def _first(fields: Mapping[str, str]) -> ForeignRecord | None:
+    return next((record for reader in _READERS if (record := reader(fields)) is not None), None)
+
+
+def _fields(texts: metadata_chunks.Texts) -> dict[str, str]:
+    """All texts by keyword, as if they had come from a PNG: JPEG and WebP carry the same texts in EXIF."""
+    fields = dict(texts.keyed)
+    for text in (texts.tag(number) for number in _TAGS):
+        key, colon, value = text.partition(":")
+        if colon and key.isidentifier():
+            fields.setdefault(key.casefold(), value)
+    for text in (texts.user_comment, texts.comment):
+        fields |= {key: value for key, value in _opened(text).items() if key not in fields}
+    return fields
+
+
+def _opened(text: str) -> dict[str, str]:
+    """A comment as fields: the entries of a JSON object, its whole as ``parameters`` besides."""
+    return {} if not text else {"parameters": text, **_entries(text)}
+
+
+def _entries(text: str) -> dict[str, str]:
+    try:
+        written = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(written, dict):
+        return {}
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in written.items() if v is not None}
+
+
+def _hidden(source: Path | bytes) -> dict[str, str]:
+    """The fields that lie in the lowest bits of the alpha plane."""
+    return _opened(stealth.read(source))

@@ -1,0 +1,1 @@
+"""Image files: opened, their embedded metadata, thumbnails, watermarks, PNG written by rows. Free of torch."""

@@ -1,0 +1,295 @@
+"""Opens whatever a person hands in as a picture, upright, in 8-bit RGB; or says in one sentence why not.
+
+Sizes are checked before a pixel is decoded. Formats are told by content, never by name, and only formats that are plain
+data are opened: Pillow would hand an EPS file to Ghostscript.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageColor
+
+from engine.errors import PictureError
+
+MAX_PIXELS = 2**28
+"""Pixels that a picture may have (16,384 x 16,384): beyond this the memory of an ordinary computer ends."""
+
+# Pillow's own guard is one number for the whole process, and it warns of pictures that Easel's upscaler makes every day.
+# Here every picture is checked against its own limit before it is decoded.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+_READABLE = "PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF or HEIC"
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises for files that are cut off or inconsistent."""
+
+_ORIENTATION = 0x0112
+"""EXIF's tag for it."""
+
+_TURNS = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"),
+    3: (Image.Transpose.ROTATE_180, "turned"),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM, "mirrored"),
+    5: (Image.Transpose.TRANSPOSE, "turned and mirrored"),
+    6: (Image.Transpose.ROTATE_270, "turned"),
+    7: (Image.Transpose.TRANSVERSE, "turned and mirrored"),
+    8: (Image.Transpose.ROTATE_90, "turned"),
+}
+"""EXIF orientation -> what makes the picture upright, in Pillow's names and in words."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it was handed in.
+
+    ``colours`` is RGB without its transparency, ``alpha`` its plane (L, 255 opaque) or None. ``icc_profile`` is what the
+    colours mean, b"" for sRGB. ``notices`` says what was done to it, a sentence each.
+    """
+
+    colours: Image.Image
+    alpha: Image.Image | None
+    paper: str
+    format: str
+    icc_profile: bytes = b""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture as seen on its paper: RGB, opaque."""
+        return on_paper(self.with_alpha, self.paper)
+
+    @property
+    def with_alpha(self) -> Image.Image:
+        """RGBA if a part of it is transparent, else RGB."""
+        if self.alpha is None:
+            return self.colours
+        both = self.colours.convert("RGBA")
+        both.putalpha(self.alpha)
+        return both
+
+
+def open_picture(
+    source: Path | bytes, *, paper: str = "#ffffff", max_pixels: int = MAX_PIXELS, keep_profile: bool = False
+) -> Picture:
+    """The picture in ``source``, upright and in 8-bit RGB.
+
+    ``paper`` shows where the picture is transparent; it may be "" if only ``colours`` and ``alpha`` are used. Colours are
+    turned into sRGB; ``keep_profile`` leaves RGB colours as they are and hands their profile on. Raises PictureError, one
+    sentence, for what cannot be used.
+    """
+    with opening(source, max_pixels) as opened:
+        return _understood(opened, paper, keep_profile)
+
+
+@contextmanager
+def opening(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """The picture in ``source`` as Pillow opens it: its size is known and allowed, and no pixel is decoded yet.
+
+    Raises PictureError, one sentence, for what cannot be used, also where the block decodes it.
+    """
+    stream, start = _stream(source)
+    formats = _formats(start)
+    try:
+        with Image.open(stream, formats=formats) as opened:
+            _refuse_by_size(opened.size, max_pixels)
+            yield opened
+    except Image.DecompressionBombError as error:
+        raise _too_large("The picture is far too large", max_pixels) from error
+    except Image.UnidentifiedImageError as error:
+        raise PictureError(f"This file is not a picture that Easel can read. Choose a {_READABLE} file.") from error
+    except _DAMAGED as error:
+        raise PictureError(
+            "The picture is damaged or cut off and cannot be opened. Save or download it again, or choose another one."
+        ) from error
+    except MemoryError as error:
+        raise PictureError("There is not enough memory for a picture of this size. Choose a smaller one.") from error
+
+
+def upright_exif(source: Path) -> bytes:
+    """The EXIF of a picture file for a copy of it that is upright, as a bare TIFF structure; b"" if it has none that is sound."""
+    try:
+        with Image.open(source, formats=_FORMATS) as opened:
+            exif = opened.getexif()
+            if not exif:
+                return b""
+            exif[_ORIENTATION] = 1
+            return exif.tobytes().removeprefix(b"Exif\0\0")
+    except _DAMAGED:
+        return b""
+
+
+def on_paper(image: Image.Image, paper: str = "#ffffff") -> Image.Image:
+    """``image`` (any mode) in RGB, its transparent parts showing ``paper``."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, paper), image).convert("RGB")
+
+
+def fit(image: Image.Image, width: int, height: int, how: str = "crop", paper: str = "#ffffff") -> Image.Image:
+    """``image`` (any mode) at ``width`` x ``height`` pixels.
+
+    "crop" fills the frame and cuts what hangs over, "pad" shows all of it on ``paper``, "stretch" changes its shape.
+    """
+    if how == "stretch":
+        return image.resize((width, height), Image.Resampling.LANCZOS)
+    scales = (width / image.width, height / image.height)
+    scale = {"crop": max, "pad": min}[how](scales)
+    if how == "crop":
+        cut_width, cut_height = width / scale, height / scale
+        left, top = (image.width - cut_width) / 2, (image.height - cut_height) / 2
+        box = (left, top, left + cut_width, top + cut_height)
+        return image.resize((width, height), Image.Resampling.LANCZOS, box=_inside(box, image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    frame = Image.new(image.mode, (width, height), ImageColor.getcolor(paper, image.mode))
+    frame.paste(image.resize(size, Image.Resampling.LANCZOS), ((width - size[0]) // 2, (height - size[1]) // 2))
+    return frame
+
+
+def _inside(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """``box`` without the rounding errors that would put it a hair outside."""
+    return (max(0.0, box[0]), max(0.0, box[1]), min(float(size[0]), box[2]), min(float(size[1]), box[3]))
+
+
+def _stream(source: Path | bytes) -> tuple[io.BytesIO | Path, bytes]:
+    """What Pillow opens, and the first bytes."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source), source[:1024]
+    try:
+        with source.open("rb") as file:
+            return source, file.read(1024)
+    except OSError as error:
+        raise PictureError(f"“{source.name}” cannot be opened ({error.strerror}). Choose another picture.") from error
+
+
+def _formats(start: bytes) -> tuple[str, ...]:
+    """The formats that a file with these first bytes may be. Raises PictureError where they already say that it is none."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not start:
+        raise PictureError("The file is empty. Choose another picture.")
+    if text.startswith(b"<") and b"<svg" in text:
+        raise PictureError("An SVG is a set of drawing commands, not pixels. Export it as PNG and choose that.")
+    if start[4:8] != b"ftyp" or start[8:12] not in _HEIC_BRANDS:
+        return _FORMATS
+    _learn_heic()
+    return ("HEIF", "AVIF")
+
+
+def _learn_heic() -> None:
+    """Teaches Pillow HEIC, or says how to get it."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        raise PictureError(
+            "This is a HEIC photo, and the part that reads them does not exist for this kind of computer. Save the photo as JPEG."
+        )
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+
+def _refuse_by_size(size: tuple[int, int], max_pixels: int) -> None:
+    if size[0] * size[1] > max_pixels:
+        raise _too_large(f"The picture has {size[0]:,} x {size[1]:,} pixels", max_pixels)
+
+
+def _too_large(claim: str, max_pixels: int) -> PictureError:
+    return PictureError(f"{claim}; Easel opens up to {max_pixels / 1e6:,.0f} megapixels. Make it smaller first.")
+
+
+def _understood(opened: Image.Image, paper: str, keep_profile: bool) -> Picture:
+    """``opened`` decoded, in numbered steps that each may leave a notice."""
+    notices: list[str] = []
+    # 1. the first frame, decoded
+    if getattr(opened, "is_animated", False) and opened.format != "MPO":
+        notices.append("The picture has several frames or pages; the first one is used.")
+    opened.load()
+    # 2. eight bits
+    image = _eight_bits(opened, notices)
+    # 3. upright
+    turn = _TURNS.get(_orientation(opened))
+    if turn:
+        image = image.transpose(turn[0])
+        notices.append(f"The camera's note says how to hold the photo; it was {turn[1]} upright.")
+    # 4. colours and transparency apart
+    alpha = _alpha(image)
+    colours, profile = _colours(image, opened.info.get("icc_profile") or b"", keep_profile, notices)
+    if alpha is not None and paper:
+        notices.append(f"Transparent parts show paper in {paper}.")
+    return Picture(colours, alpha, paper, opened.format or "", profile, tuple(notices))
+
+
+def _eight_bits(image: Image.Image, notices: list[str]) -> Image.Image:
+    """16 and 32 bits a channel, scaled and never clipped. Pillow brings 16-bit colour down by itself, grey it clips."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image, dtype=np.float64)
+    low, high = _range(values, image.mode)
+    notices.append("The picture has more than 8 bits a channel; it was scaled to 8.")
+    return Image.fromarray(np.rint((values - low) / (high - low) * 255).astype(np.uint8), "L")
+
+
+def _range(values: np.ndarray, mode: str) -> tuple[float, float]:
+    """What is black and what is white: the format's own range if the values lie in it, else their own."""
+    least, most = float(values.min()), float(values.max())
+    usual = 1.0 if mode.startswith("F") else 65535.0
+    if not np.isfinite([least, most]).all():
+        raise ValueError("not numbers")
+    return (0.0, usual) if least >= 0 and most <= usual else (least, max(most, least + 1))
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where the EXIF is damaged, which happens to good pictures."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except _DAMAGED:
+        return 1
+
+
+def _alpha(image: Image.Image) -> Image.Image | None:
+    """The transparency of any mode, palette entries and transparent colours included; None if all is opaque."""
+    if not image.has_transparency_data:
+        return None
+    plane = image.convert("RGBA").getchannel("A")
+    return None if plane.getextrema() == (255, 255) else plane
+
+
+def _colours(image: Image.Image, profile: bytes, keep_profile: bool, notices: list[str]) -> tuple[Image.Image, bytes]:
+    """``image`` as RGB, and the profile that it is still in; b"" for sRGB."""
+    plain = image.convert("RGBA").convert("RGB") if image.has_transparency_data else image.convert("RGB")
+    try:
+        theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else None
+        space = getattr(theirs.profile, "xcolor_space", "").strip() if theirs else ""
+        name = ImageCms.getProfileDescription(theirs).strip() if theirs else ""
+        printed = image.mode == "CMYK"
+        if theirs is None and printed:
+            notices.append("The picture is in print colours without a profile; the colours on screen are a guess.")
+        if theirs is None or space != ("CMYK" if printed else "RGB") or (space == "RGB" and "sRGB" in name):
+            return plain, b""
+        if keep_profile and not printed:
+            return plain, profile
+        moved = ImageCms.profileToProfile(image if printed else plain, theirs, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        notices.append(f"The colours were turned from “{name}” into those of a screen (sRGB).")
+        return moved or plain, b""
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        notices.append("The picture's colour profile could not be used; its colours may look a little off.")
+        return plain, b""

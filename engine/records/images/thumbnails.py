@@ -1,0 +1,70 @@
+"""Small pictures for looking at many, and at very large ones, each made once."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from PIL import Image
+
+from engine.errors import OutputError
+from engine.records.images.open_image import opening
+from engine.storage.atomic_files import make_folder, replacing, translating
+
+SIDE = 320
+"""Pixels of a thumbnail's longer side."""
+
+SCREEN = 2048
+"""Pixels of the longer side of what stands for a picture that is too large for a page."""
+
+_QUALITY = {SIDE: 80, SCREEN: 95}
+"""Sizes that are made -> quality as WebP."""
+
+
+class Thumbnails:
+    """A folder of them. Any thread may use it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, picture: Path, side: int = SIDE) -> Path:
+        """A small WebP of ``picture``; the picture itself if it is small already or if there is no room for another file.
+
+        ``side`` is :data:`SIDE` or :data:`SCREEN`. Raises PictureError if it is no picture that Easel opens, OSError if it
+        is gone.
+        """
+        stat = picture.stat()
+        small = self._place(picture, stat.st_mtime_ns, stat.st_size, side)
+        if small.is_file():
+            return small
+        with opening(picture) as opened:
+            if max(opened.size) <= side:
+                return picture
+            image = reduced(opened, side)
+        try:
+            with translating(self._folder):
+                make_folder(small.parent)
+                with replacing(small) as stream:
+                    image.save(stream, "WEBP", quality=_QUALITY[side])
+        except OutputError:
+            return picture
+        return small
+
+    def forget(self, picture: Path, mtime_ns: int, size: int) -> None:
+        """Remove the thumbnails of a picture that is gone, by the time and size that it had."""
+        for side in _QUALITY:
+            self._place(picture, mtime_ns, size, side).unlink(missing_ok=True)
+
+    def _place(self, picture: Path, mtime_ns: int, size: int, side: int) -> Path:
+        name = hashlib.sha256(f"{picture} {mtime_ns} {size} {side}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return self._folder / name[:2] / f"{name}.webp"
+
+
+def reduced(opened: Image.Image, side: int) -> Image.Image:
+    """An opened picture, its longer side at most ``side`` pixels, with no second copy of all its pixels on the way."""
+    opened.draft("RGB", (side, side))
+    opened.load()  # what is small already would otherwise be read when the file is closed
+    wanted = "RGBA" if opened.has_transparency_data else "RGB"
+    image = opened if opened.mode == wanted else opened.convert(wanted)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return image

@@ -1,0 +1,75 @@
+"""Everything that can be known about a picture that somebody drops onto the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import RequestError
+from engine.records import metadata
+from engine.records.foreign import readers as foreign
+from engine.records.foreign.foreign_record import ForeignRecord
+from engine.records.images import metadata_chunks, watermark
+from engine.records.images.open_image import Picture, open_picture
+from engine.records.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """``record`` is Easel's own, ``foreign`` another program's, ``texts`` all texts as they were found.
+
+    ``watermark`` is the invisible one's text or None. ``problem`` says why Easel's record could not be read, else "". ``xmp``
+    holds all XMP packets.
+    """
+
+    picture: Picture
+    record: Record | None
+    foreign: ForeignRecord | None
+    texts: Mapping[str, str]
+    watermark: str | None
+    problem: str = ""
+    xmp: str = ""
+
+
+def look(source: Path | bytes, watermarks: tuple[str, ...] = watermark.TEXTS) -> Findings:
+    """Looks at a picture's bytes: the uploaded file itself, not what the page made of it.
+
+    ``watermarks`` are the texts that are looked for first. Raises PictureError if it cannot be opened.
+    """
+    picture = open_picture(source)
+    record, problem = _own(source)
+    return Findings(
+        picture=picture,
+        record=record,
+        problem=problem,
+        foreign=None if record else foreign.read(source),
+        texts=texts(source),
+        watermark=watermark.decode(picture.colours, watermarks),
+        xmp=_xmp(source),
+    )
+
+
+def texts(source: Path | bytes) -> dict[str, str]:
+    """All texts that a PNG, JPEG or WebP carries, by keyword; EXIF's under the names that a PNG would give them."""
+    found = metadata_chunks.read_texts(source)
+    if found is None:
+        return {}
+    carried = dict(found.keyed)
+    if own := found.property(f"{metadata.KEY}:record"):
+        carried.setdefault(metadata.KEY, own)
+    if found.user_comment:
+        carried.setdefault("parameters", found.user_comment)
+    return carried
+
+
+def _xmp(source: Path | bytes) -> str:
+    found = metadata_chunks.read_texts(source)
+    return found.xmp if found else ""
+
+
+def _own(source: Path | bytes) -> tuple[Record | None, str]:
+    try:
+        return metadata.read(source), ""
+    except RequestError as error:
+        return None, str(error)

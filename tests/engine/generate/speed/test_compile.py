@@ -1,0 +1,180 @@
+"""Compiled networks answer as the networks do, by each compiler that is installed. What is not installed is skipped."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import itertools
+import shutil
+import weakref
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from engine.checkpoints.adapters import NOTHING
+from engine.errors import Cancelled
+from engine.events import Loading, Notice, Step
+from engine.generate import estimate
+from engine.generate.prepare import prepare
+from engine.generate.speed import compile
+from engine.generate.speed.compile import COMPILERS, Inductor, can_compile, compiled
+from engine.generate.tasks.text_to_image import FromWords
+from engine.local import Local
+from engine.preferences import Preferences, write
+from engine.records import metadata
+from engine.requests import ExecutionPlan, TextToImage
+from engine.stopping import Stop
+from tests.engine.checkpoints import tiny
+from tests.engine.generate.conftest import Engine
+
+ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps=3, seed=1, precision="float32")
+_jobs = itertools.count()
+
+
+def job() -> str:
+    return f"compiled{next(_jobs)}"
+
+
+class Small(torch.nn.Module):
+    """As much of a network as torch's compiler needs to be tried."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(8, 8)
+
+    def forward(self, given: torch.Tensor, return_dict: bool = True) -> Any:
+        return (torch.nn.functional.silu(self.layer(given)),)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch's compiler needs a C++ compiler")
+@pytest.mark.timeout(600)
+def test_torchs_compiler_answers_as_the_network_does_and_in_memory_of_its_own() -> None:
+    network = Small().eval()
+    run, given = Inductor(network), torch.randn(2, 8)
+    with torch.inference_mode():
+        first, again = run(Stop(), given, return_dict=False)[0], run(Stop(), given + 1, return_dict=False)[0]
+        assert torch.allclose(first, network(given)[0], atol=1e-6) and torch.allclose(again, network(given + 1)[0], atol=1e-6)
+    assert first.data_ptr() != again.data_ptr()
+
+
+def test_where_torch_cannot_compile_the_network_runs_as_it_is_and_it_is_said_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("Cannot find a working triton installation.")
+
+    exact, _ = engine.run(ASKED, job())
+    monkeypatch.setattr(estimate, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(compile.torch, "compile", partial(torch.compile, backend=broken))
+    hardware = dataclasses.replace(engine.local._state.hardware, extras=frozenset())
+    monkeypatch.setattr(engine.local, "_state", dataclasses.replace(engine.local._state, hardware=hardware))
+    write(engine.settings.data, Preferences(compile=True))
+    try:
+        (one, first), (other, second) = (engine.run(ASKED, job()) for _ in range(2))
+    finally:
+        write(engine.settings.data, Preferences())
+    (said,) = (event.text for event in first if isinstance(event, Notice))
+    assert "could not be compiled" in said and "working triton" in said
+    assert not any(isinstance(event, Notice) for event in second)
+    assert exact.tobytes() == one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_what_is_kept_of_a_network_that_is_compiled_does_not_keep_it(compiler: str) -> None:
+    pipeline = tiny.pipeline("sd1")
+    with compiled(pipeline, ExecutionPlan(compiler=compiler), NOTHING, Stop()):
+        gone = weakref.ref(pipeline.unet)
+    del pipeline
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("changes", [
+    {"compiler": ""}, {"storage": {"unet": "float16"}}, {"measures": ("unet_offload",)}, {"compiler": "unheard of"},
+])  # fmt: skip
+def test_what_cannot_be_compiled_runs_as_it_is(changes: dict[str, Any]) -> None:
+    plan = dataclasses.replace(ExecutionPlan(compiler="inductor"), **changes)
+    assert not can_compile(plan, NOTHING)
+    pipeline = tiny.pipeline("sd1")
+    with compiled(pipeline, plan, NOTHING, Stop()):
+        assert "forward" not in pipeline.unet.__dict__
+
+
+def test_small_checkpoints_and_lossy_speeds_are_not_compiled(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = dataclasses.replace(engine.local._state.hardware, extras=frozenset())
+    state = dataclasses.replace(engine.local._state, hardware=plain)
+
+    def compiler(asked: TextToImage) -> str:
+        return prepare(asked, FromWords().size, state).resolved.plan.compiler
+
+    write(engine.settings.data, Preferences(compile=True))
+    try:
+        assert compiler(ASKED) == ""
+        monkeypatch.setattr(estimate, "WORTH_COMPILING", 0)
+        assert compiler(ASKED) == "inductor"
+        assert compiler(dataclasses.replace(ASKED, speed="draft")) == ""
+    finally:
+        write(engine.settings.data, Preferences())
+    assert compiler(ASKED) == ""
+
+
+@pytest.fixture
+def with_openvino(local: Local, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
+    """An engine that compiles even tiny checkpoints, for a processor with 16-bit instructions."""
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(estimate, "WORTH_COMPILING", 0)
+    hardware = local._state.hardware
+    cpu = dataclasses.replace(hardware.cpu, arch="x86_64")
+    extras = frozenset({"openvino"})
+    local._state = dataclasses.replace(local._state, hardware=dataclasses.replace(hardware, cpu=cpu, extras=extras))
+    yield local
+
+
+def made(local: Local, asked: TextToImage, **changes: Any) -> tuple[np.ndarray, list[Any]]:
+    from PIL import Image
+
+    events = list(local.run(job(), dataclasses.replace(asked, **changes), Stop()))
+    with Image.open(events[-1].results[-1].path) as saved:
+        return np.asarray(saved.convert("RGB"), float), events
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sd1_inpainting", "sd2_v", "xl", "lcm"])
+def test_openvino_draws_what_torch_draws(kind: str, with_openvino: Local) -> None:
+    quick, events = made(with_openvino, ASKED, checkpoint=kind)
+    record = metadata.read(events[-1].results[-1].path)
+    assert record is not None and record.resolved.plan.compiler == "openvino" and "openvino" in record.resolved.environment
+    hardware = dataclasses.replace(with_openvino._state.hardware, extras=frozenset())
+    with_openvino._state = dataclasses.replace(with_openvino._state, hardware=hardware)
+    plain, events = made(with_openvino, ASKED, checkpoint=kind)
+    record = metadata.read(events[-1].results[-1].path)
+    assert record is not None and record.resolved.plan.compiler == ""
+    assert np.abs(quick - plain).mean() < 1
+
+
+def test_openvino_computes_in_the_planned_precision(with_openvino: Local) -> None:
+    exact, _ = made(with_openvino, ASKED)
+    brain, events = made(with_openvino, ASKED, precision="bfloat16")
+    record = metadata.read(events[-1].results[-1].path)
+    assert record is not None and record.resolved.plan.dtype("unet") == "bfloat16"
+    assert 0 < np.abs(brain - exact).mean() < 4
+
+
+def test_the_first_picture_of_a_size_waits_for_the_compiler_and_says_so(with_openvino: Local) -> None:
+    said = [[e.text for e in made(with_openvino, ASKED)[1] if isinstance(e, Loading)] for _ in range(2)]
+    assert any("Compiling sd1" in text for text in said[0]) and not any("Compiling" in text for text in said[1])
+
+
+def test_stop_is_heard_by_what_openvino_computes(with_openvino: Local) -> None:
+    stop = Stop()
+    with pytest.raises(Cancelled):
+        for event in with_openvino.run(job(), dataclasses.replace(ASKED, steps=50), stop):
+            if isinstance(event, Step):
+                stop.set()
+
+
+def test_the_compilers_are_those_that_plans_name() -> None:
+    assert set(COMPILERS) == {"inductor", "openvino"}

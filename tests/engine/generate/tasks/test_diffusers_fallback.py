@@ -1,0 +1,103 @@
+"""Folders of kinds that Easel has no table for: diffusers' own pipeline makes the picture, and that is said."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+
+from engine.checkpoints.library.catalogue import entry_for
+from engine.errors import Cancelled, CheckpointError
+from engine.events import Notice, Step
+from engine.local import Local
+from engine.records import metadata
+from engine.requests import CompareNegative, ImageToImage, TextToImage
+from engine.settings import Settings
+from engine.stopping import Stop
+from engine.storage.blobs import Blobs
+from tests.engine.checkpoints import tiny
+from ui.common.checkpoint_options import CheckpointOptions
+
+ASKED = TextToImage(prompt="a cat", checkpoint="sd3", width=32, height=32, steps=3, seed=5, guidance_scale=4.0)
+
+
+def stable_diffusion_3() -> diffusers.StableDiffusion3Pipeline:
+    """A tiny one. Its third tokenizer is CLIP's, since T5's vocabulary is not at hand."""
+    torch.manual_seed(3)
+    transformer = diffusers.SD3Transformer2DModel(
+        sample_size=16, patch_size=1, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=4,
+        caption_projection_dim=tiny.WIDTH, joint_attention_dim=2 * tiny.WIDTH, pooled_projection_dim=2 * tiny.WIDTH,
+        out_channels=4,
+    )  # fmt: skip
+    t5 = transformers.T5Config(vocab_size=49408, d_model=2 * tiny.WIDTH, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    vae = tiny.vae()
+    vae.register_to_config(shift_factor=0.0609, scaling_factor=1.5035)
+    return diffusers.StableDiffusion3Pipeline(
+        transformer=transformer, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(), vae=vae,
+        text_encoder=tiny.text_encoder(projected=True), tokenizer=tiny.tokenizer("<|endoftext|>"),
+        text_encoder_2=tiny.text_encoder(openclip=True, projected=True), tokenizer_2=tiny.tokenizer("!"),
+        text_encoder_3=transformers.T5EncoderModel(t5), tokenizer_3=tiny.tokenizer("<|endoftext|>"),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Local]:
+    settings = Settings(
+        models=tmp_path / "models", data=tmp_path / "data", outputs=tmp_path / "outputs", device="cpu", precision="float32"
+    )
+    stable_diffusion_3().save_pretrained(settings.models / "sd3")
+    with Local(settings) as easel:
+        torch.set_num_threads(1)
+        yield easel
+
+
+def test_the_picture_is_diffusers_own_and_the_record_true(local: Local, tmp_path: Path) -> None:
+    events = list(local.run("job", dataclasses.replace(ASKED, count=2), Stop()))
+    assert any("only diffusers itself knows" in event.text for event in events if isinstance(event, Notice))
+    assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 3, 1, 2, 3]
+    _, second = events[-1].results  # type: ignore[attr-defined]
+    pipeline = diffusers.StableDiffusion3Pipeline.from_pretrained(str(tmp_path / "models" / "sd3"), local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(
+        prompt="a cat", width=32, height=32, num_inference_steps=3, guidance_scale=4.0,
+        generator=torch.Generator().manual_seed(6),
+    ).images[0]  # type: ignore[attr-defined]  # fmt: skip
+    with Image.open(second.path) as ours:
+        assert np.abs(np.asarray(ours.convert("RGB"), int) - np.asarray(theirs, int)).max() <= 1
+    record = metadata.read(second.path)
+    assert record is not None
+    request = record.resolved.request
+    assert (request.seed, request.width, request.scheduler) == (6, 32, "FlowMatchEulerDiscreteScheduler")
+
+
+def test_stop_is_heard_and_other_uses_are_refused_in_a_sentence(local: Local, tmp_path: Path) -> None:
+    stop = Stop()
+    with pytest.raises(Cancelled):
+        for event in local.run("stopped", ASKED, stop):
+            if isinstance(event, Step):
+                stop.set()
+    assert not list((tmp_path / "outputs").rglob("*.png"))
+    picture = Blobs(tmp_path / "data" / "blobs").put(Image.new("RGB", (32, 32), "red"))
+    fields = {**dataclasses.asdict(ASKED), "negative_prompt": "dog"}
+    for request in (ImageToImage(**fields, init_image=picture), CompareNegative(**fields)):
+        with pytest.raises(CheckpointError, match="only does text to image here"):
+            local.make(request)
+
+
+def test_the_page_says_what_it_is(local: Local, tmp_path: Path) -> None:
+    entry = entry_for(tmp_path / "models" / "sd3")
+    assert entry.architecture.label == "another pipeline (best effort)" and entry.abilities == ("text to image",)
+    checkpoint_options = CheckpointOptions(Settings(models=tmp_path / "models", data=tmp_path / "data"))
+    assert checkpoint_options.find("sd3").text_encoders == ()
+
+
+def test_what_diffusers_cannot_do_is_a_sentence(local: Local) -> None:
+    with pytest.raises(CheckpointError, match="diffusers' pipeline for this kind"):
+        local.make(dataclasses.replace(ASKED, width=33, height=33))

@@ -1,0 +1,94 @@
+"""What the page can say before Generate is pressed, beside what then happens."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from engine.checkpoints.library.catalogue import Catalogue
+from engine.events import PictureSaved
+from engine.generate.estimate import Circumstances, Outlook, course_of, outlook
+from engine.plan.hardware.facts import Hardware, from_text, to_text
+from engine.plan.learned import Notes
+from engine.plan.timing import Course, learn_pace, pace
+from engine.requests import TextToImage
+from engine.settings import Settings
+from engine.stopping import Stop
+from tests.engine.generate.conftest import Engine
+from tests.engine.plan.conftest import MACHINES, card, cpu
+
+ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps=4, guidance_scale=7.5, seed=1)
+COURSE = Course(width=512, height=512, steps=20)
+DEVICE = cpu().device
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Notes:
+    return Notes(tmp_path / "learnt.json")
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_machine_crosses_to_the_page_as_text(name: str) -> None:
+    assert from_text(to_text(MACHINES[name])) == MACHINES[name]
+
+
+def test_before_the_first_picture_nobody_knows_how_long(notes: Notes) -> None:
+    assert pace(notes, "abc", DEVICE, COURSE) is None
+
+
+def test_time_grows_with_steps_and_pixels(notes: Notes) -> None:
+    learn_pace(notes, "abc", DEVICE, COURSE, stepping=40, rest=6)
+    assert pace(notes, "abc", DEVICE, COURSE) == pytest.approx(46)
+    assert pace(notes, "abc", DEVICE, dataclasses.replace(COURSE, steps=10)) == pytest.approx(26)
+    assert pace(notes, "abc", DEVICE, dataclasses.replace(COURSE, width=1024)) == pytest.approx(92)
+    assert pace(notes, "another", DEVICE, COURSE) is None
+    assert pace(notes, "abc", DEVICE, dataclasses.replace(COURSE, guided=False)) is None
+
+
+def test_a_speed_that_was_never_used_counts_as_exact_until_it_was(notes: Notes) -> None:
+    draft = dataclasses.replace(COURSE, speed="draft")
+    learn_pace(notes, "abc", DEVICE, COURSE, stepping=40, rest=6)
+    assert pace(notes, "abc", DEVICE, draft) == pytest.approx(46)
+    learn_pace(notes, "abc", DEVICE, draft, stepping=10, rest=6)
+    assert pace(notes, "abc", DEVICE, draft) == pytest.approx(16)
+
+
+def test_it_follows_a_machine_that_slows_down(notes: Notes) -> None:
+    for seconds in (40, 80, 80, 80, 80):
+        learn_pace(notes, "abc", DEVICE, COURSE, stepping=seconds, rest=0)
+    assert 75 < (pace(notes, "abc", DEVICE, COURSE) or 0) < 80
+
+
+def test_the_nearest_size_counts(notes: Notes) -> None:
+    learn_pace(notes, "abc", DEVICE, COURSE, stepping=40, rest=0)
+    learn_pace(notes, "abc", DEVICE, Course(width=256, height=256, steps=20), stepping=4, rest=0)
+    assert pace(notes, "abc", DEVICE, Course(width=320, height=256, steps=20)) == pytest.approx(5)
+
+
+def test_a_run_teaches_what_the_next_will_take(engine: Engine) -> None:
+    state = engine.local._state
+    entry = state.catalogue.find("sd1")
+    own_size = dataclasses.replace(ASKED, width=48, height=56)
+    events = list(engine.local.run("teaches", own_size, Stop()))
+    (took,) = (event.result.seconds for event in events if isinstance(event, PictureSaved))
+    said = outlook(entry, own_size, state.circumstances)
+    assert said.seconds is not None and 0 < said.seconds < took
+    assert said.need and said.free and said.need < said.free and not said.measures
+    assert pace(state.notes, entry.hash, state.hardware.device, course_of(own_size)) == said.seconds
+
+
+def test_what_does_not_fit_is_said_before_with_a_size_that_does(tiny_models: Path, tmp_path: Path, notes: Notes) -> None:
+    settings = Settings(models=tiny_models, data=tmp_path / "data")
+    entry = Catalogue(settings).find("sd1")
+    large = dataclasses.replace(ASKED, width=2048, height=2048)
+
+    def seen(hardware: Hardware) -> Outlook:
+        return outlook(entry, large, Circumstances(settings=settings, hardware=hardware, notes=notes))
+
+    plenty, little = seen(cpu(ram=8 * 2**30)), seen(cpu(ram=2 * 2**30))
+    assert not plenty.refusal and not plenty.measures and plenty.need < (plenty.free or 0)
+    assert "would fit" in little.refusal
+    on_card = seen(card(capability=(8, 6), free_bytes=2**28))
+    assert not on_card.refusal and any("the CPU takes over" in sentence for sentence in on_card.measures)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.errors import RequestError
+from engine.generate.denoise import step_options
+from engine.generate.samplers import SCHEDULERS, create, find
+from engine.generate.tasks.image_to_image import remaining
+
+CHECKPOINT = {
+    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
+    "steps_offset": 1, "clip_sample": False,
+}  # fmt: skip
+
+
+def target(prediction: str, scheduler: object, noisy: torch.Tensor, clean: float, timestep: torch.Tensor) -> torch.Tensor:
+    """What a perfect UNet answers when the picture is the constant ``clean``: epsilon or v, of a variance-preserving sample."""
+    alpha = scheduler.alphas_cumprod[int(timestep.round())]  # type: ignore[attr-defined]
+    epsilon = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+    return epsilon if prediction == "epsilon" else alpha.sqrt() * epsilon - (1 - alpha).sqrt() * clean
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_sampler_finds_the_picture_that_a_perfect_network_points_to(name: str, prediction: str) -> None:
+    scheduler = create(name, {**CHECKPOINT, "prediction_type": prediction})
+    scheduler.set_timesteps(30)
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(1, 4, 8, 8, generator=generator) * scheduler.init_noise_sigma
+    options = step_options(scheduler, generator)
+    for timestep in scheduler.timesteps:
+        noisy = scheduler.scale_model_input(latents, timestep)
+        latents = scheduler.step(
+            target(prediction, scheduler, noisy, 0.5, timestep), timestep, latents, **options, return_dict=False
+        )[0]
+    assert (latents - 0.5).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("strength, share", [(0.0, 0.0), (0.01, 0.05), (0.5, 0.5), (1.0, 1.0)])
+def test_strength_is_the_share_of_steps_that_run(name: str, strength: float, share: float) -> None:
+    scheduler = create(name, CHECKPOINT)
+    scheduler.set_timesteps(20)
+    begin, timesteps = remaining(scheduler, strength)
+    assert len(timesteps) + begin == len(scheduler.timesteps)
+    assert len(timesteps) == pytest.approx(share * len(scheduler.timesteps), abs=1.5)
+    assert bool(len(timesteps)) == (strength > 0)
+
+
+def test_names_are_found_whatever_their_case() -> None:
+    assert find(" euler A") == "Euler a"
+    with pytest.raises(RequestError, match="no sampler called"):
+        find("Euler z")
+
+
+def test_the_checkpoints_own_noise_levels_stay() -> None:
+    scheduler = create("DPM++ 2M Karras", {**CHECKPOINT, "prediction_type": "v_prediction", "use_karras_sigmas": False})
+    assert scheduler.config.prediction_type == "v_prediction"
+    assert scheduler.config.beta_end == 0.012
+    assert scheduler.config.use_karras_sigmas is True

@@ -1,0 +1,123 @@
+"""The picture's half of the page as HTML."""
+
+from __future__ import annotations
+
+import io
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from engine.events import Result
+from engine.records import outputs
+from engine.requests import ExecutionPlan, Resolved, TextToImage
+from ui import messages
+from ui.common import result_view, send_to
+from ui.common.job_view import IDLE, View
+
+
+class Checked(HTMLParser):
+    """Collects tags, attributes and text, and checks that every tag is closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "img":
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def saved(folder: Path, prompt: str = "a cat", index: int = 0) -> Result:
+    request = TextToImage(
+        prompt=prompt, seed=7, steps=20, guidance_scale=5.0, scheduler="DDIM", checkpoint="starter", width=64, height=48
+    )
+    resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
+    path = outputs.save(Image.new("RGB", (64, 48)), resolved, outputs=folder, job="job", index=index)
+    return Result(path=path, seed=7, width=64, height=48, seconds=2.34)
+
+
+def test_an_idle_stage_says_what_to_do(tmp_path: Path) -> None:
+    shown = Checked(result_view.show(IDLE, tmp_path))
+    assert messages.WAITING_FOR_FIRST in shown.text and not shown.all("img")
+
+
+def test_a_finished_picture_comes_with_its_seed_and_settings(tmp_path: Path) -> None:
+    result = saved(tmp_path)
+    shown = Checked(result_view.show(View(results=(result,)), tmp_path))
+    address = f"/pictures/{result.path.relative_to(tmp_path).as_posix()}"
+    assert [image["src"] for image in shown.all("img")] == [address]
+    assert [link["href"] for link in shown.all("a") if "download" in link] == [address]
+    for fact in ("Seed7", "Size64 × 48", "Steps20", "CFG scale5", "SamplerDDIM", "Checkpointstarter", "Time2.3 s"):
+        assert fact in shown.text
+    assert [button.get("data-what") for button in shown.all("button")] == ["reuse", "keep_seed", *(None for _ in send_to.TARGETS)]
+
+
+def test_what_a_person_typed_is_text_and_never_markup(tmp_path: Path) -> None:
+    hostile = "\"><script>alert(1)</script><img src=x onerror='a'>"
+    view = View(results=(saved(tmp_path, hostile),), notices=(hostile,), trouble=hostile)
+    shown = Checked(result_view.show(view, tmp_path))
+    assert not shown.all("script") and len(shown.all("img")) == 1
+    assert shown.all("img")[0]["alt"] == hostile and shown.text.count(hostile) == 2
+
+
+def test_a_batch_is_a_gallery(tmp_path: Path) -> None:
+    view = View(results=(saved(tmp_path), saved(tmp_path, index=1)))
+    shown = Checked(result_view.show(view, tmp_path))
+    assert len(shown.all("figure")) == 2 and {"class": "gallery"} in shown.all("div")
+
+
+def test_a_running_job_shows_preview_progress_and_what_is_done(tmp_path: Path) -> None:
+    jpeg = io.BytesIO()
+    Image.new("RGB", (32, 16)).save(jpeg, "JPEG")
+    view = View(
+        running=True,
+        status="Step 5 of 20",
+        left="about 3 s left",
+        share=0.25,
+        preview=jpeg.getvalue(),
+        results=(saved(tmp_path),),
+    )
+    shown = Checked(result_view.show(view, tmp_path))
+    preview, done = shown.all("img")
+    assert str(preview["src"]).startswith("data:image/jpeg;base64,") and str(done["src"]).startswith("/pictures/")
+    assert {"style": "--ratio: 2.0000", "class": "frame"} in shown.all("div")
+    assert [bar["aria-valuenow"] for bar in shown.all("div") if bar.get("role") == "progressbar"] == ["25"]
+    assert "Step 5 of 20" in shown.text and "about 3 s left" in shown.text
+
+
+@pytest.mark.parametrize("view", [View(trouble="The disk is full."), View(status=messages.STOPPED)])
+def test_how_a_job_ended_is_said(view: View, tmp_path: Path) -> None:
+    assert (view.trouble or view.status) in Checked(result_view.show(view, tmp_path)).text
+
+
+def test_a_picture_that_was_moved_away_is_said(tmp_path: Path) -> None:
+    result = saved(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    assert messages.PICTURE_GONE in result_view.show(View(results=(result,)), elsewhere)
+    result.path.unlink()
+    assert messages.PICTURE_GONE in result_view.show(View(results=(result,)), tmp_path)
+
+
+def test_a_picture_without_a_record_is_shown_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "plain.png"
+    Image.new("RGB", (8, 8)).save(path)
+    assert result_view.made_with(path) is None
+    assert "/pictures/plain.png" in result_view.show(
+        View(results=(Result(path=path, seed=1, width=8, height=8, seconds=0),)), tmp_path
+    )

@@ -1,0 +1,115 @@
+"""The Checkpoints and Settings tabs without a browser: what they say, and what they keep."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine import preferences
+from engine.checkpoints.download.sources import offers
+from engine.checkpoints.families import BY_NAME
+from engine.checkpoints.library import sha256
+from engine.checkpoints.library.catalogue import stamp_of
+from engine.requests import DTYPES
+from engine.settings import Settings
+from tests.engine.checkpoints.library.test_catalogue import ESRGAN, LORA, SD1, SD2, write
+from ui import messages
+from ui.common import form
+from ui.common.checkpoint_options import CheckpointOptions
+from ui.tabs.checkpoints.service import CheckpointsService
+from ui.tabs.settings.service import SettingsService
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    write(tmp_path / "models" / "<b>bold</b>.safetensors", SD1)
+    write(tmp_path / "models" / "two.ckpt", SD2)
+    write(tmp_path / "models" / "loras" / "ink.safetensors", LORA)
+    write(tmp_path / "models" / "x4.pth", ESRGAN)
+    (tmp_path / "models" / "page.ckpt").write_text("<html>Not found</html>")
+    return Settings(models=tmp_path / "models", data=tmp_path / "data", outputs=tmp_path / "outputs")
+
+
+def test_everything_is_listed_and_nothing_is_markup(settings: Settings) -> None:
+    shown = CheckpointsService(settings, CheckpointOptions(settings)).inventory()
+    assert "<b>bold" not in shown and "&lt;b&gt;bold" in shown
+    for text in ("Stable Diffusion 2, 512", "for Stable Diffusion 1", "upscaler (ESRGAN)", "fp16", "“page.ckpt” was not loaded"):
+        assert text in shown
+
+
+def test_what_is_chosen_counts_from_then_on(settings: Settings) -> None:
+    stock = CheckpointsService(settings, CheckpointOptions(settings))
+    assert messages.CHOICE_KEPT in stock.choose("two", "sd2_v", "")
+    assert "Stable Diffusion 2, 768" in stock.inventory()
+    entry = CheckpointOptions(settings).catalogue.find("two")
+    assert (entry.architecture.name, entry.identity.prediction_type) == ("sd2_v", "v_prediction")
+    stock.choose("two", "no such family", "no such thing")
+    assert "Stable Diffusion 2, 512" in stock.inventory()
+    assert messages.FILE_GONE in stock.choose("../two", "", "")
+
+
+def test_the_hash_that_other_programs_name_is_shown_once_it_is_known(settings: Settings) -> None:
+    path = settings.models / "two.ckpt"
+    stock = CheckpointsService(settings, CheckpointOptions(settings))
+    assert "Hash in other programs" not in stock.inventory()
+    settings.data.mkdir()
+    (settings.data / sha256.FILE).write_text(json.dumps({str(path): [*stamp_of(path), "6ce0161689" + "0" * 54]}))
+    assert messages.sha256_of("6ce0161689" + "0" * 54) in stock.inventory()
+
+
+def test_presses_that_mean_nothing_do_nothing(settings: Settings) -> None:
+    stock = CheckpointsService(settings, CheckpointOptions(settings))
+    for what, which in (("ask", "nothing"), ("start", "7"), ("__class__", "1"), ("pause", "x"), ("cancel", "99")):
+        stock.press(what, which)
+    assert stock.downloads() == "" and not stock.busy
+    assert "neither a link nor a hub name" in stock.paste("what is this")
+
+
+def test_every_offer_is_shown_with_its_licence(settings: Settings) -> None:
+    shown = CheckpointsService(settings, CheckpointOptions(settings)).offers()
+    for offer in offers():
+        assert offer.label in shown and offer.licence_link in shown and offer.architecture in BY_NAME
+
+
+def test_standing_choices_are_kept_and_folders_are_told(settings: Settings, tmp_path: Path) -> None:
+    standing = SettingsService(settings)
+    write(tmp_path / "comfy" / "models" / "checkpoints" / "a.safetensors", SD1)
+    (tmp_path / "comfy" / "comfy_extras").mkdir()
+    folders = f'"{tmp_path / "comfy"}"\n\n{tmp_path / "gone"}\n'
+    said = standing.save(
+        {
+            "extra_models": folders,
+            "precision": "float32",
+            "compile": True,
+            "leave_metadata_out": True,
+            "safety_checker": True,
+            "watermark": " mine ",
+        }
+    )
+    assert "(ComfyUI): 1 file" in said and "is no folder on this computer" in said
+    written, _ = SettingsService(settings).read()
+    assert written["extra_models"].splitlines() == [str(tmp_path / "comfy"), str(tmp_path / "gone")]
+    kept = ("precision", "leave_metadata_out", "safety_checker", "watermark")
+    assert [written[name] for name in kept] == ["float32", True, True, "mine"]
+    assert "a" in CheckpointOptions(settings).checkpoints
+    (settings.data / preferences.FILE).write_text("{broken")
+    written, said = standing.read()
+    assert written["precision"] == "auto" and "trouble" in said and "cannot be read" in said
+    assert written["precision"] in ("auto", *DTYPES)
+
+
+def test_additions_go_from_the_form_to_the_request_and_back(settings: Settings) -> None:
+    checkpoint_options = CheckpointOptions(settings)
+    assert checkpoint_options.additions["lora"] == ("ink",)
+    checkpoint = checkpoint_options.find("two")
+    written = {**form.BLANK, "checkpoint": "two", "vae": "v", "refiner": "r", "refiner_start": "0,7", "clip_skip": "2"}
+    asked = form.request(written, checkpoint)
+    assert (asked.vae, asked.refiner, asked.refiner_start, asked.clip_skip) == ("v", "r", 0.7, 2)
+    again = form.settings_of(asked, checkpoint)
+    assert {name: again[name] for name in ("vae", "refiner", "refiner_start", "clip_skip")} == {
+        "vae": "v", "refiner": "r", "refiner_start": "0.7", "clip_skip": "2",
+    }  # fmt: skip
+    plain = form.request({**form.BLANK, "checkpoint": "two"}, checkpoint)
+    assert (plain.vae, plain.refiner, plain.clip_skip) == (None, None, None)

@@ -1,0 +1,55 @@
+"""What the page says before Generate is pressed: whether it fits, and about how long it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from html import escape
+
+from engine.errors import EaselError
+from engine.generate.estimate import Circumstances, Outlook, outlook
+from engine.plan.hardware.facts import from_text
+from engine.plan.learned import Notes
+from engine.requests import Request
+from engine.settings import Settings
+from ui import messages
+from ui.common import result_view
+from ui.common.checkpoint_options import CheckpointOptions
+
+
+class Forecast:
+    """Says what will come of a request on this machine, as the worker described it."""
+
+    def __init__(self, settings: Settings, checkpoint_options: CheckpointOptions) -> None:
+        self._settings, self._checkpoint_options = settings, checkpoint_options
+        self._notes = Notes(settings.data / "learnt.json")
+
+    def say(self, asked: Request, described: Mapping[str, str] | None) -> str:
+        """A line of HTML; "" while the worker starts, or where nothing can be said of this checkpoint."""
+        if not described or "hardware" not in described:
+            return ""
+        here = Circumstances(
+            settings=self._settings, hardware=from_text(described["hardware"]), notes=self._notes,
+            measured=json.loads(described.get("measured", "{}")),
+        )  # fmt: skip
+        try:
+            entry = self._checkpoint_options.catalogue.find(asked.checkpoint)
+            seen = outlook(entry, _closed(asked, entry.architecture.native_size), here)
+        except (EaselError, KeyError):
+            return ""  # Generate says what is wrong with the request or with the checkpoint.
+        notes = "".join(result_view.says(note) for note in here.hardware.notes)
+        return notes + show(seen, asked.count)
+
+
+def show(seen: Outlook, count: int) -> str:
+    """An outlook as HTML. ``count`` pictures are asked for."""
+    if seen.refusal:
+        return f'<p class="outlook refused">{escape(messages.DOES_NOT_FIT)} {escape(seen.refusal)}</p>'
+    said = [messages.fits(seen.need, seen.free), *seen.measures, messages.takes(seen.seconds, count)]
+    return f'<p class="outlook">{escape(" ".join(said))}</p>'
+
+
+def _closed(asked: Request, native: int) -> Request:
+    """``asked`` with a size."""
+    return dataclasses.replace(asked, width=asked.width or native, height=asked.height or native)

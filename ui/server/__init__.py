@@ -1,0 +1,1 @@
+"""The page on a port: what is served, and to whom."""

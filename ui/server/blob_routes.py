@@ -1,0 +1,64 @@
+"""Drawings and photos over HTTP: ``POST /sketches`` keeps a picture for the engine, ``GET /sketches/<hash>`` shows it.
+
+Whatever a person hands in is understood here, by the engine's own reader, so the browser need not know HEIC or TIFF.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from engine.errors import EaselError
+from engine.records.images.open_image import open_picture
+from engine.storage.blobs import Blobs
+from ui import messages
+
+PREFIX = "/sketches"
+LONGEST = 2048
+"""Pixels of the longer side that the pad shows."""
+
+
+def routes(folder: Path) -> list[Route]:
+    """The routes to the pictures kept in ``folder``."""
+    blobs = Blobs(folder)
+
+    async def keep(request: Request) -> Response:
+        content = await request.body()
+        try:
+            return JSONResponse(await run_in_threadpool(_kept, content, blobs))
+        except EaselError as error:
+            return JSONResponse({"trouble": str(error)}, status_code=422)
+
+    async def show(request: Request) -> Response:
+        try:
+            content = await run_in_threadpool(_shown, request.path_params["hash"], blobs)
+        except EaselError as error:
+            return PlainTextResponse(str(error), status_code=404)
+        return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400, immutable"})
+
+    return [Route(PREFIX, keep, methods=["POST"]), Route(PREFIX + "/{hash}", show, methods=["GET"])]
+
+
+def _kept(content: bytes, blobs: Blobs) -> dict[str, object]:
+    """What the pad is told of a picture: its hash, and what was done to understand it and to show it."""
+    hash = blobs.put(content)
+    # Its paper is the pad's, which can still be changed: nothing to say of it here.
+    picture = open_picture(content, paper="")
+    width, height = picture.colours.size
+    reduced = [messages.reduced(width, height, LONGEST)] if max(width, height) > LONGEST else []
+    return {"hash": hash, "notices": [*picture.notices, *reduced]}
+
+
+def _shown(hash: str, blobs: Blobs) -> bytes:
+    """A kept picture as PNG, upright and in the colours of a screen, no larger than the pad."""
+    image = blobs.open(hash)
+    image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()

@@ -1,0 +1,84 @@
+"""Finished pictures over HTTP: ``/pictures/<path inside the outputs folder>``, and nothing that is not a picture.
+
+Gradio would copy each picture into its cache before serving it; this road leaves one copy on disk.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from engine.errors import PictureError
+from engine.records.images.thumbnails import SIDE, Thumbnails
+
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+"""File-name endings that are served, and what they are served as."""
+
+PREFIX, DRAFTS, SMALL, REDUCED = "/pictures/", "/drafts/", "/thumbnails/", "/reduced/"
+"""Where the outputs lie, where the drafts do, where the outputs are small, and where the largest of them fit a screen."""
+
+LARGE = 3000 * 3000
+"""Pixels above which a page shows a picture reduced: a browser decodes all of a picture before it shows any."""
+
+_FORBIDDEN = ("\\", ":", "\0")
+"""Windows separators, drives and streams; strings that end early in C."""
+
+
+def address(outputs: Path, picture: Path, prefix: str = PREFIX) -> str:
+    """The address of ``picture``, which lies in ``outputs``, from the root of the page."""
+    return prefix + quote(picture.relative_to(outputs).as_posix())
+
+
+def shown_at(name: str, width: int, height: int) -> str:
+    """The address of what a page shows of a picture of this size; ``name`` is its path in the outputs with forward slashes."""
+    return (REDUCED if width * height > LARGE else PREFIX) + quote(name)
+
+
+def find(outputs: Path, asked: str) -> Path | None:
+    """The picture that ``asked``, a decoded relative path with forward slashes, names inside ``outputs``; else None.
+
+    Links that lead out of ``outputs``, ``..``, absolute and Windows paths, and files of other kinds are None too.
+    """
+    parts = asked.split("/")
+    if any(sign in asked for sign in _FORBIDDEN) or any(part in ("", ".", "..") for part in parts):
+        return None
+    if PurePosixPath(asked).suffix.lower() not in MEDIA_TYPES:
+        return None
+    try:
+        real = outputs.joinpath(*parts).resolve(strict=True)
+    except (OSError, RuntimeError):
+        return None
+    return real if real.is_relative_to(outputs.resolve()) and real.is_file() else None
+
+
+def thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str = SMALL, side: int = SIDE) -> Route:
+    """The route that serves the same pictures small, ``side`` pixels. Each is made when it is first asked for."""
+
+    def serve(request: Request) -> Response:
+        path = find(outputs, request.path_params["path"])
+        try:
+            small = thumbnails.of(path, side) if path else None
+        except (OSError, PictureError):
+            small = None  # not a picture, whatever its name says
+        if small is None:
+            return PlainTextResponse("There is no such picture.", status_code=404)
+        return FileResponse(small, media_type=MEDIA_TYPES[small.suffix.lower()], headers={"Cache-Control": "private, no-cache"})
+
+    return Route(prefix + "{path:path}", serve, methods=["GET", "HEAD"])
+
+
+def route(outputs: Path, prefix: str = PREFIX) -> Route:
+    """The route that serves the pictures in ``outputs`` under ``prefix``."""
+
+    async def serve(request: Request) -> Response:
+        path = find(outputs, request.path_params["path"])
+        if path is None:
+            return PlainTextResponse("There is no such picture.", status_code=404)
+        kept = {"Cache-Control": "private, max-age=86400"}
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()], headers=kept)
+
+    return Route(prefix + "{path:path}", serve, methods=["GET", "HEAD"])

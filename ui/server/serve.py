@@ -1,0 +1,163 @@
+"""The page on a port: Gradio behind the door, pictures beside it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from gradio.routes import mount_gradio_app
+
+from engine.errors import EaselError
+from engine.jobs import Jobs
+from engine.records.images.thumbnails import SCREEN, Thumbnails
+from engine.settings import Settings
+from ui import theme
+from ui.interface import create_interface
+from ui.server import blob_routes, image_routes, uploads
+from ui.server.request_guard import UPLOAD_LIMIT, RequestGuard
+from ui.server.websockets import Streams
+
+ANYONE = "anyone"
+"""What ``--listen`` takes instead of a login to let everybody on the network in."""
+
+_LOCAL, _EVERYWHERE = "127.0.0.1", "0.0.0.0"
+_PORTS = 100
+"""Ports that are tried, from the wanted one on, before the system chooses."""
+
+_START_SECONDS, _CLOSE_SECONDS = 60, 5
+
+
+class ServingError(EaselError):
+    """The page could not be served."""
+
+
+class Studio:
+    """The page while it is served."""
+
+    def __init__(self, server: uvicorn.Server, listener: socket.socket) -> None:
+        self._server, self._listener = server, listener
+        self._thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._listener.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """Where this machine's browser finds the page."""
+        return f"http://{_LOCAL}:{self.port}"
+
+    def open(self) -> None:
+        """Serve. Raises ServingError if the page does not come up."""
+        self._thread.start()
+        waited = threading.Event()
+        for _ in range(_START_SECONDS * 100):
+            if self._server.started or not self._thread.is_alive():
+                break
+            waited.wait(0.01)
+        if not self._server.started:
+            raise ServingError("Easel's page could not be served. Start Easel from a terminal to see why.")
+
+    def wait(self) -> None:
+        """Returns when the page is no longer served."""
+        while self._thread.is_alive():
+            self._thread.join(timeout=1)
+
+    def close(self) -> None:
+        """Stop serving. Pages that listen are cut off."""
+        self._server.should_exit = True
+        self._thread.join(timeout=_CLOSE_SECONDS)
+        self._listener.close()
+
+
+@contextmanager
+def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = None) -> Iterator[Studio]:
+    """Serve the page at ``port`` or the next free one while the block runs.
+
+    ``listen`` is None for this machine alone, ``"user:password"`` for the network, or :data:`ANYONE`. Raises ServingError for
+    another text, or if no port is free.
+    """
+    login = _login(listen)
+    page = RequestGuard(Streams(application(settings, jobs)), login=login, open_to_network=listen is not None)
+    config = uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, timeout_keep_alive=30)
+    _ask_launcher_for_its_port()
+    studio = Studio(uvicorn.Server(config), _listener(_EVERYWHERE if listen else _LOCAL, port))
+    try:
+        studio.open()
+        yield studio
+    finally:
+        studio.close()
+
+
+def application(settings: Settings, jobs: Jobs) -> FastAPI:
+    """The page and its pictures, without the door."""
+    uploads.settle(settings.data / "uploads")
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    shown = image_routes.route(settings.outputs), image_routes.route(settings.drafts, image_routes.DRAFTS)
+    app.router.routes += [*shown, *blob_routes.routes(settings.data / "blobs")]
+    small = Thumbnails(settings.data / "thumbnails")
+    app.router.routes.append(image_routes.thumbnails_route(settings.outputs, small))
+    app.router.routes.append(image_routes.thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))
+    return mount_gradio_app(
+        app,
+        create_interface(settings, jobs),
+        path="/",
+        theme=theme.create(),
+        css_paths=theme.STYLE,
+        head=theme.head(),
+        favicon_path=str(Path(__file__).parent.parent / "easel.png"),
+        footer_links=[],
+        run_history=False,
+        allowed_paths=[],
+        show_error=False,
+        max_file_size=UPLOAD_LIMIT,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+    )
+
+
+def _login(listen: str | None) -> str | None:
+    """The login that ``--listen`` was given."""
+    if listen is None or listen == ANYONE:
+        return None
+    user, _, password = listen.partition(":")
+    if not user or not password:
+        raise ServingError(f"--listen takes a login as USER:PASSWORD, or the word “{ANYONE}” to let everybody in without one.")
+    return listen
+
+
+def _ask_launcher_for_its_port() -> None:
+    """The launcher serves its progress page on the port that was asked for, and frees it when it is told to."""
+    address = os.environ.get("EASEL_LAUNCHER")
+    if address:
+        try:
+            urllib.request.urlopen(urllib.request.Request(address, method="POST"), timeout=10).close()
+        except (urllib.error.URLError, OSError):
+            # The launcher is gone: its port is free, or the next one will do.
+            return
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket bound to the first free port from ``port`` on."""
+    for candidate in [*range(port, min(port + _PORTS, 65536)), 0]:
+        listener = socket.socket()
+        if os.name != "nt":
+            # On Windows the same flag would let two programs share the port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, candidate))
+            return listener
+        except OSError:
+            listener.close()
+    raise ServingError("No port is free for Easel's page. Close some programs, or name a port with --port.")

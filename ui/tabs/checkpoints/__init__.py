@@ -1,0 +1,1 @@
+"""The Checkpoints tab."""

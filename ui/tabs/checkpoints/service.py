@@ -1,0 +1,86 @@
+"""What happens on the Checkpoints tab, without components: what there is, what is chosen for a file, what is fetched."""
+
+from __future__ import annotations
+
+from engine import preferences
+from engine.checkpoints.download import background as downloads
+from engine.checkpoints.download import hub
+from engine.checkpoints.download.background import Downloads
+from engine.checkpoints.download.hub import DownloadPlan
+from engine.checkpoints.download.sources import Source, offers, read_link
+from engine.checkpoints.families import BY_NAME
+from engine.checkpoints.library import overrides
+from engine.errors import EaselError
+from engine.settings import Settings
+from ui import messages
+from ui.common import result_view
+from ui.common.checkpoint_options import CheckpointOptions
+from ui.tabs.checkpoints import downloads_view
+from ui.tabs.checkpoints import view as inventory
+
+
+class CheckpointsService:
+    """Each method is what one event does, in plain values."""
+
+    def __init__(self, settings: Settings, checkpoint_options: CheckpointOptions) -> None:
+        self._settings, self._checkpoint_options = settings, checkpoint_options
+        self._downloads = Downloads(settings.models, self._look)
+        self._offers = offers()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a download changes by itself."""
+        return self._downloads.busy
+
+    def inventory(self) -> str:
+        """Everything in the user's folders, looked at now."""
+        self._checkpoint_options.look()
+        catalogue = self._checkpoint_options.catalogue
+        return inventory.show(catalogue.scan(), catalogue.refused, overrides.read(self._settings.data))
+
+    def offers(self) -> str:
+        """The known checkpoints."""
+        return downloads_view.show_offers(
+            self._offers, {entry.path.name for entry in self._checkpoint_options.catalogue.checkpoints()}
+        )
+
+    def downloads(self) -> str:
+        """The downloads as they are now."""
+        return downloads_view.show_downloads(self._downloads.all())
+
+    def finished(self) -> int:
+        """How many downloads are whole, so that a page sees when there is something new."""
+        return sum(download.state == downloads.FINISHED for download in self._downloads.all())
+
+    def choose(self, name: str, architecture: str, prediction_type: str) -> str:
+        """Keep what the user says of an entry's file; what to say. Values that nobody offered count as none."""
+        entry = next((entry for entry in self._checkpoint_options.catalogue.scan() if entry.name == name), None)
+        if entry is None:
+            return result_view.says(messages.FILE_GONE, "trouble")
+        architecture = architecture if architecture in BY_NAME else ""
+        prediction_type = prediction_type if prediction_type in overrides.PREDICTION_TYPES else ""
+        if architecture and not prediction_type:
+            prediction_type = BY_NAME[architecture].prediction_type
+        overrides.remember(self._settings.data, entry.path, architecture=architecture, prediction_type=prediction_type)
+        return result_view.says(messages.CHOICE_KEPT)
+
+    def paste(self, link: str) -> str:
+        """Ask about a hub name or a link; what to say."""
+        try:
+            source = read_link(link)
+        except EaselError as error:
+            return result_view.says(str(error), "trouble")
+        self._downloads.ask([source], source.name)
+        return ""
+
+    def _look(self, source: Source) -> DownloadPlan:
+        return hub.look(source, with_checker=preferences.read(self._settings.data).safety_checker)
+
+    def press(self, what: str, which: str) -> None:
+        """A press on a button beside an offer or a download (:mod:`ui.tabs.checkpoints.downloads_view`)."""
+        if what == "ask":
+            offer = next((offer for offer in self._offers if offer.name == which), None)
+            if offer is not None:
+                self._downloads.ask(offer.sources, offer.label, offer.licence, offer.licence_link)
+        elif what in ("start", "pause", "cancel", "dismiss") and which.isdecimal():
+            getattr(self._downloads, what)(int(which))

@@ -1,0 +1,1 @@
+"""The Negative prompts tab."""

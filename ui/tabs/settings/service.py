@@ -1,0 +1,65 @@
+"""What happens on the Settings tab, without components: standing choices are read, checked and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine import preferences
+from engine.checkpoints.library import search_paths
+from engine.errors import EaselError
+from engine.preferences import MOST_WATERMARK, Preferences
+from engine.settings import Settings
+from ui import messages
+from ui.common import result_view
+
+
+class SettingsService:
+    """Each method is what one event does, in plain values."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.data
+
+    def read(self) -> tuple[dict[str, Any], str]:
+        """The choices as the form shows them, and what is to be said: what the file got wrong, what each folder holds."""
+        chosen = preferences.read(self._folder)
+        written = {
+            "extra_models": "\n".join(chosen.extra_models),
+            "precision": chosen.precision,
+            "compile": chosen.compile,
+            "leave_metadata_out": chosen.leave_metadata_out,
+            "safety_checker": chosen.safety_checker,
+            "watermark": chosen.watermark,
+        }
+        troubles = "".join(result_view.says(sentence, "trouble") for sentence in chosen.troubles)
+        return written, troubles + _folders(chosen.extra_models)
+
+    def save(self, written: Mapping[str, Any]) -> str:
+        """Keep the choices; what to say."""
+        folders = tuple(line.strip().strip('"') for line in str(written["extra_models"] or "").splitlines() if line.strip())
+        chosen = Preferences(
+            extra_models=folders,
+            precision=str(written["precision"] or "auto"),
+            compile=bool(written["compile"]),
+            leave_metadata_out=bool(written["leave_metadata_out"]),
+            safety_checker=bool(written["safety_checker"]),
+            watermark=str(written["watermark"] or "").strip()[:MOST_WATERMARK],
+        )
+        try:
+            preferences.write(self._folder, chosen)
+        except EaselError as error:
+            return result_view.says(str(error), "trouble")
+        return result_view.says(messages.SAVED) + _folders(folders)
+
+
+def _folders(folders: tuple[str, ...]) -> str:
+    return "".join(_folder(folder) for folder in folders)
+
+
+def _folder(named: str) -> str:
+    root = Path(named).expanduser()
+    if not root.is_dir():
+        return result_view.says(messages.folder_missing(named), "trouble")
+    count = sum(1 for _ in search_paths.candidates(root))
+    return result_view.says(messages.folder_found(named, search_paths.program(root), count))

@@ -1,0 +1,1 @@
+"""The Sketch to image tab and its drawing pad."""
