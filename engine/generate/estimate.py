@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine import preferences
+import engine.preferences as preferences
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import DoesNotFit
 from engine.plan import Hardware, Layout, Work, budget, check, choose

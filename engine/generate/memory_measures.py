@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ OVERLAP = 0.25
 
 
 @contextmanager
-def vae_in_tiles(vae: Any, plan: ExecutionPlan) -> Iterator[None]:
+def vae_in_tiles(vae: Any, plan: ExecutionPlan) -> Generator[None]:
     """The VAE works tile by tile inside the block where the plan says so. Its own threshold is the checkpoint's native size,
     at which nothing would be saved yet, so the size of the tiles is set too."""
     if not plan.vae_tile or not hasattr(vae, "tile_sample_min_size"):
@@ -33,7 +33,7 @@ def vae_in_tiles(vae: Any, plan: ExecutionPlan) -> Iterator[None]:
 
 
 @contextmanager
-def text_encoders_in(pipeline: Any, plan: ExecutionPlan) -> Iterator[None]:
+def text_encoders_in(pipeline: Any, plan: ExecutionPlan) -> Generator[None]:
     """Where the plan says that text encoders leave the card, they are on it inside the block and the rest waits in RAM; after
     the block it is the other way round."""
     if "text_encoders_out" not in plan.measures:

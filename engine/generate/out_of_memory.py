@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 from engine.errors import DoesNotFit
@@ -46,7 +46,7 @@ class MemoryShort(DoesNotFit):
 
 
 @contextmanager
-def phase(name: str) -> Iterator[None]:
+def phase(name: str) -> Generator[None]:
     """Turns whatever says "out of memory" inside the block, torch, a driver or Python, into MemoryShort."""
     try:
         yield

@@ -7,7 +7,7 @@ between.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +79,7 @@ def check_pair(entry: CheckpointEntry, refiner: CheckpointEntry) -> None:
 
 
 @contextmanager
-def refining(refiner: Refiner | None, state: EngineState, stop: Stop) -> Iterator[Refinement | None]:
+def refining(refiner: Refiner | None, state: EngineState, stop: Stop) -> Generator[Refinement | None]:
     """The refiner, leased while the block runs; None for none."""
     if refiner is None:
         yield None

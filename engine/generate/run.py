@@ -119,7 +119,7 @@ def warming(session: Session, prepared: Prepared) -> Iterator[Event]:
 @contextmanager
 def opened(
     job: str, task: Task, prepared: Prepared, state: EngineState, stop: Stop, *, pictures: int, folder: Path, count: int = 1
-) -> Iterator[Session]:
+) -> Generator[Session]:
     """The pipeline, leased while the block runs; ``stop`` is heard inside it. ``pictures`` are how many are counted in steps,
     ``count`` is the session's."""
     with ExitStack() as held:

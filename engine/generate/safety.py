@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from engine import preferences
+import engine.preferences as preferences
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought
 from engine.errors import PictureWithheld

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from engine import preferences
+import engine.preferences as preferences
 from engine.errors import PictureError
 from engine.events import Event, Notice, PictureSaved, Result
 from engine.generate.context import Session

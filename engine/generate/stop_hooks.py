@@ -6,7 +6,7 @@ each block asks whether Stop was pressed; nobody waits for a step to end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ _HEARS = ("ResnetBlock2D", "Transformer2DModel", "CLIPEncoderLayer", "Autoencode
 
 
 @contextmanager
-def listening(stop: Stop, *components: torch.nn.Module | None, everywhere: bool = False) -> Iterator[None]:
+def listening(stop: Stop, *components: torch.nn.Module | None, everywhere: bool = False) -> Generator[None]:
     """While this is open, a forward pass through any of ``components`` raises Cancelled soon after ``stop`` is set.
 
     ``everywhere`` asks before every layer: for small networks of unknown make.

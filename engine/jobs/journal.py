@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,7 +204,7 @@ class Journal:
         return JobState(request=request, notices=notices, results=results, depth=guide["depth"] if guide else "", **plain)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self) -> Generator[None]:
         try:
             yield
         except (sqlite3.OperationalError, sqlite3.DatabaseError, OSError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class Claim:
 
 
 @contextmanager
-def claim(data: Path) -> Iterator[Claim]:
+def claim(data: Path) -> Generator[Claim]:
     """Hold the data folder while this is open. The lock is the operating system's: it ends with the process, however that ends.
 
     Raises OutputError if the folder cannot be written, or is held by an Easel that has not said where its page is.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -64,7 +64,7 @@ def save(
 
 
 @contextmanager
-def opened(resolved: Resolved, *, outputs: Path, job: str, index: int, format: str = "png") -> Iterator[tuple[BinaryIO, Path]]:
+def opened(resolved: Resolved, *, outputs: Path, job: str, index: int, format: str = "png") -> Generator[tuple[BinaryIO, Path]]:
     """A stream for a picture that is written piece by piece, and the path that it will have when the block ends.
 
     If the block raises, or the disk does, nothing is left. Raises OutputError or DiskFull.

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -70,7 +70,7 @@ def translated(error: OSError, folder: Path) -> OutputError:
 
 
 @contextmanager
-def translating(folder: Path) -> Iterator[None]:
+def translating(folder: Path) -> Generator[None]:
     """Inside it an OSError becomes an OutputError about ``folder``."""
     try:
         yield
@@ -79,7 +79,7 @@ def translating(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Generator[BinaryIO]:
     """A stream whose bytes become the file ``path`` when the block ends, all at once; on an error nothing is left.
 
     The order is: written, synced, renamed, folder synced. What the block raises, and OSError, passes through.

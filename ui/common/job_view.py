@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from engine import events
+import engine.events as events
 from engine.events import Event, Result
 from ui import messages
 

@@ -7,7 +7,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class Studio:
 
 
 @contextmanager
-def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = None) -> Iterator[Studio]:
+def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = None) -> Generator[Studio]:
     """Serve the page at ``port`` or the next free one while the block runs.
 
     ``listen`` is None for this machine alone, ``"user:password"`` for the network, or :data:`ANYONE`. Raises ServingError for

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from engine import preferences
+import engine.preferences as preferences
 from engine.checkpoints.identify.folders import FOLDER_INDEX
 from engine.settings import Settings
 

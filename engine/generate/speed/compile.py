@@ -7,7 +7,7 @@ of LoRAs that come and go and has no layers to skip or to widen one by one, so s
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -96,7 +96,7 @@ def trouble(unet: torch.nn.Module) -> str:
 
 
 @contextmanager
-def compiled(pipeline: Any, plan: ExecutionPlan, additions: Additions, stop: Stop) -> Iterator[None]:
+def compiled(pipeline: Any, plan: ExecutionPlan, additions: Additions, stop: Stop) -> Generator[None]:
     """Inside the block the UNet, and the decoder where it works on whole pictures, run compiled."""
     with ExitStack() as held:
         if can_compile(plan, additions):
@@ -107,7 +107,7 @@ def compiled(pipeline: Any, plan: ExecutionPlan, additions: Additions, stop: Sto
 
 
 @contextmanager
-def _compiled(module: torch.nn.Module, compiler: str, stop: Stop) -> Iterator[None]:
+def _compiled(module: torch.nn.Module, compiler: str, stop: Stop) -> Generator[None]:
     planned = _dtype_of(module)
     name, run = _KEPT.get(module, ("", None))
     if run is None or name != compiler:

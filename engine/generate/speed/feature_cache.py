@@ -6,7 +6,7 @@ again and only the outermost layer runs: DeepCache, Ma, Fang and Wang 2023, arXi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ class Features:
         self._kept: torch.Tensor | None = None
 
     @contextmanager
-    def at(self, step: int, rows: int) -> Iterator[None]:
+    def at(self, step: int, rows: int) -> Generator[None]:
         """The UNet, inside the block, runs whole and is listened to, or runs its outermost layer alone.
 
         ``step`` counts from 0, ``rows`` is the batch: one of another size, as when guidance ends, cannot use what is kept.
@@ -32,7 +32,7 @@ class Features:
             yield
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
+    def _listening(self) -> Generator[None]:
         outermost = self._unet.up_blocks[-1].resnets[-1]
         own = self._unet.conv_in.out_channels
 
@@ -46,7 +46,7 @@ class Features:
             handle.remove()
 
     @contextmanager
-    def _skipping(self, kept: torch.Tensor) -> Iterator[None]:
+    def _skipping(self, kept: torch.Tensor) -> Generator[None]:
         unet, last = self._unet, self._unet.up_blocks[-1]
         with ExitStack() as replaced:
             for block in unet.down_blocks:
@@ -72,7 +72,7 @@ def _down(count: int) -> Callable[..., tuple[torch.Tensor, tuple[torch.Tensor, .
 
 
 @contextmanager
-def instead(module: torch.nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+def instead(module: torch.nn.Module, forward: Callable[..., Any]) -> Generator[None]:
     """``module`` computes ``forward`` inside the block."""
     own = module.__dict__.get("forward")
     module.forward = forward  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ VAE then decodes in tiles, too. Without tiles the result is that of diffusers' S
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -83,7 +83,7 @@ class Diffusion:
 
     @classmethod
     @contextmanager
-    def opened(cls, entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Diffusion]:
+    def opened(cls, entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Generator[Diffusion]:
         """The checkpoint, leased while the block runs. Raises DoesNotFit if not even one tile has room."""
         side = asked.tile or SIDE
         plan = plan_for(entry, asked, state.circumstances)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from engine import preferences
+import engine.preferences as preferences
 from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS
 from engine.errors import EaselError, PictureError, RequestError
 from engine.events import Event, Loading, Notice, PictureSaved, Result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -84,7 +84,7 @@ def opened(asked: Upscale, state: EngineState, stop: Stop) -> AbstractContextMan
 
 
 @contextmanager
-def _lanczos(asked: Upscale, state: EngineState) -> Iterator[Upscaler]:
+def _lanczos(asked: Upscale, state: EngineState) -> Generator[Upscaler]:
     yield Direct(
         name=LANCZOS, hash="", plan=ExecutionPlan(reasons=("Lanczos is arithmetic on the CPU.",)), side=asked.tile or LARGEST,
         enlarger=Lanczos(),
@@ -92,7 +92,7 @@ def _lanczos(asked: Upscale, state: EngineState) -> Iterator[Upscaler]:
 
 
 @contextmanager
-def _network(entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Upscaler]:
+def _network(entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Generator[Upscaler]:
     own = built_in(state.catalogue.of_kind("upscaler"))
     is_own = own is not None and entry.path == own[0].path
     network = load_upscaler(entry, own[1] if own and is_own else None, asked.cleaning)
@@ -109,7 +109,7 @@ def _network(entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: S
 
 
 @contextmanager
-def _diffusion(entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Upscaler]:
+def _diffusion(entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Generator[Upscaler]:
     with Diffusion.opened(entry, asked, state, stop) as upscaler:
         yield upscaler
 

@@ -10,7 +10,7 @@ import importlib.util
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +103,7 @@ def open_picture(
 
 
 @contextmanager
-def opening(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+def opening(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Generator[Image.Image]:
     """The picture in ``source`` as Pillow opens it: its size is known and allowed, and no pixel is decoded yet.
 
     Raises PictureError, one sentence, for what cannot be used, also where the block decodes it.

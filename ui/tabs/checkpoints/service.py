@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import preferences
+import engine.preferences as preferences
 from engine.checkpoints.download import background as downloads
 from engine.checkpoints.download import hub
 from engine.checkpoints.download.background import Downloads

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import preferences
+import engine.preferences as preferences
 from engine.checkpoints.library import search_paths
 from engine.errors import EaselError
 from engine.preferences import MOST_WATERMARK, Preferences

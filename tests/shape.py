@@ -1,0 +1,276 @@
+"""The shape of the source, in numbers: ``python -m tests.shape`` prints them, ``tests/test_shape.py`` holds them to bounds.
+
+Everything is read from the source with ``ast`` and ``tokenize``; nothing of Easel is imported but the table of families.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import tokenize
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+HOUSE = Path(__file__).resolve().parent.parent
+FOLDERS = ("engine", "ui", "launcher")
+IGNORE = re.compile(r"#\s*(type:\s*ignore|pyright:)")
+ROLES = ("__init__", "tab", "form", "service", "view", "render")
+"""What a tab's modules are called, the same in each tab's folder."""
+
+FAMILY_TABLE = "engine.checkpoints.families"
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file."""
+
+    path: Path
+    house: Path = HOUSE
+
+    @cached_property
+    def where(self) -> str:
+        """The path from the repository's root."""
+        return self.path.relative_to(self.house).as_posix()
+
+    @cached_property
+    def name(self) -> str:
+        """The dotted name."""
+        parts = self.path.relative_to(self.house).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text("utf-8"))
+
+    @cached_property
+    def tokens(self) -> list[tokenize.TokenInfo]:
+        with tokenize.open(self.path) as file:
+            return list(tokenize.generate_tokens(file.readline))
+
+    @cached_property
+    def lines(self) -> int:
+        return len(self.path.read_text("utf-8").splitlines())
+
+    def functions(self) -> Iterator[Function]:
+        return (node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+    def classes(self) -> Iterator[ast.ClassDef]:
+        return (node for node in self.tree.body if isinstance(node, ast.ClassDef))
+
+    def calls(self, *names: str) -> int:
+        """How often plain functions of these names are called."""
+        found = (n.func for n in ast.walk(self.tree) if isinstance(n, ast.Call))
+        return sum(isinstance(func, ast.Name) and func.id in names for func in found)
+
+    def imports(self) -> Iterator[tuple[str, str]]:
+        """``(module, name)`` of each import, lazy and type-checking ones included; the name is empty for ``import module``."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, "") for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from ((node.module or "", alias.name) for alias in node.names)
+
+    def strings(self) -> Iterator[str]:
+        """The string constants that are no docstrings."""
+        bare = {id(node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
+                yield node.value
+
+
+@cache
+def modules(*folders: str) -> tuple[Module, ...]:
+    """The modules of these folders, or of the whole house."""
+    return tuple(Module(path) for folder in folders or FOLDERS for path in sorted((HOUSE / folder).rglob("*.py")))
+
+
+def modules_by_folder() -> Counter[str]:
+    """How many modules each folder holds, ``__init__`` included."""
+    return Counter(module.path.parent.relative_to(HOUSE).as_posix() for module in modules())
+
+
+def import_graph(sources: Iterable[Module]) -> dict[str, set[str]]:
+    """Module -> the modules of the same house that it imports; ``from package import module`` imports both, as pyright has it."""
+    sources = tuple(sources)
+    known = {module.name for module in sources}
+    graph: dict[str, set[str]] = {}
+    for module in sources:
+        wanted = {name for base, name in module.imports() for name in (base, f"{base}.{name}")}
+        graph[module.name] = wanted & known - {module.name}
+    return graph
+
+
+def import_circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Sets of modules that import each other, directly or by way of others (strongly connected components, Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    circles: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for imported in sorted(graph[name]):
+            if imported not in index:
+                visit(imported)
+                low[name] = min(low[name], low[imported])
+            elif imported in stack:
+                low[name] = min(low[name], index[imported])
+        if low[name] == index[name]:
+            position = stack.index(name)
+            circle = stack[position:]
+            del stack[position:]
+            if len(circle) > 1:
+                circles.append(sorted(circle))
+
+    for name in sorted(graph):
+        if name not in index:
+            visit(name)
+    return circles
+
+
+def single_importers() -> dict[str, str]:
+    """Modules that one other module imports and no test names -> that module."""
+    importers: dict[str, set[str]] = defaultdict(set)
+    for importer, imported in import_graph((*modules(), Module(HOUSE / "app.py"), Module(HOUSE / "launch.py"))).items():
+        for name in imported:
+            importers[name].add(importer)
+    packages = {module.name for module in modules() if module.path.stem == "__init__"}
+    return {
+        name: next(iter(by))
+        for name, by in sorted(importers.items())
+        if len(by) == 1 and name not in packages and not has_test(name)
+    }
+
+
+def has_test(name: str) -> bool:
+    """Whether a module has a test file of its own, at the same path under ``tests``."""
+    *folders, stem = name.split(".")
+    return HOUSE.joinpath("tests", *folders, f"test_{stem}.py").exists()
+
+
+def function_lengths() -> dict[str, int]:
+    """Function -> its lines, from ``def`` to its last."""
+    return {
+        f"{module.where}:{node.lineno} {node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
+        for module in modules()
+        for node in module.functions()
+    }
+
+
+def untyped_parameters() -> list[str]:
+    """Parameters without an annotation, but for ``self`` and ``cls``."""
+    return [f"{where} {arg.arg}" for where, arg in parameters() if arg.annotation is None and arg.arg not in ("self", "cls")]
+
+
+def object_parameters() -> list[str]:
+    """Parameters typed ``object``, but for those of methods whose signature Python lays down."""
+    return [
+        f"{where} {arg.arg}"
+        for where, arg in parameters()
+        if arg.annotation and "__" not in where and re.search(r"\bobject\b", ast.unparse(arg.annotation))
+    ]
+
+
+def parameters() -> Iterator[tuple[str, ast.arg]]:
+    """Every parameter of every function, with its place."""
+    for module in modules():
+        for node in module.functions():
+            given = node.args
+            starred = (arg for arg in (given.vararg, given.kwarg) if arg)
+            for arg in (*given.posonlyargs, *given.args, *given.kwonlyargs, *starred):
+                yield f"{module.where}:{node.lineno} {node.name}", arg
+
+
+def any_by_module() -> Counter[str]:
+    """How often the name ``Any`` stands in each module of the engine, imports included."""
+    return Counter({m.where: sum(t.type == tokenize.NAME and t.string == "Any" for t in m.tokens) for m in modules("engine")})
+
+
+def any_per_thousand_lines() -> float:
+    return 1000 * any_by_module().total() / sum(module.lines for module in modules("engine"))
+
+
+def attribute_lookups() -> Counter[str]:
+    """Calls of ``getattr`` and ``hasattr`` by module, outside the rooms called ``compat``."""
+    return Counter({m.where: m.calls("getattr", "hasattr") for m in modules() if "compat" not in m.name.split(".")})
+
+
+def casts() -> Counter[str]:
+    return Counter({m.where: m.calls("cast") for m in modules()})
+
+
+def ignores() -> Counter[str]:
+    """Comments that silence the type checker, by module."""
+    return Counter(
+        {m.where: sum(t.type == tokenize.COMMENT and bool(IGNORE.match(t.string)) for t in m.tokens) for m in modules()}
+    )
+
+
+def family_mentions() -> dict[str, list[str]]:
+    """Modules outside the table of families -> the families that they name in a string."""
+    from engine.checkpoints import families
+
+    table = getattr(families, "FAMILIES", None) or families.ARCHITECTURES
+    names = {row if isinstance(row, str) else row.name for row in table}
+    named = {m.where: sorted(names & set(m.strings())) for m in modules("engine", "ui") if not m.name.startswith(FAMILY_TABLE)}
+    return {where: found for where, found in named.items() if found}
+
+
+def names_that_meet() -> dict[str, list[str]]:
+    """Names of classes and of modules that several modules have."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for module in modules():
+        if module.path.stem not in ROLES:
+            places[f"module {module.path.stem}"].append(module.where)
+        for node in module.classes():
+            places[f"class {node.name}"].append(module.where)
+    return {name: where for name, where in sorted(places.items()) if len(where) > 1}
+
+
+def report() -> Iterator[tuple[str, str, Iterable[str]]]:
+    """What is counted, its figure, and the places."""
+    lengths = function_lengths()
+    median, tenth = statistics.median(lengths.values()), statistics.quantiles(lengths.values(), n=10)[8]
+    yield "modules", str(len(modules())), []
+    yield "largest folders", "", most_common(modules_by_folder(), 5)
+    circles = import_circles(import_graph(modules()))
+    yield "import circles", str(len(circles)), [", ".join(circle) for circle in circles]
+    alone = single_importers()
+    yield "modules with one importer and no test of their own", str(len(alone)), [f"{name} <- {by}" for name, by in alone.items()]
+    yield (
+        "functions: median, p90, longest",
+        f"{median:.0f}, {tenth:.0f}, {max(lengths.values())} lines",
+        most_common(Counter(lengths), 3),
+    )
+    yield "parameters without a type", str(len(untyped_parameters())), untyped_parameters()
+    yield "parameters typed object", str(len(object_parameters())), object_parameters()
+    yield "Any per 1,000 lines of engine", f"{any_per_thousand_lines():.1f}", most_common(any_by_module())
+    for title, counts in (("getattr, hasattr", attribute_lookups()), ("cast", casts()), ("type and pyright ignores", ignores())):
+        yield title, str(counts.total()), most_common(counts)
+    named = family_mentions()
+    yield "modules that name a family", str(len(named)), [f"{where}: {', '.join(found)}" for where, found in named.items()]
+    meeting = names_that_meet()
+    yield "names in several modules", str(len(meeting)), [f"{name}: {', '.join(where)}" for name, where in meeting.items()]
+
+
+def most_common(counts: Counter[str], number: int = 10) -> list[str]:
+    """The largest counts, with their places."""
+    return [f"{count:4} {where}" for where, count in counts.most_common(number) if count]
+
+
+def main() -> None:
+    for title, figure, places in report():
+        print(f"{title}: {figure}" if figure else f"{title}:")
+        for place in places:
+            print(f"    {place}")
+
+
+if __name__ == "__main__":
+    main()
