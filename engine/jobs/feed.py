@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from engine.events import Cancelled, Event, Failed, Finished, Guided, Loading, Notice, PictureSaved, Queued, Started, Step
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, SET_ASIDE, JobState
@@ -15,12 +15,16 @@ _LINGER_SECONDS = 1.0
 """How often a watcher looks up from its queue, so that it can be abandoned."""
 
 
+Hear = Callable[[Event], None]
+"""What a watcher does with an event. It is called on the thread that publishes, so it must not block."""
+
+
 class Feed:
-    """The newest step and loading of each running job, and the watchers' queues."""
+    """The newest step and loading of each running job, and its watchers."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watchers: dict[str, list[queue.SimpleQueue[Event]]] = defaultdict(list)
+        self._watchers: dict[str, list[Hear]] = defaultdict(list)
         self._latest: dict[str, dict[type[Event], Event]] = defaultdict(dict)
 
     def publish(self, event: Event) -> None:
@@ -32,25 +36,24 @@ class Feed:
                 self._latest[event.job][type(event)] = event
             elif isinstance(event, (Queued, Started)):
                 self._latest.pop(event.job, None)
-            for watcher in self._watchers.get(event.job, ()):
-                watcher.put(event)
+            for hear in self._watchers.get(event.job, ()):
+                hear(event)
 
     def progress(self, job: str) -> Step | None:
         """The newest step of a job."""
         step = self._latest.get(job, {}).get(Step)
         return step if isinstance(step, Step) else None
 
-    def subscribe(self, job: str) -> tuple[queue.SimpleQueue[Event], list[Event]]:
-        """A queue that gets all events from now on, and what is newest until now."""
-        watcher: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    def subscribe(self, job: str, hear: Hear) -> list[Event]:
+        """Let ``hear`` get all events from now on; returns what is newest until now."""
         with self._lock:
-            self._watchers[job].append(watcher)
-            return watcher, list(self._latest.get(job, {}).values())
+            self._watchers[job].append(hear)
+            return list(self._latest.get(job, {}).values())
 
-    def unsubscribe(self, job: str, watcher: queue.SimpleQueue[Event]) -> None:
+    def unsubscribe(self, job: str, hear: Hear) -> None:
         """The watcher went away."""
         with self._lock:
-            self._watchers[job].remove(watcher)
+            self._watchers[job].remove(hear)
             if not self._watchers[job]:
                 del self._watchers[job]
 

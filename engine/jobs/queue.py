@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import queue
 import secrets
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import TimeoutError as TooLate
 from types import TracebackType
 
@@ -13,7 +14,7 @@ from engine.errors import RequestError
 from engine.events import Cancelled, Event, Queued
 from engine.jobs import journal
 from engine.jobs.device_runner import DeviceRunner
-from engine.jobs.feed import Feed, follow, replay
+from engine.jobs.feed import LAST, Feed, follow, replay
 from engine.jobs.journal import JobState, Journal
 from engine.jobs.queue_estimate import forecast
 from engine.jobs.watchdog import Watchdog
@@ -95,15 +96,36 @@ class Jobs:
     def watch(self, job: str) -> Iterator[Event]:
         """What is known of the job, then what happens, until its last event. Any number may watch. Raises RequestError for
         an id that was never given."""
-        watcher, latest = self._feed.subscribe(job)
+        inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        known, unsubscribe = self.listen(job, inbox.put)
+        try:
+            yield from known
+            if not isinstance(known[-1], LAST):
+                yield from follow(inbox, self._closing)
+        finally:
+            unsubscribe()
+
+    def listen(self, job: str, hear: Callable[[Event], None]) -> tuple[list[Event], Callable[[], None]]:
+        """What is known of the job, and a function that ends listening; until then ``hear`` is called with each event as it
+        happens, on a thread of Easel's that it must not block. Unlike :meth:`watch` this holds no thread while nothing happens.
+
+        Raises RequestError for an id that was never given.
+        """
+
+        def hear_current(event: Event) -> None:
+            # The place in the queue is published after the job may have started already.
+            if not isinstance(event, Queued) or self._journal.get(job).state == journal.QUEUED:
+                hear(event)
+
+        latest = self._feed.subscribe(job, hear_current)
         try:
             state = self.state(job)
-            yield from replay(state, self._ahead(job))
-            if not state.over:
-                yield from latest
-                yield from self._rest(job, follow(watcher, self._closing))
-        finally:
-            self._feed.unsubscribe(job, watcher)
+            known = list(replay(state, self._ahead(job)))
+        except BaseException:
+            self._feed.unsubscribe(job, hear_current)
+            raise
+        # A last event that came between listening and looking is in the journal already.
+        return known if state.over else [*known, *latest], lambda: self._feed.unsubscribe(job, hear_current)
 
     def state(self, job: str) -> JobState:
         """The job as it stands. Raises RequestError for an id that was never given."""
@@ -220,7 +242,3 @@ class Jobs:
 
     def _with_progress(self, state: JobState) -> JobState:
         return dataclasses.replace(state, progress=self._feed.progress(state.id))
-
-    def _rest(self, job: str, events: Iterator[Event]) -> Iterator[Event]:
-        """Events after the replay. A last event that came between looking and listening is in the journal already."""
-        yield from (e for e in events if not isinstance(e, Queued) or self._journal.get(job).state == journal.QUEUED)
