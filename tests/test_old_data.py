@@ -25,26 +25,27 @@ from PIL import Image
 # --- The adapter: everything of Easel that these tests use. Whoever renames something follows here, and nowhere below. ---------
 import engine
 from engine import events, preferences
-from engine.checkpoints import choices, hashing
-from engine.checkpoints.architectures import BY_NAME as ARCHITECTURES
-from engine.checkpoints.catalogue import Catalogue
-from engine.checkpoints.identity import FAMILIES as FILE_FAMILIES
-from engine.checkpoints.identity import KINDS as FILE_KINDS
+from engine.checkpoints.families import BY_NAME as ARCHITECTURES
+from engine.checkpoints.identify.identity import FAMILIES as FILE_FAMILIES
+from engine.checkpoints.identify.identity import KINDS as FILE_KINDS
+from engine.checkpoints.library import overrides as choices
+from engine.checkpoints.library import sha256 as hashing
+from engine.checkpoints.library.catalogue import Catalogue
 from engine.errors import KINDS as ERRORS
-from engine.generate.compiling import COMPILERS
-from engine.generate.schedulers import SCHEDULERS
+from engine.generate.samplers import SCHEDULERS
+from engine.generate.speed.compile import COMPILERS
 from engine.jobs import Jobs, JobState
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, RUNNING, SET_ASIDE, Journal
 from engine.local import Local
-from engine.plan.facts import Device
+from engine.plan.hardware.facts import Device
 from engine.plan.ladder import RUNGS
-from engine.plan.notes import Notes, learnt
-from engine.plan.pace import Course, pace
-from engine.prompt.styles import BUILT_IN
+from engine.plan.learned import Notes, learnt
+from engine.plan.timing import Course, pace
+from engine.prompt.presets import BUILT_IN
 from engine.records import favourites, metadata
 from engine.records.blobs import Blobs
-from engine.records.findings import look
 from engine.records.history import History, Search
+from engine.records.inspect_file import look
 from engine.records.recall import recall
 from engine.records.record import from_text, parameters, source_type, to_text
 from engine.requests import (
@@ -60,10 +61,15 @@ from engine.requests import (
 )
 from engine.requests import KINDS as REQUESTS
 from engine.settings import HOUSE, Settings
-from ui import enlarging, form, sketch_form
-from ui.presets import Presets
-from ui.serve import serve
-from ui.tabs import negative_prompts, sketch_to_image, text_to_image, upscale
+from ui.common import form
+from ui.common.presets import Presets
+from ui.server.serve import serve
+from ui.tabs.negative_prompts import tab as negative_prompts
+from ui.tabs.sketch_to_image import form as sketch_form
+from ui.tabs.sketch_to_image import tab as sketch_to_image
+from ui.tabs.text_to_image import tab as text_to_image
+from ui.tabs.upscale import form as enlarging
+from ui.tabs.upscale import tab as upscale
 
 SCRIPTED = "engine.testing:ScriptedEngine"
 
