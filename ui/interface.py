@@ -16,6 +16,7 @@ from ui.common.page_session import PageSession, kept
 from ui.common.queue_panel import create_queue_panel
 from ui.common.send_to import Sending
 from ui.server import uploads
+from ui.server.mounting import Page
 from ui.tabs.checkpoints import tab as checkpoints
 from ui.tabs.checkpoints.tab import create_checkpoints_tab
 from ui.tabs.history import tab as history
@@ -57,7 +58,7 @@ TABS: dict[str, Callable[[Actions, PageSession], object]] = {
 def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
     """The whole page, not yet served. Gradio's own temporary copies live a day."""
     actions = Actions(settings, jobs)
-    with gr.Blocks(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=uploads.KEPT) as page:
+    with Page(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=uploads.KEPT) as page:
         browser = kept("page", "")
         arrived = page.load(actions.identify, browser, browser, show_progress="hidden")
         arrived.then(lambda: actions.warm(""), **QUIET)

@@ -61,6 +61,7 @@ STOPPED = "Stopped. Nothing half-done was kept."
 REUSED = "The form holds this picture's settings now, with its seed."
 SEED_KEPT = "The seed {seed} stays until you empty its field."
 NO_RECORD = "This picture holds no settings that Easel can read."
+NOT_UPLOADED = "This file was not handed in on this page, or longer than a day ago. Hand it in again."
 PICTURE_GONE = "This picture is no longer in the outputs folder."
 
 SPEED = "Speed"

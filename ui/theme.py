@@ -12,6 +12,7 @@ from ui.tabs.sketch_to_image import drawing_pad
 
 _HERE = Path(__file__).parent
 STYLE = _HERE / "style.css"
+ICON = _HERE / "easel.png"
 _SCRIPT = _HERE / "page.js"
 
 EMBER = Color(

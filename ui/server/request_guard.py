@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 import secrets
 import socket
 from collections.abc import Mapping
@@ -50,6 +51,9 @@ _END: dict[str, Message] = {
 _FILE_ROADS = ("/gradio_api/file", "/file=", "/file/")
 _CLOSED_ROADS = ("/gradio_api/proxy=", "/proxy=")
 """Gradio's road to other hosts."""
+
+_REMOTE_FILE = re.compile(r"(/gradio_api)?/file[=/]\s*/*[a-z][a-z0-9+.-]+:", re.I)
+"""A road to a file that names an address instead, which Gradio would fetch. A Windows drive has one letter only."""
 
 _RUNNABLE = ("html", "svg", "xml", "javascript")
 """Kinds of content that a browser would run in the name of the page."""
@@ -97,7 +101,7 @@ class RequestGuard:
             return PlainTextResponse(WRONG_HOST, status_code=403)
         if not is_own(headers, scope):
             return PlainTextResponse(ELSEWHERE, status_code=403)
-        if scope["path"].startswith(_CLOSED_ROADS):
+        if scope["path"].startswith(_CLOSED_ROADS) or _REMOTE_FILE.match(scope["path"]):
             return PlainTextResponse(CLOSED, status_code=403)
         if _length(headers) > UPLOAD_LIMIT:
             return PlainTextResponse(TOO_LARGE, status_code=413)

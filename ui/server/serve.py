@@ -9,20 +9,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
-from gradio.routes import mount_gradio_app
 
 from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.records.images.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
-from ui import theme
 from ui.interface import create_interface
 from ui.server import blob_routes, image_routes, uploads
-from ui.server.request_guard import UPLOAD_LIMIT, RequestGuard
+from ui.server.mounting import mount
+from ui.server.request_guard import RequestGuard
 from ui.server.websockets import Streams
 
 ANYONE = "anyone"
@@ -107,24 +105,7 @@ def application(settings: Settings, jobs: Jobs) -> FastAPI:
     small = Thumbnails(settings.data / "thumbnails")
     app.router.routes.append(image_routes.thumbnails_route(settings.outputs, small))
     app.router.routes.append(image_routes.thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))
-    return mount_gradio_app(
-        app,
-        create_interface(settings, jobs),
-        path="/",
-        theme=theme.create(),
-        css_paths=theme.STYLE,
-        head=theme.head(),
-        favicon_path=str(Path(__file__).parent.parent / "easel.png"),
-        footer_links=[],
-        run_history=False,
-        allowed_paths=[],
-        show_error=False,
-        max_file_size=UPLOAD_LIMIT,
-        ssr_mode=False,
-        enable_monitoring=False,
-        pwa=False,
-        mcp_server=False,
-    )
+    return mount(app, create_interface(settings, jobs))
 
 
 def _login(listen: str | None) -> str | None:

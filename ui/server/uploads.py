@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
+
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
+"""What the body of a request can hold."""
 
 DAY = 24 * 60 * 60
 KEPT = (DAY, DAY)
@@ -26,3 +32,34 @@ def settle(folder: Path) -> None:
     for old in folder.iterdir() if folder.is_dir() else ():
         if old.stat().st_mtime < before:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def are_uploaded(data: Json, folder: str | Path) -> bool:
+    """Whether every file that ``data``, the body of a request, names is a regular file that really lies in ``folder``.
+
+    Gradio takes any object with a ``path`` for a file, at any depth and in any component; an address of another computer in that
+    place it would fetch.
+    """
+    return all(_is_in(path, folder) for path in _paths(data))
+
+
+def _paths(data: Json) -> Iterator[str]:
+    """The path of everything in ``data`` that Gradio could take for a file."""
+    left: list[Json] = [data]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += value.values()
+            if isinstance(path := value.get("path"), str):
+                yield path
+        elif isinstance(value, list):
+            left += value
+
+
+def _is_in(path: str, folder: str | Path) -> bool:
+    """Links are followed first: one that lies in the folder may lead out of it."""
+    try:
+        real = Path(path).resolve(strict=True)
+        return real.is_relative_to(Path(folder).resolve()) and stat.S_ISREG(real.stat().st_mode)
+    except (OSError, ValueError, RuntimeError):
+        return False

@@ -1,0 +1,238 @@
+"""No request makes the page read a file that was not uploaded, or ask another computer for one.
+
+Every event of the served page is found by walking its config; every one is offered files of every kind in every nesting.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, cycle, product
+from pathlib import Path
+from typing import TypeAlias
+
+import httpx
+import pytest
+from PIL import Image
+
+from engine.settings import Settings
+from ui import messages
+from ui.server.uploads import Json
+
+Event: TypeAlias = dict[str, Json]
+
+SECRET = "only the owner of this computer may read this"
+META: Json = {"_type": "gradio.FileData"}
+REMOTE = "http://files.elsewhere.invalid/a.png"
+REMOTE_PATHS = (REMOTE, "//files.elsewhere.invalid/share/a.png", "ftp://files.elsewhere.invalid/a")
+
+
+def file(path: str, **more: Json) -> Json:
+    """A file as Gradio's own client names it."""
+    return {"path": path, "meta": META, **more}
+
+
+NESTINGS: Mapping[str, Callable[[str], Json]] = {
+    "bare": file,
+    "in a list": lambda path: [file(path)],
+    "in lists": lambda path: [[file(path)], [[file(path), "caption"]]],
+    "as a value": lambda path: {"a": file(path)},
+    "in a file": lambda path: file(path, orig_name=file(path)),
+    "deep": lambda path: {"a": [{"b": [file(path), {"c": file(path)}]}]},
+    "as a property": lambda path: {"value": file(path), "label": "x"},
+    "as an update": lambda path: {"__type__": "update", "value": file(path), "visible": True},
+    "as an update of text": lambda path: {"__type__": "update", "value": path},
+    "with a name": lambda path: file(path, orig_name="a.png", mime_type="image/png", size=10),
+    "with an address": lambda path: file(path, url=f"/gradio_api/file={path}"),
+    "as a stream": lambda path: file(path, is_stream=True),
+    "without its mark": lambda path: {"path": path},
+    "with an odd mark": lambda path: {"path": path, "meta": "gradio.FileData"},
+    "as text": lambda path: path,
+    "as texts": lambda path: [path],
+}
+"""How a request may name a file."""
+
+
+class Target:
+    """A studio that is attacked, and everything that it said."""
+
+    def __init__(self, client: httpx.Client, settings: Settings, folder: Path) -> None:
+        self.client, self.uploads, self.answers = client, settings.data / "uploads", list[str]()
+        config = client.get("/config").json()
+        self.events: list[Event] = [event for event in config["dependencies"] if takes_something(event)]
+        self.values = {part["id"]: part["props"].get("value") for part in config["components"]}
+        self.takers = {number: event for event in self.events for number in inputs_of(event)}
+        types = {part["id"]: part["type"] for part in config["components"]}
+        self.kinds: dict[str, int] = {types[number]: number for number in self.takers}
+        self.secret = folder / "secret.png"
+        self.secret.write_text(SECRET)
+        self.link = self.uploads / "abc" / "link.png"
+        self.link.parent.mkdir(parents=True, exist_ok=True)
+        self.link.symlink_to(self.secret)
+
+    def paths(self) -> Iterator[str]:
+        """Files that are not the page's to read."""
+        yield from (str(self.secret), str(self.link), f"{self.uploads}/../../../{self.secret.parent.name}/{self.secret.name}")
+        yield from (os.path.relpath(self.secret), f"file://{self.secret}", "app.py", "/dev/zero", "/dev/stdin", str(self.uploads))
+
+    def offer(self, event: Event, data: list[Json], session: str) -> None:
+        """Press a button of the page with ``data``: at once where the page does so, else into the queue."""
+        body = {"data": data, "fn_index": event["id"], "session_hash": session, "event_data": data[0] if data else None}
+        road = "/gradio_api/queue/join" if event["queue"] else "/gradio_api/run/predict"
+        self.say(self.client.post(road, json=body))
+
+    def offer_one(self, component: int, value: Json, session: str) -> None:
+        """Press a button that reads ``component``, which holds ``value``; all else is as the page comes up."""
+        event = self.takers[component]
+        data = [value if number == component else self.values[number] for number in inputs_of(event)]
+        self.offer(event, data, session)
+
+    def listen(self, session: str) -> None:
+        """What the queue has to say to a session, until all of its events are done."""
+        with self.client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
+            self.answers += stream.iter_text()
+
+    def say(self, answer: httpx.Response) -> None:
+        self.answers.append(answer.text)
+
+    def check(self) -> None:
+        """Nothing was read, whether it was said at once or lies where it could be fetched."""
+        said = "".join(self.answers)
+        for secret in (SECRET, base64.b64encode(SECRET.encode()).decode()[:30]):
+            assert secret not in said
+        copies = [path for path in self.uploads.rglob("*") if path.is_file() and path != self.link and path.stat().st_size]
+        assert copies == []
+        for path in self.paths():
+            for road in ("/gradio_api/file=", "/gradio_api/file/", "/file=", "/file/"):
+                assert self.client.get(road + path).status_code in (403, 404, 405)
+
+
+@pytest.fixture
+def target(client: httpx.Client, settings: Settings, tmp_path: Path) -> Iterator[Target]:
+    made = Target(client, settings, tmp_path)
+    yield made
+    made.link.unlink()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of other computers that this process looks up. None is found."""
+    names: list[str] = []
+    look_up = socket.getaddrinfo
+
+    def recorded(host: str | bytes | None, *more: int | str | None, **named: int) -> list[tuple[object, ...]]:
+        if host in (None, "127.0.0.1", "localhost"):
+            return [*look_up(host, *more, **named)]
+        names.append(str(host))
+        raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", recorded)
+    return names
+
+
+def takes_something(event: Event) -> bool:
+    """Whether a request tells the event anything. One without inputs that streams, such as the queue's own list, has no end."""
+    types = event["types"]
+    assert isinstance(types, dict)
+    return bool(event["inputs"]) or not types["generator"]
+
+
+def inputs_of(event: Event) -> list[int]:
+    found = event["inputs"]
+    assert isinstance(found, list)
+    return [number for number in found if isinstance(number, int)]
+
+
+def test_the_config_names_events_of_both_kinds(target: Target) -> None:
+    assert len(target.events) > 100 and {event["queue"] for event in target.events} == {True, False}
+
+
+def test_no_event_takes_a_file_that_was_not_uploaded(target: Target, asked: list[str]) -> None:
+    """Each of its inputs is offered one, in all nestings one after the other."""
+    ways = cycle(NESTINGS.values())
+    for path in (str(target.secret), str(target.link), "/dev/zero"):
+        for event in target.events:
+            target.offer(event, [next(ways)(path) for _ in inputs_of(event)], "events")
+    target.listen("events")
+    target.check()
+    assert asked == []
+
+
+def test_no_kind_of_component_takes_one_in_any_nesting(target: Target, asked: list[str]) -> None:
+    """One bad value among good ones gets as far as the component that it is meant for."""
+    for kind, nest in product(target.kinds.values(), NESTINGS.values()):
+        target.offer_one(kind, nest(str(target.secret)), "kinds")
+    for kind, path in product(target.kinds.values(), chain(target.paths(), REMOTE_PATHS)):
+        target.offer_one(kind, file(path), "kinds")
+        target.offer_one(kind, file("a.png", url=path), "kinds")
+    target.listen("kinds")
+    target.check()
+    assert asked == []
+
+
+def test_no_component_takes_one_beside_ordinary_values(target: Target, asked: list[str]) -> None:
+    for component in {number for event in target.events for number in inputs_of(event)}:
+        target.offer_one(component, [file(str(target.secret))], "beside")
+    target.listen("beside")
+    target.check()
+    assert asked == []
+
+
+def test_the_named_roads_are_no_way_round(target: Target, asked: list[str]) -> None:
+    """Those that answer at once with every event, the one through the queue with an event for each kind of component."""
+    for event in target.events:
+        data = [file(str(target.secret)) for _ in inputs_of(event)]
+        target.say(target.client.post(f"/gradio_api/run/{event['api_name']}", json={"data": data}))
+    for component in target.kinds.values():
+        event = target.takers[component]
+        road = f"/gradio_api/call/{event['api_name']}"
+        data = [file(str(target.secret)) if number == component else target.values[number] for number in inputs_of(event)]
+        called = target.client.post(road, json={"data": data})
+        if called.status_code == 200:
+            target.say(target.client.get(f"{road}/{called.json()['event_id']}"))
+    target.check()
+    assert asked == []
+
+
+def test_no_component_lends_a_function_that_reads_files(target: Target) -> None:
+    for component in target.kinds.values():
+        for name in ("ls", "accept_blobs", "preprocess", "postprocess", "move_resource_to_block_cache"):
+            body = {"data": str(target.secret), "component_id": component, "fn_name": name, "session_hash": "lent"}
+            assert target.client.post("/gradio_api/component_server", json=body).status_code == 404
+    target.check()
+
+
+@pytest.mark.parametrize("road", ["/gradio_api/file=", "/gradio_api/file/", "/file=", "/gradio_api/proxy=", "/proxy="])
+@pytest.mark.parametrize(
+    "address", [REMOTE, "HTTPS://elsewhere.invalid/a", " http://elsewhere.invalid/", "/http://elsewhere.invalid"]
+)
+def test_no_road_leads_to_another_computer(road: str, address: str, client: httpx.Client, asked: list[str]) -> None:
+    assert client.get(road + address).status_code == 403
+    assert asked == []
+
+
+def test_an_uploaded_file_is_taken_and_one_that_is_gone_is_a_sentence(client: httpx.Client) -> None:
+    events = {event["api_name"]: event for event in client.get("/config").json()["dependencies"]}
+    picture = io.BytesIO()
+    Image.new("RGB", (37, 23)).save(picture, "PNG")
+    (path,) = client.post("/gradio_api/upload", files={"files": ("mine.png", picture.getvalue())}).json()
+    assert client.get(f"/gradio_api/file={path}").content == picture.getvalue()
+    event = events["look_at_dropped"]
+    body = {"data": [file(path, orig_name="mine.png")], "fn_index": event["id"], "session_hash": "mine"}
+    assert "37 × 23" in completed(client, body)
+    folder = events["take_folder"]
+    assert "mine.png" in completed(client, {**body, "data": [[file(path)]], "fn_index": folder["id"]})
+    Path(path).unlink()
+    assert messages.NOT_UPLOADED in json.loads(completed(client, body))["error"]
+
+
+def completed(client: httpx.Client, body: Mapping[str, Json | object]) -> str:
+    """What comes of an event of the queue, as JSON."""
+    client.post("/gradio_api/queue/join", json=body).raise_for_status()
+    stream = client.get("/gradio_api/queue/data", params={"session_hash": str(body["session_hash"])}).text
+    (done,) = (line for line in stream.splitlines() if '"process_completed"' in line)
+    return json.dumps(json.loads(done.removeprefix("data: "))["output"], ensure_ascii=False)

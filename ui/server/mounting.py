@@ -1,0 +1,95 @@
+"""Gradio's page inside Easel's own server, with every guard that Gradio's own ``launch()`` would switch on, and one more.
+
+``mount_gradio_app`` leaves out some of what ``launch()`` sets. Among it is ``has_launched``: without it Gradio takes every file
+that a request names for one of the program's own, copies it into the uploads and serves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import gradio as gr
+from fastapi import FastAPI
+from gradio.block_function import BlockFunction
+from gradio.exceptions import Error
+from gradio.routes import mount_gradio_app
+from gradio.state_holder import SessionState
+from gradio.utils import get_upload_folder
+
+from ui import messages, theme
+from ui.server import uploads
+from ui.server.request_guard import UPLOAD_LIMIT
+
+SET_BY_US = frozenset({"has_launched"})
+"""What :func:`mount` sets, because mounting does not and a guard reads it."""
+
+SET_AT_START = frozenset({"is_running"})
+"""What the page sets itself when the server starts."""
+
+_NOT_SHARED = "nothing is shared over another company's server; False or None from the start"
+_OWN_SERVER = "Easel's own server listens, so there is no server of Gradio's"
+_NOTEBOOK = "only read where a notebook shows the page"
+_NO_NODE = "ssr_mode is off, so there is no Node process and no pool of static servers"
+
+NOT_NEEDED: Mapping[str, str] = {
+    "_node_is_proxy": _NO_NODE,
+    "_queue.max_thread_count": "the queue is made with the same default",
+    "_ssr_degraded": _NO_NODE,
+    "_static_worker_pool": _NO_NODE,
+    "app": "create_app sets it",
+    "artifact": _NOTEBOOK,
+    "height": _NOTEBOOK,
+    "is_colab": _NOTEBOOK,
+    "is_hosted_notebook": _NOTEBOOK,
+    "local_api_url": _OWN_SERVER,
+    "local_url": _OWN_SERVER,
+    "max_threads": "the page is made with the same default",
+    "mcp_server_obj._local_url": "mcp_server is off",
+    "protocol": _OWN_SERVER,
+    "server": _OWN_SERVER,
+    "server_app": _OWN_SERVER,
+    "share": _NOT_SHARED,
+    "share_server_address": _NOT_SHARED,
+    "share_server_protocol": _NOT_SHARED,
+    "share_server_tls_certificate": _NOT_SHARED,
+    "share_url": _NOT_SHARED,
+    "ssl_verify": "only read when launch() asks its own server whether it is up",
+    "state_session_capacity": "the page is made with the same default",
+    "width": _NOTEBOOK,
+}
+"""Attributes that ``launch()`` sets and mounting need not, with the reason."""
+
+
+class Page(gr.Blocks):
+    """A page whose events take no file but the uploaded ones, in whatever component and however deep a request names it."""
+
+    async def preprocess_data(
+        self, block_fn: BlockFunction, inputs: list[uploads.Json], state: SessionState | None, explicit_call: bool = False
+    ) -> list[uploads.Json]:
+        """As Gradio's, after the check. Raises Error for a file that was not uploaded."""
+        if not uploads.are_uploaded(inputs, get_upload_folder()):
+            raise Error(messages.NOT_UPLOADED, print_exception=False)
+        return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+
+
+def mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
+    """Serve ``page`` at the root of ``app``."""
+    page.has_launched = True
+    return mount_gradio_app(
+        app,
+        page,
+        path="/",
+        theme=theme.create(),
+        css_paths=theme.STYLE,
+        head=theme.head(),
+        favicon_path=str(theme.ICON),
+        footer_links=[],
+        run_history=False,
+        allowed_paths=[],
+        show_error=False,
+        max_file_size=UPLOAD_LIMIT,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+    )
