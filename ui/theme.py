@@ -8,12 +8,11 @@ import gradio as gr
 from gradio.themes.utils import sizes
 from gradio.themes.utils.colors import Color
 
-from ui.tabs.sketch_to_image import drawing_pad
+from ui.server import scripts
 
 _HERE = Path(__file__).parent
 STYLE = _HERE / "style.css"
 ICON = _HERE / "easel.png"
-_SCRIPT = _HERE / "page.js"
 
 EMBER = Color(
     *("#fff7ed", "#ffedd5", "#fed7aa", "#fdba74", "#fb923c", "#ea580c"),
@@ -105,5 +104,5 @@ def create() -> gr.themes.Base:
 
 
 def head() -> str:
-    """What the page's head holds beside Gradio's own: the keyboard, and the drawing pad."""
-    return f"<script>{_SCRIPT.read_text('utf-8')}</script>{drawing_pad.scripts()}"
+    """What the page's head holds beside Gradio's own."""
+    return scripts.head()

@@ -13,16 +13,12 @@ from engine.prompt.tokens import PromptReading, Token, Word
 from ui import messages
 from ui.common import result_view
 from ui.common.checkpoint_options import Repertoire
+from ui.server import scripts
 
 EXAMPLES = ("a cat on the beach", "a rocket in space", "two penguins in the snow", "a red balloon at sunset")
 """Prompts that the starter can draw."""
 
-PICK = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
-  if (button) trigger('pick', { prompt: button.textContent });
-});
-"""
+PICK = scripts.on_load("common/prompt_chips.js", ["pick"])
 
 
 Readings = Mapping[str, PromptReading]

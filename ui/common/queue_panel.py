@@ -17,6 +17,7 @@ from engine.requests import is_draft
 from ui import messages
 from ui.common import controls, result_view
 from ui.common.generate_button import QUIET
+from ui.server import scripts
 
 LOOK_SECONDS = 0.7
 """How often it is looked whether something changed. Nothing is sent to a page where nothing did."""
@@ -27,24 +28,7 @@ _BEATS = 30
 _TROUBLE_SECONDS = 3600
 """How long a job that could not be done stays on the panel."""
 
-ON_LOAD = """
-const sync = () => {
-  const button = element.querySelector('.queue-button');
-  if (button) button.setAttribute('aria-expanded', element.classList.contains('queue-open'));
-};
-new MutationObserver(sync).observe(element, { childList: true, subtree: true });
-const close = () => { element.classList.remove('queue-open'); sync(); };
-element.addEventListener('click', (event) => {
-  if (event.target.closest('.queue-button')) { element.classList.toggle('queue-open'); sync(); }
-  const button = event.target.closest('button[data-order]');
-  if (button && (!button.dataset.ask || confirm(button.dataset.ask))) {
-    trigger('order', { order: button.dataset.order, job: button.dataset.job });
-  }
-});
-document.addEventListener('click', (event) => { if (!event.composedPath().includes(element)) close(); });
-document.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
-sync();
-"""
+ON_LOAD = scripts.on_load("common/queue_panel.js", ["order"])
 """The panel opens and closes in the browser and stays as it is when its content changes."""
 
 

@@ -20,15 +20,9 @@ from engine.requests import ImageToImage, Request
 from ui import messages
 from ui.common import controls, send_to
 from ui.common.job_view import View
-from ui.server import image_routes
+from ui.server import image_routes, scripts
 
-ON_LOAD = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-what]');
-  const what = ['reuse', 'keep_seed', 'pick', 'trim'].find((each) => each === button?.dataset.what);
-  if (what) trigger(what, { ...button.dataset });
-});
-"""
+ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "keep_seed", "pick", "trim"])
 """What the stage does with a press on one of its buttons: an event of its own, with the picture's relative path, or with the
 words that go out of a negative prompt."""
 

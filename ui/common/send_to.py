@@ -7,7 +7,6 @@ history, then has the row's button. A press is heard by one place for the whole 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -21,7 +20,7 @@ from gradio.events import Dependency
 from engine.errors import EaselError
 from engine.requests import Request
 from ui import messages
-from ui.server import image_routes
+from ui.server import image_routes, scripts
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Sending:
 
 def create_bus() -> gr.HTML:
     """The component that hears the presses. It shows nothing."""
-    return gr.HTML(js_on_load=_ON_LOAD.replace("NAMES", json.dumps([*map(_event, TARGETS)])), elem_id="bus", padding=False)
+    return gr.HTML(js_on_load=scripts.on_load("common/send_to.js", [*map(_event, TARGETS)]), elem_id="bus", padding=False)
 
 
 def buttons(picture: str, leave_out: str = "") -> str:
@@ -104,12 +103,3 @@ def receive(name: str, sending: Sending, fill: Callable[[Path], Sequence[Any]], 
 
 def _event(name: str) -> str:
     return f"to_{name}"
-
-
-_ON_LOAD = """
-const names = NAMES;
-document.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-send]');
-  if (button && names.includes(button.dataset.send)) trigger(button.dataset.send, { picture: button.dataset.picture });
-});
-"""

@@ -18,7 +18,7 @@ from engine.jobs import Jobs
 from engine.records.images.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
 from ui.interface import create_interface
-from ui.server import blob_routes, image_routes, uploads
+from ui.server import blob_routes, image_routes, scripts, uploads
 from ui.server.mounting import mount
 from ui.server.request_guard import RequestGuard
 from ui.server.websockets import Streams
@@ -101,7 +101,7 @@ def application(settings: Settings, jobs: Jobs) -> FastAPI:
     uploads.settle(settings.data / "uploads")
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     shown = image_routes.route(settings.outputs), image_routes.route(settings.drafts, image_routes.DRAFTS)
-    app.router.routes += [*shown, *blob_routes.routes(settings.data / "blobs")]
+    app.router.routes += [scripts.route(), *shown, *blob_routes.routes(settings.data / "blobs")]
     small = Thumbnails(settings.data / "thumbnails")
     app.router.routes.append(image_routes.thumbnails_route(settings.outputs, small))
     app.router.routes.append(image_routes.thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))

@@ -22,7 +22,7 @@ UNKNOWN = 1008
 _ASKER_MAY_GO = {"version": "3.0", "spec_version": "2.3"}
 """With this version of ASGI's HTTP an answer listens for its asker's going, and ends then; so uvicorn does it for HTTP too."""
 
-_SCRIPT = f"<script>{Path(__file__).with_name('websockets.js').read_text('utf-8')}</script>".encode()
+_SCRIPT = f'<script type="module">{Path(__file__).with_name("websockets.js").read_text("utf-8")}</script>'.encode()
 
 
 class Streams:

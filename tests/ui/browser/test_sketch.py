@@ -213,7 +213,7 @@ def painted(page: Page, studio: Studio, prompt: str) -> ImageToImage:
     image, request = page.locator("#sketch-stage [data-state=live] img.picture:not(.preview)"), None
     end = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < end:
-        now = json.loads(page.evaluate("easelPad.handIn()"))["sketch"]
+        now = json.loads(page.evaluate("easelPad.upload()"))["sketch"]
         address = image.get_attribute("src") if image.count() else ""
         record = metadata.read(studio.settings.drafts / (address or "").removeprefix("/drafts/")) if address else None
         request = record.resolved.request if record else None
@@ -246,12 +246,12 @@ def test_a_restart_on_the_same_port_finds_the_drawing(tmp_path: Path, page_sessi
         stroke(page, (100, 100), (600, 600))
         press(page, "tool", "mask")
         stroke(page, (300, 300), (400, 300))
-        drawn = page.evaluate("easelPad.handIn()")
+        drawn = page.evaluate("easelPad.upload()")
         page.close()
     with Jobs(settings, SCRIPTED) as jobs, serve(settings, jobs, port=int(url.rpartition(":")[2])) as again:
         assert again.url == url
         page = pad(visitor)
-        assert page.evaluate("easelPad.handIn()") == drawn
+        assert page.evaluate("easelPad.upload()") == drawn
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

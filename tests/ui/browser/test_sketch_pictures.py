@@ -137,7 +137,7 @@ def test_files_that_are_no_pictures_are_a_sentence_each_and_the_drawing_stays(
     visitor.expects_trouble = True  # the browser itself logs each refusal
     page = pad(visitor)
     stroke(page, (100, 100), (600, 600))
-    before = page.evaluate("easelPad.handIn()")
+    before = page.evaluate("easelPad.upload()")
     bad = {
         "text.png": (b"hello", "not a picture"),
         "cut.png": (file_of(photo())[:9000], "damaged or cut off"),
@@ -148,7 +148,7 @@ def test_files_that_are_no_pictures_are_a_sentence_each_and_the_drawing_stays(
     for name, (content, sentence) in bad.items():
         upload(page, name, content)
         expect(page.locator(".pad-says.trouble")).to_contain_text(sentence)
-    assert page.evaluate("easelPad.handIn()") == before
+    assert page.evaluate("easelPad.upload()") == before
     moving = file_of(photo((64, 64)), "GIF", save_all=True, append_images=[photo((64, 64), 6)])
     upload(page, "moving.gif", moving)
     expect(page.locator(".pad-says.note")).to_contain_text("first one is used")

@@ -9,14 +9,10 @@ from engine.checkpoints.download import background
 from engine.checkpoints.download.background import Download
 from engine.checkpoints.download.sources import Offer
 from ui import messages
+from ui.server import scripts
 from ui.tabs.checkpoints.view import size
 
-ON_LOAD = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-do]');
-  if (button) trigger('press', { what: button.dataset.do, which: button.dataset.which });
-});
-"""
+ON_LOAD = scripts.on_load("tabs/checkpoints/downloads.js", ["press"])
 """A press on a button becomes an event: what to do, with which offer or download."""
 
 BUTTONS: Mapping[str, tuple[tuple[str, str], ...]] = {

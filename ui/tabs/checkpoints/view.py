@@ -11,20 +11,14 @@ from engine.checkpoints.identify.identity import FAMILIES
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from ui import messages
+from ui.server import scripts
 
 GROUPS: tuple[tuple[str, str], ...] = (
     ("checkpoint", "Checkpoints"), ("lora", "LoRAs"), ("embedding", "Embeddings"), ("vae", "VAEs"), ("upscaler", "Upscalers"),
 )  # fmt: skip
 """Kind of file -> the heading over its table, in the order of the page."""
 
-ON_LOAD = """
-element.addEventListener('change', (event) => {
-  const row = event.target.closest('[data-entry]');
-  if (!row) return;
-  const chosen = Object.fromEntries([...row.querySelectorAll('select')].map((each) => [each.name, each.value]));
-  trigger('choose', { entry: row.dataset.entry, architecture: '', prediction_type: '', ...chosen });
-});
-"""
+ON_LOAD = scripts.on_load("tabs/checkpoints/inventory.js", ["choose"])
 """A choice in a row becomes an event of the table: the entry's name, and all that is chosen for it.
 
 (Gradio takes whatever is called ``path`` for an uploaded file.)

@@ -13,28 +13,12 @@ from engine.records.recall import Recalled
 from engine.requests import Request
 from ui import messages
 from ui.common import result_view, send_to
-from ui.server import image_routes
+from ui.server import image_routes, scripts
 
-ON_THUMBS = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
-  if (button && button.dataset.turn) trigger('turn', { by: Number(button.dataset.turn) });
-  if (!button || !button.dataset.choose) return;
-  for (const other of element.querySelectorAll('[aria-pressed=true]')) other.setAttribute('aria-pressed', 'false');
-  button.setAttribute('aria-pressed', 'true');
-  trigger('choose', { picture: button.dataset.choose });
-});
-"""
+ON_THUMBS = scripts.on_load("tabs/history/thumbnails.js", ["turn", "choose"])
 """A press on a thumbnail chooses it, a press on the pager turns the page."""
 
-ON_CHOSEN = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-deed]');
-  if (!button || (button.dataset.ask && !confirm(button.dataset.ask))) return;
-  const name = button.dataset.deed === 'reuse' ? 'reuse' : 'deed';
-  trigger(name, { deed: button.dataset.deed, picture: button.dataset.picture });
-});
-"""
+ON_CHOSEN = scripts.on_load("tabs/history/detail.js", ["reuse", "deed"])
 """A press on one of the buttons under the chosen picture."""
 
 SKIPPED = ("prompt", "negative_prompt", "count", "precision", "width", "height")

@@ -1,23 +1,16 @@
-"""The drawing pad's HTML and scripts. What it does is in ``ui/pad``; why it is Easel's own: docs/decisions/0005."""
+"""The drawing pad's HTML and scripts. What it does is in ``pad/`` beside it; why it is Easel's own: docs/decisions/0005."""
 
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 
 from ui import messages
+from ui.server import scripts
 
-_FOLDER = Path(__file__).parent / "pad"
-_SCRIPTS = ("drawing.js", "keeping.js", "samples.js", "view.js", "pad.js")
-"""In the order in which they build on each other."""
-
-ON_LOAD = """
-const events = { drawn: 'drawn', sample: 'sample' };
-window.easelPad.mount(element, (name, told) => trigger(events[name], told));
-"""
+ON_LOAD = scripts.on_load("tabs/sketch_to_image/pad/pad.js", ["drawn", "sample"])
 """What the component that holds :func:`html` does when it is there. Gradio takes its events' names from this text."""
 
-HAND_IN = "async () => [await window.easelPad.handIn()]"
+HAND_IN = "async () => [await window.easelPad.upload()]"
 """Gives the drawing to the engine's folder of pictures; its value is JSON for :func:`ui.tabs.sketch_to_image.form.handed_in`."""
 
 TAKE = "(address) => { if (address) window.easelPad.attempt((pad) => pad.take(address, '')); return ['']; }"
@@ -55,11 +48,6 @@ _ICONS = {
     "layer-down": "M6 9l6 6 6-6",
 }  # fmt: skip
 """Name of a tool or an action -> its icon, a path on a square of 24."""
-
-
-def scripts() -> str:
-    """For the head of the page."""
-    return "".join(f"<script>{(_FOLDER / name).read_text('utf-8')}</script>" for name in _SCRIPTS)
 
 
 def html() -> str:

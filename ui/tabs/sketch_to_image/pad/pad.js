@@ -1,5 +1,12 @@
-"use strict";
-// The drawing pad: tools, layers, pictures that come in, and the drawing that is handed to the engine.
+// The drawing pad: its tools, layers, images that are put onto it, and the upload of the drawing.
+
+import { Drawing } from "./drawing.js";
+import { floodFill } from "./flood_fill.js";
+import { drawCentred, loadImage, uploadImage } from "./images.js";
+import { createSampleSheet } from "./samples.js";
+import { LONGEST_SIDE, createCanvas, createLayer, createSheet, fillMask, getContext } from "./sheet.js";
+import { DrawingStore } from "./store.js";
+import { View } from "./view.js";
 
 const UNIT = 192;  // pixels of a quarter of a square sheet's side
 const SHAPES = { square: [4, 4], portrait: [3, 4], landscape: [4, 3], tall: [4, 6], wide: [6, 4] };
@@ -12,11 +19,11 @@ class Pad {
     this.tools = structuredClone(FRESH_TOOLS);
     this.revision = 0;
     this.live = false;
-    this.drawing = new Drawing(newSheet(4 * UNIT, 4 * UNIT, "#ffffff", ""), () => this.#changed());
-    this.ready = this.#remember();
+    this.drawing = new Drawing(createSheet(4 * UNIT, 4 * UNIT, "#ffffff", ""), () => this.#changed());
+    this.ready = this.#restoreSaved();
   }
 
-  // Puts the pad into `element`, which holds its HTML. `trigger(name, told)` tells the page of something.
+  // Puts the pad into `element`, which holds its HTML. `trigger(name, detail)` raises an event of the page.
   async mount(element, trigger) {
     await this.ready;
     Object.assign(this, { root: element.querySelector(".pad"), trigger });
@@ -26,7 +33,10 @@ class Pad {
     this.root.addEventListener("input", (event) => this.#chosen(event.target));
     this.root.addEventListener("dragover", (event) => event.preventDefault());
     this.root.addEventListener("drop", (event) => { event.preventDefault(); this.open(event.dataTransfer.files[0]); });
-    this.root.querySelector("input[type=file]").addEventListener("change", ({ target }) => { this.open(target.files[0]); target.value = ""; });
+    this.root.querySelector("input[type=file]").addEventListener("change", ({ target }) => {
+      this.open(target.files[0]);
+      target.value = "";
+    });
     this.#show();
     this.root.dataset.ready = "";
   }
@@ -36,33 +46,33 @@ class Pad {
     return { name: tool, colour, width: widths[tool] ?? widths.brush };
   }
 
-  get seen() { return Boolean(this.root?.offsetParent); }
+  get isVisible() { return Boolean(this.root?.offsetParent); }
 
   say(text, kind = "note") {
     const box = this.root?.querySelector(".pad-says");
     if (box) Object.assign(box, { textContent: text, hidden: !text, className: `pad-says says ${kind}` });
   }
 
-  // ---- What is handed to the engine
+  // ---- Uploading
 
-  // The drawing as the engine's folder of pictures knows it: JSON with `sketch` and `mask` as hashes, or `trouble`.
-  handIn() {
-    if (this.handed?.revision !== this.revision) this.handed = { revision: this.revision, told: this.#handIn() };
-    return this.handed.told;
+  // The drawing, uploaded: JSON with `sketch` and `mask` as hashes, or `trouble`. Nothing is uploaded twice.
+  upload() {
+    if (this.uploaded?.revision !== this.revision) this.uploaded = { revision: this.revision, answer: this.#upload() };
+    return this.uploaded.answer;
   }
 
-  async #handIn() {
+  async #upload() {
     await this.ready;
-    const { sheet } = this.drawing, mask = this.drawing.flatMask(this.tools.kept);
+    const { sheet } = this.drawing, mask = this.drawing.flattenMask(this.tools.kept);
     try {
-      const [sketch, masked] = await Promise.all([this.drawing.flat(), mask].map(async (canvas) => {
+      const [sketch, masked] = await Promise.all([this.drawing.flatten(), mask].map(async (canvas) => {
         if (!canvas) return "";
         const png = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-        return (await send(png)).hash;
+        return (await uploadImage(png, this.root.dataset.away)).hash;
       }));
       return JSON.stringify({ sketch, mask: masked, paper: sheet.paper, width: sheet.width, height: sheet.height });
     } catch (error) {
-      this.handed = null;
+      this.uploaded = null;
       return JSON.stringify({ trouble: error.message });
     }
   }
@@ -72,17 +82,17 @@ class Pad {
     if (on) this.repaint();
   }
 
-  // Live: the page hears of the newest drawing; what changes while it is handed in is told afterwards.
+  // Live: the page is sent the newest drawing; what changes during an upload is sent after it.
   async repaint() {
-    if (!this.live || !this.trigger || this.telling) return;
-    this.telling = true;
-    let told = -1;
-    while (told !== this.revision) {
-      told = this.revision;
-      const pad = await this.handIn();
-      if (told === this.revision) this.trigger("drawn", { pad });
+    if (!this.live || !this.trigger || this.sending) return;
+    this.sending = true;
+    let sent = -1;
+    while (sent !== this.revision) {
+      sent = this.revision;
+      const drawing = await this.upload();
+      if (sent === this.revision) this.trigger("drawn", { pad: drawing });
     }
-    this.telling = false;
+    this.sending = false;
   }
 
   repaintSoon() {
@@ -92,11 +102,11 @@ class Pad {
 
   // ---- Pictures that come in
 
-  // Does something that may fail, and says so if it does.
-  async attempt(deed) {
+  // Runs what may fail, and shows the error's sentence if it does.
+  async attempt(action) {
     try {
       await this.ready;
-      await deed(this);
+      await action(this);
     } catch (error) {
       this.say(error.message, "trouble");
     }
@@ -107,7 +117,7 @@ class Pad {
     if (!file) return;
     this.say(this.root.dataset.opening);
     this.attempt(async () => {
-      const { hash, notices } = await send(file);
+      const { hash, notices } = await uploadImage(file, this.root.dataset.away);
       await this.take(`sketches/${hash}`, file.name || "");
       this.say(notices.join(" "));
     });
@@ -115,16 +125,16 @@ class Pad {
 
   // A picture of the page. A blank sheet takes its shape; on another it becomes the top layer.
   async take(address, name) {
-    const bitmap = await fetched(address);
-    if (this.drawing.blank) {
-      const grow = Math.min(LONGEST, Math.max(SMALLEST, bitmap.width, bitmap.height)) / Math.max(bitmap.width, bitmap.height);
+    const bitmap = await loadImage(address);
+    if (this.drawing.isBlank) {
+      const longest = Math.max(bitmap.width, bitmap.height), grow = Math.min(LONGEST_SIDE, Math.max(SMALLEST, longest)) / longest;
       const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(8, Math.round(side * grow)));
-      const sheet = newSheet(width, height, this.drawing.sheet.paper, name);
-      place(bitmap, sheet.layers[0].canvas);
-      this.drawing.replace(sheet);
+      const sheet = createSheet(width, height, this.drawing.sheet.paper, name);
+      drawCentred(bitmap, sheet.layers[0].canvas);
+      this.drawing.redrawCentred(sheet);
     } else {
-      const layer = newLayer(this.drawing.sheet.width, this.drawing.sheet.height, name);
-      place(bitmap, layer.canvas);
+      const layer = createLayer(this.drawing.sheet.width, this.drawing.sheet.height, name);
+      drawCentred(bitmap, layer.canvas);
       this.drawing.addLayer(layer);
     }
     this.view?.whole();
@@ -132,27 +142,27 @@ class Pad {
 
   // The drawing, flat, and the mask that a picture was made from, by their hashes; undo brings back what was there.
   async restore({ sketch, mask, paper }) {
-    const now = JSON.parse(await this.handIn()), { sheet: before } = this.drawing;
+    const now = JSON.parse(await this.upload()), { sheet: before } = this.drawing;
     if (sketch === now.sketch && mask === now.mask && paper === now.paper) return;
-    const [bitmap, masked] = await Promise.all([sketch, mask].map((hash) => hash && fetched(`sketches/${hash}`)));
-    const sheet = newSheet(bitmap.width, bitmap.height, paper, "");
+    const [bitmap, masked] = await Promise.all([sketch, mask].map((hash) => hash && loadImage(`sketches/${hash}`)));
+    const sheet = createSheet(bitmap.width, bitmap.height, paper, "");
     // The same drawing under another mask keeps its layers.
     if (sketch === now.sketch && paper === now.paper) Object.assign(sheet, { layers: before.layers, active: before.active });
-    else place(bitmap, sheet.layers[0].canvas);
-    if (masked) paintMask(masked, sheet.mask);
+    else drawCentred(bitmap, sheet.layers[0].canvas);
+    if (masked) fillMask(masked, sheet.mask);
     if (masked) this.tools.kept = false;
-    this.drawing.replace(sheet);
+    this.drawing.redrawCentred(sheet);
     if (before.width !== sheet.width || before.height !== sheet.height) this.view?.whole();
   }
 
   reshape(width, height) {
     const { sheet } = this.drawing;
     const moved = (layer) => {
-      const canvas = blankCanvas(width, height);
-      place(layer.canvas, canvas);
+      const canvas = createCanvas(width, height);
+      drawCentred(layer.canvas, canvas);
       return { ...layer, canvas, version: layer.version + 1 };
     };
-    this.drawing.replace({ ...sheet, width, height, layers: sheet.layers.map(moved), mask: moved(sheet.mask) });
+    this.drawing.redrawCentred({ ...sheet, width, height, layers: sheet.layers.map(moved), mask: moved(sheet.mask) });
     this.view.whole();
   }
 
@@ -168,20 +178,23 @@ class Pad {
     ({
       undo: () => drawing.undo(),
       redo: () => drawing.redo(),
-      clear: () => drawing.replace(newSheet(drawing.sheet.width, drawing.sheet.height, drawing.sheet.paper, "")),
+      clear: () => drawing.redrawCentred(createSheet(drawing.sheet.width, drawing.sheet.height, drawing.sheet.paper, "")),
       "clear-mask": () => drawing.clear(drawing.sheet.mask),
       "zoom-in": () => view.zoomBy(1.5),
       "zoom-out": () => view.zoomBy(1 / 1.5),
       "zoom-whole": () => view.whole(),
       upload: () => this.root.querySelector("input[type=file]").click(),
-      "layer-add": () => drawing.addLayer(newLayer(drawing.sheet.width, drawing.sheet.height, "")),
+      "layer-add": () => drawing.addLayer(createLayer(drawing.sheet.width, drawing.sheet.height, "")),
       "layer-remove": () => drawing.removeLayer(layer),
       "layer-up": () => drawing.moveLayer(layer, 1),
       "layer-down": () => drawing.moveLayer(layer, -1),
-      "layer-show": () => { const one = drawing.sheet.layers.find((each) => each.id === button.dataset.of); drawing.showLayer(one, !one.visible); },
+      "layer-show": () => {
+        const shown = drawing.sheet.layers.find((each) => each.id === button.dataset.of);
+        drawing.showLayer(shown, !shown.visible);
+      },
     })[act]?.();
     this.#show();
-    this.#keep();
+    this.#save();
   }
 
   #chosen(field) {
@@ -192,7 +205,7 @@ class Pad {
     if (name === "pad-shape" && value in SHAPES) this.reshape(...SHAPES[value].map((part) => part * UNIT));
     if (name === "pad-kept") { this.tools.kept = value === "kept"; this.#changed(); }
     this.#show();
-    this.#keep();
+    this.#save();
   }
 
   #setColour(colour) {
@@ -201,15 +214,15 @@ class Pad {
   }
 
   #press(name, x, y) {
-    if (name === "fill") return flood(this.drawing, this.drawing.layer, x, y, this.tools.colour);
-    const [red, green, blue] = pen(this.drawing.flat()).getImageData(x, y, 1, 1).data;
+    if (name === "fill") return floodFill(this.drawing, this.drawing.layer, x, y, this.tools.colour);
+    const [red, green, blue] = getContext(this.drawing.flatten()).getImageData(x, y, 1, 1).data;
     this.#setColour(`#${[red, green, blue].map((level) => level.toString(16).padStart(2, "0")).join("")}`);
     this.#show();
   }
 
   #sample(name) {
     const { width, height } = this.drawing.sheet;
-    this.drawing.replace(sampleSheet(name, width, height, ""));
+    this.drawing.redrawCentred(createSampleSheet(name, width, height, ""));
     this.trigger("sample", { name });
   }
 
@@ -236,24 +249,31 @@ class Pad {
   #changed() {
     this.revision += 1;
     this.#show();
-    this.#keep();
+    this.#save();
     this.repaint();
   }
 
   #show() {
     if (!this.root) return;
     const { drawing, tools, root } = this, { sheet } = drawing;
-    const set = (name, value) => { const field = root.querySelector(`[name=${name}]`); if (field.value !== String(value)) field.value = value; };
-    for (const button of root.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === tools.tool);
-    for (const button of root.querySelectorAll("[data-colour]")) button.setAttribute("aria-pressed", button.dataset.colour === tools.colour);
-    root.querySelector("[data-act=undo]").disabled = !drawing.done.length;
-    root.querySelector("[data-act=redo]").disabled = !drawing.undone.length;
+    const set = (name, value) => {
+      const field = root.querySelector(`[name=${name}]`);
+      if (field.value !== String(value)) field.value = value;
+    };
+    for (const choice of ["tool", "colour"]) {
+      for (const button of root.querySelectorAll(`[data-${choice}]`)) {
+        button.setAttribute("aria-pressed", button.dataset[choice] === tools[choice]);
+      }
+    }
+    root.querySelector("[data-act=undo]").disabled = !drawing.undoStack.length;
+    root.querySelector("[data-act=redo]").disabled = !drawing.redoStack.length;
     set("pad-colour", tools.colour);
     set("pad-width", this.tool.width);
     root.querySelector("output").value = `${this.tool.width} px`;
     set("pad-paper", sheet.paper);
     set("pad-kept", tools.kept ? "kept" : "repainted");
-    const shape = Object.keys(SHAPES).find((name) => SHAPES[name].every((part, i) => part * UNIT === [sheet.width, sheet.height][i]));
+    const isShape = ([wide, high]) => wide * UNIT === sheet.width && high * UNIT === sheet.height;
+    const shape = Object.keys(SHAPES).find((name) => isShape(SHAPES[name]));
     set("pad-shape", shape ?? "");
     root.querySelector(".pad-masking").hidden = !["mask", "unmask"].includes(tools.tool);
     root.querySelector(".pad-view").style.setProperty("--ratio", sheet.width / sheet.height);
@@ -278,54 +298,37 @@ class Pad {
     this.root.querySelector(".pad-layers ol").replaceChildren(...rows.reverse());
   }
 
-  async #remember() {
+  async #restoreSaved() {
     try {
-      this.keeper = await Keeper.open();
-      const found = await this.keeper.find();
+      this.store = await DrawingStore.open();
+      const found = await this.store.load();
       if (found) {
         this.drawing.sheet = found.sheet;
         Object.assign(this.tools, found.tools);
       }
     } catch (error) {
-      console.info(`The drawing is not kept over a reload: ${error}`);
+      console.info(`The drawing will not survive a reload: ${error}`);
     }
   }
 
-  #keep() {
-    this.keeper?.keep(this.drawing.sheet, this.tools).catch(() => this.say(this.root?.dataset.full ?? "", "trouble"));
+  #save() {
+    this.store?.save(this.drawing.sheet, this.tools).catch(() => this.say(this.root?.dataset.full ?? "", "trouble"));
   }
 }
 
-// `picture` in the middle of `canvas`, as large as it fits.
-function place(picture, canvas) {
-  const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height), context = pen(canvas);
-  context.imageSmoothingQuality = "high";
-  const width = picture.width * scale, height = picture.height * scale;
-  context.drawImage(picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
-}
+export const pad = new Pad();
+window.easelPad = pad; // for the short handlers in Python
 
-async function fetched(address) {
-  const reply = await fetch(address);
-  if (!reply.ok) throw new Error(await reply.text());
-  return createImageBitmap(await reply.blob());
+export function mount(element, trigger) {
+  return pad.mount(element, trigger);
 }
-
-// A picture to the engine's folder of pictures: what it is called there. Throws the server's sentence.
-async function send(body) {
-  const reply = await fetch("sketches", { method: "POST", body });
-  const told = await reply.json().catch(() => ({}));
-  if (!reply.ok) throw new Error(told.trouble ?? window.easelPad.root.dataset.away);
-  return told;
-}
-
-window.easelPad = new Pad();
 
 document.addEventListener("keydown", (event) => {
   const writing = event.target.closest?.("input:not([type=range]):not([type=color]), textarea, select, [contenteditable]");
-  if (window.easelPad.seen && !writing && window.easelPad.key(event)) event.preventDefault();
+  if (pad.isVisible && !writing && pad.key(event)) event.preventDefault();
 });
 
 document.addEventListener("paste", (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
-  if (file && window.easelPad.seen) { event.preventDefault(); window.easelPad.open(file); }
+  if (file && pad.isVisible) { event.preventDefault(); pad.open(file); }
 });

@@ -1,5 +1,6 @@
-"use strict";
 // Sketches to start from, drawn for Easel as strokes: colour, width, then points, on a square of 100 x 100.
+
+import { createSheet, getContext } from "./sheet.js";
 
 const SAMPLES = {
   bird: {
@@ -35,7 +36,8 @@ const SAMPLES = {
   balloon: {
     paper: "#bfe3ff",
     strokes: [
-      ["#ffffff", 9, [10, 30], [26, 30]], ["#ffffff", 8, [15, 25], [21, 25]], ["#ffffff", 9, [72, 62], [90, 62]], ["#ffffff", 8, [78, 57], [84, 57]],
+      ["#ffffff", 9, [10, 30], [26, 30]], ["#ffffff", 8, [15, 25], [21, 25]],
+      ["#ffffff", 9, [72, 62], [90, 62]], ["#ffffff", 8, [78, 57], [84, 57]],
       ["#d9262b", 38, [50, 38], [50.2, 40]], ["#d9262b", 12, [50, 56], [50, 60]], ["#f08a8c", 5, [42, 28], [40, 34]],
       ["#444444", 1, [50, 66], [48, 76], [52, 86], [49, 96]],
     ],
@@ -43,12 +45,13 @@ const SAMPLES = {
 };
 
 // A sheet with the sample of that name, in the shape of `width` x `height`.
-function sampleSheet(name, width, height, layerName) {
+export function createSampleSheet(name, width, height, layerName) {
   const { paper, strokes } = SAMPLES[name];
-  const sheet = newSheet(width, height, paper, layerName), context = pen(sheet.layers[0].canvas);
+  const sheet = createSheet(width, height, paper, layerName), context = getContext(sheet.layers[0].canvas);
   // Centred, and as wide as the sheet where that cuts nothing off: the ground reaches both edges.
   const unit = Math.min(width, height) / 100;
-  const place = ([x, y]) => [((x - 50) * width) / 100 + width / 2, (y - 50) * unit + height / 2 + Math.max(0, height - width) / 4];
+  const lower = height / 2 + Math.max(0, height - width) / 4;
+  const place = ([x, y]) => [((x - 50) * width) / 100 + width / 2, (y - 50) * unit + lower];
   for (const [colour, size, ...points] of strokes) {
     Object.assign(context, { strokeStyle: colour, lineWidth: size * unit, lineCap: "round", lineJoin: "round" });
     context.beginPath();

@@ -1,9 +1,11 @@
-"use strict";
 // How a drawing is looked at: drawn on the screen with zoom and pan, and what pointers do on it.
+
+import { MASK_COLOUR } from "./sheet.js";
+import { Stroke } from "./stroke.js";
 
 const NEAREST = 0.25, FARTHEST = 32;  // zoom, in shares of the view that shows all of the sheet
 
-class View {
+export class View {
   // `tool()` is {name, width, colour}; `used(name, x, y)` is called for tools that work on a press alone.
   constructor(frame, drawing, tool, used) {
     Object.assign(this, { frame, drawing, tool, used, zoom: 1, pan: { x: 0, y: 0 }, pointers: new Map() });
@@ -161,7 +163,8 @@ class View {
 
   #fingers() {
     const [one, other] = [...this.pointers.values()];
-    return { x: (one.x + other.x) / 2, y: (one.y + other.y) / 2, apart: Math.max(1, Math.hypot(one.x - other.x, one.y - other.y)) };
+    const apart = Math.max(1, Math.hypot(one.x - other.x, one.y - other.y));
+    return { x: (one.x + other.x) / 2, y: (one.y + other.y) / 2, apart };
   }
 
   #wheel(event) {

@@ -1,0 +1,71 @@
+"""The page's scripts: ES modules beside the Python modules that they belong to, served as they are.
+
+Their address holds a hash of them all, so that browsers keep them for good and never mix two versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+FOLDER = Path(__file__).parent.parent
+PREFIX = "scripts"
+ENTRY = "page.js"
+
+
+@cache
+def read_scripts() -> Mapping[str, bytes]:
+    """Every script by its path inside ``ui/``."""
+    return {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in sorted(FOLDER.rglob("*.js"))}
+
+
+@cache
+def version() -> str:
+    """Changes with any of the scripts."""
+    digest = hashlib.sha256()
+    for name, content in read_scripts().items():
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def address(name: str) -> str:
+    """Where a script is served, relative to the page."""
+    return f"{PREFIX}/{version()}/{name}"
+
+
+def head() -> str:
+    """The elements of the page's head that load the scripts, but for the server's own, which is part of the page itself."""
+    names = (name for name in read_scripts() if not name.startswith("server/"))
+    preloads = "".join(f'<link rel="modulepreload" href="{address(name)}">' for name in names)
+    return f'{preloads}<script type="module" src="{address(ENTRY)}"></script>'
+
+
+def on_load(name: str, events: Sequence[str]) -> str:
+    """The ``js_on_load`` of a ``gr.HTML`` component whose behaviour is the script's ``mount(element, trigger, events)``.
+
+    Gradio lets a component raise the events whose quoted names it finds in this text.
+    """
+    source, names = json.dumps(address(name)), json.dumps(list(events))
+    return f"import(new URL({source}, document.baseURI)).then((script) => script.mount(element, trigger, {names}));"
+
+
+def route() -> Route:
+    """``GET /scripts/<version>/<path inside ui/>``."""
+    return Route(f"/{PREFIX}/{{version}}/{{name:path}}", _serve)
+
+
+async def _serve(request: Request) -> Response:
+    content = read_scripts().get(request.path_params["name"])
+    if content is None:
+        raise HTTPException(404)
+    current = request.path_params["version"] == version()
+    caching = "public, max-age=31536000, immutable" if current else "no-store"
+    return Response(content, media_type="text/javascript", headers={"Cache-Control": caching})
