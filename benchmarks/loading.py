@@ -159,13 +159,13 @@ def _weigh(path: str, dtype: str) -> dict[str, Any]:
 def _switch(path: str) -> dict[str, Any]:
     import dataclasses
 
-    from engine.checkpoints.cache import PipelineCache
+    from engine.checkpoints.cache import CheckpointCache
     from engine.checkpoints.library.catalogue import entry_for
 
     one = entry_for(Path(path))
     other = dataclasses.replace(one, name="other", path=Path(path).with_name("other.safetensors"))
     other.path.hardlink_to(one.path)
-    cache, after = PipelineCache(1), []
+    cache, after = CheckpointCache(1), []
     for turn in range(SWITCHES):
         with cache.lease((one, other)[turn % 2], _plan("bfloat16")):
             after.append(anonymous())
@@ -200,9 +200,9 @@ def _picture(path: str) -> dict[str, Any]:
 
 def _loader(path: str, dtype: str) -> Callable[..., Any]:
     from engine.checkpoints.library.catalogue import entry_for
-    from engine.checkpoints.load.components import load_components, never
+    from engine.checkpoints.load.components import load_checkpoint, never
 
-    return lambda cancelled=never: load_components(entry_for(Path(path)), _plan(dtype), cancelled)
+    return lambda cancelled=never: load_checkpoint(entry_for(Path(path)), _plan(dtype), cancelled)
 
 
 def _plan(dtype: str) -> Any:

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import torch
 
-from engine.checkpoints.cache import PipelineCache
+from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
 from engine.errors import DoesNotFit
@@ -60,7 +60,7 @@ class Local:
             settings=settings,
             hardware=hardware,
             catalogue=Catalogue(settings),
-            cache=PipelineCache(cache_budget(hardware)),
+            cache=CheckpointCache(cache_budget(hardware)),
             encodings=EncodingCache(),
             threads=threads(hardware),
             notes=Notes(settings.data / "learnt.json"),
@@ -144,8 +144,7 @@ class Local:
         """Load a checkpoint before it is asked for. Raises as :meth:`run` does."""
         entry = self._state.catalogue.find(checkpoint)
         plan = plan_for(entry, TextToImage(checkpoint=checkpoint), self._state.circumstances)
-        with self._state.cache.lease(entry, plan, kind="text_to_image", cancelled=stop.is_set):
-            pass
+        self._state.cache.load(entry, plan, stop.is_set)
 
     def close(self) -> None:
         """Give back all memory that checkpoints hold, and end what runs in the background."""

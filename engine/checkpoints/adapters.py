@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from diffusers import AutoencoderKL
 from torch import nn
+from transformers import CLIPTokenizer, PreTrainedModel
 
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify.identity import FAMILIES
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load import key_mapping
 from engine.checkpoints.load.components import Asked, make_component
+from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.checkpoints.pipelines import LoraPipeline, create_pipeline
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
@@ -38,8 +42,10 @@ NOTHING = Additions()
 
 
 @contextlib.contextmanager
-def applied(additions: Additions, pipeline: Any, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> Iterator[None]:
-    """``pipeline`` with ``additions`` within the block, and as it was after it.
+def applied(
+    additions: Additions, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
+) -> Generator[LoadedCheckpoint]:
+    """``loaded`` with ``additions`` within the block. After it, the components that both share are as they were.
 
     Raises CheckpointError, a sentence, for a file that was made for another family or is damaged.
     """
@@ -47,12 +53,12 @@ def applied(additions: Additions, pipeline: Any, entry: CheckpointEntry, plan: E
         check_family(addition, entry)
     with contextlib.ExitStack() as stack:
         if additions.vae is not None:
-            stack.enter_context(_other_vae(additions.vae, pipeline, entry, plan, cancelled))
+            loaded = _with_vae(additions.vae, loaded, entry, plan, cancelled)
         if additions.embeddings:
-            stack.enter_context(_embedded(additions.embeddings, pipeline))
+            loaded = stack.enter_context(_embedded(additions.embeddings, loaded))
         if additions.loras:
-            stack.enter_context(_adapted(additions.loras, pipeline))
-        yield
+            stack.enter_context(_adapted(additions.loras, loaded))
+        yield loaded
 
 
 _SPECIAL = {"lcm": "sd1", "sd_turbo": "sd2", "x4_upscaler": "sd2"}
@@ -78,20 +84,21 @@ def check_family(addition: CheckpointEntry, entry: CheckpointEntry) -> None:
 
 
 @contextlib.contextmanager
-def _adapted(loras: tuple[tuple[CheckpointEntry, float, float], ...], pipeline: Any) -> Iterator[None]:
+def _adapted(loras: tuple[tuple[CheckpointEntry, float, float], ...], loaded: LoadedCheckpoint) -> Generator[None]:
     """Low-rank additions (Hu et al. 2021, arXiv 2106.09685) beside the weights, not in them."""
-    if not hasattr(pipeline, "load_lora_weights"):
+    pipeline = create_pipeline(loaded)
+    if not isinstance(pipeline, LoraPipeline):
         raise CheckpointError("This kind of checkpoint takes no LoRA: leave it out, or choose another checkpoint.")
     try:
         names = [_put_on(number, lora, pipeline) for number, (lora, *_) in enumerate(loras)]
-        parts = [name for name in ("text_encoder", "text_encoder_2") if getattr(pipeline, name, None) is not None]
+        parts = [name for name in ("text_encoder", "text_encoder_2") if name in loaded.modules]
         pipeline.set_adapters(names, [{"unet": unet, **dict.fromkeys(parts, words)} for _, words, unet in loras])
         yield
     finally:
         pipeline.unload_lora_weights()
 
 
-def _put_on(number: int, lora: CheckpointEntry, pipeline: Any) -> str:
+def _put_on(number: int, lora: CheckpointEntry, pipeline: LoraPipeline) -> str:
     name = f"lora_{number}"
     store = TensorStore([lora.path])
     weights = _with_strength({key: store.view(key).clone() for key in store.names()})
@@ -121,19 +128,15 @@ def _with_strength(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 @contextlib.contextmanager
-def _embedded(embeddings: tuple[CheckpointEntry, ...], pipeline: Any) -> Iterator[None]:
+def _embedded(embeddings: tuple[CheckpointEntry, ...], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
     """New words (Gal et al. 2022, arXiv 2208.01618): each file's name, as entries after the vocabulary's own."""
     with contextlib.ExitStack() as stack:
-        for suffix, key in (("", "clip_l"), ("_2", "clip_g")):
-            encoder = getattr(pipeline, f"text_encoder{suffix}", None)
-            if encoder is not None:
-                vectors = {e.path.stem: _vectors(e, key, _width(encoder)) for e in embeddings}
-                stack.enter_context(_with_words(pipeline, encoder, f"tokenizer{suffix}", vectors))
-        yield
-
-
-def _width(encoder: Any) -> int:
-    return encoder.get_input_embeddings().weight.shape[1]
+        tokenizer, tokenizer_2 = loaded.tokenizer, loaded.tokenizer_2
+        if loaded.text_encoder is not None and tokenizer is not None:
+            tokenizer = stack.enter_context(_with_words(loaded.text_encoder, tokenizer, embeddings, "clip_l"))
+        if loaded.text_encoder_2 is not None and tokenizer_2 is not None:
+            tokenizer_2 = stack.enter_context(_with_words(loaded.text_encoder_2, tokenizer_2, embeddings, "clip_g"))
+        yield dataclasses.replace(loaded, tokenizer=tokenizer, tokenizer_2=tokenizer_2)
 
 
 def _vectors(embedding: CheckpointEntry, key: str, width: int) -> torch.Tensor:
@@ -152,9 +155,14 @@ def _vectors(embedding: CheckpointEntry, key: str, width: int) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _with_words(pipeline: Any, encoder: Any, tokenizer_name: str, vectors: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """The encoder's table made longer and the tokenizer's vocabulary with it; both are put back as the same objects."""
-    tokenizer, table = getattr(pipeline, tokenizer_name), encoder.get_input_embeddings()
+def _with_words(
+    encoder: PreTrainedModel, tokenizer: CLIPTokenizer, embeddings: tuple[CheckpointEntry, ...], key: str
+) -> Generator[CLIPTokenizer]:
+    """The encoder's table made longer, and a copy of the tokenizer with the words; the table is put back as the same object."""
+    table = encoder.get_input_embeddings()
+    if not isinstance(table, nn.Embedding):
+        raise CheckpointError("This kind of checkpoint takes no embedding: leave it out, or choose another checkpoint.")
+    vectors = {e.path.stem: _vectors(e, key, table.embedding_dim) for e in embeddings}
     longer = copy.deepcopy(tokenizer)
     for word, rows in vectors.items():
         names = [word, *(f"{word}_{i}" for i in range(1, len(rows)))]
@@ -163,27 +171,22 @@ def _with_words(pipeline: Any, encoder: Any, tokenizer_name: str, vectors: Mappi
     added = torch.cat(list(vectors.values())).to(table.weight)
     whole = torch.cat([table.weight[: len(tokenizer)], added])
     encoder.set_input_embeddings(nn.Embedding.from_pretrained(whole))
-    setattr(pipeline, tokenizer_name, longer)
     try:
-        yield
+        yield longer
     finally:
         encoder.set_input_embeddings(table)
-        setattr(pipeline, tokenizer_name, tokenizer)
 
 
 # VAE
 
 
-@contextlib.contextmanager
-def _other_vae(
-    vae: CheckpointEntry, pipeline: Any, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
-) -> Iterator[None]:
+def _with_vae(
+    vae: CheckpointEntry, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
+) -> LoadedCheckpoint:
     store = TensorStore([vae.path])
     naming = key_mapping.folder if any("down_blocks" in name for name in store.names()) else key_mapping.vae
     config = {**entry.config("vae"), "_class_name": "AutoencoderKL"}
     other = make_component("AutoencoderKL", "vae", config, store, naming, vae, plan, cancelled)
-    own, pipeline.vae = pipeline.vae, other
-    try:
-        yield
-    finally:
-        pipeline.vae = own
+    if not isinstance(other, AutoencoderKL):
+        raise CheckpointError(f"“{vae.name}” is not a VAE that Easel can use. Choose another one.")
+    return dataclasses.replace(loaded, vae=other)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import inspect
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any
 
 import diffusers
@@ -20,8 +19,9 @@ import torch
 from engine.checkpoints.adapters import NOTHING, Additions, applied
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load.components import Asked, Components, load_components, never
+from engine.checkpoints.load.components import Asked, load_checkpoint, load_pipeline, never
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
+from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
@@ -42,21 +42,20 @@ class _Held:
     """One checkpoint in memory, and how many use it now."""
 
     entry: CheckpointEntry
-    components: Components
+    loaded: LoadedCheckpoint | LoadedPipeline
     leases: int = 0
-    pipelines: dict[str, Any] = field(default_factory=dict)
     safety_checker: SafetyChecker | None = None
 
     @property
     def bytes(self) -> int:
         """What its weights take."""
-        return self.components.bytes + (self.safety_checker.bytes if self.safety_checker else 0)
+        return self.loaded.bytes + (self.safety_checker.bytes if self.safety_checker else 0)
 
 
 Key = tuple[Any, ...]
 
 
-class PipelineCache:
+class CheckpointCache:
     """Holds checkpoints up to ``budget_bytes`` of weights, more only while more is in use. For one thread at a time.
 
     ``on_event`` hears of every load and eviction; :attr:`events` keeps the last hundred.
@@ -83,22 +82,46 @@ class PipelineCache:
         self,
         entry: CheckpointEntry,
         plan: ExecutionPlan,
-        kind: str = "text_to_image",
+        task: str = "text_to_image",
         cancelled: Asked = never,
         additions: Additions = NOTHING,
-    ) -> Iterator[Any]:
-        """A pipeline of ``entry`` for ``kind`` (see :class:`~engine.checkpoints.families.Architecture`), loaded if need be.
+    ) -> Generator[LoadedCheckpoint]:
+        """``entry`` in memory, for ``task`` (a key of :attr:`~engine.checkpoints.families.Architecture.pipelines`).
 
-        All kinds share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are there within the block and gone after it.
-        Raises CheckpointError for a checkpoint that cannot be loaded or has no such kind; what was loaded before stays usable.
+        All tasks share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are there within the block and gone after it.
+        Raises CheckpointError for a checkpoint that cannot be loaded or cannot do ``task``; what was loaded before stays usable.
         Raises Cancelled soon after ``cancelled`` says so.
         """
+        with self._held_while(entry, plan, cancelled) as loaded:
+            if not isinstance(loaded, LoadedCheckpoint) or task not in entry.architecture.pipelines:
+                can = ", ".join(entry.abilities) or "nothing that Easel offers"
+                raise CheckpointError(f"“{entry.name}” ({entry.architecture.label}) cannot do this. It can do: {can}.")
+            with applied(additions, loaded, entry, plan, cancelled) as changed:
+                yield changed
+
+    @contextlib.contextmanager
+    def lease_pipeline(
+        self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never
+    ) -> Generator[diffusers.DiffusionPipeline]:
+        """The pipeline of an ``entry`` that only diffusers knows. Raises as :meth:`lease` does."""
+        with self._held_while(entry, plan, cancelled) as loaded:
+            if not isinstance(loaded, LoadedPipeline):
+                raise CheckpointError(f"“{entry.name}” is not run by diffusers' own pipeline.")
+            yield loaded.pipeline
+
+    def load(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> None:
+        """Have ``entry`` in memory before it is asked for. Raises as :meth:`lease` does."""
+        with self._held_while(entry, plan, cancelled):
+            pass
+
+    @contextlib.contextmanager
+    def _held_while(
+        self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
+    ) -> Generator[LoadedCheckpoint | LoadedPipeline]:
         held = self._get(entry, plan, cancelled)
         held.leases += 1
         try:
-            pipeline = _pipeline(held, kind)
-            with applied(additions, pipeline, entry, plan, cancelled):
-                yield pipeline
+            yield held.loaded
         finally:
             held.leases -= 1
             self._shrink(0, "memory is needed for others")
@@ -127,13 +150,13 @@ class PipelineCache:
         self._shrink(_expected_bytes(entry, plan), f"room is needed for {entry.name}")
         began = time.monotonic()
         try:
-            components = load_components(entry, plan, cancelled)
+            loaded = _load(entry, plan, cancelled)
         except CheckpointError as error:
             self._tell(CacheEvent(kind="failed", checkpoint=entry.name, reason=str(error)))
             raise
-        held = self._held[key] = _Held(entry, components)
+        held = self._held[key] = _Held(entry, loaded)
         seconds = time.monotonic() - began
-        self._tell(CacheEvent(kind="loaded", checkpoint=entry.name, reason="asked for", bytes=components.bytes, seconds=seconds))
+        self._tell(CacheEvent(kind="loaded", checkpoint=entry.name, reason="asked for", bytes=loaded.bytes, seconds=seconds))
         return held
 
     def _forget_older(self, entry: CheckpointEntry, key: Key) -> None:
@@ -179,29 +202,9 @@ def _expected_bytes(entry: CheckpointEntry, plan: ExecutionPlan) -> int:
     return sum(count * BYTES.get(plan.dtype(part), 4) for part, count in entry.identity.parameters.items())
 
 
-def _pipeline(held: _Held, kind: str) -> Any:
-    """The pipeline of one kind around the shared components. Raises CheckpointError if the checkpoint has no such kind."""
-    if kind not in held.pipelines:
-        whole = held.components.parts.get("pipeline")
-        held.pipelines[kind] = whole if whole is not None else _assembled(held.entry, held.components.parts, kind)
-    return held.pipelines[kind]
-
-
-def _assembled(entry: CheckpointEntry, parts: Mapping[str, Any], kind: str) -> Any:
-    architecture = entry.architecture
-    name = architecture.pipelines.get(kind)
-    if name is None:
-        can = ", ".join(entry.abilities) or "nothing that Easel offers"
-        raise CheckpointError(f"“{entry.name}” ({architecture.label}) cannot do this. It can do: {can}.")
-    known = getattr(diffusers, name)
-    wanted = inspect.signature(known.__init__).parameters
-    given = {k: v for k, v in {**parts, **architecture.options}.items() if k in wanted}
-    left_out = {k: None for k in ("safety_checker", "feature_extractor", "image_encoder", "watermarker") if k in wanted}
-    switches = {k: False for k in ("requires_safety_checker", "add_watermarker") if k in wanted}
-    empty = {k: None for k in known._optional_components if k in wanted}
-    pipeline = known(**{**empty, **left_out, **switches, **given})
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+def _load(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> LoadedCheckpoint | LoadedPipeline:
+    whole = entry.architecture.name == "other"
+    return load_pipeline(entry, plan) if whole else load_checkpoint(entry, plan, cancelled)
 
 
 def _give_back_device_memory() -> None:

@@ -43,7 +43,9 @@ class Architecture:
     ``native_size`` is pixels a side, ``dtypes`` the precisions that a component gives right pictures in, ``guidance_free``
     whether guidance was distilled into the weights, so that a scale of 1 or less is right. ``sketch_guidance_scale`` is for
     painting over a picture, ``negative_guidance_scale`` for looking at what a negative prompt does, where another one is best.
-    ``scheduler`` is a name of :data:`engine.generate.samplers.SCHEDULERS`.
+    ``scheduler_overrides`` and ``vae_overrides`` replace values of a checkpoint's configurations, as diffusers' pipelines of the
+    family do; ``pipeline_options`` are further arguments of those. ``scheduler`` is a name
+    of :data:`engine.generate.samplers.SCHEDULERS`.
     """
 
     name: str
@@ -51,7 +53,11 @@ class Architecture:
     pipelines: Mapping[str, str] = field(default_factory=lambda: SD_PIPELINES)
     configs: Mapping[str, str] = field(default_factory=dict)
     tokenizers: Mapping[str, tuple[str, str]] = field(default_factory=lambda: {"tokenizer": CLIP})
-    options: Mapping[str, Any] = field(default_factory=dict)
+    pipeline_options: Mapping[str, bool | int] = field(default_factory=dict)
+    scheduler_overrides: Mapping[str, bool | int] = field(default_factory=lambda: {"steps_offset": 1, "clip_sample": False})
+    vae_overrides: Mapping[str, float] = field(default_factory=dict)
+    force_zeros_for_empty_prompt: bool = False
+    requires_aesthetics_score: bool = False
     native_size: int = 512
     size_multiple: int = 8
     prediction_type: str = "epsilon"
@@ -112,17 +118,19 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         name="sd2_depth", label="Stable Diffusion 2 depth", configs=_sd2("unet_sd2_depth") | {"depth_estimator": "depth_midas"},
         tokenizers={"tokenizer": OPENCLIP},
         pipelines={k: "StableDiffusionDepth2ImgPipeline" for k in (TEXT, IMAGE, PAINT, DEPTH)},
-        dtypes={"unet": ANY, "vae": ANY, "text_encoder": ANY, "depth_estimator": FULL_ONLY},
+        dtypes={"unet": ANY, "vae": ANY, "text_encoder": ANY, "depth_estimator": FULL_ONLY}, scheduler_overrides={},
     ),
     Architecture(
         name="x4_upscaler", label="Stable Diffusion x4 upscaler", pipelines={UPSCALE: "StableDiffusionUpscalePipeline"},
         configs=_sd2("unet_x4", "vae_x4", "scheduler_x4") | {"low_res_scheduler": "scheduler_x4_low_res"},
-        tokenizers={"tokenizer": OPENCLIP}, options={"max_noise_level": 350}, prediction_type="v_prediction",
+        tokenizers={"tokenizer": OPENCLIP}, pipeline_options={"max_noise_level": 350}, scheduler_overrides={},
+        vae_overrides={"scaling_factor": 0.08333},
+        prediction_type="v_prediction",
         dtypes={"unet": ANY, "vae": NOT_HALF, "text_encoder": ANY}, guidance_scale=9.0, scheduler="DDIM",
     ),
     Architecture(
         name="xl", label="Stable Diffusion XL", pipelines=XL_PIPELINES, configs=_xl(), tokenizers=_XL_TOKENIZERS,
-        native_size=1024, dtypes=_XL_DTYPES, guidance_scale=6.0,
+        native_size=1024, dtypes=_XL_DTYPES, scheduler_overrides={}, force_zeros_for_empty_prompt=True, guidance_scale=6.0,
     ),
     Architecture(
         name="xl_inpainting", label="Stable Diffusion XL inpainting", pipelines=XL_PIPELINES, configs=_xl("unet_xl_inpainting"),
@@ -131,13 +139,14 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     Architecture(
         name="xl_refiner", label="Stable Diffusion XL refiner", pipelines={k: v for k, v in XL_PIPELINES.items() if k != TEXT},
         configs={"unet": "unet_xl_refiner", "vae": "vae_xl", "text_encoder_2": "text_openclip_bigg", "scheduler": "scheduler_xl"},
-        tokenizers={"tokenizer_2": OPENCLIP}, options={"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False},
+        tokenizers={"tokenizer_2": OPENCLIP}, scheduler_overrides={}, requires_aesthetics_score=True,
+        pipeline_options={"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False},
         native_size=1024, dtypes={"unet": ANY, "vae": NOT_HALF, "text_encoder_2": ANY}, guidance_scale=6.0,
     ),
     Architecture(
         name="xl_turbo", label="Stable Diffusion XL, few steps", pipelines=XL_PIPELINES, configs=_xl(scheduler="scheduler_turbo"),
         tokenizers=_XL_TOKENIZERS, native_size=512, dtypes=_XL_DTYPES, steps=4, guidance_scale=1.0, scheduler="Euler a",
-        guidance_free=True,
+        guidance_free=True, scheduler_overrides={}, force_zeros_for_empty_prompt=True,
     ),
     Architecture(
         name="sd_turbo", label="Stable Diffusion 2, few steps", configs=_sd2("unet_sd2_base", scheduler="scheduler_turbo"),

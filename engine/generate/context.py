@@ -13,6 +13,7 @@ from PIL import Image
 
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.safety_checker import SafetyChecker
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import PictureWithheld
 from engine.generate import preview
 from engine.generate.engine_state import EngineState
@@ -43,7 +44,7 @@ class ImageContext:
     A batch has a list of generators, one a row.
     """
 
-    pipeline: Any
+    pipeline: LoadedCheckpoint
     scheduler: Any
     resolved: Resolved
     noise: torch.Tensor
@@ -86,7 +87,7 @@ class Session:
     job: str
     task: Task
     entry: CheckpointEntry
-    pipeline: Any
+    pipeline: LoadedCheckpoint
     guard: PrecisionGuard
     progress: Progress
     state: EngineState

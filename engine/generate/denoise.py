@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import torch
 
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.speed.feature_cache import Features
 
@@ -180,12 +181,12 @@ AESTHETICS, NEGATIVE_AESTHETICS = 6.0, 2.5
 """Scores of how well liked a picture is, that the refiner was trained with: for the prompt, and for what to stay away from."""
 
 
-def size_conditioning(pipeline: Any, width: int, height: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+def size_conditioning(pipeline: LoadedCheckpoint, width: int, height: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """What XL is told of a picture of ``width`` x ``height`` pixels, for prompt and negative: its size, the crop's corner, and
     its size again, or for the refiner its score (Podell et al. 2023, arXiv 2307.01952). None for other UNets."""
-    if getattr(pipeline.unet.config, "addition_embed_type", None) != "text_time":
+    if pipeline.unet.config.get("addition_embed_type") != "text_time":
         return None, None
-    if getattr(pipeline.config, "requires_aesthetics_score", False):
+    if pipeline.requires_aesthetics_score:
         ends = ((AESTHETICS,), (NEGATIVE_AESTHETICS,))
     else:
         ends = ((height, width), (height, width))

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from engine.checkpoints.cache import PipelineCache
+from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
 from engine.generate.estimate import Circumstances
@@ -31,7 +31,7 @@ class EngineState:
     settings: Settings
     hardware: Hardware
     catalogue: Catalogue
-    cache: PipelineCache
+    cache: CheckpointCache
     encodings: EncodingCache
     threads: int
     notes: Notes

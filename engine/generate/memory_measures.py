@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.requests import ExecutionPlan
 
 OVERLAP = 0.25
@@ -33,7 +34,7 @@ def vae_in_tiles(vae: Any, plan: ExecutionPlan) -> Generator[None]:
 
 
 @contextmanager
-def text_encoders_in(pipeline: Any, plan: ExecutionPlan) -> Generator[None]:
+def text_encoders_in(pipeline: LoadedCheckpoint, plan: ExecutionPlan) -> Generator[None]:
     """Where the plan says that text encoders leave the card, they are on it inside the block and the rest waits in RAM; after
     the block it is the other way round."""
     if "text_encoders_out" not in plan.measures:
@@ -49,8 +50,8 @@ def text_encoders_in(pipeline: Any, plan: ExecutionPlan) -> Generator[None]:
         _move(pipeline, (*rest, "vae"), plan.device)
 
 
-def _move(pipeline: Any, names: tuple[str, ...], device: str) -> None:
+def _move(pipeline: LoadedCheckpoint, names: tuple[str, ...], device: str) -> None:
     for name in names:
-        component = getattr(pipeline, name, None)
+        component = pipeline.modules.get(name)
         if component is not None:
             component.to(device)

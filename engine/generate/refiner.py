@@ -10,12 +10,12 @@ import dataclasses
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from engine.checkpoints.families import IMAGE
 from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import CheckpointError
 from engine.generate.denoise import Denoiser, size_conditioning
 from engine.generate.engine_state import EngineState
@@ -39,7 +39,7 @@ class Refiner:
 class Refinement:
     """A leased refiner."""
 
-    pipeline: Any
+    pipeline: LoadedCheckpoint
     device: torch.device
     guard: PrecisionGuard
     cache: EncodingCache

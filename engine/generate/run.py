@@ -235,10 +235,10 @@ def create_context(session: Session, resolved: Resolved) -> ImageContext:
     """What a picture of this session is made with."""
     request, pipeline = resolved.request, session.pipeline
     assert request.scheduler and request.width and request.height and request.seed is not None
-    scheduler = create(request.scheduler, pipeline.scheduler.config)
+    scheduler = create(request.scheduler, pipeline.scheduler_config)
     scheduler.set_timesteps(request.steps)
     scale = pipeline.vae_scale_factor
-    shape = (1, pipeline.vae.config.latent_channels, request.height // scale, request.width // scale)
+    shape = (1, pipeline.latent_channels, request.height // scale, request.width // scale)
     noise, generator = first_noise(request.seed, shape)
     return ImageContext(
         pipeline=pipeline, scheduler=scheduler, resolved=resolved, noise=noise, generator=generator, guard=session.guard,
@@ -279,7 +279,7 @@ def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ())
     """
     request, pipeline = resolved.request, session.pipeline
     assert request.guidance_scale is not None and request.steps is not None
-    distilled = getattr(pipeline.unet.config, "time_cond_proj_dim", None) is not None
+    distilled = pipeline.unet.config.get("time_cond_proj_dim") is not None
     with phase("encode"), text_encoders_in(pipeline, resolved.plan):
         return encode_pair(
             pipeline,

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.prompt.grammar import parse
 from engine.prompt.terms import Place, neutralise
@@ -47,6 +48,28 @@ class Guard(Protocol):
     def run(self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]) -> torch.Tensor:
         """``call(dtype)``, checked."""
         ...
+
+
+class TextEncoders(Protocol):
+    """What of a loaded checkpoint reads prompts; None for what it does not have.
+
+    ``force_zeros_for_empty_prompt``: an empty negative prompt is zeros (XL's base).
+    """
+
+    @property
+    def text_encoder(self) -> CLIPTextModel | None: ...
+
+    @property
+    def tokenizer(self) -> CLIPTokenizer | None: ...
+
+    @property
+    def text_encoder_2(self) -> CLIPTextModelWithProjection | None: ...
+
+    @property
+    def tokenizer_2(self) -> CLIPTokenizer | None: ...
+
+    @property
+    def force_zeros_for_empty_prompt(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -78,19 +101,17 @@ class TextPart:
         return str(table.dtype), str(table.device), self.adapters, rows
 
 
-def text_parts(pipeline: Any) -> tuple[TextPart, ...]:
-    """The text encoders of a pipeline: one, XL's two, or the refiner's second alone."""
-    two = getattr(pipeline, "text_encoder_2", None) is not None
-    names = [name for name in ("text_encoder", "text_encoder_2") if getattr(pipeline, name, None) is not None]
+def text_parts(encoders: TextEncoders) -> tuple[TextPart, ...]:
+    """The text encoders of a checkpoint: one, XL's two, or the refiner's second alone."""
+    two = encoders.text_encoder_2 is not None
+    pairs = (
+        ("text_encoder", encoders.text_encoder, encoders.tokenizer),
+        ("text_encoder_2", encoders.text_encoder_2, encoders.tokenizer_2),
+    )
     return tuple(
-        TextPart(
-            name=name,
-            tokenizer=wrap_tokenizer(getattr(pipeline, name.replace("text_encoder", "tokenizer"))),
-            encoder=getattr(pipeline, name),
-            penultimate=two,
-            adapters=adapters(getattr(pipeline, name)),
-        )
-        for name in names
+        TextPart(name=name, tokenizer=wrap_tokenizer(tokenizer), encoder=encoder, penultimate=two, adapters=adapters(encoder))
+        for name, encoder, tokenizer in pairs
+        if encoder is not None and tokenizer is not None
     )
 
 
@@ -239,7 +260,7 @@ class PromptEncodings:
 
 
 def encode_pair(
-    pipeline: Any,
+    encoders: TextEncoders,
     prompt: str,
     negative: str,
     *,
@@ -250,18 +271,18 @@ def encode_pair(
     guard: Guard | None = None,
     neutral: Sequence[Place] = (),
 ) -> PromptEncodings:
-    """Prompt and negative as the UNet of ``pipeline`` takes them at each of ``steps`` steps, all of one length.
+    """Prompt and negative as the UNet of a checkpoint takes them at each of ``steps`` steps, all of one length.
 
     ``clip_skip`` of 0 or 1 is the last layer, 2 the one before. Without ``guidance`` the negative is not encoded. ``neutral``
     are places in the negative (see :func:`~engine.prompt.terms.terms`) whose tokens are replaced by ones that say nothing, so
     that nothing else moves. A blank negative is all zeros where the checkpoint asks for that (XL's base).
     """
-    parts = text_parts(pipeline)
+    parts = text_parts(encoders)
     encoder = Encoder(parts, clip_skip, cache, guard)
     positives = _read_all(prompt, parts, steps)
     negatives = _read_all(negative, parts, steps, neutral) if guidance else []
     chunks = max(len(reading.chunks) for _, readings in [*positives, *negatives] for reading in readings)
-    zeros = not negative.strip() and bool(getattr(pipeline.config, "force_zeros_for_empty_prompt", False))
+    zeros = not negative.strip() and encoders.force_zeros_for_empty_prompt
 
     said = {until: encoder.encode(readings, chunks) for until, readings in positives}
     unsaid = {until: encoder.encode(readings, chunks) for until, readings in negatives}

@@ -28,6 +28,14 @@ from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load import depth_estimator, key_mapping
 from engine.checkpoints.load.key_mapping import Naming, Source
 from engine.checkpoints.load.merged_lora import MergedStore
+from engine.checkpoints.loaded import (
+    COMPONENT_NAMES,
+    Component,
+    LoadedCheckpoint,
+    LoadedPipeline,
+    create_checkpoint,
+    missing_component,
+)
 from engine.errors import Cancelled, CheckpointError
 from engine.requests import ExecutionPlan
 
@@ -41,48 +49,28 @@ CLASSES: Mapping[str, str] = {
 """What the components of single files are."""
 
 
-@dataclass(frozen=True)
-class Components:
-    """What a pipeline is made of. ``bytes``: what the weights take where they lie."""
-
-    parts: Mapping[str, Any]
-    bytes: int
-
-    def modules(self) -> Iterator[torch.nn.Module]:
-        """The components that have weights."""
-        return (part for part in self.parts.values() if isinstance(part, torch.nn.Module))
-
-
 def never() -> bool:
     """Nobody can press Stop."""
     return False
 
 
-def load_components(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> Components:
-    """Everything that ``entry`` holds, as ``plan`` says.
+def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> LoadedCheckpoint:
+    """Everything that ``entry``, of a family that Easel knows, holds, as ``plan`` says.
 
     Raises CheckpointError with a sentence for a file that is damaged, incomplete or not what it seems, and Cancelled soon after
     ``cancelled`` says so. Nothing stays in memory then.
     """
-    if entry.architecture.name == "other":
-        return _measured(_by_diffusers(entry, plan))
     parts = _from_folder(entry, plan, cancelled) if entry.is_folder else _from_file(entry, plan, cancelled)
-    return _measured(parts)
-
-
-def _measured(parts: Mapping[str, Any]) -> Components:
-    modules = [p for p in parts.values() if isinstance(p, torch.nn.Module)]
-    tensors = {id(t): t for m in modules for t in (*m.parameters(), *m.buffers())}
-    return Components(dict(parts), sum(t.nbytes for t in tensors.values()))
+    return create_checkpoint(entry, plan, parts)
 
 
 # Single files
 
 
-def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Any]:
+def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Component]:
     store = TensorStore([entry.path])
     namings = key_mapping.NAMINGS[entry.architecture.name]
-    parts: dict[str, Any] = {}
+    parts: dict[str, Component] = {}
     make = _Maker(entry, plan, cancelled)
     for component, naming in namings.items():
         parts[component] = make(CLASSES[component], component, entry.config(component), store, naming)
@@ -95,7 +83,7 @@ def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) ->
     return parts
 
 
-def _tokenizers(entry: CheckpointEntry) -> dict[str, Any]:
+def _tokenizers(entry: CheckpointEntry) -> dict[str, Component]:
     """CLIP's, from the vocabulary that comes with Easel."""
     rows = entry.architecture.tokenizers
     return {
@@ -104,7 +92,7 @@ def _tokenizers(entry: CheckpointEntry) -> dict[str, Any]:
     }
 
 
-def _scheduler(config: Mapping[str, Any]) -> Any:
+def _scheduler(config: Mapping[str, Any]) -> diffusers.ConfigMixin:
     known = getattr(diffusers, str(config.get("_class_name")), None)
     is_one = isinstance(known, type) and issubclass(known, diffusers.SchedulerMixin)
     cls: Any = known if is_one else diffusers.DDIMScheduler
@@ -114,8 +102,8 @@ def _scheduler(config: Mapping[str, Any]) -> Any:
 # Folders
 
 
-def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Any]:
-    parts: dict[str, Any] = {}
+def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Component]:
+    parts: dict[str, Component] = {}
     make = _Maker(entry, plan, cancelled)
     for component, (library, kind) in folders.components(entry.path).items():
         if component == "safety_checker":
@@ -134,7 +122,7 @@ def _folder_naming(kind: str) -> Naming:
     return depth_estimator.as_it_is if kind == "DPTForDepthEstimation" else key_mapping.folder
 
 
-def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Any:
+def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Component:
     """Schedulers, tokenizers and feature extractors: files of settings and words, no weights."""
     if component.endswith("scheduler"):
         return _scheduler(entry.config(component))
@@ -144,8 +132,11 @@ def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str)
     return known.from_pretrained(str(entry.path / component), local_files_only=True)
 
 
-def _by_diffusers(entry: CheckpointEntry, plan: ExecutionPlan) -> dict[str, Any]:
-    """A pipeline outside of the table, as diffusers loads it: safetensors only, no network, no code from the folder."""
+def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline:
+    """A folder of a kind outside the table, as diffusers loads it: safetensors only, no network, no code from the folder.
+
+    Raises CheckpointError, a sentence, for what diffusers cannot load.
+    """
     dtype = getattr(torch, plan.dtypes.get("unet") or plan.dtypes.get("transformer") or "float32")
     try:
         pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
@@ -160,7 +151,7 @@ def _by_diffusers(entry: CheckpointEntry, plan: ExecutionPlan) -> dict[str, Any]
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module) and name in plan.dtypes:
             part.to(getattr(torch, plan.dtype(name)))
-    return {**pipeline.components, "pipeline": pipeline}
+    return LoadedPipeline(pipeline)
 
 
 # One component
@@ -276,7 +267,7 @@ def _checked(
         if place is None:
             if name.endswith("num_batches_tracked"):
                 continue
-            raise CheckpointError(_missing(entry, component, name, store, wanted))
+            raise _missing(entry, component, name, store, wanted)
         if not _fits(store.shape(place), source, shapes[name]):
             raise CheckpointError(
                 f"“{entry.path.name}” seems to be {entry.architecture.label}, but its part “{place[:80]}” has the shape "
@@ -286,23 +277,16 @@ def _checked(
     return places
 
 
-def _missing(entry: CheckpointEntry, component: str, name: str, store: TensorStore, wanted: Mapping[str, Source]) -> str:
+def _missing(
+    entry: CheckpointEntry, component: str, name: str, store: TensorStore, wanted: Mapping[str, Source]
+) -> CheckpointError:
     there = any(n in store for source in wanted.values() for n in source.names)
     if not there:
-        return (
-            f"“{entry.path.name}” has no {_WORDS.get(component, component)}: it was saved without it. "
-            "Use it as an addition, or choose a complete checkpoint."
-        )
-    return (
-        f"“{entry.path.name}” seems to be {entry.architecture.label}, but a part of its {_WORDS.get(component, component)} is "
-        f"missing ({name[:80]}). Fetch the file again, or choose another one."
+        return missing_component(entry, component)
+    return CheckpointError(
+        f"“{entry.path.name}” seems to be {entry.architecture.label}, but a part of its "
+        f"{COMPONENT_NAMES.get(component, component)} is missing ({name[:80]}). Fetch the file again, or choose another one."
     )
-
-
-_WORDS = {
-    "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder", "text_encoder_2": "second text encoder",
-    "depth_estimator": "depth estimator", "safety_checker": "safety checker",
-}  # fmt: skip
 
 
 def _fits(shape: tuple[int, ...], source: Source, wanted: Sequence[int]) -> bool:

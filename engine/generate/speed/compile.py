@@ -15,6 +15,7 @@ import torch
 from torch._dynamo.exc import TorchDynamoException
 
 from engine.checkpoints.adapters import Additions
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.generate.speed.feature_cache import instead
 from engine.generate.speed.openvino import OpenVino
 from engine.plan.hardware.driver_errors import is_out_of_memory
@@ -96,12 +97,12 @@ def trouble(unet: torch.nn.Module) -> str:
 
 
 @contextmanager
-def compiled(pipeline: Any, plan: ExecutionPlan, additions: Additions, stop: Stop) -> Generator[None]:
+def compiled(pipeline: LoadedCheckpoint, plan: ExecutionPlan, additions: Additions, stop: Stop) -> Generator[None]:
     """Inside the block the UNet, and the decoder where it works on whole pictures, run compiled."""
     with ExitStack() as held:
         if can_compile(plan, additions):
             held.enter_context(_compiled(pipeline.unet, plan.compiler, stop))
-            if plan.vae_tile == 0 and hasattr(pipeline.vae, "decoder") and plan.compiler == "openvino":
+            if plan.vae_tile == 0 and plan.compiler == "openvino":
                 held.enter_context(_compiled(pipeline.vae.decoder, plan.compiler, stop))
         yield
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from transformers import DPTForDepthEstimation, DPTImageProcessor
 
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.run import ImageContext
 from engine.generate.tasks.input_image import Canvas
@@ -28,7 +30,7 @@ def extra_channels(canvas: Canvas | None, context: ImageContext) -> torch.Tensor
 
     Without a mask an inpainting UNet is told to repaint everything, without a picture a depth UNet that all is flat.
     """
-    channels = context.pipeline.unet.config.in_channels - context.noise.shape[1]
+    channels = context.pipeline.unet.config["in_channels"] - context.noise.shape[1]
     if channels == 0:
         return None
     return _depth_channel(canvas, context) if channels == 1 else _inpainting_channels(canvas, context)
@@ -40,18 +42,18 @@ def latent_mask(mask: Image.Image, context: ImageContext) -> torch.Tensor:
     return (torch.nn.functional.adaptive_max_pool2d(white, context.noise.shape[2:]) > 0.5).float()
 
 
-def with_depth(canvas: Canvas, pipeline: Any) -> Canvas:
+def with_depth(canvas: Canvas, pipeline: LoadedCheckpoint) -> Canvas:
     """``canvas`` with the estimator's depth, where the checkpoint reads depth and none was given."""
-    if canvas.depth is not None or getattr(pipeline, "depth_estimator", None) is None:
+    if canvas.depth is not None or pipeline.depth_estimator is None or pipeline.feature_extractor is None:
         return canvas
-    return dataclasses.replace(canvas, depth=estimate_depth(canvas.picture, pipeline))
+    depth = estimate_depth(canvas.picture, pipeline.depth_estimator, pipeline.feature_extractor)
+    return dataclasses.replace(canvas, depth=depth)
 
 
-def estimate_depth(image: Image.Image, pipeline: Any) -> np.ndarray:
+def estimate_depth(image: Image.Image, estimator: DPTForDepthEstimation, extractor: DPTImageProcessor) -> np.ndarray:
     """The depth estimator's map of ``image``, float32, larger is nearer."""
-    estimator = pipeline.depth_estimator
     parameter = next(estimator.parameters())
-    pixels = pipeline.feature_extractor(images=image, return_tensors="pt").pixel_values
+    pixels = extractor(images=image, return_tensors="pt").pixel_values
     with torch.inference_mode():
         return estimator(pixels.to(parameter.device, parameter.dtype)).predicted_depth[0].float().cpu().numpy()
 

@@ -52,7 +52,7 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
     yield Notice(job=job, text=_SAID.format(name=entry.name))
     if entry.name not in state.cache.names:
         yield Loading(job=job, checkpoint=entry.name, text=f"Loading {entry.name}")
-    with state.cache.lease(entry, plan, cancelled=stop.is_set) as pipeline:
+    with state.cache.lease_pipeline(entry, plan, cancelled=stop.is_set) as pipeline:
         device = state.hardware.device
         resolved = Resolved(
             request=asked, plan=plan, threads=state.threads, checkpoint_hash=entry.hash,

@@ -41,7 +41,7 @@ class FromPicture:
     def start(self, context: ImageContext) -> Start:
         """The input's latents, noised for the first of the steps that strength leaves."""
         canvas = self._seen(context)
-        self._guided = getattr(context.pipeline, "depth_estimator", None) is not None
+        self._guided = context.pipeline.depth_estimator is not None
         begin, timesteps = remaining(context.scheduler, strength_of(context))
         clean = encode(canvas.picture, context.pipeline.vae, context.guard)
         return Start(

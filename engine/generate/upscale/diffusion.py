@@ -17,6 +17,7 @@ import torch
 
 from engine.checkpoints.families import UPSCALE
 from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.generate.denoise import Denoiser, Encodings, step_options
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
@@ -55,14 +56,14 @@ class _Decoder:
 
     around, feather, multiple = 16, FEATHER, 1
 
-    def __init__(self, pipeline: Any, guard: PrecisionGuard) -> None:
+    def __init__(self, pipeline: LoadedCheckpoint, guard: PrecisionGuard) -> None:
         self._vae, self._guard = pipeline.vae, guard
         self.scale = pipeline.vae_scale_factor
 
     def __call__(self, tile: torch.Tensor) -> torch.Tensor:
         """Red, green and blue."""
         vae = self._vae
-        latents = tile[None] / vae.config.scaling_factor
+        latents = tile[None] / vae.config["scaling_factor"]
 
         def call(dtype: torch.dtype) -> torch.Tensor:
             return vae.decode(latents.to(next(vae.parameters()).device, dtype), return_dict=False)[0].float()
@@ -76,7 +77,13 @@ class Diffusion:
     """The upscaler as :class:`engine.generate.upscale.upscalers.Upscaler` wants it. Made by :meth:`opened`."""
 
     def __init__(
-        self, entry: CheckpointEntry, plan: ExecutionPlan, side: int, pipeline: Any, guard: PrecisionGuard, state: EngineState
+        self,
+        entry: CheckpointEntry,
+        plan: ExecutionPlan,
+        side: int,
+        pipeline: LoadedCheckpoint,
+        guard: PrecisionGuard,
+        state: EngineState,
     ) -> None:
         self.name, self.hash, self.plan, self.side = entry.name, entry.hash, plan, side
         self._entry, self._pipeline, self._guard, self._state = entry, pipeline, guard, state
@@ -92,7 +99,7 @@ class Diffusion:
         work = Work(parameters=entry.parameters, width=seen, height=seen, layout=layout)
         plan, _ = check(work, plan, budget(refresh(state.hardware), state.cache.held_bytes))
         with ExitStack() as held:
-            pipeline = held.enter_context(state.cache.lease(entry, plan, kind=UPSCALE, cancelled=stop.is_set))
+            pipeline = held.enter_context(state.cache.lease(entry, plan, task=UPSCALE, cancelled=stop.is_set))
             guard = held.enter_context(PrecisionGuard())
             held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
             yield cls(entry, plan, side, pipeline, guard, state)
@@ -124,10 +131,11 @@ class Diffusion:
         low = torch.nn.functional.pad(source[None].float() / 127.5 - 1, (0, -width % 8, 0, -height % 8), mode="replicate")
         generator = torch.Generator("cpu").manual_seed(request.seed)
         noise = torch.randn(low.shape, generator=generator)
-        low = pipeline.low_res_scheduler.add_noise(low, noise, torch.tensor([request.noise_level]))
+        assert pipeline.low_res_scheduler is not None, "every x4 upscaler has one"
+        low = pipeline.low_res_scheduler.add_noise(low, noise, torch.IntTensor([request.noise_level]))
         # 3. From noise to latents, a step for the whole picture at a time.
         scheduler = self._scheduler(request)
-        latents = torch.randn((1, pipeline.vae.config.latent_channels, *low.shape[2:]), generator=generator)
+        latents = torch.randn((1, pipeline.latent_channels, *low.shape[2:]), generator=generator)
         latents = latents * scheduler.init_noise_sigma
         options = step_options(scheduler, generator)
         denoiser = Denoiser(
@@ -168,7 +176,7 @@ class Diffusion:
 
     def _scheduler(self, request: Upscale) -> Any:
         assert request.scheduler
-        scheduler = create(request.scheduler, self._pipeline.scheduler.config)
+        scheduler = create(request.scheduler, self._pipeline.scheduler_config)
         scheduler.set_timesteps(request.steps)
         return scheduler
 

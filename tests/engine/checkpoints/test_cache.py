@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.checkpoints.adapters import Additions
-from engine.checkpoints.cache import PipelineCache
+from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
 from engine.errors import Cancelled, CheckpointError
 from engine.requests import ExecutionPlan
@@ -33,13 +33,13 @@ Folder = Callable[[str], CheckpointEntry]
 
 
 def size_of(entry: CheckpointEntry) -> int:
-    cache = PipelineCache(GENEROUS)
+    cache = CheckpointCache(GENEROUS)
     with cache.lease(entry, PLAN):
         return cache.held_bytes
 
 
 def test_all_uses_share_one_set_of_weights(folder: Folder) -> None:
-    cache = PipelineCache(GENEROUS)
+    cache = CheckpointCache(GENEROUS)
     parts = set()
     for kind in ("text_to_image", "image_to_image", "inpaint", "text_to_image"):
         with cache.lease(folder("sd1"), PLAN, kind) as pipeline:
@@ -53,7 +53,7 @@ def test_all_uses_share_one_set_of_weights(folder: Folder) -> None:
 
 
 def test_two_that_alternate_in_all_uses_load_once_each(folder: Folder) -> None:
-    cache = PipelineCache(GENEROUS)
+    cache = CheckpointCache(GENEROUS)
     for kind in ("text_to_image", "image_to_image", "inpaint"):
         for name in ("sd1", "sd2_base"):
             with cache.lease(folder(name), PLAN, kind):
@@ -63,7 +63,7 @@ def test_two_that_alternate_in_all_uses_load_once_each(folder: Folder) -> None:
 
 def test_the_least_recently_used_goes_first_and_the_reason_is_said(folder: Folder) -> None:
     first, second, third = (folder(kind) for kind in ("sd1", "sd2_base", "sd2_v"))
-    cache = PipelineCache(int(size_of(first) + size_of(second) + size_of(third) * 0.5))
+    cache = CheckpointCache(int(size_of(first) + size_of(second) + size_of(third) * 0.5))
     for entry in (first, second, first, third):
         with cache.lease(entry, PLAN):
             pass
@@ -73,7 +73,7 @@ def test_the_least_recently_used_goes_first_and_the_reason_is_said(folder: Folde
 
 
 def test_what_is_in_use_is_never_dropped(folder: Folder) -> None:
-    cache = PipelineCache(1)
+    cache = CheckpointCache(1)
     with cache.lease(folder("sd1"), PLAN) as one, cache.lease(folder("sd2_base"), PLAN) as other:
         cache.release()
         assert len(cache.names) == 2
@@ -84,7 +84,7 @@ def test_what_is_in_use_is_never_dropped(folder: Folder) -> None:
 
 
 def test_a_failed_load_leaves_the_old_one_usable(folder: Folder, tmp_path: Path) -> None:
-    cache = PipelineCache(GENEROUS)
+    cache = CheckpointCache(GENEROUS)
     with cache.lease(folder("sd1"), PLAN):
         pass
     weights = tiny.in_original_layout("sd1", tiny.pipeline("sd1"))
@@ -99,14 +99,14 @@ def test_a_failed_load_leaves_the_old_one_usable(folder: Folder, tmp_path: Path)
 
 
 def test_stop_is_heard_while_a_checkpoint_loads(folder: Folder) -> None:
-    cache, asked = PipelineCache(GENEROUS), iter(range(10))
+    cache, asked = CheckpointCache(GENEROUS), iter(range(10))
     with pytest.raises(Cancelled), cache.lease(folder("sd1"), PLAN, cancelled=lambda: next(asked) == 5):
         pass
     assert cache.names == ()
 
 
 def test_a_use_that_a_checkpoint_has_not_is_said(folder: Folder) -> None:
-    cache = PipelineCache(GENEROUS)
+    cache = CheckpointCache(GENEROUS)
     with pytest.raises(CheckpointError, match="cannot do this"), cache.lease(folder("x4_upscaler"), PLAN):
         pass
 
@@ -116,7 +116,7 @@ def test_ten_switches_leave_nothing_behind(folder: Folder, tmp_path: Path) -> No
     lora, vae = (entry_for(tmp_path / name) for name in ("loras/one.safetensors", "vae/another.safetensors"))
     added = {"sd1": Additions(loras=((lora, 1.0, 1.0),), vae=vae), "sd2_base": Additions()}
     dropped: list[weakref.ref[torch.nn.Module]] = []
-    cache = PipelineCache(1)
+    cache = CheckpointCache(1)
     alive = []
     for turn in range(10):
         kind = ("sd1", "sd2_base")[turn % 2]
@@ -125,7 +125,7 @@ def test_ten_switches_leave_nothing_behind(folder: Folder, tmp_path: Path) -> No
             dropped += [weakref.ref(part) for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder)]
         del pipeline
         alive.append(live_bytes())
-    held = {id(part) for held in cache._held.values() for part in held.components.modules()}
+    held = {id(part) for held in cache._held.values() for part in held.loaded.modules.values()}
     assert {id(part) for ref in dropped if (part := ref()) is not None} <= held
     assert alive[-1] <= 1.1 * alive[1]
 

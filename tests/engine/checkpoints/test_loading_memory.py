@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.checkpoints.library.catalogue import entry_for
-from engine.checkpoints.load.components import load_components
+from engine.checkpoints.load.components import load_checkpoint
 from engine.errors import Cancelled
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny
@@ -41,7 +41,7 @@ def test_no_second_copy_exists_while_weights_load(form: str, dtype: str, tmp_pat
     entry = entry_for(path, configs=tmp_path / "folder")
     plan = ExecutionPlan(dtypes=dict.fromkeys(("unet", "vae", "text_encoder"), dtype))
     with contextlib.suppress(Cancelled):
-        load_components(entry, plan, lambda: True)  # what the libraries import late is imported
+        load_checkpoint(entry, plan, lambda: True)  # what the libraries import late is imported
     gc.collect()
     before, peak = anonymous(), 0
 
@@ -50,6 +50,6 @@ def test_no_second_copy_exists_while_weights_load(form: str, dtype: str, tmp_pat
         peak = max(peak, anonymous())
         return False
 
-    loaded = load_components(entry, plan, watch)
+    loaded = load_checkpoint(entry, plan, watch)
     assert loaded.bytes > 40e6
     assert max(peak, anonymous()) - before <= MOST * loaded.bytes

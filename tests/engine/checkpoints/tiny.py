@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -12,6 +13,11 @@ import transformers
 from PIL import Image
 
 from engine.checkpoints.families import CONFIGS
+from engine.checkpoints.identify.identity import Identity
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.loaded import LoadedCheckpoint, create_checkpoint
+from engine.checkpoints.pipelines import create_pipeline
+from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import originals
 
 WIDTH = 32
@@ -174,6 +180,12 @@ def pipeline(kind: str) -> Any:
     return made
 
 
+def loaded(kind: str) -> LoadedCheckpoint:
+    """The components of a fresh tiny pipeline, as Easel holds them."""
+    entry = CheckpointEntry(name=kind, path=Path(kind), identity=Identity(kind="checkpoint", architecture=kind))
+    return create_checkpoint(entry, ExecutionPlan(), pipeline(kind).components)
+
+
 def in_original_layout(kind: str, made: Any) -> dict[str, torch.Tensor]:
     """Everything that the original single file of this kind holds."""
     weights = {**originals.unet(made.unet), **originals.vae(made.vae)}
@@ -194,8 +206,9 @@ def in_original_layout(kind: str, made: Any) -> dict[str, torch.Tensor]:
     return {k: v.clone().contiguous() for k, v in {**weights, **schedule, **ema}.items()}
 
 
-def picture(pipe: Any, use: str) -> torch.Tensor:
-    """Two steps of what a pipeline does, 3 x H x W from 0 to 1."""
+def picture(made: Any, use: str) -> torch.Tensor:
+    """Two steps of what a pipeline, or one around a loaded checkpoint, does: 3 x H x W from 0 to 1."""
+    pipe: Any = create_pipeline(made, use) if isinstance(made, LoadedCheckpoint) else made
     square = Image.linear_gradient("L").resize((16, 16)).convert("RGB")
     mask = Image.new("L", (16, 16), 255)
     extra: dict[str, Any] = {
@@ -208,5 +221,5 @@ def picture(pipe: Any, use: str) -> torch.Tensor:
     torch.manual_seed(5)
     generator = torch.Generator().manual_seed(3)
     with torch.inference_mode():
-        made = pipe(prompt="a cat", num_inference_steps=2, generator=generator, output_type="pt", **extra)
-    return made.images[0].float()
+        answer = pipe(prompt="a cat", num_inference_steps=2, generator=generator, output_type="pt", **extra)
+    return answer.images[0].float()

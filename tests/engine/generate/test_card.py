@@ -42,14 +42,14 @@ class Unseen:
 
 def words(pipeline: Any) -> PromptEncodings:
     width = pipeline.unet.config.cross_attention_dim
-    projected = getattr(pipeline, "text_encoder_2", None)
+    projected = pipeline.text_encoder_2
     pooled = None if projected is None else torch.zeros(1, projected.config.projection_dim)
     said = Encoding(torch.zeros(1, 77, width), pooled)
     return PromptEncodings(((99, said, said),))
 
 
 def stepped(pipeline: Any, sampler: str) -> torch.Tensor:
-    scheduler = create(sampler, pipeline.scheduler.config)
+    scheduler = create(sampler, pipeline.scheduler_config)
     scheduler.set_timesteps(4)
     noise, generator = first_noise(1, (1, 4, 8, 8))
     time_ids, negative_time_ids = size_conditioning(pipeline, 64, 64)
@@ -63,7 +63,7 @@ def stepped(pipeline: Any, sampler: str) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def on_card() -> Any:
-    pipeline = tiny.pipeline("sd1")
+    pipeline = tiny.loaded("sd1")
     pipeline.unet.to(CARD)
     return pipeline
 
@@ -75,7 +75,7 @@ def test_steps_on_a_card_mix_no_devices_and_read_nothing_back(sampler: str, on_c
 
 @pytest.mark.parametrize("kind", ["xl", "lcm"])
 def test_what_other_families_read_lies_on_the_card_too(kind: str) -> None:
-    pipeline = tiny.pipeline(kind)
+    pipeline = tiny.loaded(kind)
     pipeline.unet.to(CARD)
     assert stepped(pipeline, "Euler").device == CARD
 

@@ -22,7 +22,7 @@ ASKED: dict[str, Any] = {
     "prompt": "a cat", "checkpoint": "sd1", "seed": 5, "steps": 2, "width": 16, "height": 16, "precision": "float32",
 }  # fmt: skip
 POINTS = {
-    "load": (cache, "load_components"),
+    "load": (cache, "load_checkpoint"),
     "encode": (transformers.CLIPTextModel, "forward"),
     "denoise": (diffusers.UNet2DConditionModel, "forward"),
     "decode": (diffusers.AutoencoderKL, "decode"),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.events import PictureSaved
 from engine.local import Local
 from engine.plan import choose
@@ -18,14 +19,10 @@ from engine.requests import ExecutionPlan, TextToImage
 from engine.stopping import Stop
 from tests.engine.plan.conftest import MACHINES
 
-NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2", "depth_estimator")
 
-
-def tensors(pipeline: object) -> Iterator[tuple[str, str, torch.Tensor]]:
-    for component in NETWORKS:
-        network = getattr(pipeline, component, None)
-        if network is not None:
-            yield from ((component, name, tensor) for name, tensor in (*network.named_parameters(), *network.named_buffers()))
+def tensors(loaded: LoadedCheckpoint) -> Iterator[tuple[str, str, torch.Tensor]]:
+    for component, network in loaded.modules.items():
+        yield from ((component, name, tensor) for name, tensor in (*network.named_parameters(), *network.named_buffers()))
 
 
 def check(plan: ExecutionPlan, kind: str, local: Local) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -83,6 +84,24 @@ def _refiner() -> StableDiffusionXLImg2ImgPipeline:
         text_encoder=None, tokenizer=None, text_encoder_2=text_encoder(4, projected=True, act="gelu"), tokenizer_2=tokenizer("!"),
         requires_aesthetics_score=True, force_zeros_for_empty_prompt=False,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The text encoders of a pipeline."""
+
+    text_encoder: CLIPTextModel | None
+    tokenizer: CLIPTokenizer | None
+    text_encoder_2: CLIPTextModelWithProjection | None
+    tokenizer_2: CLIPTokenizer | None
+    force_zeros_for_empty_prompt: bool
+
+
+def encoders_of(made: Any) -> Encoders:
+    """What a pipeline reads prompts with."""
+    names = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
+    zeros = made.config.get("force_zeros_for_empty_prompt", False)
+    return Encoders(*(getattr(made, name, None) for name in names), force_zeros_for_empty_prompt=zeros)
 
 
 MAKERS = {

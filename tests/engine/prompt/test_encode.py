@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 
 from engine.prompt.encode import EncodingCache, PromptEncodings, encode_pair
 from engine.prompt.terms import terms
-from tests.engine.prompt.pipelines import PROJECTED, WIDTH, pipeline, text_encoder
+from tests.engine.prompt.pipelines import PROJECTED, WIDTH, encoders_of, pipeline, text_encoder
 
 PARTS = {
     "sd1": ("text_encoder",),
@@ -33,7 +33,7 @@ def encoded(layout: Any, prompt: str, negative: str = "", *, steps: int = 1, ski
     """``encode_pair`` with a fresh cache, unless one is given."""
     made = pipeline(layout) if isinstance(layout, str) else layout
     options = {"guidance": True, "cache": EncodingCache(), **more}
-    return encode_pair(made, prompt, negative, steps=steps, clip_skip=skip, **options)
+    return encode_pair(encoders_of(made), prompt, negative, steps=steps, clip_skip=skip, **options)
 
 
 def equal(one: PromptEncodings, other: PromptEncodings, step: int = 0) -> bool:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from engine.checkpoints.files import tensors
 from engine.checkpoints.files.tensors import TensorStore, is_quick_to_map
 from engine.checkpoints.library.catalogue import entry_for
-from engine.checkpoints.load.components import load_components
+from engine.checkpoints.load.components import load_checkpoint
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny
@@ -71,7 +71,7 @@ def test_wrong_shapes_for_its_family_are_said(checkpoint: Callable[[str, str], P
     save_file(weights, tmp_path / "odd.safetensors")
     entry = entry_for(tmp_path / "odd.safetensors", configs=checkpoint("sd1", "folder"))
     with pytest.raises(CheckpointError) as refused:
-        load_components(entry, ExecutionPlan())
+        load_checkpoint(entry, ExecutionPlan())
     for part in ("“odd.safetensors” seems to be Stable Diffusion 1", "out.2.weight", "4 x 16 x 3 x 3", "4 x 32 x 3 x 3"):
         assert part in str(refused.value)
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.checkpoints.cache import PipelineCache
+from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.families import ARCHITECTURES, Architecture, bundled_config
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
-from engine.checkpoints.load.components import CLASSES, build, load_components
+from engine.checkpoints.load.components import CLASSES, build, load_checkpoint
 from engine.checkpoints.load.key_mapping import NAMINGS
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
@@ -45,8 +45,8 @@ def test_every_form_gives_the_same_weights_and_picture(checkpoint: Maker, kind: 
         found = told(entry(checkpoint, kind, form), kind)
         assert found.architecture.name == kind
         assert found.identity.prediction_type == original.scheduler.config.prediction_type
-        with PipelineCache(2**30).lease(found, FULL, kind=use) as pipe:
-            loaded = weights(pipe.components)
+        with CheckpointCache(2**30).lease(found, FULL, task=use) as pipe:
+            loaded = weights(pipe.modules)
             assert loaded.keys() == wanted.keys()
             assert all(torch.equal(loaded[name], wanted[name]) for name in wanted), form
             assert torch.allclose(tiny.picture(pipe, use), picture, atol=1e-4), form
@@ -73,9 +73,9 @@ def test_a_depth_file_without_its_estimator_takes_the_folder_beside_it(checkpoin
         assert found.architecture.name == "sd2_depth"
         shutil.rmtree(tmp_path / "dpt", ignore_errors=True)
         with pytest.raises(CheckpointError, match="Put the folder of a DPT depth estimator"):
-            load_components(found, FULL)
+            load_checkpoint(found, FULL)
         shutil.copytree(folder / "depth_estimator", tmp_path / "dpt")
-        with PipelineCache(2**30).lease(found, FULL, kind="depth") as pipe:
+        with CheckpointCache(2**30).lease(found, FULL, task="depth") as pipe:
             wanted = tiny.picture(original, "depth")
             assert torch.allclose(tiny.picture(pipe, "depth"), wanted, atol=1e-4)
 
@@ -106,6 +106,6 @@ def test_diffusers_own_conversion_agrees(checkpoint: Maker, kind: str) -> None:
     theirs = pipeline.from_single_file(
         str(checkpoint(kind, "safetensors")), config=str(checkpoint(kind, "folder")), local_files_only=True
     )
-    ours = weights(load_components(entry(checkpoint, kind, "safetensors"), FULL).parts)
+    ours = weights(load_checkpoint(entry(checkpoint, kind, "safetensors"), FULL).modules)
     for name, tensor in weights(theirs.components).items():
         assert torch.equal(ours[name], tensor), name

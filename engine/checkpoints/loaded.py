@@ -1,0 +1,172 @@
+"""A checkpoint in memory: its components by name and type, and how they lie there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
+from transformers import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    DPTForDepthEstimation,
+    DPTImageProcessor,
+)
+
+from engine.checkpoints.families import Architecture
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.errors import CheckpointError
+from engine.requests import ExecutionPlan
+
+Autoencoder = AutoencoderKL | AutoencoderTiny
+Component = torch.nn.Module | CLIPTokenizer | ConfigMixin | DPTImageProcessor
+"""What a checkpoint is made of."""
+
+COMPONENT_NAMES: Mapping[str, str] = {
+    "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder", "text_encoder_2": "second text encoder",
+    "depth_estimator": "depth estimator", "safety_checker": "safety checker",
+}  # fmt: skip
+"""Component -> its name in a sentence."""
+
+_T = TypeVar("_T", bound=Component)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedCheckpoint:
+    """The components of a checkpoint of a family that Easel knows, loaded as ``plan`` says.
+
+    ``scheduler`` is the one that came with the checkpoint; runs make their own from its configuration. What a family does not
+    have is None: Stable Diffusion 1 and 2 have one text encoder, XL has two, XL's refiner the second alone.
+    """
+
+    name: str
+    family: Architecture
+    plan: ExecutionPlan
+    unet: UNet2DConditionModel
+    vae: Autoencoder
+    scheduler: ConfigMixin
+    text_encoder: CLIPTextModel | None = None
+    tokenizer: CLIPTokenizer | None = None
+    text_encoder_2: CLIPTextModelWithProjection | None = None
+    tokenizer_2: CLIPTokenizer | None = None
+    low_res_scheduler: DDPMScheduler | None = None
+    depth_estimator: DPTForDepthEstimation | None = None
+    feature_extractor: DPTImageProcessor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its networks compute, which is not where all weights lie if some wait in RAM."""
+        return torch.device(self.plan.device)
+
+    @property
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """The components that have weights, by name."""
+        found = {
+            "unet": self.unet,
+            "vae": self.vae,
+            "text_encoder": self.text_encoder,
+            "text_encoder_2": self.text_encoder_2,
+            "depth_estimator": self.depth_estimator,
+        }
+        return {name: module for name, module in found.items() if module is not None}
+
+    @property
+    def bytes(self) -> int:
+        """What the weights take where they lie."""
+        return bytes_of(self.modules.values())
+
+    @property
+    def scheduler_config(self) -> dict[str, Any]:
+        """The configuration of its scheduler, what the family's published folders have wrong put right as diffusers does."""
+        config = dict(self.scheduler.config)
+        return {**config, **{name: value for name, value in self.family.scheduler_overrides.items() if name in config}}
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Pixels that a latent stands for along one side."""
+        return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the VAE's latents."""
+        return self.vae.config["latent_channels"]
+
+    @property
+    def force_zeros_for_empty_prompt(self) -> bool:
+        """Whether an empty negative prompt is encoded as zeros (XL's base)."""
+        return self.family.force_zeros_for_empty_prompt
+
+    @property
+    def requires_aesthetics_score(self) -> bool:
+        """Whether the UNet is told a score in place of the size (XL's refiner)."""
+        return self.family.requires_aesthetics_score
+
+
+@dataclass(frozen=True)
+class LoadedPipeline:
+    """A checkpoint of a kind that only diffusers knows: the pipeline that it made of the folder."""
+
+    pipeline: DiffusionPipeline
+
+    @property
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """The components that have weights, by name."""
+        parts = self.pipeline.components.items()
+        return {name: part for name, part in parts if isinstance(part, torch.nn.Module)}
+
+    @property
+    def bytes(self) -> int:
+        """What the weights take where they lie."""
+        return bytes_of(self.modules.values())
+
+
+def create_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, parts: Mapping[str, Component]) -> LoadedCheckpoint:
+    """The checkpoint that ``parts``, by diffusers' names, make up. CheckpointError if one that each needs is missing."""
+    vae = _optional(parts, "vae", AutoencoderKL) or _optional(parts, "vae", AutoencoderTiny)
+    if vae is None:
+        raise missing_component(entry, "vae")
+    vae.register_to_config(**entry.architecture.vae_overrides)
+    return LoadedCheckpoint(
+        name=entry.name,
+        family=entry.architecture,
+        plan=plan,
+        unet=_required(entry, parts, "unet", UNet2DConditionModel),
+        vae=vae,
+        scheduler=_required(entry, parts, "scheduler", ConfigMixin),
+        text_encoder=_optional(parts, "text_encoder", CLIPTextModel),
+        tokenizer=_optional(parts, "tokenizer", CLIPTokenizer),
+        text_encoder_2=_optional(parts, "text_encoder_2", CLIPTextModelWithProjection),
+        tokenizer_2=_optional(parts, "tokenizer_2", CLIPTokenizer),
+        low_res_scheduler=_optional(parts, "low_res_scheduler", DDPMScheduler),
+        depth_estimator=_optional(parts, "depth_estimator", DPTForDepthEstimation),
+        feature_extractor=_optional(parts, "feature_extractor", DPTImageProcessor),
+    )
+
+
+def missing_component(entry: CheckpointEntry, component: str) -> CheckpointError:
+    """The error for a file or folder that was saved without a component that it needs."""
+    return CheckpointError(
+        f"“{entry.path.name}” has no {COMPONENT_NAMES.get(component, component)}: it was saved without it. "
+        "Use it as an addition, or choose a complete checkpoint."
+    )
+
+
+def bytes_of(modules: Iterable[torch.nn.Module]) -> int:
+    """What the weights and buffers of ``modules`` take, shared ones counted once."""
+    tensors = {id(t): t for m in modules for t in (*m.parameters(), *m.buffers())}
+    return sum(t.nbytes for t in tensors.values())
+
+
+def _optional(parts: Mapping[str, Component], name: str, kind: type[_T]) -> _T | None:
+    part = parts.get(name)
+    return part if isinstance(part, kind) else None
+
+
+def _required(entry: CheckpointEntry, parts: Mapping[str, Component], name: str, kind: type[_T]) -> _T:
+    part = _optional(parts, name, kind)
+    if part is None:
+        raise missing_component(entry, name)
+    return part

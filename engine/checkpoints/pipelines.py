@@ -1,0 +1,43 @@
+"""A diffusers pipeline around the components of a loaded checkpoint, for what only diffusers' own classes can do: taking a LoRA.
+
+Easel's own runs never call one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+from diffusers import DiffusionPipeline
+from diffusers.loaders import StableDiffusionLoraLoaderMixin, StableDiffusionXLLoraLoaderMixin
+
+from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.compat.diffusers_modules import constructor_arguments, optional_components
+
+LoraPipeline = StableDiffusionLoraLoaderMixin | StableDiffusionXLLoraLoaderMixin
+"""The pipelines that take a LoRA."""
+
+
+def create_pipeline(loaded: LoadedCheckpoint, task: str = "") -> DiffusionPipeline:
+    """The pipeline of the family for ``task``, a key of :attr:`~engine.checkpoints.families.Architecture.pipelines`, or its
+    first."""
+    classes = loaded.family.pipelines
+    pipeline_class: type[DiffusionPipeline] = getattr(diffusers, classes[task or next(iter(classes))])
+    accepted = constructor_arguments(pipeline_class)
+    empty = dict.fromkeys(optional_components(pipeline_class) | {"safety_checker", "feature_extractor", "image_encoder"})
+    switches = {"requires_safety_checker": False, "add_watermarker": False}
+    given: dict[str, Any] = {**empty, **switches, **_components(loaded), **loaded.family.pipeline_options}
+    pipeline = pipeline_class(**{name: value for name, value in given.items() if name in accepted})
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _components(loaded: LoadedCheckpoint) -> dict[str, Any]:
+    others = {
+        "tokenizer": loaded.tokenizer,
+        "tokenizer_2": loaded.tokenizer_2,
+        "low_res_scheduler": loaded.low_res_scheduler,
+        "feature_extractor": loaded.feature_extractor,
+    }
+    none = dict.fromkeys(("text_encoder", "text_encoder_2"))
+    return {"scheduler": loaded.scheduler, **none, **loaded.modules, **others}
