@@ -143,7 +143,7 @@ def seams() -> None:
         image = kept(settings, smooth(SIDE))
 
         def made(tile: int) -> np.ndarray:
-            asked = Upscale(images=(image,), checkpoint="narrow", prompt="a photo", seed=1, steps=STEPS, tile=tile)
+            asked = Upscale(images=(image,), upscaler="narrow", prompt="a photo", seed=1, steps=STEPS, tile=tile)
             with Image.open(easel.make(asked)[0].path) as opened:
                 return np.asarray(opened, np.float64)
 

@@ -14,7 +14,7 @@ import torch
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
-from engine.errors import DoesNotFit
+from engine.errors import DoesNotFit, RequestError
 from engine.events import Event, Finished, Notice, PictureSaved, Result
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
@@ -31,7 +31,17 @@ from engine.plan.hardware.probe import probe
 from engine.plan.learned import Notes
 from engine.prompt.encode import EncodingCache
 from engine.records import compare
-from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, TextToImage, Upscale
+from engine.requests import (
+    KINDS,
+    CompareNegative,
+    GenerationRequest,
+    ImageToImage,
+    Request,
+    StudyNegative,
+    TextToImage,
+    Upscale,
+    kind_of,
+)
 from engine.settings import Settings
 from engine.stopping import Stop
 
@@ -88,9 +98,9 @@ class Local:
 
         Raises EaselError if it cannot be made here.
         """
-        assert request.width and request.height
-        size = (request.width, request.height)
-        return compare.facts(prepare(request, lambda native, multiple: size, self._state).resolved)
+        if not isinstance(request, GenerationRequest):
+            raise RequestError("How a picture would be enlarged here cannot be said without enlarging it.")
+        return compare.facts(prepare(request, lambda native, multiple: (native, native), self._state).resolved)
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """Make the pictures of ``request``, event by event; the last is Finished.
@@ -122,7 +132,7 @@ class Local:
     def _lasting(self, job: str, request: Request, state: EngineState, stop: Stop) -> Iterator[Event]:
         """The events of a run; if its device disappears in the middle, said, and on from there on another one."""
         try:
-            yield from upscale_afterwards.run(RUNS[type(request)], job, request, state, stop)
+            yield from upscale_afterwards.run(RUNS[KINDS[kind_of(request)]], job, request, state, stop)
             return
         except RuntimeError as error:
             lost = state.hardware.device

@@ -23,12 +23,29 @@ from engine.negative import study
 from engine.negative.comparison import as_text_to_image, pair
 from engine.prompt.terms import terms
 from engine.records import compare, outputs
-from engine.requests import CompareNegative, ExecutionPlan, Request, Resolved, StudyNegative, is_draft, single
+from engine.requests import (
+    CompareNegative,
+    ExecutionPlan,
+    GenerationRequest,
+    Request,
+    Resolved,
+    ResolvedGeneration,
+    ResolvedStudyNegative,
+    ResolvedUpscale,
+    StudyNegative,
+    Upscale,
+    complete,
+    complete_upscale,
+    is_draft,
+    request_at,
+)
 from engine.settings import Settings
 from engine.stopping import Stop
 from engine.storage.blobs import Blobs
 
 STEPS = 6
+SIDE = 64
+"""What is taken where a request leaves its steps or its size in pixels open."""
 
 
 def _fail() -> None:
@@ -80,7 +97,7 @@ class ScriptedEngine:
 
     def facts(self, request: Request) -> dict[str, str]:
         """As :meth:`engine.local.Local.facts`: what its own records say."""
-        return compare.facts(_resolved(request))
+        return compare.facts(_resolved(resolve(request)))
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """As :meth:`engine.local.Local.run`."""
@@ -91,32 +108,33 @@ class ScriptedEngine:
         if "script: depth" in request.prompt:
             yield Guided(job=job, depth=Blobs(self._settings.data / "blobs").put(Image.linear_gradient("L")))
         results: list[Result] = []
-        for index, (wanted, folder) in enumerate(self._wanted(job, request)):
+        for index, (wanted, folder) in enumerate(self._wanted(job, request, resolve(request))):
             done = outputs.existing(folder, job)
-            path = done.get(index) or (yield from self._picture(job, index, wanted, folder, stop))
+            path = done.get(index) or (yield from self._picture(job, index, request.count, wanted, folder, stop))
             results.append(_result(path, wanted))
             yield PictureSaved(job=job, picture=index, result=results[-1])
         yield Finished(job=job, results=tuple(results))
 
-    def _wanted(self, job: str, request: Request) -> Iterator[tuple[Request, Path]]:
+    def _wanted(self, job: str, asked: Request, first: Decided) -> Iterator[tuple[Decided, Path]]:
         """Each picture of a request as a request of its own, and the folder that it goes into."""
         folder = self._settings.outputs
-        if isinstance(request, CompareNegative):
-            yield from ((each, folder) for each in pair(request))
-        elif isinstance(request, StudyNegative):
+        if isinstance(first, ResolvedUpscale):
+            yield first, folder
+        elif isinstance(asked, CompareNegative):
+            yield from ((each, folder) for each in pair(first))
+        elif isinstance(asked, StudyNegative):
             folder = folder / study.FOLDER
-            yield from ((dataclasses.replace(request, silenced=silence), folder) for silence in study.silences(request))
-            found = study.findings(request, outputs.existing(folder, job))
+            yield from ((dataclasses.replace(first, silenced=silence), folder) for silence in study.silences(asked))
+            found = study.findings(asked, outputs.existing(folder, job))
             if found.dead:
-                yield as_text_to_image(request, found.remaining), folder
+                yield as_text_to_image(first, found.remaining), folder
         else:
-            seeded = dataclasses.replace(request, seed=request.seed or 0)
-            folder = self._settings.drafts if is_draft(request) else folder
-            yield from ((single(seeded, index), folder) for index in range(request.count))
+            folder = self._settings.drafts if is_draft(asked) else folder
+            yield from ((request_at(first, index), folder) for index in range(asked.count))
 
-    def _picture(self, job: str, index: int, request: Request, folder: Path, stop: Stop) -> Iterator[Event]:
+    def _picture(self, job: str, index: int, count: int, request: Decided, folder: Path, stop: Stop) -> Iterator[Event]:
         steps = request.steps or STEPS
-        image = draw(request, request.width or 64, request.height or 64)
+        image = draw(request)
         for step in range(1, steps + 1):
             self._wait(0.5 if "script: slow" in request.prompt else 0.0, stop)
             while "script: wait" in request.prompt and not (self._settings.data / GO_ON).exists():
@@ -127,14 +145,13 @@ class ScriptedEngine:
             yield Step(
                 job=job,
                 picture=index,
-                pictures=max(request.count, index + 1),
+                pictures=max(count, index + 1),
                 step=step,
                 steps=steps,
                 seconds_left=left,
                 preview=_jpeg(image),
             )
-        one = dataclasses.replace(request, seed=request.seed or 0, count=1, width=image.width, height=image.height)
-        return outputs.save(image, _resolved(one), outputs=folder, job=job, index=index)
+        return outputs.save(image, _resolved(request), outputs=folder, job=job, index=index)
 
     def _play(self, job: str, prompt: str) -> None:
         first = self._settings.data / f"attempted-{job}"
@@ -154,14 +171,33 @@ class ScriptedEngine:
             time.sleep(min(left, 0.02))
 
 
-def draw(request: Request, width: int, height: int) -> Image.Image:
+Decided = ResolvedGeneration | ResolvedUpscale
+
+
+def resolve(asked: Request) -> Decided:
+    """The first picture of ``asked``, with values that are always the same where it leaves them open."""
+    if isinstance(asked, Upscale):
+        upscaler = asked.upscaler or "scripted"
+        return complete_upscale(
+            asked, image=asked.images[0], upscaler=upscaler, width=SIDE, height=SIDE, tile=SIDE, seed=asked.seed or 0
+        )
+    assert isinstance(asked, GenerationRequest)
+    return complete(
+        asked, checkpoint=asked.checkpoint or "scripted", width=asked.width or SIDE, height=asked.height or SIDE,
+        steps=asked.steps or STEPS, guidance_scale=7.0 if asked.guidance_scale is None else asked.guidance_scale,
+        scheduler=asked.scheduler or "Euler", seed=asked.seed or 0, clip_skip=asked.clip_skip or 0,
+    )  # fmt: skip
+
+
+def draw(request: Decided) -> Image.Image:
     """The picture of a prompt, a seed and a negative prompt: a few discs, always the same ones."""
-    dice = _dice(f"{request.prompt} {request.seed or 0}")
+    width, height = request.width, request.height
+    dice = _dice(f"{request.prompt} {request.seed}")
     image = Image.new("RGB", (width, height), tuple(dice.randrange(256) for _ in range(3)))
     pen = ImageDraw.Draw(image)
     for _ in range(5):
         _disc(pen, dice, width, height)
-    silenced = getattr(request, "silenced", ())
+    silenced = request.silenced if isinstance(request, ResolvedStudyNegative) else ()
     for term in terms(request.negative_prompt):
         if term.place not in silenced and not term.text.startswith("nothing"):
             _disc(pen, _dice(term.text), width, height)
@@ -178,7 +214,7 @@ def _disc(pen: ImageDraw.ImageDraw, dice: random.Random, width: int, height: int
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
-def _resolved(request: Request) -> Resolved:
+def _resolved(request: Decided) -> Resolved[Decided]:
     return Resolved(request=request, plan=ExecutionPlan(), threads=1, environment={"torch": "none"})
 
 
@@ -188,7 +224,7 @@ def _jpeg(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _result(path: Path, request: Request) -> Result:
+def _result(path: Path, request: Decided) -> Result:
     with Image.open(path) as saved:
         width, height = saved.size
-    return Result(path=path, seed=request.seed or 0, width=width, height=height, seconds=0.0)
+    return Result(path=path, seed=request.seed, width=width, height=height, seconds=0.0)

@@ -8,10 +8,10 @@ from engine.checkpoints.adapters import Additions, family
 from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
 from engine.errors import CheckpointError
 from engine.prompt.grammar import parse
-from engine.requests import Request
+from engine.requests import GenerationRequest
 
 
-def named(request: Request, entry: CheckpointEntry, catalogue: Catalogue) -> Additions:
+def named(request: GenerationRequest, entry: CheckpointEntry, catalogue: Catalogue) -> Additions:
     """Everything that ``request`` names beside its checkpoint ``entry``.
 
     Raises CheckpointError for a LoRA or a VAE that is not there. An embedding is asked for by its file's name as a word of either

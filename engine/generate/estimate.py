@@ -13,7 +13,7 @@ from engine.errors import DoesNotFit
 from engine.plan import Hardware, Layout, Work, budget, check, choose
 from engine.plan.learned import Notes, learnt
 from engine.plan.timing import Course, pace
-from engine.requests import SPEEDS, ExecutionPlan, ImageToImage, Request
+from engine.requests import SPEEDS, ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
 from engine.settings import Settings
 
 EXACT_SPEED = SPEEDS[0]
@@ -44,8 +44,8 @@ class Outlook:
     seconds: float | None = None
 
 
-def outlook(entry: CheckpointEntry, request: Request, here: Circumstances) -> Outlook:
-    """What will come of ``request``, which has its size, steps and guidance scale set."""
+def outlook(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumstances) -> Outlook:
+    """What will come of ``request``."""
     plan = plan_for(entry, request, here)
     room = budget(here.hardware)
     try:
@@ -61,9 +61,8 @@ def outlook(entry: CheckpointEntry, request: Request, here: Circumstances) -> Ou
     )
 
 
-def course_of(request: Request) -> Course:
+def course_of(request: ResolvedGeneration) -> Course:
     """What the time of one picture of ``request`` depends on."""
-    assert request.width and request.height and request.steps and request.guidance_scale is not None
     share = request.strength if isinstance(request, ImageToImage) else 1.0
     return Course(
         width=request.width, height=request.height, steps=round(request.steps * share), guided=request.guidance_scale > 1,
@@ -87,7 +86,8 @@ def wished_precision(asked: Request, here: Circumstances) -> str:
 
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
     """What compiles the networks: worth its time for large ones alone, and unable to leave layers out."""
-    if entry.parameters.get("unet", 0) < WORTH_COMPILING or asked.speed != EXACT_SPEED:
+    exact = not isinstance(asked, GenerationRequest) or asked.speed == EXACT_SPEED
+    if entry.parameters.get("unet", 0) < WORTH_COMPILING or not exact:
         return ""
     return plan.compiler or ("inductor" if wanted else "")
 
@@ -100,9 +100,8 @@ def on_cpu(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardware) -> E
     return choose(dataclasses.replace(hardware, device=processor), entry.architecture)
 
 
-def work_for(entry: CheckpointEntry, request: Request, refiner: CheckpointEntry | None = None) -> Work:
+def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: CheckpointEntry | None = None) -> Work:
     """What one picture of a resolved request asks of memory."""
-    assert request.width and request.height and request.guidance_scale is not None
     return Work(
         parameters=Counter(entry.parameters) + Counter(refiner.parameters if refiner else {}),
         width=request.width,

@@ -16,7 +16,7 @@ from engine.generate.estimate import on_cpu, plan_for, work_for
 from engine.generate.refiner import Refiner, check_pair
 from engine.generate.resolve import Defaults, resolve
 from engine.plan import budget, check, predict, spare
-from engine.requests import CompareNegative, ImageToImage, Request, Resolved, StudyNegative, is_draft
+from engine.requests import CompareNegative, GenerationRequest, ImageToImage, Resolved, StudyNegative, is_draft
 
 Size = Callable[[int, int], tuple[int, int]]
 """(native size, size multiple) -> width and height in pixels where the request leaves them open."""
@@ -33,7 +33,7 @@ class Prepared:
     refiner: Refiner | None = None
 
 
-def prepare(asked: Request, size: Size, state: EngineState) -> Prepared:
+def prepare(asked: GenerationRequest, size: Size, state: EngineState) -> Prepared:
     """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
     found = state.catalogue.find(asked.checkpoint)
     entry = found.for_drafts if is_draft(asked) else found
@@ -69,14 +69,14 @@ def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
     return budget(state.hardware).holds(predict(work, plan))
 
 
-def _used(family: Architecture, asked: Request) -> Architecture:
+def _used(family: Architecture, asked: GenerationRequest) -> Architecture:
     """The family with what is best for this kind of request."""
     if isinstance(asked, ImageToImage):
         return family.over_a_picture
     return family.against_a_negative if isinstance(asked, CompareNegative | StudyNegative) else family
 
 
-def _defaults(entry: CheckpointEntry, asked: Request, size: Size) -> Defaults:
+def _defaults(entry: CheckpointEntry, asked: GenerationRequest, size: Size) -> Defaults:
     family = _used(entry.architecture, asked)
     width, height = size(family.native_size, family.size_multiple)
     return Defaults(
@@ -90,7 +90,7 @@ def _defaults(entry: CheckpointEntry, asked: Request, size: Size) -> Defaults:
     )
 
 
-def _refiner(asked: Request, entry: CheckpointEntry, state: EngineState) -> Refiner | None:
+def _refiner(asked: GenerationRequest, entry: CheckpointEntry, state: EngineState) -> Refiner | None:
     if not asked.refiner or asked.refiner_start >= 1:
         return None
     found = state.catalogue.find(asked.refiner)

@@ -22,7 +22,7 @@ from engine.generate.engine_state import EngineState
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.stop_hooks import listening
 from engine.prompt.encode import EncodingCache, encode_pair
-from engine.requests import ExecutionPlan, Request
+from engine.requests import ExecutionPlan, ResolvedGeneration
 from engine.stopping import Stop
 
 
@@ -45,15 +45,14 @@ class Refinement:
     cache: EncodingCache
     start: float
 
-    def joined(self, base: Denoiser, request: Request) -> Denoiser:
+    def joined(self, base: Denoiser, request: ResolvedGeneration) -> Denoiser:
         """``base``, which hands over to this refiner for the timesteps below its start."""
-        assert request.guidance_scale is not None and request.steps and request.width and request.height
         encodings = encode_pair(
             self.pipeline,
             request.prompt,
             request.negative_prompt,
             steps=request.steps,
-            clip_skip=request.clip_skip or 0,
+            clip_skip=request.clip_skip,
             guidance=request.guidance_scale > 1,
             cache=self.cache,
             guard=self.guard,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.generate import samplers
-from engine.requests import ExecutionPlan, Request, Resolved, check, single
+from engine.requests import ExecutionPlan, GenerationRequest, Resolved, check, complete, request_at
 
 _RANDOM_SEEDS = 2**32
 """Random seeds are drawn below this: short enough to read aloud, and other programs accept them."""
@@ -28,7 +28,7 @@ class Defaults:
 
 
 def resolve(
-    asked: Request,
+    asked: GenerationRequest,
     defaults: Defaults,
     plan: ExecutionPlan,
     *,
@@ -43,7 +43,7 @@ def resolve(
     check(asked)
     width, width_notice = _snapped("width", asked.width, defaults.width, defaults.size_multiple)
     height, height_notice = _snapped("height", asked.height, defaults.height, defaults.size_multiple)
-    request = dataclasses.replace(
+    request = complete(
         asked,
         checkpoint=defaults.checkpoint,
         width=width,
@@ -53,7 +53,6 @@ def resolve(
         scheduler=samplers.find(asked.scheduler or defaults.scheduler),
         seed=asked.seed if asked.seed is not None else secrets.randbelow(_RANDOM_SEEDS),
         clip_skip=asked.clip_skip or 0,
-        count=1,
     )
     resolved = Resolved(request=request, plan=plan, threads=threads, checkpoint_hash=checkpoint_hash, environment=environment)
     return resolved, tuple(notice for notice in (width_notice, height_notice) if notice)
@@ -61,7 +60,7 @@ def resolve(
 
 def picture(resolved: Resolved, index: int) -> Resolved:
     """The resolved request of picture ``index`` of a job."""
-    return dataclasses.replace(resolved, request=single(resolved.request, index))
+    return dataclasses.replace(resolved, request=request_at(resolved.request, index))
 
 
 def _snapped(name: str, asked: int | None, default: int, multiple: int) -> tuple[int, str]:

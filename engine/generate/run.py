@@ -39,7 +39,7 @@ from engine.plan.timing import learn_pace
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
 from engine.records import outputs
-from engine.requests import Request, Resolved, is_draft
+from engine.requests import GenerationRequest, Resolved, is_draft
 from engine.settings import Settings
 from engine.stopping import Stop
 
@@ -47,7 +47,7 @@ DRAFTS = 24
 """Drafts that are kept: enough that a page still shows the one that it was told of."""
 
 
-def run(job: str, asked: Request, task: Task, state: EngineState, stop: Stop) -> Iterator[Event]:
+def run(job: str, asked: GenerationRequest, task: Task, state: EngineState, stop: Stop) -> Iterator[Event]:
     """Make the pictures of one job. Each is on disk before its PictureSaved event is given out.
 
     Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set.
@@ -59,7 +59,9 @@ def run(job: str, asked: Request, task: Task, state: EngineState, stop: Stop) ->
     yield from surviving(job, prepared, state, partial(_attempt, job, asked, task, state, stop))
 
 
-def _attempt(job: str, asked: Request, task: Task, state: EngineState, stop: Stop, prepared: Prepared) -> Iterator[Event]:
+def _attempt(
+    job: str, asked: GenerationRequest, task: Task, state: EngineState, stop: Stop, prepared: Prepared
+) -> Iterator[Event]:
     """The run under one plan."""
     folder = _folder(asked, state.settings)
 
@@ -226,7 +228,7 @@ def runs_ahead(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def _folder(asked: Request, settings: Settings) -> Path:
+def _folder(asked: GenerationRequest, settings: Settings) -> Path:
     """Where the pictures of a request are saved."""
     return settings.drafts if is_draft(asked) else settings.outputs
 
@@ -234,7 +236,6 @@ def _folder(asked: Request, settings: Settings) -> Path:
 def create_context(session: Session, resolved: Resolved) -> ImageContext:
     """What a picture of this session is made with."""
     request, pipeline = resolved.request, session.pipeline
-    assert request.scheduler and request.width and request.height and request.seed is not None
     scheduler = create(request.scheduler, pipeline.scheduler_config)
     scheduler.set_timesteps(request.steps)
     scale = pipeline.vae_scale_factor
@@ -249,7 +250,6 @@ def create_context(session: Session, resolved: Resolved) -> ImageContext:
 def denoise(context: ImageContext, start: Start, encodings: Encodings, ahead: bool = False) -> Iterator[torch.Tensor]:
     """The latents after each step; ``ahead`` as in :class:`~engine.generate.denoise.Denoiser`."""
     request = context.resolved.request
-    assert request.guidance_scale is not None and request.width and request.height
     time_ids, negative_time_ids = size_conditioning(context.pipeline, request.width, request.height)
     unet, speed = context.pipeline.unet, speed_for(request.speed, len(start.timesteps))
     denoiser = Denoiser(
@@ -278,7 +278,6 @@ def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ())
     ``silenced`` are places of the negative that say nothing.
     """
     request, pipeline = resolved.request, session.pipeline
-    assert request.guidance_scale is not None and request.steps is not None
     distilled = pipeline.unet.config.get("time_cond_proj_dim") is not None
     with phase("encode"), text_encoders_in(pipeline, resolved.plan):
         return encode_pair(
@@ -286,7 +285,7 @@ def encode(session: Session, resolved: Resolved, silenced: Sequence[Place] = ())
             request.prompt,
             request.negative_prompt,
             steps=request.steps,
-            clip_skip=request.clip_skip or 0,
+            clip_skip=request.clip_skip,
             guidance=request.guidance_scale > 1 and not distilled,
             cache=session.state.encodings,
             guard=session.guard,

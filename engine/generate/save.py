@@ -58,4 +58,4 @@ def kept(session: Session, index: int, resolved: Resolved, path: Path, seconds: 
 def _result(path: Path, resolved: Resolved, seconds: float) -> Result:
     with Image.open(path) as saved:
         width, height = saved.size
-    return Result(path=path, seed=resolved.request.seed or 0, width=width, height=height, seconds=seconds)
+    return Result(path=path, seed=resolved.request.seed, width=width, height=height, seconds=seconds)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable
 
 from engine.jobs.journal import JobState
-from engine.requests import Request
+from engine.requests import Request, size_of
 
 
 def forecast(line: Iterable[JobState], finished: Iterable[JobState], workers: int) -> float | None:
@@ -30,4 +30,5 @@ def _seconds(job: JobState, speed: float | None) -> float | None:
 
 def _size(request: Request) -> float:
     """Steps times megapixels of one picture; where a field is open, of a usual one."""
-    return (request.steps or 25) * (request.width or 512) * (request.height or 512) / 1e6
+    width, height = size_of(request) or (512, 512)
+    return (request.steps or 25) * width * height / 1e6

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 
-from engine.requests import Request, TextToImage
+from engine.requests import ResolvedGeneration, ResolvedTextToImage
 
 COMPANIONS = ("without the negative prompt", "with the negative prompt")
 """What the other picture is, for the first and for the second: so their records name each other."""
 
 
-def pair(asked: Request) -> tuple[TextToImage, TextToImage]:
+def pair(request: ResolvedGeneration) -> tuple[ResolvedTextToImage, ResolvedTextToImage]:
     """What text to image would be asked for the two pictures: with the negative prompt, and without."""
-    return as_text_to_image(asked, asked.negative_prompt), as_text_to_image(asked, "")
+    return as_text_to_image(request, request.negative_prompt), as_text_to_image(request, "")
 
 
-def as_text_to_image(asked: Request, negative_prompt: str) -> TextToImage:
+def as_text_to_image(request: ResolvedGeneration, negative_prompt: str) -> ResolvedTextToImage:
     """The same picture asked of text to image, with another negative prompt."""
-    fields = {field.name: getattr(asked, field.name) for field in dataclasses.fields(TextToImage)}
-    return TextToImage(**{**fields, "negative_prompt": negative_prompt})
+    names = {field.name for field in dataclasses.fields(ResolvedTextToImage)} - {"negative_prompt"}
+    same = {name: value for name, value in vars(request).items() if name in names}
+    return ResolvedTextToImage(negative_prompt=negative_prompt, **same)

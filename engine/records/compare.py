@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.requests import Resolved
+from engine.requests import Request, Resolved
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ _PARTS: dict[str, _Part] = {
 """Name of a fact -> how to call it and what comes of a difference, the weightiest first."""
 
 
-def facts(resolved: Resolved) -> dict[str, str]:
+def facts(resolved: Resolved[Request]) -> dict[str, str]:
     """What a record says about the machine, as plain texts by the names that :func:`differences` compares.
 
     The plan that a run would have here now, as a Resolved, gives ``here``.
@@ -73,7 +73,7 @@ def facts(resolved: Resolved) -> dict[str, str]:
     return {**found, **resolved.environment}
 
 
-def differences(resolved: Resolved, here: Mapping[str, str]) -> list[Difference]:
+def differences(resolved: Resolved[Request], here: Mapping[str, str]) -> list[Difference]:
     """What is not the same ``here`` as when ``resolved`` was run, what matters first.
 
     ``here`` is made by :func:`facts`, or holds only some of its names: what it leaves out is not compared.

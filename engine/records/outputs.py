@@ -19,7 +19,7 @@ from PIL import Image
 from engine.errors import DiskFull
 from engine.records import metadata
 from engine.records.record import Record
-from engine.requests import Resolved
+from engine.requests import Request, Resolved
 from engine.storage.atomic_files import PART, make_folder, replacing, translating
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
@@ -35,7 +35,7 @@ _NAME = re.compile(r"\d{6}-(?P<job>.+)-(?P<index>\d+)-(?P<seed>\d+)\.(png|jpg|we
 
 def save(
     image: Image.Image,
-    resolved: Resolved,
+    resolved: Resolved[Request],
     *,
     outputs: Path,
     job: str,
@@ -64,7 +64,9 @@ def save(
 
 
 @contextmanager
-def opened(resolved: Resolved, *, outputs: Path, job: str, index: int, format: str = "png") -> Generator[tuple[BinaryIO, Path]]:
+def opened(
+    resolved: Resolved[Request], *, outputs: Path, job: str, index: int, format: str = "png"
+) -> Generator[tuple[BinaryIO, Path]]:
     """A stream for a picture that is written piece by piece, and the path that it will have when the block ends.
 
     If the block raises, or the disk does, nothing is left. Raises OutputError or DiskFull.
@@ -72,7 +74,7 @@ def opened(resolved: Resolved, *, outputs: Path, job: str, index: int, format: s
     if not _JOB.fullmatch(job):
         raise ValueError(f"not the id of a job: {job!r}")
     now = datetime.now()
-    seed = getattr(resolved.request, "seed", None) or 0
+    seed = resolved.request.seed or 0
     path = outputs / f"{now:%Y-%m-%d}" / f"{now:%H%M%S}-{job}-{index}-{seed}{SUFFIXES[format]}"
     with translating(outputs):
         make_folder(path.parent)

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from engine.errors import RequestError
-from engine.requests import Request, Resolved, resolved_from_json, resolved_to_json, to_json
+from engine.json_values import as_object, parse_object, read_dataclass
+from engine.requests import (
+    ImageToImage,
+    Request,
+    Resolved,
+    ResolvedUpscale,
+    kind_of,
+    model_of,
+    resolved_from_json,
+    resolved_to_json,
+    size_of,
+)
 from engine.settings import VERSION
 
 FORMAT = 1
@@ -43,13 +53,13 @@ class Record:
     it came to be. ``companions`` are pictures of the same job that belong to this one: what each is -> its index there.
     """
 
-    resolved: Resolved
+    resolved: Resolved[Request]
     job: str
     index: int = 0
     created: str = field(default_factory=_now)
     easel: str = VERSION
-    source: Mapping[str, str] = field(default_factory=dict)
-    companions: Mapping[str, int] = field(default_factory=dict)
+    source: Mapping[str, str] = field(default_factory=dict[str, str])
+    companions: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def to_text(record: Record) -> str:
@@ -71,57 +81,57 @@ def to_text(record: Record) -> str:
 def from_text(text: str) -> Record:
     """The record that :func:`to_text` wrote. Raises RequestError if it is damaged or of a kind not known here."""
     try:
-        written = json.loads(text)
-        rest = {name: written[name] for name in ("easel", "job", "index", "created")}
-        beside = {name: dict(written.get(name, {})) for name in ("source", "companions")}
-        return Record(resolved=resolved_from_json(written["resolved"]), **beside, **rest)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        written = parse_object(text)
+        resolved = resolved_from_json(as_object(written.get("resolved")))
+        return read_dataclass(Record, written, resolved=resolved)
+    except ValueError as error:
         raise RequestError("The picture's record is damaged and cannot be read.") from error
 
 
 def source_type(request: Request) -> str:
     """The IPTC DigitalSourceType that is true for what ``request`` makes."""
-    if getattr(request, "mask_image", None) is not None:
+    if isinstance(request, ImageToImage) and request.mask_image is not None:
         return COMPOSITE
-    return SOURCE_TYPES.get(to_json(request)["kind"], TRAINED)
-
-
-_LINE: tuple[tuple[str, str], ...] = (
-    ("Steps", "steps"),
-    ("Sampler", "scheduler"),
-    ("CFG scale", "guidance_scale"),
-    ("Seed", "seed"),
-    ("Size", ""),
-    ("Model hash", ""),
-    ("Model", "checkpoint"),
-    ("Denoising strength", "strength"),
-    ("Clip skip", "clip_skip"),
-)
-"""AUTOMATIC1111's name -> field of the request, in the order that it writes them."""
+    return SOURCE_TYPES.get(kind_of(request), TRAINED)
 
 
 def parameters(record: Record) -> str:
-    """The text that AUTOMATIC1111's program would write for this picture; for one made from another without words, its.
+    """The text that AUTOMATIC1111's program would write for this image; for one made from another without words, its.
 
     "Model hash" is the beginning of the whole file's SHA-256, and is left out where that was not known yet.
     """
     request = record.resolved.request
-    if not getattr(request, "prompt", "") and "parameters" in record.source:
+    if not request.prompt and "parameters" in record.source:
         return record.source["parameters"]
-    values = {label: getattr(request, name, None) for label, name in _LINE if name}
-    width, height = getattr(request, "width", None), getattr(request, "height", None)
-    values["Model hash"] = record.resolved.checkpoint_sha256[:10] or None
-    values["Size"] = f"{width}x{height}" if width and height else None
-    values["Model"] = re.split(r"[\\/]", values["Model"])[-1].removesuffix(".safetensors") if values["Model"] else None
-    values["Clip skip"] = values["Clip skip"] or None
-    fields = [f"{label}: {_quoted(values[label])}" for label, _ in _LINE if values[label] is not None]
-    fields += [f"Easel hash: {record.resolved.checkpoint_hash[:10]}"] if record.resolved.checkpoint_hash else []
-    negative = getattr(request, "negative_prompt", "")
-    lines = [getattr(request, "prompt", ""), *([f"Negative prompt: {negative}"] if negative else [])]
+    fields = [f"{label}: {_quote(value)}" for label, value in _settings(record.resolved) if value is not None]
+    lines = [request.prompt, *([f"Negative prompt: {request.negative_prompt}"] if request.negative_prompt else [])]
     return "\n".join([*lines, ", ".join([*fields, f"Version: Easel {record.easel}"])])
 
 
-def _quoted(value: Any) -> str:
+def _settings(resolved: Resolved[Request]) -> Iterator[tuple[str, str | float | None]]:
+    """Labels and values in the order in which AUTOMATIC1111's program writes them; None for what is not known."""
+    request = resolved.request
+    sampled = not isinstance(request, ResolvedUpscale) or request.steps > 0
+    yield "Steps", request.steps if sampled else None
+    yield "Sampler", request.scheduler if sampled else None
+    yield "CFG scale", request.guidance_scale if sampled else None
+    yield "Seed", request.seed
+    size = size_of(request)
+    yield "Size", f"{size[0]}x{size[1]}" if size else None
+    yield "Model hash", resolved.checkpoint_sha256[:10] or None
+    yield "Model", _model(request)
+    yield "Denoising strength", request.strength if isinstance(request, ImageToImage) else None
+    yield "Clip skip", request.clip_skip or None
+    yield "Easel hash", resolved.checkpoint_hash[:10] or None
+
+
+def _model(request: Request) -> str | None:
+    """The checkpoint's or the upscaler's name without folders and ending."""
+    name = model_of(request)
+    return re.split(r"[\\/]", name)[-1].removesuffix(".safetensors") if name else None
+
+
+def _quote(value: str | float) -> str:
     """Numbers without a needless ".0"; texts with a comma, colon, quote or line break as a JSON string."""
     text = f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
     return json.dumps(text, ensure_ascii=False) if re.search(r'[,:"\n]', text) else text

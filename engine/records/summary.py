@@ -12,6 +12,7 @@ from engine.errors import EaselError
 from engine.records import metadata
 from engine.records.foreign import readers
 from engine.records.record import Record, from_text
+from engine.requests import model_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,8 @@ def _said(path: Path, modified: float) -> dict:
         own = None
     if own is not None:
         words = _worded(own).resolved.request
-        texts = {name: str(getattr(words, name, "") or "") for name in ("prompt", "negative_prompt")}
-        checkpoint = str(own.resolved.request.checkpoint or "")
+        texts = {"prompt": words.prompt, "negative_prompt": words.negative_prompt}
+        checkpoint = model_of(own.resolved.request) or ""
         return {"created": _seconds(own.created, modified), "checkpoint": checkpoint, **texts}
     other = readers.read(path, hidden=False)
     if other is None:
@@ -59,7 +60,7 @@ def _said(path: Path, modified: float) -> dict:
 def _worded(record: Record) -> Record:
     """``record``, or where it was made without words the one of the picture that it was made from."""
     source = record.source.get(metadata.KEY, "")
-    if getattr(record.resolved.request, "prompt", "") or not source:
+    if record.resolved.request.prompt or not source:
         return record
     try:
         return _worded(from_text(source))

@@ -14,7 +14,7 @@ from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.prompt.tokenizer import load_tokenizer
 from engine.prompt.tokens import PromptReading, read_prompt
-from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, Upscale
+from engine.requests import CompareNegative, GenerationRequest, ImageToImage, Request, StudyNegative, Upscale
 from engine.settings import Settings
 from engine.storage.blobs import Blobs
 from ui import messages
@@ -101,7 +101,7 @@ class Actions:
         """What a request would be made with here now; empty if it cannot be made here or the worker is busy for so long."""
         return self._jobs.facts(request, seconds)
 
-    def outlook(self, ask: Callable[[], Request]) -> str:
+    def outlook(self, ask: Callable[[], GenerationRequest]) -> str:
         """Whether what ``ask`` asks for fits on this machine, and about how long it takes; "" where the form is not usable."""
         try:
             return self._forecast.say(ask(), self._jobs.describe())
@@ -115,7 +115,7 @@ class Actions:
     def warm(self, checkpoint: str) -> None:
         """Load a checkpoint while the person still types; "" is the one that was used last."""
         made = self._jobs.jobs(limit=1)
-        last = made[0].request.checkpoint if made and not isinstance(made[0].request, Upscale) else None
+        last = made[0].request.checkpoint if made and isinstance(made[0].request, GenerationRequest) else None
         self._jobs.warm(self.checkpoint_options.find(checkpoint or last).name)
 
     def stop(self, job: str) -> str:
@@ -177,7 +177,9 @@ class Actions:
     def reuse(self, picture: str) -> tuple[dict[str, str] | None, str]:
         """The form that asks for a finished picture again, and what to say. ``picture`` is its path inside the outputs."""
         made_with, said = self.made_with(picture)
-        return form.settings_of(made_with, self.checkpoint_options.find(made_with.checkpoint)) if made_with else None, said
+        return form.settings_of(
+            made_with, self.checkpoint_options.find(form.checkpoint_of(made_with))
+        ) if made_with else None, said
 
     def read(self, prompt: str, negative_prompt: str, chosen: Checkpoint, guidance_scale: str) -> tuple[str, str]:
         """How a checkpoint's text encoders read both prompts: what to say under them, and the tokens."""

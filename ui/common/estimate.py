@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from html import escape
 
+from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import EaselError
 from engine.generate.estimate import Circumstances, Outlook, outlook
 from engine.plan.hardware.facts import from_text
 from engine.plan.learned import Notes
-from engine.requests import Request
+from engine.requests import GenerationRequest, ResolvedGeneration, complete
 from engine.settings import Settings
 from ui import messages
 from ui.common import result_view
@@ -25,7 +25,7 @@ class Forecast:
         self._settings, self._checkpoint_options = settings, checkpoint_options
         self._notes = Notes(settings.data / "learnt.json")
 
-    def say(self, asked: Request, described: Mapping[str, str] | None) -> str:
+    def say(self, asked: GenerationRequest, described: Mapping[str, str] | None) -> str:
         """A line of HTML; "" while the worker starts, or where nothing can be said of this checkpoint."""
         if not described or "hardware" not in described:
             return ""
@@ -35,7 +35,7 @@ class Forecast:
         )  # fmt: skip
         try:
             entry = self._checkpoint_options.catalogue.find(asked.checkpoint)
-            seen = outlook(entry, _closed(asked, entry.architecture.native_size), here)
+            seen = outlook(entry, _completed(asked, entry), here)
         except (EaselError, KeyError):
             return ""  # Generate says what is wrong with the request or with the checkpoint.
         notes = "".join(result_view.says(note) for note in here.hardware.notes)
@@ -50,6 +50,11 @@ def show(seen: Outlook, count: int) -> str:
     return f'<p class="outlook">{escape(" ".join(said))}</p>'
 
 
-def _closed(asked: Request, native: int) -> Request:
-    """``asked`` with a size."""
-    return dataclasses.replace(asked, width=asked.width or native, height=asked.height or native)
+def _completed(asked: GenerationRequest, entry: CheckpointEntry) -> ResolvedGeneration:
+    """``asked`` with what the checkpoint is best run with where it leaves something open; the seed makes no difference."""
+    family = entry.architecture
+    scale = family.guidance_scale if asked.guidance_scale is None else asked.guidance_scale
+    return complete(
+        asked, checkpoint=entry.name, width=asked.width or family.native_size, height=asked.height or family.native_size,
+        steps=asked.steps or family.steps, guidance_scale=scale, scheduler=asked.scheduler or family.scheduler, seed=0,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from engine.requests import Request
+from engine.requests import GenerationRequest
 from ui.common.actions import Actions
 from ui.common.fields import Fields
 from ui.common.generate_button import QUIET, Values
@@ -19,7 +19,9 @@ WATCHED = (
 """Fields that time and memory depend on; and the prompt, because the worker may be up only while it is typed."""
 
 
-def wire(shown: gr.HTML, fields: Fields, actions: Actions, page_session: PageSession, ask: Callable[[Values], Request]) -> None:
+def wire(
+    shown: gr.HTML, fields: Fields, actions: Actions, page_session: PageSession, ask: Callable[[Values], GenerationRequest]
+) -> None:
     """``shown`` says what will come of ``ask(values of fields)``, which may raise EaselError."""
 
     def look(values: Values) -> str:

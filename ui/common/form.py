@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import RequestError
 from engine.negative import effectiveness
-from engine.requests import DTYPES, SPEEDS, Request, TextToImage, check
+from engine.requests import DTYPES, SPEEDS, GenerationRequest, Request, TextToImage, check
 from ui import messages
 from ui.common.checkpoint_options import Checkpoint
 
@@ -153,8 +154,17 @@ def doubt(guidance_scale: str, checkpoint: Checkpoint) -> str:
     return effectiveness.doubt(scale, guidance_free=checkpoint.guidance_free, distilled=checkpoint.distilled)
 
 
+def checkpoint_of(made_with: Request) -> str | None:
+    """The checkpoint that a request names; an upscaler is none."""
+    return made_with.checkpoint if isinstance(made_with, GenerationRequest) else None
+
+
 def settings_of(made_with: Request, checkpoint: Checkpoint) -> dict[str, str]:
-    """The form that asks for ``made_with``, a resolved request, again. ``count`` becomes 1."""
+    """The form that asks for ``made_with``, a resolved request, again. ``count`` becomes 1; of an upscaled picture the prompts
+    and what governs the sampling are taken."""
+    if not isinstance(made_with, GenerationRequest):
+        names = (field.name for field in dataclasses.fields(Request))
+        made_with = TextToImage(**{name: value for name, value in vars(made_with).items() if name in names})
     presets = {preset(name, checkpoint): name for name in reversed(SIZES)}
     name = presets.get((made_with.width or 0, made_with.height or 0), OWN_SIZE)
     return BLANK | {

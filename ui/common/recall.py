@@ -11,7 +11,7 @@ from gradio.events import Dependency
 
 from engine.generate.samplers import SCHEDULERS
 from engine.records.recall import Recalled
-from engine.requests import Request, to_json
+from engine.requests import Request, kind_of
 from ui import messages
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.common.generate_button import QUIET
@@ -57,4 +57,4 @@ def wire(
 
 def form_for(request: Request, forms: dict[str, Form]) -> Form:
     """The form of the tab that makes such pictures; for a kind that has none, that of the words."""
-    return forms.get(to_json(request)["kind"], forms[ANY])
+    return forms.get(kind_of(request), forms[ANY])

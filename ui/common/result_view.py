@@ -16,7 +16,7 @@ from PIL import Image
 from engine.errors import EaselError
 from engine.events import Result
 from engine.records import metadata
-from engine.requests import ImageToImage, Request
+from engine.requests import ImageToImage, Request, ResolvedUpscale, model_of
 from ui import messages
 from ui.common import controls, send_to
 from ui.common.job_view import View
@@ -141,18 +141,19 @@ def _ratio(width: int, height: int) -> str:
 
 def facts(result: Result, request: Request | None) -> str:
     """What a picture was made with, as a list of labels and values."""
-    said: list[tuple[str, object]] = [("Seed", result.seed), ("Size", f"{result.width} × {result.height}")]
-    said += [(label, value) for label, name in _FACTS if (value := getattr(request, name, None)) is not None]
+    said: list[tuple[str, str | float | None]] = [("Seed", result.seed), ("Size", f"{result.width} × {result.height}")]
+    said += _settings(request) if request else []
     said.append(("Time", messages.took(result.seconds)))
-    rows = "".join(f"<div><dt>{label}</dt><dd>{escape(plain(value))}</dd></div>" for label, value in said)
+    rows = "".join(f"<div><dt>{label}</dt><dd>{escape(plain(value))}</dd></div>" for label, value in said if value is not None)
     return f'<dl class="facts">{rows}</dl>'
 
 
-_FACTS = (
-    *(("Strength", "strength"), ("Steps", "steps"), ("CFG scale", "guidance_scale"), ("Sampler", "scheduler")),
-    ("Checkpoint", "checkpoint"),
-)
-"""Label under the picture -> field of the resolved request in the picture's record."""
+def _settings(request: Request) -> list[tuple[str, str | float | None]]:
+    """Labels and values of the resolved request in a picture's record."""
+    strength = request.strength if isinstance(request, ImageToImage) else None
+    sampling = (("Steps", request.steps), ("CFG scale", request.guidance_scale), ("Sampler", request.scheduler))
+    sampled = not isinstance(request, ResolvedUpscale) or request.steps > 0
+    return [("Strength", strength), *(sampling if sampled else ()), ("Checkpoint", model_of(request))]
 
 
 def plain(value: object) -> str:

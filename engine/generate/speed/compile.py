@@ -19,7 +19,7 @@ from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.generate.speed.feature_cache import instead
 from engine.generate.speed.openvino import OpenVino
 from engine.plan.hardware.driver_errors import is_out_of_memory
-from engine.requests import ExecutionPlan, Request
+from engine.requests import ExecutionPlan, ResolvedGeneration
 from engine.stopping import Stop
 
 Forward = Callable[..., Any]
@@ -74,10 +74,10 @@ def can_compile(plan: ExecutionPlan, additions: Additions) -> bool:
     return plan.compiler in COMPILERS and not plan.storage and "unet_offload" not in plan.measures and not additions.loras
 
 
-def is_new(unet: torch.nn.Module, request: Request) -> bool:
+def is_new(unet: torch.nn.Module, request: ResolvedGeneration) -> bool:
     """Whether pictures of this size are the first for a compiled ``unet``, which then take long to begin. Asked once each."""
     seen = _SEEN.setdefault(unet, set())
-    shape = (request.width, request.height, (request.guidance_scale or 0) > 1)
+    shape = (request.width, request.height, request.guidance_scale > 1)
     new = shape not in seen
     seen.add(shape)
     return new

@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import plan_for
 from engine.generate.progress import Progress
 from engine.records import outputs
-from engine.requests import Request, Resolved, TextToImage, check, single
+from engine.requests import ExecutionPlan, Resolved, TextToImage, check, complete
 from engine.stopping import Stop
 
 ARCHITECTURE = "other"
@@ -47,42 +48,57 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
     check(asked)
     folder = state.settings.outputs
     outputs.check_writable(folder)
-    asked = dataclasses.replace(asked, seed=secrets.randbelow(_RANDOM_SEEDS) if asked.seed is None else asked.seed)
+    seed = secrets.randbelow(_RANDOM_SEEDS) if asked.seed is None else asked.seed
     plan = plan_for(entry, asked, state.circumstances)
     yield Notice(job=job, text=_SAID.format(name=entry.name))
     if entry.name not in state.cache.names:
         yield Loading(job=job, checkpoint=entry.name, text=f"Loading {entry.name}")
     with state.cache.lease_pipeline(entry, plan, cancelled=stop.is_set) as pipeline:
-        device = state.hardware.device
-        resolved = Resolved(
-            request=asked, plan=plan, threads=state.threads, checkpoint_hash=entry.hash,
-            environment=environment(device.name or device.kind),
-        )  # fmt: skip
+        made = _Made(entry, plan, state, pipeline)
         progress, saved = Progress(job, asked.count), outputs.existing(folder, job)
         for index in (index for index in range(asked.count) if index not in saved):
-            yield from _picture(job, pipeline, index, resolved, progress, folder, stop)
+            yield from _picture(job, made, index, dataclasses.replace(asked, seed=seed + index), progress, folder, stop)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What the pictures of a job are made with."""
+
+    entry: CheckpointEntry
+    plan: ExecutionPlan
+    state: EngineState
+    pipeline: Any
+
+    def resolved(self, asked: TextToImage, image: Image.Image, steps: int) -> Resolved:
+        """How ``image`` came to be, as far as the pipeline lets it be known."""
+        device = self.state.hardware.device
+        request = complete(
+            asked, checkpoint=asked.checkpoint or self.entry.name, width=image.width, height=image.height, steps=steps,
+            guidance_scale=asked.guidance_scale or 0.0, scheduler=type(self.pipeline.scheduler).__name__, seed=asked.seed or 0,
+        )  # fmt: skip
+        return Resolved(
+            request=request, plan=self.plan, threads=self.state.threads, checkpoint_hash=self.entry.hash,
+            environment=environment(device.name or device.kind),
+        )  # fmt: skip
 
 
 def _picture(
-    job: str, pipeline: Any, index: int, resolved: Resolved, progress: Progress, folder: Path, stop: Stop
+    job: str, made: _Made, index: int, asked: TextToImage, progress: Progress, folder: Path, stop: Stop
 ) -> Iterator[Event]:
     """One picture, from its seed to a file."""
     began = time.monotonic()
-    request = single(resolved.request, index)
-    steps = request.steps or 1
+    steps = asked.steps or 1
     progress.start_picture()
-    made: list[Image.Image] = []
-    for step in _steps(lambda tell: made.append(_call(pipeline, request, tell, stop))):
+    images: list[Image.Image] = []
+    for step in _steps(lambda tell: images.append(_call(made.pipeline, asked, tell, stop))):
         yield progress.step(index, min(step, steps), steps, None)
-    image = made[0].convert("RGB")
-    scheduler = type(pipeline.scheduler).__name__
-    whole = dataclasses.replace(request, width=image.width, height=image.height, scheduler=scheduler, clip_skip=0, steps=steps)
-    path = outputs.save(image, dataclasses.replace(resolved, request=whole), outputs=folder, job=job, index=index)
-    result = Result(path=path, seed=request.seed or 0, width=image.width, height=image.height, seconds=time.monotonic() - began)
+    image = images[0].convert("RGB")
+    path = outputs.save(image, made.resolved(asked, image, steps), outputs=folder, job=job, index=index)
+    result = Result(path=path, seed=asked.seed or 0, width=image.width, height=image.height, seconds=time.monotonic() - began)
     yield PictureSaved(job=job, picture=index, result=result)
 
 
-def _call(pipeline: Any, request: Request, tell: Callable[[int], None], stop: Stop) -> Image.Image:
+def _call(pipeline: Any, request: TextToImage, tell: Callable[[int], None], stop: Stop) -> Image.Image:
     """What the pipeline makes of as much of the request as it takes. ``tell`` hears of each step."""
 
     def after_step(pipe: Any, step: int, timestep: Any, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -90,11 +106,10 @@ def _call(pipeline: Any, request: Request, tell: Callable[[int], None], stop: St
         tell(step + 1)
         return inputs
 
-    assert request.seed is not None
     wanted = {
         "prompt": request.prompt, "negative_prompt": request.negative_prompt or None, "width": request.width,
         "height": request.height, "num_inference_steps": request.steps, "guidance_scale": request.guidance_scale,
-        "generator": torch.Generator("cpu").manual_seed(request.seed), "callback_on_step_end": after_step,
+        "generator": torch.Generator("cpu").manual_seed(request.seed or 0), "callback_on_step_end": after_step,
     }  # fmt: skip
     taken = inspect.signature(pipeline.__call__).parameters
     given = {name: value for name, value in wanted.items() if name in taken and value is not None}

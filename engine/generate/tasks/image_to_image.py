@@ -59,7 +59,6 @@ class FromPicture:
     def _seen(self, context: ImageContext) -> Canvas:
         if self._canvas is None:
             request = context.resolved.request
-            assert request.width and request.height
             fitted = canvas_for(self._asked, self._given, request.width, request.height)
             self._canvas = with_depth(fitted, context.pipeline)
         return self._canvas

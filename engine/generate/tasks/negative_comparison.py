@@ -49,7 +49,6 @@ def _attempt(job: str, state: EngineState, stop: Stop, prepared: Prepared) -> It
 def check_guided(prepared: Prepared) -> None:
     """Raises RequestError where a negative prompt cannot work."""
     scale = prepared.resolved.request.guidance_scale
-    assert scale is not None, "a resolved request has a scale"
     distilled = prepared.entry.config("unet").get("time_cond_proj_dim") is not None
     if reason := why_not(scale, guidance_free=prepared.entry.architecture.guidance_free, distilled=distilled):
         raise RequestError(reason)

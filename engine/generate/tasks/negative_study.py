@@ -42,7 +42,7 @@ from engine.negative.comparison import as_text_to_image
 from engine.prompt.encode import PromptEncodings
 from engine.prompt.terms import Place
 from engine.records import outputs
-from engine.requests import Resolved, StudyNegative
+from engine.requests import Resolved, ResolvedStudyNegative, StudyNegative
 from engine.stopping import Stop
 
 ROWS = (4, 3, 2)
@@ -110,14 +110,15 @@ def _stacked(part: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
     return torch.cat(there) if there else None
 
 
-def _silent(resolved: Resolved, silence: Silence) -> Resolved:
-    return dataclasses.replace(resolved, request=dataclasses.replace(resolved.request, silenced=silence))
+def _silent(resolved: Resolved, silence: Silence) -> Resolved[ResolvedStudyNegative]:
+    assert isinstance(resolved.request, ResolvedStudyNegative)
+    return resolved.with_request(dataclasses.replace(resolved.request, silenced=silence))
 
 
-def _batch(session: Session, number: int, wanted: Sequence[Resolved], rows: int) -> Iterator[Event]:
+def _batch(session: Session, number: int, wanted: Sequence[Resolved[ResolvedStudyNegative]], rows: int) -> Iterator[Event]:
     """The pictures of one batch of ``rows`` rows: one denoising, then one decode and one file each."""
     began = time.monotonic()
-    words = [encode(session, each, each.request.silenced) for each in wanted]  # type: ignore[attr-defined]
+    words = [encode(session, each, each.request.silenced) for each in wanted]
     filled = [*words, *words[:1] * (rows - len(words))]
     context = create_context(session, wanted[0])
     start = side_by_side(session.task.start(context), rows)

@@ -10,7 +10,7 @@ from engine.checkpoints.library.upscalers import LANCZOS, find, is_diffusion
 from engine.events import Event, PictureSaved, Result, Step
 from engine.generate.engine_state import EngineState
 from engine.generate.upscale import run as upscale
-from engine.requests import ImageToImage, Request, TextToImage, Upscale, is_draft
+from engine.requests import GenerationRequest, ImageToImage, Request, TextToImage, Upscale, is_draft
 from engine.stopping import Stop
 from engine.storage.blobs import Blobs
 
@@ -26,7 +26,7 @@ def run(make: Run, job: str, asked: Request, state: EngineState, stop: Stop) -> 
 
     Raises CheckpointError before anything is made if that upscaler is not there.
     """
-    if not wanted(asked):
+    if not isinstance(asked, TextToImage | ImageToImage) or not wanted(asked):
         yield from make(job, asked, state, stop)
         return
     prompt, negative_prompt = _words(asked, state)
@@ -39,19 +39,19 @@ def run(make: Run, job: str, asked: Request, state: EngineState, stop: Stop) -> 
     images = tuple(blobs.put(result.path.read_bytes(), by_head=True) for result in results)
     seed = results[0].seed if results else asked.seed
     enlarge = Upscale(
-        images=images, checkpoint=asked.upscaler, seed=seed, precision=asked.precision, prompt=prompt,
+        images=images, upscaler=asked.upscaler, seed=seed, precision=asked.precision, prompt=prompt,
         negative_prompt=negative_prompt,
     )  # fmt: skip
     for event in upscale.run(job + ENLARGED, enlarge, state, stop):
         yield dataclasses.replace(_counted(event, asked.count, 2 * asked.count), job=job)
 
 
-def wanted(asked: Request) -> bool:
+def wanted(asked: TextToImage | ImageToImage) -> bool:
     """Whether the pictures of a request are enlarged afterwards."""
-    return bool(asked.upscaler) and type(asked) in (TextToImage, ImageToImage) and not is_draft(asked)
+    return bool(asked.upscaler) and not is_draft(asked)
 
 
-def _words(asked: Request, state: EngineState) -> tuple[str, str]:
+def _words(asked: GenerationRequest, state: EngineState) -> tuple[str, str]:
     """Both prompts, for an upscaler that reads them. The others' results carry the record of the small picture as it is."""
     if asked.upscaler == LANCZOS or not is_diffusion(find(asked.upscaler, state.catalogue)):
         return "", ""

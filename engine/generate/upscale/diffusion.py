@@ -29,7 +29,7 @@ from engine.plan import Layout, Work, budget, check
 from engine.plan.hardware.driver_errors import is_out_of_memory
 from engine.plan.hardware.probe import refresh
 from engine.prompt.encode import encode_pair
-from engine.requests import ExecutionPlan, Resolved, Upscale
+from engine.requests import ExecutionPlan, Resolved, ResolvedUpscale, Upscale
 from engine.stopping import Stop
 
 SIDE = 96
@@ -104,26 +104,27 @@ class Diffusion:
             held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
             yield cls(entry, plan, side, pipeline, guard, state)
 
-    def resolved(self, request: Upscale) -> Upscale:
-        """Steps, guidance and sampler of the family where they are open."""
+    def resolved(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
+        """Steps, guidance and sampler of the family where ``asked`` leaves them open."""
         family = self._entry.architecture
         return dataclasses.replace(
             request,
-            steps=request.steps or family.steps,
-            guidance_scale=float(family.guidance_scale if request.guidance_scale is None else request.guidance_scale),
-            scheduler=find(request.scheduler or family.scheduler),
-            clip_skip=request.clip_skip or 0,
+            steps=asked.steps or family.steps,
+            guidance_scale=float(family.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
+            scheduler=find(asked.scheduler or family.scheduler),
+            clip_skip=asked.clip_skip or 0,
         )
 
-    def ticks(self, request: Upscale, size: tuple[int, int]) -> int:
+    def ticks(self, request: ResolvedUpscale, size: tuple[int, int]) -> int:
         """One a step and tile."""
         across, down = (_axis(side) for side in size)
         return len(self._scheduler(request).timesteps) * len(across.spans(0, self.side)) * len(down.spans(0, self.side))
 
-    def begin(self, source: torch.Tensor, resolved: Resolved) -> Generator[None, None, tuple[torch.Tensor, Enlarger]]:
+    def begin(
+        self, source: torch.Tensor, resolved: Resolved[ResolvedUpscale]
+    ) -> Generator[None, None, tuple[torch.Tensor, Enlarger]]:
         """The denoised latents, and the VAE."""
         request, pipeline = resolved.request, self._pipeline
-        assert isinstance(request, Upscale) and request.seed is not None and request.guidance_scale is not None
         # 1. The words.
         encodings = self._encode(request)
         # 2. The picture, -1 to 1, its sides multiples of 8, with noise of the level that is asked for.
@@ -174,16 +175,14 @@ class Diffusion:
                 yield
         return total
 
-    def _scheduler(self, request: Upscale) -> Any:
-        assert request.scheduler
+    def _scheduler(self, request: ResolvedUpscale) -> Any:
         scheduler = create(request.scheduler, self._pipeline.scheduler_config)
         scheduler.set_timesteps(request.steps)
         return scheduler
 
-    def _encode(self, request: Upscale) -> Encodings:
-        assert request.steps and request.guidance_scale is not None
+    def _encode(self, request: ResolvedUpscale) -> Encodings:
         return encode_pair(
-            self._pipeline, request.prompt, request.negative_prompt, steps=request.steps, clip_skip=request.clip_skip or 0,
+            self._pipeline, request.prompt, request.negative_prompt, steps=request.steps, clip_skip=request.clip_skip,
             guidance=request.guidance_scale > 1, cache=self._state.encodings, guard=self._guard,
         )  # fmt: skip
 

@@ -28,7 +28,7 @@ from engine.records import inspect_file, metadata, outputs
 from engine.records.images.open_image import MAX_PIXELS, Picture, open_picture, upright_exif
 from engine.records.images.png_writer import PngWriter
 from engine.records.record import Record
-from engine.requests import Resolved, Upscale, check
+from engine.requests import Resolved, ResolvedUpscale, Upscale, check, complete_upscale
 from engine.stopping import Stop
 from engine.storage.blobs import Blobs
 
@@ -43,6 +43,7 @@ class Session:
 
     job: str
     asked: Upscale
+    seed: int
     upscaler: Upscaler
     progress: Progress
     state: EngineState
@@ -63,20 +64,20 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
     # 1. Refuse now what cannot be kept.
     check(asked)
     outputs.check_writable(state.settings.outputs)
-    asked = dataclasses.replace(asked, seed=secrets.randbelow(_RANDOM_SEEDS) if asked.seed is None else asked.seed)
+    seed = secrets.randbelow(_RANDOM_SEEDS) if asked.seed is None else asked.seed
 
     # 2. The upscaler, from disk.
-    name = asked.checkpoint or BUILT_IN
+    name = asked.upscaler or BUILT_IN
     if name.casefold() != LANCZOS and name not in state.cache.names:
         yield Loading(job=job, checkpoint=name, text=f"Loading {name}")
     with opened(asked, state, stop) as upscaler:
         progress = Progress(job, len(asked.images), "tile")
-        session = Session(job=job, asked=asked, upscaler=upscaler, progress=progress, state=state, stop=stop)
+        session = Session(job=job, asked=asked, seed=seed, upscaler=upscaler, progress=progress, state=state, stop=stop)
         # 3. One picture after the other. Those that an earlier attempt saved are not made twice.
         saved, troubles = outputs.existing(state.settings.outputs, job), []
         for index, image in enumerate(asked.images):
             if index in saved:
-                yield PictureSaved(job=job, picture=index, result=_result(saved[index], asked, 0.0))
+                yield PictureSaved(job=job, picture=index, result=_result(saved[index], seed, 0.0))
                 continue
             try:
                 yield from _picture(session, index, image)
@@ -121,16 +122,15 @@ def _picture(session: Session, index: int, image: str) -> Iterator[Event]:
 
     # 7. Said once it is on disk.
     seconds = time.monotonic() - began
-    upscale_estimate.learn_speed(dataclasses.replace(work, steps=resolved.request.steps or 0), seconds, session.state.notes)
-    yield PictureSaved(job=session.job, picture=index, result=_result(target, session.asked, seconds))
+    upscale_estimate.learn_speed(dataclasses.replace(work, steps=resolved.request.steps), seconds, session.state.notes)
+    yield PictureSaved(job=session.job, picture=index, result=_result(target, session.seed, seconds))
 
 
 def _begun(
-    session: Session, index: int, picture: Picture, resolved: Resolved
+    session: Session, index: int, picture: Picture, resolved: Resolved[ResolvedUpscale]
 ) -> Generator[Event, None, tuple[torch.Tensor, Enlarger]]:
     """The planes that are to be enlarged, transparency the last, and by what."""
     request = resolved.request
-    assert isinstance(request, Upscale)
     upscaler = session.upscaler
     source = _planes(picture.colours if picture.alpha is None else bled(picture.colours, picture.alpha))
     ticks = upscaler.ticks(request, picture.colours.size)
@@ -151,11 +151,10 @@ def _begun(
 
 
 def _tiles(
-    session: Session, index: int, planes: torch.Tensor, enlarger: Enlarger, resolved: Resolved, writer: PngWriter
+    session: Session, index: int, planes: torch.Tensor, enlarger: Enlarger, resolved: Resolved[ResolvedUpscale], writer: PngWriter
 ) -> Iterator[Event]:
     """Every tile, a step each; ``writer`` gets the rows."""
     request = resolved.request
-    assert isinstance(request, Upscale) and request.width and request.height
     ticks = session.upscaler.ticks(request, (planes.shape[2], planes.shape[1]))
     halved: list[int] = []
     for done in enlarge(planes, enlarger, (request.width, request.height), request.tile, halved.append):
@@ -167,14 +166,14 @@ def _tiles(
         yield session.progress.step(index, ticks + done.number, ticks + done.tiles, None)
 
 
-def _resolved(session: Session, image: str, size: tuple[int, int]) -> Resolved:
+def _resolved(session: Session, image: str, size: tuple[int, int]) -> Resolved[ResolvedUpscale]:
     state, upscaler = session.state, session.upscaler
-    request = dataclasses.replace(
-        session.asked, images=(image,), checkpoint=upscaler.name, width=size[0], height=size[1], tile=upscaler.side
+    request = complete_upscale(
+        session.asked, image=image, upscaler=upscaler.name, width=size[0], height=size[1], tile=upscaler.side, seed=session.seed
     )
     device = state.hardware.device
     return Resolved(
-        request=upscaler.resolved(request),
+        request=upscaler.resolved(session.asked, request),
         plan=upscaler.plan,
         threads=state.threads,
         checkpoint_hash=upscaler.hash,
@@ -194,9 +193,9 @@ def _refuse_by_size(work: upscale_estimate.Job, folder: Path) -> None:
     outputs.check_writable(folder, need=outputs.SPARE + 2 * work.pixels)
 
 
-def _result(path: Path, asked: Upscale, seconds: float) -> Result:
+def _result(path: Path, seed: int, seconds: float) -> Result:
     with Image.open(path) as saved:
-        return Result(path=path, seed=asked.seed or 0, width=saved.width, height=saved.height, seconds=seconds)
+        return Result(path=path, seed=seed, width=saved.width, height=saved.height, seconds=seconds)
 
 
 def _planes(image: Image.Image) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -23,7 +22,7 @@ from engine.generate.upscale.networks import Lanczos, Network, bytes_a_pixel
 from engine.generate.upscale.tiles import SMALLEST, Enlarger
 from engine.plan import Tolerance, budget, choose
 from engine.plan.hardware.probe import refresh
-from engine.requests import ExecutionPlan, Resolved, Upscale
+from engine.requests import ExecutionPlan, Resolved, ResolvedUpscale, Upscale
 from engine.stopping import Stop
 
 LARGEST = 256
@@ -38,15 +37,17 @@ class Upscaler(Protocol):
     plan: ExecutionPlan
     side: int
 
-    def resolved(self, request: Upscale) -> Upscale:
-        """``request`` with what this upscaler decides."""
+    def resolved(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
+        """``request``, which does not sample, with what this upscaler decides about sampling for ``asked``."""
         ...
 
-    def ticks(self, request: Upscale, size: tuple[int, int]) -> int:
+    def ticks(self, request: ResolvedUpscale, size: tuple[int, int]) -> int:
         """How often :meth:`begin` yields for a picture of this size (width, height)."""
         ...
 
-    def begin(self, source: torch.Tensor, resolved: Resolved) -> Generator[None, None, tuple[torch.Tensor, Enlarger]]:
+    def begin(
+        self, source: torch.Tensor, resolved: Resolved[ResolvedUpscale]
+    ) -> Generator[None, None, tuple[torch.Tensor, Enlarger]]:
         """What is to be enlarged for ``source`` (3 x H x W, uint8), and by what. Yields between pieces of work."""
         ...
 
@@ -61,15 +62,17 @@ class Direct:
     side: int
     enlarger: Enlarger
 
-    def resolved(self, request: Upscale) -> Upscale:
-        """Steps and the like mean nothing here."""
-        return dataclasses.replace(request, steps=None, guidance_scale=None, scheduler=None, clip_skip=None)
+    def resolved(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
+        """It does not sample."""
+        return request
 
-    def ticks(self, request: Upscale, size: tuple[int, int]) -> int:
+    def ticks(self, request: ResolvedUpscale, size: tuple[int, int]) -> int:
         """None: the tiles are all its work."""
         return 0
 
-    def begin(self, source: torch.Tensor, resolved: Resolved) -> Generator[None, None, tuple[torch.Tensor, Enlarger]]:
+    def begin(
+        self, source: torch.Tensor, resolved: Resolved[ResolvedUpscale]
+    ) -> Generator[None, None, tuple[torch.Tensor, Enlarger]]:
         """The picture itself."""
         return source, self.enlarger
         yield
@@ -77,9 +80,9 @@ class Direct:
 
 def opened(asked: Upscale, state: EngineState, stop: Stop) -> AbstractContextManager[Upscaler]:
     """The upscaler that is asked for, in memory while the block runs. Raises CheckpointError if there is none of that name."""
-    if (asked.checkpoint or "").casefold() == LANCZOS:
+    if (asked.upscaler or "").casefold() == LANCZOS:
         return _lanczos(asked, state)
-    entry = find(asked.checkpoint, state.catalogue)
+    entry = find(asked.upscaler, state.catalogue)
     return (_diffusion if entry.identity.kind == "checkpoint" else _network)(entry, asked, state, stop)
 
 

@@ -6,11 +6,8 @@ import dataclasses
 import difflib
 from collections.abc import Collection
 from pathlib import PurePosixPath
-from typing import TypeVar
 
-from engine.requests import Request, Upscale
-
-R = TypeVar("R", bound=Request)
+from engine.requests import GenerationRequest, Request, as_asked
 
 
 def nearest(what: str, name: str | None, known: Collection[str], notes: list[str]) -> str | None:
@@ -30,17 +27,17 @@ def nearest(what: str, name: str | None, known: Collection[str], notes: list[str
     return found
 
 
-def honoured(request: R, samplers: Collection[str], checkpoints: Collection[str]) -> tuple[R, tuple[str, ...]]:
+def honoured(request: Request, samplers: Collection[str], checkpoints: Collection[str]) -> tuple[Request, tuple[str, ...]]:
     """The request that can be made with what there is here, and a sentence for each thing that had to be another.
 
     What enlarges pictures is no checkpoint, so an :class:`~engine.requests.Upscale` stays as it is.
     """
-    if isinstance(request, Upscale):
+    if not isinstance(request, GenerationRequest):
         return request, ()
     notes: list[str] = []
-    names = {"scheduler": ("sampler", samplers), "checkpoint": ("checkpoint", checkpoints)}
-    changes = {field: nearest(what, getattr(request, field), known, notes) for field, (what, known) in names.items()}
-    return dataclasses.replace(request, **changes), tuple(notes)
+    scheduler = nearest("sampler", request.scheduler, samplers, notes)
+    checkpoint = nearest("checkpoint", request.checkpoint, checkpoints, notes)
+    return dataclasses.replace(as_asked(request), scheduler=scheduler, checkpoint=checkpoint), tuple(notes)
 
 
 def _plain(name: str) -> str:

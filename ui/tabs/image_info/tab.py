@@ -10,7 +10,7 @@ import gradio as gr
 from engine.errors import EaselError, PictureError
 from engine.records import compare, inspect_file, recall
 from engine.records.recall import Recalled
-from engine.requests import Resolved
+from engine.requests import Request, Resolved
 from ui import messages
 from ui.common import controls, result_view, send_to
 from ui.common import recall as recalling
@@ -76,7 +76,7 @@ def _look(path: Path, actions: Actions) -> list[Any]:
     return [view.show(found, recalled), "", *buttons, recalled, resolved]
 
 
-def _compare(resolved: Resolved | None, actions: Actions) -> str:
+def _compare(resolved: Resolved[Request] | None, actions: Actions) -> str:
     if resolved is None:
         return ""
     here = actions.facts(resolved.request, _ASK_SECONDS)

@@ -10,6 +10,7 @@ from html import escape
 from engine.records.compare import Difference, facts
 from engine.records.inspect_file import Findings
 from engine.records.recall import Recalled
+from engine.requests import size_of
 from ui import messages
 from ui.common import result_view
 from ui.tabs.history import view as history_view
@@ -69,7 +70,8 @@ def _settings(recalled: Recalled | None) -> str:
         for name, text in ((messages.PROMPT, request.prompt), (messages.NEGATIVE, request.negative_prompt))
         if text
     )
-    size = [("Size", f"{request.width} × {request.height}")] if request.width and request.height else []
+    sides = size_of(request)
+    size = [("Size", f"{sides[0]} × {sides[1]}")] if sides else []
     return f"{words}{history_view.facts([('Made with', recalled.program), *size, *history_view.settings_in(request)])}"
 
 

@@ -63,7 +63,7 @@ def create_negative_prompts_tab(actions: Actions, page_session: PageSession) -> 
     _wire_result(tab, actions, keeper)
 
     def fill(made_with: Request) -> list[str]:
-        written = form.settings_of(made_with, actions.checkpoint_options.find(made_with.checkpoint))
+        written = form.settings_of(made_with, actions.checkpoint_options.find(form.checkpoint_of(made_with)))
         return [{**BLANK, **written}[name] for name in tab.fields]
 
     for kind in ("compare_negative", "study_negative"):

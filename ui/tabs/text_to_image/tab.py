@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from engine.requests import Request
+from engine.requests import Request, TextToImage
 from ui import messages
 from ui.common import (
     controls,
@@ -50,7 +50,7 @@ def create_text_to_image_tab(actions: Actions, page_session: PageSession) -> Tab
     """Make the tab inside the open ``gr.Tab``, with everything it does."""
     tab = _layout(actions)
 
-    def ask(values: Values) -> Request:
+    def ask(values: Values) -> TextToImage:
         written = fields.written(tab.fields, values)
         return form.request(written, actions.checkpoint_options.find(written["checkpoint"]))
 
@@ -63,7 +63,7 @@ def create_text_to_image_tab(actions: Actions, page_session: PageSession) -> Tab
     _wire_result(tab, actions, keeper)
 
     def fill(made_with: Request) -> list[str]:
-        written = form.settings_of(made_with, actions.checkpoint_options.find(made_with.checkpoint))
+        written = form.settings_of(made_with, actions.checkpoint_options.find(form.checkpoint_of(made_with)))
         return [written[name] for name in tab.fields]
 
     page_session.sending.forms["text_to_image"] = Form(LABEL, fill, list(tab.fields.values()), keeper.after)

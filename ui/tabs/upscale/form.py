@@ -64,7 +64,7 @@ class Enlarging:
         )
         asked = Upscale(
             images=tuple(self._kept(Path(file)) for file in files),
-            checkpoint=str(written["upscaler"]),
+            upscaler=str(written["upscaler"]),
             factor=float(written["factor"]),
             cleaning=float(written["cleaning"]) if kind == "built in" else 0.0,
             noise_level=int(written["noise_level"]),
@@ -137,9 +137,9 @@ class Enlarging:
 
 def settings_of(made_with: Upscale) -> dict[str, Any]:
     """The form that asks for ``made_with``, a resolved request, again."""
-    numbers = {name: "" if (value := getattr(made_with, name)) is None else str(value) for name in ("steps", "seed")}
+    numbers = {"steps": str(made_with.steps or ""), "seed": "" if made_with.seed is None else str(made_with.seed)}
     kept = {name: getattr(made_with, name) for name in BLANK if name not in ("upscaler", *numbers)}
-    return {**BLANK, **kept, **numbers, "upscaler": made_with.checkpoint or BUILT_IN}
+    return {**BLANK, **kept, **numbers, "upscaler": made_with.upscaler or BUILT_IN}
 
 
 def _size(file: Path) -> tuple[int, int] | None:

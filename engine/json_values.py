@@ -1,0 +1,111 @@
+"""JSON as typed values: what :func:`json.loads` returns, and dataclasses read from it with every field checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+_Hint: TypeAlias = type | types.UnionType | types.GenericAlias
+_Value: TypeAlias = "bool | int | float | str | tuple[_Value, ...] | dict[str, _Value] | None"
+
+
+D = TypeVar("D", bound="DataclassInstance")
+
+
+def parse_json(text: str | bytes) -> JsonValue:
+    """The value that ``text`` holds. Raises ValueError if it is not JSON, or nested too deeply to be read."""
+    try:
+        value: JsonValue = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return value
+
+
+def parse_object(text: str | bytes) -> JsonObject:
+    """The JSON object that ``text`` holds. Raises ValueError if it holds anything else."""
+    return as_object(parse_json(text))
+
+
+def as_object(value: JsonValue) -> JsonObject:
+    """``value``, which must be a JSON object. Raises ValueError if it is not."""
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
+
+
+def read_dataclass(cls: type[D], written: Mapping[str, JsonValue], **ready: DataclassInstance) -> D:
+    """The dataclass whose fields ``written`` and, already read, ``ready`` hold. Keys that it does not have are ignored.
+
+    Understands None, bool, int, float, str, tuples and string-keyed mappings of these. ``null`` for a field that cannot be None
+    is the same as leaving it out. Raises ValueError, naming the field, if one is missing or has a value of another type.
+    """
+    hints = _hints(cls)
+    values: dict[str, _Value | DataclassInstance] = {**ready}
+    for field in dataclasses.fields(cls):
+        value = written.get(field.name)
+        if field.name in ready or (value is None and (field.name not in written or not _accepts_none(hints[field.name]))):
+            continue
+        try:
+            values[field.name] = _convert(hints[field.name], value)
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"“{field.name}” has the wrong type: {error}") from error
+    build: Callable[..., D] = cls
+    try:
+        return build(**values)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+@lru_cache
+def _hints(cls: type[DataclassInstance]) -> Mapping[str, _Hint]:
+    return typing.get_type_hints(cls)
+
+
+def _accepts_none(hint: _Hint) -> bool:
+    return types.NoneType in typing.get_args(hint)
+
+
+def _convert(hint: _Hint, value: JsonValue) -> _Value:
+    """``value`` as ``hint`` wants it. Raises TypeError if it is of another type."""
+    if isinstance(hint, types.UnionType):
+        return None if value is None else _convert(next(h for h in hint.__args__ if h is not types.NoneType), value)
+    if isinstance(value, list):
+        return _convert_list(hint, value)
+    if isinstance(value, dict):
+        return _convert_object(hint, value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if type(value) is not hint:
+        raise TypeError(f"{value!r:.60}")
+    return value
+
+
+def _convert_list(hint: _Hint, value: list[JsonValue]) -> _Value:
+    inner = typing.get_args(hint)
+    if typing.get_origin(hint) is not tuple or not inner:
+        raise TypeError("a list")
+    if inner[-1] is Ellipsis:
+        return tuple(_convert(inner[0], each) for each in value)
+    if len(inner) != len(value):
+        raise TypeError(f"a list of {len(value)}")
+    return tuple(_convert(each, item) for each, item in zip(inner, value, strict=True))
+
+
+def _convert_object(hint: _Hint, value: JsonObject) -> _Value:
+    if typing.get_origin(hint) not in (Mapping, dict):
+        raise TypeError("an object")
+    inner = typing.get_args(hint)
+    return {key: _convert(inner[1], each) for key, each in value.items()}

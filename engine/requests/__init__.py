@@ -1,0 +1,85 @@
+"""What is asked of the engine, as frozen values.
+
+A request holds everything that affects the image. It comes in two types. The *asked* one (:class:`TextToImage` and its
+siblings in :data:`KINDS`) leaves fields open: ``None`` means "choose for me". The *resolved* one (:class:`ResolvedTextToImage`
+and its siblings) has every field set; with the plan and the threads in a :class:`Resolved` it gives the same image on the same
+machine.
+
+Both are written as JSON and read back into equal values: ``from_json(to_json(request)) == request``.
+"""
+
+from engine.requests.json_format import from_json, resolved_from_json, resolved_to_json, to_json
+from engine.requests.kinds import (
+    DTYPES,
+    FITS,
+    KINDS,
+    MAX_SEED,
+    SPEEDS,
+    CompareNegative,
+    GenerationRequest,
+    ImageToImage,
+    Request,
+    StudyNegative,
+    TextToImage,
+    Upscale,
+    is_draft,
+    kind_of,
+    model_of,
+)
+from engine.requests.limits import LIMITS, MAX_PROMPT, Limit, check
+from engine.requests.resolved import (
+    RESOLVED_KINDS,
+    ExecutionPlan,
+    Resolved,
+    ResolvedCompareNegative,
+    ResolvedGeneration,
+    ResolvedImageToImage,
+    ResolvedStudyNegative,
+    ResolvedTextToImage,
+    ResolvedUpscale,
+    as_asked,
+    complete,
+    complete_upscale,
+    request_at,
+    size_of,
+)
+
+__all__ = [
+    "DTYPES",
+    "FITS",
+    "KINDS",
+    "LIMITS",
+    "MAX_PROMPT",
+    "MAX_SEED",
+    "RESOLVED_KINDS",
+    "SPEEDS",
+    "CompareNegative",
+    "ExecutionPlan",
+    "GenerationRequest",
+    "ImageToImage",
+    "Limit",
+    "Request",
+    "Resolved",
+    "ResolvedCompareNegative",
+    "ResolvedGeneration",
+    "ResolvedImageToImage",
+    "ResolvedStudyNegative",
+    "ResolvedTextToImage",
+    "ResolvedUpscale",
+    "StudyNegative",
+    "TextToImage",
+    "Upscale",
+    "as_asked",
+    "check",
+    "complete",
+    "complete_upscale",
+    "from_json",
+    "is_draft",
+    "kind_of",
+    "model_of",
+    "request_at",
+    "resolved_from_json",
+    "resolved_to_json",
+    "size_of",
+    "to_json",
+]

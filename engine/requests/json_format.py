@@ -1,0 +1,78 @@
+"""Requests as JSON: how they stand in records and in the journal. What was written once is read for ever."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from engine.errors import RequestError
+from engine.json_values import JsonObject, JsonValue, as_object, read_dataclass
+from engine.requests.kinds import KINDS, Request, Upscale, kind_of
+from engine.requests.resolved import RESOLVED_KINDS, ExecutionPlan, Resolved, ResolvedUpscale
+
+_UPSCALE_KEYS = {"upscaler": "checkpoint"}
+"""Field of an Upscale -> its key in JSON, where the two differ."""
+
+_RESOLVED: type[Resolved[Request]] = Resolved
+
+_SAMPLING = ("steps", "guidance_scale", "scheduler", "clip_skip")
+
+
+def to_json(request: Request) -> JsonObject:
+    """``request`` as a JSON object, its kind under ``"kind"``."""
+    written: JsonObject = dataclasses.asdict(request)
+    if isinstance(request, ResolvedUpscale) and not request.steps:
+        written |= dict.fromkeys(_SAMPLING)
+    if isinstance(request, Upscale):
+        written = {_UPSCALE_KEYS.get(name, name): value for name, value in written.items()}
+    return {"kind": kind_of(request), **written}
+
+
+def from_json(written: Mapping[str, JsonValue]) -> Request:
+    """The asked request that :func:`to_json` wrote. Fields that this version does not know are ignored.
+
+    Raises RequestError if the kind is unknown or a field has the wrong type.
+    """
+    kind = _read_kind(written)
+    try:
+        return read_dataclass(KINDS[kind], _rename_keys(kind, written))
+    except ValueError as error:
+        raise RequestError(f"This request is damaged and cannot be read: {error}.") from error
+
+
+def resolved_to_json(resolved: Resolved[Request]) -> JsonObject:
+    """A resolved request as a JSON object."""
+    return {**dataclasses.asdict(resolved), "request": to_json(resolved.request)}
+
+
+def resolved_from_json(written: Mapping[str, JsonValue]) -> Resolved[Request]:
+    """What :func:`resolved_to_json` wrote. Raises RequestError if it cannot be read."""
+    try:
+        request = _read_resolved_request(as_object(written.get("request")))
+        plan = read_dataclass(ExecutionPlan, as_object(written.get("plan")))
+        return read_dataclass(_RESOLVED, written, request=request, plan=plan)
+    except ValueError as error:
+        raise RequestError(f"This record is damaged and cannot be read: {error}.") from error
+
+
+def _read_resolved_request(written: JsonObject) -> Request:
+    """The resolved request, or the asked one where ``written`` leaves something open."""
+    kind = _read_kind(written)
+    try:
+        return read_dataclass(RESOLVED_KINDS[kind], _rename_keys(kind, written))
+    except ValueError:
+        return from_json(written)
+
+
+def _read_kind(written: Mapping[str, JsonValue]) -> str:
+    kind = written.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise RequestError(f"This version of Easel does not know requests of the kind {kind!r}. Update Easel.")
+    return kind
+
+
+def _rename_keys(kind: str, written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """``written`` with the names of the fields as keys."""
+    if KINDS[kind] is not Upscale:
+        return written
+    return {**written, **{field: written.get(key) for field, key in _UPSCALE_KEYS.items()}}

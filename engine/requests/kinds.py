@@ -1,0 +1,154 @@
+"""The kinds of request, as they are asked: what is left open is None and means "choose for me"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_SEED = 2**63 - 1
+"""Seeds are 0 to this, both included: what torch's CPU generator takes."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+"""The precisions that a component can have, the safest first."""
+
+SPEEDS = ("exact", "balanced", "draft")
+"""Names of :data:`engine.plan.speed.SPEEDS`, the exact one first."""
+
+FITS = ("crop", "pad", "stretch")
+"""How an input image meets the size of the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What all kinds of request have.
+
+    ``steps`` counts denoising steps. ``guidance_scale`` (CFG scale) of 1 or less runs without guidance. ``scheduler`` is a name
+    from :data:`engine.generate.samplers.SCHEDULERS`. ``seed`` is 0 to :data:`MAX_SEED`; image *i* of ``count`` uses
+    ``seed + i``. ``precision`` overrules the plan: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+    LoRAs and embeddings are named in the prompts.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    seed: int | None = None
+    count: int = 1
+    clip_skip: int | None = None
+    precision: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRequest(Request):
+    """What the kinds that generate an image with a checkpoint have in common.
+
+    ``checkpoint`` is a name from the catalogue or a path. ``width`` and ``height`` are pixels. ``vae`` names a separate VAE
+    to decode with. ``refiner`` names an XL refiner, which takes over after the share ``refiner_start`` (0..1) of the steps.
+    ``speed`` is one of :data:`SPEEDS`: all but ``"exact"`` leave work out and change the image. ``upscaler`` names what makes
+    each finished image four times as large, which is saved beside it (see :class:`Upscale`); "" for none. Comparisons and drafts
+    are never upscaled.
+    """
+
+    checkpoint: str | None = None
+    width: int | None = None
+    height: int | None = None
+    vae: str | None = None
+    refiner: str | None = None
+    refiner_start: float = 0.8
+    speed: str = "exact"
+    upscaler: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextToImage(GenerationRequest):
+    """Images from a prompt alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageToImage(GenerationRequest):
+    """Images from a sketch or a photo, and a prompt.
+
+    Input images are named by the content hash under which :mod:`engine.storage.blobs` keeps them. ``strength`` (0..1) is the
+    share of the steps that run: 0 gives the fitted input back, 1 is text to image. ``fit`` says how the input meets the
+    size: ``"crop"``, ``"pad"`` or ``"stretch"``. ``mask_image``, of the input's size, is white where the image is to be
+    repainted; ``feather`` is the width of its soft edge in pixels of the result. ``only_masked`` works on the masked region
+    alone, at full size, with ``padding`` pixels around it. ``depth_image`` replaces the estimated depth of a depth checkpoint.
+    ``paper`` (``"#rrggbb"``) shows through transparent parts and around a padded image. ``strengths``, if any, are those
+    of the ``count`` images one after the other, all from the same seed. A ``draft`` is only looked at: its image is saved in
+    :attr:`engine.settings.Settings.drafts`, where only the newest ones stay.
+    """
+
+    init_image: str
+    strength: float = 0.75
+    fit: str = "crop"
+    paper: str = "#ffffff"
+    mask_image: str | None = None
+    feather: int = 8
+    only_masked: bool = False
+    padding: int = 32
+    depth_image: str | None = None
+    strengths: tuple[float, ...] = ()
+    draft: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareNegative(GenerationRequest):
+    """One image twice: with its negative prompt and without it, all else the same. ``count`` is not used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyNegative(GenerationRequest):
+    """What each term of a negative prompt does: an image for each with that term silent, all else the same.
+
+    The first ``max_terms`` terms are tried. ``silenced`` is empty when asked; in the record of an image it holds the places
+    (first character, the one after the last) in the negative prompt of the terms that were silent. ``count`` is not used.
+    """
+
+    max_terms: int = 12
+    silenced: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upscale(Request):
+    """Images made larger, each for itself; there is one result an input, and ``count`` stays 1.
+
+    ``images`` are content hashes. ``upscaler`` is None for the built-in one, ``"lanczos"``, or a name from the catalogue.
+    ``factor`` (1..16) multiplies both sides. ``cleaning`` (0..1) is how much of the input's noise and compression artefacts the
+    built-in upscaler removes. ``tile`` is the side of a tile in pixels of the input, 0 to let Easel choose. For the Stable
+    Diffusion upscaler ``noise_level`` (0..350) is how far the result may depart from the input, and all inputs have the same
+    ``seed``. The other upscalers read neither the prompts nor what governs the sampling.
+    """
+
+    images: tuple[str, ...]
+    upscaler: str | None = None
+    factor: float = 4.0
+    cleaning: float = 0.0
+    noise_level: int = 20
+    tile: int = 0
+
+
+GENERATION_KINDS: dict[str, type[GenerationRequest]] = {
+    "text_to_image": TextToImage,
+    "image_to_image": ImageToImage,
+    "compare_negative": CompareNegative,
+    "study_negative": StudyNegative,
+}
+KINDS: dict[str, type[Request]] = {**GENERATION_KINDS, "upscale": Upscale}
+"""The name of each kind of request, as written in files and in the journal."""
+
+
+def kind_of(request: Request) -> str:
+    """The name in :data:`KINDS` of what ``request``, asked or resolved, is."""
+    return next(name for name, cls in KINDS.items() if isinstance(request, cls))
+
+
+def model_of(request: Request) -> str | None:
+    """The name of what makes the images: the checkpoint, or the upscaler; None where that is left open."""
+    if isinstance(request, Upscale):
+        return request.upscaler
+    return request.checkpoint if isinstance(request, GenerationRequest) else None
+
+
+def is_draft(request: Request) -> bool:
+    """Whether its image is only looked at, and not kept."""
+    return isinstance(request, ImageToImage) and request.draft

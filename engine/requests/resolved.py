@@ -1,0 +1,193 @@
+"""Requests with no field left open, and how they run on a machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic
+
+from typing_extensions import TypeVar
+
+from engine.requests.kinds import (
+    GENERATION_KINDS,
+    CompareNegative,
+    GenerationRequest,
+    ImageToImage,
+    Request,
+    StudyNegative,
+    TextToImage,
+    Upscale,
+    kind_of,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedGeneration(GenerationRequest):
+    """One image to generate, fully decided; ``count`` is 1. ``clip_skip`` of 0 means the last layer."""
+
+    checkpoint: str = field()  # field() takes the default of the asked request away
+    width: int = field()
+    height: int = field()
+    steps: int = field()
+    guidance_scale: float = field()
+    scheduler: str = field()
+    seed: int = field()
+    clip_skip: int = field()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedTextToImage(ResolvedGeneration, TextToImage):
+    """One image from a prompt alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedImageToImage(ResolvedGeneration, ImageToImage):
+    """One image from an input image and a prompt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedCompareNegative(ResolvedGeneration, CompareNegative):
+    """One image with its negative prompt; the one without it is decided alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedStudyNegative(ResolvedGeneration, StudyNegative):
+    """One image of a study, in which the terms at ``silenced`` were silent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedUpscale(Upscale):
+    """One image to upscale to ``width`` x ``height`` pixels. ``tile`` is the side in use.
+
+    ``steps`` of 0 is an upscaler that does not sample; ``guidance_scale``, ``scheduler`` and ``clip_skip`` then say nothing.
+    """
+
+    upscaler: str = field()
+    width: int
+    height: int
+    seed: int = field()
+    steps: int = 0
+    guidance_scale: float = 0.0
+    scheduler: str = ""
+    clip_skip: int = 0
+
+
+_GENERATION_KINDS: Mapping[str, type[ResolvedGeneration]] = {
+    "text_to_image": ResolvedTextToImage,
+    "image_to_image": ResolvedImageToImage,
+    "compare_negative": ResolvedCompareNegative,
+    "study_negative": ResolvedStudyNegative,
+}
+
+RESOLVED_KINDS: Mapping[str, type[ResolvedGeneration] | type[ResolvedUpscale]] = {
+    **_GENERATION_KINDS,
+    "upscale": ResolvedUpscale,
+}
+"""The resolved type of each of :data:`engine.requests.kinds.KINDS`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionPlan:
+    """How a checkpoint runs on this machine: the decision, not the facts.
+
+    ``device`` is a torch device string. ``dtypes`` maps a component (``"unet"``, ``"vae"``, ``"text_encoder"``,
+    ``"text_encoder_2"``) to ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``reasons`` says why, a sentence each.
+    ``measures`` names what is done to save memory (:data:`engine.plan.ladder.RUNGS`): ``storage`` maps a component to the
+    dtype its weights are kept in where that is not the one it computes in, ``vae_tile`` is the side of the tiles that the
+    VAE decodes in pixels (0: whole images, else also one image at a time), ``batch_limit`` the most images at once
+    (0: no limit). ``compiler`` names what compiles the networks (:data:`engine.generate.speed.compile.COMPILERS`), "" for none.
+    """
+
+    device: str = "cpu"
+    dtypes: Mapping[str, str] = field(default_factory=dict[str, str])
+    channels_last: bool = True
+    attention_upcast: bool = False
+    reasons: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    storage: Mapping[str, str] = field(default_factory=dict[str, str])
+    vae_tile: int = 0
+    batch_limit: int = 0
+    compiler: str = ""
+
+    def dtype(self, component: str) -> str:
+        """The dtype of a component; ``"float32"`` for one that the plan does not name."""
+        return self.dtypes.get(component, "float32")
+
+
+R = TypeVar("R", bound=Request)
+R_co = TypeVar("R_co", bound=Request, covariant=True, default=ResolvedGeneration)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved(Generic[R_co]):
+    """One image: the request that it is made from, and how it is run.
+
+    ``request`` is resolved. Read back from a file that does not say everything, it is an asked one instead: that is
+    ``Resolved[Request]``. ``checkpoint_hash`` is the SHA-256 of the checkpoint's headers (see
+    :mod:`engine.checkpoints.library.catalogue`), ``checkpoint_sha256`` that of its whole file where it was known by then.
+    ``environment`` names the versions that a difference can come from.
+    """
+
+    request: R_co
+    plan: ExecutionPlan
+    threads: int
+    batch_size: int = 1
+    checkpoint_hash: str = ""
+    checkpoint_sha256: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def with_request(self, request: R) -> Resolved[R]:
+        """Another request that is run in the same way."""
+        rest = {name: value for name, value in vars(self).items() if name != "request"}
+        return Resolved(request=request, **rest)
+
+
+_DECIDED = ("checkpoint", "width", "height", "steps", "guidance_scale", "scheduler", "seed", "clip_skip", "count")
+"""The fields of a request for images that :func:`complete` decides."""
+
+
+def complete(
+    asked: GenerationRequest, *, checkpoint: str, width: int, height: int, steps: int, guidance_scale: float, scheduler: str,
+    seed: int, clip_skip: int = 0,
+) -> ResolvedGeneration:  # fmt: skip
+    """The first image of ``asked``, with these values in place of what it leaves open or has otherwise."""
+    rest = {name: value for name, value in vars(asked).items() if name not in _DECIDED}
+    return _GENERATION_KINDS[kind_of(asked)](
+        checkpoint=checkpoint, width=width, height=height, steps=steps, guidance_scale=guidance_scale, scheduler=scheduler,
+        seed=seed, clip_skip=clip_skip, count=1, **rest,
+    )  # fmt: skip
+
+
+def as_asked(request: GenerationRequest) -> GenerationRequest:
+    """The same values as an asked request, in which fields can be left open again."""
+    return GENERATION_KINDS[kind_of(request)](**vars(request))
+
+
+def size_of(request: Request) -> tuple[int, int] | None:
+    """Width and height in pixels of the images of ``request``; None where it leaves them open."""
+    if isinstance(request, GenerationRequest | ResolvedUpscale) and request.width and request.height:
+        return request.width, request.height
+    return None
+
+
+_DECIDED_UPSCALE = ("images", "upscaler", "width", "height", "tile", "seed", "steps", "guidance_scale", "scheduler", "clip_skip")
+"""The fields of a request to upscale that :func:`complete_upscale` decides, the last four by leaving them out."""
+
+
+def complete_upscale(
+    asked: Upscale, *, image: str, upscaler: str, width: int, height: int, tile: int, seed: int
+) -> ResolvedUpscale:
+    """``asked`` for one of its images, by an upscaler that does not sample."""
+    rest = {name: value for name, value in vars(asked).items() if name not in _DECIDED_UPSCALE}
+    return ResolvedUpscale(images=(image,), upscaler=upscaler, width=width, height=height, tile=tile, seed=seed, **rest)
+
+
+G = TypeVar("G", bound=ResolvedGeneration)
+
+
+def request_at(request: G, index: int) -> G:
+    """The request of image ``index`` of a job whose first is ``request``: with the seed moved on, or with its own strength."""
+    if isinstance(request, ImageToImage) and request.strengths:
+        return dataclasses.replace(request, strength=request.strengths[index], strengths=())
+    return dataclasses.replace(request, seed=request.seed + index)
