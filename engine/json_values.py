@@ -67,6 +67,19 @@ def read_dataclass(cls: type[D], written: Mapping[str, JsonValue], **ready: Data
         raise ValueError(str(error)) from error
 
 
+def write_dataclass(instance: DataclassInstance) -> JsonObject:
+    """The fields of ``instance`` as a JSON object, which :func:`read_dataclass` reads back into an equal one."""
+    return {name: _write(value) for name, value in dataclasses.asdict(instance).items()}
+
+
+def _write(value: _Value) -> JsonValue:
+    if isinstance(value, tuple):
+        return [_write(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _write(each) for key, each in value.items()}
+    return value
+
+
 @lru_cache
 def _hints(cls: type[DataclassInstance]) -> Mapping[str, _Hint]:
     return typing.get_type_hints(cls)

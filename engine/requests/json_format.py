@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from engine.errors import RequestError
-from engine.json_values import JsonObject, JsonValue, as_object, read_dataclass
+from engine.json_values import JsonObject, JsonValue, as_object, read_dataclass, write_dataclass
 from engine.requests.kinds import KINDS, Request, Upscale, kind_of
 from engine.requests.resolved import RESOLVED_KINDS, ExecutionPlan, Resolved, ResolvedUpscale
 
 _UPSCALE_KEYS = {"upscaler": "checkpoint"}
 """Field of an Upscale -> its key in JSON, where the two differ."""
+
+_UPSCALE_CONSTANTS: JsonObject = {
+    "width": None, "height": None, "vae": None, "refiner": None, "refiner_start": 0.8, "speed": "exact", "upscaler": "",
+}  # fmt: skip
+"""What stands in the JSON of every Upscale beside its fields, as it did when it was a kind of text to image."""
 
 _RESOLVED: type[Resolved[Request]] = Resolved
 
@@ -20,11 +24,11 @@ _SAMPLING = ("steps", "guidance_scale", "scheduler", "clip_skip")
 
 def to_json(request: Request) -> JsonObject:
     """``request`` as a JSON object, its kind under ``"kind"``."""
-    written: JsonObject = dataclasses.asdict(request)
+    written = write_dataclass(request)
     if isinstance(request, ResolvedUpscale) and not request.steps:
         written |= dict.fromkeys(_SAMPLING)
     if isinstance(request, Upscale):
-        written = {_UPSCALE_KEYS.get(name, name): value for name, value in written.items()}
+        written = {**_UPSCALE_CONSTANTS, **{_UPSCALE_KEYS.get(name, name): value for name, value in written.items()}}
     return {"kind": kind_of(request), **written}
 
 
@@ -42,7 +46,7 @@ def from_json(written: Mapping[str, JsonValue]) -> Request:
 
 def resolved_to_json(resolved: Resolved[Request]) -> JsonObject:
     """A resolved request as a JSON object."""
-    return {**dataclasses.asdict(resolved), "request": to_json(resolved.request)}
+    return {**write_dataclass(resolved), "request": to_json(resolved.request)}
 
 
 def resolved_from_json(written: Mapping[str, JsonValue]) -> Resolved[Request]:

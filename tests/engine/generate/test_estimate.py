@@ -13,13 +13,21 @@ from engine.generate.estimate import Circumstances, Outlook, course_of, outlook
 from engine.plan.hardware.facts import Hardware, from_text, to_text
 from engine.plan.learned import Notes
 from engine.plan.timing import Course, learn_pace, pace
-from engine.requests import TextToImage
+from engine.requests import ResolvedTextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 from tests.engine.generate.conftest import Engine
 from tests.engine.plan.conftest import MACHINES, card, cpu
 
-ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps=4, guidance_scale=7.5, seed=1)
+
+def completed(width: int, height: int) -> ResolvedTextToImage:
+    """A request for an image of this size."""
+    return ResolvedTextToImage(
+        prompt="a cat", checkpoint="sd1", width=width, height=height, steps=4, guidance_scale=7.5, scheduler="Euler", seed=1,
+        clip_skip=0,
+    )  # fmt: skip
+
+
 COURSE = Course(width=512, height=512, steps=20)
 DEVICE = cpu().device
 
@@ -70,7 +78,7 @@ def test_the_nearest_size_counts(notes: Notes) -> None:
 def test_a_run_teaches_what_the_next_will_take(engine: Engine) -> None:
     state = engine.local._state
     entry = state.catalogue.find("sd1")
-    own_size = dataclasses.replace(ASKED, width=48, height=56)
+    own_size = completed(width=48, height=56)
     events = list(engine.local.run("teaches", own_size, Stop()))
     (took,) = (event.result.seconds for event in events if isinstance(event, PictureSaved))
     said = outlook(entry, own_size, state.circumstances)
@@ -82,7 +90,7 @@ def test_a_run_teaches_what_the_next_will_take(engine: Engine) -> None:
 def test_what_does_not_fit_is_said_before_with_a_size_that_does(tiny_models: Path, tmp_path: Path, notes: Notes) -> None:
     settings = Settings(models=tiny_models, data=tmp_path / "data")
     entry = Catalogue(settings).find("sd1")
-    large = dataclasses.replace(ASKED, width=2048, height=2048)
+    large = completed(width=2048, height=2048)
 
     def seen(hardware: Hardware) -> Outlook:
         return outlook(entry, large, Circumstances(settings=settings, hardware=hardware, notes=notes))

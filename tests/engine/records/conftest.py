@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.requests import ExecutionPlan, Resolved, TextToImage
+from engine.requests import ExecutionPlan, Resolved, ResolvedTextToImage
 
 
 @pytest.fixture
 def resolved() -> Resolved:
     return resolved_with(
-        TextToImage(
+        ResolvedTextToImage(
             prompt="a cat on the beach",
             negative_prompt="blurry",
             checkpoint="models/star,ter.safetensors",
@@ -29,7 +29,7 @@ def resolved() -> Resolved:
     )
 
 
-def resolved_with(request: TextToImage) -> Resolved:
+def resolved_with(request: ResolvedTextToImage) -> Resolved:
     plan = ExecutionPlan(device="cpu", dtypes={"unet": "bfloat16", "vae": "float32"}, reasons=("No graphics card was found.",))
     environment = {"torch": "2.15.0", "diffusers": "0.42.0", "device": "a processor", "attention": "scaled_dot_product"}
     return Resolved(request=request, plan=plan, threads=2, checkpoint_hash="ab" * 32, environment=environment)

@@ -12,7 +12,7 @@ from PIL import Image
 from engine.records import favourites, inspect_file, outputs
 from engine.records.history import History, Search
 from engine.records.images.thumbnails import SIDE
-from engine.requests import ExecutionPlan, Resolved, TextToImage, Upscale
+from engine.requests import ExecutionPlan, Resolved, TextToImage, Upscale, complete_upscale
 
 ALL = Search()
 
@@ -71,7 +71,13 @@ def test_search_by_words_checkpoint_day_and_mark(history: History, folder: Path)
 
 def test_an_enlarged_picture_is_found_by_the_words_of_the_picture_before(history: History, folder: Path) -> None:
     first = save(folder, "one", "a cat on the beach", negative_prompt="rain")
-    enlarged = Resolved(request=Upscale(images=("0" * 64,), seed=1), plan=ExecutionPlan(), threads=1)
+    enlarged = Resolved(
+        request=complete_upscale(
+            Upscale(images=("0" * 64,)), image="0" * 64, upscaler="built in", width=256, height=256, tile=64, seed=1
+        ),
+        plan=ExecutionPlan(),
+        threads=1,
+    )
     for job, source in (("two", first), ("three", None)):
         texts = inspect_file.texts(source) if source else {"easel": "{"}
         last = outputs.save(Image.new("RGB", (256, 256)), enlarged, outputs=folder, job=job, index=0, source=texts)

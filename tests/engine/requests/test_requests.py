@@ -2,26 +2,35 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import RequestError
+from engine.json_values import JsonValue
 from engine.requests import (
     DTYPES,
     KINDS,
     MAX_SEED,
+    RESOLVED_KINDS,
     CompareNegative,
     ExecutionPlan,
+    GenerationRequest,
     ImageToImage,
     Request,
     Resolved,
     StudyNegative,
     TextToImage,
     Upscale,
+    as_asked,
     check,
+    complete,
+    complete_upscale,
     from_json,
+    kind_of,
+    request_at,
     resolved_from_json,
     resolved_to_json,
     to_json,
@@ -61,9 +70,73 @@ def test_a_request_survives_json(request: Request) -> None:
     assert from_json(json.loads(json.dumps(to_json(request)))) == request
 
 
-@given(st.builds(Resolved, request=requests, plan=plans, threads=st.integers(1, 64), environment=st.dictionaries(text, text)))
+resolved_requests = requests.map(
+    lambda request: complete(
+        request, checkpoint="a", width=8, height=16, steps=3, guidance_scale=7.5, scheduler="Euler", seed=MAX_SEED, clip_skip=1
+    )
+)
+
+
+@given(
+    st.builds(
+        Resolved, request=resolved_requests, plan=plans, threads=st.integers(1, 64), environment=st.dictionaries(text, text)
+    )
+)
 def test_a_resolved_request_survives_json(resolved: Resolved) -> None:
     assert resolved_from_json(json.loads(json.dumps(resolved_to_json(resolved)))) == resolved
+
+
+def test_an_upscaler_stands_in_json_where_records_have_had_it() -> None:
+    asked = Upscale(images=("a",), upscaler="mine", seed=3)
+    assert to_json(asked).items() >= {"kind": "upscale", "checkpoint": "mine", "upscaler": "", "width": None}.items()
+    old = {"kind": "upscale", "images": ["a"], "checkpoint": "mine", "upscaler": "", "vae": None, "speed": "exact", "seed": 3}
+    assert from_json(old) == asked
+
+
+def test_an_upscaler_that_does_not_sample_says_nothing_of_it_in_json() -> None:
+    asked = Upscale(images=("a", "b"), steps=20, guidance_scale=9.0, clip_skip=2)
+    request = complete_upscale(asked, image="b", upscaler="lanczos", width=8, height=16, tile=32, seed=1)
+    written = to_json(request)
+    assert [written[name] for name in ("steps", "guidance_scale", "scheduler", "clip_skip")] == [None] * 4
+    resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
+    assert resolved_from_json(json.loads(json.dumps(resolved_to_json(resolved)))) == resolved
+
+
+@given(requests)
+def test_a_record_that_leaves_something_open_is_read_as_what_was_asked(request: Request) -> None:
+    asked = replace(request, steps=None)
+    resolved = Resolved(request=asked, plan=ExecutionPlan(), threads=1)
+    assert resolved_from_json(json.loads(json.dumps(resolved_to_json(resolved)))) == resolved
+
+
+@given(requests)
+def test_what_is_completed_has_nothing_open_and_can_be_opened_again(request: GenerationRequest) -> None:
+    decided = {
+        "checkpoint": "a", "width": 8, "height": 8, "steps": 1, "guidance_scale": 1.0, "scheduler": "Euler", "seed": 5,
+        "clip_skip": 0,
+    }  # fmt: skip
+    resolved = complete(request, **decided)
+    assert type(resolved) is RESOLVED_KINDS[kind_of(request)] and vars(resolved).items() >= {**decided, "count": 1}.items()
+    assert as_asked(resolved) == replace(request, **decided, count=1)
+    assert request_at(resolved, 3).seed == 8
+
+
+def test_the_images_of_a_job_differ_in_their_seed_or_in_their_strength() -> None:
+    asked = ImageToImage(init_image="a", count=2, strengths=(0.25, 0.5))
+    first = complete(
+        asked, checkpoint="a", width=8, height=8, steps=1, guidance_scale=1.0, scheduler="Euler", seed=5, clip_skip=0
+    )
+    second = request_at(first, 1)
+    assert isinstance(second, ImageToImage) and (second.seed, second.strength, second.strengths) == (5, 0.5, ())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("steps", "many"), ("steps", 1.5), ("steps", True), ("prompt", 3), ("guidance_scale", "7"), ("prompt", ["a"]), ("vae", {})],
+)
+def test_a_value_of_another_type_is_refused(field: str, value: JsonValue) -> None:
+    with pytest.raises(RequestError, match=field):
+        from_json({"kind": "text_to_image", field: value})
 
 
 @given(requests)

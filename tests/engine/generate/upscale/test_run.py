@@ -89,7 +89,7 @@ def leftovers(settings: Settings) -> list[Path]:
 def test_any_network_that_spandrel_loads_enlarges(name: str, engine: Local, keep: Callable, models: Path) -> None:
     from spandrel import ModelLoader
 
-    (result,) = engine.make(Upscale(images=(keep(photo()),), checkpoint=name, factor=4, tile=512))
+    (result,) = engine.make(Upscale(images=(keep(photo()),), upscaler=name, factor=4, tile=512))
     assert (result.width, result.height) == (240, 176)
     network = ModelLoader().load_from_file(models / f"{name}.safetensors").eval()
     if network.scale == 4:
@@ -113,7 +113,7 @@ def test_the_record_reads_back_and_keeps_what_the_source_said(engine: Local, kee
     texts = PngInfo()
     texts.add_text("parameters", "a cat\nSteps: 3, Seed: 5")
     image = keep(encoded(photo(), "PNG", pnginfo=texts))
-    asked = Upscale(images=(image,), checkpoint="lanczos", factor=2, seed=7)
+    asked = Upscale(images=(image,), upscaler="lanczos", factor=2, seed=7)
     (result,) = engine.make(asked)
     record = metadata.read(result.path)
     assert record is not None
@@ -133,7 +133,7 @@ def test_what_settings_ask_of_every_picture_holds_for_enlarged_ones(engine: Loca
     texts.add_text("parameters", "a cat")
     exif = Image.Exif()
     exif[0x010F] = "A camera"
-    asked = Upscale(images=(keep(encoded(photo(), "PNG", pnginfo=texts, exif=exif)),), checkpoint="lanczos")
+    asked = Upscale(images=(keep(encoded(photo(), "PNG", pnginfo=texts, exif=exif)),), upscaler="lanczos")
     events = list(engine.run("bare", asked, Stop()))
     (result,) = events[-1].results
     with Image.open(result.path) as made:
@@ -146,7 +146,7 @@ def test_orientation_and_profile_are_kept(engine: Local, keep: Callable) -> None
     exif[0x0112], exif[0x010F] = 6, "A camera"
     wide = _display_profile()
     image = keep(encoded(photo(60, 44), "JPEG", exif=exif, icc_profile=wide))
-    (result,) = engine.make(Upscale(images=(image,), checkpoint="lanczos", factor=2))
+    (result,) = engine.make(Upscale(images=(image,), upscaler="lanczos", factor=2))
     with Image.open(result.path) as made:
         assert made.size == (88, 120)
         assert made.info["icc_profile"] == wide
@@ -188,7 +188,7 @@ def test_odd_pictures_are_enlarged(kind: str, engine: Local, keep: Callable) -> 
 def test_hidden_colours_do_not_show_at_soft_edges(engine: Local, keep: Callable) -> None:
     image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 20, 40))
-    (result,) = engine.make(Upscale(images=(keep(image),), checkpoint="lanczos"))
+    (result,) = engine.make(Upscale(images=(keep(image),), upscaler="lanczos"))
     made = np.asarray(Image.open(result.path)).astype(int)
     visible = made[made[..., 3] > 8]
     assert visible[:, 0].min() >= 250 and visible[:, 1:3].max() <= 5
@@ -215,7 +215,7 @@ def test_bad_pictures_are_refused_in_a_sentence(make: Callable, said: str, engin
 
 def test_one_bad_picture_of_several_is_named_and_the_others_are_made(engine: Local, keep: Callable) -> None:
     good = keep(photo())
-    events = list(engine.run("several", Upscale(images=(good, "0" * 64, good), checkpoint="lanczos"), Stop()))
+    events = list(engine.run("several", Upscale(images=(good, "0" * 64, good), upscaler="lanczos"), Stop()))
     assert [e.picture for e in events if isinstance(e, PictureSaved)] == [0, 2]
     assert any("Picture 2 was left out" in e.text for e in events if isinstance(e, Notice))
 
@@ -223,8 +223,8 @@ def test_one_bad_picture_of_several_is_named_and_the_others_are_made(engine: Loc
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [
-        ({"checkpoint": "nothing"}, CheckpointError, "no checkpoint called"),
-        ({"checkpoint": "starter-x4/clean", "factor": 99}, RequestError, "The factor must be from 1 to 16"),
+        ({"upscaler": "nothing"}, CheckpointError, "no checkpoint called"),
+        ({"upscaler": "starter-x4/clean", "factor": 99}, RequestError, "The factor must be from 1 to 16"),
         ({"images": ()}, RequestError, "no picture"),
     ],
 )
@@ -237,7 +237,7 @@ def test_what_cannot_be_done_is_said(changes: dict, error: type[EaselError], sai
 def test_a_file_that_is_no_upscaler_is_told(engine: Local, keep: Callable, tmp_path: Path) -> None:
     save_file({"a.lora_down.weight": torch.zeros(2, 2)}, tmp_path / "some.safetensors")
     with pytest.raises(CheckpointError, match="not an upscaler"):
-        engine.make(Upscale(images=(keep(photo()),), checkpoint=str(tmp_path / "some.safetensors")))
+        engine.make(Upscale(images=(keep(photo()),), upscaler=str(tmp_path / "some.safetensors")))
 
 
 def test_a_result_that_would_be_too_large_names_a_factor_that_fits(engine: Local, keep: Callable) -> None:
@@ -247,7 +247,7 @@ def test_a_result_that_would_be_too_large_names_a_factor_that_fits(engine: Local
 
 def test_a_disk_that_fills_up_in_the_middle_leaves_nothing(engine: Local, keep: Callable, settings: Settings) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8))
-    asked = Upscale(images=(keep(noise),), checkpoint="lanczos", factor=8, tile=64)
+    asked = Upscale(images=(keep(noise),), upscaler="lanczos", factor=8, tile=64)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, before[1]))  # the system itself refuses, as a full disk does
     try:
@@ -280,7 +280,7 @@ def x4(checkpoint: Callable[[str, str], Path]) -> Path:
 
 
 def made(engine: Local, image: str, x4: Path, **changes: object) -> np.ndarray:
-    asked = Upscale(images=(image,), checkpoint=str(x4), prompt="a cat", seed=3, steps=2, factor=2)
+    asked = Upscale(images=(image,), upscaler=str(x4), prompt="a cat", seed=3, steps=2, factor=2)
     (result,) = engine.make(dataclasses.replace(asked, **changes))
     with Image.open(result.path) as opened:
         return np.asarray(opened).astype(int)
@@ -330,6 +330,6 @@ def test_short_memory_halves_the_tiles_of_the_denoiser(
 
 @pytest.mark.long
 def test_results_open_again_without_a_warning(engine: Local, keep: Callable, recwarn: pytest.WarningsRecorder) -> None:
-    (result,) = engine.make(Upscale(images=(keep(photo(1000, 900)),), checkpoint="lanczos", factor=10))
+    (result,) = engine.make(Upscale(images=(keep(photo(1000, 900)),), upscaler="lanczos", factor=10))
     assert open_picture(result.path).colours.size == (10_000, 9_000)
     assert [w for w in recwarn if "Decompression" in str(w.category)] == []
