@@ -318,7 +318,9 @@ def test_the_pictures_that_jobs_start_from_are_kept(old: Settings) -> None:
 
 def test_every_request_is_written_as_it_was() -> None:
     for written in all_requests():
-        assert json.loads(json.dumps(rewrite_request(written))) == written
+        # The size of what is upscaled follows from the image: it stands in records, and is not asked for.
+        size = dict.fromkeys(("width", "height")) if written["kind"] == "upscale" else {}
+        assert json.loads(json.dumps(rewrite_request(written))) == {**written, **size}
     assert {written["kind"] for written in all_requests()} == set(NAMES["requests"])
 
 

@@ -25,10 +25,11 @@ from engine.errors import Cancelled as Stopped
 from engine.errors import CheckpointError, DiskFull, EaselError, PictureError, RequestError
 from engine.events import Notice, PictureSaved, Step
 from engine.generate.upscale.diffusion import Diffusion
+from engine.generate.upscale.upscalers import LARGEST
 from engine.local import Local
 from engine.records import metadata
 from engine.records.images.open_image import open_picture
-from engine.requests import Upscale
+from engine.requests import Upscale, complete_upscale
 from engine.settings import Settings
 from engine.stopping import Stop
 from engine.storage.blobs import Blobs
@@ -118,7 +119,10 @@ def test_the_record_reads_back_and_keeps_what_the_source_said(engine: Local, kee
     record = metadata.read(result.path)
     assert record is not None
     request = record.resolved.request
-    assert dataclasses.replace(request, width=None, height=None, tile=0) == asked
+    width, height = photo().size
+    assert request == complete_upscale(
+        asked, image=image, upscaler="lanczos", width=2 * width, height=2 * height, tile=LARGEST, seed=7
+    )
     assert record.source["parameters"] == "a cat\nSteps: 3, Seed: 5"
     with Image.open(result.path) as made:
         assert made.text["parameters"].startswith("a cat")
