@@ -23,9 +23,9 @@ from PIL import Image
 from benchmarks.memory import HOUSE, highest_while, resident
 from engine.plan.learned import Notes
 from engine.plan.upscale_estimate import Job, estimate
+from engine.records.blobs import Blobs
 from engine.requests import Upscale
 from engine.settings import Settings
-from engine.storage.blobs import Blobs
 
 ROUNDS = 5
 MEGAPIXELS = (25, 100)

@@ -50,7 +50,7 @@ class Notice(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Guided(Event):
-    """A depth map guides the pictures of this job. ``depth`` is its hash in :mod:`engine.storage.blobs`, white is near."""
+    """A depth map guides the pictures of this job. ``depth`` is its hash in :mod:`engine.records.blobs`, white is near."""
 
     depth: str
 

@@ -23,6 +23,7 @@ from engine.negative import study
 from engine.negative.comparison import as_text_to_image, pair
 from engine.prompt.terms import terms
 from engine.records import compare, outputs
+from engine.records.blobs import Blobs
 from engine.requests import (
     CompareNegative,
     ExecutionPlan,
@@ -41,7 +42,6 @@ from engine.requests import (
 )
 from engine.settings import Settings
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 
 STEPS = 6
 SIDE = 64

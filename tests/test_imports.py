@@ -22,7 +22,7 @@ WORDS = (
     "engine.json_values",
 )
 ROOMS = {
-    "engine.storage": ("engine.records.images",),
+    "engine.storage": (),
     "engine.plan": ("engine.storage",),
     "engine.checkpoints": ("engine.storage", "engine.compat"),
     "engine.prompt": ("engine.storage",),

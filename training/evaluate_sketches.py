@@ -17,10 +17,10 @@ from PIL import Image, ImageFilter
 
 from engine.events import PictureSaved
 from engine.local import Local
+from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
 from engine.settings import Settings
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 from training.drawing.palette import COLOURS
 from training.drawing.things import THINGS, takes_article, thing_tile, with_a
 from training.judge import WEIGHTS, Judge, judged, load_judge

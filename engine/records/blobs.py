@@ -1,5 +1,67 @@
-"""The name under which programs import the blob folder; it lives in :mod:`engine.storage.blobs`."""
+"""The images that requests start from, each stored once under a hash of its content.
 
-from engine.storage.blobs import Blobs
+A file that was handed in is stored as it is, under the SHA-256 of its bytes, so that its colours, profile and texts stay
+available. An image in memory (a sketch, a mask) is stored as PNG under the SHA-256 of its mode, size and pixels: the same
+drawing has the same name whatever version of the PNG writer packs it.
+"""
 
-__all__ = ["Blobs"]
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from engine.errors import PictureError
+from engine.records.images.open_image import open_picture, opening
+from engine.storage.blobs import BlobFolder
+
+_MODES = ("1", "L", "LA", "RGB", "RGBA")
+"""What PNG keeps to the bit and every reader opens; others become one of the last two."""
+
+
+class Blobs(BlobFolder):
+    """A folder of input images."""
+
+    def put(self, source: bytes | Image.Image, *, by_head: bool = False) -> str:
+        """Store an image and return its hash, 64 hexadecimal digits. Storing it again changes nothing.
+
+        Bytes must be an image that Easel can open: raises PictureError if not, OutputError if it cannot be written.
+        ``by_head`` decodes none of it and so does not see that the end is missing: for many or very large ones, which are
+        decoded later anyway.
+        """
+        if isinstance(source, bytes):
+            (_check_head if by_head else open_picture)(source)
+            hash, content = hashlib.sha256(source).hexdigest(), source
+        else:
+            hash, content = _encode(source)
+        self.store(hash, content)
+        return hash
+
+    def path(self, hash: str) -> Path:
+        """The file of an image; its name says nothing of its format. Raises PictureError if it is not there."""
+        if (path := self.find(hash)) is None:
+            raise PictureError(
+                "The picture that this job starts from is no longer kept. Choose or draw it again and start a new job."
+            )
+        return path
+
+    def open(self, hash: str) -> Image.Image:
+        """The image, upright, in RGB or, if a part of it is transparent, RGBA. Raises PictureError."""
+        return open_picture(self.path(hash)).with_alpha
+
+
+def _encode(image: Image.Image) -> tuple[str, bytes]:
+    """The hash of the pixels, and the image as PNG."""
+    if image.mode not in _MODES:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=1)
+    head = f"{image.mode} {image.width} {image.height}\n".encode()
+    return hashlib.sha256(head + image.tobytes()).hexdigest(), stream.getvalue()
+
+
+def _check_head(source: bytes) -> None:
+    with opening(source):
+        pass

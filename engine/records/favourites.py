@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.storage.atomic_files import replacing, translating
+from engine.storage.atomic_files import replace_file, translate_errors
 
 FILE = "favourites.txt"
 
@@ -24,5 +24,5 @@ def read(outputs: Path) -> set[str]:
 def mark(outputs: Path, name: str, marked: bool) -> None:
     """Mark the file called ``name`` (without folders), or take the mark away. Raises OutputError if it cannot be written."""
     names = read(outputs) | {name} if marked else read(outputs) - {name}
-    with translating(outputs), replacing(outputs / FILE) as stream:
+    with translate_errors(outputs), replace_file(outputs / FILE) as stream:
         stream.write("".join(f"{each}\n" for each in sorted(names)).encode("utf-8"))

@@ -20,7 +20,7 @@ from engine.errors import DiskFull
 from engine.records import metadata
 from engine.records.record import Record
 from engine.requests import Request, Resolved
-from engine.storage.atomic_files import PART, make_folder, replacing, translating
+from engine.storage.atomic_files import PART, make_folder, replace_file, translate_errors
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """The endings of saved pictures by format."""
@@ -76,9 +76,9 @@ def opened(
     now = datetime.now()
     seed = resolved.request.seed or 0
     path = outputs / f"{now:%Y-%m-%d}" / f"{now:%H%M%S}-{job}-{index}-{seed}{SUFFIXES[format]}"
-    with translating(outputs):
+    with translate_errors(outputs):
         make_folder(path.parent)
-        with replacing(path) as stream:
+        with replace_file(path) as stream:
             yield stream, path
 
 
@@ -94,7 +94,7 @@ def existing(outputs: Path, job: str) -> dict[int, Path]:
 
 def days(outputs: Path) -> list[Path]:
     """The day folders of ``outputs``, the newest first. Raises OutputError if the folder cannot be read."""
-    with translating(outputs):
+    with translate_errors(outputs):
         if not outputs.is_dir():
             return []
         return sorted((d for d in outputs.iterdir() if _DAY.fullmatch(d.name) and d.is_dir()), reverse=True)
@@ -102,9 +102,9 @@ def days(outputs: Path) -> list[Path]:
 
 def check_writable(outputs: Path, need: int = SPARE) -> None:
     """Raises OutputError unless a picture can be written there now, DiskFull unless ``need`` bytes are free."""
-    with translating(outputs):
+    with translate_errors(outputs):
         make_folder(outputs)
-        with replacing(outputs / f".try{PART}") as stream:
+        with replace_file(outputs / f".try{PART}") as stream:
             stream.write(b"Easel tries whether it can write here.")
         (outputs / f".try{PART}").unlink(missing_ok=True)
         free = shutil.disk_usage(outputs).free
@@ -126,7 +126,7 @@ def has_room(folder: Path) -> bool:
 
 def keep_newest(outputs: Path, count: int) -> None:
     """Removes all but the ``count`` newest pictures: for folders of drafts."""
-    with translating(outputs):
+    with translate_errors(outputs):
         newest_first = [path for day in days(outputs) for path in sorted(day.iterdir(), reverse=True)]
         for path in newest_first[count:]:
             path.unlink(missing_ok=True)
@@ -134,7 +134,7 @@ def keep_newest(outputs: Path, count: int) -> None:
 
 def remove_leftovers(outputs: Path) -> int:
     """Removes what a killed worker left half-written, and says how many files. Only while no worker runs."""
-    with translating(outputs):
+    with translate_errors(outputs):
         left = [path for folder in (outputs, *days(outputs)) for path in folder.glob(f".*{PART}")]
         for path in left:
             path.unlink(missing_ok=True)

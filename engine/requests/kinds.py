@@ -68,7 +68,7 @@ class TextToImage(GenerationRequest):
 class ImageToImage(GenerationRequest):
     """Images from a sketch or a photo, and a prompt.
 
-    Input images are named by the content hash under which :mod:`engine.storage.blobs` keeps them. ``strength`` (0..1) is the
+    Input images are named by the content hash under which :mod:`engine.records.blobs` keeps them. ``strength`` (0..1) is the
     share of the steps that run: 0 gives the fitted input back, 1 is text to image. ``fit`` says how the input meets the
     size: ``"crop"``, ``"pad"`` or ``"stretch"``. ``mask_image``, of the input's size, is white where the image is to be
     repainted; ``feather`` is the width of its soft edge in pixels of the result. ``only_masked`` works on the masked region

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, synced, renamed. Disk errors in the user's words."""
+"""Atomic file writes: to a temporary file beside the target, synced, then renamed. Disk errors become sentences for the user."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock
+
 from engine.errors import DiskFull, OutputError
 
 PART = ".part"
-"""The ending of a file that is being written. One that is left behind by a crash is nobody's picture."""
+"""The suffix of a file that is being written. One that a crash left behind is incomplete and can be removed."""
+
+LOCK_SECONDS = 30
+"""How long :func:`lock_file` waits for another thread or process."""
 
 _READ_ONLY = (
     OutputError,
@@ -29,20 +34,19 @@ _FULL = (
 _GONE = (
     OutputError,
     "The folder “{folder}” is gone; was a drive unplugged or the folder moved? "
-    "Bring it back or start Easel with another folder (--outputs, --data).",
+    "Restore it or start Easel with another folder (--outputs, --data).",
 )
 _NO_FOLDER = (
     OutputError,
-    "“{folder}” is not a folder. Move that file away or start Easel with another one (--outputs, --data).",
+    "“{folder}” is not a folder. Move that file away or start Easel with another folder (--outputs, --data).",
 )
 _TOO_LONG = (
     OutputError,
-    "The path of the folder “{folder}” is too long for this system. Start Easel with a shorter one (--outputs, --data).",
+    "The path of the folder “{folder}” is too long for this system. Start Easel with a shorter path (--outputs, --data).",
 )
 _BROKEN = (
     OutputError,
-    "The drive that holds “{folder}” answers with errors. "
-    "Check the drive or start Easel with another folder (--outputs, --data).",
+    "The drive that holds “{folder}” reports errors. Check the drive or start Easel with another folder (--outputs, --data).",
 )
 _OTHER = (
     OutputError,
@@ -57,32 +61,33 @@ _SENTENCES = {
     _TOO_LONG: ("ENAMETOOLONG",),
     _BROKEN: ("EIO",),
 }
-_BY_ERRNO = {getattr(errno, name): sentence for sentence, names in _SENTENCES.items() for name in names if hasattr(errno, name)}
+_NUMBERS = {name: number for number, name in errno.errorcode.items()}
+_BY_ERRNO = {_NUMBERS[name]: sentence for sentence, names in _SENTENCES.items() for name in names if name in _NUMBERS}
 _BY_WINDOWS_CODE = {112: _FULL, 39: _FULL, 19: _READ_ONLY, 206: _TOO_LONG, 3: _GONE, 21: _GONE, 53: _GONE}
 """Windows' own codes, where they say more than the errno that Python maps them to."""
 
 
-def translated(error: OSError, folder: Path) -> OutputError:
-    """``error`` as the sentence for the user; ``folder`` is the one that they know."""
-    code = getattr(error, "winerror", None)
+def describe_disk_error(error: OSError, folder: Path) -> OutputError:
+    """``error`` as a sentence for the user about ``folder``, the one that they chose."""
+    code = getattr(error, "winerror", None)  # exists on Windows only
     kind, sentence = _BY_WINDOWS_CODE.get(code or 0) or _BY_ERRNO.get(error.errno or 0, _OTHER)
     return kind(sentence.format(folder=folder, reason=error.strerror or error))
 
 
 @contextmanager
-def translating(folder: Path) -> Generator[None]:
-    """Inside it an OSError becomes an OutputError about ``folder``."""
+def translate_errors(folder: Path) -> Generator[None]:
+    """Raises an OSError of the block as an OutputError about ``folder``."""
     try:
         yield
     except OSError as error:
-        raise translated(error, folder) from error
+        raise describe_disk_error(error, folder) from error
 
 
 @contextmanager
-def replacing(path: Path) -> Generator[BinaryIO]:
-    """A stream whose bytes become the file ``path`` when the block ends, all at once; on an error nothing is left.
+def replace_file(path: Path) -> Generator[BinaryIO]:
+    """A stream whose content replaces the file ``path`` at once when the block ends. If the block raises, nothing changes.
 
-    The order is: written, synced, renamed, folder synced. What the block raises, and OSError, passes through.
+    The order is: write, sync, rename, sync the folder. Raises OSError; what the block raises passes through.
     """
     part = path.with_name(f".{secrets.token_hex(8)}{PART}")
     try:
@@ -98,8 +103,38 @@ def replacing(path: Path) -> Generator[BinaryIO]:
     sync_folder(path.parent)
 
 
+def write_file(path: Path, content: str | bytes) -> None:
+    """Replaces the file ``path``, text as UTF-8, and creates its folder. Raises OSError, and then leaves the old file."""
+    make_folder(path.parent)
+    with replace_file(path) as stream:
+        stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def move_into_place(source: Path, target: Path) -> None:
+    """Renames a complete, synced file or folder to ``target``, and makes the rename survive a power cut. Raises OSError."""
+    os.replace(source, target)
+    sync_folder(target.parent)
+
+
+@contextmanager
+def lock_file(path: Path) -> Generator[None]:
+    """Holds the lock of ``path`` against other threads and processes, to read, change and replace it without losing an update.
+
+    A drive that knows no locks, as some network drives, gives none. Raises OSError where the folder cannot be written, or if
+    another process holds the lock for :data:`LOCK_SECONDS`.
+    """
+    make_folder(path.parent)
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
+    with suppress(NotImplementedError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def make_folder(folder: Path) -> None:
-    """Makes ``folder`` and those above it, and syncs each folder that got a new entry."""
+    """Creates ``folder`` and its parents, and syncs each folder that got a new entry. Raises OSError."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -108,25 +143,25 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename in ``folder`` survive a power cut. Windows has no such call: NTFS journals its names itself."""
+    """Makes a rename in ``folder`` survive a power cut. Windows has no such call: NTFS journals names itself."""
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         _sync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network and FUSE drives that cannot sync a folder
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network and FUSE drives cannot sync a folder
             raise
     finally:
         os.close(descriptor)
 
 
 def _sync(descriptor: int) -> None:
-    """fsync; on macOS with F_FULLFSYNC, because fsync there leaves the bytes in the drive's own cache."""
+    """fsync; on macOS F_FULLFSYNC, because fsync there leaves the bytes in the drive's own cache."""
     if sys.platform == "darwin":
         import fcntl
 
-        with suppress(OSError):  # drives that do not know it get the plain fsync below
+        with suppress(OSError):  # drives that do not support it get the plain fsync below
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
     os.fsync(descriptor)

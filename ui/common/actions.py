@@ -14,9 +14,9 @@ from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.prompt.tokenizer import load_tokenizer
 from engine.prompt.tokens import PromptReading, read_prompt
+from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, GenerationRequest, ImageToImage, Request, StudyNegative, Upscale
 from engine.settings import Settings
-from engine.storage.blobs import Blobs
 from ui import messages
 from ui.common import follow_job, form, prompt_reading, result_view
 from ui.common.checkpoint_options import Checkpoint, CheckpointOptions

@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from engine.errors import EaselError
+from engine.records.blobs import Blobs
 from engine.records.images.open_image import open_picture
-from engine.storage.blobs import Blobs
 from ui import messages
 
 PREFIX = "/sketches"

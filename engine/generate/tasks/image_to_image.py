@@ -19,9 +19,9 @@ from engine.generate.run import ImageContext, Start
 from engine.generate.run import run as run_task
 from engine.generate.tasks.conditioning import encode, extra_channels, latent_mask, with_depth
 from engine.generate.tasks.input_image import Canvas, Given, canvas_for, given_for, matching_size
+from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 
 
 class FromPicture:

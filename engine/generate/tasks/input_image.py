@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from engine.errors import PictureError
+from engine.records.blobs import Blobs
 from engine.records.images.open_image import fit, open_picture
 from engine.requests import ImageToImage
-from engine.storage.blobs import Blobs
 
 Box = tuple[int, int, int, int]
 

@@ -10,9 +10,9 @@ from engine.checkpoints.library.upscalers import LANCZOS, find, is_diffusion
 from engine.events import Event, PictureSaved, Result, Step
 from engine.generate.engine_state import EngineState
 from engine.generate.upscale import run as upscale
+from engine.records.blobs import Blobs
 from engine.requests import GenerationRequest, ImageToImage, Request, TextToImage, Upscale, is_draft
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 
 Run = Callable[[str, Any, EngineState, Stop], Iterator[Event]]
 """What makes the pictures of a kind of request: (job, asked, workshop, stop) -> events."""

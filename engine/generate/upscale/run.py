@@ -25,12 +25,12 @@ from engine.generate.upscale.tiles import Enlarger, enlarge, tiles
 from engine.generate.upscale.upscalers import Upscaler, opened
 from engine.plan import upscale_estimate
 from engine.records import inspect_file, metadata, outputs
+from engine.records.blobs import Blobs
 from engine.records.images.open_image import MAX_PIXELS, Picture, open_picture, upright_exif
 from engine.records.images.png_writer import PngWriter
 from engine.records.record import Record
 from engine.requests import Resolved, ResolvedUpscale, Upscale, check, complete_upscale
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 
 _RANDOM_SEEDS = 2**32
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from engine.errors import OutputError
 from engine.records.images.open_image import opening
-from engine.storage.atomic_files import make_folder, replacing, translating
+from engine.storage.atomic_files import make_folder, replace_file, translate_errors
 
 SIDE = 320
 """Pixels of a thumbnail's longer side."""
@@ -42,9 +42,9 @@ class Thumbnails:
                 return picture
             image = reduced(opened, side)
         try:
-            with translating(self._folder):
+            with translate_errors(self._folder):
                 make_folder(small.parent)
-                with replacing(small) as stream:
+                with replace_file(small) as stream:
                     image.save(stream, "WEBP", quality=_QUALITY[side])
         except OutputError:
             return picture

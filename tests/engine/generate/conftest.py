@@ -13,10 +13,10 @@ from PIL import Image
 
 from engine.events import Event
 from engine.local import Local
+from engine.records.blobs import Blobs
 from engine.requests import Request
 from engine.settings import Settings
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 from tests.engine.checkpoints import additions, tiny
 
 KINDS = ("sd1", "sd1_inpainting", "sd2_base", "sd2_depth", "sd2_v", "xl", "lcm")

@@ -16,7 +16,7 @@ from engine.errors import DiskFull, OutputError
 from engine.records import metadata
 from engine.records import outputs as saving
 from engine.requests import Resolved
-from engine.storage.atomic_files import PART, replacing, translated
+from engine.storage.atomic_files import PART, describe_disk_error, replace_file
 
 
 def test_a_saved_picture_has_its_pixels_its_record_and_a_telling_name(
@@ -121,7 +121,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_nothing(resolved: Resolved, o
 def test_a_disk_that_is_really_full() -> None:
     with pytest.raises(OSError) as caught, open("/dev/full", "wb", buffering=0) as full:
         full.write(b"x")
-    assert isinstance(translated(caught.value, Path("outputs")), DiskFull)
+    assert isinstance(describe_disk_error(caught.value, Path("outputs")), DiskFull)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_disk_that_is_really_full() -> None:
     ],
 )
 def test_every_error_is_a_sentence_that_says_what_to_do(code: int, kind: type[OutputError], words: str) -> None:
-    error = translated(OSError(code, os.strerror(code)), Path("/home/me/pictures"))
+    error = describe_disk_error(OSError(code, os.strerror(code)), Path("/home/me/pictures"))
     assert type(error) is kind
     assert words in str(error) and "/home/me/pictures" in str(error) and "--outputs" in str(error)
 
@@ -148,8 +148,8 @@ def test_every_error_is_a_sentence_that_says_what_to_do(code: int, kind: type[Ou
 def test_windows_own_codes_count_where_they_say_more(code: int, kind: type[OutputError]) -> None:
     error = OSError(errno.EINVAL, "Invalid argument")
     error.winerror = code  # type: ignore[attr-defined]
-    assert type(translated(error, Path("outputs"))) is kind
-    assert "could not be written" not in str(translated(error, Path("outputs")))
+    assert type(describe_disk_error(error, Path("outputs"))) is kind
+    assert "could not be written" not in str(describe_disk_error(error, Path("outputs")))
 
 
 def test_a_path_that_is_too_long(image: Image.Image, resolved: Resolved, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_what_a_killed_worker_left_is_removed_and_pictures_stay(image: Image.Ima
 
 def test_two_writers_of_one_name_leave_one_whole_file(tmp_path: Path) -> None:
     def write(letter: bytes) -> None:
-        with replacing(tmp_path / "file") as stream:
+        with replace_file(tmp_path / "file") as stream:
             stream.write(letter * 100_000)
 
     threads = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b")]

@@ -1,85 +1,59 @@
 from __future__ import annotations
 
-import io
 import os
 import time
 from pathlib import Path
 
-import pytest
-from PIL import Image
+from engine.storage.blobs import BlobFolder, find_hashes
 
-from engine.errors import OutputError, PictureError
-from engine.storage.blobs import Blobs
-from tests.engine.records.conftest import textured
+NEEDED, UNUSED, FRESH, AGAIN = (digit * 64 for digit in "0123")
 
 
-def png(image: Image.Image, level: int = 6) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", compress_level=level)
-    return stream.getvalue()
+def list_files(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
-def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+def make_old(path: Path) -> None:
+    os.utime(path, (time.time() - 2 * 86400,) * 2)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "1"])
-def test_pixels_come_back_to_the_bit(tmp_path: Path, mode: str) -> None:
-    blobs = Blobs(tmp_path / "blobs")
-    image = textured(30, 20).convert(mode)
-    if mode == "RGBA":
-        image.putalpha(Image.linear_gradient("L").resize((30, 20)))
-    read = blobs.open(blobs.put(image))
-    assert read.mode == ("RGBA" if mode == "RGBA" else "RGB")
-    assert read.convert(mode).tobytes() == image.tobytes()
-
-
-def test_the_same_picture_is_kept_once_under_one_name(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
-    image = textured(30, 20)
-    names = {blobs.put(image), blobs.put(image.copy()), Blobs(tmp_path).put(image)}
-    assert len(names) == 1 and len(files(tmp_path)) == 1
-    assert blobs.put(image.transpose(Image.Transpose.ROTATE_90)) not in names
-    assert blobs.put(textured(20, 30)) not in names
-    assert blobs.put(Image.new("L", (2, 2))) != blobs.put(Image.new("L", (4, 1)))
-
-
-def test_a_file_is_kept_byte_for_byte(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
-    photo = png(textured(30, 20), 9)
-    hash = blobs.put(photo)
-    assert blobs.path(hash).read_bytes() == photo
-    assert blobs.open(hash).tobytes() == textured(30, 20).tobytes()
-    assert hash != blobs.put(png(textured(30, 20), 1))
-
-
-def test_only_pictures_are_kept(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="not a picture"):
-        Blobs(tmp_path).put(b"no picture at all")
-    assert files(tmp_path) == []
-
-
-@pytest.mark.parametrize("hash", ["0" * 64, "", "../../../etc/passwd", "0" * 63 + "/", "G" * 64])
-def test_what_is_not_kept_is_said(tmp_path: Path, hash: str) -> None:
-    with pytest.raises(PictureError, match="no longer kept"):
-        Blobs(tmp_path).open(hash)
-
-
-def test_sweep_removes_what_nobody_needs(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
-    needed, left, fresh, again = (blobs.put(textured(8, 8, seed)) for seed in range(4))
-    part = blobs.path(left).with_name(".0123.part")
+def test_sweep_removes_what_is_neither_needed_nor_new_nor_used_again(tmp_path: Path) -> None:
+    blobs, folder = BlobFolder(tmp_path / "blobs"), tmp_path / "blobs"
+    for hash in (NEEDED, UNUSED, FRESH, AGAIN):
+        blobs.store(hash, b"content")
+    part = folder / UNUSED[:2] / ".0123.part"
     part.write_bytes(b"half")
-    for path in (*(blobs.path(hash) for hash in (needed, left, again)), part):
-        os.utime(path, (time.time() - 2 * 86400,) * 2)
-    blobs.put(textured(8, 8, 3))
-    assert blobs.sweep({needed}) == 1
-    assert {path.name for path in files(tmp_path)} == {needed, fresh, again}
-    assert blobs.sweep((), older=-1) == 3
-    assert Blobs(tmp_path / "none").sweep(()) == 0
+    for path in (*(blobs.find(hash) for hash in (NEEDED, UNUSED, AGAIN)), part):
+        assert path is not None
+        make_old(path)
+    blobs.store(AGAIN, b"content")
+    assert blobs.sweep(lambda: {NEEDED}) == 1
+    assert list_files(folder) == {NEEDED, FRESH, AGAIN}
+    assert blobs.sweep(set, seconds_kept=-1) == 3
+    assert list_files(folder) == set()
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="not a folder"):
-        Blobs(tmp_path / "file").put(textured(8, 8))
+def test_a_blob_that_is_used_while_the_needed_ones_are_looked_up_stays(tmp_path: Path) -> None:
+    blobs = BlobFolder(tmp_path / "blobs")
+    blobs.store(UNUSED, b"content")
+    path = blobs.find(UNUSED)
+    assert path is not None
+    make_old(path)
+
+    def find_needed() -> set[str]:
+        blobs.touch([UNUSED, NEEDED])
+        return set()
+
+    assert blobs.sweep(find_needed) == 0 and blobs.find(UNUSED) and not blobs.find(NEEDED)
+
+
+def test_what_is_needed_is_looked_up_only_when_something_is_old(tmp_path: Path) -> None:
+    blobs, asked = BlobFolder(tmp_path / "blobs"), []
+    assert blobs.sweep(lambda: asked) == 0
+    blobs.store(FRESH, b"content")
+    assert blobs.sweep(lambda: asked.append("asked") or asked) == 0 and not asked
+
+
+def test_names_of_blobs_are_found_in_json_and_in_json_inside_of_it() -> None:
+    text = f'{{"init_image": "{NEEDED}", "source": "{{\\"mask_image\\": \\"{UNUSED}\\"}}", "seed": 12345}}'
+    assert find_hashes(text) == {NEEDED, UNUSED}

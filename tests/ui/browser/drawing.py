@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
-from engine.storage.blobs import Blobs
 from tests.ui.browser.conftest import Studio, Visitor, show
 
 PageSession = Callable[..., Visitor]

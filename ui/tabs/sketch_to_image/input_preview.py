@@ -10,8 +10,8 @@ from PIL import Image
 
 from engine.errors import EaselError
 from engine.generate.tasks.input_image import canvas_for, given_for, matching_size
+from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
-from engine.storage.blobs import Blobs
 from ui import messages
 from ui.common import result_view
 from ui.common.checkpoint_options import Checkpoint

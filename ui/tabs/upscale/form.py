@@ -13,11 +13,11 @@ from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS, find, is_dif
 from engine.errors import CheckpointError, EaselError, PictureError
 from engine.plan.learned import Notes
 from engine.plan.upscale_estimate import Job, estimate
+from engine.records.blobs import Blobs
 from engine.records.images.open_image import opening
 from engine.records.images.thumbnails import SCREEN, reduced
 from engine.requests import Upscale, check
 from engine.settings import Settings
-from engine.storage.blobs import Blobs
 from ui import messages
 from ui.common import checkpoint_options, form
 from ui.common.checkpoint_options import Checkpoint, CheckpointOptions

@@ -18,10 +18,10 @@ from engine.errors import Cancelled, CheckpointError
 from engine.events import Notice, Step
 from engine.local import Local
 from engine.records import metadata
+from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, ImageToImage, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 from tests.engine.checkpoints import tiny
 from ui.common.checkpoint_options import CheckpointOptions
 

@@ -19,11 +19,11 @@ from engine.generate.samplers import SCHEDULERS
 from engine.generate.tasks.input_image import canvas_for, feathered, given_for, matching_size
 from engine.local import Local
 from engine.records import metadata
+from engine.records.blobs import Blobs
 from engine.records.images.open_image import fit, open_picture
 from engine.requests import CompareNegative, ImageToImage, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 from tests.engine.generate.conftest import Engine
 
 SIDE = 32

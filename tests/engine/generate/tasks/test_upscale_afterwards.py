@@ -16,10 +16,10 @@ from engine.errors import CheckpointError
 from engine.events import PictureSaved, Step
 from engine.local import Local
 from engine.records import metadata, outputs
+from engine.records.blobs import Blobs
 from engine.requests import ImageToImage, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 
 ASKED = TextToImage(prompt="a cat", seed=5, steps=2, width=16, height=16, count=2, upscaler="mine")
 

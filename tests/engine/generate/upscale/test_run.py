@@ -28,11 +28,11 @@ from engine.generate.upscale.diffusion import Diffusion
 from engine.generate.upscale.upscalers import LARGEST
 from engine.local import Local
 from engine.records import metadata
+from engine.records.blobs import Blobs
 from engine.records.images.open_image import open_picture
 from engine.requests import Upscale, complete_upscale
 from engine.settings import Settings
 from engine.stopping import Stop
-from engine.storage.blobs import Blobs
 
 NETWORKS = {
     "compact": lambda: Compact(num_feat=8, num_conv=2, upscale=4),

@@ -12,8 +12,8 @@ from spandrel.architectures.Compact import Compact
 from engine.errors import PictureError, RequestError
 from engine.plan.learned import Notes
 from engine.plan.upscale_estimate import Job, learn_speed
+from engine.records.blobs import Blobs
 from engine.settings import Settings
-from engine.storage.blobs import Blobs
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.upscale import form
 from ui.tabs.upscale.form import BLANK, Enlarging
