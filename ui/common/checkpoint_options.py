@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.checkpoints.families import CONFIGS, DEPTH, TEXT
 from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
-from engine.checkpoints.library.upscalers import BUILT_IN, built_in, upscalers
+from engine.checkpoints.library.upscalers import BUILT_IN, find_built_in, list_upscalers
 from engine.settings import Settings
 
 
@@ -109,8 +109,8 @@ class CheckpointOptions:
 
     def _upscalers(self) -> tuple[str, ...]:
         """The built-in one first."""
-        own = (BUILT_IN,) if built_in(self.catalogue.of_kind("upscaler")) else ()
-        return *own, *(entry.name for entry in upscalers(self.catalogue))
+        own = (BUILT_IN,) if find_built_in(self.catalogue.of_kind("upscaler")) else ()
+        return *own, *(entry.name for entry in list_upscalers(self.catalogue))
 
     def find(self, name: str | None) -> Checkpoint:
         """The checkpoint of that name; the first one if it is gone."""

@@ -15,6 +15,7 @@ from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.files.headers import Header, Tensor, read_header
 from engine.checkpoints.identify.folders import identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
+from engine.checkpoints.identify.image_networks import identify_network
 from engine.checkpoints.load.key_mapping import UNET
 
 __all__ = ["Identity", "Part", "identify", "identify_header"]
@@ -225,32 +226,9 @@ def _embedding(names: Mapping[str, Tensor], header: Header, path: Path) -> Ident
     )  # fmt: skip
 
 
-_UPSCALER_CLUES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("ESRGAN", ("model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight")),
-    ("ESRGAN", ("conv_first.weight", "body.0.rdb1.conv1.weight")),
-    ("ESRGAN", ("conv_first.weight", "RRDB_trunk.0.RDB1.conv1.weight")),
-    ("compact", ("body.0.weight", "body.1.weight", "body.2.weight")),
-    ("SwinIR", ("conv_first.weight", "layers.0.residual_group.blocks.0.norm1.weight")),
-    ("SwinIR", ("conv_first.1.weight", "layers.0.residual_group.blocks.0.norm1.weight")),
-    ("HAT", ("conv_first.weight", "layers.0.residual_group.overlap_attn.relative_position_bias_table")),
-    ("DAT", ("conv_first.weight", "before_RG.1.weight")),
-    ("OmniSR", ("residual_layer.0.residual_layer.0.layer.0.fn.0.weight",)),
-    ("SPAN", ("block_1.c1_r.sk.weight",)),
-    ("RealPLKSR", ("feats.0.weight", "feats.1.lk.conv.weight")),
-    ("EDSR", ("head.0.weight", "body.0.body.0.weight", "tail.0.0.weight")),
-)
-"""Names that tell the networks that people upscale with (spandrel loads these and more)."""
-
-
-def _upscaler(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
-    bare = {n.removeprefix("module.") for n in names}
-    for label, clues in _UPSCALER_CLUES:
-        if bare.issuperset(clues):
-            part = {"upscaler": Part.of(list(names.values()))}
-            return Identity(
-                kind="upscaler", parts=part, container=header.container, digest=header.digest, reason=f"an upscaler ({label})"
-            )
-    return None
+def _network(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
+    """An upscaler, or another network that works on images."""
+    return identify_network(names, header)
 
 
 def _original_vae(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
@@ -266,10 +244,10 @@ _KINDS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | None], .
     _alone("lora", ("lora_A.weight",), "a LoRA (diffusers' names)"),
     _alone("lora", ("lora.down.weight",), "a LoRA (diffusers' older names)"),
     _alone("lora", ("hada_w1_a",), "a LyCORIS adapter (LoHa)"),
+    _network,
     _alone("unet", ("down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight"), "a UNet without the rest"),
     _original_vae,
     _alone("depth", ("pretrained.model.blocks.0.attn.qkv.weight", "scratch.output_conv.0.weight"), "a MiDaS depth estimator"),
-    _upscaler,
     _embedding,
 )
 """In order; the first that recognises a file wins."""

@@ -10,6 +10,7 @@ from engine.checkpoints.files.headers import Tensor
 
 KINDS: Mapping[str, str] = {
     "checkpoint": "checkpoint", "lora": "LoRA", "embedding": "embedding", "vae": "VAE", "upscaler": "upscaler",
+    "cleaner": "cleaner", "face_restorer": "face restorer", "mask_filler": "mask filler",
     "unet": "UNet alone", "controlnet": "ControlNet", "depth": "depth estimator", "unknown": "unknown kind of file",
 }  # fmt: skip
 """Kind of file -> the word for it in a sentence."""

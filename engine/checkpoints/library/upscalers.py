@@ -1,10 +1,11 @@
-"""Which of the catalogue's entries enlarge pictures, and which of them came with Easel. Without torch."""
+"""Which of the catalogue's entries upscale or clean images, and which of them came with Easel. Without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from engine.checkpoints.families import UPSCALE
+from engine.checkpoints.identify.identity import KINDS
 from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
 from engine.errors import CheckpointError
 
@@ -16,39 +17,60 @@ BUILT_IN = "starter-x4"
 
 _CLEAN, _CLEANING = "clean", "cleaning"
 
+_OTHER_NETWORKS = ("face_restorer", "mask_filler")
+"""Kinds of network that work on images and do neither."""
 
-def built_in(upscalers: Sequence[CheckpointEntry]) -> tuple[CheckpointEntry, CheckpointEntry] | None:
-    """The two trainings of the built-in upscaler: for sharp pictures, and for those that need cleaning. None if they are gone."""
+
+def find_built_in(upscalers: Sequence[CheckpointEntry]) -> tuple[CheckpointEntry, CheckpointEntry] | None:
+    """The two trainings of the built-in upscaler: for sharp images, and for those that need cleaning. None if they are gone."""
     own = {entry.path.stem: entry for entry in upscalers if entry.path.parent.name == BUILT_IN}
     return (own[_CLEAN], own[_CLEANING]) if own.keys() >= {_CLEAN, _CLEANING} else None
 
 
-def upscalers(catalogue: Catalogue) -> list[CheckpointEntry]:
+def list_upscalers(catalogue: Catalogue) -> list[CheckpointEntry]:
     """All but the built-in one: networks first, then diffusion upscalers."""
     networks = [entry for entry in catalogue.of_kind("upscaler") if entry.path.parent.name != BUILT_IN]
     return [*networks, *(entry for entry in catalogue.of_kind("checkpoint") if is_diffusion(entry))]
 
 
+def list_cleaners(catalogue: Catalogue) -> list[CheckpointEntry]:
+    """Networks that restore an image at its own size: they take away noise, blur, haze or JPEG's blocks."""
+    return catalogue.of_kind("cleaner")
+
+
 def is_diffusion(entry: CheckpointEntry) -> bool:
     """Whether it is a Stable Diffusion upscaler."""
-    return UPSCALE in entry.architecture.pipelines
+    return entry.identity.kind == "checkpoint" and UPSCALE in entry.architecture.pipelines
 
 
-def find(name: str | None, catalogue: Catalogue) -> CheckpointEntry:
-    """The upscaler called ``name``; None is the built-in one. Raises CheckpointError, also for a file that is none."""
+def is_cleaner(entry: CheckpointEntry) -> bool:
+    """Whether it restores an image at its own size."""
+    return entry.identity.kind == "cleaner"
+
+
+def find_upscaler(name: str | None, catalogue: Catalogue) -> CheckpointEntry:
+    """The upscaler or cleaner called ``name``; None is the built-in one. Raises CheckpointError for any other file."""
     if name in (None, "", BUILT_IN):
-        own = built_in(catalogue.of_kind("upscaler"))
+        own = find_built_in(catalogue.of_kind("upscaler"))
         if own is None:
             raise CheckpointError(f"The built-in upscaler is missing: put its folder “{BUILT_IN}” back into the models folder.")
         return own[0]
-    try:
-        entry = catalogue.find(name, "upscaler")
-    except CheckpointError:
-        entry = catalogue.find(name)
-    if entry.identity.kind != "upscaler" and not is_diffusion(entry):
-        raise CheckpointError(f"“{entry.name}” is {_what(entry)}, not an upscaler. Choose another one.")
+    entry = _find_any(name, catalogue)
+    if entry.identity.kind not in ("upscaler", "cleaner") and not is_diffusion(entry):
+        raise CheckpointError(f"“{entry.name}” is not an upscaler but {_describe(entry)}. Choose another one.")
     return entry
 
 
-def _what(entry: CheckpointEntry) -> str:
-    return entry.architecture.label if entry.identity.kind == "checkpoint" else f"a file of the kind “{entry.identity.kind}”"
+def _find_any(name: str | None, catalogue: Catalogue) -> CheckpointEntry:
+    for kind in ("upscaler", "cleaner", *_OTHER_NETWORKS):
+        try:
+            return catalogue.find(name, kind)
+        except CheckpointError:
+            continue
+    return catalogue.find(name)
+
+
+def _describe(entry: CheckpointEntry) -> str:
+    if entry.identity.kind == "checkpoint":
+        return entry.architecture.label
+    return f"a file of the kind “{KINDS[entry.identity.kind]}”"

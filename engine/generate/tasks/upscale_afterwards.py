@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from engine.checkpoints.library.upscalers import LANCZOS, find, is_diffusion
+from engine.checkpoints.library.upscalers import LANCZOS, find_upscaler, is_diffusion
 from engine.events import Event, PictureSaved, Result, Step
 from engine.generate.engine_state import EngineState
 from engine.generate.upscale import run as upscale
@@ -53,7 +53,7 @@ def wanted(asked: TextToImage | ImageToImage) -> bool:
 
 def _words(asked: GenerationRequest, state: EngineState) -> tuple[str, str]:
     """Both prompts, for an upscaler that reads them. The others' results carry the record of the small picture as it is."""
-    if asked.upscaler == LANCZOS or not is_diffusion(find(asked.upscaler, state.catalogue)):
+    if asked.upscaler == LANCZOS or not is_diffusion(find_upscaler(asked.upscaler, state.catalogue)):
         return "", ""
     return asked.prompt, asked.negative_prompt
 

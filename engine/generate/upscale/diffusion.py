@@ -1,8 +1,8 @@
-"""Stable Diffusion's x4 upscaler, in tiles: any picture goes through it in the memory of one tile.
+"""Stable Diffusion's x4 upscaler, in tiles: any image goes through it in the memory of one tile.
 
-The latents of the whole picture are denoised together. In every step the UNet sees them tile by tile, its answers fade into
+The latents of the whole image are denoised together. In every step the UNet sees them tile by tile, its answers fade into
 each other where tiles meet, and then the sampler takes one step for all (Bar-Tal et al. 2023, arXiv 2302.08113, without its
-random offsets). So tiles cannot drift apart, one seed is one noise for the whole picture, and every tile sees the prompt. The
+random offsets). So tiles cannot drift apart, one seed is one noise for the whole image, and every tile sees the prompt. The
 VAE then decodes in tiles, too. Without tiles the result is that of diffusers' StableDiffusionUpscalePipeline.
 """
 
@@ -24,7 +24,7 @@ from engine.generate.estimate import plan_for
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.samplers import create, find
 from engine.generate.stop_hooks import listening
-from engine.generate.upscale.tiles import Axis, Enlarger, halved
+from engine.generate.upscale.tiles import Axis, TileUpscaler, halve
 from engine.plan import Layout, Work, budget, check
 from engine.plan.hardware.driver_errors import is_out_of_memory
 from engine.plan.hardware.probe import refresh
@@ -38,17 +38,17 @@ SIDE = 96
 FEATHER = 8
 
 
-class _Look:
+class _LatentTiles:
     """How the UNet sees latents: tiles of a multiple of 8, which its levels halve three times, with 8 more on each side."""
 
     scale, around, feather, multiple = 1, 8, FEATHER, 8
 
     def __call__(self, tile: torch.Tensor) -> torch.Tensor:
-        """Latents are not enlarged."""
+        """Latents are not upscaled."""
         return tile
 
 
-_LOOK = _Look()
+_LATENT_TILES = _LatentTiles()
 
 
 class _Decoder:
@@ -73,8 +73,10 @@ class _Decoder:
         return (pixels.clamp(-1, 1) + 1).mul(127.5).cpu()
 
 
-class Diffusion:
-    """The upscaler as :class:`engine.generate.upscale.upscalers.Upscaler` wants it. Made by :meth:`opened`."""
+class DiffusionUpscaler:
+    """The upscaler as :class:`engine.generate.upscale.prepare.Upscaler` wants it. Made by :meth:`open`."""
+
+    keeps_size = False
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class Diffusion:
 
     @classmethod
     @contextmanager
-    def opened(cls, entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Generator[Diffusion]:
+    def open(cls, entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Generator[DiffusionUpscaler]:
         """The checkpoint, leased while the block runs. Raises DoesNotFit if not even one tile has room."""
         side = asked.tile or SIDE
         plan = plan_for(entry, asked, state.circumstances)
@@ -104,7 +106,7 @@ class Diffusion:
             held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
             yield cls(entry, plan, side, pipeline, guard, state)
 
-    def resolved(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
+    def resolve(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
         """Steps, guidance and sampler of the family where ``asked`` leaves them open."""
         family = self._entry.architecture
         return dataclasses.replace(
@@ -115,26 +117,26 @@ class Diffusion:
             clip_skip=asked.clip_skip or 0,
         )
 
-    def ticks(self, request: ResolvedUpscale, size: tuple[int, int]) -> int:
+    def count_steps(self, request: ResolvedUpscale, size: tuple[int, int]) -> int:
         """One a step and tile."""
         across, down = (_axis(side) for side in size)
         return len(self._scheduler(request).timesteps) * len(across.spans(0, self.side)) * len(down.spans(0, self.side))
 
-    def begin(
+    def prepare(
         self, source: torch.Tensor, resolved: Resolved[ResolvedUpscale]
-    ) -> Generator[None, None, tuple[torch.Tensor, Enlarger]]:
+    ) -> Generator[None, None, tuple[torch.Tensor, TileUpscaler]]:
         """The denoised latents, and the VAE."""
         request, pipeline = resolved.request, self._pipeline
         # 1. The words.
         encodings = self._encode(request)
-        # 2. The picture, -1 to 1, its sides multiples of 8, with noise of the level that is asked for.
+        # 2. The image, -1 to 1, its sides multiples of 8, with noise of the level that is asked for.
         height, width = source.shape[1:]
         low = torch.nn.functional.pad(source[None].float() / 127.5 - 1, (0, -width % 8, 0, -height % 8), mode="replicate")
         generator = torch.Generator("cpu").manual_seed(request.seed)
         noise = torch.randn(low.shape, generator=generator)
         assert pipeline.low_res_scheduler is not None, "every x4 upscaler has one"
         low = pipeline.low_res_scheduler.add_noise(low, noise, torch.IntTensor([request.noise_level]))
-        # 3. From noise to latents, a step for the whole picture at a time.
+        # 3. From noise to latents, a step for the whole image at a time.
         scheduler = self._scheduler(request)
         latents = torch.randn((1, pipeline.latent_channels, *low.shape[2:]), generator=generator)
         latents = latents * scheduler.init_noise_sigma
@@ -144,23 +146,23 @@ class Diffusion:
             guidance_scale=request.guidance_scale, guard=self._guard, noise_level=request.noise_level,
         )  # fmt: skip
         for index, timestep in enumerate(scheduler.timesteps):
-            answer = yield from self._answer(denoiser, low, index, latents, timestep)
+            answer = yield from self._predict(denoiser, low, index, latents, timestep)
             latents = scheduler.step(answer, timestep, latents, **options, return_dict=False)[0]
         return latents[0, :, :height, :width], _Decoder(pipeline, self._guard)
 
-    def _answer(
+    def _predict(
         self, denoiser: Denoiser, low: torch.Tensor, index: int, latents: torch.Tensor, timestep: torch.Tensor
     ) -> Generator[None, None, torch.Tensor]:
-        """What the UNet says to the whole picture; yields after each tile. Short memory halves the tiles."""
+        """What the UNet says to the whole image; yields after each tile. Short memory halves the tiles."""
         while True:
             try:
-                return (yield from self._seen_in_tiles(denoiser, low, index, latents, timestep))
+                return (yield from self._predict_in_tiles(denoiser, low, index, latents, timestep))
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self.side = halved(self.side, error)
+                self.side = halve(self.side, error)
 
-    def _seen_in_tiles(
+    def _predict_in_tiles(
         self, denoiser: Denoiser, low: torch.Tensor, index: int, latents: torch.Tensor, timestep: torch.Tensor
     ) -> Generator[None, None, torch.Tensor]:
         down, across = _axis(latents.shape[2]), _axis(latents.shape[3])
@@ -188,6 +190,6 @@ class Diffusion:
 
 
 def _axis(length: int) -> Axis:
-    """A side of the picture as the UNet sees it."""
+    """A side of the image as the UNet sees it."""
     length += -length % 8
-    return Axis(length, length, _LOOK)
+    return Axis(length, length, _LATENT_TILES)

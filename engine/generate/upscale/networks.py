@@ -1,21 +1,23 @@
-"""What makes a tile larger: Lanczos, and every network that spandrel loads. The diffusion upscaler's is in its own room."""
+"""What upscales one tile: Lanczos, and every image network that spandrel loads. The diffusion upscaler is in :mod:`.diffusion`."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from PIL import Image
-from spandrel import ImageModelDescriptor
 
+from engine.checkpoints.load.image_network import ImageNetwork
 from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.upscale.tiles import Enlarger
+from engine.generate.upscale.tiles import TileUpscaler
+
+Tensors = tuple[torch.Tensor, ...]
 
 FARTHEST = 32
 """Context around a tile in pixels, at most. Deep networks could look further, but what they see there hardly counts."""
 
 
 class Lanczos:
-    """Leaves tiles as they are: the resize that follows every enlarger does the work (Lanczos with 3 lobes)."""
+    """Leaves tiles as they are: the resize that follows every upscaler does the work (Lanczos with 3 lobes)."""
 
     scale, around, feather, multiple = 1, 0, 0, 1
 
@@ -25,66 +27,73 @@ class Lanczos:
 
 
 class Network:
-    """A network, with the guard that runs it again in full precision if its numbers overflow."""
+    """A network, with the guard that runs it again in full precision if its numbers overflow.
+
+    ``seed``: some networks add noise, the same for every tile and every run.
+    """
 
     feather, multiple = 4, 1
 
-    def __init__(self, network: ImageModelDescriptor, guard: PrecisionGuard) -> None:
-        self.network, self._guard = network, guard
-        self.scale, self.around = network.scale, min(FARTHEST, reach(network.model))
+    def __init__(self, network: ImageNetwork, guard: PrecisionGuard, seed: int = 0) -> None:
+        self.network, self._guard, self._seed = network, guard, seed
+        self.scale, self.around = network.scale, min(FARTHEST, receptive_radius(network.model))
 
     def __call__(self, tile: torch.Tensor) -> torch.Tensor:
-        """Red, green and blue of the tile, enlarged."""
+        """Red, green and blue of the upscaled tile."""
         device = next(self.network.model.parameters()).device
         pixels = tile.to(device, torch.float32).div(255)[None]
         if self.network.input_channels == 1:
             pixels = pixels.transpose(0, 1)
 
         def call(dtype: torch.dtype) -> torch.Tensor:
-            return self.network(pixels.to(dtype, memory_format=torch.channels_last)).float()
+            own = pixels.to(dtype, memory_format=torch.channels_last, copy=True)  # some networks change what they are given
+            torch.manual_seed(self._seed)
+            return self.network(own).float()
 
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.random.fork_rng():
             large = self._guard.run("upscaler", self.network.model, call)
         return large.flatten(0, 1)[:3].mul(255).cpu()
 
 
-class WithAlpha:
-    """Enlarges colours by ``colours``, and the source's last plane, its transparency, by Lanczos: what is opaque stays opaque."""
+class WithTransparency:
+    """Upscales colours by ``colours``, and the source's last plane, its transparency, by Lanczos: what is opaque stays opaque."""
 
-    def __init__(self, colours: Enlarger) -> None:
+    def __init__(self, colours: TileUpscaler) -> None:
         self._colours = colours
         self.scale, self.around, self.feather, self.multiple = colours.scale, colours.around, colours.feather, colours.multiple
 
     def __call__(self, tile: torch.Tensor) -> torch.Tensor:
-        """The enlarged colours, and under them the enlarged transparency."""
+        """The upscaled colours, and under them the upscaled transparency."""
         alpha = Image.fromarray(tile[-1].float().numpy())
         large = alpha.resize((alpha.width * self.scale, alpha.height * self.scale), Image.Resampling.LANCZOS)
         return torch.cat([self._colours(tile[:-1]), torch.from_numpy(np.array(large))[None]])
 
 
-def reach(network: torch.nn.Module) -> int:
+def receptive_radius(network: torch.nn.Module) -> int:
     """How far, in pixels, a result can depend on its surroundings: no convolution's step is counted short."""
     convolutions = (m for m in network.modules() if isinstance(m, torch.nn.Conv2d))
     return sum(max(k // 2 * d for k, d in zip(m.kernel_size, m.dilation, strict=True)) for m in convolutions)
 
 
-def bytes_a_pixel(enlarger: Network) -> int:
+def bytes_per_pixel(upscaler: Network) -> int:
     """Bytes of memory that a pixel of a tile needs: its largest tensor in the network, several times, and its result."""
     largest = 0
     side = 32
 
-    def look(module: torch.nn.Module, given: object, made: object) -> None:
+    def measure(
+        _module: torch.nn.Module, _given: tuple[torch.Tensor, ...], made: torch.Tensor | tuple[torch.Tensor, ...]
+    ) -> None:
         nonlocal largest
         if isinstance(made, torch.Tensor):
             largest = max(largest, made.nbytes)
 
-    hooks = [module.register_forward_hook(look) for module in enlarger.network.model.modules()]
+    hooks = [module.register_forward_hook(measure) for module in upscaler.network.model.modules()]
     try:
-        enlarger(torch.zeros(3, side, side))
+        upscaler(torch.zeros(3, side, side))
     finally:
         for hook in hooks:
             hook.remove()
-    return _ALIVE * largest // side**2 + 3 * 4 * 2 * enlarger.scale**2
+    return _ALIVE * largest // side**2 + 3 * 4 * 2 * upscaler.scale**2
 
 
 _ALIVE = 5

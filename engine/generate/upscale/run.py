@@ -1,4 +1,4 @@
-"""Pictures made larger, in tiles, written while they are made. The phases of a job, from top to bottom."""
+"""Images upscaled in tiles, written while they are computed. The phases of a job, from top to bottom."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from engine.errors import EaselError, PictureError, RequestError
 from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.progress import Progress
-from engine.generate.upscale.networks import WithAlpha
-from engine.generate.upscale.tiles import Enlarger, enlarge, tiles
-from engine.generate.upscale.upscalers import Upscaler, opened
+from engine.generate.upscale.networks import WithTransparency
+from engine.generate.upscale.prepare import Upscaler, open_upscaler
+from engine.generate.upscale.tiles import TileUpscaler, count_tiles, upscale_in_tiles
 from engine.plan import upscale_estimate
 from engine.records import inspect_file, metadata, outputs
 from engine.records.blobs import Blobs
@@ -38,7 +38,7 @@ _UNMARKED = "Enlarged pictures are saved without the invisible watermark: they a
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class UpscaleRun:
     """One job while it holds its upscaler."""
 
     job: str
@@ -56,9 +56,9 @@ class Session:
 
 
 def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Event]:
-    """Enlarge the pictures of one job. Each is on disk before its PictureSaved event is given out.
+    """Upscale or clean the images of one job. Each is on disk before its PictureSaved event is given out.
 
-    A picture that cannot be used is told in a notice, and the others are made. Raises EaselError for what cannot be done, and
+    An image that cannot be used is named in a notice, and the others are made. Raises EaselError for what cannot be done, and
     Cancelled soon after ``stop`` is set.
     """
     # 1. Refuse now what cannot be kept.
@@ -70,110 +70,117 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
     name = asked.upscaler or BUILT_IN
     if name.casefold() != LANCZOS and name not in state.cache.names:
         yield Loading(job=job, checkpoint=name, text=f"Loading {name}")
-    with opened(asked, state, stop) as upscaler:
+    with open_upscaler(asked, state, stop) as upscaler:
+        if upscaler.keeps_size:
+            asked = dataclasses.replace(asked, factor=1.0)
         progress = Progress(job, len(asked.images), "tile")
-        session = Session(job=job, asked=asked, seed=seed, upscaler=upscaler, progress=progress, state=state, stop=stop)
-        # 3. One picture after the other. Those that an earlier attempt saved are not made twice.
+        this = UpscaleRun(job=job, asked=asked, seed=seed, upscaler=upscaler, progress=progress, state=state, stop=stop)
+        # 3. One image after the other. Those that an earlier attempt saved are not made twice.
         saved, troubles = outputs.existing(state.settings.outputs, job), []
         for index, image in enumerate(asked.images):
             if index in saved:
                 yield PictureSaved(job=job, picture=index, result=_result(saved[index], seed, 0.0))
                 continue
             try:
-                yield from _picture(session, index, image)
+                yield from _upscale_image(this, index, image)
             except (PictureError, RequestError) as error:
                 troubles.append(error)
-                yield from _told(session, index, error)
+                yield from _leave_out(this, index, error)
         if len(troubles) == len(asked.images):
             raise troubles[-1]
 
 
-def _told(session: Session, index: int, error: EaselError) -> Iterator[Event]:
-    """Of several pictures one that cannot be enlarged is named and left out; a single one is the job's own failure."""
-    if len(session.asked.images) > 1:
-        yield Notice(job=session.job, text=f"Picture {index + 1} was left out. {error}")
+def _leave_out(run: UpscaleRun, index: int, error: EaselError) -> Iterator[Event]:
+    """Of several images one that cannot be upscaled is named and left out; a single one is the job's own failure."""
+    if len(run.asked.images) > 1:
+        yield Notice(job=run.job, text=f"Picture {index + 1} was left out. {error}")
 
 
-def _picture(session: Session, index: int, image: str) -> Iterator[Event]:
-    """One picture, from its file to a file."""
+def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
+    """One image, from its file to a file."""
     began = time.monotonic()
     # 4. The source, upright and in 8 bits; its size says what the result will need.
-    path = Blobs(session.state.settings.data / "blobs").path(image)
+    path = Blobs(run.state.settings.data / "blobs").path(image)
     picture = open_picture(path, paper="", keep_profile=True)
-    chosen = preferences.read(session.state.settings.data)
+    chosen = preferences.read(run.state.settings.data)
     unmarked = (_UNMARKED,) if chosen.watermark else ()
-    yield from (Notice(job=session.job, text=text) for text in (*picture.notices, *unmarked))
-    work = upscale_estimate.Job(width=picture.colours.width, height=picture.colours.height, factor=session.asked.factor,
-                         checkpoint_hash=session.upscaler.hash)  # fmt: skip
-    _refuse_by_size(work, session.folder)
-    resolved = _resolved(session, image, work.size)
+    yield from (Notice(job=run.job, text=text) for text in (*picture.notices, *unmarked))
+    work = upscale_estimate.Job(width=picture.colours.width, height=picture.colours.height, factor=run.asked.factor,
+                         checkpoint_hash=run.upscaler.hash)  # fmt: skip
+    _refuse_by_size(work, run.folder)
+    resolved = _resolve(run, image, work.size)
 
     # 5. What there is to do before the tiles: denoising, for a diffusion upscaler.
-    planes, enlarger = yield from _begun(session, index, picture, resolved)
+    planes, tile_upscaler = yield from _prepare(run, index, picture, resolved)
 
     # 6. The tiles, written from the top down as they are finished.
-    with outputs.opened(resolved, outputs=session.folder, job=session.job, index=index) as (stream, target):
-        record = Record(resolved=resolved, job=session.job, index=index, source=inspect_file.texts(path))
+    with outputs.opened(resolved, outputs=run.folder, job=run.job, index=index) as (stream, target):
+        record = Record(resolved=resolved, job=run.job, index=index, source=inspect_file.texts(path))
         exif, texts = (b"", None) if chosen.leave_metadata_out else (upright_exif(path), metadata.png_info(record))
         planes_out = 3 if picture.alpha is None else 4
         writer = PngWriter(stream, work.size, planes_out, icc_profile=picture.icc_profile, exif=exif, texts=texts)
-        yield from _tiles(session, index, planes, enlarger, resolved, writer)
+        yield from _write_tiles(run, index, planes, tile_upscaler, resolved, writer)
         writer.close()
 
     # 7. Said once it is on disk.
     seconds = time.monotonic() - began
-    upscale_estimate.learn_speed(dataclasses.replace(work, steps=resolved.request.steps), seconds, session.state.notes)
-    yield PictureSaved(job=session.job, picture=index, result=_result(target, session.seed, seconds))
+    upscale_estimate.learn_speed(dataclasses.replace(work, steps=resolved.request.steps), seconds, run.state.notes)
+    yield PictureSaved(job=run.job, picture=index, result=_result(target, run.seed, seconds))
 
 
-def _begun(
-    session: Session, index: int, picture: Picture, resolved: Resolved[ResolvedUpscale]
-) -> Generator[Event, None, tuple[torch.Tensor, Enlarger]]:
-    """The planes that are to be enlarged, transparency the last, and by what."""
+def _prepare(
+    run: UpscaleRun, index: int, picture: Picture, resolved: Resolved[ResolvedUpscale]
+) -> Generator[Event, None, tuple[torch.Tensor, TileUpscaler]]:
+    """The planes that are to be upscaled, transparency the last, and by what."""
     request = resolved.request
-    upscaler = session.upscaler
-    source = _planes(picture.colours if picture.alpha is None else bled(picture.colours, picture.alpha))
-    ticks = upscaler.ticks(request, picture.colours.size)
-    steps = ticks + tiles(*picture.colours.size, upscaler.side)
-    session.progress.start_picture()
-    work, done = upscaler.begin(source, resolved), 0
+    upscaler = run.upscaler
+    source = _planes(picture.colours if picture.alpha is None else bleed_colours(picture.colours, picture.alpha))
+    before_tiles = upscaler.count_steps(request, picture.colours.size)
+    steps = before_tiles + count_tiles(*picture.colours.size, upscaler.side)
+    run.progress.start_picture()
+    work, done = upscaler.prepare(source, resolved), 0
     while True:
         try:
             next(work)
         except StopIteration as finished:
-            planes, enlarger = finished.value
+            planes, tile_upscaler = finished.value
             break
         done += 1
-        yield session.progress.step(index, min(done, ticks), steps, None)
+        yield run.progress.step(index, min(done, before_tiles), steps, None)
     if picture.alpha is None:
-        return planes, enlarger
-    return torch.cat([planes, _planes(picture.alpha).to(planes.dtype)]), WithAlpha(enlarger)
+        return planes, tile_upscaler
+    return torch.cat([planes, _planes(picture.alpha).to(planes.dtype)]), WithTransparency(tile_upscaler)
 
 
-def _tiles(
-    session: Session, index: int, planes: torch.Tensor, enlarger: Enlarger, resolved: Resolved[ResolvedUpscale], writer: PngWriter
+def _write_tiles(
+    run: UpscaleRun,
+    index: int,
+    planes: torch.Tensor,
+    tile_upscaler: TileUpscaler,
+    resolved: Resolved[ResolvedUpscale],
+    writer: PngWriter,
 ) -> Iterator[Event]:
     """Every tile, a step each; ``writer`` gets the rows."""
     request = resolved.request
-    ticks = session.upscaler.ticks(request, (planes.shape[2], planes.shape[1]))
+    before_tiles = run.upscaler.count_steps(request, (planes.shape[2], planes.shape[1]))
     halved: list[int] = []
-    for done in enlarge(planes, enlarger, (request.width, request.height), request.tile, halved.append):
-        session.stop.raise_if_set()
+    for done in upscale_in_tiles(planes, tile_upscaler, (request.width, request.height), request.tile, halved.append):
+        run.stop.raise_if_set()
         if done.rows is not None:
             writer.write(done.rows)
         while halved:
-            yield Notice(job=session.job, text=f"Memory ran out; it goes on in smaller tiles of {halved.pop()} pixels.")
-        yield session.progress.step(index, ticks + done.number, ticks + done.tiles, None)
+            yield Notice(job=run.job, text=f"Memory ran out; it goes on in smaller tiles of {halved.pop()} pixels.")
+        yield run.progress.step(index, before_tiles + done.number, before_tiles + done.tiles, None)
 
 
-def _resolved(session: Session, image: str, size: tuple[int, int]) -> Resolved[ResolvedUpscale]:
-    state, upscaler = session.state, session.upscaler
+def _resolve(run: UpscaleRun, image: str, size: tuple[int, int]) -> Resolved[ResolvedUpscale]:
+    state, upscaler = run.state, run.upscaler
     request = complete_upscale(
-        session.asked, image=image, upscaler=upscaler.name, width=size[0], height=size[1], tile=upscaler.side, seed=session.seed
+        run.asked, image=image, upscaler=upscaler.name, width=size[0], height=size[1], tile=upscaler.side, seed=run.seed
     )
     device = state.hardware.device
     return Resolved(
-        request=upscaler.resolved(session.asked, request),
+        request=upscaler.resolve(run.asked, request),
         plan=upscaler.plan,
         threads=state.threads,
         checkpoint_hash=upscaler.hash,
@@ -204,8 +211,8 @@ def _planes(image: Image.Image) -> torch.Tensor:
     return values[None] if values.dim() == 2 else values.permute(2, 0, 1)
 
 
-def bled(colours: Image.Image, alpha: Image.Image) -> Image.Image:
-    """``colours`` with the visible ones spread into what is transparent: hidden ones would show as a fringe when enlarged."""
+def bleed_colours(colours: Image.Image, alpha: Image.Image) -> Image.Image:
+    """``colours`` with the visible ones spread into what is transparent: hidden ones would show as a fringe in the result."""
     seen = Image.composite(colours, Image.new("RGB", colours.size), alpha)
     near, weight = (image.filter(ImageFilter.BoxBlur(4)) for image in (seen, alpha))
     share = np.asarray(weight, np.float32)[..., None] / 255

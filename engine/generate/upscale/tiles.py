@@ -1,6 +1,6 @@
-"""A picture enlarged in tiles: from a source in memory to rows of the result, with memory that does not grow with it.
+"""An image upscaled in tiles: from a source in memory to rows of the result, with memory that does not grow with it.
 
-A tile is seen with what lies around it, so that its inside comes out as if the whole picture had been seen. Where two tiles
+A tile is seen with what lies around it, so that its inside comes out as if the whole image had been seen. Where two tiles
 meet they fade into each other. Finished rows are handed out as soon as no further tile touches them.
 """
 
@@ -25,8 +25,8 @@ _KERNEL = 3
 """Lanczos looks this many pixels to each side."""
 
 
-class Enlarger(Protocol):
-    """What makes a piece of a picture larger.
+class TileUpscaler(Protocol):
+    """What upscales a piece of an image.
 
     ``scale``: how many times; ``around``: pixels of the source beside a place that its result depends on; ``feather``: how
     far, in pixels of the source, neighbours reach into each other; ``multiple``: tiles begin and end at multiples of it.
@@ -52,11 +52,11 @@ class TileDone:
 
 
 @dataclass(frozen=True)
-class Span:
+class TileSpan:
     """A tile along one axis.
 
     In pixels of the source: ``end`` is where its own part ends, ``source`` what is seen for it. In pixels of the result:
-    ``place`` is where it lies, ``fades`` are the middles of its two soft borders, None at an edge of the picture.
+    ``place`` is where it lies, ``fades`` are the middles of its two soft borders, None at an edge of the image.
     """
 
     end: int
@@ -76,50 +76,50 @@ class Span:
 
 @dataclass(frozen=True)
 class Axis:
-    """One side of the picture: ``length`` pixels become ``result``."""
+    """One side of the image: ``length`` pixels become ``result``."""
 
     length: int
     result: int
-    enlarger: Enlarger
+    upscaler: TileUpscaler
 
     @property
     def feather(self) -> int:
         """Half the width of a soft border, in pixels of the result."""
-        return round(self.enlarger.feather * self.result / self.length)
+        return round(self.upscaler.feather * self.result / self.length)
 
     @property
     def exact(self) -> bool:
-        """Whether the enlarger's own scale is the one that is wanted."""
-        return self.result == self.length * self.enlarger.scale
+        """Whether the upscaler's own scale is the one that is wanted."""
+        return self.result == self.length * self.upscaler.scale
 
-    def spans(self, start: int, side: int) -> list[Span]:
+    def spans(self, start: int, side: int) -> list[TileSpan]:
         """The tiles from ``start`` to the end, of about ``side`` pixels of the source each."""
-        multiple = self.enlarger.multiple
+        multiple = self.upscaler.multiple
         count = max(1, math.ceil((self.length - start) / side))
         cuts = [start + round((self.length - start) * i / count / multiple) * multiple for i in range(count)]
         return [self._span(*ends) for ends in zip(cuts, [*cuts[1:], self.length], strict=True)]
 
-    def _span(self, begin: int, end: int) -> Span:
+    def _span(self, begin: int, end: int) -> TileSpan:
         ratio = self.result / self.length
-        kernel = 0 if self.exact else math.ceil(_KERNEL * max(1 / self.enlarger.scale, 1 / ratio)) + 1
-        around = self.enlarger.feather + self.enlarger.around + kernel
-        around = math.ceil(around / self.enlarger.multiple) * self.enlarger.multiple
+        kernel = 0 if self.exact else math.ceil(_KERNEL * max(1 / self.upscaler.scale, 1 / ratio)) + 1
+        around = self.upscaler.feather + self.upscaler.around + kernel
+        around = math.ceil(around / self.upscaler.multiple) * self.upscaler.multiple
         borders = [None if at in (0, self.length) else round(at * ratio) for at in (begin, end)]
         left = 0 if borders[0] is None else borders[0] - self.feather
         right = self.result if borders[1] is None else borders[1] + self.feather
         seen = max(0, begin - around), min(self.length, end + around)
-        return Span(end, seen, (left, right), (borders[0], borders[1]))
+        return TileSpan(end, seen, (left, right), (borders[0], borders[1]))
 
-    def box(self, span: Span) -> tuple[float, float]:
-        """Where ``span.place`` lies in the enlarged tile, in its pixels."""
-        scale, ratio = self.enlarger.scale, self.length / self.result
+    def box(self, span: TileSpan) -> tuple[float, float]:
+        """Where ``span.place`` lies in the upscaled tile, in its pixels."""
+        scale, ratio = self.upscaler.scale, self.length / self.result
         low, high = ((at * ratio - span.source[0]) * scale for at in span.place)
         return max(0.0, low), min(float((span.source[1] - span.source[0]) * scale), high)
 
 
-def enlarge(
+def upscale_in_tiles(
     source: torch.Tensor,
-    enlarger: Enlarger,
+    upscaler: TileUpscaler,
     size: tuple[int, int],
     side: int,
     on_halved: Callable[[int], None] = lambda side: None,
@@ -129,13 +129,13 @@ def enlarge(
     When memory runs out the tiles are halved, ``on_halved`` hears the new side, and the work goes on where it was. Raises
     DoesNotFit if even the smallest tile has no room.
     """
-    across = Axis(source.shape[2], size[0], enlarger)
-    down = Axis(source.shape[1], size[1], enlarger)
+    across = Axis(source.shape[2], size[0], upscaler)
+    down = Axis(source.shape[1], size[1], upscaler)
     top, done = 0, 0
     carried = np.zeros((0, size[0], 1), np.float32)
     while top < down.length:
         rows, columns = down.spans(top, side), across.spans(0, side)
-        band = _Band(source, enlarger, across, down, rows[0])
+        band = _TileRow(source, upscaler, across, down, rows[0])
         try:
             for number, column in enumerate(columns[:-1], start=1):
                 band.add(column)
@@ -144,7 +144,7 @@ def enlarge(
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            side = halved(side, error)
+            side = halve(side, error)
             on_halved(side)
             continue
         finished, carried = band.finish(carried)
@@ -153,12 +153,12 @@ def enlarge(
         yield TileDone(done, done + (len(rows) - 1) * len(columns), finished)
 
 
-def tiles(width: int, height: int, side: int) -> int:
-    """How many tiles of about ``side`` pixels a picture has."""
+def count_tiles(width: int, height: int, side: int) -> int:
+    """How many tiles of about ``side`` pixels an image has."""
     return max(1, math.ceil(width / side)) * max(1, math.ceil(height / side))
 
 
-def halved(side: int, error: BaseException) -> int:
+def halve(side: int, error: BaseException) -> int:
     """The next smaller tile after memory ran out. Raises DoesNotFit if there is none."""
     if side // 2 < SMALLEST:
         raise DoesNotFit(
@@ -168,19 +168,19 @@ def halved(side: int, error: BaseException) -> int:
     return side // 2
 
 
-class _Band:
+class _TileRow:
     """One row of tiles, summed up in the pixels of the result."""
 
-    def __init__(self, source: torch.Tensor, enlarger: Enlarger, across: Axis, down: Axis, row: Span) -> None:
-        self._source, self._enlarger, self._across, self._down, self._row = source, enlarger, across, down, row
+    def __init__(self, source: torch.Tensor, upscaler: TileUpscaler, across: Axis, down: Axis, row: TileSpan) -> None:
+        self._source, self._upscaler, self._across, self._down, self._row = source, upscaler, across, down, row
         self._weights = row.weights(down.feather)
         self._total: np.ndarray | None = None
 
-    def add(self, column: Span) -> None:
-        """Enlarge the tile in ``column`` and put it in its place."""
+    def add(self, column: TileSpan) -> None:
+        """Upscale the tile in ``column`` and put it in its place."""
         (top, bottom), (left, right) = self._row.source, column.source
-        large = self._enlarger(self._source[:, top:bottom, left:right])
-        pixels = _placed(large, self._across, column, self._down, self._row)
+        large = self._upscaler(self._source[:, top:bottom, left:right])
+        pixels = _fit_tile(large, self._across, column, self._down, self._row)
         if self._total is None:
             height = self._row.place[1] - self._row.place[0]
             self._total = np.zeros((height, self._across.result, pixels.shape[2]), np.float32)
@@ -197,8 +197,8 @@ class _Band:
         return np.rint(self._total[:ready]).clip(0, 255).astype(np.uint8), self._total[ready:].copy()
 
 
-def _placed(large: torch.Tensor, across: Axis, column: Span, down: Axis, row: Span) -> np.ndarray:
-    """The part of an enlarged tile that lies in the result, at the size that it has there: rows x columns x planes."""
+def _fit_tile(large: torch.Tensor, across: Axis, column: TileSpan, down: Axis, row: TileSpan) -> np.ndarray:
+    """The part of an upscaled tile that lies in the result, at the size that it has there: rows x columns x planes."""
     (left, right), (top, bottom) = across.box(column), down.box(row)
     if across.exact and down.exact:
         return large[:, round(top) : round(bottom), round(left) : round(right)].permute(1, 2, 0).numpy()

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS, find, is_diffusion, upscalers
+from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS, find_upscaler, is_diffusion, list_upscalers
 from engine.errors import CheckpointError, EaselError, PictureError
 from engine.plan.learned import Notes
 from engine.plan.upscale_estimate import Job, estimate
@@ -39,7 +39,7 @@ class Enlarging:
 
     def choices(self) -> list[tuple[str, str]]:
         """Label and name of each upscaler, the built-in one first and Lanczos last."""
-        found = [(entry.name, entry.name) for entry in upscalers(self._checkpoint_options.catalogue)]
+        found = [(entry.name, entry.name) for entry in list_upscalers(self._checkpoint_options.catalogue)]
         return [(messages.BUILT_IN_UPSCALER, BUILT_IN), *found, (messages.LANCZOS_UPSCALER, LANCZOS)]
 
     def kind(self, upscaler: str) -> str:
@@ -130,7 +130,7 @@ class Enlarging:
 
     def _entry(self, upscaler: str) -> CheckpointEntry | None:
         try:
-            return None if upscaler == LANCZOS else find(upscaler, self._checkpoint_options.catalogue)
+            return None if upscaler == LANCZOS else find_upscaler(upscaler, self._checkpoint_options.catalogue)
         except CheckpointError:
             return None
 

@@ -80,6 +80,15 @@ def test_what_is_damaged_is_refused_with_a_sentence(name: str, tmp_path: Path) -
         read_header(path)
 
 
+def test_a_header_whose_length_looks_like_the_start_of_a_pickle_is_read(tmp_path: Path) -> None:
+    plain = safetensors({"a": entry(0, 64, [16])})
+    header = plain[8:-64].ljust(0x0280)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + plain[-64:])
+    assert path.read_bytes()[:2] == b"\x80\x02"
+    assert read_header(path).container == "safetensors"
+
+
 @pytest.mark.parametrize("call", [os.system, eval, open, os.mkdir, print])
 @pytest.mark.parametrize("form", ["zip", "legacy"])
 @pytest.mark.parametrize("protocol", [0, 2, 4])

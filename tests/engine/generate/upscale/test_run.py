@@ -24,8 +24,8 @@ from engine import preferences
 from engine.errors import Cancelled as Stopped
 from engine.errors import CheckpointError, DiskFull, EaselError, PictureError, RequestError
 from engine.events import Notice, PictureSaved, Step
-from engine.generate.upscale.diffusion import Diffusion
-from engine.generate.upscale.upscalers import LARGEST
+from engine.generate.upscale.diffusion import DiffusionUpscaler
+from engine.generate.upscale.prepare import LARGEST
 from engine.local import Local
 from engine.records import metadata
 from engine.records.blobs import Blobs
@@ -318,15 +318,15 @@ def test_it_goes_through_in_tiles_and_single_files(engine: Local, keep: Callable
 def test_short_memory_halves_the_tiles_of_the_denoiser(
     engine: Local, keep: Callable, x4: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, sides = Diffusion._seen_in_tiles, []
+    honest, sides = DiffusionUpscaler._predict_in_tiles, []
 
-    def short(self: Diffusion, *arguments: object) -> Iterator[None]:
+    def short(self: DiffusionUpscaler, *arguments: object) -> Iterator[None]:
         sides.append(self.side)
         if self.side > 40:
             raise RuntimeError("CUDA out of memory")
         return (yield from honest(self, *arguments))
 
-    monkeypatch.setattr(Diffusion, "_seen_in_tiles", short)
+    monkeypatch.setattr(DiffusionUpscaler, "_predict_in_tiles", short)
     image = keep(photo(90, 70))
     large = made(engine, image, x4, tile=128)
     assert sides[:3] == [128, 64, 32] and large.shape == (140, 180, 3)

@@ -15,8 +15,8 @@ from spandrel.architectures.SPAN import SPAN
 
 from engine.errors import DoesNotFit
 from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.upscale.networks import Lanczos, Network, WithAlpha
-from engine.generate.upscale.tiles import Axis, Enlarger, enlarge
+from engine.generate.upscale.networks import Lanczos, Network, WithTransparency
+from engine.generate.upscale.tiles import Axis, TileUpscaler, upscale_in_tiles
 
 NETWORKS = {
     "compact": lambda: Compact(num_feat=8, num_conv=2, upscale=4),
@@ -32,8 +32,8 @@ def picture(width: int, height: int) -> torch.Tensor:
     return torch.from_numpy(np.array(soft)).permute(2, 0, 1)
 
 
-def rows(source: torch.Tensor, enlarger: Enlarger, size: tuple[int, int], side: int) -> np.ndarray:
-    return np.concatenate([done.rows for done in enlarge(source, enlarger, size, side) if done.rows is not None])
+def rows(source: torch.Tensor, upscaler: TileUpscaler, size: tuple[int, int], side: int) -> np.ndarray:
+    return np.concatenate([done.rows for done in upscale_in_tiles(source, upscaler, size, side) if done.rows is not None])
 
 
 def network(name: str) -> Network:
@@ -45,11 +45,11 @@ def network(name: str) -> Network:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_tiles_of_a_convolutional_network_equal_the_whole(name: str) -> None:
-    enlarger, source = network(name), picture(150, 130)
-    size = source.shape[2] * enlarger.scale, source.shape[1] * enlarger.scale
+    upscaler, source = network(name), picture(150, 130)
+    size = source.shape[2] * upscaler.scale, source.shape[1] * upscaler.scale
     with torch.inference_mode():
-        whole = enlarger.network(source[None].float() / 255)[0].mul(255).round().permute(1, 2, 0).numpy()
-    tiled = rows(source, enlarger, size, 48)
+        whole = upscaler.network(source[None].float() / 255)[0].mul(255).round().permute(1, 2, 0).numpy()
+    tiled = rows(source, upscaler, size, 48)
     assert tiled.shape == whole.shape
     assert np.abs(tiled.astype(int) - whole).max() <= 1
     assert whole.std() > 5, "a network that says nothing would prove nothing"
@@ -82,7 +82,7 @@ class Hungry:
 
 def test_short_memory_halves_the_tiles_and_the_picture_is_the_same() -> None:
     source, halved = picture(300, 260), []
-    done = list(enlarge(source, Hungry(most=90 * 90), (300, 260), 256, halved.append))
+    done = list(upscale_in_tiles(source, Hungry(most=90 * 90), (300, 260), 256, halved.append))
     assert halved == [128, 64]
     assert np.array_equal(np.concatenate([d.rows for d in done if d.rows is not None]), source.permute(1, 2, 0).numpy())
     assert done[-1].number == done[-1].tiles
@@ -111,12 +111,12 @@ def test_neighbours_share_each_pixel_between_them(length: int, side: int, multip
     assert np.allclose(total, 1)
 
 
-def test_transparency_is_enlarged_as_its_own_plane() -> None:
-    enlarger, source = network("compact"), picture(64, 64)
+def test_transparency_is_upscaled_as_its_own_plane() -> None:
+    upscaler, source = network("compact"), picture(64, 64)
     alpha = torch.zeros(1, 64, 64, dtype=torch.uint8)
     alpha[:, :, 40:] = 255
     both = torch.cat([source, alpha])
-    plain, clear = rows(source, enlarger, (256, 256), 48), rows(both, WithAlpha(enlarger), (256, 256), 48)
+    plain, clear = rows(source, upscaler, (256, 256), 48), rows(both, WithTransparency(upscaler), (256, 256), 48)
     assert np.array_equal(clear[..., :3], plain)
     assert (clear[:, :148, 3] == 0).all() and (clear[:, 172:, 3] == 255).all()
     assert set(np.unique(clear[:, 152:168, 3])) - {0, 255}, "the edge is soft"

@@ -1,4 +1,4 @@
-"""From an entry of the catalogue to a network that enlarges pictures, by spandrel: tensors only, nothing is unpickled."""
+"""From an entry of the catalogue to a network that works on images, by spandrel: tensors only, nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -10,34 +10,48 @@ from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError,
 
 from engine.checkpoints.files.headers import refused
 from engine.checkpoints.files.tensors import TensorStore
+from engine.checkpoints.identify.image_networks import BY_NAME
 from engine.checkpoints.library.catalogue import CheckpointEntry
 
+_DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-def load_upscaler(entry: CheckpointEntry, other: CheckpointEntry | None = None, share: float = 0.0) -> ImageModelDescriptor:
+ImageNetwork = ImageModelDescriptor[torch.nn.Module]
+
+
+def load_image_network(entry: CheckpointEntry, other: CheckpointEntry | None = None, share: float = 0.0) -> ImageNetwork:
     """The network of ``entry`` on the CPU in float32, ready to run.
 
     ``share`` (0..1) mixes in the weights of ``other``, a network of the same shape: between two trainings of one network the
     weights can be mixed (Wang et al. 2019, arXiv 1811.10515). Raises CheckpointError for a file that holds no such network.
     """
-    weights = _weights(entry.path)
+    weights = _read_weights(entry.path)
     if other is not None and share:
-        weights = _mixed(weights, _weights(other.path), share)
+        weights = _mix(weights, _read_weights(other.path), share)
     try:
         network = MAIN_REGISTRY.load(canonicalize_state_dict(weights))
     except UnsupportedModelError as error:
-        raise refused(entry.path, "it is an upscaler of a kind that Easel does not know") from error
+        raise refused(entry.path, "it holds a network of a kind that Easel does not know") from error
     except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AssertionError) as error:
         raise refused(entry.path, "its parts do not fit together: it is damaged or incomplete") from error
     if not isinstance(network, ImageModelDescriptor) or network.input_channels not in (1, 3):
-        raise refused(entry.path, "it does something else than enlarge a picture")
+        raise refused(entry.path, "it takes something else than an image")
     return network.eval()
 
 
-def _weights(path: Path) -> dict[str, torch.Tensor]:
+def place_image_network(network: ImageNetwork, device: str, dtype: str) -> None:
+    """Move a network to a torch device and into one of :data:`engine.requests.DTYPES`, in the memory format of its kind."""
+    network.model.to(device, _DTYPES[dtype])
+    if BY_NAME[network.architecture.id].channels_last:
+        for weight in network.model.parameters():
+            if weight.dim() == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     store = TensorStore([path])
     views = {name: store.view(name) for name in store.names()}
     return {name: view.to(torch.float32 if view.is_floating_point() else view.dtype, copy=True) for name, view in views.items()}
 
 
-def _mixed(ones: Mapping[str, torch.Tensor], others: Mapping[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
+def _mix(ones: Mapping[str, torch.Tensor], others: Mapping[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
     return {name: torch.lerp(weight, others[name], share) for name, weight in ones.items()}
