@@ -48,16 +48,17 @@ def _shuffles_nothing(pattern: str) -> Callable[[Tensors], bool]:
 
 
 def _rrdb_same_size(tensors: Tensors) -> bool:
-    """ESRGAN: an upsampling layer doubles the size; a first layer with 48 inputs sees the image reduced to a quarter."""
-    first = tensors.get("model.0.weight") or tensors["conv_first.weight"]
-    doubled = sum(any(n.startswith(layer) for n in tensors) for layer in ("model.5.weight", "model.8.weight"))
-    if "model.0.weight" not in tensors:
-        doubled = sum(bool(re.fullmatch(r"(conv_up|upconv)\d\.weight", n)) for n in tensors)
-    return (doubled, first.shape[1]) in ((0, 1), (0, 3), (1, 4), (1, 12), (2, 16), (2, 48))
+    """ESRGAN: an upsampling layer doubles the size, and a first layer with 16 times the channels sees a quarter of it."""
+    if "model.0.weight" in tensors:  # each upsampling layer takes three places; without one the last layer is the fifth
+        inputs, doublings = tensors["model.0.weight"].shape[1], (max(_numbers_in(n)[0] for n in tensors) - 4) / 3
+    else:
+        inputs = tensors["conv_first.weight"].shape[1]
+        doublings = sum(re.fullmatch(r"(conv_up|upconv)\d\.weight", n) is not None for n in tensors)
+    return (doublings, inputs) in ((0, 1), (0, 3), (1, 4), (1, 12), (2, 16), (2, 48))
 
 
 def _numbers_in(name: str) -> tuple[int, ...]:
-    return tuple(int(digits) for digits in re.findall(r"\d+", name))
+    return (*(int(digits) for digits in re.findall(r"\d+", name)), 0)
 
 
 @dataclass(frozen=True, kw_only=True)

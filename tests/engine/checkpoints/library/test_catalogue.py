@@ -40,7 +40,10 @@ SD2 = {UNET: [8, 4, 3, 3], OPENCLIP: [8], "model.diffusion_model.output_blocks.1
 XL = {UNET: [8, 4, 3, 3], "conditioner.embedders.1.model.ln_final.weight": [8]}
 LORA = {"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": [4, 768]}
 VAE = {"encoder.conv_in.weight": [4, 3, 3, 3], "decoder.conv_in.weight": [4, 4, 3, 3]}
-ESRGAN = {"conv_first.weight": [4, 3, 3, 3], "body.0.rdb1.conv1.weight": [4, 4, 3, 3]}
+ESRGAN = {
+    "conv_first.weight": [4, 3, 3, 3], "body.0.rdb1.conv1.weight": [4, 4, 3, 3],
+    "conv_up1.weight": [4, 4, 3, 3], "conv_up2.weight": [4, 4, 3, 3],
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -109,6 +109,10 @@ _OTHERS: Mapping[str, Callable[[], nn.Module]] = {
     "DnCNN": lambda: DnCNN.DnCNN(in_nc=3, out_nc=3, nc=8, act_mode="R"),
     "DnCNN, grey": lambda: DnCNN.DnCNN(nc=8),
     "ESRGAN+": lambda: ESRGAN.ESRGAN(num_filters=8, num_blocks=1, scale=2, plus=True),
+    "ESRGAN, pixel unshuffle": lambda: ESRGAN.ESRGAN(in_nc=12, num_filters=8, num_blocks=1, scale=4, shuffle_factor=2),
+    "ESRGAN, pixel unshuffle and the same size": lambda: ESRGAN.ESRGAN(
+        in_nc=48, num_filters=8, num_blocks=1, scale=4, shuffle_factor=4
+    ),
     "FBCNN": lambda: FBCNN.FBCNN(nc=[4, 4, 4, 512], nb=2),
     "FFTformer": lambda: FFTformer.FFTformer(dim=8, num_blocks=[1, 1, 1], num_refinement_blocks=1),
     "HVICIDNet": lambda: HVICIDNet.HVICIDNet(channels=[4, 4, 8, 16]),
