@@ -1,4 +1,4 @@
-"""What upscales one tile: Lanczos, and every image network that spandrel loads. The diffusion one is in :mod:`.diffusion`."""
+"""What upscales one tile: Lanczos, and every image network that spandrel loads. Stable Diffusion's is in :mod:`.diffusion`."""
 
 from __future__ import annotations
 

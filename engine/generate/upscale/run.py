@@ -70,7 +70,7 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
     name = asked.upscaler or BUILT_IN
     if name.casefold() != LANCZOS and name not in state.cache.names:
         yield Loading(job=job, checkpoint=name, text=f"Loading {name}")
-    with open_upscaler(asked, state, stop) as upscaler:
+    with open_upscaler(dataclasses.replace(asked, seed=seed), state, stop) as upscaler:
         if upscaler.keeps_size:
             asked = dataclasses.replace(asked, factor=1.0)
         progress = Progress(job, len(asked.images), "tile")
