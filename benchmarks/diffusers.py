@@ -58,7 +58,7 @@ def main() -> None:
             easel.make(dataclasses.replace(REQUEST, steps=1))
             print(f"Easel's first picture of this size, one step, whatever is compiled for it included: {since(began):.1f} s")
             rounds = [(by_diffusers(plain, folder), by_easel(easel, number)) for number in range(ROUNDS)]
-            print(f"Easel: {easel.describe()['device']}, {torch.get_num_threads()} threads; diffusers: {plain.unet.dtype}")
+            print(f"Easel: {easel.describe().device}, {torch.get_num_threads()} threads; diffusers: {plain.unet.dtype}")
     report(rounds)
 
 

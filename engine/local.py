@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import uuid
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import torch
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
+from engine.descriptions import EngineDescription
 from engine.errors import DoesNotFit, RequestError
 from engine.events import Event, Finished, Notice, PictureSaved, Result
 from engine.generate.engine_state import EngineState
@@ -30,13 +30,13 @@ from engine.plan.hardware.precision_trial import measured
 from engine.plan.hardware.probe import probe
 from engine.plan.learned import Notes
 from engine.prompt.encode import EncodingCache
-from engine.records import compare
 from engine.requests import (
     KINDS,
     CompareNegative,
     GenerationRequest,
     ImageToImage,
     Request,
+    Resolved,
     StudyNegative,
     TextToImage,
     Upscale,
@@ -78,13 +78,13 @@ class Local:
             measured=measured(hardware, settings.data / "measured.json"),
         )
 
-    def describe(self) -> dict[str, str]:
-        """What runs the pictures: the device, why not another one, and in JSON all that a plan is made from."""
+    def describe(self) -> EngineDescription:
+        """What runs the pictures: the device, why not another one, and all that a plan is made from."""
         hardware = self._state.hardware
-        return {
-            "device": hardware.device.name, "notes": " ".join(hardware.notes), "hardware": to_text(hardware),
-            "measured": json.dumps(dict(self._state.measured)), "threads": str(self._state.threads),
-        }  # fmt: skip
+        return EngineDescription(
+            device=hardware.device.name, notes=" ".join(hardware.notes), hardware=to_text(hardware),
+            measured=dict(self._state.measured), threads=self._state.threads,
+        )  # fmt: skip
 
     def devices(self) -> tuple[str, ...]:
         """The torch device strings of the devices worth a worker: the one in use, then its like with at least half its memory."""
@@ -93,14 +93,11 @@ class Local:
         alike = (d.torch for d in self._state.hardware.devices if d.kind == used.kind and (d.total_bytes or 0) >= least)
         return tuple(dict.fromkeys((used.torch, *alike)))
 
-    def facts(self, request: Request) -> dict[str, str]:
-        """What ``request``, a resolved one, would be made with here now, by the names of :func:`engine.records.compare.facts`.
-
-        Raises EaselError if it cannot be made here.
-        """
+    def describe_run(self, request: Request) -> Resolved[Request]:
+        """How the first image of ``request`` would be made here now. Raises EaselError if it cannot be made here."""
         if not isinstance(request, GenerationRequest):
             raise RequestError("How a picture would be enlarged here cannot be said without enlarging it.")
-        return compare.facts(prepare(request, lambda native, multiple: (native, native), self._state).resolved)
+        return prepare(request, lambda native, multiple: (native, native), self._state).resolved
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """Make the pictures of ``request``, event by event; the last is Finished.

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from engine.descriptions import EngineDescription
 from engine.errors import DiskFull, RequestError
 from engine.events import Event, Finished, Guided, Loading, Notice, PictureSaved, Result, Step
 from engine.negative import study
 from engine.negative.comparison import as_text_to_image, pair
 from engine.prompt.terms import terms
-from engine.records import compare, outputs
+from engine.records import outputs
 from engine.records.blobs import Blobs
 from engine.requests import (
     CompareNegative,
@@ -84,9 +85,9 @@ class ScriptedEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> EngineDescription:
         """As :meth:`engine.local.Local.describe`."""
-        return {"device": "a scripted device", "notes": ""}
+        return EngineDescription(device="a scripted device")
 
     def warm(self, checkpoint: str, stop: Stop) -> None:
         """Nothing to load."""
@@ -95,9 +96,9 @@ class ScriptedEngine:
         """As :meth:`engine.local.Local.devices`."""
         return (self._settings.device,)
 
-    def facts(self, request: Request) -> dict[str, str]:
-        """As :meth:`engine.local.Local.facts`: what its own records say."""
-        return compare.facts(_resolved(resolve(request)))
+    def describe_run(self, request: Request) -> Resolved[Request]:
+        """As :meth:`engine.local.Local.describe_run`: what its own records say."""
+        return _resolved(resolve(request))
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """As :meth:`engine.local.Local.run`."""

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from engine.descriptions import EngineDescription
 from engine.errors import DiskFull, OutputError, WorkerLost
 from engine.events import Cancelled, Event, Failed, Finished, Guided, Notice, PictureSaved, Started
 from engine.jobs import journal
@@ -20,7 +21,7 @@ from engine.jobs.journal import JobState, Journal
 from engine.jobs.watchdog import Pace, Watchdog
 from engine.jobs.worker import Ask, Broken, Ready, Run, StopRun, Told, Warm, Warmed, Worker
 from engine.records import outputs
-from engine.requests import Request
+from engine.requests import Request, Resolved
 from engine.settings import Settings
 
 ATTEMPTS = 2
@@ -50,14 +51,14 @@ class DeviceRunner:
         self._changed, self._patience, self._met = changed, patience, met
         self._worker: Worker | None = None
         self._warm: Warm | None = None
-        self._asked: deque[tuple[Ask, Future[dict[str, str]]]] = deque()
+        self._asked: deque[tuple[Ask, Future[Resolved[Request] | None]]] = deque()
         self._running: str | None = None
         self._left: str | None = None
         self._stopped: dict[str, float] = {}
         self._closing = False
         self._pace = Pace(patience)
         self._thread = threading.Thread(target=self._serve, name=f"easel-desk {settings.device}", daemon=True)
-        self.facts: dict[str, str] | None = None
+        self.description: EngineDescription | None = None
         self.paused: str = ""
 
     def open(self) -> None:
@@ -85,9 +86,9 @@ class DeviceRunner:
             self._warm = Warm(checkpoint)
             self._changed.notify_all()
 
-    def ask(self, request: Request) -> Future[dict[str, str]]:
-        """What ``request`` would be made with here now, once the worker is free. Empty if it cannot be made here."""
-        answer: Future[dict[str, str]] = Future()
+    def ask(self, request: Request) -> Future[Resolved[Request] | None]:
+        """What ``request`` would be made with here now, once the worker is free. None if it cannot be made here."""
+        answer: Future[Resolved[Request] | None] = Future()
         with self._changed:
             self._asked.append((Ask(request), answer))
             self._changed.notify_all()
@@ -118,7 +119,7 @@ class DeviceRunner:
                 self._answer(*task)
         self._end_worker()
 
-    def _next(self) -> JobState | Warm | tuple[Ask, Future[dict[str, str]]] | None:
+    def _next(self) -> JobState | Warm | tuple[Ask, Future[Resolved[Request] | None]] | None:
         """Wait for something to do; None when closing. A full disk pauses jobs until there is room."""
         with self._changed:
             while not self._closing:
@@ -231,16 +232,16 @@ class DeviceRunner:
             self._journal.end(job.id, journal.SET_ASIDE, error=message, kind=WorkerLost.__name__)
             self._feed.publish(Failed(job=job.id, kind=WorkerLost.__name__, message=message, results=results))
 
-    def _answer(self, question: Ask, answer: Future[dict[str, str]]) -> None:
+    def _answer(self, question: Ask, answer: Future[Resolved[Request] | None]) -> None:
         """What the worker says, with what it said of itself when it started."""
-        told: dict[str, str] = {}
+        told: Resolved[Request] | None = None
         try:
             worker = self._ensure_worker()
             worker.send(question)
             while not isinstance(message := worker.receive(self._patience.load), Told):
                 if message is None:
                     raise EOFError
-            told = message.facts
+            told = message.resolved
         except (_CannotStart, EOFError, OSError):
             self._end_worker()
         finally:
@@ -271,7 +272,7 @@ class DeviceRunner:
         if not isinstance(message, Ready):
             said = message.message if isinstance(message, Broken) else "It did not answer in time."
             raise _CannotStart(f"The process that makes the pictures cannot start. {said}")
-        self.facts = message.facts
+        self.description = message.description
         self._met(message.devices)
 
     def _end_worker(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import TimeoutError as TooLate
 from types import TracebackType
 
+from engine.descriptions import EngineDescription
 from engine.errors import RequestError
 from engine.events import Cancelled, Event, Queued
 from engine.jobs import journal
@@ -20,7 +21,7 @@ from engine.jobs.queue_estimate import forecast
 from engine.jobs.watchdog import Watchdog
 from engine.jobs.worker_locks import wait_for_workers
 from engine.records import outputs
-from engine.requests import Request, check, is_draft
+from engine.requests import Request, Resolved, check, is_draft
 from engine.settings import Settings
 
 _RANDOM_SEEDS = 2**32
@@ -157,19 +158,19 @@ class Jobs:
         """Load a checkpoint when there is nothing else to do."""
         self._first.warm(checkpoint)
 
-    def facts(self, request: Request, seconds: float) -> dict[str, str]:
-        """What ``request`` would be made with here now, by the names of :func:`engine.records.compare.facts`.
+    def describe_run(self, request: Request, seconds: float) -> Resolved[Request] | None:
+        """How the first image of ``request`` would be made here now.
 
-        Empty if no such picture can be made here, or if a worker that is busy has not answered after ``seconds``.
+        None if no such image can be made here, or if a worker that is busy has not answered after ``seconds``.
         """
         try:
             return self._first.ask(request).result(seconds)
         except TooLate:
-            return {}
+            return None
 
-    def describe(self) -> dict[str, str] | None:
+    def describe(self) -> EngineDescription | None:
         """What the first worker says of itself, None while it starts."""
-        return self._first.facts
+        return self._first.description
 
     @property
     def paused(self) -> str:

@@ -19,11 +19,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.descriptions import EngineDescription
 from engine.errors import Cancelled, EaselError
 from engine.events import Cancelled as CancelledEvent
 from engine.events import Event, Failed, PictureSaved, Result
 from engine.jobs.worker_locks import hold
-from engine.requests import Request
+from engine.requests import Request, Resolved
 from engine.settings import Settings
 from engine.stopping import Stop
 
@@ -34,11 +35,11 @@ LOG_BYTES = 2_000_000
 class Runner(Protocol):
     """What makes the pictures in the child; :class:`engine.local.Local` is the real one. Made from Settings."""
 
-    def describe(self) -> dict[str, str]: ...
+    def describe(self) -> EngineDescription: ...
     def devices(self) -> tuple[str, ...]: ...
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]: ...
     def warm(self, checkpoint: str, stop: Stop) -> None: ...
-    def facts(self, request: Request) -> dict[str, str]: ...
+    def describe_run(self, request: Request) -> Resolved[Request]: ...
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ class StopRun:
 
 @dataclass(frozen=True)
 class Ready:
-    """Child to parent: the runner stands. ``facts`` is what it says of itself, ``devices`` all of the kind that it runs on."""
+    """Child to parent: the runner is ready. ``description`` is its own, ``devices`` are all of the kind that it runs on."""
 
-    facts: dict[str, str]
+    description: EngineDescription
     devices: tuple[str, ...]
 
 
@@ -97,9 +98,9 @@ class Warmed:
 
 @dataclass(frozen=True)
 class Told:
-    """Child to parent: the answer to Ask, empty if there is none."""
+    """Child to parent: the answer to Ask, None if there is none."""
 
-    facts: dict[str, str]
+    resolved: Resolved[Request] | None
 
 
 class Worker:
@@ -214,9 +215,9 @@ def _warm(runner: Runner, task: Warm, stop: Stop, pipe: Connection) -> None:
 def _tell(runner: Runner, task: Ask, stop: Stop, pipe: Connection) -> None:
     """A question about a checkpoint that is not here, or a size that cannot be, has no answer."""
     try:
-        pipe.send(Told(runner.facts(task.request)))
+        pipe.send(Told(runner.describe_run(task.request)))
     except EaselError:
-        pipe.send(Told({}))
+        pipe.send(Told(None))
 
 
 _WORK: dict[type, Callable[[Runner, Any, Stop, Connection], None]] = {Run: _run, Warm: _warm, Ask: _tell}

@@ -1,18 +1,19 @@
-"""“Why is it different?”: what a picture's record says about how it was made, against this machine now."""
+"""“Why is it different?”: what an image's record says about how it was made, against this machine now."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.requests import Request, Resolved
+from engine.requests import ExecutionPlan, Request, Resolved
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it was. ``matters`` says whether it can change the picture, ``why`` in words."""
+    """One thing that is not as it was. ``matters`` says whether it can change the image, ``why`` in words."""
 
-    field: str
+    label: str
     then: str
     now: str
     matters: bool
@@ -20,73 +21,73 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Meaning:
     label: str
     matters: bool
     why: str
 
 
 _ROUNDING = "Sums are rounded differently; fine detail can change, and now and then the whole picture does."
-_OTHER = _Part("", True, "It is not known what this changes.")
+_UNKNOWN = _Meaning("", True, "It is not known what this changes.")
 
-_PARTS: dict[str, _Part] = {
-    "checkpoint": _Part("Checkpoint", True, "Another checkpoint draws another picture."),
-    "device": _Part("Device", True, _ROUNDING),
-    "runs_on": _Part("Runs on", True, _ROUNDING),
-    "dtypes": _Part("Precision", True, "Fewer digits are kept in every sum; detail changes, seldom the whole picture."),
-    "attention": _Part("Attention", True, _ROUNDING),
-    "torch": _Part("PyTorch", True, "Its kernels change between versions. " + _ROUNDING),
-    "diffusers": _Part("diffusers", True, "Samplers are mended between versions, which can change the picture."),
-    "transformers": _Part("transformers", True, "The text encoder lives in it; differences are rare and small."),
-    "batch_size": _Part("Pictures at once", True, _ROUNDING),
-    "threads": _Part("Threads", True, "The CPU adds up in another order: " + _ROUNDING.lower()),
-    "channels_last": _Part("Memory layout", True, _ROUNDING),
-    "attention_upcast": _Part("Attention in full precision", True, _ROUNDING),
-    "vae_tile": _Part("Decoding in tiles", True, "Tiles are blended where they meet; colours can shift a little."),
-    "storage": _Part("Weights kept smaller", True, "Weights lose digits when they are kept in a smaller type."),
-    "system": _Part("Operating system", False, "The same versions give the same picture in nearly all cases."),
-    "python": _Part("Python", False, "It does no arithmetic on the picture."),
-    "easel": _Part("Easel", False, "What counts is in the request, which is the same."),
-    "measures": _Part("Memory measures", False, "They change where things lie, not what is computed."),
+MEANINGS: Mapping[str, _Meaning] = {
+    "checkpoint": _Meaning("Checkpoint", True, "Another checkpoint draws another picture."),
+    "device": _Meaning("Device", True, _ROUNDING),
+    "runs_on": _Meaning("Runs on", True, _ROUNDING),
+    "dtypes": _Meaning("Precision", True, "Fewer digits are kept in every sum; detail changes, seldom the whole picture."),
+    "attention": _Meaning("Attention", True, _ROUNDING),
+    "torch": _Meaning("PyTorch", True, "Its kernels change between versions. " + _ROUNDING),
+    "diffusers": _Meaning("diffusers", True, "Samplers are mended between versions, which can change the picture."),
+    "transformers": _Meaning("transformers", True, "The text encoder lives in it; differences are rare and small."),
+    "compiler": _Meaning("Compiled by", True, "Compiled networks add up in another order. " + _ROUNDING),
+    "batch_size": _Meaning("Pictures at once", True, _ROUNDING),
+    "threads": _Meaning("Threads", True, "The CPU adds up in another order: " + _ROUNDING.lower()),
+    "channels_last": _Meaning("Memory layout", True, _ROUNDING),
+    "attention_upcast": _Meaning("Attention in full precision", True, _ROUNDING),
+    "vae_tile": _Meaning("Decoding in tiles", True, "Tiles are blended where they meet; colours can shift a little."),
+    "storage": _Meaning("Weights kept smaller", True, "Weights lose digits when they are kept in a smaller type."),
+    "batch_limit": _Meaning("Most pictures at once", False, "It is an upper limit; how many ran at once is compared for itself."),
+    "system": _Meaning("Operating system", False, "The same versions give the same picture in nearly all cases."),
+    "python": _Meaning("Python", False, "It does no arithmetic on the picture."),
+    "easel": _Meaning("Easel", False, "What counts is in the request, which is the same."),
+    "measures": _Meaning("Memory measures", False, "They change where things lie, not what is computed."),
 }
-"""Name of a fact -> how to call it and what comes of a difference, the weightiest first."""
+"""Name of a fact -> its label and what a difference in it means, the weightiest first."""
+
+_NAMES = {"device": "runs_on", "checkpoint_hash": "checkpoint"}
+"""Field of a record -> the name of the fact, where they differ: ``device`` is also what the environment calls the chip."""
+
+NOT_COMPARED = ("request", "plan", "environment", "checkpoint_sha256", "reasons")
+"""Fields of a record that are the same by definition, are compared part by part, or follow from the others."""
 
 
-def facts(resolved: Resolved[Request]) -> dict[str, str]:
-    """What a record says about the machine, as plain texts by the names that :func:`differences` compares.
-
-    The plan that a run would have here now, as a Resolved, gives ``here``.
-    """
-    plan = resolved.plan
-    found = {
-        "runs_on": plan.device,
-        "dtypes": _pairs(plan.dtypes),
-        "channels_last": str(plan.channels_last),
-        "attention_upcast": str(plan.attention_upcast),
-        "vae_tile": str(plan.vae_tile),
-        "storage": _pairs(plan.storage),
-        "measures": ", ".join(plan.measures),
-        "threads": str(resolved.threads),
-        "batch_size": str(resolved.batch_size),
-        "checkpoint": resolved.checkpoint_hash,
-    }
+def list_facts(resolved: Resolved[Request]) -> dict[str, str]:
+    """What a record says about the machine: a text for every field of it and of its plan, and for all of the environment."""
+    found = {**_list_fields(resolved), **_list_fields(resolved.plan)}
     return {**found, **resolved.environment}
 
 
-def differences(resolved: Resolved[Request], here: Mapping[str, str]) -> list[Difference]:
-    """What is not the same ``here`` as when ``resolved`` was run, what matters first.
+def _list_fields(part: Resolved[Request] | ExecutionPlan) -> dict[str, str]:
+    names = [field.name for field in dataclasses.fields(part) if field.name not in NOT_COMPARED]
+    return {_NAMES.get(name, name): _to_text(vars(part)[name]) for name in names}
 
-    ``here`` is made by :func:`facts`, or holds only some of its names: what it leaves out is not compared.
+
+def differences(then: Resolved[Request], here: Resolved[Request]) -> list[Difference]:
+    """What is not the same when ``here`` is run as when ``then`` was, what matters first.
+
+    Of the environment only what both name is compared.
     """
-    then = facts(resolved)
+    before, now = list_facts(then), list_facts(here)
     found = [
-        Difference(part.label or name, then.get(name) or "none", here[name] or "none", part.matters, part.why)
-        for name in (*_PARTS, *(n for n in then if n not in _PARTS))
-        for part in (_PARTS.get(name, _OTHER),)
-        if name in then and name in here and then[name] != here[name]
+        Difference(meaning.label or name, before[name] or "none", now[name] or "none", meaning.matters, meaning.why)
+        for name in (*MEANINGS, *(name for name in before if name not in MEANINGS))
+        for meaning in (MEANINGS.get(name, _UNKNOWN),)
+        if name in before and name in now and before[name] != now[name]
     ]
     return sorted(found, key=lambda difference: not difference.matters)
 
 
-def _pairs(named: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {named[name]}" for name in sorted(named))
+def _to_text(value: str | float | tuple[str, ...] | Mapping[str, str]) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {value[name]}" for name in sorted(value))
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -15,7 +15,7 @@ from engine.jobs import Jobs
 from engine.prompt.tokenizer import load_tokenizer
 from engine.prompt.tokens import PromptReading, read_prompt
 from engine.records.blobs import Blobs
-from engine.requests import CompareNegative, GenerationRequest, ImageToImage, Request, StudyNegative, Upscale
+from engine.requests import CompareNegative, GenerationRequest, ImageToImage, Request, Resolved, StudyNegative, Upscale
 from engine.settings import Settings
 from ui import messages
 from ui.common import follow_job, form, prompt_reading, result_view
@@ -97,9 +97,9 @@ class Actions:
             view = View(trouble=str(error))
             yield view, result_view.show(view, self.settings.outputs)
 
-    def facts(self, request: Request, seconds: float) -> dict[str, str]:
-        """What a request would be made with here now; empty if it cannot be made here or the worker is busy for so long."""
-        return self._jobs.facts(request, seconds)
+    def describe_run(self, request: Request, seconds: float) -> Resolved[Request] | None:
+        """How a request would be run here now; None if it cannot be made here or the worker is busy for so long."""
+        return self._jobs.describe_run(request, seconds)
 
     def outlook(self, ask: Callable[[], GenerationRequest]) -> str:
         """Whether what ``ask`` asks for fits on this machine, and about how long it takes; "" where the form is not usable."""

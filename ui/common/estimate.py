@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from html import escape
 
 from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.descriptions import EngineDescription
 from engine.errors import EaselError
 from engine.generate.estimate import Circumstances, Outlook, outlook
 from engine.plan.hardware.facts import from_text
@@ -25,13 +24,13 @@ class Forecast:
         self._settings, self._checkpoint_options = settings, checkpoint_options
         self._notes = Notes(settings.data / "learnt.json")
 
-    def say(self, asked: GenerationRequest, described: Mapping[str, str] | None) -> str:
+    def say(self, asked: GenerationRequest, described: EngineDescription | None) -> str:
         """A line of HTML; "" while the worker starts, or where nothing can be said of this checkpoint."""
-        if not described or "hardware" not in described:
+        if described is None or not described.hardware:
             return ""
         here = Circumstances(
-            settings=self._settings, hardware=from_text(described["hardware"]), notes=self._notes,
-            measured=json.loads(described.get("measured", "{}")),
+            settings=self._settings, hardware=from_text(described.hardware), notes=self._notes,
+            measured=described.measured,
         )  # fmt: skip
         try:
             entry = self._checkpoint_options.catalogue.find(asked.checkpoint)

@@ -57,7 +57,7 @@ def test_the_job_goes_on_without_the_card_and_says_so(after: int, local: Local, 
     )
     record = metadata.read(last.results[1].path)
     assert record is not None and record.resolved.environment["device"] != "a card"
-    assert local.describe()["notes"].startswith("a card cannot be used")
+    assert local.describe().notes.startswith("a card cannot be used")
 
 
 def test_on_the_cpu_such_an_error_is_what_it_is(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,11 +46,12 @@ def test_a_second_card_gets_a_worker_of_its_own(settings: Settings) -> None:
 def test_a_question_is_answered_between_jobs_and_waits_for_no_longer_than_it_is_told(jobs: Jobs) -> None:
     request = TextToImage(checkpoint="any")
     until(lambda: jobs.describe() is not None)
-    assert jobs.facts(request, seconds=30)["torch"] == "none"
+    here = jobs.describe_run(request, seconds=30)
+    assert here is not None and here.environment["torch"] == "none"
     job = jobs.submit(TextToImage(prompt="script: slow", steps=40))
     until(lambda: jobs.state(job).progress)
     began = time.monotonic()
-    assert jobs.facts(request, seconds=0.2) == {} and time.monotonic() - began < 10
+    assert jobs.describe_run(request, seconds=0.2) is None and time.monotonic() - began < 10
 
 
 def test_a_worker_that_does_not_heed_stop_is_ended(settings: Settings) -> None:

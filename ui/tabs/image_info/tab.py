@@ -79,7 +79,7 @@ def _look(path: Path, actions: Actions) -> list[Any]:
 def _compare(resolved: Resolved[Request] | None, actions: Actions) -> str:
     if resolved is None:
         return ""
-    here = actions.facts(resolved.request, _ASK_SECONDS)
-    if not here:
+    here = actions.describe_run(resolved.request, _ASK_SECONDS)
+    if here is None:
         return result_view.says(messages.CANNOT_COMPARE)
     return view.different(compare.differences(resolved, here))

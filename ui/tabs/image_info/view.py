@@ -7,7 +7,7 @@ import io
 import re
 from html import escape
 
-from engine.records.compare import Difference, facts
+from engine.records.compare import Difference, list_facts
 from engine.records.inspect_file import Findings
 from engine.records.recall import Recalled
 from engine.requests import size_of
@@ -79,7 +79,7 @@ def _how(found: Findings) -> str:
     """The machine that Easel's own record names."""
     if found.record is None:
         return ""
-    rows = [(name.replace("_", " ").capitalize(), value) for name, value in facts(found.record.resolved).items() if value]
+    rows = [(name.replace("_", " ").capitalize(), value) for name, value in list_facts(found.record.resolved).items() if value]
     return _folded(messages.HOW_IT_RAN, history_view.facts(rows))
 
 
@@ -97,7 +97,7 @@ def different(found: list[Difference]) -> str:
     if not found:
         return result_view.says(messages.NOTHING_DIFFERS)
     rows = "".join(
-        f"<tr><th>{escape(each.field)}</th><td>{escape(_cut(each.then))}</td><td>{escape(_cut(each.now))}</td>"
+        f"<tr><th>{escape(each.label)}</th><td>{escape(_cut(each.then))}</td><td>{escape(_cut(each.now))}</td>"
         f"<td>{messages.MATTERS if each.matters else messages.MATTERS_NOT}. {escape(each.why)}</td></tr>"
         for each in found
     )
