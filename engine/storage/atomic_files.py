@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import secrets
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -114,6 +116,15 @@ def move_into_place(source: Path, target: Path) -> None:
     """Renames a complete, synced file or folder to ``target``, and makes the rename survive a power cut. Raises OSError."""
     os.replace(source, target)
     sync_folder(target.parent)
+
+
+def set_aside(path: Path, reason: str) -> Path:
+    """Renames ``path`` to a free name beside it that tells ``reason``, one word, and the time; returns it. Raises OSError."""
+    base = f"{path.stem}.{reason}-{datetime.now():%Y%m%d-%H%M%S}"
+    names = (f"{base}{number}{path.suffix}" for number in itertools.chain([""], (f"-{n}" for n in itertools.count(2))))
+    free = next(place for name in names if not (place := path.with_name(name)).exists())
+    move_into_place(path, free)
+    return free
 
 
 @contextmanager
