@@ -6,15 +6,14 @@ The page writes it and the worker reads it before each job, so that a change cou
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from engine.errors import OutputError
+from engine.json_values import JsonValue, read_dataclass, write_dataclass
 from engine.requests import DTYPES
+from engine.storage.json_store import JsonStore, UnreadableFile
 
 FILE = "settings.json"
 MOST_WATERMARK = 200
@@ -42,7 +41,7 @@ class Preferences:
     troubles: tuple[str, ...] = field(default=(), compare=False)
 
 
-_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+_RULES: Mapping[str, tuple[Callable[[JsonValue], bool], str]] = {
     "extra_models": (lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v), "a list of folders in quotes"),
     "leave_metadata_out": (lambda v: isinstance(v, bool), "true or false"),
     "watermark": (lambda v: isinstance(v, str) and len(v) <= MOST_WATERMARK, f"a text of up to {MOST_WATERMARK} characters"),
@@ -57,32 +56,25 @@ def read(folder: Path) -> Preferences:
     """What was chosen; the default for what is missing or cannot be used, which ``troubles`` then says. Never raises."""
     path = folder / FILE
     try:
-        written = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return Preferences()
-    except (OSError, ValueError, RecursionError) as error:
-        return Preferences(troubles=(_unreadable(path, str(error)),))
-    if not isinstance(written, dict):
-        return Preferences(troubles=(_unreadable(path, "it must begin with {"),))
+        written = _open_store(folder).read()
+    except UnreadableFile as error:
+        return Preferences(
+            troubles=(f"{error} The default settings are used. Repair the file, or save the settings again on the page.",)
+        )
     wrong = [name for name, (fits, _) in _RULES.items() if name in written and not fits(written[name])]
     good = {name: written[name] for name in _RULES if name in written and name not in wrong}
     troubles = tuple(f"“{name}” in “{path}” must be {_RULES[name][1]}; the default is used instead." for name in wrong)
-    folders = tuple(good.pop("extra_models", ()))
-    return Preferences(**good, extra_models=folders, troubles=troubles)
+    return dataclasses.replace(read_dataclass(Preferences, good), troubles=troubles)
 
 
 def write(folder: Path, chosen: Preferences) -> None:
-    """Keep ``chosen``, whole or not at all. Raises OutputError if the folder cannot be written."""
-    path = folder / FILE
-    kept = {name: value for name, value in dataclasses.asdict(chosen).items() if name in _RULES}
+    """Store ``chosen``. Raises OutputError if the folder cannot be written, and then leaves what was stored before."""
+    stored = {name: value for name, value in write_dataclass(chosen).items() if name in _RULES}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        os.replace(part, path)
+        _open_store(folder).update(lambda written: stored)
     except OSError as error:
-        raise OutputError(f"The settings could not be saved in “{path}”: {error.strerror or error}.") from error
+        raise OutputError(f"The settings could not be saved in “{folder / FILE}”: {error.strerror or error}.") from error
 
 
-def _unreadable(path: Path, why: str) -> str:
-    return f"“{path}” cannot be read ({why}), so the default settings are used. Mend it, or save the settings again on the page."
+def _open_store(folder: Path) -> JsonStore[JsonValue]:
+    return JsonStore(folder / FILE, lambda value: value, lambda value: value)

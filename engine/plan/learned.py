@@ -5,49 +5,38 @@ A file that is lost or damaged costs one more measurement or one more fall down 
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.json_values import JsonObject, as_object
 from engine.plan.hardware.facts import Device
 from engine.plan.ladder import RUNGS, apply
 from engine.plan.precision import with_dtypes
 from engine.requests import DTYPES, ExecutionPlan
+from engine.storage.json_store import JsonStore
 
 
 class Notes:
     """A JSON object in a file, read anew at each question: the page and the worker look at the same one."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._store = JsonStore(path, as_object, lambda value: value)
 
     def get(self, key: str) -> dict[str, Any]:
-        """What was written under ``key``, or an empty dict."""
-        return self._read().get(key, {})
+        """What was stored under ``key``, or an empty dict."""
+        return self._store.read_or_empty().get(key, {})
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Write ``value`` under ``key``, whole or not at all. A folder that is read-only is no reason to fail a picture."""
+        """Store ``value`` under ``key``. A folder that is read-only is no reason to fail an image."""
+        self.change(key, lambda stored: dict(value))
+
+    def change(self, key: str, change: Callable[[dict[str, Any]], JsonObject]) -> None:
+        """Store what ``change`` makes of what is stored under ``key``, an empty dict if nothing is."""
         try:
-            self._write({**self._read(), key: dict(value)})
+            self._store.update(lambda stored: {key: change(stored.get(key, {}))})
         except OSError:
             return
-
-    def _read(self) -> dict[str, dict[str, Any]]:
-        try:
-            written = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return {k: v for k, v in written.items() if isinstance(v, dict)} if isinstance(written, dict) else {}
-
-    def _write(self, everything: Mapping[str, Any]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        folder = self._path.parent
-        with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".part", delete=False, encoding="utf-8") as file:
-            json.dump(everything, file, indent=1, sort_keys=True)
-        os.replace(file.name, self._path)
 
 
 def learnt(notes: Notes, checkpoint_hash: str, device: Device, plan: ExecutionPlan) -> ExecutionPlan:
@@ -66,10 +55,12 @@ def learn(
     notes: Notes, checkpoint_hash: str, device: Device, *, dtypes: Mapping[str, str] | None = None, measure: str = ""
 ) -> None:
     """Keep for :func:`learnt` that components of a checkpoint needed safer ``dtypes``, or that memory needed ``measure``."""
-    key = _key(checkpoint_hash, device)
-    kept = notes.get(key)
-    measures = [*kept.get("measures", ()), *([measure] if measure else [])]
-    notes.put(key, {"dtypes": {**kept.get("dtypes", {}), **(dtypes or {})}, "measures": list(dict.fromkeys(measures))})
+
+    def add(stored: dict[str, Any]) -> JsonObject:
+        measures = [*stored.get("measures", ()), *([measure] if measure else [])]
+        return {"dtypes": {**stored.get("dtypes", {}), **(dtypes or {})}, "measures": list(dict.fromkeys(measures))}
+
+    notes.change(_key(checkpoint_hash, device), add)
 
 
 def _key(checkpoint_hash: str, device: Device) -> str:

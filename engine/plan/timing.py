@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from engine.json_values import JsonObject
 from engine.plan.hardware.facts import Device
 from engine.plan.learned import Notes
 
@@ -34,11 +36,13 @@ class Course:
 
 def learn_pace(notes: Notes, checkpoint_hash: str, device: Device, course: Course, *, stepping: float, rest: float) -> None:
     """Keep what a picture took: ``stepping`` seconds in its steps, ``rest`` from there to the file."""
-    key = _key(checkpoint_hash, device)
-    kept = notes.get(key)
     now = [stepping / max(1, course.steps), rest]
-    before = kept.get(course.name, now)
-    notes.put(key, {**kept, course.name: [NEWEST * n + (1 - NEWEST) * b for n, b in zip(now, before, strict=True)]})
+
+    def add(stored: dict[str, Any]) -> JsonObject:
+        before = stored.get(course.name, now)
+        return {**stored, course.name: [NEWEST * n + (1 - NEWEST) * b for n, b in zip(now, before, strict=True)]}
+
+    notes.change(_key(checkpoint_hash, device), add)
 
 
 def pace(notes: Notes, checkpoint_hash: str, device: Device, course: Course) -> float | None:

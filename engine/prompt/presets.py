@@ -15,7 +15,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from engine.errors import EaselError
+from engine.storage.atomic_files import lock_file, write_file
 
 PLACE = "{prompt}"
 """What stands for the user's own words in a preset; without it a preset's words go after them."""
@@ -235,9 +235,17 @@ def _quoted(value: str) -> str:
 
 def _edit(path: Path, name: str, written: str) -> None:
     """Puts ``written`` in the place of the block called ``name``, or at the end; nothing else of the file changes."""
-    text, problems = _text(path)
-    if problems:
-        raise PresetError(f"{problems[0]} Nothing was changed.")
+    try:
+        with lock_file(path):
+            text, problems = _text(path)
+            if problems:
+                raise PresetError(f"{problems[0]} Nothing was changed.")
+            write_file(path, _replace_block(text, name, written))
+    except OSError as error:
+        raise PresetError(f"The preset could not be saved in {path}: {error.strerror}. The file is as it was.") from error
+
+
+def _replace_block(text: str, name: str, written: str) -> str:
     pieces, done = [], not written
     for block in _blocks(text):
         if _named(block) != name:
@@ -248,7 +256,7 @@ def _edit(path: Path, name: str, written: str) -> None:
     if not done:
         before = "".join(pieces)
         pieces += ["" if not before or before.endswith("\n\n") else "\n" if before.endswith("\n") else "\n\n", written]
-    _replace(path, "".join(pieces))
+    return "".join(pieces)
 
 
 def _tail(text: str) -> str:
@@ -258,17 +266,3 @@ def _tail(text: str) -> str:
     while start and (not lines[start - 1].strip() or lines[start - 1].lstrip().startswith("#")):
         start -= 1
     return "".join(lines[start:])
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes a file as a whole or not at all."""
-    draft = path.with_name(path.name + ".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise PresetError(f"The preset could not be saved in {path}: {error.strerror}. The file is as it was.") from error

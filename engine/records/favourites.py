@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.storage.atomic_files import replace_file, translate_errors
+from engine.storage.atomic_files import lock_file, set_aside, translate_errors, write_file
 
 FILE = "favourites.txt"
 
@@ -16,13 +16,17 @@ FILE = "favourites.txt"
 def read(outputs: Path) -> set[str]:
     """The names of the marked files; empty if there are none."""
     try:
-        return {line.strip() for line in (outputs / FILE).read_text("utf-8").splitlines() if line.strip()}
-    except (OSError, UnicodeDecodeError):
+        text = (outputs / FILE).read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
         return set()
+    return {line.strip() for line in text.splitlines() if line.strip()}
 
 
 def mark(outputs: Path, name: str, marked: bool) -> None:
     """Mark the file called ``name`` (without folders), or take the mark away. Raises OutputError if it cannot be written."""
-    names = read(outputs) | {name} if marked else read(outputs) - {name}
-    with translate_errors(outputs), replace_file(outputs / FILE) as stream:
-        stream.write("".join(f"{each}\n" for each in sorted(names)).encode("utf-8"))
+    path = outputs / FILE
+    with translate_errors(outputs), lock_file(path):
+        if path.exists() and not path.is_file():  # a folder of that name, say
+            set_aside(path, "unreadable")
+        names = read(outputs) | {name} if marked else read(outputs) - {name}
+        write_file(path, "".join(f"{each}\n" for each in sorted(names)).encode("utf-8", "surrogateescape"))

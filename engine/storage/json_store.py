@@ -38,6 +38,13 @@ class JsonStore(Generic[V]):
         """Every entry; none if there is no file. Raises UnreadableFile."""
         return self._parse_entries(self._read())
 
+    def read_or_empty(self) -> dict[str, V]:
+        """Every entry; none if there is no file or it cannot be read: for what is asked again or found out again."""
+        try:
+            return self.read()
+        except UnreadableFile:
+            return {}
+
     def update(self, change: Callable[[dict[str, V]], Mapping[str, V | None]]) -> None:
         """Set the entries that ``change`` returns for those that are there; None removes one.
 
@@ -57,8 +64,12 @@ class JsonStore(Generic[V]):
             write_file(self._path, _encode(written))
 
     def _read(self) -> JsonObject:
-        if not self._path.exists() and not self._path.is_symlink():
+        try:
+            self._path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return {}
+        except OSError as error:
+            raise UnreadableFile(f"“{self._path}” cannot be read ({error}).") from error
         try:
             return parse_object(_read_regular_file(self._path))
         except (OSError, ValueError) as error:

@@ -22,7 +22,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read(tmp_path) == Preferences()
     write(tmp_path / "new", CHOSEN)
     assert read(tmp_path / "new") == CHOSEN
-    assert [p.name for p in (tmp_path / "new").iterdir()] == [FILE]
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [f".{FILE}.lock", FILE]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "\x00", '{"extra_models": '])

@@ -6,11 +6,12 @@ A file of several gigabytes takes seconds to read, so nothing waits for it. With
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import queue
 import threading
 from pathlib import Path
+
+from engine.json_values import JsonValue
+from engine.storage.json_store import JsonStore
 
 FILE = "checkpoint-hashes.json"
 PIECE = 4 * 2**20
@@ -22,11 +23,7 @@ Stamp = tuple[int, int]
 
 def read(folder: Path) -> dict[str, tuple[Stamp, str]]:
     """Path of a file -> its stamp and SHA-256, as kept in ``folder``. Where that cannot be read they are taken again."""
-    try:
-        stored = json.loads((folder / FILE).read_text("utf-8"))
-        return {path: ((size, changed), sha256) for path, (size, changed, sha256) in stored.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
+    return _open_store(folder).read_or_empty()
 
 
 def sha256_of(path: Path, stop: threading.Event) -> str:
@@ -84,8 +81,17 @@ class Hasher:
         changed = path.stat()
         if not sha256 or (changed.st_size, changed.st_mtime_ns) != stamp:
             return
+        _open_store(self._folder).update(lambda stored: {str(path): (stamp, sha256)})
         self._known = {**read(self._folder), str(path): (stamp, sha256)}
-        self._folder.mkdir(parents=True, exist_ok=True)
-        part = self._folder / f"{FILE}.{os.getpid()}.part"
-        part.write_text(json.dumps({name: (*each, digest) for name, (each, digest) in self._known.items()}, indent=1), "utf-8")
-        os.replace(part, self._folder / FILE)
+
+
+def _open_store(folder: Path) -> JsonStore[tuple[Stamp, str]]:
+    return JsonStore(folder / FILE, _parse_entry, lambda entry: [*entry[0], entry[1]])
+
+
+def _parse_entry(value: JsonValue) -> tuple[Stamp, str]:
+    match value:
+        case [int(size), int(changed), str(sha256)]:
+            return (size, changed), sha256
+        case _:
+            raise ValueError("not a size, a time and a hash")

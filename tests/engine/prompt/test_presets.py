@@ -210,4 +210,4 @@ def test_whatever_is_saved_is_there(tmp_path_factory: pytest.TempPathFactory, ro
         save_preset(file, Preset(*row))
         expected[row[0]] = Preset(*row)
     assert read_presets(file) == PresetFile(tuple(expected.values()))
-    assert os.listdir(file.parent) == (["presets.toml"] if rows else [])
+    assert sorted(os.listdir(file.parent)) == ([".presets.toml.lock", "presets.toml"] if rows else [])
