@@ -15,12 +15,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.offline import disable_reports
 from engine.requests import DTYPES, CompareNegative, StudyNegative, TextToImage
 from engine.settings import VERSION, Settings
 
 if TYPE_CHECKING:
     from engine.jobs import Jobs, claim
     from engine.local import Local
+
+disable_reports()
 
 __all__ = ["DTYPES", "VERSION", "CompareNegative", "Jobs", "Local", "Settings", "StudyNegative", "TextToImage", "claim"]
 

@@ -31,6 +31,11 @@ NEEDED = {"cuda": 8 * GIGABYTE, "cpu": 3 * GIGABYTE}
 """Room that a first set-up takes, measured on Linux with uv 0.13 and PyTorch 2.15 and rounded up."""
 
 
+UNWANTED = ("openvino-telemetry",)
+"""Packages that only report on their user. pyproject.toml keeps them out, but an older Easel, or uv told to ignore that file's
+settings (UV_NO_CONFIG), brought them in."""
+
+
 def prepare(folder: Folder, progress: Progress, extras: set[str], anew: bool = False) -> None:
     """Make the environment ready unless it is; ``anew`` also then, and without trusting what was fetched before.
 
@@ -60,6 +65,7 @@ def set_up(folder: Folder, progress: Progress, extras: set[str], options: list[s
         check_room(folder, uv, "cuda" if takes_cuda_build(automatic) else "cpu")
     folder.begin()
     install(progress, [*install_command(folder, uv, extras), *options], folder, automatic)
+    remove_unwanted(folder, uv, progress)
     progress.enter("device")
     try_device(folder, progress)
     folder.mark_ready(extras)
@@ -177,3 +183,8 @@ def install_command(folder: Folder, uv: Path, extras: set[str]) -> list[str | Pa
     named = [part for extra in sorted(extras) for part in ("--extra", extra)]
     files = ["-r", folder.root / "pyproject.toml", "-c", folder.root / "constraints.txt"]
     return [uv, "pip", "install", "--python", folder.python, "--no-build", *files, *named]
+
+
+def remove_unwanted(folder: Folder, uv: Path, progress: Progress) -> None:
+    """Take :data:`UNWANTED` out of the environment; what is not in it is no failure."""
+    run([uv, "pip", "uninstall", "--python", folder.python, *UNWANTED], folder.root, progress)

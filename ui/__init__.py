@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from engine.offline import disable_reports
 
-# Gradio reads these when it is first imported. Nothing leaves the machine: no usage reports, no version check.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# Gradio reads its switches when it is first imported.
+disable_reports()

@@ -24,6 +24,7 @@ from engine.errors import Cancelled, EaselError
 from engine.events import Cancelled as CancelledEvent
 from engine.events import Event, Failed, PictureSaved, Result
 from engine.jobs.worker_locks import hold
+from engine.offline import disable_downloads
 from engine.requests import Request, Resolved
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -151,6 +152,7 @@ def _child(pipe: Connection, settings: Settings, runner: str) -> None:
     # Torch's threads spin while they wait for each other. On a machine that does other things too, one of two threads is often
     # not running, and the other burns a core for it: a picture was seen to take ten times as long. Asleep they cost nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    disable_downloads()  # the page's process downloads; what a worker does not find is an error
     _log_to(settings.data / "logs" / "worker.log")
     tasks: queue.SimpleQueue[Run | Warm | Ask] = queue.SimpleQueue()
     stops: dict[str, Stop] = {}

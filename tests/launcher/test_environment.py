@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from launcher.commands import answer
 from launcher.folder import Folder, read_json
 from launcher.progress import Progress
 from launcher.troubles import SetupFailed, explain
-from tests.launcher.conftest import program
+from tests.launcher.conftest import HOUSE, program, wheel
 
 
 @pytest.fixture
@@ -54,6 +55,28 @@ def test_changed_requirements_are_installed_into_what_is_there(
     (small_house.root / "constraints.txt").write_text("# newer\n")
     environment.prepare(small_house, progress, set())
     assert mark.exists() and small_house.is_ready({"heif"}), "extras that were asked for once stay"
+
+
+def test_packages_that_report_on_their_user_go(small_house: Folder, progress: Progress, no_torch_index: None) -> None:
+    """An environment that an older Easel made has them; the lists asked for them then, and ask for them here."""
+    listed = small_house.root / "pyproject.toml"
+    for name in environment.UNWANTED:
+        module_name = name.replace("-", "_")
+        needed = f'"{name} @ {wheel(small_house.root.parent, module_name, "").as_uri()}", '
+        listed.write_text(listed.read_text("utf-8").replace("dependencies = [", f"dependencies = [{needed}", 1), "utf-8")
+    environment.prepare(small_house, progress, set())
+    assert any(f"+ {environment.UNWANTED[0]}" in said for said in progress.log_lines()), "it was there"
+    for name in environment.UNWANTED:
+        assert answer([small_house.python, "-c", f"import {name.replace('-', '_')}"]) is None
+    assert small_house.is_ready(set())
+
+
+def test_easels_own_lists_keep_them_out() -> None:
+    settings = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]
+    overridden = [line.partition(" ;")[0] for line in settings["override-dependencies"]]
+    constrained = (HOUSE / "constraints.txt").read_text("utf-8")
+    for name in environment.UNWANTED:
+        assert name in overridden and name not in constrained
 
 
 def test_what_was_cut_off_is_made_anew(small_house: Folder, progress: Progress, no_torch_index: None) -> None:

@@ -1,0 +1,49 @@
+"""Run as a program: the real page and the real engine over the folder that is named, and a request of each kind drawn."""
+
+from __future__ import annotations
+
+import sys
+import urllib.request
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image
+
+from engine import Jobs, Settings
+from engine.events import PictureSaved
+from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, TextToImage, Upscale
+from engine.storage.blobs import Blobs
+from ui.server.serve import serve
+
+OPTIONAL = ("openvino", "fontTools", "skimage")
+"""What the optional parts of pyproject.toml bring."""
+
+
+def requests(blobs: Blobs) -> Iterator[Request]:
+    """One of each kind, as small as it goes."""
+    image = blobs.put(Image.linear_gradient("L").convert("RGB").resize((64, 64)))
+    prompt, negative_prompt, size = "a red balloon", "blue, green", 64
+    yield TextToImage(prompt=prompt, steps=2, seed=1, width=size, height=size)
+    yield ImageToImage(prompt=prompt, steps=2, seed=1, width=size, height=size, init_image=image)
+    yield CompareNegative(prompt=prompt, negative_prompt=negative_prompt, steps=2, seed=1, width=size, height=size)
+    yield StudyNegative(prompt=prompt, negative_prompt=negative_prompt, steps=2, seed=1, width=size, height=size)
+    yield Upscale(images=(image,), factor=2.0)
+
+
+def main(folder: Path) -> None:
+    settings = Settings(data=folder / "data", outputs=folder / "outputs")
+    with Jobs(settings) as jobs, serve(settings, jobs, port=0) as studio:
+        urllib.request.urlopen(studio.url, timeout=60).close()
+        for request in requests(Blobs(settings.data / "blobs")):
+            saved = sum(isinstance(event, PictureSaved) for event in jobs.watch(jobs.submit(request)))
+            print(type(request).__name__, saved, flush=True)
+    for name in OPTIONAL:
+        if find_spec(name):
+            import_module(name)
+            print(name, flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
