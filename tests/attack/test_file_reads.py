@@ -19,9 +19,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from engine.json_values import JsonValue as Json
 from engine.settings import Settings
 from ui import messages
-from ui.server.uploads import Json
 
 Event: TypeAlias = dict[str, Json]
 

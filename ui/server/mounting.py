@@ -16,6 +16,7 @@ from gradio.routes import mount_gradio_app
 from gradio.state_holder import SessionState
 from gradio.utils import get_upload_folder
 
+from engine.json_values import JsonValue
 from ui import messages, theme
 from ui.server import uploads
 from ui.server.request_guard import UPLOAD_LIMIT
@@ -64,8 +65,8 @@ class Page(gr.Blocks):
     """A page whose events take no file but the uploaded ones, in whatever component and however deep a request names it."""
 
     async def preprocess_data(
-        self, block_fn: BlockFunction, inputs: list[uploads.Json], state: SessionState | None, explicit_call: bool = False
-    ) -> list[uploads.Json]:
+        self, block_fn: BlockFunction, inputs: list[JsonValue], state: SessionState | None, explicit_call: bool = False
+    ) -> list[JsonValue]:
         """As Gradio's, after the check. Raises Error for a file that was not uploaded."""
         if not uploads.are_uploaded(inputs, get_upload_folder()):
             raise Error(messages.NOT_UPLOADED, print_exception=False)

@@ -12,10 +12,8 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 
-Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
-"""What the body of a request can hold."""
+from engine.json_values import JsonValue
 
 DAY = 24 * 60 * 60
 KEPT = (DAY, DAY)
@@ -34,7 +32,7 @@ def settle(folder: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def are_uploaded(data: Json, folder: str | Path) -> bool:
+def are_uploaded(data: JsonValue, folder: str | Path) -> bool:
     """Whether every file that ``data``, the body of a request, names is a regular file that really lies in ``folder``.
 
     Gradio takes any object with a ``path`` for a file, at any depth and in any component; an address of another computer in that
@@ -43,9 +41,9 @@ def are_uploaded(data: Json, folder: str | Path) -> bool:
     return all(_is_in(path, folder) for path in _paths(data))
 
 
-def _paths(data: Json) -> Iterator[str]:
+def _paths(data: JsonValue) -> Iterator[str]:
     """The path of everything in ``data`` that Gradio could take for a file."""
-    left: list[Json] = [data]
+    left: list[JsonValue] = [data]
     while left:
         value = left.pop()
         if isinstance(value, dict):
