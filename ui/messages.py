@@ -114,6 +114,7 @@ WHOLE_FOLDER = "Choose a whole folder"
 UPSCALER = "Upscaler"
 BUILT_IN_UPSCALER = "Built in: quick, for photos and drawings"
 LANCZOS_UPSCALER = "Lanczos: plain arithmetic, invents nothing"
+CLEAN = "Clean"
 FACTOR = "Times as wide and high"
 CLEANING = "Cleaning"
 CLEANING_HELP = "How much noise and compression is taken away. 0 keeps everything."
@@ -489,6 +490,16 @@ def tokens(count: int, chunks: int, length: int) -> str:
     """How long a prompt is for the checkpoint's text encoder."""
     runs = f", read in {chunks} parts of up to {length}" if chunks > 1 else ""
     return f"{_count(count, 'token')} of {length * chunks}{runs}"
+
+
+def cleaner(name: str) -> str:
+    """A network that restores a picture at its own size, among the upscalers."""
+    return f"{CLEAN}: {name}, at the same size"
+
+
+def upscale_title(upscaler: str, keeps_size: bool) -> str:
+    """What stands for the prompt of a job that enlarges or cleans pictures."""
+    return f"{CLEAN if keeps_size else ENLARGE}: {upscaler}"
 
 
 def cost(before: tuple[int, int], after: tuple[int, int], pictures: int, seconds: float, memory: int, measured: bool) -> str:

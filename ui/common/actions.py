@@ -30,7 +30,7 @@ from ui.tabs.settings import machine_view as machine
 from ui.tabs.settings.service import SettingsService
 from ui.tabs.sketch_to_image import input_preview as seen
 from ui.tabs.sketch_to_image import strengths_view
-from ui.tabs.upscale.form import Enlarging
+from ui.tabs.upscale.form import UpscaleService
 
 Show = Callable[[Any, View, Path], str]
 """(request, view of its job, outputs folder) -> the stage as HTML."""
@@ -61,7 +61,7 @@ class Actions:
         self.presets = Presets(settings)
         self.stock = CheckpointsService(settings, self.checkpoint_options)
         self.standing = SettingsService(settings)
-        self.enlarging = Enlarging(settings, self.checkpoint_options)
+        self.upscale_service = UpscaleService(settings, self.checkpoint_options)
         self._forecast = Forecast(settings, self.checkpoint_options)
         self._blobs = Blobs(settings.data / "blobs")
 
@@ -171,7 +171,7 @@ class Actions:
         made_with = result_view.made_with(newest) if newest else None
         if newest is None or not isinstance(made_with, Upscale):
             return gr.update(visible=False)
-        pair = self.enlarging.pair(made_with, newest)
+        pair = self.upscale_service.pair(made_with, newest)
         return gr.update(visible=pair is not None, value=pair)
 
     def reuse(self, picture: str) -> tuple[dict[str, str] | None, str]:

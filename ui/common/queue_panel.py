@@ -10,10 +10,11 @@ from typing import Any
 
 import gradio as gr
 
+from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.jobs.journal import FAILED, RUNNING, SET_ASIDE, JobState
-from engine.requests import is_draft
+from engine.requests import Request, Upscale, is_draft
 from ui import messages
 from ui.common import controls, result_view
 from ui.common.generate_button import QUIET
@@ -129,7 +130,13 @@ def _foot(count: int, left: float | None) -> str:
 
 
 def _words(job: JobState) -> str:
-    return escape(messages.shortened(job.request.prompt, 90) or messages.NO_PROMPT)
+    return escape(messages.shortened(job.request.prompt, 90) or _title_without_prompt(job.request))
+
+
+def _title_without_prompt(request: Request) -> str:
+    if isinstance(request, Upscale):
+        return messages.upscale_title(request.upscaler or BUILT_IN, request.factor == 1)
+    return messages.NO_PROMPT
 
 
 def _button(order: str, job: JobState, words: str) -> str:

@@ -15,6 +15,7 @@ from ui.server import scripts
 
 GROUPS: tuple[tuple[str, str], ...] = (
     ("checkpoint", "Checkpoints"), ("lora", "LoRAs"), ("embedding", "Embeddings"), ("vae", "VAEs"), ("upscaler", "Upscalers"),
+    ("cleaner", "Cleaners"),
 )  # fmt: skip
 """Kind of file -> the heading over its table, in the order of the page."""
 

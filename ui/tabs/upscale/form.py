@@ -9,7 +9,15 @@ from typing import Any
 from PIL import Image
 
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS, find_upscaler, is_diffusion, list_upscalers
+from engine.checkpoints.library.upscalers import (
+    BUILT_IN,
+    LANCZOS,
+    find_upscaler,
+    is_cleaner,
+    is_diffusion,
+    list_cleaners,
+    list_upscalers,
+)
 from engine.errors import CheckpointError, EaselError, PictureError
 from engine.plan.learned import Notes
 from engine.plan.upscale_estimate import Job, estimate
@@ -29,7 +37,7 @@ BLANK: dict[str, Any] = {
 """Every field of the tab's form, by name, as it stands at first."""
 
 
-class Enlarging:
+class UpscaleService:
     """What the tab does, in plain values."""
 
     def __init__(self, settings: Settings, known: CheckpointOptions) -> None:
@@ -38,15 +46,19 @@ class Enlarging:
         self._notes = Notes(settings.data / "learnt.json")
 
     def choices(self) -> list[tuple[str, str]]:
-        """Label and name of each upscaler, the built-in one first and Lanczos last."""
-        found = [(entry.name, entry.name) for entry in list_upscalers(self._checkpoint_options.catalogue)]
-        return [(messages.BUILT_IN_UPSCALER, BUILT_IN), *found, (messages.LANCZOS_UPSCALER, LANCZOS)]
+        """Label and name of each upscaler, the built-in one first, then Lanczos, and the networks that clean last."""
+        catalogue = self._checkpoint_options.catalogue
+        upscalers = [(entry.name, entry.name) for entry in list_upscalers(catalogue)]
+        cleaners = [(messages.cleaner(entry.name), entry.name) for entry in list_cleaners(catalogue)]
+        return [(messages.BUILT_IN_UPSCALER, BUILT_IN), *upscalers, (messages.LANCZOS_UPSCALER, LANCZOS), *cleaners]
 
     def kind(self, upscaler: str) -> str:
-        """Which fields mean something: ``"built in"``, ``"diffusion"`` or ``"plain"``."""
-        entry = self._entry(upscaler)
+        """Which fields mean something: ``"built in"``, ``"diffusion"``, ``"cleaner"`` or ``"plain"``."""
         if upscaler == BUILT_IN:
             return "built in"
+        entry = self._entry(upscaler)
+        if entry is not None and is_cleaner(entry):
+            return "cleaner"
         return "diffusion" if entry is not None and is_diffusion(entry) else "plain"
 
     def checkpoint(self, upscaler: str) -> Checkpoint:
@@ -65,7 +77,7 @@ class Enlarging:
         asked = Upscale(
             images=tuple(self._kept(Path(file)) for file in files),
             upscaler=str(written["upscaler"]),
-            factor=float(written["factor"]),
+            factor=1.0 if kind == "cleaner" else float(written["factor"]),
             cleaning=float(written["cleaning"]) if kind == "built in" else 0.0,
             noise_level=int(written["noise_level"]),
             steps=form.whole(written, "steps") if kind == "diffusion" else None,
@@ -120,11 +132,13 @@ class Enlarging:
     def _job(self, written: Mapping[str, Any], size: tuple[int, int]) -> Job:
         entry = self._entry(str(written["upscaler"]))
         counts = entry.parameters if entry is not None else {}
-        steps = 0
+        steps, factor = 0, float(written["factor"])
+        if entry is not None and is_cleaner(entry):
+            factor = 1.0
         if entry is not None and is_diffusion(entry):
             counts, steps = {"unet": counts.get("unet", 0)}, _number(written["steps"]) or entry.architecture.steps
         return Job(
-            width=size[0], height=size[1], factor=float(written["factor"]), parameters=sum(counts.values()), steps=steps,
+            width=size[0], height=size[1], factor=factor, parameters=sum(counts.values()), steps=steps,
             checkpoint_hash=entry.hash if entry is not None else "",
         )  # fmt: skip
 

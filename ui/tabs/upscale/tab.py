@@ -26,7 +26,7 @@ from ui.tabs.upscale import form
 NAME = "upscale"
 LABEL = messages.UPSCALE_TAB
 
-_SHOWN_FOR = {"cleaning": ("built in",), "words": ("diffusion",)}
+_SHOWN_FOR = {"factor": ("built in", "diffusion", "plain"), "cleaning": ("built in",), "words": ("diffusion",)}
 """Part of the form -> the kinds of upscaler that it means something for."""
 
 
@@ -51,7 +51,7 @@ def create_upscale_tab(actions: Actions, page_session: PageSession) -> Tab:
     tab = _layout(actions)
 
     def ask(values: Values) -> Request:
-        return actions.enlarging.request(fields.written(tab.fields, values), values[tab.files] or [])
+        return actions.upscale_service.request(fields.written(tab.fields, values), values[tab.files] or [])
 
     tab.running.generate.click(lambda: gr.update(visible=False), None, tab.slider, **QUIET)
     ended = running.wire(tab.running, actions, page_session, {*tab.fields.values(), tab.files}, ask)
@@ -59,7 +59,7 @@ def create_upscale_tab(actions: Actions, page_session: PageSession) -> Tab:
         each.then(actions.compared, job, tab.slider, **QUIET)
     keeper = _keep(tab, actions, page_session)
     read = {name: tab.fields[name] for name in ("prompt", "negative_prompt")} | {"checkpoint": tab.fields["upscaler"]}
-    prompt_box.wire(tab.boxes, tab.summary, read, actions, keeper, page_session, actions.enlarging.checkpoint)
+    prompt_box.wire(tab.boxes, tab.summary, read, actions, keeper, page_session, actions.upscale_service.checkpoint)
     _wire_form(tab, actions)
     _wire_result(tab, actions, page_session, keeper)
     return tab
@@ -72,7 +72,7 @@ def _layout(actions: Actions) -> Tab:
             files = gr.File(label=messages.PICTURES, file_count="multiple", height=170, elem_id=f"{NAME}-files")
             folder = gr.UploadButton(messages.WHOLE_FOLDER, file_count="directory", size="sm", elem_id=f"{NAME}-folder")
             made["upscaler"] = gr.Dropdown(
-                actions.enlarging.choices(), value=form.BLANK["upscaler"], label=messages.UPSCALER,
+                actions.upscale_service.choices(), value=form.BLANK["upscaler"], label=messages.UPSCALER,
                 elem_id=f"{NAME}-upscaler",
             )  # fmt: skip
             made["factor"] = _slider("factor", 1, 16, 0.5, messages.FACTOR)
@@ -116,7 +116,7 @@ def _keep(tab: Tab, actions: Actions, page_session: PageSession) -> Keeper:
     def restore(stored: object) -> list[Any]:
         found = stored if isinstance(stored, dict) else {}
         values = {name: first if found.get(name) is None else found[name] for name, first in form.BLANK.items()}
-        choices = actions.enlarging.choices()
+        choices = actions.upscale_service.choices()
         known = values["upscaler"] in dict((name, label) for label, name in choices)
         offered = gr.update(choices=choices, value=values["upscaler"] if known else form.BLANK["upscaler"])
         return [offered if name == "upscaler" else values[name] for name in tab.fields]
@@ -128,17 +128,17 @@ def _keep(tab: Tab, actions: Actions, page_session: PageSession) -> Keeper:
 
 def _wire_form(tab: Tab, actions: Actions) -> None:
     def show(upscaler: str) -> tuple[Any, ...]:
-        kind = actions.enlarging.kind(upscaler)
+        kind = actions.upscale_service.kind(upscaler)
         return tuple(gr.update(visible=kind in kinds) for kinds in _SHOWN_FOR.values())
 
     def cost(values: Values) -> str:
-        return result_view.says(actions.enlarging.cost(fields.written(tab.fields, values), values[tab.files] or []))
+        return result_view.says(actions.upscale_service.cost(fields.written(tab.fields, values), values[tab.files] or []))
 
     upscaler = tab.fields["upscaler"]
-    upscaler.change(show, upscaler, [tab.fields["cleaning"], tab.words], **QUIET)  # type: ignore[attr-defined]
+    upscaler.change(show, upscaler, [tab.fields["factor"], tab.fields["cleaning"], tab.words], **QUIET)  # type: ignore[attr-defined]
 
     def take_folder(chosen: list[str] | None) -> tuple[list[str], str]:
-        found, said = actions.enlarging.pictures_in(chosen or [])
+        found, said = actions.upscale_service.pictures_in(chosen or [])
         return found, result_view.says(said)
 
     tab.folder.upload(take_folder, tab.folder, [tab.files, tab.running.says], **QUIET)
@@ -151,7 +151,7 @@ def _wire_result(tab: Tab, actions: Actions, page_session: PageSession, keeper: 
 
     def fill(made_with: Request) -> Sequence[Any]:
         assert isinstance(made_with, Upscale)
-        written, source = form.settings_of(made_with), actions.enlarging.source(made_with)
+        written, source = form.settings_of(made_with), actions.upscale_service.source(made_with)
         return [*(written[name] for name in tab.fields), None if source is None else [_lent(source)]]
 
     def reuse(event: gr.EventData) -> tuple[Any, ...]:

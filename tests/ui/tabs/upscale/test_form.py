@@ -14,9 +14,10 @@ from engine.plan.learned import Notes
 from engine.plan.upscale_estimate import Job, learn_speed
 from engine.records.blobs import Blobs
 from engine.settings import Settings
+from tests.engine.generate.upscale.tiny_networks import save_network
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.upscale import form
-from ui.tabs.upscale.form import BLANK, Enlarging
+from ui.tabs.upscale.form import BLANK, UpscaleService
 
 
 @pytest.fixture
@@ -30,8 +31,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def tab(settings: Settings) -> Enlarging:
-    return Enlarging(settings, CheckpointOptions(settings))
+def tab(settings: Settings) -> UpscaleService:
+    return UpscaleService(settings, CheckpointOptions(settings))
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def photo(tmp_path: Path) -> str:
     return str(tmp_path / "photo.png")
 
 
-def test_the_form_becomes_a_request(tab: Enlarging, settings: Settings, photo: str) -> None:
+def test_the_form_becomes_a_request(tab: UpscaleService, settings: Settings, photo: str) -> None:
     asked = tab.request({**BLANK, "factor": 2.5, "cleaning": 0.4, "prompt": "not read here", "seed": "7"}, [photo, photo])
     assert (asked.factor, asked.cleaning, asked.seed, asked.prompt, len(asked.images)) == (2.5, 0.4, 7, "", 2)
     assert Blobs(settings.data / "blobs").path(asked.images[0]).read_bytes() == Path(photo).read_bytes()
@@ -48,18 +49,18 @@ def test_the_form_becomes_a_request(tab: Enlarging, settings: Settings, photo: s
     assert again == asked
 
 
-def test_every_upscaler_is_offered_and_each_has_its_fields(tab: Enlarging) -> None:
+def test_every_upscaler_is_offered_and_each_has_its_fields(tab: UpscaleService) -> None:
     assert [name for _, name in tab.choices()] == ["starter-x4", "mine", "lanczos"]
     assert [tab.kind(name) for _, name in tab.choices()] == ["built in", "plain", "plain"]
 
 
 @pytest.mark.parametrize(("changes", "said"), [({"seed": "1.5"}, "Seed must be a whole number"), ({"factor": 99}, "factor must")])
-def test_what_cannot_be_used_is_said(changes: dict[str, object], said: str, tab: Enlarging, photo: str) -> None:
+def test_what_cannot_be_used_is_said(changes: dict[str, object], said: str, tab: UpscaleService, photo: str) -> None:
     with pytest.raises(RequestError, match=said):
         tab.request({**BLANK, **changes}, [photo])
 
 
-def test_files_that_are_no_pictures_are_named(tab: Enlarging, tmp_path: Path) -> None:
+def test_files_that_are_no_pictures_are_named(tab: UpscaleService, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(PictureError, match=r"notes\.txt.*not a picture"):
         tab.request(BLANK, [str(tmp_path / "notes.txt")])
@@ -67,7 +68,7 @@ def test_files_that_are_no_pictures_are_named(tab: Enlarging, tmp_path: Path) ->
         tab.request(BLANK, [])
 
 
-def test_of_a_folder_the_pictures_are_taken_and_the_rest_is_named(tab: Enlarging, photo: str, tmp_path: Path) -> None:
+def test_of_a_folder_the_pictures_are_taken_and_the_rest_is_named(tab: UpscaleService, photo: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     Image.new("L", (4, 4)).save(tmp_path / "a.gif")
     found, said = tab.pictures_in([photo, str(tmp_path / "notes.txt"), str(tmp_path / "a.gif")])
@@ -76,7 +77,7 @@ def test_of_a_folder_the_pictures_are_taken_and_the_rest_is_named(tab: Enlarging
     assert tab.pictures_in(found) == (found, "")
 
 
-def test_the_cost_is_said_before_and_learnt_from_runs(tab: Enlarging, settings: Settings, photo: str) -> None:
+def test_the_cost_is_said_before_and_learnt_from_runs(tab: UpscaleService, settings: Settings, photo: str) -> None:
     written = {**BLANK, "upscaler": "mine"}
     assert tab.cost(written, []) == ""
     first = tab.cost(written, [photo])
@@ -90,7 +91,7 @@ def test_the_cost_is_said_before_and_learnt_from_runs(tab: Enlarging, settings: 
 
 @pytest.mark.parametrize(("side", "shown"), [(1024, 1024), (4096, 2048)])
 def test_the_pair_is_of_one_size_and_no_larger_than_a_screen(
-    side: int, shown: int, tab: Enlarging, photo: str, tmp_path: Path
+    side: int, shown: int, tab: UpscaleService, photo: str, tmp_path: Path
 ) -> None:
     asked = tab.request(BLANK, [photo])
     Image.new("RGB", (side, side), "red").save(tmp_path / "result.png")
@@ -98,3 +99,20 @@ def test_the_pair_is_of_one_size_and_no_larger_than_a_screen(
     assert pair is not None and pair[0].size == pair[1].size == (shown, shown)
     pair[1].save(tmp_path / "after.png")
     assert pair[1].getpixel((5, 5)) == (255, 0, 0)
+
+
+@pytest.fixture
+def with_cleaner(settings: Settings) -> UpscaleService:
+    """The tab where there is a network that keeps the size."""
+    save_network("NAFNet", settings.models)
+    return UpscaleService(settings, CheckpointOptions(settings))
+
+
+def test_a_cleaner_is_offered_as_one_and_keeps_the_size(with_cleaner: UpscaleService, photo: str) -> None:
+    assert with_cleaner.choices()[-1] == ("Clean: NAFNet, at the same size", "NAFNet")
+    assert with_cleaner.kind("NAFNet") == "cleaner"
+    written = {**BLANK, "upscaler": "NAFNet", "factor": 4, "cleaning": 0.5, "seed": "7"}
+    assert "256 × 256 becomes 256 × 256 pixels" in with_cleaner.cost(written, [photo])
+    asked = with_cleaner.request(written, [photo])
+    assert (asked.upscaler, asked.factor, asked.cleaning) == ("NAFNet", 1.0, 0.0)
+    assert with_cleaner.request(form.settings_of(asked), [photo]) == asked
