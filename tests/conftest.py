@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.fast import is_fast
 
 # Threads that wait asleep: torch's default is to spin, which on a busy machine costs more than the work itself.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -21,3 +25,23 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Points the folders that Settings would choose at a temporary place. Checkpoints stay readable in ``models/``."""
     monkeypatch.setenv("EASEL_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("EASEL_OUTPUTS", str(tmp_path / "outputs"))
+
+
+@pytest.fixture(autouse=True)
+def no_torch_in_a_fast_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Names the test that imports torch where ``-m fast`` was asked for."""
+    before = "torch" in sys.modules
+    yield
+    if request.config.getoption("markexpr") == "fast":
+        assert before or "torch" not in sys.modules, "a fast test imported torch; name its file in tests/fast.py"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """``-m fast`` does not even import the other tests, which would cost what importing torch costs."""
+    return True if config.getoption("markexpr") == "fast" and not is_fast(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_fast(item.path) and item.get_closest_marker("long") is None:
+            item.add_marker(pytest.mark.fast)

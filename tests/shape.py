@@ -46,31 +46,49 @@ class Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.path.read_text("utf-8"))
+        return ast.parse(self.text)
 
     @cached_property
-    def tokens(self) -> list[tokenize.TokenInfo]:
-        with tokenize.open(self.path) as file:
-            return list(tokenize.generate_tokens(file.readline))
+    def text(self) -> str:
+        return self.path.read_text("utf-8")
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
 
     @cached_property
     def lines(self) -> int:
-        return len(self.path.read_text("utf-8").splitlines())
+        return len(self.text.splitlines())
+
+    def comments(self) -> Iterator[str]:
+        """The comments that silence the type checker."""
+        lines = iter(self.text.splitlines(keepends=True) if IGNORE.search(self.text) else ())
+        for token in tokenize.generate_tokens(lambda: next(lines, "")):
+            if token.type == tokenize.COMMENT and IGNORE.match(token.string):
+                yield token.string
+
+    def names(self) -> Iterator[str]:
+        """Every name that is used or imported."""
+        for node in self.nodes:
+            if isinstance(node, ast.Name):
+                yield node.id
+            elif isinstance(node, ast.alias):
+                yield node.name
 
     def functions(self) -> Iterator[Function]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        return (node for node in self.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
     def classes(self) -> Iterator[ast.ClassDef]:
         return (node for node in self.tree.body if isinstance(node, ast.ClassDef))
 
     def calls(self, *names: str) -> int:
         """How often plain functions of these names are called."""
-        found = (n.func for n in ast.walk(self.tree) if isinstance(n, ast.Call))
+        found = (n.func for n in self.nodes if isinstance(n, ast.Call))
         return sum(isinstance(func, ast.Name) and func.id in names for func in found)
 
     def imports(self) -> Iterator[tuple[str, str]]:
         """``(module, name)`` of each import, lazy and type-checking ones included; the name is empty for ``import module``."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from ((alias.name, "") for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -78,8 +96,8 @@ class Module:
 
     def strings(self) -> Iterator[str]:
         """The string constants that are no docstrings."""
-        bare = {id(node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(self.tree):
+        bare = {id(node.value) for node in self.nodes if isinstance(node, ast.Expr)}
+        for node in self.nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
                 yield node.value
 
@@ -190,7 +208,7 @@ def parameters() -> Iterator[tuple[str, ast.arg]]:
 
 def any_by_module() -> Counter[str]:
     """How often the name ``Any`` stands in each module of the engine, imports included."""
-    return Counter({m.where: sum(t.type == tokenize.NAME and t.string == "Any" for t in m.tokens) for m in modules("engine")})
+    return Counter({module.where: list(module.names()).count("Any") for module in modules("engine")})
 
 
 def any_per_thousand_lines() -> float:
@@ -208,9 +226,7 @@ def casts() -> Counter[str]:
 
 def ignores() -> Counter[str]:
     """Comments that silence the type checker, by module."""
-    return Counter(
-        {m.where: sum(t.type == tokenize.COMMENT and bool(IGNORE.match(t.string)) for t in m.tokens) for m in modules()}
-    )
+    return Counter({module.where: len(list(module.comments())) for module in modules()})
 
 
 def family_mentions() -> dict[str, list[str]]:

@@ -59,3 +59,11 @@ def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
         assert process.stderr is not None
         (sentence,) = process.stderr.read().splitlines()
         assert sentence.startswith("Easel cannot keep its queue in") and "--data" in sentence
+
+
+def test_the_page_comes_up_without_torch() -> None:
+    code = (
+        "import sys, app, ui.server.serve, ui.interface; print(sorted({'torch', 'diffusers', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import save_file
-
-from tests.engine.checkpoints import tiny
 
 FORMS = ("folder", "safetensors", "zip", "legacy")
 
@@ -20,7 +17,8 @@ FORMS = ("folder", "safetensors", "zip", "legacy")
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Tiny networks gain nothing from threads, and lose much where other tests run beside them."""
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:  # where no test of this run imports it, neither does this
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -41,6 +39,10 @@ def offline() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """``checkpoint(kind, form)``: the path of a tiny checkpoint. Its name tells nothing."""
+    import torch
+    from safetensors.torch import save_file
+
+    from tests.engine.checkpoints import tiny
 
     @cache
     def folder(kind: str) -> Path:
