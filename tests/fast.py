@@ -16,14 +16,17 @@ LAZY = ("engine.local", "engine.plan.hardware.precision_trial", "engine.plan.har
 """Modules that import torch when they are used."""
 
 SLOW = (
+    "tests/attack",
     "tests/benchmarks",
     "tests/engine/generate",
     "tests/engine/jobs",
+    "tests/engine/plan/test_main.py",
     "tests/launcher",
     "tests/training",
     "tests/ui/browser",
     "tests/ui/common/test_follow_job.py",
     "tests/ui/common/test_send_to.py",
+    "tests/ui/scripts",
     "tests/ui/server",
     "tests/ui/test_warm.py",
     "tests/test_app.py",
@@ -41,7 +44,7 @@ def is_fast(path: Path) -> bool:
     where = path.relative_to(HOUSE).as_posix()
     if any(where == slow or where.startswith(slow + "/") for slow in SLOW):
         return False
-    return path.is_dir() or not imports_torch(path)
+    return path.is_dir() or (path.suffix == ".py" and not imports_torch(path))
 
 
 @cache
