@@ -45,7 +45,13 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     flags.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install an extra: openvino")
     flags.add_argument("--desktop-entry", action="store_true", help="add Easel to the applications menu (Linux) and end")
     flags.add_argument("--test", action="store_true", help="set up what the tests need and run them")
-    flags.add_argument("--long", action="store_true", help="with --test: the long tests too")
+    flags.add_argument(
+        "--long",
+        nargs="?",
+        const="tests",
+        metavar="FOLDER",
+        help="with --test: the long tests too, of all folders or of this one",
+    )
     asked, rest = flags.parse_known_args(arguments)
     asked.usage = flags.format_help()
     return asked, rest
@@ -60,10 +66,10 @@ def main(arguments: list[str]) -> int:
         print(f"Easel {folder.version}")
         return 0
     if asked.desktop_entry:
-        print(f"Easel is in the applications menu: {desktop.make_entry(folder)}")
+        print(f"Easel is in the applications menu: {desktop.make_entry(folder)}", flush=True)
         return 0
     if asked.test:
-        return testrun.run_tests(folder, [*(["-m", ""] if asked.long else []), *rest])
+        return testrun.run_tests(folder, [*testrun.long_tests(folder, asked.long), *rest])
     return Launch(folder, asked, rest).run()
 
 
@@ -164,12 +170,16 @@ class Launch:
 
 
 def end_on_signal(number: int, frame: FrameType | None) -> None:
-    """A logout, a closed terminal or a `kill` ends the studio as Ctrl+C does."""
+    """A logout, a closed terminal or a `kill` ends the studio as Ctrl+C does.
+
+    SIGINT is among them because a shell starts what runs in the background with SIGINT ignored. The studio would inherit that,
+    and could not be asked to end.
+    """
     raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), end_on_signal)
     try:

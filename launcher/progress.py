@@ -70,10 +70,15 @@ class Downloads:
         return f"Fetching {', '.join(names[:3])}{more}: {total:,.0f} MB to fetch, about {written / 1e6:,.0f} MB unpacked so far"
 
 
+def print_now(sentence: str) -> None:
+    """Python keeps what it prints into a pipe back; a program that is started next would get ahead of it."""
+    print(sentence, flush=True)
+
+
 class Progress:
     """Safe from any thread. ``echo`` gets each sentence for the terminal; ``log_file`` gets every line."""
 
-    def __init__(self, echo: Callable[[str], None] = print, log_file: Path | None = None) -> None:
+    def __init__(self, echo: Callable[[str], None] = print_now, log_file: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._echo = echo
         self._log_file = log_file

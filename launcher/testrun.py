@@ -62,6 +62,14 @@ def run_tests(folder: Folder, arguments: Sequence[str]) -> int:
     return subprocess.call(command, cwd=str(folder.root), env=environment(EASEL_TEST_BROWSER=browser))
 
 
+def long_tests(folder: Folder, where: str | None) -> list[str]:
+    """pytest's arguments for ``--long FOLDER``, where FOLDER is one of the tests (``tests/ui``) or of what they test (``ui``)."""
+    if where is None:
+        return []
+    named = Path("tests") / where
+    return ["-m", "", str(named) if (folder.root / named).exists() else where]
+
+
 def need_browser(folder: Folder, progress: Progress) -> str:
     """The path of a Chromium that starts: an installed one, else Playwright's own, else from the system's package manager."""
     for fetch in (None, playwrights_own, systems_own("chromium")):

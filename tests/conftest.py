@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,19 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # However slow a machine is, that is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# A shell ignores SIGINT for what it starts in the background, and every process that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+BUDGETS = {
+    "tests/ui/browser": 8.0,
+    "tests/engine/generate/test_card": 2.5,
+    "tests/attack": 1.5,
+    "tests/clients": 1.0,
+    "tests": 12.0,
+}
+"""Minutes that the tests of a folder may take on two idle cores with AVX-512; the last is for all the rest."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +60,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_fast(item.path) and item.get_closest_marker("long") is None:
             item.add_marker(pytest.mark.fast)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The time that each folder took, beside its budget. Nothing is asserted: a busy machine is no failure."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[budget_of(report.nodeid)] += report.duration
+    for folder, taken in seconds.items():
+        rest = " (the rest)" if folder == "tests" else ""
+        terminalreporter.write_line(f"{taken / 60:5.1f} of {BUDGETS[folder]:g} minutes: {folder}{rest}")
+
+
+def budget_of(test: str) -> str:
+    """The folder of :data:`BUDGETS` that a test's id falls under."""
+    return next(folder for folder in BUDGETS if test.startswith(folder))

@@ -53,8 +53,8 @@ class Studio(http.server.BaseHTTPRequestHandler):
     def log_message(self, *about): pass
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Studio)
-print(f"Easel is at http://127.0.0.1:{port}", flush=True)
 try:
+    print(f"Easel is at http://127.0.0.1:{port}", flush=True)
     server.serve_forever()
 except KeyboardInterrupt:
     print("put away", flush=True)

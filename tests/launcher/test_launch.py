@@ -108,6 +108,19 @@ def test_the_page_comes_before_everything_and_becomes_the_studio(start: Start) -
     assert not answers(launch.url)
 
 
+def test_a_start_from_the_background_of_a_shell_ends_on_ctrl_c_too(start: Start) -> None:
+    """A shell without job control starts such programs with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        launch = start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    launch.until("Easel is at")
+    launch.process.send_signal(signal.SIGINT)
+    assert launch.end() == 0
+    assert launch.lines[-1] == "put away"
+
+
 def test_a_second_start_skips_the_set_up(start: Start, small_house: Folder) -> None:
     assert start("--setup-only", "--no-browser").end() == 0
     second = start(PATH="/usr/bin:/bin")

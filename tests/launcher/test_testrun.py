@@ -81,6 +81,13 @@ def test_a_missing_font_is_a_failure(
     testrun.need_font(folder, progress)
 
 
+def test_the_long_tests_of_one_folder_can_be_asked_for(folder: Folder) -> None:
+    (folder.root / "tests" / "engine").mkdir(parents=True)
+    assert testrun.long_tests(folder, None) == []
+    assert testrun.long_tests(folder, "engine") == ["-m", "", str(Path("tests/engine"))]
+    assert testrun.long_tests(folder, "tests/engine") == ["-m", "", "tests/engine"]
+
+
 def test_root_needs_no_sudo() -> None:
     assert testrun.as_root() == ([] if os.geteuid() == 0 else ["sudo", "-n"])
 
@@ -100,5 +107,6 @@ def test_pytests_closing_line_is_the_last_and_its_status_ours(small_house: Folde
         timeout=200,
         cwd="/",
     )
+    assert done.stdout.startswith("Browser for the tests: "), "what the set-up says comes first, also in a pipe"
     assert "1 failed, 1 passed in" in done.stdout.splitlines()[-1], done.stderr
     assert done.returncode == 1
