@@ -13,8 +13,8 @@ from PIL import Image
 
 from engine import Jobs, Settings
 from engine.events import PictureSaved
+from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, TextToImage, Upscale
-from engine.storage.blobs import Blobs
 from ui.server.serve import serve
 
 OPTIONAL = ("openvino", "fontTools", "skimage")
