@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.families import CLIP, CONFIGS, OPENCLIP
+from engine.checkpoints.families import CONFIGS
+from engine.checkpoints.families.family import CLIP_TOKENIZER, OPENCLIP_TOKENIZER
 
 CONFIGURED: dict[str, dict[str, str]] = {
     "sd1": {"unet": "unet_sd1", "vae": "vae_sd", "text_encoder": "text_clip_l"},
@@ -47,10 +48,10 @@ def _pipeline(family: str, parts: dict[str, Any]) -> Any:
 
     if family == "xl":
         scheduler: Any = diffusers.EulerDiscreteScheduler.from_config(shape("scheduler_xl"))
-        words: dict[str, Any] = {"tokenizer": _tokenizer(*CLIP), "tokenizer_2": _tokenizer(*OPENCLIP)}
+        words: dict[str, Any] = {"tokenizer": _tokenizer(*CLIP_TOKENIZER), "tokenizer_2": _tokenizer(*OPENCLIP_TOKENIZER)}
         return diffusers.StableDiffusionXLPipeline(**parts, **words, scheduler=scheduler)
     rest: dict[str, Any] = {
-        "tokenizer": _tokenizer(*CLIP),
+        "tokenizer": _tokenizer(*CLIP_TOKENIZER),
         "scheduler": diffusers.PNDMScheduler.from_config(shape("scheduler_sd1")),
         "safety_checker": None,
         "feature_extractor": None,

@@ -105,13 +105,12 @@ def _write(folder: str) -> dict[str, Any]:
     from safetensors.torch import save_file
 
     from engine.checkpoints.families import BY_NAME, bundled_config
-    from engine.checkpoints.load.components import CLASSES, build
-    from engine.checkpoints.load.key_mapping import NAMINGS
+    from engine.checkpoints.load.components import build
 
     weights = {}
-    for component, naming in NAMINGS["sd1"].items():
+    for component, naming in BY_NAME["sd1"].key_mapping.items():
         config = bundled_config(BY_NAME["sd1"], component)
-        for name, tensor in build(CLASSES[component], config).state_dict().items():
+        for name, tensor in build(BY_NAME["sd1"].classes[component], config).state_dict().items():
             weights[naming(name, config).names[0]] = torch.empty(tensor.shape).uniform_(-0.02, 0.02)
     save_file(weights, Path(folder) / "full.safetensors")
     weights = {name: tensor.half() for name, tensor in weights.items()}
@@ -125,7 +124,7 @@ def _identify(path: str) -> dict[str, Any]:
 
     wall = [seconds(lambda: identify(Path(path))) for _ in range(ROUNDS + 1)][1:]
     busy = [seconds(lambda: identify(Path(path)), time.process_time) for _ in range(ROUNDS)]
-    found = identify(Path(path)).architecture
+    found = identify(Path(path)).family
     return {"as": found, "seconds": statistics.median(wall), "busy": statistics.median(busy)}
 
 

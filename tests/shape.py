@@ -233,7 +233,7 @@ def family_mentions() -> dict[str, list[str]]:
     """Modules outside the table of families -> the families that they name in a string."""
     from engine.checkpoints import families
 
-    table = getattr(families, "FAMILIES", None) or families.ARCHITECTURES
+    table = families.FAMILIES
     names = {row if isinstance(row, str) else row.name for row in table}
     named = {m.where: sorted(names & set(m.strings())) for m in modules("engine", "ui") if not m.name.startswith(FAMILY_TABLE)}
     return {where: found for where, found in named.items() if found}

@@ -24,7 +24,7 @@ WORDS = (
 ROOMS = {
     "engine.storage": (),
     "engine.preferences": ("engine.storage",),
-    "engine.plan": ("engine.storage",),
+    "engine.plan": ("engine.storage", "engine.checkpoints.families"),
     "engine.checkpoints": ("engine.preferences", "engine.storage", "engine.compat"),
     "engine.prompt": ("engine.storage",),
     "engine.records": ("engine.storage",),

@@ -25,8 +25,7 @@ from PIL import Image
 # --- The adapter: everything of Easel that these tests use. Whoever renames something follows here, and nowhere below. ---------
 import engine
 from engine import events, preferences
-from engine.checkpoints.families import BY_NAME as ARCHITECTURES
-from engine.checkpoints.identify.identity import FAMILIES as FILE_FAMILIES
+from engine.checkpoints.families import BASE_MODELS, BY_NAME
 from engine.checkpoints.identify.identity import KINDS as FILE_KINDS
 from engine.checkpoints.library import overrides as choices
 from engine.checkpoints.library import sha256 as hashing
@@ -74,7 +73,7 @@ SCRIPTED = "engine.testing:ScriptedEngine"
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "errors": tuple(ERRORS), "dtypes": DTYPES, "speeds": SPEEDS, "fits": FITS, "samplers": tuple(SCHEDULERS),
-    "file_kinds": tuple(FILE_KINDS), "families": tuple(FILE_FAMILIES), "architectures": tuple(ARCHITECTURES),
+    "file_kinds": tuple(FILE_KINDS), "families": tuple(BASE_MODELS), "architectures": tuple(BY_NAME),
     "memory_measures": tuple(rung.name for rung in RUNGS), "compilers": tuple(COMPILERS),
     "job_states": (QUEUED, RUNNING, FINISHED, CANCELLED, FAILED, SET_ASIDE),
     "preferences": tuple(field.name for field in dataclasses.fields(preferences.Preferences)),
@@ -95,7 +94,7 @@ def read_catalogue(settings: Settings) -> tuple[dict[str, dict[str, Any]], set[P
     catalogue = Catalogue(settings)
     found = {
         entry.name: {
-            "path": entry.path, "kind": entry.identity.kind, "architecture": entry.identity.architecture,
+            "path": entry.path, "kind": entry.identity.kind, "architecture": entry.identity.family,
             "prediction_type": entry.identity.prediction_type, "native_size": entry.identity.native_size,
             "container": entry.identity.container, "hash": entry.hash, "sha256": entry.sha256, "parameters": entry.parameters,
         }

@@ -17,10 +17,9 @@ from diffusers import AutoencoderKL
 from torch import nn
 from transformers import CLIPTokenizer, PreTrainedModel
 
+from engine.checkpoints.families import BASE_MODELS, key_mapping
 from engine.checkpoints.files.tensors import TensorStore
-from engine.checkpoints.identify.identity import FAMILIES
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load import key_mapping
 from engine.checkpoints.load.components import Asked, make_component
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.checkpoints.pipelines import LoraPipeline, create_pipeline
@@ -61,21 +60,13 @@ def applied(
         yield loaded
 
 
-_SPECIAL = {"lcm": "sd1", "sd_turbo": "sd2", "x4_upscaler": "sd2"}
-
-
-def family(entry: CheckpointEntry) -> str:
-    """The family whose additions fit a checkpoint: a key of :data:`FAMILIES`, or another name where there are none."""
-    name = entry.architecture.name
-    return _SPECIAL.get(name, name.split("_")[0])
-
-
 def check_family(addition: CheckpointEntry, entry: CheckpointEntry) -> None:
-    """Raises CheckpointError if ``addition`` was plainly made for another family than ``entry``."""
-    mine, theirs = family(entry), addition.identity.architecture
-    if theirs and mine in FAMILIES and theirs != mine:
+    """Raises CheckpointError if ``addition`` was plainly made for another base model than that of ``entry``."""
+    base, wanted = entry.family.base, addition.identity.family
+    if wanted and base is not None and wanted != base.name:
+        label = BASE_MODELS[wanted].label if wanted in BASE_MODELS else wanted
         raise CheckpointError(
-            f"“{addition.name}” was made for {FAMILIES.get(theirs, theirs)}, and “{entry.name}” is {entry.architecture.label}. "
+            f"“{addition.name}” was made for {label}, and “{entry.name}” is {entry.family.label}. "
             "Choose a checkpoint of its family, or leave it out."
         )
 
@@ -184,7 +175,7 @@ def _with_vae(
     vae: CheckpointEntry, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
 ) -> LoadedCheckpoint:
     store = TensorStore([vae.path])
-    naming = key_mapping.folder if any("down_blocks" in name for name in store.names()) else key_mapping.vae
+    naming = key_mapping.map_folder if any("down_blocks" in name for name in store.names()) else key_mapping.map_vae
     config = {**entry.config("vae"), "_class_name": "AutoencoderKL"}
     other = make_component("AutoencoderKL", "vae", config, store, naming, vae, plan, cancelled)
     if not isinstance(other, AutoencoderKL):

@@ -86,16 +86,16 @@ class CheckpointCache:
         cancelled: Asked = never,
         additions: Additions = NOTHING,
     ) -> Generator[LoadedCheckpoint]:
-        """``entry`` in memory, for ``task`` (a key of :attr:`~engine.checkpoints.families.Architecture.pipelines`).
+        """``entry`` in memory, for ``task`` (a key of :attr:`~engine.checkpoints.families.Family.pipelines`).
 
         All tasks share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are there within the block and gone after it.
         Raises CheckpointError for a checkpoint that cannot be loaded or cannot do ``task``; what was loaded before stays usable.
         Raises Cancelled soon after ``cancelled`` says so.
         """
         with self._held_while(entry, plan, cancelled) as loaded:
-            if not isinstance(loaded, LoadedCheckpoint) or task not in entry.architecture.pipelines:
+            if not isinstance(loaded, LoadedCheckpoint) or task not in entry.family.pipelines:
                 can = ", ".join(entry.abilities) or "nothing that Easel offers"
-                raise CheckpointError(f"“{entry.name}” ({entry.architecture.label}) cannot do this. It can do: {can}.")
+                raise CheckpointError(f"“{entry.name}” ({entry.family.label}) cannot do this. It can do: {can}.")
             with applied(additions, loaded, entry, plan, cancelled) as changed:
                 yield changed
 
@@ -203,8 +203,9 @@ def _expected_bytes(entry: CheckpointEntry, plan: ExecutionPlan) -> int:
 
 
 def _load(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> LoadedCheckpoint | LoadedPipeline:
-    whole = entry.architecture.name == "other"
-    return load_pipeline(entry, plan) if whole else load_checkpoint(entry, plan, cancelled)
+    if entry.family.loaded_by_diffusers:
+        return load_pipeline(entry, plan)
+    return load_checkpoint(entry, plan, cancelled)
 
 
 def _give_back_device_memory() -> None:

@@ -16,7 +16,7 @@ from transformers import (
     DPTImageProcessor,
 )
 
-from engine.checkpoints.families import Architecture
+from engine.checkpoints.families import Family
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
@@ -43,7 +43,7 @@ class LoadedCheckpoint:
     """
 
     name: str
-    family: Architecture
+    family: Family
     plan: ExecutionPlan
     unet: UNet2DConditionModel
     vae: Autoencoder
@@ -128,10 +128,10 @@ def create_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, parts: Mappin
     vae = _optional(parts, "vae", AutoencoderKL) or _optional(parts, "vae", AutoencoderTiny)
     if vae is None:
         raise missing_component(entry, "vae")
-    vae.register_to_config(**entry.architecture.vae_overrides)
+    vae.register_to_config(**entry.family.vae_overrides)
     return LoadedCheckpoint(
         name=entry.name,
-        family=entry.architecture,
+        family=entry.family,
         plan=plan,
         unet=_required(entry, parts, "unet", UNet2DConditionModel),
         vae=vae,

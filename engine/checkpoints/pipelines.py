@@ -19,7 +19,7 @@ LoraPipeline = StableDiffusionLoraLoaderMixin | StableDiffusionXLLoraLoaderMixin
 
 
 def create_pipeline(loaded: LoadedCheckpoint, task: str = "") -> DiffusionPipeline:
-    """The pipeline of the family for ``task``, a key of :attr:`~engine.checkpoints.families.Architecture.pipelines`, or its
+    """The pipeline of the family for ``task``, a key of :attr:`~engine.checkpoints.families.Family.pipelines`, or its
     first."""
     classes = loaded.family.pipelines
     pipeline_class: type[DiffusionPipeline] = getattr(diffusers, classes[task or next(iter(classes))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.checkpoints.adapters import Additions, family
+from engine.checkpoints.adapters import Additions
 from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
 from engine.errors import CheckpointError
 from engine.prompt.grammar import parse
@@ -21,11 +21,12 @@ def named(request: GenerationRequest, entry: CheckpointEntry, catalogue: Catalog
         (_lora(tag.name, catalogue), tag.weight, tag.weight if tag.unet_weight is None else tag.unet_weight)
         for tag in parse(request.prompt).loras
     )
+    base = entry.family.base.name if entry.family.base else ""
     words = f"{request.prompt}\n{request.negative_prompt}"
     embeddings = tuple(
         embedding
         for embedding in catalogue.of_kind("embedding")
-        if embedding.identity.architecture in ("", family(entry)) and _says(words, embedding.path.stem)
+        if embedding.identity.family in ("", base) and _says(words, embedding.path.stem)
     )
     return Additions(loras=loras, embeddings=embeddings, vae=catalogue.find(request.vae, "vae") if request.vae else None)
 

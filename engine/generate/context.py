@@ -106,4 +106,4 @@ class Session:
         if self.checker or self.saving.busy or not self.progress.preview_is_due:
             return None
         arrived = latents.cpu()  # waits for the step, which costs no time that the preview is to blame for
-        return self.progress.preview(partial(preview.picture, arrived, self.pipeline.vae))
+        return self.progress.preview(partial(preview.picture, arrived, self.pipeline.vae, self.pipeline.family.preview))

@@ -72,7 +72,7 @@ def course_of(request: ResolvedGeneration) -> Course:
 
 def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> ExecutionPlan:
     """The plan of this machine for a checkpoint, with what earlier runs taught, before memory is looked at."""
-    plan = choose(here.hardware, entry.architecture, overrule=wished_precision(asked, here), measured=here.measured)
+    plan = choose(here.hardware, entry.family, overrule=wished_precision(asked, here), measured=here.measured)
     compiled = preferences.read(here.settings.data).compile
     plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled))
     return learnt(here.notes, entry.hash, here.hardware.device, plan)
@@ -97,7 +97,7 @@ def on_cpu(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardware) -> E
     processor = next((device for device in hardware.devices if device.kind == "cpu"), None)
     if plan.device == "cpu" or processor is None:
         return None
-    return choose(dataclasses.replace(hardware, device=processor), entry.architecture)
+    return choose(dataclasses.replace(hardware, device=processor), entry.family)
 
 
 def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: CheckpointEntry | None = None) -> Work:

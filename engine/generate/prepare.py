@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.checkpoints.adapters import NOTHING, Additions
-from engine.checkpoints.families import Architecture
+from engine.checkpoints.families import Family
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import CheckpointError
 from engine.generate import additions
@@ -37,7 +37,7 @@ def prepare(asked: GenerationRequest, size: Size, state: EngineState) -> Prepare
     """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
     found = state.catalogue.find(asked.checkpoint)
     entry = found.for_drafts if is_draft(asked) else found
-    if entry.architecture.name == "other":
+    if entry.family.loaded_by_diffusers:
         raise CheckpointError(f"“{entry.name}” is of a kind that only does text to image here. Choose another checkpoint.")
     plan = plan_for(entry, asked, state.circumstances)
     added = additions.named(asked, entry, state.catalogue)
@@ -69,7 +69,7 @@ def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
     return budget(state.hardware).holds(predict(work, plan))
 
 
-def _used(family: Architecture, asked: GenerationRequest) -> Architecture:
+def _used(family: Family, asked: GenerationRequest) -> Family:
     """The family with what is best for this kind of request."""
     if isinstance(asked, ImageToImage):
         return family.over_a_picture
@@ -77,7 +77,7 @@ def _used(family: Architecture, asked: GenerationRequest) -> Architecture:
 
 
 def _defaults(entry: CheckpointEntry, asked: GenerationRequest, size: Size) -> Defaults:
-    family = _used(entry.architecture, asked)
+    family = _used(entry.family, asked)
     width, height = size(family.native_size, family.size_multiple)
     return Defaults(
         checkpoint=entry.name,

@@ -68,11 +68,11 @@ class Refinement:
 
 def check_pair(entry: CheckpointEntry, refiner: CheckpointEntry) -> None:
     """Raises CheckpointError unless ``refiner`` is a refiner and ``entry`` has latents that it knows."""
-    if refiner.architecture.name != "xl_refiner":
-        raise CheckpointError(f"“{refiner.name}” is {refiner.architecture.label}, not a refiner. Choose an XL refiner, or none.")
-    if not entry.architecture.name.startswith("xl"):
+    if not refiner.family.is_refiner:
+        raise CheckpointError(f"“{refiner.name}” is {refiner.family.label}, not a refiner. Choose an XL refiner, or none.")
+    if entry.family.base != refiner.family.base:
         raise CheckpointError(
-            f"“{refiner.name}” refines pictures of Stable Diffusion XL, and “{entry.name}” is {entry.architecture.label}. "
+            f"“{refiner.name}” refines pictures of Stable Diffusion XL, and “{entry.name}” is {entry.family.label}. "
             "Choose an XL checkpoint, or no refiner."
         )
 

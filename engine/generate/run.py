@@ -146,7 +146,7 @@ def opened(
 
 def _safer(prepared: Prepared, state: EngineState) -> Safer:
     """What a component that overflows runs in next."""
-    return lambda component, dtype: safer_dtype(dtype, component, state.hardware, prepared.entry.architecture)
+    return lambda component, dtype: safer_dtype(dtype, component, state.hardware, prepared.entry.family)
 
 
 def picture(

@@ -6,15 +6,15 @@ from engine.plan.hardware.facts import Cpu, Device, Hardware
 from engine.plan.hardware.threads import threads
 from engine.plan.ladder import check, climb_down, largest_size, spare, step_down
 from engine.plan.memory import Budget, Layout, Prediction, Work, budget, cache_budget, predict
-from engine.plan.precision import Family, Tolerance, choose, safer
+from engine.plan.precision import PrecisionTraits, Tolerance, choose, safer
 
 __all__ = [
     "Budget",
     "Cpu",
     "Device",
-    "Family",
     "Hardware",
     "Layout",
+    "PrecisionTraits",
     "Prediction",
     "Tolerance",
     "Work",

@@ -12,7 +12,7 @@ from engine.plan.hardware.threads import threads
 from engine.plan.ladder import check
 from engine.plan.memory import budget, gigabytes
 from engine.plan.precision import choose, row_for
-from engine.plan.reference_checkpoints import KNOWN, Known
+from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS, ReferenceCheckpoint
 from engine.plan.tables import ladder_table, precision_table
 
 
@@ -36,7 +36,7 @@ def main() -> None:
 def told(hardware: Hardware, speeds: dict[str, float]) -> Iterator[str]:
     """The plan for every known family, line by line."""
     yield from _machine(hardware)
-    for known in KNOWN:
+    for known in REFERENCE_CHECKPOINTS:
         yield ""
         yield from _family(known, hardware, speeds)
 
@@ -64,7 +64,7 @@ def _memory(free: int | None, total: int | None) -> str:
     return f"{gigabytes(free)} of {gigabytes(total)} free"
 
 
-def _family(known: Known, hardware: Hardware, speeds: dict[str, float]) -> Iterator[str]:
+def _family(known: ReferenceCheckpoint, hardware: Hardware, speeds: dict[str, float]) -> Iterator[str]:
     on_cpu = None if hardware.device.kind == "cpu" else choose(hardware.on_cpu, known.family)
     plan = choose(hardware, known.family, measured=speeds)
     yield f"{known.title}, {known.work.width} x {known.work.height}"

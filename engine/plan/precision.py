@@ -17,8 +17,8 @@ MUST_GAIN = 1.1
 """A lower precision is "faster" when it is at least this many times as fast as float32: less is not worth its error."""
 
 
-class Family(Protocol):
-    """What the plan has to know of a checkpoint's family; a row of the architectures table is one.
+class PrecisionTraits(Protocol):
+    """What the plan has to know of a checkpoint's family; a row of the families table is one.
 
     ``dtypes``: for each component, the precisions that it gives right pictures in. ``attention_upcast_in_fp16``: whether its
     attention overflows in float16 and must be computed in float32 there.
@@ -34,7 +34,7 @@ class Family(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """A :class:`Family` and nothing else."""
+    """A :class:`PrecisionTraits` and nothing else."""
 
     name: str
     dtypes: Mapping[str, tuple[str, ...]]
@@ -332,7 +332,7 @@ def row_for(hardware: Hardware) -> Row:
 
 
 def choose(
-    hardware: Hardware, family: Family, *, overrule: str = "auto", measured: Mapping[str, float] | None = None
+    hardware: Hardware, family: PrecisionTraits, *, overrule: str = "auto", measured: Mapping[str, float] | None = None
 ) -> ExecutionPlan:
     """How a checkpoint of ``family`` runs on ``hardware.device``.
 
@@ -355,13 +355,13 @@ def choose(
     )
 
 
-def safer(plan: ExecutionPlan, component: str, hardware: Hardware, family: Family) -> ExecutionPlan | None:
+def safer(plan: ExecutionPlan, component: str, hardware: Hardware, family: PrecisionTraits) -> ExecutionPlan | None:
     """``plan`` with ``component`` in the next safer precision after values overflowed, or None if it is in float32 already."""
     further = safer_dtype(plan.dtype(component), component, hardware, family)
     return with_dtypes(plan, {component: further}) if further else None
 
 
-def safer_dtype(now: str, component: str, hardware: Hardware, family: Family) -> str | None:
+def safer_dtype(now: str, component: str, hardware: Hardware, family: PrecisionTraits) -> str | None:
     """The next safer precision than ``now`` that ``component`` bears and ``hardware`` has; None after float32."""
     row = row_for(hardware)
     safe = [d for d in (BRAIN, FULL) if d in row.works and d in (*family.dtypes.get(component, ()), FULL)]
@@ -410,7 +410,7 @@ def _measured_order(row: Row, measured: Mapping[str, float]) -> tuple[tuple[str,
     return (row.dtypes if gain >= MUST_GAIN else without), (sentence,)
 
 
-def _order(row: Row, component: str, order: tuple[str, ...], family: Family, insisted: str) -> tuple[str, ...]:
+def _order(row: Row, component: str, order: tuple[str, ...], family: PrecisionTraits, insisted: str) -> tuple[str, ...]:
     """Precisions to try for a component, the best first."""
     if insisted:
         return (insisted, *DTYPES[DTYPES.index(insisted) - 1 :: -1], FULL) if insisted != FULL else (FULL,)

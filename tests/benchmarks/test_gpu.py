@@ -68,7 +68,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def write(folder: Path, family: str, **_: Any) -> None:
         tiny.pipeline(family).save_pretrained(folder)
-        assert identify(folder).architecture == family
+        assert identify(folder).family == family
 
     monkeypatch.setattr(gpu, "write_checkpoint", write)
     monkeypatch.setattr(gpu, "DEVICE", "cpu")

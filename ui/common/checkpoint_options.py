@@ -98,12 +98,12 @@ class CheckpointOptions:
     def look(self) -> None:
         """Look again. Checkpoints come and go while Easel runs."""
         embeddings = self.catalogue.of_kind("embedding")
-        known = [offered(entry, embeddings) for entry in self.catalogue.checkpoints() if TEXT in entry.architecture.pipelines]
+        known = [offered(entry, embeddings) for entry in self.catalogue.checkpoints() if TEXT in entry.family.pipelines]
         self._known = {checkpoint.name: checkpoint for checkpoint in known or [NONE]}
         self.additions = {
             "vae": tuple(entry.name for entry in self.catalogue.of_kind("vae")),
             "lora": tuple(entry.name for entry in self.catalogue.of_kind("lora")),
-            "refiner": tuple(e.name for e in self.catalogue.checkpoints() if e.architecture.name == "xl_refiner"),
+            "refiner": tuple(e.name for e in self.catalogue.checkpoints() if e.family.is_refiner),
             "upscaler": self._upscalers(),
         }
 
@@ -119,7 +119,7 @@ class CheckpointOptions:
 
 def offered(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry] = ()) -> Checkpoint:
     """What the page needs to know of ``entry``; ``embeddings`` are all textual inversions that there are."""
-    family = entry.architecture
+    family = entry.family
     told = _told(entry.path)
     return Checkpoint(
         name=entry.name,
@@ -165,25 +165,21 @@ _TOKENIZERS = {"tokenizer": "The text encoder", "tokenizer_2": "The second text 
 """Folder of a tokenizer in a checkpoint -> what to call its text encoder."""
 
 
-_OF_FAMILY = {"lcm": "sd1", "sd_turbo": "sd2"}
-_WIDTHS = {"sd1": 768, "sd2": 1024, "xl": 768 + 1280}
-"""Family of a textual inversion -> numbers that make up one of its tokens, for all text encoders of the family together."""
-
-
 def _fitting(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry]) -> tuple[tuple[str, int], ...]:
-    """Names and lengths of the textual inversions that were made for a checkpoint's family."""
-    name = entry.architecture.name
-    family = _OF_FAMILY.get(name, name.split("_")[0])
-    mine = [each for each in embeddings if each.identity.architecture == family and family in _WIDTHS]
-    return tuple((each.path.stem, max(1, each.parameters["embedding"] // _WIDTHS[family])) for each in mine)
+    """Names and lengths of the textual inversions that were made for a checkpoint's base model."""
+    base = entry.family.base
+    if base is None:
+        return ()
+    mine = [each for each in embeddings if each.identity.family == base.name]
+    return tuple((each.path.stem, max(1, each.parameters["embedding"] // base.token_width)) for each in mine)
 
 
 def _text_encoders(entry: CheckpointEntry, embeddings: tuple[tuple[str, int], ...]) -> Iterator[TextEncoder]:
     """Each with the checkpoint's own tokenizer, else the one that its family shares. None where only diffusers knows them."""
-    if entry.architecture.name == "other":
+    if entry.family.loaded_by_diffusers:
         return
     for name, label in _TOKENIZERS.items():
-        shared = entry.architecture.tokenizers.get(name)
+        shared = entry.family.tokenizers.get(name)
         if (entry.path / name).is_dir():
             yield TextEncoder(label, entry.path / name, embeddings=embeddings)
         elif shared is not None:

@@ -51,7 +51,7 @@ def show(seen: Outlook, count: int) -> str:
 
 def _completed(asked: GenerationRequest, entry: CheckpointEntry) -> ResolvedGeneration:
     """``asked`` with what the checkpoint is best run with where it leaves something open; the seed makes no difference."""
-    family = entry.architecture
+    family = entry.family
     scale = family.guidance_scale if asked.guidance_scale is None else asked.guidance_scale
     return complete(
         asked, checkpoint=entry.name, width=asked.width or family.native_size, height=asked.height or family.native_size,

@@ -52,7 +52,7 @@ class Offer:
 
     name: str
     label: str
-    architecture: str
+    family: str
     licence: str
     licence_link: str
     sources: tuple[Source, ...]

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.checkpoints.families import FAMILIES, OTHER, TEXT_LAYOUTS, Family, TextLayout
 from engine.checkpoints.files.headers import Header, read_header
+from engine.checkpoints.identify.evidence import Evidence, find_family
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.errors import CheckpointError
 
@@ -93,16 +95,16 @@ def identify_folder(folder: Path) -> Identity:
     for name, (_, kind) in sorted(there.items()):
         if kind in MODULES or ((folder / name / "config.json").is_file() and name != "safety_checker"):
             found = headers(folder / name)
-            parts[name] = Part.of(t for header in found.values() for t in header.tensors.values())
+            parts[name] = Part.sum(t for header in found.values() for t in header.tensors.values())
             for header in found.values():
                 digest.update(header.digest.encode())
     unet = read_json(folder / "unet" / "config.json") if "unet" in there else {}
     scheduler = _scheduler(folder)
     pipeline = str(index.get("_class_name", ""))
-    architecture = _architecture(folder, pipeline, there, unet, scheduler)
+    family = _family(folder, pipeline, there, unet, scheduler)
     return Identity(
         kind="checkpoint",
-        architecture=architecture,
+        family=family.name,
         prediction_type=str(scheduler.get("prediction_type", "epsilon")),
         parts=parts,
         native_size=_native_size(folder, unet),
@@ -117,47 +119,40 @@ def _scheduler(folder: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def _architecture(
+def _family(
     folder: Path, pipeline: str, there: Mapping[str, tuple[str, str]], unet: Mapping[str, Any], scheduler: Mapping[str, Any]
-) -> str:
-    """The row of the table that a folder belongs to."""
-    if (folder / "starter.json").is_file():
-        return "starter"
+) -> Family:
+    """The row of the table that a folder belongs to; :data:`~engine.checkpoints.families.OTHER` if there is none."""
+    marked = (family for family in FAMILIES if family.marker_file and (folder / family.marker_file).is_file())
+    if (found := next(marked, None)) is not None:
+        return found
     if pipeline not in PLAIN or any(kind not in MODULES for n, (_, kind) in there.items() if _is_network(n)):
-        return "other"
-    channels = unet.get("in_channels", 4)
-    few_steps = scheduler.get("timestep_spacing") == "trailing" and scheduler.get("prediction_type", "epsilon") == "epsilon"
-    if "Upscale" in pipeline:
-        return "x4_upscaler"
-    if "XL" in pipeline:
-        return _xl(there, channels, few_steps)
-    if unet.get("time_cond_proj_dim"):
-        return "lcm"
-    if "depth_estimator" in there or channels == 5:
-        return "sd2_depth"
-    return _one_encoder(folder, channels, few_steps, scheduler)
+        return OTHER
+    prediction_type = str(scheduler.get("prediction_type", "epsilon"))
+    text = _text_layout(folder, there)
+    if text is None:
+        return OTHER
+    evidence = Evidence(
+        text=text,
+        channels=unet.get("in_channels", 4),
+        guidance_embedding=bool(unet.get("time_cond_proj_dim")),
+        few_steps=scheduler.get("timestep_spacing") == "trailing" and prediction_type == "epsilon",
+    )
+    return find_family(evidence, prediction_type) or OTHER
 
 
 def _is_network(component: str) -> bool:
     return component in ("unet", "vae", "text_encoder", "text_encoder_2", "transformer", "prior", "depth_estimator")
 
 
-def _xl(there: Mapping[str, tuple[str, str]], channels: int, few_steps: bool) -> str:
-    if "text_encoder" not in there:
-        return "xl_refiner"
-    return "xl_inpainting" if channels == 9 else ("xl_turbo" if few_steps else "xl")
-
-
-def _one_encoder(folder: Path, channels: int, few_steps: bool, scheduler: Mapping[str, Any]) -> str:
-    """Stable Diffusion 2's text encoder is OpenCLIP's, whose activation is the plain GELU."""
-    second = read_json(folder / "text_encoder" / "config.json").get("hidden_act") == "gelu"
-    if channels == 9:
-        return "sd2_inpainting" if second else "sd1_inpainting"
-    if not second:
-        return "sd1"
-    if few_steps:
-        return "sd_turbo"
-    return "sd2_v" if scheduler.get("prediction_type") == "v_prediction" else "sd2_base"
+def _text_layout(folder: Path, there: Mapping[str, tuple[str, str]]) -> TextLayout | None:
+    """By the text encoders that are there; where two families have the same ones, by their activation."""
+    encoders = {component for component in there if component.startswith("text_encoder")}
+    fitting = [layout for layout in TEXT_LAYOUTS.values() if set(layout.prefixes) == encoders]
+    if len(fitting) < 2:
+        return next(iter(fitting), None)
+    activation = read_json(folder / min(encoders) / "config.json").get("hidden_act")
+    return next((layout for layout in fitting if layout.hidden_act == activation), fitting[0])
 
 
 def _native_size(folder: Path, unet: Mapping[str, Any]) -> int:

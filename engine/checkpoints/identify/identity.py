@@ -16,10 +16,6 @@ KINDS: Mapping[str, str] = {
 """Kind of file -> the word for it in a sentence."""
 
 
-FAMILIES: Mapping[str, str] = {"sd1": "Stable Diffusion 1", "sd2": "Stable Diffusion 2", "xl": "Stable Diffusion XL"}
-"""Families that additions are made for -> their names."""
-
-
 @dataclass(frozen=True)
 class Part:
     """One component in a file. ``parameters`` counts numbers, ``bytes`` is what they take, ``dtype`` what most of them are."""
@@ -29,7 +25,7 @@ class Part:
     bytes: int
 
     @classmethod
-    def of(cls, tensors: Iterable[Tensor]) -> Part:
+    def sum(cls, tensors: Iterable[Tensor]) -> Part:
         """The sum of some tensors."""
         counts: Counter[str] = Counter()
         size = 0
@@ -44,14 +40,14 @@ class Part:
 class Identity:
     """What a file or folder is.
 
-    ``kind`` is a key of :data:`KINDS`. ``architecture`` names a row of
-    :data:`~engine.checkpoints.families.ARCHITECTURES`; for additions the family that they were made for (``"sd1"``,
-    ``"sd2"``, ``"xl"`` or ``""``). ``parts`` maps components to their size. ``native_size`` is pixels a side. ``digest`` is as in
-    Header. ``reason`` says in words what it was told by.
+    ``kind`` is a key of :data:`KINDS`. ``family`` names a row of
+    :data:`~engine.checkpoints.families.FAMILIES`; for additions the base model that they were made for, a key of
+    :data:`~engine.checkpoints.families.BASE_MODELS` or ``""``. ``parts`` maps components to their size. ``native_size`` is
+    pixels a side. ``digest`` is as in Header. ``reason`` says in words what it was told by.
     """
 
     kind: str
-    architecture: str = ""
+    family: str = ""
     prediction_type: str = ""
     parts: Mapping[str, Part] = field(default_factory=dict)
     native_size: int = 0

@@ -255,7 +255,7 @@ def identify_network(names: Tensors, header: Header) -> Identity | None:
     kind = CLEANER if row.is_same_size(tensors) else row.kind
     return Identity(
         kind=kind,
-        parts={"upscaler": Part.of(list(names.values()))},
+        parts={"upscaler": Part.sum(list(names.values()))},
         container=header.container,
         digest=header.digest,
         reason=f"{WORDS[kind]} ({row.name})",

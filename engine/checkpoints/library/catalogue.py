@@ -11,18 +11,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.families import BY_NAME, DEPTH, IMAGE, PAINT, TEXT, UPSCALE, Architecture, bundled_config
+from engine.checkpoints.families import BY_NAME, OTHER, TASKS, Family, bundled_config
 from engine.checkpoints.identify.folders import read_json
 from engine.checkpoints.identify.identify import identify
 from engine.checkpoints.identify.identity import KINDS, Identity
 from engine.checkpoints.library import overrides, search_paths
 from engine.checkpoints.library import sha256 as hashing
+from engine.checkpoints.library.overrides import Override
 from engine.errors import CheckpointError
 from engine.settings import Settings
 
-_ABILITIES: Mapping[str, str] = {
-    TEXT: "text to image", IMAGE: "image to image", PAINT: "inpainting", DEPTH: "depth to image", UPSCALE: "upscaling",
-}  # fmt: skip
 _OWN = ("steps", "guidance_scale", "sketch_guidance_scale", "negative_guidance_scale", "scheduler")
 """What a checkpoint may say better for itself."""
 
@@ -46,9 +44,9 @@ class CheckpointEntry:
     quick: bool = False
 
     @property
-    def architecture(self) -> Architecture:
+    def family(self) -> Family:
         """The row of the table that it belongs to, with what the checkpoint says better for itself."""
-        row = BY_NAME.get(self.identity.architecture, BY_NAME["other"])
+        row = BY_NAME.get(self.identity.family, OTHER)
         told = self._told
         best = told.get("few_steps", {}) if self.quick else told.get("defaults", {})
         changes = {name: best[name] for name in _OWN if name in best}
@@ -86,7 +84,7 @@ class CheckpointEntry:
     @property
     def abilities(self) -> tuple[str, ...]:
         """What it can do, in words."""
-        return tuple(_ABILITIES[kind] for kind in self.architecture.pipelines if kind in _ABILITIES)
+        return tuple(TASKS[task] for task in self.family.pipelines)
 
     @property
     def parameters(self) -> dict[str, int]:
@@ -97,7 +95,7 @@ class CheckpointEntry:
         """The configuration of a component, as diffusers or transformers writes it. Raises KeyError if it has no such part."""
         folder = self.path if self.is_folder else self.configs
         if folder is None:
-            found = bundled_config(self.architecture, component)
+            found = bundled_config(self.family, component)
         else:
             names = (folder / component / name for name in ("config.json", "scheduler_config.json", "preprocessor_config.json"))
             path = next((p for p in names if p.is_file()), None)
@@ -140,7 +138,7 @@ class Catalogue:
 
     def checkpoints(self) -> list[CheckpointEntry]:
         """The checkpoints, the starter first."""
-        return sorted(self.of_kind("checkpoint"), key=lambda e: (e.architecture.name != "starter", e.name.casefold()))
+        return sorted(self.of_kind("checkpoint"), key=lambda e: (not e.family.is_bundled, e.name.casefold()))
 
     def find(self, wanted: str | None, kind: str = "checkpoint") -> CheckpointEntry:
         """The checkpoint (or other kind) called ``wanted``: a name, a path, or the beginning of a hash. None is the first.
@@ -168,7 +166,7 @@ class Catalogue:
             f"There is no {KINDS[kind]} called “{wanted}” in your folders. Put it into the models folder, or choose another one."
         )
 
-    def _add(self, entries: dict[str, CheckpointEntry], root: Path, path: Path, overruled: Mapping[str, Any]) -> None:
+    def _add(self, entries: dict[str, CheckpointEntry], root: Path, path: Path, overruled: Mapping[str, Override]) -> None:
         stamp = stamp_of(path)
         known = self._known.get(path)
         if known is None or known[0] != stamp:
@@ -177,7 +175,7 @@ class Catalogue:
         if isinstance(known[1], CheckpointError):
             self.refused[path] = str(known[1])
             return
-        identity = overrides.applied(known[1], overruled.get(str(path), {}))
+        identity = overrides.apply(known[1], overruled.get(str(path), Override()))
         if identity.kind == "unknown":
             self.refused[path] = f"“{path.name}” is not used: {identity.reason}."
             return
@@ -196,8 +194,8 @@ _MATCHES = (
 def entry_for(path: Path, settings: Settings | None = None, configs: Path | None = None) -> CheckpointEntry:
     """An entry for one file or folder anywhere. Raises CheckpointError as
     :func:`~engine.checkpoints.identify.identify.identify` does."""
-    overruled = overrides.read(settings.data).get(str(path), {}) if settings else {}
-    identity = overrides.applied(identify(path), overruled)
+    overruled = overrides.read(settings.data) if settings else {}
+    identity = overrides.apply(identify(path), overruled.get(str(path), Override()))
     return CheckpointEntry(name=path.stem if path.is_file() else path.name, path=path, identity=identity, stamp=stamp_of(path),
                            configs=configs)  # fmt: skip
 

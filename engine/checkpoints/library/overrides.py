@@ -1,53 +1,66 @@
-"""What the user knows better than the file: the kind of a checkpoint or what it predicts, remembered per file."""
+"""What the user says a checkpoint is, where its file does not say or says wrong. Kept in the data folder, by path."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from engine.checkpoints.families import BY_NAME
+from engine.checkpoints.families import BY_NAME, look_alikes
 from engine.checkpoints.identify.identity import Identity
 
 FILE = "checkpoint-choices.json"
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
-ALIKE: tuple[tuple[str, ...], ...] = (("sd2_base", "sd2_v", "sd_turbo"), ("xl", "xl_turbo"))
-"""Families whose files look the same, so that the user may know better which one it is."""
+
+@dataclass(frozen=True)
+class Override:
+    """What the user says of one file; "" is as the file says."""
+
+    family: str = ""
+    prediction_type: str = ""
 
 
-def read(folder: Path) -> dict[str, dict[str, str]]:
-    """Path of a checkpoint -> what was chosen for it. A file that cannot be read counts as empty: choices can be made again."""
+_KEYS = {"family": "architecture", "prediction_type": "prediction_type"}
+"""Field -> what the file calls it: a family was an architecture in its first version."""
+
+
+def read(folder: Path) -> dict[str, Override]:
+    """Path of a checkpoint -> what the user said of it. A file that cannot be read counts as empty: it can be said again."""
     try:
         stored = json.loads((folder / FILE).read_text("utf-8"))
-    except (OSError, ValueError):
+        return {path: Override(**{f: str(said.get(key, "")) for f, key in _KEYS.items()}) for path, said in stored.items()}
+    except (OSError, ValueError, AttributeError):
         return {}
-    return {k: v for k, v in stored.items() if isinstance(v, dict)} if isinstance(stored, dict) else {}
 
 
-def remember(folder: Path, checkpoint: Path, *, prediction_type: str = "", architecture: str = "") -> None:
-    """Keep a choice for one file; empty goes back to what the file says. Written whole or not at all."""
-    chosen = {"prediction_type": prediction_type, "architecture": architecture}
-    stored = {**read(folder), str(checkpoint): {k: v for k, v in chosen.items() if v}}
+def write(folder: Path, checkpoint: Path, override: Override) -> None:
+    """Keep what is said of one file. Written whole or not at all."""
+    stored = {**read(folder), str(checkpoint): override}
+    written = {path: _written(each) for path, each in stored.items() if each != Override()}
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / (FILE + ".part")
-    part.write_text(json.dumps({k: v for k, v in stored.items() if v}, indent=1), "utf-8")
+    part.write_text(json.dumps(written, indent=1), "utf-8")
     os.replace(part, folder / FILE)
 
 
-def alternatives(architecture: str) -> tuple[str, ...]:
-    """The families that a checkpoint of ``architecture`` may be instead, itself included; empty where its content is certain."""
-    return next((alike for alike in ALIKE if architecture in alike), ())
+def _written(override: Override) -> dict[str, str]:
+    return {_KEYS[field]: value for field, value in dataclasses.asdict(override).items() if value}
 
 
-def applied(identity: Identity, chosen: Mapping[str, str]) -> Identity:
-    """``identity`` as the user says it is."""
-    architecture, prediction = chosen.get("architecture", ""), chosen.get("prediction_type", "")
-    changes: dict[str, object] = {}
-    if architecture in BY_NAME:
-        changes = {"architecture": architecture, "native_size": BY_NAME[architecture].native_size}
-    if prediction in PREDICTION_TYPES:
-        changes["prediction_type"] = prediction
-    return dataclasses.replace(identity, **changes, reason=f"{identity.reason}; chosen by you") if changes else identity
+def alternatives(family: str) -> tuple[str, ...]:
+    """The families that a checkpoint of ``family`` may be instead, itself included; empty where its content is certain."""
+    names = tuple(each.name for each in look_alikes(BY_NAME[family])) if family in BY_NAME else ()
+    return names if len(names) > 1 else ()
+
+
+def apply(identity: Identity, override: Override) -> Identity:
+    """``identity`` as the user says it is; a name that this version does not know changes nothing."""
+    changed = identity
+    if override.family in BY_NAME:
+        changed = dataclasses.replace(changed, family=override.family, native_size=BY_NAME[override.family].native_size)
+    if override.prediction_type in PREDICTION_TYPES:
+        changed = dataclasses.replace(changed, prediction_type=override.prediction_type)
+    return changed if changed is identity else dataclasses.replace(changed, reason=f"{identity.reason}; chosen by you")

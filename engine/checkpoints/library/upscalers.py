@@ -40,7 +40,7 @@ def list_cleaners(catalogue: Catalogue) -> list[CheckpointEntry]:
 
 def is_diffusion(entry: CheckpointEntry) -> bool:
     """Whether it is a Stable Diffusion upscaler."""
-    return entry.identity.kind == "checkpoint" and UPSCALE in entry.architecture.pipelines
+    return entry.identity.kind == "checkpoint" and UPSCALE in entry.family.pipelines
 
 
 def is_cleaner(entry: CheckpointEntry) -> bool:
@@ -72,5 +72,5 @@ def _find_any(name: str | None, catalogue: Catalogue) -> CheckpointEntry:
 
 def _describe(entry: CheckpointEntry) -> str:
     if entry.identity.kind == "checkpoint":
-        return entry.architecture.label
+        return entry.family.label
     return f"a file of the kind “{KINDS[entry.identity.kind]}”"

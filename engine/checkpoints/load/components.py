@@ -21,12 +21,12 @@ from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 from diffusers.models.attention_processor import Attention
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 
-from engine.checkpoints.families import CONFIGS
+from engine.checkpoints.families import CONFIGS, key_mapping
+from engine.checkpoints.families.key_mapping import KeyMapping, TensorSource
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load import depth_estimator, key_mapping
-from engine.checkpoints.load.key_mapping import Naming, Source
+from engine.checkpoints.load import depth_estimator
 from engine.checkpoints.load.merged_lora import MergedStore
 from engine.checkpoints.loaded import (
     COMPONENT_NAMES,
@@ -41,12 +41,6 @@ from engine.requests import ExecutionPlan
 
 Asked = Callable[[], bool]
 """Whether Stop was pressed."""
-
-CLASSES: Mapping[str, str] = {
-    "unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel",
-    "text_encoder_2": "CLIPTextModelWithProjection",
-}  # fmt: skip
-"""What the components of single files are."""
 
 
 def never() -> bool:
@@ -69,23 +63,23 @@ def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Aske
 
 def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Component]:
     store = TensorStore([entry.path])
-    namings = key_mapping.NAMINGS[entry.architecture.name]
+    namings = entry.family.key_mapping
     parts: dict[str, Component] = {}
     make = _Maker(entry, plan, cancelled)
     for component, naming in namings.items():
-        parts[component] = make(CLASSES[component], component, entry.config(component), store, naming)
+        parts[component] = make(entry.family.classes[component], component, entry.config(component), store, naming)
     for component in ("scheduler", "low_res_scheduler"):
-        if component in entry.architecture.configs:
+        if component in entry.family.configs:
             parts[component] = _scheduler(entry.config(component))
     parts.update(_tokenizers(entry))
-    if entry.architecture.name == "sd2_depth":
+    if "depth_estimator" in entry.family.configs:
         parts.update(depth_estimator.from_file(entry, store, make))
     return parts
 
 
 def _tokenizers(entry: CheckpointEntry) -> dict[str, Component]:
     """CLIP's, from the vocabulary that comes with Easel."""
-    rows = entry.architecture.tokenizers
+    rows = entry.family.tokenizers
     return {
         name: transformers.CLIPTokenizer.from_pretrained(str(CONFIGS / folder), pad_token=pad, local_files_only=True)
         for name, (folder, pad) in rows.items()
@@ -118,8 +112,8 @@ def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) 
     return parts
 
 
-def _folder_naming(kind: str) -> Naming:
-    return depth_estimator.as_it_is if kind == "DPTForDepthEstimation" else key_mapping.folder
+def _folder_naming(kind: str) -> KeyMapping:
+    return depth_estimator.as_it_is if kind == "DPTForDepthEstimation" else key_mapping.map_folder
 
 
 def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Component:
@@ -178,7 +172,7 @@ def make_component(
     component: str,
     config: Mapping[str, Any],
     store: TensorStore,
-    naming: Naming,
+    naming: KeyMapping,
     entry: CheckpointEntry,
     plan: ExecutionPlan,
     cancelled: Asked = never,
@@ -196,7 +190,7 @@ class _Maker:
     cancelled: Asked
 
     def __call__(
-        self, kind: str, component: str, config: Mapping[str, Any], store: TensorStore, naming: Naming
+        self, kind: str, component: str, config: Mapping[str, Any], store: TensorStore, naming: KeyMapping
     ) -> torch.nn.Module:
         """A component of class ``kind``, every tensor read from ``store``, in the plan's dtype, on its device, ready to run."""
         made = build(kind, config)
@@ -258,10 +252,14 @@ def _large_weights(module: torch.nn.Module) -> Iterator[str]:
 
 
 def _checked(
-    shapes: Mapping[str, torch.Size], wanted: Mapping[str, Source], store: TensorStore, component: str, entry: CheckpointEntry
-) -> dict[str, tuple[str, Source]]:
+    shapes: Mapping[str, torch.Size],
+    wanted: Mapping[str, TensorSource],
+    store: TensorStore,
+    component: str,
+    entry: CheckpointEntry,
+) -> dict[str, tuple[str, TensorSource]]:
     """Where each tensor is. Raises CheckpointError for the first that is missing or has another shape."""
-    places: dict[str, tuple[str, Source]] = {}
+    places: dict[str, tuple[str, TensorSource]] = {}
     for name, source in wanted.items():
         place = next((n for n in source.names if n in store), None)
         if place is None:
@@ -270,7 +268,7 @@ def _checked(
             raise _missing(entry, component, name, store, wanted)
         if not _fits(store.shape(place), source, shapes[name]):
             raise CheckpointError(
-                f"“{entry.path.name}” seems to be {entry.architecture.label}, but its part “{place[:80]}” has the shape "
+                f"“{entry.path.name}” seems to be {entry.family.label}, but its part “{place[:80]}” has the shape "
                 f"{_by(store.shape(place))} instead of {_by(shapes[name])}. If it is of another kind, say so in its settings."
             )
         places[name] = place, source
@@ -278,22 +276,22 @@ def _checked(
 
 
 def _missing(
-    entry: CheckpointEntry, component: str, name: str, store: TensorStore, wanted: Mapping[str, Source]
+    entry: CheckpointEntry, component: str, name: str, store: TensorStore, wanted: Mapping[str, TensorSource]
 ) -> CheckpointError:
     there = any(n in store for source in wanted.values() for n in source.names)
     if not there:
         return missing_component(entry, component)
     return CheckpointError(
-        f"“{entry.path.name}” seems to be {entry.architecture.label}, but a part of its "
+        f"“{entry.path.name}” seems to be {entry.family.label}, but a part of its "
         f"{COMPONENT_NAMES.get(component, component)} is missing ({name[:80]}). Fetch the file again, or choose another one."
     )
 
 
-def _fits(shape: tuple[int, ...], source: Source, wanted: Sequence[int]) -> bool:
+def _fits(shape: tuple[int, ...], source: TensorSource, wanted: Sequence[int]) -> bool:
     """Whether a stored tensor gives one of shape ``wanted``. A 1 x 1 convolution and a linear layer are the same numbers."""
     if source.third is not None:
         shape = (shape[0] // 3, *shape[1:]) if shape and shape[0] % 3 == 0 else ()
-    if source.turned:
+    if source.transposed:
         shape = tuple(reversed(shape))
     return _trimmed(shape) == _trimmed(wanted)
 
@@ -309,10 +307,10 @@ def _by(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 
-def _shaped(tensor: torch.Tensor, source: Source, shape: torch.Size) -> torch.Tensor:
+def _shaped(tensor: torch.Tensor, source: TensorSource, shape: torch.Size) -> torch.Tensor:
     if source.third is not None:
         tensor = tensor.chunk(3)[source.third]
-    if source.turned:
+    if source.transposed:
         tensor = tensor.t()
     return tensor.reshape(shape)
 

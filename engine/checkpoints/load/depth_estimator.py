@@ -14,10 +14,10 @@ from typing import Any
 import transformers
 
 from engine.checkpoints.families import CONFIGS
+from engine.checkpoints.families.key_mapping import TensorSource
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load.key_mapping import Source
 from engine.errors import CheckpointError
 
 PREFIXES = ("depth_model.model.", "depth_model.", "")
@@ -55,7 +55,7 @@ _FUSION = re.compile(r"neck\.fusion_stage\.layers\.(\d)\.(.+)")
 _FUSED = (("residual_layer", "resConfUnit"), ("convolution", "conv"), ("projection", "out_conv"))
 
 
-def midas(name: str, config: Mapping[str, Any]) -> Source:
+def midas(name: str, config: Mapping[str, Any]) -> TensorSource:
     """Where a tensor of transformers' DPTForDepthEstimation lies in MiDaS's weights."""
     if match := _ATTENTION.fullmatch(name):
         layer, which, kind = match.groups()
@@ -63,8 +63,8 @@ def midas(name: str, config: Mapping[str, Any]) -> Source:
     return _anywhere(_EXACT.get(name) or _by_rule(name) or _counted(name) or name)
 
 
-def _anywhere(name: str, third: int | None = None) -> Source:
-    return Source(tuple(prefix + name for prefix in PREFIXES), third)
+def _anywhere(name: str, third: int | None = None) -> TensorSource:
+    return TensorSource(tuple(prefix + name for prefix in PREFIXES), third)
 
 
 def _by_rule(name: str) -> str:
@@ -103,9 +103,9 @@ def from_file(entry: CheckpointEntry, store: TensorStore, make: Callable[..., An
     return {"depth_estimator": parts, "feature_extractor": _feature_extractor(config)}
 
 
-def as_it_is(name: str, config: Mapping[str, Any]) -> Source:
+def as_it_is(name: str, config: Mapping[str, Any]) -> TensorSource:
     """Folders have transformers' own names."""
-    return Source((name,))
+    return TensorSource((name,))
 
 
 def _beside(entry: CheckpointEntry) -> Path:

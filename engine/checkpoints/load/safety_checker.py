@@ -14,11 +14,11 @@ import numpy as np
 import transformers
 from PIL import Image
 
+from engine.checkpoints.families.key_mapping import TensorSource
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.components import Asked, make_component, never
-from engine.checkpoints.load.key_mapping import Source
 from engine.requests import ExecutionPlan
 
 COMPONENT = "safety_checker"
@@ -64,9 +64,9 @@ def _extractor(entry: CheckpointEntry) -> Any:
     return transformers.CLIPImageProcessor()
 
 
-def _published(name: str, config: Mapping[str, Any]) -> Source:
+def _published(name: str, config: Mapping[str, Any]) -> TensorSource:
     """A tensor's own name, or what versions of transformers with more or fewer layers of wrapping call it."""
     if not name.startswith("vision_model."):
-        return Source((name,))
+        return TensorSource((name,))
     inner = name.removeprefix("vision_model.").removeprefix("vision_model.")
-    return Source((f"vision_model.vision_model.{inner}", f"vision_model.{inner}"))
+    return TensorSource((f"vision_model.vision_model.{inner}", f"vision_model.{inner}"))

@@ -29,8 +29,6 @@ from engine.records import outputs
 from engine.requests import ExecutionPlan, Resolved, TextToImage, check, complete
 from engine.stopping import Stop
 
-ARCHITECTURE = "other"
-
 _SAID = (
     "“{name}” is of a kind that only diffusers itself knows, so it runs as well as it does there: samplers, LoRAs, embeddings, "
     "weights of words and what Easel knows of memory count for nothing."
@@ -40,7 +38,7 @@ _RANDOM_SEEDS = 2**32
 
 def is_for(entry: CheckpointEntry) -> bool:
     """Whether ``entry`` is run here."""
-    return entry.architecture.name == ARCHITECTURE
+    return entry.family.loaded_by_diffusers
 
 
 def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState, stop: Stop) -> Iterator[Event]:

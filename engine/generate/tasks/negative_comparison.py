@@ -50,5 +50,5 @@ def check_guided(prepared: Prepared) -> None:
     """Raises RequestError where a negative prompt cannot work."""
     scale = prepared.resolved.request.guidance_scale
     distilled = prepared.entry.config("unet").get("time_cond_proj_dim") is not None
-    if reason := why_not(scale, guidance_free=prepared.entry.architecture.guidance_free, distilled=distilled):
+    if reason := why_not(scale, guidance_free=prepared.entry.family.guidance_free, distilled=distilled):
         raise RequestError(reason)

@@ -108,7 +108,7 @@ class DiffusionUpscaler:
 
     def resolve(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
         """Steps, guidance and sampler of the family where ``asked`` leaves them open."""
-        family = self._entry.architecture
+        family = self._entry.family
         return dataclasses.replace(
             request,
             steps=asked.steps or family.steps,

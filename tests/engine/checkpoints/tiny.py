@@ -182,7 +182,7 @@ def pipeline(kind: str) -> Any:
 
 def loaded(kind: str) -> LoadedCheckpoint:
     """The components of a fresh tiny pipeline, as Easel holds them."""
-    entry = CheckpointEntry(name=kind, path=Path(kind), identity=Identity(kind="checkpoint", architecture=kind))
+    entry = CheckpointEntry(name=kind, path=Path(kind), identity=Identity(kind="checkpoint", family=kind))
     return create_checkpoint(entry, ExecutionPlan(), pipeline(kind).components)
 
 

@@ -29,7 +29,7 @@ def check(plan: ExecutionPlan, kind: str, local: Local) -> None:
     entry = local._state.catalogue.find(kind)
     with local._state.cache.lease(entry, plan) as pipeline:
         seen = list(tensors(pipeline))
-    assert {component for component, _, _ in seen} == set(entry.architecture.dtypes)
+    assert {component for component, _, _ in seen} == set(entry.family.dtypes)
     for component, name, tensor in seen:
         assert tensor.device.type == plan.device, f"{component}.{name} lies on {tensor.device}"
         if tensor.is_floating_point():
@@ -39,14 +39,14 @@ def check(plan: ExecutionPlan, kind: str, local: Local) -> None:
 @pytest.mark.parametrize("kind", ["sd1", "sd2_v", "xl"])
 @pytest.mark.parametrize("machine", ["x86 CPU with AVX-512 BF16", "x86 CPU without bfloat16", "ARM CPU with bfloat16"])
 def test_a_processors_plan_is_obeyed(kind: str, machine: str, local: Local) -> None:
-    check(choose(MACHINES[machine], local._state.catalogue.find(kind).architecture), kind, local)
+    check(choose(MACHINES[machine], local._state.catalogue.find(kind).family), kind, local)
 
 
 @pytest.mark.parametrize("kind", ["sd1", "xl"])
 @pytest.mark.parametrize("machine", ["NVIDIA Ampere", "NVIDIA Turing RTX", "AMD Vega", "Intel graphics without XMX"])
 def test_a_cards_precisions_are_obeyed_on_another_device(kind: str, machine: str, local: Local) -> None:
     """Torch's device without memory stands in for the card: what lies on it was put there."""
-    plan = choose(MACHINES[machine], local._state.catalogue.find(kind).architecture)
+    plan = choose(MACHINES[machine], local._state.catalogue.find(kind).family)
     check(dataclasses.replace(plan, device="meta"), kind, local)
 
 

@@ -10,10 +10,10 @@ from engine.plan.hardware.facts import Device
 from engine.plan.hardware.precision_trial import gain, measured
 from engine.plan.learned import Notes, learn, learnt
 from engine.plan.precision import choose
-from engine.plan.reference_checkpoints import KNOWN
+from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS
 from tests.engine.plan.conftest import MACHINES
 
-V1 = KNOWN[0].family
+V1 = REFERENCE_CHECKPOINTS[0].family
 AMPERE = MACHINES["NVIDIA Ampere"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan import __main__ as program
-from engine.plan.reference_checkpoints import KNOWN
+from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS
 from engine.plan.tables import ladder_table, precision_table
 from tests.engine.plan.conftest import MACHINES, card, cpu
 
@@ -23,7 +23,7 @@ def test_the_documented_tables_are_the_ones_in_the_code() -> None:
 @pytest.mark.parametrize("name", MACHINES)
 def test_every_machine_gets_its_plan_told(name: str) -> None:
     told = "\n".join(program.told(MACHINES[name], {}))
-    assert all(known.title in told for known in KNOWN)
+    assert all(known.title in told for known in REFERENCE_CHECKPOINTS)
     assert name in told and MACHINES[name].device.torch in told
 
 

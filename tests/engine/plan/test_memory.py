@@ -11,17 +11,17 @@ from engine.errors import DoesNotFit
 from engine.plan.ladder import RUNGS, check, climb_down, largest_size, spare, step_down
 from engine.plan.memory import Budget, Layout, Work, budget, cache_budget, gigabytes, predict
 from engine.plan.precision import choose
-from engine.plan.reference_checkpoints import KNOWN, Known
+from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS, ReferenceCheckpoint
 from engine.requests import ExecutionPlan, Resolved, TextToImage, resolved_from_json, resolved_to_json
 from tests.engine.plan.conftest import MACHINES, card, cpu, mac
 
 GIB = 2**30
-FAMILIES = {known.family.name: known for known in KNOWN}
+FAMILIES = {known.family.name: known for known in REFERENCE_CHECKPOINTS}
 V1, XL = FAMILIES["sd1"], FAMILIES["xl"]
 PHASES = ("load", "encode", "denoise", "decode")
 
 
-def on_card(known: Known, free: float) -> tuple[ExecutionPlan, ExecutionPlan, Budget]:
+def on_card(known: ReferenceCheckpoint, free: float) -> tuple[ExecutionPlan, ExecutionPlan, Budget]:
     """A family's plan on a card with ``free`` GiB, the plan on the CPU beside it, and what is free."""
     machine = card(capability=(8, 6), free_bytes=int(free * GIB))
     return choose(machine, known.family), choose(cpu(), known.family), budget(machine)
@@ -51,8 +51,8 @@ def test_without_guidance_denoising_needs_less() -> None:
     assert predict(alone, plan).phases["denoise"] < predict(V1.work, plan).phases["denoise"]
 
 
-@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.title)
-def test_no_rung_needs_more_than_the_one_above(known: Known) -> None:
+@pytest.mark.parametrize("known", REFERENCE_CHECKPOINTS, ids=lambda known: known.title)
+def test_no_rung_needs_more_than_the_one_above(known: ReferenceCheckpoint) -> None:
     plan, on_cpu, _ = on_card(known, 8)
     taken = []
     needs = [predict(known.work, plan).peak_device]
@@ -184,8 +184,8 @@ def test_the_layout_is_read_from_the_configs() -> None:
     assert Layout.of(unet, tiny_decoder).scale == 4
 
 
-@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.title)
-def test_the_known_families_are_those_of_the_checkpoints(known: Known) -> None:
+@pytest.mark.parametrize("known", REFERENCE_CHECKPOINTS, ids=lambda known: known.title)
+def test_the_known_families_are_those_of_the_checkpoints(known: ReferenceCheckpoint) -> None:
     row = BY_NAME[known.family.name]
     assert (row.label, dict(row.dtypes), row.attention_upcast_in_fp16, row.native_size) == (
         known.title,
@@ -207,8 +207,8 @@ def test_bytes_as_people_read_them(count: int, words: str) -> None:
     assert gigabytes(count) == words
 
 
-@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.title)
-def test_the_plan_after_a_kill_needs_less_until_nothing_is_left(known: Known) -> None:
+@pytest.mark.parametrize("known", REFERENCE_CHECKPOINTS, ids=lambda known: known.title)
+def test_the_plan_after_a_kill_needs_less_until_nothing_is_left(known: ReferenceCheckpoint) -> None:
     plan, on_cpu, _ = on_card(known, 24)
     needs = [predict(known.work, plan)]
     while (lower := spare(plan, known.work, on_cpu)) != plan:

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from engine.checkpoints.families import ARCHITECTURES, BY_NAME, Architecture
+from engine.checkpoints.families import BY_NAME, FAMILIES, Family
 from engine.plan.hardware.facts import Device, Hardware
 from engine.plan.precision import ROWS, Tolerance, choose, row_for, safer, with_dtypes
 from engine.requests import DTYPES
@@ -31,11 +31,11 @@ def test_the_last_row_matches_all() -> None:
     assert all(ROWS[-1].matches(machine) for machine in (*MACHINES.values(), strange))
 
 
-PAIRS = list(itertools.product(MACHINES, ARCHITECTURES))
+PAIRS = list(itertools.product(MACHINES, FAMILIES))
 
 
 @pytest.mark.parametrize(("name", "family"), PAIRS, ids=lambda v: getattr(v, "name", v))
-def test_every_plan_is_within_what_family_and_hardware_bear(name: str, family: Architecture) -> None:
+def test_every_plan_is_within_what_family_and_hardware_bear(name: str, family: Family) -> None:
     machine = MACHINES[name]
     plan = choose(machine, family)
     assert set(plan.dtypes) == set(family.dtypes)

@@ -92,7 +92,7 @@ def test_a_choice_for_a_file_and_standing_settings_survive_a_reload(
     show(page, "Checkpoints")
     row = page.locator("tr", has_text="two")
     row.locator("summary").click()
-    row.locator("select[name=architecture]").select_option("sd2_v")
+    row.locator("select[name=family]").select_option("sd2_v")
     expect(page.locator("#checkpoints-says")).to_contain_text(messages.CHOICE_KEPT)
     expect(row).to_contain_text("Stable Diffusion 2, 768")
     assert Catalogue(stocked.settings).find("two").identity.prediction_type == "v_prediction"

@@ -5,6 +5,6 @@ export function mount(element, trigger) {
     const row = event.target.closest("[data-entry]");
     if (!row) return;
     const chosen = Object.fromEntries([...row.querySelectorAll("select")].map(({ name, value }) => [name, value]));
-    trigger("choose", { entry: row.dataset.entry, architecture: "", prediction_type: "", ...chosen });
+    trigger("choose", { entry: row.dataset.entry, family: "", prediction_type: "", ...chosen });
   });
 }

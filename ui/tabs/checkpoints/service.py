@@ -10,6 +10,7 @@ from engine.checkpoints.download.hub import DownloadPlan
 from engine.checkpoints.download.sources import Source, offers, read_link
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library import overrides
+from engine.checkpoints.library.overrides import Override
 from engine.errors import EaselError
 from engine.settings import Settings
 from ui import messages
@@ -52,16 +53,16 @@ class CheckpointsService:
         """How many downloads are whole, so that a page sees when there is something new."""
         return sum(download.state == downloads.FINISHED for download in self._downloads.all())
 
-    def choose(self, name: str, architecture: str, prediction_type: str) -> str:
+    def choose(self, name: str, family: str, prediction_type: str) -> str:
         """Keep what the user says of an entry's file; what to say. Values that nobody offered count as none."""
         entry = next((entry for entry in self._checkpoint_options.catalogue.scan() if entry.name == name), None)
         if entry is None:
             return result_view.says(messages.FILE_GONE, "trouble")
-        architecture = architecture if architecture in BY_NAME else ""
+        family = family if family in BY_NAME else ""
         prediction_type = prediction_type if prediction_type in overrides.PREDICTION_TYPES else ""
-        if architecture and not prediction_type:
-            prediction_type = BY_NAME[architecture].prediction_type
-        overrides.remember(self._settings.data, entry.path, architecture=architecture, prediction_type=prediction_type)
+        if family and not prediction_type:
+            prediction_type = BY_NAME[family].prediction_type
+        overrides.write(self._settings.data, entry.path, Override(family, prediction_type))
         return result_view.says(messages.CHOICE_KEPT)
 
     def paste(self, link: str) -> str:

@@ -45,7 +45,7 @@ def create_checkpoints_tab(actions: Actions, page_session: PageSession) -> Tab:
         return stock.inventory(), stock.offers()
 
     def choose(event: gr.EventData) -> tuple[str, str]:
-        return stock.choose(event.entry, event.architecture, event.prediction_type), stock.inventory()
+        return stock.choose(event.entry, event.family, event.prediction_type), stock.inventory()
 
     shown = [tab.inventory, tab.offers]
     page_session.arrived.then(look, None, shown, **QUIET)

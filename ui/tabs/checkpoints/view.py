@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from engine.checkpoints.families import BY_NAME
-from engine.checkpoints.identify.identity import FAMILIES
+from engine.checkpoints.families import BASE_MODELS, BY_NAME
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.overrides import Override
 from ui import messages
 from ui.server import scripts
 
@@ -29,7 +29,7 @@ _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float8
 _PREDICTIONS = {"epsilon": "the noise (epsilon)", "v_prediction": "v", "sample": "the picture"}
 
 
-def show(entries: Sequence[CheckpointEntry], refused: dict[Path, str], chosen: dict[str, dict[str, str]]) -> str:
+def show(entries: Sequence[CheckpointEntry], refused: dict[Path, str], chosen: dict[str, Override]) -> str:
     """Everything that was found. ``chosen`` is what the user said of files, by path
     (:mod:`engine.checkpoints.library.overrides`)."""
     tables = [_table(heading, [e for e in entries if e.identity.kind == kind], chosen) for kind, heading in GROUPS]
@@ -45,17 +45,17 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _table(heading: str, entries: list[CheckpointEntry], chosen: dict[str, dict[str, str]]) -> str:
+def _table(heading: str, entries: list[CheckpointEntry], chosen: dict[str, Override]) -> str:
     if not entries:
         return ""
-    rows = "".join(_row(entry, chosen.get(str(entry.path), {})) for entry in entries)
+    rows = "".join(_row(entry, chosen.get(str(entry.path), Override())) for entry in entries)
     return (
         f"<h3>{heading} <small>{len(entries)}</small></h3><table><thead><tr><th>Name</th><th>Kind</th><th>Size</th>"
         f"<th>Precision</th><th>Where</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
-def _row(entry: CheckpointEntry, chosen: dict[str, str]) -> str:
+def _row(entry: CheckpointEntry, chosen: Override) -> str:
     identity = entry.identity
     cells = (
         ("Name", f"<strong>{escape(entry.name)}</strong>{_can(entry)}"),
@@ -71,9 +71,9 @@ def _row(entry: CheckpointEntry, chosen: dict[str, str]) -> str:
 def _kind(entry: CheckpointEntry) -> str:
     identity = entry.identity
     if identity.kind == "checkpoint":
-        return entry.architecture.label
-    family = FAMILIES.get(identity.architecture)
-    return f"for {family}" if family else identity.reason.removeprefix("a ").removeprefix("an ")
+        return entry.family.label
+    base = BASE_MODELS.get(identity.family)
+    return f"for {base.label}" if base else identity.reason.removeprefix("a ").removeprefix("an ")
 
 
 def _can(entry: CheckpointEntry) -> str:
@@ -82,11 +82,11 @@ def _can(entry: CheckpointEntry) -> str:
     return f'<span class="can">{escape(", ".join(entry.abilities) or messages.NO_ABILITY)}</span>'
 
 
-def _told(entry: CheckpointEntry, chosen: dict[str, str]) -> str:
+def _told(entry: CheckpointEntry, chosen: Override) -> str:
     """Why it counts as this kind, and the choices of who knows better."""
     identity = entry.identity
-    selects = _select("architecture", messages.IS_A, _families(entry), chosen) + _select(
-        "prediction_type", messages.PREDICTS, _predictions(entry), chosen
+    selects = _select("family", messages.IS_A, _families(entry), chosen.family) + _select(
+        "prediction_type", messages.PREDICTS, _predictions(entry), chosen.prediction_type
     )
     digest = f"<p>{messages.hash_of(identity.digest)}</p>" if identity.digest else ""
     digest += f"<p>{messages.sha256_of(entry.sha256)}</p>" if entry.sha256 else ""
@@ -95,18 +95,17 @@ def _told(entry: CheckpointEntry, chosen: dict[str, str]) -> str:
 
 
 def _families(entry: CheckpointEntry) -> dict[str, str]:
-    return {name: BY_NAME[name].label for name in overrides.alternatives(entry.identity.architecture)}
+    return {name: BY_NAME[name].label for name in overrides.alternatives(entry.identity.family)}
 
 
 def _predictions(entry: CheckpointEntry) -> dict[str, str]:
-    diffusion = entry.identity.kind == "checkpoint" and entry.identity.architecture not in ("starter", "other", "x4_upscaler")
+    diffusion = entry.identity.kind == "checkpoint" and entry.family.prediction_type_varies
     return {name: _PREDICTIONS[name] for name in overrides.PREDICTION_TYPES} if diffusion else {}
 
 
-def _select(name: str, label: str, offered: dict[str, str], chosen: dict[str, str]) -> str:
+def _select(name: str, label: str, offered: dict[str, str], wanted: str) -> str:
     if not offered:
         return ""
-    wanted = chosen.get(name, "")
     options = "".join(
         f'<option value="{value}"{" selected" if value == wanted else ""}>{escape(text)}</option>'
         for value, text in {"": messages.AS_FOUND, **offered}.items()

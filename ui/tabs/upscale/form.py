@@ -136,7 +136,7 @@ class UpscaleService:
         if entry is not None and is_cleaner(entry):
             factor = 1.0
         if entry is not None and is_diffusion(entry):
-            counts, steps = {"unet": counts.get("unet", 0)}, _number(written["steps"]) or entry.architecture.steps
+            counts, steps = {"unet": counts.get("unet", 0)}, _number(written["steps"]) or entry.family.steps
         return Job(
             width=size[0], height=size[1], factor=factor, parameters=sum(counts.values()), steps=steps,
             checkpoint_hash=entry.hash if entry is not None else "",

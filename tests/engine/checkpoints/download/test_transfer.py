@@ -379,7 +379,7 @@ def test_a_link_never_names_a_file_outside_the_folder() -> None:
 
 def test_the_catalogue_names_families_licences_and_sources() -> None:
     for offer in offers():
-        assert offer.architecture in BY_NAME and offer.licence and offer.sources
+        assert offer.family in BY_NAME and offer.licence and offer.sources
         assert all(sources._NAME.fullmatch(source.repository) for source in offer.sources)
         assert len(offer.sources) > 1 or offer.name == "LCM_Dreamshaper_v7", "no second source is known for that one"
         assert len(set(offer.sources)) == len(offer.sources)

@@ -11,6 +11,7 @@ import pytest
 from engine import preferences
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.overrides import Override
 from engine.errors import CheckpointError
 from engine.preferences import Preferences
 from engine.settings import Settings
@@ -132,20 +133,20 @@ def test_families_and_predictions_are_told_from_the_header(
 ) -> None:
     write(settings.models / "x.safetensors", content, metadata)
     entry = Catalogue(settings).find("x")
-    assert (entry.architecture.name, entry.identity.prediction_type) == wanted
+    assert (entry.family.name, entry.identity.prediction_type) == wanted
 
 
 def test_what_the_user_knows_better_is_remembered_per_file(settings: Settings) -> None:
     path = write(settings.models / "x.safetensors", SD2)
     write(settings.models / "y.safetensors", SD2)
-    overrides.remember(settings.data, path, prediction_type="v_prediction", architecture="sd2_v")
+    overrides.write(settings.data, path, Override("sd2_v", "v_prediction"))
     catalogue = Catalogue(settings)
     x, y = catalogue.find("x"), catalogue.find("y")
-    assert (x.architecture.name, x.architecture.native_size) == ("sd2_v", 768)
+    assert (x.family.name, x.family.native_size) == ("sd2_v", 768)
     assert x.config("scheduler")["prediction_type"] == "v_prediction"
-    assert (y.architecture.name, y.config("scheduler")["prediction_type"]) == ("sd2_base", "epsilon")
-    overrides.remember(settings.data, path)
-    assert catalogue.find("x").architecture.name == "sd2_base"
+    assert (y.family.name, y.config("scheduler")["prediction_type"]) == ("sd2_base", "epsilon")
+    overrides.write(settings.data, path, Override())
+    assert catalogue.find("x").family.name == "sd2_base"
 
 
 def test_a_file_that_changed_is_looked_into_again(settings: Settings) -> None:

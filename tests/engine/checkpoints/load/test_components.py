@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import save_file
 
 from engine.checkpoints.cache import CheckpointCache
-from engine.checkpoints.families import ARCHITECTURES, Architecture, bundled_config
+from engine.checkpoints.families import FAMILIES, Family, bundled_config
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
-from engine.checkpoints.load.components import CLASSES, build, load_checkpoint
-from engine.checkpoints.load.key_mapping import NAMINGS
+from engine.checkpoints.library.overrides import Override
+from engine.checkpoints.load.components import build, load_checkpoint
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny
@@ -43,7 +43,7 @@ def test_every_form_gives_the_same_weights_and_picture(checkpoint: Maker, kind: 
     wanted, picture = weights(original.components), tiny.picture(original, use)
     for form in FORMS:
         found = told(entry(checkpoint, kind, form), kind)
-        assert found.architecture.name == kind
+        assert found.family.name == kind
         assert found.identity.prediction_type == original.scheduler.config.prediction_type
         with CheckpointCache(2**30).lease(found, FULL, task=use) as pipe:
             loaded = weights(pipe.modules)
@@ -57,8 +57,8 @@ def told(found: CheckpointEntry, kind: str) -> CheckpointEntry:
     base = tiny.KINDS[kind].base
     if not base or found.identity.container in ("folder", "safetensors"):
         return found
-    assert found.architecture.name == base and kind in overrides.alternatives(base)
-    return dataclasses.replace(found, identity=overrides.applied(found.identity, {"architecture": kind}))
+    assert found.family.name == base and kind in overrides.alternatives(base)
+    return dataclasses.replace(found, identity=overrides.apply(found.identity, Override(family=kind)))
 
 
 def test_a_depth_file_without_its_estimator_takes_the_folder_beside_it(checkpoint: Maker, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_depth_file_without_its_estimator_takes_the_folder_beside_it(checkpoin
     torch.save({"state_dict": bare}, tmp_path / "bare.ckpt")
     for name in ("bare.safetensors", "bare.ckpt"):
         found = entry_for(tmp_path / name, configs=folder)
-        assert found.architecture.name == "sd2_depth"
+        assert found.family.name == "sd2_depth"
         shutil.rmtree(tmp_path / "dpt", ignore_errors=True)
         with pytest.raises(CheckpointError, match="Put the folder of a DPT depth estimator"):
             load_checkpoint(found, FULL)
@@ -88,15 +88,15 @@ FULL_SIZE: dict[tuple[str, str], float] = {
 Stability-AI/stablediffusion and generative-models: "DiffusionWrapper has 859.52 M params." and the like)."""
 
 
-@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a.configs])
-def test_the_bundled_configuration_of_every_family_is_whole(architecture: Architecture) -> None:
-    for component, naming in NAMINGS[architecture.name].items():
-        config = bundled_config(architecture, component)
-        shapes = {name: tensor.shape for name, tensor in build(CLASSES[component], config).state_dict().items()}
+@pytest.mark.parametrize("family", [a for a in FAMILIES if a.configs])
+def test_the_bundled_configuration_of_every_family_is_whole(family: Family) -> None:
+    for component, naming in family.key_mapping.items():
+        config = bundled_config(family, component)
+        shapes = {name: tensor.shape for name, tensor in build(family.classes[component], config).state_dict().items()}
         places = [(source.names[0], source.third) for source in (naming(name, config) for name in shapes)]
         assert len(set(places)) == len(shapes), "two tensors would be read from one place"
         millions = sum(shape.numel() for shape in shapes.values()) / 1e6
-        expected = FULL_SIZE.get((architecture.name, component))
+        expected = FULL_SIZE.get((family.name, component))
         assert expected is None or millions == pytest.approx(expected, abs=0.006)
 
 

@@ -93,7 +93,7 @@ def test_stop_is_heard_and_other_uses_are_refused_in_a_sentence(local: Local, tm
 
 def test_the_page_says_what_it_is(local: Local, tmp_path: Path) -> None:
     entry = entry_for(tmp_path / "models" / "sd3")
-    assert entry.architecture.label == "another pipeline (best effort)" and entry.abilities == ("text to image",)
+    assert entry.family.label == "another pipeline (best effort)" and entry.abilities == ("text to image",)
     checkpoint_options = CheckpointOptions(Settings(models=tmp_path / "models", data=tmp_path / "data"))
     assert checkpoint_options.find("sd3").text_encoders == ()
 

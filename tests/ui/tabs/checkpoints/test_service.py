@@ -44,7 +44,7 @@ def test_what_is_chosen_counts_from_then_on(settings: Settings) -> None:
     assert messages.CHOICE_KEPT in stock.choose("two", "sd2_v", "")
     assert "Stable Diffusion 2, 768" in stock.inventory()
     entry = CheckpointOptions(settings).catalogue.find("two")
-    assert (entry.architecture.name, entry.identity.prediction_type) == ("sd2_v", "v_prediction")
+    assert (entry.family.name, entry.identity.prediction_type) == ("sd2_v", "v_prediction")
     stock.choose("two", "no such family", "no such thing")
     assert "Stable Diffusion 2, 512" in stock.inventory()
     assert messages.FILE_GONE in stock.choose("../two", "", "")
@@ -70,7 +70,7 @@ def test_presses_that_mean_nothing_do_nothing(settings: Settings) -> None:
 def test_every_offer_is_shown_with_its_licence(settings: Settings) -> None:
     shown = CheckpointsService(settings, CheckpointOptions(settings)).offers()
     for offer in offers():
-        assert offer.label in shown and offer.licence_link in shown and offer.architecture in BY_NAME
+        assert offer.label in shown and offer.licence_link in shown and offer.family in BY_NAME
 
 
 def test_standing_choices_are_kept_and_folders_are_told(settings: Settings, tmp_path: Path) -> None:

@@ -14,16 +14,17 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Source:
+class TensorSource:
     """Where a tensor comes from: the first of ``names`` that the file has. ``third`` takes a third of its rows (0, 1, 2: query,
-    key, value in one), ``turned`` its transpose."""
+    key, value in one), ``transposed`` its transpose."""
 
     names: tuple[str, ...]
     third: int | None = None
-    turned: bool = False
+    transposed: bool = False
 
 
-Naming = Callable[[str, Mapping[str, Any]], Source]
+Config = Mapping[str, Any]
+KeyMapping = Callable[[str, Config], TensorSource]
 """(diffusers' name, the component's configuration) -> where it comes from."""
 
 UNET, VAE = "model.diffusion_model.", ("first_stage_model.", "vae.", "")
@@ -44,22 +45,22 @@ _BLOCK = re.compile(r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|
 _MIDDLE = re.compile(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)")
 
 
-def unet(name: str, config: Mapping[str, Any]) -> Source:
+def map_unet(name: str, config: Config) -> TensorSource:
     """A tensor of a UNet2DConditionModel."""
     stem, _, kind = name.rpartition(".")
     if stem in _UNET_ENDS:
-        return Source((f"{UNET}{_UNET_ENDS[stem]}.{kind}",))
+        return TensorSource((f"{UNET}{_UNET_ENDS[stem]}.{kind}",))
     if match := _MIDDLE.fullmatch(name):
         part, index, rest = match.groups()
         place = 1 if part == "attentions" else 2 * int(index)
-        return Source((f"{UNET}middle_block.{place}.{_unet_rest(part, rest)}",))
+        return TensorSource((f"{UNET}middle_block.{place}.{_in_unet_block(part, rest)}",))
     if match := _BLOCK.fullmatch(name):
         side, block, part, index, rest = match.groups()
-        return Source((UNET + _unet_block(side, block, part, index, rest, config),))
-    return Source((UNET + name,))
+        return TensorSource((UNET + _unet_block(side, block, part, index, rest, config),))
+    return TensorSource((UNET + name,))
 
 
-def _unet_block(side: str, block: str, part: str, index: str, rest: str, config: Mapping[str, Any]) -> str:
+def _unet_block(side: str, block: str, part: str, index: str, rest: str, config: Config) -> str:
     """The original numbers every layer in one row: down blocks from 1 on (0 is the first convolution), up blocks from 0 on."""
     layers = config["layers_per_block"] + 1
     row, place = int(block) * layers, 0
@@ -69,11 +70,11 @@ def _unet_block(side: str, block: str, part: str, index: str, rest: str, config:
         place = 2 if "CrossAttn" in config["up_block_types"][int(block)] else 1
         return f"output_blocks.{row + layers - 1}.{place}.{rest}"
     row += int(index) + (1 if side == "down" else 0)
-    return f"{'input' if side == 'down' else 'output'}_blocks.{row}.{int(part == 'attentions')}.{_unet_rest(part, rest)}"
+    return f"{'input' if side == 'down' else 'output'}_blocks.{row}.{int(part == 'attentions')}.{_in_unet_block(part, rest)}"
 
 
-def _unet_rest(part: str, rest: str) -> str:
-    return rest if part == "attentions" else _renamed(rest, _RESNET)
+def _in_unet_block(part: str, rest: str) -> str:
+    return rest if part == "attentions" else _replace_parts(rest, _RESNET)
 
 
 _VAE = (
@@ -84,30 +85,30 @@ _VAE = (
 )  # fmt: skip
 
 
-def vae(name: str, config: Mapping[str, Any]) -> Source:
+def map_vae(name: str, config: Config) -> TensorSource:
     """A tensor of an AutoencoderKL. The original counts its up blocks from the last."""
     blocks = len(config["up_block_types"])
     counted = re.sub(r"up_blocks\.(\d+)", lambda m: f"up.{blocks - 1 - int(m[1])}", name)
-    original = _renamed(counted, _VAE)
-    return Source(tuple(prefix + original for prefix in VAE))
+    original = _replace_parts(counted, _VAE)
+    return TensorSource(tuple(prefix + original for prefix in VAE))
 
 
-def _renamed(name: str, pairs: Sequence[tuple[str, str]]) -> str:
+def _replace_parts(name: str, pairs: Sequence[tuple[str, str]]) -> str:
     """``name`` with whole dotted parts replaced."""
     dotted = f".{name}."
-    for ours, theirs in pairs:
-        dotted = dotted.replace(f".{ours}.", f".{theirs}.")
+    for diffusers_name, original in pairs:
+        dotted = dotted.replace(f".{diffusers_name}.", f".{original}.")
     return dotted.strip(".")
 
 
-def clip(prefix: str) -> Naming:
+def map_clip(prefix: str) -> KeyMapping:
     """OpenAI's text encoder as transformers names it; some fine-tunes lost the ``text_model.`` in between."""
 
-    def naming(name: str, config: Mapping[str, Any]) -> Source:
+    def map_tensor(name: str, config: Config) -> TensorSource:
         bare = name.removeprefix("text_model.")
-        return Source((f"{prefix}text_model.{bare}", prefix + bare))
+        return TensorSource((f"{prefix}text_model.{bare}", prefix + bare))
 
-    return naming
+    return map_tensor
 
 
 _OPENCLIP: Mapping[str, str] = {
@@ -120,48 +121,29 @@ _OPENCLIP_IN = re.compile(r"encoder\.layers\.(\d+)\.self_attn\.(q_proj|k_proj|v_
 _OPENCLIP_REST = re.compile(r"encoder\.layers\.(\d+)\.(.+)")
 
 
-def openclip(prefix: str) -> Naming:
+def map_openclip(prefix: str) -> KeyMapping:
     """OpenCLIP's text encoder: query, key and value are one matrix, and the projection is stored the other way round."""
 
-    def naming(name: str, config: Mapping[str, Any]) -> Source:
+    def map_tensor(name: str, config: Config) -> TensorSource:
         bare = name.removeprefix("text_model.")
         if bare == "text_projection.weight":
-            return Source((f"{prefix}text_projection",), turned=True)
+            return TensorSource((f"{prefix}text_projection",), transposed=True)
         if bare in _OPENCLIP:
-            return Source((prefix + _OPENCLIP[bare],))
+            return TensorSource((prefix + _OPENCLIP[bare],))
         if match := _OPENCLIP_IN.fullmatch(bare):
             layer, which, kind = match.groups()
-            return Source((f"{prefix}transformer.resblocks.{layer}.attn.in_proj_{kind}",), third=_THIRDS.index(which))
+            return TensorSource((f"{prefix}transformer.resblocks.{layer}.attn.in_proj_{kind}",), third=_THIRDS.index(which))
         match = _OPENCLIP_REST.fullmatch(bare)
         layer, rest = match.groups() if match else ("", bare)
-        return Source((f"{prefix}transformer.resblocks.{layer}.{_renamed(rest, _OPENCLIP_LAYER)}",))
+        return TensorSource((f"{prefix}transformer.resblocks.{layer}.{_replace_parts(rest, _OPENCLIP_LAYER)}",))
 
-    return naming
+    return map_tensor
 
-
-CLIP_1 = clip("cond_stage_model.transformer.")
-OPENCLIP_2 = openclip("cond_stage_model.model.")
-XL_TEXT = {
-    "text_encoder": clip("conditioner.embedders.0.transformer."), "text_encoder_2": openclip("conditioner.embedders.1.model."),
-}  # fmt: skip
-
-_WITH_CLIP: Mapping[str, Naming] = {"unet": unet, "vae": vae, "text_encoder": CLIP_1}
-_WITH_OPENCLIP: Mapping[str, Naming] = {"unet": unet, "vae": vae, "text_encoder": OPENCLIP_2}
-_WITH_BOTH: Mapping[str, Naming] = {"unet": unet, "vae": vae, **XL_TEXT}
-
-NAMINGS: Mapping[str, Mapping[str, Naming]] = {
-    "sd1": _WITH_CLIP, "sd1_inpainting": _WITH_CLIP, "lcm": _WITH_CLIP,
-    "sd2_base": _WITH_OPENCLIP, "sd2_v": _WITH_OPENCLIP, "sd2_inpainting": _WITH_OPENCLIP, "sd2_depth": _WITH_OPENCLIP,
-    "sd_turbo": _WITH_OPENCLIP, "x4_upscaler": _WITH_OPENCLIP,
-    "xl": _WITH_BOTH, "xl_inpainting": _WITH_BOTH, "xl_turbo": _WITH_BOTH,
-    "xl_refiner": {"unet": unet, "vae": vae, "text_encoder_2": openclip("conditioner.embedders.0.model.")},
-}  # fmt: skip
-"""Architecture -> component -> how its tensors are named in single files."""
 
 _OLD_ATTENTION = (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn"))
 
 
-def folder(name: str, config: Mapping[str, Any]) -> Source:
+def map_folder(name: str, config: Config) -> TensorSource:
     """A tensor of a diffusers folder: its own name, or one that older versions of diffusers and transformers wrote."""
     bare = name.removeprefix("text_model.")
-    return Source((name, f"text_model.{bare}", bare, _renamed(name, _OLD_ATTENTION)))
+    return TensorSource((name, f"text_model.{bare}", bare, _replace_parts(name, _OLD_ATTENTION)))

@@ -1,0 +1,34 @@
+"""What a checkpoint shows of itself, in a file or a folder, and the family that it belongs to by that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.checkpoints.families import FAMILIES, Family, TextLayout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """See :class:`~engine.checkpoints.families.Signature`. ``few_steps`` is what the checkpoint says of itself."""
+
+    text: TextLayout
+    channels: int
+    guidance_embedding: bool = False
+    few_steps: bool = False
+
+    def candidates(self) -> list[Family]:
+        """The families that look like this; several where names and shapes of tensors cannot tell them apart."""
+        return [
+            family
+            for family in FAMILIES
+            if (found := family.signature) is not None
+            and (found.text, found.channels, found.guidance_embedding) == (self.text, self.channels, self.guidance_embedding)
+        ]
+
+
+def find_family(evidence: Evidence, prediction_type: str) -> Family | None:
+    """The family, None if there is none. Among look-alikes few steps decide first, then what the UNet predicts."""
+    candidates = evidence.candidates()
+    alike = [family for family in candidates if family.signature and family.signature.few_steps == evidence.few_steps]
+    fitting = [family for family in alike if family.prediction_type == prediction_type]
+    return next(iter((*fitting, *alike, *candidates)), None)

@@ -1,0 +1,120 @@
+"""Checkpoints in the layout of the programs that trained them: one file with the tensors of all components."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.checkpoints.families import TEXT_LAYOUTS, TextLayout
+from engine.checkpoints.families.key_mapping import UNET
+from engine.checkpoints.files.headers import Header, Tensor
+from engine.checkpoints.identify.evidence import Evidence, find_family
+from engine.checkpoints.identify.identity import Identity, Part
+
+PREFIXES: Mapping[str, tuple[str, ...]] = {
+    "unet": (UNET,),
+    "vae": ("first_stage_model.", "vae."),
+    "depth_estimator": ("depth_model.",),
+}
+"""Component -> how the names of its tensors begin; text encoders' are in the table of families."""
+
+_FIRST = UNET + "input_blocks.0.0.weight"
+_GUIDANCE_EMBEDDING = UNET + "time_embed.cond_proj.weight"
+_LAST_NORM = re.compile(re.escape(UNET) + r"output_blocks\.(\d+)\.1\.transformer_blocks\.0\.norm1\.bias")
+_V_FROM = 0.09
+"""The field's rule (ComfyUI, SD20.model_type): in v-prediction checkpoints this bias of the last block is spread wider."""
+
+_EPSILON_STEPS = (875_000, 220_000)
+"""Training steps that 2-base and 2.1-base state; the 768 ones have others (diffusers' conversion script)."""
+
+_FEW_STEPS = ("turbo", "lightning", "hyper-sd", "lcm")
+
+
+def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
+    """The checkpoint that a file holds, of kind ``"unknown"`` if no family has its shapes; None if it holds none."""
+    first = names.get(_FIRST)
+    if first is None or len(first.shape) != 4:
+        return None
+    channels, text = first.shape[1], _text_layout(names)
+    evidence = text and Evidence(
+        text=text, channels=channels, guidance_embedding=_GUIDANCE_EMBEDDING in names, few_steps=_says_few_steps(header)
+    )
+    prediction_type = _prediction_type(evidence, names, header, path) if evidence else ""
+    family = find_family(evidence, prediction_type) if evidence else None
+    if text is None or family is None:
+        reason = f"it is a kind of Stable Diffusion that Easel does not know ({channels} input channels)"
+        return Identity(kind="unknown", digest=header.digest, container=header.container, reason=reason)
+    return Identity(
+        kind="checkpoint",
+        family=family.name,
+        prediction_type=prediction_type,
+        parts=_parts(names, {**PREFIXES, **{component: (prefix,) for component, prefix in text.prefixes.items()}}),
+        native_size=family.native_size,
+        container=header.container,
+        digest=header.digest,
+        reason=f"a UNet with {channels} input channels and {text.description}",
+    )
+
+
+def _text_layout(names: Mapping[str, Tensor]) -> TextLayout | None:
+    """By its text encoders; for files that hold a UNet alone by the width of what that attends to."""
+    for layout in TEXT_LAYOUTS.values():
+        prefix = list(layout.prefixes.values())[-1]
+        if any(name.startswith(prefix) for name in names):
+            return layout
+    widths = (t.shape[-1] for n, t in names.items() if n.startswith(UNET) and n.endswith("attn2.to_k.weight"))
+    width = next(widths, 0)
+    return next((layout for layout in TEXT_LAYOUTS.values() if layout.context_width == width), None)
+
+
+def _says_few_steps(header: Header) -> bool:
+    """Few-step checkpoints have the shapes of their families: only what a file says of itself tells them."""
+    said = " ".join(v for k, v in header.metadata.items() if k.startswith("modelspec.")).lower()
+    return any(word in said for word in _FEW_STEPS)
+
+
+def _prediction_type(evidence: Evidence, names: Mapping[str, Tensor], header: Header, path: Path) -> str:
+    """What the UNet predicts, by what the file says of itself, else by the field's rules."""
+    said = header.metadata.get("modelspec.prediction_type", "").lower()
+    if said:
+        return "v_prediction" if said.startswith("v") else "epsilon"
+    if "v_pred" in names:
+        return "v_prediction"
+    published = {family.prediction_type for family in evidence.candidates()}
+    if len(published) < 2:
+        return next(iter(published), "epsilon")
+    if header.values.get("global_step") in _EPSILON_STEPS:
+        return "epsilon"
+    biases = [(int(match[1]), tensor) for name, tensor in names.items() if (match := _LAST_NORM.fullmatch(name))]
+    last = max(biases, default=None, key=lambda pair: pair[0])
+    return "v_prediction" if last is not None and _standard_deviation(path, last[1]) > _V_FROM else "epsilon"
+
+
+def _standard_deviation(path: Path, tensor: Tensor) -> float:
+    """That of a small tensor's numbers, read from its place."""
+    with path.open("rb") as file:
+        file.seek(tensor.offset)
+        numbers = _unpack(file.read(tensor.bytes), tensor.dtype)
+    mean = sum(numbers) / max(1, len(numbers))
+    return math.sqrt(sum((n - mean) ** 2 for n in numbers) / max(1, len(numbers)))
+
+
+def _unpack(raw: bytes, dtype: str) -> tuple[float, ...]:
+    if dtype == "bfloat16":
+        wide = b"".join(b"\0\0" + raw[i : i + 2] for i in range(0, len(raw) - 1, 2))
+        return struct.unpack(f"<{len(wide) // 4}f", wide)
+    form, width = {"float32": ("f", 4), "float16": ("e", 2), "float64": ("d", 8)}.get(dtype, ("b", 1))
+    return struct.unpack(f"<{len(raw) // width}{form}", raw)
+
+
+def _parts(names: Mapping[str, Tensor], prefixes: Mapping[str, tuple[str, ...]]) -> dict[str, Part]:
+    """Size and dtype of each component that is there."""
+    found: dict[str, Part] = {}
+    for component, starts in prefixes.items():
+        tensors = [t for n, t in names.items() if n.startswith(starts)]
+        if tensors:
+            found[component] = Part.sum(tensors)
+    return found
