@@ -120,11 +120,17 @@ def move_into_place(source: Path, target: Path) -> None:
 
 def set_aside(path: Path, reason: str) -> Path:
     """Renames ``path`` to a free name beside it that tells ``reason``, one word, and the time; returns it. Raises OSError."""
-    base = f"{path.stem}.{reason}-{datetime.now():%Y%m%d-%H%M%S}"
-    names = (f"{base}{number}{path.suffix}" for number in itertools.chain([""], (f"-{n}" for n in itertools.count(2))))
-    free = next(place for name in names if not (place := path.with_name(name)).exists())
+    free = find_free_name(path, reason)
     move_into_place(path, free)
     return free
+
+
+def find_free_name(path: Path, reason: str) -> Path:
+    """A name beside ``path`` that tells ``reason``, one word, and the time."""
+    base = f"{path.stem}.{reason}-{datetime.now():%Y%m%d-%H%M%S}"
+    endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    names = (path.with_name(f"{base}{ending}{path.suffix}") for ending in endings)
+    return next(name for name in names if not name.exists())
 
 
 @contextmanager

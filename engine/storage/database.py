@@ -1,0 +1,125 @@
+"""SQLite files with a version: created, upgraded with a copy kept, and moved aside where they cannot be used.
+
+What was committed survives a power cut: WAL mode with full synchronisation.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.storage.atomic_files import find_free_name, make_folder, set_aside, sync_folder
+
+_UNUSABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""Primary result codes that speak of the file's content, not of the disk; SQLITE_ERROR of tables that are not Easel's."""
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A file could not be used and lies at ``aside`` now. ``newer``: a later version of Easel wrote it; else it is damaged."""
+
+    aside: Path
+    newer: bool
+
+
+def open_database(path: Path, upgrades: Sequence[str]) -> tuple[sqlite3.Connection, Replacement | None]:
+    """A connection to ``path``, created or upgraded to the newest version, and what became of a file that could not be used.
+
+    ``upgrades[n]`` is the SQL that turns version ``n`` into ``n + 1``, 0 being a new file or one from before versions were
+    counted. Each is applied whole or not at all, and before the first one a copy of an existing file is made beside it.
+    Raises sqlite3.Error or OSError where the disk or the folder is the reason.
+    """
+    make_folder(path.parent)
+    if path.exists() and not path.is_file():
+        aside = set_aside(path, "damaged")
+        return _open(path, upgrades), Replacement(aside, newer=False)
+    try:
+        return _open(path, upgrades), None
+    except _TooNew:
+        newer = True
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in _UNUSABLE:
+            raise
+        newer = False
+    aside = _move_aside(path, "newer" if newer else "damaged")
+    return _open(path, upgrades), Replacement(aside, newer)
+
+
+class _TooNew(Exception):
+    """The file's version is above the last one known here."""
+
+
+def _open(path: Path, upgrades: Sequence[str]) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+    try:
+        database.row_factory = sqlite3.Row
+        database.text_factory = _decode
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("PRAGMA fullfsync=ON")  # macOS: past the drive's own cache
+        _check(database)
+        _upgrade(database, path, upgrades)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _check(database: sqlite3.Connection) -> None:
+    found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        error = sqlite3.DatabaseError(found)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _upgrade(database: sqlite3.Connection, path: Path, upgrades: Sequence[str]) -> None:
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(upgrades):
+        raise _TooNew
+    if version < len(upgrades) and database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+        _copy(database, find_free_name(path, f"version-{version}"))
+    for number, script in enumerate(upgrades[version:], version + 1):
+        try:
+            database.executescript(f"BEGIN IMMEDIATE;\n{script}\n;PRAGMA user_version = {number};\nCOMMIT;")
+        except sqlite3.Error:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+
+def _copy(database: sqlite3.Connection, target: Path) -> None:
+    copy = sqlite3.connect(target)
+    try:
+        copy.execute("PRAGMA synchronous=FULL")
+        database.backup(copy)
+    except BaseException:
+        target.unlink()
+        raise
+    finally:
+        copy.close()
+    sync_folder(target.parent)
+
+
+def _move_aside(path: Path, reason: str) -> Path:
+    """Renames the file, and what SQLite keeps beside it, which belongs to it by its name."""
+    aside = set_aside(path, reason)
+    for suffix in ("-wal", "-shm"):
+        beside = Path(f"{path}{suffix}")
+        if beside.exists():
+            beside.replace(f"{aside}{suffix}")
+    return aside
+
+
+def encode(text: str) -> bytes:
+    """``text`` for ``CAST(? AS TEXT)``: also what UTF-8 cannot hold, such as half an emoji or an odd file name."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "replace")
