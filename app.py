@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         with Jobs(settings) as jobs, serve(settings, jobs, port=flags.port, listen=flags.listen) as studio:
             if studio.port != flags.port:
                 print(f"Port {flags.port} is busy, so Easel takes {studio.port}.")
-            claimed.tell(studio.url)
+            claimed.publish_url(studio.url)
             announce(studio.url, flags.no_browser)
             studio.wait()
     return 0

@@ -20,6 +20,7 @@ WORDS = (
     "engine.descriptions",
     "engine.json_values",
     "engine.offline",
+    "engine.seeds",
 )
 ROOMS = {
     "engine.storage": (),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.generate import samplers
 from engine.requests import ExecutionPlan, GenerationRequest, Resolved, check, complete, request_at
+from engine.seeds import draw_seed
 
-_RANDOM_SEEDS = 2**32
 """Random seeds are drawn below this: short enough to read aloud, and other programs accept them."""
 
 
@@ -51,7 +50,7 @@ def resolve(
         steps=asked.steps if asked.steps is not None else defaults.steps,
         guidance_scale=float(defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
         scheduler=samplers.find(asked.scheduler or defaults.scheduler),
-        seed=asked.seed if asked.seed is not None else secrets.randbelow(_RANDOM_SEEDS),
+        seed=asked.seed if asked.seed is not None else draw_seed(),
         clip_skip=asked.clip_skip or 0,
     )
     resolved = Resolved(request=request, plan=plan, threads=threads, checkpoint_hash=checkpoint_hash, environment=environment)

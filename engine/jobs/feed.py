@@ -1,4 +1,4 @@
-"""Who hears what of which job: events fanned out to every watcher, and replayed to those who come later."""
+"""The events of each job: sent to everybody who listens, and replayed to those who come later."""
 
 from __future__ import annotations
 
@@ -6,60 +6,57 @@ import queue
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
-from engine.events import Cancelled, Event, Failed, Finished, Guided, Loading, Notice, PictureSaved, Queued, Started, Step
+from engine.events import Cancelled, Event, Failed, Finished, Guided, Last, Loading, Notice, PictureSaved, Queued, Started, Step
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, SET_ASIDE, JobState
 
-LAST = (Finished, Cancelled, Failed)
-_LINGER_SECONDS = 1.0
-"""How often a watcher looks up from its queue, so that it can be abandoned."""
+_POLL_SECONDS = 1.0
+"""How often :func:`follow` looks whether everything closes."""
 
-
-Hear = Callable[[Event], None]
-"""What a watcher does with an event. It is called on the thread that publishes, so it must not block."""
+Listener: TypeAlias = Callable[[Event], None]
+"""What is done with an event. It is called on the thread that publishes, so it must not block."""
 
 
 class Feed:
-    """The newest step and loading of each running job, and its watchers."""
+    """The newest step and loading of each running job, and its listeners. It has no thread of its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watchers: dict[str, list[Hear]] = defaultdict(list)
+        self._listeners: dict[str, list[Listener]] = defaultdict(list)
         self._latest: dict[str, dict[type[Event], Event]] = defaultdict(dict)
 
     def publish(self, event: Event) -> None:
-        """Give ``event`` to everybody who watches its job."""
+        """Give ``event`` to everybody who listens to its job."""
         with self._lock:
-            if isinstance(event, LAST):
-                self._latest.pop(event.job, None)
-            elif isinstance(event, (Step, Loading)):
+            if isinstance(event, (Step, Loading)):
                 self._latest[event.job][type(event)] = event
-            elif isinstance(event, (Queued, Started)):
+            elif isinstance(event, (Queued, Started, Last)):
                 self._latest.pop(event.job, None)
-            for hear in self._watchers.get(event.job, ()):
-                hear(event)
+            for listen in self._listeners.get(event.job, ()):
+                listen(event)
 
-    def progress(self, job: str) -> Step | None:
+    def find_progress(self, job: str) -> Step | None:
         """The newest step of a job."""
         step = self._latest.get(job, {}).get(Step)
         return step if isinstance(step, Step) else None
 
-    def subscribe(self, job: str, hear: Hear) -> list[Event]:
-        """Let ``hear`` get all events from now on; returns what is newest until now."""
+    def subscribe(self, job: str, listener: Listener) -> list[Event]:
+        """Let ``listener`` get all events from now on; returns what is newest until now."""
         with self._lock:
-            self._watchers[job].append(hear)
+            self._listeners[job].append(listener)
             return list(self._latest.get(job, {}).values())
 
-    def unsubscribe(self, job: str, hear: Hear) -> None:
-        """The watcher went away."""
+    def unsubscribe(self, job: str, listener: Listener) -> None:
+        """Let ``listener`` get no more events."""
         with self._lock:
-            self._watchers[job].remove(hear)
-            if not self._watchers[job]:
-                del self._watchers[job]
+            self._listeners[job].remove(listener)
+            if not self._listeners[job]:
+                del self._listeners[job]
 
 
 def replay(state: JobState, ahead: int) -> Iterator[Event]:
-    """The events that tell a newcomer how the job stands."""
+    """The events that tell somebody who comes later what happened so far."""
     job = state.id
     yield Queued(job=job, ahead=ahead)
     if state.state == QUEUED and not state.attempt:
@@ -69,11 +66,11 @@ def replay(state: JobState, ahead: int) -> Iterator[Event]:
     if state.depth:
         yield Guided(job=job, depth=state.depth)
     yield from (PictureSaved(job=job, picture=i, result=result) for i, result in enumerate(state.results))
-    if (last := ending(state)) is not None:
+    if (last := find_last_event(state)) is not None:
         yield last
 
 
-def ending(state: JobState) -> Event | None:
+def find_last_event(state: JobState) -> Last | None:
     """The last event of a job that is over, else None."""
     if state.state == FINISHED:
         return Finished(job=state.id, results=state.results)
@@ -84,13 +81,13 @@ def ending(state: JobState) -> Event | None:
     return None
 
 
-def follow(watcher: queue.SimpleQueue[Event], closing: threading.Event) -> Iterator[Event]:
+def follow(inbox: queue.SimpleQueue[Event], closing: threading.Event) -> Iterator[Event]:
     """Events as they come, until the last one or until everything closes."""
     while not closing.is_set():
         try:
-            event = watcher.get(timeout=_LINGER_SECONDS)
+            event = inbox.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             continue
         yield event
-        if isinstance(event, LAST):
+        if isinstance(event, Last):
             return

@@ -1,7 +1,7 @@
 """The journal: every job as a row on disk, written before anybody is told that it is queued.
 
-SQLite in WAL mode with full synchronisation: what was committed survives a power cut. It lies in the data folder, on a local
-disk; the pictures themselves are the truth, and are on disk before the journal says so.
+It lies in the data folder, on a local disk. The image files count: each is on disk before the journal says so. A row that this
+version cannot read stays in the file, and the others are unaffected.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from engine.errors import OutputError
 from engine.events import Result, Step
-from engine.requests import Request, from_json, to_json
+from engine.json_values import parse_json, parse_object
+from engine.requests import KINDS, Request, from_json, to_json
+from engine.storage.blobs import find_hashes
+from engine.storage.database import Replacement, encode, open_database
 
 QUEUED, RUNNING, FINISHED, CANCELLED, FAILED, SET_ASIDE = "queued", "running", "finished", "cancelled", "failed", "set_aside"
 OVER = (FINISHED, CANCELLED, FAILED, SET_ASIDE)
@@ -28,8 +31,9 @@ OVER = (FINISHED, CANCELLED, FAILED, SET_ASIDE)
 
 @dataclass(frozen=True, kw_only=True)
 class JobState:
-    """A job as it stands. Times are seconds since 1970, None until they come. ``depth`` is the hash of the map that guides its
-    pictures, "" for none. ``progress`` is the newest step, while it runs."""
+    """A job's current state. Times are seconds since 1970, None until they come. ``place`` orders the jobs that wait, the
+    smallest first. ``depth`` is the hash of the depth map that guides its images, "" for none. ``progress`` is the newest step,
+    while it runs."""
 
     id: str
     page: str
@@ -49,24 +53,30 @@ class JobState:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether nothing more will happen to the job."""
         return self.state in OVER
 
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, page TEXT NOT NULL, request TEXT NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 0,
-    place REAL NOT NULL, submitted REAL NOT NULL, started REAL, ended REAL, error TEXT NOT NULL DEFAULT '',
-    error_kind TEXT NOT NULL DEFAULT '', notices TEXT NOT NULL DEFAULT '[]'
-);
-CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, place);
-CREATE INDEX IF NOT EXISTS jobs_by_page ON jobs (page, submitted);
-CREATE TABLE IF NOT EXISTS results (
-    job TEXT NOT NULL, picture INTEGER NOT NULL, path TEXT NOT NULL, seed INTEGER NOT NULL, width INTEGER NOT NULL,
-    height INTEGER NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (job, picture)
-);
-CREATE TABLE IF NOT EXISTS guides (job TEXT PRIMARY KEY, depth TEXT NOT NULL);
-"""
+UPGRADES = (
+    # Version 1; files from before versions were counted hold the same tables, but the oldest have no guides.
+    """
+    CREATE TABLE IF NOT EXISTS jobs (
+        id TEXT PRIMARY KEY, page TEXT NOT NULL, request TEXT NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 0,
+        place REAL NOT NULL, submitted REAL NOT NULL, started REAL, ended REAL, error TEXT NOT NULL DEFAULT '',
+        error_kind TEXT NOT NULL DEFAULT '', notices TEXT NOT NULL DEFAULT '[]'
+    );
+    CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, place);
+    CREATE INDEX IF NOT EXISTS jobs_by_page ON jobs (page, submitted);
+    CREATE TABLE IF NOT EXISTS results (
+        job TEXT NOT NULL, picture INTEGER NOT NULL, path TEXT NOT NULL, seed INTEGER NOT NULL, width INTEGER NOT NULL,
+        height INTEGER NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (job, picture)
+    );
+    CREATE TABLE IF NOT EXISTS guides (job TEXT PRIMARY KEY, depth TEXT NOT NULL);
+    """,
+)
+"""The SQL that turns each version of the file into the next (see :func:`engine.storage.database.open_database`)."""
+
+_Value: TypeAlias = str | bytes | int | float | None
 
 
 class Journal:
@@ -75,33 +85,37 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.RLock()
-        with self._translated():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA fullfsync=ON")  # macOS: past the drive's own cache
-            self._db.executescript(_SCHEMA)
+        self._unreadable: set[str] = set()
+        with self._translate_errors():
+            self._db, self._replacement = open_database(path, UPGRADES)
+            self._find_unreadable()
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What of the file could not be used, a sentence each for the user."""
+        replaced = [_describe_replacement(self._path, self._replacement)] if self._replacement else []
+        unreadable = [_describe_unreadable(len(self._unreadable), self._path)] if self._unreadable else []
+        return (*replaced, *unreadable)
 
     def add(self, job: str, page: str, request: Request) -> JobState:
         """A new job at the end of the queue, on disk when this returns."""
         now = time.time()
-        self._run(
-            "INSERT INTO jobs (id, page, request, state, place, submitted) VALUES (?, ?, ?, ?, ?, ?)",
-            (job, page, json.dumps(to_json(request)), QUEUED, now, now),
+        last = "(SELECT MAX(?, COALESCE(MAX(place), 0) + 0.001) FROM jobs)"  # the clock may have been set back
+        self._execute(
+            f"INSERT INTO jobs (id, page, request, state, place, submitted) VALUES (?, CAST(? AS TEXT), ?, ?, {last}, ?)",
+            (job, encode(page), json.dumps(to_json(request)), QUEUED, now, now),
         )
         return self.get(job)
 
     def get(self, job: str) -> JobState:
-        """The job as it stands. Raises KeyError for an id that was never given."""
-        rows = self._rows("SELECT * FROM jobs WHERE id = ?", (job,))
+        """The job's current state. Raises KeyError for an id that was never given, or whose row cannot be read."""
+        rows = self._read_states("WHERE id = CAST(? AS TEXT)", (encode(job),))
         if not rows:
             raise KeyError(job)
         return rows[0]
 
-    def next(self) -> JobState | None:
-        """The job to run next, or None."""
+    def find_next(self) -> JobState | None:
+        """The job to run next, None if none waits."""
         waiting = self.order()
         return self.get(waiting[0]) if waiting else None
 
@@ -111,109 +125,190 @@ class Journal:
         First those that were begun or moved to the front. Then pages take turns, the one that was served longest ago first: a
         page with a hundred jobs does not starve another.
         """
-        with self._lock, self._translated():
-            waiting = "SELECT id, page, place, attempt FROM jobs WHERE state = ? ORDER BY place"
+        with self._lock, self._translate_errors():
+            waiting = "SELECT id, page, place, attempt FROM jobs WHERE state = ? ORDER BY place, rowid"
             rows = self._db.execute(waiting, (QUEUED,)).fetchall()
             served = dict(self._db.execute("SELECT page, COALESCE(MAX(started), 0) FROM jobs GROUP BY page").fetchall())
         first: list[str] = []
         lines: dict[str, deque[str]] = defaultdict(deque)
         for row in rows:
-            line = first if row["attempt"] or row["place"] < 0 else lines[row["page"]]
-            line.append(row["id"])
-        return first + list(_in_turns(sorted(lines, key=lambda page: served[page]), lines))
+            if row["id"] not in self._unreadable:
+                line = first if row["attempt"] or row["place"] < 0 else lines[row["page"]]
+                line.append(row["id"])
+        return first + list(_take_turns(sorted(lines, key=lambda page: served[page]), lines))
 
     def start(self, job: str) -> JobState:
         """A worker takes the job: one attempt more."""
-        self._run("UPDATE jobs SET state = ?, attempt = attempt + 1, started = ? WHERE id = ?", (RUNNING, time.time(), job))
+        self._execute("UPDATE jobs SET state = ?, attempt = attempt + 1, started = ? WHERE id = ?", (RUNNING, time.time(), job))
         return self.get(job)
 
     def requeue(self, job: str, *, forget_attempt: bool = False) -> None:
         """Back into the queue, in its old place. ``forget_attempt``: the attempt was not the job's fault."""
-        self._run("UPDATE jobs SET state = ?, attempt = attempt - ? WHERE id = ?", (QUEUED, int(forget_attempt), job))
+        self._execute("UPDATE jobs SET state = ?, attempt = attempt - ? WHERE id = ?", (QUEUED, int(forget_attempt), job))
 
     def end(self, job: str, state: str, *, error: str = "", kind: str = "") -> None:
         """Nothing more happens to the job."""
-        self._run(
-            "UPDATE jobs SET state = ?, ended = ?, error = ?, error_kind = ? WHERE id = ?",
-            (state, time.time(), error, kind, job),
+        self._execute(
+            "UPDATE jobs SET state = ?, ended = ?, error = CAST(? AS TEXT), error_kind = ? WHERE id = ?",
+            (state, time.time(), encode(error), kind, job),
         )
 
-    def saved(self, job: str, picture: int, result: Result) -> None:
-        """Picture ``picture`` is on disk. Saying so twice is saying so once."""
-        self._run(
-            "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (job, picture, str(result.path), result.seed, result.width, result.height, result.seconds),
+    def add_result(self, job: str, index: int, result: Result) -> None:
+        """Image ``index`` is on disk. Saying so twice is saying so once."""
+        self._execute(
+            "INSERT OR REPLACE INTO results VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?)",
+            (job, index, encode(str(result.path)), result.seed, result.width, result.height, result.seconds),
         )
 
-    def notice(self, job: str, text: str) -> None:
-        """Keep a sentence for whoever looks at the job later."""
+    def add_notice(self, job: str, text: str) -> None:
+        """Store a sentence for whoever looks at the job later."""
         with self._lock:
-            notices = [*self.get(job).notices, text]
-            self._run("UPDATE jobs SET notices = ? WHERE id = ?", (json.dumps(list(dict.fromkeys(notices))), job))
+            notices = dict.fromkeys((*self.get(job).notices, text))
+            self._execute("UPDATE jobs SET notices = ? WHERE id = ?", (json.dumps(list(notices)), job))
 
-    def guided(self, job: str, depth: str) -> None:
-        """Keep the hash of the depth map that guides the job's pictures."""
-        self._run("INSERT OR REPLACE INTO guides VALUES (?, ?)", (job, depth))
+    def set_depth(self, job: str, depth: str) -> None:
+        """Store the hash of the depth map that guides the job's images."""
+        self._execute("INSERT OR REPLACE INTO guides VALUES (?, ?)", (job, depth))
 
-    def to_front(self, job: str) -> None:
+    def move_to_front(self, job: str) -> None:
         """Let a job that waits run before all others that do."""
         least = "(SELECT MIN(0, MIN(place)) FROM jobs WHERE state = ?)"
-        self._run(f"UPDATE jobs SET place = {least} - 1 WHERE id = ? AND state = ?", (QUEUED, job, QUEUED))
+        self._execute(
+            f"UPDATE jobs SET place = {least} - 1 WHERE id = CAST(? AS TEXT) AND state = ?", (QUEUED, encode(job), QUEUED)
+        )
 
     def list(self, states: Collection[str] = (), page: str | None = None, limit: int = 100) -> list[JobState]:
         """Jobs in these states (all if empty), of one page or all, the newest first."""
-        where, values = ["1"], []
+        where, values = ["1"], list[_Value]()
         if states:
             where.append(f"state IN ({', '.join('?' * len(states))})")
             values.extend(states)
         if page is not None:
-            where.append("page = ?")
-            values.append(page)
-        found = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY submitted DESC, rowid DESC LIMIT ?"
-        return self._rows(found, (*values, limit))
+            where.append("page = CAST(? AS TEXT)")
+            values.append(encode(page))
+        return self._read_states(f"WHERE {' AND '.join(where)} ORDER BY rowid DESC LIMIT ?", (*values, limit))
+
+    def find_blobs(self) -> set[str]:
+        """The hashes of all blobs that a job names, those of rows that cannot be read included."""
+        query = "SELECT request FROM jobs UNION ALL SELECT depth FROM guides"
+        with self._lock, self._translate_errors():
+            return {hash for (text,) in self._db.execute(query) for hash in find_hashes(str(text))}
+
+    def read_ids(self) -> set[str]:
+        """The ids of all jobs."""
+        with self._lock, self._translate_errors():
+            return {row["id"] for row in self._db.execute("SELECT id FROM jobs")}
 
     def forget(self, page: str, older: float = 60.0) -> None:
         """Removes the jobs of a page that ended more than ``older`` seconds ago: for pages whose jobs are drafts."""
-        before = time.time() - older
+        ended, values = "page = CAST(? AS TEXT) AND ended < ?", (encode(page), time.time() - older)
         with self._lock:
             for table in ("results", "guides"):
-                self._run(f"DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE page = ? AND ended < ?)", (page, before))
-            self._run("DELETE FROM jobs WHERE page = ? AND ended < ?", (page, before))
+                self._execute(f"DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE {ended})", values)
+            self._execute(f"DELETE FROM jobs WHERE {ended}", values)
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._db.close()
 
-    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[JobState]:
-        with self._lock, self._translated():
-            return [self._state(row) for row in self._db.execute(query, values).fetchall()]
+    def _find_unreadable(self) -> None:
+        """Look at the jobs that wait or run one by one, and at the others as far as SQL can tell."""
+        kinds = ", ".join(f"'{kind}'" for kind in KINDS)
+        known = f"COALESCE(json_extract(request, '$.kind'), '') IN ({kinds})"
+        readable = f"CASE WHEN json_valid(request) THEN {known} ELSE 0 END"
+        self._read_states(f"WHERE state NOT IN ({', '.join('?' * len(OVER))}) OR NOT {readable}", OVER)
 
-    def _run(self, query: str, values: tuple[Any, ...]) -> None:
-        with self._lock, self._translated():
+    def _read_states(self, condition: str, values: Sequence[_Value]) -> list[JobState]:
+        """The jobs of the rows that can be read."""
+        with self._lock, self._translate_errors():
+            rows = self._db.execute(f"SELECT * FROM jobs {condition}", values).fetchall()
+            return [state for row in rows if (state := self._try_read_state(row)) is not None]
+
+    def _try_read_state(self, row: sqlite3.Row) -> JobState | None:
+        try:
+            state = self._read_state(row)
+        except sqlite3.Error:
+            raise
+        except Exception:  # whatever a damaged or future row holds, the others are to be read
+            self._unreadable.add(row["id"])
+            return None
+        self._unreadable.discard(row["id"])
+        return state
+
+    def _execute(self, query: str, values: Sequence[_Value]) -> None:
+        with self._lock, self._translate_errors():
             self._db.execute(query, values)
 
-    def _state(self, row: sqlite3.Row) -> JobState:
-        pictures = self._db.execute("SELECT * FROM results WHERE job = ? ORDER BY picture", (row["id"],)).fetchall()
-        results = tuple(
-            Result(path=Path(p["path"]), **{k: p[k] for k in ("seed", "width", "height", "seconds")}) for p in pictures
-        )
-        plain = {k: row[k] for k in tuple(row.keys()) if k not in ("request", "notices")}
-        request, notices = from_json(json.loads(row["request"])), tuple(json.loads(row["notices"]))
+    def _read_state(self, row: sqlite3.Row) -> JobState:
+        _check_types(row)
+        images = self._db.execute("SELECT * FROM results WHERE job = ? ORDER BY picture", (row["id"],)).fetchall()
         guide = self._db.execute("SELECT depth FROM guides WHERE job = ?", (row["id"],)).fetchone()
-        return JobState(request=request, notices=notices, results=results, depth=guide["depth"] if guide else "", **plain)
+        return JobState(
+            request=from_json(parse_object(row["request"])),
+            notices=_read_notices(row["notices"]),
+            results=tuple(map(_read_result, images)),
+            depth=guide["depth"] if guide else "",
+            **{name: row[name] for name in _TYPES},
+        )
 
     @contextmanager
-    def _translated(self) -> Generator[None]:
+    def _translate_errors(self) -> Generator[None]:
         try:
             yield
-        except (sqlite3.OperationalError, sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.Error, OSError) as error:
             raise OutputError(
                 f"Easel cannot write its journal “{self._path}”: {error}. Make room on that disk, or choose another --data."
             ) from error
 
 
-def _in_turns(pages: Sequence[str], lines: Mapping[str, deque[str]]) -> Iterator[str]:
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("id", "page", "state", "error", "error_kind"), (str,)),
+    **dict.fromkeys(("place", "submitted"), (float,)),
+    **dict.fromkeys(("started", "ended"), (float, type(None))),
+    "attempt": (int,),
+}
+"""Columns that are fields of JobState as they are, and what they hold."""
+
+
+def _check_types(row: sqlite3.Row) -> None:
+    """Raises ValueError for a row that no version of Easel known here has written."""
+    wrong = [name for name, types in _TYPES.items() if not isinstance(row[name], types)]
+    if wrong or row["state"] not in (QUEUED, RUNNING, *OVER):
+        raise ValueError(f"{', '.join(wrong) or 'state'} of job {row['id']}")
+
+
+def _read_result(row: sqlite3.Row) -> Result:
+    return Result(path=Path(row["path"]), seed=row["seed"], width=row["width"], height=row["height"], seconds=row["seconds"])
+
+
+def _read_notices(text: str) -> tuple[str, ...]:
+    notices = parse_json(text)
+    return tuple(str(notice) for notice in notices) if isinstance(notices, list) else ()
+
+
+def _take_turns(pages: Iterable[str], lines: Mapping[str, deque[str]]) -> Iterator[str]:
     """One job of each page after the other, until none waits."""
+    pages = list(pages)
     while any(lines.values()):
         yield from (lines[page].popleft() for page in pages if lines[page])
+
+
+def _describe_replacement(path: Path, replacement: Replacement) -> str:
+    if replacement.newer:
+        return (
+            f"The queue in “{path}” was written by a newer version of Easel, so it was moved to “{replacement.aside}” and an "
+            f"empty one was created. To have it back, close Easel, update it, and rename that file to “{path.name}”."
+        )
+    return (
+        f"The queue in “{path}” was damaged, so it was moved to “{replacement.aside}” and an empty one was created. Finished "
+        "pictures are on the History tab as before; start the jobs that were waiting again."
+    )
+
+
+def _describe_unreadable(count: int, path: Path) -> str:
+    jobs = "One job" if count == 1 else f"{count} jobs"
+    return (
+        f"{jobs} in “{path}” cannot be read: damaged, or written by a newer version of Easel. Nothing was removed; all other "
+        "jobs are listed and run. Update Easel, or start these again."
+    )

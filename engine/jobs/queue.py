@@ -1,66 +1,73 @@
-"""The queue as the page sees it."""
+"""The queue of jobs, as programs and the page use it."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 import queue
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import TimeoutError as TooLate
 from types import TracebackType
 
 from engine.descriptions import EngineDescription
 from engine.errors import RequestError
-from engine.events import Cancelled, Event, Queued
-from engine.jobs import journal
+from engine.events import Cancelled, Event, Last, Queued
+from engine.jobs.blob_sweep import BlobSweeper
 from engine.jobs.device_runner import DeviceRunner
-from engine.jobs.feed import LAST, Feed, follow, replay
-from engine.jobs.journal import JobState, Journal
-from engine.jobs.queue_estimate import forecast
-from engine.jobs.watchdog import Watchdog
+from engine.jobs.feed import Feed, follow, replay
+from engine.jobs.journal import CANCELLED, FINISHED, QUEUED, RUNNING, JobState, Journal
+from engine.jobs.queue_estimate import estimate_seconds
+from engine.jobs.watchdog import TimeLimits
+from engine.jobs.worker import Worker
 from engine.jobs.worker_locks import wait_for_workers
 from engine.records import outputs
-from engine.requests import Request, Resolved, check, is_draft
+from engine.requests import Request, Resolved, check, is_draft, to_json
+from engine.seeds import draw_seed
 from engine.settings import Settings
-
-_RANDOM_SEEDS = 2**32
+from engine.storage.blobs import BlobFolder, find_hashes
 
 
 class Jobs:
     """All jobs of one data folder. Any thread may use it; use it as a context manager, or call :meth:`close`.
 
-    Making one takes up what an earlier Easel left: jobs that were running start again from their seed. ``runner`` names
-    what makes the pictures in the worker process, as ``module:class``. ``settings.device`` may name several devices with commas
-    between; ``"auto"`` takes all of the best kind. Each has a worker of its own, and all serve one queue.
+    Creating it resumes what an earlier Easel left: jobs that were running start again from their seed. ``engine`` names what
+    generates the images in the worker process, as ``module:class``. ``settings.device`` may name several devices, separated by
+    commas; ``"auto"`` takes all of the best kind. Each has a worker of its own, and all serve one queue.
     """
 
-    def __init__(self, settings: Settings, runner: str = "engine.local:Local", patience: Watchdog | None = None) -> None:
-        self._settings, self._runner, self._patience = settings, runner, patience or Watchdog()
+    def __init__(self, settings: Settings, engine: str = "engine.local:Local", limits: TimeLimits | None = None) -> None:
+        self._settings, self._limits = settings, limits or TimeLimits()
+        self._start_worker = functools.partial(Worker, engine=engine)
         self._journal = Journal(settings.data / "journal.db")
         self._feed = Feed()
         self._changed = threading.Condition()
         self._closing = threading.Event()
         wait_for_workers(settings.data)
-        for left in self._journal.list((journal.RUNNING, journal.QUEUED), limit=1_000_000):
-            self._take_up(left)
+        for state in self._journal.list((RUNNING, QUEUED), limit=1_000_000):
+            self._resume(state)
         if settings.outputs.is_dir():
             outputs.remove_leftovers(settings.outputs)
+        self._blobs = BlobFolder(settings.data / "blobs")
+        self._sweeper = BlobSweeper(settings, self._journal)
+        self._sweeper.start()
         self._runners: dict[str, DeviceRunner] = {}
         for device in settings.device.split(","):
             self._open_runner(device.strip())
 
     def submit(self, request: Request, page: str = "") -> str:
         """The id of a new job, which is on disk when this returns. A seed that was left open is drawn now, so that a job
-        that has to start again draws the same picture. A draft ends the drafts of its page that were asked for before it.
+        that has to start again makes the same image. A draft ends the drafts of its page that were asked for before it.
 
         Raises RequestError for values that no checkpoint could honour, OutputError if the journal cannot be written.
         """
         check(request)
         if request.seed is None:
-            request = dataclasses.replace(request, seed=secrets.randbelow(_RANDOM_SEEDS))
+            request = dataclasses.replace(request, seed=draw_seed())
         if is_draft(request):
             self._end_drafts(page)
+        self._mark_blobs_used(request)
         job = secrets.token_hex(6)
         self._journal.add(job, page, request)
         with self._changed:
@@ -72,12 +79,12 @@ class Jobs:
         """End a job: at once while it waits, within a moment while it runs. Stopping twice is stopping once."""
         with self._changed:
             state = self.state(job)
-            if state.state == journal.QUEUED:
-                self._journal.end(job, journal.CANCELLED)
+            if state.state == QUEUED:
+                self._journal.end(job, CANCELLED)
                 self._feed.publish(Cancelled(job=job, results=state.results))
             elif not state.over:
-                for desk in self._runners.values():
-                    desk.stop(job)
+                for runner in self._runners.values():
+                    runner.stop(job)
 
     def stop_all(self) -> None:
         """End every job that waits or runs, those that wait first."""
@@ -90,46 +97,46 @@ class Jobs:
         return self.submit(state.request, state.page)
 
     def move_up(self, job: str) -> None:
-        """Before all other jobs that wait, of other pages too. Nothing happens to one that waits no more."""
+        """Let a job run before all others that wait, of other pages too. Nothing happens to one that no longer waits."""
         with self._changed:
-            self._journal.to_front(job)
+            self._journal.move_to_front(job)
 
     def watch(self, job: str) -> Iterator[Event]:
-        """What is known of the job, then what happens, until its last event. Any number may watch. Raises RequestError for
-        an id that was never given."""
+        """What happened in the job so far, then what happens, until its last event. Any number may watch. Raises RequestError
+        for an id that was never given."""
         inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         known, unsubscribe = self.listen(job, inbox.put)
         try:
             yield from known
-            if not isinstance(known[-1], LAST):
+            if not isinstance(known[-1], Last):
                 yield from follow(inbox, self._closing)
         finally:
             unsubscribe()
 
-    def listen(self, job: str, hear: Callable[[Event], None]) -> tuple[list[Event], Callable[[], None]]:
-        """What is known of the job, and a function that ends listening; until then ``hear`` is called with each event as it
-        happens, on a thread of Easel's that it must not block. Unlike :meth:`watch` this holds no thread while nothing happens.
+    def listen(self, job: str, listener: Callable[[Event], None]) -> tuple[list[Event], Callable[[], None]]:
+        """What happened in the job so far, and a function that ends listening; until then ``listener`` is called with each event
+        as it happens, on a thread of Easel's that it must not block. Unlike :meth:`watch` this needs no thread that waits.
 
         Raises RequestError for an id that was never given.
         """
 
-        def hear_current(event: Event) -> None:
+        def listen_if_current(event: Event) -> None:
             # The place in the queue is published after the job may have started already.
-            if not isinstance(event, Queued) or self._journal.get(job).state == journal.QUEUED:
-                hear(event)
+            if not isinstance(event, Queued) or self._journal.get(job).state == QUEUED:
+                listener(event)
 
-        latest = self._feed.subscribe(job, hear_current)
+        latest = self._feed.subscribe(job, listen_if_current)
         try:
             state = self.state(job)
             known = list(replay(state, self._ahead(job)))
         except BaseException:
-            self._feed.unsubscribe(job, hear_current)
+            self._feed.unsubscribe(job, listen_if_current)
             raise
         # A last event that came between listening and looking is in the journal already.
-        return known if state.over else [*known, *latest], lambda: self._feed.unsubscribe(job, hear_current)
+        return known if state.over else [*known, *latest], lambda: self._feed.unsubscribe(job, listen_if_current)
 
     def state(self, job: str) -> JobState:
-        """The job as it stands. Raises RequestError for an id that was never given."""
+        """The job's current state. Raises RequestError for an id that was never given."""
         try:
             state = self._journal.get(job)
         except KeyError:
@@ -146,8 +153,8 @@ class Jobs:
         return [self._with_progress(self._journal.get(job)) for job in (*self._running(), *self._journal.order())[:limit]]
 
     def seconds_left(self) -> float | None:
-        """An estimate until the queue is empty, by what the newest pictures took; None if nothing is known yet."""
-        return forecast(self.line(1000), self._journal.list((journal.FINISHED,), limit=20), len(self._runners))
+        """An estimate until the queue is empty, by what the newest images took; None if nothing is known yet."""
+        return estimate_seconds(self.line(1000), self._journal.list((FINISHED,), limit=20), len(self._runners))
 
     def latest(self, page: str) -> JobState | None:
         """The newest job of a page, or None: what a reloaded page shows."""
@@ -164,8 +171,8 @@ class Jobs:
         None if no such image can be made here, or if a worker that is busy has not answered after ``seconds``.
         """
         try:
-            return self._first.ask(request).result(seconds)
-        except TooLate:
+            return self._first.describe_run(request).result(seconds)
+        except TimeoutError:
             return None
 
     def describe(self) -> EngineDescription | None:
@@ -175,7 +182,12 @@ class Jobs:
     @property
     def paused(self) -> str:
         """Why the queue waits, or an empty string."""
-        return next((desk.paused for desk in self._runners.values() if desk.paused), "")
+        return next((runner.paused for runner in self._runners.values() if runner.paused), "")
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What of the journal could not be read, a sentence each for the user."""
+        return self._journal.troubles
 
     @property
     def worker_pid(self) -> int | None:
@@ -188,11 +200,12 @@ class Jobs:
         return tuple(self._runners)
 
     def close(self) -> None:
-        """End the workers and let go of the journal. Jobs that wait or run are taken up by the next :class:`Jobs`."""
+        """End the workers and close the journal. Jobs that wait or run are resumed by the next :class:`Jobs`."""
         with self._changed:
             self._closing.set()
-        for desk in self._runners.values():
-            desk.close()
+        for runner in self._runners.values():
+            runner.close()
+        self._sweeper.close()
         self._journal.close()
 
     def __enter__(self) -> Jobs:
@@ -207,34 +220,40 @@ class Jobs:
 
     def _open_runner(self, device: str) -> None:
         settings = dataclasses.replace(self._settings, device=device)
-        met = self._met if device == "auto" else lambda devices: None
-        desk = DeviceRunner(settings, self._runner, self._journal, self._feed, self._changed, self._patience, met)
-        self._runners = {**self._runners, device: desk}
-        desk.open()
+        on_devices = self._open_other_devices if device == "auto" else lambda devices: None
+        runner = DeviceRunner(settings, self._start_worker, self._journal, self._feed, self._changed, self._limits, on_devices)
+        self._runners = {**self._runners, device: runner}
+        runner.open()
 
-    def _met(self, devices: tuple[str, ...]) -> None:
-        """The first worker, which chose its device itself, has found others of the kind: each gets a desk."""
+    def _open_other_devices(self, devices: tuple[str, ...]) -> None:
+        """The first worker, which chose its device itself, has found others of the kind: each gets a worker."""
         with self._changed:
             for device in devices[1:]:
                 if device not in self._runners and not self._closing.is_set():
                     self._open_runner(device)
 
     def _running(self) -> list[str]:
-        return [state.id for state in reversed(self._journal.list((journal.RUNNING,), limit=100))]
+        return [state.id for state in reversed(self._journal.list((RUNNING,), limit=100))]
 
-    def _take_up(self, left: JobState) -> None:
+    def _resume(self, state: JobState) -> None:
         """What an earlier Easel had not finished runs again; nobody waits for its drafts."""
-        if is_draft(left.request):
-            self._journal.end(left.id, journal.CANCELLED)
-        elif left.state == journal.RUNNING:
-            self._journal.requeue(left.id, forget_attempt=True)
+        if is_draft(state.request):
+            self._journal.end(state.id, CANCELLED)
+        elif state.state == RUNNING:
+            self._journal.requeue(state.id, forget_attempt=True)
+
+    def _mark_blobs_used(self, request: Request) -> None:
+        """What the job starts from may have been stored long ago: it must not be swept before the job is in the journal."""
+        if hashes := find_hashes(json.dumps(to_json(request))):
+            self._blobs.touch(hashes)
 
     def _end_drafts(self, page: str) -> None:
         """The latest draft wins, and the journal does not fill with those that it replaced."""
-        for state in self._journal.list((journal.QUEUED, journal.RUNNING), page):
+        for state in self._journal.list((QUEUED, RUNNING), page):
             if is_draft(state.request):
                 self.stop(state.id)
         self._journal.forget(page)
+        self._sweeper.start()
 
     def _ahead(self, job: str) -> int:
         """How many jobs run before this one."""
@@ -242,4 +261,4 @@ class Jobs:
         return len(self._running()) + waiting.index(job) if job in waiting else 0
 
     def _with_progress(self, state: JobState) -> JobState:
-        return dataclasses.replace(state, progress=self._feed.progress(state.id))
+        return dataclasses.replace(state, progress=self._feed.find_progress(state.id))

@@ -12,27 +12,27 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from engine.errors import OutputError
+from engine.json_values import parse_object
+from engine.storage.atomic_files import write_file
 
 
 @dataclass(frozen=True)
-class Claim:
-    """``url`` is the page of the Easel that already runs on this folder, or None when the folder is ours."""
+class SingleInstance:
+    """``url`` is the page of the Easel that already runs on this data folder, or None when the folder is ours."""
 
     note: Path
     url: str | None = None
 
-    def tell(self, url: str) -> None:
+    def publish_url(self, url: str) -> None:
         """Leave the address of our page for later launches."""
-        part = self.note.with_suffix(".part")
-        part.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
-        part.replace(self.note)
+        write_file(self.note, json.dumps({"url": url, "pid": os.getpid()}))
 
 
 @contextmanager
-def claim(data: Path) -> Generator[Claim]:
+def claim(data: Path) -> Generator[SingleInstance]:
     """Hold the data folder while this is open. The lock is the operating system's: it ends with the process, however that ends.
 
-    Raises OutputError if the folder cannot be written, or is held by an Easel that has not said where its page is.
+    Raises OutputError if the folder cannot be written, or is held by an Easel that has not published its address yet.
     """
     note = data / "running.json"
     try:
@@ -40,22 +40,22 @@ def claim(data: Path) -> Generator[Claim]:
         lock = FileLock(data / "easel.lock")
         lock.acquire(timeout=0)
     except Timeout:
-        yield Claim(note, _url(note))
+        yield SingleInstance(note, _read_url(note))
         return
     except OSError as error:
         raise OutputError(
             f"Easel cannot keep its queue in “{data}”: {error.strerror}. Choose another folder with --data."
         ) from error
     try:
-        yield Claim(note)
+        yield SingleInstance(note)
     finally:
         note.unlink(missing_ok=True)
         lock.release()
 
 
-def _url(note: Path) -> str:
+def _read_url(note: Path) -> str:
     try:
-        return str(json.loads(note.read_text(encoding="utf-8"))["url"])
+        return str(parse_object(note.read_bytes())["url"])
     except (OSError, ValueError, KeyError) as error:
         raise OutputError(
             f"Another Easel is just starting on “{note.parent}”. Wait a few seconds and start again, or choose another --data."

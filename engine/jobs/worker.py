@@ -1,40 +1,40 @@
-"""The worker: a child process that holds torch and makes the pictures, and the parent's end of it.
+"""The worker: a child process that holds torch and generates the images, and the parent's end of it.
 
-The child computes in its main thread and listens in another, so Stop is heard in the middle of a step. When the parent's pipe
+The child computes in its main thread and listens in another, so Stop takes effect in the middle of a step. When the parent's pipe
 closes the child ends at once, busy or not: no orphan holds the device.
 """
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
+import pkgutil
 import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 from engine.descriptions import EngineDescription
 from engine.errors import Cancelled, EaselError
 from engine.events import Cancelled as CancelledEvent
 from engine.events import Event, Failed, PictureSaved, Result
-from engine.jobs.worker_locks import hold
+from engine.jobs.worker_locks import lock_device
 from engine.offline import disable_downloads
 from engine.requests import Request, Resolved
 from engine.settings import Settings
 from engine.stopping import Stop
 
 LOG_BYTES = 2_000_000
-"""A worker's log is begun anew above this size."""
+"""A worker's log is started anew above this size."""
 
 
-class Runner(Protocol):
-    """What makes the pictures in the child; :class:`engine.local.Local` is the real one. Made from Settings."""
+class Engine(Protocol):
+    """What generates the images in the child; :class:`engine.local.Local` is the real one. Created from Settings."""
 
     def describe(self) -> EngineDescription: ...
     def devices(self) -> tuple[str, ...]: ...
@@ -44,8 +44,8 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True)
-class Run:
-    """Parent to child: make these pictures. From the second ``attempt`` on, carefully: the first one ended a worker."""
+class RunJob:
+    """To the child: generate these images. From the second ``attempt`` on, carefully: the first one ended a worker."""
 
     job: str
     request: Request
@@ -53,68 +53,74 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Warm:
-    """Parent to child: load this checkpoint before it is asked for. Answered by Warmed."""
+class LoadCheckpoint:
+    """To the child: load this checkpoint before it is asked for. Answered by CheckpointLoaded."""
 
     checkpoint: str
-    job: str = "warm"
+    job: str = "load"
 
 
 @dataclass(frozen=True)
-class Ask:
-    """Parent to child: what would ``request`` be made with here now? Answered by Told."""
+class DescribeRun:
+    """To the child: how would the first image of ``request`` be made here now? Answered by RunDescribed."""
 
     request: Request
-    job: str = "ask"
+    job: str = "describe"
 
 
 @dataclass(frozen=True)
-class StopRun:
-    """Parent to child: end this job."""
+class StopJob:
+    """To the child: end this job."""
 
     job: str
 
 
 @dataclass(frozen=True)
 class Ready:
-    """Child to parent: the runner is ready. ``description`` is its own, ``devices`` are all of the kind that it runs on."""
+    """From the child: the engine is ready. ``description`` is its own, ``devices`` are all of the kind that it runs on."""
 
     description: EngineDescription
     devices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Broken:
-    """Child to parent: the runner could not be made."""
+class StartFailed:
+    """From the child: the engine could not be created."""
 
     message: str
 
 
 @dataclass(frozen=True)
-class Warmed:
-    """Child to parent: done with Warm, whether it worked or not."""
+class CheckpointLoaded:
+    """From the child: done with LoadCheckpoint, whether it worked or not."""
 
     checkpoint: str
 
 
 @dataclass(frozen=True)
-class Told:
-    """Child to parent: the answer to Ask, None if there is none."""
+class RunDescribed:
+    """From the child: the answer to DescribeRun, None if there is none."""
 
     resolved: Resolved[Request] | None
+
+
+Task: TypeAlias = RunJob | LoadCheckpoint | DescribeRun
+"""What the child does, one after the other."""
+
+Reply: TypeAlias = Event | Ready | StartFailed | CheckpointLoaded | RunDescribed
 
 
 class Worker:
     """The parent's end of one child. One thread, its owner, receives and closes; any thread may send and kill.
 
-    Were the pipe closed from another thread, the owner could be waiting on a number that the system has given to the next file.
+    Were the pipe closed from another thread, the owner could be waiting on a descriptor that the system has reused.
     """
 
-    def __init__(self, settings: Settings, runner: str) -> None:
+    def __init__(self, settings: Settings, engine: str) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._sending = threading.Lock()
-        self._process = context.Process(target=_child, args=(theirs, settings, runner), name="easel-worker", daemon=True)
+        self._process = context.Process(target=_child, args=(theirs, settings, engine), name="easel-worker", daemon=True)
         self._process.start()
         theirs.close()
 
@@ -123,12 +129,12 @@ class Worker:
         """The child's process id."""
         return self._process.pid
 
-    def send(self, message: Run | Warm | Ask | StopRun) -> None:
+    def send(self, message: Task | StopJob) -> None:
         """Raises OSError if the child is gone."""
         with self._sending:
             self._pipe.send(message)
 
-    def receive(self, seconds: float) -> Any:
+    def receive(self, seconds: float) -> Reply | None:
         """The child's next message, or None if none comes in time. Raises EOFError if the child is gone."""
         try:
             return self._pipe.recv() if self._pipe.poll(seconds) else None
@@ -136,7 +142,7 @@ class Worker:
             raise EOFError from error
 
     def kill(self) -> None:
-        """End the child now; its owner hears of it as EOFError."""
+        """End the child now; its owner gets an EOFError."""
         self._process.kill()
 
     def close(self) -> None:
@@ -147,50 +153,60 @@ class Worker:
             self._pipe.close()
 
 
-def _child(pipe: Connection, settings: Settings, runner: str) -> None:
+def _child(pipe: Connection, settings: Settings, engine: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Torch's threads spin while they wait for each other. On a machine that does other things too, one of two threads is often
-    # not running, and the other burns a core for it: a picture was seen to take ten times as long. Asleep they cost nothing.
+    # not running, and the other burns a core for it: an image was seen to take ten times as long. Asleep they cost nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     disable_downloads()  # the page's process downloads; what a worker does not find is an error
     _log_to(settings.data / "logs" / "worker.log")
-    tasks: queue.SimpleQueue[Run | Warm | Ask] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     stops: dict[str, Stop] = {}
     threading.Thread(target=_listen, args=(pipe, tasks, stops), daemon=True).start()
     try:
         # One after the other on a device, also where a killed worker takes its time to go.
-        lock = hold(settings.data, settings.device)
-        made = _make(runner, settings)
-        pipe.send(Ready(made.describe(), made.devices()))
+        lock = lock_device(settings.data, settings.device)
+        created = _create_engine(engine, settings)
+        pipe.send(Ready(created.describe(), created.devices()))
     except Exception as error:
-        pipe.send(Broken(_sentence(error)))
+        pipe.send(StartFailed(_describe_error(error)))
         return
     while lock.is_locked:
         task = tasks.get()
         stop = stops.setdefault(task.job, Stop())
-        _WORK[type(task)](made, task, stop, pipe)
+        _perform(created, task, stop, pipe)
         stops.pop(task.job, None)
 
 
-def _listen(pipe: Connection, tasks: queue.SimpleQueue[Run | Warm | Ask], stops: dict[str, Stop]) -> None:
-    """Hear the parent while the main thread computes, and end with it."""
+def _listen(pipe: Connection, tasks: queue.SimpleQueue[Task], stops: dict[str, Stop]) -> None:
+    """Receive from the parent while the main thread computes, and end with it."""
     while True:
         try:
-            message = pipe.recv()
+            message: Task | StopJob = pipe.recv()
         except (EOFError, OSError):
             os._exit(0)
-        if isinstance(message, StopRun):
+        if isinstance(message, StopJob):
             stops.setdefault(message.job, Stop()).set()
         else:
             stops[message.job] = Stop()
             tasks.put(message)
 
 
-def _run(runner: Runner, task: Run, stop: Stop, pipe: Connection) -> None:
+def _perform(engine: Engine, task: Task, stop: Stop, pipe: Connection) -> None:
+    match task:
+        case RunJob():
+            _run(engine, task, stop, pipe)
+        case LoadCheckpoint():
+            _load_checkpoint(engine, task, stop, pipe)
+        case DescribeRun():
+            _describe_run(engine, task, pipe)
+
+
+def _run(engine: Engine, task: RunJob, stop: Stop, pipe: Connection) -> None:
     """Every event to the parent; whatever goes wrong becomes the last one."""
     results: list[Result] = []
     try:
-        for event in runner.run(task.job, task.request, stop, task.attempt):
+        for event in engine.run(task.job, task.request, stop, task.attempt):
             if isinstance(event, PictureSaved):
                 results.append(event.result)
             pipe.send(event)
@@ -202,47 +218,42 @@ def _run(runner: Runner, task: Run, stop: Stop, pipe: Connection) -> None:
         import traceback
 
         traceback.print_exc()
-        pipe.send(Failed(job=task.job, kind="EaselError", message=_sentence(error), results=tuple(results)))
+        pipe.send(Failed(job=task.job, kind="EaselError", message=_describe_error(error), results=tuple(results)))
 
 
-def _warm(runner: Runner, task: Warm, stop: Stop, pipe: Connection) -> None:
-    """Nobody asked for a picture yet, so what goes wrong here is said when somebody does."""
+def _load_checkpoint(engine: Engine, task: LoadCheckpoint, stop: Stop, pipe: Connection) -> None:
+    """Nobody asked for an image yet, so what goes wrong here is reported when somebody does."""
     try:
-        runner.warm(task.checkpoint, stop)
+        engine.warm(task.checkpoint, stop)
     except Exception as error:
         print(f"loading {task.checkpoint} ahead of time: {error}", flush=True)
-    pipe.send(Warmed(task.checkpoint))
+    pipe.send(CheckpointLoaded(task.checkpoint))
 
 
-def _tell(runner: Runner, task: Ask, stop: Stop, pipe: Connection) -> None:
-    """A question about a checkpoint that is not here, or a size that cannot be, has no answer."""
+def _describe_run(engine: Engine, task: DescribeRun, pipe: Connection) -> None:
+    """A checkpoint that is not here, or a size that cannot be, has no answer."""
     try:
-        pipe.send(Told(runner.describe_run(task.request)))
+        pipe.send(RunDescribed(engine.describe_run(task.request)))
     except EaselError:
-        pipe.send(Told(None))
+        pipe.send(RunDescribed(None))
 
 
-_WORK: dict[type, Callable[[Runner, Any, Stop, Connection], None]] = {Run: _run, Warm: _warm, Ask: _tell}
-"""What the child does with each kind of task."""
+def _create_engine(name: str, settings: Settings) -> Engine:
+    """The engine named ``module:class``."""
+    return pkgutil.resolve_name(name)(settings)
 
 
-def _make(runner: str, settings: Settings) -> Runner:
-    """The runner named ``module:class``."""
-    module, _, name = runner.partition(":")
-    return getattr(importlib.import_module(module), name)(settings)
-
-
-def _sentence(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     if isinstance(error, EaselError):
         return str(error)
     return (
-        f"Something went wrong that Easel has no words for ({type(error).__name__}: {error}). "
-        "The next request works; the details are in worker.log in Easel's data folder."
+        f"An unexpected error ended this job ({type(error).__name__}: {error}). "
+        "Other jobs are not affected. The details are in logs/worker.log in Easel's data folder."
     )
 
 
 def _log_to(path: Path) -> None:
-    """What libraries print goes into a file that cannot grow for ever; a folder that cannot be written is no reason to stop."""
+    """Send what libraries print to a file of bounded size. If the folder cannot be written, leave it where it goes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = not path.exists() or path.stat().st_size > LOG_BYTES

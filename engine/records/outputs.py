@@ -82,6 +82,12 @@ def opened(
             yield stream, path
 
 
+def read_job(name: str) -> str | None:
+    """The job in the file name of an image, None for a name of another kind."""
+    match = _NAME.fullmatch(name)
+    return match["job"] if match else None
+
+
 def existing(outputs: Path, job: str) -> dict[int, Path]:
     """The finished pictures of ``job``, by index. Empty if the folder is not there."""
     found: dict[int, Path] = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import queue
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,13 +26,13 @@ from engine.generate.estimate import plan_for
 from engine.generate.progress import Progress
 from engine.records import outputs
 from engine.requests import ExecutionPlan, Resolved, TextToImage, check, complete
+from engine.seeds import draw_seed
 from engine.stopping import Stop
 
 _SAID = (
     "“{name}” is of a kind that only diffusers itself knows, so it runs as well as it does there: samplers, LoRAs, embeddings, "
     "weights of words and what Easel knows of memory count for nothing."
 )
-_RANDOM_SEEDS = 2**32
 
 
 def is_for(entry: CheckpointEntry) -> bool:
@@ -46,7 +45,7 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
     check(asked)
     folder = state.settings.outputs
     outputs.check_writable(folder)
-    seed = secrets.randbelow(_RANDOM_SEEDS) if asked.seed is None else asked.seed
+    seed = draw_seed() if asked.seed is None else asked.seed
     plan = plan_for(entry, asked, state.circumstances)
     yield Notice(job=job, text=_SAID.format(name=entry.name))
     if entry.name not in state.cache.names:

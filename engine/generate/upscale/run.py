@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import secrets
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -30,9 +29,8 @@ from engine.records.images.open_image import MAX_PIXELS, Picture, open_picture, 
 from engine.records.images.png_writer import PngWriter
 from engine.records.record import Record
 from engine.requests import Resolved, ResolvedUpscale, Upscale, check, complete_upscale
+from engine.seeds import draw_seed
 from engine.stopping import Stop
-
-_RANDOM_SEEDS = 2**32
 
 _UNMARKED = "Enlarged pictures are saved without the invisible watermark: they are written before all of them is there."
 
@@ -64,7 +62,7 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
     # 1. Refuse now what cannot be kept.
     check(asked)
     outputs.check_writable(state.settings.outputs)
-    seed = secrets.randbelow(_RANDOM_SEEDS) if asked.seed is None else asked.seed
+    seed = draw_seed() if asked.seed is None else asked.seed
 
     # 2. The upscaler, from disk.
     name = asked.upscaler or BUILT_IN

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from engine.jobs import Jobs
-from engine.jobs.watchdog import Watchdog
+from engine.jobs.watchdog import TimeLimits
 from engine.settings import Settings
 
 SCRIPTED = "engine.testing:ScriptedEngine"
-SHORT = Watchdog(start=60, load=3, least=2)
+SHORT = TimeLimits(start=60, load=3, least=2)
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from engine.jobs import Jobs
 from engine.jobs.device_runner import DeviceRunner
 from engine.jobs.feed import Feed
 from engine.jobs.journal import FINISHED, Journal
-from engine.jobs.watchdog import Watchdog
+from engine.jobs.watchdog import TimeLimits
+from engine.jobs.worker import Worker
 from engine.requests import TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -33,6 +34,10 @@ class Traced(Feed):
     def publish(self, event: Event) -> None:
         self._calls.append(f"tell {type(event).__name__}")
         super().publish(event)
+
+
+def start_no_worker(settings: Settings) -> Worker:
+    raise AssertionError("no job runs here")
 
 
 def trace(monkeypatch: pytest.MonkeyPatch, calls: list[str]) -> None:
@@ -57,17 +62,17 @@ def test_a_picture_is_safe_before_the_journal_says_so_and_that_before_the_page(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    feed, book = Traced(calls), Journal(settings.data / "journal.db")
-    desk = DeviceRunner(settings, "", book, feed, threading.Condition(), Watchdog(), lambda devices: None)
-    job = book.start(book.add("job", "", TextToImage(prompt="a cat", seed=1)).id)
+    feed, journal = Traced(calls), Journal(settings.data / "journal.db")
+    runner = DeviceRunner(settings, start_no_worker, journal, feed, threading.Condition(), TimeLimits(), lambda devices: None)
+    job = journal.start(journal.add("job", "", TextToImage(prompt="a cat", seed=1)).id)
     events_of_run = ScriptedEngine(settings).run(job.id, job.request, Stop())
     saved = next(event for event in events_of_run if isinstance(event, PictureSaved))  # the folders are made by now
     trace(monkeypatch, calls)
     saved.result.path.unlink()
     again = ScriptedEngine(settings).run(job.id, job.request, Stop())
     saved = next(event for event in again if isinstance(event, PictureSaved))
-    book._db.set_trace_callback(lambda query: calls.append(query.split(" ")[0]))
-    desk._heard(job, saved)
+    journal._db.set_trace_callback(lambda query: calls.append(query.split(" ")[0]))
+    runner._handle(job, saved)
     own = calls[calls.index("sync file, written", calls.index("sync file, written") + 1) :]  # after the try whether it can write
     assert own == ["sync file, written", "rename", "sync folder, written", "INSERT", "tell PictureSaved"]
 

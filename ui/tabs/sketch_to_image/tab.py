@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from gradio.events import Dependency
 from gradio.processing_utils import save_file_to_cache
 
 from engine.requests import FITS, ImageToImage, Request
+from engine.seeds import draw_seed
 from ui import messages
 from ui.common import controls, estimate_updates, fields, form, prompt_box, result_view
 from ui.common import generate_button as running
@@ -233,7 +233,7 @@ def _wire_live(tab: Tab, actions: Actions, page_session: PageSession) -> None:
 
     def switch(on: bool, seed: str) -> tuple[Any, ...]:
         # The seed stays while somebody draws, and Finish goes on from it.
-        kept = str(secrets.randbelow(2**32)) if on and not str(seed or "").strip() else gr.skip()
+        kept = str(draw_seed()) if on and not str(seed or "").strip() else gr.skip()
         return gr.update(value=messages.FINISH if on else messages.GENERATE), kept
 
     inputs = {*tab.fields.values(), tab.live_checkpoint, tab.depth, page_session.page}
