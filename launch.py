@@ -16,14 +16,14 @@ import webbrowser
 from pathlib import Path
 from types import FrameType
 
-from launcher import desktop, testrun
+from launcher import desktop_entry, run_tests
 from launcher.environment import prepare
 from launcher.folder import Folder
-from launcher.lock import Lock
-from launcher.page import Page
 from launcher.progress import PHASES, Progress
-from launcher.studio import run_studio
-from launcher.troubles import SetupFailed, explain
+from launcher.progress_page import ProgressPage
+from launcher.run_studio import run_studio
+from launcher.setup_errors import SetupError, explain_output
+from launcher.setup_lock import SetupLock
 
 REDIRECT = 10.0
 """Seconds that the page in the browser has to learn that an Easel was already running elsewhere."""
@@ -66,10 +66,10 @@ def main(arguments: list[str]) -> int:
         print(f"Easel {folder.version}")
         return 0
     if asked.desktop_entry:
-        print(f"Easel is in the applications menu: {desktop.make_entry(folder)}", flush=True)
+        print(f"Easel is in the applications menu: {desktop_entry.write_entry(folder)}", flush=True)
         return 0
     if asked.test:
-        return testrun.run_tests(folder, [*testrun.long_tests(folder, asked.long), *rest])
+        return run_tests.main(folder, [*run_tests.long_tests(folder, asked.long), *rest])
     return Launch(folder, asked, rest).run()
 
 
@@ -87,17 +87,17 @@ class Launch:
     def __init__(self, folder: Folder, asked: argparse.Namespace, rest: list[str]) -> None:
         self.folder, self.asked, self.rest = folder, asked, rest
         self.progress = Progress(log_file=folder.state / "setup.log")
-        self.page = Page(self.progress, desktop.offer(folder))
-        self.lock = Lock(folder)
+        self.page = ProgressPage(self.progress, desktop_entry.find_offer(folder))
+        self.lock = SetupLock(folder)
         self.opened = False
 
     def run(self) -> int:
         try:
-            taken = self.lock.take()
+            taken = self.lock.acquire()
         except OSError as error:
             self.serve()
-            return self.after_failure(explain([str(error)]))
-        other = None if taken else self.lock.other_page()
+            return self.after_failure(explain_output([str(error)]))
+        other = None if taken else self.lock.find_other_page()
         if other:
             print(f"Another start of Easel is at work; its page is {other}", flush=True)
             self.show(other)
@@ -107,7 +107,7 @@ class Launch:
             if not taken:
                 self.progress.note("Another set-up is at work in this folder; Easel goes on when it is done.")
                 self.lock.wait()
-            self.lock.tell(self.page.url)
+            self.lock.publish_page(self.page.url)
             return self.until_done()
         except KeyboardInterrupt:
             print("\nStopped. What was fetched so far is kept.")
@@ -131,7 +131,7 @@ class Launch:
             try:
                 prepare(self.folder, self.progress, set(self.asked.extra), anew=repair)
                 return 0 if self.asked.setup_only else self.studio()
-            except SetupFailed as failure:
+            except SetupError as failure:
                 choice = self.choice_after(failure)
             if choice == "quit":
                 return 1
@@ -141,11 +141,11 @@ class Launch:
     def studio(self) -> int:
         """The lock is for setting up; from its address on, the studio itself sees to it that there is one of it."""
         code = run_studio(self.folder, self.rest, self.page, self.progress, self.lock.release)
-        if self.page.is_open and (self.opened or self.page.seen):
-            self.page.told.wait(REDIRECT)
+        if self.page.is_open and (self.opened or self.page.last_seen):
+            self.page.address_shown.wait(REDIRECT)
         return code
 
-    def choice_after(self, failure: SetupFailed) -> str:
+    def choice_after(self, failure: SetupError) -> str:
         """What to do next, as asked on the page; without a page in the browser there is nobody to ask."""
         self.progress.fail(failure)
         if self.asked.no_browser or self.asked.setup_only:
@@ -153,8 +153,8 @@ class Launch:
         print(f"Choose how to go on at {self.page.url}, or press Ctrl+C.", flush=True)
         return self.page.wait_for_choice()
 
-    def after_failure(self, failure: SetupFailed) -> int:
-        self.progress.enter(PHASES[0].name)
+    def after_failure(self, failure: SetupError) -> int:
+        self.progress.start_phase(PHASES[0].name)
         self.choice_after(failure)
         self.page.close()
         return 1

@@ -16,11 +16,11 @@ import urllib.request
 from pathlib import Path
 
 from launcher import uv as installer
-from launcher.commands import answer, run
-from launcher.device import try_device
+from launcher.commands import read_output, run
 from launcher.folder import Folder
 from launcher.progress import Progress
-from launcher.troubles import SetupFailed, explain
+from launcher.setup_errors import SetupError, explain_output
+from launcher.trial_calculation import check_device
 
 PYTHONS = (3, 11), (3, 15)
 """From the first, below the second: the versions that PyTorch is published for."""
@@ -39,54 +39,54 @@ settings (UV_NO_CONFIG), brought them in."""
 def prepare(folder: Folder, progress: Progress, extras: set[str], anew: bool = False) -> None:
     """Make the environment ready unless it is; ``anew`` also then, and without trusting what was fetched before.
 
-    Raises :class:`SetupFailed`; what was fetched until then is kept.
+    Raises :class:`SetupError`; what was fetched until then is kept.
     """
     if folder.is_ready(extras) and not anew:
         return
     try:
         extras = extras | folder.installed_extras()
         if anew:
-            folder.forget()
+            folder.delete_environment()
         set_up(folder, progress, extras, ["--cache-dir", folder.repair_cache] if anew else [])
         shutil.rmtree(folder.repair_cache, ignore_errors=True)
     except OSError as error:
-        raise explain([str(error), getattr(error, "strerror", "") or ""]) from error
+        raise explain_output([str(error), getattr(error, "strerror", "") or ""]) from error
 
 
 def set_up(folder: Folder, progress: Progress, extras: set[str], options: list[str | Path]) -> None:
     """The phases in their order. ``options`` are for uv's installation."""
-    progress.enter("installer")
-    uv = installer.find_or_bring(folder, progress)
-    progress.enter("python")
-    fresh = make_venv(folder, uv, progress)
-    progress.enter("packages")
+    progress.start_phase("installer")
+    uv = installer.find_or_install(folder, progress)
+    progress.start_phase("python")
+    fresh = create_venv(folder, uv, progress)
+    progress.start_phase("packages")
     automatic = choose_index(progress)
     if fresh:
-        check_room(folder, uv, "cuda" if takes_cuda_build(automatic) else "cpu")
-    folder.begin()
+        check_disk_space(folder, uv, "cuda" if is_cuda_build(automatic) else "cpu")
+    folder.mark_unfinished()
     install(progress, [*install_command(folder, uv, extras), *options], folder, automatic)
     remove_unwanted(folder, uv, progress)
-    progress.enter("device")
-    try_device(folder, progress)
+    progress.start_phase("device")
+    check_device(folder, progress)
     folder.mark_ready(extras)
 
 
-def make_venv(folder: Folder, uv: Path, progress: Progress) -> bool:
+def create_venv(folder: Folder, uv: Path, progress: Progress) -> bool:
     """Keep ``.venv`` if it is whole and its Python fits; else make it from nothing, and return True."""
     if folder.unfinished.exists():
         progress.note("The last set-up was cut off; it is done again from what was already fetched.")
-    elif fits(folder.python):
+    elif is_supported(folder.python):
         return False
-    folder.forget()
+    folder.delete_environment()
     command = [uv, "venv", "--no-project", "--clear", "--python"]
     try:
-        run([*command, wanted_python(), folder.venv], folder.root, progress)
-    except SetupFailed as error:
-        raise without_python(error) from error
+        run([*command, choose_python(), folder.venv], folder.root, progress)
+    except SetupError as error:
+        raise explain_missing_python(error) from error
     return True
 
 
-def wanted_python() -> str:
+def choose_python() -> str:
     """This very Python if the packages run on it, else whichever fits; uv fetches one if the computer has none."""
     first, beyond = PYTHONS
     if first <= sys.version_info[:2] < beyond:
@@ -94,20 +94,23 @@ def wanted_python() -> str:
     return f">={first[0]}.{first[1]},<{beyond[0]}.{beyond[1]}"
 
 
-def fits(python: Path) -> bool:
+def is_supported(python: Path) -> bool:
     """It runs and is of a version that the packages run on."""
     first, beyond = PYTHONS
-    return python.exists() and answer([python, "-c", f"import sys; print({first} <= sys.version_info[:2] < {beyond})"]) == "True"
+    return (
+        python.exists()
+        and read_output([python, "-c", f"import sys; print({first} <= sys.version_info[:2] < {beyond})"]) == "True"
+    )
 
 
-def without_python(error: SetupFailed) -> SetupFailed:
+def explain_missing_python(error: SetupError) -> SetupError:
     """Without the internet uv only says what it could not fetch; what is missing is a Python."""
-    return explain(["no interpreter found"]) if error.kind == "network" else error
+    return explain_output(["no interpreter found"]) if error.kind == "network" else error
 
 
 def choose_index(progress: Progress) -> bool:
     """True: uv picks the build of PyTorch for this computer from PyTorch's own index. False: that index is out of reach."""
-    if index_answers():
+    if is_index_reachable():
         return True
     progress.note(
         "PyTorch's own package index (download.pytorch.org) cannot be reached from here, so PyTorch comes from the plain package "
@@ -116,16 +119,16 @@ def choose_index(progress: Progress) -> bool:
     return False
 
 
-def index_answers(address: str = TORCH_INDEX, seconds: float = 4.0) -> bool:
+def is_index_reachable(address: str = TORCH_INDEX, seconds: float = 4.0) -> bool:
     """Whether ``address`` answers within ``seconds``, name look-up included (which has no time-out of its own)."""
     answers: list[bool] = []
-    asking = threading.Thread(target=lambda: answers.append(_asks(address, seconds)), daemon=True)
+    asking = threading.Thread(target=lambda: answers.append(_request_head(address, seconds)), daemon=True)
     asking.start()
     asking.join(seconds)
     return bool(answers and answers[0])
 
 
-def _asks(address: str, seconds: float) -> bool:
+def _request_head(address: str, seconds: float) -> bool:
     try:
         with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=seconds):
             return True
@@ -136,20 +139,20 @@ def _asks(address: str, seconds: float) -> bool:
         return False
 
 
-def takes_cuda_build(automatic: bool) -> bool:
+def is_cuda_build(automatic: bool) -> bool:
     """Whether the large build of PyTorch is on its way."""
     if automatic:
         return shutil.which("nvidia-smi") is not None or Path("/opt/rocm").exists()
     return platform.system() == "Linux"
 
 
-def check_room(folder: Folder, uv: Path, build: str) -> None:
+def check_disk_space(folder: Folder, uv: Path, build: str) -> None:
     """Refuse before a long download that could not be unpacked. uv's cache may lie on another disk."""
-    cache = answer([uv, "cache", "dir"])
-    for place in {disk_of(folder.root), disk_of(Path(cache) if cache else folder.root)}:
+    cache = read_output([uv, "cache", "dir"])
+    for place in {find_disk(folder.root), find_disk(Path(cache) if cache else folder.root)}:
         free = shutil.disk_usage(str(place)).free
         if free < NEEDED[build]:
-            raise SetupFailed(
+            raise SetupError(
                 f"The set-up needs about {NEEDED[build] / GIGABYTE:.0f} GB of free disk space at {place}, and there are "
                 f"{free / GIGABYTE:.1f} GB.",
                 "Make room there, or move Easel's folder to a larger disk, and try again.",
@@ -157,7 +160,7 @@ def check_room(folder: Folder, uv: Path, build: str) -> None:
             )
 
 
-def disk_of(path: Path) -> Path:
+def find_disk(path: Path) -> Path:
     """The mount point or drive that ``path`` lies on; ``path`` need not exist yet."""
     path = path.absolute()
     while not path.exists() or (not os.path.ismount(str(path)) and path != path.parent):
@@ -168,10 +171,10 @@ def disk_of(path: Path) -> Path:
 def install(progress: Progress, command: list[str | Path], folder: Folder, automatic: bool) -> None:
     """Everything that pyproject.toml names, in the tested versions. ``automatic``: see :func:`choose_index`."""
     before = shutil.disk_usage(str(folder.root)).free
-    progress.written = lambda: max(0, before - shutil.disk_usage(str(folder.root)).free)
+    progress.count_written = lambda: max(0, before - shutil.disk_usage(str(folder.root)).free)
     try:
         run([*command, "--torch-backend=auto"] if automatic else command, folder.root, progress)
-    except SetupFailed as error:
+    except SetupError as error:
         if not automatic or error.kind not in ("network", "build"):
             raise
         progress.note("PyTorch's own package index has nothing that fits, so PyTorch comes from the plain package index.")

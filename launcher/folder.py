@@ -42,7 +42,7 @@ class Folder:
 
     @property
     def state(self) -> Path:
-        """Lock, address of the progress page, log."""
+        """SetupLock, address of the progress page, log."""
         return self.root / ".launch"
 
     @property
@@ -53,11 +53,6 @@ class Folder:
     def unfinished(self) -> Path:
         """There while packages are being installed and tried. Found at a start, it means that the last set-up was cut off."""
         return self.venv / "easel-unfinished"
-
-    @property
-    def device(self) -> Path:
-        """``{"device": "cuda", "reason": "", ...}``: what the trial calculation found; read by the engine."""
-        return self.venv / "easel-device.json"
 
     @property
     def version(self) -> str:
@@ -88,12 +83,12 @@ class Folder:
         write_json(self.stamp, {"fingerprint": self.fingerprint(), "extras": sorted(extras)})
         self.unfinished.unlink(missing_ok=True)
 
-    def begin(self) -> None:
+    def mark_unfinished(self) -> None:
         """From here until :meth:`mark_ready` the environment must not be trusted."""
         self.unfinished.touch()
 
-    def forget(self) -> None:
-        """Throw the environment away. Downloads stay in uv's cache."""
+    def delete_environment(self) -> None:
+        """Throw the environment away. UvDownloads stay in uv's cache."""
         if self.venv.is_dir():
             shutil.rmtree(self.venv)
         self.venv.unlink(missing_ok=True)

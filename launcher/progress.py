@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from launcher.troubles import SetupFailed
+from launcher.setup_errors import SetupError
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ _DOWNLOADED = re.compile(r"^\s*Downloaded (\S+)")
 _MILESTONES = (("Resolved ", 0.04), ("Prepared ", 0.9), ("Installed ", 1.0))
 
 
-class Downloads:
+class UvDownloads:
     """Reads uv's plain output lines (it prints ``Downloading torch (873.2MiB)`` and ``Downloaded torch``)."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Downloads:
                 self._reach(share)
 
     def _reach(self, share: float) -> None:
-        # Newly announced downloads would make the bar jump back; it stays where it was instead.
+        # Newly on_ready downloads would make the bar jump back; it stays where it was instead.
         self.share = max(self.share, share)
 
     def text(self, written: float) -> str:
@@ -78,32 +78,42 @@ def print_now(sentence: str) -> None:
 class Progress:
     """Safe from any thread. ``echo`` gets each sentence for the terminal; ``log_file`` gets every line."""
 
+    phase: int = -1
+    """The index in :data:`PHASES`; -1 before the first."""
+    share: float = 0.0
+    """How much of the phase is done, from 0 to 1."""
+    detail: str = ""
+    failure: SetupError | None = None
+    address: str | None = None
+    """Where the studio can be opened."""
+
     def __init__(self, echo: Callable[[str], None] = print_now, log_file: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._echo = echo
         self._log_file = log_file
         self.begun = time.monotonic()
         self._log: deque[str] = deque(maxlen=400)
-        self.restart()
+        self.notes: list[str] = []
+        self.downloads = UvDownloads()
+        self.count_written: Callable[[], float] = lambda: 0.0
 
     def restart(self) -> None:
         """Back to the beginning, for another try. The log goes on."""
         self.phase = -1
         self.share = 0.0
         self.detail = ""
-        self.notes: list[str] = []
-        self.failure: SetupFailed | None = None
-        self.address: str | None = None
-        self.downloads = Downloads()
-        self.written: Callable[[], float] = lambda: 0.0
+        self.notes = []
+        self.failure = self.address = None
+        self.downloads = UvDownloads()
+        self.count_written = lambda: 0.0
 
-    def enter(self, name: str) -> None:
+    def start_phase(self, name: str) -> None:
         """The phase ``name`` begins; all before it are done."""
         self.phase = [phase.name for phase in PHASES].index(name)
         self.share, self.detail = 0.0, ""
         self.say(PHASES[self.phase].label + " ...")
 
-    def line(self, text: str) -> None:
+    def log_line(self, text: str) -> None:
         """One line of a tool's output."""
         self._write(text)
         self.detail = text.strip()
@@ -121,7 +131,7 @@ class Progress:
         self.notes.append(sentence)
         self.say(sentence)
 
-    def fail(self, failure: SetupFailed) -> None:
+    def fail(self, failure: SetupError) -> None:
         self.failure = failure
         self.say(failure.what)
         self.say(failure.then)
@@ -148,7 +158,7 @@ class Progress:
         return {
             "phases": [{"label": phase.label, "state": self._state(index)} for index, phase in enumerate(PHASES)],
             "share": round((done + now) / 100, 3),
-            "detail": self.downloads.text(self.written()) or self.detail,
+            "detail": self.downloads.text(self.count_written()) or self.detail,
             "seconds": int(time.monotonic() - self.begun),
             "notes": list(self.notes),
             "failure": {"what": self.failure.what, "then": self.failure.then} if self.failure else None,

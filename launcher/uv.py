@@ -15,10 +15,10 @@ import zipfile
 from pathlib import Path
 from typing import Callable, Iterator
 
-from launcher.commands import answer, run
+from launcher.commands import read_output, run
 from launcher.folder import Folder
 from launcher.progress import Progress
-from launcher.troubles import SetupFailed, explain
+from launcher.setup_errors import SetupError, explain_output
 
 UV_VERSION = "0.13.9"
 """The version that was tried, and the one that is brought."""
@@ -27,7 +27,7 @@ UV_FLOOR = (0, 13)
 """An older one may not know the builds of today's PyTorch."""
 
 NAME = "uv.exe" if os.name == "nt" else "uv"
-PLACES = ("~/.local/bin", "~/.cargo/bin", "/opt/homebrew/bin", "/usr/local/bin")
+FOLDERS = ("~/.local/bin", "~/.cargo/bin", "/opt/homebrew/bin", "/usr/local/bin")
 PIP_WHEELS = "/usr/share/python-wheels"
 """Where Debian and its kin keep pip's wheel even if pip itself is not installed."""
 
@@ -42,73 +42,73 @@ TARGETS = {
 }
 
 
-def find_or_bring(folder: Folder, progress: Progress) -> Path:
-    """The path of a ``uv`` that runs and is new enough. Raises :class:`SetupFailed` when there is no way to get one."""
-    for candidate in places(folder):
-        if is_fit(candidate):
+def find_or_install(folder: Folder, progress: Progress) -> Path:
+    """The path of a ``uv`` that runs and is new enough. Raises :class:`SetupError` when there is no way to get one."""
+    for candidate in list_candidates(folder):
+        if is_usable(candidate):
             return candidate
     failure = None
-    for way in (by_pip, by_release):
+    for way in (install_with_pip, install_release):
         progress.say(f"Fetching uv {UV_VERSION}: {way.__doc__}")
         try:
-            return bring(way, folder, progress)
-        except SetupFailed as error:
+            return install_uv(way, folder, progress)
+        except SetupError as error:
             failure = failure or error
             progress.say(f"That did not work: {error.what}")
     assert failure is not None
-    raise SetupFailed(f"Easel's installer (uv) could not be fetched. {failure.what}", failure.then, failure.kind)
+    raise SetupError(f"Easel's installer (uv) could not be fetched. {failure.what}", failure.then, failure.kind)
 
 
-def places(folder: Folder) -> Iterator[Path]:
+def list_candidates(folder: Folder) -> Iterator[Path]:
     """Where a uv may be, the person's own before ours."""
     on_path = shutil.which("uv")
     if on_path:
         yield Path(on_path)
-    for place in PLACES:
+    for place in FOLDERS:
         yield Path(place).expanduser() / NAME
-    yield from ours(folder)
+    yield from own_candidates(folder)
 
 
-def ours(folder: Folder) -> tuple[Path, ...]:
+def own_candidates(folder: Folder) -> tuple[Path, ...]:
     return (folder.tools / "bin" / NAME, folder.tools / "Scripts" / NAME, folder.tools / NAME)
 
 
-def is_fit(uv: Path) -> bool:
+def is_usable(uv: Path) -> bool:
     """It runs, and is not older than :data:`UV_FLOOR`."""
     if not uv.is_file():
         return False
-    version = re.search(r"uv (\d+)\.(\d+)", answer([uv, "--version"]) or "")
+    version = re.search(r"uv (\d+)\.(\d+)", read_output([uv, "--version"]) or "")
     return version is not None and (int(version.group(1)), int(version.group(2))) >= UV_FLOOR
 
 
-def bring(way: Callable[[Folder, Progress], None], folder: Folder, progress: Progress) -> Path:
+def install_uv(way: Callable[[Folder, Progress], None], folder: Folder, progress: Progress) -> Path:
     try:
         folder.tools.mkdir(exist_ok=True)
         way(folder, progress)
     except OSError as error:
-        raise explain([str(error)]) from error
-    found = next((path for path in ours(folder) if is_fit(path)), None)
+        raise explain_output([str(error)]) from error
+    found = next((path for path in own_candidates(folder) if is_usable(path)), None)
     if found is None:
-        raise SetupFailed("What was fetched does not run on this computer.", "Install uv by hand and start again.", "uv")
+        raise SetupError("What was fetched does not run on this computer.", "Install uv by hand and start again.", "uv")
     return found
 
 
-def by_pip(folder: Folder, progress: Progress) -> None:
+def install_with_pip(folder: Folder, progress: Progress) -> None:
     """with this Python's pip"""
     failure = None
-    for pip in pips():
+    for pip in find_pips():
         command = [*pip, "install", "--quiet", "--upgrade", "--target", folder.tools, f"uv=={UV_VERSION}"]
         try:
             run(command, folder.root, progress)
             return
-        except SetupFailed as error:
+        except SetupError as error:
             failure = failure or error
-    raise failure or SetupFailed("This Python has no pip.", "Install pip, or uv itself, and start again.", "uv")
+    raise failure or SetupError("This Python has no pip.", "Install pip, or uv itself, and start again.", "uv")
 
 
-def pips() -> Iterator[list[str]]:
+def find_pips() -> Iterator[list[str]]:
     """Each way to run pip that there is: installed, or as a wheel, which runs without being installed."""
-    if answer([sys.executable, "-m", "pip", "--version"]):
+    if read_output([sys.executable, "-m", "pip", "--version"]):
         yield [sys.executable, "-m", "pip"]
     bundled = Path(os.__file__).parent / "ensurepip" / "_bundled"
     for wheels in (bundled, Path(PIP_WHEELS)):
@@ -116,15 +116,15 @@ def pips() -> Iterator[list[str]]:
             yield [sys.executable, str(wheel / "pip")]
 
 
-def by_release(folder: Folder, progress: Progress) -> None:
+def install_release(folder: Folder, progress: Progress) -> None:
     """from its makers' release page"""
     base = os.environ.get("UV_INSTALLER_GITHUB_BASE_URL", "https://github.com")
     name = release_name()
     address = f"{base}/astral-sh/uv/releases/download/{UV_VERSION}/{name}"
-    progress.line(f"Fetching {address}")
+    progress.log_line(f"Fetching {address}")
     archive, checksum = fetch(address), fetch(address + ".sha256").decode("ascii", "replace")
     if hashlib.sha256(archive).hexdigest() not in checksum.lower():
-        raise explain(["checksum does not match"])
+        raise explain_output(["checksum does not match"])
     (folder.tools / NAME).write_bytes(unpack(archive, name))
     (folder.tools / NAME).chmod(0o755)
 
@@ -132,7 +132,7 @@ def by_release(folder: Folder, progress: Progress) -> None:
 def release_name() -> str:
     target = TARGETS.get((platform.system(), platform.machine()))
     if target is None:
-        raise SetupFailed(
+        raise SetupError(
             f"There is no uv for this computer ({platform.system()} on {platform.machine()}).",
             "Easel needs 64-bit Windows, Linux or macOS.",
             "build",

@@ -12,7 +12,7 @@ import pytest
 
 from launcher.folder import Folder
 from launcher.progress import Progress
-from launcher.uv import NAME, find_or_bring, is_fit, places
+from launcher.uv import NAME, find_or_install, is_usable, list_candidates
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -77,9 +77,9 @@ def wheel(place: Path, name: str, source: str) -> Path:
 def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A uv in a folder of its own: the one that set up this house, else one that is fetched once for all tests."""
     house = Folder(HOUSE)
-    found = next((path for path in places(house) if is_fit(path)), None)
+    found = next((path for path in list_candidates(house) if is_usable(path)), None)
     own = tmp_path_factory.mktemp("bin") / NAME
-    own.symlink_to(found or find_or_bring(Folder(tmp_path_factory.mktemp("house")), Progress(echo=lambda sentence: None)))
+    own.symlink_to(found or find_or_install(Folder(tmp_path_factory.mktemp("house")), Progress(echo=lambda sentence: None)))
     return own
 
 
@@ -126,7 +126,7 @@ def small_house(folder: Folder) -> Folder:
 def progress() -> Progress:
     """Says nothing in the terminal."""
     progress = Progress(echo=lambda sentence: None)
-    progress.enter("packages")
+    progress.start_phase("packages")
     return progress
 
 

@@ -11,22 +11,22 @@ from pathlib import Path
 import pytest
 
 from launcher import environment, uv
-from launcher.commands import answer
-from launcher.folder import Folder, read_json
+from launcher.commands import read_output
+from launcher.folder import Folder
 from launcher.progress import Progress
-from launcher.troubles import SetupFailed, explain
+from launcher.setup_errors import SetupError, explain_output
 from tests.launcher.conftest import HOUSE, program, wheel
 
 
 @pytest.fixture
 def real_uv(folder: Folder, progress: Progress) -> Path:
-    return uv.find_or_bring(folder, progress)
+    return uv.find_or_install(folder, progress)
 
 
 @pytest.fixture
 def no_torch_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "TORCH_INDEX", "http://127.0.0.1:9/")
-    monkeypatch.setattr(environment, "index_answers", lambda: False)
+    monkeypatch.setattr(environment, "is_index_reachable", lambda: False)
 
 
 def test_a_whole_set_up_in_a_folder_with_a_space_and_an_accent(
@@ -34,8 +34,8 @@ def test_a_whole_set_up_in_a_folder_with_a_space_and_an_accent(
 ) -> None:
     environment.prepare(small_house, progress, {"heif"})
     assert small_house.is_ready({"heif"})
-    assert read_json(small_house.device) == {"device": "cpu", "reason": "", "torch": "9.9"}
-    assert answer([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
+    assert progress.notes[-1] == "Pictures will be made on: cpu."
+    assert read_output([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
     assert any("plain package index" in note for note in progress.notes)
 
 
@@ -67,7 +67,7 @@ def test_packages_that_report_on_their_user_go(small_house: Folder, progress: Pr
     environment.prepare(small_house, progress, set())
     assert any(f"+ {environment.UNWANTED[0]}" in said for said in progress.log_lines()), "it was there"
     for name in environment.UNWANTED:
-        assert answer([small_house.python, "-c", f"import {name.replace('-', '_')}"]) is None
+        assert read_output([small_house.python, "-c", f"import {name.replace('-', '_')}"]) is None
     assert small_house.is_ready(set())
 
 
@@ -82,10 +82,10 @@ def test_easels_own_lists_keep_them_out() -> None:
 def test_what_was_cut_off_is_made_anew(small_house: Folder, progress: Progress, no_torch_index: None) -> None:
     environment.prepare(small_house, progress, set())
     module(small_house, "torch").unlink()
-    small_house.begin()  # as a killed set-up leaves it: begun, never ready
+    small_house.mark_unfinished()  # as a killed set-up leaves it: begun, never ready
     environment.prepare(small_house, progress, set())
     assert small_house.is_ready(set())
-    assert answer([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
+    assert read_output([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
     assert any("cut off" in note for note in progress.notes)
 
 
@@ -94,7 +94,7 @@ def test_repair_does_not_trust_the_cache(small_house: Folder, progress: Progress
     module(small_house, "torch").write_text("")  # a hard link: uv's cache is ruined too
     environment.prepare(small_house, progress, set(), anew=True)
     assert small_house.is_ready({"heif"})
-    assert answer([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
+    assert read_output([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
     assert not small_house.repair_cache.exists()
 
 
@@ -110,9 +110,9 @@ def test_a_ruined_environment_is_made_anew(folder: Folder, progress: Progress, r
         folder.venv.mkdir()
     else:
         program(folder.python, "#!/bin/sh\necho False\n" if ruin == "older python" else "#!/missing\n")
-    assert environment.make_venv(folder, real_uv, progress) is True
-    assert environment.fits(folder.python)
-    assert environment.make_venv(folder, real_uv, progress) is False
+    assert environment.create_venv(folder, real_uv, progress) is True
+    assert environment.is_supported(folder.python)
+    assert environment.create_venv(folder, real_uv, progress) is False
 
 
 def test_failing_packages_leave_an_environment_that_is_not_trusted(
@@ -121,7 +121,7 @@ def test_failing_packages_leave_an_environment_that_is_not_trusted(
     (folder.root / "pyproject.toml").write_text(
         '[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///missing.whl"]\n'
     )
-    with pytest.raises(SetupFailed):
+    with pytest.raises(SetupError):
         environment.prepare(folder, progress, set())
     assert folder.unfinished.exists() and not folder.is_ready(set())
 
@@ -132,22 +132,22 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(
     def refuse(*about: object) -> bool:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(environment, "make_venv", refuse)
-    with pytest.raises(SetupFailed) as failed:
+    monkeypatch.setattr(environment, "create_venv", refuse)
+    with pytest.raises(SetupError) as failed:
         environment.prepare(folder, progress, set())
     assert failed.value.kind == "permission"
 
 
 def test_the_newest_python_that_fits_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert environment.wanted_python() == sys.executable
+    assert environment.choose_python() == sys.executable
     for version in ((3, 8), (3, 15)):
         monkeypatch.setattr(sys, "version_info", version)
-        assert environment.wanted_python() == ">=3.11,<3.15"
+        assert environment.choose_python() == ">=3.11,<3.15"
 
 
 def test_no_network_while_looking_for_a_python_is_about_python() -> None:
-    assert environment.without_python(explain(["dns error"])).kind == "python"
-    assert environment.without_python(explain(["os error 28"])).kind == "disk"
+    assert environment.explain_missing_python(explain_output(["dns error"])).kind == "python"
+    assert environment.explain_missing_python(explain_output(["os error 28"])).kind == "disk"
 
 
 def test_the_probe_of_an_index(progress: Progress) -> None:
@@ -155,9 +155,9 @@ def test_the_probe_of_an_index(progress: Progress) -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         port = silent.getsockname()[1]
-        assert not environment.index_answers(f"http://127.0.0.1:{port}/", seconds=0.3), "it takes the call and says nothing"
-    assert not environment.index_answers(f"http://127.0.0.1:{port}/", seconds=5), "nobody listens"
-    assert not environment.index_answers("http://name.invalid/", seconds=5)
+        assert not environment.is_index_reachable(f"http://127.0.0.1:{port}/", seconds=0.3), "it takes the call and says nothing"
+    assert not environment.is_index_reachable(f"http://127.0.0.1:{port}/", seconds=5), "nobody listens"
+    assert not environment.is_index_reachable("http://name.invalid/", seconds=5)
 
 
 def test_the_plain_index_takes_over_where_pytorchs_has_nothing(folder: Folder, progress: Progress) -> None:
@@ -173,7 +173,7 @@ def test_the_plain_index_takes_over_where_pytorchs_has_nothing(folder: Folder, p
 def test_a_full_disk_is_not_tried_twice(folder: Folder, progress: Progress) -> None:
     record = folder.root / "calls"
     script = f'#!/bin/sh\necho "$*" >> "{record}"\necho "No space left on device"; exit 1\n'
-    with pytest.raises(SetupFailed, match="The disk is full"):
+    with pytest.raises(SetupError, match="The disk is full"):
         environment.install(progress, [program(folder.tools / "uv", script)], folder, automatic=True)
     assert len(record.read_text("utf-8").splitlines()) == 1
 
@@ -187,11 +187,11 @@ def test_room_is_looked_at_before_the_download(
     usage = shutil.disk_usage(folder.root)._replace(free=free * 10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     if refused:
-        with pytest.raises(SetupFailed, match=rf"needs about \d GB of free disk space at .+, and there are {free}.0 GB"):
-            environment.check_room(folder, real_uv, build)
+        with pytest.raises(SetupError, match=rf"needs about \d GB of free disk space at .+, and there are {free}.0 GB"):
+            environment.check_disk_space(folder, real_uv, build)
     else:
-        environment.check_room(folder, real_uv, build)
+        environment.check_disk_space(folder, real_uv, build)
 
 
 def test_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    assert environment.disk_of(tmp_path / "not" / "yet") == environment.disk_of(tmp_path)
+    assert environment.find_disk(tmp_path / "not" / "yet") == environment.find_disk(tmp_path)

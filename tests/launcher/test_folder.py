@@ -11,7 +11,7 @@ from launcher.folder import Folder, read_json, write_json
 
 @pytest.fixture
 def ready(this_python: Folder) -> Folder:
-    this_python.begin()
+    this_python.mark_unfinished()
     this_python.mark_ready({"heif"})
     return this_python
 
@@ -36,7 +36,7 @@ def test_other_line_endings_do_not(ready: Folder) -> None:
 
 
 def test_one_that_was_cut_off_is_not_ready(ready: Folder) -> None:
-    ready.begin()
+    ready.mark_unfinished()
     assert not ready.is_ready(set())
     assert ready.installed_extras() == {"heif"}, "the next set-up brings back what was asked for"
 
@@ -55,7 +55,7 @@ def test_a_stamp_that_was_cut_off_counts_as_none(ready: Folder, text: str) -> No
 
 def test_nothing_is_ready_before_the_first_start(folder: Folder) -> None:
     assert not folder.is_ready(set())
-    folder.forget()
+    folder.delete_environment()
     assert folder.version == "1.2.3"
 
 

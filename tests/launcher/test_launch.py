@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from launcher.folder import Folder
-from launcher.page import answers
+from launcher.progress_page import is_listening
 from tests.launcher.conftest import program
 
 Start = Callable[..., "Started"]
@@ -105,7 +105,7 @@ def test_the_page_comes_before_everything_and_becomes_the_studio(start: Start) -
     launch.process.send_signal(signal.SIGINT)
     assert launch.end() == 0
     assert launch.lines[-1] == "put away", "the studio may put its things away"
-    assert not answers(launch.url)
+    assert not is_listening(launch.url)
 
 
 def test_a_start_from_the_background_of_a_shell_ends_on_ctrl_c_too(start: Start) -> None:
@@ -157,7 +157,7 @@ def test_a_killed_set_up_is_mended_by_the_next(start: Start, small_house: Folder
     first.process.kill()
     first.end()
     small_house.venv.mkdir()
-    small_house.begin()
+    small_house.mark_unfinished()
     (small_house.root / "go").touch()
     second = start("--setup-only", "--no-browser")
     assert second.end() == 0

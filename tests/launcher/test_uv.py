@@ -18,7 +18,7 @@ import pytest
 from launcher import uv as installer
 from launcher.folder import Folder
 from launcher.progress import Progress
-from launcher.troubles import SetupFailed
+from launcher.setup_errors import SetupError
 from tests.launcher.conftest import program
 
 UV = f"#!/bin/sh\necho uv {installer.UV_VERSION}\n"
@@ -28,7 +28,7 @@ UV = f"#!/bin/sh\necho uv {installer.UV_VERSION}\n"
 def no_uv(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A computer without uv: not on the PATH, not in the home folder."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setattr(installer, "PLACES", ("~/.local/bin",))
+    monkeypatch.setattr(installer, "FOLDERS", ("~/.local/bin",))
 
 
 @pytest.fixture
@@ -65,30 +65,30 @@ def publish(place: Path, script: str) -> None:
     [("uv 0.13.9 (x86_64)", True), ("uv 1.0.0", True), ("uv 0.12.30", False), ("uv 0.5.1", False), ("what?", False), ("", False)],
 )
 def test_only_a_uv_that_knows_todays_pytorch_is_fit(tmp_path: Path, said: str, fit: bool) -> None:
-    assert installer.is_fit(program(tmp_path / "uv", f"#!/bin/sh\necho '{said}'\n")) is fit
+    assert installer.is_usable(program(tmp_path / "uv", f"#!/bin/sh\necho '{said}'\n")) is fit
 
 
 def test_one_that_does_not_run_is_not_fit(tmp_path: Path) -> None:
-    assert not installer.is_fit(program(tmp_path / "uv", "#!/bin/sh\necho uv 9.9\nexit 1\n"))
-    assert not installer.is_fit(tmp_path / "missing")
-    assert not installer.is_fit(tmp_path)
+    assert not installer.is_usable(program(tmp_path / "uv", "#!/bin/sh\necho uv 9.9\nexit 1\n"))
+    assert not installer.is_usable(tmp_path / "missing")
+    assert not installer.is_usable(tmp_path)
 
 
 def test_the_persons_own_uv_is_taken(no_uv: None, home: Path, folder: Folder, progress: Progress) -> None:
     own = program(home / ".local/bin/uv", UV)
-    assert installer.find_or_bring(folder, progress) == own
+    assert installer.find_or_install(folder, progress) == own
     assert not folder.tools.exists()
 
 
 def test_without_pip_it_comes_from_the_release_page(
     no_uv: None, releases: Path, folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installer, "pips", lambda: iter(()))
+    monkeypatch.setattr(installer, "find_pips", lambda: iter(()))
     publish(releases, UV)
-    brought = installer.find_or_bring(folder, progress)
+    brought = installer.find_or_install(folder, progress)
     assert brought == folder.tools / "uv"
     (releases / installer.release_name()).unlink()
-    assert installer.find_or_bring(folder, progress) == brought, "the second time it is there"
+    assert installer.find_or_install(folder, progress) == brought, "the second time it is there"
 
 
 def test_a_release_that_does_not_match_its_checksum_is_refused(releases: Path, folder: Folder, progress: Progress) -> None:
@@ -96,8 +96,8 @@ def test_a_release_that_does_not_match_its_checksum_is_refused(releases: Path, f
     archive = releases / installer.release_name()
     archive.write_bytes(archive.read_bytes() + b"x")
     folder.tools.mkdir()
-    with pytest.raises(SetupFailed) as failed:
-        installer.by_release(folder, progress)
+    with pytest.raises(SetupError) as failed:
+        installer.install_release(folder, progress)
     assert failed.value.kind == "damaged"
     assert list(folder.tools.iterdir()) == []
 
@@ -105,26 +105,26 @@ def test_a_release_that_does_not_match_its_checksum_is_refused(releases: Path, f
 def test_no_way_at_all_is_said_in_a_sentence(
     no_uv: None, folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installer, "pips", lambda: iter(()))
+    monkeypatch.setattr(installer, "find_pips", lambda: iter(()))
     monkeypatch.setenv("UV_INSTALLER_GITHUB_BASE_URL", "http://127.0.0.1:9")
-    with pytest.raises(SetupFailed, match=r"^Easel's installer \(uv\) could not be fetched\. This Python has no pip\."):
-        installer.find_or_bring(folder, progress)
+    with pytest.raises(SetupError, match=r"^Easel's installer \(uv\) could not be fetched\. This Python has no pip\."):
+        installer.find_or_install(folder, progress)
 
 
 def test_a_brought_uv_that_does_not_run_is_no_uv(
     no_uv: None, releases: Path, folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installer, "pips", lambda: iter(()))
+    monkeypatch.setattr(installer, "find_pips", lambda: iter(()))
     publish(releases, "#!/bin/sh\nexit 1\n")
-    with pytest.raises(SetupFailed):
-        installer.find_or_bring(folder, progress)
+    with pytest.raises(SetupError):
+        installer.find_or_install(folder, progress)
 
 
 @pytest.mark.long
 def test_pip_brings_it_for_real(no_uv: None, folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installer, "by_release", installer.by_pip)
-    monkeypatch.setattr(installer, "pips", partial(pips_of_the_base, installer.pips))
-    assert installer.find_or_bring(folder, progress) == folder.tools / "bin" / "uv"
+    monkeypatch.setattr(installer, "install_release", installer.install_with_pip)
+    monkeypatch.setattr(installer, "find_pips", partial(pips_of_the_base, installer.find_pips))
+    assert installer.find_or_install(folder, progress) == folder.tools / "bin" / "uv"
 
 
 def pips_of_the_base(pips) -> Iterator[list[str]]:
@@ -150,7 +150,7 @@ def test_release_names(system: str, machine: str, libc: str, name: str, monkeypa
 
 def test_a_computer_that_uv_is_not_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "i386")
-    with pytest.raises(SetupFailed, match="64-bit"):
+    with pytest.raises(SetupError, match="64-bit"):
         installer.release_name()
 
 

@@ -9,10 +9,10 @@ import re
 import shutil
 import threading
 
-from launcher.commands import environment, lines_of, start
-from launcher.folder import Folder, write_json
+from launcher.commands import build_environment, read_lines, start_process
+from launcher.folder import Folder
 from launcher.progress import Progress
-from launcher.troubles import SetupFailed, explain
+from launcher.setup_errors import SetupError, explain_output
 
 # Runs inside the environment. Says which device it tries before it tries it: a crash is then known to be that device's.
 TRIAL = """
@@ -29,7 +29,7 @@ assert result.sum().item() == 4 * 27 * 900, "wrong result"
 print("works", flush=True)
 """
 
-PATIENCE = 600.0
+TIMEOUT = 600.0
 """Seconds after which a device that does not answer counts as broken; a first import from a slow disk takes a minute."""
 
 REASONS = (
@@ -41,50 +41,53 @@ REASONS = (
 )
 
 
-def try_device(folder: Folder, progress: Progress) -> None:
-    """Write down the device that works and, if it is not the one hoped for, why. Raises :class:`SetupFailed` if nothing does."""
-    said = trial(folder, progress)
-    device, reason = value(said, "device") or "cpu", ""
+def check_device(folder: Folder, progress: Progress) -> str:
+    """The device that works. Why it is not the graphics card that is there, the page says.
+
+    Raises :class:`SetupError` when PyTorch does not even run on the processor.
+    """
+    said = run_trial(folder, progress)
+    device, reason = read_value(said, "device") or "cpu", ""
     if "works" not in said:
         if device == "cpu":
-            raise broken(said)
-        reason = f"The graphics card ({device}) failed a trial calculation: {reason_for(said)}. Easel uses the processor."
-        device, said = "cpu", trial(folder, progress, "cpu")
+            raise explain_broken_torch(said)
+        reason = f"The graphics card ({device}) failed a trial calculation: {find_reason(said)}. Easel uses the processor."
+        device, said = "cpu", run_trial(folder, progress, "cpu")
         if "works" not in said:
-            raise broken(said)
+            raise explain_broken_torch(said)
     elif device == "cpu" and shutil.which("nvidia-smi"):
-        reason = f"PyTorch cannot use this computer's NVIDIA card: {reason_for(said)}. Easel uses the processor."
+        reason = f"PyTorch cannot use this computer's NVIDIA card: {find_reason(said)}. Easel uses the processor."
     progress.note(reason or f"Pictures will be made on: {device}.")
-    write_json(folder.device, {"device": device, "reason": reason, "torch": value(said, "torch")})
+    return device
 
 
-def trial(folder: Folder, progress: Progress, device: str = "") -> list[str]:
+def run_trial(folder: Folder, progress: Progress, device: str = "") -> list[str]:
     """The output lines of :data:`TRIAL`, on ``device`` or the one that PyTorch would choose."""
-    process = start([folder.python, "-c", TRIAL, *([device] if device else [])], folder.root, environment())
-    patience = threading.Timer(PATIENCE, process.kill)
-    patience.start()
-    said = []
-    for line in lines_of(process):
+    process = start_process([folder.python, "-c", TRIAL, *([device] if device else [])], folder.root, build_environment())
+    timer = threading.Timer(TIMEOUT, process.kill)
+    timer.start()
+    said: list[str] = []
+    for line in read_lines(process):
         said.append(line)
-        progress.line(line)
-    patience.cancel()
+        progress.log_line(line)
+    timer.cancel()
     return said
 
 
-def value(said: list[str], name: str) -> str:
+def read_value(said: list[str], name: str) -> str:
     return next((line.split(" ", 1)[1] for line in said if line.startswith(name + " ")), "")
 
 
-def reason_for(said: list[str]) -> str:
+def find_reason(said: list[str]) -> str:
     text = "\n".join(said)
     fallback = next((line for line in reversed(said) if "Error" in line), "no reason was given")
     return next((reason for pattern, reason in REASONS if re.search(pattern, text, re.I)), fallback)
 
 
-def broken(said: list[str]) -> SetupFailed:
+def explain_broken_torch(said: list[str]) -> SetupError:
     """PyTorch itself does not run."""
-    failure = explain(said)
+    failure = explain_output(said)
     if failure.kind != "unknown":
         return failure
     last = next((line for line in reversed(said) if line.strip()), "it ended without a word")
-    return SetupFailed(f"PyTorch was installed but does not run here: {last}", "Press Repair to install it anew.", "torch")
+    return SetupError(f"PyTorch was installed but does not run here: {last}", "Press Repair to install it anew.", "torch")

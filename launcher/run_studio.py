@@ -8,78 +8,80 @@ import signal
 import subprocess
 from typing import Callable, Sequence
 
-from launcher.commands import environment, start
+from launcher.commands import build_environment, start_process
 from launcher.folder import Folder
-from launcher.page import Page
 from launcher.progress import Progress
-from launcher.troubles import SetupFailed, explain
+from launcher.progress_page import ProgressPage
+from launcher.setup_errors import SetupError, explain_output
 
 ADDRESS = re.compile(r"^Easel is at (http\S+)")
 """The line that app.py prints once it can be opened, or once it has found that an Easel is already running."""
 
-PATIENCE = 15.0
+TIMEOUT = 15.0
 """Seconds that the studio has to put things away."""
 
-TELLING = ("disk", "memory", "permission", "read-only", "in use")
-"""What a stack trace of the studio can mean in the words of the table of troubles."""
+KNOWN_KINDS = ("disk", "memory", "permission", "read-only", "in use")
+"""What a stack trace of the studio can mean in the words of the table of setup_errors."""
 
 
-def run_studio(folder: Folder, arguments: Sequence[str], page: Page, progress: Progress, announced: Callable[[], None]) -> int:
-    """The studio's exit status. ``announced`` is called when it can be opened.
+def run_studio(
+    folder: Folder, arguments: Sequence[str], page: ProgressPage, progress: Progress, on_ready: Callable[[], None]
+) -> int:
+    """The studio's exit status. ``on_ready`` is called when it can be opened.
 
-    Raises :class:`SetupFailed` when the studio ended before that; the page is open then, at the same address if possible.
+    Raises :class:`SetupError` when the studio ended before that; the page is open then, at the same address if possible.
     """
-    progress.enter("start")
+    progress.start_phase("start")
     command = [folder.python, "-u", folder.root / "app.py", *arguments, "--port", str(page.port), "--no-browser"]
-    process = start(command, folder.root, environment(EASEL_LAUNCHER=page.handover), apart=os.name != "nt")
+    process = start_process(command, folder.root, build_environment(EASEL_LAUNCHER=page.handover), apart=os.name != "nt")
     try:
-        said = listen(process, progress, announced)
+        said = read_studio(process, progress, on_ready)
     except KeyboardInterrupt:
-        stop(process)
+        stop_studio(process)
         return 0
     if progress.address is None:
         if not page.is_open:
             page.open(page.port)
-        raise failure(said)
+        raise explain_failure(said)
     return process.returncode
 
 
-def listen(process: subprocess.Popen[str], progress: Progress, announced: Callable[[], None]) -> list[str]:
+def read_studio(process: subprocess.Popen[str], progress: Progress, on_ready: Callable[[], None]) -> list[str]:
     """Pass the studio's lines on until it ends; the last ones before its address are returned."""
     said: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
         if progress.address is None:
             said = [*said[-50:], line.rstrip()]
-            progress.line(said[-1])
+            progress.log_line(said[-1])
             found = ADDRESS.match(line)
             if found:
                 progress.address = found.group(1)
-                announced()
+                on_ready()
         print(line, end="", flush=True)
     process.wait()
     return said
 
 
-def stop(process: subprocess.Popen[str]) -> None:
+def stop_studio(process: subprocess.Popen[str]) -> None:
     """Ask it to end, as Ctrl+C does (on Windows it has had that already); insist when it takes too long."""
     if os.name != "nt" and process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
-        print(process.communicate(timeout=PATIENCE)[0], end="", flush=True)
+        print(process.communicate(timeout=TIMEOUT)[0], end="", flush=True)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-def failure(said: list[str]) -> SetupFailed:
+def explain_failure(said: list[str]) -> SetupError:
     """The studio's own last sentence if it ended with one; a stack trace is for the log."""
     words = [line for line in said if line.strip()]
     if words and not any(line.startswith("Traceback") for line in words):
-        return SetupFailed("Easel could not start.", words[-1], "studio")
-    known = explain(words)
-    if known.kind in TELLING:
+        return SetupError("Easel could not start.", words[-1], "studio")
+    known = explain_output(words)
+    if known.kind in KNOWN_KINDS:
         return known
-    return SetupFailed(
+    return SetupError(
         "Easel could not start.", "Press Repair to install its parts anew. The log below says what happened.", "studio"
     )

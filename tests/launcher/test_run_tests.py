@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from launcher import testrun
+from launcher import run_tests
 from launcher.folder import Folder
 from launcher.progress import Progress
-from launcher.troubles import SetupFailed
+from launcher.setup_errors import SetupError
 from tests.launcher.conftest import program
 
 
@@ -23,13 +23,13 @@ def no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bin_.mkdir()
     monkeypatch.setenv("PATH", f"{bin_}:/usr/sbin:/sbin")
     monkeypatch.delenv("EASEL_TEST_BROWSER", raising=False)
-    monkeypatch.setattr(testrun, "BROWSER_PLACES", ())
+    monkeypatch.setattr(run_tests, "BROWSER_PATHS", ())
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "no-playwright-browsers"))
     return bin_
 
 
 def test_a_browser_that_is_there_and_starts_is_taken(this_python: Folder, progress: Progress) -> None:
-    found = testrun.need_browser(this_python, progress)
+    found = run_tests.find_browser(this_python, progress)
     assert Path(found).exists()
     assert not any("Trying" in line for line in progress.log_lines())
 
@@ -42,8 +42,8 @@ def test_browsers_are_fetched_in_order_and_a_missing_one_is_a_failure(
     program(no_browser / "apt-get", f'#!/bin/sh\necho "apt-get $*" >> "{record}"\n')
     program(no_browser / "sudo", '#!/bin/sh\nshift\nexec "$@"\n')
     (no_browser / "env").symlink_to("/usr/bin/env")
-    with pytest.raises(SetupFailed, match="The tests need a browser, and none could be installed"):
-        testrun.need_browser(folder, progress)
+    with pytest.raises(SetupError, match="The tests need a browser, and none could be installed"):
+        run_tests.find_browser(folder, progress)
     assert record.read_text("utf-8").splitlines() == [
         "-m playwright install chromium",
         "apt-get update",
@@ -57,46 +57,46 @@ def test_a_browser_that_the_package_manager_brought_is_taken(no_browser: Path, f
     program(no_browser / "apt-get", f'#!/bin/sh\n[ "$1" = install ] && : > "{brought}" && /bin/chmod +x "{brought}"\nexit 0\n')
     program(no_browser / "sudo", '#!/bin/sh\nshift\nexec "$@"\n')
     (no_browser / "env").symlink_to("/usr/bin/env")
-    assert testrun.need_browser(folder, progress) == str(brought)
+    assert run_tests.find_browser(folder, progress) == str(brought)
 
 
 def test_a_named_browser_comes_first(no_browser: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(no_browser / "chromium", "#!/bin/sh\n")
     monkeypatch.setenv("EASEL_TEST_BROWSER", "/mine")
-    assert list(testrun.installed_browsers()) == [["/mine"], [str(no_browser / "chromium")], []]
+    assert list(run_tests.list_browsers()) == [["/mine"], [str(no_browser / "chromium")], []]
 
 
 def test_without_a_package_manager_nothing_is_run(no_browser: Path, folder: Folder, progress: Progress) -> None:
-    testrun.systems_own("chromium")(folder, progress)
+    run_tests.apt_installer("chromium")(folder, progress)
     assert progress.log_lines()[1:] == []
 
 
 def test_a_missing_font_is_a_failure(
     no_browser: Path, folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(testrun, "EMOJI_FONT", folder.root / "NotoColorEmoji.ttf")
-    with pytest.raises(SetupFailed, match="Noto Color Emoji"):
-        testrun.need_font(folder, progress)
+    monkeypatch.setattr(run_tests, "EMOJI_FONT", folder.root / "NotoColorEmoji.ttf")
+    with pytest.raises(SetupError, match="Noto Color Emoji"):
+        run_tests.install_font(folder, progress)
     (folder.root / "NotoColorEmoji.ttf").touch()
-    testrun.need_font(folder, progress)
+    run_tests.install_font(folder, progress)
 
 
 def test_the_long_tests_of_one_folder_can_be_asked_for(folder: Folder) -> None:
     (folder.root / "tests" / "engine").mkdir(parents=True)
-    assert testrun.long_tests(folder, None) == []
-    assert testrun.long_tests(folder, "engine") == ["-m", "", str(Path("tests/engine"))]
-    assert testrun.long_tests(folder, "tests/engine") == ["-m", "", "tests/engine"]
+    assert run_tests.long_tests(folder, None) == []
+    assert run_tests.long_tests(folder, "engine") == ["-m", "", str(Path("tests/engine"))]
+    assert run_tests.long_tests(folder, "tests/engine") == ["-m", "", "tests/engine"]
 
 
 def test_root_needs_no_sudo() -> None:
-    assert testrun.as_root() == ([] if os.geteuid() == 0 else ["sudo", "-n"])
+    assert run_tests.sudo_prefix() == ([] if os.geteuid() == 0 else ["sudo", "-n"])
 
 
 def test_pytests_closing_line_is_the_last_and_its_status_ours(small_house: Folder) -> None:
     """The whole way; the environment is this one, behind a stamp of the small house."""
     small_house.venv.mkdir()
     program(small_house.python, f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    small_house.mark_ready(testrun.EXTRAS)
+    small_house.mark_ready(run_tests.EXTRAS)
     (small_house.root / "test_it.py").write_text(
         "import os\ndef test_browser(): assert os.environ['EASEL_TEST_BROWSER']\ndef test_fails(): assert 0\n"
     )

@@ -8,19 +8,19 @@ import subprocess
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 
-from launcher.commands import answer, environment, run
+from launcher.commands import build_environment, read_output, run
 from launcher.environment import prepare
 from launcher.folder import Folder
-from launcher.lock import Lock
 from launcher.progress import Progress
-from launcher.troubles import SetupFailed
+from launcher.setup_errors import SetupError
+from launcher.setup_lock import SetupLock
 
 EXTRAS = {"test", "training"}
 EMOJI_FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 """Where training looks for it."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-BROWSER_PLACES = (
+BROWSER_PATHS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
@@ -42,24 +42,24 @@ with sync_playwright() as play:
 """
 
 
-def run_tests(folder: Folder, arguments: Sequence[str]) -> int:
+def main(folder: Folder, arguments: Sequence[str]) -> int:
     """pytest's exit status, or 1 when something that the tests need cannot be had."""
-    progress, lock = Progress(), Lock(folder)
+    progress, lock = Progress(), SetupLock(folder)
     try:
-        if not lock.take():
+        if not lock.acquire():
             progress.say("Another set-up is at work in this folder; waiting for it.")
             lock.wait()
         prepare(folder, progress, EXTRAS)
-        need_font(folder, progress)
-        browser = need_browser(folder, progress)
-    except SetupFailed as failure:
+        install_font(folder, progress)
+        browser = find_browser(folder, progress)
+    except SetupError as failure:
         progress.fail(failure)
         return 1
     finally:
         lock.release()
     progress.say(f"Browser for the tests: {browser}")
     command = [str(folder.python), "-m", "pytest", *arguments]
-    return subprocess.call(command, cwd=str(folder.root), env=environment(EASEL_TEST_BROWSER=browser))
+    return subprocess.call(command, cwd=str(folder.root), env=build_environment(EASEL_TEST_BROWSER=browser))
 
 
 def long_tests(folder: Folder, where: str | None) -> list[str]:
@@ -70,71 +70,71 @@ def long_tests(folder: Folder, where: str | None) -> list[str]:
     return ["-m", "", str(named) if (folder.root / named).exists() else where]
 
 
-def need_browser(folder: Folder, progress: Progress) -> str:
+def find_browser(folder: Folder, progress: Progress) -> str:
     """The path of a Chromium that starts: an installed one, else Playwright's own, else from the system's package manager."""
-    for fetch in (None, playwrights_own, systems_own("chromium")):
+    for fetch in (None, install_playwright_browser, apt_installer("chromium")):
         if fetch is not None:
             fetch(folder, progress)
-        for candidate in installed_browsers():
-            path = answer([folder.python, "-c", TRIAL, *candidate], seconds=120)
+        for candidate in list_browsers():
+            path = read_output([folder.python, "-c", TRIAL, *candidate], seconds=120)
             if path:
                 return path
-    raise SetupFailed(
+    raise SetupError(
         "The tests need a browser, and none could be installed.",
         "Install Chromium or Chrome (Debian: apt-get install chromium), or name one in EASEL_TEST_BROWSER, and try again.",
         "browser",
     )
 
 
-def installed_browsers() -> Iterator[list[str]]:
+def list_browsers() -> Iterator[list[str]]:
     """Arguments for :data:`TRIAL`; the empty last one means Playwright's own."""
     named = os.environ.get("EASEL_TEST_BROWSER")
     if named:
         yield [named]
-    for path in (*(shutil.which(name) for name in BROWSERS), *BROWSER_PLACES):
+    for path in (*(shutil.which(name) for name in BROWSERS), *BROWSER_PATHS):
         if path and Path(path).exists():
             yield [path]
     yield []
 
 
-def need_font(folder: Folder, progress: Progress) -> None:
+def install_font(folder: Folder, progress: Progress) -> None:
     """The font whose glyphs the training draws."""
     if not EMOJI_FONT.exists():
-        systems_own("fonts-noto-color-emoji")(folder, progress)
+        apt_installer("fonts-noto-color-emoji")(folder, progress)
     if not EMOJI_FONT.exists():
-        raise SetupFailed(
+        raise SetupError(
             f"The tests of the training need the font Noto Color Emoji at {EMOJI_FONT}, and it could not be installed.",
             "Install it (Debian: apt-get install fonts-noto-color-emoji) and try again.",
             "font",
         )
 
 
-def playwrights_own(folder: Folder, progress: Progress) -> None:
+def install_playwright_browser(folder: Folder, progress: Progress) -> None:
     """Fetch the browser that Playwright was built for."""
-    attempt([folder.python, "-m", "playwright", "install", "chromium"], folder, progress)
+    try_command([folder.python, "-m", "playwright", "install", "chromium"], folder, progress)
 
 
-def systems_own(package: str) -> Callable[[Folder, Progress], None]:
+def apt_installer(package: str) -> Callable[[Folder, Progress], None]:
     """Install a package with apt-get, where that works without asking for a password."""
 
     def fetch(folder: Folder, progress: Progress) -> None:
         if shutil.which("apt-get") is None:
             return
         for words in (["update"], ["install", "--yes", "--no-install-recommends", package]):
-            attempt([*as_root(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *words], folder, progress)
+            try_command([*sudo_prefix(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *words], folder, progress)
 
     return fetch
 
 
-def as_root() -> list[str]:
+def sudo_prefix() -> list[str]:
     """What to put before a command that needs the rights of root; sudo fails rather than ask."""
     return [] if hasattr(os, "geteuid") and os.geteuid() == 0 else ["sudo", "-n"]
 
 
-def attempt(command: Sequence[str | Path], folder: Folder, progress: Progress) -> None:
+def try_command(command: Sequence[str | Path], folder: Folder, progress: Progress) -> None:
     """Run what may fail: whether it helped is looked at afterwards."""
     progress.say("Trying: " + " ".join(str(part) for part in command))
     try:
         run(command, folder.root, progress)
-    except SetupFailed as failure:
+    except SetupError as failure:
         progress.say(f"That did not work: {failure.what}")

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import IO
 
 from launcher.folder import Folder, read_json, write_json
-from launcher.page import answers
+from launcher.progress_page import is_listening
 
 if os.name == "nt":
     import msvcrt
 
-    def hold(file: IO[bytes]) -> None:
+    def lock_file(file: IO[bytes]) -> None:
         """Raises OSError when another process holds it."""
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
 
-    def hold(file: IO[bytes]) -> None:
+    def lock_file(file: IO[bytes]) -> None:
         """Raises OSError when another process holds it."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-class Lock:
+class SetupLock:
     """Held from :meth:`take` until :meth:`release` or the end of the process. The holder's page stands in a file beside it."""
 
     def __init__(self, folder: Folder) -> None:
@@ -35,12 +35,12 @@ class Lock:
     def _page(self) -> Path:
         return self._place / "page.json"
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """False when another process has it. Raises OSError when the folder cannot be written to."""
         self._place.mkdir(exist_ok=True)
         file = (self._place / "lock").open("ab")
         try:
-            hold(file)
+            lock_file(file)
         except OSError:
             file.close()
             return False
@@ -50,17 +50,17 @@ class Lock:
 
     def wait(self) -> None:
         """Until the other process is done."""
-        while not self.take():
+        while not self.acquire():
             time.sleep(0.5)
 
-    def tell(self, url: str) -> None:
+    def publish_page(self, url: str) -> None:
         """Where the holder's page is."""
         write_json(self._page, {"url": url, "pid": os.getpid()})
 
-    def other_page(self) -> str | None:
+    def find_other_page(self) -> str | None:
         """The address of the page of the process that holds the lock, if it has one that answers."""
         url = read_json(self._page).get("url")
-        return url if isinstance(url, str) and answers(url) else None
+        return url if isinstance(url, str) and is_listening(url) else None
 
     def release(self) -> None:
         if self._file is not None:

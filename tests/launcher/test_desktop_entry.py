@@ -1,4 +1,4 @@
-"""The applications menu of a Linux desktop."""
+"""The applications menu of a Linux desktop_entry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher import desktop
+from launcher import desktop_entry
 from launcher.folder import Folder
 
 
@@ -31,12 +31,12 @@ def argument(quoted: str) -> str:
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('\\"`$%'), min_size=1))
 def test_any_path_survives_the_two_layers_of_quoting(name: str) -> None:
-    assert argument(desktop.quoted("/home/" + name)) == "/home/" + name
+    assert argument(desktop_entry.quote_argument("/home/" + name)) == "/home/" + name
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no desktop entries")
 def test_the_offer_makes_an_entry_and_is_not_repeated(folder: Folder, home: Path) -> None:
-    make = desktop.offer(folder)
+    make = desktop_entry.find_offer(folder)
     assert make is not None
     make()
     entry = home / ".local/share/applications/easel.desktop"
@@ -46,5 +46,5 @@ def test_the_offer_makes_an_entry_and_is_not_repeated(folder: Folder, home: Path
     program, _, quoted = read["Desktop Entry"]["Exec"].partition(" ")
     assert (program, argument(quoted)) == ("sh", str(folder.root / "launch.sh"))
     assert read["Desktop Entry"]["Path"] == str(folder.root)
-    assert desktop.offer(folder) is None
-    assert desktop.offer(Folder(folder.root / "moved")) is not None
+    assert desktop_entry.find_offer(folder) is None
+    assert desktop_entry.find_offer(Folder(folder.root / "moved")) is not None

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from launcher.device import try_device
-from launcher.folder import Folder, read_json
+from launcher.folder import Folder
 from launcher.progress import Progress
-from launcher.troubles import SetupFailed
+from launcher.setup_errors import SetupError
+from launcher.trial_calculation import check_device
 from tests.launcher.conftest import program
 
 
@@ -19,9 +19,10 @@ def stand_in(folder: Folder, card: str, processor: str = "echo torch 2.15\necho 
 
 
 def outcome(folder: Folder, progress: Progress) -> tuple[str, str]:
-    try_device(folder, progress)
-    said = read_json(folder.device)
-    return said["device"], said["reason"]
+    """The device, and why it is not the card, as the page shows it."""
+    device = check_device(folder, progress)
+    (said,) = progress.notes
+    return device, "" if said == f"Pictures will be made on: {device}." else said
 
 
 def test_this_computer_calculates(this_python: Folder, progress: Progress) -> None:
@@ -57,7 +58,7 @@ def test_a_card_that_crashes_the_process_gives_way_too(folder: Folder, progress:
 
 
 def test_a_card_that_never_answers_gives_way_too(folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launcher.device.PATIENCE", 0.5)
+    monkeypatch.setattr("launcher.trial_calculation.TIMEOUT", 0.5)
     stand_in(folder, "echo torch 2.15\necho device cuda\nexec sleep 60")
     assert outcome(folder, progress)[0] == "cpu"
 
@@ -79,6 +80,5 @@ def test_a_card_that_pytorch_does_not_see_is_said(
 
 def test_a_pytorch_that_does_not_run_is_a_failure(folder: Folder, progress: Progress) -> None:
     stand_in(folder, "echo 'ImportError: libfoo.so.1: cannot open shared object file'\nexit 1")
-    with pytest.raises(SetupFailed, match=r"does not run here: ImportError: libfoo"):
-        try_device(folder, progress)
-    assert not folder.device.exists()
+    with pytest.raises(SetupError, match=r"does not run here: ImportError: libfoo"):
+        check_device(folder, progress)

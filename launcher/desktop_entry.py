@@ -1,4 +1,4 @@
-"""The entry in the applications menu of a Linux desktop. Offered, never forced."""
+"""The entry in the applications menu of a Linux desktop_entry. Offered, never forced."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ Categories=Graphics;
 """
 
 
-def entry_path() -> Path:
+def find_entry_path() -> Path:
     """Where the desktop looks for the entries of this person."""
     base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(base).expanduser() / "applications" / "easel.desktop"
 
 
-def entry_text(folder: Folder) -> str:
-    return ENTRY.format(command=f"sh {quoted(str(folder.root / 'launch.sh'))}", path=escaped(str(folder.root)))
+def render_entry(folder: Folder) -> str:
+    return ENTRY.format(command=f"sh {quote_argument(str(folder.root / 'launch.sh'))}", path=escape_value(str(folder.root)))
 
 
-def quoted(path: str) -> str:
+def quote_argument(path: str) -> str:
     """An argument of ``Exec=``: quoted as the desktop entry specification says, then escaped like every value."""
     for sign in ("\\", '"', "`", "$"):
         path = path.replace(sign, "\\" + sign)
-    return escaped('"' + path.replace("%", "%%") + '"')
+    return escape_value('"' + path.replace("%", "%%") + '"')
 
 
-def escaped(value: str) -> str:
+def escape_value(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n")
 
 
-def make_entry(folder: Folder) -> Path:
+def write_entry(folder: Folder) -> Path:
     """Write the entry and return where. Raises OSError."""
-    path = entry_path()
+    path = find_entry_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(entry_text(folder), encoding="utf-8")
+    path.write_text(render_entry(folder), encoding="utf-8")
     return path
 
 
-def offer(folder: Folder) -> Callable[[], object] | None:
+def find_offer(folder: Folder) -> Callable[[], object] | None:
     """What makes the entry, or None where there is nothing to offer: no Linux desktop, or an entry for this folder is there."""
     if platform.system() != "Linux":
         return None
-    path = entry_path()
-    if path.exists() and path.read_text("utf-8", "replace") == entry_text(folder):
+    path = find_entry_path()
+    if path.exists() and path.read_text("utf-8", "replace") == render_entry(folder):
         return None
-    return partial(make_entry, folder)
+    return partial(write_entry, folder)

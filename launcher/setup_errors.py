@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Iterable
 
 
-class SetupFailed(Exception):
+class SetupError(Exception):
     """``what`` happened and what to do ``then``: one or two sentences each. ``kind`` names the row of the table."""
 
     def __init__(self, what: str, then: str, kind: str = "") -> None:
@@ -16,7 +16,7 @@ class SetupFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ErrorPattern:
     """One row: the first whose ``pattern`` is found in a tool's output names the failure."""
 
     kind: str
@@ -25,33 +25,33 @@ class Trouble:
     then: str
 
 
-TROUBLES = (
-    Trouble(
+PATTERNS = (
+    ErrorPattern(
         "disk",
         r"no space left on device|os error 28\b|not enough space on the disk|os error 112\b|disk quota exceeded",
         "The disk is full.",
         "Make room (a graphics card needs about 8 GB for the set-up, a processor alone about 3 GB), then try again. "
         "What was already fetched is kept.",
     ),
-    Trouble(
+    ErrorPattern(
         "certificate",
         r"invalid peer certificate|unknownissuer|certificate_verify_failed|self.signed certificate",
         "Something between this computer and the internet (a company network, a virus scanner) shows its own certificate.",
         "Set the environment variable UV_SYSTEM_CERTS to true, or SSL_CERT_FILE to that certificate's file, and try again.",
     ),
-    Trouble(
+    ErrorPattern(
         "proxy",
         r"proxy authentication required|\b407\b",
         "The proxy of this network asks for a name and a password.",
         "Put them into the environment variable HTTPS_PROXY (http://name:password@host:port) and try again.",
     ),
-    Trouble(
+    ErrorPattern(
         "damaged",
         r"hash mismatch|invalid zip|checksum|corrupt|unexpected end of (file|data)|bad crc",
         "A download arrived damaged.",
         "Try again; if it happens twice, press Repair.",
     ),
-    Trouble(
+    ErrorPattern(
         "network",
         r"dns error|failed to lookup address|getaddrinfo failed|name or service not known|temporary failure in name resolution"
         r"|error sending request|could not connect|network is unreachable|tcp connect error|connection (refused|reset|aborted)"
@@ -60,13 +60,13 @@ TROUBLES = (
         "The internet could not be reached, and the first start has to fetch Easel's parts.",
         "Check the connection (and the proxy, if your network has one), then try again. Once set up, Easel works offline.",
     ),
-    Trouble(
+    ErrorPattern(
         "python",
         r"no interpreter found|no python .*found|no download found for request|python downloads are",
         "No Python from 3.11 on was found on this computer, and none could be fetched.",
         "Install Python 3.12 from python.org (Linux: your package manager) and start Easel again.",
     ),
-    Trouble(
+    ErrorPattern(
         "build",
         r"no wheels|no usable wheel|no solution found|no matching distribution|building source distributions is disabled"
         r"|not a supported wheel",
@@ -74,31 +74,31 @@ TROUBLES = (
         "Easel needs a 64-bit system; on a Mac one with an Apple chip. Installing Python 3.12 and starting again mends "
         "the case of an unusual Python.",
     ),
-    Trouble(
+    ErrorPattern(
         "read-only",
         r"read-only file system|os error 30\b",
         "Easel's folder lies on a disk that cannot be written to.",
         "Copy the folder to a place of your own, such as your home folder, and start it there.",
     ),
-    Trouble(
+    ErrorPattern(
         "in use",
         r"being used by another process|os error 32\b|text file busy|os error 26\b",
         "A file of Easel's environment is in use, most likely by an Easel that is still running.",
         "Close it and try again.",
     ),
-    Trouble(
+    ErrorPattern(
         "long path",
         r"os error 206\b|file name too long|os error 36\b|filename or extension is too long",
         "Easel's folder lies so deep that file names become too long for this system.",
         "Move the folder to a shorter path, such as C:\\Easel, and start it there.",
     ),
-    Trouble(
+    ErrorPattern(
         "permission",
         r"permission denied|os error 13\b|access is denied|os error 5\b|operation not permitted",
         "Easel may not write to a folder that it needs.",
         "Move Easel to a folder of your own, such as your home folder, or give yourself the right to write there.",
     ),
-    Trouble(
+    ErrorPattern(
         "memory",
         r"cannot allocate memory|memoryerror|out of memory|\bkilled\b",
         "The computer ran out of memory during the set-up.",
@@ -106,7 +106,7 @@ TROUBLES = (
     ),
 )
 
-UNKNOWN = Trouble(
+UNKNOWN = ErrorPattern(
     "unknown",
     "",
     "The set-up stopped on an error that Easel does not know.",
@@ -114,8 +114,8 @@ UNKNOWN = Trouble(
 )
 
 
-def explain(lines: Iterable[str]) -> SetupFailed:
+def explain_output(lines: Iterable[str]) -> SetupError:
     """The failure that a tool's output speaks of; the first fitting row of the table wins."""
     text = "\n".join(lines)
-    found = next((row for row in TROUBLES if re.search(row.pattern, text, re.I)), UNKNOWN)
-    return SetupFailed(found.what, found.then, found.kind)
+    found = next((row for row in PATTERNS if re.search(row.pattern, text, re.I)), UNKNOWN)
+    return SetupError(found.what, found.then, found.kind)

@@ -35,19 +35,19 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
 
-class Page:
+class ProgressPage:
     """Serves ``progress`` at :attr:`url` from :meth:`open` until :meth:`close`.
 
-    ``offer_entry`` makes the desktop entry, or is None where there is nothing to offer. The studio asks for the port by a POST to
-    :attr:`handover`: when that is answered, the port is free, and the page in the browser waits for the studio to answer there.
+    ``create_entry`` writes the desktop entry; None where there is nothing to offer. The studio asks for the port by a POST to
+    :attr:`handover`: once that is answered, the port is free, and the page in the browser waits for the studio to answer there.
     """
 
-    def __init__(self, progress: Progress, offer_entry: Callable[[], object] | None = None) -> None:
+    def __init__(self, progress: Progress, create_entry: Callable[[], object] | None = None) -> None:
         self.progress = progress
-        self.offer_entry = offer_entry
+        self.create_entry = create_entry
         self.port = 0
-        self.seen = 0.0
-        self.told = threading.Event()
+        self.last_seen = 0.0
+        self.address_shown = threading.Event()
         self.choice = ""
         self._chosen = threading.Event()
         self._token = secrets.token_urlsafe(16)
@@ -64,7 +64,7 @@ class Page:
 
     def open(self, wanted: int) -> int:
         """Serve on ``wanted`` or the next free port, and return which it is."""
-        self._server = serve_from(wanted, lambda *about: Handler(self, *about))
+        self._server = bind_server(wanted, lambda *about: Handler(self, *about))
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self.port
@@ -85,18 +85,18 @@ class Page:
         """``retry``, ``repair`` or ``quit``, as pressed on the page; ``quit`` also when nobody looks at it any more."""
         self._chosen.clear()
         self.choice = "quit"
-        self.seen = time.monotonic()
-        while not self._chosen.wait(1.0) and time.monotonic() - self.seen < ATTENTION:
+        self.last_seen = time.monotonic()
+        while not self._chosen.wait(1.0) and time.monotonic() - self.last_seen < ATTENTION:
             pass
         return self.choice
 
-    def act(self, action: str) -> None:
+    def handle_action(self, action: str) -> None:
         """What a button, or the studio, asked for."""
         if action == "handover":
             self.close()
-        elif action == "entry" and self.offer_entry is not None:
-            self.offer_entry()
-            self.offer_entry = None
+        elif action == "entry" and self.create_entry is not None:
+            self.create_entry()
+            self.create_entry = None
             self.progress.note("Easel is now in the applications menu.")
         elif action in ("retry", "repair", "quit"):
             self.choice = action
@@ -104,25 +104,25 @@ class Page:
 
     def state(self, with_log: bool) -> dict[str, Any]:
         state = self.progress.snapshot()
-        state["entry"] = self.offer_entry is not None
+        state["entry"] = self.create_entry is not None
         if with_log:
             state["log"] = self.progress.log_lines()
         return state
 
     def html(self) -> str:
         """The whole page with the present state in it, so that it says something before the first question is answered."""
-        text = (Path(__file__).with_name("page.html")).read_text("utf-8")
+        text = (Path(__file__).with_name("progress_page.html")).read_text("utf-8")
         state = json.dumps(self.state(False)).replace("<", "\\u003c")
         return text.replace("__TOKEN__", self._token).replace("__STATE__", state)
 
-    def allows(self, action: str, token: str) -> bool:
+    def is_allowed(self, action: str, token: str) -> bool:
         return secrets.compare_digest(token.encode(), self._token.encode()) and action in ACTIONS
 
 
 ACTIONS = ("handover", "entry", "retry", "repair", "quit")
 
 
-def serve_from(wanted: int, handler: Callable[..., BaseHTTPRequestHandler]) -> Server:
+def bind_server(wanted: int, handler: Callable[..., BaseHTTPRequestHandler]) -> Server:
     """A server on the first free port from ``wanted`` on."""
     for port in range(wanted, min(wanted + 100, 65536)):
         try:
@@ -135,7 +135,7 @@ def serve_from(wanted: int, handler: Callable[..., BaseHTTPRequestHandler]) -> S
 class Handler(BaseHTTPRequestHandler):
     """``/`` the page, ``/launch/state`` what it shows, ``POST /launch/<token>/<action>`` its buttons."""
 
-    def __init__(self, page: Page, *about: Any) -> None:
+    def __init__(self, page: ProgressPage, *about: Any) -> None:
         self.page = page
         super().__init__(*about)
 
@@ -146,21 +146,21 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/":
             self._send(200, "text/html", self.page.html())
         elif path == "/launch/state":
-            self.page.seen = time.monotonic()
+            self.page.last_seen = time.monotonic()
             state = self.page.state(query == "log")
             self._send(200, "application/json", json.dumps(state))
             if state["address"]:
-                self.page.told.set()
+                self.page.address_shown.set()
         else:
             self._send(404, "text/plain", "Easel is still starting.")
 
     def do_POST(self) -> None:
         token, _, action = self.path[len("/launch/") :].partition("/")
-        if not self._is_ours() or not self.page.allows(action, token):
+        if not self._is_ours() or not self.page.is_allowed(action, token):
             self._send(403, "text/plain", "This page is for this computer only.")
             return
         try:
-            self.page.act(action)
+            self.page.handle_action(action)
         except OSError as error:
             self._send(500, "text/plain", f"That did not work: {error}")
         else:
@@ -185,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the terminal is for the set-up."""
 
 
-def answers(url: str, seconds: float = 1.0) -> bool:
+def is_listening(url: str, seconds: float = 1.0) -> bool:
     """Whether anything listens at ``url`` (http://host:port)."""
     host, _, port = url.partition("//")[2].partition("/")[0].rpartition(":")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.troubles import TROUBLES, explain
+from launcher.setup_errors import PATTERNS, explain_output
 
 # Real words of uv, pip, Python and the systems.
 SAID = [
@@ -46,16 +46,16 @@ SAID = [
 
 @pytest.mark.parametrize(("kind", "said"), SAID)
 def test_each_output_finds_its_sentence(kind: str, said: str) -> None:
-    failure = explain(said.splitlines())
+    failure = explain_output(said.splitlines())
     assert failure.kind == kind
     assert "os error" not in str(failure)
 
 
 def test_every_row_is_tried() -> None:
-    assert {row.kind for row in TROUBLES} <= {kind for kind, _ in SAID}
+    assert {row.kind for row in PATTERNS} <= {kind for kind, _ in SAID}
 
 
-@pytest.mark.parametrize("row", TROUBLES, ids=lambda row: row.kind)
+@pytest.mark.parametrize("row", PATTERNS, ids=lambda row: row.kind)
 def test_every_row_says_what_happened_and_what_to_do(row) -> None:
     for sentence in (row.what, row.then):
         assert sentence[0].isupper() and sentence.endswith(".")

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from launcher.page import Page, answers
 from launcher.progress import Progress
-from launcher.troubles import explain
+from launcher.progress_page import ProgressPage, is_listening
+from launcher.setup_errors import explain_output
 
 
 @pytest.fixture
-def page(progress: Progress) -> Iterator[Page]:
-    page = Page(progress, offer_entry=lambda: None)
+def page(progress: Progress) -> Iterator[ProgressPage]:
+    page = ProgressPage(progress, create_entry=lambda: None)
     page.open(0)
     yield page
     page.close()
@@ -39,17 +39,17 @@ def status_of(url: str, method: str = "GET", **headers: str) -> int:
     return 200
 
 
-def action(page: Page, name: str) -> str:
+def action(page: ProgressPage, name: str) -> str:
     return page.handover.replace("handover", name)
 
 
-def test_it_needs_nothing_from_elsewhere(page: Page) -> None:
+def test_it_needs_nothing_from_elsewhere(page: ProgressPage) -> None:
     html = fetch(page.url + "/")
     assert "Getting ready" in html and "__STATE__" not in html and "__TOKEN__" not in html
     assert set(re.findall(r"https?://[^'\"/ ]+", html)) <= {"http://www.w3.org"}, "only the name of SVG's namespace"
 
 
-def test_it_tells_the_state_and_on_demand_the_log(page: Page) -> None:
+def test_it_tells_the_state_and_on_demand_the_log(page: ProgressPage) -> None:
     page.progress.note("</script><script>alert(1)</script>")
     state = json.loads(fetch(page.url + "/launch/state"))
     assert state["notes"] == ["</script><script>alert(1)</script>"]
@@ -58,7 +58,7 @@ def test_it_tells_the_state_and_on_demand_the_log(page: Page) -> None:
     assert json.loads(fetch(page.url + "/launch/state?log"))["log"][-1] == "</script><script>alert(1)</script>"
 
 
-def test_only_this_computers_browser_and_its_own_page_are_served(page: Page) -> None:
+def test_only_this_computers_browser_and_its_own_page_are_served(page: ProgressPage) -> None:
     assert status_of(page.url + "/", Host=f"evil.example:{page.port}") == 403
     assert status_of(page.handover, "POST", Origin="http://evil.example") == 403
     assert status_of(page.handover, "POST", Origin="null") == 403
@@ -68,36 +68,36 @@ def test_only_this_computers_browser_and_its_own_page_are_served(page: Page) -> 
     assert page.is_open
 
 
-def test_a_busy_port_means_the_next_free_one(page: Page, progress: Progress) -> None:
-    second = Page(progress)
+def test_a_busy_port_means_the_next_free_one(page: ProgressPage, progress: Progress) -> None:
+    second = ProgressPage(progress)
     try:
         assert second.open(page.port) > page.port
     finally:
         second.close()
 
 
-def test_after_the_handover_the_port_is_free_at_once(page: Page) -> None:
+def test_after_the_handover_the_port_is_free_at_once(page: ProgressPage) -> None:
     assert fetch(page.handover, "POST") == "ok"
     assert not page.is_open
     with socket.socket() as taker:
         taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taker.bind(("127.0.0.1", page.port))
         taker.listen()
-        assert answers(page.url)
+        assert is_listening(page.url)
 
 
-def test_it_can_be_opened_again_at_the_same_port(page: Page) -> None:
+def test_it_can_be_opened_again_at_the_same_port(page: ProgressPage) -> None:
     port = page.port
     page.close()
     page.close()
-    assert not answers(page.url)
+    assert not is_listening(page.url)
     assert page.open(port) == port
-    assert answers(page.url)
+    assert is_listening(page.url)
 
 
 @pytest.mark.parametrize("choice", ["retry", "repair", "quit"])
-def test_buttons_after_a_failure(page: Page, choice: str) -> None:
-    page.progress.fail(explain(["dns error"]))
+def test_buttons_after_a_failure(page: ProgressPage, choice: str) -> None:
+    page.progress.fail(explain_output(["dns error"]))
     done = threading.Event()
 
     def press() -> None:
@@ -111,14 +111,14 @@ def test_buttons_after_a_failure(page: Page, choice: str) -> None:
     pressing.join()
 
 
-def test_nobody_looking_is_quitting(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launcher.page.ATTENTION", 0.0)
+def test_nobody_looking_is_quitting(page: ProgressPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launcher.progress_page.ATTENTION", 0.0)
     assert page.wait_for_choice() == "quit"
 
 
 def test_a_menu_entry_is_made_once(progress: Progress) -> None:
     made: list[str] = []
-    page = Page(progress, offer_entry=lambda: made.append("entry"))
+    page = ProgressPage(progress, create_entry=lambda: made.append("entry"))
     page.open(0)
     try:
         fetch(action(page, "entry"), "POST")
@@ -133,7 +133,7 @@ def test_an_entry_that_cannot_be_made_is_said(progress: Progress) -> None:
     def refuse() -> None:
         raise PermissionError("no right to write there")
 
-    page = Page(progress, offer_entry=refuse)
+    page = ProgressPage(progress, create_entry=refuse)
     page.open(0)
     try:
         assert status_of(action(page, "entry"), "POST") == 500
@@ -143,4 +143,4 @@ def test_an_entry_that_cannot_be_made_is_said(progress: Progress) -> None:
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1", "http://127.0.0.1:x", "nonsense"])
 def test_no_address_answers_not(url: str) -> None:
-    assert not answers(url)
+    assert not is_listening(url)
