@@ -1,6 +1,6 @@
 """What the person at the machine chose on the Settings tab: a small JSON file in the data folder, made to be read by people.
 
-The page writes it and the worker reads it before each job, so that a change counts from the next picture on.
+The page writes it and the worker reads it for each image, so that a change takes effect with the next one.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import OutputError
@@ -22,14 +23,13 @@ MOST_WATERMARK = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
-    """``extra_models``: folders of other programs whose checkpoints are used too, read only. ``leave_metadata_out``:
-    pictures are saved without their record. ``watermark``: a text that is hidden in every picture (see
-    :mod:`engine.records.images.watermark`), "" for none. ``safety_checker``: pictures that a checkpoint's own safety checker
-    objects to
-    are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the device,
-    which takes minutes once.
+    """What is chosen for all requests.
 
-    ``troubles`` says, a sentence each, what in the file could not be used.
+    ``extra_models``: folders of other programs whose checkpoints are used too, read only. ``leave_metadata_out``: images are
+    saved without their record. ``watermark``: a text that is hidden in every image (see
+    :mod:`engine.records.images.watermark`), "" for none. ``safety_checker``: images that a checkpoint's own safety checker
+    flags are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the
+    device, which takes minutes once. ``troubles`` says, a sentence each, what in the file could not be used.
     """
 
     extra_models: tuple[str, ...] = ()
@@ -49,14 +49,30 @@ _RULES: Mapping[str, tuple[Callable[[JsonValue], bool], str]] = {
     "compile": (lambda v: isinstance(v, bool), "true or false"),
     "precision": (lambda v: v in ("auto", *DTYPES), f"one of auto, {', '.join(DTYPES)}"),
 }
-"""Name -> what a value must be, for the machine and in words."""
+"""Name -> what a value must be, as a test and in words."""
 
 
 def read(folder: Path) -> Preferences:
-    """What was chosen; the default for what is missing or cannot be used, which ``troubles`` then says. Never raises."""
+    """What was chosen; the default for what is missing or cannot be used, which ``troubles`` then says. Never raises.
+
+    The file is read again only after it has changed.
+    """
     path = folder / FILE
     try:
-        written = _open_store(folder).read()
+        state = path.stat()
+    except (OSError, ValueError):
+        return _read(path)
+    return _read_version(path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+
+
+@lru_cache(maxsize=8)
+def _read_version(path: Path, _version: tuple[int, ...]) -> Preferences:
+    return _read(path)
+
+
+def _read(path: Path) -> Preferences:
+    try:
+        written = _open_store(path.parent).read()
     except UnreadableFile as error:
         return Preferences(
             troubles=(f"{error} The default settings are used. Repair the file, or save the settings again on the page.",)
