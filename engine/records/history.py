@@ -63,17 +63,17 @@ class History:
         self._lock = threading.RLock()
         self.thumbnails = Thumbnails(data / "thumbnails")
         try:
-            self._open()
+            self._db = self._open()
         except sqlite3.DatabaseError:
-            self.rebuild()
+            self._remove()
+            self._db = self._open()
 
     def rebuild(self) -> None:
         """Throw the index away; the next :meth:`refresh` reads every picture again."""
         with self._lock:
             self.close()
-            for ending in ("", "-wal", "-shm"):
-                Path(f"{self._path}{ending}").unlink(missing_ok=True)
-            self._open()
+            self._remove()
+            self._db = self._open()
 
     def refresh(self) -> Iterator[int]:
         """Look at the folder: pictures that came, went or changed, in whatever way. Yields how many are still to be read."""
@@ -138,16 +138,25 @@ class History:
         with self._lock:
             self._db.close()
 
-    def _open(self) -> None:
+    def _remove(self) -> None:
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{self._path}{ending}").unlink(missing_ok=True)
+
+    def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=30)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=OFF")  # what a power cut takes is read from the files again
-        if self._db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-            self._db.execute("DROP TABLE IF EXISTS pictures")
-            self._db.execute(f"PRAGMA user_version = {_VERSION}")
-        self._db.executescript(_SCHEMA)
+        opened = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=30)
+        try:
+            opened.row_factory = sqlite3.Row
+            opened.execute("PRAGMA journal_mode=WAL")
+            opened.execute("PRAGMA synchronous=OFF")  # what a power cut takes is read from the files again
+            if opened.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                opened.execute("DROP TABLE IF EXISTS pictures")
+                opened.execute(f"PRAGMA user_version = {_VERSION}")
+            opened.executescript(_SCHEMA)
+        except sqlite3.DatabaseError:
+            opened.close()
+            raise
+        return opened
 
     def _take_favourites(self) -> None:
         self._db.execute("BEGIN")
@@ -202,7 +211,7 @@ def _walk(outputs: Path) -> Iterator[_Found]:
             continue
 
 
-def _row(found: _Found, made: Summary) -> tuple[object, ...]:
+def _row(found: _Found, made: Summary) -> tuple[str | float, ...]:
     words = f"{made.prompt}\n{made.negative_prompt}".casefold()
     day = datetime.fromtimestamp(made.created).strftime("%Y-%m-%d")
     file = found.name.rpartition("/")[2]
@@ -212,7 +221,8 @@ def _row(found: _Found, made: Summary) -> tuple[object, ...]:
 
 def _condition(search: Search) -> tuple[str, list[str]]:
     """SQL and its values. Files that could not be opened have no width."""
-    where, values = ["width > 0"], []
+    where = ["width > 0"]
+    values: list[str] = []
     for word in search.words.casefold().split():
         where.append("INSTR(words, ?)")
         values.append(word)

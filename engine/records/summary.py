@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,40 +36,43 @@ def summarise(path: Path, modified: float) -> Summary:
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as opened:
             width, height = opened.size
-        return Summary(width=width, height=height, **_said(path, modified))
+        return dataclasses.replace(_read_words(path, modified), width=width, height=height)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return Summary(created=modified)
 
 
-def _said(path: Path, modified: float) -> dict:
+def _read_words(path: Path, modified: float) -> Summary:
+    """What the record in ``path`` says, whoever wrote it; the size is left open."""
     try:
         own = metadata.read(path)
     except EaselError:
         own = None
     if own is not None:
-        words = _worded(own).resolved.request
-        texts = {"prompt": words.prompt, "negative_prompt": words.negative_prompt}
-        checkpoint = model_of(own.resolved.request) or ""
-        return {"created": _seconds(own.created, modified), "checkpoint": checkpoint, **texts}
+        words = _find_words(own).resolved.request
+        return Summary(
+            created=_to_seconds(own.created, modified), prompt=words.prompt, negative_prompt=words.negative_prompt,
+            checkpoint=model_of(own.resolved.request) or "",
+        )  # fmt: skip
     other = readers.read(path, hidden=False)
     if other is None:
-        return {"created": modified}
-    texts = {"prompt": other.prompt, "negative_prompt": other.negative_prompt, "checkpoint": other.checkpoint or ""}
-    return {"created": modified, **texts}
+        return Summary(created=modified)
+    return Summary(
+        created=modified, prompt=other.prompt, negative_prompt=other.negative_prompt, checkpoint=other.checkpoint or ""
+    )
 
 
-def _worded(record: Record) -> Record:
+def _find_words(record: Record) -> Record:
     """``record``, or where it was made without words the one of the picture that it was made from."""
     source = record.source.get(metadata.KEY, "")
     if record.resolved.request.prompt or not source:
         return record
     try:
-        return _worded(from_text(source))
+        return _find_words(from_text(source))
     except EaselError:
         return record
 
 
-def _seconds(written: str, otherwise: float) -> float:
+def _to_seconds(written: str, otherwise: float) -> float:
     try:
         return datetime.fromisoformat(written).timestamp()
     except (ValueError, OverflowError, OSError):

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from engine.records.foreign.foreign_record import ForeignRecord, json_object, number, sampler, text, whole
+from engine.json_values import JsonObject, JsonValue
+from engine.records.foreign.foreign_record import ForeignRecord, as_object, json_object, number, sampler, text, whole
 
 _PAIR = re.compile(r'([A-Za-z][\w /.-]{0,40}?):\s*("(?:[^"\\]|\\.)*"|[^,]*)(?:,\s*|$)')
 _NEGATIVE = "Negative prompt:"
@@ -25,7 +25,7 @@ def read_automatic1111(fields: Mapping[str, str]) -> ForeignRecord | None:
     last = next((i for i in reversed(range(len(lines))) if re.match(r"\s*Steps: *\d", lines[i])), None)
     if last is None:
         return None
-    settings = {key.strip().casefold(): _unquoted(value) for key, value in _PAIR.findall(lines[last])}
+    settings = {key.strip().casefold(): _unquote(value) for key, value in _PAIR.findall(lines[last])}
     prompt, _, negative = ("\n" + "\n".join(lines[:last])).partition("\n" + _NEGATIVE)
     width, height = _size(settings.get("size"))
     return ForeignRecord(
@@ -54,14 +54,14 @@ def _program(settings: Mapping[str, str]) -> str:
     return named or forge or text(settings.get("app")) or "AUTOMATIC1111"
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     try:
         return str(json.loads(value)) if value.startswith('"') else value.strip()
     except ValueError:
         return value.strip('" ')
 
 
-def _size(value: Any) -> tuple[int | None, int | None]:
+def _size(value: JsonValue) -> tuple[int | None, int | None]:
     """Both sides of "512x768", "(512, 768)" and the like."""
     sides = re.findall(r"\d+", value) if isinstance(value, str) else []
     return (whole(sides[0]), whole(sides[1])) if len(sides) == 2 else (None, None)
@@ -103,8 +103,8 @@ def _invoke_now(raw: str) -> ForeignRecord | None:
     written = json_object(raw)
     if not written.keys() & {"positive_prompt", "seed", "model"}:
         return None
-    checkpoint = written.get("model")
-    checkpoint = checkpoint if isinstance(checkpoint, dict) else {"name": checkpoint}
+    model = written.get("model")
+    checkpoint: JsonObject = model if isinstance(model, dict) else {"name": model}
     return _invoke(
         raw,
         written,
@@ -127,7 +127,7 @@ def _invoke_2(raw: str) -> ForeignRecord | None:
         return None
     prompts = image.get("prompt")
     parts = prompts if isinstance(prompts, list) else [prompts]
-    words = (part.get("prompt") if isinstance(part, dict) else part for part in parts)
+    words = [part.get("prompt") if isinstance(part, dict) else part for part in parts]
     prompt, negative = _without_brackets(" ".join(word for word in words if isinstance(word, str)))
     return _invoke(raw, image, prompt, negative, image.get("sampler"), written.get("model_weights"), written.get("model_hash"))
 
@@ -149,8 +149,9 @@ _INVOKE = (("invokeai_metadata", _invoke_now), ("sd-metadata", _invoke_2), ("Dre
 
 
 def _invoke(
-    raw: str, written: Mapping[str, Any], prompt: Any, negative: Any, scheduler: Any, checkpoint: Any, checkpoint_hash: Any
-) -> ForeignRecord:
+    raw: str, written: Mapping[str, JsonValue], prompt: JsonValue, negative: JsonValue, scheduler: JsonValue,
+    checkpoint: JsonValue, checkpoint_hash: JsonValue,
+) -> ForeignRecord:  # fmt: skip
     """What the three layouts have in common. InvokeAI counts the layers that it leaves out: 1 is our 2."""
     skipped = whole(written.get("clip_skip"))
     return ForeignRecord(
@@ -202,9 +203,8 @@ def read_novelai(fields: Mapping[str, str]) -> ForeignRecord | None:
     )
 
 
-def _caption(prompt: Any) -> str:
-    caption = prompt.get("caption") if isinstance(prompt, dict) else None
-    return (text(caption.get("base_caption")) or "") if isinstance(caption, dict) else ""
+def _caption(prompt: JsonValue) -> str:
+    return text(as_object(as_object(prompt).get("caption")).get("base_caption")) or ""
 
 
 _EASY = {

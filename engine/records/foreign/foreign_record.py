@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from engine.json_values import JsonObject, JsonValue, parse_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +68,7 @@ _SAMPLERS = {
 """Other programs' names, lower case and letters and digits alone -> AUTOMATIC1111's."""
 
 
-def sampler(name: Any, schedule: Any = None) -> str | None:
+def sampler(name: JsonValue, schedule: JsonValue = None) -> str | None:
     """A sampler and its noise schedule under one name: ``("dpmpp_2m", "karras")`` is "DPM++ 2M Karras"."""
     if not isinstance(name, str) or not name.strip():
         return None
@@ -79,33 +78,39 @@ def sampler(name: Any, schedule: Any = None) -> str | None:
     return f"{known} Karras" if karras and not known.endswith("Karras") else known
 
 
-def whole(value: Any) -> int | None:
-    """``value`` as a whole number, or None if it is none."""
+def whole(value: JsonValue) -> int | None:
+    """``value`` as a whole number, not by way of a float where it can be read exactly; None if it is not a number."""
     exact = number(value)
     try:
-        return int(value) if isinstance(value, (int, str)) else None if exact is None else int(exact)
+        return int(value) if isinstance(value, int | str) else None if exact is None else int(exact)
     except ValueError:
         return None if exact is None else int(exact)
 
 
-def number(value: Any) -> float | None:
-    """``value`` as a finite number, or None if it is none."""
+def number(value: JsonValue) -> float | None:
+    """``value`` as a finite number; None if it is not one."""
+    if not isinstance(value, int | float | str):
+        return None
     try:
         found = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
 
 
-def text(value: Any) -> str | None:
-    """``value`` if it is a text that says something, or None."""
+def text(value: JsonValue) -> str | None:
+    """``value`` if it is a text that says something; else None."""
     return value if isinstance(value, str) and value.strip() not in ("", "None") else None
 
 
-def json_object(written: str | None) -> Mapping[str, Any]:
+def json_object(written: str | None) -> JsonObject:
     """The JSON object in ``written``; empty if there is none."""
     try:
-        found = json.loads(written or "")
-    except (ValueError, RecursionError):
+        return parse_object(written or "")
+    except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+
+
+def as_object(value: JsonValue) -> JsonObject:
+    """``value`` if it is a JSON object; else an empty one."""
+    return value if isinstance(value, dict) else {}

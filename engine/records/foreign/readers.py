@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 from engine.records.foreign import stealth
 from engine.records.foreign.comfyui import read_comfyui
 from engine.records.foreign.flat_texts import read_automatic1111, read_easy_diffusion, read_fooocus, read_invokeai, read_novelai
-from engine.records.foreign.foreign_record import ForeignRecord
+from engine.records.foreign.foreign_record import ForeignRecord, json_object
 from engine.records.foreign.nearest_names import nearest
 from engine.records.images import metadata_chunks
-from engine.requests import LIMITS, MAX_PROMPT, TextToImage
+from engine.requests import LIMITS, MAX_PROMPT, Limit, TextToImage
 
 __all__ = ["ForeignRecord", "read", "to_request"]
 
@@ -55,13 +54,24 @@ def to_request(
     ``samplers`` and ``checkpoints`` are the names that there are here; empty means that any name will do.
     """
     notes: list[str] = []
-    numbers = {name: _within(name, getattr(record, name), notes) for name in _NUMBERS}
+
+    def within(name: str, value: float | None) -> float | None:
+        return _check_limit(LIMITS[name], value, notes)
+
+    def whole(name: str, value: int | None) -> int | None:
+        return value if within(name, value) is not None else None
+
     request = TextToImage(
-        prompt=_whole(record.prompt, notes),
-        negative_prompt=_whole(record.negative_prompt, notes),
+        prompt=_shorten(record.prompt, notes),
+        negative_prompt=_shorten(record.negative_prompt, notes),
         scheduler=nearest("sampler", record.scheduler, samplers, notes),
         checkpoint=nearest("checkpoint", record.checkpoint, checkpoints, notes),
-        **numbers,
+        steps=whole("steps", record.steps),
+        guidance_scale=within("guidance_scale", record.guidance_scale),
+        seed=whole("seed", record.seed),
+        width=whole("width", record.width),
+        height=whole("height", record.height),
+        clip_skip=whole("clip_skip", record.clip_skip),
     )
     if record.strength is not None and record.strength < 1:
         notes.append(
@@ -73,19 +83,15 @@ def to_request(
     return request, tuple(notes)
 
 
-_NUMBERS = ("steps", "guidance_scale", "seed", "width", "height", "clip_skip")
-
-
-def _within(name: str, value: float | None, notes: list[str]) -> Any:
+def _check_limit(limit: Limit, value: float | None, notes: list[str]) -> float | None:
     """``value`` if Easel can honour it, else None and a note."""
-    limit = LIMITS[name]
     if value is None or limit.least <= value <= limit.most:
         return value
     notes.append(f"{limit.name} was {value}; Easel takes {limit.least} to {limit.most}, so it is left open.")
     return None
 
 
-def _whole(text: str, notes: list[str]) -> str:
+def _shorten(text: str, notes: list[str]) -> str:
     if len(text) > MAX_PROMPT:
         notes.append(f"A prompt had {len(text):,} characters; the first {MAX_PROMPT:,} are kept.")
     return text[:MAX_PROMPT]
@@ -103,25 +109,20 @@ def _fields(texts: metadata_chunks.Texts) -> dict[str, str]:
         if colon and key.isidentifier():
             fields.setdefault(key.casefold(), value)
     for text in (texts.user_comment, texts.comment):
-        fields |= {key: value for key, value in _opened(text).items() if key not in fields}
+        fields |= {key: value for key, value in _list_fields(text).items() if key not in fields}
     return fields
 
 
-def _opened(text: str) -> dict[str, str]:
+def _list_fields(text: str) -> dict[str, str]:
     """A comment as fields: the entries of a JSON object, its whole as ``parameters`` besides."""
     return {} if not text else {"parameters": text, **_entries(text)}
 
 
 def _entries(text: str) -> dict[str, str]:
-    try:
-        written = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(written, dict):
-        return {}
+    written = json_object(text)
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in written.items() if v is not None}
 
 
 def _hidden(source: Path | bytes) -> dict[str, str]:
     """The fields that lie in the lowest bits of the alpha plane."""
-    return _opened(stealth.read(source))
+    return _list_fields(stealth.read(source))
