@@ -150,6 +150,8 @@ def _chosen(parts: Iterable[Part], weight: float, step: int, steps: int) -> Iter
                 yield from _chosen(part.before if step < part.first_steps(steps) else part.after, weight, step, steps)
             case Alternation():
                 yield from _chosen(part.options[step % len(part.options)], weight, step, steps)
+            case Lora():
+                pass  # it says nothing
 
 
 def _joined(spans: Iterable[Span | Break]) -> Iterator[Span | Break]:

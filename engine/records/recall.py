@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,40 +10,47 @@ from engine.errors import RequestError
 from engine.records import metadata
 from engine.records.foreign import readers
 from engine.records.foreign.foreign_record import ForeignRecord
-from engine.records.foreign.nearest_names import honoured
+from engine.records.foreign.nearest_names import replace_names
 from engine.records.record import Record
 from engine.requests import Request
 
 
 @dataclass(frozen=True)
 class Recalled:
-    """``request`` can be made here; ``notes`` say what could not be honoured. ``program`` wrote the settings."""
+    """``request`` can be made here; ``notes`` say what could not be replace_names. ``program`` wrote the settings."""
 
     request: Request
     program: str
     notes: tuple[str, ...] = ()
 
 
-def recall(source: Path | bytes, samplers: Collection[str], checkpoints: Collection[str]) -> Recalled | None:
+def recall(
+    source: Path | bytes, samplers: Collection[str], checkpoints: Collection[str], hashes: Mapping[str, str] | None = None
+) -> Recalled | None:
     """The settings in a file or its bytes; None if there are none that can be read. Raises OSError if the file cannot be read.
 
-    ``samplers`` and ``checkpoints`` are the names that there are here.
+    ``samplers`` and ``checkpoints`` are the names that there are here, ``hashes`` the names of checkpoints by the SHA-256 of
+    their files, as far as it is known.
     """
     try:
         own = metadata.read(source)
     except RequestError:
         own = None
-    return understood(own, None if own else readers.read(source), samplers, checkpoints)
+    return recall_record(own, None if own else readers.read(source), samplers, checkpoints, hashes)
 
 
-def understood(
-    own: Record | None, other: ForeignRecord | None, samplers: Collection[str], checkpoints: Collection[str]
+def recall_record(
+    own: Record | None,
+    other: ForeignRecord | None,
+    samplers: Collection[str],
+    checkpoints: Collection[str],
+    hashes: Mapping[str, str] | None = None,
 ) -> Recalled | None:
     """The same from records that were read already."""
     if own is not None:
-        request, notes = honoured(own.resolved.request, samplers, checkpoints)
+        request, notes = replace_names(own.resolved.request, samplers, checkpoints)
         return Recalled(request, f"Easel {own.easel}", notes)
     if other is None:
         return None
-    request, notes = readers.to_request(other, samplers, checkpoints)
+    request, notes = readers.to_request(other, samplers, checkpoints, hashes)
     return Recalled(request, other.program, notes)

@@ -45,19 +45,6 @@ def test_a_wrong_value_costs_itself_alone(tmp_path: Path) -> None:
     assert "“precision”" in " ".join(found.troubles) and "auto, float32" in " ".join(found.troubles)
 
 
-def test_the_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, CHOSEN)
-    read_text, readings = Path.read_text, []
-
-    def count(path: Path, encoding: str) -> str:
-        readings.append(path)
-        return read_text(path, encoding)
-
-    monkeypatch.setattr(Path, "read_text", count)
-    assert [read(tmp_path) for _ in range(8)] == [CHOSEN] * 8 and len(readings) == 1
-    write(tmp_path, Preferences(watermark="mine"))
-    assert [read(tmp_path).watermark for _ in range(8)] == ["mine"] * 8 and len(readings) == 2
-
 
 def test_the_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, CHOSEN)

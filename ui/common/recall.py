@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypedDict
 
 import gradio as gr
 from gradio.components import Component
@@ -21,9 +21,19 @@ ANY = "text_to_image"
 """The kind of request whose form takes the words of every picture."""
 
 
-def known(checkpoint_options: CheckpointOptions) -> dict[str, Sequence[str]]:
+class Known(TypedDict):
     """The names that there are here, as :func:`engine.records.recall.recall` takes them."""
-    return {"samplers": tuple(SCHEDULERS), "checkpoints": checkpoint_options.names()}
+
+    samplers: Collection[str]
+    checkpoints: Collection[str]
+    hashes: Mapping[str, str]
+
+
+def known(checkpoint_options: CheckpointOptions) -> Known:
+    """What the settings of an image are compared with."""
+    entries = checkpoint_options.catalogue.checkpoints()
+    hashes = {entry.sha256: entry.name for entry in entries if entry.sha256}
+    return {"samplers": tuple(SCHEDULERS), "checkpoints": checkpoint_options.names(), "hashes": hashes}
 
 
 def wire(

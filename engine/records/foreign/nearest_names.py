@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from engine.requests import GenerationRequest, Request, as_asked
 
 
-def nearest(what: str, name: str | None, known: Collection[str], notes: list[str]) -> str | None:
+def find_nearest(what: str, name: str | None, known: Collection[str], notes: list[str]) -> str | None:
     """``name`` as it is called here; else the nearest of ``known``, or None, and a sentence in ``notes``.
 
     ``what`` is "sampler" or "checkpoint". Where nothing is ``known`` any name will do.
@@ -27,7 +27,7 @@ def nearest(what: str, name: str | None, known: Collection[str], notes: list[str
     return found
 
 
-def honoured(request: Request, samplers: Collection[str], checkpoints: Collection[str]) -> tuple[Request, tuple[str, ...]]:
+def replace_names(request: Request, samplers: Collection[str], checkpoints: Collection[str]) -> tuple[Request, tuple[str, ...]]:
     """The request that can be made with what there is here, and a sentence for each thing that had to be another.
 
     What enlarges pictures is no checkpoint, so an :class:`~engine.requests.Upscale` stays as it is.
@@ -35,8 +35,8 @@ def honoured(request: Request, samplers: Collection[str], checkpoints: Collectio
     if not isinstance(request, GenerationRequest):
         return request, ()
     notes: list[str] = []
-    scheduler = nearest("sampler", request.scheduler, samplers, notes)
-    checkpoint = nearest("checkpoint", request.checkpoint, checkpoints, notes)
+    scheduler = find_nearest("sampler", request.scheduler, samplers, notes)
+    checkpoint = find_nearest("checkpoint", request.checkpoint, checkpoints, notes)
     return dataclasses.replace(as_asked(request), scheduler=scheduler, checkpoint=checkpoint), tuple(notes)
 
 

@@ -7,6 +7,7 @@ which they are asked and turns what they found into a request.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from engine.records.foreign import stealth
 from engine.records.foreign.comfyui import read_comfyui
 from engine.records.foreign.flat_texts import read_automatic1111, read_easy_diffusion, read_fooocus, read_invokeai, read_novelai
 from engine.records.foreign.foreign_record import ForeignRecord, json_object
-from engine.records.foreign.nearest_names import nearest
+from engine.records.foreign.nearest_names import find_nearest
 from engine.records.images import metadata_chunks
 from engine.requests import LIMITS, MAX_PROMPT, Limit, TextToImage
 
@@ -47,11 +48,15 @@ def read(source: Path | bytes, hidden: bool = True) -> ForeignRecord | None:
 
 
 def to_request(
-    record: ForeignRecord, samplers: Collection[str] = (), checkpoints: Collection[str] = ()
+    record: ForeignRecord,
+    samplers: Collection[str] = (),
+    checkpoints: Collection[str] = (),
+    hashes: Mapping[str, str] | None = None,
 ) -> tuple[TextToImage, tuple[str, ...]]:
     """The request that comes nearest, and a sentence for each thing that cannot be honoured as it was.
 
-    ``samplers`` and ``checkpoints`` are the names that there are here; empty means that any name will do.
+    ``samplers`` and ``checkpoints`` are the names that there are here; empty means that any name will do. A checkpoint whose
+    SHA-256 in ``hashes`` (SHA-256 -> name) is that of the record is taken whatever it is called here.
     """
     notes: list[str] = []
 
@@ -61,11 +66,12 @@ def to_request(
     def whole(name: str, value: int | None) -> int | None:
         return value if within(name, value) is not None else None
 
+    same_file = _find_by_hash(record.checkpoint_hash or "", hashes or {})
     request = TextToImage(
         prompt=_shorten(record.prompt, notes),
         negative_prompt=_shorten(record.negative_prompt, notes),
-        scheduler=nearest("sampler", record.scheduler, samplers, notes),
-        checkpoint=nearest("checkpoint", record.checkpoint, checkpoints, notes),
+        scheduler=find_nearest("sampler", record.scheduler, samplers, notes),
+        checkpoint=same_file or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),
         steps=whole("steps", record.steps),
         guidance_scale=within("guidance_scale", record.guidance_scale),
         seed=whole("seed", record.seed),
@@ -81,6 +87,13 @@ def to_request(
     if record.program == "NovelAI" and any(c in record.prompt for c in "{["):
         notes.append("NovelAI weighs words with {braces} and [brackets]; Easel reads (words:1.2).")
     return request, tuple(notes)
+
+
+def _find_by_hash(written: str, hashes: Mapping[str, str]) -> str | None:
+    """The checkpoint whose SHA-256 begins with ``written``: most programs write the first 10 digits."""
+    if not re.fullmatch(r"[0-9a-fA-F]{10,64}", written):
+        return None
+    return next((name for sha256, name in hashes.items() if sha256.startswith(written.lower())), None)
 
 
 def _check_limit(limit: Limit, value: float | None, notes: list[str]) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -39,3 +40,14 @@ def test_another_programs_settings_and_none(tmp_path: Path) -> None:
     assert found and (found.request.prompt, found.request.seed, found.request.checkpoint) == ("a dog", 5, "starter")
     Image.new("RGB", (64, 64)).save(tmp_path / "b.png")
     assert recall(tmp_path / "b.png", **HERE) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "found"), [("0123456789", "dreamy_v8"), ("0123456789ABCDEF", "dreamy_v8"), ("0123", "starter"), ("", "starter")]
+)
+def test_a_checkpoint_is_found_by_its_hash_whatever_it_is_called_here(written: str, found: str, tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("parameters", f"a dog\nSteps: 20, Seed: 5, Size: 64x64, Model hash: {written}, Model: starter")
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png", pnginfo=texts)
+    recalled = recall(tmp_path / "a.png", **HERE, hashes={"f" * 64: "starter", "0123456789abcdef" * 4: "dreamy_v8"})
+    assert recalled and isinstance(recalled.request, TextToImage) and recalled.request.checkpoint == found

@@ -70,7 +70,7 @@ def _look(path: Path, actions: Actions) -> list[Any]:
         found = inspect_file.look(path.read_bytes())
     except OSError as error:
         raise PictureError(messages.PICTURE_GONE) from error
-    recalled = recall.understood(found.record, found.foreign, **recalling.known(actions.checkpoint_options))
+    recalled = recall.recall_record(found.record, found.foreign, **recalling.known(actions.checkpoint_options))
     resolved = found.record.resolved if found.record else None
     buttons = gr.update(visible=recalled is not None), gr.update(visible=resolved is not None)
     return [view.show(found, recalled), "", *buttons, recalled, resolved]
