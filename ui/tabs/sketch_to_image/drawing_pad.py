@@ -1,4 +1,4 @@
-"""The drawing pad's HTML and scripts. What it does is in ``pad/`` beside it; why it is Easel's own: docs/decisions/0005."""
+"""The drawing pad's HTML and scripts. What it does is in ``pad/`` beside it; why it is Easel's own: docs/decisions/0003."""
 
 from __future__ import annotations
 
