@@ -65,9 +65,9 @@ class Jobs:
         check(request)
         if request.seed is None:
             request = dataclasses.replace(request, seed=draw_seed())
+        self._mark_blobs_used(request)
         if is_draft(request):
             self._end_drafts(page)
-        self._mark_blobs_used(request)
         job = secrets.token_hex(6)
         self._journal.add(job, page, request)
         with self._changed:
