@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from engine.checkpoints.library.upscalers import BUILT_IN
+from engine.jobs import Jobs
+from engine.settings import Settings
+from tests.engine.generate.upscale.tiny_networks import save_network
 from tests.ui.browser.conftest import Studio, show, unfold
 from ui import messages
+from ui.server.serve import serve
+
+
+@pytest.fixture
+def with_cleaner(tmp_path: Path) -> Iterator[Studio]:
+    """The page over the real engine, whose only file is a network that keeps the size."""
+    settings = Settings(models=tmp_path / "models", data=tmp_path / "data", outputs=tmp_path / "outputs", device="cpu")
+    settings.models.mkdir()
+    save_network("NAFNet", settings.models)
+    with Jobs(settings) as jobs, serve(settings, jobs, port=0) as studio:
+        yield Studio(studio.url, settings, jobs)
 
 
 def enlarge(page: Page) -> None:
@@ -63,3 +78,25 @@ def test_a_finished_picture_is_sent_to_be_enlarged(page_session: Callable, scrip
     page.locator("#text-stage [data-state=finished] [data-send=to_upscale]").click()
     expect(page.locator("#upscale-cost")).to_contain_text("becomes")
     expect(page.get_by_role("tab", name="Upscale")).to_have_attribute("aria-selected", "true")
+
+
+def test_a_picture_is_cleaned_at_its_own_size_and_recalled(with_cleaner: Studio, page_session: Callable, tmp_path: Path) -> None:
+    Image.radial_gradient("L").convert("RGB").resize((48, 40)).save(tmp_path / "round.png")
+    page = page_session(with_cleaner).open()
+    show(page, "Upscale")
+    page.locator("#upscale-files input[type=file]").set_input_files(tmp_path / "round.png")
+    page.locator("#upscale-upscaler input").click()
+    page.get_by_role("option", name=messages.cleaner("NAFNet")).click()
+    expect(page.locator("#upscale-factor")).to_be_hidden()
+    expect(page.locator("#upscale-cost")).to_contain_text("48 × 40 becomes 48 × 40 pixels")
+    enlarge(page)
+    finished = page.locator("#upscale-stage [data-state=finished]")
+    expect(finished).to_be_visible()
+    (path,) = with_cleaner.settings.outputs.rglob("*.png")
+    with Image.open(path) as made:
+        assert made.size == (48, 40)
+    show(page, "History")
+    page.locator(".thumb").click()
+    page.locator("[data-send=reuse]").or_(page.get_by_role("button", name=messages.REUSE)).first.click()
+    expect(page.locator("#upscale-upscaler input")).to_have_value(messages.cleaner("NAFNet"))
+    expect(page.locator("#upscale-factor")).to_be_hidden()
