@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from engine.plan.memory import Layout, Prediction, Work, gigabytes, predict
+from engine.plan.memory import Layout, Prediction, Work, format_bytes, predict
 from engine.requests import ExecutionPlan
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -94,8 +94,9 @@ def compared(name: str, case: Case) -> str:
     """One line of the table: the peak, and each phase."""
     predicted, measured = peaks(name, case)
     highest = max(measured.values())
-    phases = ", ".join(f"{gigabytes(predicted.phases[p])} / {gigabytes(m)}" for p, m in measured.items())
-    return f"{gigabytes(predicted.peak_ram):>10} {gigabytes(highest):>10}  {predicted.peak_ram / highest - 1:+6.1%}   ({phases})"
+    phases = ", ".join(f"{format_bytes(predicted.phases[p])} / {format_bytes(m)}" for p, m in measured.items())
+    total, off = f"{format_bytes(predicted.peak_ram):>10} {format_bytes(highest):>10}", predicted.peak_ram / highest - 1
+    return f"{total}  {off:+6.1%}   ({phases})"
 
 
 def peaks(name: str, case: Case) -> tuple[Prediction, dict[str, int]]:

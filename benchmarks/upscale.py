@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.memory import HOUSE, highest_while, resident
-from engine.plan.learned import Notes
-from engine.plan.upscale_estimate import Job, estimate
+from engine.plan.learned import LearnedFacts
+from engine.plan.upscale_estimate import UpscaleWork, estimate_upscale
 from engine.records.blobs import Blobs
 from engine.requests import Upscale
 from engine.settings import Settings
@@ -126,8 +126,8 @@ def rise(megapixels: int) -> None:
             asked, start, results = Upscale(images=(kept(settings, photo(side, side)),)), resident(), []
             seconds = timed(lambda: results.append(highest_while(lambda: results.extend(easel.make(asked)))))
         result, peak = results
-        job = Job(width=side, height=side, factor=4, parameters=272_160)
-        predicted = estimate(job, Notes(settings.data / "learnt.json")).bytes
+        job = UpscaleWork(width=side, height=side, factor=4, parameters=272_160)
+        predicted = estimate_upscale(job, LearnedFacts(settings.data / "learnt.json")).bytes
         print(json.dumps({"rise": peak - start, "peak": peak, "predicted": predicted, "seconds": seconds,
                           "file": result.path.stat().st_size}))  # fmt: skip
 

@@ -22,13 +22,13 @@ from engine.generate.prepare import prepare
 from engine.generate.tasks import image_to_image, negative_comparison, negative_study, text_to_image, upscale_afterwards
 from engine.generate.tasks.upscale_afterwards import Run
 from engine.generate.upscale import run as upscale
-from engine.plan import cache_budget, threads
-from engine.plan.hardware.choose_device import without
+from engine.plan import count_threads, find_cache_budget
+from engine.plan.hardware.choose_device import drop_device
 from engine.plan.hardware.driver_errors import is_lost
 from engine.plan.hardware.facts import to_text
-from engine.plan.hardware.precision_trial import measured
+from engine.plan.hardware.precision_trial import measure_gain
 from engine.plan.hardware.probe import probe
-from engine.plan.learned import Notes
+from engine.plan.learned import LearnedFacts
 from engine.prompt.encode import EncodingCache
 from engine.requests import (
     KINDS,
@@ -65,17 +65,17 @@ class Local:
         settings = settings or Settings()
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.data / "compiled"))  # what was compiled survives restarts
         hardware = probe(settings.device)
-        torch.set_num_threads(threads(hardware))
+        torch.set_num_threads(count_threads(hardware))
         self._state = EngineState(
             settings=settings,
             hardware=hardware,
             catalogue=Catalogue(settings),
-            cache=CheckpointCache(cache_budget(hardware)),
+            cache=CheckpointCache(find_cache_budget(hardware)),
             encodings=EncodingCache(),
-            threads=threads(hardware),
-            notes=Notes(settings.data / "learnt.json"),
+            threads=count_threads(hardware),
+            notes=LearnedFacts(settings.data / "learnt.json"),
             hashes=Hasher(settings.data),
-            measured=measured(hardware, settings.data / "measured.json"),
+            measured=measure_gain(hardware, settings.data / "measured.json"),
         )
 
     def describe(self) -> EngineDescription:
@@ -135,7 +135,7 @@ class Local:
             lost = state.hardware.device
             if lost.kind == "cpu" or not is_lost(error):
                 raise
-            left = without(self._state.hardware, lost, str(error))
+            left = drop_device(self._state.hardware, lost, str(error))
         notes = left.notes[len(state.hardware.notes) :]
         state.cache.release()
         self._state = dataclasses.replace(self._state, hardware=left, measured={})

@@ -38,8 +38,8 @@ from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, RUNNING, SE
 from engine.local import Local
 from engine.plan.hardware.facts import Device
 from engine.plan.ladder import RUNGS
-from engine.plan.learned import Notes, learnt
-from engine.plan.timing import Course, pace
+from engine.plan.learned import LearnedFacts, apply_learned
+from engine.plan.timing import TimingKey, estimate_seconds
 from engine.prompt.presets import BUILT_IN
 from engine.records import favourites, metadata
 from engine.records.blobs import Blobs
@@ -244,22 +244,24 @@ def test_hashes_of_whole_files_are_read(old: Settings) -> None:
 
 
 def test_what_was_learnt_is_read(old: Settings) -> None:
-    wanted, notes = VALUES["learnt"], Notes(old.data / "learnt.json")
+    wanted, notes = VALUES["learnt"], LearnedFacts(old.data / "learnt.json")
     plan = ExecutionPlan(device="cuda:0", dtypes={"unet": "float16", "vae": "float16"})
     processor, card = Device(name="Example Processor"), Device(kind="cuda", name="Example Card")
-    assert dict(learnt(notes, wanted["hash"], processor, plan).dtypes) == wanted["cpu"]
-    on_card = learnt(notes, wanted["hash"], card, plan)
+    assert dict(apply_learned(notes, wanted["hash"], processor, plan).dtypes) == wanted["cpu"]
+    on_card = apply_learned(notes, wanted["hash"], card, plan)
     assert {
         "dtypes": dict(on_card.dtypes), "measures": list(on_card.measures), "vae_tile": on_card.vae_tile,
     } == wanted["card"]  # fmt: skip
     hashes = {"mine": wanted["hash"], "starter": wanted["starter"]}
     for width, height, steps, guided, speed, which, seconds in wanted["paces"]:
-        course = Course(width=width, height=height, steps=steps, guided=guided, speed=speed)
-        assert pace(notes, hashes[which], processor, course) == (seconds if seconds is None else pytest.approx(seconds))
+        course = TimingKey(width=width, height=height, steps=steps, guided=guided, speed=speed)
+        assert estimate_seconds(notes, hashes[which], processor, course) == (
+            seconds if seconds is None else pytest.approx(seconds)
+        )
 
 
 def test_what_was_measured_is_read(old: Settings) -> None:
-    notes = Notes(old.data / "measured.json")
+    notes = LearnedFacts(old.data / "measured.json")
     assert {key: notes.get(key) for key in VALUES["measured"]} == VALUES["measured"]
 
 

@@ -14,7 +14,7 @@ from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
 from engine.generate.estimate import Circumstances
 from engine.plan import Hardware
-from engine.plan.learned import Notes
+from engine.plan.learned import LearnedFacts
 from engine.prompt.encode import EncodingCache
 from engine.settings import Settings
 
@@ -34,7 +34,7 @@ class EngineState:
     cache: CheckpointCache
     encodings: EncodingCache
     threads: int
-    notes: Notes
+    notes: LearnedFacts
     hashes: Hasher
     measured: Mapping[str, float] = field(default_factory=dict)
     sparing: bool = False

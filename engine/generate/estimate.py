@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import engine.preferences as preferences
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import DoesNotFit
-from engine.plan import Hardware, Layout, Work, budget, check, choose
-from engine.plan.learned import Notes, learnt
-from engine.plan.timing import Course, pace
+from engine.plan import Hardware, Layout, Work, choose, find_budget, fit_plan
+from engine.plan.learned import LearnedFacts, apply_learned
+from engine.plan.timing import TimingKey, estimate_seconds
 from engine.requests import SPEEDS, ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
 from engine.settings import Settings
 
@@ -28,7 +28,7 @@ class Circumstances:
 
     settings: Settings
     hardware: Hardware
-    notes: Notes
+    notes: LearnedFacts
     measured: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -47,9 +47,9 @@ class Outlook:
 def outlook(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumstances) -> Outlook:
     """What will come of ``request``."""
     plan = plan_for(entry, request, here)
-    room = budget(here.hardware)
+    room = find_budget(here.hardware)
     try:
-        fitting, predicted = check(work_for(entry, request), plan, room, on_cpu(entry, plan, here.hardware))
+        fitting, predicted = fit_plan(work_for(entry, request), plan, room, on_cpu(entry, plan, here.hardware))
     except DoesNotFit as refused:
         return Outlook(refusal=str(refused))
     on_device = predicted.peak_device > 0
@@ -57,14 +57,14 @@ def outlook(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumsta
         need=predicted.peak_device if on_device else predicted.peak_ram,
         free=room.device if on_device else room.ram,
         measures=tuple(reason for reason in fitting.reasons if reason not in plan.reasons),
-        seconds=pace(here.notes, entry.hash, here.hardware.device, course_of(request)),
+        seconds=estimate_seconds(here.notes, entry.hash, here.hardware.device, course_of(request)),
     )
 
 
-def course_of(request: ResolvedGeneration) -> Course:
+def course_of(request: ResolvedGeneration) -> TimingKey:
     """What the time of one picture of ``request`` depends on."""
     share = request.strength if isinstance(request, ImageToImage) else 1.0
-    return Course(
+    return TimingKey(
         width=request.width, height=request.height, steps=round(request.steps * share), guided=request.guidance_scale > 1,
         speed=request.speed,
     )  # fmt: skip
@@ -75,7 +75,7 @@ def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> Exe
     plan = choose(here.hardware, entry.family, overrule=wished_precision(asked, here), measured=here.measured)
     compiled = preferences.read(here.settings.data).compile
     plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled))
-    return learnt(here.notes, entry.hash, here.hardware.device, plan)
+    return apply_learned(here.notes, entry.hash, here.hardware.device, plan)
 
 
 def wished_precision(asked: Request, here: Circumstances) -> str:

@@ -12,7 +12,7 @@ from engine.events import Event, Notice, PictureSaved
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import on_cpu
 from engine.generate.prepare import Prepared
-from engine.plan import step_down
+from engine.plan import take_next_measure
 from engine.plan.hardware.driver_errors import is_out_of_memory
 from engine.plan.ladder import Rung
 from engine.plan.learned import learn
@@ -75,7 +75,7 @@ def surviving(job: str, prepared: Prepared, state: EngineState, attempt: Attempt
         except MemoryShort as short:
             where = short.phase
             plan = prepared.resolved.plan
-            lower = step_down(plan, where, on_cpu(prepared.entry, plan, state.hardware))
+            lower = take_next_measure(plan, where, on_cpu(prepared.entry, plan, state.hardware))
             if lower is None:
                 raise
         plan, rung = lower

@@ -15,7 +15,7 @@ from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import on_cpu, plan_for, work_for
 from engine.generate.refiner import Refiner, check_pair
 from engine.generate.resolve import Defaults, resolve
-from engine.plan import budget, check, predict, spare
+from engine.plan import find_budget, fit_plan, lower_peak, predict
 from engine.requests import CompareNegative, GenerationRequest, ImageToImage, Resolved, StudyNegative, is_draft
 
 Size = Callable[[int, int], tuple[int, int]]
@@ -52,9 +52,9 @@ def prepare(asked: GenerationRequest, size: Size, state: EngineState) -> Prepare
     refiner = _refiner(asked, entry, state)
     work = work_for(entry, resolved.request, refiner.entry if refiner else None)
     processor = on_cpu(entry, plan, state.hardware)
-    fitting, _ = check(work, plan, budget(state.hardware), processor)
+    fitting, _ = fit_plan(work, plan, find_budget(state.hardware), processor)
     if state.sparing and fitting.measures == plan.measures:
-        fitting = spare(fitting, work, processor)
+        fitting = lower_peak(fitting, work, processor)
     said = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
     return Prepared(entry, dataclasses.replace(resolved, plan=fitting), (*notices, *said), added, refiner)
 
@@ -66,7 +66,7 @@ def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
         return False
     refiner = prepared.refiner.entry if prepared.refiner else None
     work = dataclasses.replace(work_for(prepared.entry, prepared.resolved.request, refiner), batch=batch)
-    return budget(state.hardware).holds(predict(work, plan))
+    return find_budget(state.hardware).holds(predict(work, plan))
 
 
 def _used(family: Family, asked: GenerationRequest) -> Family:

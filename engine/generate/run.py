@@ -33,9 +33,9 @@ from engine.generate.speed.compile import can_compile, compiled, is_new, trouble
 from engine.generate.speed.feature_cache import Features, can_skip
 from engine.generate.stop_hooks import listening
 from engine.plan.learned import learn
-from engine.plan.precision import safer_dtype
+from engine.plan.precision import find_safer_dtype
 from engine.plan.speed import speed_for
-from engine.plan.timing import learn_pace
+from engine.plan.timing import learn_timing
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
 from engine.records import outputs
@@ -146,7 +146,7 @@ def opened(
 
 def _safer(prepared: Prepared, state: EngineState) -> Safer:
     """What a component that overflows runs in next."""
-    return lambda component, dtype: safer_dtype(dtype, component, state.hardware, prepared.entry.family)
+    return lambda component, dtype: find_safer_dtype(dtype, component, state.hardware, prepared.entry.family)
 
 
 def picture(
@@ -188,7 +188,7 @@ def drawn(
         image = session.task.finish(arrived(), context)
         if session.folder == session.state.settings.outputs:
             course, rest = course_of(resolved.request), time.monotonic() - decoding
-            learn_pace(
+            learn_timing(
                 session.state.notes, resolved.checkpoint_hash, session.state.hardware.device, course,
                 stepping=stepped - began, rest=rest,
             )  # fmt: skip

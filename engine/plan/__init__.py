@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from engine.plan.hardware.facts import Cpu, Device, Hardware
-from engine.plan.hardware.threads import threads
-from engine.plan.ladder import check, climb_down, largest_size, spare, step_down
-from engine.plan.memory import Budget, Layout, Prediction, Work, budget, cache_budget, predict
-from engine.plan.precision import PrecisionTraits, Tolerance, choose, safer
+from engine.plan.hardware.facts import Cpu, Device, Hardware, count_threads
+from engine.plan.ladder import find_lighter_plan, fit_plan, largest_size, lower_peak, take_next_measure
+from engine.plan.memory import Budget, Layout, Prediction, Work, find_budget, find_cache_budget, predict
+from engine.plan.precision import PrecisionTraits, Tolerance, choose, raise_precision
 
 __all__ = [
     "Budget",
@@ -18,15 +17,15 @@ __all__ = [
     "Prediction",
     "Tolerance",
     "Work",
-    "budget",
-    "cache_budget",
-    "check",
     "choose",
-    "climb_down",
+    "count_threads",
+    "find_budget",
+    "find_cache_budget",
+    "find_lighter_plan",
+    "fit_plan",
     "largest_size",
+    "lower_peak",
     "predict",
-    "safer",
-    "spare",
-    "step_down",
-    "threads",
+    "raise_precision",
+    "take_next_measure",
 ]

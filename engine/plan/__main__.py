@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from engine.errors import DoesNotFit
-from engine.plan.hardware.facts import Hardware
-from engine.plan.hardware.threads import threads
-from engine.plan.ladder import check
-from engine.plan.memory import budget, gigabytes
-from engine.plan.precision import choose, row_for
+from engine.plan.hardware.facts import Hardware, count_threads
+from engine.plan.ladder import RUNGS, fit_plan
+from engine.plan.memory import find_budget, format_bytes
+from engine.plan.precision import ROWS, choose, find_row
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS, ReferenceCheckpoint
-from engine.plan.tables import ladder_table, precision_table
 
 
 def main() -> None:
@@ -24,54 +22,70 @@ def main() -> None:
     flags.add_argument("--no-measuring", action="store_true", help="do not measure whether a lower precision is faster here")
     chosen = flags.parse_args()
     if chosen.tables:
-        print(precision_table(), ladder_table(), sep="\n", end="")
+        print(format_precision_table(), format_ladder_table(), sep="\n", end="")
         return
     from engine.plan.hardware.probe import probe
 
     hardware = probe(chosen.device)
-    speeds = {} if chosen.no_measuring else _measured(hardware)
-    print("\n".join(told(hardware, speeds)))
+    speeds = {} if chosen.no_measuring else _measure(hardware)
+    print("\n".join(describe_plan(hardware, speeds)))
 
 
-def told(hardware: Hardware, speeds: dict[str, float]) -> Iterator[str]:
+def describe_plan(hardware: Hardware, speeds: dict[str, float]) -> Iterator[str]:
     """The plan for every known family, line by line."""
-    yield from _machine(hardware)
+    yield from _describe_machine(hardware)
     for known in REFERENCE_CHECKPOINTS:
         yield ""
-        yield from _family(known, hardware, speeds)
+        yield from _describe_family(known, hardware, speeds)
 
 
-def _measured(hardware: Hardware) -> dict[str, float]:
-    from engine.plan.hardware.precision_trial import measured
+def format_precision_table() -> str:
+    """The rows of the precision table, in order."""
+    cells = ((row.name, ", ".join(row.dtypes), ", ".join(row.decoder) or "the same", row.reason) for row in ROWS)
+    return _format_markdown(("Hardware", "Precision, the best first", "Decoder (VAE)", "Why"), cells)
+
+
+def format_ladder_table() -> str:
+    """The rungs of the memory ladder, in order."""
+    cells = ((rung.name, rung.words, "the same" if rung.exact else "slightly different") for rung in RUNGS)
+    return _format_markdown(("Measure", "What is done", "The picture"), cells)
+
+
+def _format_markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in (head, ["---"] * len(head), *rows))
+
+
+def _measure(hardware: Hardware) -> dict[str, float]:
+    from engine.plan.hardware.precision_trial import measure_gain
     from engine.settings import Settings
 
-    return measured(hardware, Settings().data / "measured.json")
+    return measure_gain(hardware, Settings().data / "measured.json")
 
 
-def _machine(hardware: Hardware) -> Iterator[str]:
+def _describe_machine(hardware: Hardware) -> Iterator[str]:
     device, cpu = hardware.device, hardware.cpu
-    yield f"Device      {device.torch}: {device.name or device.kind}, {_memory(device.free_bytes, device.total_bytes)}"
-    yield f"CPU         {cpu.name}, {threads(hardware)} of {cpu.physical_cores} cores"
-    yield f"RAM         {_memory(hardware.ram_available, hardware.ram_total)}"
+    yield f"Device      {device.torch}: {device.name or device.kind}, {_format_memory(device.free_bytes, device.total_bytes)}"
+    yield f"CPU         {cpu.name}, {count_threads(hardware)} of {cpu.physical_cores} cores"
+    yield f"RAM         {_format_memory(hardware.ram_available, hardware.ram_total)}"
     for note in hardware.notes:
         yield f"Note        {note}"
-    yield f"Kind        {row_for(hardware).name}"
+    yield f"Kind        {find_row(hardware).name}"
 
 
-def _memory(free: int | None, total: int | None) -> str:
+def _format_memory(free: int | None, total: int | None) -> str:
     if free is None or total is None:
         return "memory unknown"
-    return f"{gigabytes(free)} of {gigabytes(total)} free"
+    return f"{format_bytes(free)} of {format_bytes(total)} free"
 
 
-def _family(known: ReferenceCheckpoint, hardware: Hardware, speeds: dict[str, float]) -> Iterator[str]:
+def _describe_family(known: ReferenceCheckpoint, hardware: Hardware, speeds: dict[str, float]) -> Iterator[str]:
     on_cpu = None if hardware.device.kind == "cpu" else choose(hardware.on_cpu, known.family)
     plan = choose(hardware, known.family, measured=speeds)
     yield f"{known.title}, {known.work.width} x {known.work.height}"
     try:
-        plan, predicted = check(known.work, plan, budget(hardware), on_cpu)
-        device = f"{gigabytes(predicted.peak_device)} on the device and " if predicted.peak_device else ""
-        yield f"  memory    {device}{gigabytes(predicted.peak_ram)} of RAM"
+        plan, predicted = fit_plan(known.work, plan, find_budget(hardware), on_cpu)
+        device = f"{format_bytes(predicted.peak_device)} on the device and " if predicted.peak_device else ""
+        yield f"  memory    {device}{format_bytes(predicted.peak_ram)} of RAM"
     except DoesNotFit as error:
         yield f"  memory    does not fit. {error}"
     yield "  precision " + ", ".join(f"{component} {dtype}" for component, dtype in plan.dtypes.items())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import DoesNotFit
-from engine.plan.memory import Budget, Prediction, Work, gigabytes, predict
+from engine.plan.memory import Budget, Prediction, Work, format_bytes, predict
 from engine.requests import ExecutionPlan
 
 Usable = Callable[[ExecutionPlan], bool]
@@ -119,7 +119,7 @@ RUNGS: tuple[Rung, ...] = (
 """From what costs least to what costs most; each rung keeps those above it."""
 
 
-def step_down(plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan | None = None) -> tuple[ExecutionPlan, Rung] | None:
+def take_next_measure(plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan | None = None) -> tuple[ExecutionPlan, Rung] | None:
     """The next measure after memory ran out in ``phase`` (``"load"``, ``"encode"``, ``"denoise"``, ``"decode"``), or None.
 
     ``on_cpu`` is the plan that the last rung changes to; without one that rung is not offered.
@@ -128,7 +128,7 @@ def step_down(plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan | None = No
     return (apply(plan, rung, on_cpu), rung) if rung else None
 
 
-def climb_down(
+def find_lighter_plan(
     plan: ExecutionPlan, work: Work, room: Budget, on_cpu: ExecutionPlan | None = None
 ) -> tuple[ExecutionPlan, Prediction]:
     """The first plan down the ladder that is predicted to fit, or the one that needs least if none does.
@@ -145,7 +145,7 @@ def climb_down(
     return plan, predicted
 
 
-def spare(plan: ExecutionPlan, work: Work, on_cpu: ExecutionPlan | None = None) -> ExecutionPlan:
+def lower_peak(plan: ExecutionPlan, work: Work, on_cpu: ExecutionPlan | None = None) -> ExecutionPlan:
     """``plan`` with the first further measure that lowers the predicted peak of ``work``; as it is where none does.
 
     For the attempt after one that the system ended for want of memory: it says neither where nor how much was missing.
@@ -169,28 +169,30 @@ def largest_size(work: Work, plan: ExecutionPlan, room: Budget, on_cpu: Executio
     while high - low > 1:
         middle = (low + high) // 2
         width, height = _scaled(work, middle * STEP)
-        fits = room.holds(climb_down(plan, dataclasses.replace(work, width=width, height=height), room, on_cpu)[1])
+        fits = room.holds(find_lighter_plan(plan, dataclasses.replace(work, width=width, height=height), room, on_cpu)[1])
         low, high = (middle, high) if fits else (low, middle)
     return _scaled(work, low * STEP) if low else None
 
 
-def check(work: Work, plan: ExecutionPlan, room: Budget, on_cpu: ExecutionPlan | None = None) -> tuple[ExecutionPlan, Prediction]:
+def fit_plan(
+    work: Work, plan: ExecutionPlan, room: Budget, on_cpu: ExecutionPlan | None = None
+) -> tuple[ExecutionPlan, Prediction]:
     """The plan to run ``work`` with, measures included, and what it will need.
 
     Raises DoesNotFit, with the size that would fit, if no measure makes room for it.
     """
-    best, predicted = climb_down(plan, work, room, on_cpu)
+    best, predicted = find_lighter_plan(plan, work, room, on_cpu)
     if room.holds(predicted):
         return best, predicted
     need, free = _short_of(predicted, room)
     least = largest_size(dataclasses.replace(work, batch=1), plan, room, on_cpu)
     if least is None:
         raise DoesNotFit(
-            f"This checkpoint needs about {gigabytes(need)} of memory even with every saving measure, and {gigabytes(free)} "
-            "are free. Close other programs, or choose a smaller checkpoint."
+            f"This checkpoint needs about {format_bytes(need)} of memory even with every saving measure, "
+            f"and {format_bytes(free)} are free. Close other programs, or choose a smaller checkpoint."
         )
     raise DoesNotFit(
-        f"{work.width} x {work.height} pixels need about {gigabytes(need)} of memory, and {gigabytes(free)} are free. "
+        f"{work.width} x {work.height} pixels need about {format_bytes(need)} of memory, and {format_bytes(free)} are free. "
         f"{least[0]} x {least[1]} would fit."
     )
 

@@ -12,12 +12,12 @@ from typing import Any
 from engine.json_values import JsonObject, as_object
 from engine.plan.hardware.facts import Device
 from engine.plan.ladder import RUNGS, apply
-from engine.plan.precision import with_dtypes
+from engine.plan.precision import replace_dtypes
 from engine.requests import DTYPES, ExecutionPlan
 from engine.storage.json_store import JsonStore
 
 
-class Notes:
+class LearnedFacts:
     """A JSON object in a file, read anew at each question: the page and the worker look at the same one."""
 
     def __init__(self, path: Path) -> None:
@@ -39,11 +39,11 @@ class Notes:
             return
 
 
-def learnt(notes: Notes, checkpoint_hash: str, device: Device, plan: ExecutionPlan) -> ExecutionPlan:
+def apply_learned(notes: LearnedFacts, checkpoint_hash: str, device: Device, plan: ExecutionPlan) -> ExecutionPlan:
     """``plan`` with what earlier runs of this checkpoint on this device taught: safer precisions and memory measures."""
     kept = notes.get(_key(checkpoint_hash, device))
     dtypes = {c: d for c, d in kept.get("dtypes", {}).items() if _is_safer(d, plan.dtype(c))}
-    plan = with_dtypes(plan, dtypes)
+    plan = replace_dtypes(plan, dtypes)
     for rung in RUNGS:
         wanted = rung.name in kept.get("measures", ()) and rung.name not in plan.measures
         if wanted and rung.usable(plan) and rung.name != "cpu":
@@ -52,9 +52,9 @@ def learnt(notes: Notes, checkpoint_hash: str, device: Device, plan: ExecutionPl
 
 
 def learn(
-    notes: Notes, checkpoint_hash: str, device: Device, *, dtypes: Mapping[str, str] | None = None, measure: str = ""
+    notes: LearnedFacts, checkpoint_hash: str, device: Device, *, dtypes: Mapping[str, str] | None = None, measure: str = ""
 ) -> None:
-    """Keep for :func:`learnt` that components of a checkpoint needed safer ``dtypes``, or that memory needed ``measure``."""
+    """Keep for :func:`apply_learned` that a checkpoint needed safer ``dtypes``, or that memory needed ``measure``."""
 
     def add(stored: dict[str, Any]) -> JsonObject:
         measures = [*stored.get("measures", ()), *([measure] if measure else [])]

@@ -140,7 +140,7 @@ def predict(work: Work, plan: ExecutionPlan) -> Prediction:
     return Prediction(peak_device=peak, peak_ram=_ram_beside(weights, plan), phases=phases, weights=weights)
 
 
-def budget(hardware: Hardware, held: int = 0) -> Budget:
+def find_budget(hardware: Hardware, held: int = 0) -> Budget:
     """What a run may use on ``hardware.device``, by what was free when it was asked (``hardware.refresh`` asks again).
 
     ``held``: bytes on the device that the run will reuse or that can be given back first, such as cached checkpoints.
@@ -153,13 +153,13 @@ def budget(hardware: Hardware, held: int = 0) -> Budget:
     return Budget(device=int((free + held) * MARGIN), ram=ram, together=hardware.device.shares_ram)
 
 
-def cache_budget(hardware: Hardware) -> int:
+def find_cache_budget(hardware: Hardware) -> int:
     """Bytes of weights that may stay loaded between requests, with room left to work in."""
     free = hardware.ram_available if hardware.device.kind == "cpu" else hardware.device.free_bytes
     return int((4 * GIB if free is None else free) * 0.6)
 
 
-def gigabytes(count: int) -> str:
+def format_bytes(count: int) -> str:
     """Bytes as people read them."""
     return f"{count / GIB:.1f} GB" if count >= GIB else f"{max(1, round(count / MIB))} MB"
 
@@ -181,13 +181,13 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
 def _unet_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     """Its tensors, and the layer that is worked on: copied, and brought in or widened if the weights wait elsewhere."""
     latents = (work.width // work.layout.scale) * (work.height // work.layout.scale)
-    tensors = unet_numbers(work.layout) * latents * batch * (2 if work.guided else 1)
+    tensors = count_unet_numbers(work.layout) * latents * batch * (2 if work.guided else 1)
     copies = SCRATCH_LAYERS + ("unet_offload" in plan.measures) + ("unet" in plan.storage)
     largest_layer = 9 * 2 * work.layout.unet_channels[-1] ** 2
     return int(tensors + copies * largest_layer) * BYTES[plan.dtype("unet")]
 
 
-def unet_numbers(layout: Layout) -> float:
+def count_unet_numbers(layout: Layout) -> float:
     """Numbers alive at the U-Net's highest point, per latent pixel: the skip connections and the widest layer in work."""
     channels, last = layout.unet_channels, len(layout.unet_channels) - 1
     skips = channels[0] + sum(

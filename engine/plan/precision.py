@@ -326,7 +326,7 @@ ROWS: tuple[Row, ...] = (
 """The table. Kinds of device in order, within a kind from special to general; the last row matches all."""
 
 
-def row_for(hardware: Hardware) -> Row:
+def find_row(hardware: Hardware) -> Row:
     """The first row that matches."""
     return next(row for row in ROWS if row.matches(hardware))
 
@@ -339,7 +339,7 @@ def choose(
     ``overrule`` is what the user insists on (``"auto"`` or one of DTYPES); it is followed for every component that bears it.
     ``measured`` maps a precision to how many times as fast as float32 it was measured to be on this device.
     """
-    row = row_for(hardware)
+    row = find_row(hardware)
     insisted, why_not = _insisted(row, overrule)
     order, why_order = _measured_order(row, measured or {})
     orders = {c: _order(row, c, order, family, insisted) for c in family.dtypes}
@@ -355,27 +355,30 @@ def choose(
     )
 
 
-def safer(plan: ExecutionPlan, component: str, hardware: Hardware, family: PrecisionTraits) -> ExecutionPlan | None:
+def raise_precision(plan: ExecutionPlan, component: str, hardware: Hardware, family: PrecisionTraits) -> ExecutionPlan | None:
     """``plan`` with ``component`` in the next safer precision after values overflowed, or None if it is in float32 already."""
-    further = safer_dtype(plan.dtype(component), component, hardware, family)
-    return with_dtypes(plan, {component: further}) if further else None
+    further = find_safer_dtype(plan.dtype(component), component, hardware, family)
+    return replace_dtypes(plan, {component: further}) if further else None
 
 
-def safer_dtype(now: str, component: str, hardware: Hardware, family: PrecisionTraits) -> str | None:
+def find_safer_dtype(now: str, component: str, hardware: Hardware, family: PrecisionTraits) -> str | None:
     """The next safer precision than ``now`` that ``component`` bears and ``hardware`` has; None after float32."""
-    row = row_for(hardware)
+    row = find_row(hardware)
     safe = [d for d in (BRAIN, FULL) if d in row.works and d in (*family.dtypes.get(component, ()), FULL)]
     return next((d for d in safe if DTYPES.index(d) < DTYPES.index(now)), None)
 
 
-def with_dtypes(plan: ExecutionPlan, dtypes: Mapping[str, str]) -> ExecutionPlan:
+def replace_dtypes(plan: ExecutionPlan, dtypes: Mapping[str, str]) -> ExecutionPlan:
     """``plan`` with some components in other precisions: what was learnt about one checkpoint, kept for the next time."""
     changed = {c: d for c, d in dtypes.items() if plan.dtype(c) != d}
-    reasons = [f"{words(c)} runs in {d}: in {plan.dtype(c)} this checkpoint gave invalid numbers." for c, d in changed.items()]
+    reasons = [
+        f"{describe_component(c)} runs in {d}: in {plan.dtype(c)} this checkpoint gave invalid numbers."
+        for c, d in changed.items()
+    ]
     return dataclasses.replace(plan, dtypes={**plan.dtypes, **changed}, reasons=(*plan.reasons, *reasons))
 
 
-def words(component: str) -> str:
+def describe_component(component: str) -> str:
     """A component's name at the start of a sentence."""
     return _WORDS.get(component, f"The part {component!r}")
 
@@ -427,7 +430,7 @@ def _compiled(compiler: str) -> list[str]:
 def _exceptions(orders: Mapping[str, tuple[str, ...]], dtypes: Mapping[str, str]) -> list[str]:
     """A sentence for each component that does not run in the precision that would have been first."""
     return [
-        f"{words(c)} runs in {dtypes[c]}: this kind of checkpoint does not bear {order[0]} there."
+        f"{describe_component(c)} runs in {dtypes[c]}: this kind of checkpoint does not bear {order[0]} there."
         for c, order in orders.items()
         if dtypes[c] != order[0]
     ]

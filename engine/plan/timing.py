@@ -7,14 +7,14 @@ from typing import Any
 
 from engine.json_values import JsonObject
 from engine.plan.hardware.facts import Device
-from engine.plan.learned import Notes
+from engine.plan.learned import LearnedFacts
 
 NEWEST = 0.5
 """Weight of the newest picture in what is kept: follows a machine that slows down, forgives one slow picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class TimingKey:
     """What one picture's time depends on: pixels, how many ``steps`` run, whether they are guided, the Speed setting."""
 
     width: int
@@ -34,7 +34,9 @@ class Course:
         return f"{self.width}x{self.height} {self.kind}"
 
 
-def learn_pace(notes: Notes, checkpoint_hash: str, device: Device, course: Course, *, stepping: float, rest: float) -> None:
+def learn_timing(
+    notes: LearnedFacts, checkpoint_hash: str, device: Device, course: TimingKey, *, stepping: float, rest: float
+) -> None:
     """Keep what a picture took: ``stepping`` seconds in its steps, ``rest`` from there to the file."""
     now = [stepping / max(1, course.steps), rest]
 
@@ -45,7 +47,7 @@ def learn_pace(notes: Notes, checkpoint_hash: str, device: Device, course: Cours
     notes.change(_key(checkpoint_hash, device), add)
 
 
-def pace(notes: Notes, checkpoint_hash: str, device: Device, course: Course) -> float | None:
+def estimate_seconds(notes: LearnedFacts, checkpoint_hash: str, device: Device, course: TimingKey) -> float | None:
     """Seconds of a picture of that course, by earlier ones of the same checkpoint on the same device; None without any.
 
     From pictures of another size it goes by pixels. A lossy speed that was never used counts as the exact one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.plan.learned import Notes
+from engine.plan.learned import LearnedFacts
 from engine.plan.memory import MIB
 
 OPERATIONS = 1e11
@@ -21,7 +21,7 @@ FIXED = 300 * MIB
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class UpscaleWork:
     """One picture to be enlarged. ``width`` and ``height`` are the source's.
 
     ``parameters`` is what the upscaler computes with, 0 for Lanczos; ``steps`` how often a diffusion upscaler looks at each
@@ -47,7 +47,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class UpscaleEstimate:
     """``seconds``, and bytes of memory. ``measured``: whether the time goes by earlier runs on this machine."""
 
     seconds: float
@@ -55,29 +55,29 @@ class Estimate:
     measured: bool
 
 
-def estimate(job: Job, notes: Notes) -> Estimate:
-    """What ``job`` will cost. Without an earlier run of the same upscaler the time is a rough guess."""
-    looked = job.width * job.height * max(1, job.steps)
-    kept = notes.get(_key(job.checkpoint_hash)).get("seconds_a_megapixel") if job.checkpoint_hash else None
-    share = 2 * ATTENDED if job.steps else 1.0  # guidance looks twice
-    guess = 2 * job.parameters * share / OPERATIONS * 1e6
-    seconds = looked / 1e6 * (guess if kept is None else kept) + job.pixels / PIXELS
-    return Estimate(seconds=seconds, bytes=_bytes(job), measured=kept is not None)
+def estimate_upscale(work: UpscaleWork, notes: LearnedFacts) -> UpscaleEstimate:
+    """What ``work`` will cost. Without an earlier run of the same upscaler the time is a rough guess."""
+    looked = work.width * work.height * max(1, work.steps)
+    kept = notes.get(_key(work.checkpoint_hash)).get("seconds_a_megapixel") if work.checkpoint_hash else None
+    share = 2 * ATTENDED if work.steps else 1.0  # guidance looks twice
+    guess = 2 * work.parameters * share / OPERATIONS * 1e6
+    seconds = looked / 1e6 * (guess if kept is None else kept) + work.pixels / PIXELS
+    return UpscaleEstimate(seconds=seconds, bytes=_bytes(work), measured=kept is not None)
 
 
-def learn_speed(job: Job, seconds: float, notes: Notes) -> None:
-    """Keep how long ``job`` took, for the next estimate."""
-    looked = job.width * job.height * max(1, job.steps) / 1e6
-    if job.checkpoint_hash and looked >= 0.01:
-        own = max(0.0, seconds - job.pixels / PIXELS)
-        notes.put(_key(job.checkpoint_hash), {"seconds_a_megapixel": own / looked})
+def learn_upscale_speed(work: UpscaleWork, seconds: float, notes: LearnedFacts) -> None:
+    """Keep how long ``work`` took, for the next estimate."""
+    looked = work.width * work.height * max(1, work.steps) / 1e6
+    if work.checkpoint_hash and looked >= 0.01:
+        own = max(0.0, seconds - work.pixels / PIXELS)
+        notes.put(_key(work.checkpoint_hash), {"seconds_a_megapixel": own / looked})
 
 
-def _bytes(job: Job) -> int:
+def _bytes(work: UpscaleWork) -> int:
     """The source and its copies, a band of the result in 32-bit floats, and the weights."""
-    source, latents = 3 * 2 * job.width * job.height, 4 * 4 * 3 * job.width * job.height if job.steps else 0
-    band = 1024 * job.size[0] * 3 * 4 * 2
-    return FIXED + source + latents + band + 4 * job.parameters
+    source, latents = 3 * 2 * work.width * work.height, 4 * 4 * 3 * work.width * work.height if work.steps else 0
+    band = 1024 * work.size[0] * 3 * 4 * 2
+    return FIXED + source + latents + band + 4 * work.parameters
 
 
 def _key(checkpoint_hash: str) -> str:

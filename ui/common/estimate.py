@@ -9,7 +9,7 @@ from engine.descriptions import EngineDescription
 from engine.errors import EaselError
 from engine.generate.estimate import Circumstances, Outlook, outlook
 from engine.plan.hardware.facts import from_text
-from engine.plan.learned import Notes
+from engine.plan.learned import LearnedFacts
 from engine.requests import GenerationRequest, ResolvedGeneration, complete
 from engine.settings import Settings
 from ui import messages
@@ -22,7 +22,7 @@ class Forecast:
 
     def __init__(self, settings: Settings, checkpoint_options: CheckpointOptions) -> None:
         self._settings, self._checkpoint_options = settings, checkpoint_options
-        self._notes = Notes(settings.data / "learnt.json")
+        self._notes = LearnedFacts(settings.data / "learnt.json")
 
     def say(self, asked: GenerationRequest, described: EngineDescription | None) -> str:
         """A line of HTML; "" while the worker starts, or where nothing can be said of this checkpoint."""

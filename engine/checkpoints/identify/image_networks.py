@@ -26,10 +26,6 @@ def _never(_tensors: Tensors) -> bool:
     return False
 
 
-def _always(_tensors: Tensors) -> bool:
-    return True
-
-
 def _lacks(pattern: str) -> Callable[[Tensors], bool]:
     """Networks whose upsampling layers, called ``pattern``, are missing give back the size that they were given."""
     called = re.compile(pattern)

@@ -25,7 +25,7 @@ from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.samplers import create, find
 from engine.generate.stop_hooks import listening
 from engine.generate.upscale.tiles import Axis, TileUpscaler, halve
-from engine.plan import Layout, Work, budget, check
+from engine.plan import Layout, Work, find_budget, fit_plan
 from engine.plan.hardware.driver_errors import is_out_of_memory
 from engine.plan.hardware.probe import refresh
 from engine.prompt.encode import encode_pair
@@ -99,7 +99,7 @@ class DiffusionUpscaler:
         layout = Layout.of(entry.config("unet"), entry.config("vae"))
         seen = (side + 2 * (FEATHER + 8)) * layout.scale
         work = Work(parameters=entry.parameters, width=seen, height=seen, layout=layout)
-        plan, _ = check(work, plan, budget(refresh(state.hardware), state.cache.held_bytes))
+        plan, _ = fit_plan(work, plan, find_budget(refresh(state.hardware), state.cache.held_bytes))
         with ExitStack() as held:
             pipeline = held.enter_context(state.cache.lease(entry, plan, task=UPSCALE, cancelled=stop.is_set))
             guard = held.enter_context(PrecisionGuard())

@@ -21,7 +21,7 @@ from engine.generate.stop_hooks import listening
 from engine.generate.upscale.diffusion import DiffusionUpscaler
 from engine.generate.upscale.networks import Lanczos, Network, bytes_per_pixel
 from engine.generate.upscale.tiles import SMALLEST, TileUpscaler
-from engine.plan import Tolerance, budget, choose
+from engine.plan import Tolerance, choose, find_budget
 from engine.plan.hardware.probe import refresh
 from engine.requests import ExecutionPlan, Resolved, ResolvedUpscale, Upscale
 from engine.stopping import Stop
@@ -127,7 +127,7 @@ def _open_diffusion(entry: CheckpointEntry, asked: Upscale, state: EngineState, 
 
 def tile_side(bytes_per_pixel: int, around: int, state: EngineState) -> int:
     """The side of tiles, in pixels of the source, that half of the free memory holds."""
-    room = budget(refresh(state.hardware))
+    room = find_budget(refresh(state.hardware))
     free = room.device if room.device is not None else room.ram
     side = math.isqrt((2**30 if free is None else free) // 2 // max(1, bytes_per_pixel)) - 2 * around
     return max(SMALLEST, min(LARGEST, side // SMALLEST * SMALLEST))

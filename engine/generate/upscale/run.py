@@ -103,7 +103,7 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
     chosen = preferences.read(run.state.settings.data)
     unmarked = (_UNMARKED,) if chosen.watermark else ()
     yield from (Notice(job=run.job, text=text) for text in (*picture.notices, *unmarked))
-    work = upscale_estimate.Job(width=picture.colours.width, height=picture.colours.height, factor=run.asked.factor,
+    work = upscale_estimate.UpscaleWork(width=picture.colours.width, height=picture.colours.height, factor=run.asked.factor,
                          checkpoint_hash=run.upscaler.hash)  # fmt: skip
     _refuse_by_size(work, run.folder)
     resolved = _resolve(run, image, work.size)
@@ -122,7 +122,7 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
 
     # 7. Said once it is on disk.
     seconds = time.monotonic() - began
-    upscale_estimate.learn_speed(dataclasses.replace(work, steps=resolved.request.steps), seconds, run.state.notes)
+    upscale_estimate.learn_upscale_speed(dataclasses.replace(work, steps=resolved.request.steps), seconds, run.state.notes)
     yield PictureSaved(job=run.job, picture=index, result=_result(target, run.seed, seconds))
 
 
@@ -186,7 +186,7 @@ def _resolve(run: UpscaleRun, image: str, size: tuple[int, int]) -> Resolved[Res
     )
 
 
-def _refuse_by_size(work: upscale_estimate.Job, folder: Path) -> None:
+def _refuse_by_size(work: upscale_estimate.UpscaleWork, folder: Path) -> None:
     """Raises RequestError for a result that Easel could not open again, DiskFull for one that has no room."""
     if work.pixels > MAX_PIXELS:
         fits = math.floor(10 * math.sqrt(MAX_PIXELS / (work.width * work.height))) / 10

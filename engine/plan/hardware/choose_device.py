@@ -20,7 +20,7 @@ QUIET: frozenset[str] = frozenset({"not_built", "driver_missing"})
 """Faults that are the normal case where no card of that maker is plugged in, or where another one works."""
 
 
-def settle(answers: Sequence[Answer], machine: Machine, prefer: str = "auto") -> Hardware:
+def choose_device(answers: Sequence[Answer], machine: Machine, prefer: str = "auto") -> Hardware:
     """The device to use, and a sentence for everything that was plugged in or asked for and is not used.
 
     ``prefer`` is ``"auto"``, a torch device string (``"cuda"``, ``"cuda:1"``, ``"cpu"``) or a kind (``"rocm"``).
@@ -45,7 +45,7 @@ def settle(answers: Sequence[Answer], machine: Machine, prefer: str = "auto") ->
     )
 
 
-def without(hardware: Hardware, lost: Device, message: str) -> Hardware:
+def drop_device(hardware: Hardware, lost: Device, message: str) -> Hardware:
     """The machine after ``lost`` stopped answering in the middle of a run; ``message`` is what its driver said."""
     left = tuple(d for d in hardware.devices if (d.kind, d.index) != (lost.kind, lost.index))
     device = next((d for d in left if d.kind == "cpu"), Device(name=hardware.cpu.name, free_bytes=hardware.ram_available))

@@ -116,6 +116,11 @@ class Hardware:
         return dataclasses.replace(self, device=device, ram_available=half(self.ram_available))
 
 
+def count_threads(hardware: Hardware) -> int:
+    """How many threads torch gets: the physical cores that this process may use. A second thread per core only costs time."""
+    return max(1, min(hardware.cpu.physical_cores, hardware.cpu.usable_cores))
+
+
 def to_text(hardware: Hardware) -> str:
     """``hardware`` as JSON, for a process that does not import torch and cannot ask itself."""
     return json.dumps(dataclasses.asdict(hardware), default=sorted)
@@ -123,24 +128,26 @@ def to_text(hardware: Hardware) -> str:
 
 def from_text(text: str) -> Hardware:
     """What :func:`to_text` wrote."""
-    written = json.loads(text)
-    lists = {name: tuple(written.pop(name)) for name in ("system_version", "notes")} | {
-        "extras": frozenset(written.pop("extras"))
-    }
+    stored: dict[str, Any] = json.loads(text)
     return Hardware(
-        device=_device(written.pop("device")),
-        devices=tuple(_device(each) for each in written.pop("devices")),
-        cpu=Cpu(**{**(cpu := written.pop("cpu")), "features": frozenset(cpu["features"])}),
-        **lists,
-        **written,
+        device=_read_device(stored["device"]),
+        devices=tuple(_read_device(each) for each in stored["devices"]),
+        cpu=_read_cpu(stored["cpu"]),
+        ram_total=stored["ram_total"],
+        ram_available=stored["ram_available"],
+        system=stored["system"],
+        system_version=tuple(stored["system_version"]),
+        notes=tuple(stored["notes"]),
+        extras=frozenset(stored["extras"]),
     )
 
 
-def _device(written: dict[str, Any]) -> Device:
-    return Device(
-        **{
-            **written,
-            "features": frozenset(written["features"]),
-            "capability": (written["capability"][0], written["capability"][1]),
-        }
-    )
+def _read_cpu(stored: dict[str, Any]) -> Cpu:
+    features: frozenset[str] = frozenset(stored.pop("features"))
+    return Cpu(features=features, **stored)
+
+
+def _read_device(stored: dict[str, Any]) -> Device:
+    features: frozenset[str] = frozenset(stored.pop("features"))
+    major, minor = stored.pop("capability")
+    return Device(features=features, capability=(major, minor), **stored)

@@ -9,31 +9,31 @@ from pathlib import Path
 import torch
 
 from engine.plan.hardware.facts import Hardware
-from engine.plan.learned import Notes
-from engine.plan.precision import row_for
+from engine.plan.learned import LearnedFacts
+from engine.plan.precision import find_row
 
 SECONDS = 0.1
 """How long each of the four measurements goes on; the fastest round counts."""
 
 
-def measured(hardware: Hardware, path: Path) -> dict[str, float]:
+def measure_gain(hardware: Hardware, path: Path) -> dict[str, float]:
     """Precision -> how many times as fast as float32 it is on ``hardware.device``: empty where the table does not ask.
 
     Kept in the file ``path`` by device, threads and torch version, so a machine is measured once.
     """
-    asked = row_for(hardware).if_faster
+    asked = find_row(hardware).if_faster
     if not asked:
         return {}
-    notes = Notes(path)
+    notes = LearnedFacts(path)
     key = f"{hardware.device.name or hardware.device.kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     kept = notes.get(key)
     if asked not in kept:
-        kept = {**kept, asked: gain(hardware.device.torch, asked)}
+        kept = {**kept, asked: time_gain(hardware.device.torch, asked)}
         notes.put(key, kept)
     return kept
 
 
-def gain(device: str, dtype: str) -> float:
+def time_gain(device: str, dtype: str) -> float:
     """How many times as fast as float32 a matrix product and a convolution run in ``dtype``; 0 if they do not run at all."""
     try:
         slow, fast = (_seconds(device, getattr(torch, name)) for name in ("float32", dtype))

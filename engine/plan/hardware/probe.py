@@ -15,21 +15,21 @@ from typing import TypeVar
 import torch
 
 from engine.plan.hardware import system
-from engine.plan.hardware.choose_device import settle
+from engine.plan.hardware.choose_device import choose_device
 from engine.plan.hardware.facts import Answer, Device, Hardware
 
 T = TypeVar("T")
 
 
 def probe(prefer: str = "auto") -> Hardware:
-    """What this machine has and which device to use; see :func:`engine.plan.hardware.choose_device.settle` for ``prefer``.
+    """What this machine has and which device to use; see :func:`engine.plan.hardware.choose_device.choose_device` for ``prefer``.
 
     Runs one small kernel on every device. Never raises: what does not work is left out, with a sentence in ``notes``.
     """
-    return settle(list(ask()), system.look(cpu_features()), prefer)
+    return choose_device(list(ask_drivers()), system.read_machine(read_cpu_features()), prefer)
 
 
-def ask() -> Iterator[Answer]:
+def ask_drivers() -> Iterator[Answer]:
     """Every accelerator that torch can see, tried."""
     yield from _each("rocm" if torch.version.hip else "cuda", torch.cuda.init, torch.cuda.device_count, _cuda_device)
     yield Answer(kind="cuda" if torch.version.hip else "rocm", trouble="not compiled with support for this maker's cards")
@@ -38,18 +38,18 @@ def ask() -> Iterator[Answer]:
         yield from _each("mps", lambda: None, lambda: 1, _mps_device)
 
 
-def cpu_features() -> frozenset[str]:
+def read_cpu_features() -> frozenset[str]:
     """The CPU's instruction sets, by torch's names for them."""
     return frozenset(name for name, has in torch.cpu.get_capabilities().items() if has is True)
 
 
 def refresh(hardware: Hardware) -> Hardware:
     """The same decision with the memory that is free at this moment: for a prediction right before a run."""
-    device = dataclasses.replace(hardware.device, free_bytes=free_bytes(hardware.device))
-    return dataclasses.replace(hardware, device=device, ram_available=system.memory()[1])
+    device = dataclasses.replace(hardware.device, free_bytes=read_free_bytes(hardware.device))
+    return dataclasses.replace(hardware, device=device, ram_available=system.read_memory()[1])
 
 
-def free_bytes(device: Device) -> int | None:
+def read_free_bytes(device: Device) -> int | None:
     """Memory of ``device`` that is free at this moment, or None where the driver does not tell."""
     return _memory(device.kind, device.index)[0]
 
@@ -135,7 +135,7 @@ def _memory(kind: str, index: int) -> tuple[int | None, int | None]:
 
 def _mps_memory(_index: int) -> tuple[int | None, int | None]:
     total = torch.mps.recommended_max_memory()
-    available = system.memory()[1]
+    available = system.read_memory()[1]
     return min(total - torch.mps.driver_allocated_memory(), total if available is None else available), total
 
 
@@ -144,5 +144,5 @@ _MEMORY: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
     "rocm": torch.cuda.mem_get_info,
     "xpu": torch.xpu.mem_get_info,
     "mps": _mps_memory,
-    "cpu": lambda _index: (system.memory()[1], system.memory()[0]),
+    "cpu": lambda _index: (system.read_memory()[1], system.read_memory()[0]),
 }

@@ -30,30 +30,30 @@ UNLIMITED = 2**60
 """cgroup v1 writes a number above this where it means "no limit"."""
 
 
-def look(features: frozenset[str] = frozenset(), root: Path = Path("/")) -> Machine:
+def read_machine(features: frozenset[str] = frozenset(), root: Path = Path("/")) -> Machine:
     """The facts of this machine. ``features`` are the CPU's instruction sets; ``root`` is where /proc and /sys lie."""
-    total, available = memory(root)
+    total, available = read_memory(root)
     arch = platform.machine().lower()
     physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     cpu = Cpu(
-        name=cpu_name(root),
+        name=read_cpu_name(root),
         arch=ARCHES.get(arch, arch),
         features=features,
         physical_cores=physical,
-        usable_cores=usable_cores(physical, root),
+        usable_cores=count_usable_cores(physical, root),
     )
     return Machine(
         cpu=cpu,
         ram_total=total,
         ram_available=available,
         system=platform.system(),
-        system_version=system_version(),
-        cards=cards(root),
+        system_version=read_system_version(),
+        cards=find_cards(root),
         extras=frozenset(name for name in EXTRAS if find_spec(name)),
     )
 
 
-def memory(root: Path = Path("/")) -> tuple[int | None, int | None]:
+def read_memory(root: Path = Path("/")) -> tuple[int | None, int | None]:
     """Total and available bytes of RAM: the machine's, or the container's where that is less. None where nobody tells."""
     try:
         ram = psutil.virtual_memory()
@@ -65,7 +65,7 @@ def memory(root: Path = Path("/")) -> tuple[int | None, int | None]:
     return total, available
 
 
-def usable_cores(physical: int, root: Path = Path("/")) -> int:
+def count_usable_cores(physical: int, root: Path = Path("/")) -> int:
     """Physical cores that this process may keep busy: by its affinity and by the container's quota. At least 1."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     by_affinity = len({_core_of(cpu, root) for cpu in allowed}) or physical
@@ -73,21 +73,21 @@ def usable_cores(physical: int, root: Path = Path("/")) -> int:
     return max(1, min(_fast_cores(), physical, by_affinity, *quotas))
 
 
-def cards(root: Path = Path("/")) -> frozenset[str]:
+def find_cards(root: Path = Path("/")) -> frozenset[str]:
     """Makers of graphics cards that are plugged in. Empty where the system has no cheap way to tell."""
     if shutil.which("nvidia-smi"):
         return frozenset({"nvidia"}) | _pci_cards(root)
     return _pci_cards(root)
 
 
-def cpu_name(root: Path = Path("/")) -> str:
+def read_cpu_name(root: Path = Path("/")) -> str:
     """The processor's name as people know it."""
     lines = (_read(root / "proc/cpuinfo") or "").splitlines()
     named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     return named or platform.processor() or platform.machine()
 
 
-def system_version() -> tuple[int, ...]:
+def read_system_version() -> tuple[int, ...]:
     """The version of the system in numbers: macOS 14.5 is ``(14, 5)``, others give their kernel's."""
     written = platform.mac_ver()[0] or platform.release()
     return tuple(int(part) for part in written.split("-")[0].split(".") if part.isdigit())

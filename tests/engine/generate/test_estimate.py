@@ -11,8 +11,8 @@ from engine.checkpoints.library.catalogue import Catalogue
 from engine.events import PictureSaved
 from engine.generate.estimate import Circumstances, Outlook, course_of, outlook
 from engine.plan.hardware.facts import Hardware, from_text, to_text
-from engine.plan.learned import Notes
-from engine.plan.timing import Course, learn_pace, pace
+from engine.plan.learned import LearnedFacts
+from engine.plan.timing import TimingKey, estimate_seconds, learn_timing
 from engine.requests import ResolvedTextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -28,13 +28,13 @@ def completed(width: int, height: int) -> ResolvedTextToImage:
     )  # fmt: skip
 
 
-COURSE = Course(width=512, height=512, steps=20)
+COURSE = TimingKey(width=512, height=512, steps=20)
 DEVICE = cpu().device
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Notes:
-    return Notes(tmp_path / "learnt.json")
+def notes(tmp_path: Path) -> LearnedFacts:
+    return LearnedFacts(tmp_path / "learnt.json")
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -42,37 +42,37 @@ def test_a_machine_crosses_to_the_page_as_text(name: str) -> None:
     assert from_text(to_text(MACHINES[name])) == MACHINES[name]
 
 
-def test_before_the_first_picture_nobody_knows_how_long(notes: Notes) -> None:
-    assert pace(notes, "abc", DEVICE, COURSE) is None
+def test_before_the_first_picture_nobody_knows_how_long(notes: LearnedFacts) -> None:
+    assert estimate_seconds(notes, "abc", DEVICE, COURSE) is None
 
 
-def test_time_grows_with_steps_and_pixels(notes: Notes) -> None:
-    learn_pace(notes, "abc", DEVICE, COURSE, stepping=40, rest=6)
-    assert pace(notes, "abc", DEVICE, COURSE) == pytest.approx(46)
-    assert pace(notes, "abc", DEVICE, dataclasses.replace(COURSE, steps=10)) == pytest.approx(26)
-    assert pace(notes, "abc", DEVICE, dataclasses.replace(COURSE, width=1024)) == pytest.approx(92)
-    assert pace(notes, "another", DEVICE, COURSE) is None
-    assert pace(notes, "abc", DEVICE, dataclasses.replace(COURSE, guided=False)) is None
+def test_time_grows_with_steps_and_pixels(notes: LearnedFacts) -> None:
+    learn_timing(notes, "abc", DEVICE, COURSE, stepping=40, rest=6)
+    assert estimate_seconds(notes, "abc", DEVICE, COURSE) == pytest.approx(46)
+    assert estimate_seconds(notes, "abc", DEVICE, dataclasses.replace(COURSE, steps=10)) == pytest.approx(26)
+    assert estimate_seconds(notes, "abc", DEVICE, dataclasses.replace(COURSE, width=1024)) == pytest.approx(92)
+    assert estimate_seconds(notes, "another", DEVICE, COURSE) is None
+    assert estimate_seconds(notes, "abc", DEVICE, dataclasses.replace(COURSE, guided=False)) is None
 
 
-def test_a_speed_that_was_never_used_counts_as_exact_until_it_was(notes: Notes) -> None:
+def test_a_speed_that_was_never_used_counts_as_exact_until_it_was(notes: LearnedFacts) -> None:
     draft = dataclasses.replace(COURSE, speed="draft")
-    learn_pace(notes, "abc", DEVICE, COURSE, stepping=40, rest=6)
-    assert pace(notes, "abc", DEVICE, draft) == pytest.approx(46)
-    learn_pace(notes, "abc", DEVICE, draft, stepping=10, rest=6)
-    assert pace(notes, "abc", DEVICE, draft) == pytest.approx(16)
+    learn_timing(notes, "abc", DEVICE, COURSE, stepping=40, rest=6)
+    assert estimate_seconds(notes, "abc", DEVICE, draft) == pytest.approx(46)
+    learn_timing(notes, "abc", DEVICE, draft, stepping=10, rest=6)
+    assert estimate_seconds(notes, "abc", DEVICE, draft) == pytest.approx(16)
 
 
-def test_it_follows_a_machine_that_slows_down(notes: Notes) -> None:
+def test_it_follows_a_machine_that_slows_down(notes: LearnedFacts) -> None:
     for seconds in (40, 80, 80, 80, 80):
-        learn_pace(notes, "abc", DEVICE, COURSE, stepping=seconds, rest=0)
-    assert 75 < (pace(notes, "abc", DEVICE, COURSE) or 0) < 80
+        learn_timing(notes, "abc", DEVICE, COURSE, stepping=seconds, rest=0)
+    assert 75 < (estimate_seconds(notes, "abc", DEVICE, COURSE) or 0) < 80
 
 
-def test_the_nearest_size_counts(notes: Notes) -> None:
-    learn_pace(notes, "abc", DEVICE, COURSE, stepping=40, rest=0)
-    learn_pace(notes, "abc", DEVICE, Course(width=256, height=256, steps=20), stepping=4, rest=0)
-    assert pace(notes, "abc", DEVICE, Course(width=320, height=256, steps=20)) == pytest.approx(5)
+def test_the_nearest_size_counts(notes: LearnedFacts) -> None:
+    learn_timing(notes, "abc", DEVICE, COURSE, stepping=40, rest=0)
+    learn_timing(notes, "abc", DEVICE, TimingKey(width=256, height=256, steps=20), stepping=4, rest=0)
+    assert estimate_seconds(notes, "abc", DEVICE, TimingKey(width=320, height=256, steps=20)) == pytest.approx(5)
 
 
 def test_a_run_teaches_what_the_next_will_take(engine: Engine) -> None:
@@ -84,10 +84,10 @@ def test_a_run_teaches_what_the_next_will_take(engine: Engine) -> None:
     said = outlook(entry, own_size, state.circumstances)
     assert said.seconds is not None and 0 < said.seconds < took
     assert said.need and said.free and said.need < said.free and not said.measures
-    assert pace(state.notes, entry.hash, state.hardware.device, course_of(own_size)) == said.seconds
+    assert estimate_seconds(state.notes, entry.hash, state.hardware.device, course_of(own_size)) == said.seconds
 
 
-def test_what_does_not_fit_is_said_before_with_a_size_that_does(tiny_models: Path, tmp_path: Path, notes: Notes) -> None:
+def test_what_does_not_fit_is_said_before_with_a_size_that_does(tiny_models: Path, tmp_path: Path, notes: LearnedFacts) -> None:
     settings = Settings(models=tiny_models, data=tmp_path / "data")
     entry = Catalogue(settings).find("sd1")
     large = completed(width=2048, height=2048)

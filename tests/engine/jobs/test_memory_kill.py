@@ -8,7 +8,7 @@ import pytest
 
 from engine.events import Finished, Notice
 from engine.jobs import Jobs
-from engine.plan.learned import Notes
+from engine.plan.learned import LearnedFacts
 from engine.records import metadata
 from engine.requests import TextToImage
 from engine.settings import Settings
@@ -28,5 +28,5 @@ def test_the_attempt_after_a_kill_takes_a_measure_more_and_keeps_it() -> None:
     assert any(text.startswith("Memory is short: ") for text in said)
     record = metadata.read(last.results[0].path)
     assert record is not None and record.resolved.plan.measures
-    kept = Notes(settings.data / "learnt.json")._store.read()
+    kept = LearnedFacts(settings.data / "learnt.json")._store.read()
     assert [list(record.resolved.plan.measures)] == [note["measures"] for note in kept.values() if note.get("measures")]

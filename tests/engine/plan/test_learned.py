@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.plan.hardware.facts import Device
-from engine.plan.hardware.precision_trial import gain, measured
-from engine.plan.learned import Notes, learn, learnt
+from engine.plan.hardware.precision_trial import measure_gain, time_gain
+from engine.plan.learned import LearnedFacts, apply_learned, learn
 from engine.plan.precision import choose
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS
 from tests.engine.plan.conftest import MACHINES
@@ -18,37 +18,37 @@ AMPERE = MACHINES["NVIDIA Ampere"]
 
 
 def test_an_overflow_and_a_full_memory_are_remembered_for_that_checkpoint(tmp_path: Path) -> None:
-    notes, plan = Notes(tmp_path / "data" / "learnt.json"), choose(AMPERE, V1)
+    notes, plan = LearnedFacts(tmp_path / "data" / "learnt.json"), choose(AMPERE, V1)
     learn(notes, "abc", AMPERE.device, dtypes={"vae": "float32"})
     learn(notes, "abc", AMPERE.device, measure="vae_tiles")
     learn(notes, "abc", AMPERE.device, measure="vae_tiles")
-    again = learnt(Notes(tmp_path / "data" / "learnt.json"), "abc", AMPERE.device, plan)
+    again = apply_learned(LearnedFacts(tmp_path / "data" / "learnt.json"), "abc", AMPERE.device, plan)
     assert (again.dtype("vae"), again.dtype("unet")) == ("float32", "float16")
     assert (again.measures, again.vae_tile) == (("vae_tiles",), 512)
-    assert learnt(notes, "another", AMPERE.device, plan) == plan
-    assert learnt(notes, "abc", Device(kind="cuda", name="another card"), plan) == plan
+    assert apply_learned(notes, "another", AMPERE.device, plan) == plan
+    assert apply_learned(notes, "abc", Device(kind="cuda", name="another card"), plan) == plan
 
 
 def test_what_the_plan_does_already_is_not_done_twice(tmp_path: Path) -> None:
-    notes, plan = Notes(tmp_path / "learnt.json"), choose(AMPERE, V1, overrule="float32")
+    notes, plan = LearnedFacts(tmp_path / "learnt.json"), choose(AMPERE, V1, overrule="float32")
     learn(notes, "abc", AMPERE.device, dtypes={"vae": "bfloat16"})
-    assert learnt(notes, "abc", AMPERE.device, plan) == plan
+    assert apply_learned(notes, "abc", AMPERE.device, plan) == plan
 
 
 @pytest.mark.parametrize("damage", ["", "[1, 2]", '{"abc on NVIDIA": 3}', "\x00"])
 def test_a_damaged_file_is_begun_anew(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "learnt.json"
     path.write_text(damage)
-    notes = Notes(path)
+    notes = LearnedFacts(path)
     assert notes.get("abc on NVIDIA") == {}
     notes.put("key", {"a": 1})
-    assert Notes(path).get("key") == {"a": 1}
+    assert LearnedFacts(path).get("key") == {"a": 1}
     assert [path.read_text() for path in tmp_path.glob("learnt.unreadable-*.json")] == ([damage] if damage[:1] != "{" else [])
 
 
 def test_a_folder_that_cannot_be_made_is_no_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    notes = Notes(tmp_path / "file" / "learnt.json")
+    notes = LearnedFacts(tmp_path / "file" / "learnt.json")
     notes.put("key", {"a": 1})
     assert notes.get("key") == {}
 
@@ -56,16 +56,16 @@ def test_a_folder_that_cannot_be_made_is_no_reason_to_fail(tmp_path: Path) -> No
 def test_a_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "measured.json"
     machine = MACHINES["x86 CPU with AVX-512 BF16"]
-    first = measured(machine, path)
+    first = measure_gain(machine, path)
     assert first["bfloat16"] >= 0
-    monkeypatch.setattr("engine.plan.hardware.precision_trial.gain", lambda *_: pytest.fail("measured twice"))
-    assert measured(machine, path) == first
+    monkeypatch.setattr("engine.plan.hardware.precision_trial.time_gain", lambda *_: pytest.fail("measured twice"))
+    assert measure_gain(machine, path) == first
 
 
 def test_where_the_table_does_not_ask_nothing_is_measured(tmp_path: Path) -> None:
-    assert measured(MACHINES["x86 CPU without bfloat16"], tmp_path / "measured.json") == {}
+    assert measure_gain(MACHINES["x86 CPU without bfloat16"], tmp_path / "measured.json") == {}
     assert not list(tmp_path.iterdir())
 
 
 def test_a_precision_that_does_not_run_gains_nothing() -> None:
-    assert gain("xpu:63", "bfloat16") == 0.0
+    assert time_gain("xpu:63", "bfloat16") == 0.0

@@ -8,8 +8,8 @@ import pytest
 
 from engine.checkpoints.families import BY_NAME, bundled_config
 from engine.errors import DoesNotFit
-from engine.plan.ladder import RUNGS, check, climb_down, largest_size, spare, step_down
-from engine.plan.memory import Budget, Layout, Work, budget, cache_budget, gigabytes, predict
+from engine.plan.ladder import RUNGS, find_lighter_plan, fit_plan, largest_size, lower_peak, take_next_measure
+from engine.plan.memory import Budget, Layout, Work, find_budget, find_cache_budget, format_bytes, predict
 from engine.plan.precision import choose
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS, ReferenceCheckpoint
 from engine.requests import ExecutionPlan, Resolved, TextToImage, resolved_from_json, resolved_to_json
@@ -24,7 +24,7 @@ PHASES = ("load", "encode", "denoise", "decode")
 def on_card(known: ReferenceCheckpoint, free: float) -> tuple[ExecutionPlan, ExecutionPlan, Budget]:
     """A family's plan on a card with ``free`` GiB, the plan on the CPU beside it, and what is free."""
     machine = card(capability=(8, 6), free_bytes=int(free * GIB))
-    return choose(machine, known.family), choose(cpu(), known.family), budget(machine)
+    return choose(machine, known.family), choose(cpu(), known.family), find_budget(machine)
 
 
 def test_weights_are_counted_in_the_planned_precision() -> None:
@@ -56,7 +56,7 @@ def test_no_rung_needs_more_than_the_one_above(known: ReferenceCheckpoint) -> No
     plan, on_cpu, _ = on_card(known, 8)
     taken = []
     needs = [predict(known.work, plan).peak_device]
-    while (down := step_down(plan, "denoise", on_cpu)) is not None:
+    while (down := take_next_measure(plan, "denoise", on_cpu)) is not None:
         plan, step = down
         taken.append(step.name)
         needs.append(predict(known.work, plan).peak_device)
@@ -69,19 +69,19 @@ def test_no_rung_needs_more_than_the_one_above(known: ReferenceCheckpoint) -> No
 def test_stable_diffusion_1_fits_in_two_gigabytes_and_xl_in_four() -> None:
     for known, free in ((V1, 2.0), (XL, 4.0)):
         plan, on_cpu, room = on_card(known, free * 0.9)
-        fitting, predicted = check(known.work, plan, room, on_cpu)
+        fitting, predicted = fit_plan(known.work, plan, room, on_cpu)
         assert fitting.device.startswith("cuda")
         assert predicted.peak_device <= free * GIB
 
 
 def test_plenty_of_memory_takes_no_measure() -> None:
     plan, on_cpu, room = on_card(XL, 24)
-    assert check(XL.work, plan, room, on_cpu)[0] == plan
+    assert fit_plan(XL.work, plan, room, on_cpu)[0] == plan
 
 
 def test_a_card_that_is_far_too_small_leaves_the_work_to_the_cpu() -> None:
     plan, on_cpu, room = on_card(V1, 0.2)
-    fitting, predicted = check(V1.work, plan, room, on_cpu)
+    fitting, predicted = fit_plan(V1.work, plan, room, on_cpu)
     assert fitting.device == "cpu" and fitting.measures == ("cpu",)
     assert predicted.peak_device == 0
     assert any("the CPU takes over" in reason for reason in fitting.reasons)
@@ -90,7 +90,7 @@ def test_a_card_that_is_far_too_small_leaves_the_work_to_the_cpu() -> None:
 def test_a_16xx_with_four_gigabytes_keeps_weights_in_16_bits_and_computes_in_32() -> None:
     machine = dataclasses.replace(MACHINES["NVIDIA GTX 16xx and its kin"])
     machine = machine.on(dataclasses.replace(machine.device, free_bytes=int(3.5 * GIB)))
-    plan, _ = check(V1.work, choose(machine, V1.family), budget(machine))
+    plan, _ = fit_plan(V1.work, choose(machine, V1.family), find_budget(machine))
     assert plan.dtype("unet") == "float32"
     assert plan.storage == {"unet": "float16"}
 
@@ -98,7 +98,7 @@ def test_a_16xx_with_four_gigabytes_keeps_weights_in_16_bits_and_computes_in_32(
 def test_two_gigabytes_of_ram_are_refused_with_what_to_do() -> None:
     machine = cpu(ram=2 * GIB)
     with pytest.raises(DoesNotFit, match="Close other programs, or choose a smaller checkpoint"):
-        check(XL.work, choose(machine, XL.family), budget(machine))
+        fit_plan(XL.work, choose(machine, XL.family), find_budget(machine))
 
 
 @pytest.mark.parametrize(("width", "height"), [(8192, 8192), (16384, 4096), (2048, 8192)])
@@ -106,19 +106,19 @@ def test_a_size_that_does_not_fit_is_refused_with_one_that_does(width: int, heig
     plan, room = choose(cpu(), V1.family), Budget(ram=6 * GIB)
     asked = dataclasses.replace(V1.work, width=width, height=height)
     with pytest.raises(DoesNotFit) as refused:
-        check(asked, plan, room)
+        fit_plan(asked, plan, room)
     size = largest_size(asked, plan, room)
     assert size is not None and f"{size[0]} x {size[1]} would fit" in str(refused.value)
-    check(dataclasses.replace(V1.work, width=size[0], height=size[1]), plan, room)
+    fit_plan(dataclasses.replace(V1.work, width=size[0], height=size[1]), plan, room)
     larger = dataclasses.replace(V1.work, width=size[0] * 2, height=size[1] * 2)
-    assert not room.holds(climb_down(plan, larger, room)[1])
+    assert not room.holds(find_lighter_plan(plan, larger, room)[1])
     assert abs(size[0] / size[1] - width / height) < 0.1 * width / height
 
 
 def test_a_batch_that_does_not_fit_is_split_and_not_refused() -> None:
     plan = choose(cpu(), V1.family)
     alone = predict(V1.work, plan).peak_ram
-    fitting, _ = check(dataclasses.replace(V1.work, batch=8), plan, Budget(ram=alone + GIB))
+    fitting, _ = fit_plan(dataclasses.replace(V1.work, batch=8), plan, Budget(ram=alone + GIB))
     assert fitting.vae_tile or fitting.batch_limit == 1
 
 
@@ -126,20 +126,20 @@ def test_where_nobody_tells_the_memory_nothing_is_refused() -> None:
     silent = dataclasses.replace(cpu(), ram_available=None)
     silent = silent.on(dataclasses.replace(silent.device, free_bytes=None))
     huge = dataclasses.replace(V1.work, width=16384, height=16384)
-    assert budget(silent) == Budget()
-    assert check(huge, choose(silent, V1.family), budget(silent))[0].measures == ()
-    assert cache_budget(silent) > GIB
+    assert find_budget(silent) == Budget()
+    assert fit_plan(huge, choose(silent, V1.family), find_budget(silent))[0].measures == ()
+    assert find_cache_budget(silent) > GIB
 
 
 def test_checkpoints_that_are_held_already_count_as_room() -> None:
     for machine in (card(free_bytes=GIB), cpu(ram=GIB), mac(15, 0)):
-        bare, reused = budget(machine), budget(machine, held=2 * GIB)
+        bare, reused = find_budget(machine), find_budget(machine, held=2 * GIB)
         which = "ram" if machine.device.shares_ram else "device"
         assert getattr(reused, which) >= getattr(bare, which) + 1.9 * GIB
 
 
 def test_apple_takes_device_memory_from_the_ram() -> None:
-    room = budget(mac(15, 0))
+    room = find_budget(mac(15, 0))
     assert room.together and room.device and room.ram
     predicted = predict(XL.work, choose(mac(15, 0), XL.family))
     assert not Budget(device=room.device, ram=predicted.peak_device, together=True).holds(predicted)
@@ -149,7 +149,7 @@ def test_apple_takes_device_memory_from_the_ram() -> None:
 def test_memory_that_ran_out_leads_down_to_the_cpu_and_no_further(phase: str) -> None:
     plan, on_cpu, _ = on_card(V1, 8)
     steps = []
-    while (down := step_down(plan, phase, on_cpu)) is not None:
+    while (down := take_next_measure(plan, phase, on_cpu)) is not None:
         plan, rung = down
         assert phase in rung.eases and f"Memory is short: {rung.words}." in plan.reasons
         steps.append(rung.name)
@@ -161,7 +161,7 @@ def test_memory_that_ran_out_leads_down_to_the_cpu_and_no_further(phase: str) ->
 def test_the_cpu_has_no_card_to_step_down_from() -> None:
     plan = choose(cpu(), V1.family)
     steps = []
-    while (down := step_down(plan, "decode")) is not None:
+    while (down := take_next_measure(plan, "decode")) is not None:
         plan, rung = down
         steps.append(rung.name)
     assert "cpu" not in steps and "unet_offload" not in steps and plan.device == "cpu"
@@ -169,7 +169,7 @@ def test_the_cpu_has_no_card_to_step_down_from() -> None:
 
 def test_a_plan_with_measures_survives_the_record() -> None:
     plan, on_cpu, room = on_card(XL, 3.5)
-    plan, _ = check(XL.work, plan, room, on_cpu)
+    plan, _ = fit_plan(XL.work, plan, room, on_cpu)
     resolved = Resolved(request=TextToImage(prompt="a cat", seed=0), plan=plan, threads=1)
     assert plan.measures
     assert resolved_from_json(resolved_to_json(resolved)) == resolved
@@ -204,14 +204,14 @@ def test_work_in_other_shapes_of_networks() -> None:
 
 @pytest.mark.parametrize(("count", "words"), [(0, "1 MB"), (5 * 2**20, "5 MB"), (3 * GIB // 2, "1.5 GB")])
 def test_bytes_as_people_read_them(count: int, words: str) -> None:
-    assert gigabytes(count) == words
+    assert format_bytes(count) == words
 
 
 @pytest.mark.parametrize("known", REFERENCE_CHECKPOINTS, ids=lambda known: known.title)
 def test_the_plan_after_a_kill_needs_less_until_nothing_is_left(known: ReferenceCheckpoint) -> None:
     plan, on_cpu, _ = on_card(known, 24)
     needs = [predict(known.work, plan)]
-    while (lower := spare(plan, known.work, on_cpu)) != plan:
+    while (lower := lower_peak(plan, known.work, on_cpu)) != plan:
         plan = lower
         needs.append(predict(known.work, plan))
     totals = [need.peak_ram + need.peak_device for need in needs]
@@ -225,5 +225,5 @@ def test_a_compiled_copy_of_the_networks_is_counted_and_given_up_first() -> None
     assert plan.compiler == "openvino"
     copied, once = predict(V1.work, plan).peak_ram, predict(V1.work, plain).peak_ram
     assert copied - once == 8 * sum(V1.work.parameters[c] for c in ("unet", "vae"))
-    fitting, _ = check(V1.work, plan, Budget(ram=(copied + once) // 2))
+    fitting, _ = fit_plan(V1.work, plan, Budget(ram=(copied + once) // 2))
     assert fitting.measures == ("not_compiled",) and fitting.compiler == ""

@@ -8,7 +8,7 @@ import pytest
 
 from engine.checkpoints.families import BY_NAME, FAMILIES, Family
 from engine.plan.hardware.facts import Device, Hardware
-from engine.plan.precision import ROWS, Tolerance, choose, row_for, safer, with_dtypes
+from engine.plan.precision import ROWS, Tolerance, choose, find_row, raise_precision, replace_dtypes
 from engine.requests import DTYPES
 from tests.engine.plan.conftest import MACHINES, card, cpu, mac
 
@@ -17,7 +17,7 @@ XL, V2, V1 = BY_NAME["xl"], BY_NAME["sd2_v"], BY_NAME["sd1"]
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_each_machine_meets_its_row(name: str) -> None:
-    assert row_for(MACHINES[name]).name == name
+    assert find_row(MACHINES[name]).name == name
 
 
 def test_every_row_is_reached_and_has_a_reason() -> None:
@@ -27,7 +27,7 @@ def test_every_row_is_reached_and_has_a_reason() -> None:
 
 def test_the_last_row_matches_all() -> None:
     strange = Hardware(device=Device(kind="abacus"))
-    assert row_for(strange) is ROWS[-1]
+    assert find_row(strange) is ROWS[-1]
     assert all(ROWS[-1].matches(machine) for machine in (*MACHINES.values(), strange))
 
 
@@ -41,7 +41,7 @@ def test_every_plan_is_within_what_family_and_hardware_bear(name: str, family: F
     assert set(plan.dtypes) == set(family.dtypes)
     for component, dtype in plan.dtypes.items():
         assert dtype in family.dtypes[component]
-        assert dtype in row_for(machine).works
+        assert dtype in find_row(machine).works
         assert machine.device.kind != "cpu" or dtype != "float16"
     overflowing = family.attention_upcast_in_fp16 and plan.dtype("unet") == "float16"
     assert plan.attention_upcast or not overflowing
@@ -53,7 +53,7 @@ def test_every_plan_is_within_what_family_and_hardware_bear(name: str, family: F
 def test_what_the_user_insists_on_is_followed_where_it_works(name: str, asked: str) -> None:
     machine = MACHINES[name]
     plan = choose(machine, XL, overrule=asked)
-    if asked in row_for(machine).works:
+    if asked in find_row(machine).works:
         assert plan.dtype("unet") == asked
     else:
         assert plan.dtype("unet") == "float32"
@@ -114,7 +114,7 @@ def test_other_turing_cards_are_not_taken_for_them(name: str) -> None:
 def test_faster_is_measured_where_the_table_says_so(name: str, gain: float | None, expected: str) -> None:
     plan = choose(MACHINES[name], V1, measured=None if gain is None else {"bfloat16": gain})
     assert set(plan.dtypes.values()) == {expected}
-    asks = bool(row_for(MACHINES[name]).if_faster) and gain is not None
+    asks = bool(find_row(MACHINES[name]).if_faster) and gain is not None
     assert any(reason.startswith("Measured here") for reason in plan.reasons) == asks
 
 
@@ -129,7 +129,7 @@ def test_each_overflow_leads_to_a_safer_precision_until_float32() -> None:
     ampere = MACHINES["NVIDIA Ampere"]
     plan = choose(ampere, V1)
     seen = [plan.dtype("vae")]
-    while (next_plan := safer(plan, "vae", ampere, V1)) is not None:
+    while (next_plan := raise_precision(plan, "vae", ampere, V1)) is not None:
         plan = next_plan
         seen.append(plan.dtype("vae"))
     assert seen == ["float16", "bfloat16", "float32"]
@@ -139,7 +139,7 @@ def test_each_overflow_leads_to_a_safer_precision_until_float32() -> None:
 
 def test_safer_passes_over_what_the_hardware_lacks() -> None:
     vega = MACHINES["AMD Vega"]
-    after = safer(choose(vega, V1), "unet", vega, V1)
+    after = raise_precision(choose(vega, V1), "unet", vega, V1)
     assert after is not None and after.dtype("unet") == "float32"
 
 
@@ -151,4 +151,4 @@ def test_an_unknown_component_still_has_a_sentence() -> None:
 
 def test_learnt_precisions_that_change_nothing_say_nothing() -> None:
     plan = choose(cpu(), V1)
-    assert with_dtypes(plan, {"vae": "float32"}) == plan
+    assert replace_dtypes(plan, {"vae": "float32"}) == plan

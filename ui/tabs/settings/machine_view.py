@@ -7,7 +7,7 @@ from html import escape
 
 from engine.descriptions import EngineDescription
 from engine.plan.hardware.facts import Hardware, from_text
-from engine.plan.precision import row_for
+from engine.plan.precision import find_row
 from ui import messages
 from ui.common import result_view
 
@@ -22,7 +22,7 @@ def show(described: EngineDescription | None) -> str:
 
 
 def _rows(hardware: Hardware, described: EngineDescription) -> Iterator[tuple[str, str]]:
-    device, row = hardware.device, row_for(hardware)
+    device, row = hardware.device, find_row(hardware)
     yield messages.MACHINE_DEVICE, device.name or device.kind
     yield messages.MACHINE_MEMORY, messages.memory_of(device.free_bytes, device.total_bytes)
     yield messages.MACHINE_KIND, f"{row.name}. {row.reason}"

@@ -19,8 +19,8 @@ from engine.checkpoints.library.upscalers import (
     list_upscalers,
 )
 from engine.errors import CheckpointError, EaselError, PictureError
-from engine.plan.learned import Notes
-from engine.plan.upscale_estimate import Job, estimate
+from engine.plan.learned import LearnedFacts
+from engine.plan.upscale_estimate import UpscaleWork, estimate_upscale
 from engine.records.blobs import Blobs
 from engine.records.images.open_image import opening
 from engine.records.images.thumbnails import SCREEN, reduced
@@ -43,7 +43,7 @@ class UpscaleService:
     def __init__(self, settings: Settings, known: CheckpointOptions) -> None:
         self._settings, self._checkpoint_options = settings, known
         self._blobs = Blobs(settings.data / "blobs")
-        self._notes = Notes(settings.data / "learnt.json")
+        self._notes = LearnedFacts(settings.data / "learnt.json")
 
     def choices(self) -> list[tuple[str, str]]:
         """Label and name of each upscaler, the built-in one first, then Lanczos, and the networks that clean last."""
@@ -96,13 +96,13 @@ class UpscaleService:
 
     def cost(self, written: Mapping[str, Any], files: Sequence[str]) -> str:
         """A sentence on sizes, time and memory; "" where there is nothing to enlarge yet."""
-        jobs = [self._job(written, size) for file in files if (size := _size(Path(file))) is not None]
-        if not jobs:
+        works = [self._work(written, size) for file in files if (size := _size(Path(file))) is not None]
+        if not works:
             return ""
-        costs = [estimate(job, self._notes) for job in jobs]
-        largest = max(jobs, key=lambda job: job.pixels)
+        costs = [estimate_upscale(work, self._notes) for work in works]
+        largest = max(works, key=lambda work: work.pixels)
         return messages.cost(
-            (largest.width, largest.height), largest.size, len(jobs), sum(cost.seconds for cost in costs),
+            (largest.width, largest.height), largest.size, len(works), sum(cost.seconds for cost in costs),
             max(cost.bytes for cost in costs), all(cost.measured for cost in costs),
         )  # fmt: skip
 
@@ -129,7 +129,7 @@ class UpscaleService:
         except PictureError as error:
             raise PictureError(messages.bad_file(file.name, str(error))) from error
 
-    def _job(self, written: Mapping[str, Any], size: tuple[int, int]) -> Job:
+    def _work(self, written: Mapping[str, Any], size: tuple[int, int]) -> UpscaleWork:
         entry = self._entry(str(written["upscaler"]))
         counts = entry.parameters if entry is not None else {}
         steps, factor = 0, float(written["factor"])
@@ -137,7 +137,7 @@ class UpscaleService:
             factor = 1.0
         if entry is not None and is_diffusion(entry):
             counts, steps = {"unet": counts.get("unet", 0)}, _number(written["steps"]) or entry.family.steps
-        return Job(
+        return UpscaleWork(
             width=size[0], height=size[1], factor=factor, parameters=sum(counts.values()), steps=steps,
             checkpoint_hash=entry.hash if entry is not None else "",
         )  # fmt: skip

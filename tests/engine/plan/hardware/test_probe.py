@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.plan.hardware import probe
-from engine.plan.hardware.choose_device import settle, without
+from engine.plan.hardware.choose_device import choose_device, drop_device
 from engine.plan.hardware.driver_errors import FAULTS, is_lost, is_out_of_memory, read_fault
 from engine.plan.hardware.facts import Answer, Cpu, Device, Machine
 
@@ -28,21 +28,21 @@ NO_DRIVER = "Found no NVIDIA driver on your system. Please check that you have a
 
 
 def test_a_card_that_works_is_taken_without_a_word() -> None:
-    found = settle([Answer(kind="cuda", device=RTX)], MACHINE)
+    found = choose_device([Answer(kind="cuda", device=RTX)], MACHINE)
     assert (found.device, found.notes) == (RTX, ())
     assert [d.kind for d in found.devices] == ["cuda", "cpu"]
 
 
 def test_of_two_cards_the_larger_is_taken_and_the_other_can_be_asked_for() -> None:
     answers = [Answer(kind="cuda", device=RTX), Answer(kind="cuda", device=SECOND)]
-    assert settle(answers, MACHINE).device is SECOND
-    assert settle(answers, MACHINE, "cuda:0").device is RTX
-    assert settle(answers, MACHINE, "cpu").device.kind == "cpu"
+    assert choose_device(answers, MACHINE).device is SECOND
+    assert choose_device(answers, MACHINE, "cuda:0").device is RTX
+    assert choose_device(answers, MACHINE, "cpu").device.kind == "cpu"
 
 
 def test_no_card_and_no_driver_is_the_normal_case_and_said_by_nobody() -> None:
     not_built = Answer(kind="xpu", trouble="Torch not compiled with XPU enabled")
-    found = settle([Answer(kind="cuda", trouble=NO_DRIVER), not_built], MACHINE)
+    found = choose_device([Answer(kind="cuda", trouble=NO_DRIVER), not_built], MACHINE)
     assert (found.device.kind, found.notes) == ("cpu", ())
 
 
@@ -61,7 +61,7 @@ def test_no_card_and_no_driver_is_the_normal_case_and_said_by_nobody() -> None:
     ],
 )
 def test_each_fault_falls_back_to_the_cpu_and_says_why(answer: Answer, words: str) -> None:
-    found = settle([answer], WITH_NVIDIA)
+    found = choose_device([answer], WITH_NVIDIA)
     assert found.device.kind == "cpu"
     assert words in found.notes[0]
     assert found.notes[-1] == "Easel uses the CPU instead, which is much slower."
@@ -70,44 +70,48 @@ def test_each_fault_falls_back_to_the_cpu_and_says_why(answer: Answer, words: st
 def test_an_amd_card_that_this_torch_was_not_built_for() -> None:
     with_amd = dataclasses.replace(MACHINE, cards=frozenset({"amd"}))
     not_built = Answer(kind="rocm", trouble="not compiled with support for this maker's cards")
-    assert settle([not_built], with_amd).notes[0].startswith("The AMD card cannot be used: the installed torch was built without")
-    assert settle([not_built, Answer(kind="cuda", device=RTX)], with_amd).notes == ()
+    assert (
+        choose_device([not_built], with_amd)
+        .notes[0]
+        .startswith("The AMD card cannot be used: the installed torch was built without")
+    )
+    assert choose_device([not_built, Answer(kind="cuda", device=RTX)], with_amd).notes == ()
 
 
 def test_a_broken_card_beside_one_that_works() -> None:
-    found = settle([Answer(kind="cuda", device=NEW, trouble=NO_KERNEL), Answer(kind="cuda", device=SECOND)], MACHINE)
+    found = choose_device([Answer(kind="cuda", device=NEW, trouble=NO_KERNEL), Answer(kind="cuda", device=SECOND)], MACHINE)
     assert found.device is SECOND
     assert found.notes[0].startswith("NVIDIA GeForce RTX 6090 cannot be used")
     assert found.notes[-1] == "Easel uses NVIDIA RTX A6000 instead."
 
 
 def test_a_device_that_was_asked_for_and_is_not_there() -> None:
-    found = settle([Answer(kind="cuda", device=RTX)], MACHINE, "cuda:7")
+    found = choose_device([Answer(kind="cuda", device=RTX)], MACHINE, "cuda:7")
     assert found.device is RTX
     assert "'cuda:7' was asked for" in found.notes[0]
 
 
 def test_who_asks_for_the_cpu_is_not_bothered_with_broken_cards() -> None:
-    found = settle([Answer(kind="cuda", device=NEW, trouble=NO_KERNEL)], MACHINE, "cpu")
+    found = choose_device([Answer(kind="cuda", device=NEW, trouble=NO_KERNEL)], MACHINE, "cpu")
     assert (found.device.kind, found.notes) == ("cpu", ())
 
 
 def test_a_card_without_memory_information_is_used_and_said() -> None:
     silent = dataclasses.replace(RTX, total_bytes=None, free_bytes=None)
-    found = settle([Answer(kind="cuda", device=silent)], MACHINE)
+    found = choose_device([Answer(kind="cuda", device=silent)], MACHINE)
     assert found.device is silent
     assert "does not say how much memory is free" in found.notes[0]
 
 
 def test_no_memory_information_at_all() -> None:
-    found = settle([], Machine())
+    found = choose_device([], Machine())
     assert (found.device.kind, found.device.free_bytes) == ("cpu", None)
     assert found.notes[0].startswith("This computer does not say")
 
 
 def test_a_card_that_disappears_in_the_middle_leaves_the_cpu_and_a_sentence() -> None:
-    before = settle([Answer(kind="cuda", device=RTX)], MACHINE)
-    after = without(before, RTX, "CUDA error: unspecified launch failure")
+    before = choose_device([Answer(kind="cuda", device=RTX)], MACHINE)
+    after = drop_device(before, RTX, "CUDA error: unspecified launch failure")
     assert after.device.kind == "cpu"
     assert RTX not in after.devices
     assert after.notes == (
@@ -148,7 +152,7 @@ def test_this_machine_answers() -> None:
     assert found.device.kind == "cpu" and found.devices[-1].kind == "cpu"
     assert found.ram_total and found.ram_available and found.ram_available <= found.ram_total
     assert found.cpu.arch and found.cpu.features
-    assert probe.free_bytes(found.device)
+    assert probe.read_free_bytes(found.device)
 
 
 def test_free_memory_can_be_asked_again() -> None:
@@ -166,7 +170,7 @@ def test_what_a_driver_raises_becomes_an_answer(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(torch.cuda, "init", refuse)
     monkeypatch.setattr(torch.version, "hip", None)
-    answer = next(iter(probe.ask()))
+    answer = next(iter(probe.ask_drivers()))
     assert (answer.kind, answer.device) == ("cuda", None)
     assert read_fault(answer.trouble).name == "driver_old"
 
@@ -177,6 +181,6 @@ def test_a_card_that_is_seen_but_runs_nothing_becomes_an_answer(monkeypatch: pyt
     monkeypatch.setattr(torch.xpu, "init", lambda: None)
     monkeypatch.setattr(torch.xpu, "device_count", lambda: 1)
     monkeypatch.setattr(probe, "_xpu_device", lambda _index: phantom)
-    answer = next(a for a in probe.ask() if a.kind == "xpu")
+    answer = next(a for a in probe.ask_drivers() if a.kind == "xpu")
     assert answer.device is phantom and answer.trouble
-    assert phantom not in settle([answer], MACHINE).devices
+    assert phantom not in choose_device([answer], MACHINE).devices

@@ -8,8 +8,7 @@ import psutil
 import pytest
 
 from engine.plan.hardware import system
-from engine.plan.hardware.facts import Cpu, Hardware
-from engine.plan.hardware.threads import threads
+from engine.plan.hardware.facts import Cpu, Hardware, count_threads
 
 GIB = 2**30
 
@@ -43,10 +42,10 @@ V1 = {
 @pytest.mark.parametrize("files", [V2, V1], ids=["cgroup v2", "cgroup v1 inside a container"])
 def test_two_gigabytes_and_one_core_by_the_container(files: dict[str, str], tmp_path: Path) -> None:
     root = tree(tmp_path, files)
-    total, available = system.memory(root)
+    total, available = system.read_memory(root)
     assert total == 2 * GIB
     assert available == 1.5 * GIB
-    assert system.usable_cores(8, root) == 1
+    assert system.count_usable_cores(8, root) == 1
 
 
 def test_limits_that_are_none(tmp_path: Path) -> None:
@@ -56,10 +55,10 @@ def test_limits_that_are_none(tmp_path: Path) -> None:
         "sys/fs/cgroup/a/memory.max": "max",
         "sys/fs/cgroup/a/cpu.max": "max 100000",
     }
-    total, available = system.memory(tree(tmp_path, unlimited))
+    total, available = system.read_memory(tree(tmp_path, unlimited))
     assert total == psutil.virtual_memory().total
     assert available and available <= total
-    assert system.usable_cores(1, tmp_path) == 1
+    assert system.count_usable_cores(1, tmp_path) == 1
 
 
 def test_a_parent_group_limits_too(tmp_path: Path) -> None:
@@ -69,7 +68,7 @@ def test_a_parent_group_limits_too(tmp_path: Path) -> None:
         "sys/fs/cgroup/outer/memory.max": str(3 * GIB),
         "sys/fs/cgroup/outer/memory.current": str(4 * GIB),
     }
-    assert system.memory(tree(tmp_path, nested)) == (3 * GIB, 0)
+    assert system.read_memory(tree(tmp_path, nested)) == (3 * GIB, 0)
 
 
 def test_a_system_that_does_not_tell_its_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -77,17 +76,17 @@ def test_a_system_that_does_not_tell_its_memory(monkeypatch: pytest.MonkeyPatch,
         raise OSError("no such file: /proc/meminfo")
 
     monkeypatch.setattr(psutil, "virtual_memory", refuse)
-    assert system.memory(tmp_path) == (None, None)
+    assert system.read_memory(tmp_path) == (None, None)
 
 
 def test_half_a_core_is_one_core(tmp_path: Path) -> None:
     root = tree(tmp_path, {"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/cpu.max": "50000 100000"})
-    assert system.usable_cores(4, root) == 1
+    assert system.count_usable_cores(4, root) == 1
 
 
 def test_two_threads_of_one_core_count_once(tmp_path: Path) -> None:
     siblings = {f"sys/devices/system/cpu/cpu{i}/topology/thread_siblings_list": "0-255\n" for i in range(256)}
-    assert system.usable_cores(64, tree(tmp_path, siblings)) == 1
+    assert system.count_usable_cores(64, tree(tmp_path, siblings)) == 1
 
 
 def test_cards_that_are_plugged_in(tmp_path: Path) -> None:
@@ -108,26 +107,26 @@ def test_cards_that_are_plugged_in(tmp_path: Path) -> None:
             f"{pci}/0000:04:00.0/vendor": "0x1af4\n",
         },
     )
-    assert system.cards(root) >= {"nvidia", "amd"}
+    assert system.find_cards(root) >= {"nvidia", "amd"}
 
 
 def test_graphics_inside_an_amd_processor_are_no_card(tmp_path: Path) -> None:
     inside = "sys/bus/pci/devices/0000:0b:00.0"
     files = {"class": "0x030000", "vendor": "0x1002", "mem_info_vram_total": "536870912"}
     root = tree(tmp_path, {f"{inside}/{name}": text for name, text in files.items()})
-    assert "amd" not in system.cards(root)
+    assert "amd" not in system.find_cards(root)
 
 
 def test_the_name_of_the_processor(tmp_path: Path) -> None:
-    assert system.cpu_name(tree(tmp_path, {"proc/cpuinfo": "processor\t: 0\nmodel name\t: A Fine CPU\n"})) == "A Fine CPU"
+    assert system.read_cpu_name(tree(tmp_path, {"proc/cpuinfo": "processor\t: 0\nmodel name\t: A Fine CPU\n"})) == "A Fine CPU"
 
 
 @pytest.mark.parametrize(("physical", "usable", "expected"), [(8, 4, 4), (4, 8, 4), (1, 1, 1), (0, 0, 1)])
 def test_threads_are_physical_cores_that_may_be_used(physical: int, usable: int, expected: int) -> None:
-    assert threads(Hardware(cpu=Cpu(physical_cores=physical, usable_cores=usable))) == expected
+    assert count_threads(Hardware(cpu=Cpu(physical_cores=physical, usable_cores=usable))) == expected
 
 
 def test_this_machine_has_cores_and_memory() -> None:
-    seen = system.look(frozenset({"avx2"}))
+    seen = system.read_machine(frozenset({"avx2"}))
     assert seen.ram_total and seen.cpu.usable_cores >= 1
     assert seen.cpu.features == {"avx2"} and seen.system

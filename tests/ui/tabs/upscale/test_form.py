@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 
 from engine.errors import PictureError, RequestError
-from engine.plan.learned import Notes
-from engine.plan.upscale_estimate import Job, learn_speed
+from engine.plan.learned import LearnedFacts
+from engine.plan.upscale_estimate import UpscaleWork, learn_upscale_speed
 from engine.records.blobs import Blobs
 from engine.settings import Settings
 from tests.engine.generate.upscale.tiny_networks import save_network
@@ -83,8 +83,8 @@ def test_the_cost_is_said_before_and_learnt_from_runs(tab: UpscaleService, setti
     first = tab.cost(written, [photo])
     assert "256 × 256 becomes 1,024 × 1,024 pixels" in first and "rough guess" in first
     entry = next(entry for entry in CheckpointOptions(settings).catalogue.of_kind("upscaler"))
-    job = Job(width=256, height=256, factor=4, checkpoint_hash=entry.hash)
-    learn_speed(job, 40.0, Notes(settings.data / "learnt.json"))
+    job = UpscaleWork(width=256, height=256, factor=4, checkpoint_hash=entry.hash)
+    learn_upscale_speed(job, 40.0, LearnedFacts(settings.data / "learnt.json"))
     later = tab.cost(written, [photo])
     assert "about 40 s" in later and "rough guess" not in later
 
