@@ -49,6 +49,8 @@ def main(arguments: list[str]) -> int:
         from ui.server.serve import serve
 
         with Jobs(settings) as jobs, serve(settings, jobs, port=flags.port, listen=flags.listen) as studio:
+            for trouble in jobs.troubles:
+                print(trouble)
             if studio.port != flags.port:
                 print(f"Port {flags.port} is busy, so Easel takes {studio.port}.")
             claimed.publish_url(studio.url)

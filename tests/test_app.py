@@ -34,9 +34,12 @@ def line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().rstrip()
 
 
-def test_a_busy_port_a_second_start_and_a_clean_end(tmp_path: Path) -> None:
+def test_a_damaged_queue_a_busy_port_a_second_start_and_a_clean_end(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "journal.db").write_text("not a database " * 100)
     with socket.create_server(("127.0.0.1", 0)) as busy, app(tmp_path, "--port", str(busy.getsockname()[1])) as first:
         taken = busy.getsockname()[1]
+        assert "was damaged, so it was moved to" in line(first)
         said = line(first)
         assert said.startswith(f"Port {taken} is busy, so Easel takes ")
         port = int(said.rpartition(" ")[2].rstrip("."))
