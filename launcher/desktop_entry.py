@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Callable
 
-from launcher.folder import Folder
+from launcher.folder import Folder, write_text
 
 ENTRY = """[Desktop Entry]
 Type=Application
@@ -48,7 +48,7 @@ def write_entry(folder: Folder) -> Path:
     """Write the entry and return where. Raises OSError."""
     path = find_entry_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_entry(folder), encoding="utf-8")
+    write_text(path, render_entry(folder))
     return path
 
 

@@ -104,7 +104,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Whole or not at all."""
+    """Replace the file ``path`` at once. Raises OSError."""
+    write_text(path, json.dumps(value, indent=1))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file ``path`` at once: write beside it, sync, rename. Raises OSError."""
     draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(draft, path)

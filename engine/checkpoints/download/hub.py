@@ -6,7 +6,6 @@ variable, or the hub's own login) and goes to the hub alone.
 
 from __future__ import annotations
 
-import os
 import re
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ from engine.checkpoints.download.sources import HUB, Source
 from engine.checkpoints.download.transfer import PART, PATIENCE, Control, Progress, Tell, check_room, fetch, gated
 from engine.checkpoints.identify.folders import FOLDER_INDEX
 from engine.errors import DownloadError
+from engine.storage.atomic_files import move_into_place
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def fetch_parcel(parcel: DownloadPlan, folder: Path, control: Control, tell: Tel
             fetch(file.source, path, control, tell_all, size=file.size, sha256=file.sha256, token=parcel.token)
         done += file.size
     if not whole:
-        os.replace(part, target)
+        move_into_place(part, target)
     return target
 
 

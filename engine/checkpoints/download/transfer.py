@@ -22,6 +22,7 @@ from typing import Any
 from engine.checkpoints.download.sources import Source
 from engine.checkpoints.files.headers import read_header
 from engine.errors import Cancelled, CheckpointError, DownloadError
+from engine.storage.atomic_files import move_into_place, write_file
 
 PIECE = 1 << 20
 PATIENCE = 30.0
@@ -94,7 +95,7 @@ def fetch(
         part = _Part(source.url, target, control, tell, size, token)
         part.fill()
         part.check(sha256)
-        os.replace(part.path, target)
+        move_into_place(part.path, target)
     except OSError as error:
         raise DownloadError(f"“{target.name}” cannot be written into “{target.parent}”: {error.strerror or error}.") from error
     part.note.unlink(missing_ok=True)
@@ -187,7 +188,7 @@ class _Part:
         if "text/html" in answer.headers.get("Content-Type", ""):
             raise DownloadError(f"The source sent a web page instead of “{self.name}”. Open the link in a browser to see why.")
         check_room(self.path.parent, max(0, self.total - start), self.name)
-        self.note.write_text(json.dumps({"url": self.url, "mark": self.mark, "total": self.total}), "utf-8")
+        write_file(self.note, json.dumps({"url": self.url, "mark": self.mark, "total": self.total}))
         return start
 
     def _receive(self, answer: Any, start: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.checkpoints.families import BY_NAME, look_alikes
 from engine.checkpoints.identify.identity import Identity
+from engine.json_values import JsonValue, as_object
+from engine.storage.json_store import JsonStore
 
 FILE = "checkpoint-choices.json"
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
@@ -28,25 +28,25 @@ _KEYS = {"family": "architecture", "prediction_type": "prediction_type"}
 
 
 def read(folder: Path) -> dict[str, Override]:
-    """Path of a checkpoint -> what the user said of it. A file that cannot be read counts as empty: it can be said again."""
-    try:
-        stored = json.loads((folder / FILE).read_text("utf-8"))
-        return {path: Override(**{f: str(said.get(key, "")) for f, key in _KEYS.items()}) for path, said in stored.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    """Path of a checkpoint -> what the user said of it; nothing if the file cannot be read, which then stays beside a new one."""
+    return _open_store(folder).read_or_empty()
 
 
 def write(folder: Path, checkpoint: Path, override: Override) -> None:
-    """Keep what is said of one file. Written whole or not at all."""
-    stored = {**read(folder), str(checkpoint): override}
-    written = {path: _written(each) for path, each in stored.items() if each != Override()}
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / (FILE + ".part")
-    part.write_text(json.dumps(written, indent=1), "utf-8")
-    os.replace(part, folder / FILE)
+    """Store what is said of one file. Raises OSError."""
+    _open_store(folder).update(lambda stored: {str(checkpoint): None if override == Override() else override})
 
 
-def _written(override: Override) -> dict[str, str]:
+def _open_store(folder: Path) -> JsonStore[Override]:
+    return JsonStore(folder / FILE, _parse, _dump)
+
+
+def _parse(value: JsonValue) -> Override:
+    written = as_object(value)
+    return Override(**{field: str(written.get(key, "")) for field, key in _KEYS.items()})
+
+
+def _dump(override: Override) -> JsonValue:
     return {_KEYS[field]: value for field, value in dataclasses.asdict(override).items() if value}
 
 
