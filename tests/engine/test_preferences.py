@@ -45,7 +45,6 @@ def test_a_wrong_value_costs_itself_alone(tmp_path: Path) -> None:
     assert "“precision”" in " ".join(found.troubles) and "auto, float32" in " ".join(found.troubles)
 
 
-
 def test_the_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, CHOSEN)
     read_store, readings = JsonStore.read, []
