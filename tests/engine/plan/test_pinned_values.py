@@ -67,7 +67,8 @@ def test_attention_is_upcast_on_one_system_and_compiled_on_three_processors() ->
 
 
 EDGES: tuple[tuple[Hardware, str], ...] = (
-    (card(capability=(10, 0)), "NVIDIA Blackwell"), (card(capability=(8, 0)), "NVIDIA Ampere"), (card(capability=(7, 2)), "NVIDIA Volta"),
+    (card(capability=(10, 0)), "NVIDIA Blackwell"), (card(capability=(8, 0)), "NVIDIA Ampere"),
+    (card(capability=(7, 2)), "NVIDIA Volta"),
     (card(capability=(6, 2)), "NVIDIA Pascal"), (card(capability=(5, 0)), "NVIDIA before Pascal"),
     *((card(capability=(7, 5), name=name), "NVIDIA GTX 16xx and its kin")
       for name in ("NVIDIA T400", "NVIDIA T500", "Quadro T600", "NVIDIA T1000", "Quadro T1200", "Quadro T2000", "NVIDIA T550",
@@ -76,7 +77,8 @@ EDGES: tuple[tuple[Hardware, str], ...] = (
     *((card("rocm", architecture=chip), name)
       for chip, name in (("gfx90a", "AMD CDNA 2 and later"), ("gfx950", "AMD CDNA 2 and later"), ("gfx900", "AMD Vega"),
                          ("gfx1032", "AMD RDNA 2"), ("gfx1012", "AMD RDNA 1"), ("gfx1151", "AMD RDNA 3"))),
-    (mac(14, 5), "Apple, macOS 14.5 or later"), (mac(14, 4, 1), "Apple, macOS 14.0 to 14.4"), (mac(14, 0), "Apple, macOS 14.0 to 14.4"),
+    (mac(14, 5), "Apple, macOS 14.5 or later"), (mac(14, 4, 1), "Apple, macOS 14.0 to 14.4"),
+    (mac(14, 0), "Apple, macOS 14.0 to 14.4"),
 )  # fmt: skip
 """Hardware at the edge of a row of the table."""
 
