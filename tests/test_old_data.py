@@ -21,6 +21,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from ui.common.presets import Presets
 
 # --- The adapter: everything of Easel that these tests use. Whoever renames something follows here, and nowhere below. ---------
 import engine
@@ -60,7 +61,6 @@ from engine.requests import (
 )
 from engine.settings import HOUSE, Settings
 from ui.common import form
-from ui.common.presets import Presets
 from ui.server.serve import serve
 from ui.tabs.negative_prompts import tab as negative_prompts
 from ui.tabs.sketch_to_image import form as sketch_form

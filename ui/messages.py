@@ -351,6 +351,11 @@ def still_reading(count: int) -> str:
     return f"Looking at {_count(count, 'more picture')} …"
 
 
+def shown_of(first: int, last: int, count: int) -> str:
+    """Which thumbnails are shown of all."""
+    return f"{first:,}–{last:,} of {count:,}"
+
+
 def lies_at(path: Path) -> str:
     """Instead of showing a file."""
     return f"The file lies at {path}"

@@ -11,7 +11,7 @@ import gradio as gr
 from fastapi import FastAPI
 from gradio.routes import mount_gradio_app
 
-from ui.server import mounting
+from ui.compat import mounting
 
 
 def attributes_set(function: Callable[..., object], of: str) -> set[str]:
@@ -27,9 +27,9 @@ def test_all_that_launch_sets_is_accounted_for() -> None:
     known = mounting.SET_BY_US | mounting.SET_AT_START | mounting.NOT_NEEDED.keys()
     assert left_out <= known, (
         f"Gradio's launch() now also sets {sorted(left_out - known)}, and mount_gradio_app does not. Look at what reads them: "
-        "set what a guard needs in ui/server/mounting.py, and give the reason for the others there."
+        "set what a guard needs in ui/compat/mounting.py, and give the reason for the others there."
     )
-    assert known <= left_out, f"{sorted(known - left_out)} need no row in ui/server/mounting.py any more"
+    assert known <= left_out, f"{sorted(known - left_out)} need no row in ui/compat/mounting.py any more"
 
 
 def test_the_guards_are_on_once_the_page_is_mounted() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from engine.checkpoints.families import CONFIGS, DEPTH, TEXT
 from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
-from engine.checkpoints.library.upscalers import BUILT_IN, find_built_in, list_upscalers
+from engine.checkpoints.library.upscalers import BUILT_IN, find_built_in, is_diffusion
+from engine.generate.samplers import SCHEDULERS
 from engine.settings import Settings
 
 
@@ -61,13 +63,13 @@ class Checkpoint:
     for_drafts: Checkpoint | None = None
 
     @property
-    def over_a_picture(self) -> Checkpoint:
-        """The same with what is best where it paints over a picture."""
+    def for_sketches(self) -> Checkpoint:
+        """The same with what is best where it paints over an image."""
         return dataclasses.replace(self, guidance_scale=self.sketch_guidance_scale or self.guidance_scale)
 
     @property
-    def against_a_negative(self) -> Checkpoint:
-        """The same with what is best where a picture is compared with and without its negative prompt."""
+    def for_comparisons(self) -> Checkpoint:
+        """The same with what is best where an image is compared with and without its negative prompt."""
         return dataclasses.replace(self, guidance_scale=self.negative_guidance_scale or self.guidance_scale)
 
 
@@ -77,70 +79,95 @@ NONE = Checkpoint(
 """Offered where the models folder is empty: the engine then says what to do."""
 
 
+class KnownNames(TypedDict):
+    """The names that there are here, as :func:`engine.records.recall.recall` takes them. ``hashes``: SHA-256 -> name."""
+
+    samplers: Collection[str]
+    checkpoints: Collection[str]
+    hashes: Mapping[str, str]
+
+
 class CheckpointOptions:
     """The checkpoints of the models folder, as they were when somebody last looked."""
 
     def __init__(self, settings: Settings) -> None:
         self.catalogue = Catalogue(settings)
+        self._entries: dict[str, CheckpointEntry] = {}
         self._known: dict[str, Checkpoint] = {}
         self.additions: dict[str, tuple[str, ...]] = {}
-        self.look()
+        self.refresh()
 
     @property
     def checkpoints(self) -> dict[str, Checkpoint]:
         """By name, the one to begin with first; never empty."""
         return self._known
 
+    @property
     def names(self) -> tuple[str, ...]:
-        """Every checkpoint that there is now, those for other tabs too."""
-        return tuple(entry.name for entry in self.catalogue.checkpoints())
+        """Every checkpoint, those for other tabs too."""
+        return tuple(self._entries)
 
-    def look(self) -> None:
-        """Look again. Checkpoints come and go while Easel runs."""
-        embeddings = self.catalogue.of_kind("embedding")
-        known = [offered(entry, embeddings) for entry in self.catalogue.checkpoints() if TEXT in entry.family.pipelines]
+    def refresh(self) -> None:
+        """Look again, in one scan. Checkpoints come and go while Easel runs."""
+        found: dict[str, list[CheckpointEntry]] = defaultdict(list)
+        for entry in self.catalogue.scan():
+            found[entry.identity.kind].append(entry)
+        entries = sorted(found["checkpoint"], key=lambda each: (each.family.name != "starter", each.name.casefold()))
+        known = [describe_checkpoint(each, found["embedding"]) for each in entries if TEXT in each.family.pipelines]
+        self._entries = {entry.name: entry for entry in entries}
         self._known = {checkpoint.name: checkpoint for checkpoint in known or [NONE]}
         self.additions = {
-            "vae": tuple(entry.name for entry in self.catalogue.of_kind("vae")),
-            "lora": tuple(entry.name for entry in self.catalogue.of_kind("lora")),
-            "refiner": tuple(e.name for e in self.catalogue.checkpoints() if e.family.is_refiner),
-            "upscaler": self._upscalers(),
+            "vae": tuple(entry.name for entry in found["vae"]),
+            "lora": tuple(entry.name for entry in found["lora"]),
+            "refiner": tuple(each.name for each in entries if each.family.is_refiner),
+            "upscaler": _list_upscalers(found["upscaler"], entries),
         }
-
-    def _upscalers(self) -> tuple[str, ...]:
-        """The built-in one first."""
-        own = (BUILT_IN,) if find_built_in(self.catalogue.of_kind("upscaler")) else ()
-        return *own, *(entry.name for entry in list_upscalers(self.catalogue))
 
     def find(self, name: str | None) -> Checkpoint:
         """The checkpoint of that name; the first one if it is gone."""
         return self._known.get(name or "") or next(iter(self._known.values()))
 
+    def find_entry(self, name: str | None) -> CheckpointEntry:
+        """The catalogue's entry of that name, without another scan where it is known. Raises CheckpointError."""
+        return self._entries.get(name or "") or self.catalogue.find(name)
 
-def offered(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry] = ()) -> Checkpoint:
+    def list_names(self) -> KnownNames:
+        """What the settings of an image are compared with."""
+        hashes = {entry.sha256: entry.name for entry in self._entries.values() if entry.sha256}
+        return {"samplers": tuple(SCHEDULERS), "checkpoints": self.names, "hashes": hashes}
+
+
+def _list_upscalers(networks: Sequence[CheckpointEntry], checkpoints: Sequence[CheckpointEntry]) -> tuple[str, ...]:
+    """The built-in one first, then networks, then diffusion upscalers."""
+    own = (BUILT_IN,) if find_built_in(networks) else ()
+    others = [entry for entry in networks if entry.path.parent.name != BUILT_IN]
+    return *own, *(entry.name for entry in (*others, *filter(is_diffusion, checkpoints)))
+
+
+def describe_checkpoint(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry] = ()) -> Checkpoint:
     """What the page needs to know of ``entry``; ``embeddings`` are all textual inversions that there are."""
     family = entry.family
-    told = _told(entry.path)
+    card = _read_card(entry.path)
     return Checkpoint(
         name=entry.name,
-        label=family.label if told else entry.name,
+        label=family.label if card else entry.name,
         native_size=family.native_size,
         size_multiple=family.size_multiple,
         steps=family.steps,
         guidance_scale=family.guidance_scale,
         scheduler=family.scheduler,
         guidance_free=family.guidance_free,
-        distilled=_distilled(entry),
-        text_encoders=tuple(_text_encoders(entry, _fitting(entry, embeddings))),
-        repertoire=_repertoire(told) if told else None,
+        distilled=_is_distilled(entry),
+        text_encoders=tuple(_find_text_encoders(entry, _find_embeddings(entry, embeddings))),
+        repertoire=_read_repertoire(card) if card else None,
         reads_depth=DEPTH in family.pipelines,
         sketch_guidance_scale=family.sketch_guidance_scale,
         negative_guidance_scale=family.negative_guidance_scale,
-        for_drafts=offered(entry.for_drafts, embeddings) if entry.few_steps and not entry.quick else None,
+        for_drafts=describe_checkpoint(entry.for_drafts, embeddings) if entry.few_steps and not entry.quick else None,
     )
 
 
-def _told(folder: Path) -> dict[str, Any]:
+def _read_card(folder: Path) -> dict[str, Any]:
     """What a starter says of itself; empty for any other checkpoint."""
     try:
         return json.loads((folder / "starter.json").read_text("utf-8"))
@@ -148,12 +175,12 @@ def _told(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _repertoire(told: dict[str, Any]) -> Repertoire:
-    named = {kind: tuple(entry["name"] for entry in told.get(kind, ())) for kind in ("things", "backgrounds", "styles")}
-    return Repertoire(**named, colours=tuple(told.get("colours", ())))
+def _read_repertoire(card: dict[str, Any]) -> Repertoire:
+    named = {kind: tuple(entry["name"] for entry in card.get(kind, ())) for kind in ("things", "backgrounds", "styles")}
+    return Repertoire(**named, colours=tuple(card.get("colours", ())))
 
 
-def _distilled(entry: CheckpointEntry) -> bool:
+def _is_distilled(entry: CheckpointEntry) -> bool:
     """Whether its UNet takes the guidance scale as an input. Pipelines of other kinds have no UNet."""
     try:
         return entry.config("unet").get("time_cond_proj_dim") is not None
@@ -165,7 +192,7 @@ _TOKENIZERS = {"tokenizer": "The text encoder", "tokenizer_2": "The second text 
 """Folder of a tokenizer in a checkpoint -> what to call its text encoder."""
 
 
-def _fitting(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry]) -> tuple[tuple[str, int], ...]:
+def _find_embeddings(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry]) -> tuple[tuple[str, int], ...]:
     """Names and lengths of the textual inversions that were made for a checkpoint's base model."""
     base = entry.family.base
     if base is None:
@@ -174,7 +201,7 @@ def _fitting(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry]) -> t
     return tuple((each.path.stem, max(1, each.parameters["embedding"] // base.token_width)) for each in mine)
 
 
-def _text_encoders(entry: CheckpointEntry, embeddings: tuple[tuple[str, int], ...]) -> Iterator[TextEncoder]:
+def _find_text_encoders(entry: CheckpointEntry, embeddings: tuple[tuple[str, int], ...]) -> Iterator[TextEncoder]:
     """Each with the checkpoint's own tokenizer, else the one that its family shares. None where only diffusers knows them."""
     if entry.family.loaded_by_diffusers:
         return

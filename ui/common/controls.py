@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import gradio as gr
 from gradio.components import Component
@@ -14,14 +14,24 @@ from engine.requests import DTYPES, SPEEDS, StudyNegative
 from ui import messages
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
+from ui.compat.listeners import QUIET
 
 BARE: dict[str, Any] = {"padding": False, "apply_default_css": False}
 """For HTML that style.css alone dresses."""
 
+
+class Choices(TypedDict):
+    """What a field with choices offers: (label, value) pairs, the value at first, and a line of help."""
+
+    choices: list[tuple[str, str]]
+    value: str | None
+    info: NotRequired[str]
+
+
 NO_CORRECTION = gr.InputHTMLAttributes(autocorrect="off", spellcheck=False)
 
 
-def prompt(tab: str, autofocus: bool = False) -> gr.Textbox:
+def create_prompt(tab: str, autofocus: bool = False) -> gr.Textbox:
     """The prompt. ``autofocus``: where the cursor is when the page opens. ``tab`` begins the ids of a tab's fields."""
     return gr.Textbox(
         label=form.LABELS["prompt"],
@@ -36,7 +46,7 @@ def prompt(tab: str, autofocus: bool = False) -> gr.Textbox:
     )
 
 
-def negative_prompt(tab: str, lines: int = 1) -> gr.Textbox:
+def create_negative_prompt(tab: str, lines: int = 1) -> gr.Textbox:
     """The negative prompt."""
     return gr.Textbox(
         label=form.LABELS["negative_prompt"],
@@ -50,73 +60,73 @@ def negative_prompt(tab: str, lines: int = 1) -> gr.Textbox:
     )
 
 
-def press() -> tuple[gr.Button, gr.Button]:
-    """Generate, and Stop, which shows while a job runs."""
+def create_buttons(words: str = messages.GENERATE) -> tuple[gr.Button, gr.Button]:
+    """Generate, and Stop, which shows while a job runs. ``words``: what Generate says."""
     with gr.Row(elem_classes="press"):
-        generate = gr.Button("Generate", variant="primary", size="lg", elem_classes="generate", scale=4)
+        generate = gr.Button(words, variant="primary", size="lg", elem_classes="generate", scale=4)
         stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop-job", scale=1, visible=False)
     return generate, stop
 
 
-def says(tab: str) -> gr.HTML:
+def create_notice(tab: str) -> gr.HTML:
     """Where it is said why a press did nothing."""
     return gr.HTML(elem_id=f"{tab}-says", **BARE)
 
 
-def settings(
+def create_settings(
     tab: str, known: Mapping[str, Checkpoint], chosen: Checkpoint, numbers: Sequence[str] = ("steps", "guidance_scale", "count")
 ) -> dict[str, Component]:
     """Everything beside the prompts that a request says. ``numbers``: fields that stand in one row."""
     made: dict[str, Component] = {}
     with gr.Row():
-        made["checkpoint"] = choice(tab, "checkpoint", checkpoint_choices(known))
-        made["size"] = size = choice(tab, "size", size_choices(chosen))
+        made["checkpoint"] = create_choice(tab, "checkpoint", list_checkpoints(known))
+        made["size"] = size = create_choice(tab, "size", list_sizes(chosen))
     with gr.Row(visible=False) as own_size:
-        made["width"], made["height"] = (number(tab, name, best(name, chosen)) for name in ("width", "height"))
+        made["width"], made["height"] = (create_number(tab, name, describe_best(name, chosen)) for name in ("width", "height"))
     with gr.Row():
         for name in numbers:
-            made[name] = number(tab, name, best(name, chosen))
+            made[name] = create_number(tab, name, describe_best(name, chosen))
     with gr.Row():
-        made["scheduler"] = choice(tab, "scheduler", scheduler_choices(chosen))
-        made["seed"] = number(tab, "seed", messages.RANDOM_SEED)
-    made |= running(tab)
-    made |= additions(tab)
-    size.change(lambda chosen: gr.update(visible=chosen == form.OWN_SIZE), size, own_size, show_progress="hidden")
+        made["scheduler"] = create_choice(tab, "scheduler", list_schedulers(chosen))
+        made["seed"] = create_number(tab, "seed", messages.RANDOM_SEED)
+    made |= create_execution(tab)
+    made |= create_additions(tab)
+    size.change(lambda chosen: gr.update(visible=chosen == form.OWN_SIZE), size, own_size, **QUIET)
     return made
 
 
-def additions(tab: str) -> dict[str, Component]:
+def create_additions(tab: str) -> dict[str, Component]:
     """What is added to a checkpoint for a picture, and where its text encoder ends."""
     made: dict[str, Component] = {}
     with gr.Accordion(messages.ADDITIONS, open=False):
         with gr.Row():
-            made["lora"] = choice(tab, "lora", addition_choices("lora", ()))
-            made["vae"] = choice(tab, "vae", addition_choices("vae", ()))
+            made["lora"] = create_choice(tab, "lora", list_additions("lora", ()))
+            made["vae"] = create_choice(tab, "vae", list_additions("vae", ()))
         with gr.Row():
-            made["refiner"] = choice(tab, "refiner", addition_choices("refiner", ()))
-            made["refiner_start"] = number(tab, "refiner_start", "0.8")
-            made["clip_skip"] = number(tab, "clip_skip", messages.LAST_LAYER)
+            made["refiner"] = create_choice(tab, "refiner", list_additions("refiner", ()))
+            made["refiner_start"] = create_number(tab, "refiner_start", "0.8")
+            made["clip_skip"] = create_number(tab, "clip_skip", messages.LAST_LAYER)
     return made
 
 
-def running(tab: str) -> dict[str, Component]:
+def create_execution(tab: str) -> dict[str, Component]:
     """How a picture is computed: exactly or quicker, and in which precision."""
     speeds = [(messages.SPEEDS[name], name) for name in SPEEDS]
     precisions = [(messages.AS_SET, "auto"), *((dtype, dtype) for dtype in DTYPES)]
     return {
-        "speed": choice(tab, "speed", {"choices": speeds, "value": "exact", "info": messages.SPEED_HELP}),
-        "precision": choice(tab, "precision", {"choices": precisions, "value": "auto"}),
+        "speed": create_choice(tab, "speed", {"choices": speeds, "value": "exact", "info": messages.SPEED_HELP}),
+        "precision": create_choice(tab, "precision", {"choices": precisions, "value": "auto"}),
     }
 
 
-def outlook(tab: str) -> gr.HTML:
+def create_estimate(tab: str) -> gr.HTML:
     """Where it is said, before Generate is pressed, whether it fits and about how long it takes."""
     return gr.HTML(elem_id=f"{tab}-outlook", **BARE)
 
 
-def afterwards(tab: str) -> dict[str, Component]:
+def create_afterwards(tab: str) -> dict[str, Component]:
     """What is done with each picture once it is made."""
-    return {"upscaler": choice(tab, "upscaler", addition_choices("upscaler", ()))}
+    return {"upscaler": create_choice(tab, "upscaler", list_additions("upscaler", ()))}
 
 
 NOTHING_ADDED: dict[str, str] = {
@@ -125,24 +135,24 @@ NOTHING_ADDED: dict[str, str] = {
 """Field of something that is added to a checkpoint -> what it says while nothing is."""
 
 
-def addition_choices(name: str, known: Sequence[str]) -> dict:
+def list_additions(name: str, known: Sequence[str]) -> Choices:
     """What there is to add, after nothing."""
     labels = {BUILT_IN: messages.BUILT_IN_UPSCALER}
     return {"choices": [(NOTHING_ADDED[name], ""), *((labels.get(each, each), each) for each in known)], "value": ""}
 
 
-def checkpoint_choices(known: Mapping[str, Checkpoint]) -> dict:
+def list_checkpoints(known: Mapping[str, Checkpoint]) -> Choices:
     """What the checkpoint's dropdown offers, and its value at first."""
     return {"choices": [(each.label, each.name) for each in known.values()], "value": next(iter(known), None)}
 
 
-def size_choices(chosen: Checkpoint) -> dict:
+def list_sizes(chosen: Checkpoint) -> Choices:
     """The presets in the pixels that they mean for a checkpoint."""
-    presets = [(f"{name.capitalize()}, {' × '.join(map(str, form.preset(name, chosen)))}", name) for name in form.SIZES]
+    presets = [(f"{name.capitalize()}, {' × '.join(map(str, form.size_preset(name, chosen)))}", name) for name in form.SIZES]
     return {"choices": [*presets, (messages.OWN_SIZE, form.OWN_SIZE)], "value": form.BLANK["size"]}
 
 
-def scheduler_choices(chosen: Checkpoint) -> dict:
+def list_schedulers(chosen: Checkpoint) -> Choices:
     """The samplers, after the one that the checkpoint is best run with."""
     return {"choices": [(f"Best here ({chosen.scheduler})", ""), *((name, name) for name in SCHEDULERS)], "value": ""}
 
@@ -157,17 +167,17 @@ BEST: dict[str, Callable[[Checkpoint], float]] = {
 """What an empty field means for a checkpoint."""
 
 
-def best(name: str, chosen: Checkpoint) -> str:
+def describe_best(name: str, chosen: Checkpoint) -> str:
     """What an empty field means for a checkpoint, as its placeholder."""
     return f"{BEST[name](chosen):g}" if name in BEST else ""
 
 
-def choice(tab: str, name: str, offered: dict[str, Any]) -> gr.Dropdown:
+def create_choice(tab: str, name: str, offered: Choices) -> gr.Dropdown:
     """A field with choices; ``offered`` has them, and the value at first."""
     return gr.Dropdown(**offered, label=form.LABELS[name], min_width=200, elem_id=f"{tab}-{name}")
 
 
-def number(tab: str, name: str, placeholder: str) -> gr.Textbox:
+def create_number(tab: str, name: str, placeholder: str) -> gr.Textbox:
     """A field for a number. ``placeholder`` says what it means when it is empty."""
     # A text box, not a number box: whatever is typed reaches the form, which answers in a sentence.
     return gr.Textbox(

@@ -1,8 +1,11 @@
-"""What the page says before Generate is pressed: whether it fits, and about how long it takes."""
+"""What the page says before Generate is pressed: whether it fits, and about how long it takes. It follows the form."""
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Callable
+
+import gradio as gr
+from markupsafe import Markup
 
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.descriptions import EngineDescription
@@ -13,43 +16,73 @@ from engine.plan.learned import LearnedFacts
 from engine.requests import GenerationRequest, ResolvedGeneration, complete
 from engine.settings import Settings
 from ui import messages
-from ui.common import result_view
 from ui.common.checkpoint_options import CheckpointOptions
+from ui.common.fields import Fields
+from ui.common.generate_button import warm_checkpoint
+from ui.common.page_session import PageSession
+from ui.compat.listeners import QUIET, Values, on
+from ui.templates import Macros, render_notices
+
+WATCHED = (
+    "prompt", "checkpoint", "size", "width", "height", "steps", "guidance_scale", "count", "speed", "precision", "strength",
+    "max_terms",
+)  # fmt: skip
+"""Fields that time and memory depend on; and the prompt, because the worker may be up only while it is typed."""
+
+_HTML = Macros("common/estimate.html")
 
 
-class Forecast:
+class EstimateService:
     """Says what will come of a request on this machine, as the worker described it."""
 
     def __init__(self, settings: Settings, checkpoint_options: CheckpointOptions) -> None:
         self._settings, self._checkpoint_options = settings, checkpoint_options
         self._notes = LearnedFacts(settings.data / "learnt.json")
 
-    def say(self, asked: GenerationRequest, described: EngineDescription | None) -> str:
+    def estimate(self, asked: GenerationRequest, described: EngineDescription | None) -> str:
         """A line of HTML; "" while the worker starts, or where nothing can be said of this checkpoint."""
         if described is None or not described.hardware:
             return ""
         here = Circumstances(
-            settings=self._settings, hardware=from_text(described.hardware), notes=self._notes,
-            measured=described.measured,
-        )  # fmt: skip
+            settings=self._settings, hardware=from_text(described.hardware), notes=self._notes, measured=described.measured
+        )
         try:
-            entry = self._checkpoint_options.catalogue.find(asked.checkpoint)
-            seen = outlook(entry, _completed(asked, entry), here)
+            entry = self._checkpoint_options.find_entry(asked.checkpoint)
+            found = outlook(entry, _complete(asked, entry), here)
         except (EaselError, KeyError):
             return ""  # Generate says what is wrong with the request or with the checkpoint.
-        notes = "".join(result_view.says(note) for note in here.hardware.notes)
-        return notes + show(seen, asked.count)
+        return render_notices(here.hardware.notes) + render_estimate(found, asked.count)
 
 
-def show(seen: Outlook, count: int) -> str:
-    """An outlook as HTML. ``count`` pictures are asked for."""
-    if seen.refusal:
-        return f'<p class="outlook refused">{escape(messages.DOES_NOT_FIT)} {escape(seen.refusal)}</p>'
-    said = [messages.fits(seen.need, seen.free), *seen.measures, messages.takes(seen.seconds, count)]
-    return f'<p class="outlook">{escape(" ".join(said))}</p>'
+def wire_estimate(shown: gr.HTML, fields: Fields, session: PageSession, ask: Callable[[Values], GenerationRequest]) -> None:
+    """``shown`` says what will come of ``ask(values of fields)``; a checkpoint that is chosen is loaded meanwhile."""
+    service = EstimateService(session.settings, session.checkpoint_options)
+
+    def look(values: Values) -> str:
+        try:
+            return service.estimate(ask(values), session.jobs.describe())
+        except EaselError:
+            return ""  # The form cannot be used as it is: Generate says why.
+
+    def warm(checkpoint: str) -> None:
+        warm_checkpoint(session.jobs, session.checkpoint_options, checkpoint)
+
+    every = set(fields.values())
+    changes = [on(fields[name], "change") for name in WATCHED if name in fields]
+    gr.on(changes, look, every, shown, trigger_mode="always_last", **QUIET)
+    session.arrived.then(look, every, shown, **QUIET)
+    on(fields["checkpoint"], "input")(warm, fields["checkpoint"], None, **QUIET)
 
 
-def _completed(asked: GenerationRequest, entry: CheckpointEntry) -> ResolvedGeneration:
+def render_estimate(found: Outlook, count: int) -> Markup:
+    """An estimate as HTML. ``count`` images are asked for."""
+    if found.refusal:
+        return _HTML.render("refusal", sentence=f"{messages.DOES_NOT_FIT} {found.refusal}")
+    said = [messages.fits(found.need, found.free), *found.measures, messages.takes(found.seconds, count)]
+    return _HTML.render("estimate", sentences=" ".join(said))
+
+
+def _complete(asked: GenerationRequest, entry: CheckpointEntry) -> ResolvedGeneration:
     """``asked`` with what the checkpoint is best run with where it leaves something open; the seed makes no difference."""
     family = entry.family
     scale = family.guidance_scale if asked.guidance_scale is None else asked.guidance_scale

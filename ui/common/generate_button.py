@@ -1,115 +1,186 @@
-"""What every tab has that makes pictures: Generate and Stop, a line for what went wrong, the stage, and the job that it shows."""
+"""What every tab has that makes images: Generate and Stop, a line for what went wrong, the stage, and the job that it shows."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine.requests import Request
-from ui.common.actions import Actions
+from engine.errors import EaselError
+from engine.jobs import Jobs
+from engine.requests import GenerationRequest, Request, Upscale
+from ui import messages
+from ui.common import result_view
+from ui.common.checkpoint_options import CheckpointOptions
+from ui.common.job_view import View, follow_job
 from ui.common.page_session import PageSession
+from ui.compat.listeners import QUIET, Listen, Update, Values, on
+from ui.templates import render_notice
 
-Values = dict[Component, Any]
-"""What Gradio hands to a listener whose inputs are a set."""
+Ask = Callable[[Values], Request]
+"""Makes a request from the values of a tab's components; may raise EaselError."""
 
-QUIET: dict[str, Any] = {"show_progress": "hidden"}
-"""For listeners that need no spinner of Gradio's: the stage shows what happens."""
+Render = Callable[[Request, View, Path], str]
+"""(request, view of its job, outputs folder) -> the stage as HTML."""
+
+
+def render_images(asked: Request, view: View, outputs: Path) -> str:
+    """The stage of a job whose results are images."""
+    return result_view.render_stage(view, outputs)
+
+
+class TabJobs:
+    """The jobs of one tab, in plain values. ``tab`` names them in the journal, ``render`` shows their results."""
+
+    def __init__(self, jobs: Jobs, outputs: Path, tab: str, render: Render = render_images) -> None:
+        self._jobs, self._outputs, self._tab, self._render = jobs, outputs, tab, render
+
+    def submit(self, ask: Callable[[], Request], browser: str) -> tuple[str, str]:
+        """The id of a browser's new job, or "", and what to say: why there is none, or what was noticed.
+
+        ``ask`` makes the request and may raise EaselError.
+        """
+        try:
+            asked = ask()
+            job = self._jobs.submit(asked, self._name(browser))
+        except EaselError as error:
+            return "", render_notice(str(error), "trouble")
+        return job, "" if asked.prompt.strip() or isinstance(asked, Upscale) else render_notice(messages.EMPTY_PROMPT)
+
+    def find_latest(self, browser: str) -> str:
+        """The newest job of a browser on this tab, or ""."""
+        latest = self._jobs.latest(self._name(browser))
+        return latest.id if latest else ""
+
+    async def follow(self, job: str) -> AsyncGenerator[tuple[View, Update], None]:
+        """The view of a job and its stage until the job ends; the stage is left alone where nothing changed."""
+        shown: View | None = None
+        try:
+            asked = self._jobs.state(job).request
+            async for view in follow_job(self._jobs, job):
+                yield view, gr.skip() if view is shown else self._render(asked, view, self._outputs)
+                shown = view
+        except EaselError as error:
+            view = View(trouble=str(error))
+            yield view, result_view.render_stage(view, self._outputs)
+
+    def stop(self, job: str) -> str:
+        """Stop a job; what to say."""
+        try:
+            self._jobs.stop(job)
+        except EaselError as error:
+            return render_notice(str(error), "trouble")
+        return ""
+
+    def _name(self, browser: str) -> str:
+        """The name under which the journal keeps the jobs of this tab in one browser."""
+        return f"{browser} {self._tab}"
+
+
+def warm_checkpoint(jobs: Jobs, known: CheckpointOptions, checkpoint: str = "") -> None:
+    """Load a checkpoint while the person still types; "" is the one that was used last, and at first the first one."""
+    made = jobs.jobs(limit=1)
+    last = made[0].request.checkpoint if made and isinstance(made[0].request, GenerationRequest) else None
+    jobs.warm(known.find(checkpoint or last).name)
 
 
 @dataclass(frozen=True)
-class Running:
+class GenerateControls:
     """The components, and the ``tab`` by whose name a page that comes back finds the tab's newest job.
 
     ``job`` is the one that was asked for on this page, ``found`` the one that was there when it opened: two fields, because
-    somebody may press Generate while the page is still looking. ``also``: further buttons that start a job, see :func:`press`.
+    somebody may press Generate while the page is still looking. ``also``: further buttons that start a job, see
+    :func:`wire_button`. ``render`` shows the results of the tab's jobs.
     """
 
     tab: str
     generate: gr.Button
     stop: gr.Button
-    says: gr.HTML
+    notice: gr.HTML
     stage: gr.HTML
-    job: gr.State
     also: tuple[gr.Button, ...] = ()
+    render: Render = render_images
+    job: gr.State = field(default_factory=lambda: gr.State(""))
     found: gr.State = field(default_factory=lambda: gr.State(""))
+
+    @property
+    def buttons(self) -> tuple[gr.Button, ...]:
+        """What follows the state of a job."""
+        return self.generate, *self.also, self.stop
+
+    def jobs(self, session: PageSession) -> TabJobs:
+        """The tab's jobs."""
+        return TabJobs(session.jobs, session.settings.outputs, self.tab, self.render)
 
 
 @dataclass(frozen=True)
-class Bring:
+class BrowserScript:
     """Something that the browser gives before a job is asked for: what the script ``js`` returns goes ``into`` a component."""
 
     js: str
     into: Component
 
 
-def wire(
-    running: Running,
-    actions: Actions,
-    page_session: PageSession,
+def wire_generate(
+    controls: GenerateControls,
+    session: PageSession,
     inputs: set[Component],
-    ask: Callable[[Values], Request],
-    bring: Bring | None = None,
+    ask: Ask,
+    script: BrowserScript | None = None,
 ) -> tuple[Dependency, Dependency]:
-    """Generate submits ``ask(values of inputs)``, which may raise EaselError; the stage follows the job, also after a reload.
+    """Generate submits ``ask(values of inputs)``; the stage follows the job, also after a reload.
 
     Returns the two listeners that follow a job, the one asked for and the one found: whatever comes when it has ended goes into
     their ``then``.
     """
-
-    def find_again(page: str) -> str:
-        return actions.latest(running.tab, page)
-
-    pressed = press(running.generate, running, actions, page_session, inputs, ask, bring)
-    jobs = [running.job, running.found]
-    running.stop.click(lambda job, found: actions.stop(job or found), jobs, running.says, **QUIET)
-    found = page_session.arrived.then(find_again, page_session.page, running.found, **QUIET)
-    return pressed, found.then(follower(actions, len(running.also)), running.found, watched(running), **QUIET)
+    jobs = controls.jobs(session)
+    submitted = wire_button(controls.generate, controls, session, inputs, ask, script)
+    on(controls.stop, "click")(
+        lambda job, found: jobs.stop(job or found), [controls.job, controls.found], controls.notice, **QUIET
+    )
+    found = session.arrived.then(jobs.find_latest, session.browser, controls.found, **QUIET)
+    return submitted, found.then(_follow(jobs, controls), controls.found, [controls.stage, *controls.buttons], **QUIET)
 
 
-def press(
+def wire_button(
     button: gr.Button,
-    running: Running,
-    actions: Actions,
-    page_session: PageSession,
+    controls: GenerateControls,
+    session: PageSession,
     inputs: set[Component],
-    ask: Callable[[Values], Request],
-    bring: Bring | None = None,
+    ask: Ask,
+    script: BrowserScript | None = None,
 ) -> Dependency:
     """``button`` submits ``ask(values of inputs)`` as a job of the tab, and the stage follows it."""
-    also = len(running.also)
+    jobs = controls.jobs(session)
 
-    def submit(values: Values) -> tuple[Any, ...]:
-        job, said = actions.submit(lambda: ask(values), running.tab, values[page_session.page])
-        return job, said, *(_buttons(True, also) if job else (gr.skip(),) * (2 + also))
+    def submit(values: Values) -> list[Update]:
+        job, said = jobs.submit(lambda: ask(values), values[session.browser])
+        return [job, said, *(_update_buttons(controls, True) if job else [gr.skip() for _ in controls.buttons])]
 
-    pressed = button.click if bring is None else button.click(None, None, bring.into, js=bring.js, **QUIET).then
-    submitted = pressed(submit, {*inputs, page_session.page}, [running.job, running.says, *watched(running)[1:]], **QUIET)
-    return submitted.then(follower(actions, also), running.job, watched(running), **QUIET)
-
-
-def watched(running: Running) -> list[Component]:
-    """What :func:`follower` writes to."""
-    return [running.stage, running.generate, *running.also, running.stop]
+    click = on(button, "click")
+    listen: Listen = click if script is None else click(None, None, script.into, js=script.js, **QUIET).then
+    submitted = listen(submit, {*inputs, session.browser}, [controls.job, controls.notice, *controls.buttons], **QUIET)
+    return submitted.then(_follow(jobs, controls), controls.job, [controls.stage, *controls.buttons], **QUIET)
 
 
-def follower(actions: Actions, also: int = 0) -> Callable[[str], AsyncIterator[tuple[Any, ...]]]:
-    """A listener that shows a job, by its id, until it ends, and nothing for an empty id. ``also`` counts further buttons."""
+def _follow(jobs: TabJobs, controls: GenerateControls) -> Callable[[str], AsyncGenerator[list[Update], None]]:
+    """A listener that shows a job, by its id, until it ends, and nothing for an empty id."""
 
-    async def follow(job: str) -> AsyncIterator[tuple[Any, ...]]:
+    async def follow(job: str) -> AsyncGenerator[list[Update], None]:
         if not job:
-            yield (gr.skip(),) * (3 + also)
+            yield [gr.skip() for _ in (controls.stage, *controls.buttons)]
             return
-        async for view, shown in actions.follow(job):
-            yield shown, *_buttons(view.running, also)
+        async for view, shown in jobs.follow(job):
+            yield [shown, *_update_buttons(controls, view.running)]
 
     return follow
 
 
-def _buttons(running: bool, also: int) -> tuple[dict[str, Any], ...]:
+def _update_buttons(controls: GenerateControls, running: bool) -> list[Update]:
     """What starts a job waits while one of this tab runs; Stop is there meanwhile."""
-    return *(gr.update(interactive=not running) for _ in range(1 + also)), gr.update(visible=running)
+    starting = (controls.generate, *controls.also)
+    return [*(gr.update(interactive=not running) for _ in starting), gr.update(visible=running)]

@@ -1,23 +1,29 @@
-"""What a page knows about a job, from the engine's events, one at a time."""
+"""What a page knows about a job, from the engine's events as they come."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import singledispatch
 
 import engine.events as events
 from engine.events import Event, Result
+from engine.jobs import Jobs
 from ui import messages
+
+BEAT_SECONDS = 20.0
+"""After so long without an event the same view comes once more: Gradio notices that a page has gone when it sends something."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
     """A job as the page shows it. ``status`` and ``left`` are sentences; ``share`` is 0..1, None when unknown.
 
-    ``preview`` is a JPEG of the picture that is being made. ``trouble`` is the sentence of a failure,
-    ``depth`` the hash of a map that guided the pictures.
+    ``preview`` is a JPEG of the image that is being made. ``trouble`` is the sentence of a failure,
+    ``depth`` the hash of a map that guided the images.
     """
 
     status: str = ""
@@ -32,43 +38,89 @@ class View:
 
 
 IDLE = View()
-"""Nothing was asked yet."""
+"""Nothing was asked for yet."""
 
 
-def advance(view: View, event: Event) -> View:
-    """The view after ``event``."""
-    return _STEPS[type(event)](view, event)
+async def follow_job(jobs: Jobs, job: str) -> AsyncGenerator[View, None]:
+    """The view of ``job`` after each event, from what happened so far to its end, or the same one after :data:`BEAT_SECONDS`
+    without an event. Views that nobody had time for are left out. No thread waits for the events.
+
+    Raises RequestError for a job that was never there.
+    """
+    loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Event]()
+
+    def hear(event: Event) -> None:
+        with suppress(RuntimeError):  # the loop is closed: Easel ends
+            loop.call_soon_threadsafe(inbox.put_nowait, event)
+
+    listening = asyncio.create_task(asyncio.to_thread(jobs.listen, job, hear))
+    try:
+        # Shielded: a page that leaves just now must not leave its listener behind.
+        known, _ = await asyncio.shield(listening)
+        view = apply_events(known)
+        yield view
+        while view.running:
+            view = apply_events(await _take(inbox), view)
+            yield view
+    finally:
+        await asyncio.wait([listening])
+        if listening.exception() is None:
+            _, unsubscribe = listening.result()
+            unsubscribe()
 
 
-def seen(past: Iterable[Event], view: View = IDLE) -> View:
+async def _take(inbox: asyncio.Queue[Event]) -> list[Event]:
+    """Every event that is there, at least one unless :data:`BEAT_SECONDS` go by."""
+    try:
+        arrived = [await asyncio.wait_for(inbox.get(), BEAT_SECONDS)]
+    except TimeoutError:
+        return []
+    while not inbox.empty():
+        arrived.append(inbox.get_nowait())
+    return arrived
+
+
+def apply_events(past: Iterable[Event], view: View = IDLE) -> View:
     """The view after all of ``past``."""
     for event in past:
-        view = advance(view, event)
+        view = advance(event, view)
     return view
 
 
-def _queued(view: View, event: events.Queued) -> View:
+@singledispatch
+def advance(event: Event, view: View) -> View:
+    """``view`` after ``event``."""
+    raise TypeError(f"the page does not know {type(event).__name__}")
+
+
+@advance.register
+def _queued(event: events.Queued, view: View) -> View:
     return dataclasses.replace(view, running=True, status=messages.waiting(event.ahead), left="", share=None)
 
 
-def _started(view: View, event: events.Started) -> View:
+@advance.register
+def _started(event: events.Started, view: View) -> View:
     return dataclasses.replace(view, running=True, status=messages.waiting(0), left="", share=None, preview=None)
 
 
-def _loading(view: View, event: events.Loading) -> View:
+@advance.register
+def _loading(event: events.Loading, view: View) -> View:
     return dataclasses.replace(view, running=True, status=event.text, left="", share=event.share)
 
 
-def _notice(view: View, event: events.Notice) -> View:
+@advance.register
+def _notice(event: events.Notice, view: View) -> View:
     known = event.text in view.notices
     return view if known else dataclasses.replace(view, notices=(*view.notices, event.text))
 
 
-def _guided(view: View, event: events.Guided) -> View:
+@advance.register
+def _guided(event: events.Guided, view: View) -> View:
     return dataclasses.replace(view, depth=event.depth)
 
 
-def _step(view: View, event: events.Step) -> View:
+@advance.register
+def _step(event: events.Step, view: View) -> View:
     done = event.picture * event.steps + event.step
     return dataclasses.replace(
         view,
@@ -80,41 +132,31 @@ def _step(view: View, event: events.Step) -> View:
     )
 
 
-def _saved(view: View, event: events.PictureSaved) -> View:
-    # A job that runs again after a crash reports the pictures that it had finished once more.
+@advance.register
+def _saved(event: events.PictureSaved, view: View) -> View:
+    # A job that runs again after a crash reports the images that it had finished once more.
     known = {result.path: result for result in (*view.results, event.result)}
     return dataclasses.replace(view, results=tuple(known.values()), preview=None)
 
 
-def _finished(view: View, event: events.Finished) -> View:
-    return _ended(view, event.results)
+@advance.register
+def _finished(event: events.Finished, view: View) -> View:
+    return _end(view, event.results)
 
 
-def _cancelled(view: View, event: events.Cancelled) -> View:
-    return dataclasses.replace(_ended(view, event.results), status=_with_saved(messages.STOPPED, event.results))
+@advance.register
+def _cancelled(event: events.Cancelled, view: View) -> View:
+    return dataclasses.replace(_end(view, event.results), status=_add_saved(messages.STOPPED, event.results))
 
 
-def _failed(view: View, event: events.Failed) -> View:
-    return dataclasses.replace(_ended(view, event.results), trouble=_with_saved(event.message, event.results))
+@advance.register
+def _failed(event: events.Failed, view: View) -> View:
+    return dataclasses.replace(_end(view, event.results), trouble=_add_saved(event.message, event.results))
 
 
-def _ended(view: View, results: tuple[Result, ...]) -> View:
+def _end(view: View, results: tuple[Result, ...]) -> View:
     return View(results=results, notices=view.notices, depth=view.depth)
 
 
-def _with_saved(sentence: str, results: tuple[Result, ...]) -> str:
+def _add_saved(sentence: str, results: tuple[Result, ...]) -> str:
     return f"{sentence} {messages.saved_before(len(results))}" if results else sentence
-
-
-_STEPS: dict[type[Event], Callable[[View, Any], View]] = {
-    events.Queued: _queued,
-    events.Started: _started,
-    events.Loading: _loading,
-    events.Notice: _notice,
-    events.Guided: _guided,
-    events.Step: _step,
-    events.PictureSaved: _saved,
-    events.Finished: _finished,
-    events.Cancelled: _cancelled,
-    events.Failed: _failed,
-}

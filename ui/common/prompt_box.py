@@ -4,18 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
+from engine.errors import EaselError
+from engine.prompt.presets import BUILT_IN, Preset, read_presets, remove_preset, save_preset
+from engine.settings import Settings
 from ui import messages
-from ui.common import controls
-from ui.common.actions import Actions
+from ui.common import controls, form, prompt_reading
 from ui.common.checkpoint_options import Checkpoint
 from ui.common.fields import Fields, Keeper
-from ui.common.generate_button import QUIET
 from ui.common.page_session import PageSession
-from ui.common.presets import Presets
+from ui.compat.listeners import QUIET, Update, on
+from ui.templates import render_notice, render_notices
+
+FILE, FOREIGN = "presets.toml", "styles.csv"
+"""The user's file of presets in the data folder; AUTOMATIC1111's, there or in the models folder."""
+
+FindCheckpoint = Callable[[str], Checkpoint]
+"""The checkpoint that a value of the ``checkpoint`` field means."""
+
+
+class Presets:
+    """All presets that there are now: the files are read again each time, for they may be written by hand meanwhile."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._own = settings.data / FILE
+        self._others = (settings.data / FOREIGN, settings.models / FOREIGN)
+
+    def load(self) -> tuple[dict[str, Preset], str]:
+        """By name, the user's before others of the same name; and what to say about the files."""
+        found, troubles = list(BUILT_IN), list[str]()
+        for path in (*self._others, self._own):
+            try:
+                read = read_presets(path)
+            except EaselError as error:
+                troubles.append(str(error))
+                continue
+            found += read.presets
+            troubles += read.problems
+        return {preset.name: preset for preset in found}, render_notices(troubles, "trouble")
+
+    def names(self) -> list[str]:
+        """What can be chosen."""
+        return list(self.load()[0])
+
+    def use(self, name: str | None, prompt: str, negative_prompt: str) -> tuple[str, str, str]:
+        """Both prompts with a preset's words in them, and what to say."""
+        preset = self.load()[0].get(name or "")
+        if preset is None:
+            return prompt, negative_prompt, render_notice(messages.CHOOSE_PRESET, "trouble")
+        return *preset.apply(prompt, negative_prompt), render_notice(messages.preset_used(preset.name))
+
+    def save(self, name: str, prompt: str, negative_prompt: str) -> str:
+        """Keep both prompts as a preset; what to say."""
+        if not (prompt.strip() or negative_prompt.strip()):
+            return render_notice(messages.EMPTY_PRESET, "trouble")
+        try:
+            save_preset(self._own, Preset(name.strip(), prompt, negative_prompt))
+        except EaselError as error:
+            return render_notice(str(error), "trouble")
+        return render_notice(messages.preset_saved(name.strip(), self._own))
+
+    def remove(self, name: str | None) -> str:
+        """Take one of the user's own presets out of the file; what to say."""
+        try:
+            if (name or "") not in {preset.name for preset in read_presets(self._own).presets}:
+                return render_notice(messages.preset_not_yours(name, self._own), "trouble")
+            remove_preset(self._own, name or "")
+        except EaselError as error:
+            return render_notice(str(error), "trouble")
+        return render_notice(messages.preset_removed(name or ""))
 
 
 @dataclass(frozen=True)
@@ -25,74 +84,80 @@ class PresetBox:
     chosen: gr.Dropdown
     use: gr.Button
     remove: gr.Button
-    named: gr.Textbox
+    name: gr.Textbox
     save: gr.Button
-    says: gr.HTML
+    notice: gr.HTML
 
 
 @dataclass(frozen=True)
-class Boxes:
-    """The folded boxes of a tab that have to do with its prompts."""
+class PromptBox:
+    """``warning`` says what should be known before a button is pressed; the others are the folded boxes of a tab that have to do
+    with its prompts."""
 
+    warning: gr.HTML
     presets: PresetBox
     tokens: gr.HTML
 
 
-def summary(tab: str) -> gr.HTML:
+def create_warning(tab: str) -> gr.HTML:
     """Where it is said what should be known before a button is pressed."""
     return gr.HTML(elem_id=f"{tab}-summary", **controls.BARE)
 
 
-def boxes(tab: str, known: Presets) -> Boxes:
-    """Presets, and how both prompts are read, in the open column."""
-    presets = _preset_box(tab, known)
+def create_prompt_box(tab: str, session: PageSession, warning: gr.HTML) -> PromptBox:
+    """Presets, and how both prompts are read, in the open column. ``warning`` is the tab's :func:`create_warning`."""
+    presets = _create_preset_box(tab, Presets(session.settings))
     with gr.Accordion(messages.READING, open=False):
-        return Boxes(presets, gr.HTML(elem_id=f"{tab}-tokens", **controls.BARE))
+        return PromptBox(warning, presets, gr.HTML(elem_id=f"{tab}-tokens", **controls.BARE))
 
 
-def wire(
-    made: Boxes,
-    says: gr.HTML,
-    fields: Fields,
-    actions: Actions,
-    keeper: Keeper,
-    page_session: PageSession,
-    find: Callable[[str], Checkpoint] | None = None,
+def wire_prompt_box(
+    box: PromptBox, fields: Fields, session: PageSession, keeper: Keeper, find: FindCheckpoint | None = None
 ) -> None:
     """Let the boxes follow the ``prompt``, ``negative_prompt``, ``checkpoint`` and, where there is one, ``guidance_scale`` of
-    ``fields``.
-
-    ``says`` is the tab's :func:`summary`. ``find`` tells which checkpoint a value of the ``checkpoint`` field means, if not one
-    that makes pictures from words.
+    ``fields``. ``find`` is given where the ``checkpoint`` field offers something else than checkpoints for words.
     """
-    _wire_reading(fields, says, made.tokens, actions, find or actions.checkpoint_options.find)
-    _wire_presets(made.presets, actions.presets, fields, keeper, page_session)
+    _wire_reading(box, fields, session, find or session.checkpoint_options.find)
+    _wire_presets(box.presets, Presets(session.settings), fields, session, keeper)
 
 
-def _wire_reading(fields: Fields, says: gr.HTML, tokens: gr.HTML, actions: Actions, find: Callable[[str], Checkpoint]) -> None:
+def _wire_reading(box: PromptBox, fields: Fields, session: PageSession, find: FindCheckpoint) -> None:
     def read(prompt: str | None, negative_prompt: str | None, checkpoint: str, guidance_scale: str = "") -> tuple[str, str]:
         # Fields that were never shown have no value yet.
-        return actions.read(prompt or "", negative_prompt or "", find(checkpoint), guidance_scale)
+        return read_prompts(prompt or "", negative_prompt or "", find(checkpoint), guidance_scale, session.settings)
 
     asked = [fields[name] for name in ("prompt", "negative_prompt", "checkpoint", "guidance_scale") if name in fields]
-    gr.on(
-        [field.change for field in asked],  # type: ignore[attr-defined]
-        read,
-        asked,
-        [says, tokens],
-        trigger_mode="always_last",
-        **QUIET,
-    )
+    changes = [on(field, "change") for field in asked]
+    gr.on(changes, read, asked, [box.warning, box.tokens], trigger_mode="always_last", **QUIET)
 
 
-def _preset_box(tab: str, known: Presets) -> PresetBox:
+def read_prompts(
+    prompt: str, negative_prompt: str, chosen: Checkpoint, guidance_scale: str, settings: Settings
+) -> tuple[str, str]:
+    """How a checkpoint's text encoders read both prompts: what to say under them, and the tokens, as HTML."""
+    texts = {"prompt": prompt, "negative_prompt": negative_prompt}
+    try:
+        read = {
+            form.LABELS[name]: prompt_reading.read_with_checkpoint(text, chosen)
+            for name, text in texts.items()
+            if text or name == "prompt"
+        }
+    except EaselError as error:
+        return render_notice(str(error), "trouble"), ""
+    said = prompt_reading.render_warning(read.values(), chosen, settings.models)
+    if negative_prompt.strip():
+        said += render_notice(form.find_doubt(guidance_scale, chosen))
+    return said, prompt_reading.render_readings(read)
+
+
+def _create_preset_box(tab: str, presets: Presets) -> PresetBox:
     with gr.Accordion(messages.PRESETS, open=False, elem_id=f"{tab}-presets"):
         with gr.Row(elem_classes="aligned"):
-            chosen = gr.Dropdown(list(known.all()[0]), value=None, label=messages.PRESET, elem_id=f"{tab}-preset", scale=3)
+            chosen = gr.Dropdown(presets.names(), value=None, label=messages.PRESET, elem_id=f"{tab}-preset", scale=3)
             use = gr.Button(messages.USE_PRESET, elem_id=f"{tab}-use-preset", scale=1, min_width=90)
             remove = gr.Button(messages.REMOVE_PRESET, elem_id=f"{tab}-remove-preset", scale=1, min_width=90)
         with gr.Row(elem_classes="aligned"):
-            named = gr.Textbox(
+            name = gr.Textbox(
                 label=messages.PRESET_NAME,
                 info=messages.PRESET_HELP,
                 max_lines=1,
@@ -101,32 +166,32 @@ def _preset_box(tab: str, known: Presets) -> PresetBox:
                 html_attributes=controls.NO_CORRECTION,
             )
             save = gr.Button(messages.SAVE_PRESET, elem_id=f"{tab}-save-preset", scale=2, min_width=160)
-        says = gr.HTML(elem_id=f"{tab}-presets-say", **controls.BARE)
-    return PresetBox(chosen, use, remove, named, save, says)
+        notice = gr.HTML(elem_id=f"{tab}-presets-say", **controls.BARE)
+    return PresetBox(chosen, use, remove, name, save, notice)
 
 
-def _wire_presets(box: PresetBox, known: Presets, fields: Fields, keeper: Keeper, page_session: PageSession) -> None:
+def _wire_presets(box: PresetBox, presets: Presets, fields: Fields, session: PageSession, keeper: Keeper) -> None:
     """Presets change the ``prompt`` and ``negative_prompt`` of ``fields``, and are made from them."""
 
-    def offered(value: str | None) -> dict[str, Any]:
-        names = list(known.all()[0])
+    def offer(value: str | None) -> Update:
+        names = presets.names()
         return gr.update(choices=names, value=value if value in names else None)
 
-    def saved(name: str, prompt: str, negative_prompt: str) -> tuple[dict[str, Any], str]:
-        said = known.save(name, prompt, negative_prompt)
-        return offered(name.strip()), said
+    def save(name: str, prompt: str, negative_prompt: str) -> tuple[Update, str]:
+        said = presets.save(name, prompt, negative_prompt)
+        return offer(name.strip()), said
 
-    def removed(name: str | None) -> tuple[dict[str, Any], str]:
-        said = known.remove(name)
-        return offered(name), said
+    def remove(name: str | None) -> tuple[Update, str]:
+        said = presets.remove(name)
+        return offer(name), said
 
-    def look(value: str | None) -> tuple[dict[str, Any], str]:
-        return offered(value), known.all()[1]
+    def look(value: str | None) -> tuple[Update, str]:
+        return offer(value), presets.load()[1]
 
     prompts = [fields["prompt"], fields["negative_prompt"]]
-    keeper.after(box.use.click(known.use, [box.chosen, *prompts], [*prompts, box.says], **QUIET))
-    box.save.click(saved, [box.named, *prompts], [box.chosen, box.says], **QUIET)
-    box.remove.click(removed, box.chosen, [box.chosen, box.says], **QUIET)
-    page_session.arrived.then(look, box.chosen, [box.chosen, box.says], **QUIET)
+    keeper.after(on(box.use, "click")(presets.use, [box.chosen, *prompts], [*prompts, box.notice], **QUIET))
+    on(box.save, "click")(save, [box.name, *prompts], [box.chosen, box.notice], **QUIET)
+    on(box.remove, "click")(remove, box.chosen, [box.chosen, box.notice], **QUIET)
+    session.arrived.then(look, box.chosen, [box.chosen, box.notice], **QUIET)
     # Another tab, or a person with an editor, may have changed the file. What is being chosen just now stays chosen.
-    box.chosen.focus(lambda: gr.update(choices=list(known.all()[0])), None, box.chosen, **QUIET)
+    on(box.chosen, "focus")(lambda: gr.update(choices=presets.names()), None, box.chosen, **QUIET)

@@ -1,62 +1,99 @@
-"""How the prompt was read, as HTML, and what the starter can draw."""
+"""How the prompts were read by a checkpoint's text encoders, as HTML."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from html import escape
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from engine.prompt.tokenizer import WORD_END
-from engine.prompt.tokens import PromptReading, Token, Word
+from markupsafe import Markup
+
+from engine.prompt.tokenizer import WORD_END, load_tokenizer
+from engine.prompt.tokens import PromptReading, Token, Word, read_prompt
 from ui import messages
-from ui.common import result_view
-from ui.common.checkpoint_options import Repertoire
-from ui.server import scripts
-
-EXAMPLES = ("a cat on the beach", "a rocket in space", "two penguins in the snow", "a red balloon at sunset")
-"""Prompts that the starter can draw."""
-
-PICK = scripts.on_load("common/prompt_chips.js", ["pick"])
-
+from ui.common.checkpoint_options import Checkpoint
+from ui.templates import Macros, render_notice
 
 Readings = Mapping[str, PromptReading]
 """One prompt as each text encoder of a checkpoint reads it, by what the encoder is called."""
 
+_HTML = Macros("common/prompt_reading.html")
 
-def summary(prompts: Iterable[Readings], repertoire: Repertoire | None, models: Path) -> str:
+
+@dataclass(frozen=True)
+class ShownWord:
+    """A word as the template takes it; ``weight`` is "" for the usual one."""
+
+    text: str
+    classes: str
+    weight: str
+
+
+@dataclass(frozen=True)
+class ShownReading:
+    """A prompt as one text encoder read it, in sentences; ``title`` names the encoder where that needs to be said."""
+
+    title: str
+    count: str
+    parts: list[list[ShownWord]]
+    remarks: list[str]
+
+
+@dataclass(frozen=True)
+class ShownPrompt:
+    """A prompt with its label."""
+
+    label: str
+    readings: list[ShownReading]
+
+
+def read_with_checkpoint(text: str, checkpoint: Checkpoint) -> Readings:
+    """How each text encoder of a checkpoint reads ``text``. Raises EaselError for a prompt that cannot be parsed."""
+    tokenizers = {
+        each.label: load_tokenizer(each.tokenizer, pad_token=each.pad_token, embeddings=each.embeddings)
+        for each in checkpoint.text_encoders
+    }
+    return {label: read_prompt(text, tokenizer) for label, tokenizer in tokenizers.items()}
+
+
+def render_warning(prompts: Iterable[Readings], checkpoint: Checkpoint, models: Path) -> str:
     """What should be known before Generate is pressed: the words that the starter was never taught."""
-    words = [word.text for readings in prompts for read in readings.values() for word in read.unknown] if repertoire else []
-    return result_view.says(messages.unknown_words(list(dict.fromkeys(words)), models)) if words else ""
+    if checkpoint.repertoire is None:
+        return ""
+    words = [word.text for readings in prompts for read in readings.values() for word in read.unknown]
+    return render_notice(messages.unknown_words(list(dict.fromkeys(words)), models)) if words else ""
 
 
-def listing(prompts: Mapping[str, Readings]) -> str:
+def render_readings(prompts: Mapping[str, Readings]) -> Markup:
     """Each prompt, by its label, as it was read. Text encoders that read it alike are shown once."""
-    there = ((escape(label), readings) for label, readings in prompts.items() if readings)
-    return "".join(f'<h4 class="read-as">{label}</h4>{_alike(readings)}' for label, readings in there)
+    shown = [ShownPrompt(label, list(_show_readings(readings))) for label, readings in prompts.items() if readings]
+    return _HTML.render("listing", prompts=shown)
 
 
-def _alike(readings: Readings) -> str:
+def _show_readings(readings: Readings) -> Iterator[ShownReading]:
     if len({tuple(token.id for token in read.tokens) for read in readings.values()}) > 1:
-        return "".join(f'<p class="reading">{escape(name)}</p>{tokens(read)}' for name, read in readings.items())
-    both = f'<p class="reading">{messages.BOTH_ENCODERS}</p>' if len(readings) > 1 else ""
-    return both + tokens(next(iter(readings.values())))
+        yield from (_show_reading(read, name) for name, read in readings.items())
+        return
+    both = messages.BOTH_ENCODERS if len(readings) > 1 else ""
+    yield _show_reading(next(iter(readings.values())), both)
 
 
-def tokens(read: PromptReading) -> str:
-    """Every token in its order, and how many there are; a line is drawn where a part that is read on its own ends.
+def _show_reading(read: PromptReading, title: str) -> ShownReading:
+    """Every token in its order, and how many there are.
 
     Below them: capitals that were lost, words that the vocabulary holds in pieces only, words that it does not hold.
     """
     strange = {word.start for word in read.unknown}
-    chunks = ("".join(_word(list(word), strange) for _, word in groupby(chunk, key=attrgetter("word"))) for chunk in read.chunks)
-    count = messages.tokens(len(read.tokens), len(read.chunks), read.chunk_length)
     # What is not held at all is not said to be held in pieces too.
     found = {"lowered": read.lowered, "in_pieces": [w for w in read.in_pieces if w not in read.unknown], "unknown": read.unknown}
-    said = (_REMARKS[kind](_texts(words)) for kind, words in found.items() if words)
-    remarks = "".join(f'<p class="reading">{escape(sentence)}</p>' for sentence in said)
-    return f'<p class="reading">{count}</p><div class="tokens">{"<hr>".join(chunks)}</div>{remarks}'
+    return ShownReading(
+        title=title,
+        count=messages.tokens(len(read.tokens), len(read.chunks), read.chunk_length),
+        parts=[[_show_word(list(word), strange) for _, word in groupby(part, key=attrgetter("word"))] for part in read.chunks],
+        remarks=[_REMARKS[kind](_list_texts(words)) for kind, words in found.items() if words],
+    )
 
 
 _REMARKS: Mapping[str, Callable[[list[str]], str]] = {
@@ -67,34 +104,13 @@ _REMARKS: Mapping[str, Callable[[list[str]], str]] = {
 """What a reading finds -> how to say it."""
 
 
-def _texts(words: Iterable[Word]) -> list[str]:
+def _list_texts(words: Iterable[Word]) -> list[str]:
     return list(dict.fromkeys(word.text for word in words))
 
 
-def _word(pieces: list[Token], strange: set[int]) -> str:
-    text = escape("·".join(piece.text.removesuffix(WORD_END) for piece in pieces))
-    kinds = ["unknown"] if min(piece.start for piece in pieces) in strange else []
+def _show_word(pieces: list[Token], strange: set[int]) -> ShownWord:
     weight = pieces[0].weight
-    if weight == 1:
-        return f'<span class="{" ".join(kinds)}">{text}</span>'
-    return f'<span class="{" ".join([*kinds, "weighted"])}" data-weight="{weight:.2f}">{text}</span>'
-
-
-def chips(repertoire: Repertoire | None) -> str:
-    """Prompts to press, while the starter is chosen."""
-    if repertoire is None:
-        return ""
-    buttons = "".join(f'<button type="button">{escape(prompt)}</button>' for prompt in EXAMPLES)
-    return f'<div class="chips"><span class="lead">{messages.EXAMPLES}</span>{buttons}</div>'
-
-
-def can_draw(repertoire: Repertoire | None) -> str:
-    """What the starter was taught, in the words that it knows."""
-    if repertoire is None:
-        return ""
-    parts = (
-        ("Things", repertoire.things), ("Places and skies", repertoire.backgrounds), ("Colours", repertoire.colours),
-        ("Styles", repertoire.styles),
-    )  # fmt: skip
-    rows = "".join(f"<dt>{name}</dt><dd>{escape(', '.join(words))}</dd>" for name, words in parts if words)
-    return f'<dl class="repertoire">{rows}</dl>'
+    classes = ["unknown"] if min(piece.start for piece in pieces) in strange else []
+    classes += ["weighted"] if weight != 1 else []
+    text = "·".join(piece.text.removesuffix(WORD_END) for piece in pieces)
+    return ShownWord(text, " ".join(classes), "" if weight == 1 else f"{weight:.2f}")

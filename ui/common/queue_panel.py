@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from html import escape
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 
 import gradio as gr
+from gradio.events import Dependency
+from markupsafe import Markup
 
 from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.errors import EaselError
@@ -16,9 +17,10 @@ from engine.jobs import Jobs
 from engine.jobs.journal import FAILED, RUNNING, SET_ASIDE, JobState
 from engine.requests import Request, Upscale, is_draft
 from ui import messages
-from ui.common import controls, result_view
-from ui.common.generate_button import QUIET
+from ui.common import controls
+from ui.compat.listeners import QUIET, Update, on
 from ui.server import scripts
+from ui.templates import Macros
 
 LOOK_SECONDS = 0.7
 """How often it is looked whether something changed. Nothing is sent to a page where nothing did."""
@@ -33,14 +35,36 @@ ON_LOAD = scripts.on_load("common/queue_panel.js", ["order"])
 """The panel opens and closes in the browser and stays as it is when its content changes."""
 
 
-def create_queue_panel(jobs: Jobs, arrived: Any) -> None:
-    """Make the panel, and keep it up to date on every page that is open."""
-    panel = gr.HTML(show(jobs), js_on_load=ON_LOAD, elem_id="queue", **controls.BARE)
+_HTML = Macros("common/queue_panel.html")
 
-    async def follow() -> AsyncIterator[Any]:
+
+@dataclass(frozen=True)
+class ShownJob:
+    """A job as the panel shows it: ``state`` as in the journal, ``status`` in words. ``can_move``: others that wait run first."""
+
+    job: str
+    state: str
+    words: str
+    status: str
+    can_move: bool = False
+
+
+@dataclass(frozen=True)
+class Foot:
+    """How long everything takes, and what is asked before everything is cancelled."""
+
+    left: str
+    question: str
+
+
+def create_queue_panel(jobs: Jobs, arrived: Dependency) -> None:
+    """Make the panel, and keep it up to date on every page that is open."""
+    panel = gr.HTML(render_panel(jobs), js_on_load=ON_LOAD, elem_id="queue", **controls.BARE)
+
+    async def follow() -> AsyncGenerator[Update, None]:
         shown, beat = "", 0
         while True:
-            now = await asyncio.to_thread(show, jobs)
+            now = await asyncio.to_thread(render_panel, jobs)
             beat += 1
             if now != shown or beat % _BEATS == 0:
                 yield now if now != shown else gr.skip()
@@ -52,10 +76,10 @@ def create_queue_panel(jobs: Jobs, arrived: Any) -> None:
             ORDERS[event.order](jobs, event.job)
         except EaselError as error:
             gr.Warning(str(error))
-        return show(jobs)
+        return render_panel(jobs)
 
     arrived.then(follow, None, panel, **QUIET)
-    panel.order(order, None, panel, **QUIET)
+    on(panel, "order")(order, None, panel, **QUIET)
 
 
 ORDERS: dict[str, Callable[[Jobs, str], object]] = {
@@ -67,45 +91,40 @@ ORDERS: dict[str, Callable[[Jobs, str], object]] = {
 """What the panel's buttons do."""
 
 
-def show(jobs: Jobs) -> str:
+def render_panel(jobs: Jobs) -> Markup:
     """The button and the sheet that it opens."""
     try:
         line = [job for job in jobs.line() if not is_draft(job.request)]
-        troubles = [job for job in jobs.jobs((FAILED, SET_ASIDE), 3) if time.time() - (job.ended or 0) < _TROUBLE_SECONDS]
+        failed = [job for job in jobs.jobs((FAILED, SET_ASIDE), 3) if time.time() - (job.ended or 0) < _TROUBLE_SECONDS]
         left = jobs.seconds_left() if line else None
     except EaselError as error:
-        return _sheet(messages.QUEUE, result_view.says(str(error), "trouble"), marked=True)
+        return _HTML.render(
+            "panel", words=messages.QUEUE, marked=True, sentences=[str(error)], empty=False, items=[], foot=None, failed=[]
+        )
     running = sum(job.state == RUNNING for job in line)
-    shown = [result_view.says(jobs.paused, "trouble") if jobs.paused else ""]
-    shown.append(_list(line) if line else f'<p class="empty">{messages.QUEUE_EMPTY}</p>')
-    shown.append(_foot(len(line), left) if line else "")
-    shown += [_trouble(job) for job in troubles]
-    return _sheet(messages.queue(running, len(line) - running), "".join(shown), marked=bool(jobs.paused))
-
-
-def _sheet(words: str, shown: str, marked: bool) -> str:
-    kind = "queue-button marked" if marked else "queue-button"
-    return (
-        f'<button type="button" class="{kind}" aria-controls="queue-sheet" aria-expanded="false">{escape(words)}</button>'
-        f'<div id="queue-sheet" class="sheet" role="region" aria-label="{messages.QUEUE}">{shown}</div>'
+    return _HTML.render(
+        "panel",
+        words=messages.queue(running, len(line) - running),
+        marked=bool(jobs.paused),
+        sentences=[jobs.paused],
+        empty=not line,
+        items=_show_line(line),
+        foot=_show_foot(len(line), left) if line else None,
+        failed=[ShownJob(job.id, job.state, _shorten_prompt(job), job.error) for job in failed],
     )
 
 
-def _list(line: list[JobState]) -> str:
+def _show_line(line: list[JobState]) -> list[ShownJob]:
     waiting = [job for job in line if job.state != RUNNING]
-    return f'<ol class="line">{"".join(_item(job, bool(waiting) and job is not waiting[0]) for job in line)}</ol>'
+    behind = {job.id for job in waiting[1:]}
+    return [ShownJob(job.id, job.state, _shorten_prompt(job), _describe_state(job), job.id in behind) for job in line]
 
 
-def _item(job: JobState, behind: bool) -> str:
-    """One job; ``behind``: others that wait run before it."""
-    to_front = _button("front", job, messages.TO_FRONT) if behind and job.state != RUNNING else ""
-    return (
-        f'<li class="{job.state}"><span class="words">{_words(job)}</span><span class="state">{escape(_state(job))}</span>'
-        f'<span class="actions">{to_front}{_button("stop", job, messages.CANCEL)}</span></li>'
-    )
+def _show_foot(count: int, left: float | None) -> Foot:
+    return Foot("" if left is None else messages.all_done(left), messages.really_cancel(count))
 
 
-def _state(job: JobState) -> str:
+def _describe_state(job: JobState) -> str:
     if job.state != RUNNING:
         return messages.pictures_wanted(job.request.count)
     step = job.progress
@@ -115,29 +134,11 @@ def _state(job: JobState) -> str:
     return messages.step(step.unit, step.step, step.steps, step.picture, step.pictures) + left
 
 
-def _trouble(job: JobState) -> str:
-    return (
-        f'<div class="ended"><span class="words">{_words(job)}</span>{result_view.says(job.error, "trouble")}'
-        f'<span class="actions">{_button("again", job, messages.AGAIN)}</span></div>'
-    )
-
-
-def _foot(count: int, left: float | None) -> str:
-    words = "" if left is None else messages.all_done(left)
-    ask = escape(messages.really_cancel(count))
-    button = f'<button type="button" data-order="stop_all" data-job="" data-ask="{ask}">{messages.CANCEL_ALL}</button>'
-    return f'<p class="foot"><span>{words}</span><span class="actions">{button}</span></p>'
-
-
-def _words(job: JobState) -> str:
-    return escape(messages.shortened(job.request.prompt, 90) or _title_without_prompt(job.request))
+def _shorten_prompt(job: JobState) -> str:
+    return messages.shortened(job.request.prompt, 90) or _title_without_prompt(job.request)
 
 
 def _title_without_prompt(request: Request) -> str:
     if isinstance(request, Upscale):
         return messages.upscale_title(request.upscaler or BUILT_IN, request.factor == 1)
     return messages.NO_PROMPT
-
-
-def _button(order: str, job: JobState, words: str) -> str:
-    return f'<button type="button" data-order="{order}" data-job="{job.id}">{words}</button>'

@@ -1,75 +1,92 @@
-"""The right half of the page as HTML: the picture while it is made and when it is there.
-
-Text that a person typed is escaped here and nowhere else.
-"""
+"""The stage of a tab as HTML: the image while it is made and when it is there."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
-from html import escape
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
+from markupsafe import Markup
 from PIL import Image
 
-from engine.errors import EaselError
 from engine.events import Result
-from engine.records import metadata
 from engine.requests import ImageToImage, Request, ResolvedUpscale, model_of
 from ui import messages
 from ui.common import controls, send_to
 from ui.common.job_view import View
+from ui.common.send_to import read_request
 from ui.server import image_routes, scripts
+from ui.templates import Macros, join, render_notice
 
 ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "keep_seed", "pick", "trim"])
-"""What the stage does with a press on one of its buttons: an event of its own, with the picture's relative path, or with the
+"""What the stage does with a press on one of its buttons: an event of its own, with the image's relative path, or with the
 words that go out of a negative prompt."""
 
-_EASEL = (
-    '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M16 2v6M7 30l5-22h8l5 22M4 8h24v13H4z" fill="none" '
-    'stroke="currentColor" stroke-width="1.2" stroke-linejoin="round"/></svg>'
-)
+_HTML = Macros("common/result_view.html")
 
 
-def create(tab: str, shown: str) -> gr.HTML:
+@dataclass(frozen=True)
+class Preview:
+    """An image in the page itself: ``source`` is a data URL, ``ratio`` width by height."""
+
+    source: str
+    ratio: str
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """A finished image as templates take it: ``name`` is its path in the outputs, ``file`` the last part of it, ``address`` that
+    of the image in full size and ``shown`` that of what the page shows of it."""
+
+    name: str
+    file: str
+    address: str
+    shown: str
+    ratio: str
+    words: str
+
+
+def create_stage(tab: str, shown: str) -> gr.HTML:
     """The stage of a tab, showing ``shown`` at first."""
     return gr.HTML(shown, js_on_load=ON_LOAD, elem_id=f"{tab}-stage", elem_classes="stage", **controls.BARE)
 
 
-def blank(sentence: str) -> str:
-    """A stage on which nothing was asked yet, and what to do."""
-    return f'<div class="stage-inner" data-state="idle"><div class="frame empty">{_EASEL}<p>{sentence}</p></div></div>'
+def render_blank(sentence: str) -> Markup:
+    """A stage on which nothing was asked for yet, and what to do."""
+    return _HTML.render("blank", sentence=sentence)
 
 
-def show(view: View, outputs: Path, results: str | None = None) -> str:
-    """``view`` as HTML. ``outputs`` is the folder in which its pictures lie. ``results``: HTML to be shown instead of them."""
-    made = _results(view, outputs) if results is None else results
-    running = _running(view) if view.running else ""
-    shown = (_said(view), running, made, _idle(view), _notices(view), _depth(view))
-    return f'<div class="stage-inner" data-state="{_state(view)}">{"".join(shown)}</div>'
+def render_stage(view: View, outputs: Path, results: Markup | None = None) -> Markup:
+    """``view`` as HTML. ``outputs`` is the folder in which its images lie. ``results``: HTML to be shown instead of them."""
+    return _HTML.render(
+        "stage",
+        view=view,
+        state=_find_state(view),
+        preview=None if view.preview is None else _read_preview(view.preview),
+        percent=None if view.share is None else round(100 * view.share),
+        results=_render_results(view, outputs) if results is None else results,
+    )
 
 
-def live(view: View, drafts: Path) -> str:
-    """A repaint as HTML: the picture alone, and how long it took."""
-    shown = _preview(view) if view.running and view.preview else ""
-    for result in view.results:
-        address, ratio = (
-            escape(image_routes.address(drafts, result.path, image_routes.DRAFTS)),
-            _ratio(result.width, result.height),
-        )
-        shown = f'<div class="frame" {ratio}><img class="picture" src="{address}" alt="{messages.LIVE_PICTURE}"></div>'
-        shown += f'<p class="status"><span>{messages.LIVE_STATUS}</span><span>{messages.took(result.seconds)}</span></p>'
-    return f'<div class="stage-inner" data-state="live">{says(view.trouble, "trouble")}{shown}{_notices(view)}</div>'
+def render_live(view: View, drafts: Path) -> Markup:
+    """A repaint as HTML: the image alone, and how long it took."""
+    images = [
+        {
+            "source": image_routes.locate_path(drafts, result.path, image_routes.DRAFTS),
+            "ratio": format_ratio(result.width, result.height),
+            "took": messages.took(result.seconds),
+        }
+        for result in view.results
+    ]
+    preview = _read_preview(view.preview) if view.running and view.preview else None
+    return _HTML.render("live_stage", trouble=view.trouble, preview=preview, images=images, sentences=view.notices)
 
 
-def says(sentence: str, kind: str = "note") -> str:
-    """A sentence in a box of its own: ``kind`` is "note" or "trouble"."""
-    role = "alert" if kind == "trouble" else "status"
-    return f'<p class="says {kind}" role="{role}">{escape(sentence)}</p>' if sentence else ""
-
-
-def _state(view: View) -> str:
+def _find_state(view: View) -> str:
     if view.running:
         return "running"
     if view.trouble:
@@ -77,125 +94,113 @@ def _state(view: View) -> str:
     return "finished" if view.results else "idle"
 
 
-def _idle(view: View) -> str:
-    if view.running or view.results:
-        return ""
-    words = "" if view.trouble or view.status else f"<p>{messages.WAITING_FOR_FIRST}</p><p>{messages.FIRST_HINT}</p>"
-    return f'<div class="frame empty">{_EASEL}{words}</div>'
+def _read_preview(jpeg: bytes) -> Preview:
+    with Image.open(io.BytesIO(jpeg)) as header:
+        ratio = format_ratio(*header.size)
+    return Preview(encode_data_url(jpeg, "image/jpeg"), ratio)
 
 
-def _running(view: View) -> str:
-    return _preview(view) + _bar(view) + _status(view)
+def encode_data_url(content: bytes, media_type: str) -> str:
+    """``content`` as an address that holds it."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def _preview(view: View) -> str:
-    if view.preview is None:
-        return f'<div class="frame empty busy">{_EASEL}</div>'
-    source = f"data:image/jpeg;base64,{base64.b64encode(view.preview).decode()}"
-    with Image.open(io.BytesIO(view.preview)) as header:
-        ratio = _ratio(*header.size)
-    return f'<div class="frame" {ratio}><img class="picture preview" src="{source}" alt="The picture so far"></div>'
+def _render_results(view: View, outputs: Path) -> Markup:
+    figures = render_figures(view.results, outputs)
+    several = len(view.results) > 1 or (view.results and view.running)
+    return _HTML.render("gallery", figures=figures) if several else join(figures)
 
 
-def _bar(view: View) -> str:
-    if view.share is None:
-        return '<div class="bar unknown" role="progressbar" aria-label="Progress"><div></div></div>'
-    percent = round(100 * view.share)
-    ranged = f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}"'
-    return f'<div class="bar" role="progressbar" aria-label="Progress" {ranged}><div style="width:{percent}%"></div></div>'
+def render_figures(results: Iterable[Result], outputs: Path) -> list[Markup]:
+    """Each finished image with what it was made with and what can be done with it."""
+    return [_render_figure(result, outputs) for result in results]
 
 
-def _status(view: View) -> str:
-    return f'<p class="status"><span>{escape(view.status)}</span><span>{escape(view.left)}</span></p>'
+def _render_figure(result: Result, outputs: Path) -> Markup:
+    # Images can be moved by hand, and the journal can be older than a change of the outputs folder.
+    if not is_there(result.path, outputs):
+        return render_notice(messages.PICTURE_GONE)
+    request = read_request(result.path)
+    name = result.path.relative_to(outputs).as_posix()
+    image = describe_image(name, result.width, result.height, request.prompt if request else "")
+    go_on = messages.GO_ON.format(strength=request.strength) if isinstance(request, ImageToImage) else ""
+    return _HTML.render("figure", image=image, rows=list_facts(result, request), go_on=go_on, targets=send_to.list_targets())
 
 
-def _results(view: View, outputs: Path) -> str:
-    if not view.results:
-        return ""
-    figures = "".join(figure(result, outputs) for result in view.results)
-    several = len(view.results) > 1 or view.running
-    return f'<div class="gallery">{figures}</div>' if several else figures
+def is_there(path: Path, outputs: Path) -> bool:
+    """Whether a finished image still lies inside the outputs folder."""
+    return path.is_relative_to(outputs) and path.exists()
 
 
-def figure(result: Result, outputs: Path) -> str:
-    """A finished picture with what it was made with and what can be done with it."""
-    # Pictures can be moved by hand, and the journal can be older than a change of the outputs folder.
-    if not (result.path.is_relative_to(outputs) and result.path.exists()):
-        return says(messages.PICTURE_GONE)
-    address = escape(image_routes.address(outputs, result.path))
-    shown = escape(image_routes.shown_at(result.path.relative_to(outputs).as_posix(), result.width, result.height))
-    request = made_with(result.path)
-    words = escape(request.prompt if request else "")
-    ratio = _ratio(result.width, result.height)
-    return (
-        f'<figure class="result"><a class="frame" {ratio} href="{address}" target="_blank" title="Open in full size">'
-        f'<img class="picture" src="{shown}" alt="{words}"></a>'
-        f"<figcaption>{facts(result, request)}{_actions(result, outputs, address, request)}</figcaption></figure>"
+def describe_image(name: str, width: int, height: int, words: str) -> ShownImage:
+    """The image called ``name``, its path in the outputs with forward slashes; ``words`` say what it shows."""
+    return ShownImage(
+        name=name,
+        file=name.rpartition("/")[2],
+        address=image_routes.locate(name),
+        shown=image_routes.locate_shown(name, width, height),
+        ratio=format_ratio(width, height),
+        words=words,
     )
 
 
-def _ratio(width: int, height: int) -> str:
-    # The frame has its shape before the picture is there, so that nothing jumps.
-    return f'style="--ratio: {width / height:.4f}"'
+def format_ratio(width: int, height: int) -> str:
+    """Width by height, as style.css takes it."""
+    return f"{width / height:.4f}"
 
 
-def facts(result: Result, request: Request | None) -> str:
-    """What a picture was made with, as a list of labels and values."""
-    said: list[tuple[str, str | float | None]] = [("Seed", result.seed), ("Size", f"{result.width} × {result.height}")]
-    said += _settings(request) if request else []
-    said.append(("Time", messages.took(result.seconds)))
-    rows = "".join(f"<div><dt>{label}</dt><dd>{escape(plain(value))}</dd></div>" for label, value in said if value is not None)
-    return f'<dl class="facts">{rows}</dl>'
+def list_facts(result: Result, request: Request | None) -> list[tuple[str, str]]:
+    """What an image was made with, as labels and values."""
+    facts: list[tuple[str, Fact]] = [("Seed", result.seed), ("Size", f"{result.width} × {result.height}")]
+    facts += _list_main_settings(request) if request else []
+    facts.append(("Time", messages.took(result.seconds)))
+    return [(label, format_value(value)) for label, value in facts if value is not None]
 
 
-def _settings(request: Request) -> list[tuple[str, str | float | None]]:
-    """Labels and values of the resolved request in a picture's record."""
+def _list_main_settings(request: Request) -> list[tuple[str, Fact]]:
     strength = request.strength if isinstance(request, ImageToImage) else None
-    sampling = (("Steps", request.steps), ("CFG scale", request.guidance_scale), ("Sampler", request.scheduler))
+    sampling = [("Steps", request.steps), ("CFG scale", request.guidance_scale), ("Sampler", request.scheduler)]
     sampled = not isinstance(request, ResolvedUpscale) or request.steps > 0
     return [("Strength", strength), *(sampling if sampled else ()), ("Checkpoint", model_of(request))]
 
 
-def plain(value: object) -> str:
+Scalar = str | float | None
+Fact = Scalar | Sequence[Scalar]
+"""A value of a request."""
+
+
+def format_value(value: Fact) -> str:
     """A value as people write it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _actions(result: Result, outputs: Path, address: str, request: Request | None) -> str:
-    name = result.path.relative_to(outputs).as_posix()
-    picture, pick = escape(name), ""
-    if isinstance(request, ImageToImage):
-        words = messages.GO_ON.format(strength=request.strength)
-        pick = f'<button type="button" data-what="pick" data-picture="{picture}">{words}</button>'
-    return (
-        f'<div class="actions"><a class="button" href="{address}" download="{escape(result.path.name)}">Download</a>{pick}'
-        f'<button type="button" data-what="reuse" data-picture="{picture}">Reuse these settings</button>'
-        f'<button type="button" data-what="keep_seed" data-picture="{picture}">Keep this seed</button>'
-        f"{send_to.buttons(name)}</div>"
-    )
+SKIPPED = ("prompt", "negative_prompt", "count", "precision", "width", "height")
+"""Fields of a request that are shown elsewhere or say nothing."""
+
+NAMES = {"guidance_scale": "CFG scale", "scheduler": "Sampler", "strength": "Denoising strength"}
+"""Fields whose name is not how people call them."""
 
 
-def _said(view: View) -> str:
-    """How a job ended, if not with all its pictures."""
-    return says(view.trouble, "trouble") + ("" if view.running else says(view.status))
+def list_settings(request: Request) -> list[tuple[str, str]]:
+    """What a request says beside its words and its size, in words: labels and values."""
+    usual = {field.name: field.default for field in dataclasses.fields(request)}
+    return [
+        (_name(name), format_value(value))
+        for name, value in dataclasses.asdict(request).items()
+        if name not in SKIPPED and value != usual[name] and value not in (None, ())
+    ]
 
 
-def _depth(view: View) -> str:
-    if not view.depth:
-        return ""
-    address = f"sketches/{view.depth}"
-    words = f'<figcaption>{messages.DEPTH_SHOWN} <a href="{address}" download="depth.png">Download</a></figcaption>'
-    return f'<figure class="guide"><img src="{address}" alt="{messages.DEPTH_SHOWN}">{words}</figure>'
+def find_differences(first: Request, second: Request) -> list[tuple[str, str, str]]:
+    """The settings in which two requests differ: label, the first's value, the second's."""
+    one, other = (dataclasses.asdict(request) for request in (first, second))
+    names = [name for name in dict.fromkeys((*one, *other)) if one.get(name) != other.get(name)]
+    return [(_name(name), _format_cell(one.get(name)), _format_cell(other.get(name))) for name in names]
 
 
-def _notices(view: View) -> str:
-    return "".join(says(sentence) for sentence in view.notices)
+def _format_cell(value: Fact) -> str:
+    return "" if value is None else format_value(value)
 
 
-def made_with(picture: Path) -> Request | None:
-    """The resolved request in a picture's own record; None if it holds none that can be read."""
-    try:
-        record = metadata.read(picture)
-    except (EaselError, OSError):
-        return None
-    return record.resolved.request if record else None
+def _name(field: str) -> str:
+    return NAMES.get(field, field.replace("_", " ").capitalize())

@@ -1,40 +1,46 @@
-"""A finished picture goes from wherever it is shown to another tab, and its settings go back into a form.
+"""A finished image goes from wherever it is shown to another tab, and its settings go back into a form.
 
-A tab that takes pictures has a row in :data:`TARGETS` and calls :func:`receive`. Every finished picture, on each stage and in the
-history, then has the row's button. A press is heard by one place for the whole page: whoever shows a picture only writes
-:func:`buttons` into its HTML. A tab whose form makes a kind of request offers it in :attr:`Sending.forms`.
+A tab that takes images has a row in :data:`TARGETS` and calls :func:`receive_images`. Every finished image, on each stage and in
+the history, then has the row's button. A press is heard by one place for the whole page: whoever shows an image only writes the
+buttons of :func:`list_targets` into its HTML. A tab whose form makes a kind of request offers it in :attr:`Sending.forms`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
 from engine.errors import EaselError
-from engine.requests import Request
+from engine.records import metadata
+from engine.records.recall import Recalled
+from engine.requests import Request, kind_of
 from ui import messages
+from ui.compat.listeners import QUIET, Listen, Update, on
 from ui.server import image_routes, scripts
+from ui.templates import render_notice
+
+ANY = "text_to_image"
+"""The kind of request whose form takes the words of every image."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """``button`` is what the button says, ``tab`` the label of the tab that opens."""
+    """``button`` is what the button says, ``tab`` the label of the tab that opens, ``event`` what a press is called."""
 
     button: str
     tab: str
+    event: str
 
 
 TARGETS: dict[str, Target] = {
-    "sketch": Target(messages.DRAW_ON_IT, messages.SKETCH_TAB),
-    "upscale": Target(messages.SEND_TO_UPSCALE, messages.UPSCALE_TAB),
-    "info": Target(messages.INFO_TAB, messages.INFO_TAB),
+    "sketch": Target(messages.DRAW_ON_IT, messages.SKETCH_TAB, "to_sketch"),
+    "upscale": Target(messages.SEND_TO_UPSCALE, messages.UPSCALE_TAB, "to_upscale"),
+    "info": Target(messages.INFO_TAB, messages.INFO_TAB, "to_info"),
 }
 """Name of a target -> its row."""
 
@@ -43,18 +49,19 @@ TARGETS: dict[str, Target] = {
 class Form:
     """A form that takes settings back: ``fill`` makes the values of ``fields`` from a request, and ``tab`` opens.
 
-    ``kept`` lets the browser keep the form after a listener has filled it.
+    ``keep`` lets the browser keep the form after a listener has filled it. ``kind`` is the kind of request that ``fill`` takes.
     """
 
     tab: str
-    fill: Callable[[Request], Sequence[Any]]
+    fill: Callable[[Request], Sequence[Update]]
     fields: Sequence[Component]
-    kept: Callable[[Dependency], None]
+    keep: Callable[[Dependency], None]
+    kind: type[Request] = Request
 
 
 @dataclass(frozen=True)
 class Sending:
-    """The page's end of it: ``bus`` hears the presses, ``tabs`` opens the tab, ``outputs`` is where pictures may be.
+    """The page's end of it: ``bus`` hears the presses, ``tabs`` opens the tab, ``outputs`` is where images may be.
 
     ``forms`` has one for each kind of request (:data:`engine.requests.KINDS`) that a tab makes; the tabs fill it.
     """
@@ -67,39 +74,105 @@ class Sending:
 
 def create_bus() -> gr.HTML:
     """The component that hears the presses. It shows nothing."""
-    return gr.HTML(js_on_load=scripts.on_load("common/send_to.js", [*map(_event, TARGETS)]), elem_id="bus", padding=False)
+    events = [target.event for target in TARGETS.values()]
+    return gr.HTML(js_on_load=scripts.on_load("common/send_to.js", events), elem_id="bus", padding=False)
 
 
-def buttons(picture: str, leave_out: str = "") -> str:
-    """The buttons under a picture, which is named by its path inside the outputs with forward slashes."""
-    rows = ((name, target) for name, target in TARGETS.items() if name != leave_out)
-    return "".join(button(name, picture, target.button) for name, target in rows)
+def list_targets(leave_out: str = "") -> list[Target]:
+    """The rows whose buttons stand under an image."""
+    return [target for name, target in TARGETS.items() if name != leave_out]
 
 
-def button(name: str, picture: str, words: str) -> str:
-    """One button that sends ``picture`` to the target ``name``."""
-    return f'<button type="button" data-send="{_event(name)}" data-picture="{escape(picture)}">{escape(words)}</button>'
-
-
-def receive(name: str, sending: Sending, fill: Callable[[Path], Sequence[Any]], outputs: Sequence[Component]) -> Dependency:
-    """Let the tab take pictures: ``fill`` makes the values of ``outputs`` from the picture's file, and the tab opens.
+def receive_images(
+    name: str, sending: Sending, fill: Callable[[Path], Sequence[Update]], outputs: Sequence[Component]
+) -> Dependency:
+    """Let the tab take images: ``fill`` makes the values of ``outputs`` from the image's file, and the tab opens.
 
     ``fill`` may raise EaselError; its sentence is shown, and everything stays as it was.
     """
     target = TARGETS[name]
 
-    def take(event: gr.EventData) -> tuple[Any, ...]:
+    def take(event: gr.EventData) -> list[Update]:
         path = image_routes.find(sending.outputs, event.picture)
         try:
             if path is not None:
-                return *fill(path), gr.update(selected=target.tab)
+                return [*fill(path), gr.update(selected=target.tab)]
             gr.Warning(messages.PICTURE_GONE)
         except EaselError as error:
             gr.Warning(str(error))
-        return tuple(gr.skip() for _ in range(len(outputs) + 1))
+        return [gr.skip() for _ in range(len(outputs) + 1)]
 
-    return getattr(sending.bus, _event(name))(take, None, [*outputs, sending.tabs], show_progress="hidden")
+    return on(sending.bus, target.event)(take, None, [*outputs, sending.tabs], **QUIET)
 
 
-def _event(name: str) -> str:
-    return f"to_{name}"
+def wire_recall(
+    listen: Listen, find: Callable[..., Recalled | None], inputs: Sequence[Component] | None, sending: Sending
+) -> None:
+    """Let an event put settings back: ``find`` finds them in the event or in the values of ``inputs``, and says why if it
+    cannot; then the form is filled, its tab opens, and what could not be honoured is said."""
+    forms = sending.forms
+    fields = [field for form in forms.values() for field in form.fields]
+
+    def put_back(recalled: Recalled | None) -> list[Update]:
+        if recalled is None:
+            return [gr.skip() for _ in range(len(fields) + 1)]
+        chosen = find_form(recalled.request, forms)
+        for note in recalled.notes:
+            gr.Warning(note, duration=20)
+        gr.Info(messages.REUSED)
+        values = [chosen.fill(recalled.request) if form is chosen else _skip(form) for form in forms.values()]
+        return [*(value for filled in values for value in filled), gr.update(selected=chosen.tab)]
+
+    def from_values(recalled: Recalled | None) -> list[Update]:
+        return put_back(find(recalled))
+
+    def from_event(event: gr.EventData) -> list[Update]:
+        return put_back(find(event))
+
+    filled = listen(from_values if inputs else from_event, inputs, [*fields, sending.tabs], **QUIET)
+    for form in forms.values():
+        form.keep(filled)
+
+
+def find_form(request: Request, forms: dict[str, Form]) -> Form:
+    """The form of the tab that makes such images; for a kind that has none, that of the words."""
+    return forms.get(kind_of(request), forms[ANY])
+
+
+def wire_reuse(stage: gr.HTML, notice: gr.HTML, seed: Component, form: Form, outputs: Path) -> None:
+    """The two buttons under every finished image of a stage: its settings go back into the tab's ``form``, or its seed alone."""
+
+    def reuse(event: gr.EventData) -> list[Update]:
+        request, said = find_request(outputs, event.picture)
+        return [*(form.fill(request) if isinstance(request, form.kind) else _skip(form)), said]
+
+    def keep_seed(event: gr.EventData) -> tuple[Update, str]:
+        request, said = find_request(outputs, event.picture)
+        if request is None:
+            return gr.skip(), said
+        return str(request.seed), render_notice(messages.SEED_KEPT.format(seed=request.seed))
+
+    form.keep(on(stage, "reuse")(reuse, None, [*form.fields, notice], **QUIET))
+    form.keep(on(stage, "keep_seed")(keep_seed, None, [seed, notice], **QUIET))
+
+
+def _skip(form: Form) -> list[Update]:
+    return [gr.skip() for _ in form.fields]
+
+
+def find_request(outputs: Path, image: str) -> tuple[Request | None, str]:
+    """The request that a finished image was made with, and what to say. ``image`` is its path inside the outputs."""
+    path = image_routes.find(outputs, image)
+    if path is None:
+        return None, render_notice(messages.PICTURE_GONE, "trouble")
+    request = read_request(path)
+    return request, render_notice(messages.REUSED) if request else render_notice(messages.NO_RECORD, "trouble")
+
+
+def read_request(image: Path) -> Request | None:
+    """The resolved request in an image's own record; None if it holds none that can be read."""
+    try:
+        record = metadata.read(image)
+    except (EaselError, OSError):
+        return None
+    return record.resolved.request if record else None

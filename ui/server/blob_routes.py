@@ -24,20 +24,20 @@ LONGEST = 2048
 """Pixels of the longer side that the pad shows."""
 
 
-def routes(folder: Path) -> list[Route]:
+def create_routes(folder: Path) -> list[Route]:
     """The routes to the pictures kept in ``folder``."""
     blobs = Blobs(folder)
 
     async def keep(request: Request) -> Response:
         content = await request.body()
         try:
-            return JSONResponse(await run_in_threadpool(_kept, content, blobs))
+            return JSONResponse(await run_in_threadpool(_keep, content, blobs))
         except EaselError as error:
             return JSONResponse({"trouble": str(error)}, status_code=422)
 
     async def show(request: Request) -> Response:
         try:
-            content = await run_in_threadpool(_shown, request.path_params["hash"], blobs)
+            content = await run_in_threadpool(_reduce, request.path_params["hash"], blobs)
         except EaselError as error:
             return PlainTextResponse(str(error), status_code=404)
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400, immutable"})
@@ -45,7 +45,7 @@ def routes(folder: Path) -> list[Route]:
     return [Route(PREFIX, keep, methods=["POST"]), Route(PREFIX + "/{hash}", show, methods=["GET"])]
 
 
-def _kept(content: bytes, blobs: Blobs) -> dict[str, object]:
+def _keep(content: bytes, blobs: Blobs) -> dict[str, str | list[str]]:
     """What the pad is told of a picture: its hash, and what was done to understand it and to show it."""
     hash = blobs.put(content)
     # Its paper is the pad's, which can still be changed: nothing to say of it here.
@@ -55,7 +55,7 @@ def _kept(content: bytes, blobs: Blobs) -> dict[str, object]:
     return {"hash": hash, "notices": [*picture.notices, *reduced]}
 
 
-def _shown(hash: str, blobs: Blobs) -> bytes:
+def _reduce(hash: str, blobs: Blobs) -> bytes:
     """A kept picture as PNG, upright and in the colours of a screen, no larger than the pad."""
     image = blobs.open(hash)
     image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)

@@ -28,14 +28,19 @@ _FORBIDDEN = ("\\", ":", "\0")
 """Windows separators, drives and streams; strings that end early in C."""
 
 
-def address(outputs: Path, picture: Path, prefix: str = PREFIX) -> str:
-    """The address of ``picture``, which lies in ``outputs``, from the root of the page."""
-    return prefix + quote(picture.relative_to(outputs).as_posix())
+def locate(name: str, prefix: str = PREFIX) -> str:
+    """The address of an image from the root of the page; ``name`` is its path in its folder with forward slashes."""
+    return prefix + quote(name)
 
 
-def shown_at(name: str, width: int, height: int) -> str:
-    """The address of what a page shows of a picture of this size; ``name`` is its path in the outputs with forward slashes."""
-    return (REDUCED if width * height > LARGE else PREFIX) + quote(name)
+def locate_path(folder: Path, image: Path, prefix: str = PREFIX) -> str:
+    """The address of ``image``, a file that lies in ``folder``."""
+    return locate(image.relative_to(folder).as_posix(), prefix)
+
+
+def locate_shown(name: str, width: int, height: int) -> str:
+    """The address of what a page shows of an image of this size, in pixels: large ones are reduced."""
+    return locate(name, REDUCED if width * height > LARGE else PREFIX)
 
 
 def find(outputs: Path, asked: str) -> Path | None:
@@ -55,7 +60,7 @@ def find(outputs: Path, asked: str) -> Path | None:
     return real if real.is_relative_to(outputs.resolve()) and real.is_file() else None
 
 
-def thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str = SMALL, side: int = SIDE) -> Route:
+def create_thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str = SMALL, side: int = SIDE) -> Route:
     """The route that serves the same pictures small, ``side`` pixels. Each is made when it is first asked for."""
 
     def serve(request: Request) -> Response:
@@ -71,7 +76,7 @@ def thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str = SMALL,
     return Route(prefix + "{path:path}", serve, methods=["GET", "HEAD"])
 
 
-def route(outputs: Path, prefix: str = PREFIX) -> Route:
+def create_route(outputs: Path, prefix: str = PREFIX) -> Route:
     """The route that serves the pictures in ``outputs`` under ``prefix``."""
 
     async def serve(request: Request) -> Response:

@@ -15,9 +15,10 @@ import socket
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.compat.addresses import FILES, PROXIES, is_session_gone
 
 UPLOAD_LIMIT = 256 * 1024**2
 """Bytes that one request may bring."""
@@ -39,18 +40,11 @@ HEADERS: Mapping[str, str] = {
 }
 """Sent with every response."""
 
-_STREAM = "/gradio_api/queue/data"
-"""Where a page listens."""
-
 _END: dict[str, Message] = {
     "http": {"type": "http.response.body", "body": b""},
     "websocket": {"type": "websocket.close", "code": 1000},
 }
 """How an answer ends properly, by what carries it."""
-
-_FILE_ROADS = ("/gradio_api/file", "/file=", "/file/")
-_CLOSED_ROADS = ("/gradio_api/proxy=", "/proxy=")
-"""Gradio's road to other hosts."""
 
 _REMOTE_FILE = re.compile(r"(/gradio_api)?/file[=/]\s*/*[a-z][a-z0-9+.-]+:", re.I)
 """A road to a file that names an address instead, which Gradio would fetch. A Windows drive has one letter only."""
@@ -86,9 +80,9 @@ class RequestGuard:
             if scope["type"] == "websocket":
                 await (_closed if refusal else self.inside)(scope, receive, send)
             else:
-                await (refusal or self.inside)(scope, _limited(receive), _guarded(send, scope["path"]))
+                await (refusal or self.inside)(scope, _limit_body(receive), _add_headers(send, scope["path"]))
         except RuntimeError as broken:
-            if not (scope["path"] == _STREAM and isinstance(broken.__cause__, HTTPException)):
+            if not is_session_gone(scope["path"], broken):
                 raise
             # A page that is left may listen once more after it was let go. Gradio tells it so and breaks off in the middle of
             # its answer; the answer ends properly here.
@@ -101,9 +95,9 @@ class RequestGuard:
             return PlainTextResponse(WRONG_HOST, status_code=403)
         if not is_own(headers, scope):
             return PlainTextResponse(ELSEWHERE, status_code=403)
-        if scope["path"].startswith(_CLOSED_ROADS) or _REMOTE_FILE.match(scope["path"]):
+        if scope["path"].startswith(PROXIES) or _REMOTE_FILE.match(scope["path"]):
             return PlainTextResponse(CLOSED, status_code=403)
-        if _length(headers) > UPLOAD_LIMIT:
+        if _read_length(headers) > UPLOAD_LIMIT:
             return PlainTextResponse(TOO_LARGE, status_code=413)
         if self.login is not None and not _has_login(headers, self.login):
             challenge = {"WWW-Authenticate": 'Basic realm="Easel", charset="UTF-8"'}
@@ -116,7 +110,7 @@ class RequestGuard:
         name = name.lower()
         if name in LOCAL_NAMES:
             return True
-        return self.open_to_network and (_is_address(name.strip("[]")) or name in _own_names())
+        return self.open_to_network and (_is_address(name.strip("[]")) or name in _list_own_names())
 
 
 async def _closed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,7 +132,7 @@ def is_own(headers: Headers, scope: Scope) -> bool:
     return opens_page and scope.get("method") == "GET" and scope["path"] == "/"
 
 
-def _length(headers: Headers) -> int:
+def _read_length(headers: Headers) -> int:
     length = headers.get("content-length", "0")
     return int(length) if length.isdecimal() else UPLOAD_LIMIT + 1
 
@@ -156,12 +150,12 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _own_names() -> set[str]:
+def _list_own_names() -> set[str]:
     name = socket.gethostname().lower()
     return {name, f"{name.split('.')[0]}.local"}
 
 
-def _limited(receive: Receive) -> Receive:
+def _limit_body(receive: Receive) -> Receive:
     """``receive`` that ends a request whose body, sent without its length, grows past the limit."""
     taken = 0
 
@@ -174,14 +168,14 @@ def _limited(receive: Receive) -> Receive:
     return limited
 
 
-def _guarded(send: Send, path: str) -> Send:
+def _add_headers(send: Send, path: str) -> Send:
     """``send`` that adds :data:`HEADERS`, and sends files that a browser could run as plain downloads."""
 
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.update(HEADERS)
-            if path.startswith(_FILE_ROADS) and any(kind in headers.get("content-type", "") for kind in _RUNNABLE):
+            if path.startswith(FILES) and any(kind in headers.get("content-type", "") for kind in _RUNNABLE):
                 headers["Content-Type"] = "application/octet-stream"
                 headers["Content-Disposition"] = "attachment"
         await send(message)

@@ -1,4 +1,4 @@
-"""The page on a port: Gradio behind the door, pictures beside it."""
+"""The page on a port: Gradio behind the request guard, images beside it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.records.images.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
+from ui.compat.mounting import mount
+from ui.compat.uploads import use_folder
 from ui.interface import create_interface
-from ui.server import blob_routes, image_routes, scripts, uploads
-from ui.server.mounting import mount
+from ui.server import blob_routes, image_routes, scripts
 from ui.server.request_guard import RequestGuard
 from ui.server.websockets import Streams
 
@@ -84,11 +85,11 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
     ``listen`` is None for this machine alone, ``"user:password"`` for the network, or :data:`ANYONE`. Raises ServingError for
     another text, or if no port is free.
     """
-    login = _login(listen)
-    page = RequestGuard(Streams(application(settings, jobs)), login=login, open_to_network=listen is not None)
+    login = _read_login(listen)
+    page = RequestGuard(Streams(create_application(settings, jobs)), login=login, open_to_network=listen is not None)
     config = uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, timeout_keep_alive=30)
     _ask_launcher_for_its_port()
-    studio = Studio(uvicorn.Server(config), _listener(_EVERYWHERE if listen else _LOCAL, port))
+    studio = Studio(uvicorn.Server(config), _open_listener(_EVERYWHERE if listen else _LOCAL, port))
     try:
         studio.open()
         yield studio
@@ -96,19 +97,19 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
         studio.close()
 
 
-def application(settings: Settings, jobs: Jobs) -> FastAPI:
-    """The page and its pictures, without the door."""
-    uploads.settle(settings.data / "uploads")
+def create_application(settings: Settings, jobs: Jobs) -> FastAPI:
+    """The page and its images, without the request guard."""
+    use_folder(settings.data / "uploads")
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    shown = image_routes.route(settings.outputs), image_routes.route(settings.drafts, image_routes.DRAFTS)
-    app.router.routes += [scripts.route(), *shown, *blob_routes.routes(settings.data / "blobs")]
+    shown = image_routes.create_route(settings.outputs), image_routes.create_route(settings.drafts, image_routes.DRAFTS)
+    app.router.routes += [scripts.route(), *shown, *blob_routes.create_routes(settings.data / "blobs")]
     small = Thumbnails(settings.data / "thumbnails")
-    app.router.routes.append(image_routes.thumbnails_route(settings.outputs, small))
-    app.router.routes.append(image_routes.thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))
+    app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small))
+    app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))
     return mount(app, create_interface(settings, jobs))
 
 
-def _login(listen: str | None) -> str | None:
+def _read_login(listen: str | None) -> str | None:
     """The login that ``--listen`` was given."""
     if listen is None or listen == ANYONE:
         return None
@@ -129,7 +130,7 @@ def _ask_launcher_for_its_port() -> None:
             return
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _open_listener(host: str, port: int) -> socket.socket:
     """A socket bound to the first free port from ``port`` on."""
     for candidate in [*range(port, min(port + _PORTS, 65536)), 0]:
         listener = socket.socket()

@@ -13,7 +13,9 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ROADS = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
+from ui.compat.addresses import HEARTBEAT, PAGE_HEAD, QUEUE
+
+ENDLESS = (QUEUE, HEARTBEAT)
 """The addresses of endless answers."""
 
 UNKNOWN = 1008
@@ -26,7 +28,7 @@ _SCRIPT = f'<script type="module">{Path(__file__).with_name("websockets.js").rea
 
 
 class Streams:
-    """ASGI middleware inside the door: the script into the page, and what it asks for. Everything else passes through."""
+    """ASGI middleware inside the request guard: puts the script into the page and carries what it asks for. All else passes."""
 
     def __init__(self, inside: ASGIApp) -> None:
         self.inside = inside
@@ -37,20 +39,20 @@ class Streams:
             return await self._carry(scope, receive, send)
         if scope["type"] == "http" and scope["path"] == "/":
             uncompressed = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-            return await self.inside({**scope, "headers": uncompressed}, receive, _with_script(send))
+            return await self.inside({**scope, "headers": uncompressed}, receive, _add_script(send))
         return await self.inside(scope, receive, send)
 
     async def _carry(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # the browser's wish to connect
-        if not scope["path"].startswith(ROADS):
+        if not scope["path"].startswith(ENDLESS):
             return await send({"type": "websocket.close", "code": UNKNOWN})
         await send({"type": "websocket.accept"})
         scheme = {"ws": "http", "wss": "https"}[scope["scheme"]]
         asked = {**scope, "type": "http", "method": "GET", "scheme": scheme, "asgi": _ASKER_MAY_GO}
-        await self.inside(asked, _asking(receive), _carrying(send))
+        await self.inside(asked, _ask_once(receive), _carry_messages(send))
 
 
-def _asking(receive: Receive) -> Receive:
+def _ask_once(receive: Receive) -> Receive:
     """A request without a body, whose asker goes when the WebSocket does."""
     asked = False
 
@@ -66,7 +68,7 @@ def _asking(receive: Receive) -> Receive:
     return ask
 
 
-def _carrying(send: Send) -> Send:
+def _carry_messages(send: Send) -> Send:
     """An answer as messages, and a clean end where it ends."""
 
     async def carry(message: Message) -> None:
@@ -81,7 +83,7 @@ def _carrying(send: Send) -> Send:
     return carry
 
 
-def _with_script(send: Send) -> Send:
+def _add_script(send: Send) -> Send:
     """A page with the script as the first thing in its head."""
     begun: Message = {}
     page = bytearray()
@@ -95,7 +97,7 @@ def _with_script(send: Send) -> Send:
             return
         whole = bytes(page)
         if Headers(scope=begun).get("content-type", "").startswith("text/html"):
-            whole = whole.replace(b"<head>", b"<head>" + _SCRIPT, 1)
+            whole = whole.replace(PAGE_HEAD, PAGE_HEAD + _SCRIPT, 1)
             MutableHeaders(scope=begun)["content-length"] = str(len(whole))
         await send(begun)
         await send({"type": "http.response.body", "body": whole})

@@ -13,8 +13,8 @@ from playwright.sync_api import Locator, Page, expect
 from engine.requests import TextToImage
 from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, keeping, ready, unfold
 from ui import messages
-from ui.common import result_view
-from ui.common.actions import Actions
+from ui.common.generate_button import TabJobs
+from ui.common.send_to import read_request
 
 PageSession = Callable[..., Visitor]
 
@@ -124,15 +124,15 @@ def test_a_reload_in_the_middle_finds_form_and_preview(scripted: Studio, page_se
 def test_generate_may_be_pressed_while_the_page_still_looks_for_an_older_job(
     scripted: Studio, page_session: PageSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    latest, asked, answered = Actions.latest, threading.Event(), threading.Semaphore(0)
+    find_latest, asked, answered = TabJobs.find_latest, threading.Event(), threading.Semaphore(0)
 
-    def late(actions: Actions, tab: str, page: str) -> str:
-        found = latest(actions, tab, page)
+    def late(jobs: TabJobs, browser: str) -> str:
+        found = find_latest(jobs, browser)
         asked.wait()
         answered.release()
         return found
 
-    monkeypatch.setattr(Actions, "latest", late)
+    monkeypatch.setattr(TabJobs, "find_latest", late)
     page = page_session(scripted).open()
     settings(page)
     write(page, "prompt", SLOW)
@@ -375,4 +375,4 @@ def test_a_job_of_an_earlier_easel_is_found_by_its_page(scripted: Studio, page_s
     page.reload()
     ready(page)
     expect(page.locator("figure.result img")).to_have_attribute("alt", "from elsewhere")
-    assert result_view.made_with(scripted.jobs.jobs(limit=1)[0].results[0].path) is not None
+    assert read_request(scripted.jobs.jobs(limit=1)[0].results[0].path) is not None

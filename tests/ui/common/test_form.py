@@ -26,7 +26,7 @@ def filled(**written: Any) -> dict[str, Any]:
 
 
 def test_an_untouched_form_asks_for_what_is_best_for_the_checkpoint() -> None:
-    asked = form.request(filled(), STARTER)
+    asked = form.create_request(filled(), STARTER)
     assert asked == TextToImage(
         prompt="a cat",
         checkpoint="starter",
@@ -38,11 +38,11 @@ def test_an_untouched_form_asks_for_what_is_best_for_the_checkpoint() -> None:
         seed=None,
         count=1,
     )
-    assert form.request(filled(), LARGE).width == 512
+    assert form.create_request(filled(), LARGE).width == 512
 
 
 def test_every_field_reaches_the_request() -> None:
-    asked = form.request(
+    asked = form.create_request(
         filled(
             prompt="a\ndog", negative_prompt="rain", size=form.OWN_SIZE, width="520", height=" 384 ", steps="7",
             guidance_scale="4,5", scheduler="PLMS", seed="0", count="3",
@@ -56,17 +56,17 @@ def test_every_field_reaches_the_request() -> None:
 
 
 def test_a_precision_is_asked_for_one_run_alone() -> None:
-    assert form.request(filled(), STARTER).precision == "auto"
-    asked = form.request(filled(precision="float32"), STARTER)
-    assert asked.precision == "float32" and form.request(filled(precision="auto"), STARTER).precision == "auto"
+    assert form.create_request(filled(), STARTER).precision == "auto"
+    asked = form.create_request(filled(precision="float32"), STARTER)
+    assert asked.precision == "float32" and form.create_request(filled(precision="auto"), STARTER).precision == "auto"
 
 
 def test_the_largest_seed_is_not_rounded() -> None:
-    assert form.request(filled(seed=str(MAX_SEED)), STARTER).seed == MAX_SEED
+    assert form.create_request(filled(seed=str(MAX_SEED)), STARTER).seed == MAX_SEED
 
 
 def test_an_odd_size_is_left_for_the_engine_to_snap() -> None:
-    assert form.request(filled(size=form.OWN_SIZE, width="517"), LARGE).width == 517
+    assert form.create_request(filled(size=form.OWN_SIZE, width="517"), LARGE).width == 517
 
 
 @pytest.mark.parametrize(
@@ -91,18 +91,18 @@ def test_an_odd_size_is_left_for_the_engine_to_snap() -> None:
 )
 def test_what_cannot_be_used_is_said(field: str, written: str, said: str) -> None:
     with pytest.raises(RequestError) as error:
-        form.request(filled(size=form.OWN_SIZE, **{field: written}), STARTER)
+        form.create_request(filled(size=form.OWN_SIZE, **{field: written}), STARTER)
     assert said in str(error.value)
 
 
 def test_a_prompt_of_twenty_thousand_characters_is_asked_for() -> None:
-    assert len(form.request(filled(prompt="cat " * 5000), STARTER).prompt) == 20_000
+    assert len(form.create_request(filled(prompt="cat " * 5000), STARTER).prompt) == 20_000
 
 
 @given(st.dictionaries(st.sampled_from(list(form.BLANK)), st.text() | st.none() | st.integers() | st.floats()))
 def test_whatever_arrives_gives_a_request_or_a_sentence(written: dict[str, Any]) -> None:
     try:
-        assert isinstance(form.request({**form.BLANK, **written}, STARTER), TextToImage)
+        assert isinstance(form.create_request({**form.BLANK, **written}, STARTER), TextToImage)
     except RequestError as error:
         assert str(error).endswith((".", "?"))
 
@@ -110,7 +110,7 @@ def test_whatever_arrives_gives_a_request_or_a_sentence(written: dict[str, Any])
 @pytest.mark.parametrize("size", list(form.SIZES))
 def test_presets_are_sizes_that_the_checkpoint_can_draw(size: str) -> None:
     for checkpoint in (STARTER, LARGE):
-        width, height = form.preset(size, checkpoint)
+        width, height = form.size_preset(size, checkpoint)
         assert width % 8 == height % 8 == 0
         assert min(width, height) >= 0.75 * checkpoint.native_size - 8
 
@@ -120,22 +120,22 @@ def test_the_form_of_a_finished_picture_asks_for_the_same_picture() -> None:
         prompt="a (red:1.2) cat", negative_prompt="dog", checkpoint="large", width=520, height=384, steps=7, guidance_scale=4.5,
         scheduler="PLMS", seed=2**60 + 1, clip_skip=0,
     )  # fmt: skip
-    again = form.request(form.settings_of(made_with, LARGE), LARGE)
+    again = form.create_request(form.fill_form(made_with, LARGE), LARGE)
     assert again == dataclasses.replace(made_with, clip_skip=None)
 
 
 def test_a_preset_is_recognised_in_a_finished_picture() -> None:
-    width, height = form.preset("portrait", LARGE)
-    assert form.settings_of(TextToImage(width=width, height=height), LARGE)["size"] == "portrait"
+    width, height = form.size_preset("portrait", LARGE)
+    assert form.fill_form(TextToImage(width=width, height=height), LARGE)["size"] == "portrait"
 
 
 def test_a_kept_form_comes_back_as_it_was() -> None:
     written = filled(size="wide", seed="5", scheduler="PLMS")
-    assert form.kept(written, {"starter": STARTER}, SCHEDULERS) == written
+    assert form.read_stored(written, {"starter": STARTER}, SCHEDULERS) == written
 
 
 def test_a_kept_form_with_choices_that_are_gone_is_mended() -> None:
-    found = form.kept(
+    found = form.read_stored(
         {"checkpoint": "gone", "scheduler": "gone", "size": "gone", "seed": 7, "x": "y"}, {"large": LARGE}, SCHEDULERS
     )
     assert found == {**form.BLANK, "checkpoint": "large"}
@@ -143,4 +143,4 @@ def test_a_kept_form_with_choices_that_are_gone_is_mended() -> None:
 
 @pytest.mark.parametrize("stored", [None, "", [], 7, {"prompt": None}])
 def test_a_kept_form_that_is_none_is_a_blank_one(stored: object) -> None:
-    assert form.kept(stored, {"starter": STARTER}, SCHEDULERS) == {**form.BLANK, "checkpoint": "starter"}
+    assert form.read_stored(stored, {"starter": STARTER}, SCHEDULERS) == {**form.BLANK, "checkpoint": "starter"}

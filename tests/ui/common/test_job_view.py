@@ -1,16 +1,22 @@
-"""From the engine's events to what a page knows."""
+"""From the engine's events to what a page knows, and following a job from many pages at once over the scripted engine."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine import events
+from engine.errors import RequestError
 from engine.events import Event, Result
+from engine.jobs import Jobs
+from engine.requests import TextToImage
+from engine.settings import Settings
 from ui import messages
-from ui.common import job_view
-from ui.common.job_view import IDLE, seen
+from ui.common.job_view import IDLE, View, advance, apply_events, follow_job
 
 J = "job"
 
@@ -24,42 +30,42 @@ def step(number: int, picture: int = 0, pictures: int = 1, preview: bytes | None
 
 
 def test_every_event_of_the_engine_has_an_update() -> None:
-    assert set(job_view._STEPS) == set(Event.__subclasses__())
+    assert set(advance.registry) - {object} == set(Event.__subclasses__())
 
 
 def test_a_waiting_job_says_how_many_go_first() -> None:
-    assert seen([events.Queued(job=J, ahead=1)]).status == "Waiting: 1 job goes first."
-    assert seen([events.Queued(job=J, ahead=3)]).status == "Waiting: 3 jobs go first."
-    assert seen([events.Queued(job=J)]).running
+    assert apply_events([events.Queued(job=J, ahead=1)]).status == "Waiting: 1 job goes first."
+    assert apply_events([events.Queued(job=J, ahead=3)]).status == "Waiting: 3 jobs go first."
+    assert apply_events([events.Queued(job=J)]).running
 
 
 def test_a_step_says_how_far_and_how_long() -> None:
-    view = seen([events.Queued(job=J), events.Started(job=J), step(5, preview=b"jpeg")])
+    view = apply_events([events.Queued(job=J), events.Started(job=J), step(5, preview=b"jpeg")])
     assert (view.status, view.left, view.share, view.preview) == ("Step 5 of 20", "about 12 s left", 0.25, b"jpeg")
 
 
 def test_the_share_counts_all_pictures_of_a_batch() -> None:
-    view = seen([step(10, picture=1, pictures=2)])
+    view = apply_events([step(10, picture=1, pictures=2)])
     assert view.share == 0.75
     assert view.status == "Step 10 of 20 · picture 2 of 2"
 
 
 def test_a_step_without_a_preview_keeps_the_last_one() -> None:
-    assert seen([step(1, preview=b"first"), step(2)]).preview == b"first"
+    assert apply_events([step(1, preview=b"first"), step(2)]).preview == b"first"
 
 
 def test_a_saved_picture_is_shown_while_the_next_is_made() -> None:
-    view = seen([step(20, pictures=2, preview=b"old"), events.PictureSaved(job=J, picture=0, result=result())])
+    view = apply_events([step(20, pictures=2, preview=b"old"), events.PictureSaved(job=J, picture=0, result=result())])
     assert view.running and view.results == (result(),) and view.preview is None
 
 
 def test_a_picture_that_is_reported_twice_is_shown_once() -> None:
     saved = events.PictureSaved(job=J, picture=0, result=result())
-    assert seen([saved, events.Started(job=J, attempt=2), saved]).results == (result(),)
+    assert apply_events([saved, events.Started(job=J, attempt=2), saved]).results == (result(),)
 
 
 def test_notices_stay_when_the_job_ends() -> None:
-    view = seen(
+    view = apply_events(
         [
             events.Notice(job=J, text="Snapped."),
             events.Notice(job=J, text="Snapped."),
@@ -71,18 +77,18 @@ def test_notices_stay_when_the_job_ends() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_a_stopped_job_says_what_is_kept(count: int) -> None:
-    view = seen([step(3), events.Cancelled(job=J, results=tuple(map(result, range(count))))])
+    view = apply_events([step(3), events.Cancelled(job=J, results=tuple(map(result, range(count))))])
     assert not view.running and view.preview is None
     assert view.status.startswith(messages.STOPPED) and ("kept" in view.status.removeprefix(messages.STOPPED)) == bool(count)
 
 
 def test_a_failed_job_says_the_engines_sentence() -> None:
-    view = seen([step(3), events.Failed(job=J, kind="DiskFull", message="The disk is full. Make room.")])
+    view = apply_events([step(3), events.Failed(job=J, kind="DiskFull", message="The disk is full. Make room.")])
     assert view.trouble == "The disk is full. Make room." and not view.running and view.results == ()
 
 
 def test_nothing_is_known_of_no_events() -> None:
-    assert seen([]) == IDLE
+    assert apply_events([]) == IDLE
 
 
 @pytest.mark.parametrize(
@@ -91,3 +97,86 @@ def test_nothing_is_known_of_no_events() -> None:
 )
 def test_time_left_is_as_coarse_as_it_is_known(seconds: float, words: str) -> None:
     assert messages.time_left(seconds) == words
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+    folder: Path = tmp_path_factory.mktemp("followed")
+    with Jobs(Settings(data=folder / "data", outputs=folder / "outputs"), "engine.testing:ScriptedEngine") as opened:
+        yield opened
+
+
+async def collect(jobs: Jobs, job: str) -> list[View]:
+    return [view async for view in follow_job(jobs, job)]
+
+
+def test_forty_pages_follow_one_job_to_its_end(jobs: Jobs) -> None:
+    job = jobs.submit(TextToImage(prompt="a cat, script: slow", steps=4))
+
+    async def everybody() -> list[list[View]]:
+        return await asyncio.gather(*(collect(jobs, job) for _ in range(40)))
+
+    for views in asyncio.run(everybody()):
+        assert [view.running for view in views] == [True] * (len(views) - 1) + [False]
+        assert any(view.preview for view in views) and len(views[-1].results) == 1
+
+
+def test_who_comes_after_the_end_sees_the_result(jobs: Jobs) -> None:
+    job = jobs.submit(TextToImage(prompt="a dog", count=2))
+    first = asyncio.run(collect(jobs, job))
+    late = asyncio.run(collect(jobs, job))
+    assert late[-1] == first[-1] and len(late[-1].results) == 2
+
+
+def test_a_page_that_leaves_takes_no_listener_along(jobs: Jobs) -> None:
+    job = jobs.submit(TextToImage(prompt="a cat, script: slow", steps=4))
+
+    async def leave() -> View:
+        following = follow_job(jobs, job)
+        view = await anext(following)
+        await following.aclose()
+        return view
+
+    assert asyncio.run(leave()).running
+    assert asyncio.run(collect(jobs, job))[-1].results
+
+
+def test_a_job_that_never_was_is_an_error(jobs: Jobs) -> None:
+    with pytest.raises(RequestError, match="does not know this job"):
+        asyncio.run(collect(jobs, "nonsense"))
+
+
+def test_pages_that_follow_a_waiting_job_and_leave_hold_no_threads(jobs: Jobs) -> None:
+    running = jobs.submit(TextToImage(prompt="a cat, script: wait"))
+    waiting = jobs.submit(TextToImage(prompt="a dog"))
+    before = set(threading.enumerate())
+
+    async def visit() -> int:
+        following = [follow_job(jobs, waiting) for _ in range(60)]
+        for views in following:
+            assert (await anext(views)).running
+        held = len({thread for thread in threading.enumerate() if thread not in before})
+        for views in following:
+            await views.aclose()
+        return held
+
+    # Looking into the journal takes the few threads of asyncio's own pool; listening takes none.
+    assert asyncio.run(visit()) < 40
+    assert set(threading.enumerate()) <= before
+    for job in (waiting, running):
+        jobs.stop(job)
+
+
+def test_a_page_that_leaves_while_it_begins_to_listen_leaves_nothing_behind(jobs: Jobs) -> None:
+    waiting = jobs.submit(TextToImage(prompt="a cat, script: wait"))
+
+    async def glance() -> None:
+        visits = [asyncio.create_task(collect(jobs, waiting)) for _ in range(20)]
+        await asyncio.sleep(0)
+        for visit in visits:
+            visit.cancel()
+        await asyncio.gather(*visits, return_exceptions=True)
+
+    asyncio.run(glance())
+    assert waiting not in jobs._feed._watchers
+    jobs.stop(waiting)

@@ -1,8 +1,7 @@
-"""How the prompt was read, and what the starter can draw, as HTML. With the starter's real vocabulary."""
+"""How the prompt was read, as HTML. With the starter's real vocabulary."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import torch
@@ -14,61 +13,49 @@ from engine.settings import HOUSE, Settings
 from tests.engine.checkpoints import tiny
 from ui import messages
 from ui.common import prompt_reading
-from ui.common.checkpoint_options import CheckpointOptions, Repertoire
+from ui.common.checkpoint_options import NONE, CheckpointOptions
 
 CLIP = HOUSE / "engine" / "checkpoints" / "configs" / "clip_tokenizer"
 STARTER = HOUSE / "models" / "starter"
-KNOWN = CheckpointOptions(Settings()).find("starter").repertoire
+KNOWN = CheckpointOptions(Settings()).find("starter")
 
 
 def read(prompt: str) -> PromptReading:
     return read_prompt(prompt, load_tokenizer(STARTER / "tokenizer"))
 
 
+def show(prompt: str) -> str:
+    return prompt_reading.render_readings({"Prompt": {"it": read(prompt)}})
+
+
 def test_words_that_the_starter_was_never_taught_are_said_with_the_way_out() -> None:
-    said = prompt_reading.summary([{"it": read("a cat and a quokka & a Spectrometer")}], KNOWN, Path("/my/models"))
+    said = prompt_reading.render_warning([{"it": read("a cat and a quokka & a Spectrometer")}], KNOWN, Path("/my/models"))
     assert "quokka" in said and "Spectrometer" in said and "cat" not in said.split("It draws")[0]
     assert "/my/models" in said
 
 
 def test_a_prompt_that_the_starter_knows_needs_no_words() -> None:
-    assert prompt_reading.summary([{"it": read("a cat on the beach")}], KNOWN, Path("models")) == ""
+    assert prompt_reading.render_warning([{"it": read("a cat on the beach")}], KNOWN, Path("models")) == ""
 
 
 def test_large_checkpoints_are_not_asked_what_they_know() -> None:
-    assert prompt_reading.summary([{"it": read("a quokka")}], None, Path("models")) == ""
+    assert prompt_reading.render_warning([{"it": read("a quokka")}], NONE, Path("models")) == ""
 
 
 def test_tokens_are_shown_with_weights_and_strangers() -> None:
-    shown = prompt_reading.tokens(read("a (red:1.3) quokka <b>"))
+    shown = show("a (red:1.3) quokka <b>")
     assert 'data-weight="1.30">red<' in shown and 'class="unknown"' in shown and "<b>" not in shown
 
 
 def test_the_line_between_two_parts_is_drawn() -> None:
-    assert prompt_reading.tokens(read("cat " * 40)).count("<hr>") == 1
-
-
-def test_every_example_is_something_that_the_starter_can_draw() -> None:
-    assert not [word.text for prompt in prompt_reading.EXAMPLES for word in read(prompt).unknown]
-    assert all(f'<button type="button">{prompt}</button>' in prompt_reading.chips(KNOWN) for prompt in prompt_reading.EXAMPLES)
-
-
-def test_the_repertoire_is_shown_for_the_starter_alone() -> None:
-    assert "penguin" in prompt_reading.can_draw(KNOWN) and "beach" in prompt_reading.can_draw(KNOWN)
-    assert prompt_reading.can_draw(None) == prompt_reading.chips(None) == ""
-
-
-def test_styles_are_shown_where_there_are_any() -> None:
-    told = Repertoire(things=("cat",), backgrounds=("beach",), colours=("red",), styles=("oil painting",))
-    assert "<dt>Styles</dt><dd>oil painting</dd>" in prompt_reading.can_draw(told)
-    assert "Styles" not in prompt_reading.can_draw(dataclasses.replace(told, styles=()))
+    assert show("cat " * 40).count("<hr>") == 1
 
 
 def xl(first: str, second: str) -> str:
     """How XL's two tokenizers, which differ in what they fill up with, read a text each."""
     tokenizers = {"The text encoder": load_tokenizer(CLIP), "The second text encoder": load_tokenizer(CLIP, pad_token="!")}
     texts = dict(zip(tokenizers, (first, second), strict=True))
-    return prompt_reading.listing(
+    return prompt_reading.render_readings(
         {"Prompt": {name: read_prompt(texts[name], tokenizer) for name, tokenizer in tokenizers.items()}}
     )
 
@@ -88,7 +75,7 @@ def test_words_in_pieces_are_said_and_are_no_strangers_to_a_large_vocabulary() -
 
 
 def test_capitals_are_said_to_be_lost() -> None:
-    assert messages.lowered(["NO"]) in prompt_reading.tokens(read("NO cat"))
+    assert messages.lowered(["NO"]) in show("NO cat")
 
 
 def test_an_embedding_in_the_models_folder_is_read_as_its_tokens(tmp_path: Path) -> None:
@@ -98,4 +85,4 @@ def test_an_embedding_in_the_models_folder_is_read_as_its_tokens(tmp_path: Path)
     assert encoder.embeddings == (("handfix", 3),)
     tokenizer = load_tokenizer(encoder.tokenizer, pad_token=encoder.pad_token, embeddings=encoder.embeddings)
     read = read_prompt("a handfix, cat", tokenizer)
-    assert len(read.tokens) == 6 and messages.tokens(6, 1, 75) in prompt_reading.tokens(read)
+    assert len(read.tokens) == 6 and messages.tokens(6, 1, 75) in prompt_reading.render_readings({"Prompt": {"it": read}})

@@ -25,7 +25,7 @@ class Checked(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
         self._open: list[str] = []
-        self.feed(html)
+        self.feed(str(html))
         assert not self._open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -53,13 +53,13 @@ def saved(folder: Path, prompt: str = "a cat", index: int = 0) -> Result:
 
 
 def test_an_idle_stage_says_what_to_do(tmp_path: Path) -> None:
-    shown = Checked(result_view.show(IDLE, tmp_path))
+    shown = Checked(result_view.render_stage(IDLE, tmp_path))
     assert messages.WAITING_FOR_FIRST in shown.text and not shown.all("img")
 
 
 def test_a_finished_picture_comes_with_its_seed_and_settings(tmp_path: Path) -> None:
     result = saved(tmp_path)
-    shown = Checked(result_view.show(View(results=(result,)), tmp_path))
+    shown = Checked(result_view.render_stage(View(results=(result,)), tmp_path))
     address = f"/pictures/{result.path.relative_to(tmp_path).as_posix()}"
     assert [image["src"] for image in shown.all("img")] == [address]
     assert [link["href"] for link in shown.all("a") if "download" in link] == [address]
@@ -71,14 +71,14 @@ def test_a_finished_picture_comes_with_its_seed_and_settings(tmp_path: Path) -> 
 def test_what_a_person_typed_is_text_and_never_markup(tmp_path: Path) -> None:
     hostile = "\"><script>alert(1)</script><img src=x onerror='a'>"
     view = View(results=(saved(tmp_path, hostile),), notices=(hostile,), trouble=hostile)
-    shown = Checked(result_view.show(view, tmp_path))
+    shown = Checked(result_view.render_stage(view, tmp_path))
     assert not shown.all("script") and len(shown.all("img")) == 1
     assert shown.all("img")[0]["alt"] == hostile and shown.text.count(hostile) == 2
 
 
 def test_a_batch_is_a_gallery(tmp_path: Path) -> None:
     view = View(results=(saved(tmp_path), saved(tmp_path, index=1)))
-    shown = Checked(result_view.show(view, tmp_path))
+    shown = Checked(result_view.render_stage(view, tmp_path))
     assert len(shown.all("figure")) == 2 and {"class": "gallery"} in shown.all("div")
 
 
@@ -93,7 +93,7 @@ def test_a_running_job_shows_preview_progress_and_what_is_done(tmp_path: Path) -
         preview=jpeg.getvalue(),
         results=(saved(tmp_path),),
     )
-    shown = Checked(result_view.show(view, tmp_path))
+    shown = Checked(result_view.render_stage(view, tmp_path))
     preview, done = shown.all("img")
     assert str(preview["src"]).startswith("data:image/jpeg;base64,") and str(done["src"]).startswith("/pictures/")
     assert {"style": "--ratio: 2.0000", "class": "frame"} in shown.all("div")
@@ -103,21 +103,21 @@ def test_a_running_job_shows_preview_progress_and_what_is_done(tmp_path: Path) -
 
 @pytest.mark.parametrize("view", [View(trouble="The disk is full."), View(status=messages.STOPPED)])
 def test_how_a_job_ended_is_said(view: View, tmp_path: Path) -> None:
-    assert (view.trouble or view.status) in Checked(result_view.show(view, tmp_path)).text
+    assert (view.trouble or view.status) in Checked(result_view.render_stage(view, tmp_path)).text
 
 
 def test_a_picture_that_was_moved_away_is_said(tmp_path: Path) -> None:
     result = saved(tmp_path)
     elsewhere = tmp_path / "elsewhere"
-    assert messages.PICTURE_GONE in result_view.show(View(results=(result,)), elsewhere)
+    assert messages.PICTURE_GONE in result_view.render_stage(View(results=(result,)), elsewhere)
     result.path.unlink()
-    assert messages.PICTURE_GONE in result_view.show(View(results=(result,)), tmp_path)
+    assert messages.PICTURE_GONE in result_view.render_stage(View(results=(result,)), tmp_path)
 
 
 def test_a_picture_without_a_record_is_shown_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "plain.png"
     Image.new("RGB", (8, 8)).save(path)
-    assert result_view.made_with(path) is None
-    assert "/pictures/plain.png" in result_view.show(
+    assert send_to.read_request(path) is None
+    assert "/pictures/plain.png" in result_view.render_stage(
         View(results=(Result(path=path, seed=1, width=8, height=8, seconds=0),)), tmp_path
     )

@@ -36,10 +36,10 @@ class Served:
 
     def __init__(self, folder: Path, login: str | None = None, open_to_network: bool = False) -> None:
         thumbnails = Thumbnails(folder.parent / "thumbnails")
-        small = image_routes.thumbnails_route(folder, thumbnails)
-        reduced = image_routes.thumbnails_route(folder, thumbnails, image_routes.REDUCED, SCREEN)
+        small = image_routes.create_thumbnails_route(folder, thumbnails)
+        reduced = image_routes.create_thumbnails_route(folder, thumbnails, image_routes.REDUCED, SCREEN)
         app = Starlette(
-            routes=[image_routes.route(folder), small, reduced, Route("/{path:path}", inside, methods=["GET", "POST"])]
+            routes=[image_routes.create_route(folder), small, reduced, Route("/{path:path}", inside, methods=["GET", "POST"])]
         )
         door = RequestGuard(app, login=login, open_to_network=open_to_network)
         self._server = uvicorn.Server(uvicorn.Config(door, log_level="error"))
@@ -222,4 +222,4 @@ def test_nothing_but_pictures_inside_the_outputs_is_served(page: Served, path: s
 
 def test_the_address_of_a_picture_leads_to_it(outputs: Path, page: Served) -> None:
     picture = outputs / "day" / "a b.png"
-    assert page.ask(image_routes.address(outputs, picture))[1] == PNG
+    assert page.ask(image_routes.locate_path(outputs, picture))[1] == PNG

@@ -80,7 +80,7 @@ def test_a_page_elsewhere_starts_no_job(origin: str, client: httpx.Client, setti
 def test_a_busy_port_gives_the_next_free_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         taken = busy.getsockname()[1]
-        with serving._listener("127.0.0.1", taken) as listener:
+        with serving._open_listener("127.0.0.1", taken) as listener:
             assert listener.getsockname()[1] != taken
 
 
@@ -107,9 +107,9 @@ def test_the_port_is_asked_back_from_the_launcher(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("listen", ["ann", "ann:", ":secret", ""])
 def test_the_network_is_not_let_in_without_a_login(listen: str) -> None:
     with pytest.raises(ServingError, match="USER:PASSWORD"):
-        serving._login(listen)
+        serving._read_login(listen)
 
 
 def test_what_listen_takes() -> None:
-    assert serving._login(None) is None and serving._login("anyone") is None
-    assert serving._login("ann:se:cret") == "ann:se:cret"
+    assert serving._read_login(None) is None and serving._read_login("anyone") is None
+    assert serving._read_login("ann:se:cret") == "ann:se:cret"

@@ -18,7 +18,7 @@ from wsproto import ConnectionType, WSConnection, events
 
 from tests.ui.server.test_request_guard import Served
 from ui.server.request_guard import RequestGuard
-from ui.server.websockets import ROADS, Streams
+from ui.server.websockets import ENDLESS, Streams
 
 gone = threading.Event()
 
@@ -50,7 +50,7 @@ class Streaming(Served):
     """A page with an endless answer, behind streams and door."""
 
     def __init__(self) -> None:
-        routes = [Route("/", front), Route(ROADS[0], endless), Route(ROADS[1] + "{session}", short), Route("/other", front)]
+        routes = [Route("/", front), Route(ENDLESS[0], endless), Route(ENDLESS[1] + "{session}", short), Route("/other", front)]
         self._server = uvicorn.Server(uvicorn.Config(RequestGuard(Streams(Starlette(routes=routes))), log_level="error"))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -78,7 +78,7 @@ def heard(port: int, path: str, wanted: int, **headers: str) -> list[events.Even
 
 def test_an_endless_answer_is_carried_and_ends_with_its_asker(page: Streaming) -> None:
     gone.clear()
-    accepted, status, body = heard(page.port, f"{ROADS[0]}?session_hash=abc", 3, Origin=f"http://127.0.0.1:{page.port}")
+    accepted, status, body = heard(page.port, f"{ENDLESS[0]}?session_hash=abc", 3, Origin=f"http://127.0.0.1:{page.port}")
     assert isinstance(accepted, events.AcceptConnection)
     assert isinstance(status, events.TextMessage) and status.data == "200"
     assert isinstance(body, events.BytesMessage) and bytes(body.data) == b"data: abc\n\n"
@@ -86,21 +86,21 @@ def test_an_endless_answer_is_carried_and_ends_with_its_asker(page: Streaming) -
 
 
 def test_an_answer_that_ends_closes_the_socket_with_its_status(page: Streaming) -> None:
-    _, status, body, closed = heard(page.port, f"{ROADS[1]}abc", 4)
+    _, status, body, closed = heard(page.port, f"{ENDLESS[1]}abc", 4)
     assert isinstance(status, events.TextMessage) and status.data == "404"
     assert isinstance(body, events.BytesMessage) and bytes(body.data) == b"no such session"
     assert isinstance(closed, events.CloseConnection) and closed.code == 1000
 
 
 def test_an_answer_to_a_page_that_is_being_left_ends_properly(page: Streaming) -> None:
-    _, _, body, closed = heard(page.port, f"{ROADS[0]}?session_hash=unknown", 4)
+    _, _, body, closed = heard(page.port, f"{ENDLESS[0]}?session_hash=unknown", 4)
     assert isinstance(body, events.BytesMessage) and bytes(body.data) == b"data: unknown\n\n"
     assert isinstance(closed, events.CloseConnection) and closed.code == 1000
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
 def test_a_page_elsewhere_hears_nothing(page: Streaming, origin: str) -> None:
-    refused = heard(page.port, f"{ROADS[0]}?session_hash=abc", 1, Origin=origin)[0]
+    refused = heard(page.port, f"{ENDLESS[0]}?session_hash=abc", 1, Origin=origin)[0]
     assert isinstance(refused, events.RejectConnection) and refused.status_code == 403
 
 
@@ -112,7 +112,7 @@ def test_nothing_else_is_carried(page: Streaming, path: str) -> None:
 
 def test_the_script_is_the_first_thing_in_the_page(page: Streaming) -> None:
     status, body, headers = page.ask("/", Accept_Encoding="gzip, br")
-    assert status == 200 and body.startswith(b'<html><head><script>"use strict";')
+    assert status == 200 and body.startswith(b'<html><head><script type="module">')
     assert body.endswith(b"<script>own</script></head></html>")
     assert int(headers["content-length"]) == len(body)
-    assert b"use strict" not in page.ask("/other")[1]
+    assert b'type="module"' not in page.ask("/other")[1]

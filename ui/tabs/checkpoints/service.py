@@ -14,10 +14,9 @@ from engine.checkpoints.library.overrides import Override
 from engine.errors import EaselError
 from engine.settings import Settings
 from ui import messages
-from ui.common import result_view
 from ui.common.checkpoint_options import CheckpointOptions
-from ui.tabs.checkpoints import downloads_view
-from ui.tabs.checkpoints import view as inventory
+from ui.tabs.checkpoints import downloads_view, view
+from ui.templates import render_notice
 
 
 class CheckpointsService:
@@ -33,23 +32,23 @@ class CheckpointsService:
         """Whether a download changes by itself."""
         return self._downloads.busy
 
-    def inventory(self) -> str:
+    def render_inventory(self) -> str:
         """Everything in the user's folders, looked at now."""
-        self._checkpoint_options.look()
+        self._checkpoint_options.refresh()
         catalogue = self._checkpoint_options.catalogue
-        return inventory.show(catalogue.scan(), catalogue.refused, overrides.read(self._settings.data))
+        return view.render_inventory(catalogue.scan(), catalogue.refused, overrides.read(self._settings.data))
 
-    def offers(self) -> str:
+    def render_offers(self) -> str:
         """The known checkpoints."""
-        return downloads_view.show_offers(
+        return downloads_view.render_offers(
             self._offers, {entry.path.name for entry in self._checkpoint_options.catalogue.checkpoints()}
         )
 
-    def downloads(self) -> str:
+    def render_downloads(self) -> str:
         """The downloads as they are now."""
-        return downloads_view.show_downloads(self._downloads.all())
+        return downloads_view.render_downloads(self._downloads.all())
 
-    def finished(self) -> int:
+    def count_finished(self) -> int:
         """How many downloads are whole, so that a page sees when there is something new."""
         return sum(download.state == downloads.FINISHED for download in self._downloads.all())
 
@@ -57,20 +56,20 @@ class CheckpointsService:
         """Keep what the user says of an entry's file; what to say. Values that nobody offered count as none."""
         entry = next((entry for entry in self._checkpoint_options.catalogue.scan() if entry.name == name), None)
         if entry is None:
-            return result_view.says(messages.FILE_GONE, "trouble")
+            return render_notice(messages.FILE_GONE, "trouble")
         family = family if family in BY_NAME else ""
         prediction_type = prediction_type if prediction_type in overrides.PREDICTION_TYPES else ""
         if family and not prediction_type:
             prediction_type = BY_NAME[family].prediction_type
         overrides.write(self._settings.data, entry.path, Override(family, prediction_type))
-        return result_view.says(messages.CHOICE_KEPT)
+        return render_notice(messages.CHOICE_KEPT)
 
     def paste(self, link: str) -> str:
         """Ask about a hub name or a link; what to say."""
         try:
             source = read_link(link)
         except EaselError as error:
-            return result_view.says(str(error), "trouble")
+            return render_notice(str(error), "trouble")
         self._downloads.ask([source], source.name)
         return ""
 
@@ -79,9 +78,11 @@ class CheckpointsService:
 
     def press(self, what: str, which: str) -> None:
         """A press on a button beside an offer or a download (:mod:`ui.tabs.checkpoints.downloads_view`)."""
+        downloads = self._downloads
+        orders = {"start": downloads.start, "pause": downloads.pause, "cancel": downloads.cancel, "dismiss": downloads.dismiss}
         if what == "ask":
             offer = next((offer for offer in self._offers if offer.name == which), None)
             if offer is not None:
                 self._downloads.ask(offer.sources, offer.label, offer.licence, offer.licence_link)
-        elif what in ("start", "pause", "cancel", "dismiss") and which.isdecimal():
-            getattr(self._downloads, what)(int(which))
+        elif what in orders and which.isdecimal():
+            orders[what](int(which))

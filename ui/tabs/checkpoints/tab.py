@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
 from ui import messages
 from ui.common import controls
-from ui.common.actions import Actions
-from ui.common.generate_button import QUIET
 from ui.common.page_session import PageSession
-from ui.tabs.checkpoints import downloads_view
-from ui.tabs.checkpoints import view as inventory
+from ui.compat.listeners import QUIET, Update, on
+from ui.tabs.checkpoints import downloads_view, view
+from ui.tabs.checkpoints.service import CheckpointsService
+from ui.templates import Macros
 
 NAME = "checkpoints"
 LABEL = "Checkpoints"
+_HTML = Macros("common/macros.html")
+
 TICK = 1.0
 """Seconds between two looks at downloads that go on."""
 
@@ -27,7 +28,7 @@ class Tab:
 
     inventory: gr.HTML
     again: gr.Button
-    says: gr.HTML
+    notice: gr.HTML
     link: gr.Textbox
     ask: gr.Button
     downloads: gr.HTML
@@ -36,35 +37,34 @@ class Tab:
     finished: gr.State
 
 
-def create_checkpoints_tab(actions: Actions, page_session: PageSession) -> Tab:
+def create_checkpoints_tab(session: PageSession) -> None:
     """Make the tab inside the open ``gr.Tab``, with everything it does."""
-    tab = _layout()
-    stock = actions.stock
+    tab, service = _create_components(), CheckpointsService(session.settings, session.checkpoint_options)
 
     def look() -> tuple[str, str]:
-        return stock.inventory(), stock.offers()
+        return service.render_inventory(), service.render_offers()
 
     def choose(event: gr.EventData) -> tuple[str, str]:
-        return stock.choose(event.entry, event.family, event.prediction_type), stock.inventory()
+        return service.choose(event.entry, event.family, event.prediction_type), service.render_inventory()
 
     shown = [tab.inventory, tab.offers]
-    page_session.arrived.then(look, None, shown, **QUIET)
-    tab.again.click(look, None, shown)
-    tab.inventory.choose(choose, None, [tab.says, tab.inventory], **QUIET)
-    _wire_downloads(tab, actions, page_session)
-    return tab
+    session.arrived.then(look, None, shown, **QUIET)
+    on(tab.again, "click")(look, None, shown)
+    on(tab.inventory, "choose")(choose, None, [tab.notice, tab.inventory], **QUIET)
+    _wire_downloads(tab, session, service)
 
 
-def _layout() -> Tab:
+def _create_components() -> Tab:
     with gr.Row(equal_height=False, elem_classes="stock"):
         with gr.Column(scale=7, min_width=300):
             with gr.Row(elem_classes="heading"):
-                gr.HTML(f"<h2>{messages.YOURS}</h2>", **controls.BARE)
+                gr.HTML(_HTML.render("heading", title=messages.YOURS, help=""), **controls.BARE)
                 again = gr.Button(messages.LOOK_AGAIN, size="sm", elem_id=f"{NAME}-again")
-            says = controls.says(NAME)
-            shown = gr.HTML(js_on_load=inventory.ON_LOAD, elem_id=f"{NAME}-inventory", **controls.BARE)
+            notice = controls.create_notice(NAME)
+            shown = gr.HTML(js_on_load=view.ON_LOAD, elem_id=f"{NAME}-inventory", **controls.BARE)
         with gr.Column(scale=5, min_width=300):
-            gr.HTML(f"<h2>{messages.GET_MORE}</h2><p>{messages.GET_MORE_HELP}</p>", elem_classes="heading", **controls.BARE)
+            more = _HTML.render("heading", title=messages.GET_MORE, help=messages.GET_MORE_HELP)
+            gr.HTML(more, elem_classes="heading", **controls.BARE)
             with gr.Row(elem_classes="paste"):
                 link = gr.Textbox(
                     label=messages.PASTE, placeholder=messages.PASTE_EXAMPLE, max_lines=1, elem_id=f"{NAME}-link",
@@ -74,33 +74,31 @@ def _layout() -> Tab:
             downloads = gr.HTML(js_on_load=downloads_view.ON_LOAD, elem_id=f"{NAME}-downloads", **controls.BARE)
             offers = gr.HTML(js_on_load=downloads_view.ON_LOAD, elem_id=f"{NAME}-offers", **controls.BARE)
     return Tab(
-        inventory=shown, again=again, says=says, link=link, ask=ask, downloads=downloads, offers=offers,
+        inventory=shown, again=again, notice=notice, link=link, ask=ask, downloads=downloads, offers=offers,
         clock=gr.Timer(TICK, active=False), finished=gr.State(0),
     )  # fmt: skip
 
 
-def _wire_downloads(tab: Tab, actions: Actions, page_session: PageSession) -> None:
-    stock = actions.stock
+def _wire_downloads(tab: Tab, session: PageSession, service: CheckpointsService) -> None:
+    def show() -> list[Update]:
+        return [service.render_downloads(), gr.update(active=service.busy)]
 
-    def state() -> tuple[str, dict[str, Any]]:
-        return stock.downloads(), gr.update(active=stock.busy)
+    def tick(known: int) -> list[Update]:
+        finished = service.count_finished()
+        fresh = (service.render_inventory(), service.render_offers()) if finished > known else (gr.skip(), gr.skip())
+        return [*show(), *fresh, finished]
 
-    def tick(known: int) -> tuple[Any, ...]:
-        finished = stock.finished()
-        fresh = (stock.inventory(), stock.offers()) if finished > known else (gr.skip(), gr.skip())
-        return *state(), *fresh, finished
+    def paste(link: str) -> list[Update]:
+        said = service.paste(link)
+        return [said, gr.skip() if said else "", *show()]
 
-    def paste(link: str) -> tuple[Any, ...]:
-        said = stock.paste(link)
-        return said, gr.skip() if said else "", *state()
-
-    def press(event: gr.EventData) -> tuple[Any, ...]:
-        stock.press(event.what, event.which)
-        return state()
+    def press(event: gr.EventData) -> list[Update]:
+        service.press(event.what, event.which)
+        return show()
 
     watched = [tab.downloads, tab.clock]
-    page_session.arrived.then(state, None, watched, **QUIET)
-    tab.clock.tick(tick, tab.finished, [*watched, tab.inventory, tab.offers, tab.finished], **QUIET)
-    gr.on([tab.ask.click, tab.link.submit], paste, tab.link, [tab.says, tab.link, *watched], **QUIET)
+    session.arrived.then(show, None, watched, **QUIET)
+    on(tab.clock, "tick")(tick, tab.finished, [*watched, tab.inventory, tab.offers, tab.finished], **QUIET)
+    gr.on([on(tab.ask, "click"), on(tab.link, "submit")], paste, tab.link, [tab.notice, tab.link, *watched], **QUIET)
     for shown in (tab.downloads, tab.offers):
-        shown.press(press, None, watched, **QUIET)
+        on(shown, "press")(press, None, watched, **QUIET)

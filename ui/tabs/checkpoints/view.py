@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from markupsafe import Markup
 
 from engine.checkpoints.families import BASE_MODELS, BY_NAME
 from engine.checkpoints.library import overrides
@@ -12,6 +14,7 @@ from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.library.overrides import Override
 from ui import messages
 from ui.server import scripts
+from ui.templates import Macros
 
 GROUPS: tuple[tuple[str, str], ...] = (
     ("checkpoint", "Checkpoints"), ("lora", "LoRAs"), ("embedding", "Embeddings"), ("vae", "VAEs"), ("upscaler", "Upscalers"),
@@ -28,15 +31,67 @@ ON_LOAD = scripts.on_load("tabs/checkpoints/inventory.js", ["choose"])
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float8_e4m3fn": "fp8", "float8_e5m2": "fp8"}
 _PREDICTIONS = {"epsilon": "the noise (epsilon)", "v_prediction": "v", "sample": "the picture"}
 
+_HTML = Macros("tabs/checkpoints/view.html")
 
-def show(entries: Sequence[CheckpointEntry], refused: dict[Path, str], chosen: dict[str, Override]) -> str:
-    """Everything that was found. ``chosen`` is what the user said of files, by path
-    (:mod:`engine.checkpoints.library.overrides`)."""
-    tables = [_table(heading, [e for e in entries if e.identity.kind == kind], chosen) for kind, heading in GROUPS]
-    return f'<div class="inventory">{"".join(tables)}{_refused([*entries], refused)}</div>'
+Overrides = Mapping[str, Override]
+"""What the user said of files, by path (:mod:`engine.checkpoints.library.overrides`)."""
 
 
-def size(count: float) -> str:
+@dataclass(frozen=True)
+class Option:
+    """One line of a choice."""
+
+    value: str
+    text: str
+    selected: bool
+
+
+@dataclass(frozen=True)
+class OverrideChoice:
+    """What a user who knows better may say of a file."""
+
+    name: str
+    label: str
+    options: list[Option]
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A file as the table shows it; ``folder`` are the parts of where it lies."""
+
+    name: str
+    abilities: str
+    kind: str
+    reason: str
+    choices: list[OverrideChoice]
+    hashes: list[str]
+    size: str
+    precision: str
+    path: str
+    folder: list[str]
+
+
+@dataclass(frozen=True)
+class FileTable:
+    """The files of one kind."""
+
+    heading: str
+    rows: list[FileRow]
+
+
+def render_inventory(entries: Sequence[CheckpointEntry], refused: Mapping[Path, str], chosen: Overrides) -> Markup:
+    """Everything that was found, and files that are there and not used: each with its sentence, and those of kinds that no tab
+    uses."""
+    tables = [
+        FileTable(heading, [_create_row(entry, chosen) for entry in entries if entry.identity.kind == kind])
+        for kind, heading in GROUPS
+    ]
+    shown = {kind for kind, _ in GROUPS}
+    others = [messages.not_used(each.name, each.identity.reason) for each in entries if each.identity.kind not in shown]
+    return _HTML.render("inventory", tables=[table for table in tables if table.rows], refused=[*refused.values(), *others])
+
+
+def format_size(count: float) -> str:
     """Bytes as people read them."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
@@ -45,30 +100,25 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _table(heading: str, entries: list[CheckpointEntry], chosen: dict[str, Override]) -> str:
-    if not entries:
-        return ""
-    rows = "".join(_row(entry, chosen.get(str(entry.path), Override())) for entry in entries)
-    return (
-        f"<h3>{heading} <small>{len(entries)}</small></h3><table><thead><tr><th>Name</th><th>Kind</th><th>Size</th>"
-        f"<th>Precision</th><th>Where</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _row(entry: CheckpointEntry, chosen: Override) -> str:
+def _create_row(entry: CheckpointEntry, chosen: Overrides) -> FileRow:
     identity = entry.identity
-    cells = (
-        ("Name", f"<strong>{escape(entry.name)}</strong>{_can(entry)}"),
-        ("Kind", f"{escape(_kind(entry))}{_told(entry, chosen)}"),
-        ("Size", size(entry.stamp[0])),
-        ("Precision", _PRECISIONS.get(identity.dtype, identity.dtype) or "–"),
-        ("Where", f'<span title="{escape(str(entry.path))}">{escape(_where(entry.path)).replace("/", "/<wbr>")}</span>'),
+    hashes = [messages.hash_of(identity.digest)] if identity.digest else []
+    hashes += [messages.sha256_of(entry.sha256)] if entry.sha256 else []
+    return FileRow(
+        name=entry.name,
+        abilities=_list_abilities(entry),
+        kind=_describe_kind(entry),
+        reason=messages.told_by(identity.reason),
+        choices=list(_list_choices(entry, chosen.get(str(entry.path), Override()))),
+        hashes=hashes,
+        size=format_size(entry.stamp[0]),
+        precision=_PRECISIONS.get(identity.dtype, identity.dtype) or "–",
+        path=str(entry.path),
+        folder=_shorten_folder(entry.path).split("/"),
     )
-    inside = "".join(f'<td data-label="{label}">{content}</td>' for label, content in cells)
-    return f'<tr data-entry="{escape(entry.name)}">{inside}</tr>'
 
 
-def _kind(entry: CheckpointEntry) -> str:
+def _describe_kind(entry: CheckpointEntry) -> str:
     identity = entry.identity
     if identity.kind == "checkpoint":
         return entry.family.label
@@ -76,53 +126,34 @@ def _kind(entry: CheckpointEntry) -> str:
     return f"for {base.label}" if base else identity.reason.removeprefix("a ").removeprefix("an ")
 
 
-def _can(entry: CheckpointEntry) -> str:
+def _list_abilities(entry: CheckpointEntry) -> str:
     if entry.identity.kind != "checkpoint":
         return ""
-    return f'<span class="can">{escape(", ".join(entry.abilities) or messages.NO_ABILITY)}</span>'
+    return ", ".join(entry.abilities) or messages.NO_ABILITY
 
 
-def _told(entry: CheckpointEntry, chosen: Override) -> str:
-    """Why it counts as this kind, and the choices of who knows better."""
-    identity = entry.identity
-    selects = _select("family", messages.IS_A, _families(entry), chosen.family) + _select(
-        "prediction_type", messages.PREDICTS, _predictions(entry), chosen.prediction_type
+def _list_choices(entry: CheckpointEntry, chosen: Override) -> Iterator[OverrideChoice]:
+    offers = (
+        ("family", messages.IS_A, chosen.family, _list_families(entry)),
+        ("prediction_type", messages.PREDICTS, chosen.prediction_type, _list_predictions(entry)),
     )
-    digest = f"<p>{messages.hash_of(identity.digest)}</p>" if identity.digest else ""
-    digest += f"<p>{messages.sha256_of(entry.sha256)}</p>" if entry.sha256 else ""
-    reason = escape(messages.told_by(identity.reason))
-    return f"<details><summary>{messages.WHY}</summary><p>{reason}</p>{selects}{digest}</details>"
+    for name, label, wanted, offered in offers:
+        if offered:
+            texts = {"": messages.AS_FOUND, **offered}
+            yield OverrideChoice(name, label, [Option(value, text, value == wanted) for value, text in texts.items()])
 
 
-def _families(entry: CheckpointEntry) -> dict[str, str]:
+def _list_families(entry: CheckpointEntry) -> dict[str, str]:
     return {name: BY_NAME[name].label for name in overrides.alternatives(entry.identity.family)}
 
 
-def _predictions(entry: CheckpointEntry) -> dict[str, str]:
+def _list_predictions(entry: CheckpointEntry) -> dict[str, str]:
     diffusion = entry.identity.kind == "checkpoint" and entry.family.prediction_type_varies
     return {name: _PREDICTIONS[name] for name in overrides.PREDICTION_TYPES} if diffusion else {}
 
 
-def _select(name: str, label: str, offered: dict[str, str], wanted: str) -> str:
-    if not offered:
-        return ""
-    options = "".join(
-        f'<option value="{value}"{" selected" if value == wanted else ""}>{escape(text)}</option>'
-        for value, text in {"": messages.AS_FOUND, **offered}.items()
-    )
-    return f'<label>{label} <select name="{name}">{options}</select></label>'
-
-
-def _where(path: Path) -> str:
+def _shorten_folder(path: Path) -> str:
     """The folder, shortened from the left."""
     parts = path.parent.parts[-3:]
     short = Path(*parts).as_posix()
     return short if len(path.parent.parts) <= 3 else f"…/{short}"
-
-
-def _refused(entries: list[CheckpointEntry], refused: dict[Path, str]) -> str:
-    """Files that are there and not used, each with its sentence, and those of kinds that no tab uses."""
-    shown = {kind for kind, _ in GROUPS}
-    others = [messages.not_used(e.name, e.identity.reason) for e in entries if e.identity.kind not in shown]
-    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in (*refused.values(), *others))
-    return f"<h3>{messages.NOT_USED}</h3><ul>{said}</ul>" if said else ""

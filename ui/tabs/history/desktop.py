@@ -26,7 +26,7 @@ class DesktopError(EaselError):
     """The computer has no such service, or the person sits at another one."""
 
 
-def show(path: Path, asked_from: str) -> None:
+def show_file(path: Path, asked_from: str) -> None:
     """Show a file in the computer's file manager. Raises DesktopError, which says where it lies, if that cannot be."""
     command = _SHOW.get(sys.platform, lambda path: ["xdg-open", str(path.parent)])(path)
     headless = sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
@@ -36,7 +36,7 @@ def show(path: Path, asked_from: str) -> None:
     subprocess.Popen(command, start_new_session=True, **quiet)
 
 
-def to_trash(path: Path) -> None:
+def move_to_trash(path: Path) -> None:
     """Move a file to the system's trash. Raises DesktopError if there is none for it; then the file stays."""
     from send2trash import send2trash  # looks for the trash when it is imported, so not before there is something to throw away
 

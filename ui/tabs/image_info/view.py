@@ -1,11 +1,13 @@
-"""Everything that a picture's file says, as HTML."""
+"""Everything that an image's file says, as HTML."""
 
 from __future__ import annotations
 
-import base64
 import io
 import re
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from engine.records.compare import Difference, list_facts
 from engine.records.inspect_file import Findings
@@ -13,10 +15,13 @@ from engine.records.recall import Recalled
 from engine.requests import size_of
 from ui import messages
 from ui.common import result_view
-from ui.tabs.history import view as history_view
+from ui.common.result_view import Preview
+from ui.templates import Macros, render_notice
+
+_HTML = Macros("tabs/image_info/view.html")
 
 _PREVIEW = 640
-"""Pixels of the longer side at which the picture is shown."""
+"""Pixels of the longer side at which the image is shown."""
 
 _SOURCE_TYPE = re.compile(r"digitalsourcetype/(\w+)")
 
@@ -27,32 +32,59 @@ SOURCES = {
 }
 """IPTC DigitalSourceType -> what it means."""
 
+Rows = list[tuple[str, str]]
 
-def show(found: Findings, recalled: Recalled | None) -> str:
+
+@dataclass(frozen=True)
+class ShownSettings:
+    """What can be used again: both prompts with their labels, and the rest."""
+
+    prompts: Rows
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class ShownText:
+    """A text in the file as it stands there."""
+
+    title: str
+    content: str
+
+
+@dataclass(frozen=True)
+class ShownDifference:
+    """What is not as it was; ``answer`` says whether it matters."""
+
+    field: str
+    then: str
+    now: str
+    answer: str
+
+
+def render_inspection(found: Findings, recalled: Recalled | None) -> Markup:
     """What was found in a file."""
-    parts = (
-        _picture(found),
-        result_view.says(found.problem, "trouble"),
-        "".join(result_view.says(note) for note in (*found.picture.notices, *(recalled.notes if recalled else ()))),
-        _settings(recalled),
-        _how(found),
-        _texts(found),
+    return _HTML.render(
+        "inspection",
+        preview=_create_preview(found),
+        file_rows=_list_file_rows(found),
+        problem=found.problem,
+        sentences=[*found.picture.notices, *(recalled.notes if recalled else ())],
+        settings=_describe_settings(recalled) if recalled else None,
+        run_rows=_list_run_rows(found),
+        texts=[ShownText(messages.text_found(name, len(text)), text) for name, text in found.texts.items()],
     )
-    return f'<div class="inspection">{"".join(parts)}</div>'
 
 
-def _picture(found: Findings) -> str:
+def _create_preview(found: Findings) -> Preview:
     small = found.picture.image.copy()
     small.thumbnail((_PREVIEW, _PREVIEW))
     stream = io.BytesIO()
     small.save(stream, "WEBP", quality=85)
-    source = f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
-    ratio = f'style="--ratio: {small.width / small.height:.4f}"'
-    facts = history_view.facts(_file(found))
-    return f'<div class="frame" {ratio}><img class="picture" src="{source}" alt="The picture"></div>{facts}'
+    source = result_view.encode_data_url(stream.getvalue(), "image/webp")
+    return Preview(source, result_view.format_ratio(small.width, small.height))
 
 
-def _file(found: Findings) -> list[tuple[str, str]]:
+def _list_file_rows(found: Findings) -> Rows:
     colours = found.picture.colours
     rows = [("Size", f"{colours.width} × {colours.height}"), ("Format", found.picture.format or "?")]
     rows.append(("Invisible watermark", found.watermark or messages.NO_WATERMARK))
@@ -61,50 +93,38 @@ def _file(found: Findings) -> list[tuple[str, str]]:
     return rows
 
 
-def _settings(recalled: Recalled | None) -> str:
-    if recalled is None:
-        return result_view.says(messages.NO_RECORD)
+def _describe_settings(recalled: Recalled) -> ShownSettings:
     request = recalled.request
-    words = "".join(
-        f'<p class="prompt"><b>{name}:</b> {escape(text)}</p>'
-        for name, text in ((messages.PROMPT, request.prompt), (messages.NEGATIVE, request.negative_prompt))
-        if text
-    )
+    prompts = [(messages.PROMPT, request.prompt), (messages.NEGATIVE, request.negative_prompt)]
     sides = size_of(request)
     size = [("Size", f"{sides[0]} × {sides[1]}")] if sides else []
-    return f"{words}{history_view.facts([('Made with', recalled.program), *size, *history_view.settings_in(request)])}"
+    rows = [("Made with", recalled.program), *size, *result_view.list_settings(request)]
+    return ShownSettings([(label, text) for label, text in prompts if text], rows)
 
 
-def _how(found: Findings) -> str:
-    """The machine that Easel's own record names."""
+def _list_run_rows(found: Findings) -> Rows | None:
+    """The machine that Easel's own record names; None without a record."""
     if found.record is None:
-        return ""
-    rows = [(name.replace("_", " ").capitalize(), value) for name, value in list_facts(found.record.resolved).items() if value]
-    return _folded(messages.HOW_IT_RAN, history_view.facts(rows))
+        return None
+    return [(name.replace("_", " ").capitalize(), value) for name, value in list_facts(found.record.resolved).items() if value]
 
 
-def _texts(found: Findings) -> str:
-    written = found.texts.items()
-    return "".join(_folded(messages.text_found(name, len(text)), f"<pre>{escape(text)}</pre>") for name, text in written)
-
-
-def _folded(title: str, shown: str) -> str:
-    return f'<details class="folded"><summary>{escape(title)}</summary>{shown}</details>'
-
-
-def different(found: list[Difference]) -> str:
-    """What is not as it was when the picture was made."""
+def render_differences(found: Sequence[Difference]) -> Markup:
+    """What is not as it was when the image was made."""
     if not found:
-        return result_view.says(messages.NOTHING_DIFFERS)
-    rows = "".join(
-        f"<tr><th>{escape(each.label)}</th><td>{escape(_cut(each.then))}</td><td>{escape(_cut(each.now))}</td>"
-        f"<td>{messages.MATTERS if each.matters else messages.MATTERS_NOT}. {escape(each.why)}</td></tr>"
+        return render_notice(messages.NOTHING_DIFFERS)
+    rows = [
+        ShownDifference(
+            field=each.label,
+            then=_shorten_hash(each.then),
+            now=_shorten_hash(each.now),
+            answer=f"{messages.MATTERS if each.matters else messages.MATTERS_NOT}. {each.why}",
+        )
         for each in found
-    )
-    head = "".join(f"<th>{name}</th>" for name in ("", "Then", "Now", "Does it matter?"))
-    return f'<table class="differences"><tr>{head}</tr>{rows}</table>'
+    ]
+    return _HTML.render("differences", rows=rows)
 
 
-def _cut(value: str) -> str:
-    """A hash is told by its first ten digits."""
+def _shorten_hash(value: str) -> str:
+    """A hash is named by its first ten digits."""
     return value[:10] if re.fullmatch(r"[0-9a-f]{64}", value) else value

@@ -1,23 +1,26 @@
-"""The Negative prompts tab: the same picture with and without a negative prompt, and what each of its words does."""
+"""The Negative prompts tab: the same image with and without a negative prompt, and what each of its words does."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
 from engine.prompt.terms import terms, without
 from engine.requests import CompareNegative, Request, StudyNegative, TextToImage
 from ui import messages
-from ui.common import controls, estimate_updates, fields, form, prompt_box, result_view
-from ui.common import generate_button as running
-from ui.common.actions import Actions
+from ui.common import controls, fields, form, result_view
+from ui.common.estimate import wire_estimate
 from ui.common.fields import Fields, Keeper
-from ui.common.generate_button import QUIET, Running, Values
+from ui.common.generate_button import GenerateControls, wire_button, wire_generate
 from ui.common.page_session import PageSession
-from ui.common.send_to import Form
+from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
+from ui.common.send_to import Form, wire_reuse
+from ui.compat.listeners import QUIET, Update, Values, on
+from ui.tabs.negative_prompts import view
+from ui.templates import render_notice
 
 NAME = "negative"
 LABEL = "Negative prompts"
@@ -33,100 +36,88 @@ class Tab:
     """The tab's components. ``fields`` has one for every name in :data:`BLANK`."""
 
     fields: Fields
-    running: Running
+    controls: GenerateControls
     study: gr.Button
-    summary: gr.HTML
-    outlook: gr.HTML
-    boxes: prompt_box.Boxes
+    estimate: gr.HTML
+    box: PromptBox
 
 
-def create_negative_prompts_tab(actions: Actions, page_session: PageSession) -> Tab:
+def create_negative_prompts_tab(session: PageSession) -> None:
     """Make the tab inside the open ``gr.Tab``, with everything it does."""
-    tab = _layout(actions)
+    tab, known = _create_components(session), session.checkpoint_options
+
+    def read(values: Values) -> TextToImage:
+        written = {**form.BLANK, **fields.read_fields(tab.fields, values)}
+        return form.create_request(written, known.find(written["checkpoint"]).for_comparisons)
 
     def compare(values: Values) -> CompareNegative:
-        return CompareNegative(**_asked(tab, values, actions))
+        return CompareNegative(**dataclasses.asdict(read(values)))
 
     def study(values: Values) -> StudyNegative:
-        asked, most = _asked(tab, values, actions), form.whole(fields.written(tab.fields, values), "max_terms")
-        return StudyNegative(**(asked if most is None else {**asked, "max_terms": most}))
+        most = form.read_whole(fields.read_fields(tab.fields, values), "max_terms")
+        asked = StudyNegative(**dataclasses.asdict(read(values)))
+        return asked if most is None else dataclasses.replace(asked, max_terms=most)
 
-    inputs = set(tab.fields.values())
-    running.wire(tab.running, actions, page_session, inputs, compare)
-    running.press(tab.study, tab.running, actions, page_session, inputs, study)
-    fields.follow_checkpoint(tab.fields, actions, lambda chosen: chosen.against_a_negative)
-    keeper = fields.keep(NAME, tab.fields, BLANK, actions, page_session)
-    estimate_updates.wire(
-        tab.outlook, tab.fields, actions, page_session, lambda v: TextToImage(**{**_asked(tab, v, actions), "count": 2})
-    )
-    prompt_box.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, page_session)
-    _wire_result(tab, actions, keeper)
+    def expect(values: Values) -> TextToImage:
+        return dataclasses.replace(read(values), count=2)
 
-    def fill(made_with: Request) -> list[str]:
-        written = form.settings_of(made_with, actions.checkpoint_options.find(form.checkpoint_of(made_with)))
-        return [{**BLANK, **written}[name] for name in tab.fields]
+    def fill(request: Request) -> Sequence[Update]:
+        written = {**BLANK, **form.fill_form(request, known.find(form.find_checkpoint_name(request)))}
+        return [written[name] for name in tab.fields]
 
-    for kind in ("compare_negative", "study_negative"):
-        page_session.sending.forms[kind] = Form(LABEL, fill, list(tab.fields.values()), keeper.after)
-    return tab
-
-
-def _asked(tab: Tab, values: Values, actions: Actions) -> dict[str, Any]:
-    """The fields of the request that the form asks for."""
-    written = {**form.BLANK, **fields.written(tab.fields, values)}
-    return dataclasses.asdict(form.request(written, actions.checkpoint_options.find(written["checkpoint"]).against_a_negative))
+    every = list(tab.fields.values())
+    wire_generate(tab.controls, session, set(every), compare)
+    wire_button(tab.study, tab.controls, session, set(every), study)
+    fields.follow_checkpoint(tab.fields, known, lambda chosen: chosen.for_comparisons)
+    keeper = fields.keep_form(NAME, tab.fields, BLANK, session)
+    wire_estimate(tab.estimate, tab.fields, session, expect)
+    wire_prompt_box(tab.box, tab.fields, session, keeper)
+    _wire_trim(tab, keeper)
+    own = Form(LABEL, fill, every, keeper.after)
+    wire_reuse(tab.controls.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
+    session.sending.forms.update(dict.fromkeys(("compare_negative", "study_negative"), own))
 
 
-def _layout(actions: Actions) -> Tab:
-    known, chosen = actions.checkpoint_options.checkpoints, actions.checkpoint_options.find(None)
+def _create_components(session: PageSession) -> Tab:
+    known, chosen = session.checkpoint_options.checkpoints, session.checkpoint_options.find(None)
     with gr.Row(equal_height=False, elem_classes="studio"):
         with gr.Column(elem_classes="compose"):
-            made: Fields = {"prompt": controls.prompt(NAME), "negative_prompt": controls.negative_prompt(NAME, lines=3)}
+            made: Fields = {"prompt": controls.create_prompt(NAME)}
+            made["negative_prompt"] = controls.create_negative_prompt(NAME, lines=3)
             with gr.Row(elem_classes="press"):
                 compare = gr.Button(messages.COMPARE, variant="primary", size="lg", elem_classes="generate", scale=2)
                 study = gr.Button(messages.EACH_WORD, size="lg", elem_classes="study", scale=2)
                 stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop-job", scale=1, visible=False)
-            says = controls.says(NAME)
-            summary = prompt_box.summary(NAME)
-            outlook = controls.outlook(NAME)
+            notice = controls.create_notice(NAME)
+            warning = create_warning(NAME)
+            estimate = controls.create_estimate(NAME)
         with gr.Column(elem_classes="result-side"):
-            shown = result_view.create(NAME, result_view.blank(messages.COMPARE_FIRST))
+            stage = result_view.create_stage(NAME, result_view.render_blank(messages.COMPARE_FIRST))
         with gr.Column(elem_classes="more"):
             with gr.Accordion(messages.SETTINGS, open=False):
-                made |= controls.settings(NAME, known, chosen.against_a_negative, ("steps", "guidance_scale", "max_terms"))
-            boxes = prompt_box.boxes(NAME, actions.presets)
+                numbers = ("steps", "guidance_scale", "max_terms")
+                made |= controls.create_settings(NAME, known, chosen.for_comparisons, numbers)
+            box = create_prompt_box(NAME, session, warning)
     return Tab(
         fields={name: made[name] for name in BLANK},
-        running=Running(NAME, compare, stop, says, shown, gr.State(""), also=(study,)),
+        controls=GenerateControls(NAME, compare, stop, notice, stage, (study,), view.render_results),
         study=study,
-        summary=summary,
-        outlook=outlook,
-        boxes=boxes,
+        estimate=estimate,
+        box=box,
     )
 
 
-def _wire_result(tab: Tab, actions: Actions, keeper: Keeper) -> None:
-    negative, says = tab.fields["negative_prompt"], tab.running.says
+def _wire_trim(tab: Tab, keeper: Keeper) -> None:
+    """The words that do nothing go out of the negative prompt."""
 
-    def reuse(event: gr.EventData) -> tuple[Any, ...]:
-        written, said = actions.reuse(event.picture)
-        return *(gr.skip() if written is None else {**BLANK, **written}[name] for name in tab.fields), said
-
-    def keep_seed(event: gr.EventData) -> tuple[Any, ...]:
-        written, said = actions.reuse(event.picture)
-        if written is None:
-            return gr.skip(), said
-        return written["seed"], result_view.says(messages.SEED_KEPT.format(seed=written["seed"]))
-
-    def trim(now: str, event: gr.EventData) -> tuple[Any, ...]:
+    def trim(now: str, event: gr.EventData) -> tuple[Update, str]:
         if now == event.studied:
-            return event.left, result_view.says(messages.TRIMMED)
+            return event.left, render_notice(messages.TRIMMED)
         dead = set(event.dead.split("\n"))
         places = [term.place for term in terms(now) if term.text in dead]
         if not places:
-            return gr.skip(), result_view.says(messages.NOT_THERE_ANY_MORE)
-        return without(now, places), result_view.says(messages.TRIMMED)
+            return gr.skip(), render_notice(messages.NOT_THERE_ANY_MORE)
+        return without(now, places), render_notice(messages.TRIMMED)
 
-    keeper.after(tab.running.stage.reuse(reuse, None, [*tab.fields.values(), says], **QUIET))
-    keeper.after(tab.running.stage.keep_seed(keep_seed, None, [tab.fields["seed"], says], **QUIET))
-    keeper.after(tab.running.stage.trim(trim, negative, [negative, says], **QUIET))
+    negative = tab.fields["negative_prompt"]
+    keeper.after(on(tab.controls.stage, "trim")(trim, negative, [negative, tab.controls.notice], **QUIET))

@@ -1,4 +1,4 @@
-"""What happens on the Settings tab, without components: standing choices are read, checked and kept."""
+"""What happens on the Settings tab, without components: preferences are read, checked and kept."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 import engine.preferences as preferences
 from engine.checkpoints.library import search_paths
 from engine.errors import EaselError
 from engine.preferences import MOST_WATERMARK, Preferences
 from engine.settings import Settings
 from ui import messages
-from ui.common import result_view
+from ui.templates import join, render_notice, render_notices
 
 
 class SettingsService:
@@ -32,8 +34,7 @@ class SettingsService:
             "safety_checker": chosen.safety_checker,
             "watermark": chosen.watermark,
         }
-        troubles = "".join(result_view.says(sentence, "trouble") for sentence in chosen.troubles)
-        return written, troubles + _folders(chosen.extra_models)
+        return written, render_notices(chosen.troubles, "trouble") + _render_folders(chosen.extra_models)
 
     def save(self, written: Mapping[str, Any]) -> str:
         """Keep the choices; what to say."""
@@ -49,17 +50,17 @@ class SettingsService:
         try:
             preferences.write(self._folder, chosen)
         except EaselError as error:
-            return result_view.says(str(error), "trouble")
-        return result_view.says(messages.SAVED) + _folders(folders)
+            return render_notice(str(error), "trouble")
+        return render_notice(messages.SAVED) + _render_folders(folders)
 
 
-def _folders(folders: tuple[str, ...]) -> str:
-    return "".join(_folder(folder) for folder in folders)
+def _render_folders(folders: tuple[str, ...]) -> Markup:
+    return join(_render_folder(folder) for folder in folders)
 
 
-def _folder(named: str) -> str:
+def _render_folder(named: str) -> Markup:
     root = Path(named).expanduser()
     if not root.is_dir():
-        return result_view.says(messages.folder_missing(named), "trouble")
+        return render_notice(messages.folder_missing(named), "trouble")
     count = sum(1 for _ in search_paths.candidates(root))
-    return result_view.says(messages.folder_found(named, search_paths.program(root), count))
+    return render_notice(messages.folder_found(named, search_paths.program(root), count))

@@ -1,8 +1,6 @@
-"""The Settings tab: standing choices for all tabs, kept in a file that people can read."""
+"""The Settings tab: preferences for all tabs, kept in a file that people can read."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -11,40 +9,40 @@ from engine.preferences import MOST_WATERMARK
 from engine.requests import DTYPES
 from ui import messages
 from ui.common import controls
-from ui.common.actions import Actions
-from ui.common.fields import Fields, written
-from ui.common.generate_button import QUIET, Values
+from ui.common.fields import Fields, read_fields
 from ui.common.page_session import PageSession
+from ui.compat.listeners import QUIET, Update, Values, on
+from ui.tabs.settings.service import SettingsService
+from ui.tabs.settings.view import render_machine
 
 NAME = "settings"
 LABEL = "Settings"
 
 
-def create_settings_tab(actions: Actions, page_session: PageSession) -> Fields:
-    """Make the tab inside the open ``gr.Tab``, with everything it does. A component for each standing choice, by name."""
-    standing = actions.standing
+def create_settings_tab(session: PageSession) -> None:
+    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    service = SettingsService(session.settings)
     with gr.Column(elem_classes="standing"):
         with gr.Accordion(messages.MACHINE, open=False) as box:
             computer = gr.HTML(elem_id=f"{NAME}-machine", **controls.BARE)
-        fields = _layout()
+        fields = _create_fields()
         # Nothing can be saved before what stands in the file has come: blank fields would be written over it.
         save = gr.Button(messages.SAVE, variant="primary", interactive=False, elem_id=f"{NAME}-save")
-        says = controls.says(NAME)
+        notice = controls.create_notice(NAME)
 
-    def read() -> dict[Component, Any]:
-        known, said = standing.read()
-        return {**{fields[name]: value for name, value in known.items()}, says: said, save: gr.update(interactive=True)}
+    def read() -> dict[Component, Update]:
+        known, said = service.read()
+        return {**{fields[name]: value for name, value in known.items()}, notice: said, save: gr.update(interactive=True)}
 
     def keep(values: Values) -> str:
-        return standing.save(written(fields, values))
+        return service.save(read_fields(fields, values))
 
-    page_session.arrived.then(read, None, [*fields.values(), says, save], **QUIET)
-    box.expand(actions.machine, None, computer, **QUIET)
-    save.click(keep, set(fields.values()), says)
-    return fields
+    session.arrived.then(read, None, [*fields.values(), notice, save], **QUIET)
+    on(box, "expand")(lambda: render_machine(session.jobs.describe()), None, computer, **QUIET)
+    on(save, "click")(keep, set(fields.values()), notice)
 
 
-def _layout() -> Fields:
+def _create_fields() -> Fields:
     return {
         "extra_models": gr.Textbox(
             label=messages.EXTRA_MODELS, info=messages.EXTRA_MODELS_HELP, lines=3, elem_id=f"{NAME}-extra_models",

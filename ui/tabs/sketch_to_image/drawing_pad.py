@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from html import escape
+from dataclasses import dataclass
 
 from ui import messages
 from ui.server import scripts
+from ui.templates import Macros
 
 ON_LOAD = scripts.on_load("tabs/sketch_to_image/pad/pad.js", ["drawn", "sample"])
-"""What the component that holds :func:`html` does when it is there. Gradio takes its events' names from this text."""
+"""What the component that holds :func:`render_pad` does when it is there. Gradio takes its events' names from this text."""
 
 HAND_IN = "async () => [await window.easelPad.upload()]"
-"""Gives the drawing to the engine's folder of pictures; its value is JSON for :func:`ui.tabs.sketch_to_image.form.handed_in`."""
+"""Uploads the drawing; its value is JSON for :func:`ui.tabs.sketch_to_image.form.read_drawing`."""
 
 TAKE = "(address) => { if (address) window.easelPad.attempt((pad) => pad.take(address, '')); return ['']; }"
 RESTORE = "(made) => { if (made) window.easelPad.attempt((pad) => pad.restore(JSON.parse(made))); return ['']; }"
-"""Puts the picture at an address onto the pad, or a drawing back as it was handed in (see
-:func:`ui.tabs.sketch_to_image.form.drawn`), once."""
+"""Puts the image at an address onto the pad, or a drawing back as it was handed in (see
+:func:`ui.tabs.sketch_to_image.form.describe_drawing`), once."""
 
 PALETTE = (
     *("#1c1917", "#6b645e", "#ffffff", "#d9262b", "#e8792b", "#f2c94c", "#8ac94a", "#3f8f3a"),
@@ -41,7 +42,6 @@ _ICONS = {
     "zoom-in": "M10 4a6 6 0 1 0 0 12 6 6 0 0 0 0-12M14.5 14.5L20 20M10 7v6M7 10h6",
     "zoom-out": "M10 4a6 6 0 1 0 0 12 6 6 0 0 0 0-12M14.5 14.5L20 20M7 10h6",
     "zoom-whole": "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
-    "upload": "M12 16V4M7 9l5-5 5 5M4 16v4h16v-4",
     "layer-add": "M12 5v14M5 12h14",
     "layer-remove": "M5 12h14",
     "layer-up": "M6 15l6-6 6 6",
@@ -50,73 +50,30 @@ _ICONS = {
 """Name of a tool or an action -> its icon, a path on a square of 24."""
 
 
-def html() -> str:
+_HTML = Macros("tabs/sketch_to_image/pad.html")
+
+
+@dataclass(frozen=True)
+class Icon:
+    """A button of the pad: what it does, its words, and its drawing."""
+
+    name: str
+    words: str
+    path: str
+
+
+def render_pad() -> str:
     """The pad, still without a drawing."""
-    told = " ".join(f'data-{name}="{escape(words)}"' for name, words in messages.PAD_SAYS.items())
-    return (
-        f'<div class="pad" {told}>{_bar()}{_view()}{_colours()}{_masking()}'
-        f'<p class="pad-says says note" role="status" hidden></p>{_foot()}'
-        '<input type="file" accept="image/*,.heic,.heif,.tif,.tiff" hidden></div>'
+    return _HTML.render(
+        "pad",
+        tools=_list_icons("brush", "eraser", "fill", "pick", "mask", "unmask", "hand"),
+        undoing=_list_icons("undo", "redo", "clear"),
+        zooming=_list_icons("zoom-out", "zoom-whole", "zoom-in"),
+        layers=_list_icons("layer-add", "layer-remove", "layer-up", "layer-down"),
+        palette=PALETTE,
+        samples=[(name, words.capitalize()) for name, words in SAMPLES.items()],
     )
 
 
-def _bar() -> str:
-    tools = "".join(_button("tool", name) for name in ("brush", "eraser", "fill", "pick", "mask", "unmask", "hand"))
-    acts = "".join(_button("act", name) for name in ("undo", "redo", "clear"))
-    zooms = "".join(_button("act", name) for name in ("zoom-out", "zoom-whole", "zoom-in"))
-    width = (
-        f'<label class="pad-width">{messages.PAD_WIDTH}<input type="range" name="pad-width" min="1" max="200" value="14">'
-        "<output>14 px</output></label>"
-    )
-    return f'<div class="pad-bar" role="toolbar"><div>{tools}</div>{width}<div>{acts}</div><div>{zooms}</div></div>'
-
-
-def _view() -> str:
-    label = escape(messages.PAD_LABEL)
-    return (
-        f'<div class="pad-view"><canvas tabindex="0" role="img" aria-label="{label}"></canvas>'
-        '<div class="pad-ring" hidden></div></div>'
-    )
-
-
-def _colours() -> str:
-    swatches = "".join(
-        f'<button type="button" data-colour="{colour}" style="--colour:{colour}" title="{colour}"></button>' for colour in PALETTE
-    )
-    own = f'<label title="{messages.PAD_COLOUR}"><input type="color" name="pad-colour" value="{PALETTE[0]}"></label>'
-    paper = f'<label class="pad-paper">{messages.PAD_PAPER}<input type="color" name="pad-paper" value="#ffffff"></label>'
-    return f'<div class="pad-colours">{swatches}{own}{paper}</div>'
-
-
-def _masking() -> str:
-    options = "".join(f'<option value="{value}">{words}</option>' for value, words in messages.MASKED_PARTS.items())
-    return (
-        f'<div class="pad-masking" hidden><label>{messages.MASKED_PART}<select name="pad-kept">{options}</select></label>'
-        f'<button type="button" data-act="clear-mask">{messages.CLEAR_MASK}</button></div>'
-    )
-
-
-def _foot() -> str:
-    pressed = f"{_icon('upload')}{messages.UPLOAD}"
-    samples = "".join(
-        f'<button type="button" data-sample="{name}">{escape(words.capitalize())}</button>' for name, words in SAMPLES.items()
-    )
-    shapes = "".join(f'<option value="{value}">{words}</option>' for value, words in messages.PAD_SHAPES.items())
-    layers = "".join(_button("act", f"layer-{name}") for name in ("add", "remove", "up", "down"))
-    return (
-        f'<div class="pad-foot"><button type="button" data-act="upload" class="pad-upload">{pressed}</button>'
-        f'<span class="pad-samples"><span class="lead">{messages.EXAMPLES}</span>{samples}</span></div>'
-        f'<details class="pad-layers"><summary>{messages.LAYERS}</summary><div>{layers}'
-        f'<label>{messages.PAD_SHAPE}<select name="pad-shape">{shapes}</select></label><span class="pad-size"></span></div>'
-        "<ol></ol></details>"
-    )
-
-
-def _button(kind: str, name: str) -> str:
-    words = escape(messages.PAD_TOOLS[name])
-    return f'<button type="button" data-{kind}="{name}" title="{words}" aria-label="{words}">{_icon(name)}</button>'
-
-
-def _icon(name: str) -> str:
-    drawn = 'fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round"'
-    return f'<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{_ICONS[name]}" {drawn}/></svg>'
+def _list_icons(*names: str) -> list[Icon]:
+    return [Icon(name, messages.PAD_TOOLS[name], _ICONS[name]) for name in names]

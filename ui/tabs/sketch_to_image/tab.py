@@ -3,299 +3,295 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
-from gradio.processing_utils import save_file_to_cache
 
 from engine.requests import FITS, ImageToImage, Request
 from engine.seeds import draw_seed
 from ui import messages
-from ui.common import controls, estimate_updates, fields, form, prompt_box, result_view
-from ui.common import generate_button as running
-from ui.common.actions import Actions
+from ui.common import controls, fields, form, result_view
 from ui.common.checkpoint_options import Checkpoint
+from ui.common.controls import Choices
+from ui.common.estimate import wire_estimate
 from ui.common.fields import Fields, Keeper
-from ui.common.generate_button import QUIET, Bring, Running, Values
+from ui.common.generate_button import BrowserScript, GenerateControls, wire_button, wire_generate
 from ui.common.page_session import PageSession
-from ui.common.send_to import Form, receive
+from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
+from ui.common.send_to import Form, find_request, receive_images, wire_reuse
+from ui.compat.listeners import QUIET, Update, Values, on
+from ui.compat.uploads import lend_file
 from ui.server import image_routes
-from ui.tabs.sketch_to_image import drawing_pad
+from ui.tabs.sketch_to_image import drawing_pad, view
 from ui.tabs.sketch_to_image import form as sketch_form
+from ui.tabs.sketch_to_image.service import SketchService
+from ui.templates import render_notice
 
 NAME = "sketch"
 LABEL = messages.SKETCH_TAB
 
+Ask = Callable[[Values], ImageToImage]
+
+
+@dataclass(frozen=True)
+class LiveControls:
+    """What belongs to Live: whether it is on, and the checkpoint that paints."""
+
+    on: gr.Checkbox
+    checkpoint: gr.Dropdown
+
+
+@dataclass(frozen=True)
+class FoldedBoxes:
+    """What the engine will see, and a depth map, each in a box that is folded at first."""
+
+    seen_box: gr.Accordion
+    seen: gr.HTML
+    depth_box: gr.Accordion
+    depth: gr.File
+
 
 @dataclass(frozen=True)
 class Tab:
-    """The tab's components. ``fields`` has one for every name in :data:`ui.tabs.sketch_to_image.form.BLANK`, ``handed`` what
-    the pad
-    said, ``brought`` the address of a picture that it is to take."""
+    """The tab's components. ``fields`` has one for every name in :data:`ui.tabs.sketch_to_image.form.BLANK`, ``uploaded`` what
+    the pad said, ``brought`` the address of an image that it is to take."""
 
     fields: Fields
-    running: Running
+    controls: GenerateControls
     pad: gr.HTML
-    handed: gr.Textbox
+    uploaded: gr.Textbox
     brought: gr.Textbox
-    words: gr.HTML
+    strength_words: gr.HTML
     explore: gr.Button
-    live: gr.Checkbox
-    live_checkpoint: gr.Dropdown
-    summary: gr.HTML
-    outlook: gr.HTML
-    boxes: prompt_box.Boxes
-    seen: gr.HTML
-    seen_box: gr.Accordion
-    depth: gr.File
-    depth_box: gr.Accordion
+    live: LiveControls
+    estimate: gr.HTML
+    box: PromptBox
+    folded: FoldedBoxes
 
 
-def create_sketch_to_image_tab(actions: Actions, page_session: PageSession) -> Tab:
+def create_sketch_to_image_tab(session: PageSession) -> None:
     """Make the tab inside the open ``gr.Tab``, with everything it does."""
-    tab = _layout(actions)
+    tab, known = _create_components(session), session.checkpoint_options
+    service = SketchService(session.settings, session.jobs, known)
 
     def ask(values: Values) -> ImageToImage:
-        written = fields.written(tab.fields, values)
-        handed = sketch_form.handed_in(values[tab.handed])
-        checkpoint = actions.checkpoint_options.find(written["checkpoint"])
-        depth = actions.keep_picture(values[tab.depth]) if checkpoint.reads_depth else ""
-        return sketch_form.request(written, checkpoint, handed, depth)
+        written = fields.read_fields(tab.fields, values)
+        checkpoint = known.find(written["checkpoint"])
+        drawing = sketch_form.read_drawing(values[tab.uploaded])
+        depth = service.store_image(values[tab.folded.depth]) if checkpoint.reads_depth else ""
+        return sketch_form.create_request(written, checkpoint, drawing, depth)
 
-    def expected(values: Values) -> ImageToImage:
+    def expect(values: Values) -> ImageToImage:
         """What its cost goes by: the drawing itself need not be handed in for that."""
-        written = fields.written(tab.fields, values)
-        return sketch_form.request(written, actions.checkpoint_options.find(written["checkpoint"]), sketch_form.Handed(""))
+        written = fields.read_fields(tab.fields, values)
+        return sketch_form.create_request(written, known.find(written["checkpoint"]), sketch_form.Drawing(""))
 
     def explore(values: Values) -> ImageToImage:
-        return sketch_form.explored(ask(values))
+        return sketch_form.explore(ask(values))
 
-    inputs, bring = {*tab.fields.values(), tab.handed, tab.depth}, Bring(drawing_pad.HAND_IN, tab.handed)
-    running.wire(tab.running, actions, page_session, inputs, ask, bring)
-    running.press(tab.explore, tab.running, actions, page_session, inputs, explore, bring)
+    inputs: set[Component] = {*tab.fields.values(), tab.uploaded, tab.folded.depth}
+    upload = BrowserScript(drawing_pad.HAND_IN, tab.uploaded)
+    wire_generate(tab.controls, session, inputs, ask, upload)
+    wire_button(tab.explore, tab.controls, session, inputs, explore, upload)
     # An empty width or height has the drawing's shape, whatever the checkpoint.
     followed = {name: field for name, field in tab.fields.items() if name not in ("width", "height")}
-    fields.follow_checkpoint(followed, actions, lambda chosen: chosen.over_a_picture)
-    keeper = fields.keep(NAME, tab.fields, sketch_form.BLANK, actions, page_session)
-    prompt_box.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, page_session)
-    estimate_updates.wire(tab.outlook, tab.fields, actions, page_session, expected)
+    fields.follow_checkpoint(followed, known, lambda chosen: chosen.for_sketches)
+    keeper = fields.keep_form(NAME, tab.fields, sketch_form.BLANK, session)
+    wire_prompt_box(tab.box, tab.fields, session, keeper)
+    wire_estimate(tab.estimate, tab.fields, session, expect)
     _wire_strength(tab)
-    _wire_seen(tab, actions, inputs, ask)
-    _wire_live(tab, actions, page_session)
-    _wire_result(tab, actions, page_session, keeper)
-    _wire_pad(tab, page_session, keeper)
-    return tab
+    _wire_folded(tab, session, service, inputs, ask)
+    _wire_live(tab, session, service)
+    _wire_result(tab, session, service, keeper)
+    _wire_pad(tab, session, keeper)
 
 
-def _layout(actions: Actions) -> Tab:
-    known, chosen = actions.checkpoint_options.checkpoints, actions.checkpoint_options.find(None)
+def _create_components(session: PageSession) -> Tab:
+    known, chosen = session.checkpoint_options.checkpoints, session.checkpoint_options.find(None)
     with gr.Row(equal_height=False, elem_classes="studio sketching"):
         with gr.Column(elem_classes="compose"):
-            pad = gr.HTML(drawing_pad.html(), js_on_load=drawing_pad.ON_LOAD, elem_id="pad", **controls.BARE)
-            made, words, live = _under_the_pad()
-            generate, stop, explore = _press()
-            says = controls.says(NAME)
-            summary = prompt_box.summary(NAME)
-            outlook = controls.outlook(NAME)
+            pad = gr.HTML(drawing_pad.render_pad(), js_on_load=drawing_pad.ON_LOAD, elem_id="pad", **controls.BARE)
+            with gr.Row(elem_classes="strength-row"):
+                strength = gr.Slider(
+                    0, 1, sketch_form.BLANK["strength"], step=0.05, label=form.LABELS["strength"], elem_id=f"{NAME}-strength",
+                    scale=3,
+                )  # fmt: skip
+                live = gr.Checkbox(label=messages.LIVE, elem_id=f"{NAME}-live", scale=2)
+            meaning = view.render_strength_words(sketch_form.BLANK["strength"])
+            strength_words = gr.HTML(meaning, elem_id=f"{NAME}-strength-words", **controls.BARE)
+            made: Fields = {"strength": strength, "prompt": controls.create_prompt(NAME)}
+            made["negative_prompt"] = controls.create_negative_prompt(NAME)
+            generate, stop = controls.create_buttons()
+            explore = gr.Button(messages.EXPLORE, elem_id=f"{NAME}-explore", elem_classes="explore")
+            notice = controls.create_notice(NAME)
+            warning = create_warning(NAME)
+            estimate = controls.create_estimate(NAME)
         with gr.Column(elem_classes="result-side"):
-            shown = result_view.create(NAME, result_view.blank(messages.SKETCH_HINT))
+            stage = result_view.create_stage(NAME, result_view.render_blank(messages.SKETCH_HINT))
         with gr.Column(elem_classes="more"):
-            made |= _settings(known, chosen.over_a_picture)
-            boxes = prompt_box.boxes(NAME, actions.presets)
-            own = {name: made.pop(name) for name in ("live_checkpoint", "seen", "seen_box", "depth", "depth_box")}
+            settings, live_checkpoint = _create_settings(known, chosen.for_sketches)
+            made |= settings
+            folded = _create_folded(chosen)
+            box = create_prompt_box(NAME, session, warning)
     return Tab(
         fields={name: made[name] for name in sketch_form.BLANK},
-        running=Running(NAME, generate, stop, says, shown, gr.State("")),
+        controls=GenerateControls(NAME, generate, stop, notice, stage, render=view.render_results),
         pad=pad,
-        handed=gr.Textbox(visible=False),
+        uploaded=gr.Textbox(visible=False),
         brought=gr.Textbox(visible=False),
-        words=words,
+        strength_words=strength_words,
         explore=explore,
-        live=live,
-        summary=summary,
-        outlook=outlook,
-        boxes=boxes,
-        **own,
+        live=LiveControls(live, live_checkpoint),
+        estimate=estimate,
+        box=box,
+        folded=folded,
     )
 
 
-def _under_the_pad() -> tuple[dict[str, Any], gr.HTML, gr.Checkbox]:
-    with gr.Row(elem_classes="strength-row"):
-        strength = gr.Slider(
-            0, 1, sketch_form.BLANK["strength"], step=0.05, label=form.LABELS["strength"], elem_id=f"{NAME}-strength", scale=3
-        )
-        live = gr.Checkbox(label=messages.LIVE, elem_id=f"{NAME}-live", scale=2)
-    words = gr.HTML(_meaning(sketch_form.BLANK["strength"]), elem_id=f"{NAME}-strength-words", **controls.BARE)
-    made = {"strength": strength, "prompt": controls.prompt(NAME), "negative_prompt": controls.negative_prompt(NAME)}
-    return made, words, live
-
-
-def _press() -> tuple[gr.Button, gr.Button, gr.Button]:
-    generate, stop = controls.press()
-    explore = gr.Button(messages.EXPLORE, elem_id=f"{NAME}-explore", elem_classes="explore")
-    return generate, stop, explore
-
-
-def _settings(known: dict[str, Checkpoint], chosen: Checkpoint) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tuple[Fields, gr.Dropdown]:
+    """The folded fields of the form, and the checkpoint that Live is painted by."""
+    made: Fields = {}
     with gr.Accordion(messages.SETTINGS, open=False):
         with gr.Row():
-            made["checkpoint"] = controls.choice(NAME, "checkpoint", controls.checkpoint_choices(known))
-            fits = {"choices": [(messages.FIT[each], each) for each in FITS], "value": sketch_form.BLANK["fit"]}
-            made["fit"] = controls.choice(NAME, "fit", fits)
+            made["checkpoint"] = controls.create_choice(NAME, "checkpoint", controls.list_checkpoints(known))
+            fits: Choices = {"choices": [(messages.FIT[each], each) for each in FITS], "value": sketch_form.BLANK["fit"]}
+            made["fit"] = controls.create_choice(NAME, "fit", fits)
         with gr.Row():
             for name in ("width", "height"):
-                made[name] = controls.number(NAME, name, messages.AS_DRAWN)
+                made[name] = controls.create_number(NAME, name, messages.AS_DRAWN)
         with gr.Row():
             for name in ("steps", "guidance_scale", "count"):
-                made[name] = controls.number(NAME, name, controls.best(name, chosen))
+                made[name] = controls.create_number(NAME, name, controls.describe_best(name, chosen))
         with gr.Row():
-            made["scheduler"] = controls.choice(NAME, "scheduler", controls.scheduler_choices(chosen))
-            made["seed"] = controls.number(NAME, "seed", messages.RANDOM_SEED)
-        made |= controls.running(NAME)
+            made["scheduler"] = controls.create_choice(NAME, "scheduler", controls.list_schedulers(chosen))
+            made["seed"] = controls.create_number(NAME, "seed", messages.RANDOM_SEED)
+        made |= controls.create_execution(NAME)
         with gr.Row():
-            made["live_checkpoint"] = controls.choice(NAME, "live_checkpoint", _live_choices(known))
-            made["live_steps"] = controls.number(NAME, "live_steps", str(sketch_form.live_steps(_quickest(known))))
-        made |= controls.additions(NAME) | controls.afterwards(NAME)
+            live_checkpoint = controls.create_choice(NAME, "live_checkpoint", _list_live_checkpoints(known))
+            steps = sketch_form.count_live_steps(_find_quickest(known))
+            made["live_steps"] = controls.create_number(NAME, "live_steps", str(steps))
+        made |= controls.create_additions(NAME) | controls.create_afterwards(NAME)
     with gr.Accordion(messages.PART, open=False):
         made["only_masked"] = gr.Checkbox(label=messages.ONLY_MASKED, elem_id=f"{NAME}-only_masked")
         with gr.Row():
             for name, pixels in sketch_form.DEFAULTS.items():
-                made[name] = controls.number(NAME, name, f"{pixels} pixels")
-    with gr.Accordion(messages.DEPTH, open=False, visible=chosen.reads_depth) as made["depth_box"]:
-        # A file, not a picture: the engine's own reader looks at it, and says what is wrong with it.
-        made["depth"] = gr.File(label=messages.DEPTH_MAP, elem_id=f"{NAME}-depth")
-    with gr.Accordion(messages.SEEN, open=False) as made["seen_box"]:
-        made["seen"] = gr.HTML(elem_id=f"{NAME}-seen", **controls.BARE)
-    return made
+                made[name] = controls.create_number(NAME, name, f"{pixels} pixels")
+    return made, live_checkpoint
 
 
-def _live_choices(known: dict[str, Checkpoint]) -> dict[str, Any]:
-    quickest = messages.LIVE_BEST.format(label=_quickest(known).label)
+def _create_folded(chosen: Checkpoint) -> FoldedBoxes:
+    with gr.Accordion(messages.DEPTH, open=False, visible=chosen.reads_depth) as depth_box:
+        # A file, not an image: the engine's own reader looks at it, and says what is wrong with it.
+        depth = gr.File(label=messages.DEPTH_MAP, elem_id=f"{NAME}-depth")
+    with gr.Accordion(messages.SEEN, open=False) as seen_box:
+        seen = gr.HTML(elem_id=f"{NAME}-seen", **controls.BARE)
+    return FoldedBoxes(seen_box, seen, depth_box, depth)
+
+
+def _list_live_checkpoints(known: Mapping[str, Checkpoint]) -> Choices:
+    quickest = messages.LIVE_BEST.format(label=_find_quickest(known).label)
     return {"choices": [(quickest, ""), *((each.label, each.name) for each in known.values())], "value": ""}
 
 
-def _quickest(known: dict[str, Checkpoint]) -> Checkpoint:
+def _find_quickest(known: Mapping[str, Checkpoint]) -> Checkpoint:
     """The starter, where it is there: Live is made for it."""
     return next((each for each in known.values() if each.repertoire), next(iter(known.values())))
-
-
-def _meaning(strength: float) -> str:
-    words = next(words for least, words in reversed(messages.STRENGTHS.items()) if strength >= least)
-    return f'<p class="strength-words">{words}</p>'
 
 
 def _wire_strength(tab: Tab) -> None:
     rows = json.dumps(list(messages.STRENGTHS.items()))
     say = f'(strength) => [`<p class="strength-words">${{{rows}.findLast(([least]) => strength >= least)[1]}}</p>`]'
-    tab.fields["strength"].change(None, tab.fields["strength"], tab.words, js=say, **QUIET)  # type: ignore[attr-defined]
+    strength = tab.fields["strength"]
+    on(strength, "change")(None, strength, tab.strength_words, js=say, **QUIET)
 
 
-def _wire_seen(tab: Tab, actions: Actions, inputs: set[Component], ask: Callable[[Values], ImageToImage]) -> None:
+def _wire_folded(tab: Tab, session: PageSession, service: SketchService, inputs: set[Component], ask: Ask) -> None:
     """What the engine will see, when somebody looks and after each choice that changes it; and depth where it is read."""
 
     def look(values: Values) -> str:
-        return actions.seen(lambda: ask(values))
+        return service.preview_input(lambda: ask(values))
 
-    def offer_depth(checkpoint: str) -> dict[str, Any]:
-        return gr.update(visible=actions.checkpoint_options.find(checkpoint).reads_depth)
+    def offer_depth(checkpoint: str) -> Update:
+        return gr.update(visible=session.checkpoint_options.find(checkpoint).reads_depth)
 
-    chosen = [tab.fields[name] for name in ("fit", "width", "height", "only_masked", "feather", "padding", "checkpoint")]
-    handed = gr.on(
-        [tab.seen_box.expand, *(field.input for field in chosen)],  # type: ignore[attr-defined]
-        None,
-        None,
-        tab.handed,
-        js=drawing_pad.HAND_IN,
-        **QUIET,
-    )
-    handed.then(look, inputs, tab.seen, **QUIET)
-    tab.fields["checkpoint"].change(offer_depth, tab.fields["checkpoint"], tab.depth_box, **QUIET)  # type: ignore[attr-defined]
+    changing = ("fit", "width", "height", "only_masked", "feather", "padding", "checkpoint")
+    events = [on(tab.folded.seen_box, "expand"), *(on(tab.fields[name], "input") for name in changing)]
+    uploaded = gr.on(events, None, None, tab.uploaded, js=drawing_pad.HAND_IN, **QUIET)
+    uploaded.then(look, inputs, tab.folded.seen, **QUIET)
+    checkpoint = tab.fields["checkpoint"]
+    on(checkpoint, "change")(offer_depth, checkpoint, tab.folded.depth_box, **QUIET)
 
 
-def _wire_live(tab: Tab, actions: Actions, page_session: PageSession) -> None:
-    async def repaint(values: Values, event: gr.EventData) -> AsyncIterator[str]:
-        written = fields.written(tab.fields, values)
-        known = actions.checkpoint_options.checkpoints
-        chosen = known.get(values[tab.live_checkpoint]) or _quickest(known)
+def _wire_live(tab: Tab, session: PageSession, service: SketchService) -> None:
+    async def repaint(values: Values, event: gr.EventData) -> AsyncGenerator[str, None]:
+        written = fields.read_fields(tab.fields, values)
+        known = session.checkpoint_options.checkpoints
+        chosen = known.get(values[tab.live.checkpoint]) or _find_quickest(known)
 
         def ask() -> ImageToImage:
-            depth = actions.keep_picture(values[tab.depth]) if chosen.reads_depth else ""
-            return sketch_form.live(written, chosen, sketch_form.handed_in(event.pad), depth)
+            depth = service.store_image(values[tab.folded.depth]) if chosen.reads_depth else ""
+            return sketch_form.create_live_request(written, chosen, sketch_form.read_drawing(event.pad), depth)
 
-        async for shown in actions.repaint(ask, values[page_session.page]):
+        async for shown in service.repaint(ask, values[session.browser]):
             yield shown
 
-    def switch(on: bool, seed: str) -> tuple[Any, ...]:
+    def switch(switched_on: bool, seed: str) -> tuple[Update, Update]:
         # The seed stays while somebody draws, and Finish goes on from it.
-        kept = str(draw_seed()) if on and not str(seed or "").strip() else gr.skip()
-        return gr.update(value=messages.FINISH if on else messages.GENERATE), kept
+        drawn = str(draw_seed()) if switched_on and not str(seed or "").strip() else gr.skip()
+        return gr.update(value=messages.FINISH if switched_on else messages.GENERATE), drawn
 
-    inputs = {*tab.fields.values(), tab.live_checkpoint, tab.depth, page_session.page}
+    inputs: set[Component] = {*tab.fields.values(), tab.live.checkpoint, tab.folded.depth, session.browser}
+    seed, generate = tab.fields["seed"], tab.controls.generate
     # Every stroke is heard, also while the one before is still painted: the queue ends that one.
-    tab.pad.drawn(repaint, inputs, tab.running.stage, trigger_mode="multiple", **QUIET)
-    switched = tab.live.change(switch, [tab.live, tab.fields["seed"]], [tab.running.generate, tab.fields["seed"]], **QUIET)
-    switched.then(None, tab.live, None, js="(on) => { window.easelPad.setLive(on); }", **QUIET)
-    changed = [tab.fields[name].change for name in ("strength", "prompt", "negative_prompt", "seed", "live_steps")]  # type: ignore[attr-defined]
-    gr.on([*changed, tab.live_checkpoint.change], None, None, None, js="() => { window.easelPad.repaintSoon(); }", **QUIET)
+    on(tab.pad, "drawn")(repaint, inputs, tab.controls.stage, trigger_mode="multiple", **QUIET)
+    switched = on(tab.live.on, "change")(switch, [tab.live.on, seed], [generate, seed], **QUIET)
+    switched.then(None, tab.live.on, None, js="(on) => { window.easelPad.setLive(on); }", **QUIET)
+    changes = [on(tab.fields[name], "change") for name in ("strength", "prompt", "negative_prompt", "seed", "live_steps")]
+    changes.append(on(tab.live.checkpoint, "change"))
+    gr.on(changes, None, None, None, js="() => { window.easelPad.repaintSoon(); }", **QUIET)
 
 
-def _wire_result(tab: Tab, actions: Actions, page_session: PageSession, keeper: Keeper) -> None:
-    every = [*tab.fields.values(), tab.depth, tab.brought]
+def _wire_result(tab: Tab, session: PageSession, service: SketchService, keeper: Keeper) -> None:
+    def fill(request: Request) -> Sequence[Update]:
+        """The form that asks for an image again, and the images that it was made from."""
+        assert isinstance(request, ImageToImage)
+        written = sketch_form.fill_form(request, session.checkpoint_options.find(request.checkpoint))
+        depth = service.find_image(request.depth_image)
+        lent = lend_file(depth, tab.folded.depth) if depth else None
+        return [*(written[name] for name in tab.fields), lent, sketch_form.describe_drawing(request)]
 
-    def fill(made_with: Request) -> list[Any]:
-        """The form that asks for a picture again, and the pictures that it was made from."""
-        assert isinstance(made_with, ImageToImage)
-        written = sketch_form.settings_of(made_with, actions.checkpoint_options.find(made_with.checkpoint))
-        depth = actions.kept_picture(made_with.depth_image)
-        lent = save_file_to_cache(depth, cache_dir=tab.depth.GRADIO_CACHE) if depth else None
-        return [*(written[name] for name in tab.fields), lent, sketch_form.drawn(made_with)]
-
-    def put_back(filled: Dependency) -> None:
+    def restore(filled: Dependency) -> None:
         keeper.after(filled)
         filled.then(None, tab.brought, tab.brought, js=drawing_pad.RESTORE, **QUIET)
 
-    def reuse(event: gr.EventData) -> tuple[Any, ...]:
-        made_with, said = actions.made_with(event.picture)
-        if not isinstance(made_with, ImageToImage):
-            return *(gr.skip() for _ in every), said
-        return *fill(made_with), said
-
-    def pick(event: gr.EventData) -> tuple[Any, ...]:
-        made_with, said = actions.made_with(event.picture)
-        if not isinstance(made_with, ImageToImage):
+    def pick(event: gr.EventData) -> tuple[Update, Update, str]:
+        request, said = find_request(session.settings.outputs, event.picture)
+        if not isinstance(request, ImageToImage):
             return gr.skip(), gr.skip(), said
-        return made_with.strength, str(made_with.seed), result_view.says(messages.PICKED.format(strength=made_with.strength))
+        return request.strength, str(request.seed), render_notice(messages.PICKED.format(strength=request.strength))
 
-    def keep_seed(event: gr.EventData) -> tuple[Any, ...]:
-        made_with, said = actions.made_with(event.picture)
-        if made_with is None:
-            return gr.skip(), said
-        return str(made_with.seed), result_view.says(messages.SEED_KEPT.format(seed=made_with.seed))
-
-    shown, says, seed = tab.running.stage, tab.running.says, tab.fields["seed"]
-    put_back(shown.reuse(reuse, None, [*every, says], **QUIET))
-    keeper.after(shown.pick(pick, None, [tab.fields["strength"], seed, says], **QUIET))
-    keeper.after(shown.keep_seed(keep_seed, None, [seed, says], **QUIET))
-    page_session.sending.forms["image_to_image"] = Form(LABEL, fill, every, put_back)
+    stage, notice, seed = tab.controls.stage, tab.controls.notice, tab.fields["seed"]
+    own = Form(LABEL, fill, [*tab.fields.values(), tab.folded.depth, tab.brought], restore, ImageToImage)
+    wire_reuse(stage, notice, seed, own, session.settings.outputs)
+    keeper.after(on(stage, "pick")(pick, None, [tab.fields["strength"], seed, notice], **QUIET))
+    session.sending.forms["image_to_image"] = own
 
 
-def _wire_pad(tab: Tab, page_session: PageSession, keeper: Keeper) -> None:
-    """Samples bring their words; finished pictures come from any tab."""
+def _wire_pad(tab: Tab, session: PageSession, keeper: Keeper) -> None:
+    """Samples bring their words; finished images come from any tab."""
 
     def name_sample(event: gr.EventData, prompt: str) -> str:
         known = drawing_pad.SAMPLES
         return known[event.name] if not prompt.strip() or prompt in known.values() else prompt
 
-    def take(picture: Path) -> tuple[str]:
-        return (image_routes.address(page_session.sending.outputs.resolve(), picture),)
+    def take(image: Path) -> Sequence[Update]:
+        return [image_routes.locate_path(session.settings.outputs.resolve(), image)]
 
     prompt = tab.fields["prompt"]
-    keeper.after(tab.pad.sample(name_sample, prompt, prompt, **QUIET))
-    taken = receive(NAME, page_session.sending, take, [tab.brought])
+    keeper.after(on(tab.pad, "sample")(name_sample, prompt, prompt, **QUIET))
+    taken = receive_images(NAME, session.sending, take, [tab.brought])
     taken.then(None, tab.brought, tab.brought, js=drawing_pad.TAKE, **QUIET)

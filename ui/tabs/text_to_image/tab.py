@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
 from engine.requests import Request, TextToImage
 from ui import messages
-from ui.common import (
-    controls,
-    estimate_updates,
-    fields,
-    form,
-    prompt_box,
-    prompt_reading,
-    result_view,
-)
-from ui.common import (
-    generate_button as running,
-)
-from ui.common.actions import Actions
+from ui.common import controls, fields, form, result_view
 from ui.common.checkpoint_options import Checkpoint
+from ui.common.estimate import wire_estimate
 from ui.common.fields import Fields, Keeper
-from ui.common.generate_button import QUIET, Running, Values
+from ui.common.generate_button import GenerateControls, wire_generate
+from ui.common.job_view import IDLE
 from ui.common.page_session import PageSession
-from ui.common.send_to import Form
+from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
+from ui.common.send_to import Form, wire_reuse
+from ui.compat.listeners import QUIET, Update, Values, on
+from ui.tabs.text_to_image import view
 
 NAME = "text"
 LABEL = messages.TEXT_TAB
+
+
+@dataclass(frozen=True)
+class Repertory:
+    """What the starter can draw: examples under the prompt, and a folded list."""
+
+    examples: gr.HTML
+    listing: gr.HTML
+    box: gr.Accordion
 
 
 @dataclass(frozen=True)
@@ -37,105 +39,79 @@ class Tab:
     """The tab's components. ``fields`` has one for every name in :data:`ui.common.form.BLANK`."""
 
     fields: Fields
-    running: Running
-    chips: gr.HTML
-    summary: gr.HTML
-    outlook: gr.HTML
-    repertoire: gr.HTML
-    repertoire_box: gr.Accordion
-    boxes: prompt_box.Boxes
+    controls: GenerateControls
+    estimate: gr.HTML
+    repertory: Repertory
+    box: PromptBox
 
 
-def create_text_to_image_tab(actions: Actions, page_session: PageSession) -> Tab:
+def create_text_to_image_tab(session: PageSession) -> None:
     """Make the tab inside the open ``gr.Tab``, with everything it does."""
-    tab = _layout(actions)
+    tab, known = _create_components(session), session.checkpoint_options
 
     def ask(values: Values) -> TextToImage:
-        written = fields.written(tab.fields, values)
-        return form.request(written, actions.checkpoint_options.find(written["checkpoint"]))
+        written = fields.read_fields(tab.fields, values)
+        return form.create_request(written, known.find(written["checkpoint"]))
 
-    running.wire(tab.running, actions, page_session, set(tab.fields.values()), ask)
-    estimate_updates.wire(tab.outlook, tab.fields, actions, page_session, ask)
-    fields.follow_checkpoint(tab.fields, actions)
-    keeper = fields.keep(NAME, tab.fields, form.BLANK, actions, page_session)
-    _wire_repertoire(tab, actions, keeper)
-    prompt_box.wire(tab.boxes, tab.summary, tab.fields, actions, keeper, page_session)
-    _wire_result(tab, actions, keeper)
-
-    def fill(made_with: Request) -> list[str]:
-        written = form.settings_of(made_with, actions.checkpoint_options.find(form.checkpoint_of(made_with)))
+    def fill(request: Request) -> Sequence[Update]:
+        written = form.fill_form(request, known.find(form.find_checkpoint_name(request)))
         return [written[name] for name in tab.fields]
 
-    page_session.sending.forms["text_to_image"] = Form(LABEL, fill, list(tab.fields.values()), keeper.after)
-    return tab
+    every = list(tab.fields.values())
+    wire_generate(tab.controls, session, set(every), ask)
+    wire_estimate(tab.estimate, tab.fields, session, ask)
+    fields.follow_checkpoint(tab.fields, known)
+    keeper = fields.keep_form(NAME, tab.fields, form.BLANK, session)
+    _wire_repertory(tab, session, keeper)
+    wire_prompt_box(tab.box, tab.fields, session, keeper)
+    own = Form(LABEL, fill, every, keeper.after)
+    wire_reuse(tab.controls.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
+    session.sending.forms["text_to_image"] = own
 
 
-def _layout(actions: Actions) -> Tab:
-    known = actions.checkpoint_options.checkpoints
-    chosen = actions.checkpoint_options.find(None)
-    # Three parts: on a wide page the picture stands beside the two others, on a narrow one between them.
+def _create_components(session: PageSession) -> Tab:
+    known, chosen = session.checkpoint_options.checkpoints, session.checkpoint_options.find(None)
+    # Three parts: on a wide page the image stands beside the two others, on a narrow one between them.
     with gr.Row(equal_height=False, elem_classes="studio"):
         with gr.Column(elem_classes="compose"):
-            prompt = controls.prompt(NAME, autofocus=True)
-            chips = gr.HTML(
-                prompt_reading.chips(chosen.repertoire), js_on_load=prompt_reading.PICK, elem_id="chips", **controls.BARE
-            )
-            negative_prompt = controls.negative_prompt(NAME)
-            generate, stop = controls.press()
-            says = controls.says(NAME)
-            summary = prompt_box.summary(NAME)
-            outlook = controls.outlook(NAME)
+            made: Fields = {"prompt": controls.create_prompt(NAME, autofocus=True)}
+            examples = gr.HTML(view.render_examples(chosen.repertoire), js_on_load=view.ON_LOAD, elem_id="chips", **controls.BARE)
+            made["negative_prompt"] = controls.create_negative_prompt(NAME)
+            generate, stop = controls.create_buttons()
+            notice = controls.create_notice(NAME)
+            warning = create_warning(NAME)
+            estimate = controls.create_estimate(NAME)
         with gr.Column(elem_classes="result-side"):
-            shown = result_view.create(NAME, actions.blank_stage())
+            stage = result_view.create_stage(NAME, result_view.render_stage(IDLE, session.settings.outputs))
         with gr.Column(elem_classes="more"):
-            parts = _more(known, chosen, actions)
-    made = {"prompt": prompt, "negative_prompt": negative_prompt, **parts.pop("settings")}
+            with gr.Accordion(messages.SETTINGS, open=False):
+                made |= controls.create_settings(NAME, known, chosen) | controls.create_afterwards(NAME)
+            box = create_prompt_box(NAME, session, warning)
+            listing, folded = _create_repertoire(chosen)
     return Tab(
         fields={name: made[name] for name in form.BLANK},
-        running=Running(NAME, generate, stop, says, shown, gr.State("")),
-        chips=chips,
-        summary=summary,
-        outlook=outlook,
-        **parts,
+        controls=GenerateControls(NAME, generate, stop, notice, stage),
+        estimate=estimate,
+        repertory=Repertory(examples, listing, folded),
+        box=box,
     )
 
 
-def _more(known: dict[str, Checkpoint], chosen: Checkpoint, actions: Actions) -> dict[str, Any]:
-    parts: dict[str, Any] = {}
-    with gr.Accordion(messages.SETTINGS, open=False):
-        parts["settings"] = controls.settings(NAME, known, chosen) | controls.afterwards(NAME)
-    parts["boxes"] = prompt_box.boxes(NAME, actions.presets)
-    with gr.Accordion(messages.REPERTOIRE, open=False, visible=chosen.repertoire is not None) as parts["repertoire_box"]:
-        parts["repertoire"] = gr.HTML(prompt_reading.can_draw(chosen.repertoire), **controls.BARE)
-    return parts
+def _create_repertoire(chosen: Checkpoint) -> tuple[gr.HTML, gr.Accordion]:
+    with gr.Accordion(messages.REPERTOIRE, open=False, visible=chosen.repertoire is not None) as folded:
+        return gr.HTML(view.render_repertoire(chosen.repertoire), **controls.BARE), folded
 
 
-def _wire_repertoire(tab: Tab, actions: Actions, keeper: Keeper) -> None:
+def _wire_repertory(tab: Tab, session: PageSession, keeper: Keeper) -> None:
     """What the starter can draw, while it is chosen."""
 
-    def show_repertoire(checkpoint: str) -> tuple[Any, ...]:
-        known = actions.checkpoint_options.find(checkpoint).repertoire
-        return prompt_reading.chips(known), prompt_reading.can_draw(known), gr.update(visible=known is not None)
+    def show(checkpoint: str) -> list[Update]:
+        known = session.checkpoint_options.find(checkpoint).repertoire
+        return [view.render_examples(known), view.render_repertoire(known), gr.update(visible=known is not None)]
 
     def pick(event: gr.EventData) -> str:
         return event.prompt
 
-    prompt, checkpoint = tab.fields["prompt"], tab.fields["checkpoint"]
-    checkpoint.change(show_repertoire, checkpoint, [tab.chips, tab.repertoire, tab.repertoire_box], **QUIET)  # type: ignore[attr-defined]
-    keeper.after(tab.chips.pick(pick, None, prompt, **QUIET))
-
-
-def _wire_result(tab: Tab, actions: Actions, keeper: Keeper) -> None:
-    def reuse(event: gr.EventData) -> tuple[Any, ...]:
-        written, said = actions.reuse(event.picture)
-        return *(gr.skip() if written is None else written[name] for name in tab.fields), said
-
-    def keep_seed(event: gr.EventData) -> tuple[Any, ...]:
-        written, said = actions.reuse(event.picture)
-        if written is None:
-            return gr.skip(), said
-        return written["seed"], result_view.says(messages.SEED_KEPT.format(seed=written["seed"]))
-
-    shown, says = tab.running.stage, tab.running.says
-    keeper.after(shown.reuse(reuse, None, [*tab.fields.values(), says], **QUIET))
-    keeper.after(shown.keep_seed(keep_seed, None, [tab.fields["seed"], says], **QUIET))
+    parts, checkpoint = tab.repertory, tab.fields["checkpoint"]
+    on(checkpoint, "change")(show, checkpoint, [parts.examples, parts.listing, parts.box], **QUIET)
+    keeper.after(on(parts.examples, "pick")(pick, None, tab.fields["prompt"], **QUIET))

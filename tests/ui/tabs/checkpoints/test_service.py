@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_everything_is_listed_and_nothing_is_markup(settings: Settings) -> None:
-    shown = CheckpointsService(settings, CheckpointOptions(settings)).inventory()
+    shown = CheckpointsService(settings, CheckpointOptions(settings)).render_inventory()
     assert "<b>bold" not in shown and "&lt;b&gt;bold" in shown
     for text in ("Stable Diffusion 2, 512", "for Stable Diffusion 1", "upscaler (ESRGAN)", "fp16", "“page.ckpt” was not loaded"):
         assert text in shown
@@ -42,33 +42,33 @@ def test_everything_is_listed_and_nothing_is_markup(settings: Settings) -> None:
 def test_what_is_chosen_counts_from_then_on(settings: Settings) -> None:
     stock = CheckpointsService(settings, CheckpointOptions(settings))
     assert messages.CHOICE_KEPT in stock.choose("two", "sd2_v", "")
-    assert "Stable Diffusion 2, 768" in stock.inventory()
+    assert "Stable Diffusion 2, 768" in stock.render_inventory()
     entry = CheckpointOptions(settings).catalogue.find("two")
     assert (entry.family.name, entry.identity.prediction_type) == ("sd2_v", "v_prediction")
     stock.choose("two", "no such family", "no such thing")
-    assert "Stable Diffusion 2, 512" in stock.inventory()
+    assert "Stable Diffusion 2, 512" in stock.render_inventory()
     assert messages.FILE_GONE in stock.choose("../two", "", "")
 
 
 def test_the_hash_that_other_programs_name_is_shown_once_it_is_known(settings: Settings) -> None:
     path = settings.models / "two.ckpt"
     stock = CheckpointsService(settings, CheckpointOptions(settings))
-    assert "Hash in other programs" not in stock.inventory()
+    assert "Hash in other programs" not in stock.render_inventory()
     settings.data.mkdir()
     (settings.data / sha256.FILE).write_text(json.dumps({str(path): [*stamp_of(path), "6ce0161689" + "0" * 54]}))
-    assert messages.sha256_of("6ce0161689" + "0" * 54) in stock.inventory()
+    assert messages.sha256_of("6ce0161689" + "0" * 54) in stock.render_inventory()
 
 
 def test_presses_that_mean_nothing_do_nothing(settings: Settings) -> None:
     stock = CheckpointsService(settings, CheckpointOptions(settings))
     for what, which in (("ask", "nothing"), ("start", "7"), ("__class__", "1"), ("pause", "x"), ("cancel", "99")):
         stock.press(what, which)
-    assert stock.downloads() == "" and not stock.busy
+    assert stock.render_downloads() == "" and not stock.busy
     assert "neither a link nor a hub name" in stock.paste("what is this")
 
 
 def test_every_offer_is_shown_with_its_licence(settings: Settings) -> None:
-    shown = CheckpointsService(settings, CheckpointOptions(settings)).offers()
+    shown = CheckpointsService(settings, CheckpointOptions(settings)).render_offers()
     for offer in offers():
         assert offer.label in shown and offer.licence_link in shown and offer.family in BY_NAME
 
@@ -105,11 +105,11 @@ def test_additions_go_from_the_form_to_the_request_and_back(settings: Settings) 
     assert checkpoint_options.additions["lora"] == ("ink",)
     checkpoint = checkpoint_options.find("two")
     written = {**form.BLANK, "checkpoint": "two", "vae": "v", "refiner": "r", "refiner_start": "0,7", "clip_skip": "2"}
-    asked = form.request(written, checkpoint)
+    asked = form.create_request(written, checkpoint)
     assert (asked.vae, asked.refiner, asked.refiner_start, asked.clip_skip) == ("v", "r", 0.7, 2)
-    again = form.settings_of(asked, checkpoint)
+    again = form.fill_form(asked, checkpoint)
     assert {name: again[name] for name in ("vae", "refiner", "refiner_start", "clip_skip")} == {
         "vae": "v", "refiner": "r", "refiner_start": "0.7", "clip_skip": "2",
     }  # fmt: skip
-    plain = form.request({**form.BLANK, "checkpoint": "two"}, checkpoint)
+    plain = form.create_request({**form.BLANK, "checkpoint": "two"}, checkpoint)
     assert (plain.vae, plain.refiner, plain.clip_skip) == (None, None, None)

@@ -10,7 +10,8 @@ import pytest
 from engine.jobs import Jobs
 from engine.requests import TextToImage
 from engine.settings import HOUSE, Settings
-from ui.common.actions import Actions
+from ui.common.checkpoint_options import CheckpointOptions
+from ui.common.generate_button import warm_checkpoint
 
 
 @pytest.fixture
@@ -24,9 +25,9 @@ def test_the_last_used_or_else_the_first_is_warmed(settings: Settings, monkeypat
     warmed: list[str] = []
     with Jobs(settings, "engine.testing:ScriptedEngine") as jobs:
         monkeypatch.setattr(jobs, "warm", warmed.append)
-        actions = Actions(settings, jobs)
-        actions.warm("")
+        known = CheckpointOptions(settings)
+        warm_checkpoint(jobs, known)
         list(jobs.watch(jobs.submit(TextToImage(prompt="a cat", checkpoint="second"))))
-        actions.warm("")
-        actions.warm("first")
+        warm_checkpoint(jobs, known)
+        warm_checkpoint(jobs, known, "first")
     assert warmed == ["first", "second", "first"]

@@ -17,7 +17,8 @@ from engine.settings import Settings
 from tests.engine.generate.upscale.tiny_networks import save_network
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.upscale import form
-from ui.tabs.upscale.form import BLANK, UpscaleService
+from ui.tabs.upscale.form import BLANK
+from ui.tabs.upscale.service import UpscaleService
 
 
 @pytest.fixture
@@ -42,50 +43,50 @@ def photo(tmp_path: Path) -> str:
 
 
 def test_the_form_becomes_a_request(tab: UpscaleService, settings: Settings, photo: str) -> None:
-    asked = tab.request({**BLANK, "factor": 2.5, "cleaning": 0.4, "prompt": "not read here", "seed": "7"}, [photo, photo])
+    asked = tab.create_request({**BLANK, "factor": 2.5, "cleaning": 0.4, "prompt": "not read here", "seed": "7"}, [photo, photo])
     assert (asked.factor, asked.cleaning, asked.seed, asked.prompt, len(asked.images)) == (2.5, 0.4, 7, "", 2)
     assert Blobs(settings.data / "blobs").path(asked.images[0]).read_bytes() == Path(photo).read_bytes()
-    again = tab.request(form.settings_of(asked), [photo, photo])
+    again = tab.create_request(form.fill_form(asked), [photo, photo])
     assert again == asked
 
 
 def test_every_upscaler_is_offered_and_each_has_its_fields(tab: UpscaleService) -> None:
-    assert [name for _, name in tab.choices()] == ["starter-x4", "mine", "lanczos"]
-    assert [tab.kind(name) for _, name in tab.choices()] == ["built in", "plain", "plain"]
+    assert [name for _, name in tab.list_upscalers()] == ["starter-x4", "mine", "lanczos"]
+    assert [tab.find_kind(name) for _, name in tab.list_upscalers()] == ["built in", "plain", "plain"]
 
 
 @pytest.mark.parametrize(("changes", "said"), [({"seed": "1.5"}, "Seed must be a whole number"), ({"factor": 99}, "factor must")])
 def test_what_cannot_be_used_is_said(changes: dict[str, object], said: str, tab: UpscaleService, photo: str) -> None:
     with pytest.raises(RequestError, match=said):
-        tab.request({**BLANK, **changes}, [photo])
+        tab.create_request({**BLANK, **changes}, [photo])
 
 
 def test_files_that_are_no_pictures_are_named(tab: UpscaleService, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(PictureError, match=r"notes\.txt.*not a picture"):
-        tab.request(BLANK, [str(tmp_path / "notes.txt")])
+        tab.create_request(BLANK, [str(tmp_path / "notes.txt")])
     with pytest.raises(PictureError, match="no picture to enlarge"):
-        tab.request(BLANK, [])
+        tab.create_request(BLANK, [])
 
 
 def test_of_a_folder_the_pictures_are_taken_and_the_rest_is_named(tab: UpscaleService, photo: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     Image.new("L", (4, 4)).save(tmp_path / "a.gif")
-    found, said = tab.pictures_in([photo, str(tmp_path / "notes.txt"), str(tmp_path / "a.gif")])
+    found, said = tab.select_images([photo, str(tmp_path / "notes.txt"), str(tmp_path / "a.gif")])
     assert found == [str(tmp_path / "a.gif"), photo]
     assert said == "1 file of the folder is left out, being no pictures: “notes.txt”."
-    assert tab.pictures_in(found) == (found, "")
+    assert tab.select_images(found) == (found, "")
 
 
 def test_the_cost_is_said_before_and_learnt_from_runs(tab: UpscaleService, settings: Settings, photo: str) -> None:
     written = {**BLANK, "upscaler": "mine"}
-    assert tab.cost(written, []) == ""
-    first = tab.cost(written, [photo])
+    assert tab.estimate(written, []) == ""
+    first = tab.estimate(written, [photo])
     assert "256 × 256 becomes 1,024 × 1,024 pixels" in first and "rough guess" in first
     entry = next(entry for entry in CheckpointOptions(settings).catalogue.of_kind("upscaler"))
     job = UpscaleWork(width=256, height=256, factor=4, checkpoint_hash=entry.hash)
     learn_upscale_speed(job, 40.0, LearnedFacts(settings.data / "learnt.json"))
-    later = tab.cost(written, [photo])
+    later = tab.estimate(written, [photo])
     assert "about 40 s" in later and "rough guess" not in later
 
 
@@ -93,9 +94,9 @@ def test_the_cost_is_said_before_and_learnt_from_runs(tab: UpscaleService, setti
 def test_the_pair_is_of_one_size_and_no_larger_than_a_screen(
     side: int, shown: int, tab: UpscaleService, photo: str, tmp_path: Path
 ) -> None:
-    asked = tab.request(BLANK, [photo])
+    asked = tab.create_request(BLANK, [photo])
     Image.new("RGB", (side, side), "red").save(tmp_path / "result.png")
-    pair = tab.pair(asked, tmp_path / "result.png")
+    pair = tab.create_pair(asked, tmp_path / "result.png")
     assert pair is not None and pair[0].size == pair[1].size == (shown, shown)
     pair[1].save(tmp_path / "after.png")
     assert pair[1].getpixel((5, 5)) == (255, 0, 0)
@@ -109,10 +110,10 @@ def with_cleaner(settings: Settings) -> UpscaleService:
 
 
 def test_a_cleaner_is_offered_as_one_and_keeps_the_size(with_cleaner: UpscaleService, photo: str) -> None:
-    assert with_cleaner.choices()[-1] == ("Clean: NAFNet, at the same size", "NAFNet")
-    assert with_cleaner.kind("NAFNet") == "cleaner"
+    assert with_cleaner.list_upscalers()[-1] == ("Clean: NAFNet, at the same size", "NAFNet")
+    assert with_cleaner.find_kind("NAFNet") == "cleaner"
     written = {**BLANK, "upscaler": "NAFNet", "factor": 4, "cleaning": 0.5, "seed": "7"}
-    assert "256 × 256 becomes 256 × 256 pixels" in with_cleaner.cost(written, [photo])
-    asked = with_cleaner.request(written, [photo])
+    assert "256 × 256 becomes 256 × 256 pixels" in with_cleaner.estimate(written, [photo])
+    asked = with_cleaner.create_request(written, [photo])
     assert (asked.upscaler, asked.factor, asked.cleaning) == ("NAFNet", 1.0, 0.0)
-    assert with_cleaner.request(form.settings_of(asked), [photo]) == asked
+    assert with_cleaner.create_request(form.fill_form(asked), [photo]) == asked

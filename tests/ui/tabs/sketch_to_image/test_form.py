@@ -12,7 +12,7 @@ from tests.engine.checkpoints import tiny
 from ui.common.checkpoint_options import Checkpoint, CheckpointOptions
 from ui.tabs.sketch_to_image import form
 
-HANDED = form.Handed(sketch="0" * 64, width=32, height=32)
+HANDED = form.Drawing(sketch="0" * 64, width=32, height=32)
 WRITTEN = {**form.BLANK, "prompt": "a cat"}
 
 
@@ -34,10 +34,10 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
     [("both", (3, 1.0, "LCM")), ("lost", (8, 1.5, "DDIM")), ("plain", (8, 1.5, "DDIM"))],
 )
 def test_live_takes_what_is_enough(name: str, made_with: tuple[int, float, str], known: dict[str, Checkpoint]) -> None:
-    asked = form.live(WRITTEN, known[name], HANDED)
+    asked = form.create_live_request(WRITTEN, known[name], HANDED)
     assert asked.draft and (asked.steps, asked.guidance_scale, asked.scheduler) == made_with
-    assert form.live_steps(known[name]) == made_with[0]
+    assert form.count_live_steps(known[name]) == made_with[0]
 
 
 def test_somebody_may_say_otherwise(known: dict[str, Checkpoint]) -> None:
-    assert form.live({**WRITTEN, "live_steps": "7"}, known["both"], HANDED).steps == 7
+    assert form.create_live_request({**WRITTEN, "live_steps": "7"}, known["both"], HANDED).steps == 7

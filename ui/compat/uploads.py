@@ -13,14 +13,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gradio.components import Component
+from gradio.processing_utils import save_file_to_cache
+
 from engine.json_values import JsonValue
 
 DAY = 24 * 60 * 60
-KEPT = (DAY, DAY)
-"""How often Gradio looks for old ones, and how old they may get, in seconds."""
+DELETE_AFTER = (DAY, DAY)
+"""For ``gr.Blocks(delete_cache=...)``: how often Gradio looks for old ones, and how old they may get, in seconds."""
 
 
-def settle(folder: Path) -> None:
+def use_folder(folder: Path) -> None:
     """Let Gradio keep uploads in ``folder``, and remove those that an Easel left behind which was killed.
 
     While it runs, Gradio itself removes what is older than a day (``delete_cache``). Call it before the page is made.
@@ -32,16 +35,21 @@ def settle(folder: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def lend_file(path: Path, component: Component) -> str:
+    """A copy of one of Easel's files as a value for a ``gr.File``: Gradio serves only what lies in its own folder."""
+    return save_file_to_cache(path, cache_dir=component.GRADIO_CACHE)
+
+
 def are_uploaded(data: JsonValue, folder: str | Path) -> bool:
     """Whether every file that ``data``, the body of a request, names is a regular file that really lies in ``folder``.
 
     Gradio takes any object with a ``path`` for a file, at any depth and in any component; an address of another computer in that
     place it would fetch.
     """
-    return all(_is_in(path, folder) for path in _paths(data))
+    return all(_is_in(path, folder) for path in _list_paths(data))
 
 
-def _paths(data: JsonValue) -> Iterator[str]:
+def _list_paths(data: JsonValue) -> Iterator[str]:
     """The path of everything in ``data`` that Gradio could take for a file."""
     left: list[JsonValue] = [data]
     while left:

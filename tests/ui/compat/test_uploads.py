@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from ui.server import uploads
+from ui.compat import uploads
 
 
 def test_what_a_killed_easel_left_behind_goes_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", "elsewhere")
-    uploads.settle(tmp_path / "uploads")
+    uploads.use_folder(tmp_path / "uploads")
     for name, age in (("old", 2 * uploads.DAY), ("new", 60)):
         folder = tmp_path / "uploads" / name
         folder.mkdir(parents=True)
         (folder / "picture.png").write_bytes(b"x")
         os.utime(folder, (time.time() - age,) * 2)
-    uploads.settle(tmp_path / "uploads")
+    uploads.use_folder(tmp_path / "uploads")
     assert [folder.name for folder in (tmp_path / "uploads").iterdir()] == ["new"]
     assert os.environ["GRADIO_TEMP_DIR"] == str(tmp_path / "uploads")

@@ -18,7 +18,7 @@ from gradio.utils import get_upload_folder
 
 from engine.json_values import JsonValue
 from ui import messages, theme
-from ui.server import uploads
+from ui.compat import uploads
 from ui.server.request_guard import UPLOAD_LIMIT
 
 SET_BY_US = frozenset({"has_launched"})

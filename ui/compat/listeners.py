@@ -1,0 +1,37 @@
+"""How listeners are attached to components, where Gradio's types say nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+from gradio.context import Context
+from gradio.events import Dependency
+
+Listen = Callable[..., Dependency]
+"""Attaches a listener: ``listen(function, inputs, outputs, ...)``."""
+
+Values = dict[Component, Any]
+"""What Gradio hands to a listener whose inputs are a set."""
+
+Update = dict[str, Any] | list[str] | str | float | bool | None
+"""What a listener gives for one output: a value, or what ``gr.update`` and ``gr.skip`` return."""
+
+QUIET: dict[str, Any] = {"show_progress": "hidden"}
+"""For listeners that need no spinner of Gradio's: the stage shows what happens."""
+
+
+def on(component: Block, event: str) -> Listen:
+    """The event of that name of a component. Gradio adds events to its classes while they are created, and those of a ``gr.HTML``
+    when they are asked for (from the text of its script), so no type checker can see them."""
+    return getattr(component, event)
+
+
+def find_open_tab() -> gr.Tab:
+    """The ``gr.Tab`` whose ``with`` block is open, because what fills it cannot hear otherwise when it is selected."""
+    block = Context.block
+    assert isinstance(block, gr.Tab), "called inside a gr.Tab"
+    return block

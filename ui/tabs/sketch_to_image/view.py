@@ -1,0 +1,83 @@
+"""What the Sketch tab shows, as HTML: what the engine will see of a drawing, and what Explore found."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from engine.errors import EaselError
+from engine.generate.tasks.input_image import canvas_for, given_for, matching_size
+from engine.records.blobs import Blobs
+from engine.requests import ImageToImage, Request
+from ui import messages
+from ui.common import result_view
+from ui.common.checkpoint_options import Checkpoint
+from ui.common.job_view import View
+from ui.server import image_routes
+from ui.templates import Macros, render_notice
+
+_HTML = Macros("tabs/sketch_to_image/view.html")
+_LONGEST = 512
+"""Pixels of the longer side of what is shown of a drawing."""
+
+
+@dataclass(frozen=True)
+class StrengthChoice:
+    """One strength that was explored; ``address`` is "" for an image that is gone."""
+
+    strength: str
+    words: str
+    address: str
+    chosen: bool
+
+
+def render_results(asked: Request, view: View, outputs: Path) -> str:
+    """The stage of the tab's jobs. Of an exploration, the choice of what is large is the browser's own: arrow keys move it."""
+    if not (isinstance(asked, ImageToImage) and asked.strengths and view.results):
+        return result_view.render_stage(view, outputs)
+    middle = min(len(asked.strengths) // 2, len(view.results) - 1)
+    choices = [
+        StrengthChoice(
+            strength=f"{strength:g}",
+            words=messages.AT_STRENGTH.format(strength=strength),
+            address=image_routes.locate_path(outputs, result.path) if result.path.is_relative_to(outputs) else "",
+            chosen=number == middle,
+        )
+        for number, (strength, result) in enumerate(zip(asked.strengths, view.results, strict=False))
+    ]
+    figures = result_view.render_figures(view.results, outputs)
+    return result_view.render_stage(view, outputs, _HTML.render("strengths", choices=choices, figures=figures))
+
+
+def render_input(asked: ImageToImage, checkpoint: Checkpoint, blobs: Blobs) -> str:
+    """What the engine will see of a drawing: fitted, cropped to the mask where asked, what is masked tinted, with its size;
+    or the sentence that says why there is none."""
+    try:
+        given = given_for(asked, blobs)
+        width, height = matching_size(given.shape(asked), checkpoint.native_size, checkpoint.size_multiple)
+        canvas = canvas_for(asked, given, asked.width or width, asked.height or height)
+    except EaselError as error:
+        return render_notice(str(error), "trouble")
+    image = canvas.picture
+    if canvas.mask is not None:
+        tint = Image.blend(image, Image.new("RGB", image.size, "#e11d48"), 0.5)
+        image = Image.composite(tint, image, canvas.mask)
+    size = f"{canvas.picture.width} × {canvas.picture.height}"
+    return _HTML.render("input", source=_encode_png(image), size=size, sentences=given.notices)
+
+
+def render_strength_words(strength: float) -> str:
+    """What a denoising strength means for the person who drew."""
+    words = next(words for least, words in reversed(messages.STRENGTHS.items()) if strength >= least)
+    return _HTML.render("strength_words", words=words)
+
+
+def _encode_png(image: Image.Image) -> str:
+    image = image.copy()
+    image.thumbnail((_LONGEST, _LONGEST))
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=1)
+    return result_view.encode_data_url(stream.getvalue(), "image/png")

@@ -1,0 +1,154 @@
+"""What happens on the Upscale tab, in plain values: the cost, the request, and the pair that is compared afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.upscalers import (
+    BUILT_IN,
+    LANCZOS,
+    find_upscaler,
+    is_cleaner,
+    is_diffusion,
+    list_cleaners,
+    list_upscalers,
+)
+from engine.errors import CheckpointError, EaselError, PictureError
+from engine.jobs import Jobs
+from engine.plan.learned import LearnedFacts
+from engine.plan.upscale_estimate import UpscaleWork, estimate_upscale
+from engine.records.blobs import Blobs
+from engine.records.images.open_image import opening
+from engine.records.images.thumbnails import SCREEN, reduced
+from engine.requests import Upscale
+from engine.settings import Settings
+from ui import messages
+from ui.common import checkpoint_options
+from ui.common.checkpoint_options import Checkpoint, CheckpointOptions
+from ui.common.send_to import read_request
+from ui.tabs.upscale import form
+
+Images = tuple[Image.Image, Image.Image]
+"""An image before and after."""
+
+
+class UpscaleService:
+    """Each method is what one event does."""
+
+    def __init__(self, settings: Settings, known: CheckpointOptions) -> None:
+        self._checkpoint_options = known
+        self._blobs = Blobs(settings.data / "blobs")
+        self._notes = LearnedFacts(settings.data / "learnt.json")
+
+    def list_upscalers(self) -> list[tuple[str, str]]:
+        """Label and name of each upscaler, the built-in one first, then Lanczos, and the networks that clean last."""
+        catalogue = self._checkpoint_options.catalogue
+        upscalers = [(entry.name, entry.name) for entry in list_upscalers(catalogue)]
+        cleaners = [(messages.cleaner(entry.name), entry.name) for entry in list_cleaners(catalogue)]
+        return [(messages.BUILT_IN_UPSCALER, BUILT_IN), *upscalers, (messages.LANCZOS_UPSCALER, LANCZOS), *cleaners]
+
+    def find_kind(self, upscaler: str) -> str:
+        """One of the kinds in :mod:`ui.tabs.upscale.form`."""
+        if upscaler == BUILT_IN:
+            return form.BUILT_IN_KIND
+        entry = self._find_entry(upscaler)
+        if entry is not None and is_cleaner(entry):
+            return form.CLEANER
+        return form.DIFFUSION if entry is not None and is_diffusion(entry) else form.PLAIN
+
+    def find_checkpoint(self, upscaler: str) -> Checkpoint:
+        """How an upscaler reads a prompt: one that reads none has no text encoders."""
+        entry = self._find_entry(upscaler)
+        if entry is None or not is_diffusion(entry):
+            return checkpoint_options.NONE
+        return checkpoint_options.describe_checkpoint(entry)
+
+    def create_request(self, written: Mapping[str, Any], files: Sequence[str]) -> Upscale:
+        """The request that a filled-in form asks for. Raises EaselError, a sentence, for what cannot be used."""
+        if not files:
+            raise PictureError(messages.NOTHING_TO_ENLARGE)
+        return form.create_request(written, self.find_kind(written["upscaler"]), [self._store(Path(file)) for file in files])
+
+    def select_images(self, files: Sequence[str]) -> tuple[list[str], str]:
+        """Those of a folder's files that are images, by their names, and what to say of the others."""
+        found = [file for file in sorted(files, key=lambda file: Path(file).name) if _read_size(Path(file)) is not None]
+        others = sorted(Path(file).name for file in files if file not in found)
+        return found, messages.left_out(others) if others else ""
+
+    def estimate(self, written: Mapping[str, Any], files: Sequence[str]) -> str:
+        """A sentence on sizes, time and memory; "" where there is nothing to upscale yet."""
+        works = [self._create_work(written, size) for file in files if (size := _read_size(Path(file))) is not None]
+        if not works:
+            return ""
+        costs = [estimate_upscale(work, self._notes) for work in works]
+        largest = max(works, key=lambda work: work.pixels)
+        return messages.cost(
+            (largest.width, largest.height), largest.size, len(works), sum(cost.seconds for cost in costs),
+            max(cost.bytes for cost in costs), all(cost.measured for cost in costs),
+        )  # fmt: skip
+
+    def compare_latest(self, jobs: Jobs, job: str) -> Images | None:
+        """The newest result of an upscaling job over its source; None where there is none."""
+        results = [result.path for result in jobs.state(job).results] if job else []
+        request = read_request(results[-1]) if results else None
+        return self.create_pair(request, results[-1]) if isinstance(request, Upscale) else None
+
+    def create_pair(self, request: Upscale, result: Path) -> Images | None:
+        """The image before and after, of one size, large ones reduced to a screen; None if the source is no longer kept."""
+        try:
+            before = self._blobs.open(request.images[0])
+        except EaselError:
+            return None
+        with opening(result) as opened:
+            after = reduced(opened, SCREEN)
+        return before.resize(after.size, Image.Resampling.BICUBIC), after
+
+    def find_source(self, request: Upscale) -> Path | None:
+        """The file that a result was made from, if it is still kept."""
+        try:
+            return self._blobs.path(request.images[0])
+        except EaselError:
+            return None
+
+    def _store(self, file: Path) -> str:
+        try:
+            return self._blobs.put(file.read_bytes(), by_head=True)
+        except PictureError as error:
+            raise PictureError(messages.bad_file(file.name, str(error))) from error
+
+    def _create_work(self, written: Mapping[str, Any], size: tuple[int, int]) -> UpscaleWork:
+        entry = self._find_entry(str(written["upscaler"]))
+        counts = entry.parameters if entry is not None else {}
+        steps, factor = 0, float(written["factor"])
+        if entry is not None and is_cleaner(entry):
+            factor = 1.0
+        if entry is not None and is_diffusion(entry):
+            counts, steps = {"unet": counts.get("unet", 0)}, _read_number(written["steps"]) or entry.family.steps
+        return UpscaleWork(
+            width=size[0], height=size[1], factor=factor, parameters=sum(counts.values()), steps=steps,
+            checkpoint_hash=entry.hash if entry is not None else "",
+        )  # fmt: skip
+
+    def _find_entry(self, upscaler: str) -> CheckpointEntry | None:
+        try:
+            return None if upscaler == LANCZOS else find_upscaler(upscaler, self._checkpoint_options.catalogue)
+        except CheckpointError:
+            return None
+
+
+def _read_size(file: Path) -> tuple[int, int] | None:
+    """Width and height in pixels, from the file's head alone; None for what is no image: the engine then says why."""
+    try:
+        with opening(file) as opened:
+            return opened.size
+    except PictureError:
+        return None
+
+
+def _read_number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0

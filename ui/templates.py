@@ -1,0 +1,76 @@
+"""The environment in which Easel's HTML is rendered: Jinja2, everything escaped, a missing variable is an error.
+
+A template is a file of macros beside the module that uses it. Line breaks and indentation in a template are for its readers:
+they do not reach the page, where white space between inline elements would show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2.ext import Extension
+from markupsafe import Markup
+
+from ui import messages
+
+ROOT = Path(__file__).parent
+"""Templates are named by their path inside this folder, with forward slashes."""
+
+_BETWEEN_TAGS = re.compile(r"(?<=[>}])\s*\n\s*|\s*\n\s*(?=[<{])|^\s+|\s+$")
+_BETWEEN_WORDS = re.compile(r"\s*\n\s*")
+
+
+class _Layout(Extension):
+    """Takes the line breaks out of a template: between tags for nothing, within a tag or a text for one space."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """The template as it is compiled."""
+        return _BETWEEN_WORDS.sub(" ", _BETWEEN_TAGS.sub("", source))
+
+
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(ROOT), autoescape=True, undefined=StrictUndefined, extensions=[_Layout], auto_reload=False
+)
+_GLOBALS: dict[str, Any] = {"messages": messages}
+"""What every template knows without being given it."""
+
+
+def load_template(name: str) -> Template:
+    """A template by its name, compiled once."""
+    return ENVIRONMENT.get_template(name, globals=_GLOBALS)
+
+
+class Macros:
+    """The macros of one template file, which is compiled once."""
+
+    def __init__(self, name: str) -> None:
+        self._macros = vars(load_template(name).module)
+
+    def render(self, macro: str, /, **values: Any) -> Markup:
+        """``macro`` with its arguments by name. It is markup, which another macro takes as it is.
+
+        Raises jinja2.UndefinedError for a variable that the template does not know.
+        """
+        return self._macros[macro](**values)
+
+
+_SHARED = Macros("common/macros.html")
+
+
+def render_notice(sentence: str, kind: str = "note") -> Markup:
+    """A sentence in a box of its own, nothing for "". ``kind`` is "note" or "trouble"."""
+    return _SHARED.render("notice", sentence=sentence, kind=kind)
+
+
+def render_notices(sentences: Iterable[str], kind: str = "note") -> Markup:
+    """A box for each sentence."""
+    return join(render_notice(sentence, kind) for sentence in sentences)
+
+
+def join(parts: Iterable[Markup]) -> Markup:
+    """Markup one after the other."""
+    return Markup("").join(parts)
