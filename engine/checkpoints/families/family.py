@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.families import key_mapping
+import engine.checkpoints.families.key_mapping as key_mapping
 from engine.checkpoints.families.key_mapping import KeyMapping
 
 CONFIGS = Path(__file__).parent.parent / "configs"

@@ -5,7 +5,7 @@ The configurations are those of CompVis/stable-diffusion ``v1-inference.yaml``; 
 
 from __future__ import annotations
 
-from engine.checkpoints.families import key_mapping
+import engine.checkpoints.families.key_mapping as key_mapping
 from engine.checkpoints.families.family import BaseModel, Family, LatentPreview, Signature, TextLayout
 
 SD1 = BaseModel(name="sd1", label="Stable Diffusion 1", context_width=768, embedding_width=768, token_width=768)

@@ -5,7 +5,7 @@ The configurations are those of Stability-AI/generative-models: ``sd_xl_base.yam
 
 from __future__ import annotations
 
-from engine.checkpoints.families import key_mapping
+import engine.checkpoints.families.key_mapping as key_mapping
 from engine.checkpoints.families.family import (
     ANY,
     CLIP_TOKENIZER,
