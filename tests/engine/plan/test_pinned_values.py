@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.plan.hardware.facts import Hardware
-from engine.plan.ladder import RUNGS, take_next_measure
+from engine.plan.ladder import RUNGS, largest_size, take_next_measure
 from engine.plan.learned import LearnedFacts
-from engine.plan.memory import Layout, find_budget, find_cache_budget, predict
+from engine.plan.memory import BYTES, Budget, Layout, find_budget, find_cache_budget, predict
 from engine.plan.precision import Tolerance, choose, find_row
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS
 from engine.plan.speed import SPEEDS, speed_for
@@ -166,7 +166,28 @@ def test_predictions_stay_what_was_measured(name: str) -> None:
 
 
 def test_the_layout_of_a_checkpoint_without_a_word_is_that_of_stable_diffusion_1() -> None:
-    assert Layout.of({}, {}) == Layout()
+    assert Layout.of({}, {}) == Layout() == Layout(
+        scale=8, unet_channels=(320, 640, 1280, 1280), unet_attention=(True, True, True, False), unet_blocks=2,
+        decoder_channels=(128, 256, 512, 512),
+    )  # fmt: skip
+
+
+def test_bytes_of_a_number() -> None:
+    assert BYTES == {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1, "int8": 1}
+
+
+def test_the_cpu_takes_over_only_where_there_is_a_plan_for_it() -> None:
+    almost_all = dataclasses.replace(STARTED, compiler="", measures=("text_encoders_out",))
+    assert take_next_measure(almost_all, "encode") is None
+    assert take_next_measure(almost_all, "encode", ExecutionPlan()) is not None
+
+
+def test_sizes_are_offered_in_multiples_of_64() -> None:
+    room = Budget(ram=2 * GIB)
+    sizes = {largest_size(dataclasses.replace(V1.work, width=1024, height=side), PLANS["stored in 8 bits"], room)
+             for side in (512, 768, 1024)}  # fmt: skip
+    assert None not in sizes and {number % 64 for size in sizes if size for number in size} == {0}
+    assert any(number % 128 for size in sizes if size for number in size)
 
 
 def test_what_each_speed_leaves_out() -> None:
