@@ -131,7 +131,7 @@ class Pad {
       const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(8, Math.round(side * grow)));
       const sheet = createSheet(width, height, this.drawing.sheet.paper, name);
       drawCentred(bitmap, sheet.layers[0].canvas);
-      this.drawing.redrawCentred(sheet);
+      this.drawing.replace(sheet);
     } else {
       const layer = createLayer(this.drawing.sheet.width, this.drawing.sheet.height, name);
       drawCentred(bitmap, layer.canvas);
@@ -151,7 +151,7 @@ class Pad {
     else drawCentred(bitmap, sheet.layers[0].canvas);
     if (masked) fillMask(masked, sheet.mask);
     if (masked) this.tools.kept = false;
-    this.drawing.redrawCentred(sheet);
+    this.drawing.replace(sheet);
     if (before.width !== sheet.width || before.height !== sheet.height) this.view?.whole();
   }
 
@@ -162,7 +162,7 @@ class Pad {
       drawCentred(layer.canvas, canvas);
       return { ...layer, canvas, version: layer.version + 1 };
     };
-    this.drawing.redrawCentred({ ...sheet, width, height, layers: sheet.layers.map(moved), mask: moved(sheet.mask) });
+    this.drawing.replace({ ...sheet, width, height, layers: sheet.layers.map(moved), mask: moved(sheet.mask) });
     this.view.whole();
   }
 
@@ -178,7 +178,7 @@ class Pad {
     ({
       undo: () => drawing.undo(),
       redo: () => drawing.redo(),
-      clear: () => drawing.redrawCentred(createSheet(drawing.sheet.width, drawing.sheet.height, drawing.sheet.paper, "")),
+      clear: () => drawing.replace(createSheet(drawing.sheet.width, drawing.sheet.height, drawing.sheet.paper, "")),
       "clear-mask": () => drawing.clear(drawing.sheet.mask),
       "zoom-in": () => view.zoomBy(1.5),
       "zoom-out": () => view.zoomBy(1 / 1.5),
@@ -222,7 +222,7 @@ class Pad {
 
   #sample(name) {
     const { width, height } = this.drawing.sheet;
-    this.drawing.redrawCentred(createSampleSheet(name, width, height, ""));
+    this.drawing.replace(createSampleSheet(name, width, height, ""));
     this.trigger("sample", { name });
   }
 
