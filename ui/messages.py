@@ -12,16 +12,16 @@ PROMPT = "Prompt"
 PROMPT_HELP = "Say what you want to see. Ctrl+Enter generates; Ctrl+Up and Ctrl+Down give the selected words more or less weight."
 PROMPT_EXAMPLE = "a red balloon above the sea"
 NEGATIVE = "Negative prompt"
-NEGATIVE_HELP = "what the picture should stay away from"
+NEGATIVE_HELP = "what the picture should not show"
 WEIGHTS_HELP = "Ctrl+Up and Ctrl+Down give the selected words more or less weight."
 SETTINGS = "Settings"
 READING = "How the prompt was read"
-BOTH_ENCODERS = "Both text encoders of this checkpoint read it so:"
+BOTH_ENCODERS = "Both text encoders of this checkpoint read it like this:"
 REPERTOIRE = "What the starter can draw"
 TEXT_TAB = "Text to image"
 OWN_SIZE = "Another size"
 RANDOM_SEED = "random"
-SEED_HELP = "Empty: a new one each time. The same seed and settings give the same picture."
+SEED_HELP = "Leave empty for a new one each time. The same seed and settings give the same picture."
 EXAMPLES = "Try"
 WAITING_FOR_FIRST = "Your picture appears here."
 FIRST_HINT = "Type a prompt and press Generate."
@@ -34,34 +34,34 @@ USE_PRESET = "Use"
 REMOVE_PRESET = "Remove"
 SAVE_PRESET = "Save both prompts"
 PRESET_NAME = "Name of a new preset"
-PRESET_HELP = "{prompt} in it stands for the words of the prompt that it is used on."
+PRESET_HELP = "{prompt} in a preset stands for the prompt that it is applied to."
 CHOOSE_PRESET = "Choose a preset first."
-EMPTY_PRESET = "Both prompts are empty, so there is nothing to save. Write the words of the preset into them first."
+EMPTY_PRESET = "Both prompts are empty, so there is nothing to save. Write the preset's text into them first."
 
 COMPARE = "Compare"
 EACH_WORD = "What each word does"
 MAX_TERMS = "Words to try"
-COMPARE_FIRST = "Write a negative prompt and press Compare: the same picture with it and without it."
+COMPARE_FIRST = "Write a negative prompt and press Compare to see the same picture with and without it."
 WITH, WITHOUT = "with", "without"
-SLIDER = "How much of the left picture is seen"
-MAP = "Where the picture changed: the brighter, the more"
-CHANGED_BY_NEGATIVE = "changed by the negative prompt. Bright in the map is where."
+SLIDER = "How much of the left picture is shown"
+MAP = "Where the picture changed: brighter means more"
+CHANGED_BY_NEGATIVE = "changed by the negative prompt. The map shows where: bright means changed."
 DOWNLOAD_WITH, DOWNLOAD_WITHOUT = "Download with", "Download without"
 KEEP_SEED = "Keep this seed"
-WORDS = "From the word that does most"
+WORDS = "Words by effect, strongest first"
 DEAD_WORDS = "These do nothing in this picture"
 ALL_WORDS_COUNT = "Every word does something in this picture."
 WITHOUT_WORD = "The picture without this word, in full size"
 ALL_WORDS, SLIM = "all words", "without these"
-TRIMMED = "The words that did nothing are out of the negative prompt."
-NOT_THERE_ANY_MORE = "The negative prompt was changed since then, and none of these words stands in it any more."
+TRIMMED = "The words that did nothing were removed from the negative prompt."
+NOT_THERE_ANY_MORE = "The negative prompt has changed since then and no longer contains any of these words."
 
-EMPTY_PROMPT = "The prompt was empty, so the checkpoint drew whatever came to it."
-STOPPED = "Stopped. Nothing half-done was kept."
-REUSED = "The form holds this picture's settings now, with its seed."
-SEED_KEPT = "The seed {seed} stays until you empty its field."
-NO_RECORD = "This picture holds no settings that Easel can read."
-NOT_UPLOADED = "This file was not handed in on this page, or longer than a day ago. Hand it in again."
+EMPTY_PROMPT = "The prompt was empty, so the checkpoint drew something of its own."
+STOPPED = "Stopped. Unfinished pictures were not saved."
+REUSED = "This picture's settings are in the form now, including its seed."
+SEED_KEPT = "Seed {seed} is used until you clear the field."
+NO_RECORD = "This file contains no settings that Easel can read."
+NOT_UPLOADED = "This file was not uploaded on this page, or more than a day ago. Upload it again."
 PICTURE_GONE = "This picture is no longer in the outputs folder."
 
 SPEED = "Speed"
@@ -76,12 +76,12 @@ SPEED_HELP = (
     "checkpoint: 40.7 dB, 0.003; 36.4 dB, 0.009. GMSD is a distance as an eye sees it: 0 is equal, 0.3 another picture."
 )
 MACHINE = "This computer"
-MACHINE_UNKNOWN = "The process that makes the pictures is still starting. Fold this and open it again in a moment."
-MACHINE_DEVICE = "Pictures are computed by"
-MACHINE_MEMORY = "Its memory"
-MACHINE_KIND = "Its kind, and why it computes as it does"
-MACHINE_MEASURED = "Measured once, here"
-MACHINE_THREADS = "Cores in use"
+MACHINE_UNKNOWN = "The image generator is still starting. Close this section and open it again in a moment."
+MACHINE_DEVICE = "Device"
+MACHINE_MEMORY = "Memory"
+MACHINE_KIND = "Precision, and why"
+MACHINE_MEASURED = "Measured on this computer"
+MACHINE_THREADS = "CPU cores in use"
 DOES_NOT_FIT = "This does not fit into memory."
 
 ADDITIONS = "LoRA, VAE, refiner, clip skip"
@@ -93,19 +93,21 @@ ADD_LORA = "choose one to add it to the prompt"
 LAST_LAYER = "last layer"
 
 SAVE = "Save"
-SAVED = "Saved. It counts from the next picture on."
+SAVED = "Saved. Used from the next picture on."
 EXTRA_MODELS = "Folders of other programs"
-EXTRA_MODELS_HELP = "One a line: the main folder of ComfyUI, AUTOMATIC1111 or Forge, or any folder with checkpoints. Only read."
+EXTRA_MODELS_HELP = (
+    "One per line: the main folder of ComfyUI, AUTOMATIC1111 or Forge, or a folder with checkpoints. Never written to."
+)
 PRECISION = "Precision"
-PRECISION_HELP = "Auto is what suits this machine and the checkpoint best."
+PRECISION_HELP = "Auto chooses what suits this computer and the checkpoint best."
 COMPILE = "Compile large checkpoints for this device"
-COMPILE_HELP = "Quicker on graphics cards. The first picture of each size then waits some minutes; what was compiled is kept."
+COMPILE_HELP = "Faster on graphics cards. The first picture of each size takes a few minutes longer; compiled code is kept."
 LEAVE_METADATA_OUT = "Leave settings out of picture files"
-LEAVE_METADATA_OUT_HELP = "Pictures then hold no prompt and no seed, and cannot be made again from the file."
+LEAVE_METADATA_OUT_HELP = "Files then contain no prompt and no seed, so the picture cannot be made again from the file."
 SAFETY_CHECKER = "Use a checkpoint's own safety checker"
-SAFETY_CHECKER_HELP = "Where it brings one. What it objects to is withheld, and nothing is shown while pictures are made."
+SAFETY_CHECKER_HELP = "For checkpoints that include one. Pictures that it flags are withheld, and no previews are shown."
 WATERMARK = "Invisible watermark"
-WATERMARK_HELP = "A short text that is hidden in every picture of at least 256 × 256 pixels. Empty: none."
+WATERMARK_HELP = "A short text hidden in every picture of at least 256 × 256 pixels. Leave empty for none."
 
 UPSCALE_TAB = "Upscale"
 SEND_TO_UPSCALE = "Enlarge"
@@ -113,13 +115,13 @@ PICTURES = "Pictures to enlarge"
 WHOLE_FOLDER = "Choose a whole folder"
 UPSCALER = "Upscaler"
 BUILT_IN_UPSCALER = "Built in: quick, for photos and drawings"
-LANCZOS_UPSCALER = "Lanczos: plain arithmetic, invents nothing"
+LANCZOS_UPSCALER = "Lanczos: plain resampling, adds no detail"
 CLEAN = "Clean"
 FACTOR = "Times as wide and high"
 CLEANING = "Cleaning"
-CLEANING_HELP = "How much noise and compression is taken away. 0 keeps everything."
+CLEANING_HELP = "How much noise and compression artefacts are removed. 0 keeps everything."
 NOISE_LEVEL = "Noise level"
-NOISE_LEVEL_HELP = "How far the result may depart from the picture: 20 is usual, more invents more."
+NOISE_LEVEL_HELP = "How far the result may depart from the original: 20 is usual, higher values invent more detail."
 BEST = "best"
 ENLARGE = "Enlarge"
 BEFORE_AFTER = "Before and after"
@@ -128,31 +130,31 @@ NOTHING_TO_ENLARGE = "There is no picture to enlarge. Choose one or more first."
 YOURS = "Your checkpoints"
 LOOK_AGAIN = "Look again"
 GET_MORE = "Get more"
-GET_MORE_HELP = "Nothing is fetched, and nobody is asked, before you press a button here."
+GET_MORE_HELP = "Nothing is downloaded and no server is contacted until you press a button here."
 PASTE = "A hub name or a link"
 PASTE_EXAMPLE = "owner/name, or the link of a file"
 ASK = "Look"
 THERE = "In your folder"
-SIZE_UNKNOWN = "The source does not say"
-LICENCE_UNKNOWN = "Its page says under which licence"
+SIZE_UNKNOWN = "Unknown"
+LICENCE_UNKNOWN = "See its page for the licence"
 NOT_USED = "Not used"
-NO_ABILITY = "the last steps of an XL checkpoint, as its refiner"
+NO_ABILITY = "refiner: the last steps of an XL checkpoint"
 WHY = "Why?"
 AS_FOUND = "as found"
 IS_A = "It is"
 PREDICTS = "It predicts"
 FILE_GONE = "This file is no longer there. Press “Look again”."
-CHOICE_KEPT = "Kept for this file, from the next picture on."
+CHOICE_KEPT = "Saved for this file. Used from the next picture on."
 
 
 def folder_missing(folder: str) -> str:
     """For a folder that was named and is not there."""
-    return f"“{folder}” is no folder on this computer now. It is kept, and used when it is there."
+    return f"There is no folder “{folder}” at the moment. The setting is kept, and used once the folder is there."
 
 
 def folder_found(folder: str, program: str, count: int) -> str:
     """For a folder that was named; ``program`` is the program that it belongs to, or ""."""
-    return f"“{folder}”{f' ({program})' if program else ''}: {_count(count, 'file')} to look into."
+    return f"“{folder}”{f' ({program})' if program else ''}: {_count(count, 'file')} found."
 
 
 def hash_of(digest: str) -> str:
@@ -167,7 +169,7 @@ def sha256_of(sha256: str) -> str:
 
 def told_by(reason: str) -> str:
     """What a file was recognised by."""
-    return f"Told by what is in it: {reason}."
+    return f"Recognised by its content: {reason}."
 
 
 def not_used(name: str, reason: str) -> str:
@@ -179,20 +181,20 @@ def download_status(state: str, done: str, total: str) -> str:
     """Where a download stands; ``done`` and ``total`` are sizes in words, ``total`` "" where nobody knows."""
     amount = f"{done} of {total}" if total else done
     return {
-        "asking": "Asking what there is …",
+        "asking": "Asking the server what there is …",
         "offered": "",
         "running": f"Downloading: {amount}",
         "paused": f"Paused at {amount}",
-        "finished": f"Done, {done}, and ready to use.",
+        "finished": f"Done ({done}). Ready to use.",
         "failed": "",
-        "cancelled": "Cancelled. What came is kept, so that it can go on from there.",
+        "cancelled": "Cancelled. The part that was downloaded is kept, so the download can resume.",
     }[state]
 
 
 DRAW_ON_IT = "Draw on it"
-GO_ON = "Go on at strength {strength:g}"
+GO_ON = "Continue at strength {strength:g}"
 AT_STRENGTH = "At strength {strength:g}"
-STRENGTHS_SHOWN = "Strength of the picture that is shown large"
+STRENGTHS_SHOWN = "Strength of the picture shown large"
 
 # The sketch tab
 SKETCH_TAB = "Sketch to image"
@@ -202,25 +204,29 @@ FINISH = "Finish"
 GENERATE = "Generate"
 LIVE = "Live: repaint while I draw"
 LIVE_PICTURE = "The drawing, repainted"
-LIVE_STATUS = "Live, not kept. Finish makes the picture that is."
-LIVE_BEST = "Quickest here ({label})"
-PICKED = "The form goes on at strength {strength:g}, with this picture's seed."
-FIT = {"crop": "Fill the frame and cut what hangs over", "pad": "Show all of it on paper", "stretch": "Stretch it to the frame"}
+LIVE_STATUS = "Live preview, not saved. Press Finish to make a picture that is saved."
+LIVE_BEST = "Fastest here ({label})"
+PICKED = "The form now has strength {strength:g} and this picture's seed."
+FIT = {
+    "crop": "Fill the frame and crop the rest",
+    "pad": "Show all of it, with paper at the sides",
+    "stretch": "Stretch it to the frame",
+}
 ONLY_MASKED = "Work on the masked part alone, at full size"
 PART = "A part of it (mask)"
 SEEN = "What the engine will see"
 DEPTH = "Depth"
 DEPTH_MAP = "A depth map of your own (white is near), instead of the estimated one"
 DEPTH_SHOWN = "The depth that guides the picture: white is near."
-NO_DRAWING = "The drawing did not arrive. Reload the page; the drawing is kept in your browser."
+NO_DRAWING = "The drawing could not be uploaded. Reload the page; the drawing is kept in your browser."
 STRENGTHS = {
     0.0: "gives my drawing back as it is",
     0.05: "keeps my drawing, touches up the surface",
     0.3: "keeps my shapes and colours",
     0.5: "keeps my composition, redraws the things",
     0.7: "takes my drawing as a rough guide",
-    0.9: "only a hint of my drawing is left",
-    1.0: "forgets my drawing: words alone",
+    0.9: "keeps only a hint of my drawing",
+    1.0: "ignores my drawing: the prompt alone counts",
 }
 """From this strength on -> what it means, for the person who drew."""
 
@@ -266,8 +272,8 @@ PAD_SAYS = {
     "layer": "Layer",
     "show": "Show or hide",
     "opening": "Opening the picture …",
-    "full": "The browser has no room left to keep the drawing over a reload. Make room, or save the result soon.",
-    "away": "Easel does not answer. Look whether its window is still open, then try again.",
+    "full": "The browser has no space left to keep the drawing across a reload. Free some space, or save the result soon.",
+    "away": "Easel does not respond. Check that its window is still open, then try again.",
 }
 
 
@@ -283,8 +289,8 @@ REALLY_TRASH = "Move this picture to the trash?"
 IN_TRASH = "The picture is in the trash."
 NEWER = "‹ Newer"
 OLDER = "Older ›"
-NO_PICTURES = "No picture fits. Make one, or search for something else."
-CHOOSE_PICTURE = "Choose a picture to see it large, with everything that made it."
+NO_PICTURES = "No picture matches. Make one, or search for something else."
+CHOOSE_PICTURE = "Choose a picture to see it large, with its settings."
 SEARCH = "Search"
 SEARCH_HELP = "words in the prompt"
 ANY_CHECKPOINT = "Any checkpoint"
@@ -293,26 +299,26 @@ FAVOURITES = "Favourites only"
 
 INFO_TAB = "Image info"
 DROP_PICTURE = "Drop a picture here, or press to choose one"
-DROP_HINT = "Drop any picture: Easel shows what its file says, whichever program made it, and tells what can be used again here."
+DROP_HINT = "Drop any picture: Easel shows what its file contains, whichever program made it, and what can be used again."
 USE_SETTINGS = "Use these settings"
 WHY_DIFFERENT = "Why would it be different now?"
 NO_WATERMARK = "not readable"
 HOW_IT_RAN = "How it was run"
-NOTHING_DIFFERS = "Nothing differs: the same settings give the same picture here."
+NOTHING_DIFFERS = "Nothing differs: these settings give the same picture here."
 CANNOT_COMPARE = (
-    "It cannot be compared just now: its checkpoint is not here, or a picture is being made. Try again when nothing runs."
+    "It cannot be compared right now: its checkpoint is not here, or a picture is being made. Try again when nothing is running."
 )
 MATTERS = "Yes"
 MATTERS_NOT = "No"
 
 QUEUE = "Queue"
-QUEUE_EMPTY = "Nothing runs and nothing waits."
+QUEUE_EMPTY = "Nothing is running or waiting."
 TO_FRONT = "Move to the front"
 CANCEL = "Cancel"
 CANCEL_ALL = "Cancel all"
 AGAIN = "Try again"
-LOADING = "Getting ready"
-NO_PROMPT = "(no words)"
+LOADING = "Preparing"
+NO_PROMPT = "(no prompt)"
 
 
 def queue(running: int, waiting: int) -> str:
@@ -328,7 +334,7 @@ def pictures_wanted(count: int) -> str:
 
 def all_done(seconds: float) -> str:
     """When the queue will be empty."""
-    return f"Everything: {time_left(seconds)}"
+    return f"All jobs: {time_left(seconds)}"
 
 
 def reduced(width: int, height: int, longest: int) -> str:
@@ -338,7 +344,8 @@ def reduced(width: int, height: int, longest: int) -> str:
 
 def really_cancel(count: int) -> str:
     """Asked before everybody's jobs are cancelled."""
-    return f"Cancel {'the job' if count == 1 else f'all {count} jobs'}, those of other pages too? Finished pictures are kept."
+    which = "the job" if count == 1 else f"all {count} jobs"
+    return f"Cancel {which}, including those of other pages? Finished pictures are kept."
 
 
 def text_found(name: str, length: int) -> str:
@@ -363,7 +370,7 @@ def lies_at(path: Path) -> str:
 
 def no_trash(path: Path) -> str:
     """When a picture stays where it is."""
-    return f"There is no trash that takes this picture, so it stays. Delete the file by hand: {path}"
+    return f"The system's trash cannot take this picture, so it stays. Delete the file yourself: {path}"
 
 
 def shortened(text: str, most: int) -> str:
@@ -373,12 +380,12 @@ def shortened(text: str, most: int) -> str:
 
 def not_a_number(name: str, written: str) -> str:
     """For a field that takes a number."""
-    return f"{name} must be a number. “{_short(written)}” is none."
+    return f"{name} must be a number, not “{_short(written)}”."
 
 
 def not_whole(name: str, written: str) -> str:
     """For a field that takes a whole number."""
-    return f"{name} must be a whole number. “{_short(written)}” is none."
+    return f"{name} must be a whole number, not “{_short(written)}”."
 
 
 def waiting(ahead: int) -> str:
@@ -412,7 +419,7 @@ def took(seconds: float) -> str:
 
 def saved_before(count: int) -> str:
     """After a stop or a failure in the middle of several pictures."""
-    return f"{_count(count, 'picture')} finished before that, and {'is' if count == 1 else 'are'} kept."
+    return f"{_count(count, 'picture')} finished before that and {'is' if count == 1 else 'are'} kept."
 
 
 def unknown_words(words: Sequence[str], models: Path) -> str:
@@ -425,22 +432,22 @@ def unknown_words(words: Sequence[str], models: Path) -> str:
 
 def preset_used(name: str) -> str:
     """The words stand in the fields now."""
-    return f"The words of “{_short(name)}” stand in the prompts now."
+    return f"“{_short(name)}” was added to the prompts."
 
 
 def preset_saved(name: str, file: Path) -> str:
     """Where it is."""
-    return f"“{_short(name)}” is saved in {file}, which you can edit by hand too."
+    return f"“{_short(name)}” is saved in {file}, a file that you can also edit."
 
 
 def preset_removed(name: str) -> str:
     """The file no longer holds it."""
-    return f"“{_short(name)}” is removed."
+    return f"“{_short(name)}” was removed."
 
 
 def preset_not_yours(name: str | None, file: Path) -> str:
     """Easel's own presets and those of styles.csv stay."""
-    return f"“{_short(name)}” is not one of yours in {file}, and stays." if name else CHOOSE_PRESET
+    return f"“{_short(name)}” is not one of your own presets in {file}, so it was not removed." if name else CHOOSE_PRESET
 
 
 def percent(share: float) -> str:
@@ -451,8 +458,9 @@ def percent(share: float) -> str:
 def words_explained(floor: float) -> str:
     """What the numbers beside the words mean; ``floor`` is the noise floor."""
     return (
-        "How far the picture moves when a word is silent and all else stays. The same picture drawn again, in another place "
-        f"of the batch, moved by {percent(floor)}; what moves no more than that, or less than an eye can see, does nothing."
+        "How much the picture changes when a word is left out and everything else stays. The same picture made again, at "
+        f"another place in the batch, changed by {percent(floor)}; a word that "
+        "changes no more than that, or too little to see, does nothing."
     )
 
 
@@ -463,12 +471,12 @@ def without_word(word: str) -> str:
 
 def untried(tried: int, left: int) -> str:
     """The negative prompt has more words than were tried."""
-    return f"The first {tried} were tried, {left} more were not. “{MAX_TERMS}” in the settings says how many."
+    return f"The first {tried} were tried, {left} more were not. “{MAX_TERMS}” in the settings sets the limit."
 
 
 def slim_explained(share: float) -> str:
     """How far the picture moves without all words that do nothing by themselves."""
-    return f"Without all of these the picture moves by {percent(share)}. Look at it before they go."
+    return f"Without all of these the picture changes by {percent(share)}. Look at it before you remove them."
 
 
 def remove_words(count: int) -> str:
@@ -478,12 +486,12 @@ def remove_words(count: int) -> str:
 
 def lowered(words: Sequence[str]) -> str:
     """Words whose capitals were lost."""
-    return f"Capitals make no difference: {_listed(words)} is read as {_listed([word.lower() for word in words])}."
+    return f"Capital letters make no difference: {_listed(words)} is read as {_listed([word.lower() for word in words])}."
 
 
 def in_pieces(words: Sequence[str]) -> str:
     """Words that the vocabulary has no entry for."""
-    return f"Read in pieces: {_listed(words)}."
+    return f"Split into several tokens: {_listed(words)}."
 
 
 def not_held(words: Sequence[str]) -> str:
@@ -511,7 +519,7 @@ def cost(before: tuple[int, int], after: tuple[int, int], pictures: int, seconds
     """What enlarging will cost; sizes of the largest picture, ``memory`` in bytes, ``measured`` whether by earlier runs."""
     which = f"{pictures} pictures, the largest " if pictures > 1 else ""
     sizes = f"{before[0]:,} × {before[1]:,} becomes {after[0]:,} × {after[1]:,} pixels"
-    guess = "" if measured else ", a rough guess until it has run here once"
+    guess = "" if measured else " (a rough guess until it has run here once)"
     needs = f"{_about(seconds)}{guess}, {memory / 2**30:.1f} GB of memory"
     return f"{which}{sizes} ({after[0] * after[1] / 1e6:,.1f} megapixels): {needs}."
 
@@ -525,7 +533,7 @@ def fits(need: int, free: int | None) -> str:
 def memory_of(free: int | None, total: int | None) -> str:
     """A device's memory in bytes, when the worker started."""
     if free is None or total is None:
-        return "It does not say how much it has."
+        return "The device does not report its memory."
     return f"{_gigabytes(free)} of {_gigabytes(total)} were free when Easel started"
 
 
@@ -537,16 +545,16 @@ def measured_gain(dtype: str, gain: float) -> str:
 def takes(seconds: float | None, count: int) -> str:
     """How long ``count`` pictures take, ``seconds`` each; None: none was made with this checkpoint yet."""
     if seconds is None:
-        return "How long a picture takes is known after the first with this checkpoint."
+        return "How long a picture takes is known after the first one with this checkpoint."
     each = f"A picture takes {_about(seconds)}"
     together = "" if count == 1 else f", all {count} {_about(seconds * count)}"
-    return f"{each}{together}, by earlier ones here."
+    return f"{each}{together}, judging by earlier ones here."
 
 
 def left_out(names: Sequence[str]) -> str:
     """Files of a chosen folder that are no pictures."""
-    verb = "is" if len(names) == 1 else "are"
-    return f"{_count(len(names), 'file')} of the folder {verb} left out, being no pictures: {_listed(names)}."
+    which = "is not a picture and was" if len(names) == 1 else "are not pictures and were"
+    return f"{_count(len(names), 'file')} of the folder {which} skipped: {_listed(names)}."
 
 
 def bad_file(name: str, why: str) -> str:

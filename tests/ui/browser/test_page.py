@@ -219,7 +219,7 @@ BAD = [
     ("steps", "10000", "Steps must be from 1 to 1000"),
     ("seed", "-1", "The seed must be from 0"),
     ("seed", str(2**80), "The seed must be from 0"),
-    ("seed", "abc", "“abc” is none"),
+    ("seed", "abc", "not “abc”"),
     ("guidance_scale", "NaN", "The CFG scale must be from 0 to 100"),
     ("count", "0", "The number of pictures must be from 1"),
 ]

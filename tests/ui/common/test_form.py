@@ -74,11 +74,11 @@ def test_an_odd_size_is_left_for_the_engine_to_snap() -> None:
     [
         ("steps", "0", "Steps must be from 1 to 1000"),
         ("steps", "10000", "Steps must be from 1 to 1000"),
-        ("steps", "2.5", "Steps must be a whole number. “2.5” is none."),
+        ("steps", "2.5", "Steps must be a whole number, not “2.5”."),
         ("steps", "inf", "Steps must be a whole number"),
         ("seed", "-1", "The seed must be from 0"),
         ("seed", str(2**80), "The seed must be from 0"),
-        ("seed", "abc", "Seed must be a number. “abc” is none."),
+        ("seed", "abc", "Seed must be a number, not “abc”."),
         ("guidance_scale", "NaN", "The CFG scale must be from 0 to 100"),
         ("guidance_scale", "-3", "The CFG scale must be from 0 to 100"),
         ("guidance_scale", "lots", "CFG scale must be a number"),

@@ -178,5 +178,5 @@ def test_a_page_that_leaves_while_it_begins_to_listen_leaves_nothing_behind(jobs
         await asyncio.gather(*visits, return_exceptions=True)
 
     asyncio.run(glance())
-    assert waiting not in jobs._feed._watchers
+    assert waiting not in jobs._feed._listeners
     jobs.stop(waiting)

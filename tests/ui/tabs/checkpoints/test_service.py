@@ -88,7 +88,7 @@ def test_standing_choices_are_kept_and_folders_are_told(settings: Settings, tmp_
             "watermark": " mine ",
         }
     )
-    assert "(ComfyUI): 1 file" in said and "is no folder on this computer" in said
+    assert "(ComfyUI): 1 file" in said and "There is no folder" in said
     written, _ = SettingsService(settings).read()
     assert written["extra_models"].splitlines() == [str(tmp_path / "comfy"), str(tmp_path / "gone")]
     kept = ("precision", "leave_metadata_out", "safety_checker", "watermark")

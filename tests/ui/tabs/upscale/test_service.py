@@ -74,7 +74,7 @@ def test_of_a_folder_the_pictures_are_taken_and_the_rest_is_named(tab: UpscaleSe
     Image.new("L", (4, 4)).save(tmp_path / "a.gif")
     found, said = tab.select_images([photo, str(tmp_path / "notes.txt"), str(tmp_path / "a.gif")])
     assert found == [str(tmp_path / "a.gif"), photo]
-    assert said == "1 file of the folder is left out, being no pictures: “notes.txt”."
+    assert said == "1 file of the folder is not a picture and was skipped: “notes.txt”."
     assert tab.select_images(found) == (found, "")
 
 
