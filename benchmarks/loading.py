@@ -199,9 +199,9 @@ def _picture(path: str) -> dict[str, Any]:
 
 def _loader(path: str, dtype: str) -> Callable[..., Any]:
     from engine.checkpoints.library.catalogue import entry_for
-    from engine.checkpoints.load.components import load_checkpoint, never
+    from engine.checkpoints.load.components import load_checkpoint, never_cancelled
 
-    return lambda cancelled=never: load_checkpoint(entry_for(Path(path)), _plan(dtype), cancelled)
+    return lambda cancelled=never_cancelled: load_checkpoint(entry_for(Path(path)), _plan(dtype), cancelled)
 
 
 def _plan(dtype: str) -> Any:

@@ -20,7 +20,7 @@ from transformers import CLIPTokenizer, PreTrainedModel
 from engine.checkpoints.families import BASE_MODELS, key_mapping
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load.components import Asked, make_component
+from engine.checkpoints.load.components import IsCancelled, make_component
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.checkpoints.pipelines import LoraPipeline, create_pipeline
 from engine.errors import CheckpointError
@@ -42,7 +42,7 @@ NOTHING = Additions()
 
 @contextlib.contextmanager
 def applied(
-    additions: Additions, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
+    additions: Additions, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled
 ) -> Generator[LoadedCheckpoint]:
     """``loaded`` with ``additions`` within the block. After it, the components that both share are as they were.
 
@@ -172,7 +172,7 @@ def _with_words(
 
 
 def _with_vae(
-    vae: CheckpointEntry, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
+    vae: CheckpointEntry, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled
 ) -> LoadedCheckpoint:
     store = TensorStore([vae.path])
     naming = key_mapping.map_folder if any("down_blocks" in name for name in store.names()) else key_mapping.map_vae

@@ -19,7 +19,7 @@ import torch
 from engine.checkpoints.adapters import NOTHING, Additions, applied
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load.components import Asked, load_checkpoint, load_pipeline, never
+from engine.checkpoints.load.components import IsCancelled, load_checkpoint, load_pipeline, never_cancelled
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline
 from engine.errors import CheckpointError
@@ -83,7 +83,7 @@ class CheckpointCache:
         entry: CheckpointEntry,
         plan: ExecutionPlan,
         task: str = "text_to_image",
-        cancelled: Asked = never,
+        cancelled: IsCancelled = never_cancelled,
         additions: Additions = NOTHING,
     ) -> Generator[LoadedCheckpoint]:
         """``entry`` in memory, for ``task`` (a key of :attr:`~engine.checkpoints.families.Family.pipelines`).
@@ -101,7 +101,7 @@ class CheckpointCache:
 
     @contextlib.contextmanager
     def lease_pipeline(
-        self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never
+        self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled
     ) -> Generator[diffusers.DiffusionPipeline]:
         """The pipeline of an ``entry`` that only diffusers knows. Raises as :meth:`lease` does."""
         with self._held_while(entry, plan, cancelled) as loaded:
@@ -109,14 +109,14 @@ class CheckpointCache:
                 raise CheckpointError(f"“{entry.name}” is not run by diffusers' own pipeline.")
             yield loaded.pipeline
 
-    def load(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> None:
+    def load(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> None:
         """Have ``entry`` in memory before it is asked for. Raises as :meth:`lease` does."""
         with self._held_while(entry, plan, cancelled):
             pass
 
     @contextlib.contextmanager
     def _held_while(
-        self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked
+        self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled
     ) -> Generator[LoadedCheckpoint | LoadedPipeline]:
         held = self._get(entry, plan, cancelled)
         held.leases += 1
@@ -126,7 +126,9 @@ class CheckpointCache:
             held.leases -= 1
             self._shrink(0, "memory is needed for others")
 
-    def safety_checker(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> SafetyChecker | None:
+    def safety_checker(
+        self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled
+    ) -> SafetyChecker | None:
         """The checkpoint's own safety checker, None if it brings none; for within a lease of it, and in memory as long as it is.
 
         Raises as :meth:`lease` does.
@@ -141,7 +143,7 @@ class CheckpointCache:
         for key in [k for k, held in self._held.items() if not held.leases]:
             self._drop(key, "all memory was asked back")
 
-    def _get(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> _Held:
+    def _get(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> _Held:
         key = _key(entry, plan)
         if key in self._held:
             self._held.move_to_end(key)
@@ -202,7 +204,7 @@ def _expected_bytes(entry: CheckpointEntry, plan: ExecutionPlan) -> int:
     return sum(count * BYTES.get(plan.dtype(part), 4) for part, count in entry.identity.parameters.items())
 
 
-def _load(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> LoadedCheckpoint | LoadedPipeline:
+def _load(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> LoadedCheckpoint | LoadedPipeline:
     if entry.family.loaded_by_diffusers:
         return load_pipeline(entry, plan)
     return load_checkpoint(entry, plan, cancelled)

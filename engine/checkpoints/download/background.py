@@ -12,8 +12,8 @@ from pathlib import Path
 
 from engine.checkpoints.download import hub
 from engine.checkpoints.download.hub import DownloadPlan
-from engine.checkpoints.download.sources import Source
-from engine.checkpoints.download.transfer import Control, Progress
+from engine.checkpoints.download.sources import DownloadSource
+from engine.checkpoints.download.transfer import Control, DownloadProgress
 from engine.errors import Cancelled, EaselError
 
 ASKING, OFFERED, RUNNING, PAUSED, FINISHED, FAILED, CANCELLED = (
@@ -43,15 +43,15 @@ class Download:
     said: str = ""
 
 
-class Downloads:
+class DownloadManager:
     """All downloads into one folder since Easel started. Any thread may use it."""
 
-    def __init__(self, folder: Path, look: Callable[[Source], DownloadPlan] = hub.look) -> None:
+    def __init__(self, folder: Path, look: Callable[[DownloadSource], DownloadPlan] = hub.look) -> None:
         self._folder, self._look = folder, look
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._known: dict[int, Download] = {}
-        self._parcels: dict[int, DownloadPlan] = {}
+        self._plans: dict[int, DownloadPlan] = {}
         self._controls: dict[int, Control] = {}
 
     def all(self) -> tuple[Download, ...]:
@@ -64,7 +64,7 @@ class Downloads:
         """Whether something changes by itself."""
         return any(download.state in GOING_ON for download in self.all())
 
-    def ask(self, sources: Sequence[Source], label: str, licence: str = "", licence_link: str = "") -> int:
+    def ask(self, sources: Sequence[DownloadSource], label: str, licence: str = "", licence_link: str = "") -> int:
         """Ask the first of ``sources`` that answers what it holds. The number of the new download."""
         with self._lock:
             number = next(self._numbers)
@@ -80,7 +80,7 @@ class Downloads:
                 self._controls[number].resume()
                 self._known[number] = dataclasses.replace(self._known[number], state=RUNNING)
                 return
-            if state not in (OFFERED, CANCELLED, FAILED) or number not in self._parcels:
+            if state not in (OFFERED, CANCELLED, FAILED) or number not in self._plans:
                 return
             self._controls[number] = Control()
             self._known[number] = dataclasses.replace(self._known[number], state=RUNNING, said="")
@@ -107,27 +107,27 @@ class Downloads:
             if number in self._known and self._known[number].state in (FINISHED, FAILED, CANCELLED):
                 del self._known[number]
 
-    def _ask(self, number: int, sources: tuple[Source, ...]) -> None:
+    def _ask(self, number: int, sources: tuple[DownloadSource, ...]) -> None:
         said = "There is no source for this. Paste a link instead."
         for source in sources:
             try:
-                parcel = self._look(source)
+                plan = self._look(source)
             except EaselError as error:
                 said = str(error)
                 continue
             with self._lock:
-                self._parcels[number] = parcel
+                self._plans[number] = plan
             where = source.repository or source.link
-            self._change(number, state=OFFERED, name=parcel.name, source=where, total=parcel.bytes, free=_free(self._folder))
+            self._change(number, state=OFFERED, name=plan.name, source=where, total=plan.bytes, free=_free(self._folder))
             return
         self._change(number, state=FAILED, said=said)
 
     def _fetch(self, number: int) -> None:
-        def tell(progress: Progress) -> None:
+        def tell(progress: DownloadProgress) -> None:
             self._change(number, done=progress.done, total=progress.total)
 
         try:
-            hub.fetch_parcel(self._parcels[number], self._folder, self._controls[number], tell)
+            hub.fetch_plan(self._plans[number], self._folder, self._controls[number], tell)
         except Cancelled:
             self._change(number, state=CANCELLED)
         except EaselError as error:

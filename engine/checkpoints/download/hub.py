@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import huggingface_hub
 
-from engine.checkpoints.download.sources import HUB, Source
-from engine.checkpoints.download.transfer import PART, PATIENCE, Control, Progress, Tell, check_room, fetch, gated
+from engine.checkpoints.download.sources import HUB, DownloadSource
+from engine.checkpoints.download.transfer import PART, PATIENCE, Control, DownloadProgress, Tell, check_room, fetch, gated
 from engine.checkpoints.identify.folders import FOLDER_INDEX
 from engine.errors import DownloadError
 from engine.storage.atomic_files import move_into_place
@@ -26,7 +26,7 @@ from engine.storage.atomic_files import move_into_place
 class File:
     """One file to be fetched. ``size`` is bytes, 0 where it is not known, as is ``sha256`` as ""."""
 
-    source: Source
+    source: DownloadSource
     size: int
     sha256: str
 
@@ -45,7 +45,7 @@ class DownloadPlan:
         return sum(file.size for file in self.files.values())
 
 
-def look(source: Source, endpoint: str | None = None, *, with_checker: bool = False) -> DownloadPlan:
+def look(source: DownloadSource, endpoint: str | None = None, *, with_checker: bool = False) -> DownloadPlan:
     """Ask ``source`` what there is, without fetching it. Raises DownloadError, a sentence, if it cannot be had.
 
     ``with_checker``: a folder's safety checker is wanted too.
@@ -64,31 +64,31 @@ def look(source: Source, endpoint: str | None = None, *, with_checker: bool = Fa
     return DownloadPlan(name=source.name, files=files, token=_token())
 
 
-def fetch_parcel(parcel: DownloadPlan, folder: Path, control: Control, tell: Tell) -> Path:
-    """Fetch all of ``parcel`` into ``folder``; named when it is whole. Raises as
+def fetch_plan(plan: DownloadPlan, folder: Path, control: Control, tell: Tell) -> Path:
+    """Fetch all of ``plan`` into ``folder``; named when it is whole. Raises as
     :func:`~engine.checkpoints.download.transfer.fetch`."""
-    target = folder / parcel.name
+    target = folder / plan.name
     if target.exists():
         raise DownloadError(f"“{target.name}” is in “{folder}” already. Delete or rename it to download it again.")
-    check_room(folder, parcel.bytes, parcel.name)
-    whole = PurePosixPath() in parcel.files
+    check_room(folder, plan.bytes, plan.name)
+    whole = PurePosixPath() in plan.files
     part = target if whole else folder / (target.name + PART)
     done = 0
-    for place, file in parcel.files.items():
+    for place, file in plan.files.items():
 
-        def tell_all(progress: Progress, done: int = done) -> None:
-            tell(Progress(name=parcel.name, done=done + progress.done, total=parcel.bytes or progress.total))
+        def tell_all(progress: DownloadProgress, done: int = done) -> None:
+            tell(DownloadProgress(name=plan.name, done=done + progress.done, total=plan.bytes or progress.total))
 
         path = part / place
         if not (path.is_file() and path.stat().st_size == file.size):
-            fetch(file.source, path, control, tell_all, size=file.size, sha256=file.sha256, token=parcel.token)
+            fetch(file.source, path, control, tell_all, size=file.size, sha256=file.sha256, token=plan.token)
         done += file.size
     if not whole:
         move_into_place(part, target)
     return target
 
 
-def _agreed(source: Source, said: str) -> str:
+def _agreed(source: DownloadSource, said: str) -> str:
     """The SHA-256 that a file must have. Raises DownloadError if the hub says another than was published."""
     if said not in ("", source.sha256):
         raise DownloadError(
@@ -98,11 +98,11 @@ def _agreed(source: Source, said: str) -> str:
     return source.sha256
 
 
-def _link(source: Source, name: str, endpoint: str | None) -> Source:
-    return Source(link=huggingface_hub.hf_hub_url(source.repository, name, revision=source.revision, endpoint=endpoint))
+def _link(source: DownloadSource, name: str, endpoint: str | None) -> DownloadSource:
+    return DownloadSource(link=huggingface_hub.hf_hub_url(source.repository, name, revision=source.revision, endpoint=endpoint))
 
 
-def _listed(source: Source, endpoint: str | None) -> dict[str, tuple[int, str]]:
+def _listed(source: DownloadSource, endpoint: str | None) -> dict[str, tuple[int, str]]:
     """File -> size and SHA-256 ("" for small files), as the hub says."""
     repository = source.repository
     try:

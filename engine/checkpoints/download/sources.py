@@ -19,7 +19,7 @@ _HUB_LINK = re.compile(r"/([\w.-]+/[\w.-]+)/(?:resolve|blob)/([^/]+)/(.+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class DownloadSource:
     """Where something is to be had. ``file`` is "" for a whole repository; ``repository`` is "" for a plain ``link``.
 
     ``sha256`` is that of the file, where somebody published it; ``cited`` says where.
@@ -55,17 +55,17 @@ class Offer:
     family: str
     licence: str
     licence_link: str
-    sources: tuple[Source, ...]
+    sources: tuple[DownloadSource, ...]
     note: str = ""
 
 
 def offers(path: Path = HOUSE / "models" / "catalogue.toml") -> tuple[Offer, ...]:
     """The known checkpoints."""
     rows = tomllib.loads(path.read_text("utf-8"))["checkpoint"]
-    return tuple(Offer(**{**row, "sources": tuple(Source(**source) for source in row["sources"])}) for row in rows)
+    return tuple(Offer(sources=tuple(DownloadSource(**source) for source in row.pop("sources")), **row) for row in rows)
 
 
-def read_link(text: str) -> Source:
+def read_link(text: str) -> DownloadSource:
     """What a pasted hub name (``owner/name``, ``owner/name/file``) or link means. Raises DownloadError if it is neither."""
     text = text.strip()
     parsed = urllib.parse.urlparse(text)
@@ -73,13 +73,13 @@ def read_link(text: str) -> Source:
         return _read_address(text, parsed)
     parts = text.split("/")
     if len(parts) >= 2 and _NAME.fullmatch("/".join(parts[:2])) and ".." not in parts and "" not in parts:
-        return Source(repository="/".join(parts[:2]), file="/".join(parts[2:]))
+        return DownloadSource(repository="/".join(parts[:2]), file="/".join(parts[2:]))
     raise DownloadError(f"“{text[:80]}” is neither a link nor a hub name like owner/name. Copy it again from its page.")
 
 
-def _read_address(text: str, parsed: urllib.parse.ParseResult) -> Source:
+def _read_address(text: str, parsed: urllib.parse.ParseResult) -> DownloadSource:
     if parsed.hostname not in ("huggingface.co", "hf.co"):
-        return Source(link=text)
+        return DownloadSource(link=text)
     if match := _HUB_LINK.fullmatch(parsed.path):
-        return Source(repository=match[1], revision=match[2], file=urllib.parse.unquote(match[3]))
-    return Source(repository="/".join(parsed.path.strip("/").split("/")[:2]))
+        return DownloadSource(repository=match[1], revision=match[2], file=urllib.parse.unquote(match[3]))
+    return DownloadSource(repository="/".join(parsed.path.strip("/").split("/")[:2]))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.download.sources import Source
+from engine.checkpoints.download.sources import DownloadSource
 from engine.checkpoints.files.headers import read_header
 from engine.errors import Cancelled, CheckpointError, DownloadError
 from engine.storage.atomic_files import move_into_place, write_file
@@ -39,7 +39,7 @@ PART = ".part"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class DownloadProgress:
     """``done`` of ``total`` bytes (0: unknown) of the file ``name``."""
 
     name: str
@@ -47,7 +47,7 @@ class Progress:
     total: int
 
 
-Tell = Callable[[Progress], None]
+Tell = Callable[[DownloadProgress], None]
 
 
 class Control:
@@ -83,7 +83,7 @@ class Control:
 
 
 def fetch(
-    source: Source, target: Path, control: Control, tell: Tell, *, size: int = 0, sha256: str = "", token: str = ""
+    source: DownloadSource, target: Path, control: Control, tell: Tell, *, size: int = 0, sha256: str = "", token: str = ""
 ) -> Path:
     """Fetch one file to ``target`` and return its path. It is there under its name only when it is whole and right.
 
@@ -92,7 +92,7 @@ def fetch(
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = _Part(source.url, target, control, tell, size, token)
+        part = _PartFile(source.url, target, control, tell, size, token)
         part.fill()
         part.check(sha256)
         move_into_place(part.path, target)
@@ -120,7 +120,7 @@ def check_room(folder: Path, size: int, name: str) -> None:
         )
 
 
-class _Part:
+class _PartFile:
     """The part-file of one download, and what is known of the whole."""
 
     def __init__(self, url: str, target: Path, control: Control, tell: Tell, size: int, token: str) -> None:
@@ -141,7 +141,7 @@ class _Part:
                 if not self.total or self.done >= self.total:
                     return
             except (http.client.HTTPException, TimeoutError, ConnectionError, urllib.error.URLError) as error:
-                self._refuse_final(error)
+                self._raise_if_final(error)
             failures = 0 if self.done > before else failures + 1
             if failures >= TRIES:
                 raise DownloadError(
@@ -195,17 +195,17 @@ class _Part:
         with self.path.open("r+b" if start else "wb") as file:
             file.seek(start)
             file.truncate()
-            self.tell(Progress(name=self.name, done=start, total=self.total))
+            self.tell(DownloadProgress(name=self.name, done=start, total=self.total))
             while piece := answer.read(PIECE):
                 file.write(piece)
-                self.tell(Progress(name=self.name, done=file.tell(), total=self.total))
+                self.tell(DownloadProgress(name=self.name, done=file.tell(), total=self.total))
                 if self.control.is_paused:
                     return
                 self.control.wait()
             file.flush()
             os.fsync(file.fileno())
 
-    def _refuse_final(self, error: Exception) -> None:
+    def _raise_if_final(self, error: Exception) -> None:
         """Raises DownloadError for an answer that asking again would not change."""
         if not isinstance(error, urllib.error.HTTPError):
             return

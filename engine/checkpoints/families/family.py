@@ -10,8 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import engine.checkpoints.families.key_mapping as key_mapping
-from engine.checkpoints.families.key_mapping import KeyMapping
+from engine.checkpoints.families.key_mapping import KeyMapping, map_unet, map_vae
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 """Configurations of published components, and CLIP's tokenizer."""
@@ -162,7 +161,7 @@ class Family:
         """Component -> where its tensors are in a single file; empty for families that come as folders only."""
         if self.signature is None:
             return {}
-        return {"unet": key_mapping.map_unet, "vae": key_mapping.map_vae, **self.signature.text.key_mapping}
+        return {"unet": map_unet, "vae": map_vae, **self.signature.text.key_mapping}
 
     @property
     def over_a_picture(self) -> Family:

@@ -6,7 +6,6 @@ The configurations are those of Stability-AI/stablediffusion: ``v2-inference.yam
 
 from __future__ import annotations
 
-import engine.checkpoints.families.key_mapping as key_mapping
 from engine.checkpoints.families.family import (
     ANY,
     DEPTH,
@@ -22,13 +21,14 @@ from engine.checkpoints.families.family import (
     Signature,
     TextLayout,
 )
+from engine.checkpoints.families.key_mapping import map_openclip
 from engine.checkpoints.families.stable_diffusion_1 import PREVIEW
 
 SD2 = BaseModel(name="sd2", label="Stable Diffusion 2", context_width=1024, embedding_width=1024, token_width=1024)
 
 OPENCLIP = TextLayout(
     name="openclip", description="an OpenCLIP text encoder", prefixes={"text_encoder": "cond_stage_model.model."},
-    key_mapping={"text_encoder": key_mapping.map_openclip("cond_stage_model.model.")}, context_width=1024,
+    key_mapping={"text_encoder": map_openclip("cond_stage_model.model.")}, context_width=1024,
     hidden_act="gelu",
 )  # fmt: skip
 

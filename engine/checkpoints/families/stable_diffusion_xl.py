@@ -5,7 +5,6 @@ The configurations are those of Stability-AI/generative-models: ``sd_xl_base.yam
 
 from __future__ import annotations
 
-import engine.checkpoints.families.key_mapping as key_mapping
 from engine.checkpoints.families.family import (
     ANY,
     CLIP_TOKENIZER,
@@ -20,6 +19,7 @@ from engine.checkpoints.families.family import (
     Signature,
     TextLayout,
 )
+from engine.checkpoints.families.key_mapping import map_clip, map_openclip
 
 XL = BaseModel(
     name="xl", label="Stable Diffusion XL", context_width=2048, embedding_width=1280, token_width=768 + 1280,
@@ -30,14 +30,14 @@ BOTH = TextLayout(
     name="xl", description="XL's two text encoders", context_width=2048,
     prefixes={"text_encoder": "conditioner.embedders.0.transformer.", "text_encoder_2": "conditioner.embedders.1.model."},
     key_mapping={
-        "text_encoder": key_mapping.map_clip("conditioner.embedders.0.transformer."),
-        "text_encoder_2": key_mapping.map_openclip("conditioner.embedders.1.model."),
+        "text_encoder": map_clip("conditioner.embedders.0.transformer."),
+        "text_encoder_2": map_openclip("conditioner.embedders.1.model."),
     },
 )  # fmt: skip
 SECOND_ALONE = TextLayout(
     name="refiner", description="the refiner's text encoder", context_width=1280, hidden_act="gelu",
     prefixes={"text_encoder_2": "conditioner.embedders.0.model."},
-    key_mapping={"text_encoder_2": key_mapping.map_openclip("conditioner.embedders.0.model.")},
+    key_mapping={"text_encoder_2": map_openclip("conditioner.embedders.0.model.")},
 )  # fmt: skip
 
 PREVIEW = LatentPreview(

@@ -27,7 +27,7 @@ from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load import depth_estimator
-from engine.checkpoints.load.merged_lora import MergedStore
+from engine.checkpoints.load.merged_lora import MergedLoraStore
 from engine.checkpoints.loaded import (
     COMPONENT_NAMES,
     Component,
@@ -39,16 +39,16 @@ from engine.checkpoints.loaded import (
 from engine.errors import Cancelled, CheckpointError
 from engine.requests import ExecutionPlan
 
-Asked = Callable[[], bool]
+IsCancelled = Callable[[], bool]
 """Whether Stop was pressed."""
 
 
-def never() -> bool:
+def never_cancelled() -> bool:
     """Nobody can press Stop."""
     return False
 
 
-def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> LoadedCheckpoint:
+def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> LoadedCheckpoint:
     """Everything that ``entry``, of a family that Easel knows, holds, as ``plan`` says.
 
     Raises CheckpointError with a sentence for a file that is damaged, incomplete or not what it seems, and Cancelled soon after
@@ -61,11 +61,11 @@ def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Aske
 # Single files
 
 
-def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Component]:
+def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> dict[str, Component]:
     store = TensorStore([entry.path])
     namings = entry.family.key_mapping
     parts: dict[str, Component] = {}
-    make = _Maker(entry, plan, cancelled)
+    make = ComponentLoader(entry, plan, cancelled)
     for component, naming in namings.items():
         parts[component] = make(entry.family.classes[component], component, entry.config(component), store, naming)
     for component in ("scheduler", "low_res_scheduler"):
@@ -96,16 +96,16 @@ def _scheduler(config: Mapping[str, Any]) -> diffusers.ConfigMixin:
 # Folders
 
 
-def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) -> dict[str, Component]:
+def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> dict[str, Component]:
     parts: dict[str, Component] = {}
-    make = _Maker(entry, plan, cancelled)
+    make = ComponentLoader(entry, plan, cancelled)
     for component, (library, kind) in folders.components(entry.path).items():
         if component == "safety_checker":
             continue
         if kind in folders.MODULES:
             files = folders.weight_files(entry.path / component)
             merged = entry.few_steps if entry.quick and component == "unet" else None
-            store = MergedStore(files, merged, component) if merged else TensorStore(files)
+            store = MergedLoraStore(files, merged, component) if merged else TensorStore(files)
             parts[component] = make(kind, component, entry.config(component), store, _folder_naming(kind))
         else:
             parts[component] = _other_part(entry, component, library, kind)
@@ -113,7 +113,7 @@ def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked) 
 
 
 def _folder_naming(kind: str) -> KeyMapping:
-    return depth_estimator.as_it_is if kind == "DPTForDepthEstimation" else key_mapping.map_folder
+    return depth_estimator.keep_name if kind == "DPTForDepthEstimation" else key_mapping.map_folder
 
 
 def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Component:
@@ -175,39 +175,39 @@ def make_component(
     naming: KeyMapping,
     entry: CheckpointEntry,
     plan: ExecutionPlan,
-    cancelled: Asked = never,
+    cancelled: IsCancelled = never_cancelled,
 ) -> torch.nn.Module:
     """One component of class ``kind`` alone, from ``store``; ``entry`` names the file in what is said. Raises as loading does."""
-    return _Maker(entry, plan, cancelled)(kind, component, config, store, naming)
+    return ComponentLoader(entry, plan, cancelled)(kind, component, config, store, naming)
 
 
 @dataclass(frozen=True)
-class _Maker:
+class ComponentLoader:
     """Makes components of one checkpoint for one plan."""
 
     entry: CheckpointEntry
     plan: ExecutionPlan
-    cancelled: Asked
+    cancelled: IsCancelled
 
     def __call__(
         self, kind: str, component: str, config: Mapping[str, Any], store: TensorStore, naming: KeyMapping
     ) -> torch.nn.Module:
         """A component of class ``kind``, every tensor read from ``store``, in the plan's dtype, on its device, ready to run."""
-        made = build(kind, config)
-        shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
+        module = build(kind, config)
+        shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
         wanted = {name: naming(name, config) for name in shapes}
-        places = _checked(shapes, wanted, store, component, self.entry)
-        target = _Target.of(component, self.plan, made)
+        places = _find_tensors(shapes, wanted, store, component, self.entry)
+        target = _Placement.for_component(component, self.plan, module)
         for name, (place, source) in places.items():
             if self.cancelled():
                 raise Cancelled
-            put(made, name, target.own(_shaped(store.view(place), source, shapes[name]), name))
-        _settle(made, component, target, self.plan)
-        return made
+            set_tensor(module, name, target.copy(_reshape(store.view(place), source, shapes[name]), name))
+        _finish(module, component, target, self.plan)
+        return module
 
 
 @dataclass(frozen=True)
-class _Target:
+class _Placement:
     """How a tensor is to lie in memory."""
 
     dtype: torch.dtype
@@ -218,7 +218,7 @@ class _Target:
     """Names of the weights that are kept in ``storage``: those of large layers, which are widened one by one."""
 
     @classmethod
-    def of(cls, component: str, plan: ExecutionPlan, module: torch.nn.Module) -> _Target:
+    def for_component(cls, component: str, plan: ExecutionPlan, module: torch.nn.Module) -> _Placement:
         """As ``plan`` says for ``component``."""
         convolutional = component in ("unet", "vae")
         storage = getattr(torch, plan.storage[component]) if component in plan.storage else None
@@ -230,7 +230,7 @@ class _Target:
             narrow=frozenset(_large_weights(module)) if storage else frozenset(),
         )
 
-    def own(self, view: torch.Tensor, name: str) -> torch.Tensor:
+    def copy(self, view: torch.Tensor, name: str) -> torch.Tensor:
         """``view`` in memory of its own. Counters stay whole numbers."""
         layout = torch.channels_last if self.channels_last and view.dim() == 4 else torch.contiguous_format
         wanted = self.storage if self.storage and name in self.narrow else self.dtype
@@ -251,7 +251,7 @@ def _large_weights(module: torch.nn.Module) -> Iterator[str]:
             yield from (f"{name}.{leaf}" for leaf, _ in layer.named_parameters())
 
 
-def _checked(
+def _find_tensors(
     shapes: Mapping[str, torch.Size],
     wanted: Mapping[str, TensorSource],
     store: TensorStore,
@@ -266,10 +266,11 @@ def _checked(
             if name.endswith("num_batches_tracked"):
                 continue
             raise _missing(entry, component, name, store, wanted)
-        if not _fits(store.shape(place), source, shapes[name]):
+        if not _gives_shape(store.shape(place), source, shapes[name]):
             raise CheckpointError(
                 f"“{entry.path.name}” seems to be {entry.family.label}, but its part “{place[:80]}” has the shape "
-                f"{_by(store.shape(place))} instead of {_by(shapes[name])}. If it is of another kind, say so in its settings."
+                f"{_format_shape(store.shape(place))} instead of {_format_shape(shapes[name])}. "
+                "If it is of another kind, say so in its settings."
             )
         places[name] = place, source
     return places
@@ -287,7 +288,7 @@ def _missing(
     )
 
 
-def _fits(shape: tuple[int, ...], source: TensorSource, wanted: Sequence[int]) -> bool:
+def _gives_shape(shape: tuple[int, ...], source: TensorSource, wanted: Sequence[int]) -> bool:
     """Whether a stored tensor gives one of shape ``wanted``. A 1 x 1 convolution and a linear layer are the same numbers."""
     if source.third is not None:
         shape = (shape[0] // 3, *shape[1:]) if shape and shape[0] % 3 == 0 else ()
@@ -303,11 +304,11 @@ def _trimmed(shape: Sequence[int]) -> tuple[int, ...]:
     return shape
 
 
-def _by(shape: Sequence[int]) -> str:
+def _format_shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 
-def _shaped(tensor: torch.Tensor, source: TensorSource, shape: torch.Size) -> torch.Tensor:
+def _reshape(tensor: torch.Tensor, source: TensorSource, shape: torch.Size) -> torch.Tensor:
     if source.third is not None:
         tensor = tensor.chunk(3)[source.third]
     if source.transposed:
@@ -315,22 +316,21 @@ def _shaped(tensor: torch.Tensor, source: TensorSource, shape: torch.Size) -> to
     return tensor.reshape(shape)
 
 
-def put(module: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:
+def set_tensor(module: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:
     """Set a parameter or buffer, by its dotted name, to ``tensor`` itself (no copy)."""
     path, _, leaf = name.rpartition(".")
     owner = module.get_submodule(path)
-    if leaf in owner._parameters:
-        owner._parameters[leaf] = torch.nn.Parameter(tensor, requires_grad=False)
+    if leaf in dict(owner.named_parameters(recurse=False)):
+        setattr(owner, leaf, torch.nn.Parameter(tensor, requires_grad=False))
     else:
-        owner._buffers[leaf] = tensor
+        setattr(owner, leaf, tensor)
 
 
-def _settle(module: torch.nn.Module, component: str, target: _Target, plan: ExecutionPlan) -> None:
+def _finish(module: torch.nn.Module, component: str, target: _Placement, plan: ExecutionPlan) -> None:
     """What is not in a file: small buffers to the device, and attention in full precision where it would overflow."""
     for owner in module.modules():
-        for leaf, buffer in owner._buffers.items():
-            if buffer is not None:
-                owner._buffers[leaf] = buffer.to(device=target.device, dtype=target.dtype if buffer.is_floating_point() else None)
+        for leaf, buffer in list(owner.named_buffers(recurse=False)):
+            setattr(owner, leaf, buffer.to(device=target.device, dtype=target.dtype if buffer.is_floating_point() else None))
     module.eval()
     if target.storage is not None:
         module.enable_layerwise_casting(storage_dtype=target.storage, compute_dtype=target.dtype)  # type: ignore[operator]

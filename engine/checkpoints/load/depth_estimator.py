@@ -55,15 +55,15 @@ _FUSION = re.compile(r"neck\.fusion_stage\.layers\.(\d)\.(.+)")
 _FUSED = (("residual_layer", "resConfUnit"), ("convolution", "conv"), ("projection", "out_conv"))
 
 
-def midas(name: str, config: Mapping[str, Any]) -> TensorSource:
+def map_midas(name: str, config: Mapping[str, Any]) -> TensorSource:
     """Where a tensor of transformers' DPTForDepthEstimation lies in MiDaS's weights."""
     if match := _ATTENTION.fullmatch(name):
         layer, which, kind = match.groups()
-        return _anywhere(f"pretrained.model.blocks.{layer}.attn.qkv.{kind}", _THIRDS.index(which))
-    return _anywhere(_EXACT.get(name) or _by_rule(name) or _counted(name) or name)
+        return _under_any_prefix(f"pretrained.model.blocks.{layer}.attn.qkv.{kind}", _THIRDS.index(which))
+    return _under_any_prefix(_EXACT.get(name) or _by_rule(name) or _counted(name) or name)
 
 
-def _anywhere(name: str, third: int | None = None) -> TensorSource:
+def _under_any_prefix(name: str, third: int | None = None) -> TensorSource:
     return TensorSource(tuple(prefix + name for prefix in PREFIXES), third)
 
 
@@ -95,15 +95,15 @@ def from_file(entry: CheckpointEntry, store: TensorStore, make: Callable[..., An
     """
     if any(n.startswith("depth_model.") for n in store.names()):
         config = entry.config("depth_estimator")
-        parts = make("DPTForDepthEstimation", "depth_estimator", config, store, midas)
+        parts = make("DPTForDepthEstimation", "depth_estimator", config, store, map_midas)
     else:
         folder = _beside(entry)
         config = folders.read_json(folder / "config.json")
-        parts = make("DPTForDepthEstimation", "depth_estimator", config, TensorStore(folders.weight_files(folder)), as_it_is)
+        parts = make("DPTForDepthEstimation", "depth_estimator", config, TensorStore(folders.weight_files(folder)), keep_name)
     return {"depth_estimator": parts, "feature_extractor": _feature_extractor(config)}
 
 
-def as_it_is(name: str, config: Mapping[str, Any]) -> TensorSource:
+def keep_name(name: str, config: Mapping[str, Any]) -> TensorSource:
     """Folders have transformers' own names."""
     return TensorSource((name,))
 

@@ -14,7 +14,7 @@ import torch
 from engine.checkpoints.files.tensors import TensorStore
 
 
-class MergedStore(TensorStore):
+class MergedLoraStore(TensorStore):
     """The tensors of weights files with a LoRA of full strength added, W + BA (Hu et al. 2021, arXiv 2106.09685).
 
     ``lora`` is a file in diffusers' layout; ``component`` is what its names begin with. Each sum is in float32.

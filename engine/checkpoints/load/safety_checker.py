@@ -18,7 +18,7 @@ from engine.checkpoints.families.key_mapping import TensorSource
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load.components import Asked, make_component, never
+from engine.checkpoints.load.components import IsCancelled, make_component, never_cancelled
 from engine.requests import ExecutionPlan
 
 COMPONENT = "safety_checker"
@@ -46,7 +46,7 @@ def is_brought(entry: CheckpointEntry) -> bool:
     return there and any((entry.path / COMPONENT / name).is_file() for name in folders.WEIGHTS)
 
 
-def load_safety_checker(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: Asked = never) -> SafetyChecker:
+def load_safety_checker(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> SafetyChecker:
     """The safety checker of ``entry``, on the CPU in float32: it takes no room on a card. Raises as loading a checkpoint does."""
     store = TensorStore(folders.weight_files(entry.path / COMPONENT))
     config = entry.config(COMPONENT)

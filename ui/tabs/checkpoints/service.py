@@ -5,9 +5,9 @@ from __future__ import annotations
 import engine.preferences as preferences
 from engine.checkpoints.download import background as downloads
 from engine.checkpoints.download import hub
-from engine.checkpoints.download.background import Downloads
+from engine.checkpoints.download.background import DownloadManager
 from engine.checkpoints.download.hub import DownloadPlan
-from engine.checkpoints.download.sources import Source, offers, read_link
+from engine.checkpoints.download.sources import DownloadSource, offers, read_link
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.overrides import Override
@@ -24,7 +24,7 @@ class CheckpointsService:
 
     def __init__(self, settings: Settings, checkpoint_options: CheckpointOptions) -> None:
         self._settings, self._checkpoint_options = settings, checkpoint_options
-        self._downloads = Downloads(settings.models, self._look)
+        self._downloads = DownloadManager(settings.models, self._look)
         self._offers = offers()
 
     @property
@@ -73,7 +73,7 @@ class CheckpointsService:
         self._downloads.ask([source], source.name)
         return ""
 
-    def _look(self, source: Source) -> DownloadPlan:
+    def _look(self, source: DownloadSource) -> DownloadPlan:
         return hub.look(source, with_checker=preferences.read(self._settings.data).safety_checker)
 
     def press(self, what: str, which: str) -> None:

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from engine.checkpoints.download import background, hub, sources, transfer
-from engine.checkpoints.download.background import Downloads
-from engine.checkpoints.download.sources import Source, offers, read_link
-from engine.checkpoints.download.transfer import Control, Progress, fetch
+from engine.checkpoints.download.background import DownloadManager
+from engine.checkpoints.download.sources import DownloadSource, offers, read_link
+from engine.checkpoints.download.transfer import Control, DownloadProgress, fetch
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.errors import Cancelled, DownloadError
@@ -118,19 +118,19 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
 
 
-def quiet(progress: Progress) -> None:
+def quiet(progress: DownloadProgress) -> None:
     """Nobody looks."""
 
 
 def get(server: Server, folder: Path, **known: Any) -> Path:
-    return fetch(Source(link=server.url), folder / NAME, Control(), quiet, **known)
+    return fetch(DownloadSource(link=server.url), folder / NAME, Control(), quiet, **known)
 
 
 def test_a_whole_file_gets_its_name_at_the_end(server: Server, tmp_path: Path) -> None:
-    seen: list[Progress] = []
-    path = fetch(Source(link=server.url), tmp_path / NAME, Control(), seen.append, sha256=SHA256)
+    seen: list[DownloadProgress] = []
+    path = fetch(DownloadSource(link=server.url), tmp_path / NAME, Control(), seen.append, sha256=SHA256)
     assert path.read_bytes() == WHOLE
-    assert seen[-1] == Progress(name="thing.safetensors", done=len(WHOLE), total=len(WHOLE))
+    assert seen[-1] == DownloadProgress(name="thing.safetensors", done=len(WHOLE), total=len(WHOLE))
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -189,7 +189,7 @@ def test_a_refusal_is_said(server: Server, tmp_path: Path, status: int, words: s
 
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="Try again later"):
-        fetch(Source(link="http://127.0.0.1:9/x.safetensors"), tmp_path / NAME, Control(), quiet)
+        fetch(DownloadSource(link="http://127.0.0.1:9/x.safetensors"), tmp_path / NAME, Control(), quiet)
 
 
 def test_a_full_disk_is_said_before_it_is_full(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,12 +201,12 @@ def test_a_full_disk_is_said_before_it_is_full(server: Server, tmp_path: Path, m
 def test_cancel_keeps_the_part_and_the_next_try_goes_on(server: Server, tmp_path: Path) -> None:
     control = Control()
 
-    def cancel_midway(progress: Progress) -> None:
+    def cancel_midway(progress: DownloadProgress) -> None:
         if progress.done > 60_000:
             control.cancel()
 
     with pytest.raises(Cancelled):
-        fetch(Source(link=server.url), tmp_path / NAME, control, cancel_midway)
+        fetch(DownloadSource(link=server.url), tmp_path / NAME, control, cancel_midway)
     assert not (tmp_path / "thing.safetensors").exists()
     assert get(server, tmp_path).read_bytes() == WHOLE
     assert server.asked[-1].startswith("bytes=")
@@ -215,13 +215,15 @@ def test_cancel_keeps_the_part_and_the_next_try_goes_on(server: Server, tmp_path
 def test_pause_holds_on_until_resumed(server: Server, tmp_path: Path) -> None:
     control, paused = Control(), threading.Event()
 
-    def pause_once(progress: Progress) -> None:
+    def pause_once(progress: DownloadProgress) -> None:
         if progress.done > 60_000 and not paused.is_set():
             control.pause()
             paused.set()
 
     found: list[Path] = []
-    work = threading.Thread(target=lambda: found.append(fetch(Source(link=server.url), tmp_path / NAME, control, pause_once)))
+    work = threading.Thread(
+        target=lambda: found.append(fetch(DownloadSource(link=server.url), tmp_path / NAME, control, pause_once))
+    )
     work.start()
     assert paused.wait(20)
     assert work.is_alive() and not (tmp_path / "thing.safetensors").exists()
@@ -247,60 +249,60 @@ def repository(server: Server) -> str:
 
 def test_a_repository_comes_as_a_whole_folder_or_not_at_all(server: Server, tmp_path: Path) -> None:
     endpoint = repository(server)
-    parcel = hub.look(Source(repository="owner/thing"), endpoint)
-    assert parcel.bytes == sum(map(len, server.files.values()))
+    plan = hub.look(DownloadSource(repository="owner/thing"), endpoint)
+    assert plan.bytes == sum(map(len, server.files.values()))
     settings, seen = Settings(models=tmp_path / "models", data=tmp_path / "data"), []
     server.files["unet/x.safetensors"] = WHOLE[:-1] + b"?"
     with pytest.raises(DownloadError, match="differ"):
-        hub.fetch_parcel(parcel, settings.models, Control(), quiet)
+        hub.fetch_plan(plan, settings.models, Control(), quiet)
     catalogue = Catalogue(settings)
     assert not (settings.models / "thing").exists()
     assert not catalogue.scan() and not catalogue.refused, "half a folder is not looked into"
     server.files["unet/x.safetensors"] = WHOLE
-    folder = hub.fetch_parcel(parcel, settings.models, Control(), seen.append)
+    folder = hub.fetch_plan(plan, settings.models, Control(), seen.append)
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
         "model_index.json", "unet/config.json", "unet/x.safetensors",
     ]  # fmt: skip
-    assert seen[-1] == Progress(name="thing", done=parcel.bytes, total=parcel.bytes)
+    assert seen[-1] == DownloadProgress(name="thing", done=plan.bytes, total=plan.bytes)
     assert set(server.tokens) == {"Bearer hf_secret"}
     with pytest.raises(DownloadError, match="already"):
-        hub.fetch_parcel(parcel, settings.models, Control(), quiet)
+        hub.fetch_plan(plan, settings.models, Control(), quiet)
 
 
 def test_one_file_of_a_repository_is_checked_by_the_hubs_own_hash(server: Server, tmp_path: Path) -> None:
     endpoint = repository(server)
-    parcel = hub.look(Source(repository="owner/thing", file="unet/x.safetensors"), endpoint)
+    plan = hub.look(DownloadSource(repository="owner/thing", file="unet/x.safetensors"), endpoint)
     server.files["unet/x.safetensors"] = WHOLE[:-1] + b"?"
     with pytest.raises(DownloadError, match="differ"):
-        hub.fetch_parcel(parcel, tmp_path, Control(), quiet)
+        hub.fetch_plan(plan, tmp_path, Control(), quiet)
     server.files["unet/x.safetensors"] = WHOLE
-    assert hub.fetch_parcel(parcel, tmp_path, Control(), quiet).read_bytes() == WHOLE
+    assert hub.fetch_plan(plan, tmp_path, Control(), quiet).read_bytes() == WHOLE
     with pytest.raises(DownloadError, match="no file"):
-        hub.look(Source(repository="owner/thing", file="gone.ckpt"), endpoint)
+        hub.look(DownloadSource(repository="owner/thing", file="gone.ckpt"), endpoint)
 
 
 def test_a_source_that_offers_another_file_than_was_published_is_not_asked_for_it(server: Server, tmp_path: Path) -> None:
     endpoint = repository(server)
-    known = Source(repository="owner/thing", file="unet/x.safetensors", sha256=SHA256, cited="https://example.org/hashes")
+    known = DownloadSource(repository="owner/thing", file="unet/x.safetensors", sha256=SHA256, cited="https://example.org/hashes")
     assert hub.look(known, endpoint).files[PurePosixPath()].sha256 == SHA256
     with pytest.raises(DownloadError, match="not the file that was published"):
         hub.look(dataclasses.replace(known, sha256="0" * 64), endpoint)
-    plain = hub.look(Source(link=server.url, sha256="0" * 64, cited="https://example.org/hashes"))
+    plain = hub.look(DownloadSource(link=server.url, sha256="0" * 64, cited="https://example.org/hashes"))
     with pytest.raises(DownloadError, match="differ"):
-        hub.fetch_parcel(plain, tmp_path, Control(), quiet)
+        hub.fetch_plan(plain, tmp_path, Control(), quiet)
 
 
 def test_a_gated_repository_says_how_to_get_in(server: Server) -> None:
     endpoint = repository(server)
     server.status, server.headers = 403, {"X-Error-Code": "GatedRepo"}
     with pytest.raises(DownloadError, match="gated: accept its licence on"):
-        hub.look(Source(repository="owner/thing"), endpoint)
+        hub.look(DownloadSource(repository="owner/thing"), endpoint)
     server.status, server.headers = 404, {"X-Error-Code": "RepoNotFound"}
     with pytest.raises(DownloadError, match="The hub has no “owner/thing”"):
-        hub.look(Source(repository="owner/thing"), endpoint)
+        hub.look(DownloadSource(repository="owner/thing"), endpoint)
 
 
-def until(known: Downloads, state: str) -> background.Download:
+def until(known: DownloadManager, state: str) -> background.Download:
     """The newest download once it is in ``state``."""
     for _ in range(2000):
         newest = known.all()[0]
@@ -311,8 +313,10 @@ def until(known: Downloads, state: str) -> background.Download:
 
 
 def test_downloads_are_offered_then_fetched_paused_and_gone_on_with(server: Server, tmp_path: Path) -> None:
-    known = Downloads(tmp_path)
-    number = known.ask([Source(link="http://127.0.0.1:9/gone.safetensors"), Source(link=server.url)], "A thing", "a licence")
+    known = DownloadManager(tmp_path)
+    number = known.ask(
+        [DownloadSource(link="http://127.0.0.1:9/gone.safetensors"), DownloadSource(link=server.url)], "A thing", "a licence"
+    )
     offered = until(known, background.OFFERED)
     assert (offered.total, offered.licence, offered.name) == (len(WHOLE), "a licence", NAME)
     assert offered.free > 0 and not known.busy
@@ -331,8 +335,8 @@ def test_downloads_are_offered_then_fetched_paused_and_gone_on_with(server: Serv
 
 
 def test_a_download_that_fails_or_is_cancelled_can_be_tried_again(server: Server, tmp_path: Path) -> None:
-    known = Downloads(tmp_path)
-    number = known.ask([Source(link=server.url)], "A thing")
+    known = DownloadManager(tmp_path)
+    number = known.ask([DownloadSource(link=server.url)], "A thing")
     until(known, background.OFFERED)
     server.status = 404
     known.start(number)
@@ -345,7 +349,7 @@ def test_a_download_that_fails_or_is_cancelled_can_be_tried_again(server: Server
     until(known, background.CANCELLED)
     known.start(number)
     until(known, background.FINISHED)
-    declined = known.ask([Source(link=server.url)], "Another")
+    declined = known.ask([DownloadSource(link=server.url)], "Another")
     until(known, background.OFFERED)
     known.cancel(declined)
     assert [each.number for each in known.all()] == [number]
@@ -354,15 +358,18 @@ def test_a_download_that_fails_or_is_cancelled_can_be_tried_again(server: Server
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("owner/name", Source(repository="owner/name")),
-        (" owner/name/unet/a.safetensors ", Source(repository="owner/name", file="unet/a.safetensors")),
-        ("https://huggingface.co/owner/name", Source(repository="owner/name")),
-        ("https://huggingface.co/o/n/blob/main/a%20b.ckpt", Source(repository="o/n", file="a b.ckpt")),
-        ("https://huggingface.co/o/n/resolve/v1/a.ckpt?download=true", Source(repository="o/n", file="a.ckpt", revision="v1")),
-        ("https://example.org/files/a.safetensors", Source(link="https://example.org/files/a.safetensors")),
+        ("owner/name", DownloadSource(repository="owner/name")),
+        (" owner/name/unet/a.safetensors ", DownloadSource(repository="owner/name", file="unet/a.safetensors")),
+        ("https://huggingface.co/owner/name", DownloadSource(repository="owner/name")),
+        ("https://huggingface.co/o/n/blob/main/a%20b.ckpt", DownloadSource(repository="o/n", file="a b.ckpt")),
+        (
+            "https://huggingface.co/o/n/resolve/v1/a.ckpt?download=true",
+            DownloadSource(repository="o/n", file="a.ckpt", revision="v1"),
+        ),
+        ("https://example.org/files/a.safetensors", DownloadSource(link="https://example.org/files/a.safetensors")),
     ],
 )
-def test_links_and_hub_names_are_understood(text: str, wanted: Source) -> None:
+def test_links_and_hub_names_are_understood(text: str, wanted: DownloadSource) -> None:
     assert read_link(text) == wanted
 
 
@@ -373,8 +380,8 @@ def test_what_is_neither_is_said(text: str) -> None:
 
 
 def test_a_link_never_names_a_file_outside_the_folder() -> None:
-    assert Source(link="https://example.org/a/..%2F..%2Fevil.ckpt").name == "evil.ckpt"
-    assert Source(link="https://example.org/").name == "download"
+    assert DownloadSource(link="https://example.org/a/..%2F..%2Fevil.ckpt").name == "evil.ckpt"
+    assert DownloadSource(link="https://example.org/").name == "download"
 
 
 def test_the_catalogue_names_families_licences_and_sources() -> None:
