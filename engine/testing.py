@@ -22,7 +22,7 @@ from engine.errors import DiskFull, RequestError
 from engine.events import Event, Finished, Guided, Loading, Notice, PictureSaved, Result, Step
 from engine.negative import study
 from engine.negative.comparison import as_text_to_image, pair
-from engine.prompt.terms import terms
+from engine.prompt.terms import find_terms
 from engine.records import outputs
 from engine.records.blobs import Blobs
 from engine.requests import (
@@ -110,7 +110,7 @@ class ScriptedEngine:
             yield Guided(job=job, depth=Blobs(self._settings.data / "blobs").put(Image.linear_gradient("L")))
         results: list[Result] = []
         for index, (wanted, folder) in enumerate(self._wanted(job, request, resolve(request))):
-            done = outputs.existing(folder, job)
+            done = outputs.find_saved(folder, job)
             path = done.get(index) or (yield from self._picture(job, index, request.count, wanted, folder, stop))
             results.append(_result(path, wanted))
             yield PictureSaved(job=job, picture=index, result=results[-1])
@@ -126,7 +126,7 @@ class ScriptedEngine:
         elif isinstance(asked, StudyNegative):
             folder = folder / study.FOLDER
             yield from ((dataclasses.replace(first, silenced=silence), folder) for silence in study.silences(asked))
-            found = study.findings(asked, outputs.existing(folder, job))
+            found = study.findings(asked, outputs.find_saved(folder, job))
             if found.dead:
                 yield as_text_to_image(first, found.remaining), folder
         else:
@@ -199,7 +199,7 @@ def draw(request: Decided) -> Image.Image:
     for _ in range(5):
         _disc(pen, dice, width, height)
     silenced = request.silenced if isinstance(request, ResolvedStudyNegative) else ()
-    for term in terms(request.negative_prompt):
+    for term in find_terms(request.negative_prompt):
         if term.place not in silenced and not term.text.startswith("nothing"):
             _disc(pen, _dice(term.text), width, height)
     return image

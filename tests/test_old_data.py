@@ -45,7 +45,7 @@ from engine.prompt.presets import BUILT_IN
 from engine.records import favourites, metadata
 from engine.records.blobs import Blobs
 from engine.records.history import History, Search
-from engine.records.inspect_file import look
+from engine.records.inspect_file import inspect_image
 from engine.records.recall import recall
 from engine.records.record import from_text, parameters, source_type, to_text
 from engine.requests import (
@@ -342,7 +342,7 @@ def test_every_picture_gives_its_settings_back(name: str) -> None:
     checkpoints = ("starter", *(name for name, each in VALUES["catalogue"].items() if each["kind"] == "checkpoint"))
     found = recall_settings(OLD / name, checkpoints)
     assert json.loads(json.dumps(found)) == PICTURES[name]["recalled"]
-    assert look(OLD / name).watermark == PICTURES[name]["watermark"]
+    assert inspect_image(OLD / name).watermark == PICTURES[name]["watermark"]
 
 
 def difference(one: Path, other: Path) -> float:
@@ -398,7 +398,7 @@ def test_the_history_finds_every_picture(fresh: Settings) -> None:
 def test_favourites_stay(fresh: Settings) -> None:
     wanted = set(VALUES["history"]["favourites"])
     assert favourites.read(fresh.outputs) == wanted
-    favourites.mark(fresh.outputs, "another.png", True)
+    favourites.set_favourite(fresh.outputs, "another.png", True)
     assert favourites.read(fresh.outputs) == {*wanted, "another.png"}
 
 

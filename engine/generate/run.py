@@ -81,7 +81,7 @@ def _attempt(
 
 def _pictures(session: Session, resolved: Resolved, count: int, encodings: PromptEncodings) -> Iterator[Event]:
     """One after the other; the last may still be on its way to the disk."""
-    saved = outputs.existing(session.folder, session.job)
+    saved = outputs.find_saved(session.folder, session.job)
     for index in range(count):
         each = resolved_picture(resolved, index)
         if index in saved:

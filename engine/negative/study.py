@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.errors import RequestError
 from engine.negative import image_difference as change
-from engine.prompt.terms import Place, Term, terms, without
+from engine.prompt.terms import Place, Term, find_terms, remove_terms
 from engine.requests import StudyNegative
 
 SAME, AGAIN, FIRST = 0, 1, 2
@@ -24,7 +24,7 @@ FOLDER = "studies"
 
 def tried(asked: StudyNegative) -> tuple[Term, ...]:
     """The terms that a study tries, in their order. Raises RequestError if the negative prompt has none."""
-    found = terms(asked.negative_prompt)
+    found = find_terms(asked.negative_prompt)
     if not found:
         raise RequestError("The negative prompt has no words to try. Write some, with commas between them.")
     return found[: asked.max_terms]
@@ -73,7 +73,7 @@ class Findings:
     @property
     def remaining(self) -> str:
         """The negative prompt without its dead terms."""
-        return without(self.negative_prompt, [finding.term.place for finding in self.dead])
+        return remove_terms(self.negative_prompt, [finding.term.place for finding in self.dead])
 
     @property
     def slim_change(self) -> float | None:
@@ -84,7 +84,7 @@ class Findings:
 def findings(asked: StudyNegative, pictures: Mapping[int, Path]) -> Findings:
     """What the pictures that are there, by their numbers, tell. Raises OSError for one that cannot be read."""
     same, found = pictures.get(SAME), tried(asked)
-    untried = len(terms(asked.negative_prompt)) - len(found)
+    untried = len(find_terms(asked.negative_prompt)) - len(found)
     if same is None:
         return Findings(negative_prompt=asked.negative_prompt, untried=untried)
     there = [(term, pictures[number]) for number, term in enumerate(found, FIRST) if number in pictures]

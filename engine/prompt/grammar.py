@@ -69,20 +69,20 @@ class _Open:
 def parse(text: str) -> Prompt:
     """The tree of ``text``. Whatever the text is there is one: what is not language is text. Time is linear in its length."""
     lexemes = list(_LEXEMES.finditer(text))
-    paired = _pairs(lexemes)
+    paired = _find_pairs(lexemes)
     stack = [_Open("")]
     for index, lexeme in enumerate(lexemes):
         if index not in paired:
-            stack[-1].content.append(_single(lexeme))
+            stack[-1].content.append(_read_lexeme(lexeme))
         elif lexeme[0] in "([":
             stack.append(_Open(lexeme[0]))
         else:
             closed = stack.pop()
-            stack[-1].content.append(_bracketed(closed))
+            stack[-1].content.append(_read_bracket(closed))
     return Prompt(_tidy(stack[0].content))
 
 
-def _pairs(lexemes: list[re.Match[str]]) -> set[int]:
+def _find_pairs(lexemes: list[re.Match[str]]) -> set[int]:
     """Indices of the brackets that have a partner and do not lie too deep. A closing bracket takes the nearest of its kind."""
     waiting: list[tuple[int, str]] = []
     count = {"(": 0, "[": 0}
@@ -99,10 +99,10 @@ def _pairs(lexemes: list[re.Match[str]]) -> set[int]:
                 start, opened = waiting.pop()
                 count[opened] -= 1
             pairs.append((start, index))
-    return _shallow(pairs)
+    return _drop_deep(pairs)
 
 
-def _shallow(pairs: list[tuple[int, int]]) -> set[int]:
+def _drop_deep(pairs: list[tuple[int, int]]) -> set[int]:
     """The ends of those pairs that lie in fewer than MAX_DEPTH others."""
     kept: set[int] = set()
     around: list[int] = []
@@ -115,7 +115,7 @@ def _shallow(pairs: list[tuple[int, int]]) -> set[int]:
     return kept
 
 
-def _single(lexeme: re.Match[str]) -> Part | _Sign:
+def _read_lexeme(lexeme: re.Match[str]) -> Part | _Sign:
     """What a lexeme means that is no bracket with a partner."""
     written, start = lexeme[0], lexeme.start()
     match lexeme.lastgroup:
@@ -126,7 +126,7 @@ def _single(lexeme: re.Match[str]) -> Part | _Sign:
         case "sign" if written in ":|":
             return _Sign(written, start)
         case "lora":
-            return _lora(written) or _plain(written, start)
+            return _read_lora(written) or _plain(written, start)
         case _:
             return _plain(written, start)
 
@@ -135,7 +135,7 @@ def _plain(text: str, start: int) -> Text:
     return Text(text, tuple(range(start, start + len(text))))
 
 
-def _lora(written: str) -> Lora | None:
+def _read_lora(written: str) -> Lora | None:
     """The LoRA of a tag, or None if a weight is no number. Arguments of other names (block weights) are passed over."""
     name, *arguments = written[1:-1].split(":")[1:]
     placed = [a for a in arguments if "=" not in a]
@@ -148,12 +148,12 @@ def _lora(written: str) -> Lora | None:
     return Lora(name, float(read[0][1]) if read[0] else 1.0, float(read[1][1]) if read[1] else None)
 
 
-def _bracketed(closed: _Open) -> Part:
+def _read_bracket(closed: _Open) -> Part:
     """What a pair of brackets means."""
     if closed.bracket == "(":
-        head, weight = _number_at_end(closed.content)
+        head, weight = _split_number(closed.content)
         return Group(_tidy(head), float(weight) if weight else ROUND)
-    head, switch = _number_at_end(closed.content)
+    head, switch = _split_number(closed.content)
     sides = _split(head, ":")
     if switch and switch[0] not in "+-" and len(sides) <= 2:
         before, after = sides if len(sides) == 2 else ([], *sides)
@@ -165,7 +165,7 @@ def _bracketed(closed: _Open) -> Part:
     return Group(_tidy(closed.content), SQUARE)
 
 
-def _number_at_end(content: list[Part | _Sign]) -> tuple[list[Part | _Sign], str]:
+def _split_number(content: list[Part | _Sign]) -> tuple[list[Part | _Sign], str]:
     """``content`` without a last ``:number``, and the number as written; else all of it and an empty text."""
     if len(content) < 2 or not isinstance(content[-1], Text):
         return content, ""
@@ -196,13 +196,13 @@ def _tidy(content: Iterable[Part | _Sign]) -> tuple[Part, ...]:
             run.append(part)
         else:
             start, end = bool(parts) and isinstance(parts[-1], Break), isinstance(part, Break)
-            parts += _one_text(run, strip_start=start, strip_end=end)
+            parts += _join_texts(run, strip_start=start, strip_end=end)
             parts += [part] if part is not None else []
             run = []
     return tuple(parts)
 
 
-def _one_text(run: list[Text], *, strip_start: bool, strip_end: bool) -> list[Part]:
+def _join_texts(run: list[Text], *, strip_start: bool, strip_end: bool) -> list[Part]:
     whole = "".join(text.text for text in run)
     first = len(whole) - len(whole.lstrip()) if strip_start else 0
     last = len(whole.rstrip()) if strip_end else len(whole)

@@ -43,7 +43,7 @@ class Preset:
 
     def apply(self, prompt: str, negative_prompt: str) -> tuple[str, str]:
         """Both prompts with this preset's words in them."""
-        return _merged(self.prompt, prompt), _merged(self.negative_prompt, negative_prompt)
+        return _merge(self.prompt, prompt), _merge(self.negative_prompt, negative_prompt)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def read_presets(path: Path) -> PresetFile:
 
     Raises PresetError if the file cannot be opened at all.
     """
-    text, problems = _text(path)
-    found = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_toml(path, text)
+    text, problems = _read_text(path)
+    found = _read_csv(path, text) if path.suffix.lower() == ".csv" else _read_toml(path, text)
     return PresetFile(found.presets, problems + found.problems)
 
 
@@ -92,7 +92,7 @@ def save_preset(path: Path, preset: Preset) -> None:
     """
     if not preset.name.strip():
         raise PresetError("A preset needs a name. Type one and save it again.")
-    _edit(path, preset.name, _written(preset))
+    _edit(path, preset.name, _to_toml(preset))
 
 
 def remove_preset(path: Path, name: str) -> None:
@@ -100,13 +100,13 @@ def remove_preset(path: Path, name: str) -> None:
     _edit(path, name, "")
 
 
-def _merged(words: str, prompt: str) -> str:
+def _merge(words: str, prompt: str) -> str:
     if PLACE in words:
         return words.replace(PLACE, prompt)
     return ", ".join(part.strip() for part in (prompt, words) if part.strip())
 
 
-def _text(path: Path) -> tuple[str, tuple[str, ...]]:
+def _read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text of a file, and what is wrong with its letters."""
     try:
         raw = path.read_bytes()
@@ -129,7 +129,7 @@ def _problem(path: Path, line: int, what: str) -> str:
 # --- A1111's styles.csv ---------------------------------------------------------------------------------------------
 
 
-def _from_csv(path: Path, text: str) -> PresetFile:
+def _read_csv(path: Path, text: str) -> PresetFile:
     """Columns name, prompt (in old files text) and negative_prompt, in any order; of one name the last counts, as there.
 
     Reading ends where quotes stop matching.
@@ -145,7 +145,7 @@ def _from_csv(path: Path, text: str) -> PresetFile:
         for row in reader:
             if None in row:
                 problems.append(_problem(path, line, 'has too many columns: text with commas in it goes between "quotes".'))
-            preset = _from_row(row)
+            preset = _read_row(row)
             if preset.name and (preset.prompt or preset.negative_prompt):
                 presets[preset.name] = preset
             line = reader.line_num + 1
@@ -154,7 +154,7 @@ def _from_csv(path: Path, text: str) -> PresetFile:
     return PresetFile(tuple(presets.values()), tuple(problems))
 
 
-def _from_row(row: dict[str, str]) -> Preset:
+def _read_row(row: dict[str, str]) -> Preset:
     """A row of the table; missing columns are empty."""
     name, prompt, old, negative = (row.get(key) or "" for key in ("name", "prompt", "text", "negative_prompt"))
     return Preset(name.strip(), prompt or old, negative)
@@ -174,18 +174,18 @@ class _Block:
     line: int
 
 
-def _blocks(text: str) -> list[_Block]:
+def _split_blocks(text: str) -> list[_Block]:
     starts = [0, *(found.start() for found in _HEADER.finditer(text)), len(text)]
     pairs = pairwise(starts)
     return [_Block(text[start:end], text.count("\n", 0, start) + 1) for start, end in pairs if start < end]
 
 
-def _from_toml(path: Path, text: str) -> PresetFile:
+def _read_toml(path: Path, text: str) -> PresetFile:
     presets: list[Preset] = []
     problems: list[str] = []
-    for block in _blocks(text):
+    for block in _split_blocks(text):
         try:
-            presets += _in_block(block)
+            presets += _read_block(block)
         except tomllib.TOMLDecodeError as error:
             problems.append(_toml_problem(path, block, error))
         except ValueError as error:
@@ -193,7 +193,7 @@ def _from_toml(path: Path, text: str) -> PresetFile:
     return PresetFile(tuple(presets), tuple(problems))
 
 
-def _in_block(block: _Block) -> Iterator[Preset]:
+def _read_block(block: _Block) -> Iterator[Preset]:
     """The preset of a block. Raises ValueError, with the rest of a sentence that begins with the line, if it is none."""
     rows = tomllib.loads(block.text).get("preset", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -214,20 +214,20 @@ def _toml_problem(path: Path, block: _Block, error: tomllib.TOMLDecodeError) -> 
     )
 
 
-def _named(block: _Block) -> str | None:
+def _read_name(block: _Block) -> str | None:
     """The name of the preset in a block that can be read."""
     try:
-        return next((preset.name for preset in _in_block(block)), None)
+        return next((preset.name for preset in _read_block(block)), None)
     except ValueError:
         return None
 
 
-def _written(preset: Preset) -> str:
+def _to_toml(preset: Preset) -> str:
     rows = (("name", preset.name), ("prompt", preset.prompt), ("negative_prompt", preset.negative_prompt))
-    return "[[preset]]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in rows)
+    return "[[preset]]\n" + "".join(f"{key} = {_quote(value)}\n" for key, value in rows)
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     """A TOML text. JSON's escapes are TOML's, but for the delete sign and half surrogates."""
     whole = value.encode("utf-8", errors="replace").decode("utf-8")
     return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -237,7 +237,7 @@ def _edit(path: Path, name: str, written: str) -> None:
     """Puts ``written`` in the place of the block called ``name``, or at the end; nothing else of the file changes."""
     try:
         with lock_file(path):
-            text, problems = _text(path)
+            text, problems = _read_text(path)
             if problems:
                 raise PresetError(f"{problems[0]} Nothing was changed.")
             write_file(path, _replace_block(text, name, written))
@@ -247,8 +247,8 @@ def _edit(path: Path, name: str, written: str) -> None:
 
 def _replace_block(text: str, name: str, written: str) -> str:
     pieces, done = [], not written
-    for block in _blocks(text):
-        if _named(block) != name:
+    for block in _split_blocks(text):
+        if _read_name(block) != name:
             pieces.append(block.text)
             continue
         pieces += [written if not done else "", _tail(block.text)]

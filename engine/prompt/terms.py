@@ -24,9 +24,9 @@ class Term:
     place: Place
 
 
-def terms(text: str) -> tuple[Term, ...]:
+def find_terms(text: str) -> tuple[Term, ...]:
     """The terms of a prompt in order. Breaks, and the sides of schedules and alternations, end a term like commas do."""
-    return tuple(term for run in _runs(parse(text).parts) for term in _between_commas(run))
+    return tuple(term for run in _list_runs(parse(text).parts) for term in _split_at_commas(run))
 
 
 def neutralise(reading: PromptReading, places: Sequence[Place]) -> PromptReading:
@@ -37,7 +37,7 @@ def neutralise(reading: PromptReading, places: Sequence[Place]) -> PromptReading
     """
     if not places:
         return reading
-    neutral = _neutral(reading.tokenizer)
+    neutral = _find_neutral(reading.tokenizer)
 
     def replaced(start: int, end: int) -> bool:
         return any(first <= start and end <= last for first, last in places)
@@ -49,7 +49,7 @@ def neutralise(reading: PromptReading, places: Sequence[Place]) -> PromptReading
     return dataclasses.replace(reading, chunks=chunks)
 
 
-def without(text: str, places: Iterable[Place]) -> str:
+def remove_terms(text: str, places: Iterable[Place]) -> str:
     """``text`` without the terms at ``places``, their commas, and brackets that hold nothing any more."""
     for start, end in sorted(places, reverse=True):
         before, after = text[:start].rstrip(), text[end:].lstrip()
@@ -57,7 +57,7 @@ def without(text: str, places: Iterable[Place]) -> str:
             after = after[1:].lstrip()
         elif before.endswith(","):
             before = before[:-1].rstrip()
-        text = before + _glue(before, after) + after
+        text = before + _find_glue(before, after) + after
     for _ in range(MAX_DEPTH):
         text = _EMPTY.sub("", text)
     return _EMPTY_END.sub("", text).strip()
@@ -67,19 +67,19 @@ _EMPTY = re.compile(r"(?<!\\)(?:\(\s*(?::[+-]?[0-9.]+\s*)?\)|\[\s*\])\s*,?\s*")
 _EMPTY_END = re.compile(r"\s*,\s*\Z")
 
 
-def _glue(before: str, after: str) -> str:
+def _find_glue(before: str, after: str) -> str:
     """A space, except beside a bracket."""
     return " " if before and after and before[-1] not in "([" and after[0] not in ")]:" else ""
 
 
-def _neutral(tokenizer: PromptTokenizer) -> int:
+def _find_neutral(tokenizer: PromptTokenizer) -> int:
     return tokenizer.pad_id if tokenizer.comma_id is None else tokenizer.comma_id
 
 
-def _runs(parts: Iterable[Part]) -> Iterator[list[tuple[str, int]]]:
+def _list_runs(parts: Iterable[Part]) -> Iterator[list[tuple[str, int]]]:
     """Characters with their places, cut where something other than a comma ends a term."""
     run: list[tuple[str, int]] = []
-    for part in _flat(parts):
+    for part in _flatten(parts):
         if isinstance(part, Text):
             run += zip(part.text, part.sources, strict=True)
         else:
@@ -88,7 +88,7 @@ def _runs(parts: Iterable[Part]) -> Iterator[list[tuple[str, int]]]:
     yield run
 
 
-def _flat(parts: Iterable[Part]) -> Iterator[Text | Break]:
+def _flatten(parts: Iterable[Part]) -> Iterator[Text | Break]:
     """Texts in order, with a Break at each end of a term that is no comma."""
     for part in parts:
         if isinstance(part, Text | Break):
@@ -97,11 +97,11 @@ def _flat(parts: Iterable[Part]) -> Iterator[Text | Break]:
         ends = isinstance(part, Scheduled | Alternation)
         for branch in branches(part):
             yield from [Break()] if ends else []
-            yield from _flat(branch)
+            yield from _flatten(branch)
         yield from [Break()] if ends else []
 
 
-def _between_commas(run: list[tuple[str, int]]) -> Iterator[Term]:
+def _split_at_commas(run: list[tuple[str, int]]) -> Iterator[Term]:
     letters = "".join(letter for letter, _ in run)
     for found in re.finditer(r"[^,]+", letters):
         text = found[0].strip()

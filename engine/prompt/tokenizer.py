@@ -101,7 +101,7 @@ def wrap_tokenizer(tokenizer: Any) -> PromptTokenizer:
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
         unknown_id=tokenizer.unk_token_id,
-        max_length=_sensible(tokenizer.model_max_length),
+        max_length=_limit_length(tokenizer.model_max_length),
     )
 
 
@@ -115,7 +115,7 @@ def load_tokenizer(
     """
     stamp = tuple(path.stat().st_mtime_ns if (path := folder / name).exists() else 0 for name in _FILES)
     try:
-        return _loaded(folder, stamp, pad_token, embeddings)
+        return _load(folder, stamp, pad_token, embeddings)
     except CheckpointError:
         raise
     except Exception as error:  # tokenizers raises bare Exception for whatever is wrong with a file
@@ -125,12 +125,12 @@ def load_tokenizer(
 
 
 @lru_cache(maxsize=8)
-def _loaded(
+def _load(
     folder: Path, _stamp: tuple[int, ...], pad_token: str | None, embeddings: tuple[tuple[str, int], ...]
 ) -> PromptTokenizer:
-    settings = _settings(folder)
-    special = {name: pad_token if name == "pad_token" and pad_token else _content(settings[name]) for name in _SPECIAL}
-    backend = _backend(folder, special["unk_token"])
+    settings = _read_settings(folder)
+    special = {name: pad_token if name == "pad_token" and pad_token else _read_content(settings[name]) for name in _SPECIAL}
+    backend = _build_backend(folder, special["unk_token"])
     backend.add_special_tokens([special["bos_token"], special["eos_token"]])
     for name, vectors in embeddings:
         backend.add_tokens([name, *(f"{name}_{i}" for i in range(1, vectors))])
@@ -143,11 +143,11 @@ def _loaded(
         end_id=end,
         pad_id=end if pad is None else pad,
         unknown_id=end if unknown is None else unknown,
-        max_length=_sensible(settings.get("model_max_length", USUAL_LENGTH)),
+        max_length=_limit_length(settings.get("model_max_length", USUAL_LENGTH)),
     )
 
 
-def _backend(folder: Path, unknown: str) -> Tokenizer:
+def _build_backend(folder: Path, unknown: str) -> Tokenizer:
     vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
     if not (vocabulary.exists() and merges.exists()):
         if not (folder / "tokenizer.json").exists():
@@ -168,7 +168,7 @@ def _backend(folder: Path, unknown: str) -> Tokenizer:
     return backend
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def _read_settings(folder: Path) -> dict[str, Any]:
     settings: dict[str, Any] = dict(_SPECIAL)
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if (folder / name).exists():
@@ -176,11 +176,11 @@ def _settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def _content(token: Any) -> str:
+def _read_content(token: Any) -> str:
     """Special tokens are written as text or as an object with the text in it."""
     return token["content"] if isinstance(token, dict) else str(token)
 
 
-def _sensible(length: int) -> int:
+def _limit_length(length: int) -> int:
     """Folders without a length say 1e30."""
     return length if 2 < length <= 1024 else USUAL_LENGTH

@@ -125,11 +125,11 @@ def read_prompt(text: str, tokenizer: PromptTokenizer, *, step: int = 0, steps: 
 
 def read_spans(text: str, spans: Spans, tokenizer: PromptTokenizer, *, loras: tuple[Lora, ...] = ()) -> PromptReading:
     """The reading of ``spans``, which are what ``text`` says in one step."""
-    chunks = chunked(_units(spans, tokenizer), chunk_length(tokenizer), tokenizer.comma_id)
+    chunks = split_chunks(_units(spans, tokenizer), chunk_length(tokenizer), tokenizer.comma_id)
     return PromptReading(text, chunks, tokenizer, loras)
 
 
-def chunked(units: Iterable[Chunk | Break], length: int, comma: int | None) -> tuple[Chunk, ...]:
+def split_chunks(units: Iterable[Chunk | Break], length: int, comma: int | None) -> tuple[Chunk, ...]:
     """Cuts tokens into chunks of at most ``length``, where A1111 cuts them.
 
     A unit (the vectors of an embedding) is kept whole if it fits into a chunk at all. A break ends the chunk, an empty one too.

@@ -89,7 +89,7 @@ class Prompt:
     parts: tuple[Part, ...]
 
     def __str__(self) -> str:
-        return "".join(_written(self.parts, inside=False))
+        return "".join(_write(self.parts, inside=False))
 
     @property
     def loras(self) -> tuple[Lora, ...]:
@@ -98,7 +98,7 @@ class Prompt:
 
     def at_step(self, step: int, steps: int) -> Spans:
         """What is said in ``step`` (0 to ``steps`` - 1): text with its weight, and where a new chunk is asked for."""
-        return tuple(_joined(_chosen(self.parts, 1.0, step, steps)))
+        return tuple(_join(_choose(self.parts, 1.0, step, steps)))
 
     def schedule(self, steps: int) -> list[tuple[int, Spans]]:
         """What is said when: each ``(until, spans)`` holds for the steps below ``until`` that no earlier one holds for."""
@@ -135,7 +135,7 @@ def branches(part: Part) -> tuple[tuple[Part, ...], ...]:
             return ()
 
 
-def _chosen(parts: Iterable[Part], weight: float, step: int, steps: int) -> Iterator[Span | Break]:
+def _choose(parts: Iterable[Part], weight: float, step: int, steps: int) -> Iterator[Span | Break]:
     """The texts that count in a step, each with its weight."""
     for part in parts:
         match part:
@@ -145,31 +145,31 @@ def _chosen(parts: Iterable[Part], weight: float, step: int, steps: int) -> Iter
                 yield part
             case Group():
                 heavier = max(-MAX_WEIGHT, min(MAX_WEIGHT, weight * part.weight))
-                yield from _chosen(part.parts, heavier, step, steps)
+                yield from _choose(part.parts, heavier, step, steps)
             case Scheduled():
-                yield from _chosen(part.before if step < part.first_steps(steps) else part.after, weight, step, steps)
+                yield from _choose(part.before if step < part.first_steps(steps) else part.after, weight, step, steps)
             case Alternation():
-                yield from _chosen(part.options[step % len(part.options)], weight, step, steps)
+                yield from _choose(part.options[step % len(part.options)], weight, step, steps)
             case Lora():
                 pass  # it says nothing
 
 
-def _joined(spans: Iterable[Span | Break]) -> Iterator[Span | Break]:
+def _join(spans: Iterable[Span | Break]) -> Iterator[Span | Break]:
     """Neighbours of one weight become one span, so that ``[sn|d]ow`` is one word."""
     run: list[Span] = []
     for span in spans:
         if run and not (isinstance(span, Span) and span.weight == run[0].weight):
-            yield _merged(run)
+            yield _merge(run)
             run = []
         if isinstance(span, Span):
             run.append(span)
         else:
             yield span
     if run:
-        yield _merged(run)
+        yield _merge(run)
 
 
-def _merged(run: list[Span]) -> Span:
+def _merge(run: list[Span]) -> Span:
     if len(run) == 1:
         return run[0]
     sources = tuple(place for span in run for place in span.sources)
@@ -180,7 +180,7 @@ _SPECIAL = re.compile(r"[()\[\]\\]|<(?=(?:lora|lyco):)")
 _SPECIAL_INSIDE = re.compile(r"[()\[\]\\:|]|<(?=(?:lora|lyco):)")
 
 
-def _written(parts: Iterable[Part], inside: bool) -> Iterator[str]:
+def _write(parts: Iterable[Part], inside: bool) -> Iterator[str]:
     """The pieces of text that parse to ``parts``. ``inside`` brackets, colons and bars need an escape too."""
     for part in parts:
         match part:
@@ -192,21 +192,21 @@ def _written(parts: Iterable[Part], inside: bool) -> Iterator[str]:
                 second = "" if part.unet_weight is None else f":{number(part.unet_weight)}"
                 yield f"<lora:{part.name}:{number(part.weight)}{second}>"
             case Group():
-                yield from _written_group(part)
+                yield from _write_group(part)
             case Scheduled():
                 switch = number(part.switch)
-                yield from ("[", *_written(part.before, True), ":", *_written(part.after, True), ":")
+                yield from ("[", *_write(part.before, True), ":", *_write(part.after, True), ":")
                 yield f"{switch}.0]" if part.share and "." not in switch else f"{switch}]"
             case Alternation():
                 yield "["
                 for index, option in enumerate(part.options):
-                    yield from ("|" if index else "", *_written(option, True))
+                    yield from ("|" if index else "", *_write(option, True))
                 yield "]"
 
 
-def _written_group(group: Group) -> Iterator[str]:
+def _write_group(group: Group) -> Iterator[str]:
     opening, closing = {ROUND: ("(", ")"), SQUARE: ("[", "]")}.get(group.weight, ("(", f":{number(group.weight)})"))
-    yield from (opening, *_written(group.parts, True), closing)
+    yield from (opening, *_write(group.parts, True), closing)
 
 
 def number(value: float) -> str:

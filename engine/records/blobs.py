@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from engine.errors import PictureError
-from engine.records.images.open_image import open_picture, opening
+from engine.records.images.open_image import open_header, open_picture
 from engine.storage.blobs import BlobFolder
 
 _MODES = ("1", "L", "LA", "RGB", "RGBA")
@@ -63,5 +63,5 @@ def _encode(image: Image.Image) -> tuple[str, bytes]:
 
 
 def _check_head(source: bytes) -> None:
-    with opening(source):
+    with open_header(source):
         pass

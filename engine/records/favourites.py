@@ -22,7 +22,7 @@ def read(outputs: Path) -> set[str]:
     return {line.strip() for line in text.splitlines() if line.strip()}
 
 
-def mark(outputs: Path, name: str, marked: bool) -> None:
+def set_favourite(outputs: Path, name: str, marked: bool) -> None:
     """Mark the file called ``name`` (without folders), or take the mark away. Raises OutputError if it cannot be written."""
     path = outputs / FILE
     with translate_errors(outputs), lock_file(path):

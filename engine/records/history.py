@@ -122,9 +122,9 @@ class History:
             rows = self._db.execute("SELECT day, COUNT(*) FROM pictures WHERE width > 0 GROUP BY day ORDER BY day DESC")
             return [(row[0], row[1]) for row in rows]
 
-    def mark(self, name: str, favourite: bool) -> None:
+    def set_favourite(self, name: str, favourite: bool) -> None:
         """Mark a picture as a favourite, or no longer. Raises OutputError if that cannot be written beside the pictures."""
-        favourites.mark(self._outputs, Path(name).name, favourite)
+        favourites.set_favourite(self._outputs, Path(name).name, favourite)
         with self._lock:
             self._take_favourites()
 

@@ -16,7 +16,7 @@ from engine.records.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class ImageInspection:
     """``record`` is Easel's own, ``foreign`` another program's, ``texts`` all texts as they were found.
 
     ``watermark`` is the invisible one's text or None. ``problem`` says why Easel's record could not be read, else "". ``xmp``
@@ -32,14 +32,14 @@ class Findings:
     xmp: str = ""
 
 
-def look(source: Path | bytes, watermarks: tuple[str, ...] = watermark.TEXTS) -> Findings:
+def inspect_image(source: Path | bytes, watermarks: tuple[str, ...] = watermark.TEXTS) -> ImageInspection:
     """Looks at a picture's bytes: the uploaded file itself, not what the page made of it.
 
     ``watermarks`` are the texts that are looked for first. Raises PictureError if it cannot be opened.
     """
     picture = open_picture(source)
     record, problem = _own(source)
-    return Findings(
+    return ImageInspection(
         picture=picture,
         record=record,
         problem=problem,

@@ -44,7 +44,7 @@ def encode(image: Image.Image, record: Record | None, format: str = "png") -> by
     An ICC profile in ``image.info`` is kept either way: it is part of the colours. In a JPEG white shows through.
     """
     prepare, options = _WRITERS[format]
-    image = _opaque(image) if format == "jpeg" else image
+    image = _flatten(image) if format == "jpeg" else image
     stream = io.BytesIO()
     carried = prepare(record) if record else {}
     image.save(stream, format, icc_profile=image.info.get("icc_profile"), **options, **carried)
@@ -54,7 +54,7 @@ def encode(image: Image.Image, record: Record | None, format: str = "png") -> by
 def png_info(record: Record) -> PngInfo:
     """The record's chunks for a PNG, for whoever writes one in pieces (``.chunks``) or by Pillow (``pnginfo=``)."""
     chunks = PngInfo()
-    chunks.add_text("parameters", _writable(parameters(record)))
+    chunks.add_text("parameters", _make_writable(parameters(record)))
     chunks.add_itxt(KEY, to_text(record))
     chunks.add_itxt("XML:com.adobe.xmp", xmp(record).decode())
     return chunks
@@ -66,12 +66,12 @@ def _for_png(record: Record) -> dict[str, Any]:
 
 def _for_jpeg(record: Record) -> dict[str, Any]:
     packet = xmp(record, whole=to_text(record))
-    segments = metadata_chunks.jpeg_xmp(packet) if len(packet) <= _PACKET_ROOM else _extended(record, packet)
-    return {"exif": metadata_chunks.exif_with_comment(_shortened(parameters(record))), "extra": segments}
+    segments = metadata_chunks.jpeg_xmp(packet) if len(packet) <= _PACKET_ROOM else _split_packet(record, packet)
+    return {"exif": metadata_chunks.exif_with_comment(_shorten(parameters(record))), "extra": segments}
 
 
 def _for_webp(record: Record) -> dict[str, Any]:
-    text = _writable(parameters(record))
+    text = _make_writable(parameters(record))
     return {"exif": metadata_chunks.exif_with_comment(text), "xmp": xmp(record, whole=to_text(record))}
 
 
@@ -82,15 +82,15 @@ _WRITERS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def _extended(record: Record, packet: bytes) -> bytes:
+def _split_packet(record: Record, packet: bytes) -> bytes:
     """A small main packet that names the large one, and the large one in pieces."""
     digest = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()
     return metadata_chunks.jpeg_xmp(xmp(record, note=digest)) + metadata_chunks.jpeg_extended_xmp(packet, digest)
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     """``text`` cut to fit a JPEG segment, its last line (the settings) whole. Easel's own record stays complete."""
-    text = _writable(text)
+    text = _make_writable(text)
     prompts, _, settings = text.rpartition("\n")
     room = _COMMENT_ROOM - 2 * len(settings) - 2
     if 2 * len(text.encode("utf-8")) <= _COMMENT_ROOM:
@@ -98,12 +98,12 @@ def _shortened(text: str) -> str:
     return prompts.encode("utf-16-be")[: room - room % 2].decode("utf-16-be", "ignore") + "\n" + settings
 
 
-def _writable(text: str) -> str:
+def _make_writable(text: str) -> str:
     """``text`` without what no text chunk can hold: NUL and lone surrogates."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def _flatten(image: Image.Image) -> Image.Image:
     if image.mode in ("RGB", "L", "CMYK"):
         return image
     paper = Image.new("RGBA", image.size, "white")

@@ -52,19 +52,19 @@ def save(
     or "webp". ``source`` and ``companions`` are those of :class:`engine.records.record.Record`. Raises OutputError, or
     DiskFull, with nothing left behind.
     """
-    if (there := existing(outputs, job).get(index)) is not None:
+    if (there := find_saved(outputs, job).get(index)) is not None:
         return there
     record = None
     if write_metadata:
         record = Record(resolved=resolved, job=job, index=index, source=source or {}, companions=companions or {})
     encoded = metadata.encode(image, record, format)
-    with opened(resolved, outputs=outputs, job=job, index=index, format=format) as (stream, path):
+    with create_file(resolved, outputs=outputs, job=job, index=index, format=format) as (stream, path):
         stream.write(encoded)
     return path
 
 
 @contextmanager
-def opened(
+def create_file(
     resolved: Resolved[Request], *, outputs: Path, job: str, index: int, format: str = "png"
 ) -> Generator[tuple[BinaryIO, Path]]:
     """A stream for a picture that is written piece by piece, and the path that it will have when the block ends.
@@ -88,17 +88,17 @@ def read_job(name: str) -> str | None:
     return match["job"] if match else None
 
 
-def existing(outputs: Path, job: str) -> dict[int, Path]:
+def find_saved(outputs: Path, job: str) -> dict[int, Path]:
     """The finished pictures of ``job``, by index. Empty if the folder is not there."""
     found: dict[int, Path] = {}
-    for day in days(outputs):
+    for day in list_days(outputs):
         for name in os.listdir(day):
             if job in name and (match := _NAME.fullmatch(name)) and match["job"] == job:
                 found[int(match["index"])] = day / name
     return found
 
 
-def days(outputs: Path) -> list[Path]:
+def list_days(outputs: Path) -> list[Path]:
     """The day folders of ``outputs``, the newest first. Raises OutputError if the folder cannot be read."""
     with translate_errors(outputs):
         if not outputs.is_dir():
@@ -133,7 +133,7 @@ def has_room(folder: Path) -> bool:
 def keep_newest(outputs: Path, count: int) -> None:
     """Removes all but the ``count`` newest pictures: for folders of drafts."""
     with translate_errors(outputs):
-        newest_first = [path for day in days(outputs) for path in sorted(day.iterdir(), reverse=True)]
+        newest_first = [path for day in list_days(outputs) for path in sorted(day.iterdir(), reverse=True)]
         for path in newest_first[count:]:
             path.unlink(missing_ok=True)
 
@@ -141,7 +141,7 @@ def keep_newest(outputs: Path, count: int) -> None:
 def remove_leftovers(outputs: Path) -> int:
     """Removes what a killed worker left half-written, and says how many files. Only while no worker runs."""
     with translate_errors(outputs):
-        left = [path for folder in (outputs, *days(outputs)) for path in folder.glob(f".*{PART}")]
+        left = [path for folder in (outputs, *list_days(outputs)) for path in folder.glob(f".*{PART}")]
         for path in left:
             path.unlink(missing_ok=True)
     return len(left)

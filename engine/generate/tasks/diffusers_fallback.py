@@ -52,7 +52,7 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
         yield Loading(job=job, checkpoint=entry.name, text=f"Loading {entry.name}")
     with state.cache.lease_pipeline(entry, plan, cancelled=stop.is_set) as pipeline:
         made = _Made(entry, plan, state, pipeline)
-        progress, saved = Progress(job, asked.count), outputs.existing(folder, job)
+        progress, saved = Progress(job, asked.count), outputs.find_saved(folder, job)
         for index in (index for index in range(asked.count) if index not in saved):
             yield from _picture(job, made, index, dataclasses.replace(asked, seed=seed + index), progress, folder, stop)
 

@@ -36,7 +36,7 @@ def _attempt(job: str, state: EngineState, stop: Stop, prepared: Prepared) -> It
     words, folder = FromWords(), state.settings.outputs
     yield from announced(job, prepared, state)
     with opened(job, words, prepared, state, stop, pictures=2, folder=folder) as session:
-        saved = outputs.existing(folder, job)
+        saved = outputs.find_saved(folder, job)
         for index, request in enumerate(pair(prepared.resolved.request)):
             resolved = dataclasses.replace(prepared.resolved, request=request)
             if index in saved:

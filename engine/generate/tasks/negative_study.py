@@ -77,7 +77,7 @@ def _attempt(job: str, asked: StudyNegative, workshop: EngineState, stop: Stop, 
     yield from announced(job, prepared, workshop)
     with opened(job, words, prepared, workshop, stop, pictures=len(batches) + 1, folder=folder) as session:
         # 2. Batch after batch, all of one shape. Those that an earlier attempt saved are not made twice.
-        there = outputs.existing(folder, job)
+        there = outputs.find_saved(folder, job)
         for number, batch in enumerate(batches):
             first = number * rows
             if all(first + row in there for row in range(len(batch))):
@@ -148,7 +148,7 @@ def _alike(context: ImageContext, rows: int) -> ImageContext:
 
 def _slim(session: Session, asked: StudyNegative, resolved: Resolved) -> Iterator[Event]:
     """The picture that text to image makes of the negative prompt without its dead terms, if there are any."""
-    there: dict[int, Path] = outputs.existing(session.folder, session.job)
+    there: dict[int, Path] = outputs.find_saved(session.folder, session.job)
     found = study.findings(asked, there)
     if not found.dead:
         return

@@ -74,7 +74,7 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
         progress = Progress(job, len(asked.images), "tile")
         this = UpscaleRun(job=job, asked=asked, seed=seed, upscaler=upscaler, progress=progress, state=state, stop=stop)
         # 3. One image after the other. Those that an earlier attempt saved are not made twice.
-        saved, troubles = outputs.existing(state.settings.outputs, job), []
+        saved, troubles = outputs.find_saved(state.settings.outputs, job), []
         for index, image in enumerate(asked.images):
             if index in saved:
                 yield PictureSaved(job=job, picture=index, result=_result(saved[index], seed, 0.0))
@@ -112,7 +112,7 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
     planes, tile_upscaler = yield from _prepare(run, index, picture, resolved)
 
     # 6. The tiles, written from the top down as they are finished.
-    with outputs.opened(resolved, outputs=run.folder, job=run.job, index=index) as (stream, target):
+    with outputs.create_file(resolved, outputs=run.folder, job=run.job, index=index) as (stream, target):
         record = Record(resolved=resolved, job=run.job, index=index, source=inspect_file.texts(path))
         exif, texts = (b"", None) if chosen.leave_metadata_out else (upright_exif(path), metadata.png_info(record))
         planes_out = 3 if picture.alpha is None else 4

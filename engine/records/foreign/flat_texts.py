@@ -128,7 +128,7 @@ def _invoke_2(raw: str) -> ForeignRecord | None:
     prompts = image.get("prompt")
     parts = prompts if isinstance(prompts, list) else [prompts]
     words = [part.get("prompt") if isinstance(part, dict) else part for part in parts]
-    prompt, negative = _without_brackets(" ".join(word for word in words if isinstance(word, str)))
+    prompt, negative = _split_brackets(" ".join(word for word in words if isinstance(word, str)))
     return _invoke(raw, image, prompt, negative, image.get("sampler"), written.get("model_weights"), written.get("model_hash"))
 
 
@@ -140,7 +140,7 @@ def _invoke_1(raw: str) -> ForeignRecord | None:
     if quoted is None:
         return None
     switches = {_DREAM[k]: v for k, v in re.findall(r"-([sSWHCA])\s*(\S+)", quoted[2])}
-    prompt, negative = _without_brackets(quoted[1])
+    prompt, negative = _split_brackets(quoted[1])
     return _invoke(raw, switches, prompt, negative, switches.get("sampler"), None, None)
 
 
@@ -172,7 +172,7 @@ def _invoke(
     )
 
 
-def _without_brackets(prompt: str) -> tuple[str, str]:
+def _split_brackets(prompt: str) -> tuple[str, str]:
     """InvokeAI before version 3 wrote the negative prompt in [brackets] inside the prompt."""
     negative = ", ".join(part.strip() for part in re.findall(r"\[([^\[\]]*)\]", prompt))
     return re.sub(r"\s*\[[^\[\]]*\]", "", prompt).strip(), negative

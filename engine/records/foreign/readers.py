@@ -44,7 +44,7 @@ def read(source: Path | bytes, hidden: bool = True) -> ForeignRecord | None:
     texts = metadata_chunks.read_texts(source)
     if texts is None:
         return None
-    return _first(_fields(texts)) or (_first(_hidden(source)) if hidden else None)
+    return _read_first(_collect_fields(texts)) or (_read_first(_read_hidden(source)) if hidden else None)
 
 
 def to_request(
@@ -110,11 +110,11 @@ def _shorten(text: str, notes: list[str]) -> str:
     return text[:MAX_PROMPT]
 
 
-def _first(fields: Mapping[str, str]) -> ForeignRecord | None:
+def _read_first(fields: Mapping[str, str]) -> ForeignRecord | None:
     return next((record for reader in _READERS if (record := reader(fields)) is not None), None)
 
 
-def _fields(texts: metadata_chunks.Texts) -> dict[str, str]:
+def _collect_fields(texts: metadata_chunks.Texts) -> dict[str, str]:
     """All texts by keyword, as if they had come from a PNG: JPEG and WebP carry the same texts in EXIF."""
     fields = dict(texts.keyed)
     for text in (texts.tag(number) for number in _TAGS):
@@ -128,14 +128,14 @@ def _fields(texts: metadata_chunks.Texts) -> dict[str, str]:
 
 def _list_fields(text: str) -> dict[str, str]:
     """A comment as fields: the entries of a JSON object, its whole as ``parameters`` besides."""
-    return {} if not text else {"parameters": text, **_entries(text)}
+    return {} if not text else {"parameters": text, **_read_entries(text)}
 
 
-def _entries(text: str) -> dict[str, str]:
+def _read_entries(text: str) -> dict[str, str]:
     written = json_object(text)
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in written.items() if v is not None}
 
 
-def _hidden(source: Path | bytes) -> dict[str, str]:
+def _read_hidden(source: Path | bytes) -> dict[str, str]:
     """The fields that lie in the lowest bits of the alpha plane."""
     return _list_fields(stealth.read(source))

@@ -41,7 +41,7 @@ class Texts:
     @property
     def user_comment(self) -> str:
         """The EXIF UserComment, decoded; "" if there is none. Fooocus puts it into the first directory."""
-        return _decoded_comment(self._ifd(_EXIF_IFD).get(_USER_COMMENT) or self._ifd(None).get(_USER_COMMENT, b""))
+        return _decode_comment(self._ifd(_EXIF_IFD).get(_USER_COMMENT) or self._ifd(None).get(_USER_COMMENT, b""))
 
     def tag(self, number: int) -> str:
         """A text of EXIF's first directory, such as Make or ImageDescription; "" if there is none."""
@@ -99,13 +99,13 @@ def _png_text(chunk: bytes, texts: Texts) -> None:
 
 def _png_packed_text(chunk: bytes, texts: Texts) -> None:
     key, _, rest = chunk.partition(b"\0")
-    texts.keyed.setdefault(key.decode("latin-1"), _latin_or_utf8(_unpacked(rest[1:])))
+    texts.keyed.setdefault(key.decode("latin-1"), _latin_or_utf8(_unpack(rest[1:])))
 
 
 def _png_international_text(chunk: bytes, texts: Texts) -> None:
     key, _, rest = chunk.partition(b"\0")
     value = rest[2:].split(b"\0", 2)[-1]
-    text = _utf8(_unpacked(value) if rest[:1] == b"\1" else value)
+    text = _utf8(_unpack(value) if rest[:1] == b"\1" else value)
     texts.keyed.setdefault(key.decode("latin-1"), text)
     if key == b"XML:com.adobe.xmp":
         texts.xmp += text
@@ -201,7 +201,7 @@ def _segment(payload: bytes) -> bytes:
     return struct.pack(">HH", 0xFFE1, len(payload) + 2) + payload
 
 
-def _decoded_comment(value: str | bytes) -> str:
+def _decode_comment(value: str | bytes) -> str:
     """A UserComment: eight bytes name the encoding. UTF-16 is written in either order, whatever EXIF's own order is."""
     if isinstance(value, str):
         return _utf8(value.encode("latin-1", "replace")).strip("\0")
@@ -213,7 +213,7 @@ def _decoded_comment(value: str | bytes) -> str:
     return _utf8(body if known else value).strip("\0")
 
 
-def _unpacked(packed: bytes) -> bytes:
+def _unpack(packed: bytes) -> bytes:
     try:
         return zlib.decompressobj().decompress(packed, LARGEST)
     except zlib.error:

@@ -77,7 +77,7 @@ class Picture:
     @property
     def image(self) -> Image.Image:
         """The picture as seen on its paper: RGB, opaque."""
-        return on_paper(self.with_alpha, self.paper)
+        return flatten(self.with_alpha, self.paper)
 
     @property
     def with_alpha(self) -> Image.Image:
@@ -98,12 +98,12 @@ def open_picture(
     turned into sRGB; ``keep_profile`` leaves RGB colours as they are and hands their profile on. Raises PictureError, one
     sentence, for what cannot be used.
     """
-    with opening(source, max_pixels) as opened:
-        return _understood(opened, paper, keep_profile)
+    with open_header(source, max_pixels) as opened:
+        return _convert(opened, paper, keep_profile)
 
 
 @contextmanager
-def opening(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Generator[Image.Image]:
+def open_header(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Generator[Image.Image]:
     """The picture in ``source`` as Pillow opens it: its size is known and allowed, and no pixel is decoded yet.
 
     Raises PictureError, one sentence, for what cannot be used, also where the block decodes it.
@@ -139,7 +139,7 @@ def upright_exif(source: Path) -> bytes:
         return b""
 
 
-def on_paper(image: Image.Image, paper: str = "#ffffff") -> Image.Image:
+def flatten(image: Image.Image, paper: str = "#ffffff") -> Image.Image:
     """``image`` (any mode) in RGB, its transparent parts showing ``paper``."""
     if not image.has_transparency_data:
         return image.convert("RGB")
@@ -192,11 +192,11 @@ def _formats(start: bytes) -> tuple[str, ...]:
         raise PictureError("An SVG is a set of drawing commands, not pixels. Export it as PNG and choose that.")
     if start[4:8] != b"ftyp" or start[8:12] not in _HEIC_BRANDS:
         return _FORMATS
-    _learn_heic()
+    _register_heif()
     return ("HEIF", "AVIF")
 
 
-def _learn_heic() -> None:
+def _register_heif() -> None:
     """Teaches Pillow HEIC, or says how to get it."""
     if importlib.util.find_spec("pillow_heif") is None:
         raise PictureError(
@@ -216,7 +216,7 @@ def _too_large(claim: str, max_pixels: int) -> PictureError:
     return PictureError(f"{claim}; Easel opens up to {max_pixels / 1e6:,.0f} megapixels. Make it smaller first.")
 
 
-def _understood(opened: Image.Image, paper: str, keep_profile: bool) -> Picture:
+def _convert(opened: Image.Image, paper: str, keep_profile: bool) -> Picture:
     """``opened`` decoded, in numbered steps that each may leave a notice."""
     notices: list[str] = []
     # 1. the first frame, decoded

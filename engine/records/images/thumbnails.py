@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from engine.errors import OutputError
-from engine.records.images.open_image import opening
+from engine.records.images.open_image import open_header
 from engine.storage.atomic_files import make_folder, replace_file, translate_errors
 
 SIDE = 320
@@ -37,10 +37,10 @@ class Thumbnails:
         small = self._place(picture, stat.st_mtime_ns, stat.st_size, side)
         if small.is_file():
             return small
-        with opening(picture) as opened:
+        with open_header(picture) as opened:
             if max(opened.size) <= side:
                 return picture
-            image = reduced(opened, side)
+            image = reduce_image(opened, side)
         try:
             with translate_errors(self._folder):
                 make_folder(small.parent)
@@ -60,7 +60,7 @@ class Thumbnails:
         return self._folder / name[:2] / f"{name}.webp"
 
 
-def reduced(opened: Image.Image, side: int) -> Image.Image:
+def reduce_image(opened: Image.Image, side: int) -> Image.Image:
     """An opened picture, its longer side at most ``side`` pixels, with no second copy of all its pixels on the way."""
     opened.draft("RGB", (side, side))
     opened.load()  # what is small already would otherwise be read when the file is closed

@@ -45,7 +45,7 @@ def encode(image: Image.Image, text: str = TEXTS[0]) -> Image.Image:
     largest = np.abs(blocks[:, 1:]).argmax(axis=1) + 1
     change = np.zeros_like(blocks)
     change[np.arange(len(blocks)), largest] = _moves(blocks, np.resize(bits, len(blocks)))
-    return _changed(image, rgb, _plane(change, rgb.shape[:2]))
+    return _change(image, rgb, _plane(change, rgb.shape[:2]))
 
 
 def decode(image: Image.Image, texts: tuple[str, ...] = TEXTS) -> str | None:
@@ -125,7 +125,7 @@ def _plane(blocks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return plane
 
 
-def _changed(image: Image.Image, rgb: np.ndarray, change: np.ndarray) -> Image.Image:
+def _change(image: Image.Image, rgb: np.ndarray, change: np.ndarray) -> Image.Image:
     rgb[..., 1] += _GREEN_FROM_U * change
     rgb[..., 2] += _BLUE_FROM_U * change
     marked = Image.fromarray(np.rint(rgb).clip(0, 255).astype(np.uint8), "RGB")

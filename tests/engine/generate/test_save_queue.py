@@ -63,7 +63,7 @@ def test_a_picture_on_its_way_to_the_disk_is_kept_when_stop_is_pressed(engine: E
                 saved.append(event.picture)
             if isinstance(event, Step) and (event.picture, event.step) == (1, 1):
                 stop.set()
-    assert saved == [0] and list(outputs.existing(engine.settings.outputs, "stopped")) == [0]
+    assert saved == [0] and list(outputs.find_saved(engine.settings.outputs, "stopped")) == [0]
 
 
 def test_a_disk_that_fails_ends_the_job_with_its_own_sentence(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import torch
 from transformers import CLIPTokenizer
 
 from engine.prompt.encode import EncodingCache, PromptEncodings, encode_pair
-from engine.prompt.terms import terms
+from engine.prompt.terms import find_terms
 from tests.engine.prompt.pipelines import PROJECTED, WIDTH, encoders_of, pipeline, text_encoder
 
 PARTS = {
@@ -278,7 +278,7 @@ def test_an_embedding_by_name_is_all_its_vectors(end_id: int) -> None:
 
 
 def test_a_neutral_term_says_what_commas_say() -> None:
-    place = terms(NEGATIVE)[2].place
+    place = find_terms(NEGATIVE)[2].place
     neutral = encoded("sd1", PROMPT, NEGATIVE, neutral=[place])
     made = pipeline("sd1")
     ids = ids_of(made.tokenizer, NEGATIVE)

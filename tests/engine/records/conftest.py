@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from engine.requests import ExecutionPlan, Resolved, ResolvedTextToImage
+from engine.requests import ExecutionPlan, Request, Resolved, ResolvedTextToImage
+
+R = TypeVar("R", bound=Request)
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def resolved() -> Resolved:
     )
 
 
-def resolved_with(request: ResolvedTextToImage) -> Resolved:
+def resolved_with(request: R) -> Resolved[R]:
     plan = ExecutionPlan(device="cpu", dtypes={"unet": "bfloat16", "vae": "float32"}, reasons=("No graphics card was found.",))
     environment = {"torch": "2.15.0", "diffusers": "0.42.0", "device": "a processor", "attention": "scaled_dot_product"}
     return Resolved(request=request, plan=plan, threads=2, checkpoint_hash="ab" * 32, environment=environment)

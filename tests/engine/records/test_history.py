@@ -63,9 +63,9 @@ def test_search_by_words_checkpoint_day_and_mark(history: History, folder: Path)
     ((day, count),) = history.days()
     assert count == 2 and history.checkpoints() == ["dreamy", "starter"]
     assert len(found(history, Search(day=day[:7]))) == 2 and not found(history, Search(day="1999"))
-    history.mark(names[dog], True)
+    history.set_favourite(names[dog], True)
     assert found(history, Search(favourites=True)) == [names[dog]] and history.find(ALL)[0].favourite
-    history.mark(names[dog], False)
+    history.set_favourite(names[dog], False)
     assert not found(history, Search(favourites=True))
 
 
@@ -88,7 +88,7 @@ def test_an_enlarged_picture_is_found_by_the_words_of_the_picture_before(history
 def test_the_index_is_made_again_from_the_files_and_the_marks_stay(history: History, folder: Path, tmp_path: Path) -> None:
     path = save(folder, "one")
     before = found(history)
-    history.mark(before[0], True)
+    history.set_favourite(before[0], True)
     (folder / "away").mkdir()
     shutil.move(path, folder / "away" / path.name)
     history.close()

@@ -17,7 +17,7 @@ from tests.engine.records.conftest import textured
 def test_an_easel_picture_tells_everything(resolved: Resolved, tmp_path: Path) -> None:
     image = watermark.encode(textured(512, 512), "SDV2")
     path = outputs.save(image, resolved, outputs=tmp_path, job="a", index=0)
-    seen = inspect_file.look(path)
+    seen = inspect_file.inspect_image(path)
     assert seen.record is not None and seen.record.resolved == resolved
     assert (seen.foreign, seen.watermark, seen.problem) == (None, "SDV2", "")
     assert set(seen.texts) == {"easel", "parameters", "XML:com.adobe.xmp"}
@@ -25,20 +25,20 @@ def test_an_easel_picture_tells_everything(resolved: Resolved, tmp_path: Path) -
 
 
 def test_a_foreign_picture() -> None:
-    seen = inspect_file.look(carriers.user_comment("a fox\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1", "JPEG"))
+    seen = inspect_file.inspect_image(carriers.user_comment("a fox\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1", "JPEG"))
     assert seen.record is None and seen.foreign is not None and seen.foreign.prompt == "a fox"
     assert list(seen.texts) == ["parameters"] and seen.watermark is None
 
 
 def test_a_damaged_record_is_said_and_the_other_text_still_read(resolved: Resolved) -> None:
     other = parameters(Record(resolved=resolved, job="a"))
-    seen = inspect_file.look(carriers.png({"easel": '{"format" 1', "parameters": other}))
+    seen = inspect_file.inspect_image(carriers.png({"easel": '{"format" 1', "parameters": other}))
     assert "damaged" in seen.problem and seen.foreign is not None and seen.foreign.program == "Easel"
 
 
 def test_no_picture() -> None:
     with pytest.raises(PictureError):
-        inspect_file.look(b"no picture")
+        inspect_file.inspect_image(b"no picture")
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp"])

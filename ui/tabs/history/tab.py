@@ -132,7 +132,7 @@ def _compare(service: HistoryService, image: str, pinned: str, request: gr.Reque
 
 def _mark(favourite: bool) -> Callable[[HistoryService, str, str, gr.Request], tuple[str, str]]:
     def mark(service: HistoryService, image: str, pinned: str, request: gr.Request) -> tuple[str, str]:
-        service.history.mark(image, favourite)
+        service.history.set_favourite(image, favourite)
         return image, pinned
 
     return mark

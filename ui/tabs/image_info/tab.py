@@ -68,7 +68,7 @@ def _inspect(path: Path, session: PageSession) -> list[Any]:
     """Raises PictureError for a file that is no image."""
     try:
         # The bytes that were handed in, before anything writes them anew.
-        found = inspect_file.look(path.read_bytes())
+        found = inspect_file.inspect_image(path.read_bytes())
     except OSError as error:
         raise PictureError(messages.PICTURE_GONE) from error
     recalled = recall.recall_record(found.record, found.foreign, **session.checkpoint_options.list_names())

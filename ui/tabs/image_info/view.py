@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from engine.records.compare import Difference, list_facts
-from engine.records.inspect_file import Findings
+from engine.records.inspect_file import ImageInspection
 from engine.records.recall import Recalled
 from engine.requests import size_of
 from ui import messages
@@ -61,7 +61,7 @@ class ShownDifference:
     answer: str
 
 
-def render_inspection(found: Findings, recalled: Recalled | None) -> Markup:
+def render_inspection(found: ImageInspection, recalled: Recalled | None) -> Markup:
     """What was found in a file."""
     return _HTML.render(
         "inspection",
@@ -75,7 +75,7 @@ def render_inspection(found: Findings, recalled: Recalled | None) -> Markup:
     )
 
 
-def _create_preview(found: Findings) -> Preview:
+def _create_preview(found: ImageInspection) -> Preview:
     small = found.picture.image.copy()
     small.thumbnail((_PREVIEW, _PREVIEW))
     stream = io.BytesIO()
@@ -84,7 +84,7 @@ def _create_preview(found: Findings) -> Preview:
     return Preview(source, result_view.format_ratio(small.width, small.height))
 
 
-def _list_file_rows(found: Findings) -> Rows:
+def _list_file_rows(found: ImageInspection) -> Rows:
     colours = found.picture.colours
     rows = [("Size", f"{colours.width} × {colours.height}"), ("Format", found.picture.format or "?")]
     rows.append(("Invisible watermark", found.watermark or messages.NO_WATERMARK))
@@ -102,7 +102,7 @@ def _describe_settings(recalled: Recalled) -> ShownSettings:
     return ShownSettings([(label, text) for label, text in prompts if text], rows)
 
 
-def _list_run_rows(found: Findings) -> Rows | None:
+def _list_run_rows(found: ImageInspection) -> Rows | None:
     """The machine that Easel's own record names; None without a record."""
     if found.record is None:
         return None

@@ -68,7 +68,7 @@ def test_a_job_that_runs_again_makes_nothing_twice(engine: Local, settings: Sett
     first[3].path.unlink()
     again = list(engine.run("again", ASKED, Stop()))[-1].results
     assert [each.path for each in again[:3]] == [each.path for each in first[:3]]
-    assert len(outputs.existing(settings.outputs, "again")) == 2 and again[3].path.exists()
+    assert len(outputs.find_saved(settings.outputs, "again")) == 2 and again[3].path.exists()
 
 
 def test_an_upscaler_that_is_missing_is_said_before_anything_is_made(engine: Local, settings: Settings) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from engine.errors import PictureError
-from engine.records.images.open_image import MAX_PIXELS, Picture, fit, on_paper, open_picture
+from engine.records.images.open_image import MAX_PIXELS, Picture, fit, flatten, open_picture
 from tests.engine.records.conftest import textured
 
 
@@ -316,5 +316,5 @@ def test_fitting_to_its_own_size_changes_nothing() -> None:
 
 
 def test_on_paper() -> None:
-    assert on_paper(Image.new("RGBA", (2, 2), (9, 9, 9, 0)), "#102030").getpixel((0, 0)) == (16, 32, 48)
-    assert on_paper(Image.new("L", (2, 2), 7)).getpixel((0, 0)) == (7, 7, 7)
+    assert flatten(Image.new("RGBA", (2, 2), (9, 9, 9, 0)), "#102030").getpixel((0, 0)) == (16, 32, 48)
+    assert flatten(Image.new("L", (2, 2), 7)).getpixel((0, 0)) == (7, 7, 7)
