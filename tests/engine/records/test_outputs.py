@@ -54,16 +54,16 @@ def test_saving_again_is_saving_once(image: Image.Image, resolved: Resolved, out
     assert [p for p in outputs.rglob("*") if p.is_file()] == [first]
 
 
-def test_existing_finds_a_jobs_pictures_and_no_other_jobs(image: Image.Image, resolved: Resolved, outputs: Path) -> None:
-    assert saving.existing(outputs, "a") == {}
+def test_find_saved_finds_a_jobs_pictures_and_no_other_jobs(image: Image.Image, resolved: Resolved, outputs: Path) -> None:
+    assert saving.find_saved(outputs, "a") == {}
     paths = {i: saving.save(image, resolved, outputs=outputs, job="a", index=i) for i in range(2)}
     saving.save(image, resolved, outputs=outputs, job="a-1", index=0)
     saving.save(image, resolved, outputs=outputs, job="b-a", index=0)
     (outputs / "2020-01-01").mkdir()
     moved = outputs / "2020-01-01" / "235959-a-7-123.webp"
     moved.write_bytes(b"kept from another day")
-    assert saving.existing(outputs, "a") == {**paths, 7: moved}
-    assert set(saving.existing(outputs, "a-1")) == {0}
+    assert saving.find_saved(outputs, "a") == {**paths, 7: moved}
+    assert set(saving.find_saved(outputs, "a-1")) == {0}
 
 
 def test_a_job_id_cannot_leave_the_folder(image: Image.Image, resolved: Resolved, outputs: Path) -> None:
@@ -111,7 +111,7 @@ class _Full:
 def test_a_disk_that_fills_up_in_the_middle_leaves_nothing(resolved: Resolved, outputs: Path) -> None:
     with (
         pytest.raises(DiskFull, match="is full"),
-        saving.opened(resolved, outputs=outputs, job="a", index=0) as (stream, _),
+        saving.create_file(resolved, outputs=outputs, job="a", index=0) as (stream, _),
     ):
         _Full(stream).write(b"x" * 1000)
     assert [p for p in outputs.rglob("*") if p.is_file()] == []
