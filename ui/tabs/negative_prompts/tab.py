@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from engine.prompt.terms import terms, without
+from engine.prompt.terms import find_terms, remove_terms
 from engine.requests import CompareNegative, Request, StudyNegative, TextToImage
 from ui import messages
 from ui.common import controls, fields, form, result_view
@@ -114,10 +114,10 @@ def _wire_trim(tab: Tab, keeper: Keeper) -> None:
         if now == event.studied:
             return event.left, render_notice(messages.TRIMMED)
         dead = set(event.dead.split("\n"))
-        places = [term.place for term in terms(now) if term.text in dead]
+        places = [term.place for term in find_terms(now) if term.text in dead]
         if not places:
             return gr.skip(), render_notice(messages.NOT_THERE_ANY_MORE)
-        return without(now, places), render_notice(messages.TRIMMED)
+        return remove_terms(now, places), render_notice(messages.TRIMMED)
 
     negative = tab.fields["negative_prompt"]
     keeper.after(on(tab.controls.stage, "trim")(trim, negative, [negative, tab.controls.notice], **QUIET))

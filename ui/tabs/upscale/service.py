@@ -23,8 +23,8 @@ from engine.jobs import Jobs
 from engine.plan.learned import LearnedFacts
 from engine.plan.upscale_estimate import UpscaleWork, estimate_upscale
 from engine.records.blobs import Blobs
-from engine.records.images.open_image import opening
-from engine.records.images.thumbnails import SCREEN, reduced
+from engine.records.images.open_image import open_header
+from engine.records.images.thumbnails import SCREEN, reduce_image
 from engine.requests import Upscale
 from engine.settings import Settings
 from ui import messages
@@ -104,8 +104,8 @@ class UpscaleService:
             before = self._blobs.open(request.images[0])
         except EaselError:
             return None
-        with opening(result) as opened:
-            after = reduced(opened, SCREEN)
+        with open_header(result) as opened:
+            after = reduce_image(opened, SCREEN)
         return before.resize(after.size, Image.Resampling.BICUBIC), after
 
     def find_source(self, request: Upscale) -> Path | None:
@@ -144,7 +144,7 @@ class UpscaleService:
 def _read_size(file: Path) -> tuple[int, int] | None:
     """Width and height in pixels, from the file's head alone; None for what is no image: the engine then says why."""
     try:
-        with opening(file) as opened:
+        with open_header(file) as opened:
             return opened.size
     except PictureError:
         return None
