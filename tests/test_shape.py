@@ -22,7 +22,8 @@ def f(a, b: object, *rest: Any) -> None:
 
 
 def test_no_folder_holds_more_than_a_newcomer_can_look_over() -> None:
-    assert {folder: count for folder, count in shape.modules_by_folder().items() if count > 21} == {}
+    large = {folder: count for folder, count in shape.modules_by_folder().items() if count > 14}
+    assert large.keys() <= {"engine/generate"} and large.get("engine/generate", 0) <= 21
 
 
 def test_imports_run_in_no_circle() -> None:
