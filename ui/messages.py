@@ -95,9 +95,7 @@ LAST_LAYER = "last layer"
 SAVE = "Save"
 SAVED = "Saved. Used from the next picture on."
 EXTRA_MODELS = "Folders of other programs"
-EXTRA_MODELS_HELP = (
-    "One per line: the main folder of ComfyUI, AUTOMATIC1111 or Forge, or a folder with checkpoints. Never written to."
-)
+EXTRA_MODELS_HELP = "One per line: the main folder of ComfyUI, AUTOMATIC1111 or Forge, or a folder with checkpoints (read only)."
 PRECISION = "Precision"
 PRECISION_HELP = "Auto chooses what suits this computer and the checkpoint best."
 COMPILE = "Compile large checkpoints for this device"

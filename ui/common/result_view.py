@@ -177,6 +177,9 @@ def format_value(value: Fact) -> str:
 SKIPPED = ("prompt", "negative_prompt", "count", "precision", "width", "height")
 """Fields of a request that are shown elsewhere or say nothing."""
 
+SAYS_NOTHING: dict[str, Fact] = {"clip_skip": 0, "steps": 0}
+"""Values of a resolved request that mean that the field has no effect."""
+
 NAMES = {"guidance_scale": "CFG scale", "scheduler": "Sampler", "strength": "Denoising strength"}
 """Fields whose name is not how people call them."""
 
@@ -187,7 +190,7 @@ def list_settings(request: Request) -> list[tuple[str, str]]:
     return [
         (_name(name), format_value(value))
         for name, value in dataclasses.asdict(request).items()
-        if name not in SKIPPED and value != usual[name] and value not in (None, ())
+        if name not in SKIPPED and value not in (usual[name], None, (), SAYS_NOTHING.get(name))
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 
 from engine.events import Result
 from engine.records import outputs
-from engine.requests import ExecutionPlan, Resolved, TextToImage
+from engine.requests import ExecutionPlan, Resolved, TextToImage, complete
 from ui import messages
 from ui.common import result_view, send_to
 from ui.common.job_view import IDLE, View
@@ -121,3 +122,12 @@ def test_a_picture_without_a_record_is_shown_all_the_same(tmp_path: Path) -> Non
     assert "/pictures/plain.png" in result_view.render_stage(
         View(results=(Result(path=path, seed=1, width=8, height=8, seconds=0),)), tmp_path
     )
+
+
+def test_settings_without_effect_are_not_listed() -> None:
+    made = complete(
+        TextToImage(prompt="a cat"), checkpoint="mine", width=64, height=48, steps=9, guidance_scale=4.0, scheduler="DDIM", seed=7
+    )
+    listed = dict(result_view.list_settings(made))
+    assert listed == {"Checkpoint": "mine", "Steps": "9", "CFG scale": "4", "Sampler": "DDIM", "Seed": "7"}
+    assert dict(result_view.list_settings(dataclasses.replace(made, clip_skip=2))) == {**listed, "Clip skip": "2"}
