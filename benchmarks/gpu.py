@@ -32,7 +32,7 @@ from benchmarks.perceptual import psnr
 from engine import Local, Settings, TextToImage
 from engine.checkpoints.adapters import NOTHING
 from engine.generate.samplers import create
-from engine.generate.speed.compile import compiled
+from engine.generate.speed.compile import run_compiled
 from engine.preferences import Preferences
 from engine.preferences import write as prefer
 from engine.records import metadata
@@ -163,7 +163,7 @@ def highest(name: str, run: Callable[[], Clocked]) -> Clocked:
 
 def bare(easel: Local, made: Clocked) -> None:
     """The UNet as Easel compiled it, alone and with a sampler, beside Easel's loop."""
-    with leased(easel, made) as (pipeline, plan), compiled(pipeline, plan, NOTHING, Stop()):
+    with leased(easel, made) as (pipeline, plan), run_compiled(pipeline, plan, NOTHING, Stop()):
         loop = Loop(unet=pipeline.unet, sampler=SAMPLER, config=pipeline.scheduler.config, side=LATENTS)
         for name, run in (("UNet alone", loop.unet_alone), ("UNet and sampler", loop.with_sampler)):
             rate = loop.rate(run, 60)

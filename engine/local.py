@@ -20,10 +20,9 @@ from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
 from engine.generate.prepare import prepare
 from engine.generate.tasks import image_to_image, negative_comparison, negative_study, text_to_image, upscale_afterwards
-from engine.generate.tasks.upscale_afterwards import Run
 from engine.generate.upscale import run as upscale
-from engine.plan import count_threads, find_cache_budget
-from engine.plan.hardware.choose_device import drop_device
+from engine.plan import Hardware, cache_budget, threads
+from engine.plan.hardware.choose_device import without
 from engine.plan.hardware.driver_errors import is_lost
 from engine.plan.hardware.facts import to_text
 from engine.plan.hardware.precision_trial import measure_gain
@@ -31,7 +30,6 @@ from engine.plan.hardware.probe import probe
 from engine.plan.learned import LearnedFacts
 from engine.prompt.encode import EncodingCache
 from engine.requests import (
-    KINDS,
     CompareNegative,
     GenerationRequest,
     ImageToImage,
@@ -44,15 +42,6 @@ from engine.requests import (
 )
 from engine.settings import Settings
 from engine.stopping import Stop
-
-RUNS: dict[type[Request], Run] = {
-    TextToImage: text_to_image.run,
-    ImageToImage: image_to_image.run,
-    CompareNegative: negative_comparison.run,
-    StudyNegative: negative_study.run,
-    Upscale: upscale.run,
-}
-"""Kind of request -> what makes its pictures."""
 
 
 class Local:
@@ -100,52 +89,41 @@ class Local:
         return prepare(request, lambda native, multiple: (native, native), self._state).resolved
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
-        """Make the pictures of ``request``, event by event; the last is Finished.
+        """Make the images of ``request``, event by event; the last is Finished.
 
         From the second ``attempt`` on memory is used sparingly, if the request can be honoured so: the first attempt ended its
         process. Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set.
         """
         stop.raise_if_set()
-        if attempt == 1:
-            yield from self._run(job, request, self._state, stop)
-            return
-        half = self._state.hardware.with_half_the_memory
-        sparing = dataclasses.replace(self._state, hardware=half, sparing=True)
-        try:
-            yield from self._run(job, request, sparing, stop)
-        except DoesNotFit:
-            yield from self._run(job, request, self._state, stop)
-
-    def _run(self, job: str, request: Request, state: EngineState, stop: Stop) -> Iterator[Event]:
+        state = self._state.use_memory_sparingly() if attempt > 1 else self._state
         results: dict[int, Result] = {}
-        for event in self._lasting(job, request, state, stop):
-            if isinstance(event, PictureSaved):
-                if event.picture in results:
-                    continue  # made before the device was lost, and told already
-                results[event.picture] = event.result
-            yield event
+        while True:
+            try:
+                for event in _create_events(job, request, state, stop):
+                    if isinstance(event, PictureSaved):
+                        if event.picture in results:
+                            continue  # made, and reported, before the run began again
+                        results[event.picture] = event.result
+                    yield event
+                break
+            except DoesNotFit:
+                if not state.sparing:
+                    raise
+                remaining = self._state.hardware
+            except RuntimeError as error:
+                remaining = self._find_other_device(error, state)
+            # Outside of the handler: the error's traceback keeps alive what the run held.
+            yield from self._go_on_with(job, remaining)
+            state = self._state
         yield Finished(job=job, results=tuple(results.values()))
 
-    def _lasting(self, job: str, request: Request, state: EngineState, stop: Stop) -> Iterator[Event]:
-        """The events of a run; if its device disappears in the middle, said, and on from there on another one."""
-        try:
-            yield from upscale_afterwards.run(RUNS[KINDS[kind_of(request)]], job, request, state, stop)
-            return
-        except RuntimeError as error:
-            lost = state.hardware.device
-            if lost.kind == "cpu" or not is_lost(error):
-                raise
-            left = drop_device(self._state.hardware, lost, str(error))
-        notes = left.notes[len(state.hardware.notes) :]
-        state.cache.release()
-        self._state = dataclasses.replace(self._state, hardware=left, measured={})
-        yield Notice(job=job, text=" ".join(notes))
-        yield from self._lasting(job, request, self._state, stop)
-
     def make(self, request: Request) -> tuple[Result, ...]:
-        """The finished pictures of ``request``. Raises EaselError for what cannot be done."""
-        job = uuid.uuid4().hex[:12]
-        return tuple(e.result for e in self.run(job, request, Stop()) if isinstance(e, PictureSaved))
+        """The finished images of ``request``. Raises EaselError for what cannot be done."""
+        results: list[Result] = []
+        for event in self.run(uuid.uuid4().hex[:12], request, Stop()):
+            if isinstance(event, PictureSaved):
+                results.append(event.result)
+        return tuple(results)
 
     def warm(self, checkpoint: str, stop: Stop) -> None:
         """Load a checkpoint before it is asked for. Raises as :meth:`run` does."""
@@ -158,8 +136,42 @@ class Local:
         self._state.cache.release()
         self._state.hashes.close()
 
+    def _find_other_device(self, error: RuntimeError, state: EngineState) -> Hardware:
+        """The machine without the device that ``error`` says is lost. Raises ``error`` if it says something else."""
+        lost = state.hardware.device
+        if lost.kind == "cpu" or not is_lost(error):
+            raise error
+        return without(self._state.hardware, lost, str(error))
+
+    def _go_on_with(self, job: str, remaining: Hardware) -> Iterator[Event]:
+        """From now on use what remains of the machine; say so if that is less than before."""
+        if remaining == self._state.hardware:
+            return
+        notes = remaining.notes[len(self._state.hardware.notes) :]
+        self._state.cache.release()
+        self._state = dataclasses.replace(self._state, hardware=remaining, measured={})
+        yield Notice(job=job, text=" ".join(notes))
+
     def __enter__(self) -> Local:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _create_events(job: str, request: Request, state: EngineState, stop: Stop) -> Iterator[Event]:
+    """The events of making the images of ``request``, then, if it asks for that, of upscaling them."""
+    match request:
+        case TextToImage():
+            events = text_to_image.run(job, request, state, stop)
+        case ImageToImage():
+            events = image_to_image.run(job, request, state, stop)
+        case CompareNegative():
+            return negative_comparison.run(job, request, state, stop)
+        case StudyNegative():
+            return negative_study.run(job, request, state, stop)
+        case Upscale():
+            return upscale.run(job, request, state, stop)
+        case _:
+            raise RequestError(f"This engine makes no pictures of the kind {kind_of(request)!r}.")
+    return upscale_afterwards.run(events, job, request, state, stop) if upscale_afterwards.is_wanted(request) else events

@@ -1,34 +1,56 @@
-"""What a run is made of: where denoising starts, what a picture is made with, what a kind of request does its own way."""
+"""What a run is made of: the batches that a task asks for, where denoising starts, what one image is made with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from PIL import Image
 
-from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load.safety_checker import SafetyChecker
 from engine.checkpoints.loaded import LoadedCheckpoint
-from engine.errors import PictureWithheld
-from engine.generate import preview
+from engine.compat.schedulers import Scheduler
+from engine.events import Event
+from engine.generate.denoise import Denoiser, Generator, copy_timesteps
 from engine.generate.engine_state import EngineState
-from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.progress import Progress
-from engine.generate.refiner import Refinement
-from engine.generate.save_queue import Saving
-from engine.requests import Resolved
+from engine.generate.out_of_memory import phase
+from engine.generate.precision_guard import Overflowed, PrecisionGuard
+from engine.generate.prepare import Prepared
+from engine.requests import GenerationRequest, Resolved
+from engine.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchImage:
+    """An image to make: its number in the job, and what its record says of the other images of the job."""
+
+    index: int
+    resolved: Resolved
+    companions: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Images that are denoised together: from one noise, a row each, and empty rows up to ``rows`` of them.
+
+    ``number`` is what its steps are counted under.
+    """
+
+    number: int
+    images: tuple[BatchImage, ...]
+    rows: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
     """Where denoising begins. ``latents`` are scaled and noised for the first of ``timesteps``.
 
-    ``extra_channels`` and ``after_step`` are as in :class:`~engine.generate.denoise.Denoiser`.
+    ``extra_channels`` are as in :class:`~engine.generate.denoise.Denoiser`. ``after_step(index, latents)`` returns latents of
+    which it may have put back a part (inpainting).
     """
 
     latents: torch.Tensor
@@ -39,18 +61,15 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageContext:
-    """What one picture is made with: the leased pipeline, its fresh scheduler, the first noise and its generator.
+    """What one image, or a batch of them, is made with: the leased checkpoint, a fresh scheduler, the first noise, and the
+    generator that it came from."""
 
-    A batch has a list of generators, one a row.
-    """
-
-    pipeline: LoadedCheckpoint
-    scheduler: Any
+    loaded: LoadedCheckpoint
+    scheduler: Scheduler
     resolved: Resolved
     noise: torch.Tensor
-    generator: torch.Generator | list[torch.Generator]
+    generator: Generator
     guard: PrecisionGuard
-    refinement: Refinement | None = None
 
     @property
     def device(self) -> torch.device:
@@ -58,52 +77,118 @@ class ImageContext:
         return torch.device(self.resolved.plan.device)
 
 
-class Task(Protocol):
-    """What one kind of request does its own way."""
-
-    kind: str
-    """The kind of pipeline to lease."""
-
-    def size(self, native: int, multiple: int) -> tuple[int, int]:
-        """Width and height in pixels where the request leaves them open."""
-        ...
-
-    def start(self, context: ImageContext) -> Start:
-        """Where this picture's denoising begins."""
-        ...
-
-    def finish(self, image: Image.Image, context: ImageContext) -> Image.Image:
-        """The last touch on the decoded picture."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
-class Session:
-    """One job while it holds its pipeline. ``folder`` is where its pictures are saved, ``checker`` who may withhold some.
+class Beginning:
+    """Everything that a batch starts from. What the sampler remembers of a run is in it, so it is good for one."""
 
-    Of ``count`` pictures that stand alone one that is withheld is left out; with 1 the job fails. ``withheld`` says why.
+    context: ImageContext
+    start: Start
+    denoiser: Denoiser
+
+    @property
+    def latents(self) -> torch.Tensor:
+        """The first latents, where the steps are computed."""
+        return self.start.latents.to(self.denoiser.device)
+
+    @cached_property
+    def device_timesteps(self) -> torch.Tensor:
+        """The timesteps, where the steps are computed."""
+        return copy_timesteps(self.start.timesteps, self.denoiser.device)
+
+
+class Denoising:
+    """A batch on its way from noise to latents. ``begin`` makes everything that it starts from, as often as it is called.
+
+    ``step`` steps are done; ``began`` is the time of :func:`time.monotonic` when it was made.
     """
 
-    job: str
-    task: Task
-    entry: CheckpointEntry
-    pipeline: LoadedCheckpoint
-    guard: PrecisionGuard
-    progress: Progress
-    state: EngineState
-    folder: Path
-    saving: Saving
-    refinement: Refinement | None = None
-    checker: SafetyChecker | None = None
-    count: int = 1
-    withheld: list[PictureWithheld] = field(default_factory=list)
+    def __init__(self, begin: Callable[[], Beginning]) -> None:
+        self.began = time.monotonic()
+        self._begin, self._from, self.step = begin, begin(), 0
+        self.latents = self._from.latents
 
-    def preview(self, latents: torch.Tensor) -> bytes | None:
-        """The picture so far, if it is time for it. None while pictures may be withheld: what is not kept is not shown either.
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return len(self._from.start.timesteps)
 
-        None too while the picture before is looked at, which may need the VAE once more.
+    @property
+    def context(self) -> ImageContext:
+        """What the images are made with."""
+        return self._from.context
+
+    def advance(self) -> bool:
+        """Take the next step; False if there is none left. Raises MemoryShort.
+
+        Where a step that ran ahead turns out to have overflowed, it starts again from the noise, in safer precision.
         """
-        if self.checker or self.saving.busy or not self.progress.preview_is_due:
-            return None
-        arrived = latents.cpu()  # waits for the step, which costs no time that the preview is to blame for
-        return self.progress.preview(partial(preview.picture, arrived, self.pipeline.vae, self.pipeline.family.preview))
+        with phase("denoise"):
+            while True:
+                start, denoiser, index = self._from.start, self._from.denoiser, self.step
+                try:
+                    if index == self.steps:
+                        denoiser.settle()
+                        return False
+                    timestep, expert = start.timesteps[index], denoiser.expert(start.timesteps[index])
+                    prediction = expert.predict(index, self.latents, timestep, self._from.device_timesteps[index])
+                except Overflowed:
+                    self._from, self.step = self._begin(), 0
+                    self.latents = self._from.latents
+                    continue
+                latents = denoiser.step(prediction.to(self.latents.device), timestep, self.latents)
+                self.latents = latents if start.after_step is None else start.after_step(index, latents)
+                self.step += 1
+                return True
+
+
+class Task(ABC):
+    """What one kind of request does its own way. The methods that are not abstract do what text to image does."""
+
+    kind = "text_to_image"
+    """The task that the checkpoint is leased for, a key of :attr:`engine.checkpoints.families.Architecture.pipelines`."""
+
+    keep_newest: int | None = None
+    """How many images stay in the folder when the job is done; None for all."""
+
+    notices: tuple[str, ...] = ()
+    """What the user should know before anything is decided."""
+
+    def __init__(self, request: GenerationRequest) -> None:
+        self.request = request
+
+    @property
+    def independent_images(self) -> int:
+        """Images that are good for themselves: of several, one that is withheld is left out; a single one fails the job."""
+        return 1
+
+    def folder(self, settings: Settings) -> Path:
+        """Where the images are saved."""
+        return settings.outputs
+
+    def check(self, prepared: Prepared) -> None:
+        """Raises RequestError for what this task cannot do with the checkpoint."""
+        return
+
+    @abstractmethod
+    def choose_size(self, native: int, multiple: int) -> tuple[int, int]:
+        """Width and height in pixels where the request leaves them open."""
+
+    @abstractmethod
+    def count_batches(self, prepared: Prepared, state: EngineState) -> int:
+        """How many batches there are at most, to tell how long the job will take."""
+
+    @abstractmethod
+    def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
+        """What is to be made, in order. ``find_saved()`` waits for the images of the batches before, and finds them by index."""
+
+    @abstractmethod
+    def start(self, context: ImageContext) -> Start:
+        """Where denoising begins."""
+
+    def events(self, job: str, state: EngineState) -> Iterator[Event]:
+        """What there is to tell once denoising has begun."""
+        return iter(())
+
+    def finish(self, image: Image.Image, context: ImageContext) -> Image.Image:
+        """The last touch on the decoded image. Runs on the saving thread, and touches no network."""
+        return image

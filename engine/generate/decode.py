@@ -1,66 +1,127 @@
-"""From latents to a picture."""
+"""From latents to an image, and to a small preview of it while the run goes on.
+
+A checkpoint whose VAE is small decodes its own previews. For a large one a linear map from latent channels to red, green and
+blue is enough to see what is coming, and costs nothing; the table of families has them.
+"""
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from PIL import Image
 
+from engine.checkpoints.families import LatentPreview
+from engine.checkpoints.loaded import Autoencoder
 from engine.generate.out_of_memory import phase
-from engine.generate.precision_guard import PrecisionGuard
+from engine.generate.precision_guard import PrecisionGuard, copy_to_cpu
+
+_SMALL_VAE_PARAMETERS = 10_000_000
+_PREVIEW_LATENTS = 16 * 16
+"""More are averaged before they are decoded: a preview of a large image takes no longer."""
+_PREVIEW_SIDE = 256
 
 
-def decode(latents: torch.Tensor, vae: Any, guard: PrecisionGuard) -> Image.Image:
-    """The picture of ``latents`` (scaled, 1 x C x H x W), as 8-bit RGB.
+class Decoding:
+    """One image on its way out of the VAE. ``latents`` are scaled, 1 x C x H x W.
 
-    An all-black one is tried once more in safer precision, and then believed. Raises CheckpointError if the VAE gives numbers
+    ``ahead``: only queue the work, for a device that goes on to the next image's steps meanwhile. Devices take their work in
+    order, so memory for the decoding and for those steps is never needed at once.
+    """
+
+    def __init__(self, latents: torch.Tensor, vae: Autoencoder, guard: PrecisionGuard, *, ahead: bool) -> None:
+        self._latents, self._vae, self._guard = latents, vae, guard
+        self._image = None if ahead else decode(latents, vae, guard)
+        self._pixels = self._queue() if ahead else None
+
+    def wait(self) -> Image.Image | None:
+        """The image as 8-bit RGB; None if it overflowed or came out black, and :meth:`repair` must decode it again.
+
+        For any thread: no network is touched. Raises MemoryShort.
+        """
+        if self._pixels is None:
+            return self._image
+        with phase("decode"), torch.inference_mode():
+            pixels = self._pixels()
+            return None if not torch.isfinite(pixels).all() or _is_black(pixels) else to_image(pixels[0])
+
+    def repair(self) -> Image.Image:
+        """The image, decoded again in safer precision. For the thread that runs the networks. Raises as :func:`decode`."""
+        return decode(self._latents, self._vae, self._guard)
+
+    def _queue(self) -> Callable[[], torch.Tensor]:
+        with phase("decode"), torch.inference_mode():
+            return copy_to_cpu(_decode_pixels(self._latents, self._vae, _parameter(self._vae).dtype))
+
+
+def decode(latents: torch.Tensor, vae: Autoencoder, guard: PrecisionGuard) -> Image.Image:
+    """The image of ``latents`` (scaled, 1 x C x H x W), as 8-bit RGB.
+
+    An all-black one is decoded once more in safer precision, and then accepted. Raises CheckpointError if the VAE gives numbers
     that are not finite even in float32, MemoryShort if memory runs out.
     """
-    call = _call(latents, vae)
     with phase("decode"), torch.inference_mode():
-        pixels = guard.run("vae", vae, call, doubted=_black)[0]
-    return to_image(pixels.cpu())
-
-
-def decoded(latents: torch.Tensor, vae: Any, guard: PrecisionGuard, *, beside: bool) -> Callable[[], Image.Image]:
-    """As :func:`decode`. ``beside``: only asked of the device; the function returned waits for the picture, on any thread, and
-    until it has the VAE must be left alone.
-
-    A device takes its work in order, so memory for the decoding and for the next picture's steps is never needed at once.
-    """
-    if not beside:
-        image = decode(latents, vae, guard)
-        return lambda: image
-    call = _call(latents, vae)
-    with phase("decode"), torch.inference_mode():
-        pixels = guard.run_beside("vae", vae, call, doubted=_black)
-
-    def arrived() -> Image.Image:
-        with phase("decode"), torch.inference_mode():
-            return to_image(pixels()[0])
-
-    return arrived
-
-
-def _call(latents: torch.Tensor, vae: Any) -> Callable[[torch.dtype], torch.Tensor]:
-    """What decodes in a given precision."""
-    unscaled = latents / vae.config.scaling_factor + (getattr(vae.config, "shift_factor", None) or 0.0)
-
-    def call(dtype: torch.dtype) -> torch.Tensor:
-        device = next(vae.parameters()).device
-        return vae.decode(unscaled.to(device, dtype), return_dict=False)[0].float()
-
-    return call
-
-
-def _black(pixels: torch.Tensor) -> bool:
-    """Whether nothing but black is seen. Overflow looks so, and some nights do."""
-    return bool((pixels < -1 + 1 / 255).all())
+        pixels = guard.run("vae", vae, lambda dtype: _decode_pixels(latents, vae, dtype), suspicious=_is_black)[0]
+        return to_image(pixels.cpu())
 
 
 def to_image(pixels: torch.Tensor) -> Image.Image:
     """``pixels`` (3 x H x W, -1..1) as 8-bit RGB."""
     levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
+
+
+def render_preview(latents: torch.Tensor, vae: Autoencoder, preview: LatentPreview | None = None) -> bytes | None:
+    """A JPEG of ``latents`` (scaled, 1 x C x H x W), at most 256 pixels a side.
+
+    A large ``vae`` is not run; ``preview`` is then the map of the latents' family. None if there is neither.
+    """
+    with torch.inference_mode():
+        pixels = _decode_small(latents, vae) if _is_small(vae) else _map_to_rgb(latents, preview)
+    if pixels is None or not torch.isfinite(pixels).all():
+        return None
+    image, buffer = to_image(pixels), io.BytesIO()
+    image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+    image.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
+
+
+def shift_factor(vae: Autoencoder) -> float:
+    """What is added to unscaled latents before they are decoded: 0 for most families."""
+    return vae.config.get("shift_factor") or 0.0
+
+
+def _decode_pixels(latents: torch.Tensor, vae: Autoencoder, dtype: torch.dtype) -> torch.Tensor:
+    """Pixels in float32, 1 x 3 x H x W from -1 to 1."""
+    unscaled = latents / vae.config["scaling_factor"] + shift_factor(vae)
+    return vae.decode(unscaled.to(_parameter(vae).device, dtype), return_dict=False)[0].float()
+
+
+def _parameter(vae: Autoencoder) -> torch.nn.Parameter:
+    return next(vae.parameters())
+
+
+def _is_black(pixels: torch.Tensor) -> bool:
+    """Whether all is black: an overflow looks like that, and so may an image of a night."""
+    return bool((pixels < -1 + 1 / 255).all())
+
+
+def _is_small(vae: Autoencoder) -> bool:
+    return sum(p.numel() for p in vae.parameters()) < _SMALL_VAE_PARAMETERS
+
+
+def _decode_small(latents: torch.Tensor, vae: Autoencoder) -> torch.Tensor:
+    height, width = latents.shape[-2:]
+    share = math.sqrt(_PREVIEW_LATENTS / (height * width))
+    size = max(1, int(height * share)), max(1, int(width * share))
+    small = latents if share >= 1 else torch.nn.functional.interpolate(latents.float(), size, mode="area")
+    return _decode_pixels(small, vae, _parameter(vae).dtype)[0].cpu()
+
+
+def _map_to_rgb(latents: torch.Tensor, preview: LatentPreview | None) -> torch.Tensor | None:
+    if preview is None or latents.shape[1] != len(preview.factors):
+        return None
+    to_rgb, bias = torch.tensor(preview.factors), torch.tensor(preview.bias)
+    return torch.einsum("chw,cr->rhw", latents[0].float().cpu(), to_rgb) + bias[:, None, None]

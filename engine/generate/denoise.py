@@ -1,30 +1,36 @@
-"""From noise to latents: the loop that every kind of request shares.
+"""From noise to latents: what every kind of request shares of a denoising step.
 
-The loop is a generator. Whoever runs it takes one latent a step, shows it, or stops. Latents stay in float32 between steps
-whatever the UNet's dtype is, so a sampler's small differences are not rounded away. They lie on the UNet's device; the sampler's
-own tables and its timesteps stay on the CPU, where reading them waits for nothing.
+Latents stay in float32 between steps whatever the UNet's dtype is, so a sampler's small differences are not rounded away. They
+are on the UNet's device; the sampler's own tables and its timesteps stay on the CPU, where reading them waits for nothing.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
+from diffusers import UNet2DConditionModel
 
 from engine.checkpoints.loaded import LoadedCheckpoint
-from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.speed.feature_cache import Features
+from engine.compat.schedulers import Scheduler, takes_generator
+from engine.generate.precision_guard import PrecisionGuard, dtype_of
+from engine.generate.speed.feature_cache import FeatureCache
+
+Generator = torch.Generator | list[torch.Generator]
+"""The source of a sampler's noise; a batch has a list, one a row."""
+
+StepEncodings = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+"""Prompt, negative, pooled prompt, pooled negative; each with a row an image, the negatives None without guidance."""
 
 
 class Encodings(Protocol):
-    """What the prompt says at each step; see :mod:`engine.prompt.encode`."""
+    """The encoded prompt at each step; see :mod:`engine.prompt.encode`."""
 
-    def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-        """Prompt, negative, pooled prompt, pooled negative; each with a row a picture, negatives None without guidance."""
+    def at(self, step: int) -> StepEncodings:
+        """The encodings for ``step``, from 0."""
         ...
 
 
@@ -35,78 +41,88 @@ class GuidedUntil:
     encodings: Encodings
     end: int
 
-    def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+    def at(self, step: int) -> StepEncodings:
         """As :meth:`Encodings.at`."""
         prompt, negative, pooled, pooled_negative = self.encodings.at(step)
         return (prompt, negative, pooled, pooled_negative) if step < self.end else (prompt, None, pooled, None)
 
 
-@dataclass
-class _Carried:
-    """What the UNet reads of words and sizes, on its device, and what it was made from."""
+@dataclass(frozen=True)
+class EncodingRows:
+    """The encodings of several images as one batch, a row each."""
 
-    said: tuple[torch.Tensor | None, ...] = ()
-    dtype: torch.dtype | None = None
-    given: dict[str, Any] = field(default_factory=dict)
+    rows: tuple[Encodings, ...]
 
-    def serves(self, said: tuple[torch.Tensor | None, ...], dtype: torch.dtype) -> bool:
+    def at(self, step: int) -> StepEncodings:
+        """As :meth:`Encodings.at`."""
+        prompts, negatives, pooled, pooled_negatives = zip(*(row.at(step) for row in self.rows), strict=True)
+        return torch.cat(prompts), _join(negatives), _join(pooled), _join(pooled_negatives)
+
+
+def _join(rows: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    found = [row for row in rows if row is not None]
+    return torch.cat(found) if found else None
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """What the UNet reads beside latents and timestep, on its device, and the encodings and dtype that it was made from."""
+
+    encodings: StepEncodings
+    dtype: torch.dtype
+    encoder_hidden_states: torch.Tensor
+    class_labels: torch.Tensor | None
+    timestep_cond: torch.Tensor | None
+    added_cond_kwargs: dict[str, torch.Tensor] | None
+
+    def serves(self, encodings: StepEncodings, dtype: torch.dtype) -> bool:
         """Whether it was made from the very same tensors."""
-        return self.dtype == dtype and all(one is other for one, other in zip(self.said, said, strict=True))
+        return self.dtype == dtype and all(one is other for one, other in zip(self.encodings, encodings, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
+class SizeConditioning:
+    """What XL's UNet reads of the image's size, for prompt and negative, 1 x 5 or 1 x 6 each."""
+
+    prompt: torch.Tensor
+    negative: torch.Tensor
+
+
+@dataclass(kw_only=True)
 class Denoiser:
     """A UNet with everything that stays the same from step to step.
 
-    ``device`` is where it computes, which is not where its weights lie if they come to the device layer by layer.
-    ``extra_channels`` (1 x C x H x W, or None) goes beside the latents into UNets that want more than the latents: a mask
-    and a masked picture, a depth map. ``time_ids`` and ``negative_time_ids`` are
-    XL's (see :func:`size_conditioning`), or None. ``refiner`` takes over for timesteps below ``refine_below``.
-    ``noise_level`` is what the x4 upscaler is told of the picture beside its latents, or None. ``features`` lets steps skip the
-    deep layers; None: none does. ``ahead``: a step is asked for while the device computes the one before, so overflow is seen
-    a step late and :meth:`steps` raises Overflowed.
+    ``device`` is where it computes, which is not where its weights are if they come to the device layer by layer.
+    ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
+    image, a depth map. ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level``
+    is that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: a
+    step is queued while the device computes the one before, so an overflow is noticed a step late and raises Overflowed.
     """
 
-    unet: Any
+    unet: UNet2DConditionModel
     device: torch.device
-    scheduler: Any
+    scheduler: Scheduler
     encodings: Encodings
     guidance_scale: float
     guard: PrecisionGuard
+    generator: Generator
     extra_channels: torch.Tensor | None = None
-    time_ids: torch.Tensor | None = None
-    negative_time_ids: torch.Tensor | None = None
+    size: SizeConditioning | None = None
     noise_level: int | None = None
-    step_options: dict[str, Any] = field(default_factory=dict)
     refiner: Denoiser | None = None
     refine_below: int = 0
-    features: Features | None = None
+    features: FeatureCache | None = None
     ahead: bool = False
-    _carried: _Carried = field(default_factory=_Carried, init=False)
+    _conditions: _Conditions | None = field(default=None, init=False)
 
-    def steps(
-        self,
-        latents: torch.Tensor,
-        timesteps: torch.Tensor,
-        after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None,
-    ) -> Iterator[torch.Tensor]:
-        """Latents after each of ``timesteps``. ``after_step(index, latents)`` may put part of them right (inpainting)."""
-        latents, there = latents.to(self.device), _carried_times(timesteps, self.device)
-        for index, timestep in enumerate(timesteps):
-            expert = self.refiner if self.refiner is not None and timestep < self.refine_below else self
-            noise = expert.predict(index, latents, timestep, there[index]).to(latents.device)
-            latents = self.scheduler.step(noise, timestep, latents, **self.step_options, return_dict=False)[0]
-            if after_step is not None:
-                latents = after_step(index, latents)
-            yield latents
-        for expert in (self, self.refiner) if self.ahead else ():
-            if expert is not None:
-                expert.guard.settle()
+    def expert(self, timestep: torch.Tensor) -> Denoiser:
+        """The refiner for the timesteps that are its own, else this."""
+        return self.refiner if self.refiner is not None and timestep < self.refine_below else self
 
     def predict(
-        self, index: int, latents: torch.Tensor, timestep: torch.Tensor, there: torch.Tensor | None = None
+        self, index: int, latents: torch.Tensor, timestep: torch.Tensor, device_timestep: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """The UNet's answer for one step, guided. ``there`` is ``timestep`` on the device, if it is there already.
+        """The UNet's prediction for step ``index``, guided. ``device_timestep`` is ``timestep`` on the device, if it is there.
 
         Classifier-free guidance: Ho and Salimans 2022, arXiv 2207.12598. Prompt and negative run as one batch of two.
         """
@@ -114,61 +130,79 @@ class Denoiser:
         sample = self.scheduler.scale_model_input(torch.cat([latents] * (2 if guided else 1)), timestep)
         if self.extra_channels is not None:
             sample = torch.cat([sample, self.extra_channels.expand(len(sample), -1, -1, -1)], dim=1)
-
-        def call(dtype: torch.dtype) -> torch.Tensor:
-            return self.unet(
-                sample.to(self.device, dtype),
-                timestep if there is None else there,
-                **self._conditions(index, dtype),
-                return_dict=False,
-            )[0].float()
-
-        skipping = self.features.at(index, len(sample)) if self.features is not None else nullcontext()
+        skipping = self.features.skip_layers(index, len(sample)) if self.features is not None else nullcontext()
         with torch.inference_mode(), skipping:
-            answer = (self.guard.run_ahead if self.ahead else self.guard.run)("unet", self.unet, call)
-        if not guided:
-            return answer
-        without, with_prompt = answer.chunk(2)
+            while True:
+                conditions = self._find_conditions(index, dtype_of(self.unet))
+                prediction = self.unet(
+                    sample.to(self.device, conditions.dtype),
+                    timestep if device_timestep is None else device_timestep,
+                    encoder_hidden_states=conditions.encoder_hidden_states,
+                    class_labels=conditions.class_labels,
+                    timestep_cond=conditions.timestep_cond,
+                    added_cond_kwargs=conditions.added_cond_kwargs,
+                    return_dict=False,
+                )[0].float()
+                if self._accepts(prediction):
+                    break
+        return self._guide(prediction) if guided else prediction
+
+    def step(self, prediction: torch.Tensor, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """The latents after the sampler's step. Samplers that add noise draw it from the generator."""
+        if takes_generator(self.scheduler):
+            return self.scheduler.step(prediction, timestep, latents, generator=self.generator, return_dict=False)[0]
+        return self.scheduler.step(prediction, timestep, latents, return_dict=False)[0]
+
+    def settle(self) -> None:
+        """Check the last prediction of each expert, where that was put off. Raises Overflowed if one must start again."""
+        for expert in (self, self.refiner) if self.ahead else ():
+            if expert is not None:
+                expert.guard.settle()
+
+    def _guide(self, prediction: torch.Tensor) -> torch.Tensor:
+        without, with_prompt = prediction.chunk(2)
         return without + self.guidance_scale * (with_prompt - without)
 
-    def _conditions(self, index: int, dtype: torch.dtype) -> dict[str, Any]:
-        """What the UNet reads beside latents and timestep: carried to the device when it changes, and not at every step."""
-        said, carried = self.encodings.at(index), self._carried
-        if not carried.serves(said, dtype):
-            carried.given = self._carry(*said, dtype)
-            carried.said, carried.dtype = said, dtype
-        return carried.given
+    def _accepts(self, prediction: torch.Tensor) -> bool:
+        """Whether the prediction can be used; if not, the UNet is in safer precision now. May raise Overflowed."""
+        if self.ahead:
+            self.guard.check_later("unet", self.unet, prediction)
+            return True
+        return self.guard.check("unet", self.unet, prediction)
 
-    def _carry(
-        self,
-        prompt: torch.Tensor,
-        negative: torch.Tensor | None,
-        pooled: torch.Tensor | None,
-        pooled_negative: torch.Tensor | None,
-        dtype: torch.dtype,
-    ) -> dict[str, Any]:
-        words, level = _both(negative, prompt), self.noise_level
-        return {
-            "encoder_hidden_states": words.to(self.device, dtype),
-            "class_labels": None if level is None else torch.full((len(words),), level, device=self.device),
-            "timestep_cond": self._guidance_embedding(len(words), dtype),
-            "added_cond_kwargs": self._added(pooled_negative, pooled, len(prompt), dtype),
-        }
+    def _find_conditions(self, index: int, dtype: torch.dtype) -> _Conditions:
+        """What the UNet reads: carried to the device when it changes, and not at every step."""
+        encodings = self.encodings.at(index)
+        if self._conditions is None or not self._conditions.serves(encodings, dtype):
+            self._conditions = self._create_conditions(encodings, dtype)
+        return self._conditions
 
-    def _added(
-        self, pooled_negative: torch.Tensor | None, pooled: torch.Tensor | None, batch: int, dtype: torch.dtype
+    def _create_conditions(self, encodings: StepEncodings, dtype: torch.dtype) -> _Conditions:
+        prompt, negative, pooled, pooled_negative = encodings
+        hidden_states, level = _stack(negative, prompt), self.noise_level
+        return _Conditions(
+            encodings=encodings,
+            dtype=dtype,
+            encoder_hidden_states=hidden_states.to(self.device, dtype),
+            class_labels=None if level is None else torch.full((len(hidden_states),), level, device=self.device),
+            timestep_cond=self._embed_guidance(len(hidden_states), dtype),
+            added_cond_kwargs=None if pooled is None else self._add_size(pooled_negative, pooled, len(prompt), dtype),
+        )
+
+    def _add_size(
+        self, pooled_negative: torch.Tensor | None, pooled: torch.Tensor, batch: int, dtype: torch.dtype
     ) -> dict[str, torch.Tensor] | None:
-        if pooled is None or self.time_ids is None or self.negative_time_ids is None:
+        if self.size is None:
             return None
-        negative_ids = None if pooled_negative is None else self.negative_time_ids.expand(batch, -1)
+        negative_ids = None if pooled_negative is None else self.size.negative.expand(batch, -1)
         return {
-            "text_embeds": _both(pooled_negative, pooled).to(self.device, dtype),
-            "time_ids": _both(negative_ids, self.time_ids.expand(batch, -1)).to(self.device, dtype),
+            "text_embeds": _stack(pooled_negative, pooled).to(self.device, dtype),
+            "time_ids": _stack(negative_ids, self.size.prompt.expand(batch, -1)).to(self.device, dtype),
         }
 
-    def _guidance_embedding(self, batch: int, dtype: torch.dtype) -> torch.Tensor | None:
+    def _embed_guidance(self, batch: int, dtype: torch.dtype) -> torch.Tensor | None:
         """Checkpoints with distilled guidance (LCM) read the scale as an input instead of running twice."""
-        width = getattr(self.unet.config, "time_cond_proj_dim", None)
+        width = guidance_embedding_width(self.unet)
         if width is None:
             return None
         half = width // 2
@@ -178,30 +212,25 @@ class Denoiser:
 
 
 AESTHETICS, NEGATIVE_AESTHETICS = 6.0, 2.5
-"""Scores of how well liked a picture is, that the refiner was trained with: for the prompt, and for what to stay away from."""
+"""Aesthetic scores that the refiner was trained with: for the prompt, and for the negative prompt."""
 
 
-def size_conditioning(pipeline: LoadedCheckpoint, width: int, height: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """What XL is told of a picture of ``width`` x ``height`` pixels, for prompt and negative: its size, the crop's corner, and
-    its size again, or for the refiner its score (Podell et al. 2023, arXiv 2307.01952). None for other UNets."""
-    if pipeline.unet.config.get("addition_embed_type") != "text_time":
-        return None, None
-    if pipeline.requires_aesthetics_score:
-        ends = ((AESTHETICS,), (NEGATIVE_AESTHETICS,))
-    else:
-        ends = ((height, width), (height, width))
-    wanted, unwanted = (torch.tensor([[height, width, 0, 0, *end]], dtype=torch.float32) for end in ends)
-    return wanted, unwanted
+def guidance_embedding_width(unet: UNet2DConditionModel) -> int | None:
+    """The width of the guidance scale's embedding in a UNet with distilled guidance (LCM); None for others."""
+    return unet.config.get("time_cond_proj_dim")
 
 
-def step_options(scheduler: Any, generator: torch.Generator | list[torch.Generator]) -> dict[str, Any]:
-    """What this scheduler's ``step`` takes beside the latents: samplers that add noise draw it from ``generator``, or for a
-    batch from one generator a row."""
-    accepted = inspect.signature(scheduler.step).parameters
-    return {"generator": generator} if "generator" in accepted else {}
+def condition_on_size(loaded: LoadedCheckpoint, width: int, height: int) -> SizeConditioning | None:
+    """What XL reads of an image of ``width`` x ``height`` pixels: its size, the crop's corner, and its size again, or for the
+    refiner its score (Podell et al. 2023, arXiv 2307.01952). None for other UNets."""
+    if loaded.unet.config.get("addition_embed_type") != "text_time":
+        return None
+    ends = ((AESTHETICS,), (NEGATIVE_AESTHETICS,)) if loaded.requires_aesthetics_score else ((height, width), (height, width))
+    prompt, negative = (torch.tensor([[height, width, 0, 0, *end]], dtype=torch.float32) for end in ends)
+    return SizeConditioning(prompt=prompt, negative=negative)
 
 
-def first_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Generator]:
+def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Generator]:
     """Noise of ``shape`` in float32, and the generator to go on with.
 
     Drawn on the CPU whatever the device is, so that a seed means the same on every machine.
@@ -210,12 +239,10 @@ def first_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.
     return torch.randn(shape, generator=generator, dtype=torch.float32), generator
 
 
-def _carried_times(timesteps: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """``timesteps`` on ``device``, all at once. Fractions are float32, which UNets make of them anyway: not all know more."""
+def copy_timesteps(timesteps: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """``timesteps`` on ``device``, all at once. Fractions become float32, as in the UNet: not all devices have float64."""
     return timesteps.to(device, torch.float32 if timesteps.is_floating_point() else timesteps.dtype)
 
 
-def _both(negative: torch.Tensor | None, positive: torch.Tensor | None) -> Any:
-    if negative is None or positive is None:
-        return positive
-    return torch.cat([negative, positive])
+def _stack(negative: torch.Tensor | None, positive: torch.Tensor) -> torch.Tensor:
+    return positive if negative is None else torch.cat([negative, positive])

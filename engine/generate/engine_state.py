@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ class EngineState:
     hashes: Hasher
     measured: Mapping[str, float] = field(default_factory=dict)
     sparing: bool = False
+
+    def use_memory_sparingly(self) -> EngineState:
+        """The same for a run whose earlier attempt ended its process."""
+        return dataclasses.replace(self, hardware=self.hardware.with_half_the_memory, sparing=True)
 
     @property
     def circumstances(self) -> Circumstances:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import engine.preferences as preferences
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import DoesNotFit
-from engine.plan import Hardware, Layout, Work, choose, find_budget, fit_plan
-from engine.plan.learned import LearnedFacts, apply_learned
-from engine.plan.timing import TimingKey, estimate_seconds
+from engine.events import Step
+from engine.plan import Hardware, Layout, Work, budget, check, choose
+from engine.plan.learned import Notes, learnt
+from engine.plan.timing import Course, pace
 from engine.requests import SPEEDS, ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
 from engine.settings import Settings
 
@@ -33,7 +35,7 @@ class Circumstances:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
+class Estimate:
     """``need`` and ``free`` are bytes where memory is shortest, ``free`` None where nobody knows. ``measures`` are sentences on
     what is done to make it fit, ``refusal`` says why it does not. ``seconds`` is for one picture, None before the first."""
 
@@ -44,16 +46,16 @@ class Outlook:
     seconds: float | None = None
 
 
-def outlook(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumstances) -> Outlook:
-    """What will come of ``request``."""
+def estimate(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumstances) -> Estimate:
+    """Whether ``request`` fits on this machine, and how long an image takes."""
     plan = plan_for(entry, request, here)
     room = find_budget(here.hardware)
     try:
-        fitting, predicted = fit_plan(work_for(entry, request), plan, room, on_cpu(entry, plan, here.hardware))
+        fitting, predicted = check(work_for(entry, request), plan, room, find_cpu_plan(entry, plan, here.hardware))
     except DoesNotFit as refused:
-        return Outlook(refusal=str(refused))
+        return Estimate(refusal=str(refused))
     on_device = predicted.peak_device > 0
-    return Outlook(
+    return Estimate(
         need=predicted.peak_device if on_device else predicted.peak_ram,
         free=room.device if on_device else room.ram,
         measures=tuple(reason for reason in fitting.reasons if reason not in plan.reasons),
@@ -92,7 +94,7 @@ def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wante
     return plan.compiler or ("inductor" if wanted else "")
 
 
-def on_cpu(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardware) -> ExecutionPlan | None:
+def find_cpu_plan(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardware) -> ExecutionPlan | None:
     """The plan of ``entry`` on the processor, the last rung of the ladder; None where ``plan`` runs there already."""
     processor = next((device for device in hardware.devices if device.kind == "cpu"), None)
     if plan.device == "cpu" or processor is None:
@@ -109,3 +111,62 @@ def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: Check
         guided=request.guidance_scale > 1,
         layout=Layout.of(entry.config("unet"), entry.config("vae")),
     )
+
+
+_SMOOTHING = 0.3
+"""Weight of the newest step in the running mean: follows a machine that slows down, forgives one slow step."""
+
+_PREVIEW_EVERY_SECONDS = 0.25
+_PREVIEW_SHARE = 0.1
+"""Previews may take this share of the time, whatever they cost on this machine."""
+
+
+class Progress:
+    """Turns finished steps into :class:`Step` events with an estimate of the seconds left for the whole job.
+
+    ``unit``: what a step is, as in :class:`Step`.
+    """
+
+    def __init__(self, job: str, pictures: int, unit: str = "step") -> None:
+        self._job = job
+        self._pictures = pictures
+        self._unit = unit
+        self._per_step: float | None = None
+        self._last = self._shown = time.monotonic()
+        self._preview_took = 0.0
+
+    def start_picture(self) -> None:
+        """The time between pictures (decode, save) is not a step's."""
+        self._last = time.monotonic()
+
+    @property
+    def preview_is_due(self) -> bool:
+        """Whether it is time for a preview again."""
+        return time.monotonic() - self._shown >= max(_PREVIEW_EVERY_SECONDS, self._preview_took / _PREVIEW_SHARE)
+
+    def preview(self, draw: Callable[[], bytes | None]) -> bytes | None:
+        """What ``draw`` gives; what it takes counts."""
+        now = time.monotonic()
+        drawn, self._shown = draw(), time.monotonic()
+        self._preview_took = self._shown - now
+        return drawn
+
+    def step(self, picture: int, step: int, steps: int, preview: bytes | None) -> Step:
+        """Step ``step`` (1-based) of ``steps`` of picture ``picture`` (0-based) is done."""
+        now = time.monotonic()
+        took, self._last = now - self._last, now
+        if self._per_step is None:
+            self._per_step = took
+        else:
+            self._per_step += _SMOOTHING * (took - self._per_step)
+        left = (steps - step) + (self._pictures - picture - 1) * steps
+        return Step(
+            job=self._job,
+            picture=picture,
+            pictures=self._pictures,
+            step=step,
+            steps=steps,
+            seconds_left=self._per_step * left,
+            preview=preview,
+            unit=self._unit,
+        )

@@ -1,16 +1,19 @@
-"""Never a bare "out of memory": a run that memory ran out in takes the next measure of the plan's ladder, and goes on."""
+"""Never a bare "out of memory": a run that runs short of memory takes the next measure of the plan's ladder, and goes on."""
 
 from __future__ import annotations
 
 import dataclasses
 import gc
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+import torch
+
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import DoesNotFit
-from engine.events import Event, Notice, PictureSaved
 from engine.generate.engine_state import EngineState
-from engine.generate.estimate import on_cpu
+from engine.generate.estimate import find_cpu_plan
 from engine.generate.prepare import Prepared
 from engine.plan import take_next_measure
 from engine.plan.hardware.driver_errors import is_out_of_memory
@@ -18,10 +21,7 @@ from engine.plan.ladder import Rung
 from engine.plan.learned import learn
 from engine.requests import ExecutionPlan
 
-Attempt = Callable[[Prepared], Iterator[Event]]
-"""A run under one plan. Called again, it makes only the pictures that are not on disk yet."""
-
-_WHILE = {
+_PHASES = {
     "load": "while the checkpoint was loading",
     "encode": "while the prompt was read",
     "denoise": "in the middle of a step",
@@ -34,7 +34,7 @@ class MemoryShort(DoesNotFit):
 
     def __init__(self, phase: str) -> None:
         super().__init__(
-            f"Memory ran out {_WHILE[phase]}, and nothing more can be given up. Close other programs, or choose a smaller "
+            f"Memory ran out {_PHASES[phase]}, and nothing more can be given up. Close other programs, or choose a smaller "
             "size or a smaller checkpoint."
         )
         self.phase = phase
@@ -60,36 +60,56 @@ def phase(name: str) -> Generator[None]:
     raise short
 
 
-def surviving(job: str, prepared: Prepared, state: EngineState, attempt: Attempt) -> Iterator[Event]:
-    """The events of ``attempt(prepared)``; each time memory runs out in it, one rung down the ladder, said, remembered, and
-    on from there. Raises MemoryShort when nothing is left to give up."""
-    told: set[int] = set()
-    while True:
-        try:
-            for event in attempt(prepared):
-                if not (isinstance(event, PictureSaved) and event.picture in told):
-                    yield event
-                if isinstance(event, PictureSaved):
-                    told.add(event.picture)
-            return
-        except MemoryShort as short:
-            where = short.phase
-            plan = prepared.resolved.plan
-            lower = take_next_measure(plan, where, on_cpu(prepared.entry, plan, state.hardware))
-            if lower is None:
-                raise
-        plan, rung = lower
-        gc.collect()
-        state.cache.release()
-        learn(state.notes, prepared.entry.hash, state.hardware.device, measure=rung.name)
-        yield Notice(job=job, text=notice(where, rung))
-        prepared = _under(prepared, plan)
+@dataclass(frozen=True)
+class Relief:
+    """The next rung of the ladder for a run that is short of memory. Holds none of the run's tensors."""
+
+    phase: str
+    plan: ExecutionPlan
+    rung: Rung
+
+    @property
+    def notice(self) -> str:
+        """A sentence for the page."""
+        return f"Memory ran out {_PHASES[self.phase]}, so from now on {self.rung.words}."
 
 
-def notice(where: str, rung: Rung) -> str:
-    """One line for the page about a step down."""
-    return f"Memory ran out {_WHILE[where]}, so from now on {rung.words}."
+def find_relief(short: MemoryShort, prepared: Prepared, state: EngineState) -> Relief:
+    """What the run can give up next. Raises ``short`` when nothing is left."""
+    plan = prepared.resolved.plan
+    lower = step_down(plan, short.phase, find_cpu_plan(prepared.entry, plan, state.hardware))
+    if lower is None:
+        raise short
+    return Relief(short.phase, *lower)
 
 
-def _under(prepared: Prepared, plan: ExecutionPlan) -> Prepared:
-    return dataclasses.replace(prepared, resolved=dataclasses.replace(prepared.resolved, plan=plan), notices=())
+def apply_relief(relief: Relief, prepared: Prepared, state: EngineState) -> Prepared:
+    """Give memory back, remember the measure for the next runs of this checkpoint, and plan with it."""
+    gc.collect()
+    state.cache.release()
+    learn(state.notes, prepared.entry.hash, state.hardware.device, measure=relief.rung.name)
+    return dataclasses.replace(prepared, resolved=dataclasses.replace(prepared.resolved, plan=relief.plan), notices=())
+
+
+@contextmanager
+def swap_in_text_encoders(loaded: LoadedCheckpoint, plan: ExecutionPlan) -> Generator[None]:
+    """Where the plan says that text encoders leave the card, they are on it inside the block and the rest waits in RAM; after
+    the block it is the other way round."""
+    if "text_encoders_out" not in plan.measures:
+        yield
+        return
+    encoders = loaded.text_encoder, loaded.text_encoder_2
+    others = (loaded.vae,) if "unet_offload" in plan.measures else (loaded.unet, loaded.vae)
+    _move(others, "cpu")
+    _move(encoders, plan.device)
+    try:
+        yield
+    finally:
+        _move(encoders, "cpu")
+        _move(others, plan.device)
+
+
+def _move(networks: Iterable[torch.nn.Module | None], device: str) -> None:
+    for network in networks:
+        if network is not None:
+            network.to(device)

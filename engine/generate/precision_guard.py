@@ -1,44 +1,63 @@
-"""Never a black picture: numbers that are not finite are seen, and computed again in higher precision.
+"""Never a black image: numbers that are not finite are noticed, and computed again in higher precision.
 
 Half precision overflows in some networks on some hardware (GTX 16xx; XL's VAE; Stable Diffusion 2.1's attention), and the
-picture comes out black. The guard runs a component, looks at what came out, and on NaN or infinity runs that same call again
-with the component in the next safer precision. It stays there for the rest of the run.
+image comes out black. The guard looks at what a component computed. On NaN or infinity it moves the component to the next
+safer precision, where it stays for the rest of the run, and the caller computes again.
 
-A device that computes what it was asked for while the next thing is asked would stand still whenever somebody looks, so there a
-step is looked at one step later, and after an overflow the picture begins again; a decoded picture is looked at while the next
-one is computed.
+On a device that computes asynchronously, looking at a result means waiting for it. There a denoising step is checked while the
+next one runs, and after an overflow the image starts again from its noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
 
 import torch
+from diffusers import ModelMixin
 
 from engine.errors import CheckpointError
 
 Safer = Callable[[str, str], str | None]
 """(component, dtype) -> the next safer dtype for it, None if there is none."""
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The precisions of a plan -> torch's."""
 
-def full(_component: str, dtype: str) -> str | None:
-    """Straight to full precision."""
+_COMPONENT_NAMES = {"unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder"}
+
+
+def full_precision(_component: str, dtype: str) -> str | None:
+    """Straight to float32."""
     return None if dtype == "float32" else "float32"
 
 
 class Overflowed(Exception):
-    """What ran ahead was not finite. Its component is in safer precision now: begin again."""
+    """An earlier result was not finite. Its component is in safer precision now: start again."""
+
+
+@dataclass(frozen=True)
+class _Unchecked:
+    """A result that has not been looked at yet."""
+
+    name: str
+    component: torch.nn.Module
+    finite: Callable[[], torch.Tensor]
 
 
 class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
-    """Holds what was raised during one run, and puts it back at the end so that the cache finds what it lent."""
+    """Checks the results of components during one run. At its end every component is put back in the precision that it had.
 
-    def __init__(self, safer: Safer = full) -> None:
+    For the thread that runs the networks: it changes their weights.
+    """
+
+    def __init__(self, safer: Safer = full_precision) -> None:
         self._safer = safer
-        self._lent: dict[str, tuple[torch.nn.Module, torch.dtype]] = {}
+        self._original: dict[str, tuple[torch.nn.Module, torch.dtype]] = {}
         self._raised: dict[str, str] = {}
-        self._unseen: tuple[str, torch.nn.Module, Callable[[], bool]] | None = None
+        self._unchecked: _Unchecked | None = None
 
     @property
     def raised(self) -> dict[str, str]:
@@ -50,129 +69,107 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
         name: str,
         component: torch.nn.Module,
         call: Callable[[torch.dtype], torch.Tensor],
-        doubted: Callable[[torch.Tensor], bool] | None = None,
+        suspicious: Callable[[torch.Tensor], bool] | None = None,
     ) -> torch.Tensor:
-        """``call(dtype)``, checked, and in the next safer precision until it is finite. ``call`` must cast its own inputs.
+        """``call(dtype)``, repeated in the next safer precision until the result is finite. ``call`` must cast its own inputs.
 
-        What is finite but ``doubted`` is tried once more in safer precision, and then accepted. Raises CheckpointError if the
-        result is not finite even in float32: then the checkpoint itself is damaged.
+        A finite but ``suspicious`` result is computed once more in safer precision, and then accepted. Raises CheckpointError
+        if the result is not finite even in float32: then the checkpoint itself is damaged.
         """
-        result = call(_dtype_of(component))
-        while not torch.isfinite(result).all():
-            self._overflowed(name, component)
-            result = call(_dtype_of(component))
-        if doubted is not None and doubted(result):
-            result = self._tried_again(name, component, call, doubted, result)
+        while not self.check(name, component, result := call(dtype_of(component))):
+            pass
+        if suspicious is not None and suspicious(result):
+            return self._retry(name, component, call, suspicious, result)
         return result
 
-    def run_ahead(self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]) -> torch.Tensor:
-        """``call(dtype)``, which is looked at after the next call, or by :meth:`settle`: only then either raises Overflowed."""
-        result = call(_dtype_of(component))
+    def check(self, name: str, component: torch.nn.Module, result: torch.Tensor) -> bool:
+        """Whether ``result`` is finite. If not, ``component`` is in the next safer precision now and must compute it again.
+
+        Raises CheckpointError as :meth:`run` does.
+        """
+        if torch.isfinite(result).all():
+            return True
+        self._raise_after_overflow(name, component)
+        return False
+
+    def check_later(self, name: str, component: torch.nn.Module, result: torch.Tensor) -> None:
+        """Look at the result given before, and at ``result`` the next time, or in :meth:`settle`. Raises as :meth:`settle`."""
         self.settle()
-        finite = arriving(torch.isfinite(result).all())
-        self._unseen = name, component, lambda: bool(finite())
-        return result
-
-    def run_beside(
-        self,
-        name: str,
-        component: torch.nn.Module,
-        call: Callable[[torch.dtype], torch.Tensor],
-        doubted: Callable[[torch.Tensor], bool],
-    ) -> Callable[[], torch.Tensor]:
-        """As :meth:`run`, but only asked of the device: the function returned waits for the result, and gives it on the CPU.
-
-        What is wrong with it is mended then, by :meth:`run`, so ``component`` must be free until that function has returned.
-        """
-        arrived = arriving(call(_dtype_of(component)))
-
-        def look() -> torch.Tensor:
-            result = arrived()
-            if torch.isfinite(result).all() and not doubted(result):
-                return result
-            return self.run(name, component, call, doubted).cpu()
-
-        return look
+        self._unchecked = _Unchecked(name, component, copy_to_cpu(torch.isfinite(result).all()))
 
     def settle(self) -> None:
-        """Look at what ran ahead. Raises Overflowed, or CheckpointError as :meth:`run` does."""
-        unseen, self._unseen = self._unseen, None
-        if unseen is None:
-            return
-        name, component, finite = unseen
-        if not finite():
-            self._overflowed(name, component)
+        """Look at the result that :meth:`check_later` was given last. Raises Overflowed, or CheckpointError as :meth:`run`."""
+        unchecked, self._unchecked = self._unchecked, None
+        if unchecked is not None and not unchecked.finite():
+            self._raise_after_overflow(unchecked.name, unchecked.component)
             raise Overflowed
 
-    def _overflowed(self, name: str, component: torch.nn.Module) -> None:
-        """``component`` in the next safer precision; CheckpointError if there is none."""
+    def _raise_after_overflow(self, name: str, component: torch.nn.Module) -> None:
         if not self._raise(name, component):
             raise CheckpointError(
-                f"The {_WORDS.get(name, name)} of this checkpoint computes values that are not numbers, even in full "
+                f"The {_COMPONENT_NAMES.get(name, name)} of this checkpoint computes values that are not numbers, even in full "
                 "precision. The file is probably damaged: choose another checkpoint, or fetch this one again."
             )
-        self._raised[name] = _name_of(component)
+        self._raised[name] = _dtype_name(component)
 
-    def _tried_again(
+    def _retry(
         self,
         name: str,
         component: torch.nn.Module,
         call: Callable[[torch.dtype], torch.Tensor],
-        doubted: Callable[[torch.Tensor], bool],
+        suspicious: Callable[[torch.Tensor], bool],
         result: torch.Tensor,
     ) -> torch.Tensor:
-        before = _dtype_of(component)
+        before = dtype_of(component)
         if not self._raise(name, component):
             return result
-        again = call(_dtype_of(component))
-        if not torch.isfinite(again).all() or doubted(again):
+        again = call(dtype_of(component))
+        if not torch.isfinite(again).all() or suspicious(again):
             component.to(before)
             return result
-        self._raised[name] = _name_of(component)
+        self._raised[name] = _dtype_name(component)
         return again
 
     def _raise(self, name: str, component: torch.nn.Module) -> bool:
-        """Whether there is a safer precision, in which ``component`` is now."""
-        further = self._safer(name, _name_of(component))
-        if further is None:
+        """Move ``component`` to the next safer precision; False if there is none."""
+        safer = self._safer(name, _dtype_name(component))
+        if safer is None:
             return False
-        self._lent.setdefault(name, (component, _dtype_of(component)))
-        component.to(getattr(torch, further))
+        self._original.setdefault(name, (component, dtype_of(component)))
+        component.to(DTYPES[safer])
         return True
 
-    def __exit__(self, *_: object) -> None:
-        for component, dtype in self._lent.values():
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for component, dtype in self._original.values():
             component.to(dtype)
 
 
-def arriving(asked: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """A function that gives ``asked`` on the CPU. It waits for the work before it, and for nothing asked of the device since."""
-    if asked.device.type != "cuda":
-        return asked.cpu
-    here, copied = asked.to("cpu", non_blocking=True), torch.cuda.Event()
-    copied.record(torch.cuda.current_stream(asked.device))
+def copy_to_cpu(tensor: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """A function that returns ``tensor`` on the CPU, on any thread. It waits for the work that was queued before this call, and
+    for nothing queued on the device since."""
+    if tensor.device.type != "cuda":
+        return tensor.cpu
+    copy, copied = tensor.to("cpu", non_blocking=True), torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(tensor.device))
 
     def wait() -> torch.Tensor:
         copied.synchronize()
-        return here
+        return copy
 
     return wait
 
 
-_WORDS = {"upscaler": "upscaler", "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder"}
+def dtype_of(component: torch.nn.Module) -> torch.dtype:
+    """What ``component`` computes in. diffusers' models know it where their weights are stored narrower and widened by layer."""
+    return component.dtype if isinstance(component, ModelMixin) else next(component.parameters()).dtype
 
 
-def _dtype_of(component: torch.nn.Module) -> torch.dtype:
-    """What it computes in, which is not what its weights are kept in where they are widened layer by layer."""
-    return getattr(component, "dtype", None) or next(component.parameters()).dtype
+def _dtype_name(component: torch.nn.Module) -> str:
+    return str(dtype_of(component)).removeprefix("torch.")
 
 
-def _name_of(component: torch.nn.Module) -> str:
-    return str(_dtype_of(component)).removeprefix("torch.")
-
-
-def notice(raised: Mapping[str, str]) -> str:
-    """One line for the page about :attr:`PrecisionGuard.raised`."""
-    names = " and the ".join(_WORDS.get(name, name) for name in raised)
+def describe_raised(raised: Mapping[str, str]) -> str:
+    """A sentence for the page about :attr:`PrecisionGuard.raised`."""
+    names = " and the ".join(_COMPONENT_NAMES.get(name, name) for name in raised)
     into = " and ".join(dict.fromkeys("full precision" if dtype == "float32" else dtype for dtype in raised.values()))
     return f"The {names} gave invalid numbers or an all-black picture and ran again in {into}, where it starts from now on."

@@ -1,30 +1,44 @@
-"""Everything that is decided before a run starts: which checkpoint, which plan, every open field, and whether it fits."""
+"""Everything that is decided before a run starts: the checkpoint and its additions, the plan, every open field."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.checkpoints.adapters import NOTHING, Additions
 from engine.checkpoints.families import Family
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
 from engine.errors import CheckpointError
-from engine.generate import additions
+from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
-from engine.generate.estimate import on_cpu, plan_for, work_for
+from engine.generate.estimate import find_cpu_plan, plan_for, work_for
 from engine.generate.refiner import Refiner, check_pair
-from engine.generate.resolve import Defaults, resolve
-from engine.plan import find_budget, fit_plan, lower_peak, predict
-from engine.requests import CompareNegative, GenerationRequest, ImageToImage, Resolved, StudyNegative, is_draft
+from engine.plan import budget, predict, spare
+from engine.plan import check as check_memory
+from engine.prompt.grammar import parse
+from engine.requests import (
+    CompareNegative,
+    GenerationRequest,
+    ImageToImage,
+    Resolved,
+    ResolvedGeneration,
+    StudyNegative,
+    check,
+    complete,
+    is_draft,
+    request_at,
+)
+from engine.seeds import draw_seed
 
-Size = Callable[[int, int], tuple[int, int]]
+ChooseSize = Callable[[int, int], tuple[int, int]]
 """(native size, size multiple) -> width and height in pixels where the request leaves them open."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What runs, and what to say about it first."""
+    """What runs, and what the user should know before it does."""
 
     entry: CheckpointEntry
     resolved: Resolved
@@ -33,34 +47,41 @@ class Prepared:
     refiner: Refiner | None = None
 
 
-def prepare(asked: GenerationRequest, size: Size, state: EngineState) -> Prepared:
+def prepare(asked: GenerationRequest, choose_size: ChooseSize, state: EngineState) -> Prepared:
     """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
+    # 1. The checkpoint, with what the request adds to it.
     found = state.catalogue.find(asked.checkpoint)
     entry = found.for_drafts if is_draft(asked) else found
     if entry.family.loaded_by_diffusers:
         raise CheckpointError(f"“{entry.name}” is of a kind that only does text to image here. Choose another checkpoint.")
+    additions = find_additions(asked, entry, state.catalogue)
+    refiner = _find_refiner(asked, entry, state)
+
+    # 2. Every open field.
+    request, notices = complete_request(asked, entry, choose_size)
+
+    # 3. The plan, with what it takes to fit into memory.
     plan = plan_for(entry, asked, state.circumstances)
-    added = additions.named(asked, entry, state.catalogue)
-    resolved, notices = resolve(
-        asked,
-        _defaults(entry, asked, size),
-        plan,
-        threads=state.threads,
-        checkpoint_hash=entry.hash,
-        environment={**environment(state.hardware.device.name or state.hardware.device.kind), **additions.hashes(added)},
-    )
-    refiner = _refiner(asked, entry, state)
-    work = work_for(entry, resolved.request, refiner.entry if refiner else None)
-    processor = on_cpu(entry, plan, state.hardware)
-    fitting, _ = fit_plan(work, plan, find_budget(state.hardware), processor)
+    work = work_for(entry, request, refiner.entry if refiner else None)
+    cpu_plan = find_cpu_plan(entry, plan, state.hardware)
+    fitting, _ = check_memory(work, plan, budget(state.hardware), cpu_plan)
     if state.sparing and fitting.measures == plan.measures:
-        fitting = lower_peak(fitting, work, processor)
-    said = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
-    return Prepared(entry, dataclasses.replace(resolved, plan=fitting), (*notices, *said), added, refiner)
+        fitting = spare(fitting, work, cpu_plan)
+    measures = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
+    resolved = Resolved(
+        request=request, plan=fitting, threads=state.threads, checkpoint_hash=entry.hash,
+        environment={**environment(state.hardware.device.name or state.hardware.device.kind), **_hashes(additions)},
+    )  # fmt: skip
+    return Prepared(entry, resolved, (*notices, *measures), additions, refiner)
+
+
+def request_image(resolved: Resolved, index: int) -> Resolved:
+    """What image ``index`` of a job is made from."""
+    return dataclasses.replace(resolved, request=request_at(resolved.request, index))
 
 
 def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
-    """Whether ``batch`` pictures at once have room under the plan as it stands."""
+    """Whether ``batch`` images at once have room under the plan as it stands."""
     plan = prepared.resolved.plan
     if 0 < plan.batch_limit < batch:
         return False
@@ -69,30 +90,89 @@ def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
     return find_budget(state.hardware).holds(predict(work, plan))
 
 
-def _used(family: Family, asked: GenerationRequest) -> Family:
+def complete_request(
+    asked: GenerationRequest, entry: CheckpointEntry, choose_size: ChooseSize
+) -> tuple[ResolvedGeneration, tuple[str, ...]]:
+    """The first image's request with every field decided, and a sentence for each value that was changed.
+
+    Raises RequestError for values that cannot be honoured.
+    """
+    check(asked)
+    defaults = _defaults_for(asked, entry.family)
+    native_width, native_height = choose_size(defaults.native_size, defaults.size_multiple)
+    width, width_notice = _round_side("width", asked.width, native_width, defaults.size_multiple)
+    height, height_notice = _round_side("height", asked.height, native_height, defaults.size_multiple)
+    request = complete(
+        asked,
+        checkpoint=entry.name,
+        width=width,
+        height=height,
+        steps=defaults.steps if asked.steps is None else asked.steps,
+        guidance_scale=float(defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
+        scheduler=samplers.find(asked.scheduler or defaults.scheduler),
+        seed=draw_seed() if asked.seed is None else asked.seed,
+        clip_skip=asked.clip_skip or 0,
+    )
+    return request, tuple(notice for notice in (width_notice, height_notice) if notice)
+
+
+def find_additions(request: GenerationRequest, entry: CheckpointEntry, catalogue: Catalogue) -> Additions:
+    """Everything that ``request`` names beside its checkpoint ``entry``.
+
+    Raises CheckpointError for a LoRA or a VAE that is not there. An embedding is asked for by its file's name as a word of either
+    prompt; one that was made for another family is only a word.
+    """
+    loras = tuple(
+        (_find_lora(tag.name, catalogue), tag.weight, tag.weight if tag.unet_weight is None else tag.unet_weight)
+        for tag in parse(request.prompt).loras
+    )
+    prompts = f"{request.prompt}\n{request.negative_prompt}"
+    base = entry.family.base.name if entry.family.base else ""
+    embeddings = tuple(
+        embedding
+        for embedding in catalogue.of_kind("embedding")
+        if embedding.identity.family in ("", base) and _contains_word(prompts, embedding.path.stem)
+    )
+    return Additions(loras=loras, embeddings=embeddings, vae=catalogue.find(request.vae, "vae") if request.vae else None)
+
+
+def _defaults_for(asked: GenerationRequest, family: Family) -> Family:
     """The family with what is best for this kind of request."""
     if isinstance(asked, ImageToImage):
         return family.over_a_picture
     return family.against_a_negative if isinstance(asked, CompareNegative | StudyNegative) else family
 
 
-def _defaults(entry: CheckpointEntry, asked: GenerationRequest, size: Size) -> Defaults:
-    family = _used(entry.family, asked)
-    width, height = size(family.native_size, family.size_multiple)
-    return Defaults(
-        checkpoint=entry.name,
-        width=width,
-        height=height,
-        size_multiple=family.size_multiple,
-        steps=family.steps,
-        guidance_scale=family.guidance_scale,
-        scheduler=family.scheduler,
-    )
+def _round_side(name: str, asked: int | None, default: int, multiple: int) -> tuple[int, str]:
+    """A side in pixels that the checkpoint can generate, and a sentence if it is not the one asked for."""
+    if asked is None:
+        return default, ""
+    side = max(multiple, round(asked / multiple) * multiple)
+    if side == asked:
+        return side, ""
+    return side, f"The {name} is {side} instead of {asked}: this checkpoint draws sizes that are multiples of {multiple}."
 
 
-def _refiner(asked: GenerationRequest, entry: CheckpointEntry, state: EngineState) -> Refiner | None:
+def _find_refiner(asked: GenerationRequest, entry: CheckpointEntry, state: EngineState) -> Refiner | None:
     if not asked.refiner or asked.refiner_start >= 1:
         return None
     found = state.catalogue.find(asked.refiner)
     check_pair(entry, found)
     return Refiner(entry=found, plan=plan_for(found, asked, state.circumstances), start=asked.refiner_start)
+
+
+def _find_lora(name: str, catalogue: Catalogue) -> CheckpointEntry:
+    try:
+        return catalogue.find(name, "lora")
+    except CheckpointError as error:
+        raise CheckpointError(f"{error} Or take its tag <lora:{name}> out of the prompt.") from error
+
+
+def _contains_word(prompts: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompts, re.IGNORECASE) is not None
+
+
+def _hashes(additions: Additions) -> dict[str, str]:
+    """For the image's record: what each addition was, by kind and name."""
+    entries = [*(lora for lora, *_ in additions.loras), *additions.embeddings, *([additions.vae] if additions.vae else [])]
+    return {f"{entry.identity.kind} {entry.name}": entry.hash[:10] for entry in entries}

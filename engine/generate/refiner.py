@@ -16,11 +16,11 @@ import torch
 from engine.checkpoints.families import IMAGE
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.compat.stop_hooks import raise_on_stop
 from engine.errors import CheckpointError
-from engine.generate.denoise import Denoiser, size_conditioning
+from engine.generate.denoise import Denoiser, condition_on_size
 from engine.generate.engine_state import EngineState
 from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.stop_hooks import listening
 from engine.prompt.encode import EncodingCache, encode_pair
 from engine.requests import ExecutionPlan, ResolvedGeneration
 from engine.stopping import Stop
@@ -36,19 +36,19 @@ class Refiner:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refinement:
-    """A leased refiner."""
+class LoadedRefiner:
+    """A leased refiner. ``start`` is as in :class:`Refiner`."""
 
-    pipeline: LoadedCheckpoint
+    loaded: LoadedCheckpoint
     device: torch.device
     guard: PrecisionGuard
     cache: EncodingCache
     start: float
 
-    def joined(self, base: Denoiser, request: ResolvedGeneration) -> Denoiser:
-        """``base``, which hands over to this refiner for the timesteps below its start."""
+    def join(self, base: Denoiser, request: ResolvedGeneration) -> None:
+        """Have ``base`` hand over to this refiner for the timesteps below its start."""
         encodings = encode_pair(
-            self.pipeline,
+            self.loaded,
             request.prompt,
             request.negative_prompt,
             steps=request.steps,
@@ -57,13 +57,11 @@ class Refinement:
             cache=self.cache,
             guard=self.guard,
         )
-        time_ids, negative_time_ids = size_conditioning(self.pipeline, request.width, request.height)
-        second = dataclasses.replace(
-            base, unet=self.pipeline.unet, device=self.device, encodings=encodings, guard=self.guard, time_ids=time_ids,
-            negative_time_ids=negative_time_ids, features=None,
+        base.refiner = dataclasses.replace(
+            base, unet=self.loaded.unet, device=self.device, encodings=encodings, guard=self.guard, features=None,
+            size=condition_on_size(self.loaded, request.width, request.height),
         )  # fmt: skip
-        levels = base.scheduler.config.num_train_timesteps
-        return dataclasses.replace(base, refiner=second, refine_below=round(levels * (1 - self.start)))
+        base.refine_below = round(base.scheduler.config["num_train_timesteps"] * (1 - self.start))
 
 
 def check_pair(entry: CheckpointEntry, refiner: CheckpointEntry) -> None:
@@ -78,15 +76,15 @@ def check_pair(entry: CheckpointEntry, refiner: CheckpointEntry) -> None:
 
 
 @contextmanager
-def refining(refiner: Refiner | None, state: EngineState, stop: Stop) -> Generator[Refinement | None]:
+def lease_refiner(refiner: Refiner | None, state: EngineState, stop: Stop) -> Generator[LoadedRefiner | None]:
     """The refiner, leased while the block runs; None for none."""
     if refiner is None:
         yield None
         return
     with (
-        state.cache.lease(refiner.entry, refiner.plan, IMAGE, cancelled=stop.is_set) as pipeline,
+        state.cache.lease(refiner.entry, refiner.plan, IMAGE, cancelled=stop.is_set) as loaded,
         PrecisionGuard() as guard,
-        listening(stop, pipeline.unet, pipeline.text_encoder_2),
+        raise_on_stop(stop, loaded.unet, loaded.text_encoder_2),
     ):
         device = torch.device(refiner.plan.device)
-        yield Refinement(pipeline=pipeline, device=device, guard=guard, cache=state.encodings, start=refiner.start)
+        yield LoadedRefiner(loaded=loaded, device=device, guard=guard, cache=state.encodings, start=refiner.start)

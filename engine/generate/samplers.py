@@ -5,12 +5,15 @@ The names are the ones that prompts and settings are passed around with; the spe
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
+from engine.compat.schedulers import Option, Scheduler, begin_at, create_scheduler
 from engine.errors import RequestError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,12 @@ class Sampler:
     """``class_name`` is a diffusers scheduler; ``options`` overrule the checkpoint's own configuration of it."""
 
     class_name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict[str, Option])
     paper: str = ""
 
 
-_KARRAS = {"use_karras_sigmas": True}
-_SDE = {"algorithm_type": "sde-dpmsolver++"}
+_KARRAS: Mapping[str, Option] = {"use_karras_sigmas": True}
+_SDE: Mapping[str, Option] = {"algorithm_type": "sde-dpmsolver++"}
 
 SCHEDULERS: dict[str, Sampler] = {
     "DPM++ 2M Karras": Sampler("DPMSolverMultistepScheduler", _KARRAS, "Lu et al. 2022, arXiv 2211.01095"),
@@ -58,23 +61,28 @@ def find(name: str) -> str:
     raise RequestError(f"Easel has no sampler called “{name}”. It has: {', '.join(SCHEDULERS)}.")
 
 
-def create(name: str, checkpoint_config: Mapping[str, Any]) -> Any:
-    """A new scheduler for one picture.
+_SOLVER_CHOICES = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "algorithm_type", "solver_order")
+"""What a sampler's row says, never the checkpoint."""
+
+
+def create(name: str, checkpoint_config: Mapping[str, object]) -> Scheduler:
+    """A new scheduler for one image.
 
     ``checkpoint_config`` is the configuration of the scheduler that came with the checkpoint: its betas and its prediction
     type stay, so epsilon and v-prediction checkpoints both work with every sampler.
     """
-    import diffusers
-
     sampler = SCHEDULERS[find(name)]
-    cls = getattr(diffusers, sampler.class_name)
-    kept = {k: v for k, v in checkpoint_config.items() if k in inspect.signature(cls.__init__).parameters}
-    for solver_choice in (
-        "use_karras_sigmas",
-        "use_exponential_sigmas",
-        "use_beta_sigmas",
-        "algorithm_type",
-        "solver_order",
-    ):
-        kept.pop(solver_choice, None)
-    return cls.from_config({**kept, **sampler.options})
+    return create_scheduler(sampler.class_name, checkpoint_config, sampler.options, ignored=_SOLVER_CHOICES)
+
+
+def skip_steps(scheduler: Scheduler, share: float) -> tuple[int, torch.Tensor]:
+    """The index of the first step that runs where only ``share`` (0..1) of them do, and the timesteps from there on.
+
+    Any share above 0 runs at least one step.
+    """
+    steps = scheduler.num_inference_steps
+    count = 0 if share == 0 else max(1, min(steps, int(steps * share)))
+    # Samplers with two evaluations a step take only one for the first or the last: the list is not `order` times the steps.
+    begin = (steps - count) * scheduler.order if count else len(scheduler.timesteps)
+    begin_at(scheduler, begin)
+    return begin, scheduler.timesteps[begin:]

@@ -1,61 +1,154 @@
-"""A finished picture becomes a file, with what the person at the machine wants in every one; and is told of."""
+"""What happens to an image between the decoder and the disk: the safety checker, the watermark, the file with its record.
+
+It happens on a thread of its own, while the next image is computed. That thread is given images, never networks that the run
+computes with; the safety checker is its own.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
 
 from PIL import Image
 
-import engine.preferences as preferences
-from engine.errors import PictureError
-from engine.events import Event, Notice, PictureSaved, Result
-from engine.generate.context import Session
+from engine import preferences
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought
+from engine.errors import PictureError, PictureWithheld
+from engine.events import Event, PictureSaved, Result
+from engine.generate.context import BatchImage
+from engine.generate.engine_state import EngineState
 from engine.records import outputs
 from engine.records.images import watermark
-from engine.requests import Resolved
+from engine.requests import ExecutionPlan
+from engine.stopping import Stop
+
+_T = TypeVar("_T")
+
+_WITHHELD = (
+    "The picture was withheld: the checkpoint's own safety checker objects to it. Another seed or other words may give one that "
+    "passes. The Settings tab has the switch for the checker."
+)
 
 
-def written(
-    session: Session, index: int, resolved: Resolved, image: Image.Image, companions: Mapping[str, int] | None, began: float
-) -> tuple[Event, ...]:
-    """What is to be said of a picture that is on disk now."""
-    path, said = save(session, index, resolved, image, companions)
-    notices = (Notice(job=session.job, text=sentence) for sentence in said)
-    return *notices, kept(session, index, resolved, path, time.monotonic() - began)
+@dataclass(frozen=True)
+class _Job:
+    """Something on the saving thread."""
+
+    is_done: Callable[[], bool]
+    collect: Callable[[], Iterable[Event]]
 
 
-def save(
-    session: Session, index: int, resolved: Resolved, image: Image.Image, companions: Mapping[str, int] | None = None
-) -> tuple[Path, tuple[str, ...]]:
-    """Picture ``index`` on disk with what the person at the machine wants in every picture, and what is to be said about it."""
-    chosen = preferences.read(session.state.settings.data)
-    sha256 = session.state.hashes.known(session.entry.path, session.entry.stamp)
-    named = dataclasses.replace(resolved, checkpoint_sha256=sha256)
-    marked, said = _marked(image, chosen.watermark) if chosen.watermark else (image, ())
-    path = outputs.save(
-        marked, named, outputs=session.folder, job=session.job, index=index, companions=companions,
-        write_metadata=not chosen.leave_metadata_out,
-    )  # fmt: skip
-    return path, said
+class SaveQueue:
+    """A thread that saves images, in order. Use it as a context manager: it ends when everything is written."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "easel-saving")
+        self._jobs: deque[_Job] = deque()
+
+    def put(self, work: Callable[[], _T], report: Callable[[_T], Iterable[Event]]) -> None:
+        """Run ``work`` on the thread, in order. Whoever collects its events runs ``report`` on what it returned."""
+        future = self._thread.submit(work)
+        self._jobs.append(_Job(future.done, lambda: report(future.result())))
+
+    def wait(self) -> None:
+        """Return when everything that was put is done. What it raised is raised when it is collected."""
+        self._thread.submit(lambda: None).result()
+
+    def collect_done(self) -> Iterator[Event]:
+        """Events of what has been written by now. Raises what saving raised."""
+        while self._jobs and self._jobs[0].is_done():
+            yield from self._jobs.popleft().collect()
+
+    def collect_all(self) -> Iterator[Event]:
+        """Wait for everything that was put, and give its events. Raises what saving raised."""
+        while self._jobs:
+            yield from self._jobs.popleft().collect()
+
+    def __enter__(self) -> SaveQueue:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._thread.shutdown(wait=True)
 
 
-def _marked(image: Image.Image, text: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """``image`` with the invisible watermark, or as it is with a sentence that says why not."""
-    try:
-        return watermark.encode(image, text), ()
-    except PictureError as error:
-        return image, (f"This picture is saved without the invisible watermark. {error}",)
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """What became of an image: its ``path``, with a sentence if something was left out, or why it was ``withheld``.
+
+    ``began`` and ``ended`` are times of :func:`time.monotonic`.
+    """
+
+    began: float
+    ended: float = field(default_factory=time.monotonic)
+    path: Path | None = None
+    notice: str = ""
+    withheld: PictureWithheld | None = None
 
 
-def kept(session: Session, index: int, resolved: Resolved, path: Path, seconds: float = 0.0) -> PictureSaved:
-    """For a picture that is on disk already; ``seconds`` is what it took just now."""
-    return PictureSaved(job=session.job, picture=index, result=_result(path, resolved, seconds))
+@dataclass(frozen=True, kw_only=True)
+class Saver:
+    """Saves the images of one job in ``folder``. ``checker`` may withhold some."""
+
+    job: str
+    folder: Path
+    entry: CheckpointEntry
+    state: EngineState
+    checker: SafetyChecker | None = None
+
+    def save(self, planned: BatchImage, image: Image.Image) -> Saved:
+        """Write ``image``, with what the preferences want in every file. Raises OutputError or DiskFull."""
+        began = time.monotonic()
+        if self.checker is not None and self.checker.objects_to(image):
+            return Saved(began=began, withheld=PictureWithheld(_WITHHELD))
+        chosen = preferences.read(self.state.settings.data)
+        sha256 = self.state.hashes.known(self.entry.path, self.entry.stamp)
+        resolved = dataclasses.replace(planned.resolved, checkpoint_sha256=sha256)
+        marked, notice = _add_watermark(image, chosen.watermark) if chosen.watermark else (image, "")
+        path = outputs.save(
+            marked, resolved, outputs=self.folder, job=self.job, index=planned.index, companions=planned.companions,
+            write_metadata=not chosen.leave_metadata_out,
+        )  # fmt: skip
+        return Saved(began=began, path=path, notice=notice)
+
+    def report(self, planned: BatchImage, path: Path, seconds: float = 0.0) -> PictureSaved:
+        """The event of an image that is on disk; ``seconds`` is what it took just now."""
+        return PictureSaved(job=self.job, picture=planned.index, result=read_result(path, planned.resolved.request.seed, seconds))
 
 
-def _result(path: Path, resolved: Resolved, seconds: float) -> Result:
+def load_checker(entry: CheckpointEntry, plan: ExecutionPlan, state: EngineState, stop: Stop) -> SafetyChecker | None:
+    """The checker of a leased checkpoint, None where none is wanted or there is none."""
+    return state.cache.safety_checker(entry, plan, stop.is_set) if _is_checker_wanted(state) else None
+
+
+def explain_no_checker(entry: CheckpointEntry, state: EngineState) -> str:
+    """A sentence for the page if a checker is wanted and the checkpoint has none, else ""."""
+    if not _is_checker_wanted(state) or is_brought(entry):
+        return ""
+    return f"“{entry.name}” brings no safety checker, so its pictures are not checked."
+
+
+def read_result(path: Path, seed: int, seconds: float) -> Result:
+    """What there is to say of a saved image."""
     with Image.open(path) as saved:
         width, height = saved.size
-    return Result(path=path, seed=resolved.request.seed, width=width, height=height, seconds=seconds)
+    return Result(path=path, seed=seed, width=width, height=height, seconds=seconds)
+
+
+def _is_checker_wanted(state: EngineState) -> bool:
+    return preferences.read(state.settings.data).safety_checker
+
+
+def _add_watermark(image: Image.Image, text: str) -> tuple[Image.Image, str]:
+    """``image`` with the invisible watermark, or as it is with a sentence that says why not."""
+    try:
+        return watermark.encode(image, text), ""
+    except PictureError as error:
+        return image, f"This picture is saved without the invisible watermark. {error}"

@@ -8,101 +8,120 @@ import inspect
 import warnings
 import weakref
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from engine.compat.forward import Output
 from engine.stopping import Stop
 
-KEPT = 2
+if TYPE_CHECKING:
+    from openvino import InferRequest
+
+KEPT_SHAPES = 2
 """Shapes that are kept for a network: guided and not. Each holds a copy of its weights."""
 
-_GLANCE = 50
-"""Milliseconds between two looks at Stop."""
+_STOP_INTERVAL = 50
+"""Milliseconds between two checks of Stop."""
+
+Argument = torch.Tensor | dict[str, torch.Tensor] | float | None
+_Key = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class OpenVino:
     """A compiled forward pass. Takes what the network takes, by name or in order; scalars and tensors, a dict of tensors too.
 
-    Answers in float32 as the network does with ``return_dict=False``.
+    Returns float32, as the network does with ``return_dict=False``.
     """
+
+    trouble = ""
 
     def __init__(self, module: torch.nn.Module) -> None:
         self._module = weakref.ref(module)
         self._names = tuple(inspect.signature(type(module).forward).parameters)[1:]
-        self._requests: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._requests: OrderedDict[_Key, InferRequest] = OrderedDict()
 
-    def __call__(self, stop: Stop, *given: Any, **named: Any) -> Any:
-        arguments = {**dict(zip(self._names, given, strict=False)), **named}
+    def __call__(self, stop: Stop, *args: Argument, **kwargs: Argument) -> Output:
+        """The network's output. Raises Cancelled soon after ``stop`` is set."""
+        arguments = {**dict(zip(self._names, args, strict=False)), **kwargs}
         arguments.pop("return_dict", None)
-        tensors = dict(_tensors(arguments))
-        rest = {name: value for name, value in arguments.items() if value is not None and name not in _first_parts(tensors)}
+        tensors = dict(_flatten(arguments))
+        constants = {name: value for name, value in arguments.items() if value is not None and name not in _roots(tensors)}
         try:
-            request = self._request(tensors, rest)
+            request = self._find_request(tensors, constants)
         except Exception:
-            stop.raise_if_set()  # heard by the network's own hooks while it was traced, and wrapped by the tracer
+            stop.raise_if_set()  # raised by the network's own hooks while it was traced, and wrapped by the tracer
             raise
-        answer = _run(request, tuple(tensors.values()), stop)
-        return (answer,) if "return_dict" in self._names else answer
+        output = _infer(request, tuple(tensors.values()), stop)
+        return (output,) if "return_dict" in self._names else output
 
-    def _request(self, tensors: dict[str, torch.Tensor], rest: dict[str, Any]) -> Any:
+    def _find_request(self, tensors: dict[str, torch.Tensor], constants: dict[str, Argument]) -> InferRequest:
+        """The inference request for these shapes, compiled now if need be."""
         key = tuple((name, tuple(tensor.shape)) for name, tensor in tensors.items())
         if key not in self._requests:
-            while len(self._requests) >= KEPT:
+            while len(self._requests) >= KEPT_SHAPES:
                 self._requests.popitem(last=False)
             gc.collect()
             module = self._module()
             assert module is not None, "it is the network that is running"
-            self._requests[key] = _compile(_Flat(module, tuple(tensors), rest, self._names), tensors, _dtype_of(module))
+            self._requests[key] = _compile(_Flat(module, tuple(tensors), constants, self._names), tensors, _dtype_of(module))
             gc.collect()
         self._requests.move_to_end(key)
         return self._requests[key]
 
 
 class _Flat(torch.nn.Module):
-    """A forward pass that takes tensors in order and nothing else, and gives one: what can be traced."""
+    """A forward pass that takes tensors in order and nothing else, and returns one: what can be traced."""
 
-    def __init__(self, module: torch.nn.Module, paths: tuple[str, ...], rest: dict[str, Any], names: tuple[str, ...]) -> None:
+    def __init__(
+        self, module: torch.nn.Module, paths: tuple[str, ...], constants: dict[str, Argument], names: tuple[str, ...]
+    ) -> None:
         super().__init__()
         # Of weights in 16 bits or in channels-last order the converter reads past their end: it gets a plain copy.
-        plain = copy.deepcopy(module).float().eval()
-        self.network = plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.network = _plain_copy(module)
         self._own = type(module).forward.__get__(self.network)
-        self._paths, self._rest = paths, rest
-        self._closing = {"return_dict": False} if "return_dict" in names else {}
+        self._paths, self._constants = paths, constants
+        self._closing: dict[str, Argument] = {"return_dict": False} if "return_dict" in names else {}
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
-        arguments: dict[str, Any] = {**self._rest, **self._closing}
-        for path, tensor in zip(self._paths, tensors, strict=True):
-            name, _, part = path.partition("/")
-            if part:
-                arguments.setdefault(name, {})[part] = tensor
-            else:
-                arguments[name] = tensor
-        answer = self._own(**arguments)
-        return answer[0] if isinstance(answer, tuple) else answer
+        """The first tensor of the network's output."""
+        named = dict(zip(self._paths, tensors, strict=True))
+        nested = {root: _children(named, root) for root in _roots(named)}
+        output = self._own(**self._constants, **self._closing, **nested)
+        return output[0] if isinstance(output, tuple) else output
 
 
-def _tensors(arguments: dict[str, Any]) -> list[tuple[str, torch.Tensor]]:
-    """Every tensor by its path, in float32. A timestep, whatever it came as, is one of one number."""
-    found: list[tuple[str, torch.Tensor]] = []
+def _plain_copy(module: torch.nn.Module) -> torch.nn.Module:
+    copied = copy.deepcopy(module).float().eval()
+    for tensor in (*copied.parameters(), *copied.buffers()):
+        tensor.data = tensor.data.contiguous()
+    return copied
+
+
+def _flatten(arguments: dict[str, Argument]) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor by its path, in float32. A timestep, whatever it came as, becomes a tensor of one number."""
     for name, value in arguments.items():
         if name == "timestep":
-            found.append((name, torch.as_tensor(value, dtype=torch.float32).reshape(-1)))
+            yield name, torch.as_tensor(value, dtype=torch.float32).reshape(-1)
         elif isinstance(value, torch.Tensor):
-            found.append((name, value.float()))
+            yield name, value.float()
         elif isinstance(value, dict):
-            found.extend((f"{name}/{part}", each.float()) for part, each in value.items() if isinstance(each, torch.Tensor))
-    return found
+            yield from ((f"{name}/{part}", each.float()) for part, each in value.items())
 
 
-def _first_parts(paths: dict[str, torch.Tensor]) -> set[str]:
+def _roots(paths: Iterable[str]) -> set[str]:
     return {path.partition("/")[0] for path in paths}
 
 
-def _compile(flat: _Flat, tensors: dict[str, torch.Tensor], dtype: torch.dtype) -> Any:
+def _children(tensors: dict[str, torch.Tensor], root: str) -> Argument:
+    """The argument ``root``: a tensor, or a dict of tensors."""
+    return tensors[root] if root in tensors else {p.partition("/")[2]: t for p, t in tensors.items() if p.startswith(f"{root}/")}
+
+
+def _compile(flat: _Flat, tensors: dict[str, torch.Tensor], dtype: torch.dtype) -> InferRequest:
     """An inference request for exactly these shapes."""
     import openvino  # type: ignore[import-not-found]
 
@@ -119,18 +138,18 @@ def _compile(flat: _Flat, tensors: dict[str, torch.Tensor], dtype: torch.dtype) 
     return openvino.Core().compile_model(graph, "CPU", options).create_infer_request()
 
 
-def _run(request: Any, tensors: tuple[torch.Tensor, ...], stop: Stop) -> torch.Tensor:
-    """The answer in float32. Raises Cancelled soon after ``stop`` is set."""
+def _infer(request: InferRequest, tensors: tuple[torch.Tensor, ...], stop: Stop) -> torch.Tensor:
+    """The output in float32. Raises Cancelled soon after ``stop`` is set."""
     import openvino  # type: ignore[import-not-found]
 
     stop.raise_if_set()
     for port, tensor in zip(request.model_inputs, tensors, strict=True):
         request.set_tensor(port, openvino.Tensor(tensor.contiguous().numpy()))  # a copy
     request.start_async()
-    while not request.wait_for(_GLANCE):
+    while not request.wait_for(_STOP_INTERVAL):
         if stop.is_set():
             request.cancel()
-            with suppress(RuntimeError):  # its word for "cancelled"
+            with suppress(RuntimeError):  # what it raises for a cancelled request
                 request.wait()
             stop.raise_if_set()
     return torch.from_numpy(np.array(request.get_output_tensor(0).data, np.float32, copy=True))

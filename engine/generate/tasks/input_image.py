@@ -1,6 +1,6 @@
-"""What the engine sees of a picture that was handed in: fitted, cropped to the mask where asked, and how it goes back.
+"""What the engine makes of an input image: fitted, cropped to the mask where asked, and how it goes back.
 
-Free of torch: the page shows the same picture before anything runs.
+Free of torch: the page shows the same image before anything runs.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from engine.requests import ImageToImage
 Box = tuple[int, int, int, int]
 
 LONGEST_SHAPE = 4.0
-"""The most that one side of a picture may be times the other where its size is chosen for it; the rest is for ``fit``."""
+"""The most that one side of an image may be times the other where its size is chosen for it; the rest is for ``fit``."""
 
 _BLANK = "The picture to start from is blank, so the words alone say what to draw. Draw something, or raise the strength to 1."
-_ALL = "The mask covers everything, so the whole picture is repainted."
-_KEPT = "At strength 0 nothing is repainted: this is the picture to start from, as it was fitted."
-_FORGOTTEN = "At strength 1 nothing of the colours to start from is left: it begins from pure noise, as text to image does."
-_NOTHING = "The mask covers nothing, so there is nothing to repaint. Paint over the part that should change."
+_MASK_ALL = "The mask covers everything, so the whole picture is repainted."
+_STRENGTH_0 = "At strength 0 nothing is repainted: this is the picture to start from, as it was fitted."
+_STRENGTH_1 = "At strength 1 nothing of the colours to start from is left: it begins from pure noise, as text to image does."
+_MASK_NOTHING = "The mask covers nothing, so there is nothing to repaint. Paint over the part that should change."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
-    """The pictures of a request, opened once: ``picture`` RGB; ``mask`` (L, 0 or 255) and ``depth`` (L) of its size, or None.
+class InputImages:
+    """The input images of a request, opened once: ``image`` RGB; ``mask`` (L, 0 or 255) and ``depth`` (L) of its size, or None.
 
     ``notices`` says what was done to them and what is odd about them, a sentence each.
     """
 
-    picture: Image.Image
+    image: Image.Image
     mask: Image.Image | None = None
     depth: Image.Image | None = None
     notices: tuple[str, ...] = ()
@@ -43,36 +43,36 @@ class Given:
     def shape(self, asked: ImageToImage) -> tuple[int, int]:
         """The width and height in pixels of the part that is worked on."""
         if self.mask is None or not asked.only_masked:
-            return self.picture.size
-        left, top, right, bottom = _padded(covered(self.mask), asked.padding, self.picture.size)
+            return self.image.size
+        left, top, right, bottom = _pad_box(find_covered(self.mask), asked.padding, self.image.size)
         return right - left, bottom - top
 
 
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
-    """``whole`` is the fitted input (RGB), ``box`` the part that is worked on, ``picture`` that part in the size of the run.
+    """``whole`` is the fitted input (RGB), ``box`` the part that is worked on, ``image`` that part in the size of the run.
 
-    ``mask`` (L, 255 = repaint) has the size of ``picture``; ``soft_mask`` is the mask with its feather, of the size of ``whole``.
-    ``depth`` (float32, height x width of ``picture`` where it was given) is larger where things are nearer.
+    ``mask`` (L, 255 = repaint) has the size of ``image``; ``soft_mask`` is the mask with its feather, of the size of ``whole``.
+    ``depth`` (float32, height x width of ``image`` where it was given) is larger where things are nearer.
     """
 
     whole: Image.Image
     box: Box
-    picture: Image.Image
+    image: Image.Image
     mask: Image.Image | None = None
     soft_mask: Image.Image | None = None
     depth: np.ndarray | None = None
 
     @property
-    def depth_picture(self) -> Image.Image | None:
-        """The depth as a grey picture, white where it is near."""
+    def depth_image(self) -> Image.Image | None:
+        """The depth as a grey image, white where it is near."""
         if self.depth is None:
             return None
         low, high = float(self.depth.min()), float(self.depth.max())
         return Image.fromarray(np.rint((self.depth - low) / max(high - low, 1e-6) * 255).astype(np.uint8))
 
     def put_back(self, painted: Image.Image) -> Image.Image:
-        """``painted`` (the size of ``picture``) in its place; outside mask and feather the input to the bit."""
+        """``painted`` (the size of ``image``) in its place; outside mask and feather the input to the bit."""
         if self.soft_mask is None:
             return painted
         size = (self.box[2] - self.box[0], self.box[3] - self.box[1])
@@ -81,31 +81,31 @@ class Canvas:
         return Image.composite(over, self.whole, self.soft_mask)
 
 
-def given_for(asked: ImageToImage, blobs: Blobs) -> Given:
-    """Raises PictureError, one sentence, for a picture that is gone or cannot be used, and for a mask that covers nothing."""
+def open_images(asked: ImageToImage, blobs: Blobs) -> InputImages:
+    """Raises PictureError, one sentence, for an image that is gone or cannot be used, and for a mask that covers nothing."""
     opened = open_picture(blobs.path(asked.init_image), paper=asked.paper)
-    picture = opened.image
-    mask = _plane(asked.mask_image, "#000000", picture.size, blobs)
-    depth = _plane(asked.depth_image, "#000000", picture.size, blobs)
+    image = opened.image
+    mask = _plane(asked.mask_image, "#000000", image.size, blobs)
+    depth = _plane(asked.depth_image, "#000000", image.size, blobs)
     hard = None if mask is None else mask.point([0] * 128 + [255] * 128)
-    return Given(picture=picture, mask=hard, depth=depth, notices=(*opened.notices, *_remarks(asked, picture, hard)))
+    return InputImages(image=image, mask=hard, depth=depth, notices=(*opened.notices, *_describe_oddities(asked, image, hard)))
 
 
-def canvas_for(asked: ImageToImage, given: Given, width: int, height: int) -> Canvas:
+def create_canvas(asked: ImageToImage, given: InputImages, width: int, height: int) -> Canvas:
     """The canvas of a request that runs at ``width`` x ``height`` pixels."""
-    size = given.picture.size if asked.only_masked and given.mask else (width, height)
-    whole = fit(given.picture, *size, how=asked.fit, paper=asked.paper)
+    size = given.image.size if asked.only_masked and given.mask else (width, height)
+    whole = fit(given.image, *size, how=asked.fit, paper=asked.paper)
     depth = None if given.depth is None else fit(given.depth, *size, how=asked.fit, paper="#000000")
     if given.mask is None:
-        return Canvas(whole=whole, box=(0, 0, *size), picture=whole, depth=_values(depth))
+        return Canvas(whole=whole, box=(0, 0, *size), image=whole, depth=_values(depth))
     mask = fit(given.mask, *size, how=asked.fit, paper="#000000").point([0] * 128 + [255] * 128)
-    box = around(covered(mask), whole.size, asked.padding, (width, height)) if asked.only_masked else (0, 0, *size)
+    box = widen_box(find_covered(mask), whole.size, asked.padding, (width, height)) if asked.only_masked else (0, 0, *size)
     return Canvas(
         whole=whole,
         box=box,
-        picture=whole.crop(box).resize((width, height), Image.Resampling.LANCZOS),
+        image=whole.crop(box).resize((width, height), Image.Resampling.LANCZOS),
         mask=mask.crop(box).resize((width, height), Image.Resampling.NEAREST),
-        soft_mask=feathered(mask, asked.feather),
+        soft_mask=feather_mask(mask, asked.feather),
         depth=None if depth is None else _values(depth.crop(box).resize((width, height), Image.Resampling.BICUBIC)),
     )
 
@@ -118,7 +118,7 @@ def matching_size(size: tuple[int, int], native: int, multiple: int) -> tuple[in
     return width, height
 
 
-def feathered(mask: Image.Image, feather: int) -> Image.Image:
+def feather_mask(mask: Image.Image, feather: int) -> Image.Image:
     """Full strength inside ``mask`` (0 or 255), falling to nothing over ``feather`` pixels outside it, exactly 0 beyond."""
     reach = feather // 2
     if reach == 0:
@@ -128,15 +128,15 @@ def feathered(mask: Image.Image, feather: int) -> Image.Image:
     return Image.composite(mask, Image.fromarray(np.rint(soft * 255).astype(np.uint8)), mask)
 
 
-def covered(mask: Image.Image) -> Box:
+def find_covered(mask: Image.Image) -> Box:
     """The smallest box around what ``mask`` covers. Raises PictureError if it covers nothing."""
     box = mask.getbbox()
     if box is None:
-        raise PictureError(_NOTHING)
+        raise PictureError(_MASK_NOTHING)
     return box
 
 
-def around(box: Box, whole: tuple[int, int], padding: int, size: tuple[int, int]) -> Box:
+def widen_box(box: Box, whole: tuple[int, int], padding: int, size: tuple[int, int]) -> Box:
     """``box`` with ``padding``, widened to the shape of ``size`` as far as ``whole`` has room."""
     left, top, right, bottom = box
     width, height = right - left + 2 * padding, bottom - top + 2 * padding
@@ -147,22 +147,22 @@ def around(box: Box, whole: tuple[int, int], padding: int, size: tuple[int, int]
     return (x, y, x + width, y + height)
 
 
-def _remarks(asked: ImageToImage, picture: Image.Image, mask: Image.Image | None) -> tuple[str, ...]:
-    """What a person may not expect of these pictures and this strength."""
-    blank = all(low == high for low, high in picture.getextrema()) and mask is None  # type: ignore[misc]
+def _describe_oddities(asked: ImageToImage, image: Image.Image, mask: Image.Image | None) -> tuple[str, ...]:
+    """What a person may not expect of these images and this strength."""
+    blank = image.getcolors(1) is not None and mask is None
     if mask is not None:
-        covered(mask)
+        find_covered(mask)
     remarks = {
         _BLANK: blank and asked.strength < 1,
-        _ALL: mask is not None and mask.getextrema() == (255, 255),
-        _KEPT: asked.strength == 0 and not asked.strengths,
-        _FORGOTTEN: asked.strength == 1 and mask is None and not asked.strengths,
+        _MASK_ALL: mask is not None and mask.getextrema() == (255, 255),
+        _STRENGTH_0: asked.strength == 0 and not asked.strengths,
+        _STRENGTH_1: asked.strength == 1 and mask is None and not asked.strengths,
     }
     return tuple(remark for remark, holds in remarks.items() if holds)
 
 
 def _plane(hash: str | None, paper: str, size: tuple[int, int], blobs: Blobs) -> Image.Image | None:
-    """A kept picture as one grey plane of ``size``."""
+    """An image from the blobs as one grey plane of ``size``."""
     if hash is None:
         return None
     return open_picture(blobs.path(hash), paper=paper).image.convert("L").resize(size, Image.Resampling.BICUBIC)
@@ -172,7 +172,7 @@ def _values(depth: Image.Image | None) -> np.ndarray | None:
     return None if depth is None else np.array(depth, dtype=np.float32)
 
 
-def _padded(box: Box, padding: int, size: tuple[int, int]) -> Box:
+def _pad_box(box: Box, padding: int, size: tuple[int, int]) -> Box:
     left, top, right, bottom = box
     return max(0, left - padding), max(0, top - padding), min(size[0], right + padding), min(size[1], bottom + padding)
 

@@ -1,49 +1,55 @@
-"""One picture with its negative prompt and without it: to the bit what text to image makes of the same words."""
+"""One image with its negative prompt and without it: to the bit what text to image makes of the same prompts."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from engine.errors import RequestError
 from engine.events import Event
+from engine.generate.context import Batch, BatchImage
 from engine.generate.engine_state import EngineState
-from engine.generate.out_of_memory import surviving
-from engine.generate.prepare import Prepared, prepare
-from engine.generate.run import announced, encode, opened, picture, remembered
-from engine.generate.save import kept
-from engine.generate.tasks.text_to_image import FromWords
+from engine.generate.prepare import Prepared
+from engine.generate.run import Run
+from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.negative.comparison import COMPANIONS, pair
 from engine.negative.effectiveness import why_not
-from engine.records import outputs
 from engine.requests import CompareNegative
 from engine.stopping import Stop
 
 
-def run(job: str, asked: CompareNegative, state: EngineState, stop: Stop) -> Iterator[Event]:
-    """The picture with the negative prompt, then the one without. RequestError where a negative prompt cannot do anything."""
-    outputs.check_writable(state.settings.outputs)
-    if not asked.negative_prompt.strip():
-        raise RequestError("The negative prompt is empty, so there is nothing to compare. Write what should stay away.")
-    prepared = prepare(asked, FromWords().size, state)
-    check_guided(prepared)
-    yield from surviving(job, prepared, state, partial(_attempt, job, state, stop))
+class CompareNegativeTask(TextToImageTask):
+    """The task of :class:`~engine.requests.CompareNegative`. Raises RequestError where a negative prompt cannot do anything."""
 
+    def __init__(self, asked: CompareNegative) -> None:
+        if not asked.negative_prompt.strip():
+            raise RequestError("The negative prompt is empty, so there is nothing to compare. Write what should stay away.")
+        super().__init__(asked)
 
-def _attempt(job: str, state: EngineState, stop: Stop, prepared: Prepared) -> Iterator[Event]:
-    """Both pictures under one plan."""
-    words, folder = FromWords(), state.settings.outputs
-    yield from announced(job, prepared, state)
-    with opened(job, words, prepared, state, stop, pictures=2, folder=folder) as session:
-        saved = outputs.find_saved(folder, job)
+    @property
+    def independent_images(self) -> int:
+        """One means nothing without the other."""
+        return 1
+
+    def check(self, prepared: Prepared) -> None:
+        """Raises RequestError where a negative prompt cannot work."""
+        check_guided(prepared)
+
+    def count_batches(self, prepared: Prepared, state: EngineState) -> int:
+        """One an image."""
+        return 2
+
+    def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
+        """The image with the negative prompt, then the one without."""
         for index, request in enumerate(pair(prepared.resolved.request)):
-            resolved = dataclasses.replace(prepared.resolved, request=request)
-            if index in saved:
-                yield kept(session, index, resolved, saved[index])
-            else:
-                yield from picture(session, index, resolved, encode(session, resolved), {COMPANIONS[index]: 1 - index})
-        yield from remembered(session, prepared)
+            resolved = prepared.resolved.with_request(request)
+            image = BatchImage(index=index, resolved=resolved, companions={COMPANIONS[index]: 1 - index})
+            yield Batch(number=index, images=(image,))
+
+
+def run(job: str, asked: CompareNegative, state: EngineState, stop: Stop) -> Iterator[Event]:
+    """The events of a comparison; see :meth:`engine.generate.run.Run.events`."""
+    return Run(job, CompareNegativeTask(asked), state, stop).events()
 
 
 def check_guided(prepared: Prepared) -> None:

@@ -1,46 +1,55 @@
-"""A picture from words alone: it starts from pure noise."""
+"""An image from a prompt alone: it starts from pure noise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from PIL import Image
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from engine.events import Event
+from engine.generate.context import Batch, BatchImage, ImageContext, Start, Task
 from engine.generate.engine_state import EngineState
-from engine.generate.run import ImageContext, Start
-from engine.generate.run import run as run_task
+from engine.generate.prepare import Prepared, request_image
+from engine.generate.run import Run
 from engine.generate.tasks import diffusers_fallback
-from engine.generate.tasks.conditioning import extra_channels
+from engine.generate.tasks.conditioning import create_extra_channels
 from engine.requests import TextToImage
 from engine.stopping import Stop
 
 
-class FromWords:
-    """The task of :class:`~engine.requests.TextToImage`."""
+class TextToImageTask(Task):
+    """The task of :class:`~engine.requests.TextToImage`, and what the other tasks have in common with it."""
 
-    kind = "text_to_image"
+    @property
+    def independent_images(self) -> int:
+        """All of them."""
+        return self.request.count
 
-    def size(self, native: int, multiple: int) -> tuple[int, int]:
+    def choose_size(self, native: int, multiple: int) -> tuple[int, int]:
         """The checkpoint's native square."""
         return native, native
+
+    def count_batches(self, prepared: Prepared, state: EngineState) -> int:
+        """One an image."""
+        return self.request.count
+
+    def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
+        """One image after the other, each with its own seed."""
+        for index in range(self.request.count):
+            resolved = request_image(prepared.resolved, index)
+            yield Batch(number=index, images=(BatchImage(index=index, resolved=resolved),))
 
     def start(self, context: ImageContext) -> Start:
         """Pure noise, all the steps."""
         return Start(
             latents=context.noise * context.scheduler.init_noise_sigma,
             timesteps=context.scheduler.timesteps,
-            extra_channels=extra_channels(None, context),
+            extra_channels=create_extra_channels(None, context),
         )
-
-    def finish(self, image: Image.Image, context: ImageContext) -> Image.Image:
-        """The picture as it is."""
-        return image
 
 
 def run(job: str, asked: TextToImage, state: EngineState, stop: Stop) -> Iterator[Event]:
-    """The pictures of a text-to-image job; see :func:`engine.generate.run.run`."""
+    """The events of a text-to-image job; see :meth:`engine.generate.run.Run.events`."""
     entry = state.catalogue.find(asked.checkpoint)
-    if diffusers_fallback.is_for(entry):
+    if diffusers_fallback.is_needed(entry):
         return diffusers_fallback.run(job, asked, entry, state, stop)
-    return run_task(job, asked, FromWords(), state, stop)
+    return Run(job, TextToImageTask(asked), state, stop).events()

@@ -11,19 +11,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 
 from engine.checkpoints.families import UPSCALE
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.loaded import LoadedCheckpoint
-from engine.generate.denoise import Denoiser, Encodings, step_options
+from engine.compat.schedulers import Scheduler
+from engine.compat.stop_hooks import raise_on_stop
+from engine.generate.denoise import Denoiser, Encodings
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.samplers import create, find
-from engine.generate.stop_hooks import listening
 from engine.generate.upscale.tiles import Axis, TileUpscaler, halve
 from engine.plan import Layout, Work, find_budget, fit_plan
 from engine.plan.hardware.driver_errors import is_out_of_memory
@@ -103,7 +103,7 @@ class DiffusionUpscaler:
         with ExitStack() as held:
             pipeline = held.enter_context(state.cache.lease(entry, plan, task=UPSCALE, cancelled=stop.is_set))
             guard = held.enter_context(PrecisionGuard())
-            held.enter_context(listening(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
+            held.enter_context(raise_on_stop(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
             yield cls(entry, plan, side, pipeline, guard, state)
 
     def resolve(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
@@ -140,14 +140,14 @@ class DiffusionUpscaler:
         scheduler = self._scheduler(request)
         latents = torch.randn((1, pipeline.latent_channels, *low.shape[2:]), generator=generator)
         latents = latents * scheduler.init_noise_sigma
-        options = step_options(scheduler, generator)
         denoiser = Denoiser(
             unet=pipeline.unet, device=torch.device(self.plan.device), scheduler=scheduler, encodings=encodings,
-            guidance_scale=request.guidance_scale, guard=self._guard, noise_level=request.noise_level,
+            guidance_scale=request.guidance_scale, guard=self._guard, generator=generator,
+            noise_level=request.noise_level,
         )  # fmt: skip
         for index, timestep in enumerate(scheduler.timesteps):
             answer = yield from self._predict(denoiser, low, index, latents, timestep)
-            latents = scheduler.step(answer, timestep, latents, **options, return_dict=False)[0]
+            latents = denoiser.step(answer, timestep, latents)
         return latents[0, :, :height, :width], _Decoder(pipeline, self._guard)
 
     def _predict(
@@ -177,7 +177,7 @@ class DiffusionUpscaler:
                 yield
         return total
 
-    def _scheduler(self, request: ResolvedUpscale) -> Any:
+    def _scheduler(self, request: ResolvedUpscale) -> Scheduler:
         scheduler = create(request.scheduler, self._pipeline.scheduler_config)
         scheduler.set_timesteps(request.steps)
         return scheduler

@@ -14,10 +14,10 @@ from engine.checkpoints.identify.image_networks import BY_NAME
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS, find_built_in, find_upscaler, is_cleaner, is_diffusion
 from engine.checkpoints.load.image_network import load_image_network, place_image_network
+from engine.compat.stop_hooks import raise_on_stop
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import wished_precision
 from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.stop_hooks import listening
 from engine.generate.upscale.diffusion import DiffusionUpscaler
 from engine.generate.upscale.networks import Lanczos, Network, bytes_per_pixel
 from engine.generate.upscale.tiles import SMALLEST, TileUpscaler
@@ -110,7 +110,7 @@ def _open_network(entry: CheckpointEntry, asked: Upscale, state: EngineState, st
     place_image_network(network, plan.device, plan.dtype("upscaler"))
     with ExitStack() as held:
         guard = held.enter_context(PrecisionGuard())
-        held.enter_context(listening(stop, network.model, everywhere=True))
+        held.enter_context(raise_on_stop(stop, network.model, every_layer=True))
         tile_upscaler = Network(network, guard, asked.seed or 0)
         side = asked.tile or tile_side(bytes_per_pixel(tile_upscaler), tile_upscaler.around, state)
         yield DirectUpscaler(

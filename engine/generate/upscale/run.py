@@ -18,7 +18,7 @@ from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS
 from engine.errors import EaselError, PictureError, RequestError
 from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate.engine_state import EngineState, environment
-from engine.generate.progress import Progress
+from engine.generate.estimate import Progress
 from engine.generate.upscale.networks import WithTransparency
 from engine.generate.upscale.prepare import Upscaler, open_upscaler
 from engine.generate.upscale.tiles import TileUpscaler, count_tiles, upscale_in_tiles

@@ -15,16 +15,17 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import CheckpointError
 from engine.events import Event, Notice, PictureSaved, Step
-from engine.generate import precision_guard as guarding
-from engine.generate import run as running
-from engine.generate.denoise import Denoiser, first_noise, size_conditioning, step_options
+from engine.generate import attempt, decode
+from engine.generate.context import Beginning, Denoising, ImageContext, Start
+from engine.generate.denoise import Denoiser, condition_on_size, draw_noise
 from engine.generate.precision_guard import Overflowed, PrecisionGuard
 from engine.generate.samplers import SCHEDULERS, create
 from engine.local import Local
 from engine.prompt.encode import Encoding, PromptEncodings
-from engine.requests import TextToImage
+from engine.requests import ExecutionPlan, Resolved, TextToImage
 from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
 from tests.engine.plan.conftest import MACHINES
@@ -33,39 +34,45 @@ CARD = torch.device("meta")
 ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps=4, seed=1, precision="bfloat16")
 
 
-class Unseen:
+class Unseen(PrecisionGuard):
     """A guard that believes everything: what lies on no device cannot be looked at."""
 
-    def run(self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]) -> torch.Tensor:
-        return call(torch.float32)
+    def check(self, name: str, component: torch.nn.Module, result: torch.Tensor) -> bool:
+        return True
 
 
-def words(pipeline: Any) -> PromptEncodings:
-    width = pipeline.unet.config.cross_attention_dim
-    projected = pipeline.text_encoder_2
+def words(loaded: LoadedCheckpoint) -> PromptEncodings:
+    width = loaded.unet.config["cross_attention_dim"]
+    projected = loaded.text_encoder_2
     pooled = None if projected is None else torch.zeros(1, projected.config.projection_dim)
     said = Encoding(torch.zeros(1, 77, width), pooled)
     return PromptEncodings(((99, said, said),))
 
 
-def stepped(pipeline: Any, sampler: str) -> torch.Tensor:
-    scheduler = create(sampler, pipeline.scheduler_config)
+def stepped(loaded: LoadedCheckpoint, sampler: str) -> torch.Tensor:
+    scheduler, guard = create(sampler, loaded.scheduler_config), Unseen()
     scheduler.set_timesteps(4)
-    noise, generator = first_noise(1, (1, 4, 8, 8))
-    time_ids, negative_time_ids = size_conditioning(pipeline, 64, 64)
-    denoiser = Denoiser(
-        unet=pipeline.unet, device=CARD, scheduler=scheduler, encodings=words(pipeline), guidance_scale=7.0,
-        guard=Unseen(), time_ids=time_ids, negative_time_ids=negative_time_ids,  # type: ignore[arg-type]
-        step_options=step_options(scheduler, generator),
+    noise, generator = draw_noise(1, (1, 4, 8, 8))
+    resolved = Resolved(request=ASKED, plan=ExecutionPlan(device="meta"), threads=1)
+    context = ImageContext(
+        loaded=loaded, scheduler=scheduler, resolved=resolved, noise=noise, generator=generator, guard=guard
     )  # fmt: skip
-    return list(denoiser.steps(noise * scheduler.init_noise_sigma, scheduler.timesteps))[-1]
+    denoiser = Denoiser(
+        unet=loaded.unet, device=CARD, scheduler=scheduler, encodings=words(loaded), guidance_scale=7.0,
+        guard=guard, size=condition_on_size(loaded, 64, 64), generator=generator,
+    )  # fmt: skip
+    start = Start(latents=noise * scheduler.init_noise_sigma, timesteps=scheduler.timesteps)
+    denoising = Denoising(lambda: Beginning(context=context, start=start, denoiser=denoiser))
+    while denoising.advance():
+        pass
+    return denoising.latents
 
 
 @pytest.fixture(scope="module")
 def on_card() -> Any:
-    pipeline = tiny.loaded("sd1")
-    pipeline.unet.to(CARD)
-    return pipeline
+    loaded = tiny.loaded("sd1")
+    loaded.unet.to(CARD)
+    return loaded
 
 
 @pytest.mark.parametrize("sampler", SCHEDULERS)
@@ -75,9 +82,9 @@ def test_steps_on_a_card_mix_no_devices_and_read_nothing_back(sampler: str, on_c
 
 @pytest.mark.parametrize("kind", ["xl", "lcm"])
 def test_what_other_families_read_lies_on_the_card_too(kind: str) -> None:
-    pipeline = tiny.loaded(kind)
-    pipeline.unet.to(CARD)
-    assert stepped(pipeline, "Euler").device == CARD
+    loaded = tiny.loaded(kind)
+    loaded.unet.to(CARD)
+    assert stepped(loaded, "Euler").device == CARD
 
 
 def layer(weight: float, dtype: torch.dtype = torch.float16) -> torch.nn.Linear:
@@ -87,7 +94,9 @@ def layer(weight: float, dtype: torch.dtype = torch.float16) -> torch.nn.Linear:
 
 
 def ahead(guard: PrecisionGuard, network: torch.nn.Linear) -> torch.Tensor:
-    return guard.run_ahead("unet", network, lambda dtype: network(torch.full((1, 4), 10.0, dtype=dtype)).float())
+    result = network(torch.full((1, 4), 10.0, dtype=network.weight.dtype)).float()
+    guard.check_later("unet", network, result)
+    return result
 
 
 def test_what_ran_ahead_is_looked_at_one_call_later() -> None:
@@ -121,7 +130,7 @@ def made(local: Local, overflowing: int, monkeypatch: pytest.MonkeyPatch) -> tup
 
     with monkeypatch.context() as patched:
         patched.setattr(UNet2DConditionModel, "forward", forward)
-        events = list(local.run(f"job{overflowing}-{running.runs_ahead(CARD)}", ASKED, Stop()))
+        events = list(local.run(f"job{overflowing}-{attempt.runs_ahead(CARD)}", ASKED, Stop()))
     (local._state.settings.data / "learnt.json").unlink()
     (path,) = (event.result.path for event in events if isinstance(event, PictureSaved))
     with Image.open(path) as picture:
@@ -138,7 +147,7 @@ def test_a_picture_whose_step_overflowed_ahead_begins_again(at: int, local: Loca
     """It is the picture of a run whose first step is seen to overflow at once, and computed again there and then."""
     knows_bfloat16(local)
     at_once, _ = made(local, 1, monkeypatch)
-    monkeypatch.setattr(running, "runs_ahead", lambda device: True)
+    monkeypatch.setattr(attempt, "runs_ahead", lambda device: True)
     later, events = made(local, at, monkeypatch)
     assert any("denoiser (UNet) gave invalid numbers" in event.text for event in events if isinstance(event, Notice))
     assert [event.step for event in events if isinstance(event, Step)] == [*range(1, at + 1), 1, 2, 3, 4]
@@ -147,8 +156,8 @@ def test_a_picture_whose_step_overflowed_ahead_begins_again(at: int, local: Loca
 
 def test_the_next_pictures_steps_do_not_wait_for_a_decoded_one(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody gets to see the first picture before the UNet has begun with the second."""
-    monkeypatch.setattr(running, "runs_ahead", lambda device: True)
-    real, arriving, calls, begun = UNet2DConditionModel.forward, guarding.arriving, 0, threading.Event()
+    monkeypatch.setattr(attempt, "runs_ahead", lambda device: True)
+    real, copy_to_cpu, calls, begun = UNet2DConditionModel.forward, decode.copy_to_cpu, 0, threading.Event()
     looked: list[torch.Size] = []
 
     def forward(self: Any, *given: Any, **named: Any) -> Any:
@@ -163,12 +172,12 @@ def test_the_next_pictures_steps_do_not_wait_for_a_decoded_one(local: Local, mon
             if asked.dim():
                 assert begun.wait(60), "the second picture waits for the first"
                 looked.append(asked.shape)
-            return arriving(asked)()
+            return copy_to_cpu(asked)()
 
         return look
 
     monkeypatch.setattr(UNet2DConditionModel, "forward", forward)
-    monkeypatch.setattr(guarding, "arriving", late)
+    monkeypatch.setattr(decode, "copy_to_cpu", late)
     events = list(local.run("job", dataclasses.replace(ASKED, count=2), Stop()))
     assert [event.picture for event in events if isinstance(event, PictureSaved)] == [0, 1] and len(looked) == 2
 
@@ -185,7 +194,7 @@ def test_a_decoder_that_overflowed_beside_is_mended_when_it_is_looked_at(local: 
     monkeypatch.setattr(AutoencoderKL, "decode", decode)
     pictures, notices = {}, {}
     for ahead in (False, True):
-        monkeypatch.setattr(running, "runs_ahead", lambda device, ahead=ahead: ahead)
+        monkeypatch.setattr(attempt, "runs_ahead", lambda device, ahead=ahead: ahead)
         events = list(local.run(f"job{ahead}", dataclasses.replace(ASKED, count=2), Stop()))
         (local._state.settings.data / "learnt.json").unlink()
         saved = (event.result.path for event in events if isinstance(event, PictureSaved))

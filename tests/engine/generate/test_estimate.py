@@ -9,7 +9,7 @@ import pytest
 
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.events import PictureSaved
-from engine.generate.estimate import Circumstances, Outlook, course_of, outlook
+from engine.generate.estimate import Circumstances, Estimate, course_of, estimate
 from engine.plan.hardware.facts import Hardware, from_text, to_text
 from engine.plan.learned import LearnedFacts
 from engine.plan.timing import TimingKey, estimate_seconds, learn_timing
@@ -81,7 +81,7 @@ def test_a_run_teaches_what_the_next_will_take(engine: Engine) -> None:
     own_size = completed(width=48, height=56)
     events = list(engine.local.run("teaches", own_size, Stop()))
     (took,) = (event.result.seconds for event in events if isinstance(event, PictureSaved))
-    said = outlook(entry, own_size, state.circumstances)
+    said = estimate(entry, own_size, state.circumstances)
     assert said.seconds is not None and 0 < said.seconds < took
     assert said.need and said.free and said.need < said.free and not said.measures
     assert estimate_seconds(state.notes, entry.hash, state.hardware.device, course_of(own_size)) == said.seconds
@@ -92,8 +92,8 @@ def test_what_does_not_fit_is_said_before_with_a_size_that_does(tiny_models: Pat
     entry = Catalogue(settings).find("sd1")
     large = completed(width=2048, height=2048)
 
-    def seen(hardware: Hardware) -> Outlook:
-        return outlook(entry, large, Circumstances(settings=settings, hardware=hardware, notes=notes))
+    def seen(hardware: Hardware) -> Estimate:
+        return estimate(entry, large, Circumstances(settings=settings, hardware=hardware, notes=notes))
 
     plenty, little = seen(cpu(ram=8 * 2**30)), seen(cpu(ram=2 * 2**30))
     assert not plenty.refusal and not plenty.measures and plenty.need < (plenty.free or 0)

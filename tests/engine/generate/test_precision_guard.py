@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.compat.stop_hooks import raise_on_stop
 from engine.errors import Cancelled, CheckpointError
-from engine.generate.precision_guard import PrecisionGuard, notice
-from engine.generate.stop_hooks import listening
+from engine.generate.precision_guard import PrecisionGuard, describe_raised
 from engine.stopping import Stop
 
 
@@ -25,7 +25,7 @@ def test_a_result_that_is_not_finite_is_computed_again_in_full_precision() -> No
     with PrecisionGuard() as guard:
         assert torch.allclose(run(guard, layer), torch.tensor(1_200_000.0), rtol=1e-3)
         assert guard.raised == {"vae": "float32"} and layer.weight.dtype == torch.float32
-        assert "full precision" in notice(guard.raised)
+        assert "full precision" in describe_raised(guard.raised)
     assert layer.weight.dtype == torch.float16, "what was lent goes back as it was"
 
 
@@ -53,7 +53,7 @@ def test_stop_is_heard_between_the_blocks_of_one_forward_pass() -> None:
     stop, passed = Stop(), []
     for block in blocks:
         block.register_forward_hook(lambda *_: (passed.append(1), stop.set())[0])
-    with listening(stop, vae), pytest.raises(Cancelled):
+    with raise_on_stop(stop, vae), pytest.raises(Cancelled):
         vae.decode(torch.zeros(1, 4, 4, 4))
     assert len(passed) == 1, "the first block sets Stop, and the second does not run"
     vae.decode(torch.zeros(1, 4, 4, 4))
@@ -66,7 +66,7 @@ def test_the_next_safer_precision_is_tried_first_and_remembered_by_name() -> Non
     with PrecisionGuard(lambda _component, dtype: steps.get(dtype)) as guard:
         run(guard, layer)
         assert guard.raised == {"vae": "bfloat16"} and layer.weight.dtype == torch.bfloat16
-        assert "bfloat16" in notice(guard.raised)
+        assert "bfloat16" in describe_raised(guard.raised)
     assert layer.weight.dtype == torch.float16
 
 
@@ -82,7 +82,7 @@ def test_a_night_is_tried_once_more_and_then_accepted() -> None:
         return torch.zeros(1)
 
     with PrecisionGuard() as guard:
-        guard.run("vae", layer, night, doubted=black)
+        guard.run("vae", layer, night, suspicious=black)
         assert asked == [torch.bfloat16, torch.float32]
         assert not guard.raised and layer.weight.dtype == torch.bfloat16
 
@@ -94,10 +94,10 @@ def test_what_is_black_in_half_precision_alone_is_taken_from_the_safer_one() -> 
         return torch.full((1,), float(dtype == torch.float32))
 
     with PrecisionGuard() as guard:
-        assert guard.run("vae", layer, overflow, doubted=black) == 1
+        assert guard.run("vae", layer, overflow, suspicious=black) == 1
         assert guard.raised == {"vae": "float32"}
 
 
 def test_in_full_precision_black_is_black() -> None:
     with PrecisionGuard() as guard:
-        assert guard.run("vae", torch.nn.Linear(2, 2), lambda _: torch.zeros(1), doubted=black) == 0
+        assert guard.run("vae", torch.nn.Linear(2, 2), lambda _: torch.zeros(1), suspicious=black) == 0

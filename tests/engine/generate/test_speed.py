@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.compat.unet_blocks import find_blocks
 from engine.errors import Cancelled, RequestError
 from engine.events import Step
-from engine.generate.speed.feature_cache import Features
+from engine.generate.speed.feature_cache import FeatureCache
 from engine.plan.speed import LEAST_STEPS, SPEEDS
 from engine.records import metadata
 from engine.requests import SPEEDS as NAMES
@@ -61,18 +62,20 @@ def test_the_words_are_the_tables() -> None:
 @pytest.mark.parametrize("kind", ["sd1", "sd1_inpainting", "xl"])
 def test_the_outermost_layer_alone_is_the_whole_unet_where_nothing_below_it_changed(kind: str) -> None:
     pipeline = tiny.pipeline(kind)
-    unet, features = pipeline.unet, Features(pipeline.unet, 2)
+    unet, blocks = pipeline.unet, find_blocks(pipeline.unet)
+    assert blocks is not None
+    features = FeatureCache(blocks, 2)
     words = torch.randn(2, 7, unet.config.cross_attention_dim)
     added = {"text_embeds": torch.randn(2, tiny.WIDTH), "time_ids": torch.ones(2, 6)} if kind == "xl" else None
     given = torch.randn(2, unet.config.in_channels, 8, 8)
     with torch.inference_mode():
         answers = []
         for step in (0, 1):
-            with features.at(step, rows=2):
+            with features.skip_layers(step, rows=2):
                 answers.append(unet(given, 500, words, added_cond_kwargs=added).sample)
         assert torch.equal(*answers)
         # Other words reach the answer through the outermost layer's attention alone.
-        with features.at(2, rows=2):
+        with features.skip_layers(2, rows=2):
             other = unet(given + 0.1, 400, words, added_cond_kwargs=added).sample
         assert torch.equal(other, unet(given + 0.1, 400, words, added_cond_kwargs=added).sample)
 

@@ -21,8 +21,8 @@ from engine.events import Loading, Notice, Step
 from engine.generate import estimate
 from engine.generate.prepare import prepare
 from engine.generate.speed import compile
-from engine.generate.speed.compile import COMPILERS, Inductor, can_compile, compiled
-from engine.generate.tasks.text_to_image import FromWords
+from engine.generate.speed.compile import COMPILERS, Inductor, can_compile, run_compiled
+from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.local import Local
 from engine.preferences import Preferences, write
 from engine.records import metadata
@@ -85,10 +85,10 @@ def test_where_torch_cannot_compile_the_network_runs_as_it_is_and_it_is_said_onc
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_what_is_kept_of_a_network_that_is_compiled_does_not_keep_it(compiler: str) -> None:
-    pipeline = tiny.pipeline("sd1")
-    with compiled(pipeline, ExecutionPlan(compiler=compiler), NOTHING, Stop()):
-        gone = weakref.ref(pipeline.unet)
-    del pipeline
+    loaded = tiny.loaded("sd1")
+    with run_compiled(loaded, ExecutionPlan(compiler=compiler), NOTHING, Stop()):
+        gone = weakref.ref(loaded.unet)
+    del loaded
     gc.collect()
     assert gone() is None
 
@@ -99,9 +99,9 @@ def test_what_is_kept_of_a_network_that_is_compiled_does_not_keep_it(compiler: s
 def test_what_cannot_be_compiled_runs_as_it_is(changes: dict[str, Any]) -> None:
     plan = dataclasses.replace(ExecutionPlan(compiler="inductor"), **changes)
     assert not can_compile(plan, NOTHING)
-    pipeline = tiny.pipeline("sd1")
-    with compiled(pipeline, plan, NOTHING, Stop()):
-        assert "forward" not in pipeline.unet.__dict__
+    loaded = tiny.loaded("sd1")
+    with run_compiled(loaded, plan, NOTHING, Stop()):
+        assert "forward" not in loaded.unet.__dict__
 
 
 def test_small_checkpoints_and_lossy_speeds_are_not_compiled(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_small_checkpoints_and_lossy_speeds_are_not_compiled(engine: Engine, mon
     state = dataclasses.replace(engine.local._state, hardware=plain)
 
     def compiler(asked: TextToImage) -> str:
-        return prepare(asked, FromWords().size, state).resolved.plan.compiler
+        return prepare(asked, TextToImageTask(asked).choose_size, state).resolved.plan.compiler
 
     write(engine.settings.data, Preferences(compile=True))
     try:

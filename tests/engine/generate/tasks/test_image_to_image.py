@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from engine.errors import Cancelled, PictureError, RequestError
 from engine.events import Guided, Notice, Step
 from engine.generate.samplers import SCHEDULERS
-from engine.generate.tasks.input_image import canvas_for, feathered, given_for, matching_size
+from engine.generate.tasks.input_image import create_canvas, feather_mask, matching_size, open_images
 from engine.local import Local
 from engine.records import metadata
 from engine.records.blobs import Blobs
@@ -167,7 +167,7 @@ def test_depth_is_fitted_as_the_picture_is(engine: Engine) -> None:
     wide.paste(255, (16, 0, 48, SIDE))
     blob = engine.blobs.put(wide)
     request = asked(engine, init_image=engine.blobs.put(wide.convert("RGB")), depth_image=blob)
-    canvas = canvas_for(request, given_for(request, engine.blobs), SIDE, SIDE)
+    canvas = create_canvas(request, open_images(request, engine.blobs), SIDE, SIDE)
     assert canvas.depth is not None and canvas.depth.min() == canvas.depth.max() == 255, "the sides were cropped away"
 
 
@@ -217,12 +217,12 @@ def test_nonsense_is_refused_before_anything_loads(changes: dict[str, Any], engi
 
 def test_feather_falls_from_the_mask_to_exactly_nothing_and_does_not_fade_at_the_border() -> None:
     mask = half_mask()
-    soft = np.asarray(feathered(mask, 8), int)
+    soft = np.asarray(feather_mask(mask, 8), int)
     row = soft[SIDE // 2]
     assert (row[: SIDE // 2] == 255).all() and (row[SIDE // 2 + 8 :] == 0).all() and 0 < row[SIDE // 2 + 3] < 255
     assert (np.diff(row) <= 0).all() and (soft == row).all()
-    assert feathered(mask, 0) is mask
-    assert np.asarray(feathered(mask, 512)).min() == 255, "wider than the picture"
+    assert feather_mask(mask, 0) is mask
+    assert np.asarray(feather_mask(mask, 512)).min() == 255, "wider than the picture"
 
 
 @pytest.mark.parametrize("size", [(100, 100), (300, 200), (1, 30_000), (30_000, 1)])

@@ -9,8 +9,7 @@ import pytest
 
 from engine.errors import Cancelled, OutputError
 from engine.events import Event, Finished, Notice, PictureSaved, Step
-from engine.generate import run as running
-from engine.generate.save_queue import Saving
+from engine.generate.save import SaveQueue
 from engine.records import outputs
 from engine.requests import TextToImage
 from engine.stopping import Stop
@@ -22,19 +21,24 @@ ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps
 def test_events_come_in_order_and_only_when_it_is_done() -> None:
     gate, written = threading.Event(), []
 
-    def save(number: int) -> tuple[Event, ...]:
+    def save(number: int) -> int:
         gate.wait(10)
         written.append(number)
-        return (Notice(job="job", text=str(number)),)
+        return number
 
-    with Saving() as saving:
-        saving.put(lambda: save(1))
-        assert list(saving.ready()) == [] and not written and saving.busy
+    def report(number: int) -> list[Event]:
+        assert threading.current_thread() is threading.main_thread(), "what collects reports"
+        return [Notice(job="job", text=str(number))]
+
+    with SaveQueue() as saving:
+        saving.put(lambda: save(1), report)
+        assert list(saving.collect_done()) == [] and not written
         gate.set()
-        saving.put(lambda: save(2))
-        assert list(saving.rest()) == [Notice(job="job", text="1"), Notice(job="job", text="2")] and not saving.busy
-        saving.put(lambda: save(3))
-    assert written == [1, 2, 3]
+        saving.put(lambda: save(2), report)
+        assert list(saving.collect_all()) == [Notice(job="job", text="1"), Notice(job="job", text="2")]
+        saving.put(lambda: save(3), report)
+        saving.wait()
+        assert written == [1, 2, 3]
 
 
 def test_the_next_picture_begins_while_one_is_written(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +49,7 @@ def test_the_next_picture_begins_while_one_is_written(engine: Engine, monkeypatc
             assert stepped.wait(60), "the second picture did not begin"
         return real(*arguments, **named)
 
-    monkeypatch.setattr(running.outputs, "save", slow)
+    monkeypatch.setattr(outputs, "save", slow)
     seen: list[Event] = []
     for event in engine.local.run("beside", ASKED, Stop()):
         seen.append(event)
@@ -70,6 +74,6 @@ def test_a_disk_that_fails_ends_the_job_with_its_own_sentence(engine: Engine, mo
     def fail(*_: Any, **__: Any) -> None:
         raise OutputError("The disk is gone.")
 
-    monkeypatch.setattr(running.outputs, "save", fail)
+    monkeypatch.setattr(outputs, "save", fail)
     with pytest.raises(OutputError, match="The disk is gone"):
         list(engine.local.run("failed", ASKED, Stop()))

@@ -1,0 +1,14 @@
+"""torch's compiler: its limit on recompilations and the error that it raises are only found in its private module."""
+
+from __future__ import annotations
+
+import torch
+from torch._dynamo.exc import TorchDynamoException
+
+CompilerError = TorchDynamoException
+"""What ``torch.compile`` raises where it cannot compile."""
+
+
+def allow_recompiles(count: int) -> None:
+    """Let torch compile a network for ``count`` shapes before it gives up and runs it as it is."""
+    torch._dynamo.config.recompile_limit = count

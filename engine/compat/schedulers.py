@@ -1,0 +1,85 @@
+"""diffusers' schedulers, named by strings so that the page can read the table of samplers without importing torch.
+
+Their base class declares none of what they have in common, so :class:`Scheduler` does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+Option = bool | str
+
+
+class Scheduler(Protocol):
+    """What Easel uses of a scheduler."""
+
+    order: int
+    timesteps: torch.Tensor
+    num_inference_steps: int
+    init_noise_sigma: float
+
+    @property
+    def config(self) -> Mapping[str, int]:
+        """Its configuration."""
+        ...
+
+    def set_timesteps(self, num_inference_steps: int) -> None:
+        """Lay out the noise levels of a run."""
+        ...
+
+    def scale_model_input(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """``sample`` as the UNet wants it at ``timestep``."""
+        ...
+
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: torch.Tensor,
+        sample: torch.Tensor,
+        *,
+        return_dict: bool,
+        generator: torch.Generator | list[torch.Generator] | None = ...,
+    ) -> tuple[torch.Tensor, ...]:
+        """The next sample, first of a tuple. Only some schedulers take a ``generator``; see :func:`takes_generator`."""
+        ...
+
+    def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """``original_samples`` with as much noise as ``timesteps`` have."""
+        ...
+
+
+@runtime_checkable
+class _CountsSteps(Protocol):
+    """A scheduler that counts its steps instead of searching for each timestep."""
+
+    def set_begin_index(self, begin_index: int = 0) -> None:
+        """Where it starts to count."""
+        ...
+
+
+def create_scheduler(
+    class_name: str, checkpoint_config: Mapping[str, object], options: Mapping[str, Option], ignored: Collection[str]
+) -> Scheduler:
+    """A scheduler of diffusers' class: what it takes of ``checkpoint_config`` but for those ``ignored``, and ``options``."""
+    import diffusers
+
+    scheduler_class = getattr(diffusers, class_name)
+    accepted = inspect.signature(scheduler_class.__init__).parameters.keys() - set(ignored)
+    inherited = {name: value for name, value in checkpoint_config.items() if name in accepted}
+    return scheduler_class.from_config({**inherited, **options})
+
+
+def takes_generator(scheduler: Scheduler) -> bool:
+    """Whether its steps add noise, which they then draw from a generator."""
+    return "generator" in inspect.signature(scheduler.step).parameters
+
+
+def begin_at(scheduler: Scheduler, index: int) -> None:
+    """Have ``scheduler`` begin at a later timestep. Those that search for each timestep need not be told."""
+    if isinstance(scheduler, _CountsSteps):
+        scheduler.set_begin_index(index)

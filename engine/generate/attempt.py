@@ -1,0 +1,242 @@
+"""A run under one plan: from a batch of images that a task asks for to events that say that they are on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.compat.unet_blocks import find_blocks
+from engine.errors import PictureWithheld
+from engine.events import Event, Loading, Notice
+from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
+from engine.generate.decode import Decoding, render_preview
+from engine.generate.denoise import (
+    Denoiser,
+    EncodingRows,
+    Encodings,
+    GuidedUntil,
+    condition_on_size,
+    draw_noise,
+    guidance_embedding_width,
+)
+from engine.generate.engine_state import EngineState
+from engine.generate.estimate import Progress, course_of
+from engine.generate.out_of_memory import phase, swap_in_text_encoders
+from engine.generate.precision_guard import PrecisionGuard, describe_raised
+from engine.generate.prepare import Prepared
+from engine.generate.refiner import LoadedRefiner
+from engine.generate.samplers import create
+from engine.generate.save import Saved, SaveQueue, Saver
+from engine.generate.speed.compile import can_compile, explain_trouble, is_new
+from engine.generate.speed.feature_cache import FeatureCache
+from engine.plan.learned import learn
+from engine.plan.speed import speed_for
+from engine.plan.timing import learn_pace
+from engine.prompt.encode import PromptEncodings, encode_pair
+from engine.prompt.terms import Place
+from engine.records import outputs
+from engine.requests import GenerationRequest, Resolved, StudyNegative
+
+EncodingKey = tuple[str, str, tuple[Place, ...]]
+"""Prompt, negative prompt, and the places of the negative prompt that are silent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A run under one plan, while it holds its checkpoint. ``withheld`` says why images were left out."""
+
+    saver: Saver
+    task: Task
+    loaded: LoadedCheckpoint
+    guard: PrecisionGuard
+    state: EngineState
+    progress: Progress
+    saving: SaveQueue
+    refiner: LoadedRefiner | None
+    saved_before: dict[int, Path]
+    withheld: list[PictureWithheld] = field(default_factory=list[PictureWithheld])
+    encodings: dict[EncodingKey, PromptEncodings] = field(default_factory=dict[EncodingKey, PromptEncodings])
+
+    def find_saved(self) -> dict[int, Path]:
+        """The images of the job on disk, by index, once those on their way have arrived."""
+        self.saving.wait()
+        return outputs.existing(self.saver.folder, self.saver.job)
+
+    def announce_compiling(self, prepared: Prepared) -> Iterator[Event]:
+        """The first image of a size waits for the compiler."""
+        resolved, name = prepared.resolved, prepared.entry.name
+        if can_compile(resolved.plan, prepared.additions) and is_new(self.loaded.unet, resolved.request):
+            text = f"Compiling {name} for this size, once: this takes a minute or more"
+            yield Loading(job=self.saver.job, checkpoint=name, text=text)
+
+    def start(self, batch: Batch) -> Denoising:
+        """A batch with its prompts encoded, at its first noise."""
+        rows = [self._find_encodings(image.resolved) for image in batch.images]
+        filled = [*rows, *rows[:1] * (batch.rows - len(rows))]
+        encodings = filled[0] if batch.rows == 1 else EncodingRows(tuple(filled))
+
+        def begin() -> Beginning:
+            context = self._create_context(batch)
+            start = self.task.start(context)
+            if batch.rows > 1:
+                start = dataclasses.replace(start, latents=start.latents.repeat(batch.rows, 1, 1, 1))
+            self.progress.start_picture()
+            return Beginning(context=context, start=start, denoiser=self._create_denoiser(context, start, encodings))
+
+        return Denoising(begin)
+
+    def report_step(self, batch: Batch, denoising: Denoising) -> Event:
+        """The step that was just taken. No preview while images may be withheld: what is not saved is not shown either."""
+        preview = None
+        if self.saver.checker is None and self.progress.preview_is_due:
+            latents = denoising.latents[:1].cpu()  # waits for the step, whose time is not the preview's
+            preview = self.progress.preview(lambda: render_preview(latents, self.loaded.vae, self.loaded.family.preview))
+        return self.progress.step(batch.number, denoising.step, denoising.steps, preview)
+
+    def decode(self, denoising: Denoising, row: int, planned: BatchImage, images: int) -> None:
+        """Decode row ``row`` of a batch of ``images``, and have it saved on the saving thread.
+
+        A device that computes asynchronously is only asked to, and goes on to the next image's steps meanwhile.
+        """
+        stepped, context = time.monotonic(), denoising.context
+        ahead = runs_ahead(context.device)
+        decoding = Decoding(denoising.latents[row : row + 1], self.loaded.vae, self.guard, ahead=ahead)
+
+        def save(image: Image.Image) -> Saved:
+            return self.saver.save(planned, self.task.finish(image, context))
+
+        def work() -> Saved | None:
+            image = decoding.wait()
+            return None if image is None else save(image)
+
+        def report(saved: Saved | None) -> Iterator[Event]:
+            saved = saved or save(decoding.repair())
+            self._learn_pace(planned.resolved, stepping=stepped - denoising.began, rest=saved.began - stepped)
+            yield from self._report(planned, saved, (saved.ended - denoising.began) / images)
+
+        self.saving.put(work, report)
+
+    def is_saved(self, batch: Batch) -> bool:
+        """Whether an earlier attempt saved all images of ``batch``."""
+        return all(image.index in self.saved_before for image in batch.images)
+
+    def report_saved(self, batch: Batch) -> Iterator[Event]:
+        """The events of images that an earlier attempt saved."""
+        for image in batch.images:
+            yield self.saver.report(image, self.saved_before[image.index])
+
+    def check_withheld(self) -> None:
+        """Raises PictureWithheld if no image was left."""
+        if self.withheld and len(self.withheld) == self.task.independent_images:
+            raise self.withheld[-1]
+
+    def learn(self, prepared: Prepared) -> Iterator[Event]:
+        """Keep for the next run which components were raised to safer precision, and, after a run that was sparing with memory,
+        its measures. A network that could not be compiled is reported."""
+        raised, state = self.guard.raised, self.state
+        if trouble := explain_trouble(self.loaded.unet):
+            yield Notice(job=self.saver.job, text=trouble)
+        for measure in prepared.resolved.plan.measures if state.sparing else ():
+            learn(state.notes, prepared.entry.hash, state.hardware.device, measure=measure)
+        if raised:
+            learn(state.notes, prepared.entry.hash, state.hardware.device, dtypes=raised)
+            yield Notice(job=self.saver.job, text=describe_raised(raised))
+
+    def _report(self, planned: BatchImage, saved: Saved, seconds: float) -> Iterator[Event]:
+        """The events of an image that was saved, or withheld: of several it is named and left out, a single one fails the job."""
+        job, count = self.saver.job, self.task.independent_images
+        if saved.withheld is not None:
+            self.withheld.append(saved.withheld)
+            if count == 1:
+                raise saved.withheld
+            yield Notice(job=job, text=f"Picture {planned.index + 1} of {count}: {saved.withheld}")
+        if saved.notice:
+            yield Notice(job=job, text=saved.notice)
+        if saved.path is not None:
+            yield self.saver.report(planned, saved.path, seconds)
+
+    def _learn_pace(self, resolved: Resolved, *, stepping: float, rest: float) -> None:
+        """Keep what an image took; studies and drafts are made in ways of their own and say nothing of others."""
+        state = self.state
+        if self.saver.folder == state.settings.outputs:
+            learn_pace(
+                state.notes, resolved.checkpoint_hash, state.hardware.device, course_of(resolved.request),
+                stepping=stepping, rest=rest,
+            )  # fmt: skip
+
+    def _find_encodings(self, resolved: Resolved) -> PromptEncodings:
+        """The encodings of a request: once for all images of the job that share them."""
+        request = resolved.request
+        key = request.prompt, request.negative_prompt, _silenced(request)
+        if key not in self.encodings:
+            self.encodings[key] = self._encode(resolved)
+        return self.encodings[key]
+
+    def _encode(self, resolved: Resolved) -> PromptEncodings:
+        """Prompt and negative for every step. Guidance of 1 or less needs no negative, nor does distilled guidance."""
+        request = resolved.request
+        distilled = guidance_embedding_width(self.loaded.unet) is not None
+        with phase("encode"), swap_in_text_encoders(self.loaded, resolved.plan):
+            return encode_pair(
+                self.loaded,
+                request.prompt,
+                request.negative_prompt,
+                steps=request.steps,
+                clip_skip=request.clip_skip,
+                guidance=request.guidance_scale > 1 and not distilled,
+                cache=self.state.encodings,
+                guard=self.guard,
+                neutral=_silenced(request),
+            )
+
+    def _create_context(self, batch: Batch) -> ImageContext:
+        """What the images of ``batch`` are made with. Each row of a batch gets the same noise from a generator of its own."""
+        resolved, loaded = batch.images[0].resolved, self.loaded
+        request = resolved.request
+        scheduler = create(request.scheduler, loaded.scheduler_config)
+        scheduler.set_timesteps(request.steps)
+        scale = loaded.vae_scale_factor
+        shape = (1, loaded.latent_channels, request.height // scale, request.width // scale)
+        noise, generator = draw_noise(request.seed, shape)
+        rows = [torch.Generator("cpu").set_state(generator.get_state()) for _ in range(batch.rows)]
+        return ImageContext(
+            loaded=loaded, scheduler=scheduler, resolved=resolved, noise=noise, guard=self.guard,
+            generator=generator if batch.rows == 1 else rows,
+        )  # fmt: skip
+
+    def _create_denoiser(self, context: ImageContext, start: Start, encodings: Encodings) -> Denoiser:
+        request, steps = context.resolved.request, len(start.timesteps)
+        speed = speed_for(request.speed, steps)
+        blocks = find_blocks(self.loaded.unet) if speed.full_every > 1 else None
+        denoiser = Denoiser(
+            unet=self.loaded.unet,
+            device=context.device,
+            scheduler=context.scheduler,
+            encodings=GuidedUntil(encodings, speed.guided_steps(steps)),
+            guidance_scale=request.guidance_scale,
+            guard=self.guard,
+            generator=context.generator,
+            extra_channels=None if start.extra_channels is None else start.extra_channels.to(context.device),
+            size=condition_on_size(self.loaded, request.width, request.height),
+            features=None if blocks is None else FeatureCache(blocks, speed.full_every),
+            ahead=runs_ahead(context.device),
+        )
+        if self.refiner is not None:
+            self.refiner.join(denoiser, request)
+        return denoiser
+
+
+def runs_ahead(device: torch.device) -> bool:
+    """Whether ``device`` computes what it was asked for while the next step is prepared."""
+    return device.type == "cuda"
+
+
+def _silenced(request: GenerationRequest) -> tuple[Place, ...]:
+    return request.silenced if isinstance(request, StudyNegative) else ()
