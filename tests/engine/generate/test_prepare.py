@@ -11,7 +11,7 @@ from engine.errors import RequestError
 from engine.generate.prepare import complete_request, request_image
 from engine.requests import ExecutionPlan, Resolved, ResolvedGeneration, TextToImage
 
-ENTRY = CheckpointEntry(name="a checkpoint", path=Path("any"), identity=Identity(kind="checkpoint", architecture="sd1"))
+ENTRY = CheckpointEntry(name="a checkpoint", path=Path("any"), identity=Identity(kind="checkpoint", family="sd1"))
 
 
 def completed(**asked: Any) -> tuple[ResolvedGeneration, tuple[str, ...]]:
