@@ -21,8 +21,8 @@ from engine.generate.estimate import plan_for
 from engine.generate.prepare import prepare
 from engine.generate.tasks import image_to_image, negative_comparison, negative_study, text_to_image, upscale_afterwards
 from engine.generate.upscale import run as upscale
-from engine.plan import Hardware, cache_budget, threads
-from engine.plan.hardware.choose_device import without
+from engine.plan import Hardware, count_threads, find_cache_budget
+from engine.plan.hardware.choose_device import drop_device
 from engine.plan.hardware.driver_errors import is_lost
 from engine.plan.hardware.facts import to_text
 from engine.plan.hardware.precision_trial import measure_gain
@@ -141,7 +141,7 @@ class Local:
         lost = state.hardware.device
         if lost.kind == "cpu" or not is_lost(error):
             raise error
-        return without(self._state.hardware, lost, str(error))
+        return drop_device(self._state.hardware, lost, str(error))
 
     def _go_on_with(self, job: str, remaining: Hardware) -> Iterator[Event]:
         """From now on use what remains of the machine; say so if that is less than before."""

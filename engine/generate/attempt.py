@@ -38,7 +38,7 @@ from engine.generate.speed.compile import can_compile, explain_trouble, is_new
 from engine.generate.speed.feature_cache import FeatureCache
 from engine.plan.learned import learn
 from engine.plan.speed import speed_for
-from engine.plan.timing import learn_pace
+from engine.plan.timing import learn_timing
 from engine.prompt.encode import PromptEncodings, encode_pair
 from engine.prompt.terms import Place
 from engine.records import outputs
@@ -118,7 +118,7 @@ class Attempt:
 
         def report(saved: Saved | None) -> Iterator[Event]:
             saved = saved or save(decoding.repair())
-            self._learn_pace(planned.resolved, stepping=stepped - denoising.began, rest=saved.began - stepped)
+            self._learn_timing(planned.resolved, stepping=stepped - denoising.began, rest=saved.began - stepped)
             yield from self._report(planned, saved, (saved.ended - denoising.began) / images)
 
         self.saving.put(work, report)
@@ -162,11 +162,11 @@ class Attempt:
         if saved.path is not None:
             yield self.saver.report(planned, saved.path, seconds)
 
-    def _learn_pace(self, resolved: Resolved, *, stepping: float, rest: float) -> None:
+    def _learn_timing(self, resolved: Resolved, *, stepping: float, rest: float) -> None:
         """Keep what an image took; studies and drafts are made in ways of their own and say nothing of others."""
         state = self.state
         if self.saver.folder == state.settings.outputs:
-            learn_pace(
+            learn_timing(
                 state.notes, resolved.checkpoint_hash, state.hardware.device, course_of(resolved.request),
                 stepping=stepping, rest=rest,
             )  # fmt: skip

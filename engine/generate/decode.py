@@ -78,7 +78,7 @@ def render_preview(latents: torch.Tensor, vae: Autoencoder, preview: LatentPrevi
 
     A large ``vae`` is not run; ``preview`` is then the map of the latents' family. None if there is neither.
     """
-    with torch.inference_mode():
+    with phase("decode"), torch.inference_mode():
         pixels = _decode_small(latents, vae) if _is_small(vae) else _map_to_rgb(latents, preview)
     if pixels is None or not torch.isfinite(pixels).all():
         return None

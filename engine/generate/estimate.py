@@ -12,9 +12,9 @@ import engine.preferences as preferences
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import DoesNotFit
 from engine.events import Step
-from engine.plan import Hardware, Layout, Work, budget, check, choose
-from engine.plan.learned import Notes, learnt
-from engine.plan.timing import Course, pace
+from engine.plan import Hardware, Layout, Work, choose, find_budget, fit_plan
+from engine.plan.learned import LearnedFacts, apply_learned
+from engine.plan.timing import TimingKey, estimate_seconds
 from engine.requests import SPEEDS, ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
 from engine.settings import Settings
 
@@ -51,7 +51,7 @@ def estimate(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumst
     plan = plan_for(entry, request, here)
     room = find_budget(here.hardware)
     try:
-        fitting, predicted = check(work_for(entry, request), plan, room, find_cpu_plan(entry, plan, here.hardware))
+        fitting, predicted = fit_plan(work_for(entry, request), plan, room, find_cpu_plan(entry, plan, here.hardware))
     except DoesNotFit as refused:
         return Estimate(refusal=str(refused))
     on_device = predicted.peak_device > 0

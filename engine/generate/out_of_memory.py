@@ -77,7 +77,7 @@ class Relief:
 def find_relief(short: MemoryShort, prepared: Prepared, state: EngineState) -> Relief:
     """What the run can give up next. Raises ``short`` when nothing is left."""
     plan = prepared.resolved.plan
-    lower = step_down(plan, short.phase, find_cpu_plan(prepared.entry, plan, state.hardware))
+    lower = take_next_measure(plan, short.phase, find_cpu_plan(prepared.entry, plan, state.hardware))
     if lower is None:
         raise short
     return Relief(short.phase, *lower)

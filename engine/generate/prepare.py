@@ -15,8 +15,7 @@ from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import find_cpu_plan, plan_for, work_for
 from engine.generate.refiner import Refiner, check_pair
-from engine.plan import budget, predict, spare
-from engine.plan import check as check_memory
+from engine.plan import find_budget, fit_plan, lower_peak, predict
 from engine.prompt.grammar import parse
 from engine.requests import (
     CompareNegative,
@@ -64,9 +63,9 @@ def prepare(asked: GenerationRequest, choose_size: ChooseSize, state: EngineStat
     plan = plan_for(entry, asked, state.circumstances)
     work = work_for(entry, request, refiner.entry if refiner else None)
     cpu_plan = find_cpu_plan(entry, plan, state.hardware)
-    fitting, _ = check_memory(work, plan, budget(state.hardware), cpu_plan)
+    fitting, _ = fit_plan(work, plan, find_budget(state.hardware), cpu_plan)
     if state.sparing and fitting.measures == plan.measures:
-        fitting = spare(fitting, work, cpu_plan)
+        fitting = lower_peak(fitting, work, cpu_plan)
     measures = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
     resolved = Resolved(
         request=request, plan=fitting, threads=state.threads, checkpoint_hash=entry.hash,

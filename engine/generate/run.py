@@ -18,7 +18,7 @@ from engine.generate.prepare import Prepared, prepare
 from engine.generate.refiner import lease_refiner
 from engine.generate.save import SaveQueue, Saver, explain_no_checker, load_checker
 from engine.generate.speed.compile import run_compiled
-from engine.plan.precision import safer_dtype
+from engine.plan.precision import find_safer_dtype
 from engine.records import outputs
 from engine.stopping import Stop
 
@@ -104,7 +104,7 @@ class Run:
             state.hashes.want(entry.path, entry.stamp)
             stack.enter_context(tile_vae(loaded.vae, plan.vae_tile))
             guard = stack.enter_context(
-                PrecisionGuard(lambda component, dtype: safer_dtype(dtype, component, state.hardware, entry.family))
+                PrecisionGuard(lambda component, dtype: find_safer_dtype(dtype, component, state.hardware, entry.family))
             )
             stack.enter_context(run_compiled(loaded, plan, prepared.additions, stop))
             unet = None if plan.compiler == "inductor" else loaded.unet  # its compiled steps are short, and have no blocks
