@@ -10,7 +10,7 @@ from markupsafe import Markup
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.descriptions import EngineDescription
 from engine.errors import EaselError
-from engine.generate.estimate import Circumstances, Outlook, outlook
+from engine.generate.estimate import Circumstances, Estimate, estimate
 from engine.plan.hardware.facts import from_text
 from engine.plan.learned import LearnedFacts
 from engine.requests import GenerationRequest, ResolvedGeneration, complete
@@ -48,7 +48,7 @@ class EstimateService:
         )
         try:
             entry = self._checkpoint_options.find_entry(asked.checkpoint)
-            found = outlook(entry, _complete(asked, entry), here)
+            found = estimate(entry, _complete(asked, entry), here)
         except (EaselError, KeyError):
             return ""  # Generate says what is wrong with the request or with the checkpoint.
         return render_notices(here.hardware.notes) + render_estimate(found, asked.count)
@@ -74,7 +74,7 @@ def wire_estimate(shown: gr.HTML, fields: Fields, session: PageSession, ask: Cal
     on(fields["checkpoint"], "input")(warm, fields["checkpoint"], None, **QUIET)
 
 
-def render_estimate(found: Outlook, count: int) -> Markup:
+def render_estimate(found: Estimate, count: int) -> Markup:
     """An estimate as HTML. ``count`` images are asked for."""
     if found.refusal:
         return _HTML.render("refusal", sentence=f"{messages.DOES_NOT_FIT} {found.refusal}")

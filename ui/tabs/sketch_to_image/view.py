@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from engine.errors import EaselError
-from engine.generate.tasks.input_image import canvas_for, given_for, matching_size
+from engine.generate.tasks.input_image import create_canvas, matching_size, open_images
 from engine.records.blobs import Blobs
 from engine.requests import ImageToImage, Request
 from ui import messages
@@ -56,16 +56,16 @@ def render_input(asked: ImageToImage, checkpoint: Checkpoint, blobs: Blobs) -> s
     """What the engine will see of a drawing: fitted, cropped to the mask where asked, what is masked tinted, with its size;
     or the sentence that says why there is none."""
     try:
-        given = given_for(asked, blobs)
+        given = open_images(asked, blobs)
         width, height = matching_size(given.shape(asked), checkpoint.native_size, checkpoint.size_multiple)
-        canvas = canvas_for(asked, given, asked.width or width, asked.height or height)
+        canvas = create_canvas(asked, given, asked.width or width, asked.height or height)
     except EaselError as error:
         return render_notice(str(error), "trouble")
-    image = canvas.picture
+    image = canvas.image
     if canvas.mask is not None:
         tint = Image.blend(image, Image.new("RGB", image.size, "#e11d48"), 0.5)
         image = Image.composite(tint, image, canvas.mask)
-    size = f"{canvas.picture.width} × {canvas.picture.height}"
+    size = f"{canvas.image.width} × {canvas.image.height}"
     return _HTML.render("input", source=_encode_png(image), size=size, sentences=given.notices)
 
 
