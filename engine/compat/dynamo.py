@@ -11,4 +11,4 @@ CompilerError = TorchDynamoException
 
 def allow_recompiles(count: int) -> None:
     """Let torch compile a network for ``count`` shapes before it gives up and runs it as it is."""
-    torch._dynamo.config.recompile_limit = count
+    torch._dynamo.config.recompile_limit = count  # pyright: ignore[reportPrivateUsage]

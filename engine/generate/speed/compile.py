@@ -17,7 +17,7 @@ from engine.checkpoints.adapters import Additions
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.dynamo import CompilerError, allow_recompiles
 from engine.compat.forward import Output, own_forward, replace_forward
-from engine.generate.speed.openvino import OpenVino
+from engine.generate.speed.openvino_compiler import OpenVino
 from engine.plan.hardware.driver_errors import is_out_of_memory
 from engine.requests import ExecutionPlan, ResolvedGeneration
 from engine.stopping import Stop

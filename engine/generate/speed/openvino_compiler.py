@@ -8,7 +8,7 @@ import inspect
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from engine.compat.forward import Output
 from engine.stopping import Stop
 
 if TYPE_CHECKING:
-    from openvino import InferRequest
+    from openvino import InferRequest  # type: ignore[import-not-found]
 
 KEPT_SHAPES = 2
 """Shapes that are kept for a network: guided and not. Each holds a copy of its weights."""
@@ -58,7 +58,7 @@ class OpenVino:
         output = _infer(request, tuple(tensors.values()), stop)
         return (output,) if "return_dict" in self._names else output
 
-    def _find_request(self, tensors: dict[str, torch.Tensor], constants: dict[str, Argument]) -> InferRequest:
+    def _find_request(self, tensors: dict[str, torch.Tensor], constants: Mapping[str, Argument]) -> InferRequest:
         """The inference request for these shapes, compiled now if need be."""
         key = tuple((name, tuple(tensor.shape)) for name, tensor in tensors.items())
         if key not in self._requests:
@@ -77,7 +77,7 @@ class _Flat(torch.nn.Module):
     """A forward pass that takes tensors in order and nothing else, and returns one: what can be traced."""
 
     def __init__(
-        self, module: torch.nn.Module, paths: tuple[str, ...], constants: dict[str, Argument], names: tuple[str, ...]
+        self, module: torch.nn.Module, paths: tuple[str, ...], constants: Mapping[str, Argument], names: tuple[str, ...]
     ) -> None:
         super().__init__()
         # Of weights in 16 bits or in channels-last order the converter reads past their end: it gets a plain copy.
