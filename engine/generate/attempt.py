@@ -67,7 +67,7 @@ class Attempt:
     def find_saved(self) -> dict[int, Path]:
         """The images of the job on disk, by index, once those on their way have arrived."""
         self.saving.wait()
-        return outputs.existing(self.saver.folder, self.saver.job)
+        return outputs.find_saved(self.saver.folder, self.saver.job)
 
     def announce_compiling(self, prepared: Prepared) -> Iterator[Event]:
         """The first image of a size waits for the compiler."""

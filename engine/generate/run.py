@@ -115,5 +115,5 @@ class Run:
                 progress=Progress(self._job, self._task.count_batches(prepared, state)),
                 refiner=stack.enter_context(lease_refiner(prepared.refiner, state, stop)),
                 saving=stack.enter_context(SaveQueue()),
-                saved_before=outputs.existing(self._folder, self._job),
+                saved_before=outputs.find_saved(self._folder, self._job),
             )  # fmt: skip

@@ -50,7 +50,7 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
         yield Loading(job=job, checkpoint=entry.name, text=f"Loading {entry.name}")
     with state.cache.lease_pipeline(entry, plan, cancelled=stop.is_set) as pipeline:
         run = _PipelineRun(job, asked, entry, plan, state, pipeline, Progress(job, asked.count), stop)
-        saved = outputs.existing(folder, job)
+        saved = outputs.find_saved(folder, job)
         for index in (index for index in range(asked.count) if index not in saved):
             yield from run.make_image(index, seed + index)
 
