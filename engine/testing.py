@@ -1,7 +1,7 @@
 """A scripted engine for tests of the page and of jobs: real files, real events, no torch.
 
-It draws a picture from the prompt and the seed, always the same one for the same two, with a disc for each term of the negative
-prompt but those that begin with "nothing". The prompt says what happens on the way; the words are in :data:`SCRIPT`.
+Its image depends on the prompt and the seed alone, but for a disc for each term of the negative prompt that does not begin with
+"nothing". The prompt also says what happens on the way, by the words in :data:`SCRIPT`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from PIL import Image, ImageDraw
 
@@ -46,7 +47,7 @@ from engine.stopping import Stop
 
 STEPS = 6
 SIDE = 64
-"""What is taken where a request leaves its steps or its size in pixels open."""
+"""Steps, and the size in pixels, of a request that leaves them open."""
 
 
 def _fail() -> None:
@@ -72,15 +73,20 @@ SCRIPT: dict[str, Callable[[], None]] = {
     "script: disk full": _disk_full,
     "script: bug": lambda: [][0],
 }
-"""Words in the prompt -> what happens at the third step. ``script: slow`` makes a step take half a second instead of none,
-``script: wait`` lets none begin before there is a file :data:`GO_ON` in the data folder, ``script: once`` lets the others happen
-only on a job's first attempt, ``script: notice`` gives a notice, ``script: depth`` a depth map."""
+"""Words in the prompt -> what happens at the third step. Further words: ``script: slow`` makes a step take half a second instead
+of none, ``script: wait`` holds every step until the file :data:`GO_ON` exists in the data folder, ``script: once`` limits the
+others to a job's first attempt, ``script: notice`` sends a notice, ``script: depth`` a depth map."""
 
 GO_ON = "go-on"
 
+SLOW_SECONDS = 0.5
+POLL_SECONDS = 0.02
+
+ResolvedRequest: TypeAlias = ResolvedGeneration | ResolvedUpscale
+
 
 class ScriptedEngine:
-    """Stands in for :class:`engine.local.Local` as the worker's runner: ``Jobs(settings, "engine.testing:ScriptedEngine")``."""
+    """Stands in for :class:`engine.local.Local` in the worker: ``Jobs(settings, "engine.testing:ScriptedEngine")``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -98,7 +104,7 @@ class ScriptedEngine:
 
     def describe_run(self, request: Request) -> Resolved[Request]:
         """As :meth:`engine.local.Local.describe_run`: what its own records say."""
-        return _resolved(resolve(request))
+        return _wrap(resolve(request))
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """As :meth:`engine.local.Local.run`."""
@@ -109,16 +115,18 @@ class ScriptedEngine:
         if "script: depth" in request.prompt:
             yield Guided(job=job, depth=Blobs(self._settings.data / "blobs").put(Image.linear_gradient("L")))
         results: list[Result] = []
-        for index, (wanted, folder) in enumerate(self._wanted(job, request, resolve(request))):
-            done = outputs.find_saved(folder, job)
-            path = done.get(index) or (yield from self._picture(job, index, request.count, wanted, folder, stop))
-            results.append(_result(path, wanted))
+        for index, (resolved, folder) in enumerate(self._resolve_all(job, request)):
+            path = outputs.find_saved(folder, job).get(index)
+            if path is None:
+                yield from self._run_steps(job, index, request.count, resolved, stop)
+                path = outputs.save(draw(resolved), _wrap(resolved), outputs=folder, job=job, index=index)
+            results.append(_read_result(path, resolved))
             yield PictureSaved(job=job, picture=index, result=results[-1])
         yield Finished(job=job, results=tuple(results))
 
-    def _wanted(self, job: str, asked: Request, first: Decided) -> Iterator[tuple[Decided, Path]]:
-        """Each picture of a request as a request of its own, and the folder that it goes into."""
-        folder = self._settings.outputs
+    def _resolve_all(self, job: str, asked: Request) -> Iterator[tuple[ResolvedRequest, Path]]:
+        """Each image of a request as a request of its own, and the folder that it goes into."""
+        first, folder = resolve(asked), self._settings.outputs
         if isinstance(first, ResolvedUpscale):
             yield first, folder
         elif isinstance(asked, CompareNegative):
@@ -133,50 +141,37 @@ class ScriptedEngine:
             folder = self._settings.drafts if is_draft(asked) else folder
             yield from ((request_at(first, index), folder) for index in range(asked.count))
 
-    def _picture(self, job: str, index: int, count: int, request: Decided, folder: Path, stop: Stop) -> Iterator[Event]:
-        steps = request.steps or STEPS
-        image = draw(request)
+    def _run_steps(self, job: str, index: int, count: int, request: ResolvedRequest, stop: Stop) -> Iterator[Event]:
+        steps, preview = request.steps or STEPS, _encode_jpeg(draw(request))
         for step in range(1, steps + 1):
-            self._wait(0.5 if "script: slow" in request.prompt else 0.0, stop)
-            while "script: wait" in request.prompt and not (self._settings.data / GO_ON).exists():
-                self._wait(0.02, stop)
+            self._wait(request.prompt, stop)
             if step == 3:
-                self._play(job, request.prompt)
-            left = float(steps - step)
+                self._follow_script(job, request.prompt)
             yield Step(
-                job=job,
-                picture=index,
-                pictures=max(count, index + 1),
-                step=step,
-                steps=steps,
-                seconds_left=left,
-                preview=_jpeg(image),
-            )
-        return outputs.save(image, _resolved(request), outputs=folder, job=job, index=index)
+                job=job, picture=index, pictures=max(count, index + 1), step=step, steps=steps,
+                seconds_left=float(steps - step), preview=preview,
+            )  # fmt: skip
 
-    def _play(self, job: str, prompt: str) -> None:
-        first = self._settings.data / f"attempted-{job}"
-        if "script: once" in prompt and first.exists():
+    def _follow_script(self, job: str, prompt: str) -> None:
+        attempted = self._settings.data / f"attempted-{job}"
+        if "script: once" in prompt and attempted.exists():
             return
-        first.touch()
+        attempted.touch()
         for words, happen in SCRIPT.items():
             if words in prompt:
                 happen()
 
-    def _wait(self, seconds: float, stop: Stop) -> None:
-        end = time.monotonic() + seconds
-        while True:
+    def _wait(self, prompt: str, stop: Stop) -> None:
+        """Wait for as long as the script wants a step to take. Raises Cancelled."""
+        stop.raise_if_set()
+        end = time.monotonic() + (SLOW_SECONDS if "script: slow" in prompt else 0.0)
+        while time.monotonic() < end or ("script: wait" in prompt and not (self._settings.data / GO_ON).exists()):
+            time.sleep(POLL_SECONDS)
             stop.raise_if_set()
-            if (left := end - time.monotonic()) <= 0:
-                return
-            time.sleep(min(left, 0.02))
 
 
-Decided = ResolvedGeneration | ResolvedUpscale
-
-
-def resolve(asked: Request) -> Decided:
-    """The first picture of ``asked``, with values that are always the same where it leaves them open."""
+def resolve(asked: Request) -> ResolvedRequest:
+    """The first image of ``asked``, with fixed values where it leaves them open."""
     if isinstance(asked, Upscale):
         upscaler = asked.upscaler or "scripted"
         return complete_upscale(
@@ -190,42 +185,42 @@ def resolve(asked: Request) -> Decided:
     )  # fmt: skip
 
 
-def draw(request: Decided) -> Image.Image:
-    """The picture of a prompt, a seed and a negative prompt: a few discs, always the same ones."""
+def draw(request: ResolvedRequest) -> Image.Image:
+    """The image of a prompt, a seed and a negative prompt: a few discs."""
     width, height = request.width, request.height
-    dice = _dice(f"{request.prompt} {request.seed}")
-    image = Image.new("RGB", (width, height), tuple(dice.randrange(256) for _ in range(3)))
+    numbers = _create_random(f"{request.prompt} {request.seed}")
+    image = Image.new("RGB", (width, height), tuple(numbers.randrange(256) for _ in range(3)))
     pen = ImageDraw.Draw(image)
     for _ in range(5):
-        _disc(pen, dice, width, height)
+        _draw_disc(pen, numbers, width, height)
     silenced = request.silenced if isinstance(request, ResolvedStudyNegative) else ()
     for term in find_terms(request.negative_prompt):
         if term.place not in silenced and not term.text.startswith("nothing"):
-            _disc(pen, _dice(term.text), width, height)
+            _draw_disc(pen, _create_random(term.text), width, height)
     return image
 
 
-def _dice(words: str) -> random.Random:
+def _create_random(words: str) -> random.Random:
     return random.Random(hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest())
 
 
-def _disc(pen: ImageDraw.ImageDraw, dice: random.Random, width: int, height: int) -> None:
-    x, y, radius = dice.randrange(width), dice.randrange(height), dice.randrange(4, max(5, width // 3))
-    colour = tuple(dice.randrange(256) for _ in range(3))
+def _draw_disc(pen: ImageDraw.ImageDraw, numbers: random.Random, width: int, height: int) -> None:
+    x, y, radius = numbers.randrange(width), numbers.randrange(height), numbers.randrange(4, max(5, width // 3))
+    colour = tuple(numbers.randrange(256) for _ in range(3))
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
-def _resolved(request: Decided) -> Resolved[Decided]:
+def _wrap(request: ResolvedRequest) -> Resolved[ResolvedRequest]:
     return Resolved(request=request, plan=ExecutionPlan(), threads=1, environment={"torch": "none"})
 
 
-def _jpeg(image: Image.Image) -> bytes:
+def _encode_jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG")
     return buffer.getvalue()
 
 
-def _result(path: Path, request: Decided) -> Result:
+def _read_result(path: Path, request: ResolvedRequest) -> Result:
     with Image.open(path) as saved:
         width, height = saved.size
     return Result(path=path, seed=request.seed, width=width, height=height, seconds=0.0)

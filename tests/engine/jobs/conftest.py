@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from engine.jobs import Jobs
-from engine.jobs.watchdog import TimeLimits
 from engine.settings import Settings
 
 SCRIPTED = "engine.testing:ScriptedEngine"
-SHORT = TimeLimits(start=60, load=3, least=2)
+PATIENT_SECONDS = 240.0
+"""How long a test waits for what must come; a busy machine may take long to start a process."""
 
 
 @pytest.fixture
@@ -20,11 +20,11 @@ def settings() -> Settings:
 
 @pytest.fixture
 def jobs(settings: Settings) -> Iterator[Jobs]:
-    with Jobs(settings, SCRIPTED, SHORT) as made:
+    with Jobs(settings, SCRIPTED) as made:
         yield made
 
 
-def until(true: Callable[[], object], seconds: float = 30) -> None:
+def until(true: Callable[[], object], seconds: float = PATIENT_SECONDS) -> None:
     """Returns when ``true`` is."""
     end = time.monotonic() + seconds
     while not true():

@@ -22,7 +22,7 @@ from engine.requests import ImageToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 from engine.testing import ScriptedEngine
-from tests.engine.jobs.conftest import SCRIPTED, SHORT, until
+from tests.engine.jobs.conftest import SCRIPTED, until
 
 PAGE = "first-browser sketch"
 
@@ -100,7 +100,7 @@ def test_jobs_sweep_at_the_start_and_after_drafts(settings: Settings, monkeypatc
     settings.outputs.mkdir()
     at_start = put(settings, 1)
     make_old(settings)
-    with Jobs(settings, SCRIPTED, SHORT) as jobs:
+    with Jobs(settings, SCRIPTED) as jobs:
         until(lambda: at_start not in list_blobs(settings))
         later, stroke = put(settings, 2), put(settings, 3)
         make_old(settings)
@@ -122,6 +122,6 @@ def test_a_sweep_is_not_repeated_at_once(settings: Settings, journal: Journal) -
 def test_what_a_new_job_starts_from_counts_as_just_used(settings: Settings) -> None:
     sketch = put(settings, 1)
     make_old(settings)
-    with Jobs(settings, SCRIPTED, SHORT) as jobs:
+    with Jobs(settings, SCRIPTED) as jobs:
         jobs.submit(ImageToImage(init_image=sketch, seed=1))
         assert time.time() - Blobs(settings.data / "blobs").path(sketch).stat().st_mtime < 3600

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from engine import events
-from engine.errors import RequestError
+from engine.errors import OutputError, RequestError
 from engine.events import Event, Step
 from engine.jobs import Jobs
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, RUNNING, SET_ASIDE
+from engine.jobs.watchdog import TimeLimits
 from engine.requests import TextToImage
 from engine.settings import Settings
-from tests.engine.jobs.conftest import SCRIPTED, SHORT, until
+from tests.engine.jobs.conftest import PATIENT_SECONDS, SCRIPTED, until
 
 
 def run(jobs: Jobs, prompt: str = "a cat", **asked: object) -> tuple[str, list[Event]]:
@@ -105,7 +106,7 @@ def test_ten_watchers_hear_the_same_end(jobs: Jobs) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENT_SECONDS)
     assert len(ends) == 10 and len(set(ends)) == 1
 
 
@@ -127,9 +128,10 @@ def test_a_job_that_ends_two_workers_is_set_aside_and_the_queue_goes_on(jobs: Jo
     assert isinstance(run(jobs)[1][-1], events.Finished)
 
 
-def test_a_worker_that_hangs_is_ended_and_the_job_runs_again(jobs: Jobs) -> None:
-    job, seen = run(jobs, "script: hang script: once")
-    assert isinstance(seen[-1], events.Finished) and jobs.state(job).attempt == 2
+def test_a_worker_that_hangs_is_ended_and_the_job_runs_again(settings: Settings) -> None:
+    with Jobs(settings, SCRIPTED, TimeLimits(load=8)) as jobs:
+        job, seen = run(jobs, "script: hang script: once")
+        assert isinstance(seen[-1], events.Finished) and jobs.state(job).attempt == 2
 
 
 def test_a_full_disk_pauses_the_queue_and_the_job_goes_on_when_there_is_room(jobs: Jobs) -> None:
@@ -167,11 +169,11 @@ def test_a_page_finds_its_newest_job_again(jobs: Jobs) -> None:
 
 
 def test_what_was_left_is_taken_up(settings: Settings) -> None:
-    with Jobs(settings, SCRIPTED, SHORT) as before:
+    with Jobs(settings, SCRIPTED) as before:
         interrupted = slow(before)
         waiting = before.submit(TextToImage(prompt="later", seed=3))
         assert before.state(interrupted).state == RUNNING
-    with Jobs(settings, SCRIPTED, SHORT) as after:
+    with Jobs(settings, SCRIPTED) as after:
         until(lambda: after.state(interrupted).progress is not None)
         after.stop(interrupted)
         assert isinstance(list(after.watch(waiting))[-1], events.Finished)
@@ -179,14 +181,12 @@ def test_what_was_left_is_taken_up(settings: Settings) -> None:
 
 
 def test_a_runner_that_cannot_start_is_said(settings: Settings) -> None:
-    with Jobs(settings, "engine.no_such_room:Runner", SHORT) as jobs:
+    with Jobs(settings, "engine.no_such_room:Engine") as jobs:
         _, seen = run(jobs)
         assert isinstance(seen[-1], events.Failed) and "cannot start" in seen[-1].message
 
 
 def test_a_journal_that_cannot_be_written_is_said(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    from engine.errors import OutputError
-
     with pytest.raises(OutputError, match="journal"):
         Jobs(dataclasses.replace(settings, data=tmp_path / "file"), SCRIPTED)
