@@ -30,6 +30,7 @@ SLOW = (
     "tests/training",
     "tests/ui/browser",
     "tests/ui/common/test_follow_job.py",
+    "tests/ui/common/test_queue_panel.py",
     "tests/ui/common/test_send_to.py",
     "tests/ui/scripts",
     "tests/ui/server",

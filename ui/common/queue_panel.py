@@ -105,8 +105,8 @@ def render_panel(jobs: Jobs) -> Markup:
     return _HTML.render(
         "panel",
         words=messages.queue(running, len(line) - running),
-        marked=bool(jobs.paused),
-        sentences=[jobs.paused],
+        marked=bool(jobs.paused or jobs.troubles),
+        sentences=[jobs.paused, *jobs.troubles],
         empty=not line,
         items=_show_line(line),
         foot=_show_foot(len(line), left) if line else None,

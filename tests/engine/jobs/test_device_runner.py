@@ -21,14 +21,16 @@ class TwoCards(ScriptedEngine):
 
 
 def run_both(jobs: Jobs) -> None:
-    """Two slow jobs are in the middle of their steps at the same time, and a third waits for its turn."""
-    first, second, third = (jobs.submit(TextToImage(prompt="script: slow", steps=12)) for _ in range(3))
+    """Two slow jobs, which end only when they are stopped, are in the middle of their steps at once; a third waits."""
+    first, second, third = (jobs.submit(TextToImage(prompt="script: slow", steps=steps)) for steps in (1000, 1000, 3))
     until(lambda: all(jobs.state(job).progress for job in (first, second)))
     assert [state.id for state in jobs.line()] == [first, second, third] and not jobs.state(third).attempt
     jobs.stop(second)
     assert isinstance(list(jobs.watch(second))[-1], events.Cancelled)
-    until(lambda: jobs.state(third).progress)
-    assert isinstance(list(jobs.watch(first))[-1], events.Finished)
+    assert isinstance(list(jobs.watch(third))[-1], events.Finished)
+    assert jobs.state(first).progress
+    jobs.stop(first)
+    assert isinstance(list(jobs.watch(first))[-1], events.Cancelled)
 
 
 def test_two_devices_that_were_named_work_at_once(settings: Settings) -> None:

@@ -111,7 +111,7 @@ def test_ten_watchers_hear_the_same_end(jobs: Jobs) -> None:
 
 
 def test_a_killed_worker_starts_the_job_again_from_its_seed(jobs: Jobs) -> None:
-    job = slow(jobs, steps=8)
+    job = slow(jobs, steps=16)
     first = jobs.worker_pid
     assert first
     os.kill(first, signal.SIGKILL)
@@ -141,9 +141,10 @@ def test_a_full_disk_pauses_the_queue_and_the_job_goes_on_when_there_is_room(job
 
 
 def test_pages_take_turns(jobs: Jobs) -> None:
-    slow(jobs, page="greedy", steps=4)
+    running = slow(jobs, page="greedy", steps=1000)
     greedy = [jobs.submit(TextToImage(prompt=f"{i}"), "greedy") for i in range(6)]
     modest = jobs.submit(TextToImage(prompt="one"), "modest")
+    jobs.stop(running)
     list(jobs.watch(greedy[-1]))
     ended = {job: jobs.state(job).started or 0.0 for job in [*greedy, modest]}
     assert sorted(ended, key=lambda job: ended[job])[0] == modest
