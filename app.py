@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import webbrowser
 from pathlib import Path
 from typing import Any, cast
+
+from launcher.process.ending import Ending, end_with_parent
+from launcher.process.variables import STUDIO, choose_variables
+
+if __name__ == "__main__":
+    # Before the imports: they take seconds, and Gradio creates HTTP clients in them that other programs' proxies would stop.
+    Ending().install()
+    if "EASEL_LAUNCHER" in os.environ:
+        end_with_parent()
+    chosen = choose_variables(STUDIO, os.environ)
+    os.environ.clear()
+    os.environ.update(chosen)
 
 from engine import DTYPES, VERSION, Jobs, Settings, claim
 from engine.errors import EaselError

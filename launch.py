@@ -5,20 +5,25 @@ Standard library only, on any Python from 3.8 on, on every system; launch.sh, la
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
-import signal
-import subprocess
 import sys
+
+if __name__ == "__main__":
+    # Another environment's modules must not stand before Python's own, and PYTHONSAFEPATH leaves out the folder of this file.
+    foreign = [os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    sys.path[:] = [os.path.dirname(os.path.realpath(__file__)), *(p for p in sys.path if os.path.realpath(p) not in foreign)]
+
+import argparse
+import platform
+import subprocess
 import threading
 import webbrowser
 from pathlib import Path
-from types import FrameType
 
 from launcher import desktop_entry, run_tests
 from launcher.environment import prepare
 from launcher.folder import Folder
+from launcher.process.ending import Ending, discard_output
 from launcher.progress import PHASES, Progress
 from launcher.progress_page import ProgressPage
 from launcher.run_studio import run_studio
@@ -169,20 +174,12 @@ class Launch:
             print(f"Open {url} in a browser on this computer.", flush=True)
 
 
-def end_on_signal(number: int, frame: FrameType | None) -> None:
-    """A logout, a closed terminal or a `kill` ends the studio as Ctrl+C does.
-
-    SIGINT is among them because a shell starts what runs in the background with SIGINT ignored. The studio would inherit that,
-    and could not be asked to end.
-    """
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), end_on_signal)
+    Ending().install()
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        discard_output()  # who read it has gone, and the studio ends with this process
+        sys.exit(1)

@@ -30,6 +30,8 @@ REPORTERS = ("openvino_telemetry",)
 HUB_SWITCHES: Mapping[str, str] = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """As :data:`SWITCHES`, for processes that have nothing to download."""
 
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "easel_unusable_proxy")
+
 
 class _Refusal(MetaPathFinder):
     """An import system's answer for :data:`REPORTERS`: as if they were not installed."""
@@ -54,5 +56,10 @@ def disable_reports() -> None:
 
 
 def disable_downloads() -> None:
-    """Let no library of this process fetch what it misses: it raises instead. Call it before huggingface_hub is imported."""
+    """Let no library of this process fetch what it misses: it raises instead. Call it before huggingface_hub is imported.
+
+    What never asks needs no proxy, whose address may hold a password.
+    """
     os.environ.update(HUB_SWITCHES)
+    for name in [name for name in os.environ if name.lower() in PROXIES]:
+        del os.environ[name]

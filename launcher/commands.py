@@ -7,23 +7,14 @@ import subprocess
 from pathlib import Path
 from typing import Iterator, Sequence
 
+from launcher.process.variables import SETUP, choose_variables
 from launcher.progress import Progress
 from launcher.setup_errors import explain_output
 
-# Another environment's variables would leak into ours.
-DROPPED = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV_LAUNCHER__", "UV_PYTHON")
-# What people have set for pip is meant for every installer.
-CARRIED = (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_CERT", "SSL_CERT_FILE"))
-FIXED = {"PIP_USER": "0", "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1"}
 
-
-def build_environment(**more: str) -> dict[str, str]:
-    """The variables for a program that the set-up starts."""
-    variables = {name: value for name, value in os.environ.items() if name not in DROPPED}
-    for ours, theirs in CARRIED:
-        if ours in variables:
-            variables.setdefault(theirs, variables[ours])
-    return {"UV_HTTP_TIMEOUT": "60", **variables, **FIXED, **more}
+def build_environment(process: str = SETUP, **more: str) -> dict[str, str]:
+    """The variables for a program that the launcher starts, see :mod:`launcher.process.variables`."""
+    return choose_variables(process, os.environ, **more)
 
 
 def read_lines(process: subprocess.Popen[str]) -> Iterator[str]:
@@ -45,28 +36,28 @@ def start_process(
 ) -> subprocess.Popen[str]:
     """Output and errors in one pipe, as UTF-8; nothing to type in.
 
-    ``apart``: Ctrl+C in the terminal does not reach it (POSIX only).
+    ``apart``: Ctrl+C in the terminal does not reach it (POSIX only), and its standard input ends when this process does.
     """
     return subprocess.Popen(
         [str(part) for part in command],
         cwd=str(cwd),
         env=variables,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if apart else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
         bufsize=1,
-        start_new_session=apart,
+        start_new_session=apart and os.name != "nt",
     )
 
 
-def run(command: Sequence[str | Path], cwd: Path, progress: Progress) -> list[str]:
+def run(command: Sequence[str | Path], cwd: Path, progress: Progress, process_kind: str = SETUP) -> list[str]:
     """Run to the end and return the output; each line is also told to ``progress``. Raises
     :class:`launcher.setup_errors.SetupError`."""
     progress.log_line("$ " + " ".join(str(part) for part in command))
     try:
-        process = start_process(command, cwd, build_environment())
+        process = start_process(command, cwd, build_environment(process_kind))
     except OSError as error:
         raise explain_output([str(error)]) from error
     lines = []

@@ -10,6 +10,7 @@ from typing import Callable, Sequence
 
 from launcher.commands import build_environment, start_process
 from launcher.folder import Folder
+from launcher.process.variables import STUDIO
 from launcher.progress import Progress
 from launcher.progress_page import ProgressPage
 from launcher.setup_errors import SetupError, explain_output
@@ -33,7 +34,7 @@ def run_studio(
     """
     progress.start_phase("start")
     command = [folder.python, "-u", folder.root / "app.py", *arguments, "--port", str(page.port), "--no-browser"]
-    process = start_process(command, folder.root, build_environment(EASEL_LAUNCHER=page.handover), apart=os.name != "nt")
+    process = start_process(command, folder.root, build_environment(STUDIO, EASEL_LAUNCHER=page.handover), apart=True)
     try:
         said = read_studio(process, progress, on_ready)
     except KeyboardInterrupt:

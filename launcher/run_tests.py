@@ -11,6 +11,7 @@ from typing import Callable, Iterator, Sequence
 from launcher.commands import build_environment, read_output, run
 from launcher.environment import prepare
 from launcher.folder import Folder
+from launcher.process.variables import TESTS
 from launcher.progress import Progress
 from launcher.setup_errors import SetupError
 from launcher.setup_lock import SetupLock
@@ -59,7 +60,7 @@ def main(folder: Folder, arguments: Sequence[str]) -> int:
         lock.release()
     progress.say(f"Browser for the tests: {browser}")
     command = [str(folder.python), "-m", "pytest", *arguments]
-    return subprocess.call(command, cwd=str(folder.root), env=build_environment(EASEL_TEST_BROWSER=browser))
+    return subprocess.call(command, cwd=str(folder.root), env=build_environment(TESTS, EASEL_TEST_BROWSER=browser))
 
 
 def long_tests(folder: Folder, where: str | None) -> list[str]:

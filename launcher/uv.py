@@ -17,6 +17,7 @@ from typing import Callable, Iterator
 
 from launcher.commands import read_output, run
 from launcher.folder import Folder
+from launcher.process.variables import PIP
 from launcher.progress import Progress
 from launcher.setup_errors import SetupError, explain_output
 
@@ -99,7 +100,7 @@ def install_with_pip(folder: Folder, progress: Progress) -> None:
     for pip in find_pips():
         command = [*pip, "install", "--quiet", "--upgrade", "--target", folder.tools, f"uv=={UV_VERSION}"]
         try:
-            run(command, folder.root, progress)
+            run(command, folder.root, progress, PIP)
             return
         except SetupError as error:
             failure = failure or error

@@ -154,7 +154,10 @@ class Worker:
 
 
 def _child(pipe: Connection, settings: Settings, engine: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl+C and a closed terminal reach every process of the studio at once. This one ends with the studio, which decides when.
+    for number in signal.Signals:
+        if number.name in ("SIGINT", "SIGHUP"):
+            signal.signal(number, signal.SIG_IGN)
     # Torch's threads spin while they wait for each other. On a machine that does other things too, one of two threads is often
     # not running, and the other burns a core for it: an image was seen to take ten times as long. Asleep they cost nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

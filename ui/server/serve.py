@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -43,7 +44,8 @@ class Studio:
 
     def __init__(self, server: uvicorn.Server, listener: socket.socket) -> None:
         self._server, self._listener = server, listener
-        self._thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page", daemon=True)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
 
     @property
     def port(self) -> int:
@@ -67,15 +69,25 @@ class Studio:
             raise ServingError("Easel's page could not be served. Start Easel from a terminal to see why.")
 
     def wait(self) -> None:
-        """Returns when the page is no longer served."""
-        while self._thread.is_alive():
-            self._thread.join(timeout=1)
+        """Returns when the page is no longer served.
+
+        Not by joining the thread: before Python 3.13, a join that Ctrl+C interrupts takes the thread for ended.
+        """
+        while not self._ended.wait(timeout=1):
+            pass
 
     def close(self) -> None:
-        """Stop serving. Pages that listen are cut off."""
+        """Stop serving. Pages that listen are cut off, which uvicorn would report with a stack trace each."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         self._server.should_exit = True
-        self._thread.join(timeout=_CLOSE_SECONDS)
+        self._ended.wait(timeout=_CLOSE_SECONDS)
         self._listener.close()
+
+    def _serve(self) -> None:
+        try:
+            self._server.run(sockets=[self._listener])
+        finally:
+            self._ended.set()
 
 
 @contextmanager
@@ -124,7 +136,8 @@ def _ask_launcher_for_its_port() -> None:
     address = os.environ.get("EASEL_LAUNCHER")
     if address:
         try:
-            urllib.request.urlopen(urllib.request.Request(address, method="POST"), timeout=10).close()
+            request = urllib.request.Request(address, method="POST")
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).close()
         except (urllib.error.URLError, OSError):
             # The launcher is gone: its port is free, or the next one will do.
             return

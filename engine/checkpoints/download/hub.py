@@ -16,7 +16,17 @@ from pathlib import Path, PurePosixPath
 import huggingface_hub
 
 from engine.checkpoints.download.sources import HUB, DownloadSource
-from engine.checkpoints.download.transfer import PART, PATIENCE, Control, DownloadProgress, Tell, check_room, fetch, gated
+from engine.checkpoints.download.transfer import (
+    PART,
+    PATIENCE,
+    Control,
+    DownloadProgress,
+    Tell,
+    check_proxy,
+    check_room,
+    fetch,
+    gated,
+)
 from engine.checkpoints.identify.folders import FOLDER_INDEX
 from engine.errors import DownloadError
 from engine.storage.atomic_files import move_into_place
@@ -50,6 +60,7 @@ def look(source: DownloadSource, endpoint: str | None = None, *, with_checker: b
 
     ``with_checker``: a folder's safety checker is wanted too.
     """
+    check_proxy(endpoint or source.url, source.name)
     if not source.repository:
         return DownloadPlan(name=source.name, files={PurePosixPath(): File(source, _length(source.url), source.sha256)})
     listed = _listed(source, endpoint)

@@ -13,6 +13,7 @@ import os
 import shutil
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ def fetch(
     ``size`` and ``sha256`` are checked where they are known. ``token`` goes to the source's own host alone. Raises DownloadError,
     a sentence, when it cannot be had, Cancelled when cancelled; the part-file then stays, and the next call goes on from it.
     """
+    check_proxy(source.url, target.name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = _PartFile(source.url, target, control, tell, size, token)
@@ -100,6 +102,17 @@ def fetch(
         raise DownloadError(f"“{target.name}” cannot be written into “{target.parent}”: {error.strerror or error}.") from error
     part.note.unlink(missing_ok=True)
     return target
+
+
+def check_proxy(url: str, name: str) -> None:
+    """Raises DownloadError if the person wants a proxy for ``url`` that cannot be used; to go past it would show who asks."""
+    proxy = os.environ.get("EASEL_UNUSABLE_PROXY")
+    if proxy and not urllib.request.proxy_bypass(urllib.parse.urlsplit(url).hostname or ""):
+        raise DownloadError(
+            f"“{name}” was not fetched: Easel cannot download through this computer's proxy ({proxy}). Set HTTPS_PROXY to the "
+            "address of an HTTP proxy (http://host:port) and start Easel again, or fetch the file with a browser and put it into "
+            "“models”."
+        )
 
 
 def gated(page: str) -> str:

@@ -1,0 +1,83 @@
+"""A quiet end: on Ctrl+C, a closed terminal, a logout or `kill`, and when the process that started this one is gone."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Optional, Type
+
+SIGNALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP"))
+
+IMPATIENCE = 1.0
+"""Seconds after the first signal from which another one is a person who does not want to wait; a logout sends several at once."""
+
+PATIENCE = 15.0
+"""Seconds that a process has to put things away when the one that started it is gone."""
+
+
+class Ending:
+    """Turns the first of :data:`SIGNALS` into KeyboardInterrupt in the main thread."""
+
+    begun = 0.0
+
+    def install(self) -> None:
+        """From here on the signals end this process, and no trace is printed about it.
+
+        SIGINT is taken over even where it is ignored: a shell starts what runs in the background so. SIGHUP that is ignored stays
+        ignored: that is what `nohup` is for.
+        """
+        for number in SIGNALS:
+            if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self.handle)
+        sys.excepthook = print_error
+        sys.unraisablehook = print_unraisable
+
+    def handle(self, number: int, frame: Optional[FrameType]) -> None:
+        if signal.Signals(number).name == "SIGHUP":
+            discard_output()  # the terminal is gone; to print would fail
+        if not self.begun:
+            self.begun = time.monotonic()
+            raise KeyboardInterrupt
+        if time.monotonic() - self.begun > IMPATIENCE:
+            os._exit(128 + number)
+
+
+def print_error(kind: Type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:
+    """What nobody caught; a KeyboardInterrupt needs no trace."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+def print_unraisable(failed: sys.UnraisableHookArgs) -> None:
+    """What was raised where Python cannot pass it on, such as while it waits for threads at its end."""
+    if not issubclass(failed.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(failed)
+
+
+def discard_output() -> None:
+    """Let what is still printed go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def end_with_parent() -> None:
+    """End this process when standard input ends: the process at the other end of that pipe is gone, however it went."""
+    threading.Thread(target=_wait_for_parent, name="parent", daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    try:
+        while os.read(0, 1024):
+            pass
+    except OSError:
+        pass  # a pipe that cannot be read has ended too
+    _thread.interrupt_main()
+    time.sleep(PATIENCE)
+    os._exit(1)
