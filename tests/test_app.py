@@ -13,16 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def app(folder: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+def app(folder: Path, *flags: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """Easel over folders of the test's own. It is killed if the test leaves it running."""
     command = [sys.executable, "-u", "app.py", "--no-browser", "--data", folder / "data", "--outputs", folder / "outputs", *flags]
-    alone = {name: text for name, text in os.environ.items() if name != "EASEL_LAUNCHER"}
-    with subprocess.Popen(command, cwd=HOUSE, env=alone, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    alone = {name: text for name, text in os.environ.items() if name != "EASEL_LAUNCHER"} | variables
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=HOUSE, env=alone, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:
@@ -53,6 +55,29 @@ def test_a_damaged_queue_a_busy_port_a_second_start_and_a_clean_end(tmp_path: Pa
         first.send_signal(signal.SIGINT)
         assert first.wait(60) == 0
         assert psutil.wait_procs(children, timeout=60)[1] == []
+        assert first.stderr is not None and first.stderr.read() == ""
+
+
+@pytest.mark.parametrize("how", ["kill", "the launcher is gone"])
+def test_an_end_while_a_page_listens_is_quiet(tmp_path: Path, how: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        launcher = f"http://127.0.0.1:{busy.getsockname()[1]}/"
+        busy.close()
+        with app(tmp_path, "--port", "0", EASEL_LAUNCHER=launcher) as process:
+            port = int(line(process).rpartition(":")[2])
+            page = socket.create_connection(("127.0.0.1", port))
+            page.sendall(f"GET /gradio_api/heartbeat/a HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            assert page.recv(8) == b"HTTP/1.1"
+            children = psutil.Process(process.pid).children(recursive=True)
+            if how == "kill":
+                process.terminate()
+            else:
+                assert process.stdin is not None
+                process.stdin.close()
+            assert process.wait(60) == 0
+            assert process.stderr is not None and process.stderr.read() == ""
+            assert psutil.wait_procs(children, timeout=60)[1] == []
+            page.close()
 
 
 def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ def ones(*shape, device): return _Result()
 APP = '''
 """Stands in for app.py: the same words and the same manner of taking the port over."""
 import http.server, os, sys, urllib.request
+from launcher.process.ending import Ending, end_with_parent
+Ending().install()
+end_with_parent()
 port = int(sys.argv[sys.argv.index("--port") + 1])
 if "--fail" in sys.argv:
     sys.exit("The data folder cannot be written to.")
