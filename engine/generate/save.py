@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from engine import preferences
+import engine.preferences as preferences
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought
 from engine.errors import PictureError, PictureWithheld
