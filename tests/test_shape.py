@@ -22,8 +22,7 @@ def f(a, b: object, *rest: Any) -> None:
 
 
 def test_no_folder_holds_more_than_a_newcomer_can_look_over() -> None:
-    large = {folder: count for folder, count in shape.modules_by_folder().items() if count > 14}
-    assert large.keys() <= {"engine/generate"} and large.get("engine/generate", 0) <= 21
+    assert {folder: count for folder, count in shape.modules_by_folder().items() if count > 14} == {}
 
 
 def test_imports_run_in_no_circle() -> None:
@@ -38,12 +37,12 @@ def test_functions_are_short() -> None:
 
 def test_every_parameter_is_typed_and_none_as_object() -> None:
     assert shape.untyped_parameters() == []
-    assert len(shape.object_parameters()) <= 8, shape.object_parameters()
+    assert len(shape.object_parameters()) <= 3, shape.object_parameters()
 
 
 def test_types_are_not_escaped_from() -> None:
-    assert shape.any_per_thousand_lines() < 10, shape.most_common(shape.any_by_module())
-    assert shape.attribute_lookups().total() <= 46, shape.most_common(shape.attribute_lookups())
+    assert shape.any_per_thousand_lines() < 6.1, shape.most_common(shape.any_by_module())
+    assert shape.attribute_lookups().total() <= 27, shape.most_common(shape.attribute_lookups())
     assert shape.casts().total() <= 5, shape.most_common(shape.casts())
     assert shape.ignores().total() <= 30, shape.most_common(shape.ignores())
 
