@@ -21,7 +21,6 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from ui.common.presets import Presets
 
 # --- The adapter: everything of Easel that these tests use. Whoever renames something follows here, and nowhere below. ---------
 import engine
@@ -61,6 +60,7 @@ from engine.requests import (
 )
 from engine.settings import HOUSE, Settings
 from ui.common import form
+from ui.common.prompt_box import Presets
 from ui.server.serve import serve
 from ui.tabs.negative_prompts import tab as negative_prompts
 from ui.tabs.sketch_to_image import form as sketch_form
@@ -218,7 +218,7 @@ def test_preferences_that_are_written_again_stay(fresh: Settings) -> None:
 
 
 def test_presets_are_read_from_all_three_files(old: Settings) -> None:
-    found, troubles = Presets(old).all()
+    found, troubles = Presets(old).load()
     assert {name: dataclasses.asdict(preset) for name, preset in found.items()} == VALUES["presets"]
     assert "presets.toml" in troubles, "one place in that file has no name"
 
@@ -228,7 +228,7 @@ def test_a_preset_that_is_saved_leaves_the_others(fresh: Settings) -> None:
     before = (fresh.data / "presets.toml").read_text("utf-8")
     presets.save("New", "a new one", "")
     assert (fresh.data / "presets.toml").read_text("utf-8").startswith(before.rstrip("\n"))
-    assert presets.all()[0].keys() == {*VALUES["presets"], "New"}
+    assert presets.load()[0].keys() == {*VALUES["presets"], "New"}
 
 
 def test_what_was_said_of_checkpoints_is_read(old: Settings) -> None:
