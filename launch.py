@@ -117,6 +117,8 @@ class Launch:
         except KeyboardInterrupt:
             print("\nStopped. What was fetched so far is kept.")
             return 130
+        except OSError as error:
+            return self.after_failure(explain_output([str(error)]))
         finally:
             self.page.close()
             self.lock.release()

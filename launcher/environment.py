@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import ssl
+import subprocess
 import sys
 import threading
 import urllib.error
@@ -16,7 +17,7 @@ import urllib.request
 from pathlib import Path
 
 from launcher import uv as installer
-from launcher.commands import read_output, run
+from launcher.commands import build_environment, read_output, run
 from launcher.folder import Folder
 from launcher.progress import Progress
 from launcher.setup_errors import SetupError, explain_output
@@ -41,10 +42,16 @@ def prepare(folder: Folder, progress: Progress, extras: set[str], anew: bool = F
 
     Raises :class:`SetupError`; what was fetched until then is kept.
     """
-    if folder.is_ready(extras) and not anew:
-        return
     try:
+        finished = folder.was_finished(extras)
+        replaced = finished and is_replaced(folder.python)
+        if finished and not replaced and not anew:
+            return
         extras = extras | folder.installed_extras()
+        if replaced and not anew:
+            progress.note("The Python that Easel's environment was made with has been replaced, so the environment is made anew.")
+            if rebuild(folder, progress, extras):
+                return
         if anew:
             folder.delete_environment()
         set_up(folder, progress, extras, ["--cache-dir", folder.repair_cache] if anew else [])
@@ -69,6 +76,43 @@ def set_up(folder: Folder, progress: Progress, extras: set[str], options: list[s
     progress.start_phase("device")
     check_device(folder, progress)
     folder.mark_ready(extras)
+
+
+def is_replaced(python: Path) -> bool:
+    """Whether a finished environment no longer finds its packages: a newer Python has taken the place of the system's.
+
+    A computer that is too busy to answer leaves the environment as it is.
+    """
+    command = [str(python), "-c", "import importlib.util as util, sys; sys.exit(util.find_spec('torch') is None)"]
+    try:
+        return subprocess.run(command, env=build_environment(), capture_output=True, timeout=60, check=False).returncode != 0
+    except subprocess.TimeoutExpired:
+        return False
+    except OSError:
+        return True
+
+
+def rebuild(folder: Folder, progress: Progress, extras: set[str]) -> bool:
+    """Make the environment anew from uv's cache alone; False where something has to be fetched for that."""
+    progress.start_phase("installer")
+    uv = installer.find_or_install(folder, progress)
+    for backend in (["--torch-backend=auto"], []):
+        folder.delete_environment()
+        progress.start_phase("python")
+        try:
+            create_venv(folder, uv, progress)
+            folder.mark_unfinished()
+            progress.start_phase("packages")
+            run([*install_command(folder, uv, extras), "--offline", *backend], folder.root, progress)
+        except SetupError:
+            continue
+        remove_unwanted(folder, uv, progress)
+        progress.start_phase("device")
+        check_device(folder, progress)
+        folder.mark_ready(extras)
+        return True
+    folder.delete_environment()
+    return False
 
 
 def create_venv(folder: Folder, uv: Path, progress: Progress) -> bool:

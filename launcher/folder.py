@@ -70,11 +70,14 @@ class Folder:
 
     def is_ready(self, extras: set[str]) -> bool:
         """True when the environment was finished from the present files and has at least ``extras``."""
+        return self.was_finished(extras) and self.python.exists()
+
+    def was_finished(self, extras: set[str]) -> bool:
+        """As :meth:`is_ready`, also when its Python has gone since."""
         stamp = read_json(self.stamp)
         return (
             stamp.get("fingerprint") == self.fingerprint()
             and extras <= set(stamp.get("extras", ()))
-            and self.python.exists()
             and not self.unfinished.exists()
         )
 

@@ -13,7 +13,7 @@ from launcher.environment import prepare
 from launcher.folder import Folder
 from launcher.process.variables import TESTS
 from launcher.progress import Progress
-from launcher.setup_errors import SetupError
+from launcher.setup_errors import SetupError, explain_output
 from launcher.setup_lock import SetupLock
 
 EXTRAS = {"test", "training"}
@@ -55,6 +55,9 @@ def main(folder: Folder, arguments: Sequence[str]) -> int:
         browser = find_browser(folder, progress)
     except SetupError as failure:
         progress.fail(failure)
+        return 1
+    except OSError as error:
+        progress.fail(explain_output([str(error)]))
         return 1
     finally:
         lock.release()

@@ -99,6 +99,12 @@ PATTERNS = (
         "Move Easel to a folder of your own, such as your home folder, or give yourself the right to write there.",
     ),
     ErrorPattern(
+        "in the way",
+        r"\berrno (17|20|21)\]",
+        "A file or folder of another kind stands where Easel keeps its set-up.",
+        "Delete the folders .launch and .venv in Easel's folder and start it again; nothing of yours is in them.",
+    ),
+    ErrorPattern(
         "memory",
         r"cannot allocate memory|memoryerror|out of memory|\bkilled\b",
         "The computer ran out of memory during the set-up.",

@@ -60,12 +60,11 @@ def test_a_damaged_queue_a_busy_port_a_second_start_and_a_clean_end(tmp_path: Pa
 
 @pytest.mark.parametrize("how", ["kill", "the launcher is gone"])
 def test_an_end_while_a_page_listens_is_quiet(tmp_path: Path, how: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        launcher = f"http://127.0.0.1:{busy.getsockname()[1]}/"
-        busy.close()
-        with app(tmp_path, "--port", "0", EASEL_LAUNCHER=launcher) as process:
-            port = int(line(process).rpartition(":")[2])
-            page = socket.create_connection(("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with app(tmp_path, "--port", str(port), EASEL_LAUNCHER=f"http://127.0.0.1:{port}/") as process:
+        assert line(process) == f"Easel is at http://127.0.0.1:{port}"
+        with socket.create_connection(("127.0.0.1", port)) as page:
             page.sendall(f"GET /gradio_api/heartbeat/a HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
             assert page.recv(8) == b"HTTP/1.1"
             children = psutil.Process(process.pid).children(recursive=True)
@@ -75,9 +74,8 @@ def test_an_end_while_a_page_listens_is_quiet(tmp_path: Path, how: str) -> None:
                 assert process.stdin is not None
                 process.stdin.close()
             assert process.wait(60) == 0
-            assert process.stderr is not None and process.stderr.read() == ""
-            assert psutil.wait_procs(children, timeout=60)[1] == []
-            page.close()
+        assert process.stderr is not None and process.stderr.read() == ""
+        assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
 def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:

@@ -89,6 +89,39 @@ def test_what_was_cut_off_is_made_anew(small_house: Folder, progress: Progress, 
     assert any("cut off" in note for note in progress.notes)
 
 
+@pytest.mark.parametrize(("change", "cache"), [("newer", "kept"), ("newer", "lost"), ("gone", "kept")])
+def test_a_replaced_python_makes_it_anew(
+    small_house: Folder,
+    progress: Progress,
+    no_torch_index: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    change: str,
+    cache: str,
+) -> None:
+    environment.prepare(small_house, progress, {"heif"})
+    site_packages = module(small_house, "torch").parent
+    site_packages.rename(site_packages.with_name("of-another-version"))  # what a newer Python finds
+    site_packages.mkdir()
+    if change == "gone":
+        small_house.python.unlink()
+        small_house.python.symlink_to("/gone/python")
+    if cache == "lost":
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
+    environment.prepare(small_house, progress, set())
+    assert small_house.is_ready({"heif"}) and not environment.is_replaced(small_house.python)
+    assert not site_packages.with_name("of-another-version").exists(), "nothing of the old one is left"
+    assert any("has been replaced" in note for note in progress.notes)
+    assert any("--offline" in line for line in progress.log_lines())
+
+
+@pytest.mark.parametrize("gone", ["the interpreter", "its library"])
+def test_an_interpreter_that_does_not_run_counts_as_replaced(folder: Folder, gone: str) -> None:
+    if gone == "its library":
+        program(folder.python, "#!/bin/sh\nexit 127\n")
+    assert environment.is_replaced(folder.python)
+
+
 def test_repair_does_not_trust_the_cache(small_house: Folder, progress: Progress, no_torch_index: None) -> None:
     environment.prepare(small_house, progress, {"heif"})
     module(small_house, "torch").write_text("")  # a hard link: uv's cache is ruined too

@@ -228,11 +228,17 @@ def test_the_browser_is_opened_at_the_page(start: Start, home: Path) -> None:
     assert opened.read_text().strip() == launch.url
 
 
-def test_a_folder_that_cannot_hold_the_set_up_is_said(start: Start, small_house: Folder) -> None:
-    small_house.state.write_text("a file where the folder should be")
+@pytest.mark.parametrize("place", [".launch", ".launch/lock/", ".launch/page.json/", ".launch/page.json.part/"])
+def test_a_folder_that_cannot_hold_the_set_up_is_said(start: Start, small_house: Folder, place: str) -> None:
+    """A folder where a file should be, or the other way round, stops also those whom permissions do not."""
+    if place.endswith("/"):
+        (small_house.root / place).mkdir(parents=True)
+    else:
+        (small_house.root / place).touch()
     launch = start("--no-browser")
     assert launch.end() == 1
     assert not any("Traceback" in line for line in launch.lines)
+    assert launch.lines[-2].startswith("A file or folder of another kind")
 
 
 def test_the_menu_entry_can_be_had_from_the_terminal_and_the_page(start: Start, home: Path, small_house: Folder) -> None:

@@ -38,6 +38,8 @@ SAID = [
     ("in use", "The process cannot access the file because it is being used by another process. (os error 32)"),
     ("long path", "  Caused by: The filename or extension is too long. (os error 206)"),
     ("permission", "[Errno 13] Permission denied: '/opt/easel/.launch'"),
+    ("in the way", "[Errno 17] File exists: '/opt/easel/.launch'"),
+    ("in the way", "[Errno 21] Is a directory: '/opt/easel/.launch/lock'"),
     ("permission", "  Caused by: Access is denied. (os error 5)"),
     ("memory", "memory allocation of 4096 bytes failed\nkilled"),
     ("unknown", "error: the moon is in the wrong house"),
