@@ -11,6 +11,7 @@ import { View } from "./view.js";
 const UNIT = 192;  // pixels of a quarter of a square sheet's side
 const SHAPES = { square: [4, 4], portrait: [3, 4], landscape: [4, 3], tall: [4, 6], wide: [6, 4] };
 const SMALLEST = 512;  // a smaller picture is enlarged to this, so that there is room to draw
+const UPLOAD_LASTS = 60 * 60 * 1000; // milliseconds; the engine removes uploads that no job used after a day
 const KEYS = { b: "brush", e: "eraser", f: "fill", m: "mask", h: "hand" };
 const FRESH_TOOLS = { tool: "brush", colour: "#1c1917", widths: { brush: 14, eraser: 40, mask: 60, unmask: 60 }, kept: false };
 
@@ -55,9 +56,10 @@ class Pad {
 
   // ---- Uploading
 
-  // The drawing, uploaded: JSON with `sketch` and `mask` as hashes, or `trouble`. Nothing is uploaded twice.
+  // The drawing, uploaded: JSON with `sketch` and `mask` as hashes, or `trouble`. What did not change is not uploaded again within an hour.
   upload() {
-    if (this.uploaded?.revision !== this.revision) this.uploaded = { revision: this.revision, answer: this.#upload() };
+    const stale = this.uploaded?.revision !== this.revision || Date.now() > this.uploaded.until;
+    if (stale) this.uploaded = { revision: this.revision, until: Date.now() + UPLOAD_LASTS, answer: this.#upload() };
     return this.uploaded.answer;
   }
 
