@@ -27,7 +27,7 @@ from engine.generate.denoise import (
     guidance_embedding_width,
 )
 from engine.generate.engine_state import EngineState
-from engine.generate.estimate import Progress, course_of
+from engine.generate.estimate import StepProgress, course_of
 from engine.generate.out_of_memory import phase, swap_in_text_encoders
 from engine.generate.precision_guard import PrecisionGuard, describe_raised
 from engine.generate.prepare import Prepared
@@ -57,7 +57,7 @@ class Attempt:
     loaded: LoadedCheckpoint
     guard: PrecisionGuard
     state: EngineState
-    progress: Progress
+    progress: StepProgress
     saving: SaveQueue
     refiner: LoadedRefiner | None
     saved_before: dict[int, Path]
@@ -87,7 +87,7 @@ class Attempt:
             start = self.task.start(context)
             if batch.rows > 1:
                 start = dataclasses.replace(start, latents=start.latents.repeat(batch.rows, 1, 1, 1))
-            self.progress.start_picture()
+            self.progress.start_image()
             return Beginning(context=context, start=start, denoiser=self._create_denoiser(context, start, encodings))
 
         return Denoising(begin)

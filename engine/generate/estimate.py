@@ -121,7 +121,7 @@ _PREVIEW_SHARE = 0.1
 """Previews may take this share of the time, whatever they cost on this machine."""
 
 
-class Progress:
+class StepProgress:
     """Turns finished steps into :class:`Step` events with an estimate of the seconds left for the whole job.
 
     ``unit``: what a step is, as in :class:`Step`.
@@ -135,7 +135,7 @@ class Progress:
         self._last = self._shown = time.monotonic()
         self._preview_took = 0.0
 
-    def start_picture(self) -> None:
+    def start_image(self) -> None:
         """The time between pictures (decode, save) is not a step's."""
         self._last = time.monotonic()
 

@@ -11,7 +11,7 @@ from engine.events import Event, Loading, Notice
 from engine.generate.attempt import Attempt
 from engine.generate.context import Task
 from engine.generate.engine_state import EngineState
-from engine.generate.estimate import Progress
+from engine.generate.estimate import StepProgress
 from engine.generate.out_of_memory import MemoryShort, apply_relief, find_relief, phase
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.prepare import Prepared, prepare
@@ -112,7 +112,7 @@ class Run:
             yield Attempt(
                 saver=Saver(job=self._job, folder=self._folder, entry=entry, state=state, checker=checker),
                 task=self._task, loaded=loaded, guard=guard, state=state,
-                progress=Progress(self._job, self._task.count_batches(prepared, state)),
+                progress=StepProgress(self._job, self._task.count_batches(prepared, state)),
                 refiner=stack.enter_context(lease_refiner(prepared.refiner, state, stop)),
                 saving=stack.enter_context(SaveQueue()),
                 saved_before=outputs.find_saved(self._folder, self._job),

@@ -20,7 +20,7 @@ from engine.compat.diffusers_pipelines import call_pipeline
 from engine.errors import CheckpointError
 from engine.events import Event, Loading, Notice, PictureSaved
 from engine.generate.engine_state import EngineState, environment
-from engine.generate.estimate import Progress, plan_for
+from engine.generate.estimate import StepProgress, plan_for
 from engine.generate.save import read_result
 from engine.records import outputs
 from engine.requests import ExecutionPlan, Resolved, TextToImage, check, complete
@@ -49,7 +49,7 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
     if entry.name not in state.cache.names:
         yield Loading(job=job, checkpoint=entry.name, text=f"Loading {entry.name}")
     with state.cache.lease_pipeline(entry, plan, cancelled=stop.is_set) as pipeline:
-        run = _PipelineRun(job, asked, entry, plan, state, pipeline, Progress(job, asked.count), stop)
+        run = _PipelineRun(job, asked, entry, plan, state, pipeline, StepProgress(job, asked.count), stop)
         saved = outputs.find_saved(folder, job)
         for index in (index for index in range(asked.count) if index not in saved):
             yield from run.make_image(index, seed + index)
@@ -65,13 +65,13 @@ class _PipelineRun:
     plan: ExecutionPlan
     state: EngineState
     pipeline: DiffusionPipeline
-    progress: Progress
+    progress: StepProgress
     stop: Stop
 
     def make_image(self, index: int, seed: int) -> Iterator[Event]:
         """One image, from its seed to a file."""
         began, steps = time.monotonic(), self.asked.steps or 1
-        self.progress.start_picture()
+        self.progress.start_image()
         images: list[Image.Image] = []
         for step in _run_in_thread(lambda report: images.append(self._call(seed, report))):
             yield self.progress.step(index, min(step, steps), steps, None)

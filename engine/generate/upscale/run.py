@@ -18,7 +18,7 @@ from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS
 from engine.errors import EaselError, PictureError, RequestError
 from engine.events import Event, Loading, Notice, PictureSaved, Result
 from engine.generate.engine_state import EngineState, environment
-from engine.generate.estimate import Progress
+from engine.generate.estimate import StepProgress
 from engine.generate.upscale.networks import WithTransparency
 from engine.generate.upscale.prepare import Upscaler, open_upscaler
 from engine.generate.upscale.tiles import TileUpscaler, count_tiles, upscale_in_tiles
@@ -43,7 +43,7 @@ class UpscaleRun:
     asked: Upscale
     seed: int
     upscaler: Upscaler
-    progress: Progress
+    progress: StepProgress
     state: EngineState
     stop: Stop
 
@@ -71,7 +71,7 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
     with open_upscaler(dataclasses.replace(asked, seed=seed), state, stop) as upscaler:
         if upscaler.keeps_size:
             asked = dataclasses.replace(asked, factor=1.0)
-        progress = Progress(job, len(asked.images), "tile")
+        progress = StepProgress(job, len(asked.images), "tile")
         this = UpscaleRun(job=job, asked=asked, seed=seed, upscaler=upscaler, progress=progress, state=state, stop=stop)
         # 3. One image after the other. Those that an earlier attempt saved are not made twice.
         saved, troubles = outputs.find_saved(state.settings.outputs, job), []
@@ -135,7 +135,7 @@ def _prepare(
     source = _planes(picture.colours if picture.alpha is None else bleed_colours(picture.colours, picture.alpha))
     before_tiles = upscaler.count_steps(request, picture.colours.size)
     steps = before_tiles + count_tiles(*picture.colours.size, upscaler.side)
-    run.progress.start_picture()
+    run.progress.start_image()
     work, done = upscaler.prepare(source, resolved), 0
     while True:
         try:

@@ -3,10 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.compat.schedulers import takes_generator
 from engine.errors import RequestError
-from engine.generate.denoise import step_options
-from engine.generate.samplers import SCHEDULERS, create, find
-from engine.generate.tasks.image_to_image import remaining
+from engine.generate.samplers import SCHEDULERS, create, find, skip_steps
 
 CHECKPOINT = {
     "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
@@ -28,7 +27,7 @@ def test_every_sampler_finds_the_picture_that_a_perfect_network_points_to(name: 
     scheduler.set_timesteps(30)
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(1, 4, 8, 8, generator=generator) * scheduler.init_noise_sigma
-    options = step_options(scheduler, generator)
+    options = {"generator": generator} if takes_generator(scheduler) else {}
     for timestep in scheduler.timesteps:
         noisy = scheduler.scale_model_input(latents, timestep)
         latents = scheduler.step(
@@ -42,7 +41,7 @@ def test_every_sampler_finds_the_picture_that_a_perfect_network_points_to(name: 
 def test_strength_is_the_share_of_steps_that_run(name: str, strength: float, share: float) -> None:
     scheduler = create(name, CHECKPOINT)
     scheduler.set_timesteps(20)
-    begin, timesteps = remaining(scheduler, strength)
+    begin, timesteps = skip_steps(scheduler, strength)
     assert len(timesteps) + begin == len(scheduler.timesteps)
     assert len(timesteps) == pytest.approx(share * len(scheduler.timesteps), abs=1.5)
     assert bool(len(timesteps)) == (strength > 0)
