@@ -35,8 +35,8 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = os.name != "nt"
     daemon_threads = True
 
-    def handle_error(self, request: socket.socket, client_address: object) -> None:
-        """A browser that cut its connection is no news; anything else is."""
+    def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: tuple[str, int]) -> None:
+        """Print errors other than a connection that the browser closed."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
