@@ -56,7 +56,8 @@ class Pad {
 
   // ---- Uploading
 
-  // The drawing, uploaded: JSON with `sketch` and `mask` as hashes, or `trouble`. What did not change is not uploaded again within an hour.
+  // The drawing, uploaded: JSON with `sketch` and `mask` as hashes, or `trouble`.
+  // What did not change is not uploaded again within an hour.
   upload() {
     const stale = this.uploaded?.revision !== this.revision || Date.now() > this.uploaded.until;
     if (stale) this.uploaded = { revision: this.revision, until: Date.now() + UPLOAD_LASTS, answer: this.#upload() };
