@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from engine.jobs import Jobs
+from engine.jobs.journal import JobState
 from engine.requests import TextToImage
 from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, keeping, ready, unfold
 from ui import messages
-from ui.common.generate_button import TabJobs
 from ui.common.send_to import read_request
 
 PageSession = Callable[..., Visitor]
@@ -124,15 +125,15 @@ def test_a_reload_in_the_middle_finds_form_and_preview(scripted: Studio, page_se
 def test_generate_may_be_pressed_while_the_page_still_looks_for_an_older_job(
     scripted: Studio, page_session: PageSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find_latest, asked, answered = TabJobs.find_latest, threading.Event(), threading.Semaphore(0)
+    latest, asked, answered = Jobs.latest, threading.Event(), threading.Semaphore(0)
 
-    def late(jobs: TabJobs, browser: str) -> str:
-        found = find_latest(jobs, browser)
+    def late(jobs: Jobs, page: str) -> JobState | None:
+        found = latest(jobs, page)
         asked.wait()
         answered.release()
         return found
 
-    monkeypatch.setattr(TabJobs, "find_latest", late)
+    monkeypatch.setattr(Jobs, "latest", late)
     page = page_session(scripted).open()
     settings(page)
     write(page, "prompt", SLOW)
