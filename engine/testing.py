@@ -22,7 +22,7 @@ from engine.descriptions import EngineDescription
 from engine.errors import DiskFull, RequestError
 from engine.events import Event, Finished, Guided, Loading, Notice, PictureSaved, Result, Step
 from engine.negative import study
-from engine.negative.comparison import as_text_to_image, pair
+from engine.negative.comparison import as_text_to_image, create_pair
 from engine.prompt.terms import find_terms
 from engine.records import outputs
 from engine.records.blobs import Blobs
@@ -130,11 +130,11 @@ class ScriptedEngine:
         if isinstance(first, ResolvedUpscale):
             yield first, folder
         elif isinstance(asked, CompareNegative):
-            yield from ((each, folder) for each in pair(first))
+            yield from ((each, folder) for each in create_pair(first))
         elif isinstance(asked, StudyNegative):
             folder = folder / study.FOLDER
-            yield from ((dataclasses.replace(first, silenced=silence), folder) for silence in study.silences(asked))
-            found = study.findings(asked, outputs.find_saved(folder, job))
+            yield from ((dataclasses.replace(first, silenced=silence), folder) for silence in study.list_silences(asked))
+            found = study.summarize(asked, outputs.find_saved(folder, job))
             if found.dead:
                 yield as_text_to_image(first, found.remaining), folder
         else:

@@ -57,7 +57,7 @@ def ranks(easel: Local, checkpoint: str, idle: tuple[str, ...], seeds: range, st
         words.insert(seed % (len(words) + 1), UNWANTED)
         asked = StudyNegative(prompt=PROMPT, negative_prompt=", ".join(words), checkpoint=checkpoint, seed=seed, steps=steps)
         pictures = {number: result.path for number, result in enumerate(easel.make(asked))}
-        order = [finding.term.text for finding in study.findings(asked, pictures).found]
+        order = [finding.term.text for finding in study.summarize(asked, pictures).found]
         found.append(order.index(UNWANTED) + 1)
     return found
 

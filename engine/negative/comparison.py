@@ -10,7 +10,7 @@ COMPANIONS = ("without the negative prompt", "with the negative prompt")
 """What the other picture is, for the first and for the second: so their records name each other."""
 
 
-def pair(request: ResolvedGeneration) -> tuple[ResolvedTextToImage, ResolvedTextToImage]:
+def create_pair(request: ResolvedGeneration) -> tuple[ResolvedTextToImage, ResolvedTextToImage]:
     """What text to image would be asked for the two pictures: with the negative prompt, and without."""
     return as_text_to_image(request, request.negative_prompt), as_text_to_image(request, "")
 

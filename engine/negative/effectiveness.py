@@ -18,7 +18,7 @@ STRAINED = (
 )
 
 
-def why_not(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> str:
+def explain_no_effect(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> str:
     """Why a negative prompt cannot work, as a sentence that says what to do; empty if it can.
 
     ``guidance_free``: the checkpoint was made to run without guidance (turbo kinds). ``distilled``: its UNet takes the scale as
@@ -31,6 +31,8 @@ def why_not(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> s
     return FEW_STEPS if guidance_free else LOW_SCALE
 
 
-def doubt(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> str:
-    """What should be known before a negative prompt is used: :func:`why_not`, or that it strains the checkpoint; else empty."""
-    return why_not(guidance_scale, guidance_free=guidance_free, distilled=distilled) or (STRAINED if guidance_free else "")
+def explain_doubt(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> str:
+    """As :func:`explain_no_effect`; or that a negative prompt strains the checkpoint; else empty."""
+    return explain_no_effect(guidance_scale, guidance_free=guidance_free, distilled=distilled) or (
+        STRAINED if guidance_free else ""
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SIGHT = 1 / 255
+VISIBLE = 1 / 255
 """Changes up to this are not seen: every pixel off by the smallest step that an 8-bit picture has."""
 
 _MAP_SIDE = 512
@@ -19,7 +19,7 @@ _HEAT = np.array([[24, 20, 34], [96, 24, 92], [190, 48, 62], [244, 134, 32], [25
 """Colours of the map, from no change to a full one, in even steps."""
 
 
-def amount(before: Image.Image, after: Image.Image) -> float:
+def measure(before: Image.Image, after: Image.Image) -> float:
     """The root mean square difference of two pictures of one size: 0 is the same, 1 is black against white.
 
     Squares, so that a small part that changed much counts more than a trace everywhere.
@@ -28,13 +28,13 @@ def amount(before: Image.Image, after: Image.Image) -> float:
 
 
 @lru_cache(maxsize=4096)
-def between(before: Path, after: Path) -> float:
-    """:func:`amount` of two saved pictures. Files of one name are taken to stay as they are."""
+def measure_files(before: Path, after: Path) -> float:
+    """:func:`measure` of two saved pictures. Files of one name are taken to stay as they are."""
     with Image.open(before) as first, Image.open(after) as second:
-        return amount(first, second)
+        return measure(first, second)
 
 
-def where(before: Image.Image, after: Image.Image) -> Image.Image:
+def render_map(before: Image.Image, after: Image.Image) -> Image.Image:
     """A map of the change, dark where there is none; at most 512 pixels long."""
     changed = np.abs(_pixels(after) - _pixels(before)).max(axis=2)
     place = np.sqrt(np.clip(changed / _FULL, 0, 1)) * (len(_HEAT) - 1)

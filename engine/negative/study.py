@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import RequestError
-from engine.negative import image_difference as change
+from engine.negative import image_difference
 from engine.prompt.terms import Place, Term, find_terms, remove_terms
 from engine.requests import StudyNegative
 
@@ -22,7 +22,7 @@ FOLDER = "studies"
 """Where the pictures lie inside the outputs: apart from those that somebody wanted for themselves."""
 
 
-def tried(asked: StudyNegative) -> tuple[Term, ...]:
+def choose_terms(asked: StudyNegative) -> tuple[Term, ...]:
     """The terms that a study tries, in their order. Raises RequestError if the negative prompt has none."""
     found = find_terms(asked.negative_prompt)
     if not found:
@@ -30,13 +30,13 @@ def tried(asked: StudyNegative) -> tuple[Term, ...]:
     return found[: asked.max_terms]
 
 
-def silences(asked: StudyNegative) -> tuple[tuple[Place, ...], ...]:
+def list_silences(asked: StudyNegative) -> tuple[tuple[Place, ...], ...]:
     """For each picture that a study of this request makes first: the places of the negative prompt that say nothing."""
-    return ((), (), *((term.place,) for term in tried(asked)))
+    return ((), (), *((term.place,) for term in choose_terms(asked)))
 
 
 @dataclass(frozen=True)
-class Finding:
+class TermEffect:
     """What one term does: ``change`` (0..1, see :mod:`engine.negative.image_difference`) is how far the picture moves without
     it."""
 
@@ -46,7 +46,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class StudyResult:
     """What the pictures of a study tell so far. ``found`` is ordered, the term that does most first.
 
     ``same`` and ``slim`` are the pictures with the whole negative prompt and with :attr:`remaining`, or None as long as they are
@@ -54,7 +54,7 @@ class Findings:
     """
 
     negative_prompt: str
-    found: tuple[Finding, ...] = ()
+    found: tuple[TermEffect, ...] = ()
     floor: float = 0.0
     untried: int = 0
     same: Path | None = None
@@ -63,10 +63,10 @@ class Findings:
     @property
     def threshold(self) -> float:
         """A term that changes no more than this does nothing: the noise floor, or what the eye cannot see if that is more."""
-        return max(self.floor, change.SIGHT)
+        return max(self.floor, image_difference.VISIBLE)
 
     @property
-    def dead(self) -> tuple[Finding, ...]:
+    def dead(self) -> tuple[TermEffect, ...]:
         """The terms that do nothing."""
         return tuple(finding for finding in self.found if finding.change <= self.threshold)
 
@@ -78,21 +78,21 @@ class Findings:
     @property
     def slim_change(self) -> float | None:
         """How far the picture without the dead terms is from the first one."""
-        return change.between(self.same, self.slim) if self.same and self.slim else None
+        return image_difference.measure_files(self.same, self.slim) if self.same and self.slim else None
 
 
-def findings(asked: StudyNegative, pictures: Mapping[int, Path]) -> Findings:
+def summarize(asked: StudyNegative, pictures: Mapping[int, Path]) -> StudyResult:
     """What the pictures that are there, by their numbers, tell. Raises OSError for one that cannot be read."""
-    same, found = pictures.get(SAME), tried(asked)
+    same, found = pictures.get(SAME), choose_terms(asked)
     untried = len(find_terms(asked.negative_prompt)) - len(found)
     if same is None:
-        return Findings(negative_prompt=asked.negative_prompt, untried=untried)
+        return StudyResult(negative_prompt=asked.negative_prompt, untried=untried)
     there = [(term, pictures[number]) for number, term in enumerate(found, FIRST) if number in pictures]
-    measured = [Finding(term, change.between(same, picture), picture) for term, picture in there]
-    return Findings(
+    measured = [TermEffect(term, image_difference.measure_files(same, picture), picture) for term, picture in there]
+    return StudyResult(
         negative_prompt=asked.negative_prompt,
         found=tuple(sorted(measured, key=lambda finding: -finding.change)),
-        floor=change.between(same, pictures[AGAIN]) if AGAIN in pictures else 0.0,
+        floor=image_difference.measure_files(same, pictures[AGAIN]) if AGAIN in pictures else 0.0,
         untried=untried,
         same=same,
         slim=pictures.get(FIRST + len(found)),

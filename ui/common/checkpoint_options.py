@@ -43,7 +43,7 @@ class TextEncoder:
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A checkpoint as the form offers it. Sizes are pixels. ``guidance_free`` and ``distilled`` as in
-    :func:`engine.negative.effectiveness.why_not`. ``for_drafts`` is its version for few steps, if it brings one.
+    :func:`engine.negative.effectiveness.explain_no_effect`. ``for_drafts`` is its version for few steps, if it brings one.
     """
 
     name: str

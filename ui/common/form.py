@@ -157,7 +157,7 @@ def find_doubt(guidance_scale: str, checkpoint: Checkpoint) -> str:
     except RequestError:
         return ""
     scale = checkpoint.guidance_scale if written is None else written
-    return effectiveness.doubt(scale, guidance_free=checkpoint.guidance_free, distilled=checkpoint.distilled)
+    return effectiveness.explain_doubt(scale, guidance_free=checkpoint.guidance_free, distilled=checkpoint.distilled)
 
 
 def find_checkpoint_name(request: Request) -> str | None:

@@ -12,8 +12,8 @@ from engine.generate.engine_state import EngineState
 from engine.generate.prepare import Prepared
 from engine.generate.run import Run
 from engine.generate.tasks.text_to_image import TextToImageTask
-from engine.negative.comparison import COMPANIONS, pair
-from engine.negative.effectiveness import why_not
+from engine.negative.comparison import COMPANIONS, create_pair
+from engine.negative.effectiveness import explain_no_effect
 from engine.requests import CompareNegative
 from engine.stopping import Stop
 
@@ -41,7 +41,7 @@ class CompareNegativeTask(TextToImageTask):
 
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
         """The image with the negative prompt, then the one without."""
-        for index, request in enumerate(pair(prepared.resolved.request)):
+        for index, request in enumerate(create_pair(prepared.resolved.request)):
             resolved = prepared.resolved.with_request(request)
             image = BatchImage(index=index, resolved=resolved, companions={COMPANIONS[index]: 1 - index})
             yield Batch(number=index, images=(image,))
@@ -56,5 +56,5 @@ def check_guided(prepared: Prepared) -> None:
     """Raises RequestError where a negative prompt cannot work."""
     scale = prepared.resolved.request.guidance_scale
     distilled = prepared.entry.config("unet").get("time_cond_proj_dim") is not None
-    if reason := why_not(scale, guidance_free=prepared.entry.family.guidance_free, distilled=distilled):
+    if reason := explain_no_effect(scale, guidance_free=prepared.entry.family.guidance_free, distilled=distilled):
         raise RequestError(reason)

@@ -36,7 +36,7 @@ class StudyNegativeTask(TextToImageTask):
     keep_newest = 1000  # images of studies pile up, and only their findings are looked at again
 
     def __init__(self, asked: StudyNegative) -> None:
-        study.tried(asked)
+        study.choose_terms(asked)
         if asked.refiner is not None:
             # It reads the whole negative prompt for itself, so no word of it would ever be silent.
             self.notices = ("What each word does is tried without the refiner.",)
@@ -59,7 +59,7 @@ class StudyNegativeTask(TextToImageTask):
 
     def count_batches(self, prepared: Prepared, state: EngineState) -> int:
         """The batches of the study, and the image without the terms that did nothing."""
-        return math.ceil(len(study.silences(self._asked)) / _choose_rows(prepared, state)) + 1
+        return math.ceil(len(study.list_silences(self._asked)) / _choose_rows(prepared, state)) + 1
 
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
         """Batches of one shape, then, if some terms did nothing, the image that text to image makes without them."""
@@ -67,12 +67,12 @@ class StudyNegativeTask(TextToImageTask):
         resolved = dataclasses.replace(prepared.resolved, batch_size=rows)
         images = [
             BatchImage(index=index, resolved=_silence(resolved, silence))
-            for index, silence in enumerate(study.silences(self._asked))
+            for index, silence in enumerate(study.list_silences(self._asked))
         ]
         starts = range(0, len(images), rows)
         for number, first in enumerate(starts):
             yield Batch(number=number, images=tuple(images[first : first + rows]), rows=rows)
-        found = study.findings(self._asked, find_saved())
+        found = study.summarize(self._asked, find_saved())
         if found.dead:
             request = as_text_to_image(prepared.resolved.request, found.remaining)
             slim = BatchImage(index=len(images), resolved=prepared.resolved.with_request(request))

@@ -97,7 +97,7 @@ def test_a_comparison_is_two_pictures_that_know_each_other(layout: str, local: L
 def test_a_study_silences_one_term_after_the_other(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = StudyNegative(checkpoint="sd1", scheduler="Euler a", **ASKED)
     results = local.make(asked)
-    found = study.findings(asked, {number: result.path for number, result in enumerate(results)})
+    found = study.summarize(asked, {number: result.path for number, result in enumerate(results)})
     assert len(found.found) == 3 and found.floor <= 1 / 255 and found.slim is None
     records = [metadata.read(result.path) for result in results]
     assert [getattr(record.resolved.request, "silenced", None) for record in records if record] == [
@@ -114,10 +114,10 @@ def test_a_study_silences_one_term_after_the_other(local: Local, monkeypatch: py
 
 def test_dead_terms_go_together_and_their_picture_is_text_to_images_own(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = StudyNegative(checkpoint="sd1", **ASKED)
-    *_, second, least = study.findings(asked, dict(enumerate(result.path for result in local.make(asked)))).found
+    *_, second, least = study.summarize(asked, dict(enumerate(result.path for result in local.make(asked)))).found
     assert least.change < second.change
-    monkeypatch.setattr(image_difference, "SIGHT", (least.change + second.change) / 2)
-    found = study.findings(asked, dict(enumerate(result.path for result in local.make(asked))))
+    monkeypatch.setattr(image_difference, "VISIBLE", (least.change + second.change) / 2)
+    found = study.summarize(asked, dict(enumerate(result.path for result in local.make(asked))))
     assert [each.term for each in found.dead] == [least.term] and least.term.text not in found.remaining
     [alone] = local.make(TextToImage(checkpoint="sd1", **{**ASKED, "negative_prompt": found.remaining}))
     assert found.slim is not None and (pixels(alone.path) == pixels(found.slim)).all()

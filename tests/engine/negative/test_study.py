@@ -7,7 +7,7 @@ from PIL import Image
 
 from engine.errors import RequestError
 from engine.negative import study
-from engine.negative.effectiveness import doubt, why_not
+from engine.negative.effectiveness import explain_doubt, explain_no_effect
 from engine.requests import StudyNegative
 
 ASKED = StudyNegative(prompt="a cat", negative_prompt="dog, (ugly:1.2), haze", max_terms=3)
@@ -22,18 +22,18 @@ def pictures(folder: Path, *levels: int) -> dict[int, Path]:
 
 
 def test_the_pictures_of_a_study() -> None:
-    assert study.silences(ASKED) == ((), (), ((0, 3),), ((6, 10),), ((17, 21),))
-    assert len(study.silences(StudyNegative(negative_prompt="a, b, c, d", max_terms=2))) == 4
+    assert study.list_silences(ASKED) == ((), (), ((0, 3),), ((6, 10),), ((17, 21),))
+    assert len(study.list_silences(StudyNegative(negative_prompt="a, b, c, d", max_terms=2))) == 4
 
 
 @pytest.mark.parametrize("negative", ["", " , ,", "()", "BREAK"])
 def test_without_words_there_is_no_study(negative: str) -> None:
     with pytest.raises(RequestError, match="no words to try"):
-        study.silences(StudyNegative(negative_prompt=negative))
+        study.list_silences(StudyNegative(negative_prompt=negative))
 
 
 def test_terms_are_ordered_and_those_under_the_floor_are_dead(tmp_path: Path) -> None:
-    found = study.findings(ASKED, pictures(tmp_path, 100, 105, 103, 140, 110))
+    found = study.summarize(ASKED, pictures(tmp_path, 100, 105, 103, 140, 110))
     assert [finding.term.text for finding in found.found] == ["ugly", "haze", "dog"]
     assert found.floor == found.threshold == pytest.approx(5 / 255)
     assert [finding.term.text for finding in found.dead] == ["dog"]
@@ -41,20 +41,20 @@ def test_terms_are_ordered_and_those_under_the_floor_are_dead(tmp_path: Path) ->
 
 
 def test_where_nothing_wobbles_what_the_eye_cannot_see_is_dead_too(tmp_path: Path) -> None:
-    found = study.findings(ASKED, pictures(tmp_path, 100, 100, 101, 100, 102, 101))
+    found = study.summarize(ASKED, pictures(tmp_path, 100, 100, 101, 100, 102, 101))
     assert found.floor == 0 and [finding.term.text for finding in found.dead] == ["dog", "ugly"]
     assert found.remaining == "haze" and found.slim_change == pytest.approx(1 / 255)
 
 
 def test_a_study_in_the_middle_tells_what_is_known(tmp_path: Path) -> None:
-    assert study.findings(ASKED, {}).found == ()
-    some = study.findings(ASKED, pictures(tmp_path, 100, 100, 120))
+    assert study.summarize(ASKED, {}).found == ()
+    some = study.summarize(ASKED, pictures(tmp_path, 100, 100, 120))
     assert [finding.term.text for finding in some.found] == ["dog"] and some.dead == ()
 
 
 def test_terms_beyond_the_limit_stay_in_the_prompt(tmp_path: Path) -> None:
     asked = StudyNegative(negative_prompt="a, b, c", max_terms=1)
-    found = study.findings(asked, pictures(tmp_path, 100, 100, 100))
+    found = study.summarize(asked, pictures(tmp_path, 100, 100, 100))
     assert found.untried == 2 and found.remaining == "b, c"
 
 
@@ -64,11 +64,11 @@ def test_terms_beyond_the_limit_stay_in_the_prompt(tmp_path: Path) -> None:
      (8.0, True, True, "LCM"), (1.0, True, True, "LCM")],
 )  # fmt: skip
 def test_when_a_negative_prompt_cannot_work(scale: float, free: bool, distilled: bool, said: str) -> None:
-    reason = why_not(scale, guidance_free=free, distilled=distilled)
+    reason = explain_no_effect(scale, guidance_free=free, distilled=distilled)
     assert bool(reason) == bool(said) and said in reason
-    assert reason in doubt(scale, guidance_free=free, distilled=distilled)
+    assert reason in explain_doubt(scale, guidance_free=free, distilled=distilled)
 
 
 def test_a_turbo_checkpoint_with_guidance_is_doubted_and_not_refused() -> None:
-    assert why_not(5.0, guidance_free=True, distilled=False) == ""
-    assert "harsh" in doubt(5.0, guidance_free=True, distilled=False)
+    assert explain_no_effect(5.0, guidance_free=True, distilled=False) == ""
+    assert "harsh" in explain_doubt(5.0, guidance_free=True, distilled=False)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from engine.negative import image_difference, study
-from engine.negative.study import Finding, Findings
+from engine.negative.study import StudyResult, TermEffect
 from engine.requests import Request, StudyNegative
 from ui import messages
 from ui.common import result_view, send_to
@@ -80,7 +80,7 @@ def render_comparison(view: View, outputs: Path) -> str:
         "comparison",
         pair=_create_pair(outputs, (without, messages.WITHOUT), (given, messages.WITH), ratio),
         map=_draw_map(without, given),
-        percent=messages.percent(image_difference.between(without, given)),
+        percent=messages.percent(image_difference.measure_files(without, given)),
         rows=result_view.list_facts(first, send_to.read_request(given)),
         links=[
             {"address": image_routes.locate_path(outputs, path), "file": path.name, "label": label}
@@ -99,7 +99,7 @@ def render_study(asked: StudyNegative, view: View, outputs: Path) -> str:
         return result_view.render_stage(view, outputs, Markup(""))
     if not all(result_view.is_there(path, outputs) for path in there.values()):
         return result_view.render_stage(view, outputs, render_notice(messages.PICTURE_GONE))
-    found = study.findings(asked, there)
+    found = study.summarize(asked, there)
     most = max((finding.change for finding in found.found), default=0) or 1
     living = [finding for finding in found.found if finding not in found.dead]
     drawn = _HTML.render(
@@ -114,7 +114,7 @@ def render_study(asked: StudyNegative, view: View, outputs: Path) -> str:
     return result_view.render_stage(view, outputs, drawn)
 
 
-def _describe_effect(finding: Finding, most: float, outputs: Path) -> Effect:
+def _describe_effect(finding: TermEffect, most: float, outputs: Path) -> Effect:
     return Effect(
         text=finding.term.text,
         address=image_routes.locate_path(outputs, finding.picture),
@@ -124,7 +124,7 @@ def _describe_effect(finding: Finding, most: float, outputs: Path) -> Effect:
     )
 
 
-def _describe_slim(found: Findings, outputs: Path) -> Slim | None:
+def _describe_slim(found: StudyResult, outputs: Path) -> Slim | None:
     """The image without the words that do nothing, and the offer to take them out; None while it is not there."""
     if found.same is None or found.slim is None or found.slim_change is None:
         return None
@@ -152,7 +152,7 @@ def _create_side(outputs: Path, image: Path, label: str) -> Side:
 def _draw_map(before: Path, after: Path) -> str:
     """Where two images differ, as a data URL."""
     with Image.open(before) as first, Image.open(after) as second:
-        drawn = image_difference.where(first, second)
+        drawn = image_difference.render_map(first, second)
     buffer = io.BytesIO()
     drawn.save(buffer, "PNG")
     return result_view.encode_data_url(buffer.getvalue(), "image/png")
