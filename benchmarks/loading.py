@@ -135,10 +135,10 @@ def _time(path: str, dtype: str) -> dict[str, Any]:
 
 
 def _weigh(path: str, dtype: str) -> dict[str, Any]:
-    from engine.errors import Cancelled
+    from engine.errors import CancelledError
 
     load = _loader(path, dtype)
-    with contextlib.suppress(Cancelled):
+    with contextlib.suppress(CancelledError):
         load(lambda: True)  # what the libraries import late is imported, and no weights lie in freed memory
     before, seen, over = anonymous(), [], threading.Event()
 

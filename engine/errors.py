@@ -6,14 +6,18 @@ and what to do next. Whoever catches one shows ``str(error)`` and nothing else.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class EaselError(Exception):
     """Base of all errors whose text is meant for the user."""
 
-    @property
-    def kind(self) -> str:
-        """The name under which this error travels between processes and is stored in the journal."""
-        return type(self).__name__
+    kind: ClassVar[str] = "EaselError"
+    """The name under which this error travels between processes and is stored in the journal: by default that of its class."""
+
+    def __init_subclass__(cls) -> None:
+        """Names a kind after its class, unless the class names it."""
+        cls.kind = cls.__dict__.get("kind", cls.__name__)
 
 
 class RequestError(EaselError):
@@ -52,16 +56,18 @@ class WorkerLost(EaselError):
     """The worker process ended in the middle of a job: killed, out of memory, or crashed."""
 
 
-class Cancelled(EaselError):
+class CancelledError(EaselError):
     """Raised inside the engine when the user pressed Stop. Not a failure; nothing half-made is kept."""
+
+    kind = "Cancelled"
 
     def __init__(self, message: str = "Stopped.") -> None:
         super().__init__(message)
 
 
 KINDS: dict[str, type[EaselError]] = {
-    c.__name__: c
-    for c in (
+    error.kind: error
+    for error in (
         EaselError,
         RequestError,
         DoesNotFit,
@@ -72,7 +78,7 @@ KINDS: dict[str, type[EaselError]] = {
         PictureError,
         PictureWithheld,
         WorkerLost,
-        Cancelled,
+        CancelledError,
     )
 }
 """Error classes by the name under which they travel; see :attr:`EaselError.kind`."""

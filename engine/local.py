@@ -92,7 +92,7 @@ class Local:
         """Make the images of ``request``, event by event; the last is Finished.
 
         From the second ``attempt`` on memory is used sparingly, if the request can be honoured so: the first attempt ended its
-        process. Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set.
+        process. Raises EaselError for what cannot be done, and CancelledError soon after ``stop`` is set.
         """
         stop.raise_if_set()
         state = self._state.use_memory_sparingly() if attempt > 1 else self._state

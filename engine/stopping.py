@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from engine.errors import Cancelled
+from engine.errors import CancelledError
 
 
 class Stop:
@@ -25,6 +25,6 @@ class Stop:
         return self._event.is_set()
 
     def raise_if_set(self) -> None:
-        """Raises Cancelled if somebody asked."""
+        """Raises CancelledError if somebody asked."""
         if self._event.is_set():
-            raise Cancelled
+            raise CancelledError

@@ -162,7 +162,7 @@ class ScriptedEngine:
                 happen()
 
     def _wait(self, prompt: str, stop: Stop) -> None:
-        """Wait for as long as the script wants a step to take. Raises Cancelled."""
+        """Wait for as long as the script wants a step to take. Raises CancelledError."""
         stop.raise_if_set()
         end = time.monotonic() + (SLOW_SECONDS if "script: slow" in prompt else 0.0)
         while time.monotonic() < end or ("script: wait" in prompt and not (self._settings.data / GO_ON).exists()):

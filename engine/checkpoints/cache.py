@@ -90,7 +90,7 @@ class CheckpointCache:
 
         All tasks share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are there within the block and gone after it.
         Raises CheckpointError for a checkpoint that cannot be loaded or cannot do ``task``; what was loaded before stays usable.
-        Raises Cancelled soon after ``cancelled`` says so.
+        Raises CancelledError soon after ``cancelled`` says so.
         """
         with self._held_while(entry, plan, cancelled) as loaded:
             if not isinstance(loaded, LoadedCheckpoint) or task not in entry.family.pipelines:

@@ -24,7 +24,7 @@ BLOCKS = (ResnetBlock2D, Transformer2DModel, CLIPEncoderLayer, AutoencoderTinyBl
 
 @contextmanager
 def raise_on_stop(stop: Stop, *components: torch.nn.Module | None, every_layer: bool = False) -> Generator[None]:
-    """Inside the block a forward pass through any of ``components`` raises Cancelled soon after ``stop`` is set.
+    """Inside the block a forward pass through any of ``components`` raises CancelledError soon after ``stop`` is set.
 
     ``every_layer`` checks before every layer: for small networks of unknown make.
     """

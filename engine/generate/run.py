@@ -31,7 +31,7 @@ class Run:
         self._folder = task.folder(state.settings)
 
     def events(self) -> Iterator[Event]:
-        """Raises EaselError for what cannot be done, and Cancelled soon after Stop is set."""
+        """Raises EaselError for what cannot be done, and CancelledError soon after Stop is set."""
         # 1. Decide everything that is open; refuse now what cannot be saved or does not fit.
         yield from (Notice(job=self._job, text=text) for text in self._task.notices)
         outputs.check_writable(self._folder)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.errors import Cancelled, EaselError, RequestError
+from engine.errors import CancelledError, EaselError, RequestError
 from engine.jobs.journal import Journal
 from engine.records import metadata
 from engine.records.outputs import SUFFIXES, read_job
@@ -46,7 +46,7 @@ class BlobSweeper:
     def _sweep(self) -> None:
         try:
             sweep_blobs(self._settings, self._journal, self._stop)
-        except Cancelled:
+        except CancelledError:
             return
         except (EaselError, OSError) as error:
             print(f"Unused sketches could not be removed: {error}", flush=True)
@@ -56,7 +56,7 @@ def sweep_blobs(settings: Settings, journal: Journal, stop: threading.Event, sec
     """Remove the blobs that no job and no image's record names and that were not used for ``seconds_kept``; returns how many.
 
     Nothing is removed while the outputs folder is away: what its images need cannot be known then. Raises OutputError or
-    OSError if something cannot be read, Cancelled once ``stop`` is set.
+    OSError if something cannot be read, CancelledError once ``stop`` is set.
     """
     if not settings.outputs.is_dir():
         return 0
@@ -73,7 +73,7 @@ def _read_records(outputs: Path, known: set[str], stop: threading.Event) -> Iter
     for folder, _, names in os.walk(outputs, onerror=_raise):
         for name in names:
             if stop.is_set():
-                raise Cancelled
+                raise CancelledError
             if name.endswith(tuple(SUFFIXES.values())) and read_job(name) not in known:
                 yield _read_record(Path(folder, name))
 

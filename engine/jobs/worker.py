@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from engine.descriptions import EngineDescription
-from engine.errors import Cancelled, EaselError
-from engine.events import Cancelled as CancelledEvent
-from engine.events import Event, Failed, PictureSaved, Result
+from engine.errors import CancelledError, EaselError
+from engine.events import Cancelled, Event, Failed, PictureSaved, Result
 from engine.jobs.worker_locks import lock_device
 from engine.offline import disable_downloads
 from engine.requests import Request, Resolved
@@ -213,8 +212,8 @@ def _run(engine: Engine, task: RunJob, stop: Stop, pipe: Connection) -> None:
             if isinstance(event, PictureSaved):
                 results.append(event.result)
             pipe.send(event)
-    except Cancelled:
-        pipe.send(CancelledEvent(job=task.job, results=tuple(results)))
+    except CancelledError:
+        pipe.send(Cancelled(job=task.job, results=tuple(results)))
     except EaselError as error:
         pipe.send(Failed(job=task.job, kind=error.kind, message=str(error), results=tuple(results)))
     except Exception as error:

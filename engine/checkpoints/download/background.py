@@ -14,7 +14,7 @@ from engine.checkpoints.download import hub
 from engine.checkpoints.download.hub import DownloadPlan
 from engine.checkpoints.download.sources import DownloadSource
 from engine.checkpoints.download.transfer import Control, DownloadProgress
-from engine.errors import Cancelled, EaselError
+from engine.errors import CancelledError, EaselError
 
 ASKING, OFFERED, RUNNING, PAUSED, FINISHED, FAILED, CANCELLED = (
     "asking", "offered", "running", "paused", "finished", "failed", "cancelled",
@@ -128,7 +128,7 @@ class DownloadManager:
 
         try:
             hub.fetch_plan(self._plans[number], self._folder, self._controls[number], tell)
-        except Cancelled:
+        except CancelledError:
             self._change(number, state=CANCELLED)
         except EaselError as error:
             self._change(number, state=FAILED, said=str(error))

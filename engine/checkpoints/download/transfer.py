@@ -22,7 +22,7 @@ from typing import Any
 
 from engine.checkpoints.download.sources import DownloadSource
 from engine.checkpoints.files.headers import read_header
-from engine.errors import Cancelled, CheckpointError, DownloadError
+from engine.errors import CancelledError, CheckpointError, DownloadError
 from engine.storage.atomic_files import move_into_place, write_file
 
 PIECE = 1 << 20
@@ -72,10 +72,10 @@ class Control:
         self._running.set()
 
     def wait(self, seconds: float = 0.0) -> None:
-        """Returns when running and after ``seconds``. Raises Cancelled."""
+        """Returns when running and after ``seconds``. Raises CancelledError."""
         self._running.wait()
         if self._cancelled.wait(seconds) if seconds else self._cancelled.is_set():
-            raise Cancelled
+            raise CancelledError
 
     @property
     def is_paused(self) -> bool:
@@ -89,7 +89,7 @@ def fetch(
     """Fetch one file to ``target`` and return its path. It is there under its name only when it is whole and right.
 
     ``size`` and ``sha256`` are checked where they are known. ``token`` goes to the source's own host alone. Raises DownloadError,
-    a sentence, when it cannot be had, Cancelled when cancelled; the part-file then stays, and the next call goes on from it.
+    a sentence, when it cannot be had, CancelledError when cancelled; the part-file then stays, and the next call goes on from it.
     """
     check_proxy(source.url, target.name)
     try:

@@ -36,7 +36,7 @@ from engine.checkpoints.loaded import (
     create_checkpoint,
     missing_component,
 )
-from engine.errors import Cancelled, CheckpointError
+from engine.errors import CancelledError, CheckpointError
 from engine.requests import ExecutionPlan
 
 IsCancelled = Callable[[], bool]
@@ -51,8 +51,8 @@ def never_cancelled() -> bool:
 def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> LoadedCheckpoint:
     """Everything that ``entry``, of a family that Easel knows, holds, as ``plan`` says.
 
-    Raises CheckpointError with a sentence for a file that is damaged, incomplete or not what it seems, and Cancelled soon after
-    ``cancelled`` says so. Nothing stays in memory then.
+    Raises CheckpointError with a sentence for a file that is damaged, incomplete or not what it seems, and CancelledError
+    soon after ``cancelled`` says so. Nothing stays in memory then.
     """
     parts = _from_folder(entry, plan, cancelled) if entry.is_folder else _from_file(entry, plan, cancelled)
     return create_checkpoint(entry, plan, parts)
@@ -200,7 +200,7 @@ class ComponentLoader:
         target = _Placement.for_component(component, self.plan, module)
         for name, (place, source) in places.items():
             if self.cancelled():
-                raise Cancelled
+                raise CancelledError
             set_tensor(module, name, target.copy(_reshape(store.view(place), source, shapes[name]), name))
         _finish(module, component, target, self.plan)
         return module

@@ -32,7 +32,7 @@ class CompiledNetwork(Protocol):
     trouble: str
 
     def __call__(self, stop: Stop, *args: torch.Tensor, **kwargs: torch.Tensor | bool | None) -> Output:
-        """As the network with ``return_dict=False``. Raises Cancelled soon after ``stop`` is set."""
+        """As the network with ``return_dict=False``. Raises CancelledError soon after ``stop`` is set."""
         ...
 
 

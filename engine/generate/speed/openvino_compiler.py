@@ -45,7 +45,7 @@ class OpenVino:
         self._requests: OrderedDict[_Key, InferRequest] = OrderedDict()
 
     def __call__(self, stop: Stop, *args: Argument, **kwargs: Argument) -> Output:
-        """The network's output. Raises Cancelled soon after ``stop`` is set."""
+        """The network's output. Raises CancelledError soon after ``stop`` is set."""
         arguments = {**dict(zip(self._names, args, strict=False)), **kwargs}
         arguments.pop("return_dict", None)
         tensors = dict(_flatten(arguments))
@@ -139,7 +139,7 @@ def _compile(flat: _Flat, tensors: dict[str, torch.Tensor], dtype: torch.dtype) 
 
 
 def _infer(request: InferRequest, tensors: tuple[torch.Tensor, ...], stop: Stop) -> torch.Tensor:
-    """The output in float32. Raises Cancelled soon after ``stop`` is set."""
+    """The output in float32. Raises CancelledError soon after ``stop`` is set."""
     import openvino  # type: ignore[import-not-found]
 
     stop.raise_if_set()

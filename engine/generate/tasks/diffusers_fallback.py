@@ -39,7 +39,7 @@ def is_needed(entry: CheckpointEntry) -> bool:
 
 
 def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState, stop: Stop) -> Iterator[Event]:
-    """The images of a job. Raises EaselError for what cannot be done, and Cancelled soon after ``stop`` is set."""
+    """The images of a job. Raises EaselError for what cannot be done, and CancelledError soon after ``stop`` is set."""
     check(asked)
     folder = state.settings.outputs
     outputs.check_writable(folder)

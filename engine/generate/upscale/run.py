@@ -57,7 +57,7 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
     """Upscale or clean the images of one job. Each is on disk before its PictureSaved event is given out.
 
     An image that cannot be used is named in a notice, and the others are made. Raises EaselError for what cannot be done, and
-    Cancelled soon after ``stop`` is set.
+    CancelledError soon after ``stop`` is set.
     """
     # 1. Refuse now what cannot be kept.
     check(asked)

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from engine.checkpoints.adapters import Additions
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
-from engine.errors import Cancelled, CheckpointError
+from engine.errors import CancelledError, CheckpointError
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import additions, tiny
 
@@ -100,7 +100,7 @@ def test_a_failed_load_leaves_the_old_one_usable(folder: Folder, tmp_path: Path)
 
 def test_stop_is_heard_while_a_checkpoint_loads(folder: Folder) -> None:
     cache, asked = CheckpointCache(GENEROUS), iter(range(10))
-    with pytest.raises(Cancelled), cache.lease(folder("sd1"), PLAN, cancelled=lambda: next(asked) == 5):
+    with pytest.raises(CancelledError), cache.lease(folder("sd1"), PLAN, cancelled=lambda: next(asked) == 5):
         pass
     assert cache.names == ()
 

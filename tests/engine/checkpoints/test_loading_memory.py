@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from engine.checkpoints.library.catalogue import entry_for
 from engine.checkpoints.load.components import load_checkpoint
-from engine.errors import Cancelled
+from engine.errors import CancelledError
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny
 
@@ -40,7 +40,7 @@ def test_no_second_copy_exists_while_weights_load(form: str, dtype: str, tmp_pat
     del made, weights
     entry = entry_for(path, configs=tmp_path / "folder")
     plan = ExecutionPlan(dtypes=dict.fromkeys(("unet", "vae", "text_encoder"), dtype))
-    with contextlib.suppress(Cancelled):
+    with contextlib.suppress(CancelledError):
         load_checkpoint(entry, plan, lambda: True)  # what the libraries import late is imported
     gc.collect()
     before, peak = anonymous(), 0

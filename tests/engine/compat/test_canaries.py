@@ -14,7 +14,7 @@ from engine.compat.schedulers import begin_at, takes_generator
 from engine.compat.stop_hooks import BLOCKS, raise_on_stop
 from engine.compat.unet_blocks import find_blocks
 from engine.compat.vae_tiling import tile_vae
-from engine.errors import Cancelled
+from engine.errors import CancelledError
 from engine.generate.samplers import SCHEDULERS, create
 from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
@@ -36,7 +36,7 @@ def test_a_hook_before_a_block_may_raise_and_goes_away() -> None:
     vae, stop = tiny.loaded("sd1").vae, Stop()
     stop.set()
     latents = torch.zeros(1, 4, 4, 4)
-    with raise_on_stop(stop, vae), pytest.raises(Cancelled):
+    with raise_on_stop(stop, vae), pytest.raises(CancelledError):
         vae.decode(latents)
     vae.decode(latents)
 

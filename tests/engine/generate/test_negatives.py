@@ -13,7 +13,7 @@ import torch
 import transformers
 from PIL import Image
 
-from engine.errors import Cancelled, RequestError
+from engine.errors import CancelledError, RequestError
 from engine.events import Event, PictureSaved, Step
 from engine.generate.tasks import negative_study
 from engine.local import Local
@@ -167,7 +167,7 @@ def test_stopped_in_the_middle_it_goes_on_from_there(kind: type[Request], local:
 def until_stopped(local: Local, asked: Request, stop: Stop, enough: Callable[[Event], bool]) -> list[Path]:
     """Run until ``enough``, stop, and say which pictures were saved."""
     saved: list[Path] = []
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         for event in local.run("job", asked, stop):
             if isinstance(event, PictureSaved):
                 saved.append(event.result.path)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.compat.stop_hooks import raise_on_stop
-from engine.errors import Cancelled, CheckpointError
+from engine.errors import CancelledError, CheckpointError
 from engine.generate.precision_guard import PrecisionGuard, describe_raised
 from engine.stopping import Stop
 
@@ -53,7 +53,7 @@ def test_stop_is_heard_between_the_blocks_of_one_forward_pass() -> None:
     stop, passed = Stop(), []
     for block in blocks:
         block.register_forward_hook(lambda *_: (passed.append(1), stop.set())[0])
-    with raise_on_stop(stop, vae), pytest.raises(Cancelled):
+    with raise_on_stop(stop, vae), pytest.raises(CancelledError):
         vae.decode(torch.zeros(1, 4, 4, 4))
     assert len(passed) == 1, "the first block sets Stop, and the second does not run"
     vae.decode(torch.zeros(1, 4, 4, 4))

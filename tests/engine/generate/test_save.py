@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import Cancelled, OutputError
+from engine.errors import CancelledError, OutputError
 from engine.events import Event, Finished, Notice, PictureSaved, Step
 from engine.generate.save import SaveQueue
 from engine.records import outputs
@@ -61,7 +61,7 @@ def test_the_next_picture_begins_while_one_is_written(engine: Engine, monkeypatc
 
 def test_a_picture_on_its_way_to_the_disk_is_kept_when_stop_is_pressed(engine: Engine) -> None:
     stop, saved = Stop(), []
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         for event in engine.local.run("stopped", ASKED, stop):
             if isinstance(event, PictureSaved):
                 saved.append(event.picture)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from engine.compat.unet_blocks import find_blocks
-from engine.errors import Cancelled, RequestError
+from engine.errors import CancelledError, RequestError
 from engine.events import Step
 from engine.generate.speed.feature_cache import FeatureCache
 from engine.plan.speed import LEAST_STEPS, SPEEDS
@@ -138,7 +138,7 @@ def test_a_batch_of_pictures_skips_together(engine: Engine, monkeypatch: pytest.
 @pytest.mark.parametrize("speed", LOSSY)
 def test_stop_is_heard_in_a_step_that_skips(speed: str, engine: Engine) -> None:
     stop = Stop()
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         for event in engine.local.run(job(), asked(speed=speed), stop):
             if isinstance(event, Step) and event.step == 1:
                 stop.set()

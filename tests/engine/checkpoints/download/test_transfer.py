@@ -24,7 +24,7 @@ from engine.checkpoints.download.sources import DownloadSource, offers, read_lin
 from engine.checkpoints.download.transfer import Control, DownloadProgress, fetch
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library.catalogue import Catalogue
-from engine.errors import Cancelled, DownloadError
+from engine.errors import CancelledError, DownloadError
 from engine.settings import Settings
 
 HEADER = json.dumps({"a": {"dtype": "F32", "shape": [50_000], "data_offsets": [0, 200_000]}}).encode()
@@ -205,7 +205,7 @@ def test_cancel_keeps_the_part_and_the_next_try_goes_on(server: Server, tmp_path
         if progress.done > 60_000:
             control.cancel()
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         fetch(DownloadSource(link=server.url), tmp_path / NAME, control, cancel_midway)
     assert not (tmp_path / "thing.safetensors").exists()
     assert get(server, tmp_path).read_bytes() == WHOLE

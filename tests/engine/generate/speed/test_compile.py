@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from engine.checkpoints.adapters import NOTHING
-from engine.errors import Cancelled
+from engine.errors import CancelledError
 from engine.events import Loading, Notice, Step
 from engine.generate import estimate
 from engine.generate.prepare import prepare
@@ -170,7 +170,7 @@ def test_the_first_picture_of_a_size_waits_for_the_compiler_and_says_so(with_ope
 
 def test_stop_is_heard_by_what_openvino_computes(with_openvino: Local) -> None:
     stop = Stop()
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         for event in with_openvino.run(job(), dataclasses.replace(ASKED, steps=50), stop):
             if isinstance(event, Step):
                 stop.set()

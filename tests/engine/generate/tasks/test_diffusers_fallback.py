@@ -14,7 +14,7 @@ import transformers
 from PIL import Image
 
 from engine.checkpoints.library.catalogue import entry_for
-from engine.errors import Cancelled, CheckpointError
+from engine.errors import CancelledError, CheckpointError
 from engine.events import Notice, Step
 from engine.local import Local
 from engine.records import metadata
@@ -79,7 +79,7 @@ def test_the_picture_is_diffusers_own_and_the_record_true(local: Local, tmp_path
 
 def test_stop_is_heard_and_other_uses_are_refused_in_a_sentence(local: Local, tmp_path: Path) -> None:
     stop = Stop()
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         for event in local.run("stopped", ASKED, stop):
             if isinstance(event, Step):
                 stop.set()

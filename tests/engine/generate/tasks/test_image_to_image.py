@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from engine.errors import Cancelled, PictureError, RequestError
+from engine.errors import CancelledError, PictureError, RequestError
 from engine.events import Guided, Notice, Step
 from engine.generate.samplers import SCHEDULERS
 from engine.generate.tasks.input_image import create_canvas, feather_mask, matching_size, open_images
@@ -174,7 +174,7 @@ def test_depth_is_fitted_as_the_picture_is(engine: Engine) -> None:
 def test_stop_ends_a_run_and_keeps_nothing(engine: Engine) -> None:
     stop, name = Stop(), job()
     before = set(engine.settings.outputs.rglob("*.png"))
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         for event in engine.local.run(name, asked(engine, steps=50), stop):
             if isinstance(event, Step):
                 stop.set()

@@ -21,8 +21,7 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.SwinIR import SwinIR
 
 from engine import preferences
-from engine.errors import Cancelled as Stopped
-from engine.errors import CheckpointError, DiskFull, EaselError, PictureError, RequestError
+from engine.errors import CancelledError, CheckpointError, DiskFull, EaselError, PictureError, RequestError
 from engine.events import Notice, PictureSaved, Step
 from engine.generate.upscale.diffusion import DiffusionUpscaler
 from engine.generate.upscale.prepare import LARGEST
@@ -270,7 +269,7 @@ def test_stop_is_heard_between_layers(engine: Local, keep: Callable, settings: S
             assert event.seconds_left is not None
             stop.set()
             break
-    with pytest.raises(Stopped):
+    with pytest.raises(CancelledError):
         list(job)
     assert leftovers(settings) == []
 
