@@ -23,9 +23,9 @@ class Phase:
 
 
 PHASES = (
-    Phase("installer", "Find or fetch the installer (uv)", 4),
+    Phase("installer", "Find or download the installer (uv)", 4),
     Phase("python", "Make Easel's own Python environment", 4),
-    Phase("packages", "Fetch and install PyTorch, diffusers and Gradio", 72),
+    Phase("packages", "Download and install PyTorch, diffusers and Gradio", 72),
     Phase("device", "Try a calculation on the graphics card or processor", 8),
     Phase("start", "Start the studio", 12),
 )

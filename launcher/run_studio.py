@@ -84,5 +84,5 @@ def explain_failure(said: list[str]) -> SetupError:
     if known.kind in KNOWN_KINDS:
         return known
     return SetupError(
-        "Easel could not start.", "Press Repair to install its parts anew. The log below says what happened.", "studio"
+        "Easel could not start.", "Press Repair to install its parts again. The log below says what happened.", "studio"
     )

@@ -30,8 +30,8 @@ PATTERNS = (
         "disk",
         r"no space left on device|os error 28\b|not enough space on the disk|os error 112\b|disk quota exceeded",
         "The disk is full.",
-        "Make room (a graphics card needs about 8 GB for the set-up, a processor alone about 3 GB), then try again. "
-        "What was already fetched is kept.",
+        "Free some space (the set-up needs about 8 GB with a graphics card, about 3 GB without), then try again. "
+        "Parts that were already downloaded are kept.",
     ),
     ErrorPattern(
         "certificate",
@@ -42,7 +42,7 @@ PATTERNS = (
     ErrorPattern(
         "proxy",
         r"proxy authentication required|\b407\b",
-        "The proxy of this network asks for a name and a password.",
+        "The proxy of this network requires a user name and a password.",
         "Put them into the environment variable HTTPS_PROXY (http://name:password@host:port) and try again.",
     ),
     ErrorPattern(
@@ -57,13 +57,13 @@ PATTERNS = (
         r"|error sending request|could not connect|network is unreachable|tcp connect error|connection (refused|reset|aborted)"
         r"|timed? ?out|no route to host|failed to establish a new connection|remote end closed|urlopen error"
         r"|failed to (fetch|download)|could not fetch url|no matching distribution found for uv",
-        "The internet could not be reached, and the first start has to fetch Easel's parts.",
+        "The internet could not be reached, and the first start has to download Easel's parts.",
         "Check the connection (and the proxy, if your network has one), then try again. Once set up, Easel works offline.",
     ),
     ErrorPattern(
         "python",
         r"no interpreter found|no python .*found|no download found for request|python downloads are",
-        "No Python from 3.11 on was found on this computer, and none could be fetched.",
+        "Python 3.11 or newer was not found on this computer and could not be downloaded.",
         "Install Python 3.12 from python.org (Linux: your package manager) and start Easel again.",
     ),
     ErrorPattern(
@@ -71,25 +71,25 @@ PATTERNS = (
         r"no wheels|no usable wheel|no solution found|no matching distribution|building source distributions is disabled"
         r"|not a supported wheel",
         "One of Easel's parts is not published for this computer: its processor, system version or Python is too old or too new.",
-        "Easel needs a 64-bit system; on a Mac one with an Apple chip. Installing Python 3.12 and starting again mends "
-        "the case of an unusual Python.",
+        "Easel needs a 64-bit system; on a Mac one with an Apple chip. If your Python is unusual, installing Python "
+        "3.12 and starting again helps.",
     ),
     ErrorPattern(
         "read-only",
         r"read-only file system|os error 30\b",
-        "Easel's folder lies on a disk that cannot be written to.",
+        "Easel's folder is on a disk that cannot be written to.",
         "Copy the folder to a place of your own, such as your home folder, and start it there.",
     ),
     ErrorPattern(
         "in use",
         r"being used by another process|os error 32\b|text file busy|os error 26\b",
-        "A file of Easel's environment is in use, most likely by an Easel that is still running.",
+        "A file of Easel's environment is in use, probably by an Easel that is still running.",
         "Close it and try again.",
     ),
     ErrorPattern(
         "long path",
         r"os error 206\b|file name too long|os error 36\b|filename or extension is too long",
-        "Easel's folder lies so deep that file names become too long for this system.",
+        "Easel's folder is nested so deeply that file names become too long for this system.",
         "Move the folder to a shorter path, such as C:\\Easel, and start it there.",
     ),
     ErrorPattern(
@@ -101,7 +101,7 @@ PATTERNS = (
     ErrorPattern(
         "in the way",
         r"\berrno (17|20|21)\]",
-        "A file or folder of another kind stands where Easel keeps its set-up.",
+        "A file or folder is in the way where Easel keeps its set-up.",
         "Delete the folders .launch and .venv in Easel's folder and start it again; nothing of yours is in them.",
     ),
     ErrorPattern(
@@ -116,7 +116,7 @@ UNKNOWN = ErrorPattern(
     "unknown",
     "",
     "The set-up stopped on an error that Easel does not know.",
-    "Try again; if it comes back, press Repair. The last lines of the log below say more.",
+    "Try again; if it fails again, press Repair. The last lines of the log below say more.",
 )
 
 

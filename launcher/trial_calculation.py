@@ -57,7 +57,7 @@ def check_device(folder: Folder, progress: Progress) -> str:
             raise explain_broken_torch(said)
     elif device == "cpu" and shutil.which("nvidia-smi"):
         reason = f"PyTorch cannot use this computer's NVIDIA card: {find_reason(said)}. Easel uses the processor."
-    progress.note(reason or f"Pictures will be made on: {device}.")
+    progress.note(reason or f"Pictures will be made on {device}.")
     return device
 
 
@@ -90,4 +90,4 @@ def explain_broken_torch(said: list[str]) -> SetupError:
     if failure.kind != "unknown":
         return failure
     last = next((line for line in reversed(said) if line.strip()), "it ended without a word")
-    return SetupError(f"PyTorch was installed but does not run here: {last}", "Press Repair to install it anew.", "torch")
+    return SetupError(f"PyTorch was installed but does not run here: {last}", "Press Repair to install it again.", "torch")

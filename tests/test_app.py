@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
         assert process.wait(60) == 1
         assert process.stderr is not None
         (sentence,) = process.stderr.read().splitlines()
-        assert sentence.startswith("Easel cannot keep its queue in") and "--data" in sentence
+        assert sentence.startswith("Easel cannot store its queue in") and "--data" in sentence
 
 
 def test_the_page_comes_up_without_torch() -> None:

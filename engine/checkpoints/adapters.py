@@ -79,7 +79,7 @@ def _adapted(loras: tuple[tuple[CheckpointEntry, float, float], ...], loaded: Lo
     """Low-rank additions (Hu et al. 2021, arXiv 2106.09685) beside the weights, not in them."""
     pipeline = create_pipeline(loaded)
     if not isinstance(pipeline, LoraPipeline):
-        raise CheckpointError("This kind of checkpoint takes no LoRA: leave it out, or choose another checkpoint.")
+        raise CheckpointError("This kind of checkpoint cannot use LoRAs: leave them out, or choose another checkpoint.")
     try:
         names = [_put_on(number, lora, pipeline) for number, (lora, *_) in enumerate(loras)]
         parts = [name for name in ("text_encoder", "text_encoder_2") if name in loaded.modules]
@@ -101,7 +101,7 @@ def _put_on(number: int, lora: CheckpointEntry, pipeline: LoraPipeline) -> str:
             "It was probably made for another family: leave it out, or choose another checkpoint."
         ) from error
     if name not in {n for names in pipeline.get_list_adapters().values() for n in names}:
-        raise CheckpointError(f"“{lora.name}” has nothing for this checkpoint: it was made for another family. Leave it out.")
+        raise CheckpointError(f"“{lora.name}” has no effect on this checkpoint: it was made for another family. Leave it out.")
     return name
 
 
@@ -152,7 +152,7 @@ def _with_words(
     """The encoder's table made longer, and a copy of the tokenizer with the words; the table is put back as the same object."""
     table = encoder.get_input_embeddings()
     if not isinstance(table, nn.Embedding):
-        raise CheckpointError("This kind of checkpoint takes no embedding: leave it out, or choose another checkpoint.")
+        raise CheckpointError("This kind of checkpoint cannot use embeddings: leave them out, or choose another one.")
     vectors = {e.path.stem: _vectors(e, key, table.embedding_dim) for e in embeddings}
     longer = copy.deepcopy(tokenizer)
     for word, rows in vectors.items():

@@ -106,7 +106,7 @@ class CheckpointCache:
         """The pipeline of an ``entry`` that only diffusers knows. Raises as :meth:`lease` does."""
         with self._held_while(entry, plan, cancelled) as loaded:
             if not isinstance(loaded, LoadedPipeline):
-                raise CheckpointError(f"“{entry.name}” is not run by diffusers' own pipeline.")
+                raise CheckpointError(f"“{entry.name}” does not run in diffusers' own pipeline.")
             yield loaded.pipeline
 
     def load(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> None:

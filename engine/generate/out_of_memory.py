@@ -34,7 +34,7 @@ class MemoryShort(DoesNotFit):
 
     def __init__(self, phase: str) -> None:
         super().__init__(
-            f"Memory ran out {_PHASES[phase]}, and nothing more can be given up. Close other programs, or choose a smaller "
+            f"Memory ran out {_PHASES[phase]}, and no further measure can save any. Close other programs, or choose a smaller "
             "size or a smaller checkpoint."
         )
         self.phase = phase

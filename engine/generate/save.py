@@ -33,7 +33,7 @@ from engine.stopping import Stop
 _T = TypeVar("_T")
 
 _WITHHELD = (
-    "The picture was withheld: the checkpoint's own safety checker objects to it. Another seed or other words may give one that "
+    "The picture was withheld because the checkpoint's own safety checker flagged it. Another seed or prompt may give one that "
     "passes. The Settings tab has the switch for the checker."
 )
 

@@ -44,7 +44,7 @@ def claim(data: Path) -> Generator[SingleInstance]:
         return
     except OSError as error:
         raise OutputError(
-            f"Easel cannot keep its queue in “{data}”: {error.strerror}. Choose another folder with --data."
+            f"Easel cannot store its queue in “{data}”: {error.strerror}. Choose another folder with --data."
         ) from error
     try:
         yield SingleInstance(note)

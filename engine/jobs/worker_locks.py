@@ -33,7 +33,7 @@ def wait_for_workers(data: Path, seconds: float = EXIT_SECONDS) -> None:
                 pass
         except Timeout as error:
             raise OutputError(
-                "An earlier Easel has not ended yet: one of its processes is still working. Wait a minute and start again."
+                "An earlier Easel has not quite ended: one of its processes is still working. Wait a minute and start again."
             ) from error
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 LOW_SCALE = (
     "At a CFG scale of 1 or less there is no guidance, so a negative prompt changes nothing. Set the CFG scale to 5 or so."
 )
-DISTILLED = (
-    "This checkpoint has its guidance built in (LCM) and never looks at a negative prompt. Choose another checkpoint to use one."
-)
+DISTILLED = "This checkpoint has its guidance built in (LCM) and ignores negative prompts. Choose another checkpoint to use one."
 FEW_STEPS = (
     "This checkpoint was made to run in a few steps without guidance (CFG scale 1), so a negative prompt changes nothing. "
     "Say what you want in the prompt instead."
 )
 STRAINED = (
-    "This checkpoint was made to run without guidance. With a CFG scale above 1 the negative prompt counts, and the picture "
+    "This checkpoint was made to run without guidance. With a CFG scale above 1 the negative prompt works, and the picture "
     "may turn harsh."
 )
 

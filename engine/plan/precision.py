@@ -123,10 +123,10 @@ ROWS: tuple[Row, ...] = (
         kind="cuda",
         at_least=(8, 0),
         dtypes=(HALF, BRAIN, FULL),
-        reason="The first NVIDIA cards with bfloat16: float16 where the checkpoint bears it, bfloat16 where it would overflow.",
+        reason="The first NVIDIA cards with bfloat16: float16 where the checkpoint allows it, bfloat16 where it would overflow.",
     ),
     Row(
-        name="NVIDIA GTX 16xx and its kin",
+        name="NVIDIA GTX 16xx and related",
         kind="cuda",
         at_least=(7, 5),
         dtypes=(FULL,),
@@ -233,7 +233,7 @@ ROWS: tuple[Row, ...] = (
         kind="rocm",
         dtypes=(FULL,),
         possible=(HALF,),
-        reason="Nothing is known of float16 on this chip; float32 is right everywhere.",
+        reason="It is not known how float16 works on this chip; float32 is correct everywhere.",
     ),
     # Intel.
     Row(
@@ -321,7 +321,7 @@ ROWS: tuple[Row, ...] = (
         possible=(BRAIN,),
         reason="This CPU has no bfloat16 instructions.",
     ),
-    Row(name="anything else", dtypes=(FULL,), reason="Nothing is known of this hardware; float32 is right everywhere."),
+    Row(name="anything else", dtypes=(FULL,), reason="This hardware is unknown; float32 is correct everywhere."),
 )
 """The table. Kinds of device in order, within a kind from special to general; the last row matches all."""
 
@@ -430,7 +430,7 @@ def _compiled(compiler: str) -> list[str]:
 def _exceptions(orders: Mapping[str, tuple[str, ...]], dtypes: Mapping[str, str]) -> list[str]:
     """A sentence for each component that does not run in the precision that would have been first."""
     return [
-        f"{describe_component(c)} runs in {dtypes[c]}: this kind of checkpoint does not bear {order[0]} there."
+        f"{describe_component(c)} runs in {dtypes[c]}: this kind of checkpoint does not work in {order[0]} there."
         for c, order in orders.items()
         if dtypes[c] != order[0]
     ]

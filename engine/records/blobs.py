@@ -43,7 +43,7 @@ class Blobs(BlobFolder):
         """The file of an image; its name says nothing of its format. Raises PictureError if it is not there."""
         if (path := self.find(hash)) is None:
             raise PictureError(
-                "The picture that this job starts from is no longer kept. Choose or draw it again and start a new job."
+                "The picture that this job starts from has been removed. Choose or draw it again and start a new job."
             )
         return path
 

@@ -116,7 +116,7 @@ def check_writable(outputs: Path, need: int = SPARE) -> None:
         free = shutil.disk_usage(outputs).free
     if free < need:
         raise DiskFull(
-            f"The disk that holds “{outputs}” has {free / 2**20:,.0f} MB left; Easel wants {need / 2**20:,.0f} MB. "
+            f"The disk that holds “{outputs}” has {free / 2**20:,.0f} MB left; Easel needs {need / 2**20:,.0f} MB. "
             "Free some space or start Easel with another folder (--outputs, --data)."
         )
 

@@ -71,7 +71,7 @@ def _check_number(limit: Limit, value: float) -> None:
 
 def _check_input_image(request: ImageToImage) -> None:
     if request.fit not in FITS:
-        raise RequestError(f"A picture can be fitted by {', '.join(FITS)}. It was {request.fit!r}.")
+        raise RequestError(f"Fit can be {', '.join(FITS)}. It was {request.fit!r}.")
     if not _COLOUR.fullmatch(request.paper):
         raise RequestError(f"The paper's colour is written like #ffffff. It was {request.paper!r}.")
     if request.strengths and len(request.strengths) != request.count:

@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_hold_the_set_up_is_said(start: Start, small_house:
     launch = start("--no-browser")
     assert launch.end() == 1
     assert not any("Traceback" in line for line in launch.lines)
-    assert launch.lines[-2].startswith("A file or folder of another kind")
+    assert launch.lines[-2].startswith("A file or folder is in the way")
 
 
 def test_the_menu_entry_can_be_had_from_the_terminal_and_the_page(start: Start, home: Path, small_house: Folder) -> None:

@@ -103,7 +103,7 @@ def _agreed(source: DownloadSource, said: str) -> str:
     """The SHA-256 that a file must have. Raises DownloadError if the hub says another than was published."""
     if said not in ("", source.sha256):
         raise DownloadError(
-            f"“{source.file}” in “{source.repository}” is not the file that was published: its hash is another. "
+            f"“{source.file}” in “{source.repository}” is not the file that was published: its hash differs. "
             "Try another source, or paste a link that you trust."
         )
     return source.sha256

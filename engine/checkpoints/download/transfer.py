@@ -109,9 +109,9 @@ def check_proxy(url: str, name: str) -> None:
     proxy = os.environ.get("EASEL_UNUSABLE_PROXY")
     if proxy and not urllib.request.proxy_bypass(urllib.parse.urlsplit(url).hostname or ""):
         raise DownloadError(
-            f"“{name}” was not fetched: Easel cannot download through this computer's proxy ({proxy}). Set HTTPS_PROXY to the "
-            "address of an HTTP proxy (http://host:port) and start Easel again, or fetch the file with a browser and put it into "
-            "“models”."
+            f"“{name}” was not downloaded: Easel cannot use this computer's proxy ({proxy}). Set HTTPS_PROXY to the "
+            "address of an HTTP proxy (http://host:port) and start Easel again, or download the file with a browser and put "
+            "it into “models”."
         )
 
 
@@ -158,7 +158,7 @@ class _PartFile:
             failures = 0 if self.done > before else failures + 1
             if failures >= TRIES:
                 raise DownloadError(
-                    f"“{self.name}” cannot be fetched: the connection breaks each time. Try again later; it goes on from here."
+                    f"“{self.name}” cannot be downloaded: the connection keeps breaking. Try again later; it resumes from here."
                 )
 
     @property
@@ -193,7 +193,7 @@ class _PartFile:
         self.total = start + int(length) if length.isdigit() else 0
         if self.expected and self.total and self.total != self.expected:
             raise DownloadError(
-                f"“{self.name}” is {self.total:,} bytes there instead of {self.expected:,}: the source holds another file. "
+                f"“{self.name}” has {self.total:,} bytes there instead of {self.expected:,}: the source offers another file. "
                 "Try another source."
             )
         self.mark = answer.headers.get("ETag", "")
@@ -233,19 +233,19 @@ class _PartFile:
     def check(self, sha256: str) -> None:
         """Raises DownloadError, and removes the part-file, unless what came is whole and a checkpoint."""
         if self.total and self.done != self.total:
-            raise self._wrong(f"{self.done:,} of {self.total:,} bytes came")
+            raise self._wrong(f"{self.done:,} of {self.total:,} bytes arrived")
         if sha256 and _sha256(self.path) != sha256.lower():
             raise self._wrong("its contents differ from what the source promised")
         if self.name.endswith((".safetensors", ".ckpt", ".pt", ".pth", ".bin")):
             try:
                 read_header(self.path)
             except CheckpointError as error:
-                raise self._wrong("what came is no checkpoint") from error
+                raise self._wrong("it is not a checkpoint") from error
 
     def _wrong(self, why: str) -> DownloadError:
         self.path.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
-        return DownloadError(f"“{self.name}” was fetched but not kept: {why}. Download it again, or try another source.")
+        return DownloadError(f"“{self.name}” was downloaded but deleted again: {why}. Download it again, or try another source.")
 
     def _recall(self) -> None:
         """What an earlier try knew. A part of another file is not gone on with."""

@@ -138,7 +138,7 @@ def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
         raise CheckpointError(
-            f"“{entry.path.name}” is none of the kinds that Easel knows, and diffusers could not load it either "
+            f"“{entry.path.name}” is of a kind that Easel does not know, and diffusers could not load it either "
             f"({str(error).splitlines()[0][:200]})."
         ) from error
     pipeline.to(plan.device)

@@ -34,7 +34,7 @@ def load_image_network(entry: CheckpointEntry, other: CheckpointEntry | None = N
     except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AssertionError) as error:
         raise refused(entry.path, "its parts do not fit together: it is damaged or incomplete") from error
     if not isinstance(network, ImageModelDescriptor) or network.input_channels not in (1, 3):
-        raise refused(entry.path, "it takes something else than an image")
+        raise refused(entry.path, "its input is not an image")
     return network.eval()
 
 

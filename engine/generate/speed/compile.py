@@ -98,7 +98,7 @@ def explain_trouble(unet: torch.nn.Module) -> str:
         return ""
     _REPORTED.add(unet)
     return (
-        f"This checkpoint could not be compiled here, so it ran as it is. The compiler said: {kept[1].trouble}. "
+        f"This checkpoint could not be compiled here, so it ran uncompiled. The compiler said: {kept[1].trouble}. "
         "Leave “Compile large checkpoints” on the Settings tab off, or install what the compiler lacks."
     )
 

@@ -28,8 +28,8 @@ from engine.seeds import draw_seed
 from engine.stopping import Stop
 
 _NOTICE = (
-    "“{name}” is of a kind that only diffusers itself knows, so it runs as well as it does there: samplers, LoRAs, embeddings, "
-    "weights of words and what Easel knows of memory have no effect."
+    "“{name}” is of a kind that only diffusers itself knows, so it runs in diffusers' own pipeline: samplers, LoRAs, embeddings, "
+    "word weights and Easel's memory saving have no effect."
 )
 
 

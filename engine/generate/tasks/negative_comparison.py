@@ -23,7 +23,7 @@ class CompareNegativeTask(TextToImageTask):
 
     def __init__(self, asked: CompareNegative) -> None:
         if not asked.negative_prompt.strip():
-            raise RequestError("The negative prompt is empty, so there is nothing to compare. Write what should stay away.")
+            raise RequestError("The negative prompt is empty, so there is nothing to compare. Write one first.")
         super().__init__(asked)
 
     @property

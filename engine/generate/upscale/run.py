@@ -167,7 +167,7 @@ def _write_tiles(
         if done.rows is not None:
             writer.write(done.rows)
         while halved:
-            yield Notice(job=run.job, text=f"Memory ran out; it goes on in smaller tiles of {halved.pop()} pixels.")
+            yield Notice(job=run.job, text=f"Memory ran out. Continuing in smaller tiles of {halved.pop()} pixels.")
         yield run.progress.step(index, before_tiles + done.number, before_tiles + done.tiles, None)
 
 

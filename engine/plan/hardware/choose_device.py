@@ -92,7 +92,7 @@ def _unknown_memory(device: Device) -> list[str]:
     if device.free_bytes is not None:
         return []
     whose = "This computer" if device.kind == "cpu" else _name(device)
-    return [f"{whose} does not say how much memory is free, so Easel reckons with little and refuses no size beforehand."]
+    return [f"{whose} does not say how much memory is free, so Easel assumes little and refuses no size in advance."]
 
 
 def _name(device: Device) -> str:

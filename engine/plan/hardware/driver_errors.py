@@ -40,8 +40,8 @@ FAULTS: tuple[Fault, ...] = (
         "card_unknown",
         r"no kernel image|invalid device function|not compatible with the current PyTorch|HIP error.{0,20}invalid device"
         r"|arch.{0,20}not supported",
-        "the installed torch holds no program for this card: the card is newer than torch, or too old for it. Update Easel, "
-        "or install a torch build that names the card",
+        "the installed torch does not support this card: the card is newer than torch, or too old for it. Update Easel, "
+        "or install a torch build that supports the card",
     ),
     Fault(
         "out_of_memory",
@@ -55,7 +55,7 @@ FAULTS: tuple[Fault, ...] = (
         r"device.{0,20}(lost|removed|not available|unavailable)|fallen off the bus|GPU is lost|no CUDA-capable device"
         r"|unknown error|unspecified launch failure|illegal memory access|DEVICE_LOST|invalid device ordinal"
         r"|ECC error|launch timed out",
-        "it stopped answering. Restart the computer if it stays away",
+        "it stopped responding. Restart the computer if it does not come back",
     ),
     Fault("wrong_result", r"wrong result", "it computes wrong numbers. Update the graphics driver"),
     Fault("broken", r"", "it does not start"),

@@ -82,7 +82,7 @@ def to_request(
     if record.strength is not None and record.strength < 1:
         notes.append(
             f"It was made from another picture or in a second pass (denoising strength {record.strength:g}); "
-            "these settings repeat the words, not that picture."
+            "these settings repeat the prompt but not that picture."
         )
     if record.program == "NovelAI" and any(c in record.prompt for c in "{["):
         notes.append("NovelAI weighs words with {braces} and [brackets]; Easel reads (words:1.2).")

@@ -52,7 +52,7 @@ def test_the_job_goes_on_without_the_card_and_says_so(after: int, local: Local, 
     assert [event.picture for event in events if isinstance(event, PictureSaved)] == [0, 1]
     (said,) = (event.text for event in events if isinstance(event, Notice))
     assert said == (
-        "a card cannot be used: it stopped answering. Restart the computer if it stays away. "
+        "a card cannot be used: it stopped responding. Restart the computer if it does not come back. "
         "Easel uses the CPU instead, which is much slower."
     )
     record = metadata.read(last.results[1].path)

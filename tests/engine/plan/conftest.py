@@ -41,7 +41,7 @@ MACHINES: dict[str, Hardware] = {
     "NVIDIA Hopper": card(capability=(9, 0), name="NVIDIA H100 80GB HBM3"),
     "NVIDIA Ada": card(capability=(8, 9), name="NVIDIA GeForce RTX 4090"),
     "NVIDIA Ampere": card(capability=(8, 6), name="NVIDIA GeForce RTX 3060"),
-    "NVIDIA GTX 16xx and its kin": card(capability=(7, 5), name="NVIDIA GeForce GTX 1650"),
+    "NVIDIA GTX 16xx and related": card(capability=(7, 5), name="NVIDIA GeForce GTX 1650"),
     "NVIDIA Turing RTX": card(capability=(7, 5), name="NVIDIA GeForce RTX 2060"),
     "NVIDIA Volta": card(capability=(7, 0), name="Tesla V100-SXM2-16GB"),
     "NVIDIA Pascal P100": card(capability=(6, 0), name="Tesla P100-PCIE-16GB"),

@@ -88,7 +88,7 @@ def test_a_card_that_is_far_too_small_leaves_the_work_to_the_cpu() -> None:
 
 
 def test_a_16xx_with_four_gigabytes_keeps_weights_in_16_bits_and_computes_in_32() -> None:
-    machine = dataclasses.replace(MACHINES["NVIDIA GTX 16xx and its kin"])
+    machine = dataclasses.replace(MACHINES["NVIDIA GTX 16xx and related"])
     machine = machine.on(dataclasses.replace(machine.device, free_bytes=int(3.5 * GIB)))
     plan, _ = fit_plan(V1.work, choose(machine, V1.family), find_budget(machine))
     assert plan.dtype("unet") == "float32"

@@ -24,7 +24,7 @@ V1 = next(known for known in REFERENCE_CHECKPOINTS if known.family.name == "sd1"
 ANYTHING = Tolerance(name="anything", dtypes={"unet": ("float16", "bfloat16", "float32")})
 
 WORKS_TOO = {
-    "NVIDIA GTX 16xx and its kin": "float16", "NVIDIA Turing RTX": "bfloat16", "NVIDIA Volta": "bfloat16",
+    "NVIDIA GTX 16xx and related": "float16", "NVIDIA Turing RTX": "bfloat16", "NVIDIA Volta": "bfloat16",
     "AMD CDNA 1": "bfloat16", "AMD RDNA 1": "float16", "other AMD": "float16", "x86 CPU without bfloat16": "bfloat16",
     "ARM CPU without bfloat16": "bfloat16",
 }  # fmt: skip
@@ -70,7 +70,7 @@ EDGES: tuple[tuple[Hardware, str], ...] = (
     (card(capability=(10, 0)), "NVIDIA Blackwell"), (card(capability=(8, 0)), "NVIDIA Ampere"),
     (card(capability=(7, 2)), "NVIDIA Volta"),
     (card(capability=(6, 2)), "NVIDIA Pascal"), (card(capability=(5, 0)), "NVIDIA before Pascal"),
-    *((card(capability=(7, 5), name=name), "NVIDIA GTX 16xx and its kin")
+    *((card(capability=(7, 5), name=name), "NVIDIA GTX 16xx and related")
       for name in ("NVIDIA T400", "NVIDIA T500", "Quadro T600", "NVIDIA T1000", "Quadro T1200", "Quadro T2000", "NVIDIA T550",
                    "NVIDIA GeForce MX450", "NVIDIA GeForce MX550", "NVIDIA CMP 30HX", "NVIDIA GeForce GTX 1660 Ti")),
     (card(capability=(7, 5), name="Tesla T4"), "NVIDIA Turing RTX"),

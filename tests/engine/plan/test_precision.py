@@ -71,14 +71,14 @@ def test_the_decoder_that_overflows_in_float16_gets_the_best_safe_precision() ->
     assert choose(MACHINES["NVIDIA Ampere"], XL).dtype("vae") == "bfloat16"
     assert choose(MACHINES["NVIDIA Turing RTX"], XL).dtype("vae") == "float32"
     reasons = choose(MACHINES["NVIDIA Turing RTX"], XL).reasons
-    assert "The decoder (VAE) runs in float32: this kind of checkpoint does not bear float16 there." in reasons
+    assert "The decoder (VAE) runs in float32: this kind of checkpoint does not work in float16 there." in reasons
 
 
 def test_attention_that_overflows_is_avoided_in_bfloat16_or_computed_in_float32() -> None:
     on_ampere, on_turing = (choose(MACHINES[f"NVIDIA {name}"], V2) for name in ("Ampere", "Turing RTX"))
     assert (on_ampere.dtype("unet"), on_ampere.attention_upcast) == ("bfloat16", False)
     assert (on_turing.dtype("unet"), on_turing.attention_upcast) == ("float16", True)
-    assert not any("does not bear" in reason for reason in on_ampere.reasons)
+    assert not any("does not work in" in reason for reason in on_ampere.reasons)
 
 
 def test_recent_macos_computes_attention_in_float32() -> None:

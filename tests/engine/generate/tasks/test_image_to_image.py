@@ -202,7 +202,7 @@ def test_what_was_done_to_an_animation_is_said(engine: Engine) -> None:
 
 
 def test_an_input_that_is_gone_is_one_sentence(engine: Engine) -> None:
-    with pytest.raises(PictureError, match="no longer kept"):
+    with pytest.raises(PictureError, match="has been removed"):
         engine.run(asked(engine, init_image="0" * 64), job())
 
 

@@ -55,7 +55,7 @@ def test_no_card_and_no_driver_is_the_normal_case_and_said_by_nobody() -> None:
         (Answer(kind="cuda", device=NEW, trouble=NO_KERNEL), "the card is newer than torch"),
         (Answer(kind="cuda", device=RTX, trouble="CUDA out of memory. Tried to allocate 20.00 MiB"), "its memory is full"),
         (Answer(kind="cuda", device=RTX, trouble="all CUDA-capable devices are busy or unavailable"), "another program"),
-        (Answer(kind="cuda", trouble="CUDA initialization: CUDA unknown error - this may be due to"), "it stopped answering"),
+        (Answer(kind="cuda", trouble="CUDA initialization: CUDA unknown error - this may be due to"), "it stopped responding"),
         (Answer(kind="cuda", device=RTX, trouble="wrong result: 0.0, nan"), "wrong numbers"),
         (Answer(kind="cuda", device=RTX, trouble="cuInit: entirely unforeseen"), "it does not start"),
     ],
@@ -115,7 +115,7 @@ def test_a_card_that_disappears_in_the_middle_leaves_the_cpu_and_a_sentence() ->
     assert after.device.kind == "cpu"
     assert RTX not in after.devices
     assert after.notes == (
-        "NVIDIA GeForce RTX 4070 cannot be used: it stopped answering. Restart the computer if it stays away.",
+        "NVIDIA GeForce RTX 4070 cannot be used: it stopped responding. Restart the computer if it does not come back.",
         "Easel uses the CPU instead, which is much slower.",
     )
 
