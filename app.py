@@ -1,4 +1,4 @@
-"""Easel's front door: flags -> Settings -> engine -> page. It decides nothing."""
+"""Easel's entry point: command line -> Settings -> engine -> page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Easel's bootstrap: shows a progress page at once, makes everything that is needed, and starts the studio at the same address.
+"""Easel's bootstrap: shows a progress page at once, sets everything up, and starts the studio at the same address.
 
 Standard library only, on any Python from 3.8 on, on every system; launch.sh, launch.bat and launch.command only find that Python.
 """

@@ -6,17 +6,17 @@ import argparse
 import importlib
 
 NAMES = {
-    "start": "from `python app.py` to the first page, beside a bare Gradio app",
+    "start": "from `python app.py` to the first page, compared with a bare Gradio app",
     "first_picture": "from the click to the file, with the starter",
-    "stop": "from Stop to the end of the job, with a checkpoint of full size",
+    "stop": "from Stop to the end of the job, with a full-size checkpoint",
     "history": "the History tab with 10,000 pictures",
     "live": "from the end of a stroke to the repaint on the screen, with the starter",
-    "diffusers": "beside plain diffusers, with a checkpoint of full size",
-    "speeds": "what the Speed setting gains, and how far its pictures are from exact ones",
-    "loading": "a checkpoint of full size: load beside reading its bytes, memory, switches, the first picture after one",
+    "diffusers": "compared with plain diffusers, with a full-size checkpoint",
+    "speeds": "how much the Speed setting saves, and how far its pictures are from exact ones",
+    "loading": "a full-size checkpoint: loading compared with reading its bytes, memory, switches, the first picture after one",
     "memory": "predicted and measured peak memory",
-    "gpu": "on a graphics card: beside plain diffusers, compiled, in batches, in little memory, XL too",
-    "upscale": "the built-in upscaler beside spandrel's plain call, seams of tiles, memory at 25 and 100 megapixels",
+    "gpu": "on a graphics card: compared with plain diffusers, compiled, in batches, in little memory, XL too",
+    "upscale": "the built-in upscaler compared with spandrel's plain call, tile seams, memory at 25 and 100 megapixels",
 }
 """Module -> what it measures."""
 

@@ -1,6 +1,6 @@
-"""Easel beside plain diffusers, ``pipe(prompt)`` in its own default precision: one full-size checkpoint, in turn, in one run.
+"""Easel compared with plain diffusers (``pipe(prompt)`` in its default precision), alternating, on one full-size checkpoint.
 
-Few steps are measured, as many seconds as they take on a CPU; the picture of twenty is reckoned from them and said to be so.
+Only a few steps are measured, because they are slow on a CPU; the time for twenty is extrapolated, and the output says so.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Run:
 
     @property
     def whole(self) -> float:
-        """Seconds of a picture of :data:`WHOLE` steps, reckoned from the steps that ran."""
+        """Seconds of a picture of :data:`WHOLE` steps, extrapolated from the measured steps."""
         return self.total + (WHOLE - STEPS) * self.step
 
 
@@ -70,7 +70,7 @@ def report(rounds: list[tuple[Run, Run]]) -> None:
         ratios[what] = theirs, ours
     for what, words in {
         "step": "a guided step (UNet and sampler)", "total": f"end to end, {STEPS} steps, measured",
-        "whole": f"end to end, {WHOLE} steps, reckoned from those",
+        "whole": f"end to end, {WHOLE} steps, extrapolated from those",
     }.items():  # fmt: skip
         theirs, ours = ratios[what]
         print(f"{words:45} diffusers {theirs:7.2f} s   Easel {ours:7.2f} s   {theirs / ours:.2f} times as fast")

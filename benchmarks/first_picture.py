@@ -1,4 +1,4 @@
-"""How soon a picture is there with the starter: from the press of Generate to the file, the first and the following ones."""
+"""How long a picture takes with the starter: from the press of Generate to the file, for the first and for later ones."""
 
 from __future__ import annotations
 

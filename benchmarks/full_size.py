@@ -1,4 +1,4 @@
-"""Checkpoints of Stable Diffusion 1.5's and XL's full sizes with random weights: as slow as real ones, and made here."""
+"""Full-size Stable Diffusion 1.5 and XL checkpoints with random weights: as slow as real ones, and generated here."""
 
 from __future__ import annotations
 

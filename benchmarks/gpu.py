@@ -1,4 +1,4 @@
-"""What only a graphics card can tell: speed eager and compiled, batches, little memory, memory that runs out, numbers.
+"""What can only be measured on a graphics card: eager and compiled speed, batches, little memory, out of memory, precision.
 
 Checkpoints of full size with random weights are made here. Every line is printed as soon as it is known, each part runs in a
 process of its own, and a part for which no time is left is left out: a run that is cut off still tells what it had.
@@ -48,7 +48,7 @@ BATCHES = (1, 2, 4, 8, 16)
 WIDE, LATENTS = 1024, 64
 """Side of the larger pictures, and of the others in latents."""
 GIB = 2**30
-NO_CARD = "This benchmark needs a graphics card that torch reaches through CUDA or ROCm, and there is none here."
+NO_CARD = "This benchmark needs a graphics card that torch can use through CUDA or ROCm; this computer has none."
 SECONDS = 285
 """A part does not begin that would likely end after so many."""
 

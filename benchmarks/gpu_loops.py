@@ -1,4 +1,4 @@
-"""What a graphics card's numbers are taken with: bare loops of the UNet, and one job of Easel or plain diffusers by the clock.
+"""Measuring tools for a graphics card: bare loops of the UNet, and one timed job of Easel or plain diffusers.
 
 Nothing here needs a card: on a CPU the same is measured, slowly.
 """

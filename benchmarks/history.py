@@ -1,4 +1,4 @@
-"""How quick the history is with ten thousand pictures: the first look, looking again, the first page, search, thumbnails."""
+"""How fast the history is with ten thousand pictures: the first scan, later scans, the first page, search, thumbnails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live, as a person meets it: from the end of a stroke in a real browser to the repaint on the screen, with the starter."""
+"""Live's delay in a real browser: from the end of a stroke to the repaint on the screen, with the starter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predicted beside measured peak memory, on the CPU: random networks of real shapes, each in a process of its own.
+"""Predicted and measured peak memory on the CPU: random networks of real shapes, each in a separate process.
 
 Measured is how far the process's memory rises above what it held with all libraries imported, sampled while it computes.
 """

@@ -1,4 +1,4 @@
-"""How far two pictures are from each other, to arithmetic and to an eye. Needs no weights."""
+"""Distances between two pictures: PSNR and a perceptual one (GMSD). Needs no weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon the page answers: ``python app.py`` beside a bare Gradio app, in turn, in one run."""
+"""How soon the page answers: ``python app.py`` compared with a bare Gradio app, alternating."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon Stop is heard: while a checkpoint of Stable Diffusion 1.5's full size loads, and in the middle of its steps."""
+"""How soon Stop takes effect: while a full-size Stable Diffusion 1.5 checkpoint loads, and in the middle of its steps."""
 
 from __future__ import annotations
 

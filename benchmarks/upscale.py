@@ -1,4 +1,4 @@
-"""The upscalers: the built-in one's speed beside spandrel's plain call, memory at 25 and 100 megapixels, and seams of tiles.
+"""Upscalers: the built-in one's speed compared with spandrel's plain call, memory at 25 and 100 megapixels, tile seams.
 
 Pictures are drawn here. The diffusion upscaler has the published shape, but narrow and with random weights: seams come from how
 the tiles are laid and blended, which is what is measured.

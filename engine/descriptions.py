@@ -1,4 +1,4 @@
-"""What an engine says of the machine that it runs on."""
+"""An engine's description of the machine that it runs on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong, each as one sentence for the person who asked.
+"""What can go wrong: each error carries one sentence for the user.
 
 Every error that a user can cause or meet is an :class:`EaselError`. Its text is complete: what happened, in the user's words,
 and what to do next. Whoever catches one shows ``str(error)`` and nothing else.

@@ -1,4 +1,4 @@
-"""What comes back while a job runs.
+"""The events that a job yields while it runs.
 
 Order: ``Queued, Started, (Loading | Notice | Guided | Step | PictureSaved)*``, then exactly one of ``Finished, Cancelled,
 Failed``.

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine unasked: every switch that a dependency has for usage reports and update checks, off.
+"""Nothing leaves the machine unasked: switches off every dependency's usage reports and update checks.
 
 Most are read when the dependency is first imported, so ``import engine`` does this before anything else. The processes that are
 started from here inherit the environment.

@@ -1,4 +1,4 @@
-"""What the person at the machine chose on the Settings tab: a small JSON file in the data folder, made to be read by people.
+"""What the user chose on the Settings tab: a small, human-readable JSON file in the data folder.
 
 The page writes it and the worker reads it for each image, so that a change takes effect with the next one.
 """

@@ -1,4 +1,4 @@
-"""Where things are, and what the person at the machine chose once for all requests."""
+"""Where files are stored, and the options that apply to all requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entry in the applications menu of a Linux desktop_entry. Offered, never forced."""
+"""The entry in the applications menu of a Linux desktop. Only on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts the studio, gives it the progress page's port and passes on what it says."""
+"""Starts the studio, hands over the progress page's port and passes on its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong while setting up, in the words of the person in front of the screen. A table: pattern -> sentences."""
+"""What can go wrong during set-up, explained for the user. A table: pattern in a tool's output -> sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One set-up per folder at a time. The operating system holds the lock, so it ends with its process however that ends."""
+"""One set-up per folder at a time. The operating system releases the lock however its process ends."""
 
 from __future__ import annotations
 

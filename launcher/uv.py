@@ -1,4 +1,4 @@
-"""Finds ``uv``, the installer, or brings it: with pip if there is any, else as its makers publish it."""
+"""Finds ``uv``, the installer, or downloads it: with pip if available, else from its release page."""
 
 from __future__ import annotations
 

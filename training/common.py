@@ -1,4 +1,4 @@
-"""What every trainer needs: an average of weights, a schedule by the clock, weights saved and taken up again."""
+"""What every trainer needs: an average of weights, a time-based schedule, saving and restoring weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture made small and worse in known amounts; the trainer and the evaluation share it."""
+"""Downscales and degrades a picture in known amounts; used by the trainer and the evaluation."""
 
 from __future__ import annotations
 

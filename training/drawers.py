@@ -1,4 +1,4 @@
-"""Scenes drawn without end: by processes for a trainer that never waits for them, or by the trainer's own process.
+"""An endless supply of drawn scenes: from separate processes, so that the trainer never waits, or from its own process.
 
 Each process draws scenes of its own seeds into a slot of shared memory and hands the slot over; the trainer gives it back when it
 has taken the pictures. On a GPU many cores keep one busy; on two cores one draws and the other trains.

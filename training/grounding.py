@@ -1,4 +1,4 @@
-"""Where the UNet looks for which part of a thing: at the token that says that part, because it is told so.
+"""Trains the UNet's cross-attention to look for each part of a thing at the token that describes it.
 
 As in TokenCompose (Wang et al. 2023, arXiv 2312.03626) the drawing's own boxes say what cross-attention should be at: the first
 head of a layer sees the first thing of the caption, the second head the second one, each cell the part that covers it, and the

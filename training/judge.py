@@ -1,4 +1,4 @@
-"""A small network that says what is in a picture and where. It sees drawn scenes only and is apart from the generator: the judge.
+"""The judge: a small network that says what is in a picture and where. It is trained on drawn scenes only, separately.
 
 `python -m training.judge --minutes 40 --out DIR` trains it and writes DIR/judge.safetensors (half precision); `--resume` goes on
 from it, and ends with the mean of what it began with and what it came to.

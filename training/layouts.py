@@ -1,4 +1,4 @@
-"""Where the things of a scene stand: one function a relation, and one for each number of things.
+"""Where the things of a scene are placed: one function per relation, and one for each number of things.
 
 Each takes the names, the ground they stand on and a generator, and returns the things back to front, as they are painted.
 """

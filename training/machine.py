@@ -1,4 +1,4 @@
-"""What the trainers do alike on a GPU and on a CPU: the device, mixed precision, pictures as tensors, training together.
+"""What all trainers share on GPU and CPU: the device, mixed precision, pictures as tensors, parallel training.
 
 On a CPU one process a core trains. They share the weights in memory, each takes steps of its own, and nobody waits (Recht et al.
 2011, Hogwild): quick, also where others use the cores, and not the same to the bit twice. On a GPU one process trains and all

@@ -1,4 +1,4 @@
-"""How latents are made noisy for training, and how they are sampled: the levels, what is to be said of them, their weights."""
+"""Noise for training and sampling: the levels, the prediction target, the weights of the loss."""
 
 from __future__ import annotations
 

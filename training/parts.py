@@ -1,4 +1,4 @@
-"""What the padding after a caption says: how its things look, part by part.
+"""Trains the padding tokens after a caption to describe what its things look like, part by part.
 
 A UNet that hears only "cat" has to learn by heart, noise level by noise level, where on a cat an ear is. But it also reads the
 padding that Stable Diffusion puts behind a caption, and that says nothing. Here the text encoder is taught to say there, a token

@@ -1,4 +1,4 @@
-"""The starter's own small tokenizer: byte-pair merges learnt until each known word is one token, `word</w>`.
+"""The starter's small tokenizer: byte-pair merges are learnt until each known word is one token, `word</w>`.
 
 Every other word falls into more than one piece; a sign that is no letter, digit or known mark becomes `<|unk|>`.
 """

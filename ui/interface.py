@@ -1,4 +1,4 @@
-"""The page: a table of contents."""
+"""Puts the page together from its tabs."""
 
 from __future__ import annotations
 

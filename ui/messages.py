@@ -1,4 +1,4 @@
-"""Every sentence that a person reads on the page, but for those that the engine's errors and notices bring along."""
+"""Every sentence on the page, except those in the engine's errors and notices."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a file to a pipeline. All but ``loading``, ``adapters`` and ``cache`` is free of torch: the page uses it."""
+"""Finds, identifies, downloads, loads and caches checkpoints. The page uses all but what imports torch."""

@@ -1,4 +1,4 @@
-"""What is added to a checkpoint for one use: LoRAs, textual inversion embeddings, another VAE. Taken off again after it.
+"""What is added to a checkpoint for one run and removed after it: LoRAs, textual inversion embeddings, another VAE.
 
 Files are read as tensors (:mod:`engine.checkpoints.files.tensors`), never unpickled. The checkpoint's own weights stay where
 they are, so taking off is exact to the bit.

@@ -1,4 +1,4 @@
-"""Checkpoints in memory: loaded once, shared by every use, dropped when room is needed, the least recently used first.
+"""Checkpoints in memory: loaded once, shared by all runs; the least recently used are unloaded when memory is needed.
 
 Use is a ``with`` block. What is in use is never dropped; what is dropped is said, with the reason.
 """

@@ -1,4 +1,4 @@
-"""A checkpoint in memory: its components by name and type, and how they lie there."""
+"""A checkpoint in memory: its components by name and type, and on which device and in which dtype they are."""
 
 from __future__ import annotations
 

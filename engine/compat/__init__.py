@@ -1,1 +1,1 @@
-"""What reaches into the insides of other libraries, each with the reason why, so that an upgrade is checked in one place."""
+"""Code that depends on the internals of other libraries, each with the reason, so that an upgrade is checked in one place."""

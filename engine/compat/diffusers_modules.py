@@ -1,4 +1,4 @@
-"""What Easel needs of diffusers' pipeline classes beyond their documented interface."""
+"""What Easel needs from diffusers' pipeline classes beyond their documented interface."""
 
 from __future__ import annotations
 

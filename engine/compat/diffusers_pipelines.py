@@ -1,4 +1,4 @@
-"""Pipelines that Easel knows nothing of: each has arguments of its own, which only its signature tells."""
+"""Pipelines that Easel does not know: each has different arguments, which only its signature reveals."""
 
 from __future__ import annotations
 

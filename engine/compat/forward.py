@@ -1,4 +1,4 @@
-"""The forward pass of a torch module, replaced for a while.
+"""Temporarily replaces the forward pass of a torch module.
 
 torch calls the ``forward`` that it finds on the instance, which it does not promise; a subclass or a hook cannot leave the
 module's own work out.

@@ -1,4 +1,4 @@
-"""A run under one plan: from a batch of images that a task asks for to events that say that they are on disk."""
+"""A run under one plan: takes the batches of images that a task asks for and yields an event for each image saved."""
 
 from __future__ import annotations
 

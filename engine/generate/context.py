@@ -1,4 +1,4 @@
-"""What a run is made of: the batches that a task asks for, where denoising starts, what one image is made with."""
+"""The parts of a run: the batches that a task asks for, where denoising starts, and the context of one image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From noise to latents: what every kind of request shares of a denoising step.
+"""From noise to latents: the part of a denoising step that all kinds of request share.
 
 Latents stay in float32 between steps whatever the UNet's dtype is, so a sampler's small differences are not rounded away. They
 are on the UNet's device; the sampler's own tables and its timesteps stay on the CPU, where reading them waits for nothing.

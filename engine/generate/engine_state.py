@@ -1,4 +1,4 @@
-"""What a run works with. It outlives the run: pipelines, encodings and what was learnt stay for the next one."""
+"""What runs share and leave for the next one: loaded checkpoints, encodings and what was learnt about the machine."""
 
 from __future__ import annotations
 

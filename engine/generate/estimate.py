@@ -1,4 +1,4 @@
-"""Before a run: its plan on this machine, whether it fits, and about how long it takes. Free of torch: the page asks, too."""
+"""Before a run: its plan on this machine, whether it fits, and about how long it takes. Does not import torch, for the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Never a bare "out of memory": a run that runs short of memory takes the next measure of the plan's ladder, and goes on."""
+"""When a run is short of memory, it takes the next measure of the plan's ladder and continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Never a black image: numbers that are not finite are noticed, and computed again in higher precision.
+"""Prevents black images: values that are not finite are detected and computed again in a safer precision.
 
 Half precision overflows in some networks on some hardware (GTX 16xx; XL's VAE; Stable Diffusion 2.1's attention), and the
 image comes out black. The guard looks at what a component computed. On NaN or infinity it moves the component to the next

@@ -1,4 +1,4 @@
-"""The samplers that people know by name, and the diffusers scheduler that each one is.
+"""The samplers by their usual names, and the diffusers scheduler of each.
 
 The names are the ones that prompts and settings are passed around with; the spelling is AUTOMATIC1111's.
 """

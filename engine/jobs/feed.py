@@ -1,4 +1,4 @@
-"""The events of each job: sent to everybody who listens, and replayed to those who come later."""
+"""The events of each job: sent to all listeners, and replayed to those who join later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal: every job as a row on disk, written before anybody is told that it is queued.
+"""The journal: every job is a row on disk, written before its submission is confirmed.
 
 It lies in the data folder, on a local disk. The image files count: each is on disk before the journal says so. A row that this
 version cannot read stays in the file, and the others are unaffected.

@@ -1,4 +1,4 @@
-"""Which workers still run, by locks that end with them however they end."""
+"""Which workers are still running: each holds a lock that the system releases however the process ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One picture twice, with its negative prompt and without it: what each of the two is."""
+"""The same picture with its negative prompt and without it: the requests of both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a negative prompt cannot work: it steers by guidance, and without guidance it is not looked at."""
+"""When a negative prompt cannot work: it acts through guidance, and without guidance it is ignored."""
 
 from __future__ import annotations
 

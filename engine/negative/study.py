@@ -1,4 +1,4 @@
-"""What each word does: which pictures a study makes, and what they tell once they are there.
+"""What each word does: which pictures a study makes, and what follows from them.
 
 The pictures of a study are numbered. :data:`SAME` has the whole negative prompt; :data:`AGAIN` is the same request in another
 place of the batch, and how far it is from the first is the noise floor; from :data:`FIRST` on each has one term silent, in the

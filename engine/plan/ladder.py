@@ -1,4 +1,4 @@
-"""What to give up when memory is short, in order, as data; and which size would fit when nothing more can be given up."""
+"""The measures that save memory, in order, as data; and which size would fit when none is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small things that were learnt on this machine and are kept in a JSON file: speeds that were measured, overflows, full memory.
+"""What was learnt on this machine, stored in a JSON file: measured speeds, overflows, runs that ran out of memory.
 
 A file that is lost or damaged costs one more measurement or one more fall down the ladder, so it is then begun anew.
 """

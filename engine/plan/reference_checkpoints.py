@@ -1,4 +1,4 @@
-"""What a full-size checkpoint of each well-known family is like: for the printed plan and the tests, where no file is at hand."""
+"""Full-size checkpoints of each well-known family as plain values: for the printed plan and for tests, which have no files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Speed setting does to a run, a row a word. Free of torch: the page shows it."""
+"""What the Speed setting does to a run, one row per setting. Does not import torch: the page shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a picture takes here, from the pictures that were made here. Free of torch: the page asks, too."""
+"""How long a picture takes here, estimated from earlier ones. Does not import torch: the page uses it too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What enlarging a picture will cost, before it starts: pixels, memory and time. Free of torch: the page asks, too."""
+"""What upscaling an image will take, before it starts: pixels, memory and time. Does not import torch: the page uses it too."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The words of a request: their language (grammar), their tokens (tokens), and what the UNet gets of them (encode)."""
+"""Prompts: their syntax (grammar), their tokens (tokens), and the encodings that the UNet receives (encode)."""

@@ -1,4 +1,4 @@
-"""What the UNet gets of a prompt: hidden states of CLIP's text encoders, for Stable Diffusion 1, 2, XL and XL's refiner.
+"""Encodes prompts for the UNet: hidden states of CLIP's text encoders, for Stable Diffusion 1, 2, XL and XL's refiner.
 
 Each chunk of a prompt is one run of the text encoder; the results lie one after the other along the tokens. Chunks run one at a
 time, so that an encoding does not depend on what else is encoded.

@@ -1,4 +1,4 @@
-"""The comma-separated terms of a prompt, and a prompt in which some of them say nothing. No torch."""
+"""The comma-separated terms of a prompt, and a prompt in which some of them are switched off. No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a prompt says, as a tree. :mod:`engine.prompt.grammar` makes one from text. No torch."""
+"""The syntax tree of a prompt. :mod:`engine.prompt.grammar` parses text into one. No torch."""
 
 from __future__ import annotations
 

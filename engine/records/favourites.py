@@ -1,4 +1,4 @@
-"""The pictures that a person marked, as a text file beside them: one file name a line.
+"""The user's favourites, as a text file beside the pictures: one file name per line.
 
 It lies in the outputs folder and not in the index, because the index may be thrown away. A file's own name is unique, because it
 holds the job, so a picture stays marked when it is moved to another folder.

@@ -1,4 +1,4 @@
-"""Every picture in the outputs folder, to be searched: an index that can be thrown away and is made again from the files."""
+"""A searchable index of all pictures in the outputs folder. It can be deleted: it is rebuilt from the files."""
 
 from __future__ import annotations
 

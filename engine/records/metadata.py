@@ -1,4 +1,4 @@
-"""Easel's own record into the bytes of a picture, and out of them.
+"""Writes Easel's own record into a picture's bytes, and reads it back.
 
 * PNG: the record as iTXt ``easel``, AUTOMATIC1111's text as ``parameters``, XMP.
 * JPEG: AUTOMATIC1111's text as EXIF UserComment; the record in XMP, as an extended packet when it outgrows a segment's

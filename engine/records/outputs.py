@@ -1,4 +1,4 @@
-"""The outputs folder: finished pictures, each written whole or not at all, each found again by its job.
+"""The outputs folder: finished pictures, each written completely or not at all, and found by its job's id.
 
 ``outputs/2026-11-23/142530-<job>-<index>-<seed>.png``: the day, the time, the job, which picture of the job, its seed.
 """

@@ -1,4 +1,4 @@
-"""What Easel knows about one of its pictures, and the same in words that other programs read.
+"""What Easel knows about one of its pictures, and the same as text that other programs can read.
 
 ``Record`` is complete: its JSON reads back into an equal request. ``parameters`` is the text that AUTOMATIC1111's
 program writes and most others read; ``xmp`` says to whoever asks that a machine made the picture.

@@ -1,4 +1,4 @@
-"""The few facts about a picture that a list of many shows, read without decoding it."""
+"""The few facts about a picture that a list shows, read without decoding it."""
 
 from __future__ import annotations
 

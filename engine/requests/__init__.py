@@ -1,4 +1,4 @@
-"""What is asked of the engine, as frozen values.
+"""Requests to the engine, as frozen values.
 
 A request holds everything that affects the image. It comes in two types. The *asked* one (:class:`TextToImage` and its
 siblings in :data:`KINDS`) leaves fields open: ``None`` means "choose for me". The *resolved* one (:class:`ResolvedTextToImage`

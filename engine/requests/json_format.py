@@ -1,4 +1,4 @@
-"""Requests as JSON: how they stand in records and in the journal. What was written once is read for ever."""
+"""Requests as JSON, as stored in records and in the journal. All earlier versions can still be read."""
 
 from __future__ import annotations
 

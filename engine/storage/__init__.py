@@ -1,1 +1,1 @@
-"""Files that are whole or not there, and the pictures that requests start from. Free of torch."""
+"""Atomic files, JSON stores, versioned databases and blobs. Does not import torch."""

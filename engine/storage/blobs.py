@@ -1,4 +1,4 @@
-"""A folder of files that are named by a hash of their content, each kept once."""
+"""A folder of files named by a hash of their content, each stored once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one can eat and drink: a row a thing. Glyphs are from Noto Color Emoji (SIL OFL 1.1)."""
+"""Food and drink: one row per thing. Glyphs are from Noto Color Emoji (SIL OFL 1.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Animals, people and what grows: a row a thing. Glyphs are from Noto Color Emoji (SIL OFL 1.1)."""
+"""Animals, people and plants: one row per thing. Glyphs are from Noto Color Emoji (SIL OFL 1.1)."""
 
 from __future__ import annotations
 

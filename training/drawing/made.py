@@ -1,4 +1,4 @@
-"""What people build and make, and what stands in the sky: a row a thing. Glyphs are from Noto Color Emoji (SIL OFL 1.1)."""
+"""Things made by people, and things in the sky: one row per thing. Glyphs are from Noto Color Emoji (SIL OFL 1.1)."""
 
 from __future__ import annotations
 

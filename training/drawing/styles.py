@@ -1,4 +1,4 @@
-"""The styles a picture can be in: one filter a row, put over the finished scene. `STYLES[0]` leaves it as it is drawn."""
+"""The styles of pictures: one filter per row, applied to the finished scene. `STYLES[0]` leaves it as it is drawn."""
 
 from __future__ import annotations
 

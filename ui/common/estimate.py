@@ -1,4 +1,4 @@
-"""What the page says before Generate is pressed: whether it fits, and about how long it takes. It follows the form."""
+"""The estimate shown before Generate is pressed: whether it fits, and about how long it takes. It follows the form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between what stands in the form and what the engine is asked. The only room that knows both."""
+"""Converts between a tab's form and the engine's requests. The only module that knows both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every tab has that makes images: Generate and Stop, a line for what went wrong, the stage, and the job that it shows."""
+"""What every tab that makes images has: Generate and Stop, a line for errors, the result view, and the job that it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every tab is given: the engine's side of the page, and the browser that looks at it."""
+"""What every tab receives: the engine's side of the page, and the browser session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Queue panel in the page's head: what runs and waits, for every tab and every page, and what can be done about it."""
+"""The Queue panel in the page's header: running and waiting jobs of all tabs and pages, and their buttons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage of a tab as HTML: the image while it is made and when it is there."""
+"""The result view of a tab as HTML: the image while it is being made and when it is finished."""
 
 from __future__ import annotations
 

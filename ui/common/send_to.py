@@ -1,4 +1,4 @@
-"""A finished image goes from wherever it is shown to another tab, and its settings go back into a form.
+"""Sends a finished image to another tab, and its settings back into a form.
 
 A tab that takes images has a row in :data:`TARGETS` and calls :func:`receive_images`. Every finished image, on each stage and in
 the history, then has the row's button. A press is heard by one place for the whole page: whoever shows an image only writes the

@@ -1,1 +1,1 @@
-"""All that reaches into Gradio's insides. Each thing says why it is needed; ``tests/ui/compat`` names what an upgrade broke."""
+"""Code that depends on Gradio's internals. Each part says why it is needed; ``tests/ui/compat`` shows what an upgrade broke."""

@@ -1,4 +1,4 @@
-"""The files that pages hand in: in one folder of Easel's own, each for a day.
+"""Uploaded files: in one folder of Easel's own, each kept for a day.
 
 Results never get here: they are served from the outputs folder itself (:mod:`ui.server.image_routes`), so that there is one
 copy of each.

@@ -1,4 +1,4 @@
-"""Who may come in: checks on every HTTP request before Gradio sees it.
+"""The request guard: checks every HTTP request before Gradio sees it.
 
 A web page elsewhere can make the user's browser send requests to 127.0.0.1. Three marks tell such requests apart: ``Host``
 (a foreign name that was made to point here), ``Origin`` (the page that asks; ``null`` for a sandbox or a local file), and

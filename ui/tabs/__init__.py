@@ -1,1 +1,1 @@
-"""The tabs, a folder each; ``create_x_tab`` in its ``tab`` builds one."""
+"""The tabs, one folder each; ``create_x_tab`` in its ``tab`` module builds it."""

@@ -1,1 +1,1 @@
-"""Fetching checkpoints, only when the user asks for it. Free of torch."""
+"""Downloads checkpoints, only when the user asks for it. Does not import torch."""

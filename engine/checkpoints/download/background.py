@@ -1,4 +1,4 @@
-"""Downloads that run while the page does other things: asked about first, then started, paused, gone on with, cancelled."""
+"""Downloads in the background: their size is looked up first, then they can be started, paused, resumed and cancelled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Hugging Face hub holds, and fetching from there: one file, or the parts of a repository that a pipeline needs.
+"""Lists and downloads from the Hugging Face hub: one file, or the parts of a repository that a pipeline needs.
 
 Asked through huggingface_hub, and only when the user wants a download. The user's token comes from there too (the HF_TOKEN
 variable, or the hub's own login) and goes to the hub alone.

@@ -1,4 +1,4 @@
-"""Where checkpoints are to be had: the offers of ``models/catalogue.toml``, and links and hub names that a user pastes."""
+"""Where checkpoints can be downloaded: the entries of ``models/catalogue.toml``, and links and hub names that a user pastes."""
 
 from __future__ import annotations
 

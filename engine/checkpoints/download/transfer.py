@@ -1,4 +1,4 @@
-"""Fetching a checkpoint, only when the user asked: into a part-file, with pause, resume and checks, named when it is whole.
+"""Downloads a checkpoint, only when the user asked: to a part-file, with pause, resume and checks, renamed when complete.
 
 No torch. :mod:`engine.checkpoints.download.hub` knows what the hub holds, :mod:`engine.checkpoints.download.background` runs
 several at once.

@@ -1,4 +1,4 @@
-"""What Easel knows of a family of checkpoints: what a row of the table of families says."""
+"""What Easel knows about a family of checkpoints: the fields of a row in the table of families."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every other pipeline that diffusers can load, as well as it does there."""
+"""Any other pipeline that diffusers can load, run by diffusers itself."""
 
 from __future__ import annotations
 

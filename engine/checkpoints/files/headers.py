@@ -1,4 +1,4 @@
-"""What tensors a file holds and where they lie in it: names, shapes, dtypes, offsets. Without torch, and without reading them.
+"""The tensors of a file: names, shapes, dtypes, offsets. Does not import torch and does not read the tensors.
 
 Three containers are known, by their first bytes: safetensors, torch's zip, and torch's older stream of pickles. All three give
 the same :class:`Header`, so whoever loads reads tensors from their places and never unpickles anything.

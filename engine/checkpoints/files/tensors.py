@@ -1,4 +1,4 @@
-"""Tensors from the places that a header names: mapped into memory where that is quick, read where it is not."""
+"""Reads the tensors that a header lists: memory-mapped where that is fast, read otherwise."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a file or folder is, told from its content alone."""
+"""Identifies a file or folder by its content alone."""

@@ -1,4 +1,4 @@
-"""What a checkpoint shows of itself, in a file or a folder, and the family that it belongs to by that."""
+"""The evidence that a checkpoint's file or folder gives, and the family that follows from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints as diffusers folders: a ``model_index.json`` and a sub-folder a component."""
+"""Checkpoints as diffusers folders: a ``model_index.json`` and one sub-folder per component."""
 
 from __future__ import annotations
 

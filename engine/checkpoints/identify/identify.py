@@ -1,4 +1,4 @@
-"""What a file or folder is, told from its content alone: names and shapes of its tensors. Neither name nor extension counts.
+"""Identifies a file or folder by the names and shapes of its tensors; its own name and extension are ignored.
 
 No torch: the page uses this. A file of several gigabytes takes milliseconds, because only its header is read.
 """

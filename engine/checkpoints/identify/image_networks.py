@@ -1,4 +1,4 @@
-"""The networks that work on images and that spandrel loads: how each is recognised, what it is for, what it computes in.
+"""The image networks that spandrel loads: how each is recognised, what it is for, and in which precisions it runs.
 
 One row per architecture of spandrel's ``MAIN_REGISTRY``, in the registry's order, which is the order of detection. No torch.
 """

@@ -1,1 +1,1 @@
-"""Which checkpoints, LoRAs, embeddings, VAEs and upscalers are on this computer. Free of torch."""
+"""Which checkpoints, LoRAs, embeddings, VAEs and upscalers are on this computer. Does not import torch."""

@@ -1,4 +1,4 @@
-"""What the user says a checkpoint is, where its file does not say or says wrong. Kept in the data folder, by path."""
+"""What the user says a checkpoint is, if its file does not say or is wrong. Stored in the data folder, by path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which folders hold checkpoints, and what in them is worth looking into. Those of other programs are understood, and only read.
+"""Which folders hold checkpoints, and which of their files to look at. Folders of other programs are only read.
 
 ComfyUI keeps its files in ``models/checkpoints``, ``models/loras``, ``models/vae``, ``models/upscale_models``,
 ``models/embeddings``; AUTOMATIC1111's program and Forge in ``models/Stable-diffusion``, ``models/Lora``, ``models/VAE``,

@@ -1,4 +1,4 @@
-"""The SHA-256 of whole files, by which sites and other programs name checkpoints: taken in the background and kept.
+"""The SHA-256 of whole files, by which sites and other programs name checkpoints: computed in the background and stored.
 
 A file of several gigabytes takes seconds to read, so nothing waits for it. Without torch: the page reads what the worker found.
 """

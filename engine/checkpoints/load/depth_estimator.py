@@ -1,4 +1,4 @@
-"""The depth estimator of Stable Diffusion 2 depth: MiDaS's weights out of the original file, as transformers' DPT hybrid.
+"""The depth estimator of Stable Diffusion 2 depth: MiDaS's weights from the original file, as transformers' DPT hybrid.
 
 The original names are those of isl-org/MiDaS (``midas/dpt_depth.py``, ``midas/backbones/vit.py``) around timm's
 ``vit_base_resnet50_384``; the single file of 2-depth holds them under ``depth_model.``.

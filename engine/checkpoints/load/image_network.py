@@ -1,4 +1,4 @@
-"""From an entry of the catalogue to a network that works on images, by spandrel: tensors only, nothing is unpickled."""
+"""Loads an image network of the catalogue with spandrel: tensors only, nothing is unpickled."""
 
 from __future__ import annotations
 

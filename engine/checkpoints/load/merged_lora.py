@@ -1,4 +1,4 @@
-"""A network whose weights have a LoRA in them: for a version of a checkpoint that is used often and must be quick.
+"""A network with a LoRA merged into its weights: for a version of a checkpoint that is used often and must be fast.
 
 What a prompt names is put beside the weights and taken off again (:mod:`engine.checkpoints.adapters`): each use pays for both,
 and each step for the detour. Here the sum is made once, while the weights are read.

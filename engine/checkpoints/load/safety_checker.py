@@ -1,4 +1,4 @@
-"""A checkpoint's own safety checker: CLIP's vision tower and a list of concepts that no picture may come close to.
+"""A checkpoint's own safety checker: CLIP's vision tower and a list of concepts that no picture may resemble.
 
 It was published with Stable Diffusion 1 (CompVis/stable-diffusion-safety-checker), and lies in diffusers folders only.
 """

@@ -1,1 +1,1 @@
-"""What makes a run faster: compilers and kept features."""
+"""What makes a run faster: compilers and feature caching."""

@@ -1,4 +1,4 @@
-"""Networks that run compiled while a job lasts, where the plan names a compiler; a table of compilers.
+"""Compiles networks for the duration of a job if the plan names a compiler; a table of compilers.
 
 Compiling a network for a shape (batch, size, tokens) takes a minute or more, once: the result is kept with the network. It knows
 nothing of LoRAs that come and go and has no layers to skip or to widen one by one, so such runs are not compiled.

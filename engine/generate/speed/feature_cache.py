@@ -1,4 +1,4 @@
-"""Deep features of a UNet, kept from one step for the next.
+"""Feature caching: deep features of a UNet are reused in later steps.
 
 From step to step the deep layers change little and cost most. Where the plan lets a step skip them, their last output is used
 again and only the outermost layer runs: DeepCache, Ma, Fang and Wang 2023, arXiv 2312.00858.

@@ -1,4 +1,4 @@
-"""A network compiled by OpenVINO for the processor, one static shape after the other, straight from torch's module in memory."""
+"""Compiles a network with OpenVINO for the processor, once per static shape, directly from torch's module in memory."""
 
 from __future__ import annotations
 

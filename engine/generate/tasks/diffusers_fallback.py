@@ -1,4 +1,4 @@
-"""Text to image by diffusers' own pipeline, for folders of kinds that Easel has no table for. Best effort, and said as such.
+"""Text to image with diffusers' own pipeline, for folders of a family that Easel does not know. Best effort; the page says so.
 
 What such a pipeline has no argument for is ignored; its sampler is the folder's own.
 """

@@ -1,4 +1,4 @@
-"""What the engine makes of an input image: fitted, cropped to the mask where asked, and how it goes back.
+"""Prepares an input image: fits it, crops it to the mask if asked, and pastes the result back.
 
 Free of torch: the page shows the same image before anything runs.
 """

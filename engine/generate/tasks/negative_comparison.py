@@ -1,4 +1,4 @@
-"""One image with its negative prompt and without it: to the bit what text to image makes of the same prompts."""
+"""One image with its negative prompt and without it: bit for bit what text to image makes of the same prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each word of a negative prompt does: the same image with one term silent after the other.
+"""What each word of a negative prompt does: the same image with one term after another switched off.
 
 A silent term's tokens are replaced by neutral ones, so number, order and weights of the tokens stay. All images start from one
 noise and run in batches of one shape, with the same noise in every row where a sampler adds some. See

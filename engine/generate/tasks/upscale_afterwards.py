@@ -1,4 +1,4 @@
-"""Images that are upscaled once they are made, in the same job. Both sizes are saved."""
+"""Upscales images as soon as they are made, in the same job. Both sizes are saved."""
 
 from __future__ import annotations
 

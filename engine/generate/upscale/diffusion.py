@@ -1,4 +1,4 @@
-"""Stable Diffusion's x4 upscaler, in tiles: any image goes through it in the memory of one tile.
+"""Stable Diffusion's x4 upscaler, in tiles: it needs only the memory of one tile, whatever the image's size.
 
 The latents of the whole image are denoised together. In every step the UNet sees them tile by tile, its answers fade into
 each other where tiles meet, and then the sampler takes one step for all (Bar-Tal et al. 2023, arXiv 2302.08113, without its

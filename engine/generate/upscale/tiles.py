@@ -1,4 +1,4 @@
-"""An image upscaled in tiles: from a source in memory to rows of the result, with memory that does not grow with it.
+"""Upscales an image in tiles: from a source in memory to rows of the result; memory does not grow with its size.
 
 A tile is seen with what lies around it, so that its inside comes out as if the whole image had been seen. Where two tiles
 meet they fade into each other. Finished rows are handed out as soon as no further tile touches them.

@@ -1,4 +1,4 @@
-"""Is a lower precision faster here? Measured once on the real device, in under a second, and kept. Imports torch."""
+"""Measures whether a lower precision is faster on the device, once, in under a second. Imports torch."""
 
 from __future__ import annotations
 

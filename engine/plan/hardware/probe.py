@@ -1,4 +1,4 @@
-"""The only room that asks torch what this machine has. Imports torch: the page must not import this file.
+"""The only module that asks torch about the hardware. Imports torch: the page must not import this module.
 
 Asking (here and in :mod:`engine.plan.hardware.system`) and deciding (:mod:`engine.plan.hardware.choose_device`) are apart, so
 that every fault can be

@@ -1,4 +1,4 @@
-"""Names from elsewhere against the names that there are here."""
+"""Finds the closest available name for a name from another program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other programs wrote into a picture, in Easel's words.
+"""What other programs wrote into a picture, as Easel's settings.
 
 Each program's layout is read by its own function in ``foreign_texts`` and ``foreign_graph``; this room knows the order in
 which they are asked and turns what they found into a request.

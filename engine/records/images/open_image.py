@@ -1,4 +1,4 @@
-"""Opens whatever a person hands in as a picture, upright, in 8-bit RGB; or says in one sentence why not.
+"""Opens any picture from a user, upright, in 8-bit RGB, or says in one sentence why it cannot.
 
 Sizes are checked before a pixel is decoded. Formats are told by content, never by name, and only formats that are plain
 data are opened: Pillow would hand an EPS file to Ghostscript.

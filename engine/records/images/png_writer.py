@@ -1,4 +1,4 @@
-"""PNG files that are written row by row, so that a picture may be larger than the memory. Pillow writes whole ones only.
+"""Writes PNG files row by row, so that a picture may be larger than memory; Pillow can only write whole pictures.
 
 PNG specification, third edition (W3C 2025): each row is filtered by its neighbours, and all rows are one zlib stream.
 """

@@ -1,4 +1,4 @@
-"""Small pictures for looking at many, and at very large ones, each made once."""
+"""Thumbnails, and reduced copies of very large pictures, each made once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Known checkpoints that can be fetched, and the downloads that go on, as HTML."""
+"""Checkpoints that can be downloaded, and running downloads, as HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens on the Checkpoints tab, without components: what there is, what is chosen for a file, what is fetched."""
+"""The logic of the Checkpoints tab, without components: the list of files, overrides, downloads."""
 
 from __future__ import annotations
 

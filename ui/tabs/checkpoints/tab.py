@@ -1,4 +1,4 @@
-"""The Checkpoints tab: what there is, what it can do, and fetching more."""
+"""The Checkpoints tab: the user's files, what they can do, and downloads."""
 
 from __future__ import annotations
 

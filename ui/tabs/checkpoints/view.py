@@ -1,4 +1,4 @@
-"""What there is in the user's folders, as HTML: a table for each kind of file, and why the others are not used."""
+"""The files in the user's folders, as HTML: a table for each kind of file, and why the others are not used."""
 
 from __future__ import annotations
 

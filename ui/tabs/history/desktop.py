@@ -1,4 +1,4 @@
-"""What only the computer that Easel runs on can do with a file: show it in its own window, and put it into the trash."""
+"""What only works on the computer that Easel runs on: showing a file in the file manager, and moving it to the trash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the History tab does, in plain values: every image that it touches is one that the outputs folder really holds."""
+"""The logic of the History tab, without components. It only touches images that are really in the outputs folder."""
 
 from __future__ import annotations
 

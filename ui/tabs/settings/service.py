@@ -1,4 +1,4 @@
-"""What happens on the Settings tab, without components: preferences are read, checked and kept."""
+"""The logic of the Settings tab, without components: preferences are read, checked and saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Settings tab: preferences for all tabs, kept in a file that people can read."""
+"""The Settings tab: preferences for all tabs, stored in a human-readable file."""
 
 from __future__ import annotations
 

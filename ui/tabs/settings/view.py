@@ -1,4 +1,4 @@
-"""What this computer is to Easel, as HTML: the device, its precision and why, and what is not used."""
+"""What Easel knows about this computer, as HTML: the device, its precision and why, and what is not used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens on the Sketch tab, without components: pictures that are handed in, and repaints while somebody draws."""
+"""The logic of the Sketch tab, without components: opened pictures, and Live repaints while the user draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens on the Upscale tab, in plain values: the cost, the request, and the pair that is compared afterwards."""
+"""The logic of the Upscale tab, without components: the estimate, the request, and the pair that is compared afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Upscale tab: images made larger, their cost said beforehand, and before and after laid over each other."""
+"""The Upscale tab: enlarges images, shows an estimate beforehand, and compares before and after."""
 
 from __future__ import annotations
 
