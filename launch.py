@@ -41,14 +41,14 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     flags = argparse.ArgumentParser(
         prog="launch", description="Set up Easel and start it.", epilog=EPILOG, add_help=False, allow_abbrev=False
     )
-    flags.add_argument("--help", "-h", action="store_true", help="show this and end")
-    flags.add_argument("--version", action="store_true", help="show Easel's version and end")
+    flags.add_argument("--help", "-h", action="store_true", help="show this message and exit")
+    flags.add_argument("--version", action="store_true", help="show Easel's version and exit")
     flags.add_argument("--port", type=int, default=7860, help="port of the page, or the next free one (7860)")
     flags.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
-    flags.add_argument("--repair", action="store_true", help="fetch and install everything anew")
+    flags.add_argument("--repair", action="store_true", help="download and install everything again")
     flags.add_argument("--setup-only", action="store_true", help="set up, do not start the studio")
     flags.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install an extra: openvino")
-    flags.add_argument("--desktop-entry", action="store_true", help="add Easel to the applications menu (Linux) and end")
+    flags.add_argument("--desktop-entry", action="store_true", help="add Easel to the applications menu (Linux) and exit")
     flags.add_argument("--test", action="store_true", help="set up what the tests need and run them")
     flags.add_argument(
         "--long",

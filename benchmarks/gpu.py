@@ -50,7 +50,7 @@ WIDE, LATENTS = 1024, 64
 GIB = 2**30
 NO_CARD = "This benchmark needs a graphics card that torch can use through CUDA or ROCm; this computer has none."
 SECONDS = 285
-"""A part does not begin that would likely end after so many."""
+"""A part is skipped if it would probably end after this many seconds."""
 
 
 def main() -> None:
@@ -90,7 +90,7 @@ def tell(line: str) -> None:
 
 @contextmanager
 def trying(what: str) -> Iterator[None]:
-    """What fails inside is told in one line, and the next thing is tried."""
+    """Print a failure inside the block in one line, and continue with the next part."""
     try:
         yield
     except Exception as error:
@@ -162,7 +162,7 @@ def highest(name: str, run: Callable[[], Clocked]) -> Clocked:
 
 
 def bare(easel: Local, made: Clocked) -> None:
-    """The UNet as Easel compiled it, alone and with a sampler, beside Easel's loop."""
+    """The UNet as Easel compiled it, alone and with a sampler, compared with Easel's loop."""
     with leased(easel, made) as (pipeline, plan), run_compiled(pipeline, plan, NOTHING, Stop()):
         loop = Loop(unet=pipeline.unet, sampler=SAMPLER, config=pipeline.scheduler.config, side=LATENTS)
         for name, run in (("UNet alone", loop.unet_alone), ("UNet and sampler", loop.with_sampler)):
@@ -212,24 +212,24 @@ def numbers(folder: Path) -> None:
 
 
 def little(folder: Path) -> None:
-    """SD 1.5 at 512 in 2 GiB that the plan knows of."""
+    """SD 1.5 at 512 with 2 GiB, which the plan takes into account."""
     within(folder, ASKED, 2, told=True)
 
 
 def faults(folder: Path) -> None:
-    """Memory that runs out although the plan thought that there was enough: the ladder."""
+    """Memory runs out although the plan expected enough: the ladder of measures."""
     within(folder, ASKED, 2, told=False)
     within(folder, dataclasses.replace(ASKED, width=WIDE, height=WIDE), 3, told=False)
 
 
 def xl(folder: Path) -> None:
-    """XL at 1024 in 4 GiB that the plan knows of."""
+    """XL at 1024 with 4 GiB, which the plan takes into account."""
     write(folder, "xl")
     within(folder, dataclasses.replace(ASKED, checkpoint="xl", width=WIDE, height=WIDE), 4, told=True)
 
 
 def within(folder: Path, asked: TextToImage, gigabytes: int, told: bool) -> None:
-    """One picture of a few steps while torch gets so much of the card and no more; ``told``: the plan knows."""
+    """One picture of a few steps while torch may use only ``gigabytes`` of the card; ``told``: the plan knows."""
     asked = dataclasses.replace(asked, count=1, steps=6)
     name = f"{asked.checkpoint} at {asked.width} in {gigabytes} GiB, {'known' if told else 'not known'} to the plan"
     with trying(name), tempfile.TemporaryDirectory() as fresh, Local(settings(folder, Path(fresh))) as easel:

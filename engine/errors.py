@@ -1,7 +1,7 @@
 """What can go wrong: each error carries one sentence for the user.
 
 Every error that a user can cause or meet is an :class:`EaselError`. Its text is complete: what happened, in the user's words,
-and what to do next. Whoever catches one shows ``str(error)`` and nothing else.
+and what to do next. Code that catches one shows ``str(error)`` and nothing else.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DownloadError(EaselError):
 
 
 class PictureError(EaselError):
-    """A picture that was handed in cannot be used: damaged, too large, of an unknown kind."""
+    """A picture from the user cannot be used: damaged, too large, or of an unknown format."""
 
 
 class PictureWithheld(EaselError):

@@ -101,7 +101,7 @@ class LoadedCheckpoint:
 
     @property
     def requires_aesthetics_score(self) -> bool:
-        """Whether the UNet is told a score in place of the size (XL's refiner)."""
+        """Whether the UNet receives an aesthetic score in place of the size (XL's refiner)."""
         return self.family.requires_aesthetics_score
 
 

@@ -80,6 +80,6 @@ def takes_generator(scheduler: Scheduler) -> bool:
 
 
 def begin_at(scheduler: Scheduler, index: int) -> None:
-    """Have ``scheduler`` begin at a later timestep. Those that search for each timestep need not be told."""
+    """Have ``scheduler`` begin at a later timestep. Those that look up each timestep need no change."""
     if isinstance(scheduler, _CountsSteps):
         scheduler.set_begin_index(index)

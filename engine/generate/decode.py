@@ -1,4 +1,4 @@
-"""From latents to an image, and to a small preview of it while the run goes on.
+"""From latents to an image, and to small previews during the run.
 
 A checkpoint whose VAE is small decodes its own previews. For a large one a linear map from latent channels to red, green and
 blue is enough to see what is coming, and costs nothing; the table of families has them.

@@ -23,7 +23,7 @@ Generator = torch.Generator | list[torch.Generator]
 """The source of a sampler's noise; a batch has a list, one a row."""
 
 StepEncodings = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
-"""Prompt, negative, pooled prompt, pooled negative; each with a row an image, the negatives None without guidance."""
+"""Prompt, negative, pooled prompt, pooled negative: one row per image; the negatives are None without guidance."""
 
 
 class Encodings(Protocol):

@@ -124,7 +124,7 @@ class Saver:
 
 
 def load_checker(entry: CheckpointEntry, plan: ExecutionPlan, state: EngineState, stop: Stop) -> SafetyChecker | None:
-    """The checker of a leased checkpoint, None where none is wanted or there is none."""
+    """The checker of a leased checkpoint, None if it is switched off or the checkpoint has none."""
     return state.cache.safety_checker(entry, plan, stop.is_set) if _is_checker_wanted(state) else None
 
 

@@ -161,7 +161,7 @@ class Journal:
         )
 
     def add_notice(self, job: str, text: str) -> None:
-        """Store a sentence for whoever looks at the job later."""
+        """Store a sentence to be shown with the job later."""
         with self._lock:
             notices = dict.fromkeys((*self.get(job).notices, text))
             self._execute("UPDATE jobs SET notices = ? WHERE id = ?", (json.dumps(list(notices)), job))
@@ -258,7 +258,7 @@ class Journal:
             yield
         except (sqlite3.Error, OSError) as error:
             raise OutputError(
-                f"Easel cannot write its journal “{self._path}”: {error}. Make room on that disk, or choose another --data."
+                f"Easel cannot write its journal “{self._path}”: {error}. Free some space on that disk, or choose another --data."
             ) from error
 
 

@@ -29,7 +29,7 @@ from engine.settings import Settings
 from engine.stopping import Stop
 
 LOG_BYTES = 2_000_000
-"""A worker's log is started anew above this size."""
+"""A worker's log is started again above this size."""
 
 
 class Engine(Protocol):

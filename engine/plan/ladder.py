@@ -148,7 +148,7 @@ def find_lighter_plan(
 def lower_peak(plan: ExecutionPlan, work: Work, on_cpu: ExecutionPlan | None = None) -> ExecutionPlan:
     """``plan`` with the first further measure that lowers the predicted peak of ``work``; as it is where none does.
 
-    For the attempt after one that the system ended for want of memory: it says neither where nor how much was missing.
+    For the attempt after one that the system killed when memory ran out, where it is unknown how much was missing.
     """
     most = _all(predict(work, plan))
     lower = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu))

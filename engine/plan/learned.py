@@ -1,6 +1,6 @@
 """What was learnt on this machine, stored in a JSON file: measured speeds, overflows, runs that ran out of memory.
 
-A file that is lost or damaged costs one more measurement or one more fall down the ladder, so it is then begun anew.
+If the file is lost or damaged, it starts empty: this only costs another measurement or another run out of memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.storage.json_store import JsonStore
 
 
 class LearnedFacts:
-    """A JSON object in a file, read anew at each question: the page and the worker look at the same one."""
+    """A JSON object in a file, read again for each query, because the page and the worker share it."""
 
     def __init__(self, path: Path) -> None:
         self._store = JsonStore(path, as_object, lambda value: value)

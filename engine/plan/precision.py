@@ -336,7 +336,7 @@ def choose(
 ) -> ExecutionPlan:
     """How a checkpoint of ``family`` runs on ``hardware.device``.
 
-    ``overrule`` is what the user insists on (``"auto"`` or one of DTYPES); it is followed for every component that bears it.
+    ``overrule`` is the user's choice (``"auto"`` or one of DTYPES); it is followed for every component that supports it.
     ``measured`` maps a precision to how many times as fast as float32 it was measured to be on this device.
     """
     row = find_row(hardware)
@@ -362,7 +362,7 @@ def raise_precision(plan: ExecutionPlan, component: str, hardware: Hardware, fam
 
 
 def find_safer_dtype(now: str, component: str, hardware: Hardware, family: PrecisionTraits) -> str | None:
-    """The next safer precision than ``now`` that ``component`` bears and ``hardware`` has; None after float32."""
+    """The next safer precision than ``now`` that ``component`` and ``hardware`` support; None after float32."""
     row = find_row(hardware)
     safe = [d for d in (BRAIN, FULL) if d in row.works and d in (*family.dtypes.get(component, ()), FULL)]
     return next((d for d in safe if DTYPES.index(d) < DTYPES.index(now)), None)

@@ -43,7 +43,7 @@ CACHE_BYTES = 64 * 2**20
 
 
 class Guard(Protocol):
-    """Runs a component and computes again in float32 what came out as no number; see :mod:`engine.generate.precision_guard`."""
+    """Runs a component, again in float32 if its output is not finite; see :mod:`engine.generate.precision_guard`."""
 
     def run(self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]) -> torch.Tensor:
         """``call(dtype)``, checked."""

@@ -7,7 +7,7 @@ The user's file is TOML, to be read and written by hand as well::
     prompt = "{prompt}, at dusk, warm light"
     negative_prompt = "people"
 
-A damaged place in a file costs that place only, is told with its line, and stays in the file whatever is saved afterwards.
+A mistake in a file affects only its own preset, is reported with its line, and stays in the file whatever is saved afterwards.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _read_toml(path: Path, text: str) -> PresetFile:
 
 
 def _read_block(block: _Block) -> Iterator[Preset]:
-    """The preset of a block. Raises ValueError, with the rest of a sentence that begins with the line, if it is none."""
+    """The preset of a block. Raises ValueError, with the rest of a sentence that begins with the line, if it is not one."""
     rows = tomllib.loads(block.text).get("preset", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("should start each preset with [[preset]], in two pairs of brackets.")
@@ -209,9 +209,7 @@ def _toml_problem(path: Path, block: _Block, error: tomllib.TOMLDecodeError) -> 
     found = _AT_LINE.search(str(error))
     inside = int(found[1]) if found and found[1] else len(block.text.splitlines())
     what = _AT_LINE.sub("", str(error))
-    return _problem(
-        path, block.line + inside - 1, f"cannot be read ({what}). The other presets are there; mend this one by hand."
-    )
+    return _problem(path, block.line + inside - 1, f"cannot be read ({what}). The other presets work; correct this one by hand.")
 
 
 def _read_name(block: _Block) -> str | None:

@@ -1,6 +1,6 @@
 """The images that requests start from, each stored once under a hash of its content.
 
-A file that was handed in is stored as it is, under the SHA-256 of its bytes, so that its colours, profile and texts stay
+An uploaded file is stored as it is, under the SHA-256 of its bytes, so that its colours, profile and texts stay
 available. An image in memory (a sketch, a mask) is stored as PNG under the SHA-256 of its mode, size and pixels: the same
 drawing has the same name whatever version of the PNG writer packs it.
 """

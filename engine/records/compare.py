@@ -37,7 +37,7 @@ MEANINGS: Mapping[str, _Meaning] = {
     "dtypes": _Meaning("Precision", True, "Fewer digits are kept in every sum; detail changes, seldom the whole picture."),
     "attention": _Meaning("Attention", True, _ROUNDING),
     "torch": _Meaning("PyTorch", True, "Its kernels change between versions. " + _ROUNDING),
-    "diffusers": _Meaning("diffusers", True, "Samplers are mended between versions, which can change the picture."),
+    "diffusers": _Meaning("diffusers", True, "Samplers are corrected between versions, which can change the picture."),
     "transformers": _Meaning("transformers", True, "The text encoder lives in it; differences are rare and small."),
     "compiler": _Meaning("Compiled by", True, "Compiled networks add up in another order. " + _ROUNDING),
     "batch_size": _Meaning("Pictures at once", True, _ROUNDING),

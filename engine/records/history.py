@@ -56,7 +56,7 @@ class Search:
 
 
 class History:
-    """The index of one outputs folder. Any thread may use it. A damaged index is begun anew."""
+    """The index of one outputs folder. Any thread may use it. A damaged index is rebuilt."""
 
     def __init__(self, outputs: Path, data: Path) -> None:
         self._outputs, self._path = outputs, data / "history.db"

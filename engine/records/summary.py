@@ -18,7 +18,7 @@ from engine.requests import model_of
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """``created`` is seconds since 1970. A file that is no picture has no width."""
+    """``created`` is seconds since 1970. A file that is not a picture has no width."""
 
     created: float
     width: int = 0

@@ -161,7 +161,7 @@ def find_doubt(guidance_scale: str, checkpoint: Checkpoint) -> str:
 
 
 def find_checkpoint_name(request: Request) -> str | None:
-    """The checkpoint that a request names; an upscaler is none."""
+    """The checkpoint that a request names; an upscaler is not a checkpoint."""
     return request.checkpoint if isinstance(request, GenerationRequest) else None
 
 

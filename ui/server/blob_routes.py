@@ -1,6 +1,6 @@
 """Drawings and photos over HTTP: ``POST /sketches`` keeps a picture for the engine, ``GET /sketches/<hash>`` shows it.
 
-Whatever a person hands in is understood here, by the engine's own reader, so the browser need not know HEIC or TIFF.
+Any picture from the user is opened here, by the engine's own reader, so the browser need not support HEIC or TIFF.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def create_routes(folder: Path) -> list[Route]:
 
 
 def _keep(content: bytes, blobs: Blobs) -> dict[str, str | list[str]]:
-    """What the pad is told of a picture: its hash, and what was done to understand it and to show it."""
+    """What the pad receives for a picture: its hash, and how it was converted and reduced."""
     hash = blobs.put(content)
     # Its paper is the pad's, which can still be changed: nothing to say of it here.
     picture = open_picture(content, paper="")

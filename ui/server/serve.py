@@ -132,7 +132,7 @@ def _read_login(listen: str | None) -> str | None:
 
 
 def _ask_launcher_for_its_port() -> None:
-    """The launcher serves its progress page on the port that was asked for, and frees it when it is told to."""
+    """The launcher serves its progress page on the port that was asked for, and frees it when asked to."""
     address = os.environ.get("EASEL_LAUNCHER")
     if address:
         try:

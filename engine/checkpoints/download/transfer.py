@@ -89,7 +89,7 @@ def fetch(
     """Fetch one file to ``target`` and return its path. It is there under its name only when it is whole and right.
 
     ``size`` and ``sha256`` are checked where they are known. ``token`` goes to the source's own host alone. Raises DownloadError,
-    a sentence, when it cannot be had, CancelledError when cancelled; the part-file then stays, and the next call goes on from it.
+    a sentence, when it fails, CancelledError when cancelled; the part-file then stays, and the next call resumes from it.
     """
     check_proxy(source.url, target.name)
     try:
@@ -129,7 +129,7 @@ def check_room(folder: Path, size: int, name: str) -> None:
     free = shutil.disk_usage(folder).free
     if size + SPARE > free:
         raise DownloadError(
-            f"“{name}” needs {size / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left. Make room, or choose another folder."
+            f"“{name}” needs {size / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left. Free some, or choose another folder."
         )
 
 
@@ -144,7 +144,7 @@ class _PartFile:
         self._recall()
 
     def fill(self) -> None:
-        """Ask until everything is there. A broken connection goes on where it broke."""
+        """Request until everything is there. After a broken connection the download resumes where it broke."""
         failures = 0
         while True:
             self.control.wait(min(failures, 3) * 0.5)
@@ -231,7 +231,7 @@ class _PartFile:
             raise DownloadError(f"The source has no “{self.name}” any more (answer {error.code}). Try another source.") from error
 
     def check(self, sha256: str) -> None:
-        """Raises DownloadError, and removes the part-file, unless what came is whole and a checkpoint."""
+        """Raises DownloadError, and removes the part-file, unless the download is complete and a checkpoint."""
         if self.total and self.done != self.total:
             raise self._wrong(f"{self.done:,} of {self.total:,} bytes arrived")
         if sha256 and _sha256(self.path) != sha256.lower():
@@ -248,7 +248,7 @@ class _PartFile:
         return DownloadError(f"“{self.name}” was downloaded but deleted again: {why}. Download it again, or try another source.")
 
     def _recall(self) -> None:
-        """What an earlier try knew. A part of another file is not gone on with."""
+        """What an earlier attempt stored. A part of a different file is not resumed."""
         try:
             known = json.loads(self.note.read_text("utf-8"))
         except (OSError, ValueError):

@@ -91,7 +91,7 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class LatentPreview:
-    """A linear map from scaled latents to an image from -1 to 1: ``factors`` has a row a latent channel, ``bias`` is added."""
+    """A linear map from scaled latents to an image from -1 to 1: ``factors`` has a row for each latent channel."""
 
     factors: tuple[tuple[float, float, float], ...]
     bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -114,7 +114,7 @@ class Family:
     right; ``sketch_guidance_scale`` for painting over an image and ``negative_guidance_scale`` for studying a negative prompt,
     where another one is best; ``scheduler``, a name of :data:`engine.generate.samplers.SCHEDULERS`. ``is_refiner``: it takes over
     from other families of the same base. ``prediction_type_varies``: fine-tunes predict something else, which the user may say.
-    ``is_bundled``: it ships with Easel. ``preview``: how latents are shown while a run goes on.
+    ``is_bundled``: it ships with Easel. ``preview``: how latents are shown during a run.
     """
 
     name: str

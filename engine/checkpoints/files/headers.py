@@ -1,7 +1,7 @@
 """The tensors of a file: names, shapes, dtypes, offsets. Does not import torch and does not read the tensors.
 
 Three containers are known, by their first bytes: safetensors, torch's zip, and torch's older stream of pickles. All three give
-the same :class:`Header`, so whoever loads reads tensors from their places and never unpickles anything.
+the same :class:`Header`, so loaders read tensors from their offsets and never unpickle anything.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _digest(header: Header, file: BinaryIO, size: int) -> str:
 
 
 def refused(path: Path, why: str) -> CheckpointError:
-    """The error for a file that is not used; ``why`` goes on after "was not loaded: "."""
+    """The error for a file that cannot be used; ``why`` continues the sentence after "was not loaded: "."""
     return CheckpointError(f"“{path.name}” was not loaded: {why}. Fetch the file again, or choose another one.")
 
 
@@ -292,7 +292,7 @@ def _widths(value: Any) -> dict[str, int]:
 
 
 def _collect(value: Any, place: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors by name, and plain values, of what was pickled: a dictionary, perhaps one in a ``state_dict``."""
+    """Tensors by name, and plain values, of a pickled dictionary, which may be inside a ``state_dict``."""
     tensors = {name: _tensor(name, call, place) for name, call in _tensors(value)}
     plain = value if isinstance(value, dict) else {}
     return tensors, {k: v for k, v in plain.items() if isinstance(k, str) and isinstance(v, (int, float, str))}

@@ -39,7 +39,7 @@ PLAIN = {
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises CheckpointError for what cannot be read or is none."""
+    """A JSON object. Raises CheckpointError for a file that cannot be read or is not one."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -67,7 +67,7 @@ class CheckpointEntry:
 
     @property
     def for_drafts(self) -> CheckpointEntry:
-        """The quick version, or where there is none the checkpoint as it is."""
+        """The few-step version, or the checkpoint itself if it has none."""
         return dataclasses.replace(self, quick=True) if self.few_steps else self
 
     @property

@@ -30,7 +30,7 @@ def encode_image(image: Image.Image, vae: Autoencoder, guard: PrecisionGuard) ->
 def create_extra_channels(canvas: Canvas | None, context: ImageContext) -> torch.Tensor | None:
     """What this checkpoint's UNet reads beside the latents; ``canvas`` is None where no image was given.
 
-    Without a mask an inpainting UNet is told to repaint everything, without an image a depth UNet that all is flat.
+    Without a mask an inpainting UNet repaints everything; without an image a depth UNet gets a flat depth map.
     """
     channels = context.loaded.unet.config["in_channels"] - context.noise.shape[1]
     if channels == 0:

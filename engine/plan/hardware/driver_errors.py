@@ -69,7 +69,7 @@ def read_fault(message: str) -> Fault:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is full, whoever raised it: torch, a driver or Python itself."""
+    """Whether an error says that memory is full, whether torch, a driver or Python itself raised it."""
     return isinstance(error, MemoryError) or read_fault(str(error)).name == "out_of_memory"
 
 

@@ -13,7 +13,7 @@ from engine.plan.learned import LearnedFacts
 from engine.plan.precision import find_row
 
 SECONDS = 0.1
-"""How long each of the four measurements goes on; the fastest round counts."""
+"""How long each of the four measurements takes; the fastest round is used."""
 
 
 def measure_gain(hardware: Hardware, path: Path) -> dict[str, float]:

@@ -30,7 +30,7 @@ def find_nearest(what: str, name: str | None, known: Collection[str], notes: lis
 def replace_names(request: Request, samplers: Collection[str], checkpoints: Collection[str]) -> tuple[Request, tuple[str, ...]]:
     """The request that can be made with what there is here, and a sentence for each thing that had to be another.
 
-    What enlarges pictures is no checkpoint, so an :class:`~engine.requests.Upscale` stays as it is.
+    An upscaler is not a checkpoint, so an :class:`~engine.requests.Upscale` stays as it is.
     """
     if not isinstance(request, GenerationRequest):
         return request, ()

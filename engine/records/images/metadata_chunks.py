@@ -65,7 +65,7 @@ class Texts:
 
 
 def read_texts(source: Path | bytes) -> Texts | None:
-    """The texts of a PNG, JPEG or WebP, or None if ``source`` is none of these. Raises OSError if it cannot be read."""
+    """The texts of a PNG, JPEG or WebP, or None if ``source`` is not such a file. Raises OSError if it cannot be read."""
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
         start = stream.read(16)
         stream.seek(0)
@@ -83,7 +83,7 @@ def _read_png(stream: BinaryIO, texts: Texts) -> None:
         length, kind = struct.unpack(">I4s", head)
         if kind in _PNG_CHUNKS and length <= LARGEST:
             if len(chunk := stream.read(length)) < length:
-                return  # cut off: half a text is none
+                return  # truncated: half a text is of no use
             _PNG_CHUNKS[kind](chunk, texts)
             stream.seek(4, io.SEEK_CUR)
         elif kind == b"IEND":

@@ -61,7 +61,7 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as it was handed in.
+    """A picture as the user provided it.
 
     ``colours`` is RGB without its transparency, ``alpha`` its plane (L, 255 opaque) or None. ``icc_profile`` is what the
     colours mean, b"" for sRGB. ``notices`` says what was done to it, a sentence each.
@@ -184,7 +184,7 @@ def _stream(source: Path | bytes) -> tuple[io.BytesIO | Path, bytes]:
 
 
 def _formats(start: bytes) -> tuple[str, ...]:
-    """The formats that a file with these first bytes may be. Raises PictureError where they already say that it is none."""
+    """The formats that a file with these first bytes may be. Raises PictureError if they show that it is not a picture."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not start:
         raise PictureError("The file is empty. Choose another picture.")

@@ -1,4 +1,4 @@
-"""The real engine in a worker that the system kills as it kills for want of memory: at once, without a word."""
+"""The real engine in a worker that the system kills as it does when memory runs out: at once and silently."""
 
 from __future__ import annotations
 

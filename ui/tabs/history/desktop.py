@@ -37,7 +37,7 @@ def show_file(path: Path, asked_from: str) -> None:
 
 
 def move_to_trash(path: Path) -> None:
-    """Move a file to the system's trash. Raises DesktopError if there is none for it; then the file stays."""
+    """Move a file to the system's trash. Raises DesktopError if there is no trash for it; then the file stays."""
     from send2trash import send2trash  # looks for the trash when it is imported, so not before there is something to throw away
 
     try:

@@ -29,7 +29,7 @@ def create_image_info_tab(session: PageSession) -> None:
     """Make the tab inside the open ``gr.Tab``, with everything it does."""
     with gr.Row(equal_height=False, elem_classes="info-tab"):
         with gr.Column(elem_classes="drop-side"):
-            # The file as it is: Gradio's own image component would write it anew, without its texts.
+            # The file as it is: Gradio's own image component would rewrite it, without its texts.
             dropped = gr.File(label=messages.DROP_PICTURE, type="filepath", height=180, elem_id="info-file")
             use = gr.Button(messages.USE_SETTINGS, variant="primary", visible=False, elem_id="info-use")
             why = gr.Button(messages.WHY_DIFFERENT, visible=False, elem_id="info-why")
@@ -67,7 +67,7 @@ def _say(notice: str) -> list[Any]:
 def _inspect(path: Path, session: PageSession) -> list[Any]:
     """Raises PictureError for a file that is no image."""
     try:
-        # The bytes that were handed in, before anything writes them anew.
+        # The uploaded bytes, before anything rewrites them.
         found = inspect_file.inspect_image(path.read_bytes())
     except OSError as error:
         raise PictureError(messages.PICTURE_GONE) from error

@@ -53,7 +53,7 @@ class Effect:
 @dataclass(frozen=True)
 class Slim:
     """The images with all words and without those that do nothing, and the offer to take these out. ``studied`` and ``left`` are
-    the negative prompt before and after that, ``dead`` the words, one a line."""
+    the negative prompt before and after that, ``dead`` the words, one per line."""
 
     pair: Pair
     explained: str

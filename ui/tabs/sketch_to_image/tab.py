@@ -86,7 +86,7 @@ def create_sketch_to_image_tab(session: PageSession) -> None:
         return sketch_form.create_request(written, checkpoint, drawing, depth)
 
     def expect(values: Values) -> ImageToImage:
-        """What its cost goes by: the drawing itself need not be handed in for that."""
+        """What its estimate depends on: the drawing itself need not be uploaded for that."""
         written = fields.read_fields(tab.fields, values)
         return sketch_form.create_request(written, known.find(written["checkpoint"]), sketch_form.Drawing(""))
 
@@ -240,7 +240,7 @@ def _wire_live(tab: Tab, session: PageSession, service: SketchService) -> None:
             yield shown
 
     def switch(switched_on: bool, seed: str) -> tuple[Update, Update]:
-        # The seed stays while somebody draws, and Finish goes on from it.
+        # The seed stays while the user draws, and Finish uses it too.
         drawn = str(draw_seed()) if switched_on and not str(seed or "").strip() else gr.skip()
         return gr.update(value=messages.FINISH if switched_on else messages.GENERATE), drawn
 

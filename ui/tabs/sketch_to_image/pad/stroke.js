@@ -14,7 +14,7 @@ export class Stroke {
   to(point) {
     this.points.push(point);
     this.#grow(point);
-    // A line of one width is drawn anew as a whole: pieces laid over each other would show their seams.
+    // A line of one width is redrawn as a whole: overlapping pieces would show seams.
     if (this.points.every(({ width }) => width === point.width)) this.#draw(this.points, true);
     else this.#draw(this.points.slice(-3), false);
   }
