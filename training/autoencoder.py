@@ -30,13 +30,13 @@ FILE = "autoencoder.pt"
 KL_WEIGHT = 2e-4
 EDGE_WEIGHT = 0.4
 SQUARE_WEIGHT = 2.0
-"""Squares bring the right colours early, absolute differences the outlines."""
+"""Squared differences give the right colours early, absolute differences the outlines."""
 THING_WEIGHT = 3.0
 PEAK_RATE = 5e-4
 PIECE = 64
-"""Pixels a side of what is trained on at first: a sixteenth of the time for nearly what the whole would teach."""
+"""Side in pixels of the crops trained on at first: a sixteenth of the time for nearly the same effect as whole pictures."""
 WHOLE_FROM = 0.7
-"""From this share of the time on it is whole pictures: normalisation finds other means in them, which was worth 2 dB."""
+"""From this share of the time on whole pictures are used: their normalisation statistics differ, which was worth 2 dB."""
 FIRST_PICTURES, FIRST_SEEDS = 96, 900_000_000
 """How many scenes the first weights are found from, and where their seeds begin."""
 REUSE = {"cuda": 4, "cpu": 12}
@@ -129,7 +129,7 @@ class AutoencoderTraining:
         self.step = 0
 
     def resume(self) -> None:
-        """Takes up step and average; the network has these weights since before it was shared."""
+        """Restores step and average; the network got these weights before it was shared."""
         state = load_state(self.path)
         self.step = int(state["step"])  # type: ignore[call-overload]
         self.average.take(state["average"], self.step)  # type: ignore[arg-type]

@@ -39,9 +39,9 @@ PAIRS: dict[str | None, tuple[str, ...]] = {
     ),
     None: ("{a} and {b}", "{a} and {b}", "{a}, {b}", "{a} next to {b}", "{a} with {b}", "{a} beside {b}", "{a} near {b}"),
 }  # fmt: skip
-"""Wordings for two things by their relation; those of None say none."""
+"""Wordings for two things by their relation; those of None name no relation."""
 LOOSE = 0.25
-"""How often a relation of two that stand beside each other is not told."""
+"""How often the caption leaves out the relation of two things beside each other."""
 SIZES = {"big": ("big", "large", "giant", "huge"), "small": ("small", "tiny", "little")}
 POSES = {"flying": ("flying",)}
 STANCES = ("is", "sitting", "standing", "is sitting", "is standing")

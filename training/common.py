@@ -32,7 +32,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def take(self, weights: Mapping[str, Any], steps: int) -> None:
-        """Goes on from kept weights."""
+        """Continues from saved weights."""
         self.steps = steps
         for kept, name in zip(self._kept, self._names, strict=True):
             kept.copy_(weights[name])

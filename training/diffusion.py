@@ -36,7 +36,7 @@ CAPTION_DROP = 0.1
 """How often the caption is left out: classifier-free guidance (Ho & Salimans 2022)."""
 THING_WEIGHT = 4.0
 LOOKS_WEIGHT, PLACES_WEIGHT = 0.5, 0.05
-"""How much what the padding says of things, and where the UNet looks for it, count beside what the UNet says of noise."""
+"""Weights of the losses of the padding and of the UNet's attention, relative to the diffusion loss."""
 READ_ALONE = 1
 """Captions of more than one thing that the text encoder alone reads, for each that the UNet sees as well: what two look like is
 harder to say than what one does, and a caption takes a fifteenth of the time of a picture."""
@@ -49,7 +49,7 @@ FIRST_FILL = {"cuda": 8192, "cpu": 512}
 AT_ONCE = {"cuda": 8, "cpu": 1}
 """Chunks that are encoded together."""
 FULL_RATE = {"cuda": 2.5, "cpu": 1.0}
-"""Share of the optimiser's rates: the larger batch of a GPU bears larger steps."""
+"""Share of the optimiser's rates: the larger batch of a GPU allows larger steps."""
 WARM_UP = 3
 """Steps that a GPU takes before its work is recorded."""
 
@@ -182,7 +182,7 @@ class DiffusionTraining:
         self.step = 0
 
     def resume(self) -> None:
-        """Takes up step and averages; the networks have these weights since before they were shared."""
+        """Restores step and averages; the networks got these weights before they were shared."""
         state: Any = load_state(self.path)
         self.step = int(state["step"])
         for average, name in zip(self.averages, NAMES, strict=True):
@@ -251,7 +251,7 @@ class DiffusionTraining:
         return loss
 
     def run(self, drawers: Source, pool: LatentPool, batch: int, first_fill: int, save_seconds: float = 120.0) -> None:
-        """Trains until the clock runs out, with new scenes for old ones as they come. The first process tells and saves."""
+        """Trains until the time is up, replacing old scenes with new ones. The first process reports and saves."""
         while pool.filled < min(first_fill, pool.capacity):
             self.take(pool, [drawers.next() for _ in range(AT_ONCE[self.device])])
         self.optimizer.set_share(0.0)

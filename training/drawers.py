@@ -31,7 +31,7 @@ CHUNK = 32
 WORDINGS = 4
 """Captions that are made of each scene: one is drawn each time it is trained on."""
 STRANGE_WORD = 0.05
-"""How often a word that means nothing is put in: the network learns to pass over it."""
+"""How often a meaningless word is inserted: the network learns to ignore it."""
 SEEDS_A_DRAWER = 10_000_000
 SLOTS_A_DRAWER = 4
 PATIENCE = 5.0
@@ -57,7 +57,7 @@ class Drawn:
 
     @classmethod
     def blank(cls, side: int, mask_side: int, *slots: int, told: bool = False) -> Drawn:
-        """Zeros, of one chunk or of as many as `slots` says; `told`: with captions."""
+        """Zeros for one chunk or for `slots` of them; `told`: with captions."""
         places = mask_side if told else 0
         return cls(
             torch.zeros(*slots, CHUNK, side, side, 3, dtype=torch.uint8),
@@ -90,7 +90,7 @@ class Source(Protocol):
 
 
 def strange(words: str, rng: np.random.Generator) -> str:
-    """The caption, now and then with a word in it that says nothing."""
+    """The caption, sometimes with a meaningless word in it."""
     if rng.random() >= STRANGE_WORD:
         return words
     letters = "".join(chr(97 + int(letter)) for letter in rng.integers(0, 26, int(rng.integers(3, 8))))

@@ -49,7 +49,7 @@ def few_step_pipeline(folder: Path) -> StableDiffusionPipeline:
 
 
 def drawn(pipeline: Any, texts: list[str], seed: int, steps: int, guidance: float) -> list[np.ndarray]:
-    """One uint8 picture a caption; each from a seed of its own."""
+    """One uint8 picture per caption, each with a different seed."""
     pictures: list[np.ndarray] = []
     for first in range(0, len(texts), BATCH):
         some = texts[first : first + BATCH]
@@ -127,10 +127,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--judge", type=Path, default=WEIGHTS)
-    parser.add_argument("--sheet", type=Path, help="save a sheet of samples here, and do no more")
+    parser.add_argument("--sheet", type=Path, help="only save a sheet of samples here")
     parser.add_argument("--few-steps", action="store_true")
     parser.add_argument("--seed", type=int, default=1000)
-    parser.add_argument("--guidance", type=float, help="the CFG scale, where it is not the starter's own")
+    parser.add_argument("--guidance", type=float, help="the CFG scale, instead of the starter's default")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

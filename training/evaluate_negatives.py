@@ -29,7 +29,7 @@ mostly seen with, so it pushes those away too."""
 
 
 def named(network: Judge, paths: Iterable[Path]) -> list[frozenset[str]]:
-    """The things that the judge holds to be there, for each picture."""
+    """The things that the judge sees in each picture."""
     return present(network, [np.asarray(Image.open(path).convert("RGB").resize((NATIVE_SIZE, NATIVE_SIZE))) for path in paths])
 
 

@@ -153,7 +153,7 @@ def _painted(
 
 
 def rows(network: Judge, drawn: list[Sketch], pictures: list[list[Image.Image]]) -> list[Row]:
-    """A row a strength, in the order in which `pictures` has them."""
+    """One row per strength, in the order of `pictures`."""
     return [_row(network, drawn, [made[at] for made in pictures]) for at in range(len(pictures[0]))]
 
 

@@ -33,7 +33,7 @@ FILE = "judge.safetensors"
 WEIGHTS = Path(__file__).parent / FILE
 """The judge that comes with the recipe."""
 JUDGE_SEEDS = 500_000_000
-"""Scenes of its own, met by no other trainer."""
+"""First seed of the judge's own scenes, which no other trainer uses."""
 PEAK_RATE = 2e-3
 CELLS = 8
 """The picture is judged in this many cells across and down: in which is the middle of which thing?"""
@@ -45,9 +45,9 @@ ROWS = ("one thing", "two things", "counting", "colour", "position", "background
 UNASKED = -100
 """Where a head has no right answer: cross entropy leaves it out."""
 EMPTY_WEIGHT = 0.1
-"""How much a cell in which no thing has its middle counts beside one that has."""
+"""Weight of a cell without a thing's centre, relative to one with it."""
 BATCH, POOL, REUSE = 32, 6144, 6
-"""Pictures a step, pictures that are kept, and how often each is seen, roughened anew each time."""
+"""Pictures per step, pictures kept in memory, and how often each is used, degraded differently each time."""
 
 
 def halved(pictures: torch.Tensor) -> torch.Tensor:
@@ -92,14 +92,14 @@ class Judge(nn.Module):
         self.heads = nn.Linear(3 * last, sum(HEADS.values()))
 
     def features(self, pictures: torch.Tensor) -> torch.Tensor:
-        """What the picture is known by: (n, 2 x the last width). Distances of pictures are taken in it."""
+        """The picture's features: (n, 2 x the last width), used for distances between pictures."""
         return _summary(self.body(halved(pictures)))
 
     def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
         return self.of_halved(halved(pictures))
 
     def of_halved(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
-        """What forward says, of pictures that are halved already."""
+        """As forward, for pictures that are already halved."""
         cells = self.body(pictures)
         known = _summary(cells)
         around = F.relu(self.around(known))
@@ -223,7 +223,7 @@ def judged(network: Judge, pictures: Sequence[np.ndarray]) -> list[Seen]:
 
 @torch.no_grad()
 def present(network: Judge, pictures: Sequence[np.ndarray]) -> list[frozenset[str]]:
-    """The things that the judge holds to be in each uint8 picture: those that are the likeliest answer of a cell.
+    """The things that the judge sees in each uint8 picture: those that are the most likely answer of a cell.
 
     The likeliest of all answers, "none" among them, so that any number of things may be there, or nothing. As empty cells count
     a tenth in the training, the judge leans to seeing a thing that it half believes in.
@@ -293,7 +293,7 @@ def above(seen: Seen, first: str, second: str) -> bool:
 
 
 POSITIONS = {"left": left_of, "above": above}
-"""How a relation of the drawing is looked for."""
+"""How each relation is checked."""
 
 
 def save_judge(network: Judge, path: Path, before: Judge | None = None) -> None:

@@ -16,7 +16,7 @@ from training.drawing.things import THING_BY_NAME, thing_tile
 Generator = np.random.Generator
 MARGIN = 0.03
 FREE_TOP = 0.08
-"""Where something stands on a thing whose row names no top: a little below the highest point of its picture."""
+"""Where something stands on a thing without a given top: a little below the highest point of its picture."""
 
 VARIETY = 0.3
 """How much of its range a place or size makes use of: the less, the sooner a few cores learn what stands there."""

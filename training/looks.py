@@ -18,9 +18,9 @@ from PIL import Image
 from training.drawing.things import THINGS, plural, thing_tile
 
 SIDE = 24
-"""Pixels a side at which looks are compared."""
+"""Side in pixels at which looks are compared."""
 SHARE = 0.75
-"""How much of a word's vector tells its look; the rest starts as noise and takes up all else that is said with it."""
+"""How much of a word's embedding describes its look; the rest starts as noise and learns everything else."""
 
 
 def _pixels(name: str) -> np.ndarray:
@@ -35,7 +35,7 @@ def _pixels(name: str) -> np.ndarray:
 
 
 def components(width: int) -> dict[str, np.ndarray]:
-    """For each thing `width` numbers of deviation 1 that tell its look; small differences count for more than in the picture."""
+    """For each thing `width` numbers of deviation 1 that describe its look; small differences are amplified."""
     pixels = np.stack([_pixels(thing.name) for thing in THINGS])
     left, strengths, _ = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)
     told = (left * np.sqrt(strengths))[:, :width]

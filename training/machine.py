@@ -30,11 +30,11 @@ def read_flags(
     parser.add_argument("--out", type=Path, required=True, help="the folder of the run")
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--batch", type=int, help="pictures a step of each process")
+    parser.add_argument("--batch", type=int, help="pictures per step in each process")
     parser.add_argument("--members", type=int, help="processes that train; several draw themselves")
     parser.add_argument("--drawers", type=int, default=max(1, cores - 1), help="processes that draw scenes for a single trainer")
     if resumes:
-        parser.add_argument("--resume", action="store_true", help="go on from the weights in the folder")
+        parser.add_argument("--resume", action="store_true", help="continue from the weights in the folder")
     options = parser.parse_args()
     options.batch = options.batch or batch[options.device]
     options.members = options.members or {"cuda": 1, "cpu": cores}[options.device]

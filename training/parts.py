@@ -30,17 +30,17 @@ GRID, CELLS = 5, 2
 FIRST = MAX_LENGTH - GRID**2
 """The token of the first part; longer captions cover the parts at the top."""
 SLOTS = 2
-"""So many things of a caption are told; of a kind that stands there two to four times, one."""
+"""How many things of a caption are described; of several equal ones, only one."""
 NUMBERS = CELLS**2 * (LATENT_CHANNELS + 1)
-"""What is said of a part: its latents, and how much of each cell the thing covers."""
+"""Numbers per part: its latents, and how much of each cell the thing covers."""
 GREY = 128
 PALETTE = (None, *COLOURS)
 ROWS = {
     (name, colour): 1 + row for row, (name, colour) in enumerate((name, colour) for name in THING_NAMES for colour in PALETTE)
 }
-"""Thing and colour -> row of the table of looks; row 0 stands for nothing."""
+"""Thing and colour -> row of the table of looks; row 0 is empty."""
 TOGETHER = 128
-"""Looks that are found at once."""
+"""How many looks are computed together."""
 
 
 def new_reader(sizes: Sizes) -> nn.Linear:
@@ -54,7 +54,7 @@ def first_things(scene: Scene) -> list[tuple[str, str | None]]:
 
 
 def rows(scene: Scene) -> list[int]:
-    """Where in the table the looks of the scene's first things are; 0 where there is none."""
+    """The rows of the table with the looks of the scene's first things; 0 for none."""
     found = [ROWS[thing] for thing in first_things(scene)]
     return found + [0] * (SLOTS - len(found))
 
@@ -105,7 +105,7 @@ class Looks:
 
 
 def looks_loss(reader: nn.Module, states: torch.Tensor, ids: torch.Tensor, end: int, wanted: torch.Tensor) -> torch.Tensor:
-    """The squared error of what the padding says; `wanted` is (n, SLOTS, GRID**2, NUMBERS), `end` the padding's token."""
+    """The squared error of the padding's description; `wanted` is (n, SLOTS, GRID**2, NUMBERS), `end` the padding's token."""
     said = reader(states[:, FIRST:]).float().unflatten(2, (SLOTS, NUMBERS))
     # The first such token ends the caption; those behind it are padding.
     padding = (ids == end).cumsum(1)[:, FIRST:] > 1

@@ -18,14 +18,14 @@ from training.layouts import RELATIONS, Generator, Ground, Layout, Placed, creat
 NATIVE_SIZE = 256
 COLOUR_NAMES = tuple(COLOURS)
 FRESH_SEEDS = 10**9
-"""Scenes from here on, a million of them, are for measures and never trained on."""
+"""A million seeds from here on are for evaluation and never trained on."""
 AIRLESS = ("space", "moon surface", "sea")
 """Backgrounds that have no hours and no weather."""
 FLYING_KINDS = ("animal", "person")
 PLACES = tuple(background for background in BACKGROUNDS if background.paint is not None)
 MADE, MAKERS = ("picture",), ("pen", "paintbrush")
 FIXED = (*MADE, *MAKERS)
-"""Things that stand before any background: so few can be in their relation that nothing of them is held out."""
+"""Things that may appear on any background: their relation has so few candidates that no pair is held out."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Kind:
-    """A row of what is drawn how often."""
+    """A kind of scene and how often it is drawn."""
 
     share: float
     count: int
@@ -79,7 +79,7 @@ STYLED = 0.25
 
 
 def held_out_background(thing: str, background: str) -> bool:
-    """Whether this thing is never shown before this background in training (about one pair in thirteen); FIXED ones are."""
+    """Whether this thing is never shown on this background in training (about one pair in thirteen); FIXED ones are."""
     return (THING_NAMES.index(thing) * 7 + BACKGROUND_NAMES.index(background) * 3) % 13 == 0
 
 
@@ -116,7 +116,7 @@ ROLES = {
 
 
 def _names(kind: Kind, background: str, rng: Generator) -> list[str]:
-    """Different names for this kind of scene that may stand before this background."""
+    """Different names for this kind of scene that may appear on this background."""
     roles = ROLES.get(kind.relation or "", ("any",) * (1 if kind.same else kind.count))
     names: list[str] = []
     for role in roles:
@@ -144,7 +144,7 @@ def _colour_for(name: str, behind: str | None, rng: Generator, share: float) -> 
 
 
 def _dressed(things: Sequence[Placed], kind: Kind, behind: str | None, rng: Generator) -> list[Placed]:
-    """The same things with colours, and now and then with wings."""
+    """The same things with colours, and sometimes with wings."""
     share = 0.5 if kind.count == 1 else 0.3
     common = _colour_for(things[0].name, behind, rng, share) if kind.same else None
     dressed = []
@@ -189,7 +189,7 @@ def _kind(rng: Generator) -> Kind:
 
 
 def ground_of(background: str) -> Ground:
-    """What things stand on before this background."""
+    """What things stand on with this background."""
     row = BACKGROUND_BY_NAME[background]
     return Ground(row.horizon, row.paint is not None and row.ground != "none")
 

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     options = parser.parse_args()
     take_up(options.folder, options.run)
-    print(f"{options.run}: go on with --resume")
+    print(f"{options.run}: continue with --resume")
 
 
 if __name__ == "__main__":

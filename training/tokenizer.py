@@ -19,7 +19,7 @@ from training.captions import known_words
 MAX_LENGTH = 40
 """Tokens of a caption, the marks of its start and end included."""
 FOLDER = "tokenizer"
-"""Where the tokenizer lies in the folder of a run."""
+"""The tokenizer's folder inside a run's folder."""
 START, END, UNKNOWN = "<|startoftext|>", "<|endoftext|>", "<|unk|>"
 MARKS = tuple(",.!?-:;'()\"&")
 SUFFIX = "</w>"

@@ -64,7 +64,7 @@ def _thing(number: int) -> str:
 
 
 def _met(*names: str, number: int) -> str:
-    """A background before which these were trained."""
+    """A background on which these were trained."""
     places = [row.name for row in PLACES if not any(held_out_background(name, row.name) for name in names)]
     return places[number * 7 % len(places)]
 
@@ -157,7 +157,7 @@ PROMPTS = (
     "hello world",
     "a blue cat in the snow at night",
 )
-"""What must come out recognisable; they open the sheet."""
+"""Prompts whose results must be recognisable; they come first on the sheet."""
 
 
 def sheet_captions(count: int = 64) -> list[str]:

@@ -25,11 +25,11 @@ Ask = Callable[[Values], Request]
 """Makes a request from the values of a tab's components; may raise EaselError."""
 
 Render = Callable[[Request, View, Path], str]
-"""(request, view of its job, outputs folder) -> the stage as HTML."""
+"""(request, view of its job, outputs folder) -> the result view as HTML."""
 
 
 def render_images(asked: Request, view: View, outputs: Path) -> str:
-    """The stage of a job whose results are images."""
+    """The result view of a job whose results are images."""
     return result_view.render_stage(view, outputs)
 
 
@@ -57,7 +57,7 @@ class TabJobs:
         return latest.id if latest else ""
 
     async def follow(self, job: str) -> AsyncGenerator[tuple[View, Update], None]:
-        """The view of a job and its stage until the job ends; the stage is left alone where nothing changed."""
+        """The view of a job and its HTML until the job ends; unchanged HTML is not sent again."""
         shown: View | None = None
         try:
             asked = self._jobs.state(job).request
@@ -132,7 +132,7 @@ def wire_generate(
     ask: Ask,
     script: BrowserScript | None = None,
 ) -> tuple[Dependency, Dependency]:
-    """Generate submits ``ask(values of inputs)``; the stage follows the job, also after a reload.
+    """Generate submits ``ask(values of inputs)``; the result view follows the job, also after a reload.
 
     Returns the two listeners that follow a job, the one asked for and the one found: whatever comes when it has ended goes into
     their ``then``.
@@ -154,7 +154,7 @@ def wire_button(
     ask: Ask,
     script: BrowserScript | None = None,
 ) -> Dependency:
-    """``button`` submits ``ask(values of inputs)`` as a job of the tab, and the stage follows it."""
+    """``button`` submits ``ask(values of inputs)`` as a job of the tab, and the result view follows it."""
     jobs = controls.jobs(session)
 
     def submit(values: Values) -> list[Update]:

@@ -23,7 +23,7 @@ from ui.server import image_routes, scripts
 from ui.templates import Macros, join, render_notice
 
 ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "keep_seed", "pick", "trim"])
-"""What the stage does with a press on one of its buttons: an event of its own, with the image's relative path, or with the
+"""What the view does with a press on one of its buttons: an event of its own, with the image's relative path, or with the
 words that go out of a negative prompt."""
 
 _HTML = Macros("common/result_view.html")
@@ -51,12 +51,12 @@ class ShownImage:
 
 
 def create_stage(tab: str, shown: str) -> gr.HTML:
-    """The stage of a tab, showing ``shown`` at first."""
+    """The result view of a tab, showing ``shown`` at first."""
     return gr.HTML(shown, js_on_load=ON_LOAD, elem_id=f"{tab}-stage", elem_classes="stage", **controls.BARE)
 
 
 def render_blank(sentence: str) -> Markup:
-    """A stage on which nothing was asked for yet, and what to do."""
+    """An empty result view, which says what to do."""
     return _HTML.render("blank", sentence=sentence)
 
 

@@ -140,7 +140,7 @@ def find_form(request: Request, forms: dict[str, Form]) -> Form:
 
 
 def wire_reuse(stage: gr.HTML, notice: gr.HTML, seed: Component, form: Form, outputs: Path) -> None:
-    """The two buttons under every finished image of a stage: its settings go back into the tab's ``form``, or its seed alone."""
+    """The two buttons under every finished image: its settings go back into the tab's ``form``, or its seed alone."""
 
     def reuse(event: gr.EventData) -> list[Update]:
         request, said = find_request(outputs, event.picture)

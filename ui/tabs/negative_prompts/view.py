@@ -64,12 +64,12 @@ class Slim:
 
 
 def render_results(asked: Request, view: View, outputs: Path) -> str:
-    """The stage of the tab's jobs."""
+    """The result view of the tab's jobs."""
     return render_study(asked, view, outputs) if isinstance(asked, StudyNegative) else render_comparison(view, outputs)
 
 
 def render_comparison(view: View, outputs: Path) -> str:
-    """The stage of a comparison: the image with the negative prompt and the one without, once both are there."""
+    """The result view of a comparison: the image with the negative prompt and the one without, once both are there."""
     there = [result.path for result in view.results]
     if len(there) < 2 or not all(result_view.is_there(path, outputs) for path in there):
         return result_view.render_stage(view, outputs)
@@ -93,7 +93,7 @@ def render_comparison(view: View, outputs: Path) -> str:
 
 
 def render_study(asked: StudyNegative, view: View, outputs: Path) -> str:
-    """The stage of a study: the words that are known so far, the one that does most first."""
+    """The result view of a study: the words tried so far, the one with the largest effect first."""
     there = dict(enumerate(result.path for result in view.results))
     if len(there) <= study.FIRST:
         return result_view.render_stage(view, outputs, Markup(""))
