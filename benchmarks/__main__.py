@@ -22,7 +22,7 @@ NAMES = {
 
 
 def main() -> None:
-    """Run what was asked for, each under its own heading."""
+    """Run the chosen benchmarks, each under its own heading."""
     listing = "\n".join(f"  {name}: {what}" for name, what in NAMES.items())
     flags = argparse.ArgumentParser(
         prog="python -m benchmarks",

@@ -79,7 +79,7 @@ def report(rounds: list[tuple[Run, Run]]) -> None:
 
 
 def plain_pipeline(folder: Path) -> Any:
-    """The checkpoint as diffusers loads it when nothing is said, with the sampler of both."""
+    """The checkpoint as diffusers loads it by default, with the sampler that both use."""
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
@@ -123,7 +123,7 @@ def since(began: float) -> float:
 
 
 def step_of(seen: list[float]) -> float:
-    """Seconds of a step: the median between one and the next."""
+    """Seconds per step: the median time between two steps."""
     return statistics.median(after - before for before, after in itertools.pairwise(seen))
 
 

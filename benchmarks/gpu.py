@@ -54,7 +54,7 @@ SECONDS = 285
 
 
 def main() -> None:
-    """Print every part's lines, each from a process of its own."""
+    """Run every part in a separate process and print its lines."""
     if not torch.cuda.is_available():
         tell(NO_CARD)
         return
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def in_process(part: str, folder: str, left: float) -> None:
-    """Run a part; what it prints is seen at once."""
+    """Run a part; its output appears at once."""
     command = [sys.executable, "-m", "benchmarks.gpu", part, folder]
     try:
         done = subprocess.run(command, cwd=HOUSE, timeout=left).returncode
@@ -125,7 +125,7 @@ def write(folder: Path, family: str) -> None:
 
 
 def plain(folder: Path) -> Clocked:
-    """Diffusers with nothing but ``dtype`` said."""
+    """Diffusers with its defaults except ``dtype``."""
     from diffusers import StableDiffusionPipeline
 
     pipeline: Any = StableDiffusionPipeline.from_pretrained(folder / "models" / "sd1", dtype=torch.float16, local_files_only=True)
@@ -149,7 +149,7 @@ def easels(easel: Local, folder: Path, name: str, compile_it: bool) -> Clocked:
 
 
 def highest(name: str, run: Callable[[], Clocked]) -> Clocked:
-    """What ``run`` gives, told with the peak of memory meanwhile."""
+    """The result of ``run``; also prints its peak of memory."""
     gc.collect()
     torch.cuda.empty_cache()
     if torch.cuda.is_available():
@@ -179,7 +179,7 @@ def compare(rates: Mapping[str, Clocked]) -> None:
 
 
 def batches(folder: Path) -> None:
-    """Pictures a second of the UNet as it is, by the number of pictures at once."""
+    """Pictures per second of the uncompiled UNet, by batch size."""
     with Local(settings(folder)) as easel:
         made = by_easel(easel, dataclasses.replace(ASKED, count=1, steps=2), "batches")
         with leased(easel, made) as (pipeline, _):
@@ -244,7 +244,7 @@ def within(folder: Path, asked: TextToImage, gigabytes: int, told: bool) -> None
 
 
 def know(easel: Local, room: int) -> None:
-    """Let the plan count on ``room`` bytes of the card."""
+    """Make the plan assume ``room`` free bytes on the card."""
     hardware = easel._state.hardware
     device = dataclasses.replace(hardware.device, total_bytes=room, free_bytes=room)
     easel._state = dataclasses.replace(easel._state, hardware=dataclasses.replace(hardware, device=device))
@@ -278,13 +278,13 @@ def settings(folder: Path, fresh: Path | None = None) -> Settings:
 
 
 def again(folder: Path) -> None:
-    """A new process that finds what was compiled before."""
+    """A new process that reuses earlier compiled code."""
     with Local(settings(folder)) as easel:
         easels(easel, folder, "Easel, compiled, after a restart", True)
 
 
 PARTS: dict[str, int] = {"speed": 60, "little": 20, "faults": 30, "numbers": 20, "xl": 50, "batches": 25, "again": 40}
-"""Part -> about how many seconds it takes at least. In order of what is wanted most."""
+"""Part -> about how many seconds it takes at least. The most important come first."""
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:

@@ -22,7 +22,7 @@ from engine.stopping import Stop
 
 @dataclass(frozen=True, kw_only=True)
 class Clocked:
-    """One job. ``rate``: guided steps a second in the loop; ``each``: seconds a picture from the call to the last file."""
+    """One job. ``rate``: guided steps per second in the loop; ``each``: seconds per picture from the call to the last file."""
 
     rate: float
     each: float
@@ -31,13 +31,13 @@ class Clocked:
 
 
 def wait(device: str) -> None:
-    """Until the device has done everything that it was asked for."""
+    """Wait until the device has finished all queued work."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
 
 
 def seconds(device: str, call: Callable[[], Any]) -> float:
-    """How long ``call`` and what it asks of the device take."""
+    """How long ``call`` takes, including the work that it queues on the device."""
     wait(device)
     began = time.perf_counter()
     call()
@@ -59,7 +59,7 @@ def by_easel(easel: Local, asked: TextToImage, job: str) -> Clocked:
 
 
 def rate_of(events: list[tuple[float, Event]]) -> float:
-    """Steps a second between the first and the last step of a picture, the median of the pictures."""
+    """Steps per second between the first and the last step of a picture, the median of the pictures."""
     steps: dict[int, list[float]] = {}
     for at, event in events:
         if isinstance(event, Step):
@@ -103,7 +103,7 @@ class Loop:
     pictures: int = 1
 
     def given(self) -> dict[str, torch.Tensor]:
-        """What the UNet is asked, on its device in its precision."""
+        """The UNet's inputs, on its device and in its precision."""
         weights, rows = next(self.unet.parameters()), 2 * self.pictures
         like: dict[str, Any] = {"device": weights.device, "dtype": weights.dtype}
         return {
@@ -114,7 +114,7 @@ class Loop:
 
     @torch.inference_mode()
     def unet_alone(self, steps: int) -> None:
-        """The UNet on the same numbers again and again."""
+        """The UNet, repeatedly on the same inputs."""
         given = self.given()
         for _ in range(steps):
             self.unet(**given, return_dict=False)
@@ -133,7 +133,7 @@ class Loop:
             latents = scheduler.step(without + 7.5 * (answer - without), timestep, latents, return_dict=False)[0]
 
     def rate(self, run: Callable[[int], None], steps: int) -> float:
-        """Steps a second of one of the two, warm."""
+        """Steps per second of one of the two, warm."""
         run(2)
         return steps / seconds(str(next(self.unet.parameters()).device), lambda: run(steps))
 
@@ -146,7 +146,7 @@ def plateau(throughputs: Mapping[int, float]) -> tuple[int, float]:
 
 
 def misplaced(parts: Mapping[str, torch.nn.Module], device: str, dtypes: Mapping[str, str]) -> tuple[int, list[str]]:
-    """How many tensors of numbers there are, and the names of those that lie elsewhere or are in another precision."""
+    """The number of floating-point tensors, and the names of those on another device or in another precision."""
     tensors = [
         (component, name, tensor)
         for component, part in parts.items()

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def fill(folder: Path) -> None:
-    """One real picture for each prompt, copied to file names of their own over many days."""
+    """One real picture for each prompt, copied to different file names over many days."""
     for number, words in enumerate(WORDS):
         request = TextToImage(prompt=words, seed=number, width=SIDE, height=SIDE, checkpoint=("starter", "dreamy")[number % 2])
         resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
@@ -81,7 +81,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def middle(work: Callable[[], object]) -> float:
-    """The median in milliseconds, after one round that does not count."""
+    """The median in milliseconds, after one warm-up round."""
     work()
     return 1000 * statistics.median(seconds(work) for _ in range(ROUNDS))
 

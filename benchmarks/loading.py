@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def identified(path: Path) -> str:
-    """How long it takes, warm, to say what a file is."""
+    """How long it takes, warm, to identify a file."""
     found = in_process("identify", str(path))
     wall, busy = (1000 * found[which] for which in ("seconds", "busy"))
     return f"identified as {found['as']} in {wall:.1f} ms, {busy:.1f} ms of them on the processor (medians of {ROUNDS}, warm)"
@@ -65,20 +65,20 @@ def timed(path: Path, dtype: str) -> str:
 
 
 def weighed(path: Path, dtype: str) -> str:
-    """The peak of anonymous memory while a file loads, in weights."""
+    """The peak of anonymous memory while a file loads, as a multiple of its weights."""
     found = in_process("weigh", str(path), dtype)
     return f"peak of anonymous memory {found['peak'] / found['weights']:.3f} times the {found['weights'] / 1e9:.2f} GB of weights"
 
 
 def switched(path: Path) -> str:
-    """What a process holds after two and after ten switches between two checkpoints, of which one fits."""
+    """The memory of a process after two and after ten switches between two checkpoints, of which only one fits."""
     after = in_process("switch", str(path))["after"]
     two, last = after[1], after[-1]
     return f"anonymous memory after 2 switches {two / 1e9:.2f} GB, after {SWITCHES} {last / 1e9:.2f} GB: {last / two - 1:+.1%}"
 
 
 def pictured(path: Path) -> str:
-    """The first picture after a switch of checkpoints beside one without, from the call to the file."""
+    """The first picture after a switch of checkpoints compared with one without a switch, from the call to the file."""
     columns = zip(*in_process("picture", str(path))["rounds"], strict=True)
     same, loaded, cached = (statistics.median(column) for column in columns)
     return (
@@ -88,7 +88,7 @@ def pictured(path: Path) -> str:
 
 
 def in_process(task: str, *arguments: str) -> dict[str, Any]:
-    """What a task prints, run in a process of its own."""
+    """The output of a task that runs in a separate process."""
     command = [sys.executable, "-m", "benchmarks.loading", task, *arguments]
     done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True)
     if done.returncode:
@@ -211,7 +211,7 @@ def _plan(dtype: str) -> Any:
 
 
 def read_and_convert(path: Path, dtype: str) -> list[Any]:
-    """Every tensor of a file, read from its place and converted: what no loader can do without."""
+    """Every tensor of a file, read and converted: the least that any loader has to do."""
     import torch
 
     from engine.checkpoints.files.headers import read_header
@@ -236,7 +236,7 @@ def seconds(call: Callable[[], Any], clock: Callable[[], float] = time.perf_coun
 
 
 def anonymous() -> int:
-    """Bytes of this process's memory that no file backs. Linux says so; elsewhere all of it counts."""
+    """Bytes of anonymous memory of this process on Linux; elsewhere all of its memory."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))

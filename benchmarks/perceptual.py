@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 STEADY = 170.0
-"""Keeps the similarity steady where there is no edge; the paper's value for levels 0..255."""
+"""Stabilises the similarity where there is no edge; the paper's value for levels 0..255."""
 
 
 def psnr(picture: np.ndarray, exact: np.ndarray) -> float:

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def report(easel: Local, asked: tuple[TextToImage, ...]) -> None:
-    """Print a line for each word of the setting."""
+    """Print one line per setting."""
     made = {speed: [timed(easel, dataclasses.replace(each, speed=speed)) for each in asked] for speed in SPEEDS}
     exact = made["exact"]
     for speed, pictures in made.items():

@@ -34,7 +34,7 @@ NEAR = 8  # pixels of the source beside a border in which tiles fade into each o
 
 
 def main(names: list[str] | None = None) -> None:
-    """Print each part, or those with these names only."""
+    """Print all parts, or only those with these names."""
     for name, part in PARTS.items():
         if not names or name in names:
             part()
@@ -49,7 +49,7 @@ def photo(width: int, height: int) -> Image.Image:
 
 
 def smooth(side: int) -> Image.Image:
-    """A square in which neighbours hardly differ."""
+    """A square picture in which neighbouring pixels hardly differ."""
     down, across = np.mgrid[0:side, 0:side] / side
     planes = (np.sin(3 * across + down), np.cos(2 * down - across), across * down)
     return Image.fromarray((np.stack(planes, axis=-1) * 100 + 127).clip(0, 255).astype(np.uint8))
@@ -95,14 +95,14 @@ def speed() -> None:
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Seconds that ``call`` takes."""
+    """How many seconds ``call`` takes."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def memory() -> None:
-    """Predicted and measured memory, each size in a process of its own."""
+    """Predicted and measured memory, each size in a separate process."""
     for megapixels in MEGAPIXELS:
         code = f"from benchmarks.upscale import rise; rise({megapixels})"
         done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Runs other programs: every line is shown, and a failure comes back as a sentence."""
+"""Runs other programs: every line is shown, and a failure is raised as a sentence."""
 
 from __future__ import annotations
 

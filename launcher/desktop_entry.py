@@ -24,7 +24,7 @@ Categories=Graphics;
 
 
 def find_entry_path() -> Path:
-    """Where the desktop looks for the entries of this person."""
+    """Where the desktop looks for the user's entries."""
     base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(base).expanduser() / "applications" / "easel.desktop"
 

@@ -29,7 +29,7 @@ PYTHONS = (3, 11), (3, 15)
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu/"
 GIGABYTE = 10**9
 NEEDED = {"cuda": 8 * GIGABYTE, "cpu": 3 * GIGABYTE}
-"""Room that a first set-up takes, measured on Linux with uv 0.13 and PyTorch 2.15 and rounded up."""
+"""Disk space that a first set-up needs, measured on Linux with uv 0.13 and PyTorch 2.15 and rounded up."""
 
 
 UNWANTED = ("openvino-telemetry",)
@@ -61,7 +61,7 @@ def prepare(folder: Folder, progress: Progress, extras: set[str], anew: bool = F
 
 
 def set_up(folder: Folder, progress: Progress, extras: set[str], options: list[str | Path]) -> None:
-    """The phases in their order. ``options`` are for uv's installation."""
+    """Run the phases in order. ``options`` are for uv's installation."""
     progress.start_phase("installer")
     uv = installer.find_or_install(folder, progress)
     progress.start_phase("python")
@@ -93,7 +93,7 @@ def is_replaced(python: Path) -> bool:
 
 
 def rebuild(folder: Folder, progress: Progress, extras: set[str]) -> bool:
-    """Make the environment anew from uv's cache alone; False where something has to be fetched for that."""
+    """Make the environment again from uv's cache alone; False if something would have to be downloaded."""
     progress.start_phase("installer")
     uv = installer.find_or_install(folder, progress)
     for backend in (["--torch-backend=auto"], []):
@@ -116,7 +116,7 @@ def rebuild(folder: Folder, progress: Progress, extras: set[str]) -> bool:
 
 
 def create_venv(folder: Folder, uv: Path, progress: Progress) -> bool:
-    """Keep ``.venv`` if it is whole and its Python fits; else make it from nothing, and return True."""
+    """Keep ``.venv`` if it is complete and its Python fits; otherwise make it from scratch, and return True."""
     if folder.unfinished.exists():
         progress.note("The last set-up was cut off; it is done again from what was already fetched.")
     elif is_supported(folder.python):
@@ -131,7 +131,7 @@ def create_venv(folder: Folder, uv: Path, progress: Progress) -> bool:
 
 
 def choose_python() -> str:
-    """This very Python if the packages run on it, else whichever fits; uv fetches one if the computer has none."""
+    """This Python if the packages run on it, otherwise any that fits; uv downloads one if the computer has none."""
     first, beyond = PYTHONS
     if first <= sys.version_info[:2] < beyond:
         return sys.executable
@@ -233,5 +233,5 @@ def install_command(folder: Folder, uv: Path, extras: set[str]) -> list[str | Pa
 
 
 def remove_unwanted(folder: Folder, uv: Path, progress: Progress) -> None:
-    """Take :data:`UNWANTED` out of the environment; what is not in it is no failure."""
+    """Remove :data:`UNWANTED` from the environment, if it is there."""
     run([uv, "pip", "uninstall", "--python", folder.python, *UNWANTED], folder.root, progress)

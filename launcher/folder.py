@@ -1,4 +1,4 @@
-"""Where the set-up keeps things, and the stamp that says what is done."""
+"""The folders of the set-up, and the stamp that records what is done."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 SETUP_VERSION = 1
-"""Raise it when an environment made by an older launcher must be gone over again."""
+"""Raise it when environments made by an older launcher must be updated."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The folder that Easel lies in; every path of the set-up hangs below ``root``."""
+    """Easel's folder; all paths of the set-up are below ``root``."""
 
     root: Path
 
