@@ -47,7 +47,7 @@ class Counted:
         self.outer: list[int] = []
         engine.run(asked(checkpoint=checkpoint, steps=1), job())  # loaded from here on
         held = next(h for h in engine.local._state.cache._held.values() if h.entry.name == checkpoint)
-        unet = held.components.parts["unet"]
+        unet = held.loaded.modules["unet"]
         for layer, counts in ((unet.mid_block.resnets[0].conv1, self.deep), (unet.conv_out, self.outer)):
             real = layer.forward
             monkeypatch.setattr(layer, "forward", lambda x, real=real, counts=counts: (counts.append(len(x)), real(x))[1])
