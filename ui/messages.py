@@ -183,7 +183,7 @@ def download_status(state: str, done: str, total: str) -> str:
         "offered": "",
         "running": f"Downloading: {amount}",
         "paused": f"Paused at {amount}",
-        "finished": f"Done ({done}). Ready to use.",
+        "finished": f"Downloaded {done}, ready to use.",
         "failed": "",
         "cancelled": "Cancelled. The part that was downloaded is kept, so the download can resume.",
     }[state]

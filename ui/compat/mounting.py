@@ -14,7 +14,6 @@ from gradio.block_function import BlockFunction
 from gradio.exceptions import Error
 from gradio.routes import mount_gradio_app
 from gradio.state_holder import SessionState
-from gradio.utils import get_upload_folder
 
 from engine.json_values import JsonValue
 from ui import messages, theme
@@ -68,7 +67,7 @@ class Page(gr.Blocks):
         self, block_fn: BlockFunction, inputs: list[JsonValue], state: SessionState | None, explicit_call: bool = False
     ) -> list[JsonValue]:
         """As Gradio's, after the check. Raises Error for a file that was not uploaded."""
-        if not uploads.are_uploaded(inputs, get_upload_folder()):
+        if not uploads.are_uploaded(inputs, self.GRADIO_CACHE):
             raise Error(messages.NOT_UPLOADED, print_exception=False)
         return await super().preprocess_data(block_fn, inputs, state, explicit_call)
 

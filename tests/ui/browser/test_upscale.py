@@ -55,7 +55,7 @@ def test_of_a_chosen_folder_the_pictures_are_taken(page_session: Callable, scrip
     show(page, "Upscale")
     page.locator("input[type=file][webkitdirectory]").set_input_files(folder)
     expect(page.locator("#upscale-cost")).to_contain_text("2 pictures, the largest 40 × 30 becomes 160 × 120 pixels")
-    expect(page.locator("#upscale-says")).to_contain_text("1 file of the folder is left out")
+    expect(page.locator("#upscale-says")).to_contain_text("1 file of the folder is not a picture")
 
 
 def test_a_picture_is_enlarged_once_it_is_made(page_session: Callable, scripted: Studio) -> None:

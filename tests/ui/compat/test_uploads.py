@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from ui.compat import uploads
+from ui.compat.mounting import Page
 
 
 def test_what_a_killed_easel_left_behind_goes_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +25,29 @@ def test_what_a_killed_easel_left_behind_goes_after_a_day(tmp_path: Path, monkey
     uploads.use_folder(tmp_path / "uploads")
     assert [folder.name for folder in (tmp_path / "uploads").iterdir()] == ["new"]
     assert os.environ["GRADIO_TEMP_DIR"] == str(tmp_path / "uploads")
+
+
+def test_a_page_takes_its_own_uploads_also_after_another_was_made_in_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "elsewhere")
+    files: list[Path] = []
+    pages: list[Page] = []
+    for name in ("first", "second"):
+        files.append(tmp_path / name / "picture.png")
+        files[-1].parent.mkdir()
+        files[-1].write_bytes(b"x")
+        uploads.use_folder(tmp_path / name)
+        with Page() as page:
+            dropped = gr.File()
+            dropped.change(lambda path: path, dropped, None)
+        pages.append(page)
+
+    def take(page: Page, path: Path) -> None:
+        function = page.fns[0]
+        asyncio.run(page.preprocess_data(function, [{"path": str(path), "meta": {"_type": "gradio.FileData"}}], None))
+
+    for page, own, other in zip(pages, files, reversed(files), strict=True):
+        take(page, own)
+        with pytest.raises(gr.Error):
+            take(page, other)
