@@ -30,7 +30,12 @@ _PHASES = {
 
 
 class MemoryShort(DoesNotFit):
-    """Memory ran out in ``phase``: ``"load"``, ``"encode"``, ``"denoise"`` or ``"decode"``."""
+    """Memory ran out in ``phase``: ``"load"``, ``"encode"``, ``"denoise"`` or ``"decode"``.
+
+    To the rest of Easel it is a request that does not fit.
+    """
+
+    kind = DoesNotFit.__name__
 
     def __init__(self, phase: str) -> None:
         super().__init__(
@@ -38,11 +43,6 @@ class MemoryShort(DoesNotFit):
             "size or a smaller checkpoint."
         )
         self.phase = phase
-
-    @property
-    def kind(self) -> str:
-        """To the rest of Easel it is a request that does not fit."""
-        return DoesNotFit.__name__
 
 
 @contextmanager
