@@ -91,16 +91,16 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 
 def read_catalogue(settings: Settings) -> tuple[dict[str, dict[str, Any]], set[Path]]:
     """What is known of each file by its name, and the files that are refused."""
-    catalogue = Catalogue(settings)
+    inventory = Catalogue(settings).scan()
     found = {
         entry.name: {
             "path": entry.path, "kind": entry.identity.kind, "architecture": entry.identity.family,
             "prediction_type": entry.identity.prediction_type, "native_size": entry.identity.native_size,
             "container": entry.identity.container, "hash": entry.hash, "sha256": entry.sha256, "parameters": entry.parameters,
         }
-        for entry in catalogue.scan()
+        for entry in inventory.entries
     }  # fmt: skip
-    return found, set(catalogue.refused)
+    return found, set(inventory.refused)
 
 
 def read_record(path: Path) -> str | None:
@@ -138,7 +138,7 @@ def redraw(easel: Local, request: dict[str, Any]) -> Path:
 
 def checkpoint_hashes(settings: Settings) -> set[str]:
     """Those of all checkpoints that there are, of their versions for few steps too."""
-    return {each.hash for entry in Catalogue(settings).scan() for each in (entry, entry.for_drafts)}
+    return {each.hash for entry in Catalogue(settings).scan().entries for each in (entry, entry.for_drafts)}
 
 
 # --- The tests ------------------------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def _adapted(loras: tuple[tuple[CheckpointEntry, float, float], ...], loaded: Lo
     if not isinstance(pipeline, LoraPipeline):
         raise CheckpointError("This kind of checkpoint cannot use LoRAs: leave them out, or choose another checkpoint.")
     try:
-        names = [_put_on(number, lora, pipeline) for number, (lora, *_) in enumerate(loras)]
+        names = [_load_lora(number, lora, pipeline) for number, (lora, *_) in enumerate(loras)]
         parts = [name for name in ("text_encoder", "text_encoder_2") if name in loaded.modules]
         pipeline.set_adapters(names, [{"unet": unet, **dict.fromkeys(parts, words)} for _, words, unet in loras])
         yield
@@ -89,10 +89,10 @@ def _adapted(loras: tuple[tuple[CheckpointEntry, float, float], ...], loaded: Lo
         pipeline.unload_lora_weights()
 
 
-def _put_on(number: int, lora: CheckpointEntry, pipeline: LoraPipeline) -> str:
+def _load_lora(number: int, lora: CheckpointEntry, pipeline: LoraPipeline) -> str:
     name = f"lora_{number}"
     store = TensorStore([lora.path])
-    weights = _with_strength({key: store.view(key).clone() for key in store.names()})
+    weights = _with_strength({key: store.read(key).clone() for key in store.names()})
     try:
         pipeline.load_lora_weights(weights, adapter_name=name)
     except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError) as error:
@@ -141,7 +141,7 @@ def _vectors(embedding: CheckpointEntry, key: str, width: int) -> torch.Tensor:
             f"“{embedding.name}” was made for another family: its words are {found} wide, and this checkpoint's {width}. "
             "Leave it out."
         )
-    found = store.view(name).clone()
+    found = store.read(name).clone()
     return found if found.dim() == 2 else found[None]
 
 

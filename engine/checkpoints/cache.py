@@ -9,9 +9,8 @@ import contextlib
 import gc
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass
-from typing import Any
 
 import diffusers
 import torch
@@ -52,7 +51,7 @@ class _Held:
         return self.loaded.bytes + (self.safety_checker.bytes if self.safety_checker else 0)
 
 
-Key = tuple[Any, ...]
+Key = tuple[Hashable, ...]
 
 
 class CheckpointCache:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
@@ -19,6 +19,7 @@ from transformers import (
 from engine.checkpoints.families import Family
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import CheckpointError
+from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
 
 Autoencoder = AutoencoderKL | AutoencoderTiny
@@ -79,9 +80,9 @@ class LoadedCheckpoint:
         return bytes_of(self.modules.values())
 
     @property
-    def scheduler_config(self) -> dict[str, Any]:
+    def scheduler_config(self) -> JsonObject:
         """The configuration of its scheduler, what the family's published folders have wrong put right as diffusers does."""
-        config = dict(self.scheduler.config)
+        config: JsonObject = dict(self.scheduler.config)
         return {**config, **{name: value for name, value in self.family.scheduler_overrides.items() if name in config}}
 
     @property

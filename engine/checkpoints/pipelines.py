@@ -5,13 +5,11 @@ Easel's own runs never call one.
 
 from __future__ import annotations
 
-from typing import Any
-
-import diffusers
 from diffusers import DiffusionPipeline
 from diffusers.loaders import StableDiffusionLoraLoaderMixin, StableDiffusionXLLoraLoaderMixin
 
-from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.checkpoints.loaded import Component, LoadedCheckpoint
+from engine.compat.component_classes import find_pipeline_class
 from engine.compat.diffusers_modules import constructor_arguments, optional_components
 
 LoraPipeline = StableDiffusionLoraLoaderMixin | StableDiffusionXLLoraLoaderMixin
@@ -22,17 +20,22 @@ def create_pipeline(loaded: LoadedCheckpoint, task: str = "") -> DiffusionPipeli
     """The pipeline of the family for ``task``, a key of :attr:`~engine.checkpoints.families.Family.pipelines`, or its
     first."""
     classes = loaded.family.pipelines
-    pipeline_class: type[DiffusionPipeline] = getattr(diffusers, classes[task or next(iter(classes))])
+    pipeline_class = find_pipeline_class(classes[task or next(iter(classes))])
     accepted = constructor_arguments(pipeline_class)
     empty = dict.fromkeys(optional_components(pipeline_class) | {"safety_checker", "feature_extractor", "image_encoder"})
-    switches = {"requires_safety_checker": False, "add_watermarker": False}
-    given: dict[str, Any] = {**empty, **switches, **_components(loaded), **loaded.family.pipeline_options}
+    given: dict[str, Component | bool | int | None] = {
+        **empty,
+        **_components(loaded),
+        **loaded.family.pipeline_options,
+        "requires_safety_checker": False,
+        "add_watermarker": False,
+    }
     pipeline = pipeline_class(**{name: value for name, value in given.items() if name in accepted})
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def _components(loaded: LoadedCheckpoint) -> dict[str, Any]:
+def _components(loaded: LoadedCheckpoint) -> dict[str, Component | None]:
     others = {
         "tokenizer": loaded.tokenizer,
         "tokenizer_2": loaded.tokenizer_2,

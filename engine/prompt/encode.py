@@ -19,13 +19,14 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from engine.compat.text_encoders import find_execution_device, find_lora_layers
 from engine.prompt.grammar import parse
 from engine.prompt.terms import Place, neutralise
 from engine.prompt.tokenizer import PromptTokenizer, wrap_tokenizer
@@ -40,6 +41,16 @@ CUT_LAYERS = {23: 1}
 
 CACHE_BYTES = 64 * 2**20
 """What encodings kept for the next run may take: some 270 chunks of Stable Diffusion 1, 100 of XL."""
+
+
+TextEncoder = CLIPTextModel | CLIPTextModelWithProjection
+
+
+class TextEncoderOutput(Protocol):
+    """What Easel uses of a text encoder's output: states of the last layer after the final norm, and of each layer without."""
+
+    last_hidden_state: torch.Tensor
+    hidden_states: tuple[torch.Tensor, ...]
 
 
 class Guard(Protocol):
@@ -89,13 +100,13 @@ class TextPart:
 
     name: str
     tokenizer: PromptTokenizer
-    encoder: Any
+    encoder: TextEncoder
     penultimate: bool
-    adapters: tuple[Any, ...]
+    adapters: tuple[Hashable, ...]
 
-    def state(self, chunk: Chunk) -> tuple[Any, ...]:
+    def state(self, chunk: Chunk) -> tuple[Hashable, ...]:
         """Everything beside a chunk's tokens that its encoding depends on."""
-        table = self.encoder.get_input_embeddings().weight
+        table = self.encoder.get_input_embeddings().get_parameter("weight")
         added = {id for vectors in self.tokenizer.embeddings.values() for id in vectors}
         rows = tuple(_digest([table[token.id]]) for token in chunk if token.id in added)
         return str(table.dtype), str(table.device), self.adapters, rows
@@ -124,13 +135,13 @@ class EncodingCache:
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._limit = limit
-        self._held: OrderedDict[tuple[Any, ...], tuple[weakref.ref[Any], torch.Tensor]] = OrderedDict()
+        self._held: OrderedDict[tuple[Hashable, ...], tuple[weakref.ref[TextEncoder], torch.Tensor]] = OrderedDict()
 
     def clear(self) -> None:
         """Forget everything."""
         self._held.clear()
 
-    def get(self, encoder: Any, key: tuple[Any, ...], make: Callable[[], torch.Tensor]) -> torch.Tensor:
+    def get(self, encoder: TextEncoder, key: tuple[Hashable, ...], make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """What ``make`` gives, from memory if it was asked before for this ``encoder`` and ``key``. Kept on the CPU."""
         whole = (id(encoder), *key)
         held = self._held.get(whole)
@@ -173,15 +184,15 @@ class Encoder:
 
     def _pooled(self, part: TextPart, chunk: Chunk) -> torch.Tensor:
         """The projected state of the end token, which is after the chunk's last token: 1 x width, float32."""
-        end = len(chunk) + 1
-        return self._run(part, chunk, "pooled", lambda out: part.encoder.text_projection(out.last_hidden_state[:, end]))
+        end, projection = len(chunk) + 1, part.encoder.get_submodule("text_projection")
+        return self._run(part, chunk, "pooled", lambda output: projection(output.last_hidden_state[:, end]))
 
-    def _run(self, part: TextPart, chunk: Chunk, what: str, read: Callable[[Any], torch.Tensor]) -> torch.Tensor:
+    def _run(self, part: TextPart, chunk: Chunk, what: str, read: Callable[[TextEncoderOutput], torch.Tensor]) -> torch.Tensor:
         ids = chunk_ids(part.tokenizer, chunk)
 
         def call(_dtype: torch.dtype) -> torch.Tensor:
             with torch.inference_mode():
-                batch = torch.tensor([ids], device=device_of(part.encoder))
+                batch = torch.tensor([ids], device=find_execution_device(part.encoder))
                 return read(part.encoder(batch, output_hidden_states=True)).float()
 
         def make() -> torch.Tensor:
@@ -190,15 +201,15 @@ class Encoder:
         return self.cache.get(part.encoder, (what, self.clip_skip, part.state(chunk), tuple(ids)), make)
 
 
-def hidden_states(part: TextPart, outputs: Any, clip_skip: int) -> torch.Tensor:
+def hidden_states(part: TextPart, outputs: TextEncoderOutput, clip_skip: int) -> torch.Tensor:
     """The layer that the UNet was trained on, or ``clip_skip`` layers from the end (1 is the last)."""
     if part.penultimate:
         return outputs.hidden_states[-max(clip_skip, 2)]
     layer = max(clip_skip - CUT_LAYERS.get(part.encoder.config.num_hidden_layers, 0), 1)
     if layer == 1:
         return outputs.last_hidden_state
-    text_model = getattr(part.encoder, "text_model", part.encoder)
-    return text_model.final_layer_norm(outputs.hidden_states[-layer])
+    norm = next(module for name, module in part.encoder.named_modules() if name.endswith("final_layer_norm"))
+    return norm(outputs.hidden_states[-layer])
 
 
 def chunk_ids(tokenizer: PromptTokenizer, chunk: Chunk) -> list[int]:
@@ -219,17 +230,11 @@ def weighted(states: torch.Tensor, chunk: Chunk) -> torch.Tensor:
     return changed * scale if least <= scale <= most else changed
 
 
-def device_of(encoder: Any) -> torch.device:
-    """Where the encoder wants its input: its weights' place, or where a hook will move them."""
-    hook = getattr(getattr(encoder, "_hf_hook", None), "execution_device", None)
-    return torch.device(hook) if hook is not None else next(encoder.parameters()).device
-
-
-def adapters(encoder: Any) -> tuple[Any, ...]:
+def adapters(encoder: TextEncoder) -> tuple[Hashable, ...]:
     """The LoRAs that act on an encoder: which, how strongly, and a digest of their weights. Empty without any."""
-    if not getattr(encoder, "peft_config", None):
+    layers = find_lora_layers(encoder)
+    if not layers:
         return ()
-    layers = [layer for layer in encoder.modules() if hasattr(layer, "scaling") and hasattr(layer, "active_adapters")]
     acting = tuple((tuple(layer.active_adapters), tuple(sorted(layer.scaling.items()))) for layer in layers)
     weights = (weight for name, weight in encoder.named_parameters() if ".lora_" in name)
     return acting, all(layer.disable_adapters for layer in layers), _digest(weights)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from engine.checkpoints.families import CONFIGS, DEPTH, TEXT
-from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
+from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry, Inventory
 from engine.checkpoints.library.upscalers import BUILT_IN, find_built_in, is_diffusion
 from engine.generate.samplers import SCHEDULERS
 from engine.settings import Settings
@@ -91,7 +91,7 @@ class CheckpointOptions:
     """The checkpoints of the models folder, as they were when somebody last looked."""
 
     def __init__(self, settings: Settings) -> None:
-        self.catalogue = Catalogue(settings)
+        self._catalogue = Catalogue(settings)
         self._entries: dict[str, CheckpointEntry] = {}
         self._known: dict[str, Checkpoint] = {}
         self.additions: dict[str, tuple[str, ...]] = {}
@@ -108,9 +108,14 @@ class CheckpointOptions:
         return tuple(self._entries)
 
     def refresh(self) -> None:
-        """Look again, in one scan. Checkpoints come and go while Easel runs."""
+        """Look again. Checkpoints come and go while Easel runs."""
+        self.scan()
+
+    def scan(self) -> Inventory:
+        """Look again; everything that is in the folders now."""
+        inventory = self._catalogue.scan()
         found: dict[str, list[CheckpointEntry]] = defaultdict(list)
-        for entry in self.catalogue.scan():
+        for entry in inventory.entries:
             found[entry.identity.kind].append(entry)
         entries = sorted(found["checkpoint"], key=lambda each: (each.family.name != "starter", each.name.casefold()))
         known = [describe_checkpoint(each, found["embedding"]) for each in entries if TEXT in each.family.pipelines]
@@ -122,6 +127,7 @@ class CheckpointOptions:
             "refiner": tuple(each.name for each in entries if each.family.is_refiner),
             "upscaler": _list_upscalers(found["upscaler"], entries),
         }
+        return inventory
 
     def find(self, name: str | None) -> Checkpoint:
         """The checkpoint of that name; the first one if it is gone."""
@@ -129,7 +135,7 @@ class CheckpointOptions:
 
     def find_entry(self, name: str | None) -> CheckpointEntry:
         """The catalogue's entry of that name, without another scan where it is known. Raises CheckpointError."""
-        return self._entries.get(name or "") or self.catalogue.find(name)
+        return self._entries.get(name or "") or self._catalogue.find(name)
 
     def list_names(self) -> KnownNames:
         """What the settings of an image are compared with."""

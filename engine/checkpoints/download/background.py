@@ -117,30 +117,38 @@ class DownloadManager:
                 continue
             with self._lock:
                 self._plans[number] = plan
-            where = source.repository or source.link
-            self._change(number, state=OFFERED, name=plan.name, source=where, total=plan.bytes, free=_free(self._folder))
+            self._offer(number, plan, source.repository or source.link)
             return
-        self._change(number, state=FAILED, said=said)
+        self._end(number, FAILED, said)
 
     def _fetch(self, number: int) -> None:
         def tell(progress: DownloadProgress) -> None:
-            self._change(number, done=progress.done, total=progress.total)
+            self._change(number, lambda download: dataclasses.replace(download, done=progress.done, total=progress.total))
 
         try:
             hub.fetch_plan(self._plans[number], self._folder, self._controls[number], tell)
         except CancelledError:
-            self._change(number, state=CANCELLED)
+            self._end(number, CANCELLED)
         except EaselError as error:
-            self._change(number, state=FAILED, said=str(error))
+            self._end(number, FAILED, str(error))
         except Exception as error:
-            self._change(number, state=FAILED, said=f"The download ended in an unforeseen way ({type(error).__name__}: {error}).")
+            self._end(number, FAILED, f"The download ended in an unforeseen way ({type(error).__name__}: {error}).")
         else:
-            self._change(number, state=FINISHED)
+            self._end(number, FINISHED)
 
-    def _change(self, number: int, **changes: object) -> None:
+    def _offer(self, number: int, plan: DownloadPlan, source: str) -> None:
+        offer = {"name": plan.name, "source": source, "state": OFFERED}
+        size, free = plan.bytes, _free(self._folder)
+        self._change(number, lambda download: dataclasses.replace(download, total=size, free=free, **offer))
+
+    def _end(self, number: int, state: str, said: str = "") -> None:
+        self._change(number, lambda download: dataclasses.replace(download, state=state, said=said or download.said))
+
+    def _change(self, number: int, change: Callable[[Download], Download]) -> None:
+        """Replace a download by ``change`` of it, unless it was dismissed meanwhile."""
         with self._lock:
             if number in self._known:
-                self._known[number] = dataclasses.replace(self._known[number], **changes)  # type: ignore[arg-type]
+                self._known[number] = change(self._known[number])
 
 
 def _free(folder: Path) -> int:

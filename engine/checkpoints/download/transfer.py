@@ -18,7 +18,6 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from engine.checkpoints.download.sources import DownloadSource
 from engine.checkpoints.files.headers import read_header
@@ -182,7 +181,7 @@ class _PartFile:
             start = self._agree(answer, start)
             self._receive(answer, start)
 
-    def _agree(self, answer: Any, start: int) -> int:
+    def _agree(self, answer: http.client.HTTPResponse, start: int) -> int:
         """Where the bytes of ``answer`` belong. A server that ignores the range sends the whole again."""
         if answer.status != 206:
             start = 0
@@ -204,7 +203,7 @@ class _PartFile:
         write_file(self.note, json.dumps({"url": self.url, "mark": self.mark, "total": self.total}))
         return start
 
-    def _receive(self, answer: Any, start: int) -> None:
+    def _receive(self, answer: http.client.HTTPResponse, start: int) -> None:
         with self.path.open("r+b" if start else "wb") as file:
             file.seek(start)
             file.truncate()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from engine.checkpoints.families.key_mapping import KeyMapping, map_unet, map_vae
+from engine.json_values import JsonObject, parse_object
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 """Configurations of published components, and CLIP's tokenizer."""
@@ -165,12 +164,12 @@ class Family:
 
     @property
     def over_a_picture(self) -> Family:
-        """The same with what is best where it paints over a picture."""
+        """The same with the defaults for image to image."""
         return dataclasses.replace(self, guidance_scale=self.sketch_guidance_scale or self.guidance_scale)
 
     @property
     def against_a_negative(self) -> Family:
-        """The same with what is best where a picture is compared with and without its negative prompt."""
+        """The same with the defaults for studying a negative prompt."""
         return dataclasses.replace(self, guidance_scale=self.negative_guidance_scale or self.guidance_scale)
 
 
@@ -179,6 +178,6 @@ def _read(name: str) -> str:
     return (CONFIGS / f"{name}.json").read_text("utf-8")
 
 
-def bundled_config(family: Family, component: str) -> dict[str, Any]:
+def bundled_config(family: Family, component: str) -> JsonObject:
     """The published configuration of a component of a family, as diffusers or transformers writes it. KeyError if it has none."""
-    return json.loads(_read(family.configs[component]))
+    return parse_object(_read(family.configs[component]))

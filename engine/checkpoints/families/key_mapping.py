@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from engine.json_values import JsonValue
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class TensorSource:
     transposed: bool = False
 
 
-Config = Mapping[str, Any]
+Config = Mapping[str, JsonValue]
 KeyMapping = Callable[[str, Config], TensorSource]
 """(diffusers' name, the component's configuration) -> where it comes from."""
 
@@ -62,12 +63,12 @@ def map_unet(name: str, config: Config) -> TensorSource:
 
 def _unet_block(side: str, block: str, part: str, index: str, rest: str, config: Config) -> str:
     """The original numbers every layer in one row: down blocks from 1 on (0 is the first convolution), up blocks from 0 on."""
-    layers = config["layers_per_block"] + 1
+    layers = _read_int(config, "layers_per_block") + 1
     row, place = int(block) * layers, 0
     if part == "downsamplers":
         return f"input_blocks.{row + layers}.0.op.{rest.removeprefix('conv.')}"
     if part == "upsamplers":
-        place = 2 if "CrossAttn" in config["up_block_types"][int(block)] else 1
+        place = 2 if "CrossAttn" in _read_names(config, "up_block_types")[int(block)] else 1
         return f"output_blocks.{row + layers - 1}.{place}.{rest}"
     row += int(index) + (1 if side == "down" else 0)
     return f"{'input' if side == 'down' else 'output'}_blocks.{row}.{int(part == 'attentions')}.{_in_unet_block(part, rest)}"
@@ -87,10 +88,24 @@ _VAE = (
 
 def map_vae(name: str, config: Config) -> TensorSource:
     """A tensor of an AutoencoderKL. The original counts its up blocks from the last."""
-    blocks = len(config["up_block_types"])
+    blocks = len(_read_names(config, "up_block_types"))
     counted = re.sub(r"up_blocks\.(\d+)", lambda m: f"up.{blocks - 1 - int(m[1])}", name)
     original = _replace_parts(counted, _VAE)
     return TensorSource(tuple(prefix + original for prefix in VAE))
+
+
+def _read_int(config: Config, name: str) -> int:
+    value = config[name]
+    if not isinstance(value, int):
+        raise ValueError(f"{name} is not a whole number")
+    return value
+
+
+def _read_names(config: Config, name: str) -> list[str]:
+    value = config[name]
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is not a list")
+    return [str(each) for each in value]
 
 
 def _replace_parts(name: str, pairs: Sequence[tuple[str, str]]) -> str:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypeAlias
 
-from engine.checkpoints.files.pickles import Call, Name, Persistent, PickleRefused, read_pickle
+from engine.checkpoints.files.pickles import Call, Name, Persistent, PickleRefused, PickleValue, read_pickle
 from engine.errors import CheckpointError
+from engine.json_values import JsonValue, as_object, parse_object
 
 MOST_HEADER = 100 * 2**20
 """Bytes that a header or a pickle may have; safetensors' own limit. Full-size checkpoints have some hundred thousand."""
@@ -45,6 +45,9 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of torch's older format holds this number (torch/serialization.py, MAGIC_NUMBER)."""
 
 _MOST_NUMBERS = 2**40
+
+_FindStorage: TypeAlias = Callable[[str], tuple[int, int]]
+"""The key of a storage -> its first byte and its length. Raises _Damaged if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Header:
     container: str
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, int | float | str] = field(default_factory=dict)
     digest: str = ""
 
 
@@ -86,7 +89,7 @@ def read_header(path: Path) -> Header:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            header: Header = _reader(path, file.read(16))(path, file, size)
+            header = _choose_reader(path, file.read(16))(path, file, size)
             return dataclasses.replace(header, digest=_digest(header, file, size))
     except OSError as error:
         raise CheckpointError(f"“{path.name}” cannot be read: {error.strerror or error}.") from error
@@ -115,7 +118,7 @@ class _Damaged(Exception):
     """Why a file cannot be what it begins like."""
 
 
-def _reader(path: Path, start: bytes) -> Any:
+def _choose_reader(path: Path, start: bytes) -> Callable[[Path, BinaryIO, int], Header]:
     if start[:2] == b"PK":
         return _read_zip
     if len(start) >= 9 and start[8:9] in (b"{", b" "):  # before pickles: a length of 640 begins as they do
@@ -150,23 +153,26 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Header:
         raise _Damaged("it says that its header is longer than the file: it is truncated, or no safetensors file")
     raw = file.read(length)
     try:
-        entries = json.loads(raw)
-        metadata = {str(k): str(v) for k, v in entries.pop("__metadata__", {}).items()}
+        entries = parse_object(raw)
+        metadata = {key: str(value) for key, value in as_object(entries.pop("__metadata__", {})).items()}
         tensors = {name: _safetensor(name, entry, 8 + length) for name, entry in entries.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError) as error:
         raise _Damaged("its header is damaged") from error
     _check_places(tensors, size)
     return Header("safetensors", tensors, metadata, digest=hashlib.sha256(raw).hexdigest())
 
 
-def _safetensor(name: str, entry: Mapping[str, Any], base: int) -> Tensor:
-    begin, end = entry["data_offsets"]
-    shape = tuple(entry["shape"])
-    if entry["dtype"] not in _SAFETENSORS:
-        raise _Damaged(f"its part “{name[:80]}” is in a number format that Easel does not know ({str(entry['dtype'])[:20]})")
-    if not all(type(n) is int and 0 <= n <= _MOST_NUMBERS for n in (*shape, begin, end)):
-        raise _Damaged(f"its part “{name[:80]}” has an impossible size")
-    tensor = Tensor(_SAFETENSORS[entry["dtype"]], shape, base + begin)
+def _safetensor(name: str, value: JsonValue, base: int) -> Tensor:
+    entry = as_object(value)
+    dtype = str(entry["dtype"])
+    if dtype not in _SAFETENSORS:
+        raise _Damaged(f"its part “{name[:80]}” is in a number format that Easel does not know ({dtype[:20]})")
+    try:
+        shape = _sizes(entry["shape"])
+        begin, end = _sizes(entry["data_offsets"])
+    except ValueError as error:
+        raise _Damaged(f"its part “{name[:80]}” has an impossible size") from error
+    tensor = Tensor(_SAFETENSORS[dtype], shape, base + begin)
     if tensor.bytes != end - begin:
         raise _Damaged(f"its part “{name[:80]}” has another size than its shape says")
     return tensor
@@ -264,7 +270,9 @@ def _place(places: Mapping[str, tuple[int, int]], key: str) -> tuple[int, int]:
     return places[key]
 
 
-def _legacy_places(file: BinaryIO, keys: Any, widths: Mapping[str, int], at: int, size: int) -> dict[str, tuple[int, int]]:
+def _legacy_places(
+    file: BinaryIO, keys: PickleValue, widths: Mapping[str, int], at: int, size: int
+) -> dict[str, tuple[int, int]]:
     """Storages lie one after the other, each a count of 8 bytes and its numbers."""
     places: dict[str, tuple[int, int]] = {}
     if not isinstance(keys, list):
@@ -272,7 +280,7 @@ def _legacy_places(file: BinaryIO, keys: Any, widths: Mapping[str, int], at: int
     for key in keys:
         file.seek(at)
         count = file.read(8)
-        if len(count) != 8 or key not in widths:
+        if len(count) != 8 or not isinstance(key, str) or key not in widths:
             raise _Damaged("it is truncated")
         length = struct.unpack("<q", count)[0] * widths[key]
         if length < 0 or at + 8 + length > size:
@@ -282,27 +290,28 @@ def _legacy_places(file: BinaryIO, keys: Any, widths: Mapping[str, int], at: int
     return places
 
 
-def _widths(value: Any) -> dict[str, int]:
+def _widths(value: PickleValue) -> dict[str, int]:
     """Bytes of one number by storage."""
-    storages = (_storage(t.arguments[0]) for _, t in _tensors(value))
+    storages = (_storage(next(iter(tensor.arguments), None)) for _, tensor in _tensors(value))
     return {key: BYTES[dtype] for key, dtype in storages}
 
 
 # both
 
 
-def _collect(value: Any, place: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _collect(value: PickleValue, find_storage: _FindStorage) -> tuple[dict[str, Tensor], dict[str, int | float | str]]:
     """Tensors by name, and plain values, of a pickled dictionary, which may be inside a ``state_dict``."""
-    tensors = {name: _tensor(name, call, place) for name, call in _tensors(value)}
+    tensors = {name: _tensor(name, call, find_storage) for name, call in _tensors(value)}
     plain = value if isinstance(value, dict) else {}
     return tensors, {k: v for k, v in plain.items() if isinstance(k, str) and isinstance(v, (int, float, str))}
 
 
-def _tensors(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Call]]:
+def _tensors(value: PickleValue, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Call]]:
     """Every tensor in dictionaries up to three deep. ``state_dict`` and ``params`` wrappers do not count into the name."""
     if not isinstance(value, dict) or depth > 3:
         return
-    inner = next((value[k] for k in ("state_dict", "params_ema", "params") if isinstance(value.get(k), dict)), None)
+    wrapped = (value.get(key) for key in ("state_dict", "params_ema", "params"))
+    inner = next((each for each in wrapped if isinstance(each, dict)), None)
     if inner is not None:
         yield from _tensors(inner, prefix, depth + 1)
         return
@@ -314,7 +323,7 @@ def _tensors(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str
             yield from _tensors(item, f"{prefix}{key}.", depth + 1)
 
 
-def _as_tensor(item: Any) -> Call | None:
+def _as_tensor(item: PickleValue) -> Call | None:
     if not isinstance(item, Call):
         return None
     if item.function.path == "torch._utils._rebuild_parameter" and item.arguments:
@@ -322,28 +331,31 @@ def _as_tensor(item: Any) -> Call | None:
     return item if item.function.path.startswith("torch._utils._rebuild_tensor") else None
 
 
-def _tensor(name: str, call: Call, place: Any) -> Tensor:
+def _tensor(name: str, call: Call, find_storage: _FindStorage) -> Tensor:
     """A tensor from ``_rebuild_tensor_v2(storage, offset, size, stride, ...)``."""
     try:
-        storage, start, shape, stride = call.arguments[:4]
+        storage, first, size, step = call.arguments[:4]
         key, dtype = _storage(storage)
-        begin, length = place(key)
+        begin, length = find_storage(key)
         width = BYTES[dtype]
-        shape, stride = _sizes(shape), _sizes(stride)
+        (start,), shape, stride = _sizes((first,)), _sizes(size), _sizes(step)
         needed = 0 if 0 in shape else 1 + start + sum((n - 1) * s for n, s in zip(shape, stride, strict=True))
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError) as error:
         raise _Damaged(f"its part “{name[:80]}” is described wrongly") from error
-    if type(start) is not int or start < 0 or needed * width > length:
+    if needed * width > length:
         raise _Damaged(f"its part “{name[:80]}” reaches outside of its storage: truncated or damaged")
     return Tensor(dtype, shape, begin + start * width, None if stride == _dense(shape) or 0 in shape else stride)
 
 
-def _sizes(value: Any) -> tuple[int, ...]:
+def _sizes(value: PickleValue | JsonValue) -> tuple[int, ...]:
+    """A list of sizes, or of places in a file. Raises ValueError or IndexError for anything else."""
     if isinstance(value, Call):
         value = value.arguments[0]
-    sizes = tuple(value)
-    if not all(type(n) is int and 0 <= n <= _MOST_NUMBERS for n in sizes):
-        raise ValueError("sizes")
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("not a list")
+    sizes = tuple(n for n in value if type(n) is int and 0 <= n <= _MOST_NUMBERS)
+    if len(sizes) != len(value):
+        raise ValueError("not sizes")
     return sizes
 
 
@@ -355,7 +367,7 @@ def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def _storage(value: Any) -> tuple[str, str]:
+def _storage(value: PickleValue) -> tuple[str, str]:
     """Key and dtype of a storage: the persistent id is ("storage", class, key, device, count)."""
     if not isinstance(value, Persistent) or not isinstance(value.key, tuple) or len(value.key) < 5:
         raise _Damaged("a part of it has no storage")

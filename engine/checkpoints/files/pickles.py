@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 
 class PickleRefused(Exception):
@@ -32,15 +32,20 @@ class Call:
     """What the file would have called, and with what. ``state`` is what it would have set on the result."""
 
     function: Name
-    arguments: tuple[Any, ...]
+    arguments: tuple[PickleValue, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Persistent:
     """A reference to something outside the pickle: a tensor's storage."""
 
-    key: Any
+    key: PickleValue
 
+
+_PickleScalar: TypeAlias = bool | int | float | str | bytes | None
+PickleValue: TypeAlias = "_PickleScalar | Name | Call | Persistent | PickleDict | list[PickleValue] | tuple[PickleValue, ...]"
+PickleDict: TypeAlias = dict[PickleValue, PickleValue]
+"""What a pickle describes."""
 
 NEEDED = frozenset(
     {
@@ -73,7 +78,8 @@ kept as names and never looked up; a name that ends in a dot covers all that beg
 MOST_INSTRUCTIONS = 5_000_000
 """A full-size checkpoint has some tens of thousands."""
 
-_MARK = object()
+_MARK = Name("mark")
+"""Lies on the stack where the elements of a list or tuple begin."""
 
 
 def is_allowed(path: str) -> bool:
@@ -91,7 +97,7 @@ DTYPES = frozenset(
 )  # fmt: skip
 
 
-def read_pickle(source: bytes, start: int = 0) -> tuple[Any, int]:
+def read_pickle(source: bytes, start: int = 0) -> tuple[PickleValue, int]:
     """The value that the pickle at ``start`` describes, and where it ends.
 
     Raises PickleRefused for what is damaged, unknown or not allowed; nothing else, whatever the bytes are.
@@ -108,10 +114,10 @@ class _Reader:
 
     def __init__(self, source: bytes, start: int) -> None:
         self.source, self.at = source, start
-        self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
+        self.stack: list[PickleValue] = []
+        self.memo: dict[int, PickleValue] = {}
 
-    def run(self) -> Any:
+    def run(self) -> PickleValue:
         for _ in range(MOST_INSTRUCTIONS):
             code = self.source[self.at]
             self.at += 1
@@ -130,8 +136,13 @@ class _Reader:
         self.at += count
         return piece
 
-    def number(self, form: str) -> Any:
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+    def integer(self, form: str) -> int:
+        value: int = struct.unpack(form, self.take(struct.calcsize(form)))[0]
+        return value
+
+    def double(self) -> float:
+        value: float = struct.unpack(">d", self.take(8))[0]
+        return value
 
     def line(self) -> str:
         end = self.source.index(b"\n", self.at)
@@ -139,10 +150,10 @@ class _Reader:
         self.at = end + 1
         return text
 
-    def push(self, value: Any) -> None:
+    def push(self, value: PickleValue) -> None:
         self.stack.append(value)
 
-    def since_mark(self) -> list[Any]:
+    def since_mark(self) -> list[PickleValue]:
         stack = self.stack
         for index in range(len(stack) - 1, -1, -1):
             if stack[index] is _MARK:
@@ -158,30 +169,30 @@ class _Reader:
 
 
 def _text(form: str) -> Callable[[_Reader], None]:
-    return lambda r: r.push(r.take(r.number(form)).decode("utf-8", "surrogatepass"))
+    return lambda r: r.push(r.take(r.integer(form)).decode("utf-8", "surrogatepass"))
 
 
 def _bytes(form: str) -> Callable[[_Reader], None]:
-    return lambda r: r.push(r.take(r.number(form)))
+    return lambda r: r.push(r.take(r.integer(form)))
 
 
 def _old_text(form: str) -> Callable[[_Reader], None]:
-    return lambda r: r.push(r.take(r.number(form)).decode("latin-1"))
+    return lambda r: r.push(r.take(r.integer(form)).decode("latin-1"))
 
 
-def _number(form: str) -> Callable[[_Reader], None]:
-    return lambda r: r.push(r.number(form))
+def _integer(form: str) -> Callable[[_Reader], None]:
+    return lambda r: r.push(r.integer(form))
 
 
 def _long(form: str) -> Callable[[_Reader], None]:
-    return lambda r: r.push(int.from_bytes(r.take(r.number(form)), "little", signed=True))
+    return lambda r: r.push(int.from_bytes(r.take(r.integer(form)), "little", signed=True))
 
 
-def _constant(value: Any) -> Callable[[_Reader], None]:
+def _constant(value: PickleValue) -> Callable[[_Reader], None]:
     return lambda r: r.push(value)
 
 
-def _fresh(kind: Callable[[], Any]) -> Callable[[_Reader], None]:
+def _fresh(kind: type[list[PickleValue]] | type[PickleDict]) -> Callable[[_Reader], None]:
     return lambda r: r.push(kind())
 
 
@@ -198,13 +209,13 @@ def _tuple(count: int) -> Callable[[_Reader], None]:
 
 def _put(form: str) -> Callable[[_Reader], None]:
     def step(r: _Reader) -> None:
-        r.memo[r.number(form)] = r.stack[-1]
+        r.memo[r.integer(form)] = r.stack[-1]
 
     return step
 
 
 def _get(form: str) -> Callable[[_Reader], None]:
-    return lambda r: r.push(r.memo[r.number(form)])
+    return lambda r: r.push(r.memo[r.integer(form)])
 
 
 def _memoize(r: _Reader) -> None:
@@ -221,7 +232,7 @@ def _appends(r: _Reader) -> None:
     _extend(r.stack[-1], values)
 
 
-def _extend(target: Any, values: list[Any]) -> None:
+def _extend(target: PickleValue, values: list[PickleValue]) -> None:
     if isinstance(target, list):
         target.extend(values)
 
@@ -236,7 +247,7 @@ def _set_items(r: _Reader) -> None:
     _update(r.stack[-1], pairs)
 
 
-def _update(target: Any, pairs: list[Any]) -> None:
+def _update(target: PickleValue, pairs: list[PickleValue]) -> None:
     if isinstance(target, dict):
         target.update(zip(pairs[::2], pairs[1::2], strict=True))
 
@@ -259,7 +270,7 @@ def _stack_global(r: _Reader) -> None:
 
 
 def _frame(r: _Reader) -> None:
-    r.number("<Q")
+    r.integer("<Q")
 
 
 def _new_with_keywords(r: _Reader) -> None:
@@ -289,10 +300,10 @@ _STEPS: dict[int, Callable[[_Reader], None]] = {
     ord("C"): _bytes("<B"),
     ord("B"): _bytes("<I"),
     0x8E: _bytes("<Q"),
-    ord("J"): _number("<i"),
-    ord("K"): _number("<B"),
-    ord("M"): _number("<H"),
-    ord("G"): _number(">d"),
+    ord("J"): _integer("<i"),
+    ord("K"): _integer("<B"),
+    ord("M"): _integer("<H"),
+    ord("G"): lambda r: r.push(r.double()),
     0x8A: _long("<B"),
     0x8B: _long("<i"),
     ord("N"): _constant(None),

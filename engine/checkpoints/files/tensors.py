@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from engine.checkpoints.files.headers import Header, Tensor, read_header, refused
+
+DTYPES: Mapping[str, torch.dtype] = {
+    "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
+    "float8_e4m3fn": torch.float8_e4m3fn, "float8_e5m2": torch.float8_e5m2,
+    "int64": torch.int64, "int32": torch.int32, "int16": torch.int16, "int8": torch.int8, "uint8": torch.uint8,
+    "bool": torch.bool,
+}  # fmt: skip
+"""torch's dtypes by the names that headers and plans call them."""
 
 SLOW_TO_MAP = (
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "drvfs", "fuse", "afs", "ceph", "glusterfs", "lustre", "davfs", "vboxsf",
@@ -55,13 +63,13 @@ class TensorStore:
         """The shape of a tensor, unread."""
         return self._places[name][1].shape
 
-    def view(self, name: str) -> torch.Tensor:
+    def read(self, name: str) -> torch.Tensor:
         """A tensor in the file's dtype, on the CPU, to be copied from at once: it may lie in the file itself.
 
         Raises CheckpointError if the file became shorter meanwhile.
         """
         path, tensor = self._places[name]
-        dtype = getattr(torch, tensor.dtype)
+        dtype = DTYPES[tensor.dtype]
         if tensor.count == 0:
             return torch.zeros(tensor.shape, dtype=dtype)
         reach = tensor.count if tensor.stride is None else _reach(tensor)

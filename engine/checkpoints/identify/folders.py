@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from engine.checkpoints.families import FAMILIES, OTHER, TEXT_LAYOUTS, Family, TextLayout
 from engine.checkpoints.files.headers import Header, read_header
 from engine.checkpoints.identify.evidence import Evidence, find_family
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.errors import CheckpointError
+from engine.json_values import JsonObject, JsonValue, parse_object
 
 FOLDER_INDEX = "model_index.json"
 
@@ -38,24 +37,29 @@ PLAIN = {
 """Pipeline classes whose folders Easel knows by its own table."""
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises CheckpointError for a file that cannot be read or is not one."""
+def read_json(path: Path) -> JsonObject:
+    """The JSON object in a file. Raises CheckpointError if the file cannot be read or holds anything else."""
     try:
-        value = json.loads(path.read_text("utf-8"))
+        return parse_object(path.read_text("utf-8"))
     except OSError as error:
         raise CheckpointError(f"“{path.parent.name}/{path.name}” cannot be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(f"“{path.parent.name}/{path.name}” is damaged: fetch the checkpoint again.") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"“{path.parent.name}/{path.name}” is damaged: fetch the checkpoint again.")
-    return value
 
 
 def components(folder: Path) -> dict[str, tuple[str, str]]:
     """Component -> (library, class) as ``model_index.json`` says, those that are left out not included."""
     index = read_json(folder / FOLDER_INDEX)
-    pairs = ((k, v) for k, v in index.items() if isinstance(v, list) and len(v) == 2 and all(isinstance(x, str) for x in v))
-    return {k: (v[0], v[1]) for k, v in pairs}
+    return {name: (library, kind) for name, value in index.items() for library, kind in _read_pair(value)}
+
+
+def _read_pair(value: JsonValue) -> list[tuple[str, str]]:
+    """The two strings that ``value`` holds; empty for anything else."""
+    match value:
+        case [str(library), str(kind)]:
+            return [(library, kind)]
+        case _:
+            return []
 
 
 def weight_files(component: Path) -> tuple[Path, ...]:
@@ -74,7 +78,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict):
         raise CheckpointError(f"“{index.parent.name}/{index.name}” is damaged: fetch the checkpoint again.")
-    files = tuple(index.parent / Path(str(name)).name for name in sorted(set(names.values())))
+    files = tuple(index.parent / Path(name).name for name in sorted({str(name) for name in names.values()}))
     missing = [f.name for f in files if not f.is_file()]
     if missing:
         raise CheckpointError(f"“{index.parent.parent.name}” is incomplete: {missing[0]} is missing. Fetch it again.")
@@ -99,7 +103,7 @@ def identify_folder(folder: Path) -> Identity:
             for header in found.values():
                 digest.update(header.digest.encode())
     unet = read_json(folder / "unet" / "config.json") if "unet" in there else {}
-    scheduler = _scheduler(folder)
+    scheduler = _read_scheduler_config(folder)
     pipeline = str(index.get("_class_name", ""))
     family = _family(folder, pipeline, there, unet, scheduler)
     return Identity(
@@ -114,14 +118,12 @@ def identify_folder(folder: Path) -> Identity:
     )
 
 
-def _scheduler(folder: Path) -> dict[str, Any]:
+def _read_scheduler_config(folder: Path) -> JsonObject:
     path = folder / "scheduler" / "scheduler_config.json"
     return read_json(path) if path.is_file() else {}
 
 
-def _family(
-    folder: Path, pipeline: str, there: Mapping[str, tuple[str, str]], unet: Mapping[str, Any], scheduler: Mapping[str, Any]
-) -> Family:
+def _family(folder: Path, pipeline: str, there: Mapping[str, tuple[str, str]], unet: JsonObject, scheduler: JsonObject) -> Family:
     """The row of the table that a folder belongs to; :data:`~engine.checkpoints.families.OTHER` if there is none."""
     marked = (family for family in FAMILIES if family.marker_file and (folder / family.marker_file).is_file())
     if (found := next(marked, None)) is not None:
@@ -132,9 +134,10 @@ def _family(
     text = _text_layout(folder, there)
     if text is None:
         return OTHER
+    channels = unet.get("in_channels", 4)
     evidence = Evidence(
         text=text,
-        channels=unet.get("in_channels", 4),
+        channels=channels if isinstance(channels, int) else 4,
         guidance_embedding=bool(unet.get("time_cond_proj_dim")),
         few_steps=scheduler.get("timestep_spacing") == "trailing" and prediction_type == "epsilon",
     )
@@ -155,12 +158,12 @@ def _text_layout(folder: Path, there: Mapping[str, tuple[str, str]]) -> TextLayo
     return next((layout for layout in fitting if layout.hidden_act == activation), fitting[0])
 
 
-def _native_size(folder: Path, unet: Mapping[str, Any]) -> int:
+def _native_size(folder: Path, unet: JsonObject) -> int:
     """Pixels a side: the UNet's latents times the VAE's scale. 512 where the folder does not say."""
     latents = unet.get("sample_size")
     path = folder / "vae" / "config.json"
     if not isinstance(latents, int) or not path.is_file():
         return 512
     vae = read_json(path)
-    blocks = vae.get("decoder_block_out_channels") or vae.get("block_out_channels") or (0, 0, 0, 0)
-    return latents * 2 ** (len(blocks) - 1)
+    blocks = vae.get("decoder_block_out_channels") or vae.get("block_out_channels")
+    return latents * 2 ** ((len(blocks) if isinstance(blocks, list) else 4) - 1)

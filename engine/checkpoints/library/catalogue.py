@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 from engine.checkpoints.families import BY_NAME, OTHER, TASKS, Family, bundled_config
 from engine.checkpoints.identify.folders import read_json
@@ -19,10 +19,11 @@ from engine.checkpoints.library import overrides, search_paths
 from engine.checkpoints.library import sha256 as hashing
 from engine.checkpoints.library.overrides import Override
 from engine.errors import CheckpointError
+from engine.json_values import JsonObject, as_object
 from engine.settings import Settings
 
 _OWN = ("steps", "guidance_scale", "sketch_guidance_scale", "negative_guidance_scale", "scheduler")
-"""What a checkpoint may say better for itself."""
+"""Defaults of a family that a checkpoint may replace with its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +48,16 @@ class CheckpointEntry:
     def family(self) -> Family:
         """The row of the table that it belongs to, with what the checkpoint says better for itself."""
         row = BY_NAME.get(self.identity.family, OTHER)
-        told = self._told
-        best = told.get("few_steps", {}) if self.quick else told.get("defaults", {})
+        best = self._read_starter("few_steps" if self.quick else "defaults")
         changes = {name: best[name] for name in _OWN if name in best}
         free = row.guidance_free or self.quick
         return dataclasses.replace(row, native_size=self.identity.native_size or row.native_size, guidance_free=free, **changes)
 
     @property
-    def _told(self) -> dict[str, Any]:
-        """What a starter says of itself; empty for any other checkpoint."""
-        told = self.path / "starter.json"
-        return read_json(told) if self.is_folder and told.is_file() else {}
-
-    @property
     def few_steps(self) -> Path | None:
         """A LoRA that comes with the checkpoint and lets it make its pictures in few steps without guidance, if one does."""
-        name = self._told.get("few_steps", {}).get("lora", "")
-        return self.path / name if name and (self.path / name).is_file() else None
+        name = self._read_starter("few_steps").get("lora")
+        return self.path / name if isinstance(name, str) and (self.path / name).is_file() else None
 
     @property
     def for_drafts(self) -> CheckpointEntry:
@@ -91,7 +85,7 @@ class CheckpointEntry:
         """How many numbers each component has, from the headers."""
         return self.identity.parameters
 
-    def config(self, component: str) -> dict[str, Any]:
+    def config(self, component: str) -> JsonObject:
         """The configuration of a component, as diffusers or transformers writes it. Raises KeyError if it has no such part."""
         folder = self.path if self.is_folder else self.configs
         if folder is None:
@@ -106,35 +100,26 @@ class CheckpointEntry:
             found = {**found, "prediction_type": self.identity.prediction_type}
         return found
 
+    def _read_starter(self, section: str) -> JsonObject:
+        """A section of ``starter.json``, which only the starter has; empty for any other checkpoint."""
+        path = self.path / "starter.json"
+        return as_object(read_json(path).get(section, {})) if self.is_folder and path.is_file() else {}
 
-class Catalogue:
-    """What there is. Scans when asked; a file that did not change is not looked into again.
 
-    ``find`` and the lists may be called from any thread.
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """What one scan found: ``entries`` in the order of the folders, and by path why the other files are not used.
+
+    It never changes, so any thread may look at it while another scan runs.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._known: dict[Path, tuple[tuple[int, int], Identity | CheckpointError]] = {}
-        self._entries: dict[str, CheckpointEntry] = {}
-        self.refused: dict[Path, str] = {}
-
-    def scan(self) -> tuple[CheckpointEntry, ...]:
-        """Everything that was recognised, in the order of the folders. ``refused`` then says why the others were not."""
-        with self._lock:
-            overruled, hashed = overrides.read(self._settings.data), hashing.read(self._settings.data)
-            entries: dict[str, CheckpointEntry] = {}
-            self.refused = {}
-            for path, root in search_paths.places(self._settings).items():
-                self._add(entries, root, path, overruled)
-            entries = {name: _with_sha256(entry, hashed) for name, entry in entries.items()}
-            self._entries = entries
-            return tuple(entries.values())
+    settings: Settings
+    entries: tuple[CheckpointEntry, ...]
+    refused: Mapping[Path, str]
 
     def of_kind(self, kind: str) -> list[CheckpointEntry]:
         """Everything of one kind of :class:`~engine.checkpoints.identify.identity.Identity`."""
-        return [entry for entry in self.scan() if entry.identity.kind == kind]
+        return [entry for entry in self.entries if entry.identity.kind == kind]
 
     def checkpoints(self) -> list[CheckpointEntry]:
         """The checkpoints, the starter first."""
@@ -147,13 +132,13 @@ class Catalogue:
         """
         path = Path(wanted).expanduser() if wanted else None
         if path is not None and path.is_absolute() and path.exists():
-            return entry_for(path, self._settings)
-        there = self.checkpoints() if kind == "checkpoint" else self.of_kind(kind)
+            return entry_for(path, self.settings)
+        candidates = self.checkpoints() if kind == "checkpoint" else self.of_kind(kind)
         if not wanted:
-            if not there:
+            if not candidates:
                 raise CheckpointError("There is no checkpoint yet: put one into the models folder.")
-            return there[0]
-        found = next((e for match in _MATCHES for e in there if match(e, wanted)), None)
+            return candidates[0]
+        found = next((e for match in _MATCHES for e in candidates if match(e, wanted)), None)
         if found is not None:
             return found
         raise self._missing(wanted, kind)
@@ -166,21 +151,53 @@ class Catalogue:
             f"There is no {KINDS[kind]} called “{wanted}” in your folders. Put it into the models folder, or choose another one."
         )
 
-    def _add(self, entries: dict[str, CheckpointEntry], root: Path, path: Path, overruled: Mapping[str, Override]) -> None:
-        stamp = stamp_of(path)
-        known = self._known.get(path)
+
+class Catalogue:
+    """Scans the user's folders. A file that did not change since the last scan is not read again. Any thread may use it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._identified: dict[Path, tuple[tuple[int, int], Identity | CheckpointError]] = {}
+
+    def scan(self) -> Inventory:
+        """What is in the folders now. Whoever needs several entries asks the returned :class:`Inventory` for each."""
+        with self._lock:
+            chosen, hashed = overrides.read(self._settings.data), hashing.read(self._settings.data)
+            entries: dict[str, CheckpointEntry] = {}
+            refused: dict[Path, str] = {}
+            for path, root in search_paths.places(self._settings).items():
+                stamp = stamp_of(path)
+                try:
+                    identity = overrides.apply(self._identify(path, stamp), chosen.get(str(path), Override()))
+                except CheckpointError as error:
+                    refused[path] = str(error)
+                    continue
+                if identity.kind == "unknown":
+                    refused[path] = f"“{path.name}” is not used: {identity.reason}."
+                    continue
+                name = next(n for n in search_paths.names(root, path) if n not in entries)
+                entry = CheckpointEntry(name=name, path=path, identity=identity, stamp=stamp)
+                entries[name] = _with_sha256(entry, hashed)
+            return Inventory(settings=self._settings, entries=tuple(entries.values()), refused=MappingProxyType(refused))
+
+    def of_kind(self, kind: str) -> list[CheckpointEntry]:
+        """The entries of one kind, after a scan; see :meth:`Inventory.of_kind`."""
+        return self.scan().of_kind(kind)
+
+    def find(self, wanted: str | None, kind: str = "checkpoint") -> CheckpointEntry:
+        """One entry, after a scan; see :meth:`Inventory.find`."""
+        return self.scan().find(wanted, kind)
+
+    def _identify(self, path: Path, stamp: tuple[int, int]) -> Identity:
+        """The identity of a file or folder, from memory if its stamp is the same. Raises CheckpointError."""
+        known = self._identified.get(path)
         if known is None or known[0] != stamp:
-            known = stamp, _identified(path)
-            self._known[path] = known
+            known = stamp, _identity_or_error(path)
+            self._identified[path] = known
         if isinstance(known[1], CheckpointError):
-            self.refused[path] = str(known[1])
-            return
-        identity = overrides.apply(known[1], overruled.get(str(path), Override()))
-        if identity.kind == "unknown":
-            self.refused[path] = f"“{path.name}” is not used: {identity.reason}."
-            return
-        name = next(n for n in search_paths.names(root, path) if n not in entries)
-        entries[name] = CheckpointEntry(name=name, path=path, identity=identity, stamp=stamp)
+            raise CheckpointError(str(known[1]))
+        return known[1]
 
 
 _MATCHES = (
@@ -218,7 +235,7 @@ def _with_sha256(entry: CheckpointEntry, hashed: Mapping[str, tuple[hashing.Stam
     return dataclasses.replace(entry, sha256=sha256) if stamp == entry.stamp else entry
 
 
-def _identified(path: Path) -> Identity | CheckpointError:
+def _identity_or_error(path: Path) -> Identity | CheckpointError:
     try:
         return identify(path)
     except CheckpointError as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.checkpoints.families import UPSCALE
 from engine.checkpoints.identify.identity import KINDS
-from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
+from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
 from engine.errors import CheckpointError
 
 LANCZOS = "lanczos"
@@ -27,15 +27,15 @@ def find_built_in(upscalers: Sequence[CheckpointEntry]) -> tuple[CheckpointEntry
     return (own[_CLEAN], own[_CLEANING]) if own.keys() >= {_CLEAN, _CLEANING} else None
 
 
-def list_upscalers(catalogue: Catalogue) -> list[CheckpointEntry]:
+def list_upscalers(inventory: Inventory) -> list[CheckpointEntry]:
     """All but the built-in one: networks first, then diffusion upscalers."""
-    networks = [entry for entry in catalogue.of_kind("upscaler") if entry.path.parent.name != BUILT_IN]
-    return [*networks, *(entry for entry in catalogue.of_kind("checkpoint") if is_diffusion(entry))]
+    networks = [entry for entry in inventory.of_kind("upscaler") if entry.path.parent.name != BUILT_IN]
+    return [*networks, *(entry for entry in inventory.of_kind("checkpoint") if is_diffusion(entry))]
 
 
-def list_cleaners(catalogue: Catalogue) -> list[CheckpointEntry]:
+def list_cleaners(inventory: Inventory) -> list[CheckpointEntry]:
     """Networks that restore an image at its own size: they take away noise, blur, haze or JPEG's blocks."""
-    return catalogue.of_kind("cleaner")
+    return inventory.of_kind("cleaner")
 
 
 def is_diffusion(entry: CheckpointEntry) -> bool:
@@ -48,26 +48,26 @@ def is_cleaner(entry: CheckpointEntry) -> bool:
     return entry.identity.kind == "cleaner"
 
 
-def find_upscaler(name: str | None, catalogue: Catalogue) -> CheckpointEntry:
+def find_upscaler(name: str | None, inventory: Inventory) -> CheckpointEntry:
     """The upscaler or cleaner called ``name``; None is the built-in one. Raises CheckpointError for any other file."""
     if name in (None, "", BUILT_IN):
-        own = find_built_in(catalogue.of_kind("upscaler"))
+        own = find_built_in(inventory.of_kind("upscaler"))
         if own is None:
             raise CheckpointError(f"The built-in upscaler is missing: put its folder “{BUILT_IN}” back into the models folder.")
         return own[0]
-    entry = _find_any(name, catalogue)
+    entry = _find_any(name, inventory)
     if entry.identity.kind not in ("upscaler", "cleaner") and not is_diffusion(entry):
         raise CheckpointError(f"“{entry.name}” is not an upscaler but {_describe(entry)}. Choose another one.")
     return entry
 
 
-def _find_any(name: str | None, catalogue: Catalogue) -> CheckpointEntry:
+def _find_any(name: str | None, inventory: Inventory) -> CheckpointEntry:
     for kind in ("upscaler", "cleaner", *_OTHER_NETWORKS):
         try:
-            return catalogue.find(name, kind)
+            return inventory.find(name, kind)
         except CheckpointError:
             continue
-    return catalogue.find(name)
+    return inventory.find(name)
 
 
 def _describe(entry: CheckpointEntry) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import diffusers
 import torch
@@ -19,11 +18,10 @@ from accelerate import init_empty_weights
 from diffusers.hooks import apply_group_offloading
 from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 from diffusers.models.attention_processor import Attention
-from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 
 from engine.checkpoints.families import CONFIGS, key_mapping
 from engine.checkpoints.families.key_mapping import KeyMapping, TensorSource
-from engine.checkpoints.files.tensors import TensorStore
+from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load import depth_estimator
@@ -36,7 +34,9 @@ from engine.checkpoints.loaded import (
     create_checkpoint,
     missing_component,
 )
+from engine.compat.component_classes import create_module, find_scheduler_class, load_preprocessor
 from engine.errors import CancelledError, CheckpointError
+from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
 
 IsCancelled = Callable[[], bool]
@@ -70,7 +70,7 @@ def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancell
         parts[component] = make(entry.family.classes[component], component, entry.config(component), store, naming)
     for component in ("scheduler", "low_res_scheduler"):
         if component in entry.family.configs:
-            parts[component] = _scheduler(entry.config(component))
+            parts[component] = _create_scheduler(entry.config(component))
     parts.update(_tokenizers(entry))
     if "depth_estimator" in entry.family.configs:
         parts.update(depth_estimator.from_file(entry, store, make))
@@ -86,11 +86,11 @@ def _tokenizers(entry: CheckpointEntry) -> dict[str, Component]:
     }
 
 
-def _scheduler(config: Mapping[str, Any]) -> diffusers.ConfigMixin:
-    known = getattr(diffusers, str(config.get("_class_name")), None)
-    is_one = isinstance(known, type) and issubclass(known, diffusers.SchedulerMixin)
-    cls: Any = known if is_one else diffusers.DDIMScheduler
-    return cls.from_config(dict(config))
+def _create_scheduler(config: JsonObject) -> diffusers.ConfigMixin:
+    """The scheduler that a configuration names, DDIM where diffusers has none of that name."""
+    scheduler_class = find_scheduler_class(str(config.get("_class_name"))) or diffusers.DDIMScheduler
+    scheduler = scheduler_class.from_config(dict(config))
+    return scheduler[0] if isinstance(scheduler, tuple) else scheduler
 
 
 # Folders
@@ -119,11 +119,11 @@ def _folder_naming(kind: str) -> KeyMapping:
 def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Component:
     """Schedulers, tokenizers and feature extractors: files of settings and words, no weights."""
     if component.endswith("scheduler"):
-        return _scheduler(entry.config(component))
-    known = getattr(transformers, kind, None) or getattr(transformers, kind.replace("FeatureExtractor", "ImageProcessor"), None)
-    if library != "transformers" or known is None:
+        return _create_scheduler(entry.config(component))
+    part = load_preprocessor(kind, str(entry.path / component)) if library == "transformers" else None
+    if part is None:
         raise CheckpointError(f"“{entry.path.name}” needs a part that Easel does not know ({kind}).")
-    return known.from_pretrained(str(entry.path / component), local_files_only=True)
+    return part
 
 
 def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline:
@@ -131,7 +131,7 @@ def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline
 
     Raises CheckpointError, a sentence, for what diffusers cannot load.
     """
-    dtype = getattr(torch, plan.dtypes.get("unet") or plan.dtypes.get("transformer") or "float32")
+    dtype = DTYPES[plan.dtypes.get("unet") or plan.dtypes.get("transformer") or "float32"]
     try:
         pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
             str(entry.path), local_files_only=True, use_safetensors=True, dtype=dtype, trust_remote_code=False
@@ -144,33 +144,26 @@ def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline
     pipeline.to(plan.device)
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module) and name in plan.dtypes:
-            part.to(getattr(torch, plan.dtype(name)))
+            part.to(DTYPES[plan.dtype(name)])
     return LoadedPipeline(pipeline)
 
 
 # One component
 
 
-def build(kind: str, config: Mapping[str, Any]) -> torch.nn.Module:
+def build(kind: str, config: JsonObject) -> torch.nn.Module:
     """A component of class ``kind`` without memory for its weights. CheckpointError if the configuration fits no such class."""
     try:
         with init_empty_weights(include_buffers=False):
-            if hasattr(diffusers, kind):
-                return getattr(diffusers, kind).from_config(dict(config))
-            known: Any = _BY_NAME.get(kind) or getattr(transformers, kind)
-            return known(known.config_class.from_dict(dict(config)))
+            return create_module(kind, config)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(f"The configuration of a part ({kind}) is damaged: {str(error).splitlines()[0][:200]}.") from error
-
-
-_BY_NAME = {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker}
-"""Classes that lie deeper in the libraries."""
 
 
 def make_component(
     kind: str,
     component: str,
-    config: Mapping[str, Any],
+    config: JsonObject,
     store: TensorStore,
     naming: KeyMapping,
     entry: CheckpointEntry,
@@ -189,9 +182,7 @@ class ComponentLoader:
     plan: ExecutionPlan
     cancelled: IsCancelled
 
-    def __call__(
-        self, kind: str, component: str, config: Mapping[str, Any], store: TensorStore, naming: KeyMapping
-    ) -> torch.nn.Module:
+    def __call__(self, kind: str, component: str, config: JsonObject, store: TensorStore, naming: KeyMapping) -> torch.nn.Module:
         """A component of class ``kind``, every tensor read from ``store``, in the plan's dtype, on its device, ready to run."""
         module = build(kind, config)
         shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
@@ -201,7 +192,7 @@ class ComponentLoader:
         for name, (place, source) in places.items():
             if self.cancelled():
                 raise CancelledError
-            set_tensor(module, name, target.copy(_reshape(store.view(place), source, shapes[name]), name))
+            set_tensor(module, name, target.copy(_reshape(store.read(place), source, shapes[name]), name))
         _finish(module, component, target, self.plan)
         return module
 
@@ -221,9 +212,9 @@ class _Placement:
     def for_component(cls, component: str, plan: ExecutionPlan, module: torch.nn.Module) -> _Placement:
         """As ``plan`` says for ``component``."""
         convolutional = component in ("unet", "vae")
-        storage = getattr(torch, plan.storage[component]) if component in plan.storage else None
+        storage = DTYPES[plan.storage[component]] if component in plan.storage else None
         return cls(
-            dtype=getattr(torch, plan.dtype(component)),
+            dtype=DTYPES[plan.dtype(component)],
             device=torch.device("cpu" if _waits_in_ram(component, plan) else plan.device),
             channels_last=plan.channels_last and convolutional,
             storage=storage,

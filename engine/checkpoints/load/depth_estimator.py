@@ -7,18 +7,20 @@ The original names are those of isl-org/MiDaS (``midas/dpt_depth.py``, ``midas/b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import transformers
+import torch
+from transformers import DPTImageProcessor
 
 from engine.checkpoints.families import CONFIGS
-from engine.checkpoints.families.key_mapping import TensorSource
+from engine.checkpoints.families.key_mapping import Config, KeyMapping, TensorSource
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import CheckpointError
+from engine.json_values import JsonObject
 
 PREFIXES = ("depth_model.model.", "depth_model.", "")
 """Stability's wrapper adds its own ``model.``; files of MiDaS alone have no prefix."""
@@ -55,7 +57,7 @@ _FUSION = re.compile(r"neck\.fusion_stage\.layers\.(\d)\.(.+)")
 _FUSED = (("residual_layer", "resConfUnit"), ("convolution", "conv"), ("projection", "out_conv"))
 
 
-def map_midas(name: str, config: Mapping[str, Any]) -> TensorSource:
+def map_midas(name: str, config: Config) -> TensorSource:
     """Where a tensor of transformers' DPTForDepthEstimation lies in MiDaS's weights."""
     if match := _ATTENTION.fullmatch(name):
         layer, which, kind = match.groups()
@@ -88,10 +90,18 @@ def _counted(name: str) -> str:
     return ""
 
 
-def from_file(entry: CheckpointEntry, store: TensorStore, make: Callable[..., Any]) -> dict[str, Any]:
+class MakeComponent(Protocol):
+    """Builds a component of class ``kind`` and fills it from ``store``."""
+
+    def __call__(
+        self, kind: str, component: str, config: JsonObject, store: TensorStore, naming: KeyMapping
+    ) -> torch.nn.Module: ...
+
+
+def from_file(entry: CheckpointEntry, store: TensorStore, make: MakeComponent) -> dict[str, torch.nn.Module | DPTImageProcessor]:
     """Estimator and feature extractor for a single file: from its own MiDaS weights, else from a folder beside it.
 
-    ``make(kind, component, config, store, naming)`` builds and fills a component. Raises CheckpointError if there is neither.
+    Raises CheckpointError if there is neither.
     """
     if any(n.startswith("depth_model.") for n in store.names()):
         config = entry.config("depth_estimator")
@@ -103,7 +113,7 @@ def from_file(entry: CheckpointEntry, store: TensorStore, make: Callable[..., An
     return {"depth_estimator": parts, "feature_extractor": _feature_extractor(config)}
 
 
-def keep_name(name: str, config: Mapping[str, Any]) -> TensorSource:
+def keep_name(name: str, config: Config) -> TensorSource:
     """Folders have transformers' own names."""
     return TensorSource((name,))
 
@@ -111,7 +121,8 @@ def keep_name(name: str, config: Mapping[str, Any]) -> TensorSource:
 def _beside(entry: CheckpointEntry) -> Path:
     """A transformers folder of a DPT next to the checkpoint."""
     for path in sorted(entry.path.parent.glob("*/config.json")):
-        if "DPTForDepthEstimation" in folders.read_json(path).get("architectures", ()):
+        classes = folders.read_json(path).get("architectures")
+        if isinstance(classes, list) and "DPTForDepthEstimation" in classes:
             return path.parent
     raise CheckpointError(
         f"“{entry.path.name}” is a depth checkpoint that was saved without its depth estimator. Put the folder of a DPT depth "
@@ -119,8 +130,9 @@ def _beside(entry: CheckpointEntry) -> Path:
     )
 
 
-def _feature_extractor(config: Mapping[str, Any]) -> Any:
-    """Pictures as the estimator was trained to see them: a square, values from -1 to 1 (MiDaS's transform, bicubic)."""
+def _feature_extractor(config: JsonObject) -> DPTImageProcessor:
+    """Images as the estimator was trained to see them: a square, values from -1 to 1 (MiDaS's transform, bicubic)."""
     side = config.get("image_size", 384)
     settings = {**folders.read_json(CONFIGS / "feature_extractor_depth.json"), "size": {"height": side, "width": side}}
-    return transformers.DPTImageProcessor.from_dict(settings)
+    extractor = DPTImageProcessor.from_dict(settings)
+    return extractor[0] if isinstance(extractor, tuple) else extractor

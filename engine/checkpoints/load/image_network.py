@@ -49,7 +49,7 @@ def place_image_network(network: ImageNetwork, device: str, dtype: str) -> None:
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     store = TensorStore([path])
-    views = {name: store.view(name) for name in store.names()}
+    views = {name: store.read(name) for name in store.names()}
     return {name: view.to(torch.float32 if view.is_floating_point() else view.dtype, copy=True) for name, view in views.items()}
 
 

@@ -24,11 +24,11 @@ class MergedLoraStore(TensorStore):
         super().__init__(paths)
         self._lora, self._component = TensorStore([lora]), component
 
-    def view(self, name: str) -> torch.Tensor:
+    def read(self, name: str) -> torch.Tensor:
         """As in TensorStore."""
-        weight, layer = super().view(name), f"{self._component}.{name.removesuffix('.weight')}"
+        weight, layer = super().read(name), f"{self._component}.{name.removesuffix('.weight')}"
         down, up = f"{layer}.lora_A.weight", f"{layer}.lora_B.weight"
         if down not in self._lora:
             return weight
-        added = self._lora.view(up).float().flatten(1) @ self._lora.view(down).float().flatten(1)
+        added = self._lora.read(up).float().flatten(1) @ self._lora.read(down).float().flatten(1)
         return weight.float() + added.view(weight.shape)

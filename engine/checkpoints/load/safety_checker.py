@@ -6,19 +6,19 @@ It was published with Stable Diffusion 1 (CompVis/stable-diffusion-safety-checke
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import transformers
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from PIL import Image
+from transformers import CLIPImageProcessor
 
-from engine.checkpoints.families.key_mapping import TensorSource
+from engine.checkpoints.families.key_mapping import Config, TensorSource
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.components import IsCancelled, make_component, never_cancelled
+from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
 COMPONENT = "safety_checker"
@@ -28,8 +28,8 @@ COMPONENT = "safety_checker"
 class SafetyChecker:
     """``extractor`` makes of a picture what ``network`` reads. ``bytes``: what its weights take."""
 
-    network: Any
-    extractor: Any
+    network: StableDiffusionSafetyChecker
+    extractor: CLIPImageProcessor
     bytes: int
 
     def objects_to(self, image: Image.Image) -> bool:
@@ -52,19 +52,21 @@ def load_safety_checker(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: 
     config = entry.config(COMPONENT)
     processor = dataclasses.replace(plan, device="cpu", storage={}, measures=())
     network = make_component("StableDiffusionSafetyChecker", COMPONENT, config, store, _published, entry, processor, cancelled)
+    if not isinstance(network, StableDiffusionSafetyChecker):
+        raise CheckpointError(f"“{entry.path.name}” has a safety checker of a kind that Easel does not know.")
     size = sum(tensor.nbytes for tensor in network.parameters())
     return SafetyChecker(network, _extractor(entry), size)
 
 
-def _extractor(entry: CheckpointEntry) -> Any:
-    """Pictures as CLIP was trained to see them; the defaults are the published ones."""
+def _extractor(entry: CheckpointEntry) -> CLIPImageProcessor:
+    """Images as CLIP was trained to see them; the defaults are the published ones."""
     folder = entry.path / "feature_extractor"
     if (folder / "preprocessor_config.json").is_file():
-        return transformers.CLIPImageProcessor.from_pretrained(str(folder), local_files_only=True)
-    return transformers.CLIPImageProcessor()
+        return CLIPImageProcessor.from_pretrained(str(folder), local_files_only=True)
+    return CLIPImageProcessor()
 
 
-def _published(name: str, config: Mapping[str, Any]) -> TensorSource:
+def _published(name: str, config: Config) -> TensorSource:
     """A tensor's own name, or what versions of transformers with more or fewer layers of wrapping call it."""
     if not name.startswith("vision_model."):
         return TensorSource((name,))

@@ -34,15 +34,13 @@ class CheckpointsService:
 
     def render_inventory(self) -> str:
         """Everything in the user's folders, looked at now."""
-        self._checkpoint_options.refresh()
-        catalogue = self._checkpoint_options.catalogue
-        return view.render_inventory(catalogue.scan(), catalogue.refused, overrides.read(self._settings.data))
+        inventory = self._checkpoint_options.scan()
+        return view.render_inventory(inventory.entries, inventory.refused, overrides.read(self._settings.data))
 
     def render_offers(self) -> str:
         """The known checkpoints."""
-        return downloads_view.render_offers(
-            self._offers, {entry.path.name for entry in self._checkpoint_options.catalogue.checkpoints()}
-        )
+        checkpoints = self._checkpoint_options.scan().checkpoints()
+        return downloads_view.render_offers(self._offers, {entry.path.name for entry in checkpoints})
 
     def render_downloads(self) -> str:
         """The downloads as they are now."""
@@ -54,7 +52,7 @@ class CheckpointsService:
 
     def choose(self, name: str, family: str, prediction_type: str) -> str:
         """Keep what the user says of an entry's file; what to say. Values that nobody offered count as none."""
-        entry = next((entry for entry in self._checkpoint_options.catalogue.scan() if entry.name == name), None)
+        entry = next((entry for entry in self._checkpoint_options.scan().entries if entry.name == name), None)
         if entry is None:
             return render_notice(messages.FILE_GONE, "trouble")
         family = family if family in BY_NAME else ""

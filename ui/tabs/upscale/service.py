@@ -47,9 +47,9 @@ class UpscaleService:
 
     def list_upscalers(self) -> list[tuple[str, str]]:
         """Label and name of each upscaler, the built-in one first, then Lanczos, and the networks that clean last."""
-        catalogue = self._checkpoint_options.catalogue
-        upscalers = [(entry.name, entry.name) for entry in list_upscalers(catalogue)]
-        cleaners = [(messages.cleaner(entry.name), entry.name) for entry in list_cleaners(catalogue)]
+        inventory = self._checkpoint_options.scan()
+        upscalers = [(entry.name, entry.name) for entry in list_upscalers(inventory)]
+        cleaners = [(messages.cleaner(entry.name), entry.name) for entry in list_cleaners(inventory)]
         return [(messages.BUILT_IN_UPSCALER, BUILT_IN), *upscalers, (messages.LANCZOS_UPSCALER, LANCZOS), *cleaners]
 
     def find_kind(self, upscaler: str) -> str:
@@ -136,7 +136,7 @@ class UpscaleService:
 
     def _find_entry(self, upscaler: str) -> CheckpointEntry | None:
         try:
-            return None if upscaler == LANCZOS else find_upscaler(upscaler, self._checkpoint_options.catalogue)
+            return None if upscaler == LANCZOS else find_upscaler(upscaler, self._checkpoint_options.scan())
         except CheckpointError:
             return None
 

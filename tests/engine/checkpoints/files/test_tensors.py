@@ -49,7 +49,7 @@ def test_mapped_and_read_are_the_same(form: str, checkpoint: Callable[[str, str]
     for quick in (True, False):
         monkeypatch.setattr(tensors, "is_quick_to_map", lambda path, quick=quick: quick)
         store = TensorStore([checkpoint("sd1", form)])
-        stores.append({name: store.view(name).clone() for name in store.names()})
+        stores.append({name: store.read(name).clone() for name in store.names()})
     assert stores[0].keys() == stores[1].keys()
     assert all(torch.equal(stores[0][name], stores[1][name]) for name in stores[0])
 
@@ -62,7 +62,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_said(tmp_path: Path, monkeypatc
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 8)
     with pytest.raises(CheckpointError, match=r"shrinking\.safetensors.*became shorter"):
-        store.view("a")
+        store.read("a")
 
 
 def test_wrong_shapes_for_its_family_are_said(checkpoint: Callable[[str, str], Path], tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 from pathlib import Path
 
 import pytest
 
 from engine import preferences
 from engine.checkpoints.library import overrides
-from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.catalogue import Catalogue, Inventory
 from engine.checkpoints.library.overrides import Override
 from engine.errors import CheckpointError
 from engine.preferences import Preferences
@@ -53,7 +54,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def found(settings: Settings) -> dict[str, str]:
-    return {entry.name: entry.identity.kind for entry in Catalogue(settings).scan()}
+    return {entry.name: entry.identity.kind for entry in Catalogue(settings).scan().entries}
 
 
 def test_content_decides_and_names_say_nothing(settings: Settings) -> None:
@@ -66,11 +67,12 @@ def test_content_decides_and_names_say_nothing(settings: Settings) -> None:
     (settings.models / "page.safetensors").write_text("<html>Not found</html>")
     (settings.models / "half.safetensors.part").write_bytes(b"half")
     catalogue = Catalogue(settings)
-    assert {e.name: e.identity.kind for e in catalogue.scan()} == {
+    inventory = catalogue.scan()
+    assert {e.name: e.identity.kind for e in inventory.entries} == {
         "actually a checkpoint": "checkpoint", "actually a lora": "lora", "deep/er/v": "vae", "thing": "upscaler",
         "emb": "embedding",
     }  # fmt: skip
-    assert [path.name for path in catalogue.refused] == ["page.safetensors"]
+    assert [path.name for path in inventory.refused] == ["page.safetensors"]
     with pytest.raises(CheckpointError, match="web page"):
         catalogue.find("page")
     with pytest.raises(CheckpointError, match="no checkpoint called “gone”"):
@@ -159,3 +161,30 @@ def test_a_file_that_changed_is_looked_into_again(settings: Settings) -> None:
     path.unlink()
     with pytest.raises(CheckpointError, match="no checkpoint yet"):
         catalogue.find(None)
+
+
+def test_an_inventory_is_whole_while_other_threads_scan(settings: Settings) -> None:
+    """Each inventory holds every file that was there when its scan began, and none changes afterwards."""
+    catalogue, seen = Catalogue(settings), list[tuple[int, Inventory, int]]()
+    settings.models.mkdir(parents=True)
+    done = threading.Event()
+    count = 0
+
+    def look() -> None:
+        while not done.is_set():
+            least = count
+            inventory = catalogue.scan()
+            seen.append((least, inventory, len(inventory.refused)))
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(20):
+        (settings.models / f"{number}.safetensors").write_text("<html>Not found</html>")
+        count = number + 1
+    last = catalogue.scan()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert len(last.refused) == 20
+    assert all(least <= refused == len(inventory.refused) for least, inventory, refused in seen)

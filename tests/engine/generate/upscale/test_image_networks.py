@@ -83,10 +83,10 @@ def test_names_with_the_prefix_of_a_training_framework_are_recognised(prefix: st
 
 
 def test_each_is_offered_as_what_it_is(settings: Settings) -> None:
-    catalogue = Catalogue(settings)
-    upscalers, cleaners = ({entry.name for entry in found(catalogue)} for found in (list_upscalers, list_cleaners))
+    inventory = Catalogue(settings).scan()
+    upscalers, cleaners = ({entry.name for entry in found(inventory)} for found in (list_upscalers, list_cleaners))
     assert upscalers | cleaners == set(USED) and not upscalers & cleaners
-    assert {entry.name for kind in ("face_restorer", "mask_filler") for entry in catalogue.of_kind(kind)} == {
+    assert {entry.name for kind in ("face_restorer", "mask_filler") for entry in inventory.of_kind(kind)} == {
         "GFPGAN", "LaMa", "RestoreFormer",
     }  # fmt: skip
 

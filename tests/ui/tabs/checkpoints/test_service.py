@@ -43,7 +43,7 @@ def test_what_is_chosen_counts_from_then_on(settings: Settings) -> None:
     stock = CheckpointsService(settings, CheckpointOptions(settings))
     assert messages.CHOICE_KEPT in stock.choose("two", "sd2_v", "")
     assert "Stable Diffusion 2, 768" in stock.render_inventory()
-    entry = CheckpointOptions(settings).catalogue.find("two")
+    entry = CheckpointOptions(settings).scan().find("two")
     assert (entry.family.name, entry.identity.prediction_type) == ("sd2_v", "v_prediction")
     stock.choose("two", "no such family", "no such thing")
     assert "Stable Diffusion 2, 512" in stock.render_inventory()

@@ -83,7 +83,7 @@ def test_the_cost_is_said_before_and_learnt_from_runs(tab: UpscaleService, setti
     assert tab.estimate(written, []) == ""
     first = tab.estimate(written, [photo])
     assert "256 × 256 becomes 1,024 × 1,024 pixels" in first and "rough guess" in first
-    entry = next(entry for entry in CheckpointOptions(settings).catalogue.of_kind("upscaler"))
+    entry = next(entry for entry in CheckpointOptions(settings).scan().of_kind("upscaler"))
     job = UpscaleWork(width=256, height=256, factor=4, checkpoint_hash=entry.hash)
     learn_upscale_speed(job, 40.0, LearnedFacts(settings.data / "learnt.json"))
     later = tab.estimate(written, [photo])

@@ -1,0 +1,55 @@
+"""diffusers' and transformers' classes by the names that configurations give them.
+
+Both libraries import their classes when a name is asked for, so that only their modules' attributes tell what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import diffusers
+import torch
+import transformers
+from diffusers import ConfigMixin, DiffusionPipeline, SchedulerMixin
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from transformers import DPTImageProcessor, PreTrainedModel
+
+from engine.json_values import JsonObject
+
+_UNEXPORTED: Mapping[str, type[PreTrainedModel]] = {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker}
+"""Classes that neither library has at its top."""
+
+
+def find_pipeline_class(name: str) -> type[DiffusionPipeline]:
+    """One of diffusers' pipelines. Raises AttributeError if there is none of that name."""
+    found: type[DiffusionPipeline] = getattr(diffusers, name)
+    return found
+
+
+def find_scheduler_class(name: str) -> type[ConfigMixin] | None:
+    """One of diffusers' schedulers, None if there is none of that name."""
+    found = getattr(diffusers, name, None)
+    if isinstance(found, type) and issubclass(found, SchedulerMixin) and issubclass(found, ConfigMixin):
+        return found
+    return None
+
+
+def load_preprocessor(name: str, folder: str) -> transformers.CLIPTokenizer | DPTImageProcessor | None:
+    """A tokenizer or image processor of transformers from its files, None if there is no class of that name.
+
+    Old folders name image processors "feature extractors". Raises OSError or ValueError for files that cannot be used.
+    """
+    found = getattr(transformers, name, None) or getattr(transformers, name.replace("FeatureExtractor", "ImageProcessor"), None)
+    return None if found is None else found.from_pretrained(folder, local_files_only=True)
+
+
+def create_module(name: str, config: JsonObject) -> torch.nn.Module:
+    """A network of class ``name`` with fresh weights. Raises AttributeError if no library has the class, and whatever the class
+    raises for a configuration that does not fit."""
+    if hasattr(diffusers, name):
+        module: torch.nn.Module = getattr(diffusers, name).from_config(dict(config))
+        return module
+    found: type[PreTrainedModel] = _UNEXPORTED.get(name) or getattr(transformers, name)
+    if found.config_class is None:
+        raise AttributeError(f"{name} has no configuration")
+    return found(found.config_class.from_dict(dict(config)))
