@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from engine.checkpoints.adapters import NOTHING, Additions
 from engine.checkpoints.families import Family
-from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry
+from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
 from engine.errors import CheckpointError
 from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
@@ -46,15 +46,21 @@ class Prepared:
     refiner: Refiner | None = None
 
 
-def prepare(asked: GenerationRequest, choose_size: ChooseSize, state: EngineState) -> Prepared:
-    """Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit."""
+def prepare(
+    asked: GenerationRequest, choose_size: ChooseSize, state: EngineState, inventory: Inventory | None = None
+) -> Prepared:
+    """Decide all that ``asked`` leaves open, with the files in ``inventory``; None scans the catalogue.
+
+    Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit.
+    """
+    inventory = inventory or state.catalogue.scan()
     # 1. The checkpoint, with what the request adds to it.
-    found = state.catalogue.find(asked.checkpoint)
+    found = inventory.find(asked.checkpoint)
     entry = found.for_drafts if is_draft(asked) else found
     if entry.family.loaded_by_diffusers:
         raise CheckpointError(f"“{entry.name}” is of a kind that only does text to image here. Choose another checkpoint.")
-    additions = find_additions(asked, entry, state.catalogue)
-    refiner = _find_refiner(asked, entry, state)
+    additions = find_additions(asked, entry, inventory)
+    refiner = _find_refiner(asked, entry, state, inventory)
 
     # 2. Every open field.
     request, notices = complete_request(asked, entry, choose_size)
@@ -115,31 +121,31 @@ def complete_request(
     return request, tuple(notice for notice in (width_notice, height_notice) if notice)
 
 
-def find_additions(request: GenerationRequest, entry: CheckpointEntry, catalogue: Catalogue) -> Additions:
+def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory: Inventory) -> Additions:
     """Everything that ``request`` names beside its checkpoint ``entry``.
 
     Raises CheckpointError for a LoRA or a VAE that is not there. An embedding is asked for by its file's name as a word of either
     prompt; one that was made for another family is only a word.
     """
     loras = tuple(
-        (_find_lora(tag.name, catalogue), tag.weight, tag.weight if tag.unet_weight is None else tag.unet_weight)
+        (_find_lora(tag.name, inventory), tag.weight, tag.weight if tag.unet_weight is None else tag.unet_weight)
         for tag in parse(request.prompt).loras
     )
     prompts = f"{request.prompt}\n{request.negative_prompt}"
     base = entry.family.base.name if entry.family.base else ""
     embeddings = tuple(
         embedding
-        for embedding in catalogue.of_kind("embedding")
+        for embedding in inventory.of_kind("embedding")
         if embedding.identity.family in ("", base) and _contains_word(prompts, embedding.path.stem)
     )
-    return Additions(loras=loras, embeddings=embeddings, vae=catalogue.find(request.vae, "vae") if request.vae else None)
+    return Additions(loras=loras, embeddings=embeddings, vae=inventory.find(request.vae, "vae") if request.vae else None)
 
 
 def _defaults_for(asked: GenerationRequest, family: Family) -> Family:
     """The family with what is best for this kind of request."""
     if isinstance(asked, ImageToImage):
-        return family.over_a_picture
-    return family.against_a_negative if isinstance(asked, CompareNegative | StudyNegative) else family
+        return family.for_image_to_image
+    return family.for_negative_study if isinstance(asked, CompareNegative | StudyNegative) else family
 
 
 def _round_side(name: str, asked: int | None, default: int, multiple: int) -> tuple[int, str]:
@@ -152,17 +158,17 @@ def _round_side(name: str, asked: int | None, default: int, multiple: int) -> tu
     return side, f"The {name} is {side} instead of {asked}: this checkpoint draws sizes that are multiples of {multiple}."
 
 
-def _find_refiner(asked: GenerationRequest, entry: CheckpointEntry, state: EngineState) -> Refiner | None:
+def _find_refiner(asked: GenerationRequest, entry: CheckpointEntry, state: EngineState, inventory: Inventory) -> Refiner | None:
     if not asked.refiner or asked.refiner_start >= 1:
         return None
-    found = state.catalogue.find(asked.refiner)
+    found = inventory.find(asked.refiner)
     check_pair(entry, found)
     return Refiner(entry=found, plan=plan_for(found, asked, state.circumstances), start=asked.refiner_start)
 
 
-def _find_lora(name: str, catalogue: Catalogue) -> CheckpointEntry:
+def _find_lora(name: str, inventory: Inventory) -> CheckpointEntry:
     try:
-        return catalogue.find(name, "lora")
+        return inventory.find(name, "lora")
     except CheckpointError as error:
         raise CheckpointError(f"{error} Or take its tag <lora:{name}> out of the prompt.") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 
+from engine.checkpoints.library.catalogue import Inventory
 from engine.compat.stop_hooks import raise_on_stop
 from engine.compat.vae_tiling import tile_vae
 from engine.events import Event, Loading, Notice
@@ -26,7 +27,9 @@ from engine.stopping import Stop
 class Run:
     """One job. :meth:`events` makes its images; each is on disk before its PictureSaved event is given out."""
 
-    def __init__(self, job: str, task: Task, state: EngineState, stop: Stop) -> None:
+    def __init__(self, job: str, task: Task, state: EngineState, stop: Stop, inventory: Inventory | None = None) -> None:
+        """``inventory`` is a scan of the catalogue that was made for this job; without one, the run makes its own."""
+        self._inventory = inventory
         self._job, self._task, self._state, self._stop = job, task, state, stop
         self._folder = task.folder(state.settings)
 
@@ -35,7 +38,7 @@ class Run:
         # 1. Decide everything that is open; refuse now what cannot be saved or does not fit.
         yield from (Notice(job=self._job, text=text) for text in self._task.notices)
         outputs.check_writable(self._folder)
-        prepared = prepare(self._task.request, self._task.choose_size, self._state)
+        prepared = prepare(self._task.request, self._task.choose_size, self._state, self._inventory)
         self._task.check(prepared)
         while True:
             try:

@@ -163,12 +163,12 @@ class Family:
         return {"unet": map_unet, "vae": map_vae, **self.signature.text.key_mapping}
 
     @property
-    def over_a_picture(self) -> Family:
+    def for_image_to_image(self) -> Family:
         """The same with the defaults for image to image."""
         return dataclasses.replace(self, guidance_scale=self.sketch_guidance_scale or self.guidance_scale)
 
     @property
-    def against_a_negative(self) -> Family:
+    def for_negative_study(self) -> Family:
         """The same with the defaults for studying a negative prompt."""
         return dataclasses.replace(self, guidance_scale=self.negative_guidance_scale or self.guidance_scale)
 

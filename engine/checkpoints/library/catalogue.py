@@ -181,10 +181,6 @@ class Catalogue:
                 entries[name] = _with_sha256(entry, hashed)
             return Inventory(settings=self._settings, entries=tuple(entries.values()), refused=MappingProxyType(refused))
 
-    def of_kind(self, kind: str) -> list[CheckpointEntry]:
-        """The entries of one kind, after a scan; see :meth:`Inventory.of_kind`."""
-        return self.scan().of_kind(kind)
-
     def find(self, wanted: str | None, kind: str = "checkpoint") -> CheckpointEntry:
         """One entry, after a scan; see :meth:`Inventory.find`."""
         return self.scan().find(wanted, kind)

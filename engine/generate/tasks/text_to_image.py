@@ -49,7 +49,8 @@ class TextToImageTask(Task):
 
 def run(job: str, asked: TextToImage, state: EngineState, stop: Stop) -> Iterator[Event]:
     """The events of a text-to-image job; see :meth:`engine.generate.run.Run.events`."""
-    entry = state.catalogue.find(asked.checkpoint)
+    inventory = state.catalogue.scan()
+    entry = inventory.find(asked.checkpoint)
     if diffusers_fallback.is_needed(entry):
         return diffusers_fallback.run(job, asked, entry, state, stop)
-    return Run(job, TextToImageTask(asked), state, stop).events()
+    return Run(job, TextToImageTask(asked), state, stop, inventory).events()

@@ -58,7 +58,7 @@ def _request(
 
 def _find_prompts(asked: TextToImage | ImageToImage, state: EngineState) -> tuple[str, str]:
     """Both prompts, for an upscaler that reads them. The others' results carry the record of the small image as it is."""
-    if asked.upscaler == LANCZOS or not is_diffusion(find_upscaler(asked.upscaler, state.catalogue)):
+    if asked.upscaler == LANCZOS or not is_diffusion(find_upscaler(asked.upscaler, state.catalogue.scan())):
         return "", ""
     return asked.prompt, asked.negative_prompt
 

@@ -88,8 +88,11 @@ def open_upscaler(asked: Upscale, state: EngineState, stop: Stop) -> AbstractCon
     """The upscaler that is asked for, in memory while the block runs. Raises CheckpointError if there is none of that name."""
     if (asked.upscaler or "").casefold() == LANCZOS:
         return _open_lanczos(asked)
-    entry = find_upscaler(asked.upscaler, state.catalogue)
-    return (_open_diffusion if is_diffusion(entry) else _open_network)(entry, asked, state, stop)
+    inventory = state.catalogue.scan()
+    entry = find_upscaler(asked.upscaler, inventory)
+    if is_diffusion(entry):
+        return _open_diffusion(entry, asked, state, stop)
+    return _open_network(entry, find_built_in(inventory.of_kind("upscaler")), asked, state, stop)
 
 
 @contextmanager
@@ -101,8 +104,10 @@ def _open_lanczos(asked: Upscale) -> Generator[Upscaler]:
 
 
 @contextmanager
-def _open_network(entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Generator[Upscaler]:
-    own = find_built_in(state.catalogue.of_kind("upscaler"))
+def _open_network(
+    entry: CheckpointEntry, own: tuple[CheckpointEntry, CheckpointEntry] | None, asked: Upscale, state: EngineState, stop: Stop
+) -> Generator[Upscaler]:
+    """``own`` are the two trainings of the built-in upscaler."""
     is_own = own is not None and entry.path == own[0].path
     network = load_image_network(entry, own[1] if own and is_own else None, asked.cleaning)
     traits = Tolerance(name="upscaler", dtypes={"upscaler": BY_NAME[network.architecture.id].dtypes})

@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from engine import preferences
+from engine.checkpoints.library.catalogue import Catalogue, Inventory
 from engine.errors import CheckpointError, RequestError
 from engine.events import Notice
 from engine.local import Local
@@ -171,3 +172,16 @@ def test_standing_choices_count_from_the_next_picture_on(studio: Studio) -> None
     finally:
         preferences.write(data, Preferences())
     assert metadata.read(studio[0].make(large)[0].path) is not None
+
+
+def test_one_image_takes_one_scan_of_the_catalogue(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    scans: list[Inventory] = []
+    scan = Catalogue.scan
+
+    def count(catalogue: Catalogue) -> Inventory:
+        scans.append(scan(catalogue))
+        return scans[-1]
+
+    monkeypatch.setattr(Catalogue, "scan", count)
+    picture(studio, "a cat <lora:one:0.5>")
+    assert len(scans) == 1
