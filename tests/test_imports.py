@@ -27,7 +27,7 @@ ROOMS = {
     "engine.preferences": ("engine.storage",),
     "engine.plan": ("engine.storage", "engine.checkpoints.families"),
     "engine.checkpoints": ("engine.preferences", "engine.storage", "engine.compat"),
-    "engine.prompt": ("engine.storage",),
+    "engine.prompt": ("engine.storage", "engine.compat"),
     "engine.records": ("engine.storage",),
     "engine.negative": ("engine.prompt",),
     "engine.generate": (

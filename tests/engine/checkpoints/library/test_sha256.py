@@ -98,8 +98,9 @@ def test_a_picture_names_the_checkpoint_as_other_programs_do(
     asked = TextToImage(prompt="a cat", checkpoint="tiny", width=16, height=16, steps=1)
     with Local(settings) as local:
         catalogue, hashes = local._state.catalogue, local._state.hashes
-        found = dataclasses.replace(catalogue.find("tiny"), configs=checkpoint("sd1", "folder"))
-        monkeypatch.setattr(catalogue, "find", lambda *_: found)
+        inventory = catalogue.scan()
+        found = dataclasses.replace(inventory.find("tiny"), configs=checkpoint("sd1", "folder"))
+        monkeypatch.setattr(catalogue, "scan", lambda: dataclasses.replace(inventory, entries=(found,)))
         local.make(asked)
         eventually(lambda: hashes.known(file, stamp_of(file)))
         (made,) = local.make(asked)
