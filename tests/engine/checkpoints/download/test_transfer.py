@@ -154,7 +154,7 @@ def test_a_wrong_length_is_never_taken_for_a_whole_file(server: Server, tmp_path
 
 def test_half_a_file_with_its_own_length_is_no_checkpoint(server: Server, tmp_path: Path) -> None:
     server.content = WHOLE[:100_000]
-    with pytest.raises(DownloadError, match="no checkpoint"):
+    with pytest.raises(DownloadError, match="not a checkpoint"):
         get(server, tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -175,7 +175,7 @@ def test_a_web_page_is_no_checkpoint(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="web page"):
         get(server, tmp_path)
     server.kind = "application/octet-stream"
-    with pytest.raises(DownloadError, match="no checkpoint"):
+    with pytest.raises(DownloadError, match="not a checkpoint"):
         get(server, tmp_path)
     assert not (tmp_path / "thing.safetensors").exists()
 
@@ -194,7 +194,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_before_it_is_full(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "SPARE", shutil.disk_usage(tmp_path).total)
-    with pytest.raises(DownloadError, match="Make room"):
+    with pytest.raises(DownloadError, match="Free some"):
         get(server, tmp_path)
 
 
