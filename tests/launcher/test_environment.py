@@ -34,7 +34,7 @@ def test_a_whole_set_up_in_a_folder_with_a_space_and_an_accent(
 ) -> None:
     environment.prepare(small_house, progress, {"heif"})
     assert small_house.is_ready({"heif"})
-    assert progress.notes[-1] == "Pictures will be made on: cpu."
+    assert progress.notes[-1] == "Pictures will be made on cpu."
     assert read_output([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
     assert any("plain package index" in note for note in progress.notes)
 

@@ -22,7 +22,7 @@ def outcome(folder: Folder, progress: Progress) -> tuple[str, str]:
     """The device, and why it is not the card, as the page shows it."""
     device = check_device(folder, progress)
     (said,) = progress.notes
-    return device, "" if said == f"Pictures will be made on: {device}." else said
+    return device, "" if said == f"Pictures will be made on {device}." else said
 
 
 def test_this_computer_calculates(this_python: Folder, progress: Progress) -> None:

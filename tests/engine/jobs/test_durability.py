@@ -98,7 +98,7 @@ def test_a_journal_without_room_loses_nothing_and_goes_on(jobs: Jobs) -> None:
     with jobs._journal._lock:
         fill(book)
     until(lambda: jobs.paused)
-    assert "Make room" in jobs.paused
+    assert "Free some space" in jobs.paused
     book.execute("PRAGMA max_page_count = 1000000")
     assert isinstance(list(jobs.watch(running))[-1], events.Finished)
     state = jobs.state(running)
