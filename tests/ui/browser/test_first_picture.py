@@ -105,7 +105,7 @@ def test_before_the_press_it_is_said_whether_it_fits_and_how_long_it_takes(
     result(page)
     idle(page)
     write(page, "count", "3")
-    expect(said).to_contain_text(re.compile(r"A picture takes .*, all 3 .*, by earlier ones here\."))
+    expect(said).to_contain_text(re.compile(r"A picture takes .*, all 3 .*, judging by earlier ones here\."))
 
 
 def test_a_speed_is_chosen_and_kept_in_the_record(easel: Studio, page_session: Callable[..., Visitor]) -> None:
