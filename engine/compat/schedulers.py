@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from engine.json_values import JsonObject
+
 if TYPE_CHECKING:
     import torch
 
@@ -63,7 +65,7 @@ class _CountsSteps(Protocol):
 
 
 def create_scheduler(
-    class_name: str, checkpoint_config: Mapping[str, object], options: Mapping[str, Option], ignored: Collection[str]
+    class_name: str, checkpoint_config: JsonObject, options: Mapping[str, Option], ignored: Collection[str]
 ) -> Scheduler:
     """A scheduler of diffusers' class: what it takes of ``checkpoint_config`` but for those ``ignored``, and ``options``."""
     import diffusers

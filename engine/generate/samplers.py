@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.compat.schedulers import Option, Scheduler, begin_at, create_scheduler
 from engine.errors import RequestError
+from engine.json_values import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +66,7 @@ _SOLVER_CHOICES = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigm
 """What a sampler's row says, never the checkpoint."""
 
 
-def create(name: str, checkpoint_config: Mapping[str, object]) -> Scheduler:
+def create(name: str, checkpoint_config: JsonObject) -> Scheduler:
     """A new scheduler for one image.
 
     ``checkpoint_config`` is the configuration of the scheduler that came with the checkpoint: its betas and its prediction
