@@ -54,6 +54,8 @@ class Visitor:
 
     def open(self) -> Page:
         """A new tab with the studio, ready to be used."""
+        # Gradio knows one folder of uploads for each process; these tests serve several pages in theirs.
+        os.environ["GRADIO_TEMP_DIR"] = str(self.studio.settings.data / "uploads")
         page = self.context.new_page()
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("console", lambda said: self._heard(said.type, said.text))
