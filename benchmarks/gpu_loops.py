@@ -17,6 +17,7 @@ import torch
 from engine import Local, TextToImage
 from engine.events import Event, Notice, PictureSaved, Step
 from engine.generate.samplers import create
+from engine.json_values import JsonObject
 from engine.stopping import Stop
 
 
@@ -98,7 +99,7 @@ class Loop:
 
     unet: Any
     sampler: str
-    config: Mapping[str, Any]
+    config: JsonObject
     side: int
     pictures: int = 1
 
