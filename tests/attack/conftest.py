@@ -1,15 +1,46 @@
-"""A studio over the scripted engine; one for all tests of a file."""
+"""A studio over the scripted engine, one for all tests of a file; and the tally of all attacks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 
 import httpx
 import pytest
 
 from engine.jobs import Jobs
 from engine.settings import Settings
+from tests.attack.tally import PROPERTY, Tally, add_up
 from ui.server.serve import Studio, serve
+
+
+@pytest.fixture
+def tally() -> Tally:
+    """Counts what this test tried and what got through; the test fails if anything did."""
+    return Tally()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, bool | None, bool | None]:
+    """Fails the test whose tally is not clean, and puts the tally into its report."""
+    counted = pyfuncitem.funcargs.get("tally")
+    try:
+        done = yield
+        if isinstance(counted, Tally):
+            counted.check()
+        return done
+    finally:
+        if isinstance(counted, Tally):
+            pyfuncitem.user_properties.append((PROPERTY, counted.counts))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line: how many attacks were tried, and how often each fault was seen."""
+    reports = [report for found in terminalreporter.stats.values() for report in found if isinstance(report, pytest.TestReport)]
+    calls = [report for report in reports if report.when == "call"]
+    tallies = [counts for report in calls for _, counts in report.user_properties if isinstance(counts, Counter)]
+    if tallies:
+        terminalreporter.write_line(f"attacks: {add_up(tallies)}")
 
 
 @pytest.fixture(scope="module")
