@@ -21,7 +21,7 @@ from PIL import Image
 from benchmarks.full_size import write_checkpoint
 from benchmarks.perceptual import psnr
 from engine import Local, Settings, TextToImage
-from engine.events import PictureSaved, Step
+from engine.events import ImageSaved, Step
 from engine.generate.samplers import create
 from engine.stopping import Stop
 
@@ -110,7 +110,7 @@ def by_easel(easel: Local, number: int) -> Run:
     for event in easel.run(f"round{number}", REQUEST, Stop()):
         if isinstance(event, Step):
             seen.append(time.perf_counter())
-        if isinstance(event, PictureSaved):
+        if isinstance(event, ImageSaved):
             path = event.result.path
     assert path is not None
     with Image.open(path) as saved:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from engine import Jobs, Settings, TextToImage
-from engine.events import PictureSaved
+from engine.events import ImageSaved
 
 ROUNDS = 8
 
@@ -31,7 +31,7 @@ def seconds_to_file(jobs: Jobs, seed: int) -> float:
     """Seconds until the picture of ``seed`` is on disk."""
     start = time.perf_counter()
     for event in jobs.watch(jobs.submit(TextToImage(prompt="a cat on the beach", seed=seed))):
-        if isinstance(event, PictureSaved):
+        if isinstance(event, ImageSaved):
             return time.perf_counter() - start
     raise RuntimeError("the job ended without a picture")
 

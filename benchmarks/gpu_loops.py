@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from engine import Local, TextToImage
-from engine.events import Event, Notice, PictureSaved, Step
+from engine.events import Event, ImageSaved, Notice, Step
 from engine.generate.samplers import create
 from engine.json_values import JsonObject
 from engine.stopping import Stop
@@ -51,10 +51,10 @@ def by_easel(easel: Local, asked: TextToImage, job: str) -> Clocked:
     began, events = time.perf_counter(), []
     for event in easel.run(job, asked, Stop()):
         events.append((time.perf_counter(), event))
-    last = max(at for at, event in events if isinstance(event, PictureSaved))
+    last = max(at for at, event in events if isinstance(event, ImageSaved))
     return Clocked(
         rate=rate_of(events), each=(last - began) / asked.count,
-        paths=tuple(event.result.path for _, event in events if isinstance(event, PictureSaved)),
+        paths=tuple(event.result.path for _, event in events if isinstance(event, ImageSaved)),
         said=tuple(event.text for _, event in events if isinstance(event, Notice)),
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ def rate_of(events: list[tuple[float, Event]]) -> float:
     steps: dict[int, list[float]] = {}
     for at, event in events:
         if isinstance(event, Step):
-            steps.setdefault(event.picture, []).append(at)
+            steps.setdefault(event.index, []).append(at)
     return statistics.median((len(times) - 1) / (times[-1] - times[0]) for times in steps.values())
 
 

@@ -33,23 +33,27 @@ class CheckpointError(EaselError):
 
 
 class OutputError(EaselError):
-    """A picture could not be written: folder read-only, disk full."""
+    """An image could not be written: folder read-only, disk full."""
 
 
 class DiskFull(OutputError):
-    """There is no room for the picture. The queue pauses on it instead of failing job after job."""
+    """There is no room for the image. The queue pauses on it instead of failing job after job."""
 
 
 class DownloadError(EaselError):
     """A download could not start or finish."""
 
 
-class PictureError(EaselError):
-    """A picture from the user cannot be used: damaged, too large, or of an unknown format."""
+class ImageError(EaselError):
+    """An image from the user cannot be used: damaged, too large, or of an unknown format."""
+
+    kind = "PictureError"  # journals hold this name
 
 
-class PictureWithheld(EaselError):
-    """The checkpoint's own safety checker, which the settings ask for, objects to a picture. It is not kept."""
+class ImageWithheld(EaselError):
+    """The checkpoint's own safety checker, which the settings ask for, objects to an image. It is not kept."""
+
+    kind = "PictureWithheld"  # journals hold this name
 
 
 class WorkerLost(EaselError):
@@ -75,8 +79,8 @@ KINDS: dict[str, type[EaselError]] = {
         OutputError,
         DiskFull,
         DownloadError,
-        PictureError,
-        PictureWithheld,
+        ImageError,
+        ImageWithheld,
         WorkerLost,
         CancelledError,
     )

@@ -1,6 +1,6 @@
 """The events that a job yields while it runs.
 
-Order: ``Queued, Started, (Loading | Notice | Guided | Step | PictureSaved)*``, then exactly one of ``Finished, Cancelled,
+Order: ``Queued, Started, (Loading | Notice | Guided | Step | ImageSaved)*``, then exactly one of ``Finished, Cancelled,
 Failed``.
 Events are plain picklable values: they cross a process boundary and are fanned out to every page that listens.
 """
@@ -43,28 +43,28 @@ class Loading(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Notice(Event):
-    """Something the user should know about this job: a size that was snapped, a precision that was raised."""
+    """Something the user should know about this job: a size that was rounded, a precision that was raised."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Guided(Event):
-    """A depth map guides the pictures of this job. ``depth`` is its hash in :mod:`engine.records.blobs`, white is near."""
+    """A depth map guides the images of this job. ``depth`` is its hash in :mod:`engine.records.blobs`, white is near."""
 
     depth: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Event):
-    """Step ``step`` of ``steps`` of picture ``picture`` (0-based) of ``pictures`` is done.
+    """Step ``step`` of ``steps`` of image ``index`` (0-based) of ``count`` is done.
 
-    ``unit`` is what is counted: "step" or "tile". ``preview`` is a small JPEG of the picture so far, or None.
+    ``unit`` is what is counted: "step" or "tile". ``preview`` is a small JPEG of the image so far, or None.
     ``seconds_left`` is an estimate for the whole job.
     """
 
-    picture: int
-    pictures: int
+    index: int
+    count: int
     step: int
     steps: int
     seconds_left: float | None = None
@@ -74,7 +74,7 @@ class Step(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A finished picture on disk. ``seconds`` is from the start of the picture to the file."""
+    """A finished image on disk. ``seconds`` is the time from the start of the image to the written file."""
 
     path: Path
     seed: int
@@ -84,23 +84,23 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureSaved(Event):
-    """Picture ``picture`` (0-based) is on disk, written, synced and renamed."""
+class ImageSaved(Event):
+    """Image ``index`` (0-based) is on disk: written, synced and renamed."""
 
-    picture: int
+    index: int
     result: Result
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished(Event):
-    """All pictures are on disk."""
+    """All images are on disk."""
 
     results: tuple[Result, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cancelled(Event):
-    """Stop was pressed. ``results`` are the pictures finished before it."""
+    """Stop was pressed. ``results`` are the images finished before it."""
 
     results: tuple[Result, ...] = ()
 
@@ -115,4 +115,4 @@ class Failed(Event):
 
 
 Last = Finished | Cancelled | Failed
-"""The events after which nothing more comes for a job."""
+"""The events that end a job."""

@@ -15,7 +15,7 @@ from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
 from engine.descriptions import EngineDescription
 from engine.errors import DoesNotFit, RequestError
-from engine.events import Event, Finished, Notice, PictureSaved, Result
+from engine.events import Event, Finished, ImageSaved, Notice, Result
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
 from engine.generate.prepare import prepare
@@ -100,10 +100,10 @@ class Local:
         while True:
             try:
                 for event in _create_events(job, request, state, stop):
-                    if isinstance(event, PictureSaved):
-                        if event.picture in results:
+                    if isinstance(event, ImageSaved):
+                        if event.index in results:
                             continue  # made, and reported, before the run began again
-                        results[event.picture] = event.result
+                        results[event.index] = event.result
                     yield event
                 break
             except DoesNotFit:
@@ -121,7 +121,7 @@ class Local:
         """The finished images of ``request``. Raises EaselError for what cannot be done."""
         results: list[Result] = []
         for event in self.run(uuid.uuid4().hex[:12], request, Stop()):
-            if isinstance(event, PictureSaved):
+            if isinstance(event, ImageSaved):
                 results.append(event.result)
         return tuple(results)
 

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from engine.descriptions import EngineDescription
 from engine.errors import DiskFull, RequestError
-from engine.events import Event, Finished, Guided, Loading, Notice, PictureSaved, Result, Step
+from engine.events import Event, Finished, Guided, ImageSaved, Loading, Notice, Result, Step
 from engine.negative import study
 from engine.negative.comparison import as_text_to_image, create_pair
 from engine.prompt.terms import find_terms
@@ -121,7 +121,7 @@ class ScriptedEngine:
                 yield from self._run_steps(job, index, request.count, resolved, stop)
                 path = outputs.save(draw(resolved), _wrap(resolved), outputs=folder, job=job, index=index)
             results.append(_read_result(path, resolved))
-            yield PictureSaved(job=job, picture=index, result=results[-1])
+            yield ImageSaved(job=job, index=index, result=results[-1])
         yield Finished(job=job, results=tuple(results))
 
     def _resolve_all(self, job: str, asked: Request) -> Iterator[tuple[ResolvedRequest, Path]]:
@@ -148,7 +148,7 @@ class ScriptedEngine:
             if step == 3:
                 self._follow_script(job, request.prompt)
             yield Step(
-                job=job, picture=index, pictures=max(count, index + 1), step=step, steps=steps,
+                job=job, index=index, count=max(count, index + 1), step=step, steps=steps,
                 seconds_left=float(steps - step), preview=preview,
             )  # fmt: skip
 

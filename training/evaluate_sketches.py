@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from engine.events import PictureSaved
+from engine.events import ImageSaved
 from engine.local import Local
 from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
@@ -148,7 +148,7 @@ def _painted(
         count=len(strengths),
         seed=number,
     )
-    made = [event.result.path for event in easel.run(f"sketch{number}", asked, Stop()) if isinstance(event, PictureSaved)]
+    made = [event.result.path for event in easel.run(f"sketch{number}", asked, Stop()) if isinstance(event, ImageSaved)]
     return [Image.open(path).convert("RGB") for path in made]
 
 

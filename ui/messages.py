@@ -325,7 +325,7 @@ def queue(running: int, waiting: int) -> str:
     return " · ".join([QUEUE, *parts])
 
 
-def pictures_wanted(count: int) -> str:
+def image_count(count: int) -> str:
     """How many pictures a job that waits will make."""
     return _count(count, "picture")
 

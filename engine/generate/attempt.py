@@ -13,7 +13,7 @@ from PIL import Image
 
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.unet_blocks import find_blocks
-from engine.errors import PictureWithheld
+from engine.errors import ImageWithheld
 from engine.events import Event, Loading, Notice
 from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
 from engine.generate.decode import Decoding, render_preview
@@ -61,7 +61,7 @@ class Attempt:
     saving: SaveQueue
     refiner: LoadedRefiner | None
     saved_before: dict[int, Path]
-    withheld: list[PictureWithheld] = field(default_factory=list[PictureWithheld])
+    withheld: list[ImageWithheld] = field(default_factory=list[ImageWithheld])
     encodings: dict[EncodingKey, PromptEncodings] = field(default_factory=dict[EncodingKey, PromptEncodings])
 
     def find_saved(self) -> dict[int, Path]:
@@ -133,7 +133,7 @@ class Attempt:
             yield self.saver.report(image, self.saved_before[image.index])
 
     def check_withheld(self) -> None:
-        """Raises PictureWithheld if no image was left."""
+        """Raises ImageWithheld if no image was left."""
         if self.withheld and len(self.withheld) == self.task.independent_images:
             raise self.withheld[-1]
 

@@ -136,7 +136,7 @@ class StepProgress:
         self._preview_took = 0.0
 
     def start_image(self) -> None:
-        """The time between pictures (decode, save) is not a step's."""
+        """The time between images (decode, save) is not a step's."""
         self._last = time.monotonic()
 
     @property
@@ -152,7 +152,7 @@ class StepProgress:
         return drawn
 
     def step(self, picture: int, step: int, steps: int, preview: bytes | None) -> Step:
-        """Step ``step`` (1-based) of ``steps`` of picture ``picture`` (0-based) is done."""
+        """Step ``step`` (1-based) of ``steps`` of image ``index`` (0-based) is done."""
         now = time.monotonic()
         took, self._last = now - self._last, now
         if self._per_step is None:
@@ -162,8 +162,8 @@ class StepProgress:
         left = (steps - step) + (self._pictures - picture - 1) * steps
         return Step(
             job=self._job,
-            picture=picture,
-            pictures=self._pictures,
+            index=picture,
+            count=self._pictures,
             step=step,
             steps=steps,
             seconds_left=self._per_step * left,

@@ -25,7 +25,7 @@ from engine.stopping import Stop
 
 
 class Run:
-    """One job. :meth:`events` makes its images; each is on disk before its PictureSaved event is given out."""
+    """One job. :meth:`events` makes its images; each is on disk before its ImageSaved event is given out."""
 
     def __init__(self, job: str, task: Task, state: EngineState, stop: Stop, inventory: Inventory | None = None) -> None:
         """``inventory`` is a scan of the catalogue that was made for this job; without one, the run makes its own."""

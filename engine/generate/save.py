@@ -21,8 +21,8 @@ from PIL import Image
 import engine.preferences as preferences
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought
-from engine.errors import PictureError, PictureWithheld
-from engine.events import Event, PictureSaved, Result
+from engine.errors import ImageError, ImageWithheld
+from engine.events import Event, ImageSaved, Result
 from engine.generate.context import BatchImage
 from engine.generate.engine_state import EngineState
 from engine.records import outputs
@@ -90,7 +90,7 @@ class Saved:
     ended: float = field(default_factory=time.monotonic)
     path: Path | None = None
     notice: str = ""
-    withheld: PictureWithheld | None = None
+    withheld: ImageWithheld | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class Saver:
         """Write ``image``, with what the preferences want in every file. Raises OutputError or DiskFull."""
         began = time.monotonic()
         if self.checker is not None and self.checker.objects_to(image):
-            return Saved(began=began, withheld=PictureWithheld(_WITHHELD))
+            return Saved(began=began, withheld=ImageWithheld(_WITHHELD))
         chosen = preferences.read(self.state.settings.data)
         sha256 = self.state.hashes.known(self.entry.path, self.entry.stamp)
         resolved = dataclasses.replace(planned.resolved, checkpoint_sha256=sha256)
@@ -118,9 +118,9 @@ class Saver:
         )  # fmt: skip
         return Saved(began=began, path=path, notice=notice)
 
-    def report(self, planned: BatchImage, path: Path, seconds: float = 0.0) -> PictureSaved:
+    def report(self, planned: BatchImage, path: Path, seconds: float = 0.0) -> ImageSaved:
         """The event of an image that is on disk; ``seconds`` is what it took just now."""
-        return PictureSaved(job=self.job, picture=planned.index, result=read_result(path, planned.resolved.request.seed, seconds))
+        return ImageSaved(job=self.job, index=planned.index, result=read_result(path, planned.resolved.request.seed, seconds))
 
 
 def load_checker(entry: CheckpointEntry, plan: ExecutionPlan, state: EngineState, stop: Stop) -> SafetyChecker | None:
@@ -150,5 +150,5 @@ def _add_watermark(image: Image.Image, text: str) -> tuple[Image.Image, str]:
     """``image`` with the invisible watermark, or as it is with a sentence that says why not."""
     try:
         return watermark.encode(image, text), ""
-    except PictureError as error:
+    except ImageError as error:
         return image, f"This picture is saved without the invisible watermark. {error}"

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from engine.descriptions import EngineDescription
 from engine.errors import DiskFull, OutputError, WorkerLost
-from engine.events import Cancelled, Event, Failed, Finished, Guided, Last, Notice, PictureSaved, Started
+from engine.events import Cancelled, Event, Failed, Finished, Guided, ImageSaved, Last, Notice, Started
 from engine.jobs.feed import Feed
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, SET_ASIDE, JobState, Journal
 from engine.jobs.watchdog import TimeLimits, Watchdog
@@ -218,8 +218,8 @@ class DeviceRunner:
             case Failed(kind=DiskFull.__name__):
                 self._pause(job, event)
                 return True
-            case PictureSaved():
-                self._journal.add_result(job.id, event.picture, event.result)
+            case ImageSaved():
+                self._journal.add_result(job.id, event.index, event.result)
             case Notice():
                 self._journal.add_notice(job.id, event.text)
             case Guided():

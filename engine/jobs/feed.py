@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from engine.events import Cancelled, Event, Failed, Finished, Guided, Last, Loading, Notice, PictureSaved, Queued, Started, Step
+from engine.events import Cancelled, Event, Failed, Finished, Guided, ImageSaved, Last, Loading, Notice, Queued, Started, Step
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, SET_ASIDE, JobState
 
 _POLL_SECONDS = 1.0
@@ -65,7 +65,7 @@ def replay(state: JobState, ahead: int) -> Iterator[Event]:
     yield from (Notice(job=job, text=text) for text in state.notices)
     if state.depth:
         yield Guided(job=job, depth=state.depth)
-    yield from (PictureSaved(job=job, picture=i, result=result) for i, result in enumerate(state.results))
+    yield from (ImageSaved(job=job, index=i, result=result) for i, result in enumerate(state.results))
     if (last := find_last_event(state)) is not None:
         yield last
 

@@ -21,7 +21,7 @@ from typing import Protocol, TypeAlias
 
 from engine.descriptions import EngineDescription
 from engine.errors import CancelledError, EaselError
-from engine.events import Cancelled, Event, Failed, PictureSaved, Result
+from engine.events import Cancelled, Event, Failed, ImageSaved, Result
 from engine.jobs.worker_locks import lock_device
 from engine.offline import disable_downloads
 from engine.requests import Request, Resolved
@@ -209,7 +209,7 @@ def _run(engine: Engine, task: RunJob, stop: Stop, pipe: Connection) -> None:
     results: list[Result] = []
     try:
         for event in engine.run(task.job, task.request, stop, task.attempt):
-            if isinstance(event, PictureSaved):
+            if isinstance(event, ImageSaved):
                 results.append(event.result)
             pipe.send(event)
     except CancelledError:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from engine.errors import PictureError
-from engine.records.images.open_image import open_header, open_picture
+from engine.errors import ImageError
+from engine.records.images.open_image import open_header, open_image
 from engine.storage.blobs import BlobFolder
 
 _MODES = ("1", "L", "LA", "RGB", "RGBA")
@@ -27,12 +27,12 @@ class Blobs(BlobFolder):
     def put(self, source: bytes | Image.Image, *, by_head: bool = False) -> str:
         """Store an image and return its hash, 64 hexadecimal digits. Storing it again changes nothing.
 
-        Bytes must be an image that Easel can open: raises PictureError if not, OutputError if it cannot be written.
+        Bytes must be an image that Easel can open: raises ImageError if not, OutputError if it cannot be written.
         ``by_head`` decodes none of it and so does not see that the end is missing: for many or very large ones, which are
         decoded later anyway.
         """
         if isinstance(source, bytes):
-            (_check_head if by_head else open_picture)(source)
+            (_check_head if by_head else open_image)(source)
             hash, content = hashlib.sha256(source).hexdigest(), source
         else:
             hash, content = _encode(source)
@@ -40,16 +40,16 @@ class Blobs(BlobFolder):
         return hash
 
     def path(self, hash: str) -> Path:
-        """The file of an image; its name says nothing of its format. Raises PictureError if it is not there."""
+        """The file of an image; its name says nothing of its format. Raises ImageError if it is not there."""
         if (path := self.find(hash)) is None:
-            raise PictureError(
+            raise ImageError(
                 "The picture that this job starts from has been removed. Choose or draw it again and start a new job."
             )
         return path
 
     def open(self, hash: str) -> Image.Image:
-        """The image, upright, in RGB or, if a part of it is transparent, RGBA. Raises PictureError."""
-        return open_picture(self.path(hash)).with_alpha
+        """The image, upright, in RGB or, if a part of it is transparent, RGBA. Raises ImageError."""
+        return open_image(self.path(hash)).with_alpha
 
 
 def _encode(image: Image.Image) -> tuple[str, bytes]:

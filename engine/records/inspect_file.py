@@ -11,7 +11,7 @@ from engine.records import metadata
 from engine.records.foreign import readers as foreign
 from engine.records.foreign.foreign_record import ForeignRecord
 from engine.records.images import metadata_chunks, watermark
-from engine.records.images.open_image import Picture, open_picture
+from engine.records.images.open_image import OpenedImage, open_image
 from engine.records.record import Record
 
 
@@ -23,7 +23,7 @@ class ImageInspection:
     holds all XMP packets.
     """
 
-    picture: Picture
+    image: OpenedImage
     record: Record | None
     foreign: ForeignRecord | None
     texts: Mapping[str, str]
@@ -35,12 +35,12 @@ class ImageInspection:
 def inspect_image(source: Path | bytes, watermarks: tuple[str, ...] = watermark.TEXTS) -> ImageInspection:
     """Looks at a picture's bytes: the uploaded file itself, not what the page made of it.
 
-    ``watermarks`` are the texts that are looked for first. Raises PictureError if it cannot be opened.
+    ``watermarks`` are the texts that are looked for first. Raises ImageError if it cannot be opened.
     """
-    picture = open_picture(source)
+    picture = open_image(source)
     record, problem = _own(source)
     return ImageInspection(
-        picture=picture,
+        image=picture,
         record=record,
         problem=problem,
         foreign=None if record else foreign.read(source),

@@ -18,7 +18,7 @@ from tests.engine.checkpoints import tiny
 
 
 def step(picture: int, number: int) -> Event:
-    return Step(job="job", picture=picture, pictures=2, step=number, steps=3, seconds_left=0.0, preview=None)
+    return Step(job="job", index=picture, count=2, step=number, steps=3, seconds_left=0.0, preview=None)
 
 
 def test_the_rate_is_that_between_the_steps_of_one_picture() -> None:

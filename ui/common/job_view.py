@@ -121,19 +121,19 @@ def _guided(event: events.Guided, view: View) -> View:
 
 @advance.register
 def _step(event: events.Step, view: View) -> View:
-    done = event.picture * event.steps + event.step
+    done = event.index * event.steps + event.step
     return dataclasses.replace(
         view,
         running=True,
-        status=messages.step(event.unit, event.step, event.steps, event.picture, event.pictures),
+        status=messages.step(event.unit, event.step, event.steps, event.index, event.count),
         left="" if event.seconds_left is None else messages.time_left(event.seconds_left),
-        share=done / max(1, event.pictures * event.steps),
+        share=done / max(1, event.count * event.steps),
         preview=event.preview or view.preview,
     )
 
 
 @advance.register
-def _saved(event: events.PictureSaved, view: View) -> View:
+def _saved(event: events.ImageSaved, view: View) -> View:
     # A job that runs again after a crash reports the images that it had finished once more.
     known = {result.path: result for result in (*view.results, event.result)}
     return dataclasses.replace(view, results=tuple(known.values()), preview=None)

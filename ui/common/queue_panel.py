@@ -126,12 +126,12 @@ def _show_foot(count: int, left: float | None) -> Foot:
 
 def _describe_state(job: JobState) -> str:
     if job.state != RUNNING:
-        return messages.pictures_wanted(job.request.count)
+        return messages.image_count(job.request.count)
     step = job.progress
     if step is None:
         return messages.LOADING
     left = "" if step.seconds_left is None else f" · {messages.time_left(step.seconds_left)}"
-    return messages.step(step.unit, step.step, step.steps, step.picture, step.pictures) + left
+    return messages.step(step.unit, step.step, step.steps, step.index, step.count) + left
 
 
 def _shorten_prompt(job: JobState) -> str:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from engine.errors import EaselError
 from engine.records.blobs import Blobs
-from engine.records.images.open_image import open_picture
+from engine.records.images.open_image import open_image
 from ui import messages
 
 PREFIX = "/sketches"
@@ -49,7 +49,7 @@ def _keep(content: bytes, blobs: Blobs) -> dict[str, str | list[str]]:
     """What the pad receives for a picture: its hash, and how it was converted and reduced."""
     hash = blobs.put(content)
     # Its paper is the pad's, which can still be changed: nothing to say of it here.
-    picture = open_picture(content, paper="")
+    picture = open_image(content, paper="")
     width, height = picture.colours.size
     reduced = [messages.reduced(width, height, LONGEST)] if max(width, height) > LONGEST else []
     return {"hash": hash, "notices": [*picture.notices, *reduced]}

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from engine.errors import PictureError
+from engine.errors import ImageError
 from engine.records.images.thumbnails import SIDE, Thumbnails
 
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
@@ -67,7 +67,7 @@ def create_thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str =
         path = find(outputs, request.path_params["path"])
         try:
             small = thumbnails.of(path, side) if path else None
-        except (OSError, PictureError):
+        except (OSError, ImageError):
             small = None  # not a picture, whatever its name says
         if small is None:
             return PlainTextResponse("There is no such picture.", status_code=404)

@@ -18,7 +18,7 @@ from PIL import Image
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.compat.diffusers_pipelines import call_pipeline
 from engine.errors import CheckpointError
-from engine.events import Event, Loading, Notice, PictureSaved
+from engine.events import Event, ImageSaved, Loading, Notice
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import StepProgress, plan_for
 from engine.generate.save import read_result
@@ -78,7 +78,7 @@ class _PipelineRun:
         image = images[0].convert("RGB")
         folder = self.state.settings.outputs
         path = outputs.save(image, self._resolve(image, seed, steps), outputs=folder, job=self.job, index=index)
-        yield PictureSaved(job=self.job, picture=index, result=read_result(path, seed, time.monotonic() - began))
+        yield ImageSaved(job=self.job, index=index, result=read_result(path, seed, time.monotonic() - began))
 
     def _resolve(self, image: Image.Image, seed: int, steps: int) -> Resolved:
         """How ``image`` was made, as far as the pipeline tells."""

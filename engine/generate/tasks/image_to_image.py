@@ -31,7 +31,7 @@ DRAFTS = 24
 
 
 class ImageToImageTask(TextToImageTask):
-    """The task of :class:`~engine.requests.ImageToImage`. Raises PictureError for an input that is gone or cannot be used."""
+    """The task of :class:`~engine.requests.ImageToImage`. Raises ImageError for an input that is gone or cannot be used."""
 
     kind = "image_to_image"
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from engine.errors import PictureError
+from engine.errors import ImageError
 from engine.records.blobs import Blobs
-from engine.records.images.open_image import fit, open_picture
+from engine.records.images.open_image import fit, open_image
 from engine.requests import ImageToImage
 
 Box = tuple[int, int, int, int]
@@ -82,8 +82,8 @@ class Canvas:
 
 
 def open_images(asked: ImageToImage, blobs: Blobs) -> InputImages:
-    """Raises PictureError, one sentence, for an image that is gone or cannot be used, and for a mask that covers nothing."""
-    opened = open_picture(blobs.path(asked.init_image), paper=asked.paper)
+    """Raises ImageError, one sentence, for an image that is gone or cannot be used, and for a mask that covers nothing."""
+    opened = open_image(blobs.path(asked.init_image), paper=asked.paper)
     image = opened.image
     mask = _plane(asked.mask_image, "#000000", image.size, blobs)
     depth = _plane(asked.depth_image, "#000000", image.size, blobs)
@@ -129,10 +129,10 @@ def feather_mask(mask: Image.Image, feather: int) -> Image.Image:
 
 
 def find_covered(mask: Image.Image) -> Box:
-    """The smallest box around what ``mask`` covers. Raises PictureError if it covers nothing."""
+    """The smallest box around what ``mask`` covers. Raises ImageError if it covers nothing."""
     box = mask.getbbox()
     if box is None:
-        raise PictureError(_MASK_NOTHING)
+        raise ImageError(_MASK_NOTHING)
     return box
 
 
@@ -165,7 +165,7 @@ def _plane(hash: str | None, paper: str, size: tuple[int, int], blobs: Blobs) ->
     """An image from the blobs as one grey plane of ``size``."""
     if hash is None:
         return None
-    return open_picture(blobs.path(hash), paper=paper).image.convert("L").resize(size, Image.Resampling.BICUBIC)
+    return open_image(blobs.path(hash), paper=paper).image.convert("L").resize(size, Image.Resampling.BICUBIC)
 
 
 def _values(depth: Image.Image | None) -> np.ndarray | None:

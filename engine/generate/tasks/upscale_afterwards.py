@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from engine.checkpoints.library.upscalers import LANCZOS, find_upscaler, is_diffusion
-from engine.events import Event, PictureSaved, Result, Step
+from engine.events import Event, ImageSaved, Result, Step
 from engine.generate.engine_state import EngineState
 from engine.generate.upscale import run as upscale
 from engine.records.blobs import Blobs
@@ -32,8 +32,8 @@ def run(events: Iterator[Event], job: str, asked: TextToImage | ImageToImage, st
     results: dict[int, Result] = {}
 
     def collect(event: Event) -> Event:
-        if isinstance(event, PictureSaved):
-            results[event.picture] = event.result
+        if isinstance(event, ImageSaved):
+            results[event.index] = event.result
         return _renumber(event, 0, 2 * asked.count)
 
     def upscale_results() -> Iterator[Event]:
@@ -63,8 +63,8 @@ def _find_prompts(asked: TextToImage | ImageToImage, state: EngineState) -> tupl
     return asked.prompt, asked.negative_prompt
 
 
-def _renumber(event: Event, before: int, pictures: int) -> Event:
+def _renumber(event: Event, before: int, count: int) -> Event:
     """``event`` among all the ``pictures`` of the job, small and large ones, ``before`` of which come first."""
     if isinstance(event, Step):
-        return dataclasses.replace(event, picture=before + event.picture, pictures=pictures)
-    return dataclasses.replace(event, picture=before + event.picture) if isinstance(event, PictureSaved) else event
+        return dataclasses.replace(event, index=before + event.index, count=count)
+    return dataclasses.replace(event, index=before + event.index) if isinstance(event, ImageSaved) else event

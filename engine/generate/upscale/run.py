@@ -15,8 +15,8 @@ from PIL import Image, ImageFilter
 
 import engine.preferences as preferences
 from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS
-from engine.errors import EaselError, PictureError, RequestError
-from engine.events import Event, Loading, Notice, PictureSaved, Result
+from engine.errors import EaselError, ImageError, RequestError
+from engine.events import Event, ImageSaved, Loading, Notice, Result
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import StepProgress
 from engine.generate.upscale.networks import WithTransparency
@@ -25,7 +25,7 @@ from engine.generate.upscale.tiles import TileUpscaler, count_tiles, upscale_in_
 from engine.plan import upscale_estimate
 from engine.records import inspect_file, metadata, outputs
 from engine.records.blobs import Blobs
-from engine.records.images.open_image import MAX_PIXELS, Picture, open_picture, upright_exif
+from engine.records.images.open_image import MAX_PIXELS, OpenedImage, open_image, upright_exif
 from engine.records.images.png_writer import PngWriter
 from engine.records.record import Record
 from engine.requests import Resolved, ResolvedUpscale, Upscale, check, complete_upscale
@@ -54,7 +54,7 @@ class UpscaleRun:
 
 
 def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Event]:
-    """Upscale or clean the images of one job. Each is on disk before its PictureSaved event is given out.
+    """Upscale or clean the images of one job. Each is on disk before its ImageSaved event is given out.
 
     An image that cannot be used is named in a notice, and the others are made. Raises EaselError for what cannot be done, and
     CancelledError soon after ``stop`` is set.
@@ -77,11 +77,11 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
         saved, troubles = outputs.find_saved(state.settings.outputs, job), []
         for index, image in enumerate(asked.images):
             if index in saved:
-                yield PictureSaved(job=job, picture=index, result=_result(saved[index], seed, 0.0))
+                yield ImageSaved(job=job, index=index, result=_result(saved[index], seed, 0.0))
                 continue
             try:
                 yield from _upscale_image(this, index, image)
-            except (PictureError, RequestError) as error:
+            except (ImageError, RequestError) as error:
                 troubles.append(error)
                 yield from _leave_out(this, index, error)
         if len(troubles) == len(asked.images):
@@ -99,7 +99,7 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
     began = time.monotonic()
     # 4. The source, upright and in 8 bits; its size says what the result will need.
     path = Blobs(run.state.settings.data / "blobs").path(image)
-    picture = open_picture(path, paper="", keep_profile=True)
+    picture = open_image(path, paper="", keep_profile=True)
     chosen = preferences.read(run.state.settings.data)
     unmarked = (_UNMARKED,) if chosen.watermark else ()
     yield from (Notice(job=run.job, text=text) for text in (*picture.notices, *unmarked))
@@ -123,11 +123,11 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
     # 7. Said once it is on disk.
     seconds = time.monotonic() - began
     upscale_estimate.learn_upscale_speed(dataclasses.replace(work, steps=resolved.request.steps), seconds, run.state.notes)
-    yield PictureSaved(job=run.job, picture=index, result=_result(target, run.seed, seconds))
+    yield ImageSaved(job=run.job, index=index, result=_result(target, run.seed, seconds))
 
 
 def _prepare(
-    run: UpscaleRun, index: int, picture: Picture, resolved: Resolved[ResolvedUpscale]
+    run: UpscaleRun, index: int, picture: OpenedImage, resolved: Resolved[ResolvedUpscale]
 ) -> Generator[Event, None, tuple[torch.Tensor, TileUpscaler]]:
     """The planes that are to be upscaled, transparency the last, and by what."""
     request = resolved.request

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageColor
 
-from engine.errors import PictureError
+from engine.errors import ImageError
 
 MAX_PIXELS = 2**28
 """Pixels that a picture may have (16,384 x 16,384): beyond this the memory of an ordinary computer ends."""
@@ -60,7 +60,7 @@ _TURNS = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class OpenedImage:
     """A picture as the user provided it.
 
     ``colours`` is RGB without its transparency, ``alpha`` its plane (L, 255 opaque) or None. ``icc_profile`` is what the
@@ -89,13 +89,13 @@ class Picture:
         return both
 
 
-def open_picture(
+def open_image(
     source: Path | bytes, *, paper: str = "#ffffff", max_pixels: int = MAX_PIXELS, keep_profile: bool = False
-) -> Picture:
+) -> OpenedImage:
     """The picture in ``source``, upright and in 8-bit RGB.
 
     ``paper`` shows where the picture is transparent; it may be "" if only ``colours`` and ``alpha`` are used. Colours are
-    turned into sRGB; ``keep_profile`` leaves RGB colours as they are and hands their profile on. Raises PictureError, one
+    turned into sRGB; ``keep_profile`` leaves RGB colours as they are and hands their profile on. Raises ImageError, one
     sentence, for what cannot be used.
     """
     with open_header(source, max_pixels) as opened:
@@ -106,7 +106,7 @@ def open_picture(
 def open_header(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Generator[Image.Image]:
     """The picture in ``source`` as Pillow opens it: its size is known and allowed, and no pixel is decoded yet.
 
-    Raises PictureError, one sentence, for what cannot be used, also where the block decodes it.
+    Raises ImageError, one sentence, for what cannot be used, also where the block decodes it.
     """
     stream, start = _stream(source)
     formats = _formats(start)
@@ -117,13 +117,13 @@ def open_header(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Generator
     except Image.DecompressionBombError as error:
         raise _too_large("The picture is far too large", max_pixels) from error
     except Image.UnidentifiedImageError as error:
-        raise PictureError(f"This file is not a picture that Easel can read. Choose a {_READABLE} file.") from error
+        raise ImageError(f"This file is not a picture that Easel can read. Choose a {_READABLE} file.") from error
     except _DAMAGED as error:
-        raise PictureError(
+        raise ImageError(
             "The picture is damaged or cut off and cannot be opened. Save or download it again, or choose another one."
         ) from error
     except MemoryError as error:
-        raise PictureError("There is not enough memory for a picture of this size. Choose a smaller one.") from error
+        raise ImageError("There is not enough memory for a picture of this size. Choose a smaller one.") from error
 
 
 def upright_exif(source: Path) -> bytes:
@@ -180,16 +180,16 @@ def _stream(source: Path | bytes) -> tuple[io.BytesIO | Path, bytes]:
         with source.open("rb") as file:
             return source, file.read(1024)
     except OSError as error:
-        raise PictureError(f"“{source.name}” cannot be opened ({error.strerror}). Choose another picture.") from error
+        raise ImageError(f"“{source.name}” cannot be opened ({error.strerror}). Choose another picture.") from error
 
 
 def _formats(start: bytes) -> tuple[str, ...]:
-    """The formats that a file with these first bytes may be. Raises PictureError if they show that it is not a picture."""
+    """The formats that a file with these first bytes may be. Raises ImageError if they show that it is not a picture."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not start:
-        raise PictureError("The file is empty. Choose another picture.")
+        raise ImageError("The file is empty. Choose another picture.")
     if text.startswith(b"<") and b"<svg" in text:
-        raise PictureError("An SVG is a set of drawing commands, not pixels. Export it as PNG and choose that.")
+        raise ImageError("An SVG is a set of drawing commands, not pixels. Export it as PNG and choose that.")
     if start[4:8] != b"ftyp" or start[8:12] not in _HEIC_BRANDS:
         return _FORMATS
     _register_heif()
@@ -199,7 +199,7 @@ def _formats(start: bytes) -> tuple[str, ...]:
 def _register_heif() -> None:
     """Teaches Pillow HEIC, or says how to get it."""
     if importlib.util.find_spec("pillow_heif") is None:
-        raise PictureError(
+        raise ImageError(
             "This is a HEIC photo, and the part that reads them does not exist for this kind of computer. Save the photo as JPEG."
         )
     import pillow_heif
@@ -212,11 +212,11 @@ def _refuse_by_size(size: tuple[int, int], max_pixels: int) -> None:
         raise _too_large(f"The picture has {size[0]:,} x {size[1]:,} pixels", max_pixels)
 
 
-def _too_large(claim: str, max_pixels: int) -> PictureError:
-    return PictureError(f"{claim}; Easel opens up to {max_pixels / 1e6:,.0f} megapixels. Make it smaller first.")
+def _too_large(claim: str, max_pixels: int) -> ImageError:
+    return ImageError(f"{claim}; Easel opens up to {max_pixels / 1e6:,.0f} megapixels. Make it smaller first.")
 
 
-def _convert(opened: Image.Image, paper: str, keep_profile: bool) -> Picture:
+def _convert(opened: Image.Image, paper: str, keep_profile: bool) -> OpenedImage:
     """``opened`` decoded, in numbered steps that each may leave a notice."""
     notices: list[str] = []
     # 1. the first frame, decoded
@@ -235,7 +235,7 @@ def _convert(opened: Image.Image, paper: str, keep_profile: bool) -> Picture:
     colours, profile = _colours(image, opened.info.get("icc_profile") or b"", keep_profile, notices)
     if alpha is not None and paper:
         notices.append(f"Transparent parts show paper in {paper}.")
-    return Picture(colours, alpha, paper, opened.format or "", profile, tuple(notices))
+    return OpenedImage(colours, alpha, paper, opened.format or "", profile, tuple(notices))
 
 
 def _eight_bits(image: Image.Image, notices: list[str]) -> Image.Image:

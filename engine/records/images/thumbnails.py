@@ -30,7 +30,7 @@ class Thumbnails:
     def of(self, picture: Path, side: int = SIDE) -> Path:
         """A small WebP of ``picture``; the picture itself if it is small already or if there is no room for another file.
 
-        ``side`` is :data:`SIDE` or :data:`SCREEN`. Raises PictureError if it is no picture that Easel opens, OSError if it
+        ``side`` is :data:`SIDE` or :data:`SCREEN`. Raises ImageError if it is no picture that Easel opens, OSError if it
         is gone.
         """
         stat = picture.stat()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from engine.errors import PictureError
+from engine.errors import ImageError
 
 TEXTS = ("StableDiffusionV1", "SDV2")
 """What the reference scripts of Stable Diffusion 1 and 2 write; :func:`decode` tries their lengths."""
@@ -36,7 +36,7 @@ _GREEN_FROM_U, _BLUE_FROM_U = -0.395, 2.032
 def encode(image: Image.Image, text: str = TEXTS[0]) -> Image.Image:
     """A copy of ``image`` in RGB with ``text`` in it; an alpha plane and the ICC profile are kept.
 
-    Raises PictureError for fewer than 256 x 256 pixels, which do not hold a text often enough, or a text that is empty.
+    Raises ImageError for fewer than 256 x 256 pixels, which do not hold a text often enough, or a text that is empty.
     """
     bits = np.unpackbits(np.frombuffer(text.encode(), np.uint8))
     _check(image, bits.size)
@@ -66,12 +66,12 @@ def decode(image: Image.Image, texts: tuple[str, ...] = TEXTS) -> str | None:
 
 def _check(image: Image.Image, bits: int) -> None:
     if image.width * image.height < _LEAST_PIXELS or min(image.size) < 2 * _BLOCK:
-        raise PictureError(
+        raise ImageError(
             f"The picture is {image.width} x {image.height} pixels; an invisible watermark needs 256 x 256 or more. "
             "Make a larger picture or turn the watermark off in Settings."
         )
     if not bits:
-        raise PictureError("The invisible watermark has no text. Type one in Settings or turn the watermark off.")
+        raise ImageError("The invisible watermark has no text. Type one in Settings or turn the watermark off.")
 
 
 def _moves(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:

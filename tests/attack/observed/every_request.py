@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from engine import Jobs, Settings
-from engine.events import PictureSaved
+from engine.events import ImageSaved
 from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, TextToImage, Upscale
 from ui.server.serve import serve
@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
     with Jobs(settings) as jobs, serve(settings, jobs, port=0) as studio:
         urllib.request.urlopen(studio.url, timeout=60).close()
         for request in requests(Blobs(settings.data / "blobs")):
-            saved = sum(isinstance(event, PictureSaved) for event in jobs.watch(jobs.submit(request)))
+            saved = sum(isinstance(event, ImageSaved) for event in jobs.watch(jobs.submit(request)))
             print(type(request).__name__, saved, flush=True)
     for name in OPTIONAL:
         if find_spec(name):

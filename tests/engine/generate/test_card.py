@@ -17,7 +17,7 @@ from PIL import Image
 
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import CheckpointError
-from engine.events import Event, Notice, PictureSaved, Step
+from engine.events import Event, ImageSaved, Notice, Step
 from engine.generate import attempt, decode
 from engine.generate.context import Beginning, Denoising, ImageContext, Start
 from engine.generate.denoise import Denoiser, condition_on_size, draw_noise
@@ -132,7 +132,7 @@ def made(local: Local, overflowing: int, monkeypatch: pytest.MonkeyPatch) -> tup
         patched.setattr(UNet2DConditionModel, "forward", forward)
         events = list(local.run(f"job{overflowing}-{attempt.runs_ahead(CARD)}", ASKED, Stop()))
     (local._state.settings.data / "learnt.json").unlink()
-    (path,) = (event.result.path for event in events if isinstance(event, PictureSaved))
+    (path,) = (event.result.path for event in events if isinstance(event, ImageSaved))
     with Image.open(path) as picture:
         return picture.tobytes(), events
 
@@ -179,7 +179,7 @@ def test_the_next_pictures_steps_do_not_wait_for_a_decoded_one(local: Local, mon
     monkeypatch.setattr(UNet2DConditionModel, "forward", forward)
     monkeypatch.setattr(decode, "copy_to_cpu", late)
     events = list(local.run("job", dataclasses.replace(ASKED, count=2), Stop()))
-    assert [event.picture for event in events if isinstance(event, PictureSaved)] == [0, 1] and len(looked) == 2
+    assert [event.index for event in events if isinstance(event, ImageSaved)] == [0, 1] and len(looked) == 2
 
 
 def test_a_decoder_that_overflowed_beside_is_mended_when_it_is_looked_at(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_a_decoder_that_overflowed_beside_is_mended_when_it_is_looked_at(local: 
         monkeypatch.setattr(attempt, "runs_ahead", lambda device, ahead=ahead: ahead)
         events = list(local.run(f"job{ahead}", dataclasses.replace(ASKED, count=2), Stop()))
         (local._state.settings.data / "learnt.json").unlink()
-        saved = (event.result.path for event in events if isinstance(event, PictureSaved))
+        saved = (event.result.path for event in events if isinstance(event, ImageSaved))
         pictures[ahead] = [Image.open(path).tobytes() for path in saved]
         notices[ahead] = [event.text for event in events if isinstance(event, Notice)]
     assert pictures[True] == pictures[False] and len(pictures[True]) == 2

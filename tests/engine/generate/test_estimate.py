@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.checkpoints.library.catalogue import Catalogue
-from engine.events import PictureSaved
+from engine.events import ImageSaved
 from engine.generate.estimate import Circumstances, Estimate, course_of, estimate
 from engine.plan.hardware.facts import Hardware, from_text, to_text
 from engine.plan.learned import LearnedFacts
@@ -80,7 +80,7 @@ def test_a_run_teaches_what_the_next_will_take(engine: Engine) -> None:
     entry = state.catalogue.find("sd1")
     own_size = completed(width=48, height=56)
     events = list(engine.local.run("teaches", own_size, Stop()))
-    (took,) = (event.result.seconds for event in events if isinstance(event, PictureSaved))
+    (took,) = (event.result.seconds for event in events if isinstance(event, ImageSaved))
     said = estimate(entry, own_size, state.circumstances)
     assert said.seconds is not None and 0 < said.seconds < took
     assert said.need and said.free and said.need < said.free and not said.measures

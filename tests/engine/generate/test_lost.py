@@ -9,7 +9,7 @@ import diffusers
 import pytest
 
 from engine.errors import EaselError
-from engine.events import Finished, Notice, PictureSaved
+from engine.events import Finished, ImageSaved, Notice
 from engine.local import Local
 from engine.plan.hardware.facts import Device
 from engine.records import metadata
@@ -49,7 +49,7 @@ def test_the_job_goes_on_without_the_card_and_says_so(after: int, local: Local, 
     events = list(local.run("job", ASKED, Stop()))
     last = events[-1]
     assert isinstance(last, Finished) and len(last.results) == 2
-    assert [event.picture for event in events if isinstance(event, PictureSaved)] == [0, 1]
+    assert [event.index for event in events if isinstance(event, ImageSaved)] == [0, 1]
     (said,) = (event.text for event in events if isinstance(event, Notice))
     assert said == (
         "a card cannot be used: it stopped responding. Restart the computer if it does not come back. "

@@ -14,7 +14,7 @@ import transformers
 from PIL import Image
 
 from engine.errors import CancelledError, RequestError
-from engine.events import Event, PictureSaved, Step
+from engine.events import Event, ImageSaved, Step
 from engine.generate.tasks import negative_study
 from engine.local import Local
 from engine.negative import image_difference, study
@@ -157,11 +157,11 @@ def test_what_cannot_tell_anything_is_refused(kind: type[Request], changed: dict
 @pytest.mark.parametrize("kind", [CompareNegative, StudyNegative])
 def test_stopped_in_the_middle_it_goes_on_from_there(kind: type[Request], local: Local) -> None:
     asked, stop = kind(checkpoint="sd1", **ASKED), Stop()
-    first = until_stopped(local, asked, stop, lambda event: isinstance(event, Step) and event.picture == 1)
+    first = until_stopped(local, asked, stop, lambda event: isinstance(event, Step) and event.index == 1)
     assert first
-    again = [event for event in local.run("job", asked, Stop()) if isinstance(event, PictureSaved)]
+    again = [event for event in local.run("job", asked, Stop()) if isinstance(event, ImageSaved)]
     assert [event.result.path for event in again[: len(first)]] == first
-    assert [event.picture for event in again] == list(range(2 if kind is CompareNegative else 5))
+    assert [event.index for event in again] == list(range(2 if kind is CompareNegative else 5))
 
 
 def until_stopped(local: Local, asked: Request, stop: Stop, enough: Callable[[Event], bool]) -> list[Path]:
@@ -169,7 +169,7 @@ def until_stopped(local: Local, asked: Request, stop: Stop, enough: Callable[[Ev
     saved: list[Path] = []
     with pytest.raises(CancelledError):
         for event in local.run("job", asked, stop):
-            if isinstance(event, PictureSaved):
+            if isinstance(event, ImageSaved):
                 saved.append(event.result.path)
             if enough(event):
                 stop.set()

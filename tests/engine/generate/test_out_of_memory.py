@@ -12,7 +12,7 @@ import transformers
 
 from engine.checkpoints import cache
 from engine.errors import DoesNotFit
-from engine.events import Event, Finished, Notice, PictureSaved
+from engine.events import Event, Finished, ImageSaved, Notice
 from engine.local import Local
 from engine.records import metadata
 from engine.requests import TextToImage
@@ -60,7 +60,7 @@ def said(events: list[Event]) -> list[str]:
 
 
 def plan_of(events: list[Event]) -> Any:
-    record = metadata.read(next(event.result.path for event in events if isinstance(event, PictureSaved)))
+    record = metadata.read(next(event.result.path for event in events if isinstance(event, ImageSaved)))
     assert record is not None
     return record.resolved.plan
 
@@ -88,7 +88,7 @@ def test_what_was_learnt_is_kept_for_the_next_run(local: Local, breaking: Break)
 def test_pictures_that_are_there_are_not_made_again(local: Local, breaking: Break) -> None:
     breaking("decode", times=1, after=1)
     events = made(local, count=3)
-    assert [event.picture for event in events if isinstance(event, PictureSaved)] == [0, 1, 2]
+    assert [event.index for event in events if isinstance(event, ImageSaved)] == [0, 1, 2]
     assert isinstance(events[-1], Finished) and len(events[-1].results) == 3
 
 

@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from engine.checkpoints.loaded import LoadedCheckpoint
-from engine.events import PictureSaved
+from engine.events import ImageSaved
 from engine.local import Local
 from engine.plan import choose
 from engine.records import metadata
@@ -56,7 +56,7 @@ ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps
 def recorded(local: Local, job: str, precision: str) -> ExecutionPlan:
     """The plan in the file of a picture."""
     events = list(local.run(job, dataclasses.replace(ASKED, precision=precision), Stop()))
-    record = metadata.read(next(event.result.path for event in events if isinstance(event, PictureSaved)))
+    record = metadata.read(next(event.result.path for event in events if isinstance(event, ImageSaved)))
     assert record is not None and record.resolved.request.precision == precision
     return record.resolved.plan
 

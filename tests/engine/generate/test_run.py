@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 import engine
-from engine.events import Notice, PictureSaved
+from engine.events import ImageSaved, Notice
 from engine.generate import attempt
 from engine.local import Local
 from engine.records.blobs import Blobs
@@ -101,7 +101,7 @@ def test_networks_of_the_run_are_touched_by_its_own_thread_alone(
     given = {"init_image": blobs.put(Image.effect_noise((32, 32), 90).convert("RGB"))} if kind is ImageToImage else {}
     asked = kind(**{**ASKED, **given, "precision": "bfloat16", "count": 3})
     events = list(local.run("job", asked, Stop()))
-    saved = [event.picture for event in events if isinstance(event, PictureSaved)]
+    saved = [event.index for event in events if isinstance(event, ImageSaved)]
     assert saved == list(range(len(saved))) and len(saved) >= 2
     assert any("decoder (VAE) gave invalid numbers" in event.text for event in events if isinstance(event, Notice))
     assert set(overflowing) == {threading.current_thread()}

@@ -19,8 +19,8 @@ from engine import preferences
 from engine.checkpoints.download.hub import needed
 from engine.checkpoints.library.catalogue import entry_for
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
-from engine.errors import PictureWithheld
-from engine.events import Event, Notice, PictureSaved, Step
+from engine.errors import ImageWithheld
+from engine.events import Event, ImageSaved, Notice, Step
 from engine.local import Local
 from engine.preferences import Preferences
 from engine.requests import CompareNegative, ExecutionPlan, StudyNegative, TextToImage
@@ -103,10 +103,10 @@ def test_off_it_is_not_even_loaded(studio: Studio, tmp_path: Path) -> None:
 
 def test_on_what_it_objects_to_is_withheld_and_never_seen(studio: Studio, tmp_path: Path) -> None:
     local, events = studio(checker(ALWAYS), True), []
-    with pytest.raises(PictureWithheld, match=r"withheld.*safety checker.*Settings tab"):
+    with pytest.raises(ImageWithheld, match=r"withheld.*safety checker.*Settings tab"):
         heard(local, dataclasses.replace(ASKED, steps=6), events)
     assert pictures(tmp_path) == []
-    assert not any(isinstance(event, PictureSaved) for event in events)
+    assert not any(isinstance(event, ImageSaved) for event in events)
     previews = [event.preview for event in events if isinstance(event, Step)]
     assert len(previews) == 6 and set(previews) == {None}
 
@@ -130,7 +130,7 @@ def test_of_several_pictures_only_the_one_that_it_means(studio: Studio, tmp_path
     for path in pictures(tmp_path):
         path.unlink()
     events = heard(studio(network, True), asked, [])
-    assert [event.picture for event in events if isinstance(event, PictureSaved)] == [0, 2]
+    assert [event.index for event in events if isinstance(event, ImageSaved)] == [0, 2]
     assert any(event.text.startswith("Picture 2 of 3: The picture was withheld") for event in events if isinstance(event, Notice))
     assert len(pictures(tmp_path)) == 2
 
@@ -143,7 +143,7 @@ def features(network: StableDiffusionSafetyChecker, image: Image.Image) -> torch
 @pytest.mark.parametrize("kind", [CompareNegative, StudyNegative])
 def test_the_negative_prompts_tab_withholds_too(kind: type[TextToImage], studio: Studio, tmp_path: Path) -> None:
     asked = kind(**{**dataclasses.asdict(ASKED), "negative_prompt": "rain, fog", "guidance_scale": 5.0})
-    with pytest.raises(PictureWithheld):
+    with pytest.raises(ImageWithheld):
         heard(studio(checker(ALWAYS), True), asked, [])
     assert pictures(tmp_path) == []
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.errors import CancelledError, OutputError
-from engine.events import Event, Finished, Notice, PictureSaved, Step
+from engine.events import Event, Finished, ImageSaved, Notice, Step
 from engine.generate.save import SaveQueue
 from engine.records import outputs
 from engine.requests import TextToImage
@@ -53,9 +53,9 @@ def test_the_next_picture_begins_while_one_is_written(engine: Engine, monkeypatc
     seen: list[Event] = []
     for event in engine.local.run("beside", ASKED, Stop()):
         seen.append(event)
-        if isinstance(event, Step) and event.picture == 1:
+        if isinstance(event, Step) and event.index == 1:
             stepped.set()
-    assert [event.picture for event in seen if isinstance(event, PictureSaved)] == [0, 1, 2]
+    assert [event.index for event in seen if isinstance(event, ImageSaved)] == [0, 1, 2]
     assert isinstance(seen[-1], Finished) and all(result.path.is_file() for result in seen[-1].results)
 
 
@@ -63,9 +63,9 @@ def test_a_picture_on_its_way_to_the_disk_is_kept_when_stop_is_pressed(engine: E
     stop, saved = Stop(), []
     with pytest.raises(CancelledError):
         for event in engine.local.run("stopped", ASKED, stop):
-            if isinstance(event, PictureSaved):
-                saved.append(event.picture)
-            if isinstance(event, Step) and (event.picture, event.step) == (1, 1):
+            if isinstance(event, ImageSaved):
+                saved.append(event.index)
+            if isinstance(event, Step) and (event.index, event.step) == (1, 1):
                 stop.set()
     assert saved == [0] and list(outputs.find_saved(engine.settings.outputs, "stopped")) == [0]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from engine import preferences
-from engine.events import Notice, PictureSaved
+from engine.events import ImageSaved, Notice
 from engine.local import Local
 from engine.preferences import Preferences
 from engine.records import inspect_file
@@ -23,7 +23,7 @@ ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=64, height=64, steps
 def test_metadata_is_left_out_and_a_picture_too_small_for_the_mark_says_so(local: Local, tmp_path: Path) -> None:
     preferences.write(tmp_path / "data", Preferences(leave_metadata_out=True, watermark="SDV2"))
     events = list(local.run("job", ASKED, Stop()))
-    (saved,) = (event for event in events if isinstance(event, PictureSaved))
+    (saved,) = (event for event in events if isinstance(event, ImageSaved))
     assert not inspect_file.texts(saved.result.path) and b"Easel" not in saved.result.path.read_bytes()
     assert any("watermark" in event.text for event in events if isinstance(event, Notice))
     preferences.write(tmp_path / "data", Preferences())

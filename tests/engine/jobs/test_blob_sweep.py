@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.events import PictureSaved
+from engine.events import ImageSaved
 from engine.jobs import Jobs, blob_sweep
 from engine.jobs.blob_sweep import sweep_blobs
 from engine.jobs.journal import CANCELLED, FINISHED, Journal
@@ -54,7 +54,7 @@ def sweep(settings: Settings, journal: Journal) -> int:
 
 def draw(settings: Settings, request: ImageToImage, job: str) -> Path:
     events = ScriptedEngine(settings).run(job, request, Stop())
-    return next(event.result.path for event in events if isinstance(event, PictureSaved))
+    return next(event.result.path for event in events if isinstance(event, ImageSaved))
 
 
 def test_the_strokes_of_forty_drafts_go_but_for_the_last(settings: Settings, journal: Journal) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine import events
-from engine.events import Event, PictureSaved
+from engine.events import Event, ImageSaved
 from engine.jobs import Jobs
 from engine.jobs.device_runner import DeviceRunner
 from engine.jobs.feed import Feed
@@ -66,15 +66,15 @@ def test_a_picture_is_safe_before_the_journal_says_so_and_that_before_the_page(
     runner = DeviceRunner(settings, start_no_worker, journal, feed, threading.Condition(), TimeLimits(), lambda devices: None)
     job = journal.start(journal.add("job", "", TextToImage(prompt="a cat", seed=1)).id)
     events_of_run = ScriptedEngine(settings).run(job.id, job.request, Stop())
-    saved = next(event for event in events_of_run if isinstance(event, PictureSaved))  # the folders are made by now
+    saved = next(event for event in events_of_run if isinstance(event, ImageSaved))  # the folders are made by now
     trace(monkeypatch, calls)
     saved.result.path.unlink()
     again = ScriptedEngine(settings).run(job.id, job.request, Stop())
-    saved = next(event for event in again if isinstance(event, PictureSaved))
+    saved = next(event for event in again if isinstance(event, ImageSaved))
     journal._db.set_trace_callback(lambda query: calls.append(query.split(" ")[0]))
     runner._handle(job, saved)
     own = calls[calls.index("sync file, written", calls.index("sync file, written") + 1) :]  # after the try whether it can write
-    assert own == ["sync file, written", "rename", "sync folder, written", "INSERT", "tell PictureSaved"]
+    assert own == ["sync file, written", "rename", "sync folder, written", "INSERT", "tell ImageSaved"]
 
 
 def test_every_commit_of_the_journal_is_synchronised(settings: Settings) -> None:

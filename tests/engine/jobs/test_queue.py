@@ -37,7 +37,7 @@ def test_a_job_runs_and_its_events_come_in_order(jobs: Jobs) -> None:
     job, seen = run(jobs, count=2, seed=7)
     kinds = [type(e) for e in seen]
     assert kinds[:2] == [events.Queued, events.Started] and kinds[-1] is events.Finished
-    assert kinds.count(events.PictureSaved) == 2
+    assert kinds.count(events.ImageSaved) == 2
     state = jobs.state(job)
     assert state.state == FINISHED and [r.seed for r in state.results] == [7, 8]
     assert all(r.path.is_file() for r in state.results)
@@ -96,7 +96,7 @@ def test_who_comes_late_hears_what_happened_and_what_happens(jobs: Jobs) -> None
     assert [type(e) for e in late[:2]] == [events.Queued, events.Started]
     assert any(isinstance(e, Step) and e.preview for e in late) and isinstance(late[-1], events.Finished)
     again = list(jobs.watch(job))
-    assert isinstance(again[-1], events.Finished) and any(isinstance(e, events.PictureSaved) for e in again)
+    assert isinstance(again[-1], events.Finished) and any(isinstance(e, events.ImageSaved) for e in again)
 
 
 def test_ten_watchers_hear_the_same_end(jobs: Jobs) -> None:

@@ -22,7 +22,7 @@ def wait(request: TextToImage = REQUEST, done: int = 0) -> JobState:
 
 
 def progress(seconds_left: float | None) -> JobState:
-    step = Step(job="running", picture=0, pictures=4, step=1, steps=10, seconds_left=seconds_left)
+    step = Step(job="running", index=0, count=4, step=1, steps=10, seconds_left=seconds_left)
     return JobState(id="running", page="", request=REQUEST, state=RUNNING, progress=step)
 
 

@@ -9,7 +9,7 @@ LIMITS = TimeLimits(load=100, factor=10, least=5, stop=3)
 
 
 def step(number: int, steps: int = 10) -> Step:
-    return Step(job="job", picture=0, pictures=1, step=number, steps=steps)
+    return Step(job="job", index=0, count=1, step=number, steps=steps)
 
 
 def watch(*events: tuple[Event, float], limits: TimeLimits = LIMITS) -> Watchdog:

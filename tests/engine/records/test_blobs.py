@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.errors import OutputError, PictureError
+from engine.errors import ImageError, OutputError
 from engine.records.blobs import Blobs
 from tests.engine.records.conftest import textured
 
@@ -52,14 +52,14 @@ def test_a_file_is_kept_byte_for_byte(tmp_path: Path) -> None:
 
 
 def test_only_pictures_are_kept(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="not a picture"):
+    with pytest.raises(ImageError, match="not a picture"):
         Blobs(tmp_path).put(b"no picture at all")
     assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize("hash", ["0" * 64, "", "../../../etc/passwd", "0" * 63 + "/", "G" * 64])
 def test_what_is_not_kept_is_said(tmp_path: Path, hash: str) -> None:
-    with pytest.raises(PictureError, match="has been removed"):
+    with pytest.raises(ImageError, match="has been removed"):
         Blobs(tmp_path).open(hash)
 
 

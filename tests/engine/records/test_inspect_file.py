@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import PictureError
+from engine.errors import ImageError
 from engine.records import inspect_file, metadata, outputs
 from engine.records.images import watermark
 from engine.records.record import Record, parameters
@@ -21,7 +21,7 @@ def test_an_easel_picture_tells_everything(resolved: Resolved, tmp_path: Path) -
     assert seen.record is not None and seen.record.resolved == resolved
     assert (seen.foreign, seen.watermark, seen.problem) == (None, "SDV2", "")
     assert set(seen.texts) == {"easel", "parameters", "XML:com.adobe.xmp"}
-    assert seen.picture.image.tobytes() == image.tobytes()
+    assert seen.image.image.tobytes() == image.tobytes()
 
 
 def test_a_foreign_picture() -> None:
@@ -37,7 +37,7 @@ def test_a_damaged_record_is_said_and_the_other_text_still_read(resolved: Resolv
 
 
 def test_no_picture() -> None:
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         inspect_file.inspect_image(b"no picture")
 
 

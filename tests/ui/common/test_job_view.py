@@ -26,7 +26,7 @@ def result(number: int = 0) -> Result:
 
 
 def step(number: int, picture: int = 0, pictures: int = 1, preview: bytes | None = None) -> events.Step:
-    return events.Step(job=J, picture=picture, pictures=pictures, step=number, steps=20, seconds_left=12.4, preview=preview)
+    return events.Step(job=J, index=picture, count=pictures, step=number, steps=20, seconds_left=12.4, preview=preview)
 
 
 def test_every_event_of_the_engine_has_an_update() -> None:
@@ -55,12 +55,12 @@ def test_a_step_without_a_preview_keeps_the_last_one() -> None:
 
 
 def test_a_saved_picture_is_shown_while_the_next_is_made() -> None:
-    view = apply_events([step(20, pictures=2, preview=b"old"), events.PictureSaved(job=J, picture=0, result=result())])
+    view = apply_events([step(20, pictures=2, preview=b"old"), events.ImageSaved(job=J, index=0, result=result())])
     assert view.running and view.results == (result(),) and view.preview is None
 
 
 def test_a_picture_that_is_reported_twice_is_shown_once() -> None:
-    saved = events.PictureSaved(job=J, picture=0, result=result())
+    saved = events.ImageSaved(job=J, index=0, result=result())
     assert apply_events([saved, events.Started(job=J, attempt=2), saved]).results == (result(),)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.errors import PictureError
+from engine.errors import ImageError
 from engine.records.history import Entry, History, Search
 from engine.records.recall import Recalled, recall
 from engine.settings import Settings
@@ -70,5 +70,5 @@ class HistoryService:
     def _find_path(self, image: str) -> Path:
         path = image_routes.find(self._outputs, image)
         if path is None:
-            raise PictureError(messages.PICTURE_GONE)
+            raise ImageError(messages.PICTURE_GONE)
         return path

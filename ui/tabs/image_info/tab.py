@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from engine.errors import EaselError, PictureError
+from engine.errors import EaselError, ImageError
 from engine.records import compare, inspect_file, recall
 from engine.records.recall import Recalled
 from engine.requests import Request, Resolved
@@ -65,12 +65,12 @@ def _say(notice: str) -> list[Any]:
 
 
 def _inspect(path: Path, session: PageSession) -> list[Any]:
-    """Raises PictureError for a file that is no image."""
+    """Raises ImageError for a file that is no image."""
     try:
         # The uploaded bytes, before anything rewrites them.
         found = inspect_file.inspect_image(path.read_bytes())
     except OSError as error:
-        raise PictureError(messages.PICTURE_GONE) from error
+        raise ImageError(messages.PICTURE_GONE) from error
     recalled = recall.recall_record(found.record, found.foreign, **session.checkpoint_options.list_names())
     resolved = found.record.resolved if found.record else None
     buttons = gr.update(visible=recalled is not None), gr.update(visible=resolved is not None)

@@ -68,7 +68,7 @@ def render_inspection(found: ImageInspection, recalled: Recalled | None) -> Mark
         preview=_create_preview(found),
         file_rows=_list_file_rows(found),
         problem=found.problem,
-        sentences=[*found.picture.notices, *(recalled.notes if recalled else ())],
+        sentences=[*found.image.notices, *(recalled.notes if recalled else ())],
         settings=_describe_settings(recalled) if recalled else None,
         run_rows=_list_run_rows(found),
         texts=[ShownText(messages.text_found(name, len(text)), text) for name, text in found.texts.items()],
@@ -76,7 +76,7 @@ def render_inspection(found: ImageInspection, recalled: Recalled | None) -> Mark
 
 
 def _create_preview(found: ImageInspection) -> Preview:
-    small = found.picture.image.copy()
+    small = found.image.image.copy()
     small.thumbnail((_PREVIEW, _PREVIEW))
     stream = io.BytesIO()
     small.save(stream, "WEBP", quality=85)
@@ -85,8 +85,8 @@ def _create_preview(found: ImageInspection) -> Preview:
 
 
 def _list_file_rows(found: ImageInspection) -> Rows:
-    colours = found.picture.colours
-    rows = [("Size", f"{colours.width} × {colours.height}"), ("Format", found.picture.format or "?")]
+    colours = found.image.colours
+    rows = [("Size", f"{colours.width} × {colours.height}"), ("Format", found.image.format or "?")]
     rows.append(("Invisible watermark", found.watermark or messages.NO_WATERMARK))
     if (source := _SOURCE_TYPE.search(found.xmp)) is not None:
         rows.append(("Says of itself", f"{SOURCES.get(source[1], source[1])} ({source[1]})"))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import PictureError
+from engine.errors import ImageError
 from engine.requests import ImageToImage, check
 from ui import messages
 from ui.common import form
@@ -48,13 +48,13 @@ class Drawing:
 
 
 def read_drawing(told: str | None) -> Drawing:
-    """What the pad said, as JSON. Raises PictureError with its sentence where it could not hand the drawing in."""
+    """What the pad said, as JSON. Raises ImageError with its sentence where it could not hand the drawing in."""
     try:
         said = json.loads(told or "")
         known = {field.name for field in dataclasses.fields(Drawing)}
         return Drawing(**{name: value for name, value in said.items() if name in known})
     except (ValueError, TypeError, AttributeError) as error:
-        raise PictureError(_read_trouble(told) or messages.NO_DRAWING) from error
+        raise ImageError(_read_trouble(told) or messages.NO_DRAWING) from error
 
 
 def create_request(written: Mapping[str, Any], checkpoint: Checkpoint, drawing: Drawing, depth: str = "") -> ImageToImage:

@@ -40,7 +40,7 @@ class SketchService:
             yield render_notice(str(error), "trouble")
 
     def store_image(self, path: str | None) -> str:
-        """The hash under which the engine stores an uploaded image, "" for none. Raises PictureError."""
+        """The hash under which the engine stores an uploaded image, "" for none. Raises ImageError."""
         return self._blobs.put(Path(path).read_bytes()) if path else ""
 
     def find_image(self, hash: str | None) -> Path | None:

@@ -18,7 +18,7 @@ from engine.checkpoints.library.upscalers import (
     list_cleaners,
     list_upscalers,
 )
-from engine.errors import CheckpointError, EaselError, PictureError
+from engine.errors import CheckpointError, EaselError, ImageError
 from engine.jobs import Jobs
 from engine.plan.learned import LearnedFacts
 from engine.plan.upscale_estimate import UpscaleWork, estimate_upscale
@@ -71,7 +71,7 @@ class UpscaleService:
     def create_request(self, written: Mapping[str, Any], files: Sequence[str]) -> Upscale:
         """The request that a filled-in form asks for. Raises EaselError, a sentence, for what cannot be used."""
         if not files:
-            raise PictureError(messages.NOTHING_TO_ENLARGE)
+            raise ImageError(messages.NOTHING_TO_ENLARGE)
         return form.create_request(written, self.find_kind(written["upscaler"]), [self._store(Path(file)) for file in files])
 
     def select_images(self, files: Sequence[str]) -> tuple[list[str], str]:
@@ -118,8 +118,8 @@ class UpscaleService:
     def _store(self, file: Path) -> str:
         try:
             return self._blobs.put(file.read_bytes(), by_head=True)
-        except PictureError as error:
-            raise PictureError(messages.bad_file(file.name, str(error))) from error
+        except ImageError as error:
+            raise ImageError(messages.bad_file(file.name, str(error))) from error
 
     def _create_work(self, written: Mapping[str, Any], size: tuple[int, int]) -> UpscaleWork:
         entry = self._find_entry(str(written["upscaler"]))
@@ -146,7 +146,7 @@ def _read_size(file: Path) -> tuple[int, int] | None:
     try:
         with open_header(file) as opened:
             return opened.size
-    except PictureError:
+    except ImageError:
         return None
 
 

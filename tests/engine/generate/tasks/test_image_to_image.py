@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from engine.errors import CancelledError, PictureError, RequestError
+from engine.errors import CancelledError, ImageError, RequestError
 from engine.events import Guided, Notice, Step
 from engine.generate.samplers import SCHEDULERS
 from engine.generate.tasks.input_image import create_canvas, feather_mask, matching_size, open_images
 from engine.local import Local
 from engine.records import metadata
 from engine.records.blobs import Blobs
-from engine.records.images.open_image import fit, open_picture
+from engine.records.images.open_image import fit, open_image
 from engine.requests import CompareNegative, ImageToImage, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -144,7 +144,7 @@ def test_only_the_masked_part_of_a_large_photo_is_worked_on_and_the_rest_stays(k
 
 def test_a_mask_over_nothing_is_refused_and_over_everything_is_said(engine: Engine) -> None:
     nothing, everything = (engine.blobs.put(Image.new("L", (SIDE, SIDE), level)) for level in (0, 255))
-    with pytest.raises(PictureError, match="covers nothing"):
+    with pytest.raises(ImageError, match="covers nothing"):
         engine.run(asked(engine, mask_image=nothing), job())
     assert "covers everything" in said(engine.run(asked(engine, mask_image=everything), job())[1])
 
@@ -198,11 +198,11 @@ def test_what_was_done_to_an_animation_is_said(engine: Engine) -> None:
     sketch().save(stream, "GIF", save_all=True, append_images=[Image.new("RGB", (SIDE, SIDE))])
     request = asked(engine, strength=0.0, init_image=engine.blobs.put(stream.getvalue()))
     made, events = engine.run(request, job())
-    assert "first one" in said(events) and same(made, open_picture(stream.getvalue()).image)
+    assert "first one" in said(events) and same(made, open_image(stream.getvalue()).image)
 
 
 def test_an_input_that_is_gone_is_one_sentence(engine: Engine) -> None:
-    with pytest.raises(PictureError, match="has been removed"):
+    with pytest.raises(ImageError, match="has been removed"):
         engine.run(asked(engine, init_image="0" * 64), job())
 
 

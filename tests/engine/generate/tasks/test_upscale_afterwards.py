@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 
 from engine.errors import CheckpointError
-from engine.events import PictureSaved, Step
+from engine.events import ImageSaved, Step
 from engine.local import Local
 from engine.records import metadata, outputs
 from engine.records.blobs import Blobs
@@ -44,11 +44,11 @@ def engine(settings: Settings) -> Iterator[Local]:
 
 def test_both_sizes_are_kept_and_counted_as_one_job(engine: Local) -> None:
     events = list(engine.run("both", ASKED, Stop()))
-    saved = [event for event in events if isinstance(event, PictureSaved)]
-    assert [event.picture for event in saved] == [0, 1, 2, 3]
+    saved = [event for event in events if isinstance(event, ImageSaved)]
+    assert [event.index for event in saved] == [0, 1, 2, 3]
     assert [event.result.width for event in saved] == [16, 16, 64, 64]
     steps = [event for event in events if isinstance(event, Step)]
-    shares = [(each.picture + each.step / each.steps) / each.pictures for each in steps]
+    shares = [(each.index + each.step / each.steps) / each.count for each in steps]
     assert shares == sorted(shares) and shares[-1] == 1
     assert {each.unit for each in steps} == {"step", "tile"} and {each.job for each in events} == {"both"}
 

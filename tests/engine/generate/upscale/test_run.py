@@ -21,14 +21,14 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.SwinIR import SwinIR
 
 from engine import preferences
-from engine.errors import CancelledError, CheckpointError, DiskFull, EaselError, PictureError, RequestError
-from engine.events import Notice, PictureSaved, Step
+from engine.errors import CancelledError, CheckpointError, DiskFull, EaselError, ImageError, RequestError
+from engine.events import ImageSaved, Notice, Step
 from engine.generate.upscale.diffusion import DiffusionUpscaler
 from engine.generate.upscale.prepare import LARGEST
 from engine.local import Local
 from engine.records import metadata
 from engine.records.blobs import Blobs
-from engine.records.images.open_image import open_picture
+from engine.records.images.open_image import open_image
 from engine.requests import Upscale, complete_upscale
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -211,7 +211,7 @@ def test_bad_pictures_are_refused_in_a_sentence(make: Callable, said: str, engin
     name = "ab" * 32
     (blobs / "ab").mkdir(parents=True)
     (blobs / "ab" / name).write_bytes(make())
-    with pytest.raises(PictureError, match=said):
+    with pytest.raises(ImageError, match=said):
         engine.make(Upscale(images=(name,)))
     assert leftovers(settings) == []
 
@@ -219,7 +219,7 @@ def test_bad_pictures_are_refused_in_a_sentence(make: Callable, said: str, engin
 def test_one_bad_picture_of_several_is_named_and_the_others_are_made(engine: Local, keep: Callable) -> None:
     good = keep(photo())
     events = list(engine.run("several", Upscale(images=(good, "0" * 64, good), upscaler="lanczos"), Stop()))
-    assert [e.picture for e in events if isinstance(e, PictureSaved)] == [0, 2]
+    assert [e.index for e in events if isinstance(e, ImageSaved)] == [0, 2]
     assert any("Picture 2 was left out" in e.text for e in events if isinstance(e, Notice))
 
 
@@ -334,5 +334,5 @@ def test_short_memory_halves_the_tiles_of_the_denoiser(
 @pytest.mark.long
 def test_results_open_again_without_a_warning(engine: Local, keep: Callable, recwarn: pytest.WarningsRecorder) -> None:
     (result,) = engine.make(Upscale(images=(keep(photo(1000, 900)),), upscaler="lanczos", factor=10))
-    assert open_picture(result.path).colours.size == (10_000, 9_000)
+    assert open_image(result.path).colours.size == (10_000, 9_000)
     assert [w for w in recwarn if "Decompression" in str(w.category)] == []

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from engine.errors import PictureError
-from engine.records.images.open_image import MAX_PIXELS, Picture, fit, flatten, open_picture
+from engine.errors import ImageError
+from engine.records.images.open_image import MAX_PIXELS, OpenedImage, fit, flatten, open_image
 from tests.engine.records.conftest import textured
 
 
@@ -22,8 +22,8 @@ def packed(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
     return stream.getvalue()
 
 
-def opened(image: Image.Image, format: str = "PNG", **options: object) -> Picture:
-    return open_picture(packed(image, format, **options))
+def opened(image: Image.Image, format: str = "PNG", **options: object) -> OpenedImage:
+    return open_image(packed(image, format, **options))
 
 
 CORNERS = Image.fromarray(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8)).resize(
@@ -72,8 +72,8 @@ def test_heic_without_the_part_that_reads_it(monkeypatch: pytest.MonkeyPatch) ->
     photo = packed(textured(64, 64), "HEIF")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(PictureError, match="Save the photo as JPEG"):
-        open_picture(photo)
+    with pytest.raises(ImageError, match="Save the photo as JPEG"):
+        open_image(photo)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -103,14 +103,14 @@ def test_every_orientation_is_made_upright(orientation: int, format: str) -> Non
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_is_no_reason_to_refuse_a_photo() -> None:
     photo = packed(CORNERS, "JPEG", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff")
-    assert open_picture(photo).image.size == (32, 32)
+    assert open_image(photo).image.size == (32, 32)
 
 
 def test_transparency_shows_the_paper_and_is_kept() -> None:
     image = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 2, 4))
     image.putpixel((3, 3), (0, 255, 0, 128))
-    picture = open_picture(packed(image), paper="#ffcc00")
+    picture = open_image(packed(image), paper="#ffcc00")
     assert picture.image.getpixel((3, 0)) == (255, 204, 0)
     assert picture.image.getpixel((0, 0)) == (0, 0, 255)
     assert picture.image.getpixel((3, 3)) == pytest.approx((127, 229, 0), abs=1)
@@ -154,7 +154,7 @@ def test_sixteen_bits_are_scaled_never_clipped(format: str) -> None:
 def test_sixteen_bits_of_colour() -> None:
     rows = b"".join(b"\0" + struct.pack(">3H", 1000 * i, 65535 - 1000 * i, 32768) * 4 for i in range(65))
     png = _png(4, 65, depth=16, colour=2, rows=rows)
-    seen = np.asarray(open_picture(png).image).astype(int)[:, 0]
+    seen = np.asarray(open_image(png).image).astype(int)[:, 0]
     expected = np.array([[1000 * i, 65535 - 1000 * i, 32768] for i in range(65)]) / 257
     assert np.abs(seen - expected).max() <= 1
 
@@ -174,7 +174,7 @@ def test_thirty_two_bits() -> None:
         values = np.linspace(0, top, 100 * 100, dtype=np.float32).reshape(100, 100)
         red = np.asarray(opened(Image.fromarray(values), "TIFF").image)[..., 0]
         assert (int(red.min()), int(red.max())) == (0, 255)
-    with pytest.raises(PictureError, match="damaged"):
+    with pytest.raises(ImageError, match="damaged"):
         opened(Image.fromarray(np.full((4, 4), np.nan, np.float32)), "TIFF")
 
 
@@ -189,7 +189,7 @@ def test_a_profile_is_turned_into_srgb_or_kept() -> None:
     image = Image.new("RGB", (16, 16), (200, 30, 30))
     profile = wide.tobytes()
     turned = opened(image, icc_profile=profile)
-    kept = open_picture(packed(image, icc_profile=profile), keep_profile=True)
+    kept = open_image(packed(image, icc_profile=profile), keep_profile=True)
     assert kept.icc_profile == profile and kept.image.getpixel((0, 0)) == (200, 30, 30)
     assert turned.icc_profile == b"" and turned.image.getpixel((0, 0)) != (200, 30, 30)
     assert "sRGB" in turned.notices[0]
@@ -230,21 +230,21 @@ def test_a_claim_of_gigabytes_is_refused_before_anything_is_decoded() -> None:
     claim = _png(30_000, 30_000, depth=8, colour=2, rows=b"\0" * 1000)
     assert len(claim) < 2000
     tracemalloc.start()
-    with pytest.raises(PictureError, match="megapixels"):
-        open_picture(claim)
+    with pytest.raises(ImageError, match="megapixels"):
+        open_image(claim)
     assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
     tracemalloc.stop()
-    with pytest.raises(PictureError, match="16,000 x 16,000"):
-        open_picture(_png(16_000, 16_000, depth=8, colour=2, rows=b""), max_pixels=10**8)
+    with pytest.raises(ImageError, match="16,000 x 16,000"):
+        open_image(_png(16_000, 16_000, depth=8, colour=2, rows=b""), max_pixels=10**8)
 
 
 def test_a_caller_may_allow_less_and_big_pictures_give_no_warning(recwarn: pytest.WarningsRecorder) -> None:
-    with pytest.raises(PictureError, match="1 megapixels"):
-        open_picture(packed(Image.new("L", (1001, 1000))), max_pixels=10**6)
+    with pytest.raises(ImageError, match="1 megapixels"):
+        open_image(packed(Image.new("L", (1001, 1000))), max_pixels=10**6)
     big = _png(16_000, 16_000, depth=8, colour=2, rows=b"")
     assert MAX_PIXELS > 16_000 * 16_000
-    with pytest.raises(PictureError, match="16,000 x 16,000"):
-        open_picture(big, max_pixels=10**8)
+    with pytest.raises(ImageError, match="16,000 x 16,000"):
+        open_image(big, max_pixels=10**8)
     assert not recwarn.list
 
 
@@ -267,8 +267,8 @@ def test_what_is_no_picture_is_said_in_a_sentence(content: bytes, words: str, tm
     path = tmp_path / "picture.png"
     path.write_bytes(content)
     for source in (content, path):
-        with pytest.raises(PictureError, match=words) as caught:
-            open_picture(source)
+        with pytest.raises(ImageError, match=words) as caught:
+            open_image(source)
         assert str(caught.value).endswith(".") and "Error" not in str(caught.value)
 
 
@@ -276,15 +276,15 @@ def test_what_is_no_picture_is_said_in_a_sentence(content: bytes, words: str, tm
 def test_files_that_are_cut_off(format: str) -> None:
     whole = packed(textured(64, 64), format)
     for share in (0.02, 0.3, 0.6, 0.9):
-        with pytest.raises(PictureError, match=r"damaged|not a picture"):
-            open_picture(whole[: int(len(whole) * share)])
+        with pytest.raises(ImageError, match=r"damaged|not a picture"):
+            open_image(whole[: int(len(whole) * share)])
 
 
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="cannot be opened"):
-        open_picture(tmp_path / "nothing.png")
-    with pytest.raises(PictureError, match="cannot be opened"):
-        open_picture(tmp_path)
+    with pytest.raises(ImageError, match="cannot be opened"):
+        open_image(tmp_path / "nothing.png")
+    with pytest.raises(ImageError, match="cannot be opened"):
+        open_image(tmp_path)
 
 
 @pytest.mark.parametrize("how", ["crop", "pad", "stretch"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.errors import PictureError
+from engine.errors import ImageError
 from engine.records.images.open_image import MAX_PIXELS
 from engine.records.images.thumbnails import SCREEN, SIDE, Thumbnails
 
@@ -48,5 +48,5 @@ def test_a_bomb_is_refused_in_a_sentence(height: int, tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(png(20_000, height, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(PictureError, match=r"far too large|megapixels"):
+        with pytest.raises(ImageError, match=r"far too large|megapixels"):
             Thumbnails(tmp_path / "small").of(tmp_path / "bomb.png")

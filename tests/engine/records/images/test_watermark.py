@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.errors import PictureError
+from engine.errors import ImageError
 from engine.records.images import watermark
 from tests.engine.records.conftest import textured
 
@@ -114,10 +114,10 @@ def test_transparency_and_profile_stay() -> None:
 def test_small_pictures_are_refused(size: tuple[int, int]) -> None:
     image = Image.new("RGB", size)
     assert watermark.decode(image) is None
-    with pytest.raises(PictureError, match="256 x 256"):
+    with pytest.raises(ImageError, match="256 x 256"):
         watermark.encode(image)
 
 
 def test_a_text_is_needed() -> None:
-    with pytest.raises(PictureError, match="no text"):
+    with pytest.raises(ImageError, match="no text"):
         watermark.encode(textured(256, 256), "")

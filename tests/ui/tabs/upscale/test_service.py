@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 
-from engine.errors import PictureError, RequestError
+from engine.errors import ImageError, RequestError
 from engine.plan.learned import LearnedFacts
 from engine.plan.upscale_estimate import UpscaleWork, learn_upscale_speed
 from engine.records.blobs import Blobs
@@ -63,9 +63,9 @@ def test_what_cannot_be_used_is_said(changes: dict[str, object], said: str, tab:
 
 def test_files_that_are_no_pictures_are_named(tab: UpscaleService, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(PictureError, match=r"notes\.txt.*not a picture"):
+    with pytest.raises(ImageError, match=r"notes\.txt.*not a picture"):
         tab.create_request(BLANK, [str(tmp_path / "notes.txt")])
-    with pytest.raises(PictureError, match="no picture to enlarge"):
+    with pytest.raises(ImageError, match="no picture to enlarge"):
         tab.create_request(BLANK, [])
 
 
