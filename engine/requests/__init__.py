@@ -13,7 +13,6 @@ from engine.requests.kinds import (
     DTYPES,
     FITS,
     KINDS,
-    MAX_SEED,
     SPEEDS,
     CompareNegative,
     GenerationRequest,
@@ -43,6 +42,7 @@ from engine.requests.resolved import (
     request_at,
     size_of,
 )
+from engine.seeds import MAX_SEED
 
 __all__ = [
     "DTYPES",

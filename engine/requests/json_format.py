@@ -8,6 +8,7 @@ from engine.errors import RequestError
 from engine.json_values import JsonObject, JsonValue, as_object, read_dataclass, write_dataclass
 from engine.requests.kinds import KINDS, Request, Upscale, kind_of
 from engine.requests.resolved import RESOLVED_KINDS, ExecutionPlan, Resolved, ResolvedUpscale
+from engine.seeds import read_seed
 
 _UPSCALE_KEYS = {"upscaler": "checkpoint"}
 """Field of an Upscale -> its key in JSON, where the two differ."""
@@ -39,7 +40,7 @@ def from_json(written: Mapping[str, JsonValue]) -> Request:
     """
     kind = _read_kind(written)
     try:
-        return read_dataclass(KINDS[kind], _rename_keys(kind, written))
+        return read_dataclass(KINDS[kind], _open_seed(_rename_keys(kind, written)))
     except ValueError as error:
         raise RequestError(f"This request is damaged and cannot be read: {error}.") from error
 
@@ -73,6 +74,12 @@ def _read_kind(written: Mapping[str, JsonValue]) -> str:
     if not isinstance(kind, str) or kind not in KINDS:
         raise RequestError(f"This version of Easel does not know requests of the kind {kind!r}. Update Easel.")
     return kind
+
+
+def _open_seed(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """``written`` with null for a random seed, however it is written. Raises ValueError for what is no seed."""
+    seed = written.get("seed")
+    return {**written, "seed": read_seed(seed)} if isinstance(seed, str | int | float) else written
 
 
 def _rename_keys(kind: str, written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAX_SEED = 2**63 - 1
-"""Seeds are 0 to this, both included: what torch's CPU generator takes."""
+from engine.seeds import read_seed
 
 DTYPES = ("float32", "bfloat16", "float16")
 """The precisions that a component can have, the safest first."""
@@ -22,9 +21,9 @@ class Request:
     """What all kinds of request have.
 
     ``steps`` counts denoising steps. ``guidance_scale`` (CFG scale) of 1 or less runs without guidance. ``scheduler`` is a name
-    from :data:`engine.generate.samplers.SCHEDULERS`. ``seed`` is 0 to :data:`MAX_SEED`; image *i* of ``count`` uses
-    ``seed + i``. ``precision`` overrules the plan: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-    LoRAs and embeddings are named in the prompts.
+    from :data:`engine.generate.samplers.SCHEDULERS`. ``seed`` is 0 to :data:`engine.seeds.MAX_SEED`; any other, such as
+    -1, leaves it open. Image *i* of ``count`` uses ``seed + i``. ``precision`` overrules the plan: ``"auto"``, ``"float32"``,
+    ``"bfloat16"`` or ``"float16"``. LoRAs and embeddings are named in the prompts.
     """
 
     prompt: str = ""
@@ -36,6 +35,9 @@ class Request:
     count: int = 1
     clip_skip: int | None = None
     precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", read_seed(self.seed))
 
 
 @dataclass(frozen=True, kw_only=True)

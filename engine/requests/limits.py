@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from engine.errors import RequestError
-from engine.requests.kinds import DTYPES, FITS, MAX_SEED, SPEEDS, GenerationRequest, ImageToImage, Request, Upscale
+from engine.requests.kinds import DTYPES, FITS, SPEEDS, GenerationRequest, ImageToImage, Request, Upscale
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,6 @@ LIMITS: dict[str, Limit] = {
     "height": Limit(8, 16384, "The height", "pixels"),
     "steps": Limit(1, 1000, "Steps", "checkpoints are trained on 1000 noise levels; 20 to 50 is usual"),
     "guidance_scale": Limit(0, 100, "The CFG scale", "5 to 12 is usual"),
-    "seed": Limit(0, MAX_SEED, "The seed", "leave it empty for a random one"),
     "count": Limit(1, 1000, "The number of pictures"),
     "clip_skip": Limit(0, 11, "Clip skip", "0 or 1 means the last layer"),
     "refiner_start": Limit(0, 1, "The refiner's start", "a share of the steps; 0.8 is usual"),

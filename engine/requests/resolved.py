@@ -20,6 +20,7 @@ from engine.requests.kinds import (
     Upscale,
     kind_of,
 )
+from engine.seeds import MAX_SEED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,9 @@ class ResolvedGeneration(GenerationRequest):
     scheduler: str = field()
     seed: int = field()
     clip_skip: int = field()
+
+    def __post_init__(self) -> None:
+        _check_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,15 @@ class ResolvedUpscale(Upscale):
     guidance_scale: float = 0.0
     scheduler: str = ""
     clip_skip: int = 0
+
+    def __post_init__(self) -> None:
+        _check_seed(self.seed)
+
+
+def _check_seed(seed: int) -> None:
+    """A resolved request leaves no seed open. Raises ValueError."""
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"the seed {seed} is not from 0 to {MAX_SEED}")
 
 
 _GENERATION_KINDS: Mapping[str, type[ResolvedGeneration]] = {
@@ -190,4 +203,4 @@ def request_at(request: G, index: int) -> G:
     """The request of image ``index`` of a job whose first is ``request``: with the seed moved on, or with its own strength."""
     if isinstance(request, ImageToImage) and request.strengths:
         return dataclasses.replace(request, strength=request.strengths[index], strengths=())
-    return dataclasses.replace(request, seed=request.seed + index)
+    return dataclasses.replace(request, seed=(request.seed + index) % (MAX_SEED + 1))

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping
 
+from engine import seeds
 from engine.errors import RequestError
 from engine.negative import effectiveness
 from engine.requests import DTYPES, SPEEDS, GenerationRequest, Request, TextToImage, check
@@ -97,7 +98,7 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
         steps=checkpoint.steps if steps is None else steps,
         guidance_scale=checkpoint.guidance_scale if guidance_scale is None else guidance_scale,
         scheduler=str(written["scheduler"] or checkpoint.scheduler),
-        seed=read_whole(written, "seed"),
+        seed=read_seed(written),
         count=1 if count is None else count,
         clip_skip=read_whole(written, "clip_skip"),
         vae=str(written["vae"] or "") or None,
@@ -137,6 +138,14 @@ def read_whole(written: Mapping[str, Value], name: str) -> int | None:
         raise RequestError(messages.not_whole(LABELS[name], text))
     # Not through float: it would round a large seed.
     return int(text) if text.lstrip("+-").isdecimal() else int(value)
+
+
+def read_seed(written: Mapping[str, Value]) -> int | None:
+    """The seed, or None for a random one: an empty field, -1 and the like. Raises RequestError for what is not a whole number."""
+    try:
+        return seeds.read_seed(_read_text(written, "seed").replace(",", "."))
+    except ValueError:
+        return read_whole(written, "seed")
 
 
 def read_number(written: Mapping[str, Value], name: str) -> float | None:

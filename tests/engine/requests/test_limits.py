@@ -11,7 +11,6 @@ RANGES = {
     "height": (8, 16384),
     "steps": (1, 1000),
     "guidance_scale": (0, 100),
-    "seed": (0, 2**63 - 1),
     "count": (1, 1000),
     "clip_skip": (0, 11),
     "refiner_start": (0, 1),

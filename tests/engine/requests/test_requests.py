@@ -147,7 +147,7 @@ def test_what_is_in_range_is_accepted(request: Request) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("steps", 0), ("steps", 10_000), ("seed", -1), ("seed", 2**80), ("guidance_scale", math.nan),
+        ("steps", 0), ("steps", 10_000), ("guidance_scale", math.nan),
         ("guidance_scale", math.inf), ("guidance_scale", -1.0), ("count", 0), ("width", 0), ("height", 10**9),
         ("clip_skip", 99), ("prompt", "x" * 50_001), ("negative_prompt", "x" * 50_001), ("precision", "float8"),
     ],

@@ -12,7 +12,7 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from engine.requests import FITS, ImageToImage, Request
-from engine.seeds import draw_seed
+from engine.seeds import draw_seed, is_random
 from ui import messages
 from ui.common import controls, fields, form, result_view
 from ui.common.checkpoint_options import Checkpoint
@@ -241,7 +241,7 @@ def _wire_live(tab: Tab, session: PageSession, service: SketchService) -> None:
 
     def switch(switched_on: bool, seed: str) -> tuple[Update, Update]:
         # The seed stays while the user draws, and Finish uses it too.
-        drawn = str(draw_seed()) if switched_on and not str(seed or "").strip() else gr.skip()
+        drawn = str(draw_seed()) if switched_on and is_random(seed) else gr.skip()
         return gr.update(value=messages.FINISH if switched_on else messages.GENERATE), drawn
 
     inputs: set[Component] = {*tab.fields.values(), tab.live.checkpoint, tab.folded.depth, session.browser}

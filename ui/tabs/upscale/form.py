@@ -32,7 +32,7 @@ def create_request(written: Mapping[str, Any], kind: str, images: Sequence[str])
         cleaning=float(written["cleaning"]) if kind == BUILT_IN_KIND else 0.0,
         noise_level=int(written["noise_level"]),
         steps=form.read_whole(written, "steps") if kind == DIFFUSION else None,
-        seed=form.read_whole(written, "seed"),
+        seed=form.read_seed(written),
         prompt=prompt,
         negative_prompt=negative_prompt,
     )
