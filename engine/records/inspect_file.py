@@ -51,15 +51,16 @@ def inspect_image(source: Path | bytes, watermarks: tuple[str, ...] = watermark.
 
 
 def texts(source: Path | bytes) -> dict[str, str]:
-    """All texts that a PNG, JPEG or WebP carries, by keyword; EXIF's under the names that a PNG would give them."""
+    """All texts that an image file carries, by keyword; its first free text under the name that a PNG would give it."""
     found = metadata_chunks.read_texts(source)
     if found is None:
         return {}
     carried = dict(found.keyed)
     if own := found.property(f"{metadata.KEY}:record"):
         carried.setdefault(metadata.KEY, own)
-    if found.user_comment:
-        carried.setdefault("parameters", found.user_comment)
+    for name, text in found.list_remarks():
+        if text and text not in carried.values():
+            carried.setdefault(name if "parameters" in carried else "parameters", text)
     return carried
 
 

@@ -18,6 +18,7 @@ from engine.records.foreign.foreign_record import ForeignRecord, json_object
 from engine.records.foreign.nearest_names import find_nearest
 from engine.records.images import metadata_chunks
 from engine.requests import LIMITS, MAX_PROMPT, Limit, TextToImage
+from engine.seeds import MAX_SEED, read_seed
 
 __all__ = ["ForeignRecord", "read", "to_request"]
 
@@ -74,7 +75,7 @@ def to_request(
         checkpoint=same_file or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),
         steps=whole("steps", record.steps),
         guidance_scale=within("guidance_scale", record.guidance_scale),
-        seed=whole("seed", record.seed),
+        seed=_read_seed(record.seed, notes),
         width=whole("width", record.width),
         height=whole("height", record.height),
         clip_skip=whole("clip_skip", record.clip_skip),
@@ -102,6 +103,14 @@ def _check_limit(limit: Limit, value: float | None, notes: list[str]) -> float |
         return value
     notes.append(f"{limit.name} was {value}; Easel takes {limit.least} to {limit.most}, so it is left open.")
     return None
+
+
+def _read_seed(seed: int | None, notes: list[str]) -> int | None:
+    """The seed to use, None for a random one; a note if the record has one that cannot be used."""
+    used = read_seed(seed)
+    if used is None and seed is not None and seed != -1:
+        notes.append(f"The seed was {seed}; Easel takes 0 to {MAX_SEED}, so a random one is used.")
+    return used
 
 
 def _shorten(text: str, notes: list[str]) -> str:
