@@ -36,7 +36,7 @@ class Run:
 
     step: float
     total: float
-    picture: np.ndarray
+    image: np.ndarray
 
     @property
     def whole(self) -> float:
@@ -74,7 +74,7 @@ def report(rounds: list[tuple[Run, Run]]) -> None:
     }.items():  # fmt: skip
         theirs, ours = ratios[what]
         print(f"{words:45} diffusers {theirs:7.2f} s   Easel {ours:7.2f} s   {theirs / ours:.2f} times as fast")
-    plain, ours = rounds[-1][0].picture, rounds[-1][1].picture
+    plain, ours = rounds[-1][0].image, rounds[-1][1].image
     print(f"relative error of the picture against float32: {relative_error(ours, plain):.2%}, PSNR {psnr(ours, plain):.1f} dB")
 
 
@@ -100,7 +100,7 @@ def by_diffusers(pipeline: Any, folder: Path) -> Run:
     generator = torch.Generator("cpu").manual_seed(0)
     made = pipeline(PROMPT, num_inference_steps=STEPS, height=SIDE, width=SIDE, generator=generator, callback_on_step_end=note)
     made.images[0].save(folder / "plain.png")
-    return Run(step=step_of(seen), total=time.perf_counter() - began, picture=np.asarray(made.images[0], np.float64))
+    return Run(step=step_of(seen), total=time.perf_counter() - began, image=np.asarray(made.images[0], np.float64))
 
 
 def by_easel(easel: Local, number: int) -> Run:
@@ -114,7 +114,7 @@ def by_easel(easel: Local, number: int) -> Run:
             path = event.result.path
     assert path is not None
     with Image.open(path) as saved:
-        return Run(step=step_of(seen), total=time.perf_counter() - began, picture=np.asarray(saved.convert("RGB"), np.float64))
+        return Run(step=step_of(seen), total=time.perf_counter() - began, image=np.asarray(saved.convert("RGB"), np.float64))
 
 
 def since(began: float) -> float:
@@ -127,10 +127,10 @@ def step_of(seen: list[float]) -> float:
     return statistics.median(after - before for before, after in itertools.pairwise(seen))
 
 
-def relative_error(picture: np.ndarray, exact: np.ndarray) -> float:
+def relative_error(image: np.ndarray, exact: np.ndarray) -> float:
     """How far ``picture`` is from ``exact``, as a share of how much ``exact`` itself varies about its mean colour."""
     varies = exact - exact.mean(axis=(0, 1))
-    return float(np.linalg.norm(picture - exact) / np.linalg.norm(varies))
+    return float(np.linalg.norm(image - exact) / np.linalg.norm(varies))
 
 
 if __name__ == "__main__":

@@ -186,9 +186,7 @@ def batches(folder: Path) -> None:
             found: dict[int, float] = {}
             for batch in BATCHES:
                 with trying(f"batch of {batch}"):
-                    loop = Loop(
-                        unet=pipeline.unet, sampler=SAMPLER, config=pipeline.scheduler.config, side=LATENTS, pictures=batch
-                    )
+                    loop = Loop(unet=pipeline.unet, sampler=SAMPLER, config=pipeline.scheduler.config, side=LATENTS, images=batch)
                     found[batch] = batch * loop.rate(loop.with_sampler, 12)
                     tell(f"batch of {batch}, eager: {found[batch]:.1f} pictures' steps a second")
             enough, alone = plateau(found)

@@ -101,11 +101,11 @@ class Loop:
     sampler: str
     config: JsonObject
     side: int
-    pictures: int = 1
+    images: int = 1
 
     def given(self) -> dict[str, torch.Tensor]:
         """The UNet's inputs, on its device and in its precision."""
-        weights, rows = next(self.unet.parameters()), 2 * self.pictures
+        weights, rows = next(self.unet.parameters()), 2 * self.images
         like: dict[str, Any] = {"device": weights.device, "dtype": weights.dtype}
         return {
             "sample": torch.randn(rows, 4, self.side, self.side, **like),
@@ -125,7 +125,7 @@ class Loop:
         """The UNet, guidance and the sampler."""
         given, scheduler = self.given(), create(self.sampler, self.config)
         scheduler.set_timesteps(steps)
-        latents = given["sample"][: self.pictures].float()
+        latents = given["sample"][: self.images].float()
         on_device = scheduler.timesteps.to(latents.device)
         for timestep, there in zip(scheduler.timesteps, on_device, strict=True):
             asked = scheduler.scale_model_input(torch.cat([latents] * 2), timestep).to(given["sample"].dtype)

@@ -15,7 +15,7 @@ from engine.records import favourites, outputs
 from engine.records.history import History, Search
 from engine.requests import ExecutionPlan, Resolved, TextToImage
 
-PICTURES = 10_000
+IMAGES = 10_000
 DAYS = 50
 MARKED = 100
 PAGE = 60
@@ -40,7 +40,7 @@ def main() -> None:
         }  # fmt: skip
         for what, search in asked.items():
             print(f"{what}: {middle(lambda s=search: look(history, s)):.1f} ms ({history.count(search):,} fit)")
-        print(f"the last page: {middle(lambda: history.find(Search(), PICTURES - PAGE, PAGE)):.1f} ms")
+        print(f"the last page: {middle(lambda: history.find(Search(), IMAGES - PAGE, PAGE)):.1f} ms")
         thumbnails(history, folder / "outputs")
         history.close()
 
@@ -52,7 +52,7 @@ def fill(folder: Path) -> None:
         resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
         image = Image.effect_noise((SIDE, SIDE), 60).convert("RGB")
         made = outputs.save(image, resolved, outputs=folder, job=f"job{number}", index=0)
-        for copy in range(number, PICTURES - len(WORDS), len(WORDS)):
+        for copy in range(number, IMAGES - len(WORDS), len(WORDS)):
             day = folder / f"2026-{copy % DAYS // 28 + 1:02d}-{copy % DAYS % 28 + 1:02d}"
             day.mkdir(exist_ok=True)
             shutil.copyfile(made, day / f"120000-copy{copy}-0-{copy}.png")

@@ -21,7 +21,7 @@ from typing import Any
 HOUSE = Path(__file__).resolve().parent.parent
 ROUNDS = 5
 SWITCHES = 10
-SIDE, STEPS, PICTURE_ROUNDS = 256, 4, 3
+SIDE, STEPS, IMAGE_ROUNDS = 256, 4, 3
 EVERY = 0.004
 """Seconds between two looks at the process's memory."""
 
@@ -46,7 +46,7 @@ def main() -> None:
         for file, dtype in LOADS:
             print(f"{file} to {dtype}: {timed(folder / file, dtype)}; {weighed(folder / file, dtype)}", flush=True)
         print(switched(folder / "half.safetensors"), flush=True)
-        print(pictured(folder / "half.safetensors"))
+        print(imaged(folder / "half.safetensors"))
 
 
 def identified(path: Path) -> str:
@@ -77,13 +77,13 @@ def switched(path: Path) -> str:
     return f"anonymous memory after 2 switches {two / 1e9:.2f} GB, after {SWITCHES} {last / 1e9:.2f} GB: {last / two - 1:+.1%}"
 
 
-def pictured(path: Path) -> str:
+def imaged(path: Path) -> str:
     """The first picture after a switch of checkpoints compared with one without a switch, from the call to the file."""
     columns = zip(*in_process("picture", str(path))["rounds"], strict=True)
     same, loaded, cached = (statistics.median(column) for column in columns)
     return (
         f"a picture of {SIDE} x {SIDE} in {STEPS} steps: {same:.2f} s; after a switch to a checkpoint on disk {loaded:.2f} s, "
-        f"to one in memory {cached:.2f} s (medians of {PICTURE_ROUNDS}, warm files)"
+        f"to one in memory {cached:.2f} s (medians of {IMAGE_ROUNDS}, warm files)"
     )
 
 
@@ -172,7 +172,7 @@ def _switch(path: str) -> dict[str, Any]:
     return {"after": after}
 
 
-def _picture(path: str) -> dict[str, Any]:
+def _image(path: str) -> dict[str, Any]:
     """Rounds of three pictures: of the checkpoint that made the one before, of one not loaded yet, of the first one again."""
     import dataclasses
     import tempfile
@@ -194,7 +194,7 @@ def _picture(path: str) -> dict[str, Any]:
             ]
 
     with tempfile.TemporaryDirectory() as folder:
-        return {"rounds": [round_of(Path(folder) / str(number)) for number in range(PICTURE_ROUNDS)]}
+        return {"rounds": [round_of(Path(folder) / str(number)) for number in range(IMAGE_ROUNDS)]}
 
 
 def _loader(path: str, dtype: str) -> Callable[..., Any]:
@@ -247,7 +247,7 @@ def anonymous() -> int:
 
 
 _TASKS: dict[str, Callable[..., dict[str, Any]]] = {
-    "write": _write, "identify": _identify, "time": _time, "weigh": _weigh, "switch": _switch, "picture": _picture,
+    "write": _write, "identify": _identify, "time": _time, "weigh": _weigh, "switch": _switch, "picture": _image,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -8,25 +8,25 @@ STEADY = 170.0
 """Stabilises the similarity where there is no edge; the paper's value for levels 0..255."""
 
 
-def psnr(picture: np.ndarray, exact: np.ndarray) -> float:
+def psnr(image: np.ndarray, exact: np.ndarray) -> float:
     """Peak signal to noise in decibels, of two pictures with levels 0..255; infinite for equal ones."""
-    error = float(np.mean((picture.astype(np.float64) - exact.astype(np.float64)) ** 2))
+    error = float(np.mean((image.astype(np.float64) - exact.astype(np.float64)) ** 2))
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
 
-def gmsd(picture: np.ndarray, exact: np.ndarray) -> float:
+def gmsd(image: np.ndarray, exact: np.ndarray) -> float:
     """Gradient magnitude similarity deviation: 0 for equal pictures, about 0.35 for unrelated ones.
 
     How unevenly the edges of two pictures (H x W x 3, levels 0..255) agree, on brightness halved in size, as an eye sees them:
     Xue, Zhang, Mou and Bovik 2014, "Gradient magnitude similarity deviation", IEEE Transactions on Image Processing 23(2).
     """
-    ours, theirs = (_edges(_halved(_brightness(each))) for each in (picture, exact))
+    ours, theirs = (_edges(_halved(_brightness(each))) for each in (image, exact))
     similar = (2 * ours * theirs + STEADY) / (ours**2 + theirs**2 + STEADY)
     return float(similar.std())
 
 
-def _brightness(picture: np.ndarray) -> np.ndarray:
-    return picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+def _brightness(image: np.ndarray) -> np.ndarray:
+    return image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
 
 
 def _halved(levels: np.ndarray) -> np.ndarray:

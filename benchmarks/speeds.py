@@ -43,10 +43,10 @@ def report(easel: Local, asked: tuple[TextToImage, ...]) -> None:
     """Print one line per setting."""
     made = {speed: [timed(easel, dataclasses.replace(each, speed=speed)) for each in asked] for speed in SPEEDS}
     exact = made["exact"]
-    for speed, pictures in made.items():
-        faster = statistics.median(e[0] / p[0] for e, p in zip(exact, pictures, strict=True))
+    for speed, images in made.items():
+        faster = statistics.median(e[0] / p[0] for e, p in zip(exact, images, strict=True))
         decibels, distance = (
-            statistics.median(measure(p[1], e[1]) for e, p in zip(exact, pictures, strict=True)) for measure in (psnr, gmsd)
+            statistics.median(measure(p[1], e[1]) for e, p in zip(exact, images, strict=True)) for measure in (psnr, gmsd)
         )
         print(f"  {speed:9} {faster:4.2f} times as fast   PSNR {decibels:5.1f} dB   GMSD {distance:.3f}", flush=True)
     other = statistics.median(gmsd(a[1], b[1]) for a, b in itertools.pairwise(exact)) if len(exact) > 1 else None

@@ -85,7 +85,7 @@ class Local:
     def describe_run(self, request: Request) -> Resolved[Request]:
         """How the first image of ``request`` would be made here now. Raises EaselError if it cannot be made here."""
         if not isinstance(request, GenerationRequest):
-            raise RequestError("An estimate for an enlarged picture is not possible without enlarging it.")
+            raise RequestError("Upscaling cannot be described beforehand. Upscale the picture: its record says how it was done.")
         return prepare(request, lambda native, multiple: (native, native), self._state).resolved
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:

@@ -66,7 +66,7 @@ from ui.tabs.negative_prompts import tab as negative_prompts
 from ui.tabs.sketch_to_image import form as sketch_form
 from ui.tabs.sketch_to_image import tab as sketch_to_image
 from ui.tabs.text_to_image import tab as text_to_image
-from ui.tabs.upscale import form as enlarging
+from ui.tabs.upscale import form as upscale_form
 from ui.tabs.upscale import tab as upscale
 
 SCRIPTED = "engine.testing:ScriptedEngine"
@@ -84,7 +84,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 
 FORMS: Mapping[str, Mapping[str, Any]] = {
     text_to_image.NAME: form.BLANK, sketch_to_image.NAME: sketch_form.BLANK,
-    negative_prompts.NAME: negative_prompts.BLANK, upscale.NAME: enlarging.BLANK,
+    negative_prompts.NAME: negative_prompts.BLANK, upscale.NAME: upscale_form.BLANK,
 }  # fmt: skip
 """Tab -> the fields of its form, which browsers keep."""
 

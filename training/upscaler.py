@@ -1,6 +1,6 @@
 """Trains the built-in upscaler: two sets of weights for one compact network, in a layout that other tools load.
 
-`clean` learns to enlarge what is sharp. `cleaning` goes on from there and learns to undo blur, noise and JPEG as well. Between
+`clean` learns to upscale sharp images. `cleaning` goes on from there and learns to undo blur, noise and JPEG as well. Between
 the two the weights can be mixed, which is what the strength for cleaning does (Wang et al. 2019, "Deep network interpolation").
 
     python -m training.upscaler clean --minutes 40 --out runs/x4 --resume

@@ -26,7 +26,7 @@ EXAMPLES = "Try"
 WAITING_FOR_FIRST = "Your picture appears here."
 FIRST_HINT = "Type a prompt and press Generate."
 SKETCH_HINT = "Draw something, type what it should be, and press Generate."
-UPSCALE_HINT = "Choose a picture and press Enlarge."
+UPSCALE_HINT = "Choose a picture and press Upscale."
 
 PRESETS = "Presets"
 PRESET = "Preset"
@@ -62,7 +62,7 @@ REUSED = "This picture's settings are in the form now, including its seed."
 SEED_KEPT = "Seed {seed} is used until you clear the field."
 NO_RECORD = "This file contains no settings that Easel can read."
 NOT_UPLOADED = "This file was not uploaded on this page, or more than a day ago. Upload it again."
-PICTURE_GONE = "This picture is no longer in the outputs folder."
+IMAGE_GONE = "This picture is no longer in the outputs folder."
 
 SPEED = "Speed"
 AS_SET = "as the Settings tab says"
@@ -87,8 +87,8 @@ DOES_NOT_FIT = "This does not fit into memory."
 ADDITIONS = "LoRA, VAE, refiner, clip skip"
 OWN_VAE = "the checkpoint's own"
 NO_REFINER = "none"
-NOT_ENLARGED = "no"
-ENLARGE_AFTERWARDS = "Enlarge afterwards, four times"
+NOT_UPSCALED = "no"
+UPSCALE_AFTERWARDS = "Upscale afterwards, four times"
 ADD_LORA = "choose one to add it to the prompt"
 LAST_LAYER = "last layer"
 
@@ -108,8 +108,8 @@ WATERMARK = "Invisible watermark"
 WATERMARK_HELP = "A short text hidden in every picture of at least 256 × 256 pixels. Leave empty for none."
 
 UPSCALE_TAB = "Upscale"
-SEND_TO_UPSCALE = "Enlarge"
-PICTURES = "Pictures to enlarge"
+SEND_TO_UPSCALE = "Upscale"
+IMAGES = "Pictures to upscale"
 WHOLE_FOLDER = "Choose a whole folder"
 UPSCALER = "Upscaler"
 BUILT_IN_UPSCALER = "Built in: quick, for photos and drawings"
@@ -121,9 +121,9 @@ CLEANING_HELP = "How much noise and compression artefacts are removed. 0 keeps e
 NOISE_LEVEL = "Noise level"
 NOISE_LEVEL_HELP = "How far the result may depart from the original: 20 is usual, higher values invent more detail."
 BEST = "best"
-ENLARGE = "Enlarge"
+UPSCALE = "Upscale"
 BEFORE_AFTER = "Before and after"
-NOTHING_TO_ENLARGE = "There is no picture to enlarge. Choose one or more first."
+NOTHING_TO_UPSCALE = "There is no picture to upscale. Choose one or more first."
 
 YOURS = "Your checkpoints"
 LOOK_AGAIN = "Look again"
@@ -201,7 +201,7 @@ EXPLORE = "Explore"
 FINISH = "Finish"
 GENERATE = "Generate"
 LIVE = "Live: repaint while I draw"
-LIVE_PICTURE = "The drawing, repainted"
+LIVE_IMAGE = "The drawing, repainted"
 LIVE_STATUS = "Live preview, not saved. Press Finish to make a picture that is saved."
 LIVE_BEST = "Fastest here ({label})"
 PICKED = "The form now has strength {strength:g} and this picture's seed."
@@ -287,8 +287,8 @@ REALLY_TRASH = "Move this picture to the trash?"
 IN_TRASH = "The picture is in the trash."
 NEWER = "‹ Newer"
 OLDER = "Older ›"
-NO_PICTURES = "No picture matches. Make one, or search for something else."
-CHOOSE_PICTURE = "Choose a picture to see it large, with its settings."
+NO_IMAGES = "No picture matches. Make one, or search for something else."
+CHOOSE_IMAGE = "Choose a picture to see it large, with its settings."
 SEARCH = "Search"
 SEARCH_HELP = "words in the prompt"
 ANY_CHECKPOINT = "Any checkpoint"
@@ -296,7 +296,7 @@ ANY_DAY = "Any day"
 FAVOURITES = "Favourites only"
 
 INFO_TAB = "Image info"
-DROP_PICTURE = "Drop a picture here, or press to choose one"
+DROP_IMAGE = "Drop a picture here, or press to choose one"
 DROP_HINT = "Drop any picture: Easel shows what its file contains, whichever program made it, and what can be used again."
 USE_SETTINGS = "Use these settings"
 WHY_DIFFERENT = "Why would it be different now?"
@@ -393,9 +393,9 @@ def waiting(ahead: int) -> str:
     return f"Waiting: {_count(ahead, 'job')} {'goes' if ahead == 1 else 'go'} first."
 
 
-def step(unit: str, number: int, steps: int, picture: int, pictures: int) -> str:
-    """While a picture is made; ``unit`` is "step" or "tile", ``picture`` counts from 0."""
-    of_batch = f" · picture {picture + 1} of {pictures}" if pictures > 1 else ""
+def step(unit: str, number: int, steps: int, index: int, count: int) -> str:
+    """While a picture is made; ``unit`` is "step" or "tile", ``index`` counts from 0."""
+    of_batch = f" · picture {index + 1} of {count}" if count > 1 else ""
     return f"{unit.capitalize()} {number} of {steps}{of_batch}"
 
 
@@ -509,13 +509,13 @@ def cleaner(name: str) -> str:
 
 
 def upscale_title(upscaler: str, keeps_size: bool) -> str:
-    """What stands for the prompt of a job that enlarges or cleans pictures."""
-    return f"{CLEAN if keeps_size else ENLARGE}: {upscaler}"
+    """What stands for the prompt of a job that upscales or cleans pictures."""
+    return f"{CLEAN if keeps_size else UPSCALE}: {upscaler}"
 
 
-def cost(before: tuple[int, int], after: tuple[int, int], pictures: int, seconds: float, memory: int, measured: bool) -> str:
-    """What enlarging will cost; sizes of the largest picture, ``memory`` in bytes, ``measured`` whether by earlier runs."""
-    which = f"{pictures} pictures, the largest " if pictures > 1 else ""
+def cost(before: tuple[int, int], after: tuple[int, int], images: int, seconds: float, memory: int, measured: bool) -> str:
+    """What upscaling will cost; sizes of the largest picture, ``memory`` in bytes, ``measured`` whether by earlier runs."""
+    which = f"{images} pictures, the largest " if images > 1 else ""
     sizes = f"{before[0]:,} × {before[1]:,} becomes {after[0]:,} × {after[1]:,} pixels"
     guess = "" if measured else " (a rough guess until it has run here once)"
     needs = f"{_about(seconds)}{guess}, {memory / 2**30:.1f} GB of memory"
@@ -557,7 +557,7 @@ def left_out(names: Sequence[str]) -> str:
 
 def bad_file(name: str, why: str) -> str:
     """One of several chosen files cannot be used."""
-    return f"“{_short(name)}” cannot be enlarged. {why}"
+    return f"“{_short(name)}” cannot be upscaled. {why}"
 
 
 def _about(seconds: float) -> str:

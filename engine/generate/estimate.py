@@ -127,9 +127,9 @@ class StepProgress:
     ``unit``: what a step is, as in :class:`Step`.
     """
 
-    def __init__(self, job: str, pictures: int, unit: str = "step") -> None:
+    def __init__(self, job: str, count: int, unit: str = "step") -> None:
         self._job = job
-        self._pictures = pictures
+        self._count = count
         self._unit = unit
         self._per_step: float | None = None
         self._last = self._shown = time.monotonic()
@@ -151,7 +151,7 @@ class StepProgress:
         self._preview_took = self._shown - now
         return drawn
 
-    def step(self, picture: int, step: int, steps: int, preview: bytes | None) -> Step:
+    def step(self, index: int, step: int, steps: int, preview: bytes | None) -> Step:
         """Step ``step`` (1-based) of ``steps`` of image ``index`` (0-based) is done."""
         now = time.monotonic()
         took, self._last = now - self._last, now
@@ -159,11 +159,11 @@ class StepProgress:
             self._per_step = took
         else:
             self._per_step += _SMOOTHING * (took - self._per_step)
-        left = (steps - step) + (self._pictures - picture - 1) * steps
+        left = (steps - step) + (self._count - index - 1) * steps
         return Step(
             job=self._job,
-            index=picture,
-            count=self._pictures,
+            index=index,
+            count=self._count,
             step=step,
             steps=steps,
             seconds_left=self._per_step * left,

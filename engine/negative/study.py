@@ -42,7 +42,7 @@ class TermEffect:
 
     term: Term
     change: float
-    picture: Path
+    image: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,19 +81,19 @@ class StudyResult:
         return image_difference.measure_files(self.same, self.slim) if self.same and self.slim else None
 
 
-def summarize(asked: StudyNegative, pictures: Mapping[int, Path]) -> StudyResult:
+def summarize(asked: StudyNegative, images: Mapping[int, Path]) -> StudyResult:
     """What the pictures that are there, by their numbers, tell. Raises OSError for one that cannot be read."""
-    same, found = pictures.get(SAME), choose_terms(asked)
+    same, found = images.get(SAME), choose_terms(asked)
     untried = len(find_terms(asked.negative_prompt)) - len(found)
     if same is None:
         return StudyResult(negative_prompt=asked.negative_prompt, untried=untried)
-    there = [(term, pictures[number]) for number, term in enumerate(found, FIRST) if number in pictures]
-    measured = [TermEffect(term, image_difference.measure_files(same, picture), picture) for term, picture in there]
+    there = [(term, images[number]) for number, term in enumerate(found, FIRST) if number in images]
+    measured = [TermEffect(term, image_difference.measure_files(same, image), image) for term, image in there]
     return StudyResult(
         negative_prompt=asked.negative_prompt,
         found=tuple(sorted(measured, key=lambda finding: -finding.change)),
-        floor=image_difference.measure_files(same, pictures[AGAIN]) if AGAIN in pictures else 0.0,
+        floor=image_difference.measure_files(same, images[AGAIN]) if AGAIN in images else 0.0,
         untried=untried,
         same=same,
-        slim=pictures.get(FIRST + len(found)),
+        slim=images.get(FIRST + len(found)),
     )

@@ -208,8 +208,8 @@ def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     tiled = 0 < plan.vae_tile < max(work.width, work.height)
     tensors = DECODER_TENSORS * widest * width * height * batch * (TILES if tiled else 1)
     largest_layer = 9 * channels[-1] ** 2
-    picture = 3 * 4 * work.width * work.height * work.batch
-    return int(tensors + SCRATCH_LAYERS * largest_layer) * BYTES[plan.dtype("vae")] + picture
+    image = 3 * 4 * work.width * work.height * work.batch
+    return int(tensors + SCRATCH_LAYERS * largest_layer) * BYTES[plan.dtype("vae")] + image
 
 
 def _ram_beside(weights: Mapping[str, int], plan: ExecutionPlan) -> int:

@@ -37,15 +37,15 @@ def inspect_image(source: Path | bytes, watermarks: tuple[str, ...] = watermark.
 
     ``watermarks`` are the texts that are looked for first. Raises ImageError if it cannot be opened.
     """
-    picture = open_image(source)
+    image = open_image(source)
     record, problem = _own(source)
     return ImageInspection(
-        image=picture,
+        image=image,
         record=record,
         problem=problem,
         foreign=None if record else foreign.read(source),
         texts=texts(source),
-        watermark=watermark.decode(picture.colours, watermarks),
+        watermark=watermark.decode(image.colours, watermarks),
         xmp=_xmp(source),
     )
 

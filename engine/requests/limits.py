@@ -59,7 +59,7 @@ def check(request: Request) -> None:
     if isinstance(request, ImageToImage):
         _check_input_image(request)
     if isinstance(request, Upscale) and not request.images:
-        raise RequestError("There is no picture to enlarge. Choose one or more first.")
+        raise RequestError("There is no picture to upscale. Choose one or more first.")
 
 
 def _check_number(limit: Limit, value: float) -> None:

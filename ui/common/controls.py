@@ -130,7 +130,7 @@ def create_afterwards(tab: str) -> dict[str, Component]:
 
 
 NOTHING_ADDED: dict[str, str] = {
-    "vae": messages.OWN_VAE, "lora": messages.ADD_LORA, "refiner": messages.NO_REFINER, "upscaler": messages.NOT_ENLARGED,
+    "vae": messages.OWN_VAE, "lora": messages.ADD_LORA, "refiner": messages.NO_REFINER, "upscaler": messages.NOT_UPSCALED,
 }  # fmt: skip
 """Field of something that is added to a checkpoint -> what it says while nothing is."""
 

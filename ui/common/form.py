@@ -72,7 +72,7 @@ LABELS: dict[str, str] = {
     "speed": messages.SPEED,
     "precision": messages.PRECISION,
     "lora": "Add a LoRA",
-    "upscaler": messages.ENLARGE_AFTERWARDS,
+    "upscaler": messages.UPSCALE_AFTERWARDS,
 }
 
 

@@ -119,7 +119,7 @@ def render_figures(results: Iterable[Result], outputs: Path) -> list[Markup]:
 def _render_figure(result: Result, outputs: Path) -> Markup:
     # Images can be moved by hand, and the journal can be older than a change of the outputs folder.
     if not is_there(result.path, outputs):
-        return render_notice(messages.PICTURE_GONE)
+        return render_notice(messages.IMAGE_GONE)
     request = read_request(result.path)
     name = result.path.relative_to(outputs).as_posix()
     image = describe_image(name, result.width, result.height, request.prompt if request else "")

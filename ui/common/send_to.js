@@ -3,6 +3,6 @@
 export function mount(_element, trigger, events) {
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-send]");
-    if (events.includes(button?.dataset.send)) trigger(button.dataset.send, { picture: button.dataset.picture });
+    if (events.includes(button?.dataset.send)) trigger(button.dataset.send, { image: button.dataset.image });
   });
 }

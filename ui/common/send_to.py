@@ -93,11 +93,11 @@ def receive_images(
     target = TARGETS[name]
 
     def take(event: gr.EventData) -> list[Update]:
-        path = image_routes.find(sending.outputs, event.picture)
+        path = image_routes.find(sending.outputs, event.image)
         try:
             if path is not None:
                 return [*fill(path), gr.update(selected=target.tab)]
-            gr.Warning(messages.PICTURE_GONE)
+            gr.Warning(messages.IMAGE_GONE)
         except EaselError as error:
             gr.Warning(str(error))
         return [gr.skip() for _ in range(len(outputs) + 1)]
@@ -143,11 +143,11 @@ def wire_reuse(stage: gr.HTML, notice: gr.HTML, seed: Component, form: Form, out
     """The two buttons under every finished image: its settings go back into the tab's ``form``, or its seed alone."""
 
     def reuse(event: gr.EventData) -> list[Update]:
-        request, said = find_request(outputs, event.picture)
+        request, said = find_request(outputs, event.image)
         return [*(form.fill(request) if isinstance(request, form.kind) else _skip(form)), said]
 
     def keep_seed(event: gr.EventData) -> tuple[Update, str]:
-        request, said = find_request(outputs, event.picture)
+        request, said = find_request(outputs, event.image)
         if request is None:
             return gr.skip(), said
         return str(request.seed), render_notice(messages.SEED_KEPT.format(seed=request.seed))
@@ -164,7 +164,7 @@ def find_request(outputs: Path, image: str) -> tuple[Request | None, str]:
     """The request that a finished image was made with, and what to say. ``image`` is its path inside the outputs."""
     path = image_routes.find(outputs, image)
     if path is None:
-        return None, render_notice(messages.PICTURE_GONE, "trouble")
+        return None, render_notice(messages.IMAGE_GONE, "trouble")
     request = read_request(path)
     return request, render_notice(messages.REUSED) if request else render_notice(messages.NO_RECORD, "trouble")
 

@@ -49,10 +49,10 @@ def _keep(content: bytes, blobs: Blobs) -> dict[str, str | list[str]]:
     """What the pad receives for a picture: its hash, and how it was converted and reduced."""
     hash = blobs.put(content)
     # Its paper is the pad's, which can still be changed: nothing to say of it here.
-    picture = open_image(content, paper="")
-    width, height = picture.colours.size
+    image = open_image(content, paper="")
+    width, height = image.colours.size
     reduced = [messages.reduced(width, height, LONGEST)] if max(width, height) > LONGEST else []
-    return {"hash": hash, "notices": [*picture.notices, *reduced]}
+    return {"hash": hash, "notices": [*image.notices, *reduced]}
 
 
 def _reduce(hash: str, blobs: Blobs) -> bytes:

@@ -32,7 +32,7 @@ from engine.requests import Resolved, ResolvedUpscale, Upscale, check, complete_
 from engine.seeds import draw_seed
 from engine.stopping import Stop
 
-_UNMARKED = "Enlarged pictures are saved without the invisible watermark: they are written before all of them is there."
+_UNMARKED = "Upscaled pictures are saved without the invisible watermark, because they are written to the file piece by piece."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,24 +99,24 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
     began = time.monotonic()
     # 4. The source, upright and in 8 bits; its size says what the result will need.
     path = Blobs(run.state.settings.data / "blobs").path(image)
-    picture = open_image(path, paper="", keep_profile=True)
+    opened = open_image(path, paper="", keep_profile=True)
     chosen = preferences.read(run.state.settings.data)
     unmarked = (_UNMARKED,) if chosen.watermark else ()
-    yield from (Notice(job=run.job, text=text) for text in (*picture.notices, *unmarked))
-    work = upscale_estimate.UpscaleWork(width=picture.colours.width, height=picture.colours.height, factor=run.asked.factor,
+    yield from (Notice(job=run.job, text=text) for text in (*opened.notices, *unmarked))
+    work = upscale_estimate.UpscaleWork(width=opened.colours.width, height=opened.colours.height, factor=run.asked.factor,
                          checkpoint_hash=run.upscaler.hash)  # fmt: skip
     _refuse_by_size(work, run.folder)
     resolved = _resolve(run, image, work.size)
 
     # 5. What there is to do before the tiles: denoising, for a diffusion upscaler.
-    planes, tile_upscaler = yield from _prepare(run, index, picture, resolved)
+    planes, tile_upscaler = yield from _prepare(run, index, opened, resolved)
 
     # 6. The tiles, written from the top down as they are finished.
     with outputs.create_file(resolved, outputs=run.folder, job=run.job, index=index) as (stream, target):
         record = Record(resolved=resolved, job=run.job, index=index, source=inspect_file.texts(path))
         exif, texts = (b"", None) if chosen.leave_metadata_out else (upright_exif(path), metadata.png_info(record))
-        planes_out = 3 if picture.alpha is None else 4
-        writer = PngWriter(stream, work.size, planes_out, icc_profile=picture.icc_profile, exif=exif, texts=texts)
+        planes_out = 3 if opened.alpha is None else 4
+        writer = PngWriter(stream, work.size, planes_out, icc_profile=opened.icc_profile, exif=exif, texts=texts)
         yield from _write_tiles(run, index, planes, tile_upscaler, resolved, writer)
         writer.close()
 
@@ -127,14 +127,14 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
 
 
 def _prepare(
-    run: UpscaleRun, index: int, picture: OpenedImage, resolved: Resolved[ResolvedUpscale]
+    run: UpscaleRun, index: int, opened: OpenedImage, resolved: Resolved[ResolvedUpscale]
 ) -> Generator[Event, None, tuple[torch.Tensor, TileUpscaler]]:
     """The planes that are to be upscaled, transparency the last, and by what."""
     request = resolved.request
     upscaler = run.upscaler
-    source = _planes(picture.colours if picture.alpha is None else bleed_colours(picture.colours, picture.alpha))
-    before_tiles = upscaler.count_steps(request, picture.colours.size)
-    steps = before_tiles + count_tiles(*picture.colours.size, upscaler.side)
+    source = _planes(opened.colours if opened.alpha is None else bleed_colours(opened.colours, opened.alpha))
+    before_tiles = upscaler.count_steps(request, opened.colours.size)
+    steps = before_tiles + count_tiles(*opened.colours.size, upscaler.side)
     run.progress.start_image()
     work, done = upscaler.prepare(source, resolved), 0
     while True:
@@ -145,9 +145,9 @@ def _prepare(
             break
         done += 1
         yield run.progress.step(index, min(done, before_tiles), steps, None)
-    if picture.alpha is None:
+    if opened.alpha is None:
         return planes, tile_upscaler
-    return torch.cat([planes, _planes(picture.alpha).to(planes.dtype)]), WithTransparency(tile_upscaler)
+    return torch.cat([planes, _planes(opened.alpha).to(planes.dtype)]), WithTransparency(tile_upscaler)
 
 
 def _write_tiles(

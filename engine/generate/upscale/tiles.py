@@ -162,7 +162,7 @@ def halve(side: int, error: BaseException) -> int:
     """The next smaller tile after memory ran out. Raises DoesNotFit if there is none."""
     if side // 2 < SMALLEST:
         raise DoesNotFit(
-            "There is not enough free memory to enlarge even a small piece of this picture. Close other programs, "
+            "There is not enough free memory to upscale even a small piece of this picture. Close other programs, "
             "or choose a smaller upscaler."
         ) from error
     return side // 2

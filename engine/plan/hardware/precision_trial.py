@@ -45,9 +45,9 @@ def time_gain(device: str, dtype: str) -> float:
 def _seconds(device: str, dtype: torch.dtype) -> float:
     """Seconds of one product and one convolution, of sizes as in a U-Net."""
     matrix = torch.full((512, 640), 0.01, device=device, dtype=dtype)
-    picture = torch.full((2, 160, 32, 32), 0.01, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    image = torch.full((2, 160, 32, 32), 0.01, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     kernel = torch.full((160, 160, 3, 3), 0.01, device=device, dtype=dtype).to(memory_format=torch.channels_last)
-    calls = (lambda: matrix @ matrix.T, lambda: torch.nn.functional.conv2d(picture, kernel, padding=1))
+    calls = (lambda: matrix @ matrix.T, lambda: torch.nn.functional.conv2d(image, kernel, padding=1))
     with torch.no_grad():
         return sum(_fastest(call) for call in calls)
 

@@ -27,19 +27,19 @@ class Thumbnails:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def of(self, picture: Path, side: int = SIDE) -> Path:
+    def of(self, path: Path, side: int = SIDE) -> Path:
         """A small WebP of ``picture``; the picture itself if it is small already or if there is no room for another file.
 
         ``side`` is :data:`SIDE` or :data:`SCREEN`. Raises ImageError if it is no picture that Easel opens, OSError if it
         is gone.
         """
-        stat = picture.stat()
-        small = self._place(picture, stat.st_mtime_ns, stat.st_size, side)
+        stat = path.stat()
+        small = self._place(path, stat.st_mtime_ns, stat.st_size, side)
         if small.is_file():
             return small
-        with open_header(picture) as opened:
+        with open_header(path) as opened:
             if max(opened.size) <= side:
-                return picture
+                return path
             image = reduce_image(opened, side)
         try:
             with translate_errors(self._folder):
@@ -47,16 +47,16 @@ class Thumbnails:
                 with replace_file(small) as stream:
                     image.save(stream, "WEBP", quality=_QUALITY[side])
         except OutputError:
-            return picture
+            return path
         return small
 
-    def forget(self, picture: Path, mtime_ns: int, size: int) -> None:
+    def forget(self, path: Path, mtime_ns: int, size: int) -> None:
         """Remove the thumbnails of a picture that is gone, by the time and size that it had."""
         for side in _QUALITY:
-            self._place(picture, mtime_ns, size, side).unlink(missing_ok=True)
+            self._place(path, mtime_ns, size, side).unlink(missing_ok=True)
 
-    def _place(self, picture: Path, mtime_ns: int, size: int, side: int) -> Path:
-        name = hashlib.sha256(f"{picture} {mtime_ns} {size} {side}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    def _place(self, path: Path, mtime_ns: int, size: int, side: int) -> Path:
+        name = hashlib.sha256(f"{path} {mtime_ns} {size} {side}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
         return self._folder / name[:2] / f"{name}.webp"
 
 

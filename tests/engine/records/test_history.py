@@ -69,9 +69,9 @@ def test_search_by_words_checkpoint_day_and_mark(history: History, folder: Path)
     assert not found(history, Search(favourites=True))
 
 
-def test_an_enlarged_picture_is_found_by_the_words_of_the_picture_before(history: History, folder: Path) -> None:
+def test_an_upscaled_picture_is_found_by_the_words_of_the_picture_before(history: History, folder: Path) -> None:
     first = save(folder, "one", "a cat on the beach", negative_prompt="rain")
-    enlarged = Resolved(
+    upscaled = Resolved(
         request=complete_upscale(
             Upscale(images=("0" * 64,)), image="0" * 64, upscaler="built in", width=256, height=256, tile=64, seed=1
         ),
@@ -80,7 +80,7 @@ def test_an_enlarged_picture_is_found_by_the_words_of_the_picture_before(history
     )
     for job, source in (("two", first), ("three", None)):
         texts = inspect_file.texts(source) if source else {"easel": "{"}
-        last = outputs.save(Image.new("RGB", (256, 256)), enlarged, outputs=folder, job=job, index=0, source=texts)
+        last = outputs.save(Image.new("RGB", (256, 256)), upscaled, outputs=folder, job=job, index=0, source=texts)
     names = found(history, Search(words="beach RAIN"))
     assert len(names) == 2 and last.name not in [name.rpartition("/")[2] for name in names] and len(found(history)) == 3
 

@@ -109,7 +109,7 @@ def test_two_checkpoints_alternate_on_all_tabs_and_load_once_each(
     assert [checkpoint for _, checkpoint in asked] == [*pair] * 3
     assert [kind for kind, _ in asked[::2]] == ["TextToImage", "ImageToImage", "CompareNegative"]
     for upscaler in ("x4_upscaler", None, "x4_upscaler"):
-        assert isinstance(enlarged(page, real, upscaler, tmp_path), Upscale)
+        assert isinstance(upscaled(page, real, upscaler, tmp_path), Upscale)
     for name in (*pair, *pair):
         show(page, "Text to image")
         choose(page, "text", "checkpoint", name)
@@ -120,7 +120,7 @@ def test_two_checkpoints_alternate_on_all_tabs_and_load_once_each(
     assert all(said.count(f"job loading {name}") <= 1 for name in CHECKPOINTS)
 
 
-def enlarged(page: Page, studio: Studio, upscaler: str | None, folder: Path) -> TextToImage:
+def upscaled(page: Page, studio: Studio, upscaler: str | None, folder: Path) -> TextToImage:
     """One picture on the Upscale tab, by a Stable Diffusion upscaler or by Lanczos."""
     Image.radial_gradient("L").convert("RGB").resize((16, 16)).save(folder / "round.png")
     show(page, "Upscale")
@@ -130,7 +130,7 @@ def enlarged(page: Page, studio: Studio, upscaler: str | None, folder: Path) -> 
     choose(page, "upscale", "upscaler", upscaler or messages.LANCZOS_UPSCALER)
     if upscaler:
         write(page, "upscale", "steps", FEW)
-    return made(page, studio, messages.ENLARGE)
+    return made(page, studio, messages.UPSCALE)
 
 
 def test_lora_vae_clip_skip_and_an_embedding_from_the_page_to_the_picture(real: Studio, page_session: PageSession) -> None:

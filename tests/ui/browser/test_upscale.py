@@ -1,4 +1,4 @@
-"""The Upscale tab in a real browser: a file is chosen, its cost said, it is enlarged and compared; results are sent there."""
+"""The Upscale tab in a real browser: a file is chosen, its cost said, it is upscaled and compared; results are sent there."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def with_cleaner(tmp_path: Path) -> Iterator[Studio]:
         yield Studio(studio.url, settings, jobs)
 
 
-def enlarge(page: Page) -> None:
-    page.get_by_role("button", name="Enlarge", exact=True).and_(page.locator(".generate")).click()
+def upscale(page: Page) -> None:
+    page.get_by_role("button", name="Upscale", exact=True).and_(page.locator(".generate")).click()
 
 
-def test_a_chosen_file_is_enlarged_and_compared(page_session: Callable, scripted: Studio, tmp_path: Path) -> None:
+def test_a_chosen_file_is_upscaled_and_compared(page_session: Callable, scripted: Studio, tmp_path: Path) -> None:
     Image.radial_gradient("L").convert("RGB").save(tmp_path / "round.png")
     page = page_session(scripted).open()
     show(page, "Upscale")
-    enlarge(page)
-    expect(page.locator("#upscale-says")).to_contain_text("There is no picture to enlarge")
+    upscale(page)
+    expect(page.locator("#upscale-says")).to_contain_text("There is no picture to upscale")
     page.locator("#upscale-files input[type=file]").set_input_files(tmp_path / "round.png")
     expect(page.locator("#upscale-cost")).to_contain_text("256 × 256 becomes 1,024 × 1,024 pixels")
-    enlarge(page)
+    upscale(page)
     expect(page.locator("#upscale-stage [data-state=finished]")).to_be_visible()
     expect(page.locator("#upscale-slider img")).to_have_count(2)
 
@@ -58,20 +58,20 @@ def test_of_a_chosen_folder_the_pictures_are_taken(page_session: Callable, scrip
     expect(page.locator("#upscale-says")).to_contain_text("1 file of the folder is not a picture")
 
 
-def test_a_picture_is_enlarged_once_it_is_made(page_session: Callable, scripted: Studio) -> None:
+def test_a_picture_is_upscaled_once_it_is_made(page_session: Callable, scripted: Studio) -> None:
     page = page_session(scripted).open()
-    page.locator("#text-prompt textarea").fill("a boat that is enlarged")
+    page.locator("#text-prompt textarea").fill("a boat that is upscaled")
     unfold(page, messages.SETTINGS)
     page.locator("#text-upscaler input").click()
     page.get_by_role("option", name=messages.BUILT_IN_UPSCALER).click()
     page.locator("button.generate").first.click()
     expect(page.locator("#text-stage [data-state=finished]")).to_be_visible()
     assert scripted.jobs is not None
-    (job,) = (job for job in scripted.jobs.jobs() if job.request.prompt == "a boat that is enlarged")
+    (job,) = (job for job in scripted.jobs.jobs() if job.request.prompt == "a boat that is upscaled")
     assert job.request.upscaler == BUILT_IN
 
 
-def test_a_finished_picture_is_sent_to_be_enlarged(page_session: Callable, scripted: Studio) -> None:
+def test_a_finished_picture_is_sent_to_be_upscaled(page_session: Callable, scripted: Studio) -> None:
     page = page_session(scripted).open()
     page.locator("#text-prompt textarea").fill("a boat")
     page.locator("button.generate").first.click()
@@ -89,7 +89,7 @@ def test_a_picture_is_cleaned_at_its_own_size_and_recalled(with_cleaner: Studio,
     page.get_by_role("option", name=messages.cleaner("NAFNet")).click()
     expect(page.locator("#upscale-factor")).to_be_hidden()
     expect(page.locator("#upscale-cost")).to_contain_text("48 × 40 becomes 48 × 40 pixels")
-    enlarge(page)
+    upscale(page)
     finished = page.locator("#upscale-stage [data-state=finished]")
     expect(finished).to_be_visible()
     (path,) = with_cleaner.settings.outputs.rglob("*.png")

@@ -110,9 +110,9 @@ def test_how_a_job_ended_is_said(view: View, tmp_path: Path) -> None:
 def test_a_picture_that_was_moved_away_is_said(tmp_path: Path) -> None:
     result = saved(tmp_path)
     elsewhere = tmp_path / "elsewhere"
-    assert messages.PICTURE_GONE in result_view.render_stage(View(results=(result,)), elsewhere)
+    assert messages.IMAGE_GONE in result_view.render_stage(View(results=(result,)), elsewhere)
     result.path.unlink()
-    assert messages.PICTURE_GONE in result_view.render_stage(View(results=(result,)), tmp_path)
+    assert messages.IMAGE_GONE in result_view.render_stage(View(results=(result,)), tmp_path)
 
 
 def test_a_picture_without_a_record_is_shown_all_the_same(tmp_path: Path) -> None:

@@ -70,5 +70,5 @@ class HistoryService:
     def _find_path(self, image: str) -> Path:
         path = image_routes.find(self._outputs, image)
         if path is None:
-            raise ImageError(messages.PICTURE_GONE)
+            raise ImageError(messages.IMAGE_GONE)
         return path

@@ -45,7 +45,7 @@ def create_history_tab(session: PageSession) -> None:
     _wire_choice(tab, service)
 
     def recall(event: gr.EventData) -> Recalled | None:
-        recalled = service.recall(event.picture)
+        recalled = service.recall(event.image)
         if recalled is None:
             gr.Warning(messages.NO_RECORD)
         return recalled
@@ -109,11 +109,11 @@ def _wire_choice(tab: Tab, service: HistoryService) -> None:
     asked = [tab.words, tab.checkpoint, tab.day, tab.favourites, tab.offset]
 
     def choose(event: gr.EventData, pinned: str) -> tuple[str, str]:
-        return service.render_chosen(event.picture, pinned), event.picture
+        return service.render_chosen(event.image, pinned), event.image
 
     def deed(event: gr.EventData, request: gr.Request, *values: Any) -> list[Update]:
         *wanted, offset, pinned = values
-        image = event.picture
+        image = event.image
         try:
             image, pinned = _DEEDS[event.deed](service, image, pinned, request)
         except EaselError as error:

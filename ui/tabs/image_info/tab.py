@@ -30,7 +30,7 @@ def create_image_info_tab(session: PageSession) -> None:
     with gr.Row(equal_height=False, elem_classes="info-tab"):
         with gr.Column(elem_classes="drop-side"):
             # The file as it is: Gradio's own image component would rewrite it, without its texts.
-            dropped = gr.File(label=messages.DROP_PICTURE, type="filepath", height=180, elem_id="info-file")
+            dropped = gr.File(label=messages.DROP_IMAGE, type="filepath", height=180, elem_id="info-file")
             use = gr.Button(messages.USE_SETTINGS, variant="primary", visible=False, elem_id="info-use")
             why = gr.Button(messages.WHY_DIFFERENT, visible=False, elem_id="info-why")
             answer = gr.HTML(elem_id="info-answer", **controls.BARE)
@@ -70,7 +70,7 @@ def _inspect(path: Path, session: PageSession) -> list[Any]:
         # The uploaded bytes, before anything rewrites them.
         found = inspect_file.inspect_image(path.read_bytes())
     except OSError as error:
-        raise ImageError(messages.PICTURE_GONE) from error
+        raise ImageError(messages.IMAGE_GONE) from error
     recalled = recall.recall_record(found.record, found.foreign, **session.checkpoint_options.list_names())
     resolved = found.record.resolved if found.record else None
     buttons = gr.update(visible=recalled is not None), gr.update(visible=resolved is not None)

@@ -28,7 +28,7 @@ _SOURCE_TYPE = re.compile(r"digitalsourcetype/(\w+)")
 SOURCES = {
     "trainedAlgorithmicMedia": "made by a machine",
     "compositeWithTrainedAlgorithmicMedia": "a picture of which a machine made a part",
-    "algorithmicallyEnhanced": "a picture that a machine enlarged or enhanced",
+    "algorithmicallyEnhanced": "a picture upscaled or enhanced by a machine",
 }
 """IPTC DigitalSourceType -> what it means."""
 

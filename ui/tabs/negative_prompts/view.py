@@ -98,7 +98,7 @@ def render_study(asked: StudyNegative, view: View, outputs: Path) -> str:
     if len(there) <= study.FIRST:
         return result_view.render_stage(view, outputs, Markup(""))
     if not all(result_view.is_there(path, outputs) for path in there.values()):
-        return result_view.render_stage(view, outputs, render_notice(messages.PICTURE_GONE))
+        return result_view.render_stage(view, outputs, render_notice(messages.IMAGE_GONE))
     found = study.summarize(asked, there)
     most = max((finding.change for finding in found.found), default=0) or 1
     living = [finding for finding in found.found if finding not in found.dead]
@@ -117,7 +117,7 @@ def render_study(asked: StudyNegative, view: View, outputs: Path) -> str:
 def _describe_effect(finding: TermEffect, most: float, outputs: Path) -> Effect:
     return Effect(
         text=finding.term.text,
-        address=image_routes.locate_path(outputs, finding.picture),
+        address=image_routes.locate_path(outputs, finding.image),
         without=messages.without_word(finding.term.text),
         width=f"{100 * finding.change / most:.1f}",
         percent=messages.percent(finding.change),

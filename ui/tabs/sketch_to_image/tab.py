@@ -269,7 +269,7 @@ def _wire_result(tab: Tab, session: PageSession, service: SketchService, keeper:
         filled.then(None, tab.brought, tab.brought, js=drawing_pad.RESTORE, **QUIET)
 
     def pick(event: gr.EventData) -> tuple[Update, Update, str]:
-        request, said = find_request(session.settings.outputs, event.picture)
+        request, said = find_request(session.settings.outputs, event.image)
         if not isinstance(request, ImageToImage):
             return gr.skip(), gr.skip(), said
         return request.strength, str(request.seed), render_notice(messages.PICKED.format(strength=request.strength))

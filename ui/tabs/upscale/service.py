@@ -71,7 +71,7 @@ class UpscaleService:
     def create_request(self, written: Mapping[str, Any], files: Sequence[str]) -> Upscale:
         """The request that a filled-in form asks for. Raises EaselError, a sentence, for what cannot be used."""
         if not files:
-            raise ImageError(messages.NOTHING_TO_ENLARGE)
+            raise ImageError(messages.NOTHING_TO_UPSCALE)
         return form.create_request(written, self.find_kind(written["upscaler"]), [self._store(Path(file)) for file in files])
 
     def select_images(self, files: Sequence[str]) -> tuple[list[str], str]:

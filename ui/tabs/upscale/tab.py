@@ -1,4 +1,4 @@
-"""The Upscale tab: enlarges images, shows an estimate beforehand, and compares before and after."""
+"""The Upscale tab: upscales images, shows an estimate beforehand, and compares before and after."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _create_components(session: PageSession, service: UpscaleService) -> Tab:
     made: Fields = {}
     with gr.Row(equal_height=False, elem_classes="studio"):
         with gr.Column(elem_classes="compose"):
-            files = gr.File(label=messages.PICTURES, file_count="multiple", height=170, elem_id=f"{NAME}-files")
+            files = gr.File(label=messages.IMAGES, file_count="multiple", height=170, elem_id=f"{NAME}-files")
             folder = gr.UploadButton(messages.WHOLE_FOLDER, file_count="directory", size="sm", elem_id=f"{NAME}-folder")
             made["upscaler"] = gr.Dropdown(
                 service.list_upscalers(), value=form.BLANK["upscaler"], label=messages.UPSCALER, elem_id=f"{NAME}-upscaler"
@@ -76,7 +76,7 @@ def _create_components(session: PageSession, service: UpscaleService) -> Tab:
             made["cleaning"] = _create_slider("cleaning", (0, 1, 0.05), messages.CLEANING, messages.CLEANING_HELP)
             words, box = _create_words(made, session)
             cost = gr.HTML(elem_id=f"{NAME}-cost", **controls.BARE)
-            generate, stop = controls.create_buttons(messages.ENLARGE)
+            generate, stop = controls.create_buttons(messages.UPSCALE)
             notice = controls.create_notice(NAME)
         with gr.Column(elem_classes="result-side"):
             slider = gr.ImageSlider(

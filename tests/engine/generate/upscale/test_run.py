@@ -1,4 +1,4 @@
-"""Enlarging through the engine as a user of the library does: files in, files out, with tiny random networks."""
+"""Upscaling through the engine as a user of the library does: files in, files out, with tiny random networks."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def leftovers(settings: Settings) -> list[Path]:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_any_network_that_spandrel_loads_enlarges(name: str, engine: Local, keep: Callable, models: Path) -> None:
+def test_any_network_that_spandrel_loads_upscales(name: str, engine: Local, keep: Callable, models: Path) -> None:
     from spandrel import ModelLoader
 
     (result,) = engine.make(Upscale(images=(keep(photo()),), upscaler=name, factor=4, tile=512))
@@ -128,7 +128,7 @@ def test_the_record_reads_back_and_keeps_what_the_source_said(engine: Local, kee
         assert "algorithmicallyEnhanced" in made.text["XML:com.adobe.xmp"]
 
 
-def test_what_settings_ask_of_every_picture_holds_for_enlarged_ones(engine: Local, keep: Callable, settings: Settings) -> None:
+def test_what_settings_ask_of_every_picture_holds_for_upscaled_ones(engine: Local, keep: Callable, settings: Settings) -> None:
     from PIL.PngImagePlugin import PngInfo
 
     preferences.write(settings.data, preferences.Preferences(leave_metadata_out=True, watermark="mine"))
@@ -180,7 +180,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_odd_pictures_are_enlarged(kind: str, engine: Local, keep: Callable) -> None:
+def test_odd_pictures_are_upscaled(kind: str, engine: Local, keep: Callable) -> None:
     make, size, mode = ODD[kind]
     (result,) = engine.make(Upscale(images=(keep(make()),)))
     with Image.open(result.path) as made:

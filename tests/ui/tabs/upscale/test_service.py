@@ -65,7 +65,7 @@ def test_files_that_are_no_pictures_are_named(tab: UpscaleService, tmp_path: Pat
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(ImageError, match=r"notes\.txt.*not a picture"):
         tab.create_request(BLANK, [str(tmp_path / "notes.txt")])
-    with pytest.raises(ImageError, match="no picture to enlarge"):
+    with pytest.raises(ImageError, match="no picture to upscale"):
         tab.create_request(BLANK, [])
 
 

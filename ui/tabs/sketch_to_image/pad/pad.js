@@ -10,7 +10,7 @@ import { View } from "./view.js";
 
 const UNIT = 192;  // pixels of a quarter of a square sheet's side
 const SHAPES = { square: [4, 4], portrait: [3, 4], landscape: [4, 3], tall: [4, 6], wide: [6, 4] };
-const SMALLEST = 512;  // a smaller picture is enlarged to this, so that there is room to draw
+const SMALLEST = 512;  // a smaller picture is upscaled to this, so that there is room to draw
 const UPLOAD_LASTS = 60 * 60 * 1000; // milliseconds; the engine removes uploads that no job used after a day
 const KEYS = { b: "brush", e: "eraser", f: "fill", m: "mask", h: "hand" };
 const FRESH_TOOLS = { tool: "brush", colour: "#1c1917", widths: { brush: 14, eraser: 40, mask: 60, unmask: 60 }, kept: false };
