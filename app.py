@@ -10,6 +10,7 @@ import webbrowser
 from pathlib import Path
 from typing import Any, cast
 
+from launcher.process import password
 from launcher.process.ending import Ending, end_with_parent
 from launcher.process.variables import STUDIO, choose_variables
 
@@ -33,9 +34,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     flags.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
     flags.add_argument(
         "--listen",
-        metavar="USER:PASSWORD",
-        help="let other computers on your network in, with this login ('anyone' instead lets everybody in without one)",
+        metavar="USER",
+        help="let other computers on your network in, as this user with a password, which comes from --password-file, from the "
+        "environment variable EASEL_PASSWORD or from the terminal ('anyone' instead lets everybody in without one)",
     )
+    flags.add_argument("--password-file", metavar="FILE", help="file whose first line is the password for --listen")
     flags.add_argument("--models", type=Path, metavar="FOLDER", help="where your checkpoints are (models)")
     flags.add_argument("--outputs", type=Path, metavar="FOLDER", help="where pictures are saved (outputs)")
     flags.add_argument("--data", type=Path, metavar="FOLDER", help="where the queue and caches are kept, on a local disk")
@@ -55,13 +58,16 @@ def settings_from(flags: argparse.Namespace) -> Settings:
 def main(arguments: list[str]) -> int:
     """Run the studio until the window that started it closes or Ctrl+C is pressed."""
     flags = parse(arguments)
+    # The processes that Easel starts do not inherit it.
+    known = os.environ.pop(password.VARIABLE, None)
     settings = settings_from(flags)
     with claim(settings.data) as claimed:
         if claimed.url is not None:
             return announce(claimed.url, flags.no_browser)
+        listen = find_login(flags.listen, flags.password_file, known)
         from ui.server.serve import serve
 
-        with Jobs(settings) as jobs, serve(settings, jobs, port=flags.port, listen=flags.listen) as studio:
+        with Jobs(settings) as jobs, serve(settings, jobs, port=flags.port, listen=listen) as studio:
             for trouble in jobs.troubles:
                 print(trouble)
             if studio.port != flags.port:
@@ -70,6 +76,24 @@ def main(arguments: list[str]) -> int:
             announce(studio.url, flags.no_browser)
             studio.wait()
     return 0
+
+
+def find_login(listen: str | None, file: str | None, known: str | None) -> str | None:
+    """What --listen asks for: ``user:password``, ``anyone``, or None for this computer alone, also where there is no password.
+
+    ``known`` is the value of EASEL_PASSWORD.
+    """
+    if listen is None or listen == password.ANYONE:
+        return listen
+    user, _, given = listen.partition(":")
+    if given or not user:
+        print(password.ON_THE_COMMAND_LINE, flush=True)
+        return listen
+    try:
+        return f"{user}:{password.find_password(user, file, known)}"
+    except password.NoPassword as error:
+        print(error, flush=True)
+        return None
 
 
 def announce(url: str, quiet: bool) -> int:

@@ -24,6 +24,7 @@ from launcher import desktop_entry, run_tests
 from launcher.environment import prepare
 from launcher.folder import Folder
 from launcher.process.ending import Ending, discard_output
+from launcher.process.password import hand_over_password
 from launcher.progress import PHASES, Progress
 from launcher.progress_page import ProgressPage
 from launcher.run_studio import run_studio
@@ -91,6 +92,7 @@ class Launch:
 
     def __init__(self, folder: Folder, asked: argparse.Namespace, rest: list[str]) -> None:
         self.folder, self.asked, self.rest = folder, asked, rest
+        self.variables: dict[str, str] = {}
         self.progress = Progress(log_file=folder.state / "setup.log")
         self.page = ProgressPage(self.progress, desktop_entry.find_offer(folder))
         self.lock = SetupLock(folder)
@@ -108,6 +110,8 @@ class Launch:
             self.show(other)
             return 0
         try:
+            if not self.asked.setup_only:
+                self.rest, self.variables = hand_over_password(self.rest, os.environ)
             self.serve()
             if not taken:
                 self.progress.note("Another set-up is at work in this folder; Easel goes on when it is done.")
@@ -147,7 +151,7 @@ class Launch:
 
     def studio(self) -> int:
         """The lock is for setting up; from its address on, the studio itself sees to it that there is one of it."""
-        code = run_studio(self.folder, self.rest, self.page, self.progress, self.lock.release)
+        code = run_studio(self.folder, self.rest, self.variables, self.page, self.progress, self.lock.release)
         if self.page.is_open and (self.opened or self.page.last_seen):
             self.page.address_shown.wait(REDIRECT)
         return code

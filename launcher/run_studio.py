@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import subprocess
-from typing import Callable, Sequence
+from typing import Callable, Mapping, Sequence
 
 from launcher.commands import build_environment, start_process
 from launcher.folder import Folder
@@ -26,15 +26,21 @@ KNOWN_KINDS = ("disk", "memory", "permission", "read-only", "in use")
 
 
 def run_studio(
-    folder: Folder, arguments: Sequence[str], page: ProgressPage, progress: Progress, on_ready: Callable[[], None]
+    folder: Folder,
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    page: ProgressPage,
+    progress: Progress,
+    on_ready: Callable[[], None],
 ) -> int:
-    """The studio's exit status. ``on_ready`` is called when it can be opened.
+    """The studio's exit status. ``variables`` are set for it; ``on_ready`` is called when it can be opened.
 
     Raises :class:`SetupError` when the studio ended before that; the page is open then, at the same address if possible.
     """
     progress.start_phase("start")
     command = [folder.python, "-u", folder.root / "app.py", *arguments, "--port", str(page.port), "--no-browser"]
-    process = start_process(command, folder.root, build_environment(STUDIO, EASEL_LAUNCHER=page.handover), apart=True)
+    environment = build_environment(STUDIO, **variables, EASEL_LAUNCHER=page.handover)
+    process = start_process(command, folder.root, environment, apart=True)
     try:
         said = read_studio(process, progress, on_ready)
     except KeyboardInterrupt:

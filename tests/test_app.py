@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from app import find_login
 
 HOUSE = Path(__file__).resolve().parent.parent
 
@@ -93,3 +97,48 @@ def test_the_page_comes_up_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def ask_page(process: subprocess.Popen[str], login: str | None) -> int:
+    """The status of the page of ``process`` on this machine."""
+    said = line(process)
+    while not said.startswith("Easel is at "):
+        said = line(process)
+    request = urllib.request.Request(said.rpartition(" ")[2])
+    if login is not None:
+        request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def listens_everywhere(process: subprocess.Popen[str]) -> bool:
+    listening = [each for each in psutil.Process(process.pid).net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    return any(each.laddr.ip == "0.0.0.0" for each in listening)
+
+
+def test_the_password_comes_from_a_variable_that_no_other_process_inherits(tmp_path: Path) -> None:
+    with app(tmp_path, "--port", "0", "--listen", "ann", EASEL_PASSWORD="se:cret") as process:
+        assert ask_page(process, "ann:se:cret") == 200
+        assert listens_everywhere(process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children and not any("EASEL_PASSWORD" in child.environ() for child in children)
+
+
+def test_where_a_login_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "password").write_text("se:cret\n")
+    (tmp_path / "password").chmod(0o600)
+    assert find_login(None, None, None) is None and find_login("anyone", None, None) == "anyone"
+    assert find_login("ann", str(tmp_path / "password"), "other") == "ann:se:cret"
+    assert capsys.readouterr().out == ""
+    assert find_login("ann:se:cret", None, None) == "ann:se:cret"
+    assert "--password-file" in capsys.readouterr().out
+
+
+def test_without_a_password_this_computer_alone_is_let_in(tmp_path: Path) -> None:
+    with app(tmp_path, "--port", "0", "--listen", "ann", EASEL_PASSWORD="") as process:
+        assert line(process).startswith("Easel does not listen on the network")
+        assert ask_page(process, None) == 200
+        assert not listens_everywhere(process)

@@ -96,6 +96,7 @@ RULES = (
     Rule(r"SSL_CERT_DIR", ALL, "As SSL_CERT_FILE.", keep_folders),
     Rule(r"SSLKEYLOGFILE", (), "It has every connection's keys written to a file; where that fails, so does the connection."),
     Rule(r"GRADIO_.*|FORWARDED_ALLOW_IPS", (), "They serve other Gradio apps elsewhere, or let others in."),
+    Rule(r"EASEL_PASSWORD", (STUDIO,), "Only the page asks for it; app.py takes it out before it starts processes of its own."),
     Rule(r"(CLICOLOR_)?FORCE_COLOR", (TESTS,), "uv's lines are read, and colours are signs in them."),
 )
 

@@ -127,7 +127,10 @@ def _read_login(listen: str | None) -> str | None:
         return None
     user, _, password = listen.partition(":")
     if not user or not password:
-        raise ServingError(f"--listen takes a login as USER:PASSWORD, or the word “{ANYONE}” to let everybody in without one.")
+        raise ServingError(
+            f"--listen takes the name that other computers log in with (--listen USER), or the word “{ANYONE}” to let everybody "
+            "in without a password."
+        )
     return listen
 
 
