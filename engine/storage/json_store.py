@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from engine.errors import EaselError
 from engine.json_values import JsonObject, JsonValue, parse_object
 from engine.storage.atomic_files import lock_file, set_aside, write_file
+from engine.storage.regular_files import read_regular_file
 
 MAX_BYTES = 64 * 2**20
 """A larger file was not written by Easel."""
@@ -71,7 +72,7 @@ class JsonStore(Generic[V]):
         except OSError as error:
             raise UnreadableFile(f"“{self._path}” cannot be read ({error}).") from error
         try:
-            return parse_object(_read_regular_file(self._path))
+            return parse_object(read_regular_file(self._path, MAX_BYTES))
         except (OSError, ValueError) as error:
             raise UnreadableFile(f"“{self._path}” cannot be read ({error}).") from error
 
@@ -91,13 +92,3 @@ def _encode(written: JsonObject) -> bytes:
         return f"{json.dumps(written, indent=2, ensure_ascii=False)}\n".encode()
     except UnicodeEncodeError:
         return f"{json.dumps(written, indent=2)}\n".encode()
-
-
-def _read_regular_file(path: Path) -> bytes:
-    if not path.is_file():
-        raise ValueError("it is not a regular file")
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"it is larger than {MAX_BYTES // 2**20} MB")
-    return content

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from engine.checkpoints.families import CONFIGS, DEPTH, TEXT
 from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry, Inventory
 from engine.checkpoints.library.upscalers import BUILT_IN, find_built_in, is_diffusion
 from engine.generate.samplers import SCHEDULERS
 from engine.settings import Settings
+from engine.storage.items import read_each
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ class CheckpointOptions:
 
     def __init__(self, settings: Settings) -> None:
         self._catalogue = Catalogue(settings)
+        self.inventory = Inventory(settings=settings, entries=(), refused={})
+        """What the last scan found."""
         self._entries: dict[str, CheckpointEntry] = {}
         self._known: dict[str, Checkpoint] = {}
         self.additions: dict[str, tuple[str, ...]] = {}
@@ -118,16 +120,22 @@ class CheckpointOptions:
         for entry in inventory.entries:
             found[entry.identity.kind].append(entry)
         entries = sorted(found["checkpoint"], key=lambda each: (each.family.name != "starter", each.name.casefold()))
-        known = [describe_checkpoint(each, found["embedding"]) for each in entries if TEXT in each.family.pipelines]
-        self._entries = {entry.name: entry for entry in entries}
-        self._known = {checkpoint.name: checkpoint for checkpoint in known or [NONE]}
+        offered = {entry.name: entry for entry in entries if TEXT in entry.family.pipelines}
+        known, odd = read_each(offered, lambda name: describe_checkpoint(offered[name], found["embedding"]))
+        self._entries = {entry.name: entry for entry in entries if entry.name not in odd}
+        self._known = known or {NONE.name: NONE}
         self.additions = {
             "vae": tuple(entry.name for entry in found["vae"]),
             "lora": tuple(entry.name for entry in found["lora"]),
             "refiner": tuple(each.name for each in entries if each.family.is_refiner),
             "upscaler": _list_upscalers(found["upscaler"], entries),
         }
-        return inventory
+        self.inventory = Inventory(
+            settings=inventory.settings,
+            entries=tuple(entry for entry in inventory.entries if entry.name not in odd),
+            refused={**inventory.refused, **{offered[name].path: trouble for name, trouble in odd.items()}},
+        )
+        return self.inventory
 
     def find(self, name: str | None) -> Checkpoint:
         """The checkpoint of that name; the first one if it is gone."""
@@ -153,7 +161,7 @@ def _list_upscalers(networks: Sequence[CheckpointEntry], checkpoints: Sequence[C
 def describe_checkpoint(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry] = ()) -> Checkpoint:
     """What the page needs to know of ``entry``; ``embeddings`` are all textual inversions that there are."""
     family = entry.family
-    card = _read_card(entry.path)
+    card = entry.card
     return Checkpoint(
         name=entry.name,
         label=family.label if card else entry.name,
@@ -161,29 +169,16 @@ def describe_checkpoint(entry: CheckpointEntry, embeddings: Sequence[CheckpointE
         size_multiple=family.size_multiple,
         steps=family.steps,
         guidance_scale=family.guidance_scale,
-        scheduler=family.scheduler,
+        scheduler=family.scheduler if family.scheduler in SCHEDULERS else NONE.scheduler,
         guidance_free=family.guidance_free,
         distilled=_is_distilled(entry),
         text_encoders=tuple(_find_text_encoders(entry, _find_embeddings(entry, embeddings))),
-        repertoire=_read_repertoire(card) if card else None,
+        repertoire=Repertoire(card.things, card.backgrounds, card.colours, card.styles) if card else None,
         reads_depth=DEPTH in family.pipelines,
         sketch_guidance_scale=family.sketch_guidance_scale,
         negative_guidance_scale=family.negative_guidance_scale,
         for_drafts=describe_checkpoint(entry.for_drafts, embeddings) if entry.few_steps and not entry.quick else None,
     )
-
-
-def _read_card(folder: Path) -> dict[str, Any]:
-    """What a starter says of itself; empty for any other checkpoint."""
-    try:
-        return json.loads((folder / "starter.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _read_repertoire(card: dict[str, Any]) -> Repertoire:
-    named = {kind: tuple(entry["name"] for entry in card.get(kind, ())) for kind in ("things", "backgrounds", "styles")}
-    return Repertoire(**named, colours=tuple(card.get("colours", ())))
 
 
 def _is_distilled(entry: CheckpointEntry) -> bool:

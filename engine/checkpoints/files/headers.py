@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import math
+import os
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +21,25 @@ from typing import BinaryIO, TypeAlias
 from engine.checkpoints.files.pickles import Call, Name, Persistent, PickleRefused, PickleValue, read_pickle
 from engine.errors import CheckpointError
 from engine.json_values import JsonValue, as_object, parse_object
+from engine.storage.regular_files import open_regular_file
 
-MOST_HEADER = 100 * 2**20
-"""Bytes that a header or a pickle may have; safetensors' own limit. Full-size checkpoints have some hundred thousand."""
+MOST_HEADER = 32 * 2**20
+"""Bytes that a header or a pickle may have. Full-size checkpoints have some hundred thousand, LoRAs with the captions of all
+their images some million."""
+
+_MOST_ENTRIES = 8 * 2**20
+"""Bytes that the list of a zip's entries may have; each takes ten times as much in memory."""
+
+MOST_TENSORS = 100_000
+"""Parts that a file may have. The largest checkpoints have some thousand."""
+
+_MOST_NAME = 1000
+"""Characters of a tensor's name."""
+
+_MOST_DIMENSIONS = 16
+
+_MOST_VISITS = 1_000_000
+"""Entries of a pickle's dictionaries that are looked at."""
 
 BYTES: Mapping[str, int] = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1,
@@ -87,14 +105,26 @@ class Header:
 def read_header(path: Path) -> Header:
     """The header of a weights file. Raises CheckpointError, a sentence that names the file, for anything else."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
             header = _choose_reader(path, file.read(16))(path, file, size)
+            _check_names(header.tensors)
             return dataclasses.replace(header, digest=_digest(header, file, size))
+    except CheckpointError:
+        raise
     except OSError as error:
         raise CheckpointError(f"“{path.name}” cannot be read: {error.strerror or error}.") from error
     except (PickleRefused, zipfile.BadZipFile, _Damaged) as error:
         raise refused(path, str(error)) from error
+    except Exception as error:
+        raise refused(path, f"it is damaged ({type(error).__name__})") from error
+
+
+def _check_names(tensors: Mapping[str, Tensor]) -> None:
+    if len(tensors) > MOST_TENSORS:
+        raise _Damaged("it has more parts than any checkpoint")
+    if any(len(name) > _MOST_NAME for name in tensors):
+        raise _Damaged("a part of it has a longer name than any checkpoint needs")
 
 
 SAMPLE = 65536
@@ -193,7 +223,7 @@ def _check_places(tensors: Mapping[str, Tensor], size: int) -> None:
 
 
 def _read_zip(path: Path, file: BinaryIO, size: int) -> Header:
-    with zipfile.ZipFile(file) as archive:
+    with _BoundedReader(open_regular_file(path).detach()) as bounded, zipfile.ZipFile(bounded) as archive:
         entries = {i.filename: i for i in archive.infolist()}
         index = next((n for n in entries if n == "data.pkl" or n.endswith("/data.pkl")), None)
         if index is None:
@@ -207,6 +237,18 @@ def _read_zip(path: Path, file: BinaryIO, size: int) -> Header:
     places = _ZipPlaces(file, starts, size)
     tensors, values = _collect(value, places.of)
     return Header("zip", tensors, values=values, digest=hashlib.sha256(raw).hexdigest())
+
+
+class _BoundedReader(io.BufferedReader):
+    """What zipfile reads a zip's list of entries through, which it would read at any length."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As in its base, for up to :data:`_MOST_ENTRIES`. Raises _Damaged for more."""
+        wanted = _MOST_ENTRIES + 1 if size is None or size < 0 else size
+        found = super().read(min(wanted, _MOST_ENTRIES + 1))
+        if len(found) > _MOST_ENTRIES:
+            raise _Damaged("the list of its parts is longer than any checkpoint's")
+        return found
 
 
 def _piece(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> bytes:
@@ -306,29 +348,42 @@ def _collect(value: PickleValue, find_storage: _FindStorage) -> tuple[dict[str, 
     return tensors, {k: v for k, v in plain.items() if isinstance(k, str) and isinstance(v, (int, float, str))}
 
 
-def _tensors(value: PickleValue, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Call]]:
-    """Every tensor in dictionaries up to three deep. ``state_dict`` and ``params`` wrappers do not count into the name."""
+def _tensors(
+    value: PickleValue, prefix: str = "", depth: int = 0, visits: Iterator[int] | None = None
+) -> Iterator[tuple[str, Call]]:
+    """Every tensor in dictionaries up to three deep. ``state_dict`` and ``params`` wrappers do not count into the name.
+
+    ``visits`` counts down what may still be looked at: a dictionary may hold another a thousand times, and that one a third.
+    """
     if not isinstance(value, dict) or depth > 3:
         return
+    visits = iter(range(_MOST_VISITS)) if visits is None else visits
     wrapped = (value.get(key) for key in ("state_dict", "params_ema", "params"))
     inner = next((each for each in wrapped if isinstance(each, dict)), None)
     if inner is not None:
-        yield from _tensors(inner, prefix, depth + 1)
+        yield from _tensors(inner, prefix, depth + 1, visits)
         return
     for key, item in value.items():
+        if next(visits, None) is None:
+            raise _Damaged("its index has more entries than any checkpoint needs")
         call = _as_tensor(item)
+        if call is None and not isinstance(item, dict):
+            continue
+        name = f"{prefix}{key if isinstance(key, str) else ''}"
+        if len(name) > _MOST_NAME:
+            raise _Damaged("a part of it has a longer name than any checkpoint needs")
         if call is not None:
-            yield f"{prefix}{key}", call
-        elif isinstance(item, dict):
-            yield from _tensors(item, f"{prefix}{key}.", depth + 1)
+            yield name, call
+        else:
+            yield from _tensors(item, f"{name}.", depth + 1, visits)
 
 
 def _as_tensor(item: PickleValue) -> Call | None:
-    if not isinstance(item, Call):
-        return None
-    if item.function.path == "torch._utils._rebuild_parameter" and item.arguments:
-        return _as_tensor(item.arguments[0])
-    return item if item.function.path.startswith("torch._utils._rebuild_tensor") else None
+    while isinstance(item, Call) and item.function.path == "torch._utils._rebuild_parameter" and item.arguments:
+        item = item.arguments[0]
+    if isinstance(item, Call) and item.function.path.startswith("torch._utils._rebuild_tensor"):
+        return item
+    return None
 
 
 def _tensor(name: str, call: Call, find_storage: _FindStorage) -> Tensor:
@@ -342,7 +397,7 @@ def _tensor(name: str, call: Call, find_storage: _FindStorage) -> Tensor:
         needed = 0 if 0 in shape else 1 + start + sum((n - 1) * s for n, s in zip(shape, stride, strict=True))
     except (ValueError, KeyError, IndexError) as error:
         raise _Damaged(f"its part “{name[:80]}” is described wrongly") from error
-    if needed * width > length:
+    if max(needed, math.prod(shape)) * width > length:
         raise _Damaged(f"its part “{name[:80]}” reaches outside of its storage: truncated or damaged")
     return Tensor(dtype, shape, begin + start * width, None if stride == _dense(shape) or 0 in shape else stride)
 
@@ -351,8 +406,8 @@ def _sizes(value: PickleValue | JsonValue) -> tuple[int, ...]:
     """A list of sizes, or of places in a file. Raises ValueError or IndexError for anything else."""
     if isinstance(value, Call):
         value = value.arguments[0]
-    if not isinstance(value, (list, tuple)):
-        raise ValueError("not a list")
+    if not isinstance(value, (list, tuple)) or len(value) > _MOST_DIMENSIONS:
+        raise ValueError("not a short list")
     sizes = tuple(n for n in value if type(n) is int and 0 <= n <= _MOST_NUMBERS)
     if len(sizes) != len(value):
         raise ValueError("not sizes")

@@ -75,8 +75,11 @@ INERT = (
 """What training programs leave behind in old files (the first Stable Diffusion mentions Lightning's ModelCheckpoint). They are
 kept as names and never looked up; a name that ends in a dot covers all that begins with it."""
 
-MOST_INSTRUCTIONS = 5_000_000
-"""A full-size checkpoint has some tens of thousands."""
+MOST_INSTRUCTIONS = 2_000_000
+"""A full-size checkpoint has some tens of thousands, with what its training needed some hundred thousand."""
+
+_MOST_INTEGER = 64
+"""Bytes of one integer. The state of a random generator has 17; one of thousands takes seconds to print."""
 
 _MARK = Name("mark")
 """Lies on the stack where the elements of a list or tuple begin."""
@@ -105,7 +108,9 @@ def read_pickle(source: bytes, start: int = 0) -> tuple[PickleValue, int]:
     reader = _Reader(source, start)
     try:
         return reader.run(), reader.at
-    except (IndexError, KeyError, TypeError, ValueError, struct.error, UnicodeError, MemoryError, AttributeError) as error:
+    except PickleRefused:
+        raise
+    except Exception as error:
         raise PickleRefused(f"its index is damaged ({type(error).__name__} at byte {reader.at})") from error
 
 
@@ -185,7 +190,13 @@ def _integer(form: str) -> Callable[[_Reader], None]:
 
 
 def _long(form: str) -> Callable[[_Reader], None]:
-    return lambda r: r.push(int.from_bytes(r.take(r.integer(form)), "little", signed=True))
+    def step(r: _Reader) -> None:
+        count = r.integer(form)
+        if count > _MOST_INTEGER:
+            raise PickleRefused("its index has a number of more digits than any checkpoint needs")
+        r.push(int.from_bytes(r.take(count), "little", signed=True))
+
+    return step
 
 
 def _constant(value: PickleValue) -> Callable[[_Reader], None]:
@@ -248,8 +259,12 @@ def _set_items(r: _Reader) -> None:
 
 
 def _update(target: PickleValue, pairs: list[PickleValue]) -> None:
+    """Leaves out entries under other keys than texts and names: no tensor has one, and a file can choose numbers and tuples so
+    that hashing them never ends."""
     if isinstance(target, dict):
-        target.update(zip(pairs[::2], pairs[1::2], strict=True))
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            if isinstance(key, (str, Name)):
+                target[key] = value
 
 
 def _reduce(r: _Reader) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.files.headers import Header, Tensor, read_header, refused
+from engine.storage.regular_files import open_regular_file
 
 DTYPES: Mapping[str, torch.dtype] = {
     "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
@@ -88,7 +89,7 @@ class TensorStore:
 
 def _mapped(path: Path) -> mmap.mmap:
     """The file as memory. Private and writable, which torch wants, and never written to."""
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
@@ -100,7 +101,7 @@ def _reach(tensor: Tensor) -> int:
 def _read(path: Path, offset: int, size: int) -> bytearray:
     buffer = bytearray(size)
     view, done = memoryview(buffer), 0
-    with path.open("rb", buffering=0) as file:
+    with open_regular_file(path) as file:
         file.seek(offset)
         while done < size:
             count = file.readinto(view[done:])

@@ -12,6 +12,7 @@ from engine.checkpoints.identify.evidence import Evidence, find_family
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject, JsonValue, parse_object
+from engine.storage.regular_files import read_regular_file
 
 FOLDER_INDEX = "model_index.json"
 
@@ -37,10 +38,23 @@ PLAIN = {
 """Pipeline classes whose folders Easel knows by its own table."""
 
 
+MOST_JSON = 16 * 2**20
+"""Bytes that a file of settings may have. The longest, lists of shards, have some hundred thousand."""
+
+_MOST_COMPONENTS = 64
+_MOST_SHARDS = 1000
+
+_SIZES = range(8, 8193)
+"""Pixels a side that a checkpoint may be made for."""
+
+_MOST_BLOCKS = 16
+"""Of a VAE, each of which halves the size."""
+
+
 def read_json(path: Path) -> JsonObject:
     """The JSON object in a file. Raises CheckpointError if the file cannot be read or holds anything else."""
     try:
-        return parse_object(path.read_text("utf-8"))
+        return parse_object(read_regular_file(path, MOST_JSON))
     except OSError as error:
         raise CheckpointError(f"“{path.parent.name}/{path.name}” cannot be read: {error.strerror or error}.") from error
     except ValueError as error:
@@ -50,7 +64,18 @@ def read_json(path: Path) -> JsonObject:
 def components(folder: Path) -> dict[str, tuple[str, str]]:
     """Component -> (library, class) as ``model_index.json`` says, those that are left out not included."""
     index = read_json(folder / FOLDER_INDEX)
-    return {name: (library, kind) for name, value in index.items() for library, kind in _read_pair(value)}
+    found = {name: (library, kind) for name, value in index.items() for library, kind in _read_pair(value)}
+    if len(found) > _MOST_COMPONENTS or not all(is_plain_name(name) for name in found):
+        raise CheckpointError(
+            f"“{folder.name}” was not loaded: its {FOLDER_INDEX} names parts outside of the folder, or too many. "
+            "Fetch the checkpoint again, or remove the folder."
+        )
+    return found
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether ``name`` is that of something in the folder itself, on every system."""
+    return name not in ("", ".", "..") and not any(letter in name for letter in "/\\:\0")
 
 
 def _read_pair(value: JsonValue) -> list[tuple[str, str]]:
@@ -78,7 +103,13 @@ def _shards(index: Path) -> tuple[Path, ...]:
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict):
         raise CheckpointError(f"“{index.parent.name}/{index.name}” is damaged: fetch the checkpoint again.")
-    files = tuple(index.parent / Path(name).name for name in sorted({str(name) for name in names.values()}))
+    shards = sorted({str(name) for name in names.values()})
+    if len(shards) > _MOST_SHARDS or not all(is_plain_name(name) for name in shards):
+        raise CheckpointError(
+            f"“{index.parent.name}/{index.name}” names files outside of its folder, or too many. "
+            "Fetch the checkpoint again, or remove the folder."
+        )
+    files = tuple(index.parent / name for name in shards)
     missing = [f.name for f in files if not f.is_file()]
     if missing:
         raise CheckpointError(f"“{index.parent.parent.name}” is incomplete: {missing[0]} is missing. Fetch it again.")
@@ -94,7 +125,7 @@ def identify_folder(folder: Path) -> Identity:
     """What a folder with a ``model_index.json`` is. Raises CheckpointError for one that is damaged or incomplete."""
     there = components(folder)
     index = read_json(folder / FOLDER_INDEX)
-    digest = hashlib.sha256((folder / FOLDER_INDEX).read_bytes())
+    digest = hashlib.sha256(read_regular_file(folder / FOLDER_INDEX, MOST_JSON))
     parts: dict[str, Part] = {}
     for name, (_, kind) in sorted(there.items()):
         if kind in MODULES or ((folder / name / "config.json").is_file() and name != "safety_checker"):
@@ -102,14 +133,19 @@ def identify_folder(folder: Path) -> Identity:
             parts[name] = Part.sum(t for header in found.values() for t in header.tensors.values())
             for header in found.values():
                 digest.update(header.digest.encode())
+    if not parts:
+        raise CheckpointError(
+            f"“{folder.name}” was not loaded: its {FOLDER_INDEX} names no part whose weights are there. "
+            "Fetch the checkpoint again, or remove that file."
+        )
     unet = read_json(folder / "unet" / "config.json") if "unet" in there else {}
     scheduler = _read_scheduler_config(folder)
-    pipeline = str(index.get("_class_name", ""))
+    pipeline = str(index.get("_class_name", ""))[:80]
     family = _family(folder, pipeline, there, unet, scheduler)
     return Identity(
         kind="checkpoint",
         family=family.name,
-        prediction_type=str(scheduler.get("prediction_type", "epsilon")),
+        prediction_type=_read_prediction_type(scheduler),
         parts=parts,
         native_size=_native_size(folder, unet),
         container="folder",
@@ -123,6 +159,11 @@ def _read_scheduler_config(folder: Path) -> JsonObject:
     return read_json(path) if path.is_file() else {}
 
 
+def _read_prediction_type(scheduler: JsonObject) -> str:
+    said = scheduler.get("prediction_type")
+    return said if isinstance(said, str) and said.isidentifier() else "epsilon"
+
+
 def _family(folder: Path, pipeline: str, there: Mapping[str, tuple[str, str]], unet: JsonObject, scheduler: JsonObject) -> Family:
     """The row of the table that a folder belongs to; :data:`~engine.checkpoints.families.OTHER` if there is none."""
     marked = (family for family in FAMILIES if family.marker_file and (folder / family.marker_file).is_file())
@@ -130,7 +171,7 @@ def _family(folder: Path, pipeline: str, there: Mapping[str, tuple[str, str]], u
         return found
     if pipeline not in PLAIN or any(kind not in MODULES for n, (_, kind) in there.items() if _is_network(n)):
         return OTHER
-    prediction_type = str(scheduler.get("prediction_type", "epsilon"))
+    prediction_type = _read_prediction_type(scheduler)
     text = _text_layout(folder, there)
     if text is None:
         return OTHER
@@ -166,4 +207,6 @@ def _native_size(folder: Path, unet: JsonObject) -> int:
         return 512
     vae = read_json(path)
     blocks = vae.get("decoder_block_out_channels") or vae.get("block_out_channels")
-    return latents * 2 ** ((len(blocks) if isinstance(blocks, list) else 4) - 1)
+    count = min(len(blocks), _MOST_BLOCKS) if isinstance(blocks, list) else 4
+    size = latents * 2 ** (count - 1)
+    return size if size in _SIZES else 512

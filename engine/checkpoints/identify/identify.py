@@ -14,6 +14,8 @@ from engine.checkpoints.identify.folders import identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
 from engine.checkpoints.identify.single_file import identify_checkpoint
+from engine.errors import CheckpointError
+from engine.storage.items import translate_any_error
 
 __all__ = ["Identity", "Part", "identify", "identify_header"]
 
@@ -23,10 +25,10 @@ def identify(path: Path) -> Identity:
 
     What is sound but of a kind that Easel does not know has kind ``"unknown"``.
     """
-    if path.is_dir():
-        return identify_folder(path)
-    header = read_header(path)
-    return identify_header(header, path)
+    with translate_any_error(CheckpointError, path.name):
+        if path.is_dir():
+            return identify_folder(path)
+        return identify_header(read_header(path), path)
 
 
 def identify_header(header: Header, path: Path) -> Identity:

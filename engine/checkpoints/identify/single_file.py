@@ -13,6 +13,7 @@ from engine.checkpoints.families.key_mapping import UNET
 from engine.checkpoints.files.headers import Header, Tensor
 from engine.checkpoints.identify.evidence import Evidence, find_family
 from engine.checkpoints.identify.identity import Identity, Part
+from engine.storage.regular_files import open_regular_file
 
 PREFIXES: Mapping[str, tuple[str, ...]] = {
     "unet": (UNET,),
@@ -23,9 +24,12 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
 
 _FIRST = UNET + "input_blocks.0.0.weight"
 _GUIDANCE_EMBEDDING = UNET + "time_embed.cond_proj.weight"
-_LAST_NORM = re.compile(re.escape(UNET) + r"output_blocks\.(\d+)\.1\.transformer_blocks\.0\.norm1\.bias")
+_LAST_NORM = re.compile(re.escape(UNET) + r"output_blocks\.(\d{1,3})\.1\.transformer_blocks\.0\.norm1\.bias")
 _V_FROM = 0.09
 """The field's rule (ComfyUI, SD20.model_type): in v-prediction checkpoints this bias of the last block is spread wider."""
+
+_MOST_BIASES = 65536
+"""Numbers that this bias may have. Published ones have 320."""
 
 _EPSILON_STEPS = (875_000, 220_000)
 """Training steps that 2-base and 2.1-base state; the 768 ones have others (diffusers' conversion script)."""
@@ -65,7 +69,7 @@ def _text_layout(names: Mapping[str, Tensor]) -> TextLayout | None:
         prefix = list(layout.prefixes.values())[-1]
         if any(name.startswith(prefix) for name in names):
             return layout
-    widths = (t.shape[-1] for n, t in names.items() if n.startswith(UNET) and n.endswith("attn2.to_k.weight"))
+    widths = (t.shape[-1] for n, t in names.items() if t.shape and n.startswith(UNET) and n.endswith("attn2.to_k.weight"))
     width = next(widths, 0)
     return next((layout for layout in TEXT_LAYOUTS.values() if layout.context_width == width), None)
 
@@ -88,14 +92,15 @@ def _prediction_type(evidence: Evidence, names: Mapping[str, Tensor], header: He
         return next(iter(published), "epsilon")
     if header.values.get("global_step") in _EPSILON_STEPS:
         return "epsilon"
-    biases = [(int(match[1]), tensor) for name, tensor in names.items() if (match := _LAST_NORM.fullmatch(name))]
+    small = ((name, tensor) for name, tensor in names.items() if tensor.count <= _MOST_BIASES)
+    biases = [(int(match[1]), tensor) for name, tensor in small if (match := _LAST_NORM.fullmatch(name))]
     last = max(biases, default=None, key=lambda pair: pair[0])
     return "v_prediction" if last is not None and _standard_deviation(path, last[1]) > _V_FROM else "epsilon"
 
 
 def _standard_deviation(path: Path, tensor: Tensor) -> float:
     """That of a small tensor's numbers, read from its place."""
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         file.seek(tensor.offset)
         numbers = _unpack(file.read(tensor.bytes), tensor.dtype)
     mean = sum(numbers) / max(1, len(numbers))

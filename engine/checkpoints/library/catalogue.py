@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
+import os
+import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,15 +18,18 @@ from engine.checkpoints.families import BY_NAME, OTHER, TASKS, Family, bundled_c
 from engine.checkpoints.identify.folders import read_json
 from engine.checkpoints.identify.identify import identify
 from engine.checkpoints.identify.identity import KINDS, Identity
-from engine.checkpoints.library import overrides, search_paths
+from engine.checkpoints.library import overrides, search_paths, starter_card
 from engine.checkpoints.library import sha256 as hashing
 from engine.checkpoints.library.overrides import Override
+from engine.checkpoints.library.starter_card import StarterCard, read_card
 from engine.errors import CheckpointError
-from engine.json_values import JsonObject, as_object
+from engine.json_values import JsonObject
 from engine.settings import Settings
+from engine.storage.items import read_each, translate_any_error
+from engine.storage.regular_files import open_regular_file
 
-_OWN = ("steps", "guidance_scale", "sketch_guidance_scale", "negative_guidance_scale", "scheduler")
-"""Defaults of a family that a checkpoint may replace with its own."""
+_MOST_FILES = 10_000
+"""Files of a checkpoint's folder that its stamp is taken from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +53,30 @@ class CheckpointEntry:
     @property
     def family(self) -> Family:
         """The row of the table that it belongs to, with what the checkpoint says better for itself."""
-        row = BY_NAME.get(self.identity.family, OTHER)
-        best = self._read_starter("few_steps" if self.quick else "defaults")
-        changes = {name: best[name] for name in _OWN if name in best}
-        free = row.guidance_free or self.quick
-        return dataclasses.replace(row, native_size=self.identity.native_size or row.native_size, guidance_free=free, **changes)
+        row, card = BY_NAME.get(self.identity.family, OTHER), self.card or StarterCard()
+        best = card.few_steps if self.quick else card.defaults
+        return dataclasses.replace(
+            row,
+            native_size=self.identity.native_size or row.native_size,
+            guidance_free=row.guidance_free or self.quick,
+            steps=best.steps or row.steps,
+            guidance_scale=row.guidance_scale if best.guidance_scale is None else best.guidance_scale,
+            sketch_guidance_scale=best.sketch_guidance_scale or row.sketch_guidance_scale,
+            negative_guidance_scale=best.negative_guidance_scale or row.negative_guidance_scale,
+            scheduler=best.scheduler or row.scheduler,
+        )
+
+    @property
+    def card(self) -> StarterCard | None:
+        """What a starter says of itself; None for any other checkpoint."""
+        return read_card(self.path) if self.is_folder else None
 
     @property
     def few_steps(self) -> Path | None:
         """A LoRA that comes with the checkpoint and lets it make its pictures in few steps without guidance, if one does."""
-        name = self._read_starter("few_steps").get("lora")
-        return self.path / name if isinstance(name, str) and (self.path / name).is_file() else None
+        card = self.card
+        path = self.path / card.few_steps.lora if card and card.few_steps.lora else None
+        return path if path and os.path.isfile(path) else None
 
     @property
     def for_drafts(self) -> CheckpointEntry:
@@ -92,18 +111,13 @@ class CheckpointEntry:
             found = bundled_config(self.family, component)
         else:
             names = (folder / component / name for name in ("config.json", "scheduler_config.json", "preprocessor_config.json"))
-            path = next((p for p in names if p.is_file()), None)
+            path = next((p for p in names if os.path.isfile(p)), None)
             if path is None:
                 raise KeyError(component)
             found = read_json(path)
         if component == "scheduler" and self.identity.prediction_type:
             found = {**found, "prediction_type": self.identity.prediction_type}
         return found
-
-    def _read_starter(self, section: str) -> JsonObject:
-        """A section of ``starter.json``, which only the starter has; empty for any other checkpoint."""
-        path = self.path / "starter.json"
-        return as_object(read_json(path).get(section, {})) if self.is_folder and path.is_file() else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +144,10 @@ class Inventory:
 
         Raises CheckpointError if there is none.
         """
-        path = Path(wanted).expanduser() if wanted else None
-        if path is not None and path.is_absolute() and path.exists():
-            return entry_for(path, self.settings)
+        path = search_paths.expand_folder(wanted) if wanted else None
+        if path is not None and path.is_absolute() and os.path.exists(path):
+            with translate_any_error(CheckpointError, path.name):
+                return entry_for(path, self.settings)
         candidates = self.checkpoints() if kind == "checkpoint" else self.of_kind(kind)
         if not wanted:
             if not candidates:
@@ -164,26 +179,33 @@ class Catalogue:
         """What is in the folders now. Whoever needs several entries asks the returned :class:`Inventory` for each."""
         with self._lock:
             chosen, hashed = overrides.read(self._settings.data), hashing.read(self._settings.data)
+            candidates = search_paths.find_candidates(self._settings)
+            found, troubles = read_each(candidates.paths, lambda path: self._read(path, chosen, hashed), lambda path: path.name)
             entries: dict[str, CheckpointEntry] = {}
-            refused: dict[Path, str] = {}
-            for path, root in search_paths.places(self._settings).items():
-                stamp = stamp_of(path)
-                try:
-                    identity = overrides.apply(self._identify(path, stamp), chosen.get(str(path), Override()))
-                except CheckpointError as error:
-                    refused[path] = str(error)
-                    continue
-                if identity.kind == "unknown":
-                    refused[path] = f"“{path.name}” is not used: {identity.reason}."
-                    continue
-                name = next(n for n in search_paths.names(root, path) if n not in entries)
-                entry = CheckpointEntry(name=name, path=path, identity=identity, stamp=stamp)
-                entries[name] = _with_sha256(entry, hashed)
-            return Inventory(settings=self._settings, entries=tuple(entries.values()), refused=MappingProxyType(refused))
+            for path, entry in found.items():
+                names = search_paths.list_names(candidates.paths[path], path)
+                name = next(name for name in names if name not in entries)
+                entries[name] = dataclasses.replace(entry, name=name)
+            cards = {path / starter_card.FILE: entry.card for path, entry in found.items()}
+            for path, card in cards.items():
+                troubles.update({path: " ".join(card.troubles)} if card and card.troubles else {})
+            refused = MappingProxyType({**candidates.troubles, **troubles})
+            return Inventory(settings=self._settings, entries=tuple(entries.values()), refused=refused)
 
     def find(self, wanted: str | None, kind: str = "checkpoint") -> CheckpointEntry:
         """One entry, after a scan; see :meth:`Inventory.find`."""
         return self.scan().find(wanted, kind)
+
+    def _read(
+        self, path: Path, chosen: Mapping[str, Override], hashed: Mapping[str, tuple[hashing.Stamp, str]]
+    ) -> CheckpointEntry:
+        """The entry of one file or folder, its name yet to be found. Raises CheckpointError, or anything else, where it is
+        odd."""
+        stamp = stamp_of(path)
+        identity = overrides.apply(self._identify(path, stamp), chosen.get(str(path), Override()))
+        if identity.kind == "unknown":
+            raise CheckpointError(f"“{path.name}” is not used: {identity.reason}.")
+        return _with_sha256(CheckpointEntry(name="", path=path, identity=identity, stamp=stamp), hashed)
 
     def _identify(self, path: Path, stamp: tuple[int, int]) -> Identity:
         """The identity of a file or folder, from memory if its stamp is the same. Raises CheckpointError."""
@@ -209,21 +231,38 @@ def entry_for(path: Path, settings: Settings | None = None, configs: Path | None
     :func:`~engine.checkpoints.identify.identify.identify` does."""
     overruled = overrides.read(settings.data) if settings else {}
     identity = overrides.apply(identify(path), overruled.get(str(path), Override()))
-    return CheckpointEntry(name=path.stem if path.is_file() else path.name, path=path, identity=identity, stamp=stamp_of(path),
-                           configs=configs)  # fmt: skip
+    name = path.name if os.path.isdir(path) else path.stem
+    return CheckpointEntry(name=name, path=path, identity=identity, stamp=stamp_of(path), configs=configs)
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and modification time: of a file, or of all files of a folder together."""
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
-    stats = [f.stat() for f in files]
+    """Size and modification time: of a file, or of a checkpoint's folder, all its files together. Raises OSError."""
+    found = path.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        return found.st_size, found.st_mtime_ns
+    stats = [each for folder in (path, *_list_folders(path)) for each in _stat_files(folder)]
     return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
+
+
+def _list_folders(folder: Path) -> Iterator[Path]:
+    """The folders of a checkpoint's components."""
+    with os.scandir(folder) as entries:
+        yield from (folder / entry.name for entry in itertools.islice(entries, _MOST_FILES) if os.path.isdir(entry))
+
+
+def _stat_files(folder: Path) -> Iterator[os.stat_result]:
+    with os.scandir(folder) as entries:
+        yield from (os.stat(entry) for entry in itertools.islice(entries, _MOST_FILES) if os.path.isfile(entry))
 
 
 @cache
 def _digest_with(digest: str, lora: Path, _stamp: tuple[int, int]) -> str:
     """Of weights that have the file ``lora`` in them."""
-    return hashlib.sha256(digest.encode() + lora.read_bytes()).hexdigest()
+    whole = hashlib.sha256(digest.encode())
+    with open_regular_file(lora) as file:
+        while piece := file.read(hashing.PIECE):
+            whole.update(piece)
+    return whole.hexdigest()
 
 
 def _with_sha256(entry: CheckpointEntry, hashed: Mapping[str, tuple[hashing.Stamp, str]]) -> CheckpointEntry:

@@ -7,13 +7,20 @@ ComfyUI keeps its files in ``models/checkpoints``, ``models/loras``, ``models/va
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import engine.preferences as preferences
-from engine.checkpoints.identify.folders import FOLDER_INDEX
+from engine.checkpoints.identify.folders import FOLDER_INDEX, components
+from engine.errors import CheckpointError
 from engine.settings import Settings
+from engine.storage.items import translate_any_error
+from engine.storage.regular_files import is_of_system
 
 ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
 """Files that are looked into. What they are their content says."""
@@ -22,6 +29,20 @@ PROGRAMS: Mapping[str, str] = {
     "comfy_extras": "ComfyUI", "modules_forge": "Forge", "webui.py": "AUTOMATIC1111's program", "invokeai": "InvokeAI",
 }  # fmt: skip
 """What the main folder of a program holds -> its name. The first that is there counts."""
+
+MOST_FOLDERS = 20_000
+MOST_ENTRIES = 200_000
+MOST_SECONDS = 30.0
+MOST_DEPTH = 20
+"""How far a folder is looked through: a link may lead to a whole disk. What lies nearest is found first."""
+
+_COMPONENTS = frozenset(
+    {
+        "unet", "vae", "text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3", "scheduler",
+        "transformer", "safety_checker", "feature_extractor", "image_encoder", "depth_estimator", "prior",
+    }
+)  # fmt: skip
+"""What diffusers calls the folders of a checkpoint's components, for a checkpoint whose own list cannot be read."""
 
 PLACES = ("models", "embeddings")
 """Where such a program keeps what it loads; nothing else of it is looked into."""
@@ -43,59 +64,167 @@ SKIPPED = frozenset(
 """Sub-folders of other programs whose files Easel has no use for."""
 
 
-def roots(settings: Settings) -> tuple[Path, ...]:
+@dataclass(frozen=True)
+class Candidates:
+    """``paths``: files and diffusers folders worth looking into, and the search path that each was found in. ``troubles``: a
+    sentence for each folder that could not be looked through."""
+
+    paths: dict[Path, Path] = field(default_factory=dict)
+    troubles: dict[Path, str] = field(default_factory=dict)
+
+
+def find_roots(settings: Settings) -> tuple[Path, ...]:
     """The user's own folder first, then those of other programs that were named; each once."""
-    chosen = (Path(folder).expanduser() for folder in preferences.read(settings.data).extra_models)
+    chosen = (expand_folder(folder) for folder in preferences.read(settings.data).extra_models)
     return tuple(dict.fromkeys((settings.models, *settings.extra_models, *chosen)))
 
 
-def places(settings: Settings) -> dict[Path, Path]:
-    """Everything worth looking into -> the folder that it was found in, the first where folders lie in each other."""
-    found: dict[Path, Path] = {}
-    for root in roots(settings):
-        for path in candidates(root):
-            found.setdefault(path, root)
+def expand_folder(named: str) -> Path:
+    """The folder that a user named, ``~`` meaning their own one. Never raises; there may be no such folder."""
+    return Path(os.path.expanduser(named))
+
+
+def find_candidates(settings: Settings) -> Candidates:
+    """Everything worth looking into, with the first search path that it lies in where those lie in each other."""
+    found = Candidates()
+    for root in find_roots(settings):
+        if root != settings.models and not os.path.isdir(root):
+            found.troubles[root] = (
+                f"The folder “{root}” is not there: was a drive unplugged? Bring it back, or take it out on the Settings tab."
+            )
+            continue
+        below = find_below(root)
+        for path in below.paths:
+            found.paths.setdefault(path, root)
+        for path, trouble in below.troubles.items():
+            found.troubles.setdefault(path, trouble)
     return found
 
 
-def program(root: Path) -> str:
+def find_program(root: Path) -> str:
     """The program whose main folder ``root`` is, or ""."""
-    return next((name for mark, name in PROGRAMS.items() if (root / mark).exists()), "")
+    return next((name for mark, name in PROGRAMS.items() if os.path.exists(root / mark)), "")
 
 
-def candidates(root: Path) -> Iterator[Path]:
-    """Files and diffusers folders under ``root`` worth looking into. Hidden ones and part-files are skipped."""
-    for start in [root / place for place in PLACES] if program(root) else [root]:
-        yield from _below(start)
+def find_below(root: Path) -> Candidates:
+    """What is worth looking into under ``root``. Hidden files, part-files and what the kernel makes up are skipped."""
+    found = Candidates()
+    for start in [root / place for place in PLACES] if find_program(root) else [root]:
+        walk = _Walk(start)
+        walk.run()
+        found.paths.update(dict.fromkeys(sorted(walk.paths, key=walk.order), root))
+        found.troubles.update(walk.troubles)
+    return found
 
 
-def _below(start: Path) -> Iterator[Path]:
-    seen: set[Path] = set()
-    for folder, subfolders, files in os.walk(start, followlinks=True):
-        here = Path(folder)
-        if here.resolve() in seen:  # a link that leads back up
-            subfolders.clear()
-            continue
-        seen.add(here.resolve())
+class _Walk:
+    """Looks through a folder, the nearest first and links last, so that a link to a whole disk hides nothing that lies beside it.
+
+    ``paths``: what is worth looking into; ``troubles``: a sentence for each folder that could not be looked through.
+    """
+
+    def __init__(self, start: Path) -> None:
+        self.paths: list[Path] = []
+        self.troubles: dict[Path, str] = {}
+        self._start = start
+        self._folders: set[Path] = set()
+        self._seen: set[str] = set()
+        self._waiting, self._linked = deque([start]), deque[Path]()
+        self._entries = 0
+
+    def run(self) -> None:
+        end = time.monotonic() + MOST_SECONDS
+        while self._waiting or self._linked:
+            if len(self._seen) >= MOST_FOLDERS or self._entries >= MOST_ENTRIES or time.monotonic() > end:
+                self.troubles.setdefault(
+                    self._start,
+                    f"“{self._start}” holds more files and folders than Easel looks through, so some are not listed. "
+                    "Move what is no checkpoint out of it, or remove links to other disks.",
+                )
+                return
+            folder = (self._waiting or self._linked).popleft()
+            try:
+                with translate_any_error(CheckpointError, str(folder)):
+                    self._look_into(folder)
+            except CheckpointError as error:
+                self.troubles[folder] = str(error)
+
+    def order(self, path: Path) -> tuple[tuple[int, bool, str], ...]:
+        """Sorts a folder's files before its sub-folders, and safetensors before other files."""
+        *folders, name = path.relative_to(self._start).parts or ("",)
+        is_last = (0, not name.endswith(ENDINGS[0]), name) if path not in self._folders else (1, False, name)
+        return *((1, False, folder) for folder in folders), is_last
+
+    def _look_into(self, folder: Path) -> None:
+        try:
+            state = folder.stat()
+        except FileNotFoundError:
+            return
+        if is_of_system(state):
+            raise CheckpointError(
+                f"“{folder}” was left out: it belongs to the operating system. Remove the link, or choose another folder."
+            )
+        if len(folder.relative_to(self._start).parts) > MOST_DEPTH:
+            raise CheckpointError(f"“{folder}” was left out: it lies too deep. Move it up, or name it on the Settings tab.")
+        place = os.path.realpath(folder)
+        if place in self._seen:  # a link that leads back up
+            return
+        self._seen.add(place)
+        subfolders, files = self._list(folder)
         if FOLDER_INDEX in files:
-            subfolders.clear()
-            yield here
-            continue
-        subfolders[:] = sorted(s for s in subfolders if s.casefold() not in SKIPPED and not s.startswith(".") and not _is_part(s))
-        for name in sorted(files, key=lambda name: (not name.endswith(ENDINGS[0]), name)):
-            if name.casefold().endswith(ENDINGS) and not name.startswith("."):
-                yield here / name
+            self.paths.append(folder)
+            self._folders.add(folder)
+            parts = _find_components(folder)
+            holds_others = folder == self._start or folder.name.casefold() in SORTED
+            if parts & subfolders.keys() and not holds_others:
+                return
+            subfolders = {name: is_link for name, is_link in subfolders.items() if name not in parts}
+        self.paths += [folder / name for name in files if _is_wanted(name)]
+        for name in sorted(subfolders):
+            (self._linked if subfolders[name] else self._waiting).append(folder / name)
+
+    def _list(self, folder: Path) -> tuple[dict[str, bool], list[str]]:
+        """The sub-folders worth looking into, and whether each is a link; the names of everything else."""
+        subfolders: dict[str, bool] = {}
+        files: list[str] = []
+        with os.scandir(folder) as entries:
+            for entry in itertools.islice(entries, MOST_ENTRIES - self._entries):
+                self._entries += 1
+                if not _is_folder(entry):
+                    files.append(entry.name)
+                elif not _is_skipped(entry.name):
+                    subfolders[entry.name] = entry.is_symlink()
+        return subfolders, files
 
 
-def _is_part(name: str) -> bool:
-    """A folder that is still being fetched."""
-    return name.endswith(".part")
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or into a folder that may not be read
+        return False
 
 
-def names(root: Path, path: Path) -> Iterator[str]:
+def _is_skipped(name: str) -> bool:
+    """Folders that hold nothing for Easel, that are hidden, or that are still being downloaded."""
+    return name.casefold() in SKIPPED or name.startswith(".") or name.endswith(".part")
+
+
+def _is_wanted(name: str) -> bool:
+    return name.casefold().endswith(ENDINGS) and not name.startswith(".")
+
+
+def _find_components(folder: Path) -> frozenset[str]:
+    """The folders of a checkpoint's components; those that diffusers has where its list cannot be read."""
+    try:
+        return _COMPONENTS | components(folder).keys()
+    except CheckpointError:
+        return _COMPONENTS
+
+
+def list_names(root: Path, path: Path) -> Iterator[str]:
     """What ``path`` under ``root`` may be called: without ending and sorting folders, without ending, in full."""
-    short = path.relative_to(root)
-    plain = short.with_suffix("") if path.is_file() else short
+    short = path.relative_to(root) if path != root else Path(root.name)
+    plain = short if os.path.isdir(path) else short.with_suffix("")
     sorting = next((i for i, part in enumerate(plain.parts) if part.casefold() not in SORTED), len(plain.parts) - 1)
     yield Path(*plain.parts[sorting:]).as_posix()
     yield plain.as_posix()

@@ -6,12 +6,14 @@ A file of several gigabytes takes seconds to read, so nothing waits for it. With
 from __future__ import annotations
 
 import hashlib
+import os
 import queue
 import threading
 from pathlib import Path
 
 from engine.json_values import JsonValue
 from engine.storage.json_store import JsonStore
+from engine.storage.regular_files import open_regular_file
 
 FILE = "checkpoint-hashes.json"
 PIECE = 4 * 2**20
@@ -29,7 +31,7 @@ def read(folder: Path) -> dict[str, tuple[Stamp, str]]:
 def sha256_of(path: Path, stop: threading.Event) -> str:
     """SHA-256 of a whole file in hexadecimal, "" if ``stop`` is set meanwhile. Raises OSError."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         while piece := file.read(PIECE):
             if stop.is_set():
                 return ""
@@ -49,7 +51,7 @@ class Hasher:
 
     def want(self, path: Path, stamp: Stamp) -> None:
         """Have a file hashed soon, unless it is known already. Folders have no hash."""
-        if not path.is_file() or self.known(path, stamp):
+        if not os.path.isfile(path) or self.known(path, stamp):
             return
         self._wanted.put((path, stamp))
         if self._thread is None:
@@ -74,7 +76,7 @@ class Hasher:
             try:
                 if not self._stop.is_set() and not self.known(path, stamp):
                     self._keep(path, stamp, sha256_of(path, self._stop))
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 print(f"the hash of {path} could not be taken or kept: {error}", flush=True)
 
     def _keep(self, path: Path, stamp: Stamp, sha256: str) -> None:

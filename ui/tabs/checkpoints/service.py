@@ -38,8 +38,8 @@ class CheckpointsService:
         return view.render_inventory(inventory.entries, inventory.refused, overrides.read(self._settings.data))
 
     def render_offers(self) -> str:
-        """The known checkpoints."""
-        checkpoints = self._checkpoint_options.scan().checkpoints()
+        """The known checkpoints, and which of them were there in the last look."""
+        checkpoints = self._checkpoint_options.inventory.checkpoints()
         return downloads_view.render_offers(self._offers, {entry.path.name for entry in checkpoints})
 
     def render_downloads(self) -> str:
@@ -52,7 +52,7 @@ class CheckpointsService:
 
     def choose(self, name: str, family: str, prediction_type: str) -> str:
         """Keep what the user says of an entry's file; what to say. Values that nobody offered count as none."""
-        entry = next((entry for entry in self._checkpoint_options.scan().entries if entry.name == name), None)
+        entry = next((entry for entry in self._checkpoint_options.inventory.entries if entry.name == name), None)
         if entry is None:
             return render_notice(messages.FILE_GONE, "trouble")
         family = family if family in BY_NAME else ""

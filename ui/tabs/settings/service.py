@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -59,8 +59,9 @@ def _render_folders(folders: tuple[str, ...]) -> Markup:
 
 
 def _render_folder(named: str) -> Markup:
-    root = Path(named).expanduser()
-    if not root.is_dir():
+    root = search_paths.expand_folder(named)
+    if not os.path.isdir(root):
         return render_notice(messages.folder_missing(named), "trouble")
-    count = sum(1 for _ in search_paths.candidates(root))
-    return render_notice(messages.folder_found(named, search_paths.program(root), count))
+    found = search_paths.find_below(root)
+    told = render_notice(messages.folder_found(named, search_paths.find_program(root), len(found.paths)))
+    return told + render_notices(tuple(found.troubles.values()), "trouble")

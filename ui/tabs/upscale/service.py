@@ -27,6 +27,7 @@ from engine.records.images.open_image import open_header
 from engine.records.images.thumbnails import SCREEN, reduce_image
 from engine.requests import Upscale
 from engine.settings import Settings
+from engine.storage.items import read_each
 from ui import messages
 from ui.common import checkpoint_options
 from ui.common.checkpoint_options import Checkpoint, CheckpointOptions
@@ -66,7 +67,8 @@ class UpscaleService:
         entry = self._find_entry(upscaler)
         if entry is None or not is_diffusion(entry):
             return checkpoint_options.NONE
-        return checkpoint_options.describe_checkpoint(entry)
+        found, _ = read_each([entry.name], lambda _: checkpoint_options.describe_checkpoint(entry))
+        return found.get(entry.name, checkpoint_options.NONE)
 
     def create_request(self, written: Mapping[str, Any], files: Sequence[str]) -> Upscale:
         """The request that a filled-in form asks for. Raises EaselError, a sentence, for what cannot be used."""
@@ -136,7 +138,7 @@ class UpscaleService:
 
     def _find_entry(self, upscaler: str) -> CheckpointEntry | None:
         try:
-            return None if upscaler == LANCZOS else find_upscaler(upscaler, self._checkpoint_options.scan())
+            return None if upscaler == LANCZOS else find_upscaler(upscaler, self._checkpoint_options.inventory)
         except CheckpointError:
             return None
 
