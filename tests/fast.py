@@ -22,7 +22,6 @@ SLOW = (
     "tests/engine/jobs/test_blob_sweep.py",
     "tests/engine/jobs/test_device_runner.py",
     "tests/engine/jobs/test_durability.py",
-    "tests/engine/jobs/test_kills.py",
     "tests/engine/jobs/test_memory_kill.py",
     "tests/engine/jobs/test_queue.py",
     "tests/engine/plan/test_main.py",

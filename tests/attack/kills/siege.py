@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,22 +18,35 @@ from PIL import Image
 from engine.jobs.journal import FINISHED, QUEUED, RUNNING, SET_ASIDE, JobState, Journal
 from engine.records import metadata, outputs
 from engine.settings import HOUSE
+from tests.attack.kills.writer import count_deaths
+
+ID_LENGTH = 12
+
+CUT_START = "EOFError: Ran out of input"
+"""Python's own words for a child whose parent was killed in the millisecond between starting it and telling it what to do."""
+
+STAGES = ("", "queued", "began", "saved", "saved")
+"""What the server says before it is killed: nothing yet, or one of these words of :mod:`tests.attack.kills.server`."""
 
 WAITING = 3
 """Jobs that are kept waiting while it goes on."""
+
+PATIENT_SECONDS = 600.0
+"""How long to wait for what must come, on a busy machine."""
 
 
 @dataclass
 class Counts:
     """What happened; everything from ``missing`` on must be 0.
 
-    ``missing``: pictures that were said to be finished and are not there. ``half``: files that are no whole picture with its
-    record. ``lost``: jobs that were said to be queued and came to no end. ``twice``: pictures of a job that are there twice.
-    ``orphans``: workers that outlived their server.
+    ``missing``: images that were reported as finished and are not there. ``half``: files that are no whole image with its
+    record. ``lost``: jobs that were reported as queued and came to no end. ``twice``: images of a job that are there twice.
+    ``orphans``: workers that outlived their server. ``traces``: stack traces that a process printed.
     """
 
     server_kills: int = 0
     worker_kills: int = 0
+    writer_kills: int = 0
     queued: int = 0
     finished: int = 0
     set_aside: int = 0
@@ -42,6 +55,11 @@ class Counts:
     lost: int = 0
     twice: int = 0
     orphans: int = 0
+    traces: int = 0
+
+    @property
+    def kills(self) -> int:
+        return self.server_kills + self.worker_kills + self.writer_kills
 
 
 @dataclass
@@ -53,43 +71,72 @@ class Siege:
     prompts: tuple[str, ...]
     dice: random.Random
     counts: Counts = field(default_factory=Counts)
-    queued: set[str] = field(default_factory=set)
-    shown: set[str] = field(default_factory=set)
+    jobs: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     server: subprocess.Popen[str] | None = None
+    said: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
 
     @property
     def outputs(self) -> Path:
         return self.folder / "outputs"
 
+    @property
+    def complaints(self) -> Path:
+        """What the servers wrote to standard error."""
+        return self.folder / "complaints"
+
     def lay(self, kills: int, longest: float) -> Counts:
-        """Kill ``kills`` times, each after 0 to ``longest`` seconds; then let everything come to its end, and count."""
-        while self.counts.server_kills + self.counts.worker_kills < kills:
+        """Kill ``kills`` times, then let everything come to its end, and count.
+
+        Each kill comes 0 to ``longest`` seconds after one of :data:`STAGES`, often at once. It hits the server or its worker;
+        what writes files may kill itself while it does.
+        """
+        while self.counts.kills < kills:
             self._start()
-            time.sleep(self.dice.uniform(0, longest))
+            stage, before = self.dice.choice(STAGES), self.said.copy()
             self._submit()
-            time.sleep(self.dice.uniform(0, longest))
-            self._kill_worker() if self.dice.random() < 0.5 else self._kill_server()
+            if stage:
+                self._wait(lambda: self.said[stage] > before[stage])  # noqa: B023
+            time.sleep(self.dice.choice((0.001, 0.01, longest)) * self.dice.random())
+            self._kill_worker() if self.dice.random() < 0.4 else self._kill_server()
+            self.counts.writer_kills = count_deaths(self.data)
         self._start()
-        self._wait_for_the_end()
+        self._wait(lambda: not self._unfinished())
         self._kill_server()
+        self._tidy()
         self._count()
         return self.counts
 
     def _start(self) -> None:
         if self.server is None:
-            command = [sys.executable, "-m", "tests.engine.jobs.server", self.folder / "data", self.outputs, self.runner]
-            self.server = subprocess.Popen(command, cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            command = [sys.executable, "-m", "tests.attack.kills.server", self.data, self.outputs, self.runner]
+            with self.complaints.open("a") as complaints:
+                self.server = subprocess.Popen(
+                    command, cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
+                )
             threading.Thread(target=self._hear, args=(self.server,), daemon=True).start()
+
+    def _tidy(self) -> None:
+        """A start removes what was being written when a process was killed."""
+        before = self.said["ready"]
+        self._start()
+        self._wait(lambda: self.said["ready"] > before)
+        self._kill_server()
 
     def _hear(self, server: subprocess.Popen[str]) -> None:
         assert server.stdout
         for line in server.stdout:
             what, _, job = line.strip().partition(" ")
-            (self.queued if what == "queued" else self.shown).add(job)
+            self.said[what] += 1
+            if len(job) == ID_LENGTH:  # a kill may cut the line
+                self.jobs[what].add(job)
 
     def _submit(self) -> None:
         assert self.server and self.server.stdin
-        for _ in range(max(0, WAITING - len(self._unfinished()))):
+        for _ in range(max(1, WAITING - len(self._unfinished()))):
             self.server.stdin.write(f"{self.dice.randint(1, 2)} {self.dice.choice(self.prompts)}\n")
         self.server.stdin.flush()
 
@@ -112,17 +159,17 @@ class Siege:
         self.counts.server_kills += 1
         self.counts.orphans += len(psutil.wait_procs(workers, timeout=30)[1])
 
-    def _wait_for_the_end(self) -> None:
-        end = time.monotonic() + 600
-        while self._unfinished():
-            assert time.monotonic() < end, "the queue does not come to its end"
-            time.sleep(0.2)
+    def _wait(self, true: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENT_SECONDS
+        while not true():
+            assert time.monotonic() < end, f"it does not come: {self.counts}"
+            time.sleep(0.005)
 
     def _unfinished(self) -> list[JobState]:
         return [state for state in self._journal() if state.state in (QUEUED, RUNNING)]
 
     def _journal(self) -> list[JobState]:
-        book = Journal(self.folder / "data" / "journal.db")
+        book = Journal(self.data / "journal.db")
         try:
             return book.list(limit=1_000_000)
         finally:
@@ -131,16 +178,19 @@ class Siege:
     def _count(self) -> None:
         ends = {state.id: state for state in self._journal()}
         counts, finished = self.counts, [state for state in ends.values() if state.state == FINISHED]
-        counts.queued, counts.finished = len(self.queued), len(finished)
+        counts.queued, counts.finished = len(self.jobs["queued"]), len(finished)
         counts.set_aside = sum(state.state == SET_ASIDE for state in ends.values())
-        counts.lost = sum(job not in ends or ends[job].state not in (FINISHED, SET_ASIDE) for job in self.queued)
+        counts.lost = sum(job not in ends or ends[job].state not in (FINISHED, SET_ASIDE) for job in self.jobs["queued"])
         there = Counter((match["job"], int(match["index"])) for match in self._names())
         counts.twice = sum(times - 1 for times in there.values())
         wanted = [(state.id, index) for state in finished for index in range(state.request.count)]
-        counts.missing = sum(picture not in there for picture in wanted)
-        counts.missing += sum(job not in ends or ends[job].state != FINISHED for job in self.shown)
+        counts.missing = sum(image not in there for image in wanted)
+        counts.missing += sum(job not in ends or ends[job].state != FINISHED for job in self.jobs["finished"])
         counts.missing += sum(not result.path.is_file() for state in ends.values() for result in state.results)
-        counts.half = sum(not _whole(path, ends) for path in self._files())
+        counts.half = sum(not _is_whole(path, ends) for path in self._files())
+        logs = [self.complaints, *(self.data / "logs").glob("*")]
+        said = "".join(log.read_text("utf-8", "replace") for log in logs if log.exists())
+        counts.traces = said.count("Traceback") - said.count(CUT_START)
 
     def _files(self) -> list[Path]:
         return [path for path in self.outputs.rglob("*") if path.is_file()]
@@ -156,11 +206,11 @@ def _command(process: psutil.Process) -> list[str]:
         return []
 
 
-def _whole(path: Path, jobs: dict[str, JobState]) -> bool:
-    """Whether a file is a picture to its last pixel, and its record says what its job asked for."""
+def _is_whole(path: Path, jobs: dict[str, JobState]) -> bool:
+    """Whether a file is an image to its last pixel, and its record says what its job asked for."""
     try:
-        with Image.open(path) as picture:
-            picture.load()
+        with Image.open(path) as image:
+            image.load()
         record = metadata.read(path)
     except (OSError, SyntaxError, ValueError):
         return False

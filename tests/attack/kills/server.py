@@ -1,7 +1,7 @@
 """Easel without its page, to be killed: the claim, the queue and the worker as app.py makes them.
 
-Each line of standard input is a number of pictures and a prompt; "queued ID" answers it once the job is in the journal, and
-"finished ID" is said when a page would show the result.
+Each line of standard input is a number of images and a prompt. A line of standard output is "ready", or a word and a job's id:
+"queued" once the job is in the journal, "began" and "saved" for a step and an image, "finished" once a page shows the result.
 """
 
 from __future__ import annotations
@@ -10,33 +10,35 @@ import sys
 import threading
 from pathlib import Path
 
-from engine.events import Finished
+from engine.events import Event, Finished, ImageSaved, Step
 from engine.jobs import Jobs, claim
 from engine.requests import TextToImage
 from engine.settings import Settings
 
 SIDE = 256
+WORDS: dict[type[Event], str] = {Step: "began", ImageSaved: "saved", Finished: "finished"}
 
 
 def serve(jobs: Jobs) -> None:
     """Until standard input ends."""
+    print("ready", flush=True)
     for state in jobs.line():
         watch(jobs, state.id)
     for line in sys.stdin:
         count, _, prompt = line.strip().partition(" ")
-        starter = "script" not in prompt
-        size = {} if starter else {"width": SIDE, "height": SIDE}
-        job = jobs.submit(TextToImage(prompt=prompt, count=int(count), steps=4, **size))
+        side = SIDE if "script" in prompt else None
+        job = jobs.submit(TextToImage(prompt=prompt, count=int(count), steps=2, width=side, height=side))
         print(f"queued {job}", flush=True)
         watch(jobs, job)
 
 
 def watch(jobs: Jobs, job: str) -> None:
-    """Say when the job is done."""
+    """Say how the job goes."""
 
     def say() -> None:
-        if isinstance(list(jobs.watch(job))[-1], Finished):
-            print(f"finished {job}", flush=True)
+        for event in jobs.watch(job):
+            if word := WORDS.get(type(event)):
+                print(f"{word} {job}", flush=True)
 
     threading.Thread(target=say, daemon=True).start()
 
