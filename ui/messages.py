@@ -175,17 +175,19 @@ def not_used(name: str, reason: str) -> str:
     return f"“{name}” is {reason}."
 
 
-def download_status(state: str, done: str, total: str) -> str:
+def download_status(state: str, done: str, total: str, is_part_kept: bool) -> str:
     """Where a download stands; ``done`` and ``total`` are sizes in words, ``total`` "" where nobody knows."""
     amount = f"{done} of {total}" if total else done
+    kept = f"{amount} are kept, so the download can resume." if is_part_kept else ""
     return {
         "asking": "Asking the server what there is …",
+        "confirming": "",
         "offered": "",
         "running": f"Downloading: {amount}",
         "paused": f"Paused at {amount}",
         "finished": f"Downloaded {done}, ready to use.",
-        "failed": "",
-        "cancelled": "Cancelled. The part that was downloaded is kept, so the download can resume.",
+        "failed": kept,
+        "cancelled": f"Cancelled. {kept}".strip(),
     }[state]
 
 

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from engine.checkpoints.download import hub
-from engine.checkpoints.download.hub import DownloadPlan
+from engine.checkpoints.download.control import Control
+from engine.checkpoints.download.disk import measure_free
+from engine.checkpoints.download.internal_hosts import InternalHostError
+from engine.checkpoints.download.part_file import DownloadProgress
+from engine.checkpoints.download.plan import DownloadPlan
 from engine.checkpoints.download.sources import DownloadSource
-from engine.checkpoints.download.transfer import Control, DownloadProgress
+from engine.checkpoints.download.transfer import fetch_plan, remove_part
 from engine.errors import CancelledError, EaselError
 
-ASKING, OFFERED, RUNNING, PAUSED, FINISHED, FAILED, CANCELLED = (
-    "asking", "offered", "running", "paused", "finished", "failed", "cancelled",
+ASKING, CONFIRMING, OFFERED, RUNNING, PAUSED, FINISHED, FAILED, CANCELLED = (
+    "asking", "confirming", "offered", "running", "paused", "finished", "failed", "cancelled",
 )  # fmt: skip
-"""A download is asked about, then offered with its size until the user says yes, then runs."""
+"""The source is asked about a download, which is then offered with its size until the user says yes, and then runs.
+
+CONFIRMING waits for the user to agree to a host inside the network; it comes before OFFERED, or in the middle of RUNNING.
+"""
 
 GOING_ON = (ASKING, RUNNING)
 """States that change by themselves."""
+
+ENDED = (FINISHED, FAILED, CANCELLED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
     """One download as the page shows it. ``done`` and ``total`` are bytes, ``total`` 0 where nobody knows; ``free`` is what the
-    disk has left. ``said`` is a sentence for what went wrong, or ""."""
+    disk has left. ``said`` is a sentence for what went wrong or is asked, or ""."""
 
     number: int
     label: str
@@ -43,16 +52,31 @@ class Download:
     said: str = ""
 
 
+class Look(Protocol):
+    """Asks a source what there is: :func:`engine.checkpoints.download.hub.look`."""
+
+    def __call__(self, source: DownloadSource, *, control: Control) -> DownloadPlan: ...
+
+
+@dataclass
+class _Transfer:
+    """What belongs to a download beside what the page shows. ``plan`` is None until a source has answered."""
+
+    sources: tuple[DownloadSource, ...]
+    control: Control
+    plan: DownloadPlan | None = None
+    asked: InternalHostError | None = None
+
+
 class DownloadManager:
     """All downloads into one folder since Easel started. Any thread may use it."""
 
-    def __init__(self, folder: Path, look: Callable[[DownloadSource], DownloadPlan] = hub.look) -> None:
+    def __init__(self, folder: Path, look: Look = hub.look) -> None:
         self._folder, self._look = folder, look
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._known: dict[int, Download] = {}
-        self._plans: dict[int, DownloadPlan] = {}
-        self._controls: dict[int, Control] = {}
+        self._jobs: dict[int, _Transfer] = {}
 
     def all(self) -> tuple[Download, ...]:
         """Every download, the newest first."""
@@ -69,89 +93,129 @@ class DownloadManager:
         with self._lock:
             number = next(self._numbers)
             self._known[number] = Download(number=number, label=label, licence=licence, licence_link=licence_link, state=ASKING)
-        threading.Thread(target=self._ask, args=(number, tuple(sources)), name=f"ask {label}", daemon=True).start()
+            self._jobs[number] = _Transfer(tuple(sources), Control())
+            job = self._jobs[number]
+        self._start_thread(number, job, self._ask)
         return number
 
     def start(self, number: int) -> None:
-        """Fetch what was offered, or go on with what was paused, cancelled or failed."""
+        """Download what was offered, agree to what is asked, or continue what was paused, cancelled or failed."""
         with self._lock:
-            state = self._known[number].state if number in self._known else ""
-            if state == PAUSED:
-                self._controls[number].resume()
-                self._known[number] = dataclasses.replace(self._known[number], state=RUNNING)
+            download, job = self._known.get(number), self._jobs.get(number)
+            if download is None or job is None or download.state not in (CONFIRMING, OFFERED, PAUSED, CANCELLED, FAILED):
                 return
-            if state not in (OFFERED, CANCELLED, FAILED) or number not in self._plans:
+            state, said = (RUNNING, "") if job.plan else (ASKING, "")
+            if job.plan and self._is_taken(number, job.plan):
+                state, said = download.state, f"“{job.plan.name}” is being downloaded already. Wait for that download to end."
+            self._known[number] = dataclasses.replace(download, state=state, said=said)
+            if said:
                 return
-            self._controls[number] = Control()
-            self._known[number] = dataclasses.replace(self._known[number], state=RUNNING, said="")
-        threading.Thread(target=self._fetch, args=(number,), name=f"download {number}", daemon=True).start()
+            if download.state == PAUSED:
+                job.control.resume()
+                return
+            job.control = job.control.renew()
+            if job.asked:
+                job.control.allow(job.asked.endpoints)
+                job.asked = None
+        self._start_thread(number, job, self._fetch if job.plan else self._ask)
 
     def pause(self, number: int) -> None:
-        """Hold on."""
+        """Close the connection until :meth:`start`."""
         with self._lock:
             if number in self._known and self._known[number].state == RUNNING:
-                self._controls[number].pause()
+                self._jobs[number].control.pause()
                 self._known[number] = dataclasses.replace(self._known[number], state=PAUSED)
 
     def cancel(self, number: int) -> None:
-        """End a download, or decline what was offered. What was fetched stays for another time."""
+        """End a download, or decline what was offered or asked. What was downloaded is kept if it can be resumed."""
         with self._lock:
-            if number in self._controls:
-                self._controls[number].cancel()
-            elif number in self._known:
-                del self._known[number]
+            if number not in self._known:
+                return
+            self._jobs[number].control.cancel()
+            if self._known[number].state in (ASKING, CONFIRMING, OFFERED):
+                self._forget(number)
 
     def dismiss(self, number: int) -> None:
         """Show an ended one no longer."""
         with self._lock:
-            if number in self._known and self._known[number].state in (FINISHED, FAILED, CANCELLED):
-                del self._known[number]
+            if number in self._known and self._known[number].state in ENDED:
+                self._forget(number)
 
-    def _ask(self, number: int, sources: tuple[DownloadSource, ...]) -> None:
-        said = "There is no source for this. Paste a link instead."
-        for source in sources:
+    def discard(self, number: int) -> None:
+        """Delete what was downloaded of one that failed or was cancelled, and show it no longer."""
+        with self._lock:
+            download, job = self._known.get(number), self._jobs.get(number)
+            if download is None or job is None or download.state not in (FAILED, CANCELLED):
+                return
             try:
-                plan = self._look(source)
+                if job.plan and not self._is_taken(number, job.plan):
+                    remove_part(job.plan, self._folder)
             except EaselError as error:
-                said = str(error)
-                continue
-            with self._lock:
-                self._plans[number] = plan
-            self._offer(number, plan, source.repository or source.link)
-            return
-        self._end(number, FAILED, said)
+                self._known[number] = dataclasses.replace(download, said=str(error))
+            else:
+                self._forget(number)
 
-    def _fetch(self, number: int) -> None:
-        def tell(progress: DownloadProgress) -> None:
-            self._change(number, lambda download: dataclasses.replace(download, done=progress.done, total=progress.total))
+    def _start_thread(self, number: int, job: _Transfer, work: Callable[[int, _Transfer], None]) -> None:
+        """Do ``work`` in a thread, and end the download with a sentence whatever happens there."""
+
+        def carry_out() -> None:
+            try:
+                work(number, job)
+            except CancelledError:
+                self._end(number, CANCELLED)
+            except InternalHostError as error:
+                job.asked = error
+                self._end(number, CONFIRMING, str(error))
+            except EaselError as error:
+                self._end(number, FAILED, str(error))
+            except BaseException as error:
+                self._end(number, FAILED, f"The download ended unexpectedly ({type(error).__name__}: {error}). Try again.")
 
         try:
-            hub.fetch_plan(self._plans[number], self._folder, self._controls[number], tell)
-        except CancelledError:
-            self._end(number, CANCELLED)
-        except EaselError as error:
-            self._end(number, FAILED, str(error))
-        except Exception as error:
-            self._end(number, FAILED, f"The download ended in an unforeseen way ({type(error).__name__}: {error}).")
-        else:
+            threading.Thread(target=carry_out, name=f"download {number}", daemon=True).start()
+        except RuntimeError:  # the system has no threads left
+            self._end(number, FAILED, "This computer is too busy for a download. Close other programs, then try again.")
+
+    def _ask(self, number: int, job: _Transfer) -> None:
+        failure = EaselError("There is no source for this. Paste a link instead.")
+        for source in job.sources:
+            try:
+                plan = self._look(source, control=job.control)
+            except (InternalHostError, CancelledError):
+                raise
+            except EaselError as error:
+                failure = error
+                continue
+            job.plan = plan
+            self._change(
+                number, state=OFFERED, name=plan.name, source=source.repository or source.link, total=plan.bytes,
+                free=measure_free(self._folder),
+            )  # fmt: skip
+            return
+        raise failure
+
+    def _fetch(self, number: int, job: _Transfer) -> None:
+        def tell(progress: DownloadProgress) -> None:
+            self._change(number, done=progress.done, total=progress.total)
+
+        if job.plan is not None:
+            fetch_plan(job.plan, self._folder, job.control, tell)
             self._end(number, FINISHED)
 
-    def _offer(self, number: int, plan: DownloadPlan, source: str) -> None:
-        offer = {"name": plan.name, "source": source, "state": OFFERED}
-        size, free = plan.bytes, _free(self._folder)
-        self._change(number, lambda download: dataclasses.replace(download, total=size, free=free, **offer))
+    def _is_taken(self, number: int, plan: DownloadPlan) -> bool:
+        """Whether another download writes to the same place."""
+        running = (other for other, download in self._known.items() if other != number and download.state in (RUNNING, PAUSED))
+        plans = [self._jobs[other].plan for other in running]
+        return any(other is not None and other.name.casefold() == plan.name.casefold() for other in plans)
 
     def _end(self, number: int, state: str, said: str = "") -> None:
-        self._change(number, lambda download: dataclasses.replace(download, state=state, said=said or download.said))
+        self._change(number, state=state, said=said)
 
-    def _change(self, number: int, change: Callable[[Download], Download]) -> None:
-        """Replace a download by ``change`` of it, unless it was dismissed meanwhile."""
+    def _change(self, number: int, **changes: str | int) -> None:
+        """Replace fields of a download, unless it was dismissed meanwhile."""
         with self._lock:
             if number in self._known:
-                self._known[number] = change(self._known[number])
+                self._known[number] = dataclasses.replace(self._known[number], **changes)
 
-
-def _free(folder: Path) -> int:
-    """Bytes that the disk of ``folder`` has left."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return shutil.disk_usage(there).free
+    def _forget(self, number: int) -> None:
+        del self._known[number], self._jobs[number]

@@ -1,105 +1,95 @@
-"""Lists and downloads from the Hugging Face hub: one file, or the parts of a repository that a pipeline needs.
+"""Asks the Hugging Face hub, or the server of a link, what there is to download, without downloading it.
 
-Asked through huggingface_hub, and only when the user wants a download. The user's token comes from there too (the HF_TOKEN
-variable, or the hub's own login) and goes to the hub alone.
+Only when the user wants a download. The user's token comes from huggingface_hub (the HF_TOKEN variable, or the hub's own login).
 """
 
 from __future__ import annotations
 
 import re
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+import urllib.parse
+from collections.abc import Iterable
+from email.message import Message
+from pathlib import PurePosixPath
 
 import huggingface_hub
+import huggingface_hub.constants
 
+from engine.checkpoints.download.connection import Response, open_url, parse_url
+from engine.checkpoints.download.control import Control
+from engine.checkpoints.download.names import check_weights, is_safe_inside, is_weights, make_safe_name
+from engine.checkpoints.download.network_errors import describe_gated
+from engine.checkpoints.download.plan import DownloadPlan, PlannedFile
+from engine.checkpoints.download.proxy import check_proxy
 from engine.checkpoints.download.sources import HUB, DownloadSource
-from engine.checkpoints.download.transfer import (
-    PART,
-    PATIENCE,
-    Control,
-    DownloadProgress,
-    Tell,
-    check_proxy,
-    check_room,
-    fetch,
-    gated,
-)
 from engine.checkpoints.identify.folders import FOLDER_INDEX
 from engine.errors import DownloadError
-from engine.storage.atomic_files import move_into_place
+from engine.json_values import JsonValue, as_object, parse_object
+
+MAX_LISTING = 64 << 20
+"""Bytes of the hub's answer about a repository."""
+
+MAX_FILES = 1000
+"""Files of a diffusers folder; real ones have about thirty."""
 
 
-@dataclass(frozen=True)
-class File:
-    """One file to be fetched. ``size`` is bytes, 0 where it is not known, as is ``sha256`` as ""."""
+def look(
+    source: DownloadSource, endpoint: str | None = None, *, control: Control | None = None, with_checker: bool = False
+) -> DownloadPlan:
+    """What there is at ``source``. ``endpoint`` is the hub's address, ``with_checker`` includes a folder's safety checker.
 
-    source: DownloadSource
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class DownloadPlan:
-    """What a source holds: files by where they go, under ``name``, which is a file for one and a folder for several."""
-
-    name: str
-    files: Mapping[PurePosixPath, File]
-    token: str = ""
-
-    @property
-    def bytes(self) -> int:
-        """What all of it takes, 0 where the source does not say."""
-        return sum(file.size for file in self.files.values())
-
-
-def look(source: DownloadSource, endpoint: str | None = None, *, with_checker: bool = False) -> DownloadPlan:
-    """Ask ``source`` what there is, without fetching it. Raises DownloadError, a sentence, if it cannot be had.
-
-    ``with_checker``: a folder's safety checker is wanted too.
+    Raises DownloadError, a sentence, if it cannot be had, CancelledError, and
+    :class:`~engine.checkpoints.download.internal_hosts.InternalHostError` if the user must agree first.
     """
+    control = control or Control()
     check_proxy(endpoint or source.url, source.name)
     if not source.repository:
-        return DownloadPlan(name=source.name, files={PurePosixPath(): File(source, _length(source.url), source.sha256)})
-    listed = _listed(source, endpoint)
+        return _look_at_link(source, control)
+    if source.file:
+        check_weights(source.name)
+    listed = _list_files(source, endpoint, control)
     if source.file and source.file not in listed:
         raise DownloadError(f"“{source.repository}” has no file “{source.file}”. Copy its link again from its page.")
     if source.sha256:
-        listed[source.file] = (listed[source.file][0], _agreed(source, listed[source.file][1]))
+        listed[source.file] = (listed[source.file][0], _check_published(source, listed[source.file][1]))
     wanted = [source.file] if source.file else needed(listed, with_checker=with_checker)
     files = {
-        PurePosixPath(name if not source.file else ""): File(_link(source, name, endpoint), *listed[name]) for name in wanted
+        PurePosixPath(name if not source.file else ""): PlannedFile(_make_link(source, name, endpoint), *listed[name])
+        for name in wanted
     }
-    return DownloadPlan(name=source.name, files=files, token=_token())
+    return DownloadPlan(name=source.name, files=files, token=_read_token(), hub=_find_hub(endpoint))
 
 
-def fetch_plan(plan: DownloadPlan, folder: Path, control: Control, tell: Tell) -> Path:
-    """Fetch all of ``plan`` into ``folder``; named when it is whole. Raises as
-    :func:`~engine.checkpoints.download.transfer.fetch`."""
-    target = folder / plan.name
-    if target.exists():
-        raise DownloadError(f"“{target.name}” is in “{folder}” already. Delete or rename it to download it again.")
-    check_room(folder, plan.bytes, plan.name)
-    whole = PurePosixPath() in plan.files
-    part = target if whole else folder / (target.name + PART)
-    done = 0
-    for place, file in plan.files.items():
-
-        def tell_all(progress: DownloadProgress, done: int = done) -> None:
-            tell(DownloadProgress(name=plan.name, done=done + progress.done, total=plan.bytes or progress.total))
-
-        path = part / place
-        if not (path.is_file() and path.stat().st_size == file.size):
-            fetch(file.source, path, control, tell_all, size=file.size, sha256=file.sha256, token=plan.token)
-        done += file.size
-    if not whole:
-        move_into_place(part, target)
-    return target
+def _look_at_link(source: DownloadSource, control: Control) -> DownloadPlan:
+    """Size and name, as the head of the answer says. Some servers know no HEAD, so GET is asked too, but not read."""
+    with open_url(source.url, control, method="HEAD") as response:
+        found = _plan_link(source, response) if response.status == 200 else None
+    if found is None:
+        with open_url(source.url, control) as response:
+            response.raise_for_status(source.name)
+            found = _plan_link(source, response)
+    check_weights(found.name)
+    return found
 
 
-def _agreed(source: DownloadSource, said: str) -> str:
+def _plan_link(source: DownloadSource, response: Response) -> DownloadPlan:
+    names = (source.name, _read_attachment_name(response.headers), DownloadSource(link=response.url).name)
+    is_page = "text/html" in response.headers.get("Content-Type", "")
+    size = 0 if is_page else response.length or 0
+    return DownloadPlan(
+        name=next(filter(is_weights, names), source.name), files={PurePosixPath(): PlannedFile(source, size, source.sha256)}
+    )
+
+
+def _read_attachment_name(headers: Message) -> str:
+    """The file name that Content-Disposition gives, made safe, or ""."""
+    try:
+        name = headers.get_filename()
+    except (LookupError, ValueError):  # an encoding that does not exist, or bytes that are not in it
+        name = None
+    return make_safe_name(urllib.parse.unquote(name)) if name else ""
+
+
+def _check_published(source: DownloadSource, said: str) -> str:
     """The SHA-256 that a file must have. Raises DownloadError if the hub says another than was published."""
     if said not in ("", source.sha256):
         raise DownloadError(
@@ -109,58 +99,83 @@ def _agreed(source: DownloadSource, said: str) -> str:
     return source.sha256
 
 
-def _link(source: DownloadSource, name: str, endpoint: str | None) -> DownloadSource:
+def _make_link(source: DownloadSource, name: str, endpoint: str | None) -> DownloadSource:
     return DownloadSource(link=huggingface_hub.hf_hub_url(source.repository, name, revision=source.revision, endpoint=endpoint))
 
 
-def _listed(source: DownloadSource, endpoint: str | None) -> dict[str, tuple[int, str]]:
+def _list_files(source: DownloadSource, endpoint: str | None, control: Control) -> dict[str, tuple[int, str]]:
     """File -> size and SHA-256 ("" for small files), as the hub says."""
-    repository = source.repository
+    if huggingface_hub.constants.is_offline_mode():
+        raise DownloadError("The variable HF_HUB_OFFLINE forbids asking the hub. Remove it and start Easel again.")
+    hub = _find_hub(endpoint)
+    allow_hub(hub, control)
+    url = f"{hub}/api/models/{source.repository}/revision/{urllib.parse.quote(source.revision, safe='')}?blobs=true"
+    with open_url(url, control, token=_read_token()) as response:
+        _raise_for_hub(source, response)
+        answer = response.read_all(MAX_LISTING)
     try:
-        api = huggingface_hub.HfApi(endpoint=endpoint, token=_token() or False)
-        found = api.model_info(repository, revision=source.revision, files_metadata=True).siblings or []
-    except huggingface_hub.errors.GatedRepoError as error:
-        raise DownloadError(gated(f"{HUB}/{repository}")) from error
-    except huggingface_hub.errors.RepositoryNotFoundError as error:
-        raise DownloadError(f"The hub has no “{repository}”, or it is private. Check the name, or try another source.") from error
-    except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
-        raise DownloadError(f"The hub cannot be reached or did not answer for “{repository}”. Try again later.") from error
-    return {f.rfilename: (f.size or 0, f.lfs.sha256 if f.lfs else "") for f in found}
+        siblings = parse_object(answer).get("siblings")
+        return dict(map(_read_sibling, siblings)) if isinstance(siblings, list) else {}
+    except ValueError as error:
+        raise DownloadError(f"The answer of the hub about “{source.repository}” cannot be read. Try again later.") from error
+
+
+def _find_hub(endpoint: str | None) -> str:
+    return endpoint or huggingface_hub.constants.ENDPOINT
+
+
+def allow_hub(hub: str, control: Control) -> None:
+    """Let ``control`` contact ``hub``. HF_ENDPOINT names it, so the user chose it, and it may be inside the network."""
+    address = parse_url(hub)
+    control.allow([(address.host, address.port)])
+
+
+def _raise_for_hub(source: DownloadSource, response: Response) -> None:
+    """Raises DownloadError for an answer other than success; the hub says more in a header."""
+    repository, why = source.repository, response.headers.get("X-Error-Code", "")
+    if why == "GatedRepo":
+        raise describe_gated(f"{HUB}/{repository}")
+    if why == "RevisionNotFound":
+        raise DownloadError(f"“{repository}” has no version “{source.revision}”. Copy its link again from its page.")
+    if why == "RepoNotFound" or response.status in (401, 404):
+        raise DownloadError(f"The hub has no “{repository}”, or it is private. Check the name, or try another source.")
+    response.raise_for_status(repository)
+
+
+def _read_sibling(value: JsonValue) -> tuple[str, tuple[int, str]]:
+    """Name, size and SHA-256 of one file in the hub's answer. Raises ValueError for anything else."""
+    sibling = as_object(value)
+    name, size, blob = sibling.get("rfilename"), sibling.get("size"), sibling.get("lfs")
+    digest = blob.get("sha256") if isinstance(blob, dict) else ""
+    if not isinstance(name, str):
+        raise ValueError("a file without a name")
+    return name, (size if isinstance(size, int) and size > 0 else 0, digest if isinstance(digest, str) else "")
 
 
 _USELESS = re.compile(r"\.(non_ema|fp16|ema|bf16)\.|flax|\.msgpack|\.onnx|openvino|\.h5$")
 
 
 def needed(names: Iterable[str], *, with_checker: bool = False) -> list[str]:
-    """The files of a diffusers repository that a pipeline needs: settings, words, and one file of weights a component.
+    """The files of a diffusers repository that a pipeline needs: configurations, tokenizers, one file of weights a component.
 
     Raises DownloadError if there is no diffusers folder in it.
     """
     names = list(names)
     if FOLDER_INDEX not in names:
         raise DownloadError("This repository holds no diffusers folder. Paste the link of one of its files instead.")
-    inside = [n for n in names if "/" in n and not _USELESS.search(n) and ".." not in n.split("/") and not n.startswith("/")]
-    inside = [n for n in inside if with_checker or not n.startswith("safety_checker/")]
-    safe = {n.split("/")[0] for n in inside if n.endswith(".safetensors")}
-    kept = [
-        n for n in inside
-        if n.endswith((".json", ".txt", ".safetensors")) or (n.endswith(".bin") and n.split("/")[0] not in safe)
+    inside = [name for name in names if "/" in name and is_safe_inside(name) and not _USELESS.search(name)]
+    inside = [name for name in inside if with_checker or not name.startswith("safety_checker/")]
+    safe = {name.split("/")[0] for name in inside if name.endswith(".safetensors")}
+    chosen = [
+        name for name in inside
+        if name.endswith((".json", ".txt", ".safetensors")) or (name.endswith(".bin") and name.split("/")[0] not in safe)
     ]  # fmt: skip
-    return [FOLDER_INDEX, *sorted(kept)]
+    if len(chosen) > MAX_FILES:
+        raise DownloadError(
+            "This repository holds too many files for a diffusers folder. Paste the link of one of its files instead."
+        )
+    return [FOLDER_INDEX, *sorted(chosen)]
 
 
-def _length(url: str) -> int:
-    """Bytes of a plain link, 0 where its server does not say."""
-    try:
-        request = urllib.request.Request(url, headers={"User-Agent": "easel", "Accept-Encoding": "identity"}, method="HEAD")
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            length = answer.headers.get("Content-Length", "")
-            return int(length) if length.isdigit() and "text/html" not in answer.headers.get("Content-Type", "") else 0
-    except urllib.error.HTTPError:
-        return 0  # some servers know no HEAD; fetching says what is wrong
-    except (OSError, ValueError) as error:
-        raise DownloadError(f"“{url}” cannot be reached. Check the link and the connection, or try again later.") from error
-
-
-def _token() -> str:
+def _read_token() -> str:
     return huggingface_hub.get_token() or ""

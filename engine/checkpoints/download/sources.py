@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import huggingface_hub
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
+from engine.checkpoints.download.connection import WebAddress, parse_url
+from engine.checkpoints.download.names import make_safe_name
 from engine.errors import DownloadError
 from engine.settings import HOUSE
 
@@ -42,8 +46,8 @@ class DownloadSource:
     @property
     def name(self) -> str:
         """What it is called on disk."""
-        path = urllib.parse.unquote(urllib.parse.urlparse(self.link).path) if self.link else self.file or self.repository
-        return re.sub(r"[^\w .()\[\]-]", "_", Path(path).name).strip(". ") or "download"
+        path = urllib.parse.unquote(urllib.parse.urlsplit(self.link).path) if self.link else self.file or self.repository
+        return make_safe_name(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +72,28 @@ def offers(path: Path = HOUSE / "models" / "catalogue.toml") -> tuple[Offer, ...
 def read_link(text: str) -> DownloadSource:
     """What a pasted hub name (``owner/name``, ``owner/name/file``) or link means. Raises DownloadError if it is neither."""
     text = text.strip()
-    parsed = urllib.parse.urlparse(text)
-    if parsed.scheme in ("http", "https") and parsed.hostname:
-        return _read_address(text, parsed)
+    if re.match("https?://", text, re.IGNORECASE):
+        return _read_address(text, parse_url(text))
     parts = text.split("/")
-    if len(parts) >= 2 and _NAME.fullmatch("/".join(parts[:2])) and ".." not in parts and "" not in parts:
+    if len(parts) >= 2 and _is_repository("/".join(parts[:2])) and ".." not in parts and "" not in parts:
         return DownloadSource(repository="/".join(parts[:2]), file="/".join(parts[2:]))
     raise DownloadError(f"“{text[:80]}” is neither a link nor a hub name like owner/name. Copy it again from its page.")
 
 
-def _read_address(text: str, parsed: urllib.parse.ParseResult) -> DownloadSource:
-    if parsed.hostname not in ("huggingface.co", "hf.co"):
+def _read_address(text: str, address: WebAddress) -> DownloadSource:
+    path = urllib.parse.urlsplit(text).path
+    repository = "/".join(path.strip("/").split("/")[:2])
+    if address.host not in ("huggingface.co", "hf.co") or not _is_repository(repository):
         return DownloadSource(link=text)
-    if match := _HUB_LINK.fullmatch(parsed.path):
-        return DownloadSource(repository=match[1], revision=match[2], file=urllib.parse.unquote(match[3]))
-    return DownloadSource(repository="/".join(parsed.path.strip("/").split("/")[:2]))
+    if match := _HUB_LINK.fullmatch(path):
+        return DownloadSource(repository=match[1], revision=urllib.parse.unquote(match[2]), file=urllib.parse.unquote(match[3]))
+    return DownloadSource(repository=repository)
+
+
+def _is_repository(name: str) -> bool:
+    """Whether the hub accepts ``name`` as one of a repository."""
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return _NAME.fullmatch(name) is not None

@@ -73,6 +73,8 @@ def test_a_pasted_link_is_offered_fetched_and_there(
     expect(page.locator("#checkpoints-says")).to_contain_text("neither a link nor a hub name")
     page.locator("#checkpoints-link").locator("input, textarea").fill(link)
     page.locator("#checkpoints-ask").click()
+    expect(downloads).to_contain_text("which is this computer itself")
+    downloads.get_by_role("button", name="Continue").click()
     expect(downloads).to_contain_text("1 MB")
     expect(downloads).to_contain_text("Free on the disk")
     assert not list(stocked.settings.models.glob("fetched*"))

@@ -17,15 +17,16 @@ ON_LOAD = scripts.on_load("tabs/checkpoints/downloads.js", ["press"])
 """A press on a button becomes an event: what to do, with which offer or download."""
 
 BUTTONS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    background.ASKING: (),
+    background.ASKING: (("cancel", "Cancel"),),
+    background.CONFIRMING: (("start", "Continue"), ("cancel", "Not now")),
     background.OFFERED: (("start", "Download"), ("cancel", "Not now")),
     background.RUNNING: (("pause", "Pause"), ("cancel", "Cancel")),
     background.PAUSED: (("start", "Resume"), ("cancel", "Cancel")),
     background.FINISHED: (("dismiss", "Close"),),
-    background.FAILED: (("start", "Try again"), ("dismiss", "Close")),
-    background.CANCELLED: (("start", "Go on"), ("dismiss", "Close")),
+    background.FAILED: (("start", "Try again"), ("discard", "Delete the part"), ("dismiss", "Close")),
+    background.CANCELLED: (("start", "Go on"), ("discard", "Delete the part"), ("dismiss", "Close")),
 }
-"""State of a download -> its buttons: what they do, and what they say."""
+"""State of a download -> its buttons: what they do, and what they say. A part is deleted only where there is one."""
 
 
 _HTML = Macros("tabs/checkpoints/downloads.html")
@@ -54,7 +55,10 @@ class ShownOffer:
 
 @dataclass(frozen=True)
 class ShownDownload:
-    """A download; ``rows`` and the licence are shown before it starts, ``percent`` is None where no bar is shown."""
+    """A download; ``rows`` and the licence are shown before it starts, ``percent`` is None where no bar is shown.
+
+    ``said`` is a question or what went wrong, ``kind`` that of its notice.
+    """
 
     label: str
     state: str
@@ -64,7 +68,8 @@ class ShownDownload:
     link: str
     percent: int | None
     status: str
-    trouble: str
+    said: str
+    kind: str
     buttons: list[Button]
 
 
@@ -95,10 +100,13 @@ def _show_download(download: Download) -> ShownDownload:
         licence=download.licence,
         link=download.licence_link,
         percent=_find_percent(download),
-        status=messages.download_status(download.state, format_size(download.done), total),
-        trouble=download.said,
+        status=messages.download_status(download.state, format_size(download.done), total, download.done > 0),
+        said=download.said,
+        kind="trouble" if download.state == background.FAILED else "note",
         buttons=[
-            Button(what, str(download.number), words, f"{words} {download.label}") for what, words in BUTTONS[download.state]
+            Button(what, str(download.number), words, f"{words} {download.label}")
+            for what, words in BUTTONS[download.state]
+            if what != "discard" or download.done
         ],
     )  # fmt: skip
 

@@ -6,7 +6,8 @@ import engine.preferences as preferences
 from engine.checkpoints.download import background as downloads
 from engine.checkpoints.download import hub
 from engine.checkpoints.download.background import DownloadManager
-from engine.checkpoints.download.hub import DownloadPlan
+from engine.checkpoints.download.control import Control
+from engine.checkpoints.download.plan import DownloadPlan
 from engine.checkpoints.download.sources import DownloadSource, offers, read_link
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library import overrides
@@ -71,16 +72,19 @@ class CheckpointsService:
         self._downloads.ask([source], source.name)
         return ""
 
-    def _look(self, source: DownloadSource) -> DownloadPlan:
-        return hub.look(source, with_checker=preferences.read(self._settings.data).safety_checker)
+    def _look(self, source: DownloadSource, *, control: Control) -> DownloadPlan:
+        return hub.look(source, control=control, with_checker=preferences.read(self._settings.data).safety_checker)
 
     def press(self, what: str, which: str) -> None:
         """A press on a button beside an offer or a download (:mod:`ui.tabs.checkpoints.downloads_view`)."""
         downloads = self._downloads
-        orders = {"start": downloads.start, "pause": downloads.pause, "cancel": downloads.cancel, "dismiss": downloads.dismiss}
+        orders = {
+            "start": downloads.start, "pause": downloads.pause, "cancel": downloads.cancel, "dismiss": downloads.dismiss,
+            "discard": downloads.discard,
+        }  # fmt: skip
         if what == "ask":
             offer = next((offer for offer in self._offers if offer.name == which), None)
             if offer is not None:
                 self._downloads.ask(offer.sources, offer.label, offer.licence, offer.licence_link)
-        elif what in orders and which.isdecimal():
+        elif what in orders and which.isdecimal() and len(which) < 10:
             orders[what](int(which))

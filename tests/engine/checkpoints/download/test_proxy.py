@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.checkpoints.download import hub
+from engine.checkpoints.download.control import Control
+from engine.checkpoints.download.proxy import check_proxy
 from engine.checkpoints.download.sources import DownloadSource
-from engine.checkpoints.download.transfer import Control, check_proxy, fetch
+from engine.checkpoints.download.transfer import fetch
 from engine.errors import DownloadError
 
 SOURCES = (DownloadSource(link="https://models.example/a.safetensors"), DownloadSource(repository="somebody/model"))

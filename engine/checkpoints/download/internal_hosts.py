@@ -1,0 +1,132 @@
+"""Looks host names up, and asks before a host inside the network is contacted: a link must not reach what only this computer can.
+
+The connection is made to the very addresses that were checked, so a name that answers differently the next time gains nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import psutil
+
+from engine.checkpoints.download.control import Control
+from engine.errors import DownloadError
+
+IP: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+Resolved: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, SocketAddress]
+"""What getaddrinfo returns for each address of a host."""
+
+LOOKUP_TIMEOUT = 20.0
+"""Seconds for looking up a name."""
+
+PROXIED_LOOKUP_TIMEOUT = 3.0
+"""The same for a host that the proxy will look up again. Behind a proxy, names often cannot be looked up here."""
+
+INTERNAL_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa")
+"""Ends of names that no host on the internet has."""
+
+_INTERNAL_NETWORKS = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "100.64.0.0/10",  # carriers' and VPNs' own; Alibaba's metadata service
+        "168.63.129.16/32",  # Azure's platform service
+        "192.0.0.0/24",  # Oracle's metadata service
+        "198.18.0.0/15",
+        "fec0::/10",  # site-local, before there was fc00::/7
+        "64:ff9b:1::/48",  # a network's own translation to IPv4
+    )
+)
+"""Networks that :mod:`ipaddress` does not count as private in every version of Python."""
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+
+
+class InternalHostError(DownloadError):
+    """A link leads to a host inside the network, which the user was not asked about. ``endpoints``: its addresses with the port.
+
+    Agreeing is ``control.allow(error.endpoints)``.
+    """
+
+    kind = DownloadError.kind
+
+    def __init__(self, host: str, port: int, addresses: Sequence[str]) -> None:
+        self.endpoints = tuple((address, port) for address in addresses)
+        where = "this computer itself" if all(map(_is_this_computer, addresses)) else "inside your network, not on the internet"
+        shown = "" if tuple(addresses) == (host,) else f"{', '.join(addresses)}, "
+        super().__init__(
+            f"The link leads to “{host}” ({shown}port {port}), which is {where}. Continue only if you know that host and trust "
+            "the link."
+        )
+
+
+def resolve(host: str, port: int, control: Control, seconds: float = LOOKUP_TIMEOUT) -> list[Resolved]:
+    """The addresses of ``host``. Raises OSError, UnicodeError for a name that cannot be one, CancelledError."""
+    return control.run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
+
+
+def check_addresses(host: str, port: int, addresses: Iterable[str], control: Control) -> None:
+    """Raises InternalHostError if ``addresses`` has some inside the network that the user did not agree to."""
+    internal = [address for address in dict.fromkeys(addresses) if is_internal(address)]
+    if internal and not control.is_allowed(host, port) and not all(control.is_allowed(each, port) for each in internal):
+        raise InternalHostError(host, port, internal)
+
+
+def check_proxied(host: str, port: int, control: Control) -> None:
+    """:func:`check_addresses` for a host that a proxy looks up. A name that nobody here knows is left to the proxy.
+
+    Raises InternalHostError, CancelledError.
+    """
+    try:
+        addresses = [str(found[4][0]) for found in resolve(host, port, control, PROXIED_LOOKUP_TIMEOUT)]
+    except (OSError, ValueError):
+        name = host.rstrip(".").casefold()
+        is_known = any(name == end or name.endswith(f".{end}") for end in INTERNAL_NAMES) or "." not in name
+        addresses = [host] if is_known else []
+    check_addresses(host, port, addresses, control)
+
+
+def is_internal(address: str) -> bool:
+    """Whether an IP address is this computer's own, or in no part of the internet. True for what is no IP address."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return True
+    carried = _unwrap(found)
+    return _is_internal(carried) or (carried is found and str(found) in _own_addresses())
+
+
+def _is_internal(ip: IP) -> bool:
+    special = ip.is_multicast or ip.is_reserved or ip.is_unspecified or not ip.is_global
+    return special or any(ip.version == network.version and ip in network for network in _INTERNAL_NETWORKS)
+
+
+def _unwrap(ip: IP) -> IP:
+    """The IPv4 address that an IPv6 address stands for, or ``ip`` itself."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped
+    if ip.sixtofour is not None:
+        return ip.sixtofour
+    if ip.teredo is not None:
+        return ip.teredo[1]
+    if ip in _NAT64 or (ip in _COMPATIBLE and int(ip) > 1):
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip
+
+
+def _is_this_computer(address: str) -> bool:
+    try:
+        ip = _unwrap(ipaddress.ip_address(address))
+    except ValueError:
+        return False
+    return ip.is_loopback or ip.is_unspecified or str(ip) in _own_addresses()
+
+
+def _own_addresses() -> set[str]:
+    return {found.address.partition("%")[0] for each in psutil.net_if_addrs().values() for found in each}
