@@ -1,4 +1,4 @@
-"""Full-size Stable Diffusion 1.5 and XL checkpoints with random weights: as slow as real ones, and generated here."""
+"""Stable Diffusion 1.5 and XL checkpoints with random weights, generated here: of full size, as slow as real ones, or tiny."""
 
 from __future__ import annotations
 
@@ -15,16 +15,35 @@ CONFIGURED: dict[str, dict[str, str]] = {
 }
 """Family -> network -> the configuration that Easel ships."""
 
+_TINY_VAE: dict[str, Any] = {"block_out_channels": [32] * 4, "layers_per_block": 1}
+_TINY_TEXT: dict[str, Any] = {
+    "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "projection_dim": 32,
+}  # fmt: skip
+TINY: dict[str, dict[str, Any]] = {
+    "unet_sd1": {"block_out_channels": [32] * 4, "layers_per_block": 1, "cross_attention_dim": 32},
+    "unet_xl": {
+        "block_out_channels": [32] * 3, "layers_per_block": 1, "cross_attention_dim": 64, "attention_head_dim": 8,
+        "transformer_layers_per_block": 1, "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 6 * 8 + 32,
+    },
+    "vae_sd": _TINY_VAE, "vae_xl": _TINY_VAE, "text_clip_l": _TINY_TEXT, "text_openclip_bigg": _TINY_TEXT,
+}  # fmt: skip
+"""Configuration -> what a tiny network has otherwise."""
 
-def write_checkpoint(folder: Path, dtype: str = "float16", family: str = "sd1", device: str = "cpu") -> None:
-    """Makes ``folder`` a diffusers pipeline of a family's shapes with random weights: 2 GB of float16, 7 GB for XL.
+
+def write_checkpoint(
+    folder: Path, dtype: str = "float16", family: str = "sd1", device: str = "cpu", *, tiny: bool = False
+) -> None:
+    """Makes ``folder`` a diffusers pipeline of a family's shapes with random weights: 2 GB of float16, 7 GB for XL, or 5 MB.
 
     The weights are drawn on ``device``.
     """
     import torch
 
     with torch.device(device):
-        parts = {name: _network(name, shape(config)) for name, config in CONFIGURED[family].items()}
+        parts = {
+            name: _network(name, {**shape(config), **(TINY[config] if tiny else {})})
+            for name, config in CONFIGURED[family].items()
+        }
     _pipeline(family, {name: network.to(getattr(torch, dtype)) for name, network in parts.items()}).save_pretrained(folder)
 
 

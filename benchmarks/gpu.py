@@ -2,12 +2,12 @@
 
 Checkpoints of full size with random weights are made here. Every line is printed as soon as it is known, each part runs in a
 process of its own, and a part for which no time is left is left out: a run that is cut off still tells what it had.
-``python -m benchmarks.gpu PART`` runs one part alone in a folder that is given behind it.
+``python -m benchmarks.gpu PART FOLDER`` runs one part alone. Without a card all parts run with tiny checkpoints on the CPU:
+that shows that they run, and measures nothing.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import re
 import subprocess
@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from benchmarks.gpu_loops import Clocked, Loop, by_diffusers, by_easel, misplace
 from benchmarks.perceptual import psnr
 from engine import Local, Settings, TextToImage
 from engine.checkpoints.adapters import NOTHING
+from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.generate.samplers import create
 from engine.generate.speed.compile import run_compiled
 from engine.preferences import Preferences
@@ -40,35 +42,54 @@ from engine.requests import ExecutionPlan
 from engine.stopping import Stop
 
 HOUSE = Path(__file__).resolve().parent.parent
-DEVICE, SAMPLER = "cuda:0", "DPM++ 2M Karras"
-ASKED = TextToImage(
+SAMPLER = "DPM++ 2M Karras"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What is run, and how large. ``wide``: side of the larger images in pixels; ``latents``: side of the others in latents."""
+
+    device: str
+    request: TextToImage
+    batches: tuple[int, ...]
+    wide: int
+    latents: int
+    tiny: bool = False
+
+
+_REQUEST = TextToImage(
     prompt="a cat on the beach", checkpoint="sd1", width=512, height=512, steps=20, scheduler=SAMPLER, seed=0, count=6
 )
-BATCHES = (1, 2, 4, 8, 16)
-WIDE, LATENTS = 1024, 64
-"""Side of the larger pictures, and of the others in latents."""
+CARD = Scale(device="cuda:0", request=_REQUEST, batches=(1, 2, 4, 8, 16), wide=1024, latents=64)
+CPU = Scale(
+    device="cpu", request=replace(_REQUEST, width=64, height=64, steps=4, count=2), batches=(1, 2), wide=128, latents=8, tiny=True
+)
+SCALE = CARD if torch.cuda.is_available() else CPU
 GIB = 2**30
-NO_CARD = "This benchmark needs a graphics card that torch can use through CUDA or ROCm; this computer has none."
+NO_CARD = (
+    "This benchmark needs a graphics card that torch can use through CUDA or ROCm; this computer has none. "
+    "Each part is only tried with a tiny checkpoint on the CPU: its figures mean nothing."
+)
 SECONDS = 285
 """A part is skipped if it would probably end after this many seconds."""
 
 
 def main() -> None:
     """Run every part in a separate process and print its lines."""
-    if not torch.cuda.is_available():
+    if SCALE.device == "cpu":
         tell(NO_CARD)
-        return
-    card = torch.cuda.get_device_properties(0)
-    tell(f"{card.name}, {card.total_memory / GIB:.0f} GiB")
+    else:
+        card = torch.cuda.get_device_properties(0)
+        tell(f"{card.name}, {card.total_memory / GIB:.0f} GiB")
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        for part, least in PARTS.items():
+        for name, part in PARTS.items():
             left = SECONDS - (time.perf_counter() - began)
-            if left < least:
-                tell(f"-- {part}: left out, {left:.0f} s of {SECONDS} were left and it takes about {least}")
+            if left < part.seconds:
+                tell(f"-- {name}: left out, {left:.0f} s of {SECONDS} were left and it takes about {part.seconds}")
                 continue
-            tell(f"-- {part}, after {time.perf_counter() - began:.0f} s")
-            in_process(part, folder, left)
+            tell(f"-- {name}, after {time.perf_counter() - began:.0f} s")
+            in_process(name, folder, left)
 
 
 def in_process(part: str, folder: str, left: float) -> None:
@@ -103,8 +124,7 @@ def trying(what: str) -> Iterator[None]:
 
 def speed(folder: Path) -> None:
     """Plain diffusers, Easel as it is, Easel compiled, and the compiled UNet with nothing around it."""
-    tell(f"torch {torch.__version__}, {len(BATCHES)} batches, {ASKED.count} pictures of {ASKED.steps} steps with {SAMPLER}")
-    write(folder, "sd1")
+    tell(f"torch {torch.__version__}, {SCALE.request.count} pictures of {SCALE.request.steps} steps with {SAMPLER}")
     rates: dict[str, Clocked] = {}
     with trying("plain diffusers"):
         rates["plain diffusers, eager float16"] = plain(folder)
@@ -118,10 +138,13 @@ def speed(folder: Path) -> None:
 
 
 def write(folder: Path, family: str) -> None:
-    """A checkpoint with random weights, drawn on the card."""
-    took = seconds(DEVICE, lambda: write_checkpoint(folder / "models" / family, family=family, device=DEVICE))
+    """A checkpoint with random weights, drawn on the device, unless an earlier part wrote it."""
+    path, device = folder / "models" / family, SCALE.device
+    if path.exists():
+        return
+    took = seconds(device, lambda: write_checkpoint(path, family=family, device=device, tiny=SCALE.tiny))
     torch.cuda.empty_cache()
-    tell(f"a checkpoint of {family}'s full size was made in {took:.0f} s")
+    tell(f"a {'tiny checkpoint' if SCALE.tiny else 'checkpoint of full size'} of {family} was made in {took:.0f} s")
 
 
 def plain(folder: Path) -> Clocked:
@@ -129,20 +152,20 @@ def plain(folder: Path) -> Clocked:
     from diffusers import StableDiffusionPipeline
 
     pipeline: Any = StableDiffusionPipeline.from_pretrained(folder / "models" / "sd1", dtype=torch.float16, local_files_only=True)
-    pipeline.to(DEVICE)
+    pipeline.to(SCALE.device)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = create(SAMPLER, pipeline.scheduler.config)
-    by_diffusers(pipeline, dataclasses.replace(ASKED, count=1), DEVICE, folder)
-    return highest("plain diffusers", partial(by_diffusers, pipeline, ASKED, DEVICE, folder))
+    by_diffusers(pipeline, replace(SCALE.request, count=1), SCALE.device, folder)
+    return highest("plain diffusers", partial(by_diffusers, pipeline, SCALE.request, SCALE.device, folder))
 
 
 def easels(easel: Local, folder: Path, name: str, compile_it: bool) -> Clocked:
     """Easel, after a first picture that loads and compiles."""
     prefer(folder / "data", Preferences(compile=compile_it))
     slug = re.sub(r"\W+", "-", name)
-    first = seconds(DEVICE, lambda: by_easel(easel, dataclasses.replace(ASKED, count=1), f"{slug}-first"))
+    first = seconds(SCALE.device, lambda: by_easel(easel, replace(SCALE.request, count=1), f"{slug}-first"))
     tell(f"{name}: the first picture, loading and compiling included, {first:.1f} s")
-    made = highest(name, lambda: by_easel(easel, ASKED, f"{slug}-more"))
+    made = highest(name, lambda: by_easel(easel, SCALE.request, f"{slug}-more"))
     plan = plan_of(made)
     tell(f"{name}: compiler {plan.compiler or 'none'}, {dict(plan.dtypes)}, said: {' '.join(made.said) or 'nothing'}")
     return made
@@ -163,8 +186,8 @@ def highest(name: str, run: Callable[[], Clocked]) -> Clocked:
 
 def bare(easel: Local, made: Clocked) -> None:
     """The UNet as Easel compiled it, alone and with a sampler, compared with Easel's loop."""
-    with leased(easel, made) as (pipeline, plan), run_compiled(pipeline, plan, NOTHING, Stop()):
-        loop = Loop(unet=pipeline.unet, sampler=SAMPLER, config=pipeline.scheduler.config, side=LATENTS)
+    with leased(easel, made) as checkpoint, run_compiled(checkpoint, checkpoint.plan, NOTHING, Stop()):
+        loop = loop_of(checkpoint)
         for name, run in (("UNet alone", loop.unet_alone), ("UNet and sampler", loop.with_sampler)):
             rate = loop.rate(run, 60)
             tell(f"bare compiled loop, {name}: {rate:.1f} it/s; Easel's loop takes {rate / made.rate - 1:+.1%} longer")
@@ -181,12 +204,12 @@ def compare(rates: Mapping[str, Clocked]) -> None:
 def batches(folder: Path) -> None:
     """Pictures per second of the uncompiled UNet, by batch size."""
     with Local(settings(folder)) as easel:
-        made = by_easel(easel, dataclasses.replace(ASKED, count=1, steps=2), "batches")
-        with leased(easel, made) as (pipeline, _):
+        made = by_easel(easel, replace(SCALE.request, count=1, steps=2), "batches")
+        with leased(easel, made) as checkpoint:
             found: dict[int, float] = {}
-            for batch in BATCHES:
+            for batch in SCALE.batches:
                 with trying(f"batch of {batch}"):
-                    loop = Loop(unet=pipeline.unet, sampler=SAMPLER, config=pipeline.scheduler.config, side=LATENTS, images=batch)
+                    loop = loop_of(checkpoint, batch)
                     found[batch] = batch * loop.rate(loop.with_sampler, 12)
                     tell(f"batch of {batch}, eager: {found[batch]:.1f} pictures' steps a second")
             enough, alone = plateau(found)
@@ -195,40 +218,39 @@ def batches(folder: Path) -> None:
 
 def numbers(folder: Path) -> None:
     """Precisions on the card, the same picture twice, and how far the planned precision is from float32."""
-    asked = dataclasses.replace(ASKED, count=1)
+    asked = replace(SCALE.request, count=1)
     with Local(settings(folder)) as easel:
         first, again = (by_easel(easel, asked, job) for job in ("first", "again"))
-        with leased(easel, first) as (pipeline, plan):
-            parts = {name: getattr(pipeline, name) for name in plan.dtypes}
-            count, wrong = misplaced(parts, DEVICE, plan.dtypes)
-        tell(f"{count} tensors on {DEVICE} in {dict(plan.dtypes)}; elsewhere or otherwise: {', '.join(wrong[:5]) or 'none'}")
+        with leased(easel, first) as checkpoint:
+            dtypes = checkpoint.plan.dtypes
+            count, wrong = misplaced(checkpoint.modules, SCALE.device, dtypes)
+        tell(f"{count} tensors on {SCALE.device} in {dict(dtypes)}; elsewhere or otherwise: {', '.join(wrong[:5]) or 'none'}")
         same = np.array_equal(pixels(first), pixels(again))
         tell(f"the same request twice gives the same bits: {'yes' if same else 'NO'}; levels vary by {pixels(first).std():.1f}")
-        exact = pixels(by_easel(easel, dataclasses.replace(asked, precision="float32"), "exact"))
+        exact = pixels(by_easel(easel, replace(asked, precision="float32"), "exact"))
     error = relative_error(pixels(first), exact)
     tell(f"relative error of the picture against float32: {error:.2%}, PSNR {psnr(pixels(first), exact):.1f} dB")
 
 
 def little(folder: Path) -> None:
     """SD 1.5 at 512 with 2 GiB, which the plan takes into account."""
-    within(folder, ASKED, 2, told=True)
+    within(folder, SCALE.request, 2, told=True)
 
 
 def faults(folder: Path) -> None:
     """Memory runs out although the plan expected enough: the ladder of measures."""
-    within(folder, ASKED, 2, told=False)
-    within(folder, dataclasses.replace(ASKED, width=WIDE, height=WIDE), 3, told=False)
+    within(folder, SCALE.request, 2, told=False)
+    within(folder, replace(SCALE.request, width=SCALE.wide, height=SCALE.wide), 3, told=False)
 
 
 def xl(folder: Path) -> None:
     """XL at 1024 with 4 GiB, which the plan takes into account."""
-    write(folder, "xl")
-    within(folder, dataclasses.replace(ASKED, checkpoint="xl", width=WIDE, height=WIDE), 4, told=True)
+    within(folder, replace(SCALE.request, checkpoint="xl", width=SCALE.wide, height=SCALE.wide), 4, told=True)
 
 
 def within(folder: Path, asked: TextToImage, gigabytes: int, told: bool) -> None:
     """One picture of a few steps while torch may use only ``gigabytes`` of the card; ``told``: the plan knows."""
-    asked = dataclasses.replace(asked, count=1, steps=6)
+    asked = replace(asked, count=1, steps=6)
     name = f"{asked.checkpoint} at {asked.width} in {gigabytes} GiB, {'known' if told else 'not known'} to the plan"
     with trying(name), tempfile.TemporaryDirectory() as fresh, Local(settings(folder, Path(fresh))) as easel:
         if told:
@@ -244,16 +266,21 @@ def within(folder: Path, asked: TextToImage, gigabytes: int, told: bool) -> None
 def know(easel: Local, room: int) -> None:
     """Make the plan assume ``room`` free bytes on the card."""
     hardware = easel._state.hardware
-    device = dataclasses.replace(hardware.device, total_bytes=room, free_bytes=room)
-    easel._state = dataclasses.replace(easel._state, hardware=dataclasses.replace(hardware, device=device))
+    device = replace(hardware.device, total_bytes=room, free_bytes=room)
+    easel._state = replace(easel._state, hardware=replace(hardware, device=device))
 
 
 @contextmanager
-def leased(easel: Local, made: Clocked) -> Iterator[tuple[Any, ExecutionPlan]]:
-    """The pipeline that made a picture, and the plan in the picture's file."""
-    plan, state = plan_of(made), easel._state
-    with state.cache.lease(state.catalogue.find("sd1"), plan) as pipeline:
-        yield pipeline, plan
+def leased(easel: Local, made: Clocked) -> Iterator[LoadedCheckpoint]:
+    """The checkpoint that made an image, loaded as the image's record says."""
+    state = easel._state
+    with state.cache.lease(state.catalogue.find("sd1"), plan_of(made)) as checkpoint:
+        yield checkpoint
+
+
+def loop_of(checkpoint: LoadedCheckpoint, images: int = 1) -> Loop:
+    """The bare loop of a checkpoint's UNet."""
+    return Loop(unet=checkpoint.unet, sampler=SAMPLER, config=checkpoint.scheduler_config, side=SCALE.latents, images=images)
 
 
 def plan_of(made: Clocked) -> ExecutionPlan:
@@ -272,7 +299,7 @@ def pixels(made: Clocked) -> np.ndarray:
 def settings(folder: Path, fresh: Path | None = None) -> Settings:
     """Checkpoints of ``folder``; what is learnt and made there too, or in ``fresh``."""
     own = fresh or folder
-    return dataclasses.replace(Settings(), models=folder / "models", data=own / "data", outputs=own / "outputs")
+    return replace(Settings(), models=folder / "models", data=own / "data", outputs=own / "outputs")
 
 
 def again(folder: Path) -> None:
@@ -281,11 +308,31 @@ def again(folder: Path) -> None:
         easels(easel, folder, "Easel, compiled, after a restart", True)
 
 
-PARTS: dict[str, int] = {"speed": 60, "little": 20, "faults": 30, "numbers": 20, "xl": 50, "batches": 25, "again": 40}
-"""Part -> about how many seconds it takes at least. The most important come first."""
+@dataclass(frozen=True)
+class Part:
+    """``seconds``: about how long it takes at least. ``families``: the checkpoints that it needs."""
+
+    run: Callable[[Path], None]
+    seconds: int
+    families: tuple[str, ...] = ("sd1",)
+
+
+PARTS = {
+    "speed": Part(speed, 60), "little": Part(little, 20), "faults": Part(faults, 30), "numbers": Part(numbers, 20),
+    "xl": Part(xl, 50, ("xl",)), "batches": Part(batches, 25), "again": Part(again, 40),
+}  # fmt: skip
+"""The most important come first."""
+
+
+def run_part(name: str, folder: Path) -> None:
+    """Run a part in this process."""
+    for family in PARTS[name].families:
+        write(folder, family)
+    PARTS[name].run(folder)
+
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        globals()[sys.argv[1]](Path(sys.argv[2]))
+        run_part(sys.argv[1], Path(sys.argv[2]))
     else:
         main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,19 @@ def test_the_bare_loops_run(pictures: int) -> None:
     assert loop.rate(loop.unet_alone, 2) > 0 and loop.rate(loop.with_sampler, 3) > 0
 
 
-def test_a_computer_without_a_card_is_told_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_without_a_card_each_part_is_tried_in_a_process_of_its_own(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``python -m benchmarks gpu`` does, with one of the parts."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(gpu, "SCALE", gpu.CPU)
+    monkeypatch.setattr(
+        gpu, "PARTS", {"numbers": gpu.PARTS["numbers"], "speed": replace(gpu.PARTS["speed"], seconds=gpu.SECONDS + 1)}
+    )
     gpu.main()
-    assert capsys.readouterr().out.strip() == gpu.NO_CARD
+    said = capfd.readouterr().out
+    assert said.startswith(gpu.NO_CARD) and "-- speed: left out" in said
+    assert "tensors on cpu" in said and "FAILED" not in said and "ended with" not in said
 
 
 @pytest.mark.parametrize("family", CONFIGURED)
@@ -62,26 +71,23 @@ def test_checkpoints_of_full_size_are_what_they_are_called(family: str, tmp_path
     assert all(getattr(saved[family], name).dtype == torch.float16 for name in CONFIGURED[family])
 
 
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The benchmark as on a card, with tiny checkpoints on the CPU."""
-
-    def write(folder: Path, family: str, **_: Any) -> None:
-        tiny.pipeline(family).save_pretrained(folder)
-        assert identify(folder).family == family
-
-    monkeypatch.setattr(gpu, "write_checkpoint", write)
-    monkeypatch.setattr(gpu, "DEVICE", "cpu")
-    monkeypatch.setattr(gpu, "ASKED", dataclasses.replace(gpu.ASKED, width=32, height=32, steps=4, count=2))
-    monkeypatch.setattr(gpu, "BATCHES", (1, 2))
-    monkeypatch.setattr(gpu, "WIDE", 64)
-    monkeypatch.setattr(gpu, "LATENTS", 8)
-    write(tmp_path / "models" / "sd1", "sd1")
-    return tmp_path
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the checkpoints that the parts share were written."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu, "SCALE", gpu.CPU)
+        for family in CONFIGURED:
+            gpu.write(folder, family)
+            assert identify(folder / "models" / family).family == family
+    return folder
 
 
 @pytest.mark.parametrize("part", gpu.PARTS)
-def test_every_part_runs_to_its_end(part: str, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    getattr(gpu, part)(small)
+def test_every_part_runs_to_its_end(
+    part: str, written: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "SCALE", gpu.CPU)
+    gpu.run_part(part, written)
     said = capsys.readouterr().out
     assert said and "FAILED" not in said, said
