@@ -17,6 +17,11 @@ from tests.fast import is_fast
 # Threads that wait asleep: torch's default is to spin, which on a busy machine costs more than the work itself.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Compiling the sources of torch and diffusers takes twice as long as importing them. Were the result not stored, each process
+# that a test starts would do it again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # However slow a machine is, that is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
