@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from launcher.process.ending import Ending, end_with_parent
+
+if __name__ == "__main__":
+    Ending().install()  # before the other imports: Ctrl+C during them is no error
+
 import argparse
 import dataclasses
 import os
@@ -11,12 +16,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from launcher.process import password
-from launcher.process.ending import Ending, end_with_parent
 from launcher.process.variables import STUDIO, choose_variables
 
 if __name__ == "__main__":
     # Before the imports: they take seconds, and Gradio creates HTTP clients in them that other programs' proxies would stop.
-    Ending().install()
     if "EASEL_LAUNCHER" in os.environ:
         end_with_parent()
     chosen = choose_variables(STUDIO, os.environ)

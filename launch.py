@@ -13,6 +13,11 @@ if __name__ == "__main__":
     foreign = [os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.path[:] = [os.path.dirname(os.path.realpath(__file__)), *(p for p in sys.path if os.path.realpath(p) not in foreign)]
 
+from launcher.process.ending import Ending, discard_output
+
+if __name__ == "__main__":
+    Ending().install()  # before the other imports: Ctrl+C during them is no error
+
 import argparse
 import platform
 import subprocess
@@ -23,7 +28,6 @@ from pathlib import Path
 from launcher import desktop_entry, run_tests
 from launcher.environment import prepare
 from launcher.folder import Folder
-from launcher.process.ending import Ending, discard_output
 from launcher.process.password import hand_over_password
 from launcher.progress import PHASES, Progress
 from launcher.progress_page import ProgressPage
@@ -181,7 +185,6 @@ class Launch:
 
 
 if __name__ == "__main__":
-    Ending().install()
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ here=$(CDPATH= cd -- "$(dirname -- "$self")" && pwd) || exit 1
 unset PYTHONEXECUTABLE
 for python in python3 python python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8; do
     if "$python" -E -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then
+        trap '' INT # launch.py heeds Ctrl+C; a Python that is only just starting would print a trace about it
         exec "$python" -E "$here/launch.py" "$@"
     fi
 done

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Iterator, Sequence
 
+from launcher.process.ending import hold_signals
 from launcher.process.variables import SETUP, choose_variables
 from launcher.progress import Progress
 from launcher.setup_errors import explain_output
@@ -36,20 +38,22 @@ def start_process(
 ) -> subprocess.Popen[str]:
     """Output and errors in one pipe, as UTF-8; nothing to type in.
 
-    ``apart``: Ctrl+C in the terminal does not reach it (POSIX only), and its standard input ends when this process does.
+    ``apart``: Ctrl+C in the terminal does not reach it (POSIX only), its standard input ends when this process does, and it
+    installs an :class:`launcher.process.ending.Ending`.
     """
-    return subprocess.Popen(
-        [str(part) for part in command],
-        cwd=str(cwd),
-        env=variables,
-        stdin=subprocess.PIPE if apart else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        bufsize=1,
-        start_new_session=apart and os.name != "nt",
-    )
+    with hold_signals() if apart else nullcontext():
+        return subprocess.Popen(
+            [str(part) for part in command],
+            cwd=str(cwd),
+            env=variables,
+            stdin=subprocess.PIPE if apart else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            bufsize=1,
+            start_new_session=apart and os.name != "nt",
+        )
 
 
 def run(command: Sequence[str | Path], cwd: Path, progress: Progress, process_kind: str = SETUP) -> list[str]:

@@ -15,7 +15,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -27,6 +29,8 @@ from engine.offline import disable_downloads
 from engine.requests import Request, Resolved
 from engine.settings import Settings
 from engine.stopping import Stop
+
+_TERMINAL_SIGNALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGHUP"))
 
 LOG_BYTES = 2_000_000
 """A worker's log is started again above this size."""
@@ -120,7 +124,7 @@ class Worker:
         self._pipe, theirs = context.Pipe()
         self._sending = threading.Lock()
         self._process = context.Process(target=_child, args=(theirs, settings, engine), name="easel-worker", daemon=True)
-        self._process.start()
+        _start(self._process)
         theirs.close()
 
     @property
@@ -152,11 +156,29 @@ class Worker:
             self._pipe.close()
 
 
+def _start(process: SpawnProcess) -> None:
+    """Start ``process`` with :data:`_TERMINAL_SIGNALS` held back until it ignores them; before that, Python prints a trace."""
+    if sys.platform == "win32":
+        process.start()
+        return
+    resource_tracker.ensure_running()  # to start it would let the signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL_SIGNALS)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ignore_terminal() -> None:
+    """Ctrl+C and a closed terminal reach every process of the studio at once; a worker ends when the studio does."""
+    for number in _TERMINAL_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TERMINAL_SIGNALS)
+
+
 def _child(pipe: Connection, settings: Settings, engine: str) -> None:
-    # Ctrl+C and a closed terminal reach every process of the studio at once. This one ends with the studio, which decides when.
-    for number in signal.Signals:
-        if number.name in ("SIGINT", "SIGHUP"):
-            signal.signal(number, signal.SIG_IGN)
+    _ignore_terminal()
     # Torch's threads spin while they wait for each other. On a machine that does other things too, one of two threads is often
     # not running, and the other burns a core for it: an image was seen to take ten times as long. Asleep they cost nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Optional, Type
+from typing import Generator, Optional, Type
 
 SIGNALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP"))
 
@@ -31,11 +32,13 @@ class Ending:
         SIGINT is taken over even where it is ignored: a shell starts what runs in the background so. SIGHUP that is ignored stays
         ignored: that is what `nohup` is for.
         """
+        sys.excepthook = print_error
+        sys.unraisablehook = print_unraisable
         for number in SIGNALS:
             if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.handle)
-        sys.excepthook = print_error
-        sys.unraisablehook = print_unraisable
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # see hold_signals
 
     def handle(self, number: int, frame: Optional[FrameType]) -> None:
         if signal.Signals(number).name == "SIGHUP":
@@ -45,6 +48,22 @@ class Ending:
             raise KeyboardInterrupt
         if time.monotonic() - self.begun > IMPATIENCE:
             os._exit(128 + number)
+
+
+@contextmanager
+def hold_signals() -> Generator[None, None, None]:
+    """A process that is started in the block gets :data:`SIGNALS` only when it installs its own :class:`Ending`.
+
+    Until then Python would print a trace about them.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def print_error(kind: Type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:

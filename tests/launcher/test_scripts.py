@@ -13,7 +13,7 @@ import pytest
 
 from tests.launcher.conftest import HOUSE, program
 
-BOOTSTRAP = [HOUSE / "launch.py", *sorted((HOUSE / "launcher").glob("*.py"))]
+BOOTSTRAP = [HOUSE / "launch.py", *sorted((HOUSE / "launcher").rglob("*.py"))]
 NEEDED = ("sh", "dirname", "readlink", "env")
 
 
@@ -50,6 +50,13 @@ def test_arguments_and_exit_status_pass_through(place: Path, bare_path: Path, na
     done = run(place / name, "--port", "1", "a b", path=bare_path)
     assert done.stdout.strip() == repr([str(place / "launch.py"), "--port", "1", "a b"])
     assert done.returncode == 3
+
+
+def test_ctrl_c_waits_until_python_has_started(place: Path, bare_path: Path) -> None:
+    """It would print a trace before that; launch.py heeds the signal also where it is ignored."""
+    (bare_path / "python3").symlink_to(sys.executable)
+    (place / "launch.py").write_text("import signal\nprint(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)\n", "utf-8")
+    assert run(place / "launch.sh", path=bare_path).stdout == "True\n"
 
 
 def test_a_link_to_the_script_works(place: Path, bare_path: Path, tmp_path: Path) -> None:

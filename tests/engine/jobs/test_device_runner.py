@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
+import sys
+
+import pytest
 
 from engine import events
 from engine.jobs import Jobs
 from engine.jobs.watchdog import TimeLimits
+from engine.jobs.worker import Ready, Worker
 from engine.requests import TextToImage
 from engine.settings import Settings
 from engine.testing import ScriptedEngine
@@ -53,6 +59,16 @@ def test_a_question_is_answered_between_jobs_and_waits_for_no_longer_than_it_is_
     job = jobs.submit(TextToImage(prompt="script: slow", steps=40))
     until(lambda: jobs.state(job).progress)
     assert jobs.describe_run(request, seconds=0.2) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill with any signal ends a process there")
+def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_worker_from_the_moment_it_starts(settings: Settings) -> None:
+    worker = Worker(settings, SCRIPTED)
+    assert worker.pid is not None
+    for number in (signal.SIGINT, signal.SIGHUP):
+        os.kill(worker.pid, number)
+    assert isinstance(worker.receive(PATIENT_SECONDS), Ready)
+    worker.close()
 
 
 def test_a_worker_that_does_not_heed_stop_is_ended(settings: Settings) -> None:

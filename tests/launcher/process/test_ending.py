@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from launcher.commands import start_process
 from launcher.folder import Folder
 from launcher.progress_page import is_listening
-from tests.launcher.conftest import program
+from tests.launcher.conftest import HOUSE, program
 from tests.launcher.test_launch import free_port
 
 SIGNALS = {
@@ -106,6 +107,15 @@ def test_a_terminal_that_goes_away_takes_all_of_it_along(ready_house: Folder) ->
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert psutil.wait_procs([studio], timeout=60)[1] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_studio_heeds_any_ends_it_without_a_word(number: signal.Signals) -> None:
+    code = "import sys\nprint('up')\ninput()\nfrom launcher.process.ending import Ending\nEnding().install()\nprint('too far')"
+    started = start_process([sys.executable, "-u", "-c", code], HOUSE, dict(os.environ), apart=True)
+    assert started.stdout is not None and started.stdout.readline() == "up\n"
+    started.send_signal(number)
+    assert started.communicate("go on\n", timeout=60) == ("", None) and started.returncode != 0
 
 
 @pytest.mark.parametrize("during", ["imports", "waiting for a thread", "a finalizer"])
