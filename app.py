@@ -28,6 +28,7 @@ if __name__ == "__main__":
 
 from engine import DTYPES, VERSION, Jobs, Settings, claim
 from engine.errors import EaselError
+from engine.safe_text import print_any_name
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -60,6 +61,7 @@ def settings_from(flags: argparse.Namespace) -> Settings:
 
 def main(arguments: list[str]) -> int:
     """Run the studio until the window that started it closes or Ctrl+C is pressed."""
+    print_any_name()
     flags = parse(arguments)
     # The processes that Easel starts do not inherit it.
     known = os.environ.pop(password.VARIABLE, None)

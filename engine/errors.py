@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from engine.safe_text import make_encodable
+
 
 class EaselError(Exception):
     """Base of all errors whose text is meant for the user."""
@@ -18,6 +20,10 @@ class EaselError(Exception):
     def __init_subclass__(cls) -> None:
         """Names a kind after its class, unless the class names it."""
         cls.kind = cls.__dict__.get("kind", cls.__name__)
+
+    def __init__(self, message: str = "") -> None:
+        # Paths are part of many sentences, and their names may be anything.
+        super().__init__(make_encodable(message))
 
 
 class RequestError(EaselError):

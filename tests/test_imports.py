@@ -19,6 +19,7 @@ WORDS = (
     "engine.stopping",
     "engine.descriptions",
     "engine.json_values",
+    "engine.safe_text",
     "engine.offline",
     "engine.seeds",
 )

@@ -153,7 +153,7 @@ def _with_words(
     table = encoder.get_input_embeddings()
     if not isinstance(table, nn.Embedding):
         raise CheckpointError("This kind of checkpoint cannot use embeddings: leave them out, or choose another one.")
-    vectors = {e.path.stem: _vectors(e, key, table.embedding_dim) for e in embeddings}
+    vectors = {e.word: _vectors(e, key, table.embedding_dim) for e in embeddings}
     longer = copy.deepcopy(tokenizer)
     for word, rows in vectors.items():
         names = [word, *(f"{word}_{i}" for i in range(1, len(rows)))]

@@ -136,7 +136,7 @@ def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory
     embeddings = tuple(
         embedding
         for embedding in inventory.of_kind("embedding")
-        if embedding.identity.family in ("", base) and _contains_word(prompts, embedding.path.stem)
+        if embedding.identity.family in ("", base) and _contains_word(prompts, embedding.word)
     )
     return Additions(loras=loras, embeddings=embeddings, vae=inventory.find(request.vae, "vae") if request.vae else None)
 

@@ -20,9 +20,11 @@ from typing import TypeAlias
 from engine.errors import OutputError
 from engine.events import Result, Step
 from engine.json_values import parse_json, parse_object
+from engine.records.job_ids import create_job_id
 from engine.requests import KINDS, Request, from_json, to_json
+from engine.safe_text import name_to_text, text_to_name
 from engine.storage.blobs import find_hashes
-from engine.storage.database import Replacement, encode, open_database
+from engine.storage.database import Replacement, open_database, transaction
 
 QUEUED, RUNNING, FINISHED, CANCELLED, FAILED, SET_ASIDE = "queued", "running", "finished", "cancelled", "failed", "set_aside"
 OVER = (FINISHED, CANCELLED, FAILED, SET_ASIDE)
@@ -86,6 +88,7 @@ class Journal:
         self._path = path
         self._lock = threading.RLock()
         self._unreadable: set[str] = set()
+        self._latest = ""
         with self._translate_errors():
             self._db, self._replacement = open_database(path, UPGRADES)
             self._find_unreadable()
@@ -97,19 +100,26 @@ class Journal:
         unreadable = [_describe_unreadable(len(self._unreadable), self._path)] if self._unreadable else []
         return (*replaced, *unreadable)
 
+    def create_id(self) -> str:
+        """An id for a new job, which sorts after those of all jobs that were ever here."""
+        with self._lock, self._translate_errors():
+            latest = self._db.execute("SELECT MAX(id) FROM jobs WHERE id GLOB 'j*'").fetchone()[0]
+            self._latest = create_job_id(max(self._latest, str(latest or "")), time.time())
+            return self._latest
+
     def add(self, job: str, page: str, request: Request) -> JobState:
         """A new job at the end of the queue, on disk when this returns."""
         now = time.time()
         last = "(SELECT MAX(?, COALESCE(MAX(place), 0) + 0.001) FROM jobs)"  # the clock may have been set back
         self._execute(
-            f"INSERT INTO jobs (id, page, request, state, place, submitted) VALUES (?, CAST(? AS TEXT), ?, ?, {last}, ?)",
-            (job, encode(page), json.dumps(to_json(request)), QUEUED, now, now),
+            f"INSERT INTO jobs (id, page, request, state, place, submitted) VALUES (?, ?, ?, ?, {last}, ?)",
+            (job, name_to_text(page), json.dumps(to_json(request)), QUEUED, now, now),
         )
         return self.get(job)
 
     def get(self, job: str) -> JobState:
         """The job's current state. Raises KeyError for an id that was never given, or whose row cannot be read."""
-        rows = self._read_states("WHERE id = CAST(? AS TEXT)", (encode(job),))
+        rows = self._read_states("WHERE id = ?", (name_to_text(job),))
         if not rows:
             raise KeyError(job)
         return rows[0]
@@ -139,7 +149,10 @@ class Journal:
 
     def start(self, job: str) -> JobState:
         """A worker takes the job: one attempt more."""
-        self._execute("UPDATE jobs SET state = ?, attempt = attempt + 1, started = ? WHERE id = ?", (RUNNING, time.time(), job))
+        later = "(SELECT MAX(?, COALESCE(MAX(started), 0) + 0.001) FROM jobs)"  # pages take turns, also if the clock is set back
+        self._execute(
+            f"UPDATE jobs SET state = ?, attempt = attempt + 1, started = {later} WHERE id = ?", (RUNNING, time.time(), job)
+        )
         return self.get(job)
 
     def requeue(self, job: str, *, forget_attempt: bool = False) -> None:
@@ -149,15 +162,15 @@ class Journal:
     def end(self, job: str, state: str, *, error: str = "", kind: str = "") -> None:
         """Nothing more happens to the job."""
         self._execute(
-            "UPDATE jobs SET state = ?, ended = ?, error = CAST(? AS TEXT), error_kind = ? WHERE id = ?",
-            (state, time.time(), encode(error), kind, job),
+            "UPDATE jobs SET state = ?, ended = ?, error = ?, error_kind = ? WHERE id = ?",
+            (state, time.time(), name_to_text(error), kind, job),
         )
 
     def add_result(self, job: str, index: int, result: Result) -> None:
         """Image ``index`` is on disk. Saying so twice is saying so once."""
         self._execute(
-            "INSERT OR REPLACE INTO results VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?)",
-            (job, index, encode(str(result.path)), result.seed, result.width, result.height, result.seconds),
+            "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (job, index, name_to_text(str(result.path)), result.seed, result.width, result.height, result.seconds),
         )
 
     def add_notice(self, job: str, text: str) -> None:
@@ -173,9 +186,7 @@ class Journal:
     def move_to_front(self, job: str) -> None:
         """Let a job that waits run before all others that do."""
         least = "(SELECT MIN(0, MIN(place)) FROM jobs WHERE state = ?)"
-        self._execute(
-            f"UPDATE jobs SET place = {least} - 1 WHERE id = CAST(? AS TEXT) AND state = ?", (QUEUED, encode(job), QUEUED)
-        )
+        self._execute(f"UPDATE jobs SET place = {least} - 1 WHERE id = ? AND state = ?", (QUEUED, name_to_text(job), QUEUED))
 
     def list(self, states: Collection[str] = (), page: str | None = None, limit: int = 100) -> list[JobState]:
         """Jobs in these states (all if empty), of one page or all, the newest first."""
@@ -184,8 +195,8 @@ class Journal:
             where.append(f"state IN ({', '.join('?' * len(states))})")
             values.extend(states)
         if page is not None:
-            where.append("page = CAST(? AS TEXT)")
-            values.append(encode(page))
+            where.append("page = ?")
+            values.append(name_to_text(page))
         return self._read_states(f"WHERE {' AND '.join(where)} ORDER BY rowid DESC LIMIT ?", (*values, limit))
 
     def find_blobs(self) -> set[str]:
@@ -201,11 +212,11 @@ class Journal:
 
     def forget(self, page: str, older: float = 60.0) -> None:
         """Removes the jobs of a page that ended more than ``older`` seconds ago: for pages whose jobs are drafts."""
-        ended, values = "page = CAST(? AS TEXT) AND ended < ?", (encode(page), time.time() - older)
-        with self._lock:
+        ended, values = "page = ? AND ended < ?", (name_to_text(page), time.time() - older)
+        with self._lock, self._translate_errors(), transaction(self._db):
             for table in ("results", "guides"):
-                self._execute(f"DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE {ended})", values)
-            self._execute(f"DELETE FROM jobs WHERE {ended}", values)
+                self._db.execute(f"DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE {ended})", values)
+            self._db.execute(f"DELETE FROM jobs WHERE {ended}", values)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -241,15 +252,19 @@ class Journal:
             self._db.execute(query, values)
 
     def _read_state(self, row: sqlite3.Row) -> JobState:
-        _check_types(row)
+        _check_types(row, _TYPES)
+        if row["state"] not in (QUEUED, RUNNING, *OVER):
+            raise ValueError(f"state of job {row['id']}")
         images = self._db.execute("SELECT * FROM results WHERE job = ? ORDER BY picture", (row["id"],)).fetchall()
         guide = self._db.execute("SELECT depth FROM guides WHERE job = ?", (row["id"],)).fetchone()
         return JobState(
             request=from_json(parse_object(row["request"])),
             notices=_read_notices(row["notices"]),
             results=tuple(map(_read_result, images)),
-            depth=guide["depth"] if guide else "",
-            **{name: row[name] for name in _TYPES},
+            depth=str(guide["depth"]) if guide else "",
+            page=text_to_name(row["page"]),
+            error=text_to_name(row["error"]),
+            **{name: row[name] for name in _TYPES if name not in ("page", "error")},
         )
 
     @contextmanager
@@ -271,15 +286,23 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 """Columns that are fields of JobState as they are, and what they hold."""
 
 
-def _check_types(row: sqlite3.Row) -> None:
+_RESULT_TYPES: Mapping[str, tuple[type, ...]] = {
+    "path": (str,), "seed": (int,), "width": (int,), "height": (int,), "seconds": (float,),
+}  # fmt: skip
+"""The same for the fields of Result."""
+
+
+def _check_types(row: sqlite3.Row, columns: Mapping[str, tuple[type, ...]]) -> None:
     """Raises ValueError for a row that no version of Easel known here has written."""
-    wrong = [name for name, types in _TYPES.items() if not isinstance(row[name], types)]
-    if wrong or row["state"] not in (QUEUED, RUNNING, *OVER):
-        raise ValueError(f"{', '.join(wrong) or 'state'} of job {row['id']}")
+    wrong = [name for name, types in columns.items() if not isinstance(row[name], types)]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} of a job or of its results")
 
 
 def _read_result(row: sqlite3.Row) -> Result:
-    return Result(path=Path(row["path"]), seed=row["seed"], width=row["width"], height=row["height"], seconds=row["seconds"])
+    _check_types(row, _RESULT_TYPES)
+    path = Path(text_to_name(row["path"]))
+    return Result(path=path, seed=row["seed"], width=row["width"], height=row["height"], seconds=row["seconds"])
 
 
 def _read_notices(text: str) -> tuple[str, ...]:

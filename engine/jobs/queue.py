@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 import queue
-import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
@@ -68,7 +67,7 @@ class Jobs:
         self._mark_blobs_used(request)
         if is_draft(request):
             self._end_drafts(page)
-        job = secrets.token_hex(6)
+        job = self._journal.create_id()
         self._journal.add(job, page, request)
         with self._changed:
             self._changed.notify_all()

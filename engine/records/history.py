@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from engine.records import favourites
+from engine.errors import OutputError
+from engine.records import favourites, history_file
+from engine.records.history_file import COLUMNS
 from engine.records.images.thumbnails import Thumbnails
+from engine.records.job_ids import read_submission_time
+from engine.records.local_time import to_day
+from engine.records.outputs import read_index, read_job
 from engine.records.summary import Summary, summarise
+from engine.safe_text import make_encodable, name_to_text, text_to_name
+from engine.storage.database import transaction
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 _BATCH = 200
 """Pictures that are read between two looks at what the page wants."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS pictures (
-    name TEXT PRIMARY KEY, file TEXT NOT NULL, mtime_ns INTEGER NOT NULL, bytes INTEGER NOT NULL, created REAL NOT NULL,
-    day TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, prompt TEXT NOT NULL, checkpoint TEXT NOT NULL,
-    words TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS by_time ON pictures (created DESC, name DESC);
-CREATE TABLE IF NOT EXISTS favourites (file TEXT PRIMARY KEY);
-"""
-_VERSION = 1
+_LARGEST = 2**63 - 1
+"""The largest whole number that the index holds."""
+
+_Value = str | float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One picture. ``name`` is its path inside the outputs, with forward slashes; ``created`` seconds since 1970."""
+    """One picture. ``name`` is its path inside the outputs, with forward slashes, as safe text (:mod:`engine.safe_text`);
+    ``created`` seconds since 1970."""
 
     name: str
     created: float
@@ -56,126 +60,129 @@ class Search:
 
 
 class History:
-    """The index of one outputs folder. Any thread may use it. A damaged index is rebuilt."""
+    """The index of one outputs folder. Any thread may use it.
+
+    An index that is damaged is rebuilt, now or when that is found out. Where the data folder takes none it lies in memory, and
+    :attr:`trouble` is a sentence about that, else "". Raises OutputError when the disk fails or is full.
+    """
 
     def __init__(self, outputs: Path, data: Path) -> None:
         self._outputs, self._path = outputs, data / "history.db"
         self._lock = threading.RLock()
         self.thumbnails = Thumbnails(data / "thumbnails")
-        try:
-            self._db = self._open()
-        except sqlite3.DatabaseError:
-            self._remove()
-            self._db = self._open()
+        self._db, self.trouble = history_file.open_index(self._path)
 
     def rebuild(self) -> None:
         """Throw the index away; the next :meth:`refresh` reads every picture again."""
         with self._lock:
             self.close()
-            self._remove()
-            self._db = self._open()
+            with suppress(OSError):
+                history_file.remove_index(self._path)
+            self._db, self.trouble = history_file.open_index(self._path)
 
     def refresh(self) -> Iterator[int]:
         """Look at the folder: pictures that came, went or changed, in whatever way. Yields how many are still to be read."""
         there = {entry.name: entry for entry in _walk(self._outputs)}
-        with self._lock:
-            self._take_favourites()
-            known = {row["name"]: row for row in self._db.execute("SELECT name, mtime_ns, bytes FROM pictures")}
+        self._take_favourites()
+        known = {row["name"]: row for row in self._read("SELECT name, mtime_ns, bytes FROM pictures")}
         self._drop([row for name, row in known.items() if name not in there])
         new = [each for each in there.values() if each.name not in known or each.stamp != _stamp(known[each.name])]
         new.sort(key=lambda each: each.mtime_ns, reverse=True)
         for start in range(0, len(new), _BATCH):
-            self._read(new[start : start + _BATCH])
+            self._index(new[start : start + _BATCH])
             yield max(0, len(new) - start - _BATCH)
 
     def find(self, search: Search, offset: int = 0, limit: int = 60) -> list[Entry]:
-        """The pictures that fit, the newest first."""
+        """The pictures that fit, the newest first: in the order in which their jobs were submitted, whatever the clock said."""
         where, values = _condition(search)
         marked = "file IN (SELECT file FROM favourites) AS favourite"
-        query = f"SELECT *, {marked} FROM pictures WHERE {where} ORDER BY created DESC, name DESC LIMIT ? OFFSET ?"
-        with self._lock:
-            rows = self._db.execute(query, (*values, limit, offset)).fetchall()
-        return [_entry(row) for row in rows]
+        order = "ORDER BY place DESC, number DESC, name DESC LIMIT ? OFFSET ?"
+        query = f"SELECT *, {marked} FROM pictures WHERE {where} {order}"
+        return [_entry(row) for row in self._read(query, *values, limit, offset)]
 
     def get(self, name: str) -> Entry | None:
         """One picture; None if the index does not hold it."""
         query = "SELECT *, file IN (SELECT file FROM favourites) AS favourite FROM pictures WHERE name = ? AND width > 0"
-        with self._lock:
-            row = self._db.execute(query, (name,)).fetchone()
-        return _entry(row) if row else None
+        rows = self._read(query, make_encodable(name))
+        return _entry(rows[0]) if rows else None
 
     def count(self, search: Search) -> int:
         """How many fit."""
         where, values = _condition(search)
-        with self._lock:
-            return self._db.execute(f"SELECT COUNT(*) FROM pictures WHERE {where}", values).fetchone()[0]
+        return self._read(f"SELECT COUNT(*) FROM pictures WHERE {where}", *values)[0][0]
 
     def checkpoints(self) -> list[str]:
         """The checkpoints that made them."""
-        with self._lock:
-            rows = self._db.execute("SELECT DISTINCT checkpoint FROM pictures WHERE checkpoint != '' ORDER BY checkpoint")
-            return [row[0] for row in rows]
+        rows = self._read("SELECT DISTINCT checkpoint FROM pictures WHERE checkpoint != '' ORDER BY checkpoint")
+        return [row[0] for row in rows]
 
     def days(self) -> list[tuple[str, int]]:
         """The days on which some were made and how many, the newest first."""
-        with self._lock:
-            rows = self._db.execute("SELECT day, COUNT(*) FROM pictures WHERE width > 0 GROUP BY day ORDER BY day DESC")
-            return [(row[0], row[1]) for row in rows]
+        rows = self._read("SELECT day, COUNT(*) FROM pictures WHERE width > 0 GROUP BY day ORDER BY MAX(place) DESC, day DESC")
+        return [(row[0], row[1]) for row in rows]
 
     def set_favourite(self, name: str, favourite: bool) -> None:
         """Mark a picture as a favourite, or no longer. Raises OutputError if that cannot be written beside the pictures."""
-        favourites.set_favourite(self._outputs, Path(name).name, favourite)
-        with self._lock:
-            self._take_favourites()
+        favourites.set_favourite(self._outputs, Path(text_to_name(name)).name, favourite)
+        self._take_favourites()
 
     def forget(self, name: str) -> None:
         """The picture was deleted."""
-        with self._lock:
-            self._drop(self._db.execute("SELECT name, mtime_ns, bytes FROM pictures WHERE name = ?", (name,)).fetchall())
+        self._drop(self._read("SELECT name, mtime_ns, bytes FROM pictures WHERE name = ?", make_encodable(name)))
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._db.close()
 
-    def _remove(self) -> None:
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{self._path}{ending}").unlink(missing_ok=True)
-
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        opened = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=30)
-        try:
-            opened.row_factory = sqlite3.Row
-            opened.execute("PRAGMA journal_mode=WAL")
-            opened.execute("PRAGMA synchronous=OFF")  # what a power cut takes is read from the files again
-            if opened.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                opened.execute("DROP TABLE IF EXISTS pictures")
-                opened.execute(f"PRAGMA user_version = {_VERSION}")
-            opened.executescript(_SCHEMA)
-        except sqlite3.DatabaseError:
-            opened.close()
-            raise
-        return opened
-
     def _take_favourites(self) -> None:
-        self._db.execute("BEGIN")
-        self._db.execute("DELETE FROM favourites")
-        self._db.executemany("INSERT INTO favourites VALUES (?)", [(name,) for name in favourites.read(self._outputs)])
-        self._db.execute("COMMIT")
+        marked = sorted({name_to_text(name) for name in favourites.read(self._outputs)})
+        with self._changing():
+            self._db.execute("DELETE FROM favourites")
+            self._db.executemany("INSERT INTO favourites VALUES (?)", [(name,) for name in marked])
 
     def _drop(self, rows: list[sqlite3.Row]) -> None:
-        with self._lock:
+        with self._changing():
             self._db.executemany("DELETE FROM pictures WHERE name = ?", [(row["name"],) for row in rows])
         for row in rows:
-            self.thumbnails.forget(self._outputs / row["name"], row["mtime_ns"], row["bytes"])
+            self.thumbnails.forget(self._outputs / text_to_name(row["name"]), row["mtime_ns"], row["bytes"])
 
-    def _read(self, found: list[_Found]) -> None:
-        rows = [_row(each, summarise(self._outputs / each.name, each.mtime_ns / 1e9)) for each in found]
+    def _index(self, found: list[_Found]) -> None:
+        rows = [_row(each, summarise(self._outputs / text_to_name(each.name), each.mtime_ns / 1e9)) for each in found]
+        with self._changing():
+            self._db.executemany(f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(COLUMNS))})", rows)
+
+    def _read(self, query: str, *values: _Value) -> list[sqlite3.Row]:
+        """The rows; where the index turns out to be damaged, those of a new one, which has none until it is refreshed."""
         with self._lock:
-            self._db.execute("BEGIN")
-            self._db.executemany(f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * 11)})", rows)
-            self._db.execute("COMMIT")
+            try:
+                with self._translate_errors():
+                    return self._db.execute(query, values).fetchall()
+            except history_file.IndexDamaged:
+                self.rebuild()
+                return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _changing(self) -> Generator[None]:
+        """All of the block's changes or none; none in an index that turns out to be damaged, and a new one is begun."""
+        with self._lock:
+            try:
+                with self._translate_errors(), transaction(self._db):
+                    yield
+            except history_file.IndexDamaged:
+                self.rebuild()
+
+    @contextmanager
+    def _translate_errors(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if history_file.is_damage(error):
+                raise history_file.IndexDamaged from error
+            raise OutputError(
+                f"Easel cannot write its list of pictures “{self._path}”: {error}. The pictures themselves are untouched. "
+                "Free some space on that disk, or start Easel with another --data."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -199,39 +206,55 @@ def _walk(outputs: Path) -> Iterator[_Found]:
     while waiting:
         try:
             with os.scandir(waiting.pop()) as listed:
-                for each in listed:
-                    if each.name.startswith("."):
-                        continue
-                    if each.is_dir(follow_symlinks=False):
-                        waiting.append(Path(each.path))
-                    elif each.name.lower().endswith(ENDINGS):
-                        stat = each.stat()
-                        yield _Found(Path(each.path).relative_to(outputs).as_posix(), stat.st_mtime_ns, stat.st_size)
+                entries = [each for each in listed if not each.name.startswith(".")]
         except OSError:
             continue
+        for each in entries:
+            try:
+                if each.is_dir(follow_symlinks=False):
+                    waiting.append(Path(each.path))
+                elif each.name.lower().endswith(ENDINGS) and stat.S_ISREG((facts := each.stat()).st_mode):
+                    name = name_to_text(Path(each.path).relative_to(outputs).as_posix())
+                    yield _Found(name, max(-_LARGEST, min(facts.st_mtime_ns, _LARGEST)), facts.st_size)
+            except OSError:
+                continue
 
 
-def _row(found: _Found, made: Summary) -> tuple[str | float, ...]:
-    words = f"{made.prompt}\n{made.negative_prompt}".casefold()
-    day = datetime.fromtimestamp(made.created).strftime("%Y-%m-%d")
+def _row(found: _Found, made: Summary) -> Sequence[_Value]:
     file = found.name.rpartition("/")[2]
-    size = (made.width, made.height)
-    return found.name, file, found.mtime_ns, found.size, made.created, day, *size, made.prompt, made.checkpoint, words
+    submitted = read_submission_time(read_job(file) or "")
+    prompt, negative_prompt, checkpoint = map(make_encodable, (made.prompt, made.negative_prompt, made.checkpoint))
+    values: dict[str, _Value] = {
+        "name": found.name,
+        "file": file,
+        "mtime_ns": found.mtime_ns,
+        "bytes": found.size,
+        "created": made.created,
+        "place": made.created if submitted is None else submitted,
+        "number": 0 if submitted is None else read_index(file),
+        "day": to_day(made.created),
+        "width": made.width,
+        "height": made.height,
+        "prompt": prompt,
+        "checkpoint": checkpoint,
+        "words": f"{prompt}\n{negative_prompt}".casefold().replace("\0", " "),
+    }
+    return [values[column] for column in COLUMNS]
 
 
-def _condition(search: Search) -> tuple[str, list[str]]:
+def _condition(search: Search) -> tuple[str, list[_Value]]:
     """SQL and its values. Files that could not be opened have no width."""
     where = ["width > 0"]
-    values: list[str] = []
-    for word in search.words.casefold().split():
-        where.append("INSTR(words, ?)")
-        values.append(word)
+    values: list[_Value] = []
+    if words := list(dict.fromkeys(make_encodable(search.words).casefold().replace("\0", " ").split())):
+        where.append("NOT EXISTS (SELECT 1 FROM json_each(?) AS word WHERE NOT INSTR(pictures.words, word.value))")
+        values.append(json.dumps(words, ensure_ascii=False))
     if search.checkpoint:
         where.append("checkpoint = ?")
-        values.append(search.checkpoint)
+        values.append(make_encodable(search.checkpoint))
     if search.day:
         where.append("SUBSTR(day, 1, LENGTH(?)) = ?")
-        values += [search.day, search.day]
+        values += [make_encodable(search.day)] * 2
     if search.favourites:
         where.append("file IN (SELECT file FROM favourites)")
     return " AND ".join(where), values

@@ -18,6 +18,7 @@ from PIL import Image
 
 from engine.errors import DiskFull
 from engine.records import metadata
+from engine.records.job_ids import read_submission_time
 from engine.records.record import Record
 from engine.requests import Request, Resolved
 from engine.storage.atomic_files import PART, make_folder, replace_file, translate_errors
@@ -88,6 +89,12 @@ def read_job(name: str) -> str | None:
     return match["job"] if match else None
 
 
+def read_index(name: str) -> int:
+    """Which image of its job a file name says that it is; 0 for a name of another kind."""
+    match = _NAME.fullmatch(name)
+    return int(match["index"]) if match and len(match["index"]) < 10 else 0
+
+
 def find_saved(outputs: Path, job: str) -> dict[int, Path]:
     """The finished pictures of ``job``, by index. Empty if the folder is not there."""
     found: dict[int, Path] = {}
@@ -121,6 +128,12 @@ def check_writable(outputs: Path, need: int = SPARE) -> None:
         )
 
 
+def _order(path: Path) -> tuple[float, int, str, str]:
+    """Sorts pictures as they were made: those of jobs whose ids do not say when, by the time in their names before all others."""
+    submitted = read_submission_time(read_job(path.name) or "")
+    return (submitted or 0.0, read_index(path.name) if submitted else 0, path.parent.name, path.name)
+
+
 def has_room(folder: Path) -> bool:
     """Whether the disk of ``folder``, which need not be there yet, has room for a picture. False if it does not answer."""
     try:
@@ -131,9 +144,9 @@ def has_room(folder: Path) -> bool:
 
 
 def keep_newest(outputs: Path, count: int) -> None:
-    """Removes all but the ``count`` newest pictures: for folders of drafts."""
+    """Removes all but the ``count`` newest pictures, whatever the clock said: for folders of drafts."""
     with translate_errors(outputs):
-        newest_first = [path for day in list_days(outputs) for path in sorted(day.iterdir(), reverse=True)]
+        newest_first = sorted((path for day in list_days(outputs) for path in day.iterdir()), key=_order, reverse=True)
         for path in newest_first[count:]:
             path.unlink(missing_ok=True)
 

@@ -6,7 +6,8 @@ What was committed survives a power cut: WAL mode with full synchronisation.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,19 @@ def open_database(path: Path, upgrades: Sequence[str]) -> tuple[sqlite3.Connecti
         newer = False
     aside = _move_aside(path, "newer" if newer else "damaged")
     return _open(path, upgrades), Replacement(aside, newer)
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Generator[None]:
+    """All that the block writes, or nothing of it: whatever the block raises takes it back, and the next one can begin."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
 
 
 class _TooNew(Exception):
@@ -113,12 +127,8 @@ def _move_aside(path: Path, reason: str) -> Path:
     return aside
 
 
-def encode(text: str) -> bytes:
-    """``text`` for ``CAST(? AS TEXT)``: also what UTF-8 cannot hold, such as half an emoji or an odd file name."""
-    return text.encode("utf-8", "surrogatepass")
-
-
 def _decode(raw: bytes) -> str:
+    """A text of the file; earlier versions wrote lone surrogates as if UTF-8 held them."""
     try:
         return raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:

@@ -199,7 +199,7 @@ def _find_embeddings(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntr
     if base is None:
         return ()
     mine = [each for each in embeddings if each.identity.family == base.name]
-    return tuple((each.path.stem, max(1, each.parameters["embedding"] // base.token_width)) for each in mine)
+    return tuple((each.word, max(1, each.parameters["embedding"] // base.token_width)) for each in mine)
 
 
 def _find_text_encoders(entry: CheckpointEntry, embeddings: tuple[tuple[str, int], ...]) -> Iterator[TextEncoder]:

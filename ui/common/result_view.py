@@ -121,7 +121,7 @@ def _render_figure(result: Result, outputs: Path) -> Markup:
     if not is_there(result.path, outputs):
         return render_notice(messages.IMAGE_GONE)
     request = read_request(result.path)
-    name = result.path.relative_to(outputs).as_posix()
+    name = image_routes.name_image(outputs, result.path)
     image = describe_image(name, result.width, result.height, request.prompt if request else "")
     go_on = messages.GO_ON.format(strength=request.strength) if isinstance(request, ImageToImage) else ""
     return _HTML.render("figure", image=image, rows=list_facts(result, request), go_on=go_on, targets=send_to.list_targets())

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 import gradio as gr
 from fastapi import FastAPI
 from gradio.block_function import BlockFunction
+from gradio.data_classes import BlocksConfigDict
 from gradio.exceptions import Error
 from gradio.routes import mount_gradio_app
 from gradio.state_holder import SessionState
 
-from engine.json_values import JsonValue
+from engine.json_values import JsonObject, JsonValue
+from engine.safe_text import make_encodable
 from ui import messages, theme
 from ui.compat import uploads
 from ui.server.request_guard import UPLOAD_LIMIT
@@ -70,6 +72,32 @@ class Page(gr.Blocks):
         if not uploads.are_uploaded(inputs, self.GRADIO_CACHE):
             raise Error(messages.NOT_UPLOADED, print_exception=False)
         return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+
+    async def postprocess_data(
+        self, block_fn: BlockFunction, predictions: list[JsonValue] | JsonObject, state: SessionState | None
+    ) -> list[JsonValue]:
+        """As Gradio's. Its JSON writer, which refuses half an emoji, gets none."""
+        return [_make_encodable(value) for value in await super().postprocess_data(block_fn, predictions, state)]
+
+    def get_config_file(self) -> BlocksConfigDict:
+        """As Gradio's, in text that its JSON writer takes."""
+        config = super().get_config_file()
+        for component in config["components"]:
+            component["props"] = _make_encodable(component["props"])
+        return config
+
+
+def _make_encodable(value: JsonValue) -> JsonValue:
+    """``value`` with safe text in it, keys included."""
+    match value:
+        case str():
+            return make_encodable(value)
+        case list():
+            return [_make_encodable(each) for each in value]
+        case dict():
+            return {make_encodable(key): _make_encodable(each) for key, each in value.items()}
+        case _:
+            return value
 
 
 def mount(app: FastAPI, page: gr.Blocks) -> FastAPI:

@@ -5,6 +5,7 @@ Gradio would copy each picture into its cache before serving it; this road leave
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from starlette.routing import Route
 
 from engine.errors import ImageError
 from engine.records.images.thumbnails import SIDE, Thumbnails
+from engine.safe_text import make_encodable, name_to_text, text_to_name
 
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 """File-name endings that are served, and what they are served as."""
@@ -24,18 +26,23 @@ PREFIX, DRAFTS, SMALL, REDUCED = "/pictures/", "/drafts/", "/thumbnails/", "/red
 LARGE = 3000 * 3000
 """Pixels above which a page shows a picture reduced: a browser decodes all of a picture before it shows any."""
 
-_FORBIDDEN = ("\\", ":", "\0")
-"""Windows separators, drives and streams; strings that end early in C."""
+_FORBIDDEN = ("\0", "\\", ":") if os.name == "nt" else ("\0",)
+"""Strings that end early in C; Windows' separators, drives and streams, which are part of names elsewhere."""
 
 
 def locate(name: str, prefix: str = PREFIX) -> str:
-    """The address of an image from the root of the page; ``name`` is its path in its folder with forward slashes."""
-    return prefix + quote(name)
+    """The address of an image from the root of the page; ``name`` is that of :func:`name_image`."""
+    return prefix + quote(make_encodable(name))
+
+
+def name_image(folder: Path, image: Path) -> str:
+    """What a page calls ``image``, a file that lies in ``folder``: its path in it, with forward slashes, as safe text."""
+    return name_to_text(image.relative_to(folder).as_posix())
 
 
 def locate_path(folder: Path, image: Path, prefix: str = PREFIX) -> str:
     """The address of ``image``, a file that lies in ``folder``."""
-    return locate(image.relative_to(folder).as_posix(), prefix)
+    return locate(name_image(folder, image), prefix)
 
 
 def locate_shown(name: str, width: int, height: int) -> str:
@@ -44,18 +51,18 @@ def locate_shown(name: str, width: int, height: int) -> str:
 
 
 def find(outputs: Path, asked: str) -> Path | None:
-    """The picture that ``asked``, a decoded relative path with forward slashes, names inside ``outputs``; else None.
+    """The picture that ``asked``, a name of :func:`name_image`, names inside ``outputs``; else None.
 
     Links that lead out of ``outputs``, ``..``, absolute and Windows paths, and files of other kinds are None too.
     """
-    parts = asked.split("/")
+    parts = text_to_name(asked).split("/")
     if any(sign in asked for sign in _FORBIDDEN) or any(part in ("", ".", "..") for part in parts):
         return None
     if PurePosixPath(asked).suffix.lower() not in MEDIA_TYPES:
         return None
     try:
         real = outputs.joinpath(*parts).resolve(strict=True)
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, ValueError):  # a link that leads to itself; a name that no system takes
         return None
     return real if real.is_relative_to(outputs.resolve()) and real.is_file() else None
 

@@ -22,6 +22,7 @@ from ui.compat.mounting import mount
 from ui.compat.uploads import use_folder
 from ui.interface import create_interface
 from ui.server import blob_routes, image_routes, scripts
+from ui.server.encodable_bodies import EncodableBodies
 from ui.server.request_guard import RequestGuard
 from ui.server.websockets import Streams
 
@@ -113,6 +114,7 @@ def create_application(settings: Settings, jobs: Jobs) -> FastAPI:
     """The page and its images, without the request guard."""
     use_folder(settings.data / "uploads")
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(EncodableBodies)
     shown = image_routes.create_route(settings.outputs), image_routes.create_route(settings.drafts, image_routes.DRAFTS)
     app.router.routes += [scripts.route(), *shown, *blob_routes.create_routes(settings.data / "blobs")]
     small = Thumbnails(settings.data / "thumbnails")

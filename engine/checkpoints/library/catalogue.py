@@ -24,6 +24,7 @@ from engine.checkpoints.library.overrides import Override
 from engine.checkpoints.library.starter_card import StarterCard, read_card
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
+from engine.safe_text import name_to_text, text_to_name
 from engine.settings import Settings
 from engine.storage.items import read_each, translate_any_error
 from engine.storage.regular_files import open_regular_file
@@ -36,8 +37,8 @@ _MOST_FILES = 10_000
 class CheckpointEntry:
     """A file or folder that Easel recognised.
 
-    ``name`` is what requests call it. ``stamp`` is (size, modification time in nanoseconds). ``configs`` is a folder with
-    component configurations in diffusers' layout, for a single file whose sizes are not its family's; None takes the
+    ``name`` is what requests call it, safe text. ``stamp`` is (size, modification time in nanoseconds). ``configs`` is a folder
+    with component configurations in diffusers' layout, for a single file whose sizes are not its family's; None takes the
     published ones. ``sha256`` is that of the whole file, "" for folders and while it is not known (see
     :mod:`engine.checkpoints.library.sha256`). ``quick``: the version with :attr:`few_steps` in its weights is meant.
     """
@@ -82,6 +83,11 @@ class CheckpointEntry:
     def for_drafts(self) -> CheckpointEntry:
         """The few-step version, or the checkpoint itself if it has none."""
         return dataclasses.replace(self, quick=True) if self.few_steps else self
+
+    @property
+    def word(self) -> str:
+        """What prompts call it, if it is an embedding: the name of its file without the ending."""
+        return name_to_text(self.path.stem)
 
     @property
     def is_folder(self) -> bool:
@@ -144,8 +150,8 @@ class Inventory:
 
         Raises CheckpointError if there is none.
         """
-        path = search_paths.expand_folder(wanted) if wanted else None
-        if path is not None and path.is_absolute() and os.path.exists(path):
+        paths = (search_paths.expand_folder(each) for each in _spell(wanted or ""))
+        if path := next((each for each in paths if each.is_absolute() and os.path.exists(each)), None):
             with translate_any_error(CheckpointError, path.name):
                 return entry_for(path, self.settings)
         candidates = self.checkpoints() if kind == "checkpoint" else self.of_kind(kind)
@@ -160,7 +166,7 @@ class Inventory:
 
     def _missing(self, wanted: str, kind: str) -> CheckpointError:
         for path, why in self.refused.items():
-            if wanted in (path.name, path.stem):
+            if not _spell(wanted).isdisjoint((path.name, path.stem)):
                 return CheckpointError(why)
         return CheckpointError(
             f"There is no {KINDS[kind]} called “{wanted}” in your folders. Put it into the models folder, or choose another one."
@@ -183,7 +189,7 @@ class Catalogue:
             found, troubles = read_each(candidates.paths, lambda path: self._read(path, chosen, hashed), lambda path: path.name)
             entries: dict[str, CheckpointEntry] = {}
             for path, entry in found.items():
-                names = search_paths.list_names(candidates.paths[path], path)
+                names = map(name_to_text, search_paths.list_names(candidates.paths[path], path))
                 name = next(name for name in names if name not in entries)
                 entries[name] = dataclasses.replace(entry, name=name)
             cards = {path / starter_card.FILE: entry.card for path, entry in found.items()}
@@ -220,10 +226,15 @@ class Catalogue:
 
 _MATCHES = (
     lambda entry, wanted: entry.name == wanted,
-    lambda entry, wanted: str(entry.path) == wanted or entry.path.name == wanted,
-    lambda entry, wanted: entry.name.casefold() == wanted.casefold() or entry.path.stem == wanted,
+    lambda entry, wanted: not _spell(wanted).isdisjoint((str(entry.path), entry.path.name)),
+    lambda entry, wanted: entry.name.casefold() == wanted.casefold() or entry.word == wanted,
     lambda entry, wanted: len(wanted) >= 8 and wanted.lower() in (entry.hash[: len(wanted)], entry.sha256[: len(wanted)]),
 )
+
+
+def _spell(wanted: str) -> set[str]:
+    """What may be the name of a file: as it is, and as the page writes a name that is no text."""
+    return {wanted, text_to_name(wanted)}
 
 
 def entry_for(path: Path, settings: Settings | None = None, configs: Path | None = None) -> CheckpointEntry:
@@ -231,7 +242,7 @@ def entry_for(path: Path, settings: Settings | None = None, configs: Path | None
     :func:`~engine.checkpoints.identify.identify.identify` does."""
     overruled = overrides.read(settings.data) if settings else {}
     identity = overrides.apply(identify(path), overruled.get(str(path), Override()))
-    name = path.name if os.path.isdir(path) else path.stem
+    name = name_to_text(path.name if os.path.isdir(path) else path.stem)
     return CheckpointEntry(name=name, path=path, identity=identity, stamp=stamp_of(path), configs=configs)
 
 

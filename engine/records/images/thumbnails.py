@@ -9,6 +9,7 @@ from PIL import Image
 
 from engine.errors import OutputError
 from engine.records.images.open_image import open_header
+from engine.safe_text import name_to_text
 from engine.storage.atomic_files import make_folder, replace_file, translate_errors
 
 SIDE = 320
@@ -56,7 +57,7 @@ class Thumbnails:
             self._place(path, mtime_ns, size, side).unlink(missing_ok=True)
 
     def _place(self, path: Path, mtime_ns: int, size: int, side: int) -> Path:
-        name = hashlib.sha256(f"{path} {mtime_ns} {size} {side}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        name = hashlib.sha256(name_to_text(f"{path} {mtime_ns} {size} {side}").encode()).hexdigest()[:32]
         return self._folder / name[:2] / f"{name}.webp"
 
 

@@ -12,6 +12,7 @@ from engine.checkpoints.families import BASE_MODELS, BY_NAME
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.library.overrides import Override
+from engine.safe_text import name_to_text
 from ui import messages
 from ui.server import scripts
 from ui.templates import Macros
@@ -113,7 +114,7 @@ def _create_row(entry: CheckpointEntry, chosen: Overrides) -> FileRow:
         hashes=hashes,
         size=format_size(entry.stamp[0]),
         precision=_PRECISIONS.get(identity.dtype, identity.dtype) or "–",
-        path=str(entry.path),
+        path=name_to_text(str(entry.path)),
         folder=_shorten_folder(entry.path).split("/"),
     )
 

@@ -42,5 +42,5 @@ def move_to_trash(path: Path) -> None:
 
     try:
         send2trash(path)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # send2trash takes no name that is not text
         raise DesktopError(messages.no_trash(path)) from error

@@ -74,7 +74,7 @@ def render_comparison(view: View, outputs: Path) -> str:
     if len(there) < 2 or not all(result_view.is_there(path, outputs) for path in there):
         return result_view.render_stage(view, outputs)
     given, without = there
-    first, name = view.results[0], given.relative_to(outputs).as_posix()
+    first, name = view.results[0], image_routes.name_image(outputs, given)
     ratio = result_view.format_ratio(first.width, first.height)
     drawn = _HTML.render(
         "comparison",

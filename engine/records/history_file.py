@@ -1,0 +1,89 @@
+"""The file that holds the index of pictures: opened as it must be, or thrown away and begun again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.storage.atomic_files import set_aside
+
+VERSION = 2
+
+COLUMNS: Mapping[str, str] = {
+    "name": "text", "file": "text", "mtime_ns": "integer", "bytes": "integer", "created": "real", "place": "real",
+    "number": "integer", "day": "text", "width": "integer", "height": "integer", "prompt": "text", "checkpoint": "text",
+    "words": "text",
+}  # fmt: skip
+"""Column -> the type of all its values. ``place``, then ``number``, order the pictures."""
+
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS pictures (
+    {", ".join(f"{name} {kind} NOT NULL" for name, kind in COLUMNS.items())}, PRIMARY KEY (name)
+);
+CREATE INDEX IF NOT EXISTS by_place ON pictures (place DESC, number DESC, name DESC);
+CREATE TABLE IF NOT EXISTS favourites (file TEXT PRIMARY KEY);
+"""
+
+_WRONG = " OR ".join(f"typeof({name}) != '{kind}'" for name, kind in COLUMNS.items())
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_MISMATCH)
+"""Primary result codes that speak of the file's content, not of the disk."""
+
+
+class IndexDamaged(Exception):
+    """The file holds something else than an index."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether ``error`` speaks of the file's content, so that a new file helps."""
+    if isinstance(error, (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)):
+        return False
+    code = getattr(error, "sqlite_errorcode", None)  # an error of Python's own module, such as text that is not UTF-8, has none
+    return code is None or code & 0xFF in _DAMAGE
+
+
+def open_index(path: Path) -> tuple[sqlite3.Connection, str]:
+    """The index in ``path``, a new one if that is damaged, or one in memory and a sentence if the folder takes none."""
+    try:
+        try:
+            return _open(path), ""
+        except (IndexDamaged, sqlite3.DatabaseError):
+            remove_index(path)
+            return _open(path), ""
+    except (sqlite3.Error, OSError) as error:
+        return _prepare(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)), (
+            f"Easel cannot keep its list of pictures in “{path}” ({error}), so it reads all pictures again after each start. "
+            "Free some space on that disk, allow writing there, or start Easel with another --data."
+        )
+
+
+def remove_index(path: Path) -> None:
+    """Remove the file and what SQLite keeps beside it; what is no file is moved aside. Raises OSError."""
+    if path.exists() and not path.is_file():
+        set_aside(path, "damaged")
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{path}{ending}").unlink(missing_ok=True)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opened = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+    try:
+        opened.execute("PRAGMA journal_mode=WAL")
+        opened.execute("PRAGMA synchronous=OFF")  # what a power cut takes is read from the files again
+        return _prepare(opened)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _prepare(opened: sqlite3.Connection) -> sqlite3.Connection:
+    """The tables of this version, with nothing in them that is not of its type. Raises IndexDamaged."""
+    opened.row_factory = sqlite3.Row
+    if opened.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        opened.executescript("DROP TABLE IF EXISTS pictures; DROP TABLE IF EXISTS favourites")
+        opened.execute(f"PRAGMA user_version = {VERSION}")
+    opened.executescript(_SCHEMA)
+    if opened.execute(f"SELECT 1 FROM pictures WHERE {_WRONG} LIMIT 1").fetchone():
+        raise IndexDamaged
+    return opened

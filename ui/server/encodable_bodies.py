@@ -1,0 +1,47 @@
+"""Takes half an emoji, and whatever else no encoding can hold, out of the JSON that pages send, before anything reads it."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.safe_text import make_json_encodable
+
+
+class EncodableBodies:
+    """ASGI middleware. A body that may be JSON is gathered first, as its reader does anyway; all others pass piece by piece."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with a body that holds no lone surrogates."""
+        if scope["type"] == "http" and _may_be_json(Headers(scope=scope).get("content-type", "")):
+            scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"content-length"]}
+            receive = _mend(receive)
+        await self.app(scope, receive, send)
+
+
+def _may_be_json(content_type: str) -> bool:
+    return not content_type or "json" in content_type.lower()
+
+
+def _mend(receive: Receive) -> Receive:
+    """``receive`` whose first message is the whole body, mended; a request that breaks off before its end breaks off here."""
+    body = bytearray()
+    complete = False
+
+    async def mended() -> Message:
+        nonlocal complete
+        if complete:
+            return await receive()
+        while not complete:
+            message = await receive()
+            if message["type"] != "http.request":
+                complete = True
+                return message
+            body.extend(message.get("body", b""))
+            complete = not message.get("more_body", False)
+        return {"type": "http.request", "body": make_json_encodable(bytes(body)), "more_body": False}
+
+    return mended
