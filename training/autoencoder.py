@@ -20,7 +20,7 @@ from torch import nn
 from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
 from training.drawers import CHUNK, Drawn, Source, Supply, drawing
 from training.drawing.styles import STYLES
-from training.machine import memory_format, mixed, prepare, read_flags, to_pictures, together
+from training.machine import memory_format, mixed, prepare, read_flags, to_images, together
 from training.networks import Sizes, new_autoencoder
 from training.painting import render
 from training.pyramid import start_from_components
@@ -37,7 +37,7 @@ PIECE = 64
 """Side in pixels of the crops trained on at first: a sixteenth of the time for nearly the same effect as whole pictures."""
 WHOLE_FROM = 0.7
 """From this share of the time on whole pictures are used: their normalisation statistics differ, which was worth 2 dB."""
-FIRST_PICTURES, FIRST_SEEDS = 96, 900_000_000
+FIRST_IMAGES, FIRST_SEEDS = 96, 900_000_000
 """How many scenes the first weights are found from, and where their seeds begin."""
 REUSE = {"cuda": 4, "cpu": 12}
 """Pieces that are cut from a picture before the next one is drawn."""
@@ -49,50 +49,50 @@ POOL_BYTES = 4e9
 """How much memory drawn pictures may take; the oldest go first."""
 
 
-def edges(pictures: torch.Tensor) -> torch.Tensor:
+def edges(images: torch.Tensor) -> torch.Tensor:
     """Differences of neighbours across and down, flattened: their L1 keeps outlines sharp."""
-    across, down = pictures[..., :, 1:] - pictures[..., :, :-1], pictures[..., 1:, :] - pictures[..., :-1, :]
+    across, down = images[..., :, 1:] - images[..., :, :-1], images[..., 1:, :] - images[..., :-1, :]
     return torch.cat([across.flatten(1), down.flatten(1)], 1)
 
 
-def picture_loss(drawn: torch.Tensor, pictures: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+def image_loss(drawn: torch.Tensor, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Absolute and squared differences, heavier on things, and absolute differences of edges."""
-    difference, weights = drawn - pictures, (1 + THING_WEIGHT * masks) / (1 + THING_WEIGHT * masks.mean())
+    difference, weights = drawn - images, (1 + THING_WEIGHT * masks) / (1 + THING_WEIGHT * masks.mean())
     pixels = ((difference.abs() + SQUARE_WEIGHT * difference.square()) * weights).mean()
-    return pixels + EDGE_WEIGHT * F.l1_loss(edges(drawn), edges(pictures))
+    return pixels + EDGE_WEIGHT * F.l1_loss(edges(drawn), edges(images))
 
 
-class PicturePool:
+class ImagePool:
     """The last pictures that were drawn, on the device: uint8 (n, side, side, 3), and the boxes of their things."""
 
     def __init__(self, side: int, device: str) -> None:
         self.capacity = max(CHUNK, int(POOL_BYTES / (side * side * 4 * (1 if device == "cuda" else 8))) // CHUNK * CHUNK)
-        self.pictures = torch.empty(self.capacity, side, side, 3, dtype=torch.uint8, device=device)
+        self.images = torch.empty(self.capacity, side, side, 3, dtype=torch.uint8, device=device)
         self.masks = torch.empty(self.capacity, side, side, dtype=torch.uint8, device=device)
         self.filled, self._next = 0, 0
 
     def add(self, drawn: Drawn) -> None:
         place = slice(self._next, self._next + CHUNK)
-        self.pictures[place], self.masks[place] = drawn.pictures, drawn.masks  # type: ignore[assignment] copied to the device
+        self.images[place], self.masks[place] = drawn.images, drawn.masks  # type: ignore[assignment] copied to the device
         self._next = (self._next + CHUNK) % self.capacity
         self.filled = min(self.capacity, self.filled + CHUNK)
 
     def pieces(self, count: int, piece: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Pieces of random pictures, all cut at one random place, as float32 (n, 3, piece, piece) and (n, 1, piece, piece)."""
-        side = self.pictures.shape[1]
+        side = self.images.shape[1]
         down, across = (int(torch.randint(0, side - piece + 1, ())) for _ in range(2))
-        chosen = torch.randint(0, self.filled, (count,), device=self.pictures.device)
+        chosen = torch.randint(0, self.filled, (count,), device=self.images.device)
         cut = slice(down, down + piece), slice(across, across + piece)
         masks = self.masks[:, *cut][chosen][:, None].float()
-        return to_pictures(self.pictures[:, *cut][chosen], str(self.pictures.device)), masks
+        return to_images(self.images[:, *cut][chosen], str(self.images.device)), masks
 
 
 def first_network(sizes: Sizes, device: str, seed: int = 0) -> Any:
     """The autoencoder that training begins with: it knows the components of drawn scenes."""
     torch.manual_seed(seed)
     network, first = new_autoencoder(sizes), FIRST_SEEDS + seed
-    pictures = np.stack([render(random_scene(first + place), sizes.side) for place in range(FIRST_PICTURES)])
-    start_from_components(network, to_pictures(torch.from_numpy(pictures), "cpu"))
+    images = np.stack([render(random_scene(first + place), sizes.side) for place in range(FIRST_IMAGES)])
+    start_from_components(network, to_images(torch.from_numpy(images), "cpu"))
     return network.to(device, memory_format=memory_format(device))
 
 
@@ -142,18 +142,18 @@ class AutoencoderTraining:
         scale = latent_scale(averaged.eval(), self.sizes.side, self.device)
         save_state({"sizes": self.sizes.write(), "step": self.step, "average": weights, "scale": scale}, self.path)
 
-    def train_step(self, pool: PicturePool, batch: int, whole: bool = False) -> torch.Tensor:
+    def train_step(self, pool: ImagePool, batch: int, whole: bool = False) -> torch.Tensor:
         """A step on `batch` pieces, or on whole pictures of about as many pixels together."""
         side = self.sizes.side if whole or self.frozen_encoder else min(PIECE, self.sizes.side)
-        pictures, masks = pool.pieces(max(2, batch * PIECE**2 // side**2), side)
+        images, masks = pool.pieces(max(2, batch * PIECE**2 // side**2), side)
         with mixed(self.device):
-            posterior = self.network.encode(pictures).latent_dist
+            posterior = self.network.encode(images).latent_dist
             latents = posterior.sample()
             if self.frozen_encoder:
                 most = LATENT_NOISE * latents.std() * torch.rand(len(latents), 1, 1, 1, device=self.device)
                 latents = latents + most * torch.randn_like(latents)
             drawn = self.network.decode(latents).sample
-        loss = picture_loss(drawn.float(), pictures, masks) + KL_WEIGHT * posterior.kl().float().mean() / latents[0].numel()
+        loss = image_loss(drawn.float(), images, masks) + KL_WEIGHT * posterior.kl().float().mean() / latents[0].numel()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -164,7 +164,7 @@ class AutoencoderTraining:
 
     def run(self, drawers: Source, batch: int, save_seconds: float = 120.0) -> None:
         """Trains until the clock runs out, on whatever has been drawn by then, and saves on the way."""
-        pool, first, begun, saved = PicturePool(self.sizes.side, self.device), self.step, time.monotonic(), time.monotonic()
+        pool, first, begun, saved = ImagePool(self.sizes.side, self.device), self.step, time.monotonic(), time.monotonic()
         while pool.filled < min(batch, pool.capacity):
             pool.add(drawers.next())
         supply = Supply(drawers, REUSE[self.device])
@@ -190,8 +190,8 @@ class AutoencoderTraining:
 @torch.no_grad()
 def latent_scale(autoencoder: Any, side: int, device: str, count: int = 64) -> float:
     """1 over the standard deviation of the latents of fresh scenes."""
-    pictures = torch.from_numpy(np.stack([render(random_scene(FRESH_SEEDS + place), side) for place in range(count)]))
-    return float(1 / autoencoder.encode(to_pictures(pictures, device)).latent_dist.mode().std())
+    images = torch.from_numpy(np.stack([render(random_scene(FRESH_SEEDS + place), side) for place in range(count)]))
+    return float(1 / autoencoder.encode(to_images(images, device)).latent_dist.mode().std())
 
 
 @torch.no_grad()
@@ -203,9 +203,9 @@ def reconstruction(autoencoder: Any, side: int, device: str, count: int = 20) ->
         scene = random_scene(seed := seed + 1)
         if len(found[scene.style]) == count:
             continue
-        picture = to_pictures(torch.from_numpy(render(scene, side).copy())[None], device)
-        drawn = autoencoder.decode(autoencoder.encode(picture).latent_dist.mode()).sample.clamp(-1, 1)
-        found[scene.style].append(float(10 * torch.log10(4 / (drawn - picture).square().mean())))
+        image = to_images(torch.from_numpy(render(scene, side).copy())[None], device)
+        drawn = autoencoder.decode(autoencoder.encode(image).latent_dist.mode()).sample.clamp(-1, 1)
+        found[scene.style].append(float(10 * torch.log10(4 / (drawn - image).square().mean())))
     return {style: float(np.mean(values)) for style, values in found.items()}
 
 

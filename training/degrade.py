@@ -33,11 +33,11 @@ def random_degradation(rng: np.random.Generator) -> Degradation:
     return Degradation(blur, noise, int(rng.integers(45, 98)) if rng.random() < 0.75 else None)
 
 
-def degrade(picture: Image.Image, degradation: Degradation, rng: np.random.Generator) -> Image.Image:
+def degrade(image: Image.Image, degradation: Degradation, rng: np.random.Generator) -> Image.Image:
     """A quarter of the side: blurred, made small with Pillow's antialiased bicubic kernel, then noise, then JPEG."""
     if degradation.blur:
-        picture = picture.filter(ImageFilter.GaussianBlur(degradation.blur))
-    small = picture.resize((picture.width // FACTOR, picture.height // FACTOR), Image.Resampling.BICUBIC)
+        image = image.filter(ImageFilter.GaussianBlur(degradation.blur))
+    small = image.resize((image.width // FACTOR, image.height // FACTOR), Image.Resampling.BICUBIC)
     if degradation.noise:
         noisy = np.asarray(small, np.float32) + rng.normal(size=(small.height, small.width, 3)) * degradation.noise
         small = Image.fromarray(np.clip(noisy + 0.5, 0, 255).astype(np.uint8))

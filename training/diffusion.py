@@ -23,7 +23,7 @@ from training.common import Clock, MovingAverage, load_state, millions, save_sta
 from training.drawers import CHUNK, WORDINGS, Drawn, Source, Supply, drawing
 from training.grounding import NOWHERE, Watch
 from training.looks import give_looks
-from training.machine import memory_format, mixed, prepare, read_flags, to_pictures, together
+from training.machine import memory_format, mixed, prepare, read_flags, to_images, together
 from training.networks import LATENT_CHANNELS, Sizes, new_networks
 from training.noise import new_scheduler, noise_levels, noisy
 from training.optimizer import Optimizer
@@ -97,11 +97,11 @@ class LatentPool:
     def add(self, chunks: Sequence[Drawn]) -> None:
         """Keeps chunks, no more together than fit; the oldest go first."""
         with torch.cuda.stream(self._beside):
-            pictures, masks, ids, _, shown, places, coarse = (
+            images, masks, ids, _, shown, places, coarse = (
                 torch.cat(parts).to(self.device) for parts in zip(*(chunk.parts() for chunk in chunks), strict=True)
             )
             with mixed(self.device):
-                latents = self.autoencoder.encode(to_pictures(pictures, self.device)).latent_dist.mode()
+                latents = self.autoencoder.encode(to_images(images, self.device)).latent_dist.mode()
             latents = (latents * self.autoencoder.config.scaling_factor).bfloat16()
         found = latents, masks[:, None], ids, shown, places, coarse
         if self._beside:
@@ -109,11 +109,11 @@ class LatentPool:
             now.wait_stream(self._beside)
             for part in found:
                 part.record_stream(now)
-        place = (torch.arange(len(pictures), device=self.device) + self._next) % self.capacity
+        place = (torch.arange(len(images), device=self.device) + self._next) % self.capacity
         for kept, new in zip((self.latents, self.masks, self.ids, self.shown, *self.places.values()), found, strict=True):
             kept[place] = new
-        self._next = (self._next + len(pictures)) % self.capacity
-        self.filled = min(self.capacity, self.filled + len(pictures))
+        self._next = (self._next + len(images)) % self.capacity
+        self.filled = min(self.capacity, self.filled + len(images))
         self._bound.fill_(self.filled)
 
     def captions(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:

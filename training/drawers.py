@@ -47,7 +47,7 @@ class Drawn:
     a tokenizer.
     """
 
-    pictures: torch.Tensor
+    images: torch.Tensor
     masks: torch.Tensor
     ids: torch.Tensor
     seeds: torch.Tensor
@@ -70,7 +70,7 @@ class Drawn:
         )
 
     def parts(self) -> tuple[torch.Tensor, ...]:
-        return self.pictures, self.masks, self.ids, self.seeds, self.shown, self.places, self.coarse
+        return self.images, self.masks, self.ids, self.seeds, self.shown, self.places, self.coarse
 
     def slot(self, number: int) -> Drawn:
         """One chunk of several, in the same memory."""
@@ -108,9 +108,9 @@ def _wordings(scene: Scene) -> list[str]:
 def draw(chunk: Drawn, first_seed: int, tokenizer: CLIPTokenizer | None) -> None:
     """Fills the chunk with the scenes of CHUNK seeds."""
     scenes = [random_scene(first_seed + place) for place in range(CHUNK)]
-    side, mask_side = chunk.pictures.shape[1], chunk.masks.shape[1]
+    side, mask_side = chunk.images.shape[1], chunk.masks.shape[1]
     for place, scene in enumerate(scenes):
-        chunk.pictures[place] = torch.from_numpy(render(scene, side).copy())
+        chunk.images[place] = torch.from_numpy(render(scene, side).copy())
         chunk.masks[place] = torch.from_numpy(thing_mask(scene, mask_side).astype(np.uint8))
     if tokenizer is not None:
         texts = [text for scene in scenes for text in _wordings(scene)]

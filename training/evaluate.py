@@ -23,7 +23,7 @@ from training.export import DEFAULTS
 from training.few_steps import FEW_STEPS_DEFAULTS
 from training.few_steps import FILE as FEW_STEPS
 from training.judge import WEIGHTS, Judge, accuracy, judged, load_judge
-from training.machine import to_pictures
+from training.machine import to_images
 from training.painting import render
 from training.scenes import FRESH_SEEDS, NATIVE_SIZE, random_scene
 from training.trials import Trial, sheet_captions, trials
@@ -50,21 +50,21 @@ def few_step_pipeline(folder: Path) -> StableDiffusionPipeline:
 
 def drawn(pipeline: Any, texts: list[str], seed: int, steps: int, guidance: float) -> list[np.ndarray]:
     """One uint8 picture per caption, each with a different seed."""
-    pictures: list[np.ndarray] = []
+    images: list[np.ndarray] = []
     for first in range(0, len(texts), BATCH):
         some = texts[first : first + BATCH]
         generators = [torch.Generator().manual_seed(seed + first + place) for place in range(len(some))]
         made = pipeline(some, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np")
-        pictures += list((made.images * 255).round().astype(np.uint8))
-    return pictures
+        images += list((made.images * 255).round().astype(np.uint8))
+    return images
 
 
-def score(network: Judge, asked: list[Trial], pictures: list[np.ndarray]) -> dict[str, tuple[int, int]]:
+def score(network: Judge, asked: list[Trial], images: list[np.ndarray]) -> dict[str, tuple[int, int]]:
     """For each row of the table: how many were right, of how many."""
     table: dict[str, tuple[int, int]] = {}
     for first in range(0, len(asked), BATCH):
         some = slice(first, first + BATCH)
-        for trial, seen in zip(asked[some], judged(network, pictures[some]), strict=True):
+        for trial, seen in zip(asked[some], judged(network, images[some]), strict=True):
             for row, right in trial.verdicts(seen):
                 good, total = table.get(row, (0, 0))
                 table[row] = good + int(right), total + 1
@@ -72,9 +72,9 @@ def score(network: Judge, asked: list[Trial], pictures: list[np.ndarray]) -> dic
 
 
 @torch.no_grad()
-def _features(network: Judge, pictures: list[np.ndarray]) -> np.ndarray:
-    chunks = [torch.from_numpy(np.stack(pictures[first : first + 50])) for first in range(0, len(pictures), 50)]
-    return torch.cat([network.features(to_pictures(chunk, "cpu")) for chunk in chunks]).numpy().astype(np.float64)
+def _features(network: Judge, images: list[np.ndarray]) -> np.ndarray:
+    chunks = [torch.from_numpy(np.stack(images[first : first + 50])) for first in range(0, len(images), 50)]
+    return torch.cat([network.features(to_images(chunk, "cpu")) for chunk in chunks]).numpy().astype(np.float64)
 
 
 def frechet(first: np.ndarray, second: np.ndarray) -> float:
@@ -107,13 +107,13 @@ def report_copies(network: Judge, pipeline: Any, seed: int, steps: int, guidance
           f"of {COPY_SAMPLES} training pictures {frechet(trained[:COPY_SAMPLES], fresh):.2f}", flush=True)  # fmt: skip
 
 
-def contact_sheet(pictures: list[np.ndarray], path: Path) -> None:
+def contact_sheet(images: list[np.ndarray], path: Path) -> None:
     """Saves the pictures side by side as a PNG of 256 colours."""
-    side = pictures[0].shape[0]
-    rows = -(-len(pictures) // SHEET_COLUMNS)
+    side = images[0].shape[0]
+    rows = -(-len(images) // SHEET_COLUMNS)
     sheet = Image.new("RGB", (side * SHEET_COLUMNS, side * rows), "white")
-    for place, picture in enumerate(pictures):
-        sheet.paste(Image.fromarray(picture), (place % SHEET_COLUMNS * side, place // SHEET_COLUMNS * side))
+    for place, image in enumerate(images):
+        sheet.paste(Image.fromarray(image), (place % SHEET_COLUMNS * side, place // SHEET_COLUMNS * side))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 

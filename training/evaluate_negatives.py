@@ -56,8 +56,8 @@ def ranks(easel: Local, checkpoint: str, idle: tuple[str, ...], seeds: range, st
         words = list(idle)
         words.insert(seed % (len(words) + 1), UNWANTED)
         asked = StudyNegative(prompt=PROMPT, negative_prompt=", ".join(words), checkpoint=checkpoint, seed=seed, steps=steps)
-        pictures = {number: result.path for number, result in enumerate(easel.make(asked))}
-        order = [finding.term.text for finding in study.summarize(asked, pictures).found]
+        images = {number: result.path for number, result in enumerate(easel.make(asked))}
+        order = [finding.term.text for finding in study.summarize(asked, images).found]
         found.append(order.index(UNWANTED) + 1)
     return found
 

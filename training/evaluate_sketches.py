@@ -42,7 +42,7 @@ class Sketch:
 
     thing: str
     words: str
-    picture: Image.Image
+    image: Image.Image
     box: Box
 
 
@@ -68,12 +68,12 @@ def _sketch(number: int) -> Sketch:
     low = thing.place in ("ground", "surface")
     left = (SIDE - tile.width) // 2 + round(SIDE * dice.uniform(-0.06, 0.06))
     top = round(SIDE * 0.95) - tile.height if low else (SIDE - tile.height) // 2
-    picture = Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[colour]))
-    picture.paste(tile, (left, top), tile)
+    image = Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[colour]))
+    image.paste(tile, (left, top), tile)
     box = tile.getchannel("A").getbbox() or (0, 0, *tile.size)
     words = with_a(thing.name) if takes_article(thing.name) else thing.name
     drawn = (box[0] + left, box[1] + top, box[2] + left, box[3] + top)
-    return Sketch(thing.name, f"{words} on a {colour} background", picture, drawn)
+    return Sketch(thing.name, f"{words} on a {colour} background", image, drawn)
 
 
 def _plain(tile: Image.Image, number: int) -> str:
@@ -94,9 +94,9 @@ def _patches(tile: Image.Image, longest: int) -> Image.Image:
     return soft
 
 
-def grid(picture: Image.Image) -> np.ndarray:
+def grid(image: Image.Image) -> np.ndarray:
     """The coarse layout: the mean colours of 16 x 16 squares, as one row of numbers."""
-    return np.asarray(picture.convert("RGB").resize((GRID, GRID), Image.Resampling.BOX), float).ravel()
+    return np.asarray(image.convert("RGB").resize((GRID, GRID), Image.Resampling.BOX), float).ravel()
 
 
 def correlation(one: Image.Image, other: Image.Image) -> float:
@@ -105,9 +105,9 @@ def correlation(one: Image.Image, other: Image.Image) -> float:
     return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0
 
 
-def thing_box(picture: Image.Image) -> Box | None:
+def thing_box(image: Image.Image) -> Box | None:
     """The box of what differs from the border of a picture, without its outermost specks; None if nothing does."""
-    pixels = np.asarray(picture.convert("RGB"), int)
+    pixels = np.asarray(image.convert("RGB"), int)
     border = np.concatenate([pixels[:3].reshape(-1, 3), pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
     rows, columns = np.nonzero(np.abs(pixels - np.median(border, 0)).max(-1) > DIFFERENT)
     if not len(rows):
@@ -143,7 +143,7 @@ def _painted(
     asked = ImageToImage(
         prompt=sketch.words,
         checkpoint=checkpoint,
-        init_image=blobs.put(sketch.picture),
+        init_image=blobs.put(sketch.image),
         strengths=strengths,
         count=len(strengths),
         seed=number,
@@ -152,31 +152,31 @@ def _painted(
     return [Image.open(path).convert("RGB") for path in made]
 
 
-def rows(network: Judge, drawn: list[Sketch], pictures: list[list[Image.Image]]) -> list[Row]:
+def rows(network: Judge, drawn: list[Sketch], images: list[list[Image.Image]]) -> list[Row]:
     """One row per strength, in the order of `pictures`."""
-    return [_row(network, drawn, [made[at] for made in pictures]) for at in range(len(pictures[0]))]
+    return [_row(network, drawn, [made[at] for made in images]) for at in range(len(images[0]))]
 
 
 def blurred_row(network: Judge, drawn: list[Sketch]) -> Row:
     """The same for the drawings themselves, a little blurred: what recognition must beat."""
-    return _row(network, drawn, [sketch.picture.filter(ImageFilter.GaussianBlur(SIDE / 43)) for sketch in drawn])
+    return _row(network, drawn, [sketch.image.filter(ImageFilter.GaussianBlur(SIDE / 43)) for sketch in drawn])
 
 
-def _row(network: Judge, drawn: list[Sketch], pictures: list[Image.Image]) -> Row:
-    answers = judged(network, [np.asarray(picture.resize((NATIVE_SIZE, NATIVE_SIZE))) for picture in pictures])
-    pairs = list(zip(drawn, pictures, strict=True))
+def _row(network: Judge, drawn: list[Sketch], images: list[Image.Image]) -> Row:
+    answers = judged(network, [np.asarray(image.resize((NATIVE_SIZE, NATIVE_SIZE))) for image in images])
+    pairs = list(zip(drawn, images, strict=True))
     right = [seen.first(1) == {sketch.thing} for sketch, seen in zip(drawn, answers, strict=True)]
     overlaps = [overlap(sketch.box, thing_box(made.resize((SIDE, SIDE)))) for sketch, made in pairs]
-    correlations = [correlation(sketch.picture, made) for sketch, made in pairs]
+    correlations = [correlation(sketch.image, made) for sketch, made in pairs]
     return Row(float(np.mean(correlations)), float(np.mean(overlaps)), float(np.mean(right)))
 
 
 def report(folder: Path, network: Judge) -> None:
     """Prints the table."""
     drawn = sketches()
-    pictures = painted(folder, drawn)
+    images = painted(folder, drawn)
     named = {"the drawings, blurred": blurred_row(network, drawn)}
-    named |= {f"strength {s:g}": row for s, row in zip(STRENGTHS, rows(network, drawn, pictures), strict=True)}
+    named |= {f"strength {s:g}": row for s, row in zip(STRENGTHS, rows(network, drawn, images), strict=True)}
     print(f"{len(drawn)} drawings, painted over:")
     print(f"{'':<24} {'layout kept':>12} {'box overlap':>12} {'recognised':>12}")
     for name, row in named.items():

@@ -79,16 +79,16 @@ def by_network(folder: Path, cleaning: float) -> Upscale:
     return upscale
 
 
-def table(title: str, degradation: Degradation, pictures: Mapping[str, Image.Image], ways: Mapping[str, Upscale]) -> str:
+def table(title: str, degradation: Degradation, images: Mapping[str, Image.Image], ways: Mapping[str, Upscale]) -> str:
     """PSNR / SSIM of each way on each photograph, as Markdown. The noise is seeded."""
     lines = [f"{title}:", "", "| | " + " | ".join(ways) + " |", "|---" * (len(ways) + 1) + "|"]
     all_scores = []
-    for name, picture in pictures.items():
-        small, true = degrade(picture, degradation, np.random.default_rng(1)), np.asarray(picture)
+    for name, image in images.items():
+        small, true = degrade(image, degradation, np.random.default_rng(1)), np.asarray(image)
         made = [upscale(small) for upscale in ways.values()]
         scores = [(psnr(each, true), ssim(each, true)) for each in made]
         all_scores.append(scores)
-        lines.append(_row(f"{Path(name).stem} {picture.width} x {picture.height}", scores))
+        lines.append(_row(f"{Path(name).stem} {image.width} x {image.height}", scores))
     return "\n".join([*lines, _row("mean", np.mean(all_scores, axis=0).tolist()), ""])
 
 

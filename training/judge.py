@@ -25,7 +25,7 @@ from training.drawers import CHUNK, Drawn, Source, Supply, drawing
 from training.drawing.backgrounds import BACKGROUND_NAMES
 from training.drawing.styles import STYLE_NAMES
 from training.drawing.things import THING_BY_NAME, THING_NAMES
-from training.machine import mixed, prepare, read_flags, to_pictures, together
+from training.machine import mixed, prepare, read_flags, to_images, together
 from training.painting import render
 from training.scenes import COLOUR_NAMES, FRESH_SEEDS, NATIVE_SIZE, Scene, random_scene
 
@@ -50,9 +50,9 @@ BATCH, POOL, REUSE = 32, 6144, 6
 """Pictures per step, pictures kept in memory, and how often each is used, degraded differently each time."""
 
 
-def halved(pictures: torch.Tensor) -> torch.Tensor:
+def halved(images: torch.Tensor) -> torch.Tensor:
     """Pictures of half the side: all that the judge looks at."""
-    return F.avg_pool2d(pictures, 2)
+    return F.avg_pool2d(images, 2)
 
 
 class Block(nn.Module):
@@ -66,8 +66,8 @@ class Block(nn.Module):
             nn.Conv2d(width, width, 3, padding=1, groups=4, bias=False), nn.BatchNorm2d(width),
         )  # fmt: skip
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        smaller = self.down(pictures)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        smaller = self.down(images)
         return F.relu(smaller + self.more(smaller))
 
 
@@ -91,16 +91,16 @@ class Judge(nn.Module):
         self.where = nn.Conv2d(last, len(THING_NAMES) + 1, 1)
         self.heads = nn.Linear(3 * last, sum(HEADS.values()))
 
-    def features(self, pictures: torch.Tensor) -> torch.Tensor:
+    def features(self, images: torch.Tensor) -> torch.Tensor:
         """The picture's features: (n, 2 x the last width), used for distances between pictures."""
-        return _summary(self.body(halved(pictures)))
+        return _summary(self.body(halved(images)))
 
-    def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
-        return self.of_halved(halved(pictures))
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return self.of_halved(halved(images))
 
-    def of_halved(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+    def of_halved(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """As forward, for pictures that are already halved."""
-        cells = self.body(pictures)
+        cells = self.body(images)
         known = _summary(cells)
         around = F.relu(self.around(known))
         said = dict(zip(HEADS, self.heads(torch.cat([known, around], 1)).split(list(HEADS.values()), 1), strict=True))
@@ -160,12 +160,12 @@ def loss_of(said: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> to
     return loss
 
 
-def roughened(pictures: torch.Tensor) -> torch.Tensor:
+def roughened(images: torch.Tensor) -> torch.Tensor:
     """Half of the halved pictures a little blurred, all a little noisy: a generated picture is softer than a drawn one."""
-    soft = F.avg_pool2d(pictures, 3, stride=1, padding=1, count_include_pad=False)
-    some, most = (torch.rand(len(pictures), 1, 1, 1, device=pictures.device) for _ in range(2))
+    soft = F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
+    some, most = (torch.rand(len(images), 1, 1, 1, device=images.device) for _ in range(2))
     chosen = (some < 0.5).float() * most
-    return pictures * (1 - chosen) + soft * chosen + 0.04 * torch.randn_like(pictures)
+    return images * (1 - chosen) + soft * chosen + 0.04 * torch.randn_like(images)
 
 
 class JudgeTraining:
@@ -176,24 +176,24 @@ class JudgeTraining:
         self.clock, self.device, self.rank, self.step = clock, device, rank, 0
         self.network = network
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.01)
-        self.pictures = torch.empty(POOL, NATIVE_SIZE // 2, NATIVE_SIZE // 2, 3, dtype=torch.uint8, device=device)
+        self.images = torch.empty(POOL, NATIVE_SIZE // 2, NATIVE_SIZE // 2, 3, dtype=torch.uint8, device=device)
         self.scenes: list[Scene] = []
         self._next = 0
 
     def add(self, drawn: Drawn) -> None:
         """Keeps a chunk; the oldest goes first."""
-        small = halved(drawn.pictures.to(self.device).permute(0, 3, 1, 2).float()).round().byte()
-        self.pictures[self._next : self._next + CHUNK] = small.permute(0, 2, 3, 1)
+        small = halved(drawn.images.to(self.device).permute(0, 3, 1, 2).float()).round().byte()
+        self.images[self._next : self._next + CHUNK] = small.permute(0, 2, 3, 1)
         self.scenes[self._next : self._next + CHUNK] = [random_scene(seed) for seed in drawn.seeds.tolist()]
         self._next = (self._next + CHUNK) % POOL
 
     def train_step(self, batch: int = BATCH) -> torch.Tensor:
         chosen = torch.randint(0, len(self.scenes), (batch,))
         truth = {head: value.to(self.device) for head, value in _truth([self.scenes[place] for place in chosen]).items()}
-        pictures = to_pictures(self.pictures[chosen.to(self.device)], self.device)
+        images = to_images(self.images[chosen.to(self.device)], self.device)
         set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE, warmup=50, decay_from=0.3))
         with mixed(self.device):
-            said = self.network.of_halved(roughened(pictures))
+            said = self.network.of_halved(roughened(images))
         loss = loss_of(said, truth)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -215,20 +215,20 @@ class JudgeTraining:
 
 
 @torch.no_grad()
-def judged(network: Judge, pictures: Sequence[np.ndarray]) -> list[Seen]:
+def judged(network: Judge, images: Sequence[np.ndarray]) -> list[Seen]:
     """What the judge sees in uint8 pictures."""
-    said = network(to_pictures(torch.from_numpy(np.stack(pictures)), "cpu"))
-    return [_seen({head: value[row] for head, value in said.items()}) for row in range(len(pictures))]
+    said = network(to_images(torch.from_numpy(np.stack(images)), "cpu"))
+    return [_seen({head: value[row] for head, value in said.items()}) for row in range(len(images))]
 
 
 @torch.no_grad()
-def present(network: Judge, pictures: Sequence[np.ndarray]) -> list[frozenset[str]]:
+def present(network: Judge, images: Sequence[np.ndarray]) -> list[frozenset[str]]:
     """The things that the judge sees in each uint8 picture: those that are the most likely answer of a cell.
 
     The likeliest of all answers, "none" among them, so that any number of things may be there, or nothing. As empty cells count
     a tenth in the training, the judge leans to seeing a thing that it half believes in.
     """
-    cells = network(to_pictures(torch.from_numpy(np.stack(pictures)), "cpu"))["where"].argmax(1).flatten(1)
+    cells = network(to_images(torch.from_numpy(np.stack(images)), "cpu"))["where"].argmax(1).flatten(1)
     return [frozenset(THING_NAMES[answer] for answer in row if answer < len(THING_NAMES)) for row in cells.tolist()]
 
 

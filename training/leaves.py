@@ -166,21 +166,21 @@ KINDS: tuple[tuple[float, Callable[[int, Generator], Image.Image]], ...] = (
 """Share of the pictures, and what draws them."""
 
 
-def _through_a_camera(picture: Image.Image, rng: Generator) -> Image.Image:
+def _through_a_camera(image: Image.Image, rng: Generator) -> Image.Image:
     """Softness, a tone curve and grain, in amounts that photographs have."""
     if rng.random() < 0.6:
-        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.2)))
-    values = (np.asarray(picture, np.float32) / 255) ** (2 ** rng.uniform(-0.7, 0.7)) * 255
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.2)))
+    values = (np.asarray(image, np.float32) / 255) ** (2 ** rng.uniform(-0.7, 0.7)) * 255
     if rng.random() < 0.5:
         grain = rng.normal(size=(*values.shape[:2], 1)) + 0.4 * rng.normal(size=values.shape)
         values = values + grain * rng.uniform(0.3, 3)
     return Image.fromarray(np.clip(values + 0.5, 0, 255).astype(np.uint8))
 
 
-def drawn_picture(seed: int, side: int = 512) -> Image.Image:
+def drawn_image(seed: int, side: int = 512) -> Image.Image:
     """The RGB picture of this seed, (side, side). The same seed gives the same picture."""
     rng = np.random.default_rng([seed, 4])
     shares = [share for share, _ in KINDS]
     paint = KINDS[int(rng.choice(len(KINDS), p=shares))][1]
-    picture = paint(side, rng)
-    return picture if paint is scenes else _through_a_camera(picture, rng)
+    image = paint(side, rng)
+    return image if paint is scenes else _through_a_camera(image, rng)

@@ -72,6 +72,6 @@ def mixed(device: str) -> AbstractContextManager[Any]:
     return torch.autocast(device, torch.bfloat16)
 
 
-def to_pictures(drawn: torch.Tensor, device: str) -> torch.Tensor:
+def to_images(drawn: torch.Tensor, device: str) -> torch.Tensor:
     """uint8 (n, side, side, 3) to float32 (n, 3, side, side) in -1..1 on the device, channels last in memory."""
     return drawn.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)

@@ -47,38 +47,38 @@ def _shadow(width: int, strength: int) -> Image.Image:
     return mask.filter(ImageFilter.BoxBlur(high / 5))
 
 
-def _lay_shadow(picture: Image.Image, thing: Placed, side: int, sun: tuple[float, float, float]) -> None:
+def _lay_shadow(image: Image.Image, thing: Placed, side: int, sun: tuple[float, float, float]) -> None:
     across, along, strength = sun
     width = max(8, round(thing.width * side * 0.9) // 4 * 4)
     mask = _shadow(width, round(SHADOW * strength))
     foot = (thing.y + thing.height / 2) * side
     corner = round(thing.x * side + across * width * 0.25 - mask.width / 2), round(foot - mask.height * (0.55 - 0.2 * along))
-    picture.paste((16, 18, 32), corner, mask)
+    image.paste((16, 18, 32), corner, mask)
 
 
-def _lay(picture: Image.Image, thing: Placed, side: int) -> None:
+def _lay(image: Image.Image, thing: Placed, side: int) -> None:
     tile = _scaled(thing.name, thing.colour, max(4, round(thing.size * side / 2) * 2))
     if thing.pose == "flying":
         wings = _scaled("wings", None, max(4, round(thing.size * side * 0.75) * 2))
-        picture.paste(wings, (round(thing.x * side - wings.width / 2), round(thing.y * side - wings.height * 0.6)), wings)
-    picture.paste(tile, (round(thing.x * side - tile.width / 2), round(thing.y * side - tile.height / 2)), tile)
+        image.paste(wings, (round(thing.x * side - wings.width / 2), round(thing.y * side - wings.height * 0.6)), wings)
+    image.paste(tile, (round(thing.x * side - tile.width / 2), round(thing.y * side - tile.height / 2)), tile)
 
 
 def render(scene: Scene, side: int = NATIVE_SIZE) -> np.ndarray:
     """The scene as uint8 RGB, (side, side, 3). The same scene gives the same bytes."""
     rng = np.random.default_rng([scene.seed, 1])
-    picture = _background(scene, side, rng)
+    image = _background(scene, side, rng)
     around = [AIR_BY_NAME[name] for name in (scene.season, scene.weather, scene.time) if name]
     for air in around:
-        picture = air.under(picture, rng)
+        image = air.under(image, rng)
     sun = light(scene.time)
     for thing in scene.things:
         if thing.stands:
-            _lay_shadow(picture, thing, side, sun)
-        _lay(picture, thing, side)
+            _lay_shadow(image, thing, side, sun)
+        _lay(image, thing, side)
     for air in around:
-        picture = air.over(picture, rng)
-    return np.asarray(STYLE_BY_NAME[scene.style].apply(picture, rng))
+        image = air.over(image, rng)
+    return np.asarray(STYLE_BY_NAME[scene.style].apply(image, rng))
 
 
 def thing_mask(scene: Scene, side: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from torch import nn
 
 from training.drawing.palette import COLOURS
 from training.drawing.things import THING_NAMES, thing_tile
-from training.machine import mixed, to_pictures
+from training.machine import mixed, to_images
 from training.networks import LATENT_CHANNELS, Sizes
 from training.scenes import Scene
 from training.tokenizer import MAX_LENGTH
@@ -62,9 +62,9 @@ def rows(scene: Scene) -> list[int]:
 def square(row: int, side: int) -> np.ndarray:
     """The thing of a row at the foot of a square: uint8 (side, side, 4), the last how much it covers."""
     tile = thing_tile(*tuple(ROWS)[row - 1])
-    picture = Image.new("RGBA", (max(tile.size), max(tile.size)), (GREY, GREY, GREY, 0))
-    picture.alpha_composite(tile, ((picture.width - tile.width) // 2, picture.height - tile.height))
-    return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
+    image = Image.new("RGBA", (max(tile.size), max(tile.size)), (GREY, GREY, GREY, 0))
+    image.alpha_composite(tile, ((image.width - tile.width) // 2, image.height - tile.height))
+    return np.asarray(image.resize((side, side), Image.Resampling.BOX))
 
 
 class Looks:
@@ -96,7 +96,7 @@ class Looks:
         covered = pixels[..., 3:] / 255
         shown = pixels[..., :3] * covered + GREY * (1 - covered)
         with mixed(self.device):
-            latents = self.autoencoder.encode(to_pictures(shown, self.device)).latent_dist.mode()
+            latents = self.autoencoder.encode(to_images(shown, self.device)).latent_dist.mode()
         cover = covered.view(len(new), GRID * CELLS, self.side // GRID // CELLS, GRID * CELLS, -1).mean((2, 4))
         cells = torch.cat([latents.float() * self.autoencoder.config.scaling_factor, 2 * cover[:, None]], 1)
         by_part = cells.view(len(new), -1, GRID, CELLS, GRID, CELLS).permute(0, 2, 4, 1, 3, 5)

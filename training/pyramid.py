@@ -86,13 +86,13 @@ def _straighten(norm: Any, features: torch.Tensor) -> torch.Tensor:
     return F.silu(norm(features))
 
 
-def _start_encoder(encoder: Any, pictures: torch.Tensor) -> list[torch.Tensor]:
+def _start_encoder(encoder: Any, images: torch.Tensor) -> list[torch.Tensor]:
     """Sets the halvings; returns the features of each level, the widest first."""
     nn.init.zeros_(encoder.conv_in.weight)
     nn.init.zeros_(encoder.conv_in.bias)
     for channel in range(3):
         encoder.conv_in.weight[channel, channel, 1, 1] = 1.0
-    levels = [pictures]
+    levels = [images]
     downs = [block.downsamplers[0].conv for block in encoder.down_blocks if block.downsamplers]
     for conv in downs:
         width = conv.weight.shape[0]
@@ -165,16 +165,16 @@ def _start_decoder(decoder: Any, latents: torch.Tensor, levels: list[torch.Tenso
     _start_output(decoder, told, levels[0])
 
 
-def _start_output(decoder: Any, told: torch.Tensor, pictures: torch.Tensor) -> None:
+def _start_output(decoder: Any, told: torch.Tensor, images: torch.Tensor) -> None:
     """Sets the last block's way to the picture; its anchors are put in by the last doubling."""
     for part in decoder.up_blocks[-1].resnets:
         told = part(told, None)
-    _regress(decoder.conv_out, _straighten(decoder.conv_norm_out, told), pictures)
+    _regress(decoder.conv_out, _straighten(decoder.conv_norm_out, told), images)
 
 
 @torch.no_grad()
-def start_from_components(autoencoder: Any, pictures: torch.Tensor) -> None:
+def start_from_components(autoencoder: Any, images: torch.Tensor) -> None:
     """Sets the weights of an untrained AutoencoderKL from pictures (n, 3, side, side) in -1..1."""
     _add_nothing(autoencoder)
-    levels = _start_encoder(autoencoder.encoder, pictures)
+    levels = _start_encoder(autoencoder.encoder, images)
     _start_decoder(autoencoder.decoder, _start_latents(autoencoder, levels), levels)

@@ -31,10 +31,10 @@ def take_up(folder: Path, run: Path) -> None:
     """Writes the states of a run at step 0 that hold the weights of the starter in `folder`, of this recipe's sizes and words."""
     pipeline: Any = StableDiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
     same: dict[str, object] = {"sizes": sizes_of(pipeline).write(), "step": 0}
-    picture = {"average": pipeline.vae.state_dict(), "scale": pipeline.vae.config.scaling_factor}
+    image = {"average": pipeline.vae.state_dict(), "scale": pipeline.vae.config.scaling_factor}
     words = {"unet": pipeline.unet.state_dict(), "text_encoder": pipeline.text_encoder.state_dict()}
     words["reader"] = new_reader(sizes_of(pipeline)).state_dict()  # not exported: it is learnt anew
-    save_state({**same, **picture}, run / autoencoder.FILE)
+    save_state({**same, **image}, run / autoencoder.FILE)
     save_state({**same, **words}, run / diffusion.FILE)
     shutil.copytree(folder / "tokenizer", run / FOLDER, dirs_exist_ok=True)
 

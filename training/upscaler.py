@@ -22,7 +22,7 @@ from torch import nn
 
 from training.common import Clock, MovingAverage, load_state, save_state, set_learning_rate
 from training.degrade import CLEAN, FACTOR, degrade, random_degradation
-from training.leaves import drawn_picture
+from training.leaves import drawn_image
 
 FEATURES, CONVOLUTIONS = 48, 12
 PATCH, BATCH = 24, 8  # side of a small patch in pixels; patches a step
@@ -52,23 +52,23 @@ class Reservoir:
 
     def __init__(self, size: int, first_seed: int, side: int = SIDE) -> None:
         self.side, self.next_seed = side, first_seed + size
-        self.pictures = np.stack([np.asarray(drawn_picture(first_seed + i, side)) for i in range(size)])
+        self.images = np.stack([np.asarray(drawn_image(first_seed + i, side)) for i in range(size)])
 
     def refresh(self) -> None:
-        self.pictures[self.next_seed % len(self.pictures)] = np.asarray(drawn_picture(self.next_seed, self.side))
+        self.images[self.next_seed % len(self.images)] = np.asarray(drawn_image(self.next_seed, self.side))
         self.next_seed += 1
 
     def patch(self, side: int, rng: np.random.Generator) -> Image.Image:
         """A random square, flipped and turned at random."""
-        picture = self.pictures[rng.integers(len(self.pictures))]
+        image = self.images[rng.integers(len(self.images))]
         top, left = rng.integers(0, self.side - side + 1, 2)
-        piece = np.rot90(picture[top : top + side, left : left + side], int(rng.integers(4)))
+        piece = np.rot90(image[top : top + side, left : left + side], int(rng.integers(4)))
         return Image.fromarray(np.ascontiguousarray(piece[:, :: rng.choice([-1, 1])]))
 
 
-def as_tensor(pictures: list[Image.Image]) -> torch.Tensor:
+def as_tensor(images: list[Image.Image]) -> torch.Tensor:
     """(n, 3, height, width) in 0..1, channels last in memory."""
-    stacked = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2)
+    stacked = torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2)
     return stacked.float().div_(255)
 
 
@@ -145,13 +145,13 @@ class UpscalerTraining:
         self.save()
 
     @torch.no_grad()
-    def gain(self, pictures: int = 12) -> float:
+    def gain(self, images: int = 12) -> float:
         """How much nearer (PSNR, dB) than bicubic the average weights come on drawn pictures never trained on."""
         network, rng = new_network().eval(), np.random.default_rng(5)
         network.load_state_dict(self.average.weights())
         ours, bicubic = [], []
-        for number in range(pictures):
-            large = drawn_picture(UNSEEN + number, 256)
+        for number in range(images):
+            large = drawn_image(UNSEEN + number, 256)
             small = degrade(large, CLEAN if self.stage == "clean" else random_degradation(rng), rng)
             made = network(as_tensor([small])).clamp(0, 1)
             plain = as_tensor([small.resize(large.size, Image.Resampling.BICUBIC)])

@@ -14,9 +14,9 @@ from training.judge import Judge
 
 def test_a_drawing_is_flat_patches_and_its_box_is_found_again() -> None:
     sketch, again = (evaluate_sketches.sketches(3)[2] for _ in range(2))
-    assert evaluate_sketches.overlap(evaluate_sketches.thing_box(sketch.picture), sketch.box) > 0.7
-    assert len(sketch.picture.getcolors(1_000_000)) <= 4 and sketch.thing in sketch.words
-    assert sketch.picture.tobytes() == again.picture.tobytes()
+    assert evaluate_sketches.overlap(evaluate_sketches.thing_box(sketch.image), sketch.box) > 0.7
+    assert len(sketch.image.getcolors(1_000_000)) <= 4 and sketch.thing in sketch.words
+    assert sketch.image.tobytes() == again.image.tobytes()
 
 
 def test_the_drawings_are_spread_over_all_things_and_each_can_be_seen() -> None:
@@ -24,11 +24,11 @@ def test_the_drawings_are_spread_over_all_things_and_each_can_be_seen() -> None:
     places = [THING_NAMES.index(sketch.thing) for sketch in drawn]
     assert 70 <= len(drawn) <= 90 and set(np.diff(places)) <= {4, 5}
     assert not {word for sketch in drawn for word in sketch.words.split()} - known
-    assert min(evaluate_sketches.overlap(evaluate_sketches.thing_box(sketch.picture), sketch.box) for sketch in drawn) > 0.7
+    assert min(evaluate_sketches.overlap(evaluate_sketches.thing_box(sketch.image), sketch.box) for sketch in drawn) > 0.7
 
 
 def test_layouts_are_compared_by_their_coarse_colours() -> None:
-    picture = evaluate_sketches.sketches(1)[0].picture
+    picture = evaluate_sketches.sketches(1)[0].image
     noise = np.random.default_rng(1).integers(0, 256, (*picture.size, 3), np.uint8)
     rough = Image.blend(picture, Image.fromarray(noise), 0.2)
     assert evaluate_sketches.correlation(picture, rough) > 0.95

@@ -16,15 +16,15 @@ from PIL import Image
 
 from tests.training.tiny import SIZES, autoencoder_run, diffusion_run, pool_of, source
 from training.all import PARTS, commands
-from training.autoencoder import AutoencoderTraining, PicturePool, first_network, picture_loss
+from training.autoencoder import AutoencoderTraining, ImagePool, first_network, image_loss
 from training.common import Clock, load_state
 from training.diffusion import DiffusionTraining
 from training.drawers import CHUNK, WORDINGS, Drawers, DrawsHere
 from training.evaluate import contact_sheet, drawn, few_step_pipeline, frechet, load_pipeline, nearest, score
 from training.export import export
-from training.few_steps import Distillation, boundary, first_student, picture_of
+from training.few_steps import Distillation, boundary, first_student, image_of
 from training.judge import CELLS, THING_NAMES, Judge, JudgeTraining, accuracy, load_judge, present, save_judge
-from training.machine import to_pictures, together
+from training.machine import to_images, together
 from training.networks import new_autoencoder
 from training.noise import new_scheduler
 from training.take_up import take_up
@@ -67,13 +67,13 @@ def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
 
 def test_the_autoencoder_starts_from_components_and_learns_more(tmp_path: Path) -> None:
     training = AutoencoderTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu", first_network(SIZES, "cpu"))
-    pool, chunk = PicturePool(SIZES.side, "cpu"), DrawsHere(SIZES.side, SIZES.side, 0).next()
+    pool, chunk = ImagePool(SIZES.side, "cpu"), DrawsHere(SIZES.side, SIZES.side, 0).next()
     pool.add(chunk)
-    pictures, masks = to_pictures(chunk.pictures, "cpu"), chunk.masks[:, None].float()
+    pictures, masks = to_images(chunk.images, "cpu"), chunk.masks[:, None].float()
 
     def loss(network: Any) -> float:
         with torch.no_grad():
-            return float(picture_loss(network(pictures).sample, pictures, masks))
+            return float(image_loss(network(pictures).sample, pictures, masks))
 
     nothing, components = loss(new_autoencoder(SIZES)), loss(training.network)
     for _ in range(60):
@@ -161,7 +161,7 @@ def test_the_few_step_function_says_its_input_where_nothing_is_noisy() -> None:
     assert torch.allclose(boundary(noisy, clean, torch.tensor([999, 999])), clean, atol=1e-3)
     kept, noise = signal[torch.tensor([10, 700])], torch.randn(2, 3, 4, 4)
     a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
-    found = picture_of(a * clean + b * noise, a * noise - b * clean, kept)
+    found = image_of(a * clean + b * noise, a * noise - b * clean, kept)
     assert torch.allclose(found[0], clean, atol=1e-5) and torch.allclose(found[1], noise, atol=1e-5)
 
 
@@ -173,7 +173,7 @@ def test_the_teachers_step_follows_the_path_that_it_believes_in(tiny_run: Path) 
     stepped = training.teacher_step(noisy, levels, levels - 20, text)
     with torch.no_grad():
         said = training.teacher(noisy, levels, text).sample.float()  # with no words guidance changes nothing
-    clean, noise = picture_of(noisy, said, training.signal[levels])
+    clean, noise = image_of(noisy, said, training.signal[levels])
     kept = torch.stack([training.signal[979], torch.tensor(1.0)]).view(-1, 1, 1, 1)
     assert torch.allclose(stepped, kept.sqrt() * clean + (1 - kept).sqrt() * noise, atol=0.05)
 

@@ -26,19 +26,19 @@ def variant(rng: Generator) -> int:
     return int(rng.integers(VARIANTS))
 
 
-def image(colour: np.ndarray) -> Image.Image:
+def to_image(colour: np.ndarray) -> Image.Image:
     """The picture of an array of 0..255, clipped."""
     return Image.fromarray(np.clip(colour, 0, 255).astype(np.uint8), "RGB")
 
 
-def floats(picture: Image.Image) -> np.ndarray:
+def floats(image: Image.Image) -> np.ndarray:
     """The picture as float32 0..255."""
-    return np.asarray(picture).astype(np.float32)
+    return np.asarray(image).astype(np.float32)
 
 
-def tone(picture: Image.Image) -> np.ndarray:
+def tone(image: Image.Image) -> np.ndarray:
     """The picture's lightness as a plane."""
-    return np.asarray(picture.convert("L")).astype(np.float32) / 255
+    return np.asarray(image.convert("L")).astype(np.float32) / 255
 
 
 def mixed(under: np.ndarray, over: np.ndarray | tuple[int, int, int], share: np.ndarray | float) -> np.ndarray:
@@ -47,16 +47,16 @@ def mixed(under: np.ndarray, over: np.ndarray | tuple[int, int, int], share: np.
     return under + (np.asarray(over, np.float32) - under) * share
 
 
-def graded(picture: Image.Image, saturation: float, gain: float = 1.0, lift: float = 0.0) -> Image.Image:
+def graded(image: Image.Image, saturation: float, gain: float = 1.0, lift: float = 0.0) -> Image.Image:
     """The picture with its saturation and contrast changed: `gain` multiplies, `lift` (0..255) is added."""
     weights = np.asarray([0.299, 0.587, 0.114]) * (1 - saturation) * gain
     rows = np.tile(weights, (3, 1)) + np.eye(3) * saturation * gain
-    return picture.convert("RGB", tuple(np.column_stack([rows, np.full(3, lift)]).ravel()))
+    return image.convert("RGB", tuple(np.column_stack([rows, np.full(3, lift)]).ravel()))
 
 
-def packed(picture: Image.Image) -> np.ndarray:
+def packed(image: Image.Image) -> np.ndarray:
     """A uint32 a pixel: colours that can be chosen and fetched in one step. See `unpacked`."""
-    return np.asarray(picture.convert("RGBA")).view(np.uint32)[..., 0]
+    return np.asarray(image.convert("RGBA")).view(np.uint32)[..., 0]
 
 
 def unpacked(colours: np.ndarray) -> Image.Image:
@@ -64,9 +64,9 @@ def unpacked(colours: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(colours).view(np.uint8).reshape(*colours.shape, 4), "RGBA").convert("RGB")
 
 
-def fetched(picture: Image.Image, sources: np.ndarray) -> Image.Image:
+def fetched(image: Image.Image, sources: np.ndarray) -> Image.Image:
     """The picture whose every pixel has the colour of the pixel `sources` (flat index) names."""
-    return unpacked(packed(picture).ravel().take(sources))
+    return unpacked(packed(image).ravel().take(sources))
 
 
 def _changes(colour: np.ndarray, step: int, darker: bool) -> np.ndarray:
@@ -79,20 +79,20 @@ def _changes(colour: np.ndarray, step: int, darker: bool) -> np.ndarray:
     return np.maximum(np.maximum(change[..., 0], change[..., 1]), change[..., 2])
 
 
-def edges(picture: Image.Image, width: float, darker: bool = False) -> np.ndarray:
+def edges(image: Image.Image, width: float, darker: bool = False) -> np.ndarray:
     """uint8 (side, side): how much the colour changes there. An edge shows about 2 * `width` pixels wide.
 
     With `darker` it lies on its darker side only, so that small bright things (stars, flakes) keep their middle.
     """
-    step = pixels(picture.width, width)
-    colour = np.asarray(picture.filter(ImageFilter.BoxBlur(0.5)))
+    step = pixels(image.width, width)
+    colour = np.asarray(image.filter(ImageFilter.BoxBlur(0.5)))
     return np.maximum(_changes(colour.transpose(1, 0, 2), step, darker).T, _changes(colour, step, darker))
 
 
-def outlines(picture: Image.Image, width: float, low: int, high: int, darker: bool = False) -> np.ndarray:
+def outlines(image: Image.Image, width: float, low: int, high: int, darker: bool = False) -> np.ndarray:
     """A plane: 1 on the lines that bound things, 0 where the colour changes less than `low`, soft between."""
     table = np.clip((np.arange(256, dtype=np.float32) - low) / (high - low), 0, 1)
-    return table.take(edges(picture, width, darker))
+    return table.take(edges(image, width, darker))
 
 
 def blurred(plane: np.ndarray, radius: float) -> np.ndarray:
@@ -101,13 +101,13 @@ def blurred(plane: np.ndarray, radius: float) -> np.ndarray:
     return np.asarray(coarse.filter(ImageFilter.BoxBlur(radius))).astype(np.float32) / 255
 
 
-def flattened(picture: Image.Image, radius: float) -> Image.Image:
+def flattened(image: Image.Image, radius: float) -> Image.Image:
     """Kuwahara's filter: every pixel takes the mean of the calmest of the four squares it is a corner of."""
-    step = pixels(picture.width, radius)
-    means = np.pad(packed(picture.filter(ImageFilter.BoxBlur(step))), step, mode="edge")
-    noise = Image.fromarray(edges(picture, 0.5), "L").filter(ImageFilter.BoxBlur(step))
+    step = pixels(image.width, radius)
+    means = np.pad(packed(image.filter(ImageFilter.BoxBlur(step))), step, mode="edge")
+    noise = Image.fromarray(edges(image, 0.5), "L").filter(ImageFilter.BoxBlur(step))
     unrest = np.pad(np.asarray(noise), step, mode="edge")
-    side = picture.width
+    side = image.width
     best, least = means[:side, :side], unrest[:side, :side]
     for top, left in ((0, 2 * step), (2 * step, 0), (2 * step, 2 * step)):
         there = unrest[top : top + side, left : left + side]
@@ -116,10 +116,10 @@ def flattened(picture: Image.Image, radius: float) -> Image.Image:
     return unpacked(best)
 
 
-def reduced(picture: Image.Image, colours: int) -> Image.Image:
+def reduced(image: Image.Image, colours: int) -> Image.Image:
     """The picture in at most so many colours of its own, rare ones too, without dither."""
-    palette = picture.resize((64, 64), Image.Resampling.NEAREST).quantize(colours, Image.Quantize.MAXCOVERAGE)
-    return picture.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGB")
+    palette = image.resize((64, 64), Image.Resampling.NEAREST).quantize(colours, Image.Quantize.MAXCOVERAGE)
+    return image.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGB")
 
 
 @lru_cache(maxsize=8)
@@ -232,9 +232,9 @@ def cells(side: int, which: int, across: int) -> tuple[np.ndarray, np.ndarray]:
     return nearest[:, 0].reshape(side, side), np.clip(2.6 - gap, 0, 1).astype(np.float32)
 
 
-def means_within(picture: Image.Image, labels: np.ndarray, count: int) -> np.ndarray:
+def means_within(image: Image.Image, labels: np.ndarray, count: int) -> np.ndarray:
     """float32 (count, 3): the mean colour of the pixels of every label."""
     flat = labels.ravel()
     share = 1 / np.maximum(np.bincount(flat, minlength=count), 1)
-    colour = np.asarray(picture).reshape(-1, 3)
+    colour = np.asarray(image).reshape(-1, 3)
     return np.stack([np.bincount(flat, colour[:, c], count) * share for c in range(3)], 1).astype(np.float32)

@@ -99,13 +99,13 @@ def crags(rng: Generator, height: float, swing: float, octaves: int = 5) -> np.n
 class Canvas:
     """A picture twice as large as it will be. Places and lengths are shares of its side; a picture may be given to go on with."""
 
-    def __init__(self, side: int, rng: Generator, picture: Image.Image | None = None) -> None:
+    def __init__(self, side: int, rng: Generator, image: Image.Image | None = None) -> None:
         self.rng, self.size = rng, 2 * side
-        self.picture = picture or Image.new("RGB", (self.size, self.size))
-        self.draw = ImageDraw.Draw(self.picture)
+        self.image = image or Image.new("RGB", (self.size, self.size))
+        self.draw = ImageDraw.Draw(self.image)
 
     def finished(self) -> Image.Image:
-        return self.picture.reduce(2)
+        return self.image.reduce(2)
 
     def number(self, low: float, high: float) -> float:
         return low + (high - low) * self.rng.random()
@@ -132,7 +132,7 @@ class Canvas:
         """The band from `top` to `low` in a gradient."""
         first, last = round(top * self.size), round(low * self.size)
         if last > first:
-            self.picture.paste(ramp((self.size, last - first), colours), (0, first))
+            self.image.paste(ramp((self.size, last - first), colours), (0, first))
 
     def box(self, left: float, top: float, right: float, low: float, rgb: RGB) -> None:
         first, last, size = (left * self.size, top * self.size), (right * self.size - 1, low * self.size - 1), self.size
@@ -177,7 +177,7 @@ class Canvas:
             strip = self.grain(strip, kind, amount, receding)
         mask = Image.new("L", strip.size)
         ImageDraw.Draw(mask).polygon([(x - left, y - first) for x, y in outline.tolist()], fill=255)
-        self.picture.paste(strip, (left, first), mask)
+        self.image.paste(strip, (left, first), mask)
 
     def land(
         self, line: np.ndarray, top: RGB, low: RGB, kind: str = "", amount: float = 8, receding: bool = False, foot: float = 1
@@ -190,14 +190,14 @@ class Canvas:
         """A soft round light; `flat` below 1 makes it lower than wide."""
         across, down = max(1, round(2 * radius * self.size)), max(1, round(2 * radius * flat * self.size))
         mask = _spot(128).resize((across, down), Image.Resampling.BILINEAR).point(lambda value: value * strength)
-        self.picture.paste(rgb, (round(x * self.size - across / 2), round(y * self.size - down / 2)), mask)
+        self.image.paste(rgb, (round(x * self.size - across / 2), round(y * self.size - down / 2)), mask)
 
     def haze(self, top: float, low: float, rgb: RGB, above: float, below: float) -> None:
         """A veil of one colour over a band, this strong at its top and at its foot."""
         first, last = round(top * self.size), round(low * self.size)
         ends = Image.fromarray(np.asarray([[above * 255], [below * 255]], np.uint8))
         column = ends.resize((1, last - first), Image.Resampling.BILINEAR, box=(0, 0.5, 1, 1.5))
-        self.picture.paste(rgb, (0, first), column.resize((self.size, last - first), Image.Resampling.NEAREST))
+        self.image.paste(rgb, (0, first), column.resize((self.size, last - first), Image.Resampling.NEAREST))
 
     def beams(self, shapes: Sequence[Sequence[Point]], rgb: RGB, strength: float) -> None:
         """Soft-edged light in these shapes."""
@@ -205,16 +205,16 @@ class Canvas:
         mask = Image.new("L", (small, small))
         for points in shapes:
             ImageDraw.Draw(mask).polygon([(x * small, y * small) for x, y in points], fill=round(255 * strength))
-        self.picture.paste(rgb, (0, 0), mask.reduce(8).resize(self.picture.size, Image.Resampling.BILINEAR))
+        self.image.paste(rgb, (0, 0), mask.reduce(8).resize(self.image.size, Image.Resampling.BILINEAR))
 
     def stamp(self, sprite: Image.Image, x: float, foot: float) -> None:
         """The sprite, standing with the middle of its lower edge at (x, foot)."""
-        self.picture.paste(sprite, (round(x * self.size - sprite.width / 2), round(foot * self.size - sprite.height)), sprite)
+        self.image.paste(sprite, (round(x * self.size - sprite.width / 2), round(foot * self.size - sprite.height)), sprite)
 
     def reflect(self, line: float, low: float, tint: RGB, share: float) -> None:
         """Water from `line` to `low` that mirrors what is above, with `share` of its own tint."""
         first, last = round(line * self.size), round(low * self.size)
-        band = self.picture.crop((0, max(0, 2 * first - last), self.size, first)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+        band = self.image.crop((0, max(0, 2 * first - last), self.size, first)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
         band = band.resize((self.size, last - first), Image.Resampling.BILINEAR)
         water = ramp(band.size, (tint, shaded(tint, 0.7)))
-        self.picture.paste(self.grain(Image.blend(band, water, share), "water", 11, True), (0, first))
+        self.image.paste(self.grain(Image.blend(band, water, share), "water", 11, True), (0, first))

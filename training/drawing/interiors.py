@@ -135,7 +135,7 @@ def kitchen(c: Canvas) -> None:
     tile = c.vary(c.pick(((236, 232, 222), (230, 222, 206))))
     c.land(np.full(2, 0.76), tile, shaded(tile, 0.86))
     high = c.size - round(0.76 * c.size)
-    c.picture.paste(c.vary(c.pick(((96, 112, 124), (150, 84, 70), (92, 130, 120)))), (0, c.size - high), _checks(c.size, high))
+    c.image.paste(c.vary(c.pick(((96, 112, 124), (150, 84, 70), (92, 130, 120)))), (0, c.size - high), _checks(c.size, high))
     c.haze(0.76, 1, (40, 30, 30), 0.25, 0)
     cabinet = c.vary(c.pick(((90, 140, 150), (190, 140, 92), (226, 226, 218), (120, 150, 104), (204, 108, 88))))
     counter(c, cabinet)

@@ -17,45 +17,45 @@ PINKS: tuple[RGB, ...] = ((255, 190, 212), (255, 222, 232), (250, 150, 186), (25
 GREEN = 172  # how bright the green of grass is that a dye replaces as it stands
 
 
-def unchanged(picture: Image.Image, rng: Generator) -> Image.Image:
-    return picture
+def unchanged(image: Image.Image, rng: Generator) -> Image.Image:
+    return image
 
 
-def morning(picture: Image.Image, rng: Generator) -> Image.Image:
+def morning(image: Image.Image, rng: Generator) -> Image.Image:
     """Rosy light from the left and mist over the ground."""
-    picture = tinted(picture, (255, 206, 214), (255, 226, 198), (226, 216, 214))
-    picture = lit(picture, (255, 206, 130), 0.05, rng.uniform(0.36, 0.48), 0.75, 0.95)
-    mist = bands(picture.width, 0, 0, 0.1, 0.42, 0.3, 0.12) * (1 + 0.35 * wisps("soft", picture.width, rng))
-    return veiled(picture, (255, 236, 226), mist)
+    image = tinted(image, (255, 206, 214), (255, 226, 198), (226, 216, 214))
+    image = lit(image, (255, 206, 130), 0.05, rng.uniform(0.36, 0.48), 0.75, 0.95)
+    mist = bands(image.width, 0, 0, 0.1, 0.42, 0.3, 0.12) * (1 + 0.35 * wisps("soft", image.width, rng))
+    return veiled(image, (255, 236, 226), mist)
 
 
-def low_sun(picture: Image.Image, rng: Generator) -> Image.Image:
+def low_sun(image: Image.Image, rng: Generator) -> Image.Image:
     """A round sun on the right, where the sky is open."""
     x, y = rng.uniform(0.68, 0.9, 24), np.linspace(0.42, 0.1, 24)
-    at = int(np.argmax(smooth(picture, x, y, 0.075)))
-    picture = lit(picture, (255, 214, 120), x[at], y[at], 0.4, 0.4)
+    at = int(np.argmax(smooth(image, x, y, 0.075)))
+    image = lit(image, (255, 214, 120), x[at], y[at], 0.4, 0.4)
 
     def paint(draw: ImageDraw.ImageDraw, size: float) -> None:
         draw.circle((x[at] * size, y[at] * size), 0.07 * size, fill=(255, 252, 224, 255))
 
-    return drawn_over(picture, paint, picture.width / 256)
+    return drawn_over(image, paint, image.width / 256)
 
 
-def sunset(picture: Image.Image, rng: Generator) -> Image.Image:
+def sunset(image: Image.Image, rng: Generator) -> Image.Image:
     """A violet sky over an orange horizon, in the light of a low sun on the right."""
-    picture = tinted(picture, (150, 96, 170), (255, 140, 104), (255, 164, 92), (184, 112, 112), (142, 90, 116))
-    return lit(picture, (255, 150, 50), 0.84, 0.36, 0.7, 0.8)
+    image = tinted(image, (150, 96, 170), (255, 140, 104), (255, 164, 92), (184, 112, 112), (142, 90, 116))
+    return lit(image, (255, 150, 50), 0.84, 0.36, 0.7, 0.8)
 
 
-def night(picture: Image.Image, rng: Generator) -> Image.Image:
+def night(image: Image.Image, rng: Generator) -> Image.Image:
     """Moonlight: dark blue, with stars and a moon where the sky is open; what is bright and warm still shines."""
-    reddish = ImageChops.subtract(picture.getchannel("R"), picture.getchannel("B"))
+    reddish = ImageChops.subtract(image.getchannel("R"), image.getchannel("B"))
     warm = reddish.point([max(0, 2 * value - 124) for value in range(256)])
     x, y, bright = rng.random(130), rng.random(130) ** 1.5 * 0.5, rng.random(130)
-    open_sky = smooth(picture, x, y, 0.03)
-    moon = free_corner(picture, rng)
-    dark = tinted(toned(picture, 0.6, 0.86), (50, 64, 138), (96, 118, 204), (92, 110, 182))
-    dark = Image.composite(toned(picture, 1.0, 0.8), dark, warm)
+    open_sky = smooth(image, x, y, 0.03)
+    moon = free_corner(image, rng)
+    dark = tinted(toned(image, 0.6, 0.86), (50, 64, 138), (96, 118, 204), (92, 110, 182))
+    dark = Image.composite(toned(image, 1.0, 0.8), dark, warm)
     dark = lit(dark, (150, 176, 250), moon, 0.14, 0.4, 0.5)
 
     def paint(draw: ImageDraw.ImageDraw, size: float) -> None:
@@ -73,7 +73,7 @@ def night(picture: Image.Image, rng: Generator) -> Image.Image:
     return drawn_over(dark, paint)
 
 
-def _leaves(picture: Image.Image, rng: Generator, count: int, colours: Sequence[RGB], size: float) -> Image.Image:
+def _leaves(image: Image.Image, rng: Generator, count: int, colours: Sequence[RGB], size: float) -> Image.Image:
     """Leaves or petals that blow through the air."""
     x, y, turn, reach = rng.random(count), rng.random(count), rng.uniform(0, 6.28, count), rng.uniform(0.5, 1.1, count) * size
     kinds = rng.integers(0, len(colours), count)
@@ -86,23 +86,23 @@ def _leaves(picture: Image.Image, rng: Generator, count: int, colours: Sequence[
             points = [middle - along, middle + across - along * 0.1, middle + along, middle - across - along * 0.1]
             draw.polygon([tuple(point) for point in points], fill=(*colours[kinds[i]], 245))
 
-    return drawn_over(picture, paint)
+    return drawn_over(image, paint)
 
 
-def _dyed_greens(picture: Image.Image, rgb: RGB, share: float) -> Image.Image:
+def _dyed_greens(image: Image.Image, rgb: RGB, share: float) -> Image.Image:
     """What is green as grass and leaves becomes this colour, as light or dark as it was."""
-    red, green, blue = picture.split()
+    red, green, blue = image.split()
     rest = ImageChops.lighter(blue, red.point(lambda value: value * 0.94))
     mask = ImageChops.subtract(green, rest).point([min(255, round(9 * share * value)) for value in range(256)])
     dyed = Image.merge("RGB", [green.point([min(255, i * value // GREEN) for i in range(256)]) for value in rgb])
-    return Image.composite(dyed, picture, mask)
+    return Image.composite(dyed, image, mask)
 
 
-def fresh_greens(picture: Image.Image, rng: Generator) -> Image.Image:
-    return _dyed_greens(picture, (136, 196, 84), 0.6)
+def fresh_greens(image: Image.Image, rng: Generator) -> Image.Image:
+    return _dyed_greens(image, (136, 196, 84), 0.6)
 
 
-def spring(picture: Image.Image, rng: Generator) -> Image.Image:
+def spring(image: Image.Image, rng: Generator) -> Image.Image:
     """Light colours, twigs in blossom at the upper edge, and their petals falling."""
     side = int(rng.integers(2))
     lower, lean = rng.uniform(0.08, 0.2), rng.uniform(0.4, 0.62)
@@ -126,55 +126,55 @@ def spring(picture: Image.Image, rng: Generator) -> Image.Image:
                     )
                     draw.ellipse((u - r, v - r, u + r, v + r), fill=(*PINKS[int(rng.integers(4))], 255))
 
-    return _leaves(drawn_over(toned(picture, 1.06, 1.03, (4, 4, 2)), paint), rng, 34, PINKS[:3], 0.014)
+    return _leaves(drawn_over(toned(image, 1.06, 1.03, (4, 4, 2)), paint), rng, 34, PINKS[:3], 0.014)
 
 
-def summer(picture: Image.Image, rng: Generator) -> Image.Image:
+def summer(image: Image.Image, rng: Generator) -> Image.Image:
     """Deep colours in a warm light."""
-    return tinted(toned(picture, 1.25, 1.06), (255, 250, 226), (255, 246, 208))
+    return tinted(toned(image, 1.25, 1.06), (255, 250, 226), (255, 246, 208))
 
 
-def rusty_greens(picture: Image.Image, rng: Generator) -> Image.Image:
+def rusty_greens(image: Image.Image, rng: Generator) -> Image.Image:
     hue = ((216, 128, 52), (222, 156, 58), (200, 104, 52))[int(rng.integers(3))]
-    return _dyed_greens(picture, hue, 0.85)
+    return _dyed_greens(image, hue, 0.85)
 
 
-def autumn(picture: Image.Image, rng: Generator) -> Image.Image:
+def autumn(image: Image.Image, rng: Generator) -> Image.Image:
     """A golden light, leaves in the wind."""
-    picture = tinted(picture, (255, 238, 214), (255, 230, 200))
-    return _leaves(picture, rng, 46, ((212, 84, 30), (236, 150, 40), (180, 52, 34), (248, 196, 70)), 0.021)
+    image = tinted(image, (255, 238, 214), (255, 230, 200))
+    return _leaves(image, rng, 46, ((212, 84, 30), (236, 150, 40), (180, 52, 34), (248, 196, 70)), 0.021)
 
 
-def snowed_in(picture: Image.Image, rng: Generator) -> Image.Image:
+def snowed_in(image: Image.Image, rng: Generator) -> Image.Image:
     """Snow lies where it was green, and deep in the foreground."""
-    white = _dyed_greens(picture, (224, 234, 248), 1)
-    drift = bands(picture.width, 0, 0, 0, 0.1, 0.5, 0.75) * (1 + 0.25 * wisps("soft", picture.width, rng))
+    white = _dyed_greens(image, (224, 234, 248), 1)
+    drift = bands(image.width, 0, 0, 0, 0.1, 0.5, 0.75) * (1 + 0.25 * wisps("soft", image.width, rng))
     return veiled(white, (246, 249, 255), drift)
 
 
-def winter(picture: Image.Image, rng: Generator) -> Image.Image:
+def winter(image: Image.Image, rng: Generator) -> Image.Image:
     """A cold light, and some flakes."""
-    return _flakes(tinted(toned(picture, 0.75, 1.03, (8, 9, 12)), (218, 232, 255), (232, 240, 255)), rng, 60, 0.006)
+    return _flakes(tinted(toned(image, 0.75, 1.03, (8, 9, 12)), (218, 232, 255), (232, 240, 255)), rng, 60, 0.006)
 
 
-def _flakes(picture: Image.Image, rng: Generator, count: int, size: float) -> Image.Image:
+def _flakes(image: Image.Image, rng: Generator, count: int, size: float) -> Image.Image:
     x, y, r = rng.random(count), rng.random(count), (0.35 + rng.random(count) ** 2) * size
 
     def paint(draw: ImageDraw.ImageDraw, side: float) -> None:
         for a, b, c in zip(x * side, y * side, r * side, strict=True):
             draw.ellipse((a - c, b - c, a + c, b + c), fill=(255, 255, 255, 240))
 
-    return drawn_over(picture, paint, picture.width / 640)
+    return drawn_over(image, paint, image.width / 640)
 
 
-def snow(picture: Image.Image, rng: Generator) -> Image.Image:
+def snow(image: Image.Image, rng: Generator) -> Image.Image:
     """Thick flakes, near and far, in a pale light."""
-    picture = tinted(toned(picture, 0.6, 0.9, (26, 28, 34)), (214, 224, 240), (240, 244, 252))
-    ground = bands(picture.width, 0.18, 0.1, 0.1, 0.12, 0.3, 0.5)
-    return _flakes(veiled(picture, (246, 249, 255), ground), rng, 210, 0.011)
+    image = tinted(toned(image, 0.6, 0.9, (26, 28, 34)), (214, 224, 240), (240, 244, 252))
+    ground = bands(image.width, 0.18, 0.1, 0.1, 0.12, 0.3, 0.5)
+    return _flakes(veiled(image, (246, 249, 255), ground), rng, 210, 0.011)
 
 
-def _streaks(picture: Image.Image, rng: Generator, count: int, long: float, lean: float, strength: int) -> Image.Image:
+def _streaks(image: Image.Image, rng: Generator, count: int, long: float, lean: float, strength: int) -> Image.Image:
     x, y, share = rng.uniform(-0.1, 1.1, count), rng.uniform(-0.1, 1, count), rng.uniform(0.5, 1, count)
     low = rng.random((count // 4, 2))
 
@@ -192,33 +192,33 @@ def _streaks(picture: Image.Image, rng: Generator, count: int, long: float, lean
                 width=2,
             )
 
-    return drawn_over(picture, paint)
+    return drawn_over(image, paint)
 
 
-def rain_clouds(picture: Image.Image, rng: Generator) -> Image.Image:
-    return _cloud_deck(picture, rng, (150, 160, 180), 0.8)
+def rain_clouds(image: Image.Image, rng: Generator) -> Image.Image:
+    return _cloud_deck(image, rng, (150, 160, 180), 0.8)
 
 
-def rain(picture: Image.Image, rng: Generator) -> Image.Image:
+def rain(image: Image.Image, rng: Generator) -> Image.Image:
     """Gray light, slanting drops, rings where they fall."""
-    gray = tinted(toned(picture, 0.55, 0.9), (156, 168, 188), (200, 210, 226), (184, 196, 214))
+    gray = tinted(toned(image, 0.55, 0.9), (156, 168, 188), (200, 210, 226), (184, 196, 214))
     return _streaks(gray, rng, 190, 0.085, rng.uniform(0.15, 0.4), 190)
 
 
-def fog(picture: Image.Image, rng: Generator) -> Image.Image:
+def fog(image: Image.Image, rng: Generator) -> Image.Image:
     """Pale wisps, thickest in the distance."""
-    thick = bands(picture.width, 0.66, 0.76, 0.78, 0.6, 0.4, 0.3) * (1 + 0.14 * wisps("soft", picture.width, rng))
-    return veiled(toned(picture, 0.6, 0.95), (218, 223, 228), thick)
+    thick = bands(image.width, 0.66, 0.76, 0.78, 0.6, 0.4, 0.3) * (1 + 0.14 * wisps("soft", image.width, rng))
+    return veiled(toned(image, 0.6, 0.95), (218, 223, 228), thick)
 
 
-def storm_clouds(picture: Image.Image, rng: Generator) -> Image.Image:
-    return _cloud_deck(picture, rng, (92, 98, 120), 0.9)
+def storm_clouds(image: Image.Image, rng: Generator) -> Image.Image:
+    return _cloud_deck(image, rng, (92, 98, 120), 0.9)
 
 
-def storm(picture: Image.Image, rng: Generator) -> Image.Image:
+def storm(image: Image.Image, rng: Generator) -> Image.Image:
     """Dark air, a bolt of lightning and driving rain."""
-    dark = tinted(toned(picture, 0.55, 0.8), (104, 110, 140), (150, 158, 188), (140, 148, 176))
-    start = free_corner(picture, rng)
+    dark = tinted(toned(image, 0.55, 0.8), (104, 110, 140), (150, 158, 188), (140, 148, 176))
+    start = free_corner(image, rng)
     steps = np.cumsum(rng.uniform(-0.055, 0.055, 8)) + start
     y = np.linspace(0.14, 0.62, 8)
     dark = lit(dark, (170, 180, 255), start, 0.25, 0.5, 0.75)
@@ -233,10 +233,10 @@ def storm(picture: Image.Image, rng: Generator) -> Image.Image:
     return _streaks(drawn_over(dark, paint), rng, 150, 0.11, rng.uniform(0.5, 0.8), 150)
 
 
-def _cloud_deck(picture: Image.Image, rng: Generator, rgb: RGB, share: float) -> Image.Image:
+def _cloud_deck(image: Image.Image, rng: Generator, rgb: RGB, share: float) -> Image.Image:
     """Clouds of one colour, edge to edge along the upper edge."""
-    result = picture.copy()
-    side = picture.width
+    result = image.copy()
+    side = image.width
     for row, lightness in ((0, 0.8), (-0.07, 0.92), (-0.14, 1.0)):
         for x in np.linspace(0.05, 0.95, 3) + rng.uniform(-0.12, 0.12, 3):
             cloud = sprite(rng, "cloud", rng.uniform(0.16, 0.26) * side, shaded(rgb, lightness), share)
@@ -244,35 +244,35 @@ def _cloud_deck(picture: Image.Image, rng: Generator, rgb: RGB, share: float) ->
     return result
 
 
-def gray_clouds(picture: Image.Image, rng: Generator) -> Image.Image:
-    return _cloud_deck(toned(picture, 0.7, 1.0), rng, (206, 212, 222), 0.6)
+def gray_clouds(image: Image.Image, rng: Generator) -> Image.Image:
+    return _cloud_deck(toned(image, 0.7, 1.0), rng, (206, 212, 222), 0.6)
 
 
-def cloudy(picture: Image.Image, rng: Generator) -> Image.Image:
+def cloudy(image: Image.Image, rng: Generator) -> Image.Image:
     """The even light of a gray day."""
-    return tinted(toned(picture, 0.75, 0.98), (206, 211, 220), (226, 229, 234))
+    return tinted(toned(image, 0.75, 0.98), (206, 211, 220), (226, 229, 234))
 
 
-def high_sun(picture: Image.Image, rng: Generator, rays: bool = False) -> Image.Image:
+def high_sun(image: Image.Image, rng: Generator, rays: bool = False) -> Image.Image:
     """A big sun in a corner, perhaps with rays across the picture."""
-    side, corner = picture.width, int(rng.integers(2))
+    side, corner = image.width, int(rng.integers(2))
     far = from_corner(side, corner)
     if rays:
         across = np.linspace(0, 1, side, dtype=np.float32)
         turn = np.arctan2(across[:, None], (across if corner == 0 else 1 - across)[None] + 1e-3)
         spokes = (np.sin(turn * 22 + rng.uniform(0, 6)) > 0.1) * (1 - far / 1.2).clip(0, 1) * 0.5
-        picture = veiled(picture, (255, 246, 196), spokes)
-    picture = lit(picture, (255, 230, 140), corner, 0, 0.8, 0.85)
-    return veiled(picture, (255, 242, 160), ((0.2 - far) * side / 2).clip(0, 1))
+        image = veiled(image, (255, 246, 196), spokes)
+    image = lit(image, (255, 230, 140), corner, 0, 0.8, 0.85)
+    return veiled(image, (255, 242, 160), ((0.2 - far) * side / 2).clip(0, 1))
 
 
-def radiant_sun(picture: Image.Image, rng: Generator) -> Image.Image:
-    return high_sun(picture, rng, rays=True)
+def radiant_sun(image: Image.Image, rng: Generator) -> Image.Image:
+    return high_sun(image, rng, rays=True)
 
 
-def sunshine(picture: Image.Image, rng: Generator) -> Image.Image:
+def sunshine(image: Image.Image, rng: Generator) -> Image.Image:
     """Bright warm light."""
-    return tinted(toned(picture, 1.12, 1.05), (255, 252, 234), (255, 250, 226))
+    return tinted(toned(image, 1.12, 1.05), (255, 252, 234), (255, 250, 226))
 
 
 @lru_cache(maxsize=4)
@@ -288,9 +288,9 @@ def _bow(side: int) -> tuple[Image.Image, Image.Image]:
     return Image.fromarray(colour), Image.fromarray((share * 255).astype(np.uint8))
 
 
-def rainbow(picture: Image.Image, rng: Generator) -> Image.Image:
+def rainbow(image: Image.Image, rng: Generator) -> Image.Image:
     """A wide bow over a bright land."""
-    result, side = toned(picture, 1.1, 1.02), picture.width
+    result, side = toned(image, 1.1, 1.02), image.width
     colour, mask = _bow(side)
     result.paste(colour, (round(rng.uniform(-0.7, -0.3) * side), round(rng.uniform(-0.3, -0.12) * side)), mask)
     return result

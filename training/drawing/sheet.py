@@ -28,8 +28,8 @@ class Sheet:
     """Boxes are (left, top, right, bottom)."""
 
     def __init__(self, width: int, height: int) -> None:
-        self._picture = Image.new("RGBA", (width * FINER, height * FINER))
-        self._draw = ImageDraw.Draw(self._picture)
+        self._image = Image.new("RGBA", (width * FINER, height * FINER))
+        self._draw = ImageDraw.Draw(self._image)
 
     def box(self, box: tuple[float, float, float, float], fill: RGB, corner: float = 0) -> None:
         self._draw.rounded_rectangle([value * FINER for value in box], corner * FINER, fill=(*fill, 255))
@@ -57,7 +57,7 @@ class Sheet:
         )
 
     def tile(self) -> Image.Image:
-        return self._picture.reduce(FINER)
+        return self._image.reduce(FINER)
 
 
 @dataclass(frozen=True)

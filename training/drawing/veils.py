@@ -14,21 +14,21 @@ from training.drawing.palette import RGB
 LUMA = (0.299, 0.587, 0.114)
 
 
-def tinted(picture: Image.Image, *colours: RGB) -> Image.Image:
+def tinted(image: Image.Image, *colours: RGB) -> Image.Image:
     """The picture seen through glass that runs through these colours from top to foot."""
-    return ImageChops.multiply(picture, ramp(picture.size, colours))
+    return ImageChops.multiply(image, ramp(image.size, colours))
 
 
-def toned(picture: Image.Image, colour: float, light: float, lift: RGB = (0, 0, 0)) -> Image.Image:
+def toned(image: Image.Image, colour: float, light: float, lift: RGB = (0, 0, 0)) -> Image.Image:
     """With this share of its colour (above 1: more), this share of its brightness, and `lift` added."""
     rows = [[light * (colour * (i == j) + (1 - colour) * LUMA[j]) for j in range(3)] + [lift[i]] for i in range(3)]
-    return picture.convert("RGB", tuple(value for line in rows for value in line))
+    return image.convert("RGB", tuple(value for line in rows for value in line))
 
 
-def veiled(picture: Image.Image, rgb: RGB, shares: np.ndarray) -> Image.Image:
+def veiled(image: Image.Image, rgb: RGB, shares: np.ndarray) -> Image.Image:
     """`shares` (0..1, as high and wide as the picture) of one colour laid over it."""
     return Image.composite(
-        Image.new("RGB", picture.size, rgb), picture, Image.fromarray((shares * 255).clip(0, 255).astype(np.uint8))
+        Image.new("RGB", image.size, rgb), image, Image.fromarray((shares * 255).clip(0, 255).astype(np.uint8))
     )
 
 
@@ -46,13 +46,13 @@ def from_corner(side: int, corner: int) -> np.ndarray:
     return np.hypot((across if corner == 0 else 1 - across)[None], across[:, None])
 
 
-def lit(picture: Image.Image, rgb: RGB, x: float, y: float, radius: float, strength: float) -> Image.Image:
+def lit(image: Image.Image, rgb: RGB, x: float, y: float, radius: float, strength: float) -> Image.Image:
     """A soft round light added at (x, y)."""
-    side = picture.width
+    side = image.width
     small = np.linspace(0, 1, 48, dtype=np.float32)
     share = (1 - np.hypot(small[None] - x, small[:, None] - y) / radius).clip(0, 1) ** 2 * strength
     glow = Image.fromarray((share[..., None] * np.asarray(rgb, np.float32)).clip(0, 255).astype(np.uint8))
-    return ImageChops.screen(picture, glow.resize((side, side), Image.Resampling.BILINEAR))
+    return ImageChops.screen(image, glow.resize((side, side), Image.Resampling.BILINEAR))
 
 
 def wisps(kind: str, side: int, rng: Generator) -> np.ndarray:
@@ -62,31 +62,31 @@ def wisps(kind: str, side: int, rng: Generator) -> np.ndarray:
     return noise(kind)[top : top + side * step : step, left : left + side * step : step]
 
 
-def smooth(picture: Image.Image, x: np.ndarray, y: np.ndarray, reach: float) -> np.ndarray:
+def smooth(image: Image.Image, x: np.ndarray, y: np.ndarray, reach: float) -> np.ndarray:
     """Whether the picture is nearly even around each place (shares): the open sky is, things are not."""
-    side = picture.width
-    gray = np.asarray(picture.convert("L"), np.int16)
+    side = image.width
+    gray = np.asarray(image.convert("L"), np.int16)
     steps = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7)]) * reach
     columns = ((x[:, None] + steps[:, 0]) * side).astype(int).clip(0, side - 1)
     rows = ((y[:, None] + steps[:, 1]) * side).astype(int).clip(0, side - 1)
     return np.ptp(gray[rows, columns], axis=1) < 26
 
 
-def free_corner(picture: Image.Image, rng: Generator) -> float:
+def free_corner(image: Image.Image, rng: Generator) -> float:
     """Where in the upper part there is room for a moon or a sun: a place from left to right."""
     x = rng.permutation([0.14, 0.86, 0.3, 0.7])
-    free = x[smooth(picture, x, np.full(4, 0.14), 0.08)]
+    free = x[smooth(image, x, np.full(4, 0.14), 0.08)]
     return float(free[0] if len(free) else x[0])
 
 
-def drawn_over(picture: Image.Image, paint: Callable[[ImageDraw.ImageDraw, float], None], blur: float = 0) -> Image.Image:
+def drawn_over(image: Image.Image, paint: Callable[[ImageDraw.ImageDraw, float], None], blur: float = 0) -> Image.Image:
     """What `paint` draws at twice the size on a clear sheet, laid over the picture; `paint` is told that size."""
-    size = 2 * picture.width
+    size = 2 * image.width
     sheet = Image.new("RGBA", (size, size), (255, 255, 255, 0))
     paint(ImageDraw.Draw(sheet), size)
     sheet = sheet.reduce(2)
     if blur:
         sheet = sheet.convert("RGBa").filter(ImageFilter.GaussianBlur(blur)).convert("RGBA")
-    result = picture.copy()
+    result = image.copy()
     result.paste(sheet, (0, 0), sheet)
     return result

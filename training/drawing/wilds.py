@@ -99,7 +99,7 @@ def planet(c: Canvas, x: float, y: float, radius: float, rgb: RGB, second: RGB) 
     bands = noise("wood")[start : start + pixels, start : start + pixels, None] * 0.35 + 0.4
     body = (np.asarray(rgb) * (1 - bands) + np.asarray(second) * bands) * light * 1.15
     mask = Image.fromarray((np.clip((1 - np.sqrt(far)) * pixels / 2, 0, 1) * 255).astype(np.uint8))
-    c.picture.paste(
+    c.image.paste(
         Image.fromarray(body.clip(0, 255).astype(np.uint8)),
         (round(x * c.size - pixels / 2), round(y * c.size - pixels / 2)),
         mask,
@@ -160,7 +160,7 @@ def cave(c: Canvas) -> None:
     rock, light = c.pick((((96, 78, 70), (255, 226, 160)), ((70, 78, 100), (150, 214, 250)), ((92, 74, 98), (214, 170, 255))))
     x, y = c.number(0.38, 0.62), c.number(0.36, 0.44)
     c.fill(0, 1, shaded(rock, 0.6), shaded(rock, 0.42))
-    c.picture.paste(c.grain(c.picture.copy(), "rock", 7, False))
+    c.image.paste(c.grain(c.image.copy(), "rock", 7, False))
     turn = np.linspace(0, 2 * np.pi, 26)[:-1]
     for reach, share in ((0.46, 0.12), (0.34, 0.24), (0.24, 0.42)):
         rough = reach * c.rng.uniform(0.86, 1.14, 25)
