@@ -30,7 +30,7 @@ their images some million."""
 _MOST_ENTRIES = 8 * 2**20
 """Bytes that the list of a zip's entries may have; each takes ten times as much in memory."""
 
-MOST_TENSORS = 100_000
+MOST_TENSORS = 50_000
 """Parts that a file may have. The largest checkpoints have some thousand."""
 
 _MOST_NAME = 1000
@@ -184,6 +184,8 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Header:
     raw = file.read(length)
     try:
         entries = parse_object(raw)
+        if len(entries) > MOST_TENSORS:
+            raise _Damaged("it has more parts than any checkpoint")
         metadata = {key: str(value) for key, value in as_object(entries.pop("__metadata__", {})).items()}
         tensors = {name: _safetensor(name, entry, 8 + length) for name, entry in entries.items()}
     except (ValueError, KeyError) as error:

@@ -1,0 +1,252 @@
+"""Whatever lies in the models folder, all the rest of it is listed and loads, and what is odd gets a sentence of its own."""
+
+from __future__ import annotations
+
+import errno
+import faulthandler
+import os
+import shutil
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from engine.checkpoints.files.tensors import TensorStore
+from engine.checkpoints.library import search_paths
+from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry, Inventory
+from engine.checkpoints.load.components import load_checkpoint
+from engine.errors import EaselError
+from engine.requests import ExecutionPlan
+from engine.settings import HOUSE, Settings
+from tests.attack.mutated_weights import CONTENTS, create_sound
+from tests.attack.mutations import Mutation, create_mutations, write_folder
+from ui.common.checkpoint_options import CheckpointOptions
+from ui.tabs.checkpoints.service import CheckpointsService
+
+BATCH = 50
+"""Mutations that lie in the models folder at once."""
+
+SECONDS = 120
+"""After which a batch that has not ended ends the test run, with the stack of each thread."""
+
+
+@dataclass
+class Counts:
+    """What became of all."""
+
+    tried: int = 0
+    listed: int = 0
+    refused: int = 0
+    lost: list[str] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
+    code_run: int = 0
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    """A models folder with the starter and one sound file of each kind and container."""
+    models = tmp_path / "models"
+    shutil.copytree(HOUSE / "models" / "starter", models / "starter")
+    shutil.copytree(HOUSE / "models" / "starter-x4", models / "starter-x4")
+    for kind in CONTENTS:
+        for container in ("safetensors", "zip", "legacy"):
+            (models / f"sound {kind} {container}.bin").write_bytes(create_sound(kind, container))
+    write_folder(models / "sound folder")
+    yield Settings(models=models, data=tmp_path / "data", outputs=tmp_path / "outputs")
+    for folder, subfolders, _ in os.walk(models):
+        for name in subfolders:
+            if not (path := Path(folder, name)).is_symlink():
+                path.chmod(0o755)
+
+
+def sound_names(inventory: Inventory) -> set[str]:
+    return {entry.name for entry in inventory.entries if entry.name.startswith(("starter", "sound"))}
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(5000, marks=pytest.mark.long)])
+def test_nothing_in_the_models_folder_hides_or_stops_anything_else(
+    count: int, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    counts, canary = Counts(), tmp_path / "canary"
+    wanted = sound_names(Catalogue(settings).scan())
+    assert len(wanted) == 3 * len(CONTENTS) + 4
+    mutations = list(create_mutations(7, count, canary))
+    for first in range(0, count, BATCH):
+        batch = mutations[first : first + BATCH]
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
+        try:
+            try_batch(batch, settings, wanted, counts)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        counts.code_run += canary.exists()
+    load_sound(settings)
+    printed = "".join(capfd.readouterr())
+    counts.traces += [printed] if "Traceback" in printed else []
+    with capfd.disabled():
+        print(
+            f"\n  tried {counts.tried} (listed {counts.listed}, refused {counts.refused}), lost {len(counts.lost)}, "
+            f"traces shown {len(counts.traces)}, code run {counts.code_run}"
+        )
+    assert not counts.lost and not counts.traces and not counts.code_run, [*counts.lost[:20], *counts.traces[:5]]
+
+
+def try_batch(batch: list[Mutation], settings: Settings, wanted: set[str], counts: Counts) -> None:
+    """Lists the folder with ``batch`` in it, as the engine and as the page does, and uses what of it is listed."""
+    for mutation in batch:
+        mutation.write(settings.models / mutation.name)
+    options = CheckpointOptions(settings)
+    shown = CheckpointsService(settings, options).render_inventory()
+    inventory = options.inventory
+    counts.tried += len(batch)
+    counts.lost += [f"sound: {name}" for name in wanted - sound_names(inventory)]
+    for mutation in batch:
+        path = settings.models / mutation.name
+        entries = [entry for entry in inventory.entries if path == entry.path or path in entry.path.parents]
+        sentences = [why for each, why in inventory.refused.items() if path == each or path in each.parents]
+        counts.listed += bool(entries)
+        counts.refused += bool(sentences) and not entries
+        if not entries and not sentences and not mutation.silent:
+            counts.lost.append(mutation.name)
+        counts.lost += [f"{mutation.name}: {why!r}" for why in sentences if not is_sentence(why)]
+        counts.traces += [trace for entry in entries if (trace := use(entry))]
+        remove(path)
+    assert "<table" in shown
+
+
+def is_sentence(text: str) -> bool:
+    return text.startswith(("“", "The ")) and text.rstrip().endswith((".", "?")) and "Error:" not in text
+
+
+def use(entry: CheckpointEntry) -> str:
+    """What is printed if using ``entry`` fails otherwise than with a sentence."""
+    try:
+        if entry.identity.kind == "checkpoint" and not entry.family.loaded_by_diffusers:
+            load_checkpoint(entry, ExecutionPlan())
+        elif not entry.is_folder:
+            read_all(entry.path)
+    except EaselError:
+        return ""
+    except Exception:
+        return f"{entry.path.name}: {traceback.format_exc()}"
+    return ""
+
+
+def read_all(path: Path) -> None:
+    store = TensorStore([path])
+    for name in store.names():
+        store.read(name)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.chmod(0o755)
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def load_sound(settings: Settings) -> None:
+    """The starter makes a checkpoint again, and the other files are read whole."""
+    inventory = Catalogue(settings).scan()
+    assert load_checkpoint(inventory.find("starter"), ExecutionPlan()).unet is not None
+    for entry in inventory.entries:
+        if not entry.is_folder:
+            read_all(entry.path)
+
+
+ODD_INDEX = {
+    "a list": b"[]", "nothing": b"", "an empty object": b"{}", "a number": b"5", "not UTF-8": b"\xff\xfe{}", "a page": b"<html>",
+    "components that are not there": b'{"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}',
+    "the starter as a component": b'{"_class_name": "X", "starter": ["diffusers", "UNet2DConditionModel"]}',
+    "components outside": b'{"../../x": ["diffusers", "UNet2DConditionModel"]}', "deep": b"[" * 100_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ODD_INDEX)
+@pytest.mark.parametrize("folder", ["", "checkpoints", "loras", "my own"])
+def test_an_index_among_other_checkpoints_hides_none_of_them(folder: str, content: str, settings: Settings) -> None:
+    place = settings.models / folder
+    (place / "below").mkdir(parents=True, exist_ok=True)
+    for name in ("beside.safetensors", "below/deeper.ckpt"):
+        (place / name).write_bytes(create_sound("lora", "safetensors"))
+    wanted = {entry.path for entry in Catalogue(settings).scan().entries}
+    (place / "model_index.json").write_bytes(ODD_INDEX[content])
+    inventory = Catalogue(settings).scan()
+    hidden = {path for path in wanted - {entry.path for entry in inventory.entries} if content != "the starter as a component"}
+    assert not hidden
+    assert is_sentence(inventory.refused[place])
+
+
+def test_a_whole_checkpoint_in_the_models_folder_itself_hides_nothing(settings: Settings) -> None:
+    wanted = sound_names(Catalogue(settings).scan())
+    write_folder(settings.models)
+    inventory = Catalogue(settings).scan()
+    assert {entry.name for entry in inventory.entries} == {*wanted, "models"}
+
+
+def test_folders_that_may_not_be_read_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as root, whom no rights bind."""
+    scandir = os.scandir
+    for name in ("locked", "open"):
+        (settings.models / name).mkdir()
+        (settings.models / name / "lora.safetensors").write_bytes(create_sound("lora", "safetensors"))
+
+    def refuse(path: str | os.PathLike[str]) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    inventory = Catalogue(settings).scan()
+    assert "may not read it" in inventory.refused[settings.models / "locked"]
+    assert "open/lora" in {entry.name for entry in inventory.entries}
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become somebody else")
+def test_somebody_without_rights_sees_a_sentence_for_each(settings: Settings) -> None:
+    """A folder that can be listed but not entered, one that can be entered but not listed, and a file, for another user."""
+    paths = {"listed": 0o744, "entered": 0o711, "none": 0o700}
+    for name, mode in paths.items():
+        (settings.models / name / "inside").mkdir(parents=True)
+        (settings.models / name / "lora.safetensors").write_bytes(create_sound("lora", "safetensors"))
+        (settings.models / name).chmod(mode)
+    (settings.models / "file.ckpt").write_bytes(create_sound("lora", "zip"))
+    (settings.models / "file.ckpt").chmod(0o600)
+    for folder in (settings.models, *settings.models.parents):
+        if folder.stat().st_mode & 0o5 != 0o5 and folder.is_relative_to(Path(os.environ.get("TMPDIR", "/tmp"))):
+            folder.chmod(0o755)
+    told, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setuid(65534)
+        refused = Catalogue(settings).scan().refused
+        os.write(write, "\n".join(f"{path.relative_to(settings.models)}: {why}" for path, why in refused.items()).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(told) as stream:
+        lines = stream.read().splitlines()
+    assert os.waitpid(child, 0)[1] == 0
+    named = {line.partition(":")[0] for line in lines}
+    assert named == {"listed/inside", "listed/lora.safetensors", "entered", "none", "file.ckpt"}
+
+
+def test_a_link_to_the_whole_disk_hides_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_paths, "MOST_FOLDERS", 300)
+    wanted = sound_names(Catalogue(settings).scan())
+    (settings.models / "a disk").symlink_to("/")
+    inventory = Catalogue(settings).scan()
+    assert sound_names(inventory) == wanted
+    assert "more files and folders than Easel looks through" in inventory.refused[settings.models]
+
+
+def test_the_same_seed_writes_the_same_mutations(tmp_path: Path) -> None:
+    written: list[dict[str, bytes]] = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        for mutation in create_mutations(3, 16, tmp_path / "canary"):
+            mutation.write(folder / mutation.name)
+        files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+        written.append({str(path.relative_to(folder)): path.read_bytes() for path in files})
+    assert written[0] == written[1]
