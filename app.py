@@ -5,7 +5,7 @@ from __future__ import annotations
 from launcher.process.ending import Ending, end_with_parent
 
 if __name__ == "__main__":
-    Ending().install()  # before the other imports: Ctrl+C during them is no error
+    Ending().install()  # before the other imports, so that Ctrl+C during them is not an error
 
 import argparse
 import dataclasses
@@ -53,7 +53,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def settings_from(flags: argparse.Namespace) -> Settings:
-    """Flags that were given overrule the defaults; the rest stay as :class:`Settings` has them."""
+    """Flags override the defaults of :class:`Settings`."""
     named = {f.name: getattr(flags, f.name, None) for f in dataclasses.fields(Settings)}
     given = {name: value.expanduser() if isinstance(value, Path) else value for name, value in named.items() if value}
     return Settings(**cast(dict[str, Any], given))
@@ -84,7 +84,8 @@ def main(arguments: list[str]) -> int:
 
 
 def find_login(listen: str | None, file: str | None, known: str | None) -> str | None:
-    """What --listen asks for: ``user:password``, ``anyone``, or None for this computer alone, also where there is no password.
+    """The login that --listen requires: ``user:password``, ``anyone``, or None for this computer alone (also if no password
+    was found).
 
     ``known`` is the value of EASEL_PASSWORD.
     """
@@ -102,7 +103,7 @@ def find_login(listen: str | None, file: str | None, known: str | None) -> str |
 
 
 def announce(url: str, quiet: bool) -> int:
-    """Say where Easel is, on a line of its own, and open it."""
+    """Print Easel's address on a line of its own, and open it in a browser."""
     print(f"Easel is at {url}", flush=True)
     if not quiet:
         webbrowser.open(url)

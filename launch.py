@@ -9,14 +9,15 @@ import os
 import sys
 
 if __name__ == "__main__":
-    # Another environment's modules must not stand before Python's own, and PYTHONSAFEPATH leaves out the folder of this file.
+    # PYTHONPATH of another environment must not shadow the standard library, and PYTHONSAFEPATH leaves out the folder of this
+    # file.
     foreign = [os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.path[:] = [os.path.dirname(os.path.realpath(__file__)), *(p for p in sys.path if os.path.realpath(p) not in foreign)]
 
 from launcher.process.ending import Ending, discard_output
 
 if __name__ == "__main__":
-    Ending().install()  # before the other imports: Ctrl+C during them is no error
+    Ending().install()  # before the other imports, so that Ctrl+C during them is not an error
 
 import argparse
 import platform
@@ -36,7 +37,7 @@ from launcher.setup_errors import SetupError, explain_output
 from launcher.setup_lock import SetupLock
 
 REDIRECT = 10.0
-"""Seconds that the page in the browser has to learn that an Easel was already running elsewhere."""
+"""Seconds that the page in the browser has to learn that Easel was already running at another address."""
 
 EPILOG = "All other flags go to the studio (with --test: to pytest); once set up, --help lists the studio's too."
 
@@ -132,7 +133,7 @@ class Launch:
             self.lock.release()
 
     def serve(self) -> None:
-        """Open the page, and say so when it is not where it was asked to be."""
+        """Open the page, and print its address if the wanted port was taken."""
         port = self.page.open(self.asked.port)
         if port != self.asked.port:
             self.progress.note(f"Port {self.asked.port} is busy, so this page is on {port}.")
@@ -154,14 +155,15 @@ class Launch:
             self.progress.restart()
 
     def studio(self) -> int:
-        """The lock is for setting up; from its address on, the studio itself sees to it that there is one of it."""
+        """Run the studio. The lock is released once its address is known: from then on the studio itself makes sure that it
+        runs only once."""
         code = run_studio(self.folder, self.rest, self.variables, self.page, self.progress, self.lock.release)
         if self.page.is_open and (self.opened or self.page.last_seen):
             self.page.address_shown.wait(REDIRECT)
         return code
 
     def choice_after(self, failure: SetupError) -> str:
-        """What to do next, as asked on the page; without a page in the browser there is nobody to ask."""
+        """What to do next, as chosen on the page; "quit" if no page is open."""
         self.progress.fail(failure)
         if self.asked.no_browser or self.asked.setup_only:
             return "quit"
@@ -175,7 +177,7 @@ class Launch:
         return 1
 
     def show(self, url: str) -> None:
-        """Open ``url`` where a browser window can appear; a text browser in this terminal would only be in the way."""
+        """Open ``url`` if a browser window can appear; a text browser in this terminal is not wanted."""
         names = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
         if platform.system() in ("Windows", "Darwin") or any(os.environ.get(name) for name in names):
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
@@ -190,5 +192,5 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        discard_output()  # who read it has gone, and the studio ends with this process
+        discard_output()  # the reader is gone, and the studio ends with this process
         sys.exit(1)

@@ -20,7 +20,7 @@ def build_environment(process: str = SETUP, **more: str) -> dict[str, str]:
 
 
 def read_lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    """The program's output line by line as it comes. A consumer that goes away early ends the program."""
+    """The program's output line by line as it comes. A consumer that stops early ends the program."""
     assert process.stdout is not None
     try:
         for line in process.stdout:
@@ -36,7 +36,7 @@ def read_lines(process: subprocess.Popen[str]) -> Iterator[str]:
 def start_process(
     command: Sequence[str | Path], cwd: Path, variables: dict[str, str], apart: bool = False
 ) -> subprocess.Popen[str]:
-    """Output and errors in one pipe, as UTF-8; nothing to type in.
+    """Start a program with output and errors in one pipe, as UTF-8, and no input.
 
     ``apart``: Ctrl+C in the terminal does not reach it (POSIX only), its standard input ends when this process does, and it
     installs an :class:`launcher.process.ending.Ending`.
@@ -76,7 +76,7 @@ def run(command: Sequence[str | Path], cwd: Path, progress: Progress, process_ki
 
 
 def read_output(command: Sequence[str | Path], seconds: float = 20) -> str | None:
-    """What a program prints, or None when it is missing, fails or takes too long."""
+    """What a program prints, or None if it is missing, fails or takes too long."""
     try:
         done = subprocess.run(
             [str(part) for part in command],

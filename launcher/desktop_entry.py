@@ -53,7 +53,7 @@ def write_entry(folder: Folder) -> Path:
 
 
 def find_offer(folder: Folder) -> Callable[[], object] | None:
-    """What makes the entry, or None where there is nothing to offer: no Linux desktop, or an entry for this folder is there."""
+    """The function that creates the entry, or None if this is not a Linux desktop or the entry exists."""
     if platform.system() != "Linux":
         return None
     path = find_entry_path()

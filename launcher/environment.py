@@ -1,6 +1,6 @@
 """From an empty folder to an environment that runs: uv, Python, packages, one calculation.
 
-Each phase can be cut off and is done again at the next start.
+A phase that was interrupted is repeated at the next start.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ NEEDED = {"cuda": 8 * GIGABYTE, "cpu": 3 * GIGABYTE}
 
 
 UNWANTED = ("openvino-telemetry",)
-"""Packages that only report on their user. pyproject.toml keeps them out, but an older Easel, or uv told to ignore that file's
+"""Packages whose only purpose is to send usage reports. pyproject.toml keeps them out, but an older Easel, or uv told to
+ignore that file's
 settings (UV_NO_CONFIG), brought them in."""
 
 
@@ -81,7 +82,7 @@ def set_up(folder: Folder, progress: Progress, extras: set[str], options: list[s
 def is_replaced(python: Path) -> bool:
     """Whether a finished environment no longer finds its packages: a newer Python has taken the place of the system's.
 
-    A computer that is too busy to answer leaves the environment as it is.
+    If the check times out, the environment counts as usable.
     """
     command = [str(python), "-c", "import importlib.util as util, sys; sys.exit(util.find_spec('torch') is None)"]
     try:
@@ -139,7 +140,7 @@ def choose_python() -> str:
 
 
 def is_supported(python: Path) -> bool:
-    """It runs and is of a version that the packages run on."""
+    """Whether this Python runs, in a version that the packages support."""
     first, beyond = PYTHONS
     return (
         python.exists()
@@ -148,12 +149,13 @@ def is_supported(python: Path) -> bool:
 
 
 def explain_missing_python(error: SetupError) -> SetupError:
-    """Without the internet uv only says what it could not fetch; what is missing is a Python."""
+    """Explain that a Python is missing: without the internet, uv only says what it could not download."""
     return explain_output(["no interpreter found"]) if error.kind == "network" else error
 
 
 def choose_index(progress: Progress) -> bool:
-    """True: uv picks the build of PyTorch for this computer from PyTorch's own index. False: that index is out of reach."""
+    """True if uv can choose the build of PyTorch for this computer from PyTorch's own index, False if that index cannot be
+    reached."""
     if is_index_reachable():
         return True
     progress.note(
@@ -184,14 +186,14 @@ def _request_head(address: str, seconds: float) -> bool:
 
 
 def is_cuda_build(automatic: bool) -> bool:
-    """Whether the large build of PyTorch is on its way."""
+    """Whether the build of PyTorch being installed is the large one for CUDA."""
     if automatic:
         return shutil.which("nvidia-smi") is not None or Path("/opt/rocm").exists()
     return platform.system() == "Linux"
 
 
 def check_disk_space(folder: Folder, uv: Path, build: str) -> None:
-    """Refuse before a long download that could not be unpacked. uv's cache may lie on another disk."""
+    """Raise before a long download that could not be unpacked. uv's cache may lie on another disk."""
     cache = read_output([uv, "cache", "dir"])
     for place in {find_disk(folder.root), find_disk(Path(cache) if cache else folder.root)}:
         free = shutil.disk_usage(str(place)).free

@@ -37,7 +37,7 @@ class Folder:
 
     @property
     def repair_cache(self) -> Path:
-        """What a repair downloads into, because uv's own cache may be what is broken. Gone when it is done."""
+        """The cache used by a repair, because uv's own cache may be broken. Removed afterwards."""
         return self.tools / "repair"
 
     @property
@@ -51,7 +51,7 @@ class Folder:
 
     @property
     def unfinished(self) -> Path:
-        """There while packages are being installed and tried. Found at a start, it means that the last set-up was cut off."""
+        """Exists while packages are being installed and tried. If it is found at a start, the last set-up was interrupted."""
         return self.venv / "easel-unfinished"
 
     @property
@@ -73,7 +73,7 @@ class Folder:
         return self.was_finished(extras) and self.python.exists()
 
     def was_finished(self, extras: set[str]) -> bool:
-        """As :meth:`is_ready`, also when its Python has gone since."""
+        """Like :meth:`is_ready`, even if its Python has been removed since."""
         stamp = read_json(self.stamp)
         return (
             stamp.get("fingerprint") == self.fingerprint()
@@ -82,7 +82,7 @@ class Folder:
         )
 
     def mark_ready(self, extras: set[str]) -> None:
-        """The last act of a set-up."""
+        """Record that the set-up is complete."""
         write_json(self.stamp, {"fingerprint": self.fingerprint(), "extras": sorted(extras)})
         self.unfinished.unlink(missing_ok=True)
 
@@ -91,7 +91,7 @@ class Folder:
         self.unfinished.touch()
 
     def delete_environment(self) -> None:
-        """Throw the environment away. UvDownloads stay in uv's cache."""
+        """Delete the environment. Downloads stay in uv's cache."""
         if self.venv.is_dir():
             shutil.rmtree(self.venv)
         self.venv.unlink(missing_ok=True)

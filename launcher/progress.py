@@ -57,11 +57,11 @@ class UvDownloads:
                 self._reach(share)
 
     def _reach(self, share: float) -> None:
-        # Newly on_ready downloads would make the bar jump back; it stays where it was instead.
+        # Downloads that start now would make the bar jump back; it stays where it was instead.
         self.share = max(self.share, share)
 
     def text(self, written: float) -> str:
-        """What is still on its way, and how much was ``written`` to the disk so far (bytes)."""
+        """Which downloads are running, and how much was ``written`` to the disk so far (bytes)."""
         names = sorted(self.waiting, key=lambda name: -self.waiting[name])
         if not names:
             return ""
@@ -71,7 +71,7 @@ class UvDownloads:
 
 
 def print_now(sentence: str) -> None:
-    """Python keeps what it prints into a pipe back; a program that is started next would get ahead of it."""
+    """Print and flush: Python buffers output to a pipe, so a program started next would print before it."""
     print(sentence, flush=True)
 
 
@@ -98,7 +98,7 @@ class Progress:
         self.count_written: Callable[[], float] = lambda: 0.0
 
     def restart(self) -> None:
-        """Back to the beginning, for another try. The log goes on."""
+        """Back to the first phase, for another attempt. The log continues."""
         self.phase = -1
         self.share = 0.0
         self.detail = ""
@@ -149,7 +149,7 @@ class Progress:
                     with self._log_file.open("a", encoding="utf-8") as log:
                         log.write(text + "\n")
                 except OSError:
-                    self._log_file = None  # a full or read-only disk: the page and the terminal still tell
+                    self._log_file = None  # disk full or read-only: the page and the terminal still show the lines
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that the page shows, as plain values."""

@@ -1,4 +1,4 @@
-"""The progress page: one small server on 127.0.0.1 that later gives its port to the studio."""
+"""The progress page: a small server on 127.0.0.1 that later hands its port over to the studio."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from launcher.progress import Progress
 
 HOST = "127.0.0.1"
 ATTENTION = 90.0
-"""Seconds without a question from the page after which nobody is looking. Browsers ask once a minute from a hidden tab."""
+"""Seconds without a poll after which the page counts as closed. Browsers poll once a minute from a hidden tab."""
 
 HEADERS = {
     "X-Easel-Launch": "1",  # tells the page that the studio is not up yet
@@ -44,7 +44,7 @@ class Server(ThreadingHTTPServer):
 class ProgressPage:
     """Serves ``progress`` at :attr:`url` from :meth:`open` until :meth:`close`.
 
-    ``create_entry`` writes the desktop entry; None where there is nothing to offer. The studio asks for the port by a POST to
+    ``create_entry`` writes the desktop entry; None if there is nothing to offer. The studio asks for the port by a POST to
     :attr:`handover`: once that is answered, the port is free, and the page in the browser waits for the studio to answer there.
     """
 
@@ -76,7 +76,7 @@ class ProgressPage:
         return self.port
 
     def close(self) -> None:
-        """The port is free when this returns. Closing twice is closing once."""
+        """Free the port. A second call does nothing."""
         with self._closing:
             server, self._server = self._server, None
             if server is not None:
@@ -88,7 +88,7 @@ class ProgressPage:
         return self._server is not None
 
     def wait_for_choice(self) -> str:
-        """``retry``, ``repair`` or ``quit``, as pressed on the page; ``quit`` also when nobody looks at it any more."""
+        """``retry``, ``repair`` or ``quit``, as pressed on the page; ``quit`` also if the page is no longer open."""
         self._chosen.clear()
         self.choice = "quit"
         self.last_seen = time.monotonic()
@@ -97,7 +97,7 @@ class ProgressPage:
         return self.choice
 
     def handle_action(self, action: str) -> None:
-        """What a button, or the studio, asked for."""
+        """Carry out what a button, or the studio, asked for."""
         if action == "handover":
             self.close()
         elif action == "entry" and self.create_entry is not None:
@@ -116,7 +116,7 @@ class ProgressPage:
         return state
 
     def html(self) -> str:
-        """The whole page with the present state in it, so that it says something before the first question is answered."""
+        """The whole page including the current state, so that it shows something before the first poll."""
         text = (Path(__file__).with_name("progress_page.html")).read_text("utf-8")
         state = json.dumps(self.state(False)).replace("<", "\\u003c")
         return text.replace("__TOKEN__", self._token).replace("__STATE__", state)
@@ -132,7 +132,7 @@ def bind_server(wanted: int, handler: Callable[..., BaseHTTPRequestHandler]) -> 
     """A server on the first free port from ``wanted`` on."""
     for port in range(wanted, min(wanted + 100, 65536)):
         try:
-            return Server((HOST, port), handler)  # pyright: ignore[reportArgumentType] a factory serves as well as a class
+            return Server((HOST, port), handler)  # pyright: ignore[reportArgumentType] a factory works as well as a class
         except OSError:
             continue
     return Server((HOST, 0), handler)  # pyright: ignore[reportArgumentType]
@@ -188,7 +188,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the terminal is for the set-up."""
+        """Log nothing: the terminal shows the set-up."""
 
 
 def is_listening(url: str, seconds: float = 1.0) -> bool:

@@ -19,10 +19,10 @@ ADDRESS = re.compile(r"^Easel is at (http\S+)")
 """The line that app.py prints once it can be opened, or once it has found that an Easel is already running."""
 
 TIMEOUT = 15.0
-"""Seconds that the studio has to put things away."""
+"""Seconds that the studio has to shut down."""
 
 KNOWN_KINDS = ("disk", "memory", "permission", "read-only", "in use")
-"""What a stack trace of the studio can mean in the words of the table of setup_errors."""
+"""Errors in a stack trace of the studio that the table in setup_errors explains."""
 
 
 def run_studio(
@@ -54,7 +54,7 @@ def run_studio(
 
 
 def read_studio(process: subprocess.Popen[str], progress: Progress, on_ready: Callable[[], None]) -> list[str]:
-    """Pass the studio's lines on until it ends; the last ones before its address are returned."""
+    """Pass the studio's lines on until it ends; returns the last ones before its address."""
     said: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
@@ -71,7 +71,7 @@ def read_studio(process: subprocess.Popen[str], progress: Progress, on_ready: Ca
 
 
 def stop_studio(process: subprocess.Popen[str]) -> None:
-    """Ask it to end, as Ctrl+C does (on Windows it has had that already); insist when it takes too long."""
+    """Interrupt the studio as Ctrl+C does (on Windows it already received that), and kill it if it takes too long."""
     if os.name != "nt" and process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:

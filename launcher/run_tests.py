@@ -44,7 +44,7 @@ with sync_playwright() as play:
 
 
 def main(folder: Folder, arguments: Sequence[str]) -> int:
-    """pytest's exit status, or 1 when something that the tests need cannot be had."""
+    """pytest's exit status, or 1 if something that the tests need is not available."""
     progress, lock = Progress(), SetupLock(folder)
     try:
         if not lock.acquire():
@@ -119,7 +119,7 @@ def install_playwright_browser(folder: Folder, progress: Progress) -> None:
 
 
 def apt_installer(package: str) -> Callable[[Folder, Progress], None]:
-    """Install a package with apt-get, where that works without asking for a password."""
+    """Install a package with apt-get, if that needs no password."""
 
     def fetch(folder: Folder, progress: Progress) -> None:
         if shutil.which("apt-get") is None:
@@ -136,7 +136,7 @@ def sudo_prefix() -> list[str]:
 
 
 def try_command(command: Sequence[str | Path], folder: Folder, progress: Progress) -> None:
-    """Run what may fail: whether it helped is looked at afterwards."""
+    """Run a command that may fail; the caller checks its effect afterwards."""
     progress.say("Trying: " + " ".join(str(part) for part in command))
     try:
         run(command, folder.root, progress)

@@ -121,7 +121,7 @@ UNKNOWN = ErrorPattern(
 
 
 def explain_output(lines: Iterable[str]) -> SetupError:
-    """The failure that a tool's output speaks of; the first fitting row of the table wins."""
+    """The failure found in a tool's output: the first matching row of the table."""
     text = "\n".join(lines)
     found = next((row for row in PATTERNS if re.search(row.pattern, text, re.I)), UNKNOWN)
     return SetupError(found.what, found.then, found.kind)

@@ -1,4 +1,4 @@
-"""One set-up per folder at a time. The operating system releases the lock however its process ends."""
+"""One set-up per folder at a time. The operating system releases the lock when the process ends, for whatever reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ else:
 
 
 class SetupLock:
-    """Held from :meth:`take` until :meth:`release` or the end of the process. The holder's page stands in a file beside it."""
+    """Held from :meth:`acquire` until :meth:`release` or the end of the process. A file beside it holds the address of the
+    holder's page."""
 
     def __init__(self, folder: Folder) -> None:
         self._place: Path = folder.state
@@ -49,12 +50,12 @@ class SetupLock:
         return True
 
     def wait(self) -> None:
-        """Until the other process is done."""
+        """Wait until the other process is done."""
         while not self.acquire():
             time.sleep(0.5)
 
     def publish_page(self, url: str) -> None:
-        """Where the holder's page is."""
+        """Record the address of this process's page."""
         write_json(self._page, {"url": url, "pid": os.getpid()})
 
     def find_other_page(self) -> str | None:

@@ -1,6 +1,6 @@
 """One calculation on the device that PyTorch would choose.
 
-A card that is newer than the build installs well and fails at its first kernel: only trying tells.
+A graphics card newer than the build installs without errors and fails at its first kernel, so it has to be tried.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ REASONS = (
 
 
 def check_device(folder: Folder, progress: Progress) -> str:
-    """The device that works. Why it is not the graphics card that is there, the page says.
+    """The device that works. If it is not the graphics card, the page says why.
 
     Raises :class:`SetupError` when PyTorch does not even run on the processor.
     """
@@ -85,7 +85,7 @@ def find_reason(said: list[str]) -> str:
 
 
 def explain_broken_torch(said: list[str]) -> SetupError:
-    """PyTorch itself does not run."""
+    """Explain that PyTorch itself does not run."""
     failure = explain_output(said)
     if failure.kind != "unknown":
         return failure

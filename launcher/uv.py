@@ -22,10 +22,10 @@ from launcher.progress import Progress
 from launcher.setup_errors import SetupError, explain_output
 
 UV_VERSION = "0.13.9"
-"""The version that was tried, and the one that is brought."""
+"""The version that Easel is tested with and installs."""
 
 UV_FLOOR = (0, 13)
-"""An older one may not know the builds of today's PyTorch."""
+"""Older versions may not know the current builds of PyTorch."""
 
 NAME = "uv.exe" if os.name == "nt" else "uv"
 FOLDERS = ("~/.local/bin", "~/.cargo/bin", "/opt/homebrew/bin", "/usr/local/bin")
@@ -61,7 +61,7 @@ def find_or_install(folder: Folder, progress: Progress) -> Path:
 
 
 def list_candidates(folder: Folder) -> Iterator[Path]:
-    """Where a uv may be, the person's own before ours."""
+    """Where uv may be: first the user's own, then Easel's."""
     on_path = shutil.which("uv")
     if on_path:
         yield Path(on_path)
@@ -75,7 +75,7 @@ def own_candidates(folder: Folder) -> tuple[Path, ...]:
 
 
 def is_usable(uv: Path) -> bool:
-    """It runs, and is not older than :data:`UV_FLOOR`."""
+    """Whether it runs and is not older than :data:`UV_FLOOR`."""
     if not uv.is_file():
         return False
     version = re.search(r"uv (\d+)\.(\d+)", read_output([uv, "--version"]) or "")
@@ -95,7 +95,7 @@ def install_uv(way: Callable[[Folder, Progress], None], folder: Folder, progress
 
 
 def install_with_pip(folder: Folder, progress: Progress) -> None:
-    """with this Python's pip"""
+    """Install uv with this Python's pip."""
     failure = None
     for pip in find_pips():
         command = [*pip, "install", "--quiet", "--upgrade", "--target", folder.tools, f"uv=={UV_VERSION}"]
@@ -118,7 +118,7 @@ def find_pips() -> Iterator[list[str]]:
 
 
 def install_release(folder: Folder, progress: Progress) -> None:
-    """from its makers' release page"""
+    """Download uv from its release page."""
     base = os.environ.get("UV_INSTALLER_GITHUB_BASE_URL", "https://github.com")
     name = release_name()
     address = f"{base}/astral-sh/uv/releases/download/{UV_VERSION}/{name}"

@@ -1,1 +1,1 @@
-"""What every process of Easel has in common: the environment variables that reach it, and a quiet end. Standard library only."""
+"""What all of Easel's processes share: the environment variables passed to them, and a clean shutdown. Standard library only."""

@@ -1,4 +1,4 @@
-"""A quiet end: on Ctrl+C, a closed terminal, a logout or `kill`, and when the process that started this one is gone."""
+"""Shutdown without tracebacks: on Ctrl+C, a closed terminal, a logout or `kill`, and when the parent process is gone."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Generator, Optional, Type
 SIGNALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP"))
 
 IMPATIENCE = 1.0
-"""Seconds after the first signal from which another one is a person who does not want to wait; a logout sends several at once."""
+"""A second signal this many seconds after the first ends the process at once; a logout sends several together."""
 
 PATIENCE = 15.0
-"""Seconds that a process has to put things away when the one that started it is gone."""
+"""Seconds that a process has to shut down when its parent is gone."""
 
 
 class Ending:
@@ -27,7 +27,7 @@ class Ending:
     begun = 0.0
 
     def install(self) -> None:
-        """From here on the signals end this process, and no trace is printed about it.
+        """Let the signals end this process without a traceback.
 
         SIGINT is taken over even where it is ignored: a shell starts what runs in the background so. SIGHUP that is ignored stays
         ignored: that is what `nohup` is for.
@@ -42,7 +42,7 @@ class Ending:
 
     def handle(self, number: int, frame: Optional[FrameType]) -> None:
         if signal.Signals(number).name == "SIGHUP":
-            discard_output()  # the terminal is gone; to print would fail
+            discard_output()  # the terminal is gone, and printing would fail
         if not self.begun:
             self.begun = time.monotonic()
             raise KeyboardInterrupt
@@ -67,19 +67,19 @@ def hold_signals() -> Generator[None, None, None]:
 
 
 def print_error(kind: Type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:
-    """What nobody caught; a KeyboardInterrupt needs no trace."""
+    """Print an uncaught error; a KeyboardInterrupt is not printed."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
 
 
 def print_unraisable(failed: sys.UnraisableHookArgs) -> None:
-    """What was raised where Python cannot pass it on, such as while it waits for threads at its end."""
+    """Print an error that Python cannot raise, such as one while it waits for threads at exit."""
     if not issubclass(failed.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(failed)
 
 
 def discard_output() -> None:
-    """Let what is still printed go nowhere."""
+    """Redirect all further output to the null device."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
@@ -87,7 +87,7 @@ def discard_output() -> None:
 
 
 def end_with_parent() -> None:
-    """End this process when standard input ends: the process at the other end of that pipe is gone, however it went."""
+    """End this process when standard input ends, that is, when the process at the other end of the pipe is gone."""
     threading.Thread(target=_wait_for_parent, name="parent", daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""The password that other computers are asked for. It comes from a file, from EASEL_PASSWORD or from the terminal.
+"""The password that other computers must give. It comes from a file, from EASEL_PASSWORD or from the terminal.
 
 Not from the command line: every user of the computer can read that in the list of processes.
 """
@@ -21,7 +21,7 @@ LONGEST = 1024
 """Bytes of a password file that are read."""
 
 ATTEMPTS = 3
-"""How often a password is asked for that was not typed twice in the same way."""
+"""How often to ask again if the two entries differ."""
 
 
 ON_THE_COMMAND_LINE = (
@@ -31,7 +31,7 @@ ON_THE_COMMAND_LINE = (
 
 
 class NoPassword(Exception):
-    """There is none; the text is a sentence that says why and what to do."""
+    """No password was found; the text says why and what to do."""
 
 
 def hand_over_password(arguments: List[str], variables: Mapping[str, str]) -> Tuple[List[str], Dict[str, str]]:

@@ -1,7 +1,7 @@
 """Which environment variables reach which process.
 
 People set variables for their other programs. Some of them would stop Easel, so :data:`RULES` and :func:`choose_proxies` decide
-for every one. What neither of them names reaches every process.
+for every one. All other variables reach every process.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ _PROXY = re.compile(r"([a-z][a-z0-9+.-]*://)?([!-.0-?A-~]*@)?([a-z0-9][a-z0-9.-]
 def choose_variables(process: str, variables: Mapping[str, str], **more: str) -> dict[str, str]:
     """The environment of ``process``, from that of the person who starts Easel. ``more`` is added as it is.
 
-    What was chosen for the studio is left alone when it is chosen for it again.
+    Choosing for the studio a second time changes nothing.
     """
     chosen = {name: value for name, given in variables.items() if (value := _apply_rules(process, name, given)) is not None}
     for ours, theirs in CARRIED:
@@ -142,7 +142,7 @@ def choose_proxies(process: str, variables: Mapping[str, str]) -> dict[str, str]
     """The proxy variables for ``process``, in lower case, which every program reads.
 
     uv knows SOCKS. pip, and the studio's HTTP clients, do not: httpx raises ImportError when it is only imported with such a
-    proxy, and urllib would speak HTTP to it. Nobody asks a proxy for this very computer.
+    proxy, and urllib would speak HTTP to it. This computer itself is always reached directly.
     """
     allowed = ("http", "https", "socks4", "socks4a", "socks5", "socks5h") if process == SETUP else ("http", "https")
     fallback = _find(variables, "all_proxy")
@@ -161,7 +161,7 @@ def _find(variables: Mapping[str, str], name: str) -> str:
 
 
 def _find_scheme(url: str) -> str:
-    """The scheme of a proxy's address, ``http`` if it has none; empty if it is no address."""
+    """The scheme of a proxy's address, ``http`` if it has none; empty if it is not an address."""
     found = _PROXY.fullmatch(url)
     if found is None:
         return ""
