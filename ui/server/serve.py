@@ -22,6 +22,7 @@ from ui.compat.mounting import mount
 from ui.compat.uploads import use_folder
 from ui.interface import create_interface
 from ui.server import blob_routes, image_routes, scripts
+from ui.server.disconnects import Disconnects
 from ui.server.encodable_bodies import EncodableBodies
 from ui.server.request_guard import RequestGuard
 from ui.server.websockets import Streams
@@ -100,7 +101,8 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
     """
     login = _read_login(listen)
     page = RequestGuard(Streams(create_application(settings, jobs)), login=login, open_to_network=listen is not None)
-    config = uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, timeout_keep_alive=30)
+    config = uvicorn.Config(Disconnects(page), log_level="error", timeout_graceful_shutdown=1, timeout_keep_alive=30)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each form that is broken off
     _ask_launcher_for_its_port()
     studio = Studio(uvicorn.Server(config), _open_listener(_EVERYWHERE if listen else _LOCAL, port))
     try:
