@@ -49,8 +49,8 @@ def find_or_install(folder: Folder, progress: Progress) -> Path:
         if is_usable(candidate):
             return candidate
     failure = None
-    for way in (install_with_pip, install_release):
-        progress.say(f"Fetching uv {UV_VERSION}: {way.__doc__}")
+    for way, source in ((install_with_pip, "with this Python's pip"), (install_release, "from its release page")):
+        progress.say(f"Downloading uv {UV_VERSION} {source}")
         try:
             return install_uv(way, folder, progress)
         except SetupError as error:

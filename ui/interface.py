@@ -64,5 +64,5 @@ def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
             for label, create in TABS.items():
                 with gr.Tab(label, id=label):
                     create(session)
-    # One listener an event, Gradio's own default, would let a second page wait for the first.
+    # With Gradio's default of one listener per event, a second page would wait for the first.
     return page.queue(default_concurrency_limit=None, api_open=False)

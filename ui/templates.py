@@ -25,7 +25,7 @@ _BETWEEN_WORDS = re.compile(r"\s*\n\s*")
 
 
 class _Layout(Extension):
-    """Takes the line breaks out of a template: between tags for nothing, within a tag or a text for one space."""
+    """Takes the line breaks out of a template: removed between tags, replaced by one space inside a tag or text."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """The template as it is compiled."""
@@ -36,7 +36,7 @@ ENVIRONMENT = Environment(
     loader=FileSystemLoader(ROOT), autoescape=True, undefined=StrictUndefined, extensions=[_Layout], auto_reload=False
 )
 _GLOBALS: dict[str, Any] = {"messages": messages}
-"""What every template knows without being given it."""
+"""Variables available in every template."""
 
 
 def load_template(name: str) -> Template:

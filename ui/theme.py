@@ -104,5 +104,5 @@ def create() -> gr.themes.Base:
 
 
 def head() -> str:
-    """What the page's head holds beside Gradio's own."""
+    """What Easel adds to the page's head."""
     return scripts.head()

@@ -1,4 +1,4 @@
-"""What the page needs to know about each checkpoint: its name, what it is best run with, and what the starter can draw."""
+"""What the page needs to know about each checkpoint: its name, its recommended settings, and what the starter can draw."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.storage.items import read_each
 
 @dataclass(frozen=True)
 class Repertoire:
-    """What the starter was taught, in the words that it knows."""
+    """What the starter was trained on, in the words that it knows."""
 
     things: tuple[str, ...]
     backgrounds: tuple[str, ...]
@@ -29,7 +29,7 @@ class Repertoire:
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """How a text encoder is called, the folder of its tokenizer, and what fills a prompt up (None: as the folder says).
+    """A text encoder's name, the folder of its tokenizer, and its padding token (None: as the folder says).
 
     ``embeddings``: names of textual inversions that may stand in a prompt, and how many tokens each is.
     """
@@ -64,19 +64,19 @@ class Checkpoint:
 
     @property
     def for_sketches(self) -> Checkpoint:
-        """The same with what is best where it paints over an image."""
+        """The same checkpoint with its recommended settings for image to image."""
         return dataclasses.replace(self, guidance_scale=self.sketch_guidance_scale or self.guidance_scale)
 
     @property
     def for_comparisons(self) -> Checkpoint:
-        """The same with what is best where an image is compared with and without its negative prompt."""
+        """The same checkpoint with its recommended settings for comparing with and without a negative prompt."""
         return dataclasses.replace(self, guidance_scale=self.negative_guidance_scale or self.guidance_scale)
 
 
 NONE = Checkpoint(
     name="", label="none found", native_size=512, size_multiple=8, steps=25, guidance_scale=7.5, scheduler="DPM++ 2M Karras"
 )
-"""Offered where the models folder is empty: the engine then says what to do."""
+"""Offered if the models folder is empty; the engine then says what to do."""
 
 
 class KnownNames(TypedDict):
@@ -88,7 +88,7 @@ class KnownNames(TypedDict):
 
 
 class CheckpointOptions:
-    """The checkpoints of the models folder, as they were when somebody last looked."""
+    """The checkpoints in the models folder, as of the last scan."""
 
     def __init__(self, settings: Settings) -> None:
         self._catalogue = Catalogue(settings)
@@ -101,20 +101,20 @@ class CheckpointOptions:
 
     @property
     def checkpoints(self) -> dict[str, Checkpoint]:
-        """By name, the one to begin with first; never empty."""
+        """Checkpoints by name, the default first; never empty."""
         return self._known
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every checkpoint, those for other tabs too."""
+        """Every checkpoint, including those for other tabs."""
         return tuple(self._entries)
 
     def refresh(self) -> None:
-        """Look again. Checkpoints come and go while Easel runs."""
+        """Scan again, because checkpoints come and go while Easel runs."""
         self.scan()
 
     def scan(self) -> Inventory:
-        """Look again; everything that is in the folders now."""
+        """Scan the folders again and return everything in them."""
         inventory = self._catalogue.scan()
         found: dict[str, list[CheckpointEntry]] = defaultdict(list)
         for entry in inventory.entries:
@@ -138,7 +138,7 @@ class CheckpointOptions:
         return self.inventory
 
     def find(self, name: str | None) -> Checkpoint:
-        """The checkpoint of that name; the first one if it is gone."""
+        """The checkpoint of that name, or the first one if it is gone."""
         return self._known.get(name or "") or next(iter(self._known.values()))
 
     def find_entry(self, name: str | None) -> CheckpointEntry:
@@ -146,7 +146,7 @@ class CheckpointOptions:
         return self._entries.get(name or "") or self._catalogue.find(name)
 
     def list_names(self) -> KnownNames:
-        """What the settings of an image are compared with."""
+        """The names of everything that the settings of an image can refer to."""
         hashes = {entry.sha256: entry.name for entry in self._entries.values() if entry.sha256}
         return {"samplers": tuple(SCHEDULERS), "checkpoints": self.names, "hashes": hashes}
 
@@ -203,7 +203,7 @@ def _find_embeddings(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntr
 
 
 def _find_text_encoders(entry: CheckpointEntry, embeddings: tuple[tuple[str, int], ...]) -> Iterator[TextEncoder]:
-    """Each with the checkpoint's own tokenizer, else the one that its family shares. None where only diffusers knows them."""
+    """Each with the checkpoint's own tokenizer, or else the one that its family shares. None if only diffusers knows them."""
     if entry.family.loaded_by_diffusers:
         return
     for name, label in _TOKENIZERS.items():

@@ -1,4 +1,4 @@
-"""Rows and boxes that tabs share."""
+"""Components that several tabs share."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ui.common.checkpoint_options import Checkpoint
 from ui.compat.listeners import QUIET
 
 BARE: dict[str, Any] = {"padding": False, "apply_default_css": False}
-"""For HTML that style.css alone dresses."""
+"""For HTML styled by style.css alone."""
 
 
 class Choices(TypedDict):
-    """What a field with choices offers: (label, value) pairs, the value at first, and a line of help."""
+    """A field's choices as (label, value) pairs, its initial value, and a line of help."""
 
     choices: list[tuple[str, str]]
     value: str | None
@@ -69,14 +69,14 @@ def create_buttons(words: str = messages.GENERATE) -> tuple[gr.Button, gr.Button
 
 
 def create_notice(tab: str) -> gr.HTML:
-    """Where it is said why a press did nothing."""
+    """A line for the reason why a press did nothing."""
     return gr.HTML(elem_id=f"{tab}-says", **BARE)
 
 
 def create_settings(
     tab: str, known: Mapping[str, Checkpoint], chosen: Checkpoint, numbers: Sequence[str] = ("steps", "guidance_scale", "count")
 ) -> dict[str, Component]:
-    """Everything beside the prompts that a request says. ``numbers``: fields that stand in one row."""
+    """The fields of a request other than the prompts. ``numbers``: fields that stand in one row."""
     made: dict[str, Component] = {}
     with gr.Row():
         made["checkpoint"] = create_choice(tab, "checkpoint", list_checkpoints(known))
@@ -96,7 +96,7 @@ def create_settings(
 
 
 def create_additions(tab: str) -> dict[str, Component]:
-    """What is added to a checkpoint for a picture, and where its text encoder ends."""
+    """LoRA, VAE and refiner, and the clip skip."""
     made: dict[str, Component] = {}
     with gr.Accordion(messages.ADDITIONS, open=False):
         with gr.Row():
@@ -110,7 +110,7 @@ def create_additions(tab: str) -> dict[str, Component]:
 
 
 def create_execution(tab: str) -> dict[str, Component]:
-    """How a picture is computed: exactly or quicker, and in which precision."""
+    """How an image is computed: speed and precision."""
     speeds = [(messages.SPEEDS[name], name) for name in SPEEDS]
     precisions = [(messages.AS_SET, "auto"), *((dtype, dtype) for dtype in DTYPES)]
     return {
@@ -120,40 +120,40 @@ def create_execution(tab: str) -> dict[str, Component]:
 
 
 def create_estimate(tab: str) -> gr.HTML:
-    """Where it is said, before Generate is pressed, whether it fits and about how long it takes."""
+    """The line that says, before Generate is pressed, whether the image fits into memory and how long it takes."""
     return gr.HTML(elem_id=f"{tab}-outlook", **BARE)
 
 
 def create_afterwards(tab: str) -> dict[str, Component]:
-    """What is done with each picture once it is made."""
+    """What is done with each image once it is finished."""
     return {"upscaler": create_choice(tab, "upscaler", list_additions("upscaler", ()))}
 
 
 NOTHING_ADDED: dict[str, str] = {
     "vae": messages.OWN_VAE, "lora": messages.ADD_LORA, "refiner": messages.NO_REFINER, "upscaler": messages.NOT_UPSCALED,
 }  # fmt: skip
-"""Field of something that is added to a checkpoint -> what it says while nothing is."""
+"""Field of an addition -> its text while nothing is chosen."""
 
 
 def list_additions(name: str, known: Sequence[str]) -> Choices:
-    """What there is to add, after nothing."""
+    """The choices of a field, "none" first."""
     labels = {BUILT_IN: messages.BUILT_IN_UPSCALER}
     return {"choices": [(NOTHING_ADDED[name], ""), *((labels.get(each, each), each) for each in known)], "value": ""}
 
 
 def list_checkpoints(known: Mapping[str, Checkpoint]) -> Choices:
-    """What the checkpoint's dropdown offers, and its value at first."""
+    """The choices of the checkpoint dropdown, and its initial value."""
     return {"choices": [(each.label, each.name) for each in known.values()], "value": next(iter(known), None)}
 
 
 def list_sizes(chosen: Checkpoint) -> Choices:
-    """The presets in the pixels that they mean for a checkpoint."""
+    """The size presets, in pixels for a checkpoint."""
     presets = [(f"{name.capitalize()}, {' × '.join(map(str, form.size_preset(name, chosen)))}", name) for name in form.SIZES]
     return {"choices": [*presets, (messages.OWN_SIZE, form.OWN_SIZE)], "value": form.BLANK["size"]}
 
 
 def list_schedulers(chosen: Checkpoint) -> Choices:
-    """The samplers, after the one that the checkpoint is best run with."""
+    """The samplers, the checkpoint's recommended one first."""
     return {"choices": [(f"Best here ({chosen.scheduler})", ""), *((name, name) for name in SCHEDULERS)], "value": ""}
 
 
@@ -173,7 +173,7 @@ def describe_best(name: str, chosen: Checkpoint) -> str:
 
 
 def create_choice(tab: str, name: str, offered: Choices) -> gr.Dropdown:
-    """A field with choices; ``offered`` has them, and the value at first."""
+    """A dropdown; ``offered`` has its choices and its initial value."""
     return gr.Dropdown(**offered, label=form.LABELS[name], min_width=200, elem_id=f"{tab}-{name}")
 
 

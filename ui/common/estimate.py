@@ -33,14 +33,14 @@ _HTML = Macros("common/estimate.html")
 
 
 class EstimateService:
-    """Says what will come of a request on this machine, as the worker described it."""
+    """Estimates a request on this machine, as the worker described the machine."""
 
     def __init__(self, settings: Settings, checkpoint_options: CheckpointOptions) -> None:
         self._settings, self._checkpoint_options = settings, checkpoint_options
         self._notes = LearnedFacts(settings.data / "learnt.json")
 
     def estimate(self, asked: GenerationRequest, described: EngineDescription | None) -> str:
-        """A line of HTML; "" while the worker starts, or where nothing can be said of this checkpoint."""
+        """A line of HTML; "" while the worker starts, or if nothing is known about this checkpoint."""
         if described is None or not described.hardware:
             return ""
         here = Circumstances(
@@ -55,7 +55,7 @@ class EstimateService:
 
 
 def wire_estimate(shown: gr.HTML, fields: Fields, session: PageSession, ask: Callable[[Values], GenerationRequest]) -> None:
-    """``shown`` says what will come of ``ask(values of fields)``; a checkpoint that is chosen is loaded meanwhile."""
+    """``shown`` displays the estimate for ``ask(values of fields)``; a checkpoint that is chosen is loaded meanwhile."""
     service = EstimateService(session.settings, session.checkpoint_options)
 
     def look(values: Values) -> str:
@@ -83,7 +83,7 @@ def render_estimate(found: Estimate, count: int) -> Markup:
 
 
 def _complete(asked: GenerationRequest, entry: CheckpointEntry) -> ResolvedGeneration:
-    """``asked`` with what the checkpoint is best run with where it leaves something open; the seed makes no difference."""
+    """``asked`` with its open fields set to the checkpoint's recommended values; the seed makes no difference."""
     family = entry.family
     scale = family.guidance_scale if asked.guidance_scale is None else asked.guidance_scale
     return complete(

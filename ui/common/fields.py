@@ -1,4 +1,4 @@
-"""The fields of a tab's form: they follow the chosen checkpoint, and a browser keeps what was written in them."""
+"""The fields of a tab's form: they follow the chosen checkpoint, and the browser keeps their values."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ UseCheckpoint = Callable[[Checkpoint], Checkpoint]
 
 
 def read_fields(fields: Fields, values: Values) -> dict[str, Any]:
-    """What stands in the form, by name."""
+    """The values of the form, by name."""
     return {name: values[field] for name, field in fields.items()}
 
 
 def follow_checkpoint(fields: Fields, known: CheckpointOptions, use: UseCheckpoint | None = None) -> None:
-    """Sizes, samplers and the meaning of empty fields are those of the chosen checkpoint, as the tab ``use``s it."""
+    """Update sizes, samplers and placeholders to those of the chosen checkpoint, as the tab ``use``s it."""
     offers = {"size": controls.list_sizes, "scheduler": controls.list_schedulers}
 
     def choose(checkpoint: str) -> list[Update]:
@@ -52,7 +52,7 @@ def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session
     def restore(values: Values) -> dict[Component, Update]:
         known.refresh()
         found = form.read_stored(values[store], known.checkpoints, SCHEDULERS, blank)
-        # What somebody typed while the page was still opening stays, and so does what is blank anyway: it may be typed just now.
+        # What was typed while the page was still opening stays, and so do blank fields: they may be typed in right now.
         # A field of a tab that was not opened yet may have no value.
         standing = read_fields(fields, values)
         put_back: dict[Component, Update] = {
@@ -71,7 +71,7 @@ def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session
 
 
 def _update_additions(found: Mapping[str, form.Value], known: CheckpointOptions) -> dict[str, Update]:
-    """What can be added to a checkpoint, and what the browser kept of it, if it is still there."""
+    """The additions that fit a checkpoint, and the stored choices that are still there."""
     updates: dict[str, Update] = {}
     for name, names in known.additions.items():
         value = found.get(name, "") if found.get(name) in names else ""
@@ -90,23 +90,23 @@ def _wire_loras(fields: Fields, keeper: Keeper) -> None:
 
 
 class Keeper:
-    """Writes a form into the browser whenever it changes: typed, pasted, chosen, or filled by the page itself."""
+    """Stores a form in the browser whenever it changes, whoever changed it."""
 
     def __init__(self, tab: str, fields: Fields, store: gr.BrowserState) -> None:
         self._fields, self._store = list(fields.values()), store
         self._ready = f"document.documentElement.dataset.{tab}Form"
-        # The form as one object is made in the browser: nothing is sent while somebody types.
+        # The browser builds the form as one object, so nothing is sent while somebody types.
         self._form = f"Object.fromEntries({json.dumps(list(fields))}.map((name, i) => [name, values[i]]))"
 
     def begin(self, restored: Dependency) -> None:
-        """Keep every change once ``restored`` has put back what was kept; before, fields change because they appear."""
+        """Store every change once ``restored`` has put back the stored form; before that, fields change because they appear."""
         ready = restored.then(None, js=f"() => {{ {self._ready} = 'ready'; }}", **QUIET)
         self.after(ready)
-        # Gradio leaves an output alone where a script gives nothing for it.
+        # Gradio leaves an output unchanged if a script returns nothing for it.
         js = f"(...values) => {self._ready} ? {self._form} : undefined"
         changes = [on(field, "change") for field in self._fields]
         gr.on(changes, None, self._fields, self._store, js=js, **QUIET)
 
     def after(self, filled: Dependency) -> None:
-        """Keep the form after ``filled`` has put something into it, be it into fields that are folded away."""
+        """Store the form after ``filled`` has changed it, even in fields that are folded away."""
         filled.then(None, self._fields, self._store, js=f"(...values) => {self._form}", **QUIET)

@@ -14,10 +14,10 @@ from ui import messages
 from ui.common.checkpoint_options import Checkpoint
 
 Value = str | float | bool | None
-"""What a field of a form holds."""
+"""The value of a form's field."""
 
 OWN_SIZE = "own"
-"""The size whose width and height the user writes."""
+"""The size for which the user enters width and height."""
 
 SIZES: dict[str, tuple[int, int]] = {"square": (4, 4), "portrait": (3, 4), "landscape": (4, 3), "tall": (4, 6), "wide": (6, 4)}
 """Name of a preset -> width and height in quarters of the checkpoint's native size."""
@@ -43,7 +43,7 @@ BLANK: dict[str, str] = {
     "lora": "",
     "upscaler": "",
 }
-"""Every field of the form, by name, as it stands at first. An empty field means: what is best for the checkpoint."""
+"""Every field of the form, by name, with its initial value. An empty field means: the checkpoint's recommended value."""
 
 LABELS: dict[str, str] = {
     "prompt": messages.PROMPT,
@@ -79,7 +79,7 @@ LABELS: dict[str, str] = {
 def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> TextToImage:
     """The request that a filled-in form asks for.
 
-    ``written`` has a value for every name in :data:`BLANK`; an empty field takes what is best for ``checkpoint``. Raises
+    ``written`` has a value for every name in :data:`BLANK`; an empty field takes the recommended value of ``checkpoint``. Raises
     RequestError, a sentence, for the first value that cannot be used.
     """
     width, height = read_size(written, checkpoint)
@@ -160,7 +160,8 @@ def read_number(written: Mapping[str, Value], name: str) -> float | None:
 
 
 def find_doubt(guidance_scale: str, checkpoint: Checkpoint) -> str:
-    """Why a negative prompt cannot work, or strains ``checkpoint``, at the scale that stands in the form; "" if it works."""
+    """Why a negative prompt has no effect, or harms the result of ``checkpoint``, at the guidance scale in the form; "" if it
+    works."""
     try:
         written = read_number({"guidance_scale": guidance_scale}, "guidance_scale")
     except RequestError:
@@ -175,8 +176,8 @@ def find_checkpoint_name(request: Request) -> str | None:
 
 
 def fill_form(request: Request, checkpoint: Checkpoint) -> dict[str, str]:
-    """The form that asks for ``request``, a resolved request, again. ``count`` becomes 1; of an upscaled image the prompts and
-    what governs the sampling are taken."""
+    """The form that asks for ``request``, a resolved request, again. ``count`` becomes 1; from an upscaled image, the prompts
+    and the sampling settings are taken."""
     if not isinstance(request, GenerationRequest):
         names = {field.name for field in dataclasses.fields(Request)}
         request = TextToImage(**{name: value for name, value in vars(request).items() if name in names})
@@ -209,8 +210,8 @@ def read_stored(
     schedulers: Collection[str],
     blank: Mapping[str, Value] = BLANK,
 ) -> dict[str, Value]:
-    """The form as a browser kept it, whatever it kept: unknown fields are dropped, missing ones as in ``blank``,
-    choices that are gone the first."""
+    """The form that a browser stored: unknown fields are dropped, missing ones are taken from ``blank``, and choices that are
+    gone are replaced by the first."""
     found = stored if isinstance(stored, dict) else {}
     form = {name: value if _is_alike(value := found.get(name), first) else first for name, first in blank.items()}
     choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}, "speed": SPEEDS, "precision": ("auto", *DTYPES)}
@@ -220,7 +221,7 @@ def read_stored(
 
 
 def _is_alike(value: Value, blank: Value) -> bool:
-    """Whether ``value`` is of the kind of ``blank``. A browser keeps 1.0 as 1."""
+    """Whether ``value`` has the type of ``blank``. A browser stores 1.0 as 1."""
     return type(value) is type(blank) or (type(value) is int and type(blank) is float)
 
 

@@ -1,4 +1,4 @@
-"""What every tab that makes images has: Generate and Stop, a line for errors, the result view, and the job that it shows."""
+"""Shared by every tab that makes images: Generate and Stop, a line for errors, the result view and its job."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TabJobs:
         self._jobs, self._outputs, self._tab, self._render = jobs, outputs, tab, render
 
     def submit(self, ask: Callable[[], Request], browser: str) -> tuple[str, str]:
-        """The id of a browser's new job, or "", and what to say: why there is none, or what was noticed.
+        """The id of the new job, or "", and what to show: why there is none, or a warning.
 
         ``ask`` makes the request and may raise EaselError.
         """
@@ -69,7 +69,7 @@ class TabJobs:
             yield view, result_view.render_stage(view, self._outputs)
 
     def stop(self, job: str) -> str:
-        """Stop a job; what to say."""
+        """Stop a job and return what to show."""
         try:
             self._jobs.stop(job)
         except EaselError as error:
@@ -77,12 +77,12 @@ class TabJobs:
         return ""
 
     def _name(self, browser: str) -> str:
-        """The name under which the journal keeps the jobs of this tab in one browser."""
+        """The name in the journal of this tab's jobs from one browser."""
         return f"{browser} {self._tab}"
 
 
 def warm_checkpoint(jobs: Jobs, known: CheckpointOptions, checkpoint: str = "") -> None:
-    """Load a checkpoint while the person still types; "" is the one that was used last, and at first the first one."""
+    """Load a checkpoint while the user is still typing; "" is the one used last, or else the first one."""
     made = jobs.jobs(limit=1)
     last = made[0].request.checkpoint if made and isinstance(made[0].request, GenerationRequest) else None
     jobs.warm(known.find(checkpoint or last).name)
@@ -90,10 +90,10 @@ def warm_checkpoint(jobs: Jobs, known: CheckpointOptions, checkpoint: str = "") 
 
 @dataclass(frozen=True)
 class GenerateControls:
-    """The components, and the ``tab`` by whose name a page that comes back finds the tab's newest job.
+    """The components, and the ``tab`` by whose name a reloaded page finds the tab's newest job.
 
-    ``job`` is the one that was asked for on this page, ``found`` the one that was there when it opened: two fields, because
-    somebody may press Generate while the page is still looking. ``also``: further buttons that start a job, see
+    ``job`` is the job started on this page, ``found`` the one that existed when it opened. They are two fields because
+    Generate may be pressed while the page is still looking. ``also``: further buttons that start a job, see
     :func:`wire_button`. ``render`` shows the results of the tab's jobs.
     """
 
@@ -109,7 +109,7 @@ class GenerateControls:
 
     @property
     def buttons(self) -> tuple[gr.Button, ...]:
-        """What follows the state of a job."""
+        """The buttons whose state follows that of the job."""
         return self.generate, *self.also, self.stop
 
     def jobs(self, session: PageSession) -> TabJobs:
@@ -119,7 +119,7 @@ class GenerateControls:
 
 @dataclass(frozen=True)
 class BrowserScript:
-    """Something that the browser gives before a job is asked for: what the script ``js`` returns goes ``into`` a component."""
+    """A script that the browser runs before a job is submitted: what ``js`` returns goes ``into`` a component."""
 
     js: str
     into: Component
@@ -134,7 +134,7 @@ def wire_generate(
 ) -> tuple[Dependency, Dependency]:
     """Generate submits ``ask(values of inputs)``; the result view follows the job, also after a reload.
 
-    Returns the two listeners that follow a job, the one asked for and the one found: whatever comes when it has ended goes into
+    Returns the two listeners that follow a job, the one asked for and the one found: attach what should happen after it to
     their ``then``.
     """
     jobs = controls.jobs(session)
@@ -181,6 +181,6 @@ def _follow(jobs: TabJobs, controls: GenerateControls) -> Callable[[str], AsyncG
 
 
 def _update_buttons(controls: GenerateControls, running: bool) -> list[Update]:
-    """What starts a job waits while one of this tab runs; Stop is there meanwhile."""
+    """Disable the buttons that start a job while one of this tab runs, and show Stop meanwhile."""
     starting = (controls.generate, *controls.also)
     return [*(gr.update(interactive=not running) for _ in starting), gr.update(visible=running)]

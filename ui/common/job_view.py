@@ -1,4 +1,4 @@
-"""What a page knows about a job, from the engine's events as they come."""
+"""The state of a job as a page shows it, built from the engine's events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.jobs import Jobs
 from ui import messages
 
 BEAT_SECONDS = 20.0
-"""After so long without an event the same view comes once more: Gradio notices that a page has gone when it sends something."""
+"""After this long without an event the same view is sent again, because Gradio notices only when sending that a page is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class View:
     """A job as the page shows it. ``status`` and ``left`` are sentences; ``share`` is 0..1, None when unknown.
 
     ``preview`` is a JPEG of the image that is being made. ``trouble`` is the sentence of a failure,
-    ``depth`` the hash of a map that guided the images.
+    ``depth`` the hash of the depth map that guided the images.
     """
 
     status: str = ""
@@ -38,24 +38,24 @@ class View:
 
 
 IDLE = View()
-"""Nothing was asked for yet."""
+"""The view before any job."""
 
 
 async def follow_job(jobs: Jobs, job: str) -> AsyncGenerator[View, None]:
-    """The view of ``job`` after each event, from what happened so far to its end, or the same one after :data:`BEAT_SECONDS`
-    without an event. Views that nobody had time for are left out. No thread waits for the events.
+    """The view of ``job`` after each event, from its past events to its end, or the same view after :data:`BEAT_SECONDS`
+    without an event. Views that the page had no time to show are skipped. No thread waits for the events.
 
-    Raises RequestError for a job that was never there.
+    Raises RequestError for an unknown job.
     """
     loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Event]()
 
     def hear(event: Event) -> None:
-        with suppress(RuntimeError):  # the loop is closed: Easel ends
+        with suppress(RuntimeError):  # the loop is closed because Easel is shutting down
             loop.call_soon_threadsafe(inbox.put_nowait, event)
 
     listening = asyncio.create_task(asyncio.to_thread(jobs.listen, job, hear))
     try:
-        # Shielded: a page that leaves just now must not leave its listener behind.
+        # Shielded, so that a page that closes right now does not leave its listener behind.
         known, _ = await asyncio.shield(listening)
         view = apply_events(known)
         yield view
@@ -70,7 +70,7 @@ async def follow_job(jobs: Jobs, job: str) -> AsyncGenerator[View, None]:
 
 
 async def _take(inbox: asyncio.Queue[Event]) -> list[Event]:
-    """Every event that is there, at least one unless :data:`BEAT_SECONDS` go by."""
+    """All events that have arrived, at least one unless :data:`BEAT_SECONDS` pass."""
     try:
         arrived = [await asyncio.wait_for(inbox.get(), BEAT_SECONDS)]
     except TimeoutError:
@@ -134,7 +134,7 @@ def _step(event: events.Step, view: View) -> View:
 
 @advance.register
 def _saved(event: events.ImageSaved, view: View) -> View:
-    # A job that runs again after a crash reports the images that it had finished once more.
+    # A job that runs again after a crash reports its finished images again.
     known = {result.path: result for result in (*view.results, event.result)}
     return dataclasses.replace(view, results=tuple(known.values()), preview=None)
 

@@ -1,4 +1,4 @@
-"""What every tab receives: the engine's side of the page, and the browser session."""
+"""What every tab receives: the engine's services for the page, and the browser session."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ui.compat.listeners import Update
 
 @dataclass(frozen=True)
 class PageSession:
-    """``browser`` is the id of this browser, kept in it. ``arrived`` is the moment at which that is known after the page opened:
-    whatever a tab does when somebody opens the page goes into ``arrived.then(...)``. ``sending`` brings finished images from
-    one tab to another. ``forms`` is what the browser keeps of a tab's form, by the tab's name: it is made outside of the tabs,
-    for what is inside a tab reads the browser's store only when the tab is opened."""
+    """``browser`` is this browser's id, stored in it. ``arrived`` fires when the page has opened and the id is known: attach
+    what a tab does on opening to ``arrived.then(...)``. ``sending`` sends finished images from one tab to another. ``forms``
+    are the stored forms by tab; they are created outside of the tabs, because components inside a tab read the browser's
+    store only when the tab is opened."""
 
     settings: Settings
     jobs: Jobs
@@ -33,10 +33,11 @@ class PageSession:
 
 
 def create_store(name: str, blank: Update) -> gr.BrowserState:
-    """What a browser keeps under ``name`` over reloads and restarts. The secret only has to be the same after a restart."""
+    """A component whose value the browser stores under ``name`` across reloads and restarts. The secret only has to stay the
+    same."""
     return gr.BrowserState(blank, storage_key=f"easel-{name}", secret="easel")
 
 
 def identify_browser(known: str) -> str:
-    """The id of a browser: the one that it kept, or a new one."""
+    """The browser's stored id, or a new one."""
     return known or secrets.token_urlsafe(12)

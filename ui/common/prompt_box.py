@@ -1,4 +1,4 @@
-"""What every tab with a prompt has beside its fields: presets, and how both prompts are read while they are typed."""
+"""Shared by every tab with a prompt: presets, and how both prompts are read, shown while they are typed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ FindCheckpoint = Callable[[str], Checkpoint]
 
 
 class Presets:
-    """All presets that there are now: the files are read again each time, for they may be written by hand meanwhile."""
+    """All current presets. The files are read each time, because the user may edit them."""
 
     def __init__(self, settings: Settings) -> None:
         self._own = settings.data / FILE
         self._others = (settings.data / FOREIGN, settings.models / FOREIGN)
 
     def load(self) -> tuple[dict[str, Preset], str]:
-        """By name, the user's before others of the same name; and what to say about the files."""
+        """The presets by name, the user's before others of the same name, and problems found in the files."""
         found, troubles = list(BUILT_IN), list[str]()
         for path in (*self._others, self._own):
             try:
@@ -46,18 +46,18 @@ class Presets:
         return {preset.name: preset for preset in found}, render_notices(troubles, "trouble")
 
     def names(self) -> list[str]:
-        """What can be chosen."""
+        """The names of all presets."""
         return list(self.load()[0])
 
     def use(self, name: str | None, prompt: str, negative_prompt: str) -> tuple[str, str, str]:
-        """Both prompts with a preset's words in them, and what to say."""
+        """Both prompts with a preset applied, and what to show."""
         preset = self.load()[0].get(name or "")
         if preset is None:
             return prompt, negative_prompt, render_notice(messages.CHOOSE_PRESET, "trouble")
         return *preset.apply(prompt, negative_prompt), render_notice(messages.preset_used(preset.name))
 
     def save(self, name: str, prompt: str, negative_prompt: str) -> str:
-        """Keep both prompts as a preset; what to say."""
+        """Save both prompts as a preset and return what to show."""
         if not (prompt.strip() or negative_prompt.strip()):
             return render_notice(messages.EMPTY_PRESET, "trouble")
         try:
@@ -67,7 +67,7 @@ class Presets:
         return render_notice(messages.preset_saved(name.strip(), self._own))
 
     def remove(self, name: str | None) -> str:
-        """Take one of the user's own presets out of the file; what to say."""
+        """Remove one of the user's own presets and return what to show."""
         try:
             if (name or "") not in {preset.name for preset in read_presets(self._own).presets}:
                 return render_notice(messages.preset_not_yours(name, self._own), "trouble")
@@ -91,8 +91,7 @@ class PresetBox:
 
 @dataclass(frozen=True)
 class PromptBox:
-    """``warning`` says what should be known before a button is pressed; the others are the folded boxes of a tab that have to do
-    with its prompts."""
+    """``warning`` warns before a button is pressed; the others are the folded boxes about the prompts."""
 
     warning: gr.HTML
     presets: PresetBox
@@ -100,7 +99,7 @@ class PromptBox:
 
 
 def create_warning(tab: str) -> gr.HTML:
-    """Where it is said what should be known before a button is pressed."""
+    """A line for warnings before a button is pressed."""
     return gr.HTML(elem_id=f"{tab}-summary", **controls.BARE)
 
 
@@ -115,7 +114,7 @@ def wire_prompt_box(
     box: PromptBox, fields: Fields, session: PageSession, keeper: Keeper, find: FindCheckpoint | None = None
 ) -> None:
     """Let the boxes follow the ``prompt``, ``negative_prompt``, ``checkpoint`` and, where there is one, ``guidance_scale`` of
-    ``fields``. ``find`` is given where the ``checkpoint`` field offers something else than checkpoints for words.
+    ``fields``. ``find`` is needed if the ``checkpoint`` field offers something other than text-to-image checkpoints.
     """
     _wire_reading(box, fields, session, find or session.checkpoint_options.find)
     _wire_presets(box.presets, Presets(session.settings), fields, session, keeper)
@@ -134,7 +133,7 @@ def _wire_reading(box: PromptBox, fields: Fields, session: PageSession, find: Fi
 def read_prompts(
     prompt: str, negative_prompt: str, chosen: Checkpoint, guidance_scale: str, settings: Settings
 ) -> tuple[str, str]:
-    """How a checkpoint's text encoders read both prompts: what to say under them, and the tokens, as HTML."""
+    """How a checkpoint's text encoders read both prompts: a warning, and the tokens, as HTML."""
     texts = {"prompt": prompt, "negative_prompt": negative_prompt}
     try:
         read = {
@@ -171,7 +170,7 @@ def _create_preset_box(tab: str, presets: Presets) -> PresetBox:
 
 
 def _wire_presets(box: PresetBox, presets: Presets, fields: Fields, session: PageSession, keeper: Keeper) -> None:
-    """Presets change the ``prompt`` and ``negative_prompt`` of ``fields``, and are made from them."""
+    """Let presets fill in the ``prompt`` and ``negative_prompt`` of ``fields``, and be saved from them."""
 
     def offer(value: str | None) -> Update:
         names = presets.names()
@@ -193,5 +192,5 @@ def _wire_presets(box: PresetBox, presets: Presets, fields: Fields, session: Pag
     on(box.save, "click")(save, [box.name, *prompts], [box.chosen, box.notice], **QUIET)
     on(box.remove, "click")(remove, box.chosen, [box.chosen, box.notice], **QUIET)
     session.arrived.then(look, box.chosen, [box.chosen, box.notice], **QUIET)
-    # Another tab, or a person with an editor, may have changed the file. What is being chosen just now stays chosen.
+    # Another tab or a text editor may have changed the file. The current choice stays.
     on(box.chosen, "focus")(lambda: gr.update(choices=presets.names()), None, box.chosen, **QUIET)

@@ -17,7 +17,7 @@ from ui.common.checkpoint_options import Checkpoint
 from ui.templates import Macros, render_notice
 
 Readings = Mapping[str, PromptReading]
-"""One prompt as each text encoder of a checkpoint reads it, by what the encoder is called."""
+"""One prompt as each text encoder of a checkpoint reads it, by the encoder's name."""
 
 _HTML = Macros("common/prompt_reading.html")
 
@@ -59,7 +59,7 @@ def read_with_checkpoint(text: str, checkpoint: Checkpoint) -> Readings:
 
 
 def render_warning(prompts: Iterable[Readings], checkpoint: Checkpoint, models: Path) -> str:
-    """What should be known before Generate is pressed: the words that the starter was never taught."""
+    """The warning before Generate is pressed: words that the starter was not trained on."""
     if checkpoint.repertoire is None:
         return ""
     words = [word.text for readings in prompts for read in readings.values() for word in read.unknown]
@@ -83,10 +83,10 @@ def _show_readings(readings: Readings) -> Iterator[ShownReading]:
 def _show_reading(read: PromptReading, title: str) -> ShownReading:
     """Every token in its order, and how many there are.
 
-    Below them: capitals that were lost, words that the vocabulary holds in pieces only, words that it does not hold.
+    Below them: capitals that make no difference, words split into several tokens, words that are not in the vocabulary.
     """
     strange = {word.start for word in read.unknown}
-    # What is not held at all is not said to be held in pieces too.
+    # Words that are not in the vocabulary at all are not also listed as split.
     found = {"lowered": read.lowered, "in_pieces": [w for w in read.in_pieces if w not in read.unknown], "unknown": read.unknown}
     return ShownReading(
         title=title,
@@ -101,7 +101,7 @@ _REMARKS: Mapping[str, Callable[[list[str]], str]] = {
     "in_pieces": messages.in_pieces,
     "unknown": messages.not_held,
 }
-"""What a reading finds -> how to say it."""
+"""What a reading finds -> the sentence about it."""
 
 
 def _list_texts(words: Iterable[Word]) -> list[str]:

@@ -23,13 +23,13 @@ from ui.server import scripts
 from ui.templates import Macros
 
 LOOK_SECONDS = 0.7
-"""How often it is looked whether something changed. Nothing is sent to a page where nothing did."""
+"""Seconds between checks for changes. Nothing is sent to a page unless something changed."""
 
 _BEATS = 30
-"""Looks after which a page hears something all the same: that is when Gradio notices one that has gone."""
+"""Number of checks after which something is sent anyway, because only then does Gradio notice that a page is gone."""
 
 _TROUBLE_SECONDS = 3600
-"""How long a job that could not be done stays on the panel."""
+"""Seconds for which a failed job stays on the panel."""
 
 ON_LOAD = scripts.on_load("common/queue_panel.js", ["order"])
 """The panel opens and closes in the browser and stays as it is when its content changes."""
@@ -40,7 +40,8 @@ _HTML = Macros("common/queue_panel.html")
 
 @dataclass(frozen=True)
 class ShownJob:
-    """A job as the panel shows it: ``state`` as in the journal, ``status`` in words. ``can_move``: others that wait run first."""
+    """A job as the panel shows it: ``state`` as in the journal, ``status`` in words. ``can_move``: other waiting jobs run
+    before it."""
 
     job: str
     state: str
@@ -51,7 +52,7 @@ class ShownJob:
 
 @dataclass(frozen=True)
 class Foot:
-    """How long everything takes, and what is asked before everything is cancelled."""
+    """How long all jobs take, and the question before all are cancelled."""
 
     left: str
     question: str
@@ -88,11 +89,11 @@ ORDERS: dict[str, Callable[[Jobs, str], object]] = {
     "again": lambda jobs, job: jobs.retry(job),
     "stop_all": lambda jobs, job: jobs.stop_all(),
 }
-"""What the panel's buttons do."""
+"""The actions of the panel's buttons."""
 
 
 def render_panel(jobs: Jobs) -> Markup:
-    """The button and the sheet that it opens."""
+    """The button and the panel that it opens, as HTML."""
     try:
         line = [job for job in jobs.line() if not is_draft(job.request)]
         failed = [job for job in jobs.jobs((FAILED, SET_ASIDE), 3) if time.time() - (job.ended or 0) < _TROUBLE_SECONDS]

@@ -23,8 +23,8 @@ from ui.server import image_routes, scripts
 from ui.templates import Macros, join, render_notice
 
 ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "keep_seed", "pick", "trim"])
-"""What the view does with a press on one of its buttons: an event of its own, with the image's relative path, or with the
-words that go out of a negative prompt."""
+"""A press on one of the view's buttons becomes an event, with the image's relative path, or with the words to remove from a
+negative prompt."""
 
 _HTML = Macros("common/result_view.html")
 
@@ -73,7 +73,7 @@ def render_stage(view: View, outputs: Path, results: Markup | None = None) -> Ma
 
 
 def render_live(view: View, drafts: Path) -> Markup:
-    """A repaint as HTML: the image alone, and how long it took."""
+    """A Live preview as HTML: the image alone, and how long it took."""
     images = [
         {
             "source": image_routes.locate_path(drafts, result.path, image_routes.DRAFTS),
@@ -101,7 +101,7 @@ def _read_preview(jpeg: bytes) -> Preview:
 
 
 def encode_data_url(content: bytes, media_type: str) -> str:
-    """``content`` as an address that holds it."""
+    """``content`` as a data URL."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
@@ -112,7 +112,7 @@ def _render_results(view: View, outputs: Path) -> Markup:
 
 
 def render_figures(results: Iterable[Result], outputs: Path) -> list[Markup]:
-    """Each finished image with what it was made with and what can be done with it."""
+    """Each finished image with its settings and buttons."""
     return [_render_figure(result, outputs) for result in results]
 
 
@@ -133,7 +133,7 @@ def is_there(path: Path, outputs: Path) -> bool:
 
 
 def describe_image(name: str, width: int, height: int, words: str) -> ShownImage:
-    """The image called ``name``, its path in the outputs with forward slashes; ``words`` say what it shows."""
+    """The image called ``name``, its path in the outputs with forward slashes; ``words`` is its alternative text."""
     return ShownImage(
         name=name,
         file=name.rpartition("/")[2],
@@ -145,7 +145,7 @@ def describe_image(name: str, width: int, height: int, words: str) -> ShownImage
 
 
 def format_ratio(width: int, height: int) -> str:
-    """Width by height, as style.css takes it."""
+    """The aspect ratio, as style.css takes it."""
     return f"{width / height:.4f}"
 
 
@@ -178,14 +178,14 @@ SKIPPED = ("prompt", "negative_prompt", "count", "precision", "width", "height")
 """Fields of a request that are shown elsewhere or say nothing."""
 
 SAYS_NOTHING: dict[str, Fact] = {"clip_skip": 0, "steps": 0}
-"""Values of a resolved request that mean that the field has no effect."""
+"""Values with which a field of a resolved request has no effect."""
 
 NAMES = {"guidance_scale": "CFG scale", "scheduler": "Sampler", "strength": "Denoising strength"}
-"""Fields whose name is not how people call them."""
+"""Labels of fields whose name is not what users call them."""
 
 
 def list_settings(request: Request) -> list[tuple[str, str]]:
-    """What a request says beside its words and its size, in words: labels and values."""
+    """A request's settings other than prompts and size, as labels and values."""
     usual = {field.name: field.default for field in dataclasses.fields(request)}
     return [
         (_name(name), format_value(value))

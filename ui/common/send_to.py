@@ -1,8 +1,9 @@
 """Sends a finished image to another tab, and its settings back into a form.
 
 A tab that takes images has a row in :data:`TARGETS` and calls :func:`receive_images`. Every finished image, on each stage and in
-the history, then has the row's button. A press is heard by one place for the whole page: whoever shows an image only writes the
-buttons of :func:`list_targets` into its HTML. A tab whose form makes a kind of request offers it in :attr:`Sending.forms`.
+the history, then has the row's button. One component handles the presses for the whole page: whatever shows an image only
+includes the buttons of :func:`list_targets` into its HTML. A tab whose form makes a kind of request offers it in
+:attr:`Sending.forms`.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from ui.server import image_routes, scripts
 from ui.templates import render_notice
 
 ANY = "text_to_image"
-"""The kind of request whose form takes the words of every image."""
+"""The kind of request whose form takes the prompts of every image."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """``button`` is what the button says, ``tab`` the label of the tab that opens, ``event`` what a press is called."""
+    """``button`` is the button's label, ``tab`` the label of the tab that opens, ``event`` the name of the event."""
 
     button: str
     tab: str
@@ -61,7 +62,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Sending:
-    """The page's end of it: ``bus`` hears the presses, ``tabs`` opens the tab, ``outputs`` is where images may be.
+    """The page's state: ``bus`` receives the presses, ``tabs`` opens the tab, ``outputs`` is the folder of the images.
 
     ``forms`` has one for each kind of request (:data:`engine.requests.KINDS`) that a tab makes; the tabs fill it.
     """
@@ -73,13 +74,13 @@ class Sending:
 
 
 def create_bus() -> gr.HTML:
-    """The component that hears the presses. It shows nothing."""
+    """The invisible component that receives the presses."""
     events = [target.event for target in TARGETS.values()]
     return gr.HTML(js_on_load=scripts.on_load("common/send_to.js", events), elem_id="bus", padding=False)
 
 
 def list_targets(leave_out: str = "") -> list[Target]:
-    """The rows whose buttons stand under an image."""
+    """The targets whose buttons are shown under an image."""
     return [target for name, target in TARGETS.items() if name != leave_out]
 
 
@@ -88,7 +89,7 @@ def receive_images(
 ) -> Dependency:
     """Let the tab take images: ``fill`` makes the values of ``outputs`` from the image's file, and the tab opens.
 
-    ``fill`` may raise EaselError; its sentence is shown, and everything stays as it was.
+    ``fill`` may raise EaselError; its text is shown and nothing changes.
     """
     target = TARGETS[name]
 
@@ -109,7 +110,7 @@ def wire_recall(
     listen: Listen, find: Callable[..., Recalled | None], inputs: Sequence[Component] | None, sending: Sending
 ) -> None:
     """Let an event put settings back: ``find`` finds them in the event or in the values of ``inputs``, and says why if it
-    cannot; then the form is filled, its tab opens, and what could not be honoured is said."""
+    cannot; then the form is filled, its tab opens, and settings that could not be used are named."""
     forms = sending.forms
     fields = [field for form in forms.values() for field in form.fields]
 
@@ -135,12 +136,12 @@ def wire_recall(
 
 
 def find_form(request: Request, forms: dict[str, Form]) -> Form:
-    """The form of the tab that makes such images; for a kind that has none, that of the words."""
+    """The form for a kind of request; kinds without one of their own use that of text to image."""
     return forms.get(kind_of(request), forms[ANY])
 
 
 def wire_reuse(stage: gr.HTML, notice: gr.HTML, seed: Component, form: Form, outputs: Path) -> None:
-    """The two buttons under every finished image: its settings go back into the tab's ``form``, or its seed alone."""
+    """The two buttons under every finished image: they put its settings, or its seed alone, into the tab's ``form``."""
 
     def reuse(event: gr.EventData) -> list[Update]:
         request, said = find_request(outputs, event.image)
@@ -161,7 +162,7 @@ def _skip(form: Form) -> list[Update]:
 
 
 def find_request(outputs: Path, image: str) -> tuple[Request | None, str]:
-    """The request that a finished image was made with, and what to say. ``image`` is its path inside the outputs."""
+    """The request that a finished image was made with, and what to show. ``image`` is its path inside the outputs."""
     path = image_routes.find(outputs, image)
     if path is None:
         return None, render_notice(messages.IMAGE_GONE, "trouble")

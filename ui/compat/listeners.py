@@ -1,4 +1,4 @@
-"""How listeners are attached to components, where Gradio's types say nothing of it."""
+"""How listeners are attached to components, which Gradio's types do not describe."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def on(component: Block, event: str) -> Listen:
 
 
 def find_open_tab() -> gr.Tab:
-    """The ``gr.Tab`` whose ``with`` block is open, because what fills it cannot hear otherwise when it is selected."""
+    """The ``gr.Tab`` whose ``with`` block is open: its content has no other way to learn when it is selected."""
     block = Context.block
     assert isinstance(block, gr.Tab), "called inside a gr.Tab"
     return block

@@ -63,7 +63,7 @@ NOT_NEEDED: Mapping[str, str] = {
 
 
 class Page(gr.Blocks):
-    """A page whose events take no file but the uploaded ones, in whatever component and however deep a request names it."""
+    """A page whose events accept only uploaded files, in whatever component and however deeply nested a request names one."""
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[JsonValue], state: SessionState | None, explicit_call: bool = False
@@ -76,7 +76,7 @@ class Page(gr.Blocks):
     async def postprocess_data(
         self, block_fn: BlockFunction, predictions: list[JsonValue] | JsonObject, state: SessionState | None
     ) -> list[JsonValue]:
-        """As Gradio's. Its JSON writer, which refuses half an emoji, gets none."""
+        """As Gradio's, with lone surrogates removed, which its JSON writer refuses."""
         return [_make_encodable(value) for value in await super().postprocess_data(block_fn, predictions, state)]
 
     def get_config_file(self) -> BlocksConfigDict:

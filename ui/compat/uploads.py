@@ -24,7 +24,7 @@ DELETE_AFTER = (DAY, DAY)
 
 
 def use_folder(folder: Path) -> None:
-    """Let Gradio keep uploads in ``folder``, and remove those that an Easel left behind which was killed.
+    """Let Gradio keep uploads in ``folder``, and remove files left behind by an Easel that was killed.
 
     While it runs, Gradio itself removes what is older than a day (``delete_cache``). Call it before the page is made.
     """
@@ -43,8 +43,7 @@ def lend_file(path: Path, component: Component) -> str:
 def are_uploaded(data: JsonValue, folder: str | Path) -> bool:
     """Whether every file that ``data``, the body of a request, names is a regular file that really lies in ``folder``.
 
-    Gradio takes any object with a ``path`` for a file, at any depth and in any component; an address of another computer in that
-    place it would fetch.
+    Gradio takes any object with a ``path`` for a file, at any depth and in any component; a URL in that place would be fetched.
     """
     return all(_is_in(path, folder) for path in _list_paths(data))
 

@@ -26,7 +26,7 @@ BUTTONS: Mapping[str, tuple[tuple[str, str], ...]] = {
     background.FAILED: (("start", "Try again"), ("discard", "Delete the part"), ("dismiss", "Close")),
     background.CANCELLED: (("start", "Go on"), ("discard", "Delete the part"), ("dismiss", "Close")),
 }
-"""State of a download -> its buttons: what they do, and what they say. A part is deleted only where there is one."""
+"""State of a download -> its buttons: what they do, and what they say. A partial file can be deleted only if there is one."""
 
 
 _HTML = Macros("tabs/checkpoints/downloads.html")
@@ -34,7 +34,7 @@ _HTML = Macros("tabs/checkpoints/downloads.html")
 
 @dataclass(frozen=True)
 class Button:
-    """What a button does, with which offer or download, what it says, and what that says to who cannot see the rest."""
+    """A button: its action, the offer or download that it belongs to, its label, and its accessible name."""
 
     what: str
     which: str
@@ -44,7 +44,7 @@ class Button:
 
 @dataclass(frozen=True)
 class ShownOffer:
-    """A known checkpoint; ``button`` is None for one that is there."""
+    """A known checkpoint; ``button`` is None if it is already there."""
 
     label: str
     note: str

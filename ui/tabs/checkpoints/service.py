@@ -30,16 +30,16 @@ class CheckpointsService:
 
     @property
     def busy(self) -> bool:
-        """Whether a download changes by itself."""
+        """Whether a download is in progress."""
         return self._downloads.busy
 
     def render_inventory(self) -> str:
-        """Everything in the user's folders, looked at now."""
+        """Scan the user's folders and render everything in them."""
         inventory = self._checkpoint_options.scan()
         return view.render_inventory(inventory.entries, inventory.refused, overrides.read(self._settings.data))
 
     def render_offers(self) -> str:
-        """The known checkpoints, and which of them were there in the last look."""
+        """The known checkpoints, and which of them the last scan found."""
         checkpoints = self._checkpoint_options.inventory.checkpoints()
         return downloads_view.render_offers(self._offers, {entry.path.name for entry in checkpoints})
 
@@ -48,11 +48,11 @@ class CheckpointsService:
         return downloads_view.render_downloads(self._downloads.all())
 
     def count_finished(self) -> int:
-        """How many downloads are whole, so that a page sees when there is something new."""
+        """The number of complete downloads, by which a page notices a new one."""
         return sum(download.state == downloads.FINISHED for download in self._downloads.all())
 
     def choose(self, name: str, family: str, prediction_type: str) -> str:
-        """Keep what the user says of an entry's file; what to say. Values that nobody offered count as none."""
+        """Save the user's overrides for an entry's file and return what to show. Values that were not offered are ignored."""
         entry = next((entry for entry in self._checkpoint_options.inventory.entries if entry.name == name), None)
         if entry is None:
             return render_notice(messages.FILE_GONE, "trouble")
@@ -64,7 +64,7 @@ class CheckpointsService:
         return render_notice(messages.CHOICE_KEPT)
 
     def paste(self, link: str) -> str:
-        """Ask about a hub name or a link; what to say."""
+        """Look up a hub name or a link and return what to show."""
         try:
             source = read_link(link)
         except EaselError as error:

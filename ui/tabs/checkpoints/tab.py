@@ -19,7 +19,7 @@ LABEL = "Checkpoints"
 _HTML = Macros("common/macros.html")
 
 TICK = 1.0
-"""Seconds between two looks at downloads that go on."""
+"""Seconds between updates of running downloads."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Tab:
 
 
 def create_checkpoints_tab(session: PageSession) -> None:
-    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     tab, service = _create_components(), CheckpointsService(session.settings, session.checkpoint_options)
 
     def look() -> tuple[str, str]:

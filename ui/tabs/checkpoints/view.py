@@ -35,7 +35,7 @@ _PREDICTIONS = {"epsilon": "the noise (epsilon)", "v_prediction": "v", "sample":
 _HTML = Macros("tabs/checkpoints/view.html")
 
 Overrides = Mapping[str, Override]
-"""What the user said of files, by path (:mod:`engine.checkpoints.library.overrides`)."""
+"""The user's overrides, by path (:mod:`engine.checkpoints.library.overrides`)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Option:
 
 @dataclass(frozen=True)
 class OverrideChoice:
-    """What a user who knows better may say of a file."""
+    """The overrides that a user may choose for a file."""
 
     name: str
     label: str
@@ -58,7 +58,7 @@ class OverrideChoice:
 
 @dataclass(frozen=True)
 class FileRow:
-    """A file as the table shows it; ``folder`` are the parts of where it lies."""
+    """A file as the table shows it; ``folder`` are the parts of its folder's path."""
 
     name: str
     abilities: str
@@ -81,8 +81,7 @@ class FileTable:
 
 
 def render_inventory(entries: Sequence[CheckpointEntry], refused: Mapping[Path, str], chosen: Overrides) -> Markup:
-    """Everything that was found, and files that are there and not used: each with its sentence, and those of kinds that no tab
-    uses."""
+    """All files found, and those that are not used, each with the reason."""
     tables = [
         FileTable(heading, [_create_row(entry, chosen) for entry in entries if entry.identity.kind == kind])
         for kind, heading in GROUPS

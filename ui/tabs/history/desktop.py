@@ -13,7 +13,7 @@ from engine.errors import EaselError
 from ui import messages
 
 HERE = ("127.0.0.1", "::1", "localhost")
-"""Where a browser on this computer asks from."""
+"""The addresses of a browser on this computer."""
 
 _SHOW: dict[str, Callable[[Path], list[str]]] = {
     "win32": lambda path: ["explorer", f"/select,{path}"],
@@ -23,11 +23,11 @@ _SHOW: dict[str, Callable[[Path], list[str]]] = {
 
 
 class DesktopError(EaselError):
-    """The computer has no such service, or the person sits at another one."""
+    """The computer has no such service, or the user is at another computer."""
 
 
 def show_file(path: Path, asked_from: str) -> None:
-    """Show a file in the computer's file manager. Raises DesktopError, which says where it lies, if that cannot be."""
+    """Show a file in the computer's file manager. Raises DesktopError, which contains its path, if that is not possible."""
     command = _SHOW.get(sys.platform, lambda path: ["xdg-open", str(path.parent)])(path)
     headless = sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if asked_from not in HERE or headless or shutil.which(command[0]) is None:
@@ -38,9 +38,9 @@ def show_file(path: Path, asked_from: str) -> None:
 
 def move_to_trash(path: Path) -> None:
     """Move a file to the system's trash. Raises DesktopError if there is no trash for it; then the file stays."""
-    from send2trash import send2trash  # looks for the trash when it is imported, so not before there is something to throw away
+    from send2trash import send2trash  # imported late, because it looks for the trash when it is imported
 
     try:
         send2trash(path)
-    except (OSError, UnicodeError) as error:  # send2trash takes no name that is not text
+    except (OSError, UnicodeError) as error:  # send2trash accepts only names that are valid text
         raise DesktopError(messages.no_trash(path)) from error

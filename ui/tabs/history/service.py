@@ -1,4 +1,4 @@
-"""The logic of the History tab, without components. It only touches images that are really in the outputs folder."""
+"""The logic of the History tab, without components. It only touches images inside the outputs folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HistoryService:
         self.history = History(settings.outputs, settings.data)
 
     def refresh(self) -> Iterator[int]:
-        """Look at the folder; how many images are still to be read."""
+        """Scan the folder and return how many images are still to be read."""
         return self.history.refresh()
 
     def render_thumbnails(self, search: Search, offset: int, chosen: str, reading: int = 0) -> str:
@@ -36,11 +36,11 @@ class HistoryService:
         return view.render_thumbnails(self.history.find(search, offset, PAGE), offset, count, chosen, reading)
 
     def turn_page(self, offset: int, by: int) -> int:
-        """The first image of the next page, or of the one before."""
+        """The index of the first image on the next or previous page."""
         return max(0, offset + by * PAGE)
 
     def render_chosen(self, image: str, pinned: str) -> str:
-        """The chosen image; beside the pinned one if there is another one."""
+        """The chosen image, beside the pinned one if another is pinned."""
         entry, other = self._find_entry(image), self._find_entry(pinned)
         if entry and other and entry.name != other.name:
             return view.render_pair(other, entry, self.recall(other.name), self.recall(entry.name))

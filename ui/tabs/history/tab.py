@@ -1,4 +1,4 @@
-"""The History tab: every image in the outputs folder, to be searched, looked at and used again."""
+"""The History tab: search, view and reuse every image in the outputs folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tab:
 
 
 def create_history_tab(session: PageSession) -> None:
-    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     service, opened = HistoryService(session.settings, session.checkpoint_options), find_open_tab()
     tab = _create_components()
     _wire_search(tab, service, opened)
@@ -75,7 +75,7 @@ def _wire_search(tab: Tab, service: HistoryService, opened: gr.Tab) -> None:
     asked = [tab.words, tab.checkpoint, tab.day, tab.favourites]
 
     def look(*values: Any) -> Iterator[list[Update]]:
-        """Whatever came into the folder since, then what the dropdowns can offer."""
+        """Scan the folder, then update the choices of the dropdowns."""
         *wanted, offset, chosen = values
         for reading in service.refresh():
             yield [service.render_thumbnails(_read_search(wanted), offset, chosen, reading), gr.skip(), gr.skip()]

@@ -1,4 +1,4 @@
-"""The history as HTML: a page of thumbnails, one image with what is known of it, two beside each other."""
+"""The history as HTML: a page of thumbnails, one image with its settings, or two side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HTML = Macros("tabs/history/view.html")
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An image in small."""
+    """A thumbnail."""
 
     name: str
     words: str
@@ -66,12 +66,12 @@ def render_thumbnails(entries: Sequence[Entry], offset: int, count: int, chosen:
 
 
 def render_nothing() -> Markup:
-    """Instead of a chosen image."""
+    """The hint shown while no image is chosen."""
     return _HTML.render("nothing")
 
 
 def render_chosen(entry: Entry, recalled: Recalled | None) -> Markup:
-    """The image that was chosen, what is known of it, and what can be done with it."""
+    """The chosen image with its settings and buttons."""
     settings = list_settings(recalled.request) if recalled else []
     program = [("Made with", recalled.program)] if recalled else []
     size = f"{entry.width} × {entry.height}"

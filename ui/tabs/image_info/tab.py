@@ -22,11 +22,11 @@ from ui.templates import render_notice
 LABEL = messages.INFO_TAB
 
 _ASK_SECONDS = 8
-"""How long a busy worker is waited for."""
+"""Seconds to wait for a busy worker."""
 
 
 def create_image_info_tab(session: PageSession) -> None:
-    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     with gr.Row(equal_height=False, elem_classes="info-tab"):
         with gr.Column(elem_classes="drop-side"):
             # The file as it is: Gradio's own image component would rewrite it, without its texts.
@@ -60,12 +60,12 @@ def _take_recalled(recalled: Recalled | None) -> Recalled | None:
 
 
 def _say(notice: str) -> list[Any]:
-    """The outputs where there is no image."""
+    """The outputs when there is no image to show."""
     return [notice, "", gr.update(visible=False), gr.update(visible=False), None, None]
 
 
 def _inspect(path: Path, session: PageSession) -> list[Any]:
-    """Raises ImageError for a file that is no image."""
+    """Raises ImageError for a file that is not an image."""
     try:
         # The uploaded bytes, before anything rewrites them.
         found = inspect_file.inspect_image(path.read_bytes())

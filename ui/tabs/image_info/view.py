@@ -37,7 +37,7 @@ Rows = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class ShownSettings:
-    """What can be used again: both prompts with their labels, and the rest."""
+    """The settings that can be reused: both prompts with their labels, and the rest."""
 
     prompts: Rows
     rows: Rows
@@ -45,7 +45,7 @@ class ShownSettings:
 
 @dataclass(frozen=True)
 class ShownText:
-    """A text in the file as it stands there."""
+    """A text in the file, unchanged."""
 
     title: str
     content: str
@@ -53,7 +53,7 @@ class ShownText:
 
 @dataclass(frozen=True)
 class ShownDifference:
-    """What is not as it was; ``answer`` says whether it matters."""
+    """A difference from when the image was made; ``answer`` says whether it matters."""
 
     field: str
     then: str
@@ -110,7 +110,7 @@ def _list_run_rows(found: ImageInspection) -> Rows | None:
 
 
 def render_differences(found: Sequence[Difference]) -> Markup:
-    """What is not as it was when the image was made."""
+    """The differences from when the image was made."""
     if not found:
         return render_notice(messages.NOTHING_DIFFERS)
     rows = [
@@ -126,5 +126,5 @@ def render_differences(found: Sequence[Difference]) -> Markup:
 
 
 def _shorten_hash(value: str) -> str:
-    """A hash is named by its first ten digits."""
+    """The first ten digits of a hash."""
     return value[:10] if re.fullmatch(r"[0-9a-f]{64}", value) else value

@@ -28,7 +28,7 @@ LABEL = "Negative prompts"
 BLANK: dict[str, str] = {
     **{name: text for name, text in form.BLANK.items() if name not in ("count", "upscaler")}, "max_terms": "",
 }  # fmt: skip
-"""Every field of this tab's form, as it stands at first."""
+"""Every field of this tab's form, with its initial value."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Tab:
 
 
 def create_negative_prompts_tab(session: PageSession) -> None:
-    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     tab, known = _create_components(session), session.checkpoint_options
 
     def read(values: Values) -> TextToImage:
@@ -108,7 +108,7 @@ def _create_components(session: PageSession) -> Tab:
 
 
 def _wire_trim(tab: Tab, keeper: Keeper) -> None:
-    """The words that do nothing go out of the negative prompt."""
+    """Remove the words without effect from the negative prompt."""
 
     def trim(now: str, event: gr.EventData) -> tuple[Update, str]:
         if now == event.studied:

@@ -24,7 +24,7 @@ _HTML = Macros("tabs/negative_prompts/view.html")
 
 @dataclass(frozen=True)
 class Side:
-    """One image of a pair, with what it is called."""
+    """One image of a pair, with its label."""
 
     address: str
     label: str
@@ -52,7 +52,8 @@ class Effect:
 
 @dataclass(frozen=True)
 class Slim:
-    """The images with all words and without those that do nothing, and the offer to take these out. ``studied`` and ``left`` are
+    """The images with all words and without those that have no effect, and the button that removes these. ``studied`` and
+    ``left`` are
     the negative prompt before and after that, ``dead`` the words, one per line."""
 
     pair: Pair
@@ -125,7 +126,7 @@ def _describe_effect(finding: TermEffect, most: float, outputs: Path) -> Effect:
 
 
 def _describe_slim(found: StudyResult, outputs: Path) -> Slim | None:
-    """The image without the words that do nothing, and the offer to take them out; None while it is not there."""
+    """The image without the words that have no effect, and the button that removes them; None until it is finished."""
     if found.same is None or found.slim is None or found.slim_change is None:
         return None
     with Image.open(found.slim) as header:

@@ -24,7 +24,7 @@ class SettingsService:
         self._folder = settings.data
 
     def read(self) -> tuple[dict[str, Any], str]:
-        """The choices as the form shows them, and what is to be said: what the file got wrong, what each folder holds."""
+        """The preferences as the form shows them, with errors in the file and the content of each folder."""
         chosen = preferences.read(self._folder)
         written = {
             "extra_models": "\n".join(chosen.extra_models),
@@ -37,7 +37,7 @@ class SettingsService:
         return written, render_notices(chosen.troubles, "trouble") + _render_folders(chosen.extra_models)
 
     def save(self, written: Mapping[str, Any]) -> str:
-        """Keep the choices; what to say."""
+        """Save the preferences and return what to show."""
         folders = tuple(line.strip().strip('"') for line in str(written["extra_models"] or "").splitlines() if line.strip())
         chosen = Preferences(
             extra_models=folders,

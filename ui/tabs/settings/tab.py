@@ -20,13 +20,13 @@ LABEL = "Settings"
 
 
 def create_settings_tab(session: PageSession) -> None:
-    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     service = SettingsService(session.settings)
     with gr.Column(elem_classes="standing"):
         with gr.Accordion(messages.MACHINE, open=False) as box:
             computer = gr.HTML(elem_id=f"{NAME}-machine", **controls.BARE)
         fields = _create_fields()
-        # Nothing can be saved before what stands in the file has come: blank fields would be written over it.
+        # Saving is disabled until the file was read, because blank fields would overwrite it.
         save = gr.Button(messages.SAVE, variant="primary", interactive=False, elem_id=f"{NAME}-save")
         notice = controls.create_notice(NAME)
 

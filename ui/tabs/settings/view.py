@@ -1,4 +1,4 @@
-"""What Easel knows about this computer, as HTML: the device, its precision and why, and what is not used."""
+"""The computer as HTML: the device, its precision and why, and devices that are not used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HTML = Macros("tabs/settings/view.html")
 
 
 def render_machine(described: EngineDescription | None) -> Markup:
-    """The computer; ``described`` is what the worker says of itself, None while it starts."""
+    """The computer; ``described`` is the worker's description of itself, None while it starts."""
     if described is None or not described.hardware:
         return render_notice(messages.MACHINE_UNKNOWN)
     hardware = from_text(described.hardware)

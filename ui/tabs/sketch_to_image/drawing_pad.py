@@ -1,4 +1,4 @@
-"""The drawing pad's HTML and scripts. What it does is in ``pad/`` beside it; why it is Easel's own: docs/decisions/0003."""
+"""The drawing pad's HTML and scripts. Its scripts are in ``pad/``; docs/decisions explains why Easel has its own pad."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ui.server import scripts
 from ui.templates import Macros
 
 ON_LOAD = scripts.on_load("tabs/sketch_to_image/pad/pad.js", ["drawn", "sample"])
-"""What the component that holds :func:`render_pad` does when it is there. Gradio takes its events' names from this text."""
+"""The script of the component that holds :func:`render_pad`. Gradio takes the names of its events from this text."""
 
 HAND_IN = "async () => [await window.easelPad.upload()]"
 """Uploads the drawing; its value is JSON for :func:`ui.tabs.sketch_to_image.form.read_drawing`."""
@@ -23,7 +23,7 @@ PALETTE = (
     *("#1c1917", "#6b645e", "#ffffff", "#d9262b", "#e8792b", "#f2c94c", "#8ac94a", "#3f8f3a"),
     *("#4f9bd9", "#1f4fa3", "#7a4fb5", "#e58bb6", "#f1c9a5", "#7a4a21"),
 )
-"""The colours that are one press away."""
+"""The colours of the palette."""
 
 SAMPLES = {"bird": "a bird", "boat": "a boat", "house": "a house", "balloon": "a red balloon"}
 """Sketch of ``samples.js`` -> its words on the button and, where the prompt is empty, in the prompt."""
@@ -55,7 +55,7 @@ _HTML = Macros("tabs/sketch_to_image/pad.html")
 
 @dataclass(frozen=True)
 class Icon:
-    """A button of the pad: what it does, its words, and its drawing."""
+    """A button of the pad: its action, its label and its icon."""
 
     name: str
     words: str
@@ -63,7 +63,7 @@ class Icon:
 
 
 def render_pad() -> str:
-    """The pad, still without a drawing."""
+    """The empty pad."""
     return _HTML.render(
         "pad",
         tools=_list_icons("brush", "eraser", "fill", "pick", "mask", "unmask", "hand"),

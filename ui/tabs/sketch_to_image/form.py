@@ -1,4 +1,4 @@
-"""Between the sketch tab's form with its drawing and what the engine is asked."""
+"""Converts between the sketch tab's form with its drawing and the engine's requests."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ BLANK: dict[str, Any] = {
     "padding": "",
     "live_steps": "",
 }
-"""Every field of the tab's form, by name, as it stands at first. Empty width and height take the drawing's shape."""
+"""Every field of the tab's form, by name, with its initial value. Empty width and height follow the drawing's shape."""
 
 EXPLORED = (0.2, 0.35, 0.5, 0.65, 0.8)
 """The strengths that Explore tries."""
 
 LIVE_STEPS = 8
-"""Steps of a repaint: few, so that it is there when the hand comes back to the paper."""
+"""Steps of a Live repaint: few, so that it is ready before the next stroke."""
 
 DEFAULTS = {"feather": 8, "padding": 32}
 """What an empty field means, in pixels."""
@@ -48,7 +48,7 @@ class Drawing:
 
 
 def read_drawing(told: str | None) -> Drawing:
-    """What the pad said, as JSON. Raises ImageError with its sentence where it could not hand the drawing in."""
+    """Parse the pad's JSON. Raises ImageError with the pad's own message if it could not upload the drawing."""
     try:
         said = json.loads(told or "")
         known = {field.name for field in dataclasses.fields(Drawing)}
@@ -86,24 +86,24 @@ def _read_request(written: Mapping[str, Any], checkpoint: Checkpoint, drawing: D
 
 
 def explore(asked: ImageToImage) -> ImageToImage:
-    """``asked`` at each of :data:`EXPLORED`, from one seed."""
+    """``asked`` at each strength in :data:`EXPLORED`, with one seed."""
     return dataclasses.replace(asked, strengths=EXPLORED, count=len(EXPLORED))
 
 
 def count_live_steps(checkpoint: Checkpoint) -> int:
-    """How many steps a repaint takes unless somebody says otherwise."""
+    """The default number of steps of a Live repaint."""
     return checkpoint.for_drafts.steps if checkpoint.for_drafts else LIVE_STEPS
 
 
 def create_live_request(written: Mapping[str, Any], checkpoint: Checkpoint, drawing: Drawing, depth: str = "") -> ImageToImage:
     """The repaint that is shown while somebody draws, by ``checkpoint`` at its own best settings but few steps.
 
-    Where it brings a version for few steps, that one paints.
+    If it has a version for few steps, that one is used.
     """
     painter = checkpoint.for_drafts or checkpoint
     steps = form.read_whole({"live_steps": written["live_steps"]}, "live_steps") or count_live_steps(checkpoint)
     plain = {**written, **dict.fromkeys(("steps", "guidance_scale", "scheduler"), ""), "count": "1"}
-    # Large checkpoints paint the pixels that they are asked for; what only Live shows is as large as they do best.
+    # A Live repaint has the checkpoint's native size, whatever the size in the form.
     words = _read_request(plain, painter, drawing, depth)
     asked = dataclasses.replace(words, steps=steps, draft=True, width=None, height=None)
     check(asked)
@@ -111,7 +111,8 @@ def create_live_request(written: Mapping[str, Any], checkpoint: Checkpoint, draw
 
 
 def fill_form(request: ImageToImage, checkpoint: Checkpoint) -> dict[str, Any]:
-    """The form that asks for ``request``, a resolved request, again. What it was not made with keeps its blank."""
+    """The form that asks for ``request``, a resolved request, again. Fields that the image does not have keep their blank
+    value."""
     plain = form.fill_form(request, checkpoint)
     own = {
         "strength": request.strength,

@@ -1,4 +1,4 @@
-"""The logic of the Sketch tab, without components: opened pictures, and Live repaints while the user draws."""
+"""The logic of the Sketch tab, without components: opened images, and Live repaints while the user draws."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ui.tabs.sketch_to_image import view
 from ui.templates import render_notice
 
 FLICKER_SECONDS = 1.5
-"""For so long the repaint before stays, so that what is still noise does not flicker between two strokes."""
+"""Seconds for which the previous repaint stays, so that noise does not flicker between two strokes."""
 
 
 class SketchService:
@@ -29,7 +29,7 @@ class SketchService:
         self._blobs = Blobs(settings.data / "blobs")
 
     async def repaint(self, ask: Callable[[], ImageToImage], browser: str) -> AsyncGenerator[str, None]:
-        """The stage while a draft is painted and when it is there; nothing more once a newer one has ended it."""
+        """The result view while a draft is painted and when it is done; ends early if a newer draft replaces it."""
         try:
             began = time.monotonic()
             async for seen in follow_job(self._jobs, self._jobs.submit(ask(), f"{browser} live")):
@@ -44,7 +44,7 @@ class SketchService:
         return self._blobs.put(Path(path).read_bytes()) if path else ""
 
     def find_image(self, hash: str | None) -> Path | None:
-        """The file of an image that the engine keeps; None for none and for one that is gone."""
+        """The file of an image that the engine keeps; None if there is none or it is gone."""
         try:
             return self._blobs.path(hash) if hash else None
         except EaselError:

@@ -1,4 +1,4 @@
-"""The Sketch to image tab: the drawing pad, and what is painted from it, once or while somebody draws."""
+"""The Sketch to image tab: the drawing pad, and images made from it, once or live."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Ask = Callable[[Values], ImageToImage]
 
 @dataclass(frozen=True)
 class LiveControls:
-    """What belongs to Live: whether it is on, and the checkpoint that paints."""
+    """Live's components: its switch, and its checkpoint."""
 
     on: gr.Checkbox
     checkpoint: gr.Dropdown
@@ -57,8 +57,8 @@ class FoldedBoxes:
 
 @dataclass(frozen=True)
 class Tab:
-    """The tab's components. ``fields`` has one for every name in :data:`ui.tabs.sketch_to_image.form.BLANK`, ``uploaded`` what
-    the pad said, ``brought`` the address of an image that it is to take."""
+    """The tab's components. ``fields`` has one for every name in :data:`ui.tabs.sketch_to_image.form.BLANK`, ``uploaded`` the
+    pad's upload, ``brought`` the address of an image to open on it."""
 
     fields: Fields
     controls: GenerateControls
@@ -74,7 +74,7 @@ class Tab:
 
 
 def create_sketch_to_image_tab(session: PageSession) -> None:
-    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     tab, known = _create_components(session), session.checkpoint_options
     service = SketchService(session.settings, session.jobs, known)
 
@@ -86,7 +86,7 @@ def create_sketch_to_image_tab(session: PageSession) -> None:
         return sketch_form.create_request(written, checkpoint, drawing, depth)
 
     def expect(values: Values) -> ImageToImage:
-        """What its estimate depends on: the drawing itself need not be uploaded for that."""
+        """The request for the estimate, which does not need the drawing."""
         written = fields.read_fields(tab.fields, values)
         return sketch_form.create_request(written, known.find(written["checkpoint"]), sketch_form.Drawing(""))
 
@@ -153,7 +153,7 @@ def _create_components(session: PageSession) -> Tab:
 
 
 def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tuple[Fields, gr.Dropdown]:
-    """The folded fields of the form, and the checkpoint that Live is painted by."""
+    """The folded fields of the form, and Live's checkpoint."""
     made: Fields = {}
     with gr.Accordion(messages.SETTINGS, open=False):
         with gr.Row():
@@ -185,7 +185,7 @@ def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tup
 
 def _create_folded(chosen: Checkpoint) -> FoldedBoxes:
     with gr.Accordion(messages.DEPTH, open=False, visible=chosen.reads_depth) as depth_box:
-        # A file, not an image: the engine's own reader looks at it, and says what is wrong with it.
+        # A file, not an image: the engine's own reader opens it and reports errors.
         depth = gr.File(label=messages.DEPTH_MAP, elem_id=f"{NAME}-depth")
     with gr.Accordion(messages.SEEN, open=False) as seen_box:
         seen = gr.HTML(elem_id=f"{NAME}-seen", **controls.BARE)
@@ -198,7 +198,7 @@ def _list_live_checkpoints(known: Mapping[str, Checkpoint]) -> Choices:
 
 
 def _find_quickest(known: Mapping[str, Checkpoint]) -> Checkpoint:
-    """The starter, where it is there: Live is made for it."""
+    """The starter, if it is there: it is the fastest for Live."""
     return next((each for each in known.values() if each.repertoire), next(iter(known.values())))
 
 
@@ -210,7 +210,7 @@ def _wire_strength(tab: Tab) -> None:
 
 
 def _wire_folded(tab: Tab, session: PageSession, service: SketchService, inputs: set[Component], ask: Ask) -> None:
-    """What the engine will see, when somebody looks and after each choice that changes it; and depth where it is read."""
+    """Show what the engine will see when the box is opened or a choice changes it, and depth for checkpoints that use it."""
 
     def look(values: Values) -> str:
         return service.preview_input(lambda: ask(values))
@@ -246,7 +246,7 @@ def _wire_live(tab: Tab, session: PageSession, service: SketchService) -> None:
 
     inputs: set[Component] = {*tab.fields.values(), tab.live.checkpoint, tab.folded.depth, session.browser}
     seed, generate = tab.fields["seed"], tab.controls.generate
-    # Every stroke is heard, also while the one before is still painted: the queue ends that one.
+    # Every stroke triggers a repaint, even while the previous one runs: the queue cancels that one.
     on(tab.pad, "drawn")(repaint, inputs, tab.controls.stage, trigger_mode="multiple", **QUIET)
     switched = on(tab.live.on, "change")(switch, [tab.live.on, seed], [generate, seed], **QUIET)
     switched.then(None, tab.live.on, None, js="(on) => { window.easelPad.setLive(on); }", **QUIET)

@@ -1,4 +1,4 @@
-"""What the Sketch tab shows, as HTML: what the engine will see of a drawing, and what Explore found."""
+"""What the Sketch tab shows, as HTML: what the engine will see of a drawing, and the results of Explore."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ui.templates import Macros, render_notice
 
 _HTML = Macros("tabs/sketch_to_image/view.html")
 _LONGEST = 512
-"""Pixels of the longer side of what is shown of a drawing."""
+"""Pixels of the longer side of the preview."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StrengthChoice:
 
 
 def render_results(asked: Request, view: View, outputs: Path) -> str:
-    """The stage of the tab's jobs. Of an exploration, the choice of what is large is the browser's own: arrow keys move it."""
+    """The stage of the tab's jobs. For Explore, the browser itself switches the image shown large: arrow keys move it."""
     if not (isinstance(asked, ImageToImage) and asked.strengths and view.results):
         return result_view.render_stage(view, outputs)
     middle = min(len(asked.strengths) // 2, len(view.results) - 1)
@@ -54,7 +54,7 @@ def render_results(asked: Request, view: View, outputs: Path) -> str:
 
 def render_input(asked: ImageToImage, checkpoint: Checkpoint, blobs: Blobs) -> str:
     """What the engine will see of a drawing: fitted, cropped to the mask where asked, what is masked tinted, with its size;
-    or the sentence that says why there is none."""
+    or the reason why there is none."""
     try:
         given = open_images(asked, blobs)
         width, height = matching_size(given.shape(asked), checkpoint.native_size, checkpoint.size_multiple)
@@ -70,7 +70,7 @@ def render_input(asked: ImageToImage, checkpoint: Checkpoint, blobs: Blobs) -> s
 
 
 def render_strength_words(strength: float) -> str:
-    """What a denoising strength means for the person who drew."""
+    """What a denoising strength does to the drawing, in words."""
     words = next(words for least, words in reversed(messages.STRENGTHS.items()) if strength >= least)
     return _HTML.render("strength_words", words=words)
 

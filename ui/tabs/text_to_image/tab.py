@@ -46,7 +46,7 @@ class Tab:
 
 
 def create_text_to_image_tab(session: PageSession) -> None:
-    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     tab, known = _create_components(session), session.checkpoint_options
 
     def ask(values: Values) -> TextToImage:
@@ -71,7 +71,7 @@ def create_text_to_image_tab(session: PageSession) -> None:
 
 def _create_components(session: PageSession) -> Tab:
     known, chosen = session.checkpoint_options.checkpoints, session.checkpoint_options.find(None)
-    # Three parts: on a wide page the image stands beside the two others, on a narrow one between them.
+    # Three parts: on a wide page the image is beside the two others, on a narrow one between them.
     with gr.Row(equal_height=False, elem_classes="studio"):
         with gr.Column(elem_classes="compose"):
             made: Fields = {"prompt": controls.create_prompt(NAME, autofocus=True)}
@@ -103,7 +103,7 @@ def _create_repertoire(chosen: Checkpoint) -> tuple[gr.HTML, gr.Accordion]:
 
 
 def _wire_repertory(tab: Tab, session: PageSession, keeper: Keeper) -> None:
-    """What the starter can draw, while it is chosen."""
+    """Show what the starter can draw while it is chosen."""
 
     def show(checkpoint: str) -> list[Update]:
         known = session.checkpoint_options.find(checkpoint).repertoire

@@ -10,18 +10,18 @@ EXAMPLES = ("a cat on the beach", "a rocket in space", "two penguins in the snow
 """Prompts that the starter can draw."""
 
 ON_LOAD = scripts.on_load("common/prompt_chips.js", ["pick"])
-"""A press on an example is an event."""
+"""A press on an example becomes an event."""
 
 _HTML = Macros("tabs/text_to_image/view.html")
 
 
 def render_examples(repertoire: Repertoire | None) -> str:
-    """Prompts to press, while the starter is chosen."""
+    """Example prompts, while the starter is chosen."""
     return _HTML.render("examples", prompts=EXAMPLES) if repertoire else ""
 
 
 def render_repertoire(repertoire: Repertoire | None) -> str:
-    """What the starter was taught, in the words that it knows."""
+    """What the starter was trained on, in the words that it knows."""
     if repertoire is None:
         return ""
     parts = (

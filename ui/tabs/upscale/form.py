@@ -1,4 +1,4 @@
-"""Between the Upscale tab's form and what the engine is asked."""
+"""Converts between the Upscale tab's form and the engine's requests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ BLANK: dict[str, Any] = {
     "upscaler": BUILT_IN, "factor": 4.0, "cleaning": 0.0, "prompt": "", "negative_prompt": "", "noise_level": 20, "steps": "",
     "seed": "",
 }  # fmt: skip
-"""Every field of the tab's form, by name, as it stands at first."""
+"""Every field of the tab's form, by name, with its initial value."""
 
 BUILT_IN_KIND, DIFFUSION, CLEANER, PLAIN = "built in", "diffusion", "cleaner", "plain"
-"""Kinds of upscaler: which fields mean something depends on them."""
+"""Kinds of upscaler: they determine which fields apply."""
 
 
 def create_request(written: Mapping[str, Any], kind: str, images: Sequence[str]) -> Upscale:

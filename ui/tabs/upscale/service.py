@@ -63,7 +63,7 @@ class UpscaleService:
         return form.DIFFUSION if entry is not None and is_diffusion(entry) else form.PLAIN
 
     def find_checkpoint(self, upscaler: str) -> Checkpoint:
-        """How an upscaler reads a prompt: one that reads none has no text encoders."""
+        """The checkpoint for reading an upscaler's prompt; without text encoders if the upscaler takes no prompt."""
         entry = self._find_entry(upscaler)
         if entry is None or not is_diffusion(entry):
             return checkpoint_options.NONE
@@ -77,7 +77,7 @@ class UpscaleService:
         return form.create_request(written, self.find_kind(written["upscaler"]), [self._store(Path(file)) for file in files])
 
     def select_images(self, files: Sequence[str]) -> tuple[list[str], str]:
-        """Those of a folder's files that are images, by their names, and what to say of the others."""
+        """Those of a folder's files that are images, by their names, and a sentence about the others."""
         found = [file for file in sorted(files, key=lambda file: Path(file).name) if _read_size(Path(file)) is not None]
         others = sorted(Path(file).name for file in files if file not in found)
         return found, messages.left_out(others) if others else ""
@@ -95,7 +95,7 @@ class UpscaleService:
         )  # fmt: skip
 
     def compare_latest(self, jobs: Jobs, job: str) -> Images | None:
-        """The newest result of an upscaling job over its source; None where there is none."""
+        """The newest result of an upscaling job with its source; None if there is none."""
         results = [result.path for result in jobs.state(job).results] if job else []
         request = read_request(results[-1]) if results else None
         return self.create_pair(request, results[-1]) if isinstance(request, Upscale) else None
@@ -144,7 +144,7 @@ class UpscaleService:
 
 
 def _read_size(file: Path) -> tuple[int, int] | None:
-    """Width and height in pixels, from the file's head alone; None for what is no image: the engine then says why."""
+    """Width and height in pixels, from the file's head alone; None if it is not an image; the engine then says why."""
     try:
         with open_header(file) as opened:
             return opened.size

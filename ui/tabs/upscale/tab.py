@@ -29,13 +29,13 @@ LABEL = messages.UPSCALE_TAB
 _SHOWN_FOR = {
     "factor": (form.BUILT_IN_KIND, form.DIFFUSION, form.PLAIN), "cleaning": (form.BUILT_IN_KIND,), "words": (form.DIFFUSION,),
 }  # fmt: skip
-"""Part of the form -> the kinds of upscaler that it means something for."""
+"""Part of the form -> the kinds of upscaler that it applies to."""
 
 
 @dataclass(frozen=True)
 class Tab:
     """The tab's components. ``fields`` has one for every name in :data:`ui.tabs.upscale.form.BLANK`; ``words`` holds those of the
-    diffusion upscaler; ``slider`` lays before and after over each other."""
+    diffusion upscaler; ``slider`` compares before and after."""
 
     fields: Fields
     files: gr.File
@@ -48,7 +48,7 @@ class Tab:
 
 
 def create_upscale_tab(session: PageSession) -> None:
-    """Make the tab inside the open ``gr.Tab``, with everything it does."""
+    """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     service = UpscaleService(session.settings, session.checkpoint_options)
     tab = _create_components(session, service)
 
@@ -87,7 +87,7 @@ def _create_components(session: PageSession, service: UpscaleService) -> Tab:
 
 
 def _create_words(made: Fields, session: PageSession) -> tuple[gr.Column, PromptBox]:
-    """What only the diffusion upscaler reads."""
+    """The prompts, which only the diffusion upscaler reads."""
     with gr.Column(visible=False) as words:
         made["prompt"] = controls.create_prompt(NAME)
         made["negative_prompt"] = controls.create_negative_prompt(NAME)
@@ -107,7 +107,7 @@ def _create_slider(name: str, bounds: tuple[float, float, float], label: str, he
 
 
 def _wire_jobs(tab: Tab, session: PageSession, service: UpscaleService, ask: Ask) -> None:
-    """The slider goes when a job begins, and comes with its pair when it has ended."""
+    """Hide the slider when a job begins, and show it with the new pair when the job has ended."""
 
     def compare(job: str) -> Update:
         pair = service.compare_latest(session.jobs, job)
@@ -120,7 +120,7 @@ def _wire_jobs(tab: Tab, session: PageSession, service: UpscaleService, ask: Ask
 
 
 def _keep_form(tab: Tab, session: PageSession, service: UpscaleService) -> Keeper:
-    """The form stays in the browser; what it kept is put back when the page opens."""
+    """Store the form in the browser, and restore it when the page opens."""
     store, every = session.forms[NAME], list(tab.fields.values())
 
     def restore(stored: Mapping[str, Update] | str | None) -> list[Update]:
