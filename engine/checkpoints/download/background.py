@@ -14,6 +14,7 @@ from engine.checkpoints.download import hub
 from engine.checkpoints.download.control import Control
 from engine.checkpoints.download.disk import measure_free
 from engine.checkpoints.download.internal_hosts import InternalHostError
+from engine.checkpoints.download.network_errors import name_error
 from engine.checkpoints.download.part_file import DownloadProgress
 from engine.checkpoints.download.plan import DownloadPlan
 from engine.checkpoints.download.sources import DownloadSource
@@ -169,7 +170,7 @@ class DownloadManager:
             except EaselError as error:
                 self._end(number, FAILED, str(error))
             except BaseException as error:
-                self._end(number, FAILED, f"The download ended unexpectedly ({type(error).__name__}: {error}). Try again.")
+                self._end(number, FAILED, f"The download ended unexpectedly ({name_error(error)}). Try again.")
 
         try:
             threading.Thread(target=carry_out, name=f"download {number}", daemon=True).start()

@@ -22,7 +22,7 @@ from types import TracebackType
 import truststore
 
 from engine.checkpoints.download.control import POLL, Control, shut_down
-from engine.checkpoints.download.internal_hosts import Resolved, check_addresses, check_proxied, resolve
+from engine.checkpoints.download.internal_hosts import LOOKUP_TIMEOUT, Resolved, check_addresses, check_proxied, resolve
 from engine.checkpoints.download.network_errors import (
     BAD_ADDRESS,
     LOST,
@@ -76,9 +76,11 @@ class WebAddress:
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def parse_url(url: str) -> WebAddress:
-    """The parts of ``url``. Raises NetworkError unless it is an http or https link without a user name."""
+def parse_url(url: str, base: str = "") -> WebAddress:
+    """The parts of ``url``, which may be relative to ``base``. Raises NetworkError unless it is an http or https link without a
+    user name."""
     try:
+        url = urllib.parse.urljoin(base, url)
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname or "", parts.port
         if parts.scheme not in _DEFAULT_PORTS or not host or port == 0:
@@ -161,12 +163,13 @@ def open_url(
         if not location:
             return response
         response.close()
-        address = parse_url(urllib.parse.urljoin(address.url, location))
+        address = parse_url(location, address.url)
     raise NetworkError(f"“{first.host}” redirects the link in a circle. Copy the link again from its page.")
 
 
 def _request(address: WebAddress, control: Control, method: str, headers: Mapping[str, str]) -> Response:
-    connection = _Connection(address, control)
+    with _translate_errors(address.host):
+        connection = _Connection(address, control)
     try:
         with _translate_errors(address.host), connection.limit_time():
             proxy = connection.proxy if address.scheme == "http" else None
@@ -194,7 +197,7 @@ class _Connection(http.client.HTTPConnection):
         """Connect, through the proxy if there is one, and encrypt. Raises OSError, DownloadError, CancelledError."""
         address = self._address
         if self.proxy is None:
-            found = resolve(address.host, address.port, self._control)
+            found = resolve(address.host, address.port, self._control, LOOKUP_TIMEOUT)
             check_addresses(address.host, address.port, (str(each[4][0]) for each in found), self._control)
             self.sock = self._dial(found)
         else:
@@ -251,7 +254,7 @@ class _Connection(http.client.HTTPConnection):
 
     def _connect_proxy(self, proxy: Proxy) -> None:
         try:
-            self.sock = self._dial(resolve(proxy.host, proxy.port, self._control))
+            self.sock = self._dial(resolve(proxy.host, proxy.port, self._control, LOOKUP_TIMEOUT))
             if self._address.scheme == "https":
                 self._open_tunnel(self.sock, proxy)
         except (OSError, http.client.HTTPException) as error:

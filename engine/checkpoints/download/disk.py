@@ -30,7 +30,7 @@ _SENTENCES = {
     _FULL: ("ENOSPC", "EDQUOT"),
     _READ_ONLY: ("EACCES", "EPERM", "EROFS"),
     _TOO_LARGE: ("EFBIG",),
-    _TAKEN: ("EEXIST", "ENOTEMPTY"),
+    _TAKEN: ("ENOTEMPTY",),
 }
 _NUMBERS = {name: number for number, name in errno.errorcode.items()}
 _BY_ERRNO = {_NUMBERS[name]: sentence for sentence, names in _SENTENCES.items() for name in names if name in _NUMBERS}

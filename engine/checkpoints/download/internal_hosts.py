@@ -26,7 +26,7 @@ LOOKUP_TIMEOUT = 20.0
 PROXIED_LOOKUP_TIMEOUT = 3.0
 """The same for a host that the proxy will look up again. Behind a proxy, names often cannot be looked up here."""
 
-INTERNAL_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa")
+INTERNAL_NAMES = ("localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa")
 """Ends of names that no host on the internet has."""
 
 _INTERNAL_NETWORKS = tuple(
@@ -64,7 +64,7 @@ class InternalHostError(DownloadError):
         )
 
 
-def resolve(host: str, port: int, control: Control, seconds: float = LOOKUP_TIMEOUT) -> list[Resolved]:
+def resolve(host: str, port: int, control: Control, seconds: float) -> list[Resolved]:
     """The addresses of ``host``. Raises OSError, UnicodeError for a name that cannot be one, CancelledError."""
     return control.run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
 
@@ -84,9 +84,7 @@ def check_proxied(host: str, port: int, control: Control) -> None:
     try:
         addresses = [str(found[4][0]) for found in resolve(host, port, control, PROXIED_LOOKUP_TIMEOUT)]
     except (OSError, ValueError):
-        name = host.rstrip(".").casefold()
-        is_known = any(name == end or name.endswith(f".{end}") for end in INTERNAL_NAMES) or "." not in name
-        addresses = [host] if is_known else []
+        addresses = [host] if _is_address(host) or _is_internal_name(host) else []
     check_addresses(host, port, addresses, control)
 
 
@@ -98,6 +96,20 @@ def is_internal(address: str) -> bool:
         return True
     carried = _unwrap(found)
     return _is_internal(carried) or (carried is found and str(found) in _own_addresses())
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_internal_name(host: str) -> bool:
+    """Whether a name can only be one of the network's own."""
+    name = host.rstrip(".").casefold()
+    return "." not in name or any(name.endswith(f".{end}") for end in INTERNAL_NAMES)
 
 
 def _is_internal(ip: IP) -> bool:

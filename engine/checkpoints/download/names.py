@@ -30,7 +30,7 @@ _PART_OF_FOLDER = re.compile(r"[\w-][\w. +-]{0,99}", re.ASCII)
 def make_safe_name(name: str) -> str:
     """The last part of ``name`` as a plain file name that every system accepts, without folders, devices and odd characters."""
     last = re.split(r"[\\/]", unicodedata.normalize("NFC", name).rstrip("\\/"))[-1]
-    plain = re.sub(r"[^\w .()\[\]-]", "_", last).strip(". ")
+    plain = re.sub(r"[^\w .()\[\]-]", "_", last).rstrip(". ")
     ending = next((end for end in (*ENDINGS, ".part") if plain.casefold().endswith(end)), "")
     stem = plain[: len(plain) - len(ending)] if ending else plain
     stem = stem.encode()[: MAX_BYTES - len(ending)].decode(errors="ignore").strip(". ")

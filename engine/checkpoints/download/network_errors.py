@@ -102,7 +102,16 @@ def describe_network_error(error: BaseException, host: str) -> NetworkError:
     for each in _walk_chain(error):
         if (cause := _find_cause(each)) is not None:
             return cause.describe(host, _find_reason(each))
-    return UNEXPECTED.describe(host, f"{type(error).__name__}: {error}".rstrip(": "))
+    return UNEXPECTED.describe(host, name_error(error))
+
+
+def name_error(error: BaseException) -> str:
+    """The type of ``error`` and what it says, if it can."""
+    try:
+        said = str(error)
+    except Exception:  # some classes fail to say what they are
+        said = ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def describe_status(status: int, host: str, name: str) -> NetworkError:
@@ -154,4 +163,4 @@ def _find_reason(error: BaseException) -> str:
         return str(error.__dict__.get("verify_message") or "unknown issuer")
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return name_error(error)

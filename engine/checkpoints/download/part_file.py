@@ -169,8 +169,9 @@ class PartFile:
     def _receive(self, response: Response, start: int) -> None:
         limit = self._total or UNDECLARED_LIMIT
         with self.path.open("r+b" if start else "wb") as file:
-            file.seek(start)
-            file.truncate()
+            if start:
+                file.seek(start)
+                file.truncate()
             done = looked = start
             self._tell(DownloadProgress(name=self._name, done=done, total=self._total))
             while not self._control.is_paused and (piece := response.read(PIECE)):

@@ -41,6 +41,7 @@ class Server:
     break_after: int = 0
     breaks: int = 10**9
     ignore_ranges: bool = False
+    shifts_ranges: bool = False
     claim: int = 0
     kind: str = "application/octet-stream"
     status: int = 0
@@ -115,6 +116,7 @@ def handler(state: Server) -> type[BaseHTTPRequestHandler]:
             if start and start >= len(content):
                 self._send(b"", 416, state.kind, {"Content-Range": f"bytes */{len(content)}"})
                 return
+            start -= 1000 if start and state.shifts_ranges else 0
             headers = {**state.validators, **state.headers}
             if start:
                 headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
