@@ -32,7 +32,7 @@ REQUEST = TextToImage(prompt=PROMPT, checkpoint="full-size", width=SIDE, height=
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One picture: ``step`` and ``total`` are seconds, ``total`` from the call to the file."""
+    """One image: ``step`` and ``total`` are seconds, ``total`` from the call to the file."""
 
     step: float
     total: float
@@ -40,12 +40,12 @@ class Run:
 
     @property
     def whole(self) -> float:
-        """Seconds of a picture of :data:`WHOLE` steps, extrapolated from the measured steps."""
+        """Seconds of an image of :data:`WHOLE` steps, extrapolated from the measured steps."""
         return self.total + (WHOLE - STEPS) * self.step
 
 
 def main() -> None:
-    """Print seconds of both, their ratios, and how far Easel's picture is from the one in float32."""
+    """Print seconds of both, their ratios, and how far Easel's image is from the one in float32."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # In float32: what is stored in half, diffusers' own defaults load in two precisions that do not meet.
@@ -89,7 +89,7 @@ def plain_pipeline(folder: Path) -> Any:
 
 
 def by_diffusers(pipeline: Any, folder: Path) -> Run:
-    """One picture by plain diffusers."""
+    """One image by plain diffusers."""
     seen: list[float] = []
 
     def note(_pipeline: Any, _step: int, _timestep: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def by_diffusers(pipeline: Any, folder: Path) -> Run:
 
 
 def by_easel(easel: Local, number: int) -> Run:
-    """One picture by Easel, with what it decides for this machine."""
+    """One image by Easel, with what it decides for this machine."""
     seen, path = [], None
     began = time.perf_counter()
     for event in easel.run(f"round{number}", REQUEST, Stop()):
@@ -128,7 +128,7 @@ def step_of(seen: list[float]) -> float:
 
 
 def relative_error(image: np.ndarray, exact: np.ndarray) -> float:
-    """How far ``picture`` is from ``exact``, as a share of how much ``exact`` itself varies about its mean colour."""
+    """How far ``image`` is from ``exact``, as a share of how much ``exact`` itself varies about its mean colour."""
     varies = exact - exact.mean(axis=(0, 1))
     return float(np.linalg.norm(image - exact) / np.linalg.norm(varies))
 

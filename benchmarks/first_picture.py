@@ -1,4 +1,4 @@
-"""How long a picture takes with the starter: from the press of Generate to the file, for the first and for later ones."""
+"""How long an image takes with the starter: from the press of Generate to the file, for the first and for later ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def seconds_to_file(jobs: Jobs, seed: int) -> float:
-    """Seconds until the picture of ``seed`` is on disk."""
+    """Seconds until the image of ``seed`` is on disk."""
     start = time.perf_counter()
     for event in jobs.watch(jobs.submit(TextToImage(prompt="a cat on the beach", seed=seed))):
         if isinstance(event, ImageSaved):

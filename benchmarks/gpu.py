@@ -160,7 +160,7 @@ def plain(folder: Path) -> Clocked:
 
 
 def easels(easel: Local, folder: Path, name: str, compile_it: bool) -> Clocked:
-    """Easel, after a first picture that loads and compiles."""
+    """Easel, after a first image that loads and compiles."""
     prefer(folder / "data", Preferences(compile=compile_it))
     slug = re.sub(r"\W+", "-", name)
     first = seconds(SCALE.device, lambda: by_easel(easel, replace(SCALE.request, count=1), f"{slug}-first"))
@@ -202,7 +202,7 @@ def compare(rates: Mapping[str, Clocked]) -> None:
 
 
 def batches(folder: Path) -> None:
-    """Pictures per second of the uncompiled UNet, by batch size."""
+    """Images per second of the uncompiled UNet, by batch size."""
     with Local(settings(folder)) as easel:
         made = by_easel(easel, replace(SCALE.request, count=1, steps=2), "batches")
         with leased(easel, made) as checkpoint:
@@ -217,7 +217,7 @@ def batches(folder: Path) -> None:
 
 
 def numbers(folder: Path) -> None:
-    """Precisions on the card, the same picture twice, and how far the planned precision is from float32."""
+    """Precisions on the card, the same image twice, and how far the planned precision is from float32."""
     asked = replace(SCALE.request, count=1)
     with Local(settings(folder)) as easel:
         first, again = (by_easel(easel, asked, job) for job in ("first", "again"))
@@ -249,7 +249,7 @@ def xl(folder: Path) -> None:
 
 
 def within(folder: Path, asked: TextToImage, gigabytes: int, told: bool) -> None:
-    """One picture of a few steps while torch may use only ``gigabytes`` of the card; ``told``: the plan knows."""
+    """One image of a few steps while torch may use only ``gigabytes`` of the card; ``told``: the plan knows."""
     asked = replace(asked, count=1, steps=6)
     name = f"{asked.checkpoint} at {asked.width} in {gigabytes} GiB, {'known' if told else 'not known'} to the plan"
     with trying(name), tempfile.TemporaryDirectory() as fresh, Local(settings(folder, Path(fresh))) as easel:
@@ -284,14 +284,14 @@ def loop_of(checkpoint: LoadedCheckpoint, images: int = 1) -> Loop:
 
 
 def plan_of(made: Clocked) -> ExecutionPlan:
-    """What the last picture's file says of its plan."""
+    """What the last image's file says of its plan."""
     record = metadata.read(made.paths[-1])
     assert record is not None
     return record.resolved.plan
 
 
 def pixels(made: Clocked) -> np.ndarray:
-    """The last picture."""
+    """The last image."""
     with Image.open(made.paths[-1]) as saved:
         return np.asarray(saved.convert("RGB"), np.float64)
 

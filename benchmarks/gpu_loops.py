@@ -23,7 +23,7 @@ from engine.stopping import Stop
 
 @dataclass(frozen=True, kw_only=True)
 class Clocked:
-    """One job. ``rate``: guided steps per second in the loop; ``each``: seconds per picture from the call to the last file."""
+    """One job. ``rate``: guided steps per second in the loop; ``each``: seconds per image from the call to the last file."""
 
     rate: float
     each: float
@@ -47,7 +47,7 @@ def seconds(device: str, call: Callable[[], Any]) -> float:
 
 
 def by_easel(easel: Local, asked: TextToImage, job: str) -> Clocked:
-    """The pictures of a job by Easel."""
+    """The images of a job by Easel."""
     began, events = time.perf_counter(), []
     for event in easel.run(job, asked, Stop()):
         events.append((time.perf_counter(), event))
@@ -60,7 +60,7 @@ def by_easel(easel: Local, asked: TextToImage, job: str) -> Clocked:
 
 
 def rate_of(events: list[tuple[float, Event]]) -> float:
-    """Steps per second between the first and the last step of a picture, the median of the pictures."""
+    """Steps per second between the first and the last step of an image, the median of the images."""
     steps: dict[int, list[float]] = {}
     for at, event in events:
         if isinstance(event, Step):
@@ -69,7 +69,7 @@ def rate_of(events: list[tuple[float, Event]]) -> float:
 
 
 def by_diffusers(pipeline: Any, asked: TextToImage, device: str, folder: Path) -> Clocked:
-    """The same pictures by a plain pipeline, one call and one file after the other."""
+    """The same images by a plain pipeline, one call and one file after the other."""
     rates, paths = [], []
 
     def one(seed: int) -> None:
@@ -95,7 +95,7 @@ def by_diffusers(pipeline: Any, asked: TextToImage, device: str, folder: Path) -
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """Guided steps of ``pictures`` of ``side`` latents at once, with random words, and nothing around them."""
+    """Guided steps of ``images`` of ``side`` latents at once, with random words, and nothing around them."""
 
     unet: Any
     sampler: str

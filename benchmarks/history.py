@@ -1,4 +1,4 @@
-"""How fast the history is with ten thousand pictures: the first scan, later scans, the first page, search, thumbnails."""
+"""How fast the history is with ten thousand images: the first scan, later scans, the first page, search, thumbnails."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def fill(folder: Path) -> None:
-    """One real picture for each prompt, copied to different file names over many days."""
+    """One real image for each prompt, copied to different file names over many days."""
     for number, words in enumerate(WORDS):
         request = TextToImage(prompt=words, seed=number, width=SIDE, height=SIDE, checkpoint=("starter", "dreamy")[number % 2])
         resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)

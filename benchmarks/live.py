@@ -35,7 +35,7 @@ const look = () => {
 };
 look();
 """
-"""Notes the milliseconds between the end of each stroke and the next new picture on the screen, to a frame."""
+"""Notes the milliseconds between the end of each stroke and the next new image on the screen, to a frame."""
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """Loading a checkpoint of Stable Diffusion 1.5's full size: time beside reading its bytes, memory, what ten switches leave, and
-the first picture after a switch.
+the first image after a switch.
 
 The files are made here, with random weights under the original names. What is measured runs in processes of its own.
 """
@@ -78,7 +78,7 @@ def switched(path: Path) -> str:
 
 
 def imaged(path: Path) -> str:
-    """The first picture after a switch of checkpoints compared with one without a switch, from the call to the file."""
+    """The first image after a switch of checkpoints compared with one without a switch, from the call to the file."""
     columns = zip(*in_process("picture", str(path))["rounds"], strict=True)
     same, loaded, cached = (statistics.median(column) for column in columns)
     return (
@@ -173,7 +173,7 @@ def _switch(path: str) -> dict[str, Any]:
 
 
 def _image(path: str) -> dict[str, Any]:
-    """Rounds of three pictures: of the checkpoint that made the one before, of one not loaded yet, of the first one again."""
+    """Rounds of three images: of the checkpoint that made the one before, of one not loaded yet, of the first one again."""
     import dataclasses
     import tempfile
 

@@ -1,4 +1,4 @@
-"""Distances between two pictures: PSNR and a perceptual one (GMSD). Needs no weights."""
+"""Distances between two images: PSNR and a perceptual one (GMSD). Needs no weights."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ STEADY = 170.0
 
 
 def psnr(image: np.ndarray, exact: np.ndarray) -> float:
-    """Peak signal to noise in decibels, of two pictures with levels 0..255; infinite for equal ones."""
+    """Peak signal to noise in decibels, of two images with levels 0..255; infinite for equal ones."""
     error = float(np.mean((image.astype(np.float64) - exact.astype(np.float64)) ** 2))
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
 
 def gmsd(image: np.ndarray, exact: np.ndarray) -> float:
-    """Gradient magnitude similarity deviation: 0 for equal pictures, about 0.35 for unrelated ones.
+    """Gradient magnitude similarity deviation: 0 for equal images, about 0.35 for unrelated ones.
 
-    How unevenly the edges of two pictures (H x W x 3, levels 0..255) agree, on brightness halved in size, as an eye sees them:
+    How unevenly the edges of two images (H x W x 3, levels 0..255) agree, on brightness halved in size, as an eye sees them:
     Xue, Zhang, Mou and Bovik 2014, "Gradient magnitude similarity deviation", IEEE Transactions on Image Processing 23(2).
     """
     ours, theirs = (_edges(_halved(_brightness(each))) for each in (image, exact))

@@ -1,6 +1,6 @@
-"""The Speed setting: how much faster than Exact, and how far its pictures are from Exact's, with the starter and at full size.
+"""The Speed setting: how much faster than Exact, and how far its images are from Exact's, with the starter and at full size.
 
-Of the checkpoint of full size the weights are random: its numbers say how far the arithmetic drifts, not how a picture suffers.
+Of the checkpoint of full size the weights are random: its numbers say how far the arithmetic drifts, not how an image suffers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def report(easel: Local, asked: tuple[TextToImage, ...]) -> None:
 
 
 def timed(easel: Local, asked: TextToImage) -> tuple[float, np.ndarray]:
-    """Seconds of one picture, and its levels 0..255."""
+    """Seconds of one image, and its levels 0..255."""
     began = time.perf_counter()
     (result,) = easel.make(asked)
     seconds = time.perf_counter() - began

@@ -1,6 +1,6 @@
 """Upscalers: the built-in one's speed compared with spandrel's plain call, memory at 25 and 100 megapixels, tile seams.
 
-Pictures are drawn here. The diffusion upscaler has the published shape, but narrow and with random weights: seams come from how
+Images are drawn here. The diffusion upscaler has the published shape, but narrow and with random weights: seams come from how
 the tiles are laid and blended, which is what is measured.
 """
 
@@ -29,7 +29,7 @@ from engine.settings import Settings
 
 ROUNDS = 5
 MEGAPIXELS = (25, 100)
-SIDE, TILE, STEPS = 128, 32, 3  # of the picture that is looked at for seams, in pixels of the source; denoising steps
+SIDE, TILE, STEPS = 128, 32, 3  # of the image that is looked at for seams, in pixels of the source; denoising steps
 NEAR = 8  # pixels of the source beside a border in which tiles fade into each other
 
 
@@ -49,7 +49,7 @@ def photo(width: int, height: int) -> Image.Image:
 
 
 def smooth(side: int) -> Image.Image:
-    """A square picture in which neighbouring pixels hardly differ."""
+    """A square image in which neighbouring pixels hardly differ."""
     down, across = np.mgrid[0:side, 0:side] / side
     planes = (np.sin(3 * across + down), np.cos(2 * down - across), across * down)
     return Image.fromarray((np.stack(planes, axis=-1) * 100 + 127).clip(0, 255).astype(np.uint8))
@@ -115,7 +115,7 @@ def memory() -> None:
 
 
 def rise(megapixels: int) -> None:
-    """Print, as JSON, how far this process's memory rises while it makes a picture of that size, in bytes."""
+    """Print, as JSON, how far this process's memory rises while it makes an image of that size, in bytes."""
     from engine.local import Local
 
     side = round((megapixels * 1e6) ** 0.5 / 4)
@@ -166,7 +166,7 @@ def steps_across(pixels: np.ndarray, borders: list[int]) -> tuple[float, float]:
 
 
 def distances(whole: np.ndarray, tiled: np.ndarray, borders: list[int]) -> tuple[float, float]:
-    """The mean difference of two pictures where tiles fade into each other, and elsewhere."""
+    """The mean difference of two images where tiles fade into each other, and elsewhere."""
     away = np.abs(whole - tiled).mean(axis=2)
     near = np.array([any(abs(place - border) < 4 * NEAR for border in borders) for place in range(len(away))])
     where = near[:, None] | near[None, :]

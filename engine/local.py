@@ -68,7 +68,7 @@ class Local:
         )
 
     def describe(self) -> EngineDescription:
-        """What runs the pictures: the device, why not another one, and all that a plan is made from."""
+        """What runs the images: the device, why not another one, and all that a plan is made from."""
         hardware = self._state.hardware
         return EngineDescription(
             device=hardware.device.name, notes=" ".join(hardware.notes), hardware=to_text(hardware),

@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 VERSION = "0.1.0"
-"""Easel's own version, as written into every picture."""
+"""Easel's own version, as written into every image."""
 
 HOUSE = Path(__file__).resolve().parent.parent
 """The folder that Easel lies in."""
@@ -23,7 +23,7 @@ def _folder(variable: str, default: Path) -> Path:
 class Settings:
     """Folders and standing choices. Nothing is created or read until it is needed.
 
-    ``models``: checkpoints; ``extra_models``: further folders, read only; ``outputs``: finished pictures; ``data``: the
+    ``models``: checkpoints; ``extra_models``: further folders, read only; ``outputs``: finished images; ``data``: the
     journal and caches, on a local disk; ``device``: ``"auto"`` or a torch device string; ``precision``: ``"auto"``,
     ``"float32"``, ``"bfloat16"`` or ``"float16"``.
     The environment variables EASEL_MODELS, EASEL_OUTPUTS and EASEL_DATA move the folders.
@@ -38,5 +38,5 @@ class Settings:
 
     @property
     def drafts(self) -> Path:
-        """Where pictures lie that are looked at and not kept: the newest few, no part of the outputs."""
+        """Where images lie that are looked at and not kept: the newest few, no part of the outputs."""
         return self.data / "drafts"

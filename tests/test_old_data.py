@@ -1,4 +1,4 @@
-"""What an earlier Easel wrote still works: data folder, pictures, models folder, names. See ``old_data/README.md``."""
+"""What an earlier Easel wrote still works: data folder, images, models folder, names. See ``old_data/README.md``."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def read_catalogue(settings: Settings) -> tuple[dict[str, dict[str, Any]], set[P
 
 
 def read_record(path: Path) -> str | None:
-    """The record in a picture as JSON."""
+    """The record in an image as JSON."""
     record = metadata.read(path)
     return to_text(record) if record else None
 
@@ -126,13 +126,13 @@ def rewrite_resolved(written: dict[str, Any]) -> dict[str, Any]:
 
 
 def recall_settings(path: Path, checkpoints: tuple[str, ...]) -> dict[str, Any] | None:
-    """What a picture's settings are as a request that can be made here."""
+    """What an image's settings are as a request that can be made here."""
     found = recall(path, tuple(SCHEDULERS), checkpoints)
     return found and {"request": to_json(found.request), "program": found.program, "notes": list(found.notes)}
 
 
 def redraw(easel: Local, request: dict[str, Any]) -> Path:
-    """The file of the picture that a resolved request makes now; one that is made from it in the same job comes after it."""
+    """The file of the image that a resolved request makes now; one that is made from it in the same job comes after it."""
     return easel.make(from_json(request))[0].path
 
 
@@ -317,7 +317,7 @@ def test_the_pictures_that_jobs_start_from_are_kept(old: Settings) -> None:
         assert blobs.open(hash).width > 0
 
 
-# Requests and pictures
+# Requests and images
 
 
 def test_every_request_is_written_as_it_was() -> None:
@@ -346,7 +346,7 @@ def test_every_picture_gives_its_settings_back(name: str) -> None:
 
 
 def difference(one: Path, other: Path) -> float:
-    """Mean difference of two pictures, of 255."""
+    """Mean difference of two images, of 255."""
     with Image.open(one) as first, Image.open(other) as second:
         a, b = (np.asarray(each.convert("RGB"), dtype=np.float32) for each in (first, second))
     assert a.shape == b.shape
@@ -354,7 +354,7 @@ def difference(one: Path, other: Path) -> float:
 
 
 def can_be_made_again(name: str) -> bool:
-    """Whether the picture was made by torch, from a record that says all: studies run several pictures as one."""
+    """Whether the image was made by torch, from a record that says all: studies run several images as one."""
     record = PICTURES[name]["record"]
     if record is None or name.endswith((".jpg", ".webp")) or PICTURES[name]["watermark"]:
         return False

@@ -1,4 +1,4 @@
-"""Trains the autoencoder: 256 x 256 pictures to 16 x 16 x 16 latents and back, on pieces of drawn scenes and then on whole ones.
+"""Trains the autoencoder: 256 x 256 images to 16 x 16 x 16 latents and back, on pieces of drawn scenes and then on whole ones.
 
 `python -m training.autoencoder --minutes 2 --out DIR` writes DIR/autoencoder.pt; `--resume` goes on from it, and with
 `--frozen-encoder` the latents keep their meaning, so that what was trained on them stays right.
@@ -34,19 +34,19 @@ SQUARE_WEIGHT = 2.0
 THING_WEIGHT = 3.0
 PEAK_RATE = 5e-4
 PIECE = 64
-"""Side in pixels of the crops trained on at first: a sixteenth of the time for nearly the same effect as whole pictures."""
+"""Side in pixels of the crops trained on at first: a sixteenth of the time for nearly the same effect as whole images."""
 WHOLE_FROM = 0.7
-"""From this share of the time on whole pictures are used: their normalisation statistics differ, which was worth 2 dB."""
+"""From this share of the time on whole images are used: their normalisation statistics differ, which was worth 2 dB."""
 FIRST_IMAGES, FIRST_SEEDS = 96, 900_000_000
 """How many scenes the first weights are found from, and where their seeds begin."""
 REUSE = {"cuda": 4, "cpu": 12}
-"""Pieces that are cut from a picture before the next one is drawn."""
+"""Pieces that are cut from an image before the next one is drawn."""
 AVERAGE_DECAY = 0.998
 LATENT_NOISE = 0.25
 """The most noise, in deviations of the latents, that a decoder trained alone meets in them: a UNet's are never quite right, and a
 decoder that has seen none that are wrong makes speckles of them (as in Zheng et al. 2025, arXiv 2510.11690)."""
 POOL_BYTES = 4e9
-"""How much memory drawn pictures may take; the oldest go first."""
+"""How much memory drawn images may take; the oldest go first."""
 
 
 def edges(images: torch.Tensor) -> torch.Tensor:
@@ -63,7 +63,7 @@ def image_loss(drawn: torch.Tensor, images: torch.Tensor, masks: torch.Tensor) -
 
 
 class ImagePool:
-    """The last pictures that were drawn, on the device: uint8 (n, side, side, 3), and the boxes of their things."""
+    """The last images that were drawn, on the device: uint8 (n, side, side, 3), and the boxes of their things."""
 
     def __init__(self, side: int, device: str) -> None:
         self.capacity = max(CHUNK, int(POOL_BYTES / (side * side * 4 * (1 if device == "cuda" else 8))) // CHUNK * CHUNK)
@@ -78,7 +78,7 @@ class ImagePool:
         self.filled = min(self.capacity, self.filled + CHUNK)
 
     def pieces(self, count: int, piece: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pieces of random pictures, all cut at one random place, as float32 (n, 3, piece, piece) and (n, 1, piece, piece)."""
+        """Pieces of random images, all cut at one random place, as float32 (n, 3, piece, piece) and (n, 1, piece, piece)."""
         side = self.images.shape[1]
         down, across = (int(torch.randint(0, side - piece + 1, ())) for _ in range(2))
         chosen = torch.randint(0, self.filled, (count,), device=self.images.device)
@@ -143,7 +143,7 @@ class AutoencoderTraining:
         save_state({"sizes": self.sizes.write(), "step": self.step, "average": weights, "scale": scale}, self.path)
 
     def train_step(self, pool: ImagePool, batch: int, whole: bool = False) -> torch.Tensor:
-        """A step on `batch` pieces, or on whole pictures of about as many pixels together."""
+        """A step on `batch` pieces, or on whole images of about as many pixels together."""
         side = self.sizes.side if whole or self.frozen_encoder else min(PIECE, self.sizes.side)
         images, masks = pool.pieces(max(2, batch * PIECE**2 // side**2), side)
         with mixed(self.device):

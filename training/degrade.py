@@ -1,4 +1,4 @@
-"""Downscales and degrades a picture in known amounts; used by the trainer and the evaluation."""
+"""Downscales and degrades an image in known amounts; used by the trainer and the evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FACTOR = 4
 
 @dataclass(frozen=True)
 class Degradation:
-    """`blur`: the Gaussian's sigma in pixels of the large picture. `noise`: sigma in steps of 1/255, in the small one.
+    """`blur`: the Gaussian's sigma in pixels of the large image. `noise`: sigma in steps of 1/255, in the small one.
     `jpeg`: quality, or None for no compression."""
 
     blur: float = 0.0
@@ -25,7 +25,7 @@ CLEAN = Degradation()
 
 
 def random_degradation(rng: np.random.Generator) -> Degradation:
-    """What the cleaning weights are trained to undo. One in ten is clean, so that clean pictures stay clean."""
+    """What the cleaning weights are trained to undo. One in ten is clean, so that clean images stay clean."""
     if rng.random() < 0.1:
         return CLEAN
     blur = rng.uniform(0, 3) if rng.random() < 0.7 else 0.0

@@ -39,7 +39,7 @@ LOOKS_WEIGHT, PLACES_WEIGHT = 0.5, 0.05
 """Weights of the losses of the padding and of the UNet's attention, relative to the diffusion loss."""
 READ_ALONE = 1
 """Captions of more than one thing that the text encoder alone reads, for each that the UNet sees as well: what two look like is
-harder to say than what one does, and a caption takes a fifteenth of the time of a picture."""
+harder to say than what one does, and a caption takes a fifteenth of the time of an image."""
 AVERAGE_DECAY = 0.999
 POOL = {"cuda": 600_000, "cpu": 16_384}
 """Scenes whose latents are kept, by each process; the oldest go first."""

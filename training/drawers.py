@@ -1,7 +1,7 @@
 """An endless supply of drawn scenes: from separate processes, so that the trainer never waits, or from its own process.
 
 Each process draws scenes of its own seeds into a slot of shared memory and hands the slot over; the trainer gives it back when it
-has taken the pictures. On a GPU many cores keep one busy; on two cores one draws and the other trains.
+has taken the images. On a GPU many cores keep one busy; on two cores one draws and the other trains.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PATIENCE = 5.0
 
 @dataclass
 class Drawn:
-    """A chunk of drawn scenes: uint8 pictures (CHUNK, side, side, 3), uint8 boxes of things (CHUNK, side, side), int32 token ids
+    """A chunk of drawn scenes: uint8 images (CHUNK, side, side, 3), uint8 boxes of things (CHUNK, side, side), int32 token ids
 
     (CHUNK, WORDINGS, MAX_LENGTH), 0 without a tokenizer, and int64 seeds (CHUNK). What the padding is to say of them: int64 rows
     of looks (CHUNK, SLOTS), and as `part_map` has it the tokens of parts at the masks' side and at half of it; of side 0 without

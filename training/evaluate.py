@@ -1,7 +1,7 @@
 """Draws a thousand fixed captions with a starter and lets the judge look at them.
 
 `python -m training.evaluate models/starter` prints the tables, that of the sketches too; `--few-steps` judges the version that
-makes its picture in four steps, `--sheet sheet.png` saves samples and does no more.
+makes its image in four steps, `--sheet sheet.png` saves samples and does no more.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def few_step_pipeline(folder: Path) -> StableDiffusionPipeline:
 
 
 def drawn(pipeline: Any, texts: list[str], seed: int, steps: int, guidance: float) -> list[np.ndarray]:
-    """One uint8 picture per caption, each with a different seed."""
+    """One uint8 image per caption, each with a different seed."""
     images: list[np.ndarray] = []
     for first in range(0, len(texts), BATCH):
         some = texts[first : first + BATCH]
@@ -95,7 +95,7 @@ def nearest(some: np.ndarray, trained: np.ndarray) -> np.ndarray:
 
 
 def report_copies(network: Judge, pipeline: Any, seed: int, steps: int, guidance: float) -> None:
-    """Prints how near samples are to training pictures, beside how near fresh scenes are, and the Frechet distance."""
+    """Prints how near samples are to training images, beside how near fresh scenes are, and the Frechet distance."""
     captions = [caption(random_scene(FRESH_SEEDS + place), np.random.default_rng(place)) for place in range(COPY_SAMPLES)]
     samples = _features(network, drawn(pipeline, captions, seed, steps, guidance))
     fresh = _features(network, _scenes(FRESH_SEEDS, 10 * COPY_SAMPLES))
@@ -108,7 +108,7 @@ def report_copies(network: Judge, pipeline: Any, seed: int, steps: int, guidance
 
 
 def contact_sheet(images: list[np.ndarray], path: Path) -> None:
-    """Saves the pictures side by side as a PNG of 256 colours."""
+    """Saves the images side by side as a PNG of 256 colours."""
     side = images[0].shape[0]
     rows = -(-len(images) // SHEET_COLUMNS)
     sheet = Image.new("RGB", (side * SHEET_COLUMNS, side * rows), "white")

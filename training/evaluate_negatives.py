@@ -24,17 +24,17 @@ IDLE_WORDS: dict[str, tuple[str, ...]] = {
     "words that name nothing": ("beautiful", "cute", "colorful", "detailed", "masterpiece"),
     "things that are not there": ("castle", "rocket", "umbrella", "guitar", "whale"),
 }
-"""Words that the starter knows, about nothing in the picture. Things are the harder ones: each has skies and grounds that it was
+"""Words that the starter knows, about nothing in the image. Things are the harder ones: each has skies and grounds that it was
 mostly seen with, so it pushes those away too."""
 
 
 def named(network: Judge, paths: Iterable[Path]) -> list[frozenset[str]]:
-    """The things that the judge sees in each picture."""
+    """The things that the judge sees in each image."""
     return present(network, [np.asarray(Image.open(path).convert("RGB").resize((NATIVE_SIZE, NATIVE_SIZE))) for path in paths])
 
 
 def count_things(easel: Local, network: Judge, checkpoint: str, seeds: range, steps: int | None = None) -> dict[str, int]:
-    """In how many pictures, one a seed, the unwanted thing and the kept one are seen, without the negative prompt and with it."""
+    """In how many images, one a seed, the unwanted thing and the kept one are seen, without the negative prompt and with it."""
     pairs = [
         easel.make(CompareNegative(prompt=PROMPT, negative_prompt=UNWANTED, checkpoint=checkpoint, seed=seed, steps=steps))
         for seed in seeds

@@ -38,7 +38,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Sketch:
-    """A drawing of one thing: its picture, the box of what was drawn in pixels of the picture, and the words for it."""
+    """A drawing of one thing: its image, the box of what was drawn in pixels of the image, and the words for it."""
 
     thing: str
     words: str
@@ -100,13 +100,13 @@ def grid(image: Image.Image) -> np.ndarray:
 
 
 def correlation(one: Image.Image, other: Image.Image) -> float:
-    """Between the coarse layouts of two pictures, -1 to 1; 0 where one of them is a single colour."""
+    """Between the coarse layouts of two images, -1 to 1; 0 where one of them is a single colour."""
     first, second = grid(one), grid(other)
     return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0
 
 
 def thing_box(image: Image.Image) -> Box | None:
-    """The box of what differs from the border of a picture, without its outermost specks; None if nothing does."""
+    """The box of what differs from the border of an image, without its outermost specks; None if nothing does."""
     pixels = np.asarray(image.convert("RGB"), int)
     border = np.concatenate([pixels[:3].reshape(-1, 3), pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
     rows, columns = np.nonzero(np.abs(pixels - np.median(border, 0)).max(-1) > DIFFERENT)
@@ -153,7 +153,7 @@ def _painted(
 
 
 def rows(network: Judge, drawn: list[Sketch], images: list[list[Image.Image]]) -> list[Row]:
-    """One row per strength, in the order of `pictures`."""
+    """One row per strength, in the order of `images`."""
     return [_row(network, drawn, [made[at] for made in images]) for at in range(len(images[0]))]
 
 

@@ -1,6 +1,6 @@
-"""Distils the trained UNet into a LoRA that makes its picture in four steps without guidance.
+"""Distils the trained UNet into a LoRA that makes its image in four steps without guidance.
 
-From a noisy latent the student must say the picture at the end of the guided teacher's path: that path is deterministic (DDIM),
+From a noisy latent the student must say the image at the end of the guided teacher's path: that path is deterministic (DDIM),
 so that there is one right answer (Luhman & Luhman 2021, arXiv 2101.02388). It is asked in the form of a latent consistency model
 (Luo et al. 2023, arXiv 2310.04378 and 2311.05556), which any LCM sampler can run. The guidance is in the weights afterwards. To
 take the student's own answer at the next level for the right one, as those do, ended here in noise after 14 minutes.
@@ -40,9 +40,9 @@ LORA_RANK = 6
 GUIDANCE = 2.5
 """The CFG scale that is put into the weights."""
 LEVELS, PATH_STEPS = 50, 4
-"""At how many levels of noise the student is asked, and in how many steps the teacher goes from there to the picture."""
+"""At how many levels of noise the student is asked, and in how many steps the teacher goes from there to the image."""
 SIGMA_DATA, TIMESTEP_SCALING = 0.5, 10.0
-"""As LCMScheduler has them: the student says its input at time 0, and the picture everywhere else."""
+"""As LCMScheduler has them: the student says its input at time 0, and the image everywhere else."""
 HUBER = 1e-3
 TARGETS = [
     "to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2",
@@ -51,13 +51,13 @@ TARGETS = [
 
 
 def image_of(noisy: torch.Tensor, said: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The clean latents and the noise that a v-prediction stands for; `kept` is alpha-bar, one for each picture."""
+    """The clean latents and the noise that a v-prediction stands for; `kept` is alpha-bar, one for each image."""
     a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
     return a * noisy - b * said, b * noisy + a * said
 
 
 def boundary(noisy: torch.Tensor, clean: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-    """The consistency function: the input itself at level 0, the clean picture far from it."""
+    """The consistency function: the input itself at level 0, the clean image far from it."""
     scaled = levels.float().view(-1, 1, 1, 1) * TIMESTEP_SCALING
     root = (scaled.square() + SIGMA_DATA**2).sqrt()
     return SIGMA_DATA**2 / root.square() * noisy + scaled / root * clean
@@ -102,7 +102,7 @@ class Distillation:
         return kept.sqrt() * clean + (1 - kept).sqrt() * noise
 
     def path_end(self, noisy: torch.Tensor, levels: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """The picture to which the guided teacher comes from `noisy` at `levels`."""
+        """The image to which the guided teacher comes from `noisy` at `levels`."""
         places = torch.arange(PATH_STEPS, -1, -1, device=self.device)[:, None] * (levels + 1) // PATH_STEPS - 1
         for now, before in pairwise(places):
             noisy = self.teacher_step(noisy, now, before, text)

@@ -1,4 +1,4 @@
-"""The judge: a small network that says what is in a picture and where. It is trained on drawn scenes only, separately.
+"""The judge: a small network that says what is in an image and where. It is trained on drawn scenes only, separately.
 
 `python -m training.judge --minutes 40 --out DIR` trains it and writes DIR/judge.safetensors (half precision); `--resume` goes on
 from it, and ends with the mean of what it began with and what it came to.
@@ -36,7 +36,7 @@ JUDGE_SEEDS = 500_000_000
 """First seed of the judge's own scenes, which no other trainer uses."""
 PEAK_RATE = 2e-3
 CELLS = 8
-"""The picture is judged in this many cells across and down: in which is the middle of which thing?"""
+"""The image is judged in this many cells across and down: in which is the middle of which thing?"""
 BORDER = 3
 """A middle on a border is divided among cells: how likely a thing is there is summed over so many across and down."""
 MOST, GUESSES = 4, 8
@@ -47,16 +47,16 @@ UNASKED = -100
 EMPTY_WEIGHT = 0.1
 """Weight of a cell without a thing's centre, relative to one with it."""
 BATCH, POOL, REUSE = 32, 6144, 6
-"""Pictures per step, pictures kept in memory, and how often each is used, degraded differently each time."""
+"""Images per step, images kept in memory, and how often each is used, degraded differently each time."""
 
 
 def halved(images: torch.Tensor) -> torch.Tensor:
-    """Pictures of half the side: all that the judge looks at."""
+    """Images of half the side: all that the judge looks at."""
     return F.avg_pool2d(images, 2)
 
 
 class Block(nn.Module):
-    """Halves the picture and adds what two convolutions find in it."""
+    """Halves the image and adds what two convolutions find in it."""
 
     def __init__(self, before: int, width: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def _summary(cells: torch.Tensor) -> torch.Tensor:
 
 
 class Judge(nn.Module):
-    """Pictures (n, 3, 256, 256) in -1..1 to `where` and the logits of each head.
+    """Images (n, 3, 256, 256) in -1..1 to `where` and the logits of each head.
 
     `where` is (n, things + 1, CELLS, CELLS): the logarithms of how likely each thing has its middle in a
     cell, and of how likely none has (the last).
@@ -92,14 +92,14 @@ class Judge(nn.Module):
         self.heads = nn.Linear(3 * last, sum(HEADS.values()))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The picture's features: (n, 2 x the last width), used for distances between pictures."""
+        """The image's features: (n, 2 x the last width), used for distances between images."""
         return _summary(self.body(halved(images)))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         return self.of_halved(halved(images))
 
     def of_halved(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """As forward, for pictures that are already halved."""
+        """As forward, for images that are already halved."""
         cells = self.body(images)
         known = _summary(cells)
         around = F.relu(self.around(known))
@@ -109,7 +109,7 @@ class Judge(nn.Module):
 
 @dataclass(frozen=True)
 class Seen:
-    """What a picture shows: things, the likeliest first, each with its middle in shares of the side; and one answer a head.
+    """What an image shows: things, the likeliest first, each with its middle in shares of the side; and one answer a head.
 
     Where two names are thought of for one place, the likelier alone is among the things.
     """
@@ -161,7 +161,7 @@ def loss_of(said: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> to
 
 
 def roughened(images: torch.Tensor) -> torch.Tensor:
-    """Half of the halved pictures a little blurred, all a little noisy: a generated picture is softer than a drawn one."""
+    """Half of the halved images a little blurred, all a little noisy: a generated image is softer than a drawn one."""
     soft = F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
     some, most = (torch.rand(len(images), 1, 1, 1, device=images.device) for _ in range(2))
     chosen = (some < 0.5).float() * most
@@ -169,7 +169,7 @@ def roughened(images: torch.Tensor) -> torch.Tensor:
 
 
 class JudgeTraining:
-    """One process's run: the network, optimiser, clock, and the last pictures with their scenes."""
+    """One process's run: the network, optimiser, clock, and the last images with their scenes."""
 
     def __init__(self, clock: Clock, device: str, network: Judge, rank: int = 0, seed: int = 0) -> None:
         torch.manual_seed(seed + rank)
@@ -216,14 +216,14 @@ class JudgeTraining:
 
 @torch.no_grad()
 def judged(network: Judge, images: Sequence[np.ndarray]) -> list[Seen]:
-    """What the judge sees in uint8 pictures."""
+    """What the judge sees in uint8 images."""
     said = network(to_images(torch.from_numpy(np.stack(images)), "cpu"))
     return [_seen({head: value[row] for head, value in said.items()}) for row in range(len(images))]
 
 
 @torch.no_grad()
 def present(network: Judge, images: Sequence[np.ndarray]) -> list[frozenset[str]]:
-    """The things that the judge sees in each uint8 picture: those that are the most likely answer of a cell.
+    """The things that the judge sees in each uint8 image: those that are the most likely answer of a cell.
 
     The likeliest of all answers, "none" among them, so that any number of things may be there, or nothing. As empty cells count
     a tenth in the training, the judge leans to seeing a thing that it half believes in.

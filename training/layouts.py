@@ -16,7 +16,7 @@ from training.drawing.things import THING_BY_NAME, thing_tile
 Generator = np.random.Generator
 MARGIN = 0.03
 FREE_TOP = 0.08
-"""Where something stands on a thing without a given top: a little below the highest point of its picture."""
+"""Where something stands on a thing without a given top: a little below the highest point of its image."""
 
 VARIETY = 0.3
 """How much of its range a place or size makes use of: the less, the sooner a few cores learn what stands there."""
@@ -32,7 +32,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Placed:
-    """One thing in the picture. `x`, `y`: its middle, `size`: its longer side; in shares of the picture's side.
+    """One thing in the image. `x`, `y`: its middle, `size`: its longer side; in shares of the image's side.
 
     `pose`: "flying" gives it wings. `size_word`: "big" or "small" where the caption says so.
     `stands`: it casts a shadow at its foot.
@@ -67,7 +67,7 @@ def _within(rng: Generator, low: float, high: float) -> float:
 
 
 def _inside(thing: Placed) -> Placed:
-    """The thing moved so far that all of it is in the picture."""
+    """The thing moved so far that all of it is in the image."""
     half_width, half_height = min(thing.width / 2, 0.48), min(thing.height / 2, 0.48)
     x = float(np.clip(thing.x, half_width + MARGIN / 2, 1 - half_width - MARGIN / 2))
     y = float(np.clip(thing.y, half_height + MARGIN / 2, 1 - half_height - MARGIN / 2))
@@ -186,7 +186,7 @@ def holding(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed
 
 
 def creating(names: Sequence[str], ground: Ground, rng: Generator) -> list[Placed]:
-    """The first makes the second, a picture, with the third, a pen or a brush."""
+    """The first makes the second, an image, with the third, a pen or a brush."""
     maker = _standing(names[0], 0.27 + _within(rng, -0.02, 0.02), _within(rng, 0.44, 0.5), 0.95, ground, rng)
     made = _inside(Placed(names[1], 0.75, maker.y - 0.04, _within(rng, 0.38, 0.44)))
     tool = Placed(names[2], 0.51, maker.y + 0.02, _within(rng, 0.2, 0.25))

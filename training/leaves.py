@@ -1,4 +1,4 @@
-"""Pictures to learn upscaling from, all drawn: dead leaves with textures, shapes and text, and Easel's own scenes.
+"""Images to learn upscaling from, all drawn: dead leaves with textures, shapes and text, and Easel's own scenes.
 
 Dead leaves (random things of power-law sizes that hide each other) have edges and sizes like those of photographs, and
 networks trained on them carry over to photographs (Achddou, Gousseau, Ladjal 2023, "Fully synthetic training for image
@@ -23,7 +23,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?&
 
 
 def _spread(field: np.ndarray) -> Image.Image:
-    """A field of any range as an 8-bit picture of good contrast."""
+    """A field of any range as an 8-bit image of good contrast."""
     low, high = np.percentile(field, (1, 99))
     return Image.fromarray((np.clip((field - low) / (high - low + 1e-6), 0, 1) * 255).astype(np.uint8), "L")
 
@@ -68,7 +68,7 @@ TEXTURES = 36
 
 
 def _colour(rng: Generator, hues: np.ndarray) -> RGB:
-    """Mostly muted, of one of the picture's few hues."""
+    """Mostly muted, of one of the image's few hues."""
     hue, saturation, value = rng.choice(hues) + rng.normal() * 8, rng.beta(1.2, 2.5), rng.beta(1.2, 1.2)
     pixel = Image.new("HSV", (1, 1), (int(hue) % 256, int(saturation * 255), int(value * 255))).convert("RGB").getpixel((0, 0))
     return pixel  # type: ignore[return-value]
@@ -163,7 +163,7 @@ KINDS: tuple[tuple[float, Callable[[int, Generator], Image.Image]], ...] = (
     (0.14, shapes_and_text),
     (0.08, scenes),
 )
-"""Share of the pictures, and what draws them."""
+"""Share of the images, and what draws them."""
 
 
 def _through_a_camera(image: Image.Image, rng: Generator) -> Image.Image:
@@ -178,7 +178,7 @@ def _through_a_camera(image: Image.Image, rng: Generator) -> Image.Image:
 
 
 def drawn_image(seed: int, side: int = 512) -> Image.Image:
-    """The RGB picture of this seed, (side, side). The same seed gives the same picture."""
+    """The RGB image of this seed, (side, side). The same seed gives the same image."""
     rng = np.random.default_rng([seed, 4])
     shares = [share for share, _ in KINDS]
     paint = KINDS[int(rng.choice(len(KINDS), p=shares))][1]

@@ -1,8 +1,8 @@
 """What each thing looks like, as the first value of its word in the text encoder.
 
-A text encoder that starts from noise has to find out picture by picture that a fox and a wolf are alike. Here a word starts as
-the principal components of the pictures of the things that it names (as Turk & Pentland 1991 do with faces): alike are near from
-the first step on, and the UNet learns one rule from components to pictures instead of hundreds of pictures by heart. All of it
+A text encoder that starts from noise has to find out image by image that a fox and a wolf are alike. Here a word starts as
+the principal components of the images of the things that it names (as Turk & Pentland 1991 do with faces): alike are near from
+the first step on, and the UNet learns one rule from components to images instead of hundreds of images by heart. All of it
 is trained on.
 """
 

@@ -1,4 +1,4 @@
-"""What all trainers share on GPU and CPU: the device, mixed precision, pictures as tensors, parallel training.
+"""What all trainers share on GPU and CPU: the device, mixed precision, images as tensors, parallel training.
 
 On a CPU one process a core trains. They share the weights in memory, each takes steps of its own, and nobody waits (Recht et al.
 2011, Hogwild): quick, also where others use the cores, and not the same to the bit twice. On a GPU one process trains and all
@@ -25,7 +25,7 @@ Work = Callable[[int, argparse.Namespace, Sequence[nn.Module]], None]
 def read_flags(
     parser: argparse.ArgumentParser, minutes: float, batch: Mapping[str, int], resumes: bool = True
 ) -> argparse.Namespace:
-    """Adds the flags that every trainer has, and reads them all; how many pictures and processes follows from the device."""
+    """Adds the flags that every trainer has, and reads them all; how many images and processes follows from the device."""
     cores = os.cpu_count() or 2
     parser.add_argument("--out", type=Path, required=True, help="the folder of the run")
     parser.add_argument("--minutes", type=float, default=minutes)
@@ -60,7 +60,7 @@ def prepare(options: argparse.Namespace) -> None:
 
 
 def memory_format(device: str) -> torch.memory_format:
-    """How pictures lie in memory: channels last on a GPU, in planes on a CPU, where channels-last GroupNorm learns slowly.
+    """How images lie in memory: channels last on a GPU, in planes on a CPU, where channels-last GroupNorm learns slowly.
 
     Its backward pass was measured at 2 to 15 times that in planes, and the whole step of autoencoders at 1.2 to 1.7 times.
     """

@@ -19,7 +19,7 @@ LATENT_CHANNELS = 16
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the parts are. The side of the latents is that of the picture halved once a level but the first."""
+    """How large the parts are. The side of the latents is that of the image halved once a level but the first."""
 
     autoencoder: tuple[int, ...] = (16, 16, 48, 96, 96)
     unet: tuple[int, ...] = (96, 128, 192)
@@ -42,9 +42,9 @@ class Sizes:
 
 
 def new_autoencoder(sizes: Sizes) -> Any:
-    """An untrained AutoencoderKL without attention, so that it can be trained on pieces of pictures.
+    """An untrained AutoencoderKL without attention, so that it can be trained on pieces of images.
 
-    One group to normalise: each further one would take one more mean from the picture, and the decoder would miss it.
+    One group to normalise: each further one would take one more mean from the image, and the decoder would miss it.
     """
     levels = len(sizes.autoencoder)
     return AutoencoderKL(

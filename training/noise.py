@@ -33,7 +33,7 @@ def noise_levels(count: int, total: int, device: str = "cpu") -> torch.Tensor:
 
 
 def noisy(latents: torch.Tensor, steps: torch.Tensor, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What the UNet sees, what it should say (v), and the weight of each picture; `signal` is alpha-bar by timestep."""
+    """What the UNet sees, what it should say (v), and the weight of each image; `signal` is alpha-bar by timestep."""
     noise = torch.randn_like(latents)
     pure = (steps >= PURE_NOISE_FROM) & (torch.rand(len(steps), device=steps.device) < PURE_NOISE)
     kept = torch.where(pure, 0.0, signal[steps])

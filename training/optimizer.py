@@ -1,8 +1,8 @@
 """The optimiser of the diffusion: Muon for weights that are matrices, AdamW for all others.
 
 Muon (Jordan et al. 2024) makes the step of a matrix orthogonal, so that rare directions, here the many things that are each seen
-seldom, learn as quickly as common ones. A step of 32 pictures took a core 1.0 s where AdamW needed about 0.84 s. After the same
-270 s from weights of 120,000 pictures Muon was ahead at every level of noise, from random weights at the noisier half of them.
+seldom, learn as quickly as common ones. A step of 32 images took a core 1.0 s where AdamW needed about 0.84 s. After the same
+270 s from weights of 120,000 images Muon was ahead at every level of noise, from random weights at the noisier half of them.
 Convolutions count as matrices with a row an output channel; embeddings, first and last layers do not (Liu et al. 2025, arXiv
 2502.16982, whose scale lets both take rates of one kind).
 """

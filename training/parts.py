@@ -2,8 +2,8 @@
 
 A UNet that hears only "cat" has to learn by heart, noise level by noise level, where on a cat an ear is. But it also reads the
 padding that Stable Diffusion puts behind a caption, and that says nothing. Here the text encoder is taught to say there, a token
-a part, what the first two things of the caption look like: the latents of their pictures. The UNet can then look a part up, and
-need not know hundreds of pictures by heart; and the first thing is always the one to the left, above or on top, in whatever order
+a part, what the first two things of the caption look like: the latents of their images. The UNet can then look a part up, and
+need not know hundreds of images by heart; and the first thing is always the one to the left, above or on top, in whatever order
 the caption names them.
 """
 

@@ -20,7 +20,7 @@ SAMPLES = 60_000
 """Cells that a component or a regression is found from."""
 RIDGE = 1e-3
 ANCHORS = (32.0, -32.0)
-"""What the first channels are held at before the last normalisation, so that it divides all pictures by nearly the same."""
+"""What the first channels are held at before the last normalisation, so that it divides all images by nearly the same."""
 LINEAR_POINT, LINEAR_WIDTH = 3.0, 0.6
 """SiLU is nearly a straight line around this value, this far to both sides."""
 FIRST_LOGVAR = -4.0
@@ -166,7 +166,7 @@ def _start_decoder(decoder: Any, latents: torch.Tensor, levels: list[torch.Tenso
 
 
 def _start_output(decoder: Any, told: torch.Tensor, images: torch.Tensor) -> None:
-    """Sets the last block's way to the picture; its anchors are put in by the last doubling."""
+    """Sets the last block's way to the image; its anchors are put in by the last doubling."""
     for part in decoder.up_blocks[-1].resnets:
         told = part(told, None)
     _regress(decoder.conv_out, _straighten(decoder.conv_norm_out, told), images)
@@ -174,7 +174,7 @@ def _start_output(decoder: Any, told: torch.Tensor, images: torch.Tensor) -> Non
 
 @torch.no_grad()
 def start_from_components(autoencoder: Any, images: torch.Tensor) -> None:
-    """Sets the weights of an untrained AutoencoderKL from pictures (n, 3, side, side) in -1..1."""
+    """Sets the weights of an untrained AutoencoderKL from images (n, 3, side, side) in -1..1."""
     _add_nothing(autoencoder)
     levels = _start_encoder(autoencoder.encoder, images)
     _start_decoder(autoencoder.decoder, _start_latents(autoencoder, levels), levels)

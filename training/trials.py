@@ -27,7 +27,7 @@ STEP = 37
 
 @dataclass(frozen=True)
 class Trial:
-    """A caption, and what must be seen in its picture. `None`: not asked."""
+    """A caption, and what must be seen in its image. `None`: not asked."""
 
     category: str
     text: str

@@ -27,8 +27,8 @@ from training.leaves import drawn_image
 FEATURES, CONVOLUTIONS = 48, 12
 PATCH, BATCH = 24, 8  # side of a small patch in pixels; patches a step
 PEAK_RATE = {"clean": 1e-3, "cleaning": 5e-4}
-RESERVOIR, SIDE = 200, 512  # drawn pictures kept, and their side
-FRESH_EVERY = 25  # steps after which one picture of the reservoir is drawn anew
+RESERVOIR, SIDE = 200, 512  # drawn images kept, and their side
+FRESH_EVERY = 25  # steps after which one image of the reservoir is drawn anew
 SAVE_EVERY = 500  # steps
 UNSEEN = 10_000_000  # seeds from here on are never trained on
 
@@ -48,7 +48,7 @@ def new_network() -> Compact:
 
 
 class Reservoir:
-    """Drawn pictures to cut patches from; one of them is drawn anew now and then."""
+    """Drawn images to cut patches from; one of them is drawn anew now and then."""
 
     def __init__(self, size: int, first_seed: int, side: int = SIDE) -> None:
         self.side, self.next_seed = side, first_seed + size
@@ -146,7 +146,7 @@ class UpscalerTraining:
 
     @torch.no_grad()
     def gain(self, images: int = 12) -> float:
-        """How much nearer (PSNR, dB) than bicubic the average weights come on drawn pictures never trained on."""
+        """How much nearer (PSNR, dB) than bicubic the average weights come on drawn images never trained on."""
         network, rng = new_network().eval(), np.random.default_rng(5)
         network.load_state_dict(self.average.weights())
         ours, bicubic = [], []

@@ -156,7 +156,7 @@ def folder_found(folder: str, program: str, count: int) -> str:
 
 
 def hash_of(digest: str) -> str:
-    """A checkpoint's quick hash, as pictures name it."""
+    """A checkpoint's quick hash, as images name it."""
     return f"Easel's hash: {digest[:10]}"
 
 
@@ -328,7 +328,7 @@ def queue(running: int, waiting: int) -> str:
 
 
 def image_count(count: int) -> str:
-    """How many pictures a job that waits will make."""
+    """How many images a job that waits will make."""
     return _count(count, "picture")
 
 
@@ -338,7 +338,7 @@ def all_done(seconds: float) -> str:
 
 
 def reduced(width: int, height: int, longest: int) -> str:
-    """For a picture that is larger than the pad."""
+    """For an image that is larger than the pad."""
     return f"The picture has {width:,} × {height:,} pixels; on the pad its longer side is {longest:,}."
 
 
@@ -369,7 +369,7 @@ def lies_at(path: Path) -> str:
 
 
 def no_trash(path: Path) -> str:
-    """When a picture stays where it is."""
+    """When an image stays where it is."""
     return f"The system's trash cannot take this picture, so it stays. Delete the file yourself: {path}"
 
 
@@ -396,7 +396,7 @@ def waiting(ahead: int) -> str:
 
 
 def step(unit: str, number: int, steps: int, index: int, count: int) -> str:
-    """While a picture is made; ``unit`` is "step" or "tile", ``index`` counts from 0."""
+    """While an image is made; ``unit`` is "step" or "tile", ``index`` counts from 0."""
     of_batch = f" · picture {index + 1} of {count}" if count > 1 else ""
     return f"{unit.capitalize()} {number} of {steps}{of_batch}"
 
@@ -413,12 +413,12 @@ def time_left(seconds: float) -> str:
 
 
 def took(seconds: float) -> str:
-    """How long a picture took."""
+    """How long an image took."""
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {round(seconds % 60)} s"
 
 
 def saved_before(count: int) -> str:
-    """After a stop or a failure in the middle of several pictures."""
+    """After a stop or a failure in the middle of several images."""
     return f"{_count(count, 'picture')} finished before that and {'is' if count == 1 else 'are'} kept."
 
 
@@ -475,7 +475,7 @@ def untried(tried: int, left: int) -> str:
 
 
 def slim_explained(share: float) -> str:
-    """How far the picture moves without all words that do nothing by themselves."""
+    """How far the image moves without all words that do nothing by themselves."""
     return f"Without all of these the picture changes by {percent(share)}. Look at it before you remove them."
 
 
@@ -506,7 +506,7 @@ def tokens(count: int, chunks: int, length: int) -> str:
 
 
 def cleaner(name: str) -> str:
-    """A network that restores a picture at its own size, among the upscalers."""
+    """A network that restores an image at its own size, among the upscalers."""
     return f"{CLEAN}: {name}, at the same size"
 
 
@@ -516,7 +516,7 @@ def upscale_title(upscaler: str, keeps_size: bool) -> str:
 
 
 def cost(before: tuple[int, int], after: tuple[int, int], images: int, seconds: float, memory: int, measured: bool) -> str:
-    """What upscaling will cost; sizes of the largest picture, ``memory`` in bytes, ``measured`` whether by earlier runs."""
+    """What upscaling will cost; sizes of the largest image, ``memory`` in bytes, ``measured`` whether by earlier runs."""
     which = f"{images} pictures, the largest " if images > 1 else ""
     sizes = f"{before[0]:,} × {before[1]:,} becomes {after[0]:,} × {after[1]:,} pixels"
     guess = "" if measured else " (a rough guess until it has run here once)"
@@ -525,7 +525,7 @@ def cost(before: tuple[int, int], after: tuple[int, int], images: int, seconds: 
 
 
 def fits(need: int, free: int | None) -> str:
-    """What a picture needs of memory; bytes, ``free`` None where nobody knows."""
+    """What an image needs of memory; bytes, ``free`` None where nobody knows."""
     of = "" if free is None else f", and {_gigabytes(free)} are free"
     return f"It needs about {_gigabytes(need)} of memory{of}."
 
@@ -543,7 +543,7 @@ def measured_gain(dtype: str, gain: float) -> str:
 
 
 def takes(seconds: float | None, count: int) -> str:
-    """How long ``count`` pictures take, ``seconds`` each; None: none was made with this checkpoint yet."""
+    """How long ``count`` images take, ``seconds`` each; None: none was made with this checkpoint yet."""
     if seconds is None:
         return "How long a picture takes is known after the first one with this checkpoint."
     each = f"A picture takes {_about(seconds)}"
@@ -552,7 +552,7 @@ def takes(seconds: float | None, count: int) -> str:
 
 
 def left_out(names: Sequence[str]) -> str:
-    """Files of a chosen folder that are no pictures."""
+    """Files of a chosen folder that are no images."""
     which = "is not a picture and was" if len(names) == 1 else "are not pictures and were"
     return f"{_count(len(names), 'file')} of the folder {which} skipped: {_listed(names)}."
 

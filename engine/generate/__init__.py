@@ -1,1 +1,1 @@
-"""The run: from a request to pictures on disk, in numbered phases."""
+"""The run: from a request to images on disk, in numbered phases."""

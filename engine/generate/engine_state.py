@@ -52,6 +52,6 @@ class EngineState:
 
 @cache
 def environment(device_name: str) -> dict[str, str]:
-    """The versions and the device that a difference between two pictures can come from."""
+    """The versions and the device that a difference between two images can come from."""
     parts = {name: version(name) for name in ("torch", "diffusers", "transformers", "openvino") if find_spec(name)}
     return {**parts, "device": device_name, "attention": "scaled_dot_product", "system": platform.system()}

@@ -21,7 +21,7 @@ from engine.settings import Settings
 EXACT_SPEED = SPEEDS[0]
 
 WORTH_COMPILING = 300_000_000
-"""Parameters of a UNet below which a picture takes less than compiling it."""
+"""Parameters of a UNet below which an image takes less than compiling it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Circumstances:
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
     """``need`` and ``free`` are bytes where memory is shortest, ``free`` None where nobody knows. ``measures`` are sentences on
-    what is done to make it fit, ``refusal`` says why it does not. ``seconds`` is for one picture, None before the first."""
+    what is done to make it fit, ``refusal`` says why it does not. ``seconds`` is for one image, None before the first."""
 
     need: int = 0
     free: int | None = None
@@ -64,7 +64,7 @@ def estimate(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumst
 
 
 def course_of(request: ResolvedGeneration) -> TimingKey:
-    """What the time of one picture of ``request`` depends on."""
+    """What the time of one image of ``request`` depends on."""
     share = request.strength if isinstance(request, ImageToImage) else 1.0
     return TimingKey(
         width=request.width, height=request.height, steps=round(request.steps * share), guided=request.guidance_scale > 1,
@@ -103,7 +103,7 @@ def find_cpu_plan(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardwar
 
 
 def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: CheckpointEntry | None = None) -> Work:
-    """What one picture of a resolved request asks of memory."""
+    """What one image of a resolved request asks of memory."""
     return Work(
         parameters=Counter(entry.parameters) + Counter(refiner.parameters if refiner else {}),
         width=request.width,

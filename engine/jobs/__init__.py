@@ -1,4 +1,4 @@
-"""Jobs: a durable queue, and the worker process that makes the pictures. Only the worker imports torch."""
+"""Jobs: a durable queue, and the worker process that makes the images. Only the worker imports torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much one picture differs from another, and where."""
+"""How much one image differs from another, and where."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 VISIBLE = 1 / 255
-"""Changes up to this are not seen: every pixel off by the smallest step that an 8-bit picture has."""
+"""Changes up to this are not seen: every pixel off by the smallest step that an 8-bit image has."""
 
 _MAP_SIDE = 512
 _FULL = 0.5
@@ -20,7 +20,7 @@ _HEAT = np.array([[24, 20, 34], [96, 24, 92], [190, 48, 62], [244, 134, 32], [25
 
 
 def measure(before: Image.Image, after: Image.Image) -> float:
-    """The root mean square difference of two pictures of one size: 0 is the same, 1 is black against white.
+    """The root mean square difference of two images of one size: 0 is the same, 1 is black against white.
 
     Squares, so that a small part that changed much counts more than a trace everywhere.
     """
@@ -29,7 +29,7 @@ def measure(before: Image.Image, after: Image.Image) -> float:
 
 @lru_cache(maxsize=4096)
 def measure_files(before: Path, after: Path) -> float:
-    """:func:`measure` of two saved pictures. Files of one name are taken to stay as they are."""
+    """:func:`measure` of two saved images. Files of one name are taken to stay as they are."""
     with Image.open(before) as first, Image.open(after) as second:
         return measure(first, second)
 

@@ -1,6 +1,6 @@
-"""What each word does: which pictures a study makes, and what follows from them.
+"""What each word does: which images a study makes, and what follows from them.
 
-The pictures of a study are numbered. :data:`SAME` has the whole negative prompt; :data:`AGAIN` is the same request in another
+The images of a study are numbered. :data:`SAME` has the whole negative prompt; :data:`AGAIN` is the same request in another
 place of the batch, and how far it is from the first is the noise floor; from :data:`FIRST` on each has one term silent, in the
 order of the prompt. A last one, after those, has all terms taken out that did nothing.
 """
@@ -19,7 +19,7 @@ from engine.requests import StudyNegative
 SAME, AGAIN, FIRST = 0, 1, 2
 
 FOLDER = "studies"
-"""Where the pictures lie inside the outputs: apart from those that somebody wanted for themselves."""
+"""Where the images lie inside the outputs: apart from those that somebody wanted for themselves."""
 
 
 def choose_terms(asked: StudyNegative) -> tuple[Term, ...]:
@@ -31,13 +31,13 @@ def choose_terms(asked: StudyNegative) -> tuple[Term, ...]:
 
 
 def list_silences(asked: StudyNegative) -> tuple[tuple[Place, ...], ...]:
-    """For each picture that a study of this request makes first: the places of the negative prompt that say nothing."""
+    """For each image that a study of this request makes first: the places of the negative prompt that say nothing."""
     return ((), (), *((term.place,) for term in choose_terms(asked)))
 
 
 @dataclass(frozen=True)
 class TermEffect:
-    """What one term does: ``change`` (0..1, see :mod:`engine.negative.image_difference`) is how far the picture moves without
+    """What one term does: ``change`` (0..1, see :mod:`engine.negative.image_difference`) is how far the image moves without
     it."""
 
     term: Term
@@ -47,9 +47,9 @@ class TermEffect:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """What the pictures of a study tell so far. ``found`` is ordered, the term that does most first.
+    """What the images of a study tell so far. ``found`` is ordered, the term that does most first.
 
-    ``same`` and ``slim`` are the pictures with the whole negative prompt and with :attr:`remaining`, or None as long as they are
+    ``same`` and ``slim`` are the images with the whole negative prompt and with :attr:`remaining`, or None as long as they are
     not there. ``floor`` (0..1) is the noise floor. ``untried`` counts the terms beyond the limit.
     """
 
@@ -77,12 +77,12 @@ class StudyResult:
 
     @property
     def slim_change(self) -> float | None:
-        """How far the picture without the dead terms is from the first one."""
+        """How far the image without the dead terms is from the first one."""
         return image_difference.measure_files(self.same, self.slim) if self.same and self.slim else None
 
 
 def summarize(asked: StudyNegative, images: Mapping[int, Path]) -> StudyResult:
-    """What the pictures that are there, by their numbers, tell. Raises OSError for one that cannot be read."""
+    """What the images that are there, by their numbers, tell. Raises OSError for one that cannot be read."""
     same, found = images.get(SAME), choose_terms(asked)
     untried = len(find_terms(asked.negative_prompt)) - len(found)
     if same is None:

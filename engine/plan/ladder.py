@@ -41,7 +41,7 @@ def _can_store_bytes(plan: ExecutionPlan) -> bool:
 class Rung:
     """One measure. ``changes`` are fields of the plan; ``eases`` the phases in which it saves memory; ``words`` tell the user.
 
-    ``exact`` says whether the picture stays the same up to rounding.
+    ``exact`` says whether the image stays the same up to rounding.
     """
 
     name: str

@@ -23,7 +23,7 @@ DECODER_TENSORS = 3.3
 """Full-size tensors of the decoder's widest full-resolution layer that live at the same time. Measured 3.1 to 3.5."""
 
 TILES = 2.0
-"""What tiles need more than one picture of their size: freed pieces of several sizes do not fit into each other's place."""
+"""What tiles need more than one image of their size: freed pieces of several sizes do not fit into each other's place."""
 
 SCRATCH_LAYERS = 2
 """Copies of the largest layer's weights that the libraries make to work on it. Measured 1.6 to 2.6, beside the fixed part."""
@@ -77,7 +77,7 @@ class Layout:
 class Work:
     """What is to be run. ``parameters`` counts the numbers of each component (from the file's headers).
 
-    ``width`` and ``height`` are pixels of the result, ``batch`` pictures at once; ``guided`` doubles the U-Net's batch.
+    ``width`` and ``height`` are pixels of the result, ``batch`` images at once; ``guided`` doubles the U-Net's batch.
     """
 
     parameters: Mapping[str, int]

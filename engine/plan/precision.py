@@ -20,7 +20,7 @@ MUST_GAIN = 1.1
 class PrecisionTraits(Protocol):
     """What the plan has to know of a checkpoint's family; a row of the families table is one.
 
-    ``dtypes``: for each component, the precisions that it gives right pictures in. ``attention_upcast_in_fp16``: whether its
+    ``dtypes``: for each component, the precisions that it gives right images in. ``attention_upcast_in_fp16``: whether its
     attention overflows in float16 and must be computed in float32 there.
     """
 

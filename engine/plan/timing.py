@@ -1,4 +1,4 @@
-"""How long a picture takes here, estimated from earlier ones. Does not import torch: the page uses it too."""
+"""How long an image takes here, estimated from earlier ones. Does not import torch: the page uses it too."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from engine.plan.hardware.facts import Device
 from engine.plan.learned import LearnedFacts
 
 NEWEST = 0.5
-"""Weight of the newest picture in what is kept: follows a machine that slows down, forgives one slow picture."""
+"""Weight of the newest image in what is kept: follows a machine that slows down, forgives one slow image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimingKey:
-    """What one picture's time depends on: pixels, how many ``steps`` run, whether they are guided, the Speed setting."""
+    """What one image's time depends on: pixels, how many ``steps`` run, whether they are guided, the Speed setting."""
 
     width: int
     height: int
@@ -37,7 +37,7 @@ class TimingKey:
 def learn_timing(
     notes: LearnedFacts, checkpoint_hash: str, device: Device, course: TimingKey, *, stepping: float, rest: float
 ) -> None:
-    """Keep what a picture took: ``stepping`` seconds in its steps, ``rest`` from there to the file."""
+    """Keep what an image took: ``stepping`` seconds in its steps, ``rest`` from there to the file."""
     now = [stepping / max(1, course.steps), rest]
 
     def add(stored: dict[str, Any]) -> JsonObject:
@@ -48,9 +48,9 @@ def learn_timing(
 
 
 def estimate_seconds(notes: LearnedFacts, checkpoint_hash: str, device: Device, course: TimingKey) -> float | None:
-    """Seconds of a picture of that course, by earlier ones of the same checkpoint on the same device; None without any.
+    """Seconds of an image of that course, by earlier ones of the same checkpoint on the same device; None without any.
 
-    From pictures of another size it goes by pixels. A lossy speed that was never used counts as the exact one.
+    From images of another size it goes by pixels. A lossy speed that was never used counts as the exact one.
     """
     kept = notes.get(_key(checkpoint_hash, device))
     pixels = course.width * course.height

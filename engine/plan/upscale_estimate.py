@@ -22,7 +22,7 @@ FIXED = 300 * MIB
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleWork:
-    """One picture to be upscaled. ``width`` and ``height`` are the source's.
+    """One image to be upscaled. ``width`` and ``height`` are the source's.
 
     ``parameters`` is what the upscaler computes with, 0 for Lanczos; ``steps`` how often a diffusion upscaler looks at each
     pixel, 0 for others; ``checkpoint_hash`` names the upscaler in what was learnt.

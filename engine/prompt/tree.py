@@ -10,7 +10,7 @@ ROUND, SQUARE = 1.1, 1 / 1.1
 """What ``(word)`` and ``[word]`` multiply a weight by."""
 
 MAX_WEIGHT = 100.0
-"""Weights stay within plus and minus this, so that no picture is lost to an overflow."""
+"""Weights stay within plus and minus this, so that no image is lost to an overflow."""
 
 MAX_DEPTH = 50
 """Brackets nest this deep (1.1 ** 50 is more than :data:`MAX_WEIGHT`); deeper ones are text."""

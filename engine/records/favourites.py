@@ -1,7 +1,7 @@
-"""The user's favourites, as a text file beside the pictures: one file name per line.
+"""The user's favourites, as a text file beside the images: one file name per line.
 
 It lies in the outputs folder and not in the index, because the index may be thrown away. A file's own name is unique, because it
-holds the job, so a picture stays marked when it is moved to another folder.
+holds the job, so an image stays marked when it is moved to another folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A searchable index of all pictures in the outputs folder. It can be deleted: it is rebuilt from the files."""
+"""A searchable index of all images in the outputs folder. It can be deleted: it is rebuilt from the files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from engine.storage.database import transaction
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 _BATCH = 200
-"""Pictures that are read between two looks at what the page wants."""
+"""Images that are read between two looks at what the page wants."""
 
 _LARGEST = 2**63 - 1
 """The largest whole number that the index holds."""
@@ -36,7 +36,7 @@ _Value = str | float
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One picture. ``name`` is its path inside the outputs, with forward slashes, as safe text (:mod:`engine.safe_text`);
+    """One image. ``name`` is its path inside the outputs, with forward slashes, as safe text (:mod:`engine.safe_text`);
     ``created`` seconds since 1970."""
 
     name: str
@@ -73,7 +73,7 @@ class History:
         self._db, self.trouble = history_file.open_index(self._path)
 
     def rebuild(self) -> None:
-        """Throw the index away; the next :meth:`refresh` reads every picture again."""
+        """Throw the index away; the next :meth:`refresh` reads every image again."""
         with self._lock:
             self.close()
             with suppress(OSError):
@@ -81,7 +81,7 @@ class History:
             self._db, self.trouble = history_file.open_index(self._path)
 
     def refresh(self) -> Iterator[int]:
-        """Look at the folder: pictures that came, went or changed, in whatever way. Yields how many are still to be read."""
+        """Look at the folder: images that came, went or changed, in whatever way. Yields how many are still to be read."""
         there = {entry.name: entry for entry in _walk(self._outputs)}
         self._take_favourites()
         known = {row["name"]: row for row in self._read("SELECT name, mtime_ns, bytes FROM pictures")}
@@ -93,7 +93,7 @@ class History:
             yield max(0, len(new) - start - _BATCH)
 
     def find(self, search: Search, offset: int = 0, limit: int = 60) -> list[Entry]:
-        """The pictures that fit, the newest first: in the order in which their jobs were submitted, whatever the clock said."""
+        """The images that fit, the newest first: in the order in which their jobs were submitted, whatever the clock said."""
         where, values = _condition(search)
         marked = "file IN (SELECT file FROM favourites) AS favourite"
         order = "ORDER BY place DESC, number DESC, name DESC LIMIT ? OFFSET ?"
@@ -101,7 +101,7 @@ class History:
         return [_entry(row) for row in self._read(query, *values, limit, offset)]
 
     def get(self, name: str) -> Entry | None:
-        """One picture; None if the index does not hold it."""
+        """One image; None if the index does not hold it."""
         query = "SELECT *, file IN (SELECT file FROM favourites) AS favourite FROM pictures WHERE name = ? AND width > 0"
         rows = self._read(query, make_encodable(name))
         return _entry(rows[0]) if rows else None
@@ -122,12 +122,12 @@ class History:
         return [(row[0], row[1]) for row in rows]
 
     def set_favourite(self, name: str, favourite: bool) -> None:
-        """Mark a picture as a favourite, or no longer. Raises OutputError if that cannot be written beside the pictures."""
+        """Mark an image as a favourite, or no longer. Raises OutputError if that cannot be written beside the images."""
         favourites.set_favourite(self._outputs, Path(text_to_name(name)).name, favourite)
         self._take_favourites()
 
     def forget(self, name: str) -> None:
-        """The picture was deleted."""
+        """The image was deleted."""
         self._drop(self._read("SELECT name, mtime_ns, bytes FROM pictures WHERE name = ?", make_encodable(name)))
 
     def close(self) -> None:
@@ -201,7 +201,7 @@ def _stamp(row: sqlite3.Row) -> tuple[int, int]:
 
 
 def _walk(outputs: Path) -> Iterator[_Found]:
-    """Every picture file under the folder, hidden ones left out. What vanishes meanwhile is not there."""
+    """Every image file under the folder, hidden ones left out. What vanishes meanwhile is not there."""
     waiting = [outputs]
     while waiting:
         try:

@@ -1,4 +1,4 @@
-"""The file that holds the index of pictures: opened as it must be, or thrown away and begun again."""
+"""The file that holds the index of images: opened as it must be, or thrown away and begun again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS: Mapping[str, str] = {
     "number": "integer", "day": "text", "width": "integer", "height": "integer", "prompt": "text", "checkpoint": "text",
     "words": "text",
 }  # fmt: skip
-"""Column -> the type of all its values. ``place``, then ``number``, order the pictures."""
+"""Column -> the type of all its values. ``place``, then ``number``, order the images."""
 
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS pictures (

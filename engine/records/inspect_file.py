@@ -1,4 +1,4 @@
-"""Everything that can be known about a picture that somebody drops onto the page."""
+"""Everything that can be known about an image that somebody drops onto the page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ImageInspection:
 
 
 def inspect_image(source: Path | bytes, watermarks: tuple[str, ...] = watermark.TEXTS) -> ImageInspection:
-    """Looks at a picture's bytes: the uploaded file itself, not what the page made of it.
+    """Looks at an image's bytes: the uploaded file itself, not what the page made of it.
 
     ``watermarks`` are the texts that are looked for first. Raises ImageError if it cannot be opened.
     """

@@ -1,4 +1,4 @@
-"""Writes Easel's own record into a picture's bytes, and reads it back.
+"""Writes Easel's own record into an image's bytes, and reads it back.
 
 * PNG: the record as iTXt ``easel``, AUTOMATIC1111's text as ``parameters``, XMP.
 * JPEG: AUTOMATIC1111's text as EXIF UserComment; the record in XMP, as an extended packet when it outgrows a segment's
@@ -30,7 +30,7 @@ _PACKET_ROOM = 60_000
 def read(source: Path | bytes) -> Record | None:
     """The record that Easel wrote into a PNG, JPEG or WebP; None if there is none.
 
-    Give it the file itself or its bytes, never a picture that the page has re-encoded. Raises RequestError for a record
+    Give it the file itself or its bytes, never an image that the page has re-encoded. Raises RequestError for a record
     that is damaged or from a newer Easel, OSError if the file cannot be read.
     """
     texts = metadata_chunks.read_texts(source)

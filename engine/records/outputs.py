@@ -1,6 +1,6 @@
-"""The outputs folder: finished pictures, each written completely or not at all, and found by its job's id.
+"""The outputs folder: finished images, each written completely or not at all, and found by its job's id.
 
-``outputs/2026-11-23/142530-<job>-<index>-<seed>.png``: the day, the time, the job, which picture of the job, its seed.
+``outputs/2026-11-23/142530-<job>-<index>-<seed>.png``: the day, the time, the job, which image of the job, its seed.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from engine.requests import Request, Resolved
 from engine.storage.atomic_files import PART, make_folder, replace_file, translate_errors
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
-"""The endings of saved pictures by format."""
+"""The endings of saved images by format."""
 
 SPARE = 64 * 2**20
-"""Bytes that must be free before a run starts: room for a picture and the journal."""
+"""Bytes that must be free before a run starts: room for an image and the journal."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _JOB = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -48,7 +48,7 @@ def save(
 ) -> Path:
     """Writes ``image`` with its record and returns its path once it is on disk: written, synced, renamed.
 
-    Saving picture ``index`` of ``job`` again returns the file that is there already, so that finishing twice is
+    Saving image ``index`` of ``job`` again returns the file that is there already, so that finishing twice is
     finishing once. ``job`` (letters, digits, ``-``, ``_``) must never be given to two jobs. ``format`` is "png", "jpeg"
     or "webp". ``source`` and ``companions`` are those of :class:`engine.records.record.Record`. Raises OutputError, or
     DiskFull, with nothing left behind.
@@ -68,7 +68,7 @@ def save(
 def create_file(
     resolved: Resolved[Request], *, outputs: Path, job: str, index: int, format: str = "png"
 ) -> Generator[tuple[BinaryIO, Path]]:
-    """A stream for a picture that is written piece by piece, and the path that it will have when the block ends.
+    """A stream for an image that is written piece by piece, and the path that it will have when the block ends.
 
     If the block raises, or the disk does, nothing is left. Raises OutputError or DiskFull.
     """
@@ -96,7 +96,7 @@ def read_index(name: str) -> int:
 
 
 def find_saved(outputs: Path, job: str) -> dict[int, Path]:
-    """The finished pictures of ``job``, by index. Empty if the folder is not there."""
+    """The finished images of ``job``, by index. Empty if the folder is not there."""
     found: dict[int, Path] = {}
     for day in list_days(outputs):
         for name in os.listdir(day):
@@ -114,7 +114,7 @@ def list_days(outputs: Path) -> list[Path]:
 
 
 def check_writable(outputs: Path, need: int = SPARE) -> None:
-    """Raises OutputError unless a picture can be written there now, DiskFull unless ``need`` bytes are free."""
+    """Raises OutputError unless an image can be written there now, DiskFull unless ``need`` bytes are free."""
     with translate_errors(outputs):
         make_folder(outputs)
         with replace_file(outputs / f".try{PART}") as stream:
@@ -129,13 +129,13 @@ def check_writable(outputs: Path, need: int = SPARE) -> None:
 
 
 def _order(path: Path) -> tuple[float, int, str, str]:
-    """Sorts pictures as they were made: those of jobs whose ids do not say when, by the time in their names before all others."""
+    """Sorts images as they were made: those of jobs whose ids do not say when, by the time in their names before all others."""
     submitted = read_submission_time(read_job(path.name) or "")
     return (submitted or 0.0, read_index(path.name) if submitted else 0, path.parent.name, path.name)
 
 
 def has_room(folder: Path) -> bool:
-    """Whether the disk of ``folder``, which need not be there yet, has room for a picture. False if it does not answer."""
+    """Whether the disk of ``folder``, which need not be there yet, has room for an image. False if it does not answer."""
     try:
         there = next(place for place in (folder, *folder.parents) if place.exists())
         return shutil.disk_usage(there).free > SPARE
@@ -144,7 +144,7 @@ def has_room(folder: Path) -> bool:
 
 
 def keep_newest(outputs: Path, count: int) -> None:
-    """Removes all but the ``count`` newest pictures, whatever the clock said: for folders of drafts."""
+    """Removes all but the ``count`` newest images, whatever the clock said: for folders of drafts."""
     with translate_errors(outputs):
         newest_first = sorted((path for day in list_days(outputs) for path in day.iterdir()), key=_order, reverse=True)
         for path in newest_first[count:]:

@@ -1,4 +1,4 @@
-"""The settings in a picture's file, whoever wrote them, as a request that can be made here."""
+"""The settings in an image's file, whoever wrote them, as a request that can be made here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What Easel knows about one of its pictures, and the same as text that other programs can read.
+"""What Easel knows about one of its images, and the same as text that other programs can read.
 
 ``Record`` is complete: its JSON reads back into an equal request. ``parameters`` is the text that AUTOMATIC1111's
-program writes and most others read; ``xmp`` says to whoever asks that a machine made the picture.
+program writes and most others read; ``xmp`` says to whoever asks that a machine made the image.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def _now() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One picture: how it was made, by which job, when (ISO 8601 with offset), by which version of Easel.
+    """One image: how it was made, by which job, when (ISO 8601 with offset), by which version of Easel.
 
-    ``source`` holds the texts, by keyword, of the picture that this one was made from: an upscaled picture still says how
-    it came to be. ``companions`` are pictures of the same job that belong to this one: what each is -> its index there.
+    ``source`` holds the texts, by keyword, of the image that this one was made from: an upscaled image still says how
+    it came to be. ``companions`` are images of the same job that belong to this one: what each is -> its index there.
     """
 
     resolved: Resolved[Request]

@@ -1,4 +1,4 @@
-"""The few facts about a picture that a list shows, read without decoding it."""
+"""The few facts about an image that a list shows, read without decoding it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.requests import model_of
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """``created`` is seconds since 1970. A file that is not a picture has no width."""
+    """``created`` is seconds since 1970. A file that is not an image has no width."""
 
     created: float
     width: int = 0
@@ -62,7 +62,7 @@ def _read_words(path: Path, modified: float) -> Summary:
 
 
 def _find_words(record: Record) -> Record:
-    """``record``, or where it was made without words the one of the picture that it was made from."""
+    """``record``, or where it was made without words the one of the image that it was made from."""
     source = record.source.get(metadata.KEY, "")
     if record.resolved.request.prompt or not source:
         return record

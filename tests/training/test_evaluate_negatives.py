@@ -19,7 +19,7 @@ from training.judge import CELLS, Judge
 
 
 class SeesADog(Judge):
-    """One dog in the middle of every picture."""
+    """One dog in the middle of every image."""
 
     def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
         where = torch.full((len(pictures), len(THING_NAMES) + 1, CELLS, CELLS), -9.0)

@@ -1,4 +1,4 @@
-"""Scenes: the same twice, nothing held out, things where their relation says, all of it in the picture."""
+"""Scenes: the same twice, nothing held out, things where their relation says, all of it in the image."""
 
 from __future__ import annotations
 

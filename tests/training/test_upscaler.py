@@ -1,4 +1,4 @@
-"""The upscaler's two stages for a few steps, and the pictures that they learn from."""
+"""The upscaler's two stages for a few steps, and the images that they learn from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.upscaler import Reservoir, UpscalerTraining, export
 
 @pytest.fixture
 def speckles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures that take no time to draw."""
+    """Images that take no time to draw."""
 
     def drawn(seed: int, side: int) -> Image.Image:
         return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8))

@@ -1,6 +1,6 @@
 """Times of day, seasons and weather of an outdoor place.
 
-Each has a layer that goes `under` things (sun, clouds, grass turned to rust) and one that goes `over` the finished picture
+Each has a layer that goes `under` things (sun, clouds, grass turned to rust) and one that goes `over` the finished image
 (light, rain, falling leaves).
 """
 
@@ -24,7 +24,7 @@ NOON: Light = (0.25, 0.05, 0.4)
 class Air:
     """`words[0]` is its name, the others are synonyms that stand alone; `phrases` follow a scene's words.
 
-    `under` goes over the background before things are put there, `over` over the finished picture: things keep their colours.
+    `under` goes over the background before things are put there, `over` over the finished image: things keep their colours.
     `light` is that of a time of day.
     """
 

@@ -19,7 +19,7 @@ Painter = Callable[[Canvas], None]
 class Background:
     """`phrases`: how a caption puts a thing there; `words[0]` is its name, the others are synonyms that stand alone.
 
-    `back` paints what lies behind the horizon (or the whole picture where there is no `front`), `front` what lies before it.
+    `back` paints what lies behind the horizon (or the whole image where there is no `front`), `front` what lies before it.
     `horizon`: where the ground begins, as a share of the height from the top; 1.0 where things float.
     """
 
@@ -44,7 +44,7 @@ class Background:
 
 
 def gradient(side: int, top: RGB, bottom: RGB) -> Image.Image:
-    """A picture whose rows run from `top` to `bottom`."""
+    """An image whose rows run from `top` to `bottom`."""
     return ramp((side, side), (top, bottom))
 
 

@@ -1,6 +1,6 @@
-"""What the styles are made of: smoothing, outlines, papers, strokes and cells. What does not depend on the picture is kept.
+"""What the styles are made of: smoothing, outlines, papers, strokes and cells. What does not depend on the image is kept.
 
-Pictures are square RGB images. A `plane` is a float32 (side, side) array that runs from 0 to 1 unless it says otherwise.
+Images are square RGB images. A `plane` is a float32 (side, side) array that runs from 0 to 1 unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def variant(rng: Generator) -> int:
 
 
 def to_image(colour: np.ndarray) -> Image.Image:
-    """The picture of an array of 0..255, clipped."""
+    """The image of an array of 0..255, clipped."""
     return Image.fromarray(np.clip(colour, 0, 255).astype(np.uint8), "RGB")
 
 
 def floats(image: Image.Image) -> np.ndarray:
-    """The picture as float32 0..255."""
+    """The image as float32 0..255."""
     return np.asarray(image).astype(np.float32)
 
 
 def tone(image: Image.Image) -> np.ndarray:
-    """The picture's lightness as a plane."""
+    """The image's lightness as a plane."""
     return np.asarray(image.convert("L")).astype(np.float32) / 255
 
 
@@ -48,7 +48,7 @@ def mixed(under: np.ndarray, over: np.ndarray | tuple[int, int, int], share: np.
 
 
 def graded(image: Image.Image, saturation: float, gain: float = 1.0, lift: float = 0.0) -> Image.Image:
-    """The picture with its saturation and contrast changed: `gain` multiplies, `lift` (0..255) is added."""
+    """The image with its saturation and contrast changed: `gain` multiplies, `lift` (0..255) is added."""
     weights = np.asarray([0.299, 0.587, 0.114]) * (1 - saturation) * gain
     rows = np.tile(weights, (3, 1)) + np.eye(3) * saturation * gain
     return image.convert("RGB", tuple(np.column_stack([rows, np.full(3, lift)]).ravel()))
@@ -60,12 +60,12 @@ def packed(image: Image.Image) -> np.ndarray:
 
 
 def unpacked(colours: np.ndarray) -> Image.Image:
-    """The picture of what `packed` made."""
+    """The image of what `packed` made."""
     return Image.fromarray(np.ascontiguousarray(colours).view(np.uint8).reshape(*colours.shape, 4), "RGBA").convert("RGB")
 
 
 def fetched(image: Image.Image, sources: np.ndarray) -> Image.Image:
-    """The picture whose every pixel has the colour of the pixel `sources` (flat index) names."""
+    """The image whose every pixel has the colour of the pixel `sources` (flat index) names."""
     return unpacked(packed(image).ravel().take(sources))
 
 
@@ -117,7 +117,7 @@ def flattened(image: Image.Image, radius: float) -> Image.Image:
 
 
 def reduced(image: Image.Image, colours: int) -> Image.Image:
-    """The picture in at most so many colours of its own, rare ones too, without dither."""
+    """The image in at most so many colours of its own, rare ones too, without dither."""
     palette = image.resize((64, 64), Image.Resampling.NEAREST).quantize(colours, Image.Quantize.MAXCOVERAGE)
     return image.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGB")
 

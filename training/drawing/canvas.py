@@ -38,7 +38,7 @@ def shaded(rgb: RGB, factor: float) -> RGB:
 
 
 def ramp(size: tuple[int, int], colours: Sequence[RGB]) -> Image.Image:
-    """A picture that runs through the colours from its top to its foot."""
+    """An image that runs through the colours from its top to its foot."""
     stops = Image.fromarray(np.asarray(colours, np.uint8)[:, None, :])
     column = stops.resize((1, size[1]), Image.Resampling.BILINEAR, box=(0, 0.5, 1, len(colours) - 0.5))
     return column.resize(size, Image.Resampling.NEAREST)
@@ -97,7 +97,7 @@ def crags(rng: Generator, height: float, swing: float, octaves: int = 5) -> np.n
 
 
 class Canvas:
-    """A picture twice as large as it will be. Places and lengths are shares of its side; a picture may be given to go on with."""
+    """An image twice as large as it will be. Places and lengths are shares of its side; an image may be given to go on with."""
 
     def __init__(self, side: int, rng: Generator, image: Image.Image | None = None) -> None:
         self.rng, self.size = rng, 2 * side

@@ -1,4 +1,4 @@
-"""The things that the font has no picture for, or none that fits: each is drawn by a function, in any colour."""
+"""The things that the font has no image for, or none that fits: each is drawn by a function, in any colour."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _pillow(sheet: Sheet, rgb: RGB) -> None:
 
 
 def _landscape(sheet: Sheet, box: tuple[float, float, float, float]) -> None:
-    """A little picture of hills under the sun."""
+    """A little image of hills under the sun."""
     left, top, right, bottom = box
     wide, high = right - left, bottom - top
     sheet.box(box, (150, 210, 245))

@@ -1,4 +1,4 @@
-"""The filters behind the styles: each draws a finished RGB picture anew, the same way for the same generator."""
+"""The filters behind the styles: each draws a finished RGB image anew, the same way for the same generator."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def comic(image: Image.Image, rng: Generator) -> Image.Image:
 
 
 def _stroked(image: Image.Image, which: int, sizes: tuple[tuple[float, float], ...], relief: float) -> np.ndarray:
-    """The picture in brush strokes lit from the upper left: broad ones, and finer ones where those would miss its colours."""
+    """The image in brush strokes lit from the upper left: broad ones, and finer ones where those would miss its colours."""
     side = image.width
     wanted = np.asarray(brushes.flattened(image, 2)).astype(np.int16)
     paint = to_image(wanted + brushes.speckle(side, which))
@@ -174,7 +174,7 @@ def chalk(image: Image.Image, rng: Generator) -> Image.Image:
 
 
 def _brightest(image: Image.Image, peak: float) -> np.ndarray:
-    """The picture's hues, nearly all as light as they can be: the strongest channel at `peak`."""
+    """The image's hues, nearly all as light as they can be: the strongest channel at `peak`."""
     colour = floats(image)
     strongest = np.maximum(np.maximum(colour[..., 0], colour[..., 1]), colour[..., 2])
     return colour * (peak / np.maximum(strongest, 40))[..., None]

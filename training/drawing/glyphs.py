@@ -1,4 +1,4 @@
-"""Reads pictures out of Noto Color Emoji. A glyph of several code points (a farmer) is looked up in the font's own table of
+"""Reads images out of Noto Color Emoji. A glyph of several code points (a farmer) is looked up in the font's own table of
 ligatures, so that it comes out the same with every build of Pillow."""
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _ligatures() -> dict[tuple[str, ...], str]:
 
 
 def glyph_name(drawing: str) -> str:
-    """The font's name for a glyph; ValueError where the font has no single picture for it."""
+    """The font's name for a glyph; ValueError where the font has no single image for it."""
     cmap = _font().getBestCmap() or {}
     names = tuple(cmap.get(ord(letter), "") for letter in drawing if letter != VARIATION)
     name = names[0] if len(names) == 1 else _ligatures().get(names, "")
@@ -58,6 +58,6 @@ def glyph_name(drawing: str) -> str:
 
 
 def glyph(drawing: str) -> Image.Image:
-    """The glyph's picture, RGBA, 136 x 128."""
+    """The glyph's image, RGBA, 136 x 128."""
     data = _font()["CBDT"].strikeData[0][glyph_name(drawing)].imageData
     return Image.open(BytesIO(data)).convert("RGBA")

@@ -1,4 +1,4 @@
-"""Painters of open country: a back reaches down to the horizon, a front from the horizon to the picture's foot."""
+"""Painters of open country: a back reaches down to the horizon, a front from the horizon to the image's foot."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def flowers(c: Canvas, top: float, count: int, size: float = 0.014) -> None:
 
 
 def blades(c: Canvas, count: int, tall: float, rgb: RGB) -> None:
-    """Grass along the picture's foot."""
+    """Grass along the image's foot."""
     for x, height, lean in zip(c.rng.random(count), c.rng.uniform(0.4, 1, count), c.rng.uniform(-0.5, 0.5, count), strict=True):
         c.shape(
             [(x - 0.006, 1.01), (x + lean * height * tall, 1 - height * tall), (x + 0.006, 1.01)], shaded(rgb, 0.7 + 0.5 * height)

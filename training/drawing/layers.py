@@ -1,4 +1,4 @@
-"""Layers of air: light, clouds, drops, flakes and leaves, that lie under or over the things of an outdoor picture."""
+"""Layers of air: light, clouds, drops, flakes and leaves, that lie under or over the things of an outdoor image."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def cloudy(image: Image.Image, rng: Generator) -> Image.Image:
 
 
 def high_sun(image: Image.Image, rng: Generator, rays: bool = False) -> Image.Image:
-    """A big sun in a corner, perhaps with rays across the picture."""
+    """A big sun in a corner, perhaps with rays across the image."""
     side, corner = image.width, int(rng.integers(2))
     far = from_corner(side, corner)
     if rays:
@@ -277,7 +277,7 @@ def sunshine(image: Image.Image, rng: Generator) -> Image.Image:
 
 @lru_cache(maxsize=4)
 def _bow(side: int) -> tuple[Image.Image, Image.Image]:
-    """A rainbow as wide as two pictures, and its mask."""
+    """A rainbow as wide as two images, and its mask."""
     x, y = np.meshgrid(np.linspace(-1, 1, 2 * side), np.linspace(0, 1, side))
     place = (np.hypot(x, y - 0.95) - 0.6) / 0.2  # 0 at the inner edge, 1 at the outer
     bands = np.array(

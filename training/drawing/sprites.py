@@ -251,7 +251,7 @@ def sprite(rng: Generator, kind: str, pixels: float, veil: RGB | None = None, sh
 
 
 def stand(canvas: Canvas, kind: str, x: float, foot: float, tall: float, veil: RGB | None = None, share: float = 0.5) -> None:
-    """Stamps one of this kind with its foot at (x, foot); `tall` in shares of the picture's side."""
+    """Stamps one of this kind with its foot at (x, foot); `tall` in shares of the image's side."""
     canvas.stamp(sprite(canvas.rng, kind, tall * canvas.size, veil, share), x, foot)
 
 

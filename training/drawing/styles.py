@@ -1,4 +1,4 @@
-"""The styles of pictures: one filter per row, applied to the finished scene. `STYLES[0]` leaves it as it is drawn."""
+"""The styles of images: one filter per row, applied to the finished scene. `STYLES[0]` leaves it as it is drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the starter can draw, and the picture of each thing. The rows are in `living.py`, `food.py` and `made.py`."""
+"""What the starter can draw, and the image of each thing. The rows are in `living.py`, `food.py` and `made.py`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _beside(tiles: list[Image.Image]) -> Image.Image:
 
 @lru_cache(maxsize=4096)
 def thing_tile(name: str, colour: str | None) -> Image.Image:
-    """An RGBA picture of the thing, cut to its outline; its longer side has about 128 to 256 pixels."""
+    """An RGBA image of the thing, cut to its outline; its longer side has about 128 to 256 pixels."""
     thing = THING_BY_NAME[name]
     drawing = thing.drawing
     if drawing in SHAPES:

@@ -1,4 +1,4 @@
-"""What layers of air are made of: tints, veils, lights, and where in a picture the sky is open."""
+"""What layers of air are made of: tints, veils, lights, and where in an image the sky is open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def tinted(image: Image.Image, *colours: RGB) -> Image.Image:
-    """The picture seen through glass that runs through these colours from top to foot."""
+    """The image seen through glass that runs through these colours from top to foot."""
     return ImageChops.multiply(image, ramp(image.size, colours))
 
 
@@ -26,7 +26,7 @@ def toned(image: Image.Image, colour: float, light: float, lift: RGB = (0, 0, 0)
 
 
 def veiled(image: Image.Image, rgb: RGB, shares: np.ndarray) -> Image.Image:
-    """`shares` (0..1, as high and wide as the picture) of one colour laid over it."""
+    """`shares` (0..1, as high and wide as the image) of one colour laid over it."""
     return Image.composite(
         Image.new("RGB", image.size, rgb), image, Image.fromarray((shares * 255).clip(0, 255).astype(np.uint8))
     )
@@ -56,14 +56,14 @@ def lit(image: Image.Image, rgb: RGB, x: float, y: float, radius: float, strengt
 
 
 def wisps(kind: str, side: int, rng: Generator) -> np.ndarray:
-    """A piece of a texture; small pictures get a coarser one."""
+    """A piece of a texture; small images get a coarser one."""
     step = max(1, 256 // side)
     top, left = (int(at) for at in rng.integers(0, SHEET - side * step, 2))
     return noise(kind)[top : top + side * step : step, left : left + side * step : step]
 
 
 def smooth(image: Image.Image, x: np.ndarray, y: np.ndarray, reach: float) -> np.ndarray:
-    """Whether the picture is nearly even around each place (shares): the open sky is, things are not."""
+    """Whether the image is nearly even around each place (shares): the open sky is, things are not."""
     side = image.width
     gray = np.asarray(image.convert("L"), np.int16)
     steps = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7)]) * reach
@@ -80,7 +80,7 @@ def free_corner(image: Image.Image, rng: Generator) -> float:
 
 
 def drawn_over(image: Image.Image, paint: Callable[[ImageDraw.ImageDraw, float], None], blur: float = 0) -> Image.Image:
-    """What `paint` draws at twice the size on a clear sheet, laid over the picture; `paint` is told that size."""
+    """What `paint` draws at twice the size on a clear sheet, laid over the image; `paint` is told that size."""
     size = 2 * image.width
     sheet = Image.new("RGBA", (size, size), (255, 255, 255, 0))
     paint(ImageDraw.Draw(sheet), size)

@@ -1,6 +1,6 @@
-"""Drawings and photos over HTTP: ``POST /sketches`` keeps a picture for the engine, ``GET /sketches/<hash>`` shows it.
+"""Drawings and photos over HTTP: ``POST /sketches`` keeps an image for the engine, ``GET /sketches/<hash>`` shows it.
 
-Any picture from the user is opened here, by the engine's own reader, so the browser need not support HEIC or TIFF.
+Any image from the user is opened here, by the engine's own reader, so the browser need not support HEIC or TIFF.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST = 2048
 
 
 def create_routes(folder: Path) -> list[Route]:
-    """The routes to the pictures kept in ``folder``."""
+    """The routes to the images kept in ``folder``."""
     blobs = Blobs(folder)
 
     async def keep(request: Request) -> Response:
@@ -46,7 +46,7 @@ def create_routes(folder: Path) -> list[Route]:
 
 
 def _keep(content: bytes, blobs: Blobs) -> dict[str, str | list[str]]:
-    """What the pad receives for a picture: its hash, and how it was converted and reduced."""
+    """What the pad receives for an image: its hash, and how it was converted and reduced."""
     hash = blobs.put(content)
     # Its paper is the pad's, which can still be changed: nothing to say of it here.
     image = open_image(content, paper="")
@@ -56,7 +56,7 @@ def _keep(content: bytes, blobs: Blobs) -> dict[str, str | list[str]]:
 
 
 def _reduce(hash: str, blobs: Blobs) -> bytes:
-    """A kept picture as PNG, upright and in the colours of a screen, no larger than the pad."""
+    """A kept image as PNG, upright and in the colours of a screen, no larger than the pad."""
     image = blobs.open(hash)
     image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     stream = io.BytesIO()

@@ -1,6 +1,6 @@
 """Finished pictures over HTTP: ``/pictures/<path inside the outputs folder>``, and nothing that is not a picture.
 
-Gradio would copy each picture into its cache before serving it; this road leaves one copy on disk.
+Gradio would copy each image into its cache before serving it; this road leaves one copy on disk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PREFIX, DRAFTS, SMALL, REDUCED = "/pictures/", "/drafts/", "/thumbnails/", "/red
 """Where the outputs lie, where the drafts do, where the outputs are small, and where the largest of them fit a screen."""
 
 LARGE = 3000 * 3000
-"""Pixels above which a page shows a picture reduced: a browser decodes all of a picture before it shows any."""
+"""Pixels above which a page shows an image reduced: a browser decodes all of an image before it shows any."""
 
 _FORBIDDEN = ("\0", "\\", ":") if os.name == "nt" else ("\0",)
 """Strings that end early in C; Windows' separators, drives and streams, which are part of names elsewhere."""
@@ -51,7 +51,7 @@ def locate_shown(name: str, width: int, height: int) -> str:
 
 
 def find(outputs: Path, asked: str) -> Path | None:
-    """The picture that ``asked``, a name of :func:`name_image`, names inside ``outputs``; else None.
+    """The image that ``asked``, a name of :func:`name_image`, names inside ``outputs``; else None.
 
     Links that lead out of ``outputs``, ``..``, absolute and Windows paths, and files of other kinds are None too.
     """
@@ -68,14 +68,14 @@ def find(outputs: Path, asked: str) -> Path | None:
 
 
 def create_thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str = SMALL, side: int = SIDE) -> Route:
-    """The route that serves the same pictures small, ``side`` pixels. Each is made when it is first asked for."""
+    """The route that serves the same images small, ``side`` pixels. Each is made when it is first asked for."""
 
     def serve(request: Request) -> Response:
         path = find(outputs, request.path_params["path"])
         try:
             small = thumbnails.of(path, side) if path else None
         except (OSError, ImageError):
-            small = None  # not a picture, whatever its name says
+            small = None  # not an image, whatever its name says
         if small is None:
             return PlainTextResponse("There is no such picture.", status_code=404)
         return FileResponse(small, media_type=MEDIA_TYPES[small.suffix.lower()], headers={"Cache-Control": "private, no-cache"})
@@ -84,7 +84,7 @@ def create_thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str =
 
 
 def create_route(outputs: Path, prefix: str = PREFIX) -> Route:
-    """The route that serves the pictures in ``outputs`` under ``prefix``."""
+    """The route that serves the images in ``outputs`` under ``prefix``."""
 
     async def serve(request: Request) -> Response:
         path = find(outputs, request.path_params["path"])

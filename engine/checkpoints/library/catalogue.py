@@ -74,7 +74,7 @@ class CheckpointEntry:
 
     @property
     def few_steps(self) -> Path | None:
-        """A LoRA that comes with the checkpoint and lets it make its pictures in few steps without guidance, if one does."""
+        """A LoRA that comes with the checkpoint and lets it make its images in few steps without guidance, if one does."""
         card = self.card
         path = self.path / card.few_steps.lora if card and card.few_steps.lora else None
         return path if path and os.path.isfile(path) else None

@@ -1,4 +1,4 @@
-"""A checkpoint's own safety checker: CLIP's vision tower and a list of concepts that no picture may resemble.
+"""A checkpoint's own safety checker: CLIP's vision tower and a list of concepts that no image may resemble.
 
 It was published with Stable Diffusion 1 (CompVis/stable-diffusion-safety-checker), and lies in diffusers folders only.
 """
@@ -26,7 +26,7 @@ COMPONENT = "safety_checker"
 
 @dataclass(frozen=True)
 class SafetyChecker:
-    """``extractor`` makes of a picture what ``network`` reads. ``bytes``: what its weights take."""
+    """``extractor`` makes of an image what ``network`` reads. ``bytes``: what its weights take."""
 
     network: StableDiffusionSafetyChecker
     extractor: CLIPImageProcessor
@@ -35,7 +35,7 @@ class SafetyChecker:
     def objects_to(self, image: Image.Image) -> bool:
         """Whether it would have ``image`` withheld."""
         pixels = self.extractor(images=image, return_tensors="pt").pixel_values
-        # It blackens what it is given beside the features: that is not the picture.
+        # It blackens what it is given beside the features: that is not the image.
         _, found = self.network(clip_input=pixels, images=[np.zeros(1)])
         return bool(found[0])
 

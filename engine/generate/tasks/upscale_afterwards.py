@@ -64,7 +64,7 @@ def _find_prompts(asked: TextToImage | ImageToImage, state: EngineState) -> tupl
 
 
 def _renumber(event: Event, before: int, count: int) -> Event:
-    """``event`` among all the ``pictures`` of the job, small and large ones, ``before`` of which come first."""
+    """``event`` among all the ``images`` of the job, small and large ones, ``before`` of which come first."""
     if isinstance(event, Step):
         return dataclasses.replace(event, index=before + event.index, count=count)
     return dataclasses.replace(event, index=before + event.index) if isinstance(event, ImageSaved) else event

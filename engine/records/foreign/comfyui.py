@@ -1,4 +1,4 @@
-"""ComfyUI: the picture's settings are in a graph of nodes; following the links backwards finds them.
+"""ComfyUI: the image's settings are in a graph of nodes; following the links backwards finds them.
 
 A prompt is ``{id: {"class_type": ..., "inputs": {name: value, or [id, slot] for an arrow}}}``. Rather than knowing every
 node, the walk starts at the sampler and takes the nearest node that has an input of the wanted name, so that samplers put

@@ -1,4 +1,4 @@
-"""What other programs wrote into a picture, as Easel's settings.
+"""What other programs wrote into an image, as Easel's settings.
 
 Each program's layout is read by its own function in ``foreign_texts`` and ``foreign_graph``; this room knows the order in
 which they are asked and turns what they found into a request.
@@ -39,8 +39,8 @@ _TAGS = (0x010E, 0x010F, 0x0110, 0x8298)
 def read(source: Path | bytes, hidden: bool = True) -> ForeignRecord | None:
     """What another program wrote into a PNG, JPEG or WebP; None if nothing is found. Raises OSError if it cannot be read.
 
-    Give it the file itself or its bytes: a picture that the page re-encoded has lost its texts. ``hidden`` also looks into the
-    alpha plane, for which the picture is decoded.
+    Give it the file itself or its bytes: an image that the page re-encoded has lost its texts. ``hidden`` also looks into the
+    alpha plane, for which the image is decoded.
     """
     texts = metadata_chunks.read_texts(source)
     if texts is None:

@@ -1,4 +1,4 @@
-"""Texts in the lowest bits of a picture's alpha plane, as NovelAI and some AUTOMATIC1111 extensions hide them.
+"""Texts in the lowest bits of an image's alpha plane, as NovelAI and some AUTOMATIC1111 extensions hide them.
 
 Column by column: the signature "stealth_pnginfo" or, packed with gzip, "stealth_pngcomp"; the length in bits as 32 bits,
 highest first; the text. They live through programs that drop texts and keep pixels.
@@ -20,7 +20,7 @@ _MOST_PIXELS = 64 * 2**20
 
 
 def read(source: Path | bytes) -> str:
-    """The hidden text of a picture with an alpha plane; "" if there is none. Raises OSError if a file cannot be read."""
+    """The hidden text of an image with an alpha plane; "" if there is none. Raises OSError if a file cannot be read."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             if "A" not in image.getbands() or image.width * image.height > _MOST_PIXELS:

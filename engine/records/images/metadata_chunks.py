@@ -1,7 +1,7 @@
 """The texts that image files carry, read from their raw bytes without decoding a pixel.
 
-Only the small chunks are read; picture data is skipped over, so a history of thousands of large files stays quick and a
-damaged picture still gives its texts. Formats: PNG (W3C), JPEG segments (ITU T.81), RIFF WebP, EXIF 2.3, XMP part 3.
+Only the small chunks are read; image data is skipped over, so a history of thousands of large files stays quick and a
+damaged image still gives its texts. Formats: PNG (W3C), JPEG segments (ITU T.81), RIFF WebP, EXIF 2.3, XMP part 3.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Opens any picture from a user, upright, in 8-bit RGB, or says in one sentence why it cannot.
+"""Opens any image from a user, upright, in 8-bit RGB, or says in one sentence why it cannot.
 
 Sizes are checked before a pixel is decoded. Formats are told by content, never by name, and only formats that are plain
 data are opened: Pillow would hand an EPS file to Ghostscript.
@@ -21,10 +21,10 @@ from PIL import Image, ImageCms, ImageColor
 from engine.errors import ImageError
 
 MAX_PIXELS = 2**28
-"""Pixels that a picture may have (16,384 x 16,384): beyond this the memory of an ordinary computer ends."""
+"""Pixels that an image may have (16,384 x 16,384): beyond this the memory of an ordinary computer ends."""
 
-# Pillow's own guard is one number for the whole process, and it warns of pictures that Easel's upscaler makes every day.
-# Here every picture is checked against its own limit before it is decoded.
+# Pillow's own guard is one number for the whole process, and it warns of images that Easel's upscaler makes every day.
+# Here every image is checked against its own limit before it is decoded.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
@@ -56,12 +56,12 @@ _TURNS = {
     7: (Image.Transpose.TRANSVERSE, "turned and mirrored"),
     8: (Image.Transpose.ROTATE_90, "turned"),
 }
-"""EXIF orientation -> what makes the picture upright, in Pillow's names and in words."""
+"""EXIF orientation -> what makes the image upright, in Pillow's names and in words."""
 
 
 @dataclass(frozen=True)
 class OpenedImage:
-    """A picture as the user provided it.
+    """An image as the user provided it.
 
     ``colours`` is RGB without its transparency, ``alpha`` its plane (L, 255 opaque) or None. ``icc_profile`` is what the
     colours mean, b"" for sRGB. ``notices`` says what was done to it, a sentence each.
@@ -76,7 +76,7 @@ class OpenedImage:
 
     @property
     def image(self) -> Image.Image:
-        """The picture as seen on its paper: RGB, opaque."""
+        """The image as seen on its paper: RGB, opaque."""
         return flatten(self.with_alpha, self.paper)
 
     @property
@@ -92,9 +92,9 @@ class OpenedImage:
 def open_image(
     source: Path | bytes, *, paper: str = "#ffffff", max_pixels: int = MAX_PIXELS, keep_profile: bool = False
 ) -> OpenedImage:
-    """The picture in ``source``, upright and in 8-bit RGB.
+    """The image in ``source``, upright and in 8-bit RGB.
 
-    ``paper`` shows where the picture is transparent; it may be "" if only ``colours`` and ``alpha`` are used. Colours are
+    ``paper`` shows where the image is transparent; it may be "" if only ``colours`` and ``alpha`` are used. Colours are
     turned into sRGB; ``keep_profile`` leaves RGB colours as they are and hands their profile on. Raises ImageError, one
     sentence, for what cannot be used.
     """
@@ -104,7 +104,7 @@ def open_image(
 
 @contextmanager
 def open_header(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Generator[Image.Image]:
-    """The picture in ``source`` as Pillow opens it: its size is known and allowed, and no pixel is decoded yet.
+    """The image in ``source`` as Pillow opens it: its size is known and allowed, and no pixel is decoded yet.
 
     Raises ImageError, one sentence, for what cannot be used, also where the block decodes it.
     """
@@ -127,7 +127,7 @@ def open_header(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Generator
 
 
 def upright_exif(source: Path) -> bytes:
-    """The EXIF of a picture file for a copy of it that is upright, as a bare TIFF structure; b"" if it has none that is sound."""
+    """The EXIF of an image file for a copy of it that is upright, as a bare TIFF structure; b"" if it has none that is sound."""
     try:
         with Image.open(source, formats=_FORMATS) as opened:
             exif = opened.getexif()
@@ -184,7 +184,7 @@ def _stream(source: Path | bytes) -> tuple[io.BytesIO | Path, bytes]:
 
 
 def _formats(start: bytes) -> tuple[str, ...]:
-    """The formats that a file with these first bytes may be. Raises ImageError if they show that it is not a picture."""
+    """The formats that a file with these first bytes may be. Raises ImageError if they show that it is not an image."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not start:
         raise ImageError("The file is empty. Choose another picture.")
@@ -258,7 +258,7 @@ def _range(values: np.ndarray, mode: str) -> tuple[float, float]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; 1 where the EXIF is damaged, which happens to good pictures."""
+    """EXIF's orientation, 1 to 8; 1 where the EXIF is damaged, which happens to good images."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except _DAMAGED:

@@ -1,4 +1,4 @@
-"""Writes PNG files row by row, so that a picture may be larger than memory; Pillow can only write whole pictures.
+"""Writes PNG files row by row, so that an image may be larger than memory; Pillow can only write whole images.
 
 PNG specification, third edition (W3C 2025): each row is filtered by its neighbours, and all rows are one zlib stream.
 """
@@ -26,7 +26,7 @@ _PIECE = 1 << 20
 
 
 class PngWriter:
-    """A picture of ``size`` (width, height) and ``planes`` (1, 3 or 4), 8 bits each, into ``stream`` from the top down.
+    """An image of ``size`` (width, height) and ``planes`` (1, 3 or 4), 8 bits each, into ``stream`` from the top down.
 
     ``icc_profile`` and ``exif`` are bare bytes, b"" for none; ``texts`` what is written in the file.
     """

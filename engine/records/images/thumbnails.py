@@ -1,4 +1,4 @@
-"""Thumbnails, and reduced copies of very large pictures, each made once."""
+"""Thumbnails, and reduced copies of very large images, each made once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIDE = 320
 """Pixels of a thumbnail's longer side."""
 
 SCREEN = 2048
-"""Pixels of the longer side of what stands for a picture that is too large for a page."""
+"""Pixels of the longer side of what stands for an image that is too large for a page."""
 
 _QUALITY = {SIDE: 80, SCREEN: 95}
 """Sizes that are made -> quality as WebP."""
@@ -29,9 +29,9 @@ class Thumbnails:
         self._folder = folder
 
     def of(self, path: Path, side: int = SIDE) -> Path:
-        """A small WebP of ``picture``; the picture itself if it is small already or if there is no room for another file.
+        """A small WebP of ``image``; the image itself if it is small already or if there is no room for another file.
 
-        ``side`` is :data:`SIDE` or :data:`SCREEN`. Raises ImageError if it is no picture that Easel opens, OSError if it
+        ``side`` is :data:`SIDE` or :data:`SCREEN`. Raises ImageError if it is no image that Easel opens, OSError if it
         is gone.
         """
         stat = path.stat()
@@ -52,7 +52,7 @@ class Thumbnails:
         return small
 
     def forget(self, path: Path, mtime_ns: int, size: int) -> None:
-        """Remove the thumbnails of a picture that is gone, by the time and size that it had."""
+        """Remove the thumbnails of an image that is gone, by the time and size that it had."""
         for side in _QUALITY:
             self._place(path, mtime_ns, size, side).unlink(missing_ok=True)
 
@@ -62,7 +62,7 @@ class Thumbnails:
 
 
 def reduce_image(opened: Image.Image, side: int) -> Image.Image:
-    """An opened picture, its longer side at most ``side`` pixels, with no second copy of all its pixels on the way."""
+    """An opened image, its longer side at most ``side`` pixels, with no second copy of all its pixels on the way."""
     opened.draft("RGB", (side, side))
     opened.load()  # what is small already would otherwise be read when the file is closed
     wanted = "RGBA" if opened.has_transparency_data else "RGB"

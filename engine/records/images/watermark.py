@@ -1,7 +1,7 @@
 """The invisible watermark of the reference Stable Diffusion scripts: a short text in the blue-difference plane.
 
 The method is the one that the package invisible-watermark (MIT) calls "dwtDct", written anew so that marks are exchanged in
-both directions: the picture's U plane; the low band of its Haar transform (half the sum of each 2 x 2 pixels); in each 4 x 4
+both directions: the image's U plane; the low band of its Haar transform (half the sum of each 2 x 2 pixels); in each 4 x 4
 block of that band the largest number but the first is moved to a quarter (for a 0) or three quarters (for a 1) of the way
 between two multiples of 36. The text's bits repeat over the blocks row by row, and a reader takes the majority.
 
@@ -51,7 +51,7 @@ def encode(image: Image.Image, text: str = TEXTS[0]) -> Image.Image:
 def decode(image: Image.Image, texts: tuple[str, ...] = TEXTS) -> str | None:
     """The text in ``image``: one of ``texts``, or another one of the same length that stands out clearly; else None.
 
-    None is also the answer for a picture of fewer than 256 x 256 pixels.
+    None is also the answer for an image of fewer than 256 x 256 pixels.
     """
     if image.width * image.height < _LEAST_PIXELS or min(image.size) < 2 * _BLOCK:
         return None

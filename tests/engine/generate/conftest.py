@@ -24,7 +24,7 @@ KINDS = ("sd1", "sd1_inpainting", "sd2_base", "sd2_depth", "sd2_v", "xl", "lcm")
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """A :class:`Local`, what it was told, and where the pictures that it starts from are kept."""
+    """A :class:`Local`, what it was told, and where the images that it starts from are kept."""
 
     local: Local
     settings: Settings
@@ -34,7 +34,7 @@ class Engine:
         return Blobs(self.settings.data / "blobs")
 
     def run(self, request: Request, job: str) -> tuple[Image.Image, list[Event]]:
-        """The last picture of a request, and everything that was said."""
+        """The last image of a request, and everything that was said."""
         events = list(self.local.run(job, request, Stop()))
         path = events[-1].results[-1].path  # type: ignore[attr-defined]
         with Image.open(path) as saved:

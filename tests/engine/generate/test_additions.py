@@ -1,4 +1,4 @@
-"""LoRAs, embeddings, VAEs, clip skip and the refiner from the request to the picture, with nothing left behind."""
+"""LoRAs, embeddings, VAEs, clip skip and the refiner from the request to the image, with nothing left behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Studio = tuple[Local, Settings]
 
 
 def picture(studio: Studio, prompt: str = "a cat", checkpoint: str = "sd1", **more: object) -> np.ndarray:
-    """Pixels of a picture, height x width x 3, 0 to 255."""
+    """Pixels of an image, height x width x 3, 0 to 255."""
     few = {"seed": 3, "steps": 2, "width": 16, "height": 16, "scheduler": "DDIM", **more}
     asked = TextToImage(prompt=prompt, checkpoint=checkpoint, **few)  # type: ignore[arg-type]
     (result,) = studio[0].make(asked)
@@ -34,7 +34,7 @@ def picture(studio: Studio, prompt: str = "a cat", checkpoint: str = "sd1", **mo
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> int:
-    """The largest difference of two pictures, in levels."""
+    """The largest difference of two images, in levels."""
     return int(np.abs(one - other).max())
 
 

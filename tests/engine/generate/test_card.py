@@ -119,7 +119,7 @@ def test_the_last_of_what_ran_ahead_is_looked_at_too() -> None:
 
 
 def made(local: Local, overflowing: int, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, list[Event]]:
-    """A picture in bfloat16 whose UNet gives no numbers at call ``overflowing``, on a machine that learnt nothing yet."""
+    """An image in bfloat16 whose UNet gives no numbers at call ``overflowing``, on a machine that learnt nothing yet."""
     real, calls = UNet2DConditionModel.forward, 0
 
     def forward(self: Any, *given: Any, **named: Any) -> Any:
@@ -144,7 +144,7 @@ def knows_bfloat16(local: Local) -> None:
 
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_a_picture_whose_step_overflowed_ahead_begins_again(at: int, local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the picture of a run whose first step is seen to overflow at once, and computed again there and then."""
+    """It is the image of a run whose first step is seen to overflow at once, and computed again there and then."""
     knows_bfloat16(local)
     at_once, _ = made(local, 1, monkeypatch)
     monkeypatch.setattr(attempt, "runs_ahead", lambda device: True)
@@ -155,7 +155,7 @@ def test_a_picture_whose_step_overflowed_ahead_begins_again(at: int, local: Loca
 
 
 def test_the_next_pictures_steps_do_not_wait_for_a_decoded_one(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody gets to see the first picture before the UNet has begun with the second."""
+    """Nobody gets to see the first image before the UNet has begun with the second."""
     monkeypatch.setattr(attempt, "runs_ahead", lambda device: True)
     real, copy_to_cpu, calls, begun = UNet2DConditionModel.forward, decode.copy_to_cpu, 0, threading.Event()
     looked: list[torch.Size] = []
@@ -183,7 +183,7 @@ def test_the_next_pictures_steps_do_not_wait_for_a_decoded_one(local: Local, mon
 
 
 def test_a_decoder_that_overflowed_beside_is_mended_when_it_is_looked_at(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both pictures are those of a run whose decoder is seen to overflow at once."""
+    """Both images are those of a run whose decoder is seen to overflow at once."""
     knows_bfloat16(local)
     real = AutoencoderKL.decode
 

@@ -69,7 +69,7 @@ def test_the_negative_and_not_the_empty_one_reaches_the_unet_in_every_step(
     plain = NEGATIVE.replace("(", "").replace(":1.3)", "")
     wanted, empty = by_diffusers(tiny_models / layout, plain), by_diffusers(tiny_models / layout, "")
     local.make(kind(checkpoint=layout, **{**ASKED, "negative_prompt": plain}))
-    with_negative = heard[:3]  # The first picture's steps; in a study it is the first row of the first batch.
+    with_negative = heard[:3]  # The first image's steps; in a study it is the first row of the first batch.
     for states, pooled in with_negative:
         torch.testing.assert_close(states[:1], wanted[0], rtol=0, atol=1e-5)
         assert (states[:1] - empty[0]).abs().max() > 1e-3
@@ -105,7 +105,7 @@ def test_a_study_silences_one_term_after_the_other(local: Local, monkeypatch: py
     ]  # fmt: skip
     assert {record.resolved.batch_size for record in records if record} == {4}
     assert all(result.path.parent.parent.name == study.FOLDER for result in results)
-    # The same in batches of one: a row is the picture alone, sampler's noise included.
+    # The same in batches of one: a row is the image alone, sampler's noise included.
     monkeypatch.setattr(negative_study, "ROWS", ())
     alone = local.make(asked)
     for one, other in zip(results, alone, strict=True):
@@ -165,7 +165,7 @@ def test_stopped_in_the_middle_it_goes_on_from_there(kind: type[Request], local:
 
 
 def until_stopped(local: Local, asked: Request, stop: Stop, enough: Callable[[Event], bool]) -> list[Path]:
-    """Run until ``enough``, stop, and say which pictures were saved."""
+    """Run until ``enough``, stop, and say which images were saved."""
     saved: list[Path] = []
     with pytest.raises(CancelledError):
         for event in local.run("job", asked, stop):

@@ -54,7 +54,7 @@ ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps
 
 
 def recorded(local: Local, job: str, precision: str) -> ExecutionPlan:
-    """The plan in the file of a picture."""
+    """The plan in the file of an image."""
     events = list(local.run(job, dataclasses.replace(ASKED, precision=precision), Stop()))
     record = metadata.read(next(event.result.path for event in events if isinstance(event, ImageSaved)))
     assert record is not None and record.resolved.request.precision == precision

@@ -1,4 +1,4 @@
-"""A checkpoint's own safety checker: off it does nothing, on it withholds what it objects to, and never a black picture."""
+"""A checkpoint's own safety checker: off it does nothing, on it withholds what it objects to, and never a black image."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_its_weights_are_the_files_and_it_judges_as_diffusers_does(form: str, tm
 
 
 def samples() -> list[Image.Image]:
-    """Pictures that differ in one rectangle."""
+    """Images that differ in one rectangle."""
     made = [Image.linear_gradient("L").convert("RGB").resize((32, 32)) for _ in range(6)]
     for image, colour in zip(made, ("black", "white", "red", "#20a040", "#8888ff", "#ffcc00"), strict=True):
         image.paste(colour, (4, 4, 20, 28))
@@ -176,7 +176,7 @@ def samples() -> list[Image.Image]:
 
 
 def closeness(network: StableDiffusionSafetyChecker, image: Image.Image) -> float:
-    """The cosine of a picture and the concept that it comes closest to."""
+    """The cosine of an image and the concept that it comes closest to."""
     with torch.no_grad():
         return float(torch.cosine_similarity(features(network, image), network.concept_embeds).max())
 

@@ -14,7 +14,7 @@ CHECKPOINT = {
 
 
 def target(prediction: str, scheduler: object, noisy: torch.Tensor, clean: float, timestep: torch.Tensor) -> torch.Tensor:
-    """What a perfect UNet answers when the picture is the constant ``clean``: epsilon or v, of a variance-preserving sample."""
+    """What a perfect UNet answers when the image is the constant ``clean``: epsilon or v, of a variance-preserving sample."""
     alpha = scheduler.alphas_cumprod[int(timestep.round())]  # type: ignore[attr-defined]
     epsilon = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
     return epsilon if prediction == "epsilon" else alpha.sqrt() * epsilon - (1 - alpha).sqrt() * clean

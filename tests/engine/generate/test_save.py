@@ -1,4 +1,4 @@
-"""Pictures are written beside the steps of the next one; none is lost, whatever happens meanwhile."""
+"""Images are written beside the steps of the next one; none is lost, whatever happens meanwhile."""
 
 from __future__ import annotations
 

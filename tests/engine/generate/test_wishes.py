@@ -1,4 +1,4 @@
-"""What the person at the machine wants in every picture: no metadata, an invisible watermark."""
+"""What the person at the machine wants in every image: no metadata, an invisible watermark."""
 
 from __future__ import annotations
 

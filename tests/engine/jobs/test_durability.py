@@ -25,7 +25,7 @@ from tests.engine.jobs.conftest import until
 
 
 class Traced(Feed):
-    """A feed that notes when a page would hear of a picture."""
+    """A feed that notes when a page would hear of an image."""
 
     def __init__(self, calls: list[str]) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ GREY = Image.new("RGB", (40, 20), (100, 100, 100))
 
 
 def spotted(level: int, side: int) -> Image.Image:
-    """The grey picture with a square of another grey in its corner."""
+    """The grey image with a square of another grey in its corner."""
     image = GREY.copy()
     image.paste((level, level, level), (0, 0, side, side))
     return image

@@ -14,7 +14,7 @@ ASKED = StudyNegative(prompt="a cat", negative_prompt="dog, (ugly:1.2), haze", m
 
 
 def pictures(folder: Path, *levels: int) -> dict[int, Path]:
-    """Grey pictures by number."""
+    """Grey images by number."""
     made = {number: folder / f"{number}-{len(levels)}.png" for number in range(len(levels))}
     for number, level in enumerate(levels):
         Image.new("RGB", (8, 8), (level,) * 3).save(made[number])

@@ -45,7 +45,7 @@ def tags(values: Mapping[int, str], format: str) -> bytes:
 
 
 def stealth(text: str, *, pack: bool = True, size: tuple[int, int] = (80, 120), format: str = "PNG") -> bytes:
-    """A picture with ``text`` in the lowest bits of its alpha plane, column by column."""
+    """An image with ``text`` in the lowest bits of its alpha plane, column by column."""
     content = gzip.compress(text.encode()) if pack else text.encode()
     signature = b"stealth_pngcomp" if pack else b"stealth_pnginfo"
     bits = np.unpackbits(np.frombuffer(signature + struct.pack(">I", 8 * len(content)) + content, np.uint8))

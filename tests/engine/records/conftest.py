@@ -1,4 +1,4 @@
-"""Pictures and resolved requests for the tests of the records."""
+"""Images and resolved requests for the tests of the records."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def image() -> Image.Image:
 
 
 def textured(width: int, height: int, seed: int = 0) -> Image.Image:
-    """A picture with texture at several sizes, as a photo has."""
+    """An image with texture at several sizes, as a photo has."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     waves = np.stack([np.sin(x / 17 + y / 23), np.sin(x / 9 - y / 31), np.cos(x / 13 + y / 7)], axis=-1)

@@ -1,4 +1,4 @@
-"""Settings out of a picture's file, as a request that can be made here."""
+"""Settings out of an image's file, as a request that can be made here."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_every_two_backgrounds_differ_at_a_glance() -> None:
 
 @pytest.mark.parametrize("name", [row.name for row in BACKGROUNDS if row.front and row.ground != "water"])
 def test_a_front_covers_all_below_its_horizon(name: str) -> None:
-    """Else what stands behind it in a picture of two planes would show through its ground. (Water mirrors it.)"""
+    """Else what stands behind it in an image of two planes would show through its ground. (Water mirrors it.)"""
     background = BACKGROUND_BY_NAME[name]
     assert background.front
     for seed in range(4):

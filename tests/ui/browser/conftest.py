@@ -152,5 +152,5 @@ def page_session(browser: Browser) -> Iterator[Callable[..., Visitor]]:
 
 
 def finished_pictures(settings: Settings) -> set[Path]:
-    """All pictures in the outputs folder."""
+    """All images in the outputs folder."""
     return set(settings.outputs.rglob("*.png"))

@@ -69,7 +69,7 @@ def field(page: Page, name: str) -> Locator:
 
 
 def generate(page: Page, studio: Studio) -> ImageToImage:
-    """Press Generate, wait for the picture, and give the request that it was made from."""
+    """Press Generate, wait for the image, and give the request that it was made from."""
     shown = page.locator("#sketch-stage figure.result img")
     before = shown.first.get_attribute("src") if shown.count() else ""
     page.locator("button.generate:visible").click()

@@ -25,7 +25,7 @@ LONG = "600"
 
 @pytest.fixture(scope="module", autouse=True)
 def more_patience(browser: Browser) -> Iterator[None]:
-    """The first picture waits for torch to be imported, which takes a busy machine minutes."""
+    """The first image waits for torch to be imported, which takes a busy machine minutes."""
     expect.set_options(timeout=3 * PATIENCE)
     yield
     expect.set_options(timeout=PATIENCE)

@@ -51,7 +51,7 @@ def generate(page: Page) -> None:
 
 
 def result(page: Page) -> Locator:
-    """The finished picture, once the browser has decoded it."""
+    """The finished image, once the browser has decoded it."""
     image = page.locator("figure.result img")
     expect(image).to_be_visible()
     page.wait_for_function("[...document.querySelectorAll('figure.result img')].every((image) => image.naturalWidth > 0)")

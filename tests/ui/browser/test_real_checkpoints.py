@@ -32,7 +32,7 @@ FEW = "2"
 
 @pytest.fixture(scope="module", autouse=True)
 def more_patience(browser: Browser) -> Iterator[None]:
-    """The first picture waits for torch to be imported, which takes a busy machine minutes."""
+    """The first image waits for torch to be imported, which takes a busy machine minutes."""
     expect.set_options(timeout=3 * PATIENCE)
     yield
     expect.set_options(timeout=PATIENCE)
@@ -121,7 +121,7 @@ def test_two_checkpoints_alternate_on_all_tabs_and_load_once_each(
 
 
 def upscaled(page: Page, studio: Studio, upscaler: str | None, folder: Path) -> TextToImage:
-    """One picture on the Upscale tab, by a Stable Diffusion upscaler or by Lanczos."""
+    """One image on the Upscale tab, by a Stable Diffusion upscaler or by Lanczos."""
     Image.radial_gradient("L").convert("RGB").resize((16, 16)).save(folder / "round.png")
     show(page, "Upscale")
     if not page.locator("#upscale-cost").inner_text().strip():

@@ -1,4 +1,4 @@
-"""Pictures that come onto the drawing pad, in a real browser: opened, pasted, dropped, sent from a stage, or refused."""
+"""Images that come onto the drawing pad, in a real browser: opened, pasted, dropped, sent from a stage, or refused."""
 
 from __future__ import annotations
 

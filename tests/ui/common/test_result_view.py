@@ -1,4 +1,4 @@
-"""The picture's half of the page as HTML."""
+"""The image's half of the page as HTML."""
 
 from __future__ import annotations
 

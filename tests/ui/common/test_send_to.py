@@ -1,4 +1,4 @@
-"""Sending pictures to tabs: the page has a receiver for every button, and every button names a tab that is there."""
+"""Sending images to tabs: the page has a receiver for every button, and every button names a tab that is there."""
 
 from __future__ import annotations
 

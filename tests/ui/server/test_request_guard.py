@@ -1,4 +1,4 @@
-"""The door and the pictures, over real HTTP."""
+"""The door and the images, over real HTTP."""
 
 from __future__ import annotations
 

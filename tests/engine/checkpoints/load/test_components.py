@@ -1,4 +1,4 @@
-"""Every kind of checkpoint from every form of it: the same weights, the same picture, in the precision that the plan says."""
+"""Every kind of checkpoint from every form of it: the same weights, the same image, in the precision that the plan says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of kinds that Easel has no table for: diffusers' own pipeline makes the picture, and that is said."""
+"""Folders of kinds that Easel has no table for: diffusers' own pipeline makes the image, and that is said."""
 
 from __future__ import annotations
 

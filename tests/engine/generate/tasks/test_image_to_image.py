@@ -1,4 +1,4 @@
-"""From a picture to a picture, on tiny checkpoints: both ends of strength, masks, depth, and what a person may hand in."""
+"""From an image to an image, on tiny checkpoints: both ends of strength, masks, depth, and what a person may hand in."""
 
 from __future__ import annotations
 

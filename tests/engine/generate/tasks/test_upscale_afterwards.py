@@ -1,4 +1,4 @@
-"""Pictures that are upscaled once they are made, through the engine as a user of the library meets it."""
+"""Images that are upscaled once they are made, through the engine as a user of the library meets it."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def engine(settings: Settings) -> Iterator[Local]:
 
 @pytest.fixture
 def keep(settings: Settings) -> Callable[[Image.Image | bytes], str]:
-    """Puts a picture where requests find it."""
+    """Puts an image where requests find it."""
     return Blobs(settings.data / "blobs").put
 
 
@@ -163,7 +163,7 @@ def _display_profile() -> bytes:
 
 
 def see_through() -> Image.Image:
-    """A palette picture whose first pixel's colour is transparent."""
+    """A palette image whose first pixel's colour is transparent."""
     image = photo(20, 10, "P")
     image.info["transparency"] = image.getpixel((0, 0))
     return image

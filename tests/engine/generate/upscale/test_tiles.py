@@ -1,4 +1,4 @@
-"""Upscaling in tiles: the result is that of the whole picture, and short memory halves the tiles."""
+"""Upscaling in tiles: the result is that of the whole image, and short memory halves the tiles."""
 
 from __future__ import annotations
 

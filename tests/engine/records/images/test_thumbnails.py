@@ -1,4 +1,4 @@
-"""Small pictures: Easel's own big results without a warning, and no stranger's bomb."""
+"""Small images: Easel's own big results without a warning, and no stranger's bomb."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.records.images.thumbnails import SCREEN, SIDE, Thumbnails
 
 
 def png(width: int, height: int, rows: int) -> bytes:
-    """A white picture in 1 bit that claims ``height`` rows and has ``rows``."""
+    """A white image in 1 bit that claims ``height`` rows and has ``rows``."""
     pixels = zlib.compress(b"".join(b"\0" + b"\xff" * ((width + 7) // 8) for _ in range(rows)))
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)), (b"IDAT", pixels), (b"IEND", b"")]
     packed = (struct.pack(">I", len(c)) + kind + c + struct.pack(">I", zlib.crc32(kind + c)) for kind, c in chunks)
