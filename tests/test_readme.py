@@ -39,3 +39,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))
     own = {target.partition("#")[0] for target in targets if not target.startswith(("http://", "https://", "#"))}
     assert {target for target in own if not (page.parent / target).exists()} == set()
+
+
+def test_every_promise_of_security_names_tests_that_are_there() -> None:
+    rows = re.findall(r"^\| \*\*.+\|$", (HOUSE / "SECURITY.md").read_text("utf-8"), re.M)
+    assert len(rows) > 10
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", row)
+        assert named, row
+        for path, function in named:
+            assert f"def {function or 'test_'}" in (HOUSE / path).read_text("utf-8"), path
