@@ -31,7 +31,7 @@ def read_seed(value: str | float | None) -> int | None:
     if isinstance(value, str):
         value = _parse(value.strip())
     if value is None or not -1 < value <= MAX_SEED:
-        return None if value is None or not math.isnan(value) else _refuse(value)
+        return _refuse(value) if isinstance(value, float) and math.isnan(value) else None
     return int(value) if value == int(value) else _refuse(value)
 
 

@@ -158,12 +158,12 @@ class DeviceRunner:
             if self._interrupted is not None:
                 self._journal.requeue(self._interrupted, forget_attempt=True)
                 self._interrupted = None
-            self.paused = ""
             job = self._journal.find_next()
-            if job is None:
-                return None
-            self._running = job.id
-            return self._journal.start(job.id)
+            if job is not None:
+                self._running = job.id
+                job = self._journal.start(job.id)
+            self.paused = ""  # only now: what is said about the disk stays until it can be written
+            return job
         except OutputError as error:
             self.paused, self._running = str(error), None
             return None

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from engine.errors import OutputError
 from engine.events import Result, Step
+from engine.jobs.journal_rescue import describe_replacement, describe_unreadable, find_finished, insert_row, read_rows
 from engine.json_values import parse_json, parse_object
 from engine.records.job_ids import create_job_id
 from engine.requests import KINDS, Request, from_json, to_json
 from engine.safe_text import name_to_text, text_to_name
 from engine.storage.blobs import find_hashes
-from engine.storage.database import Replacement, open_database, transaction
+from engine.storage.database import describe_database_error, open_database, transaction
 
 QUEUED, RUNNING, FINISHED, CANCELLED, FAILED, SET_ASIDE = "queued", "running", "finished", "cancelled", "failed", "set_aside"
 OVER = (FINISHED, CANCELLED, FAILED, SET_ASIDE)
@@ -91,14 +91,27 @@ class Journal:
         self._latest = ""
         with self._translate_errors():
             self._db, self._replacement = open_database(path, UPGRADES)
+            self._restored = self._restore_rows()
             self._find_unreadable()
 
     @property
     def troubles(self) -> tuple[str, ...]:
         """What of the file could not be used, a sentence each for the user."""
-        replaced = [_describe_replacement(self._path, self._replacement)] if self._replacement else []
-        unreadable = [_describe_unreadable(len(self._unreadable), self._path)] if self._unreadable else []
+        replaced = [describe_replacement(self._path, self._replacement, self._restored)] if self._replacement else []
+        unreadable = [describe_unreadable(len(self._unreadable), self._path)] if self._unreadable else []
         return (*replaced, *unreadable)
+
+    def restore_finished(self, outputs: Path) -> None:
+        """After a file could not be used: the newest finished jobs whose images lie in ``outputs`` are in the journal again."""
+        if self._replacement is None:
+            return
+        jobs = list(find_finished(outputs, self.read_ids()))
+        with self._lock, self._translate_errors(), transaction(self._db):
+            for job, results in jobs:
+                insert_row(self._db, "jobs", job)
+                for result in results:
+                    insert_row(self._db, "results", result)
+        self._restored += len(jobs)
 
     def create_id(self) -> str:
         """An id for a new job, which sorts after those of all jobs that were ever here."""
@@ -223,6 +236,20 @@ class Journal:
         with self._lock:
             self._db.close()
 
+    def _restore_rows(self) -> int:
+        """Puts what can still be read of a damaged file into the new one; how many jobs that were."""
+        if self._replacement is None or self._replacement.newer:
+            return 0
+        with transaction(self._db):
+            for table in ("jobs", "results", "guides"):
+                for row in read_rows(self._replacement.aside, table):
+                    insert_row(self._db, table, row)
+            # What makes no sense is damage and not a job of a newer version.
+            readable = {row["id"] for row in self._db.execute("SELECT * FROM jobs").fetchall() if self._try_read_state(row)}
+            self._db.executemany("DELETE FROM jobs WHERE id = ?", [(job,) for job in self._unreadable])
+            self._unreadable.clear()
+        return len(readable)
+
     def _find_unreadable(self) -> None:
         """Look at the jobs that wait or run one by one, and at the others as far as SQL can tell."""
         kinds = ", ".join(f"'{kind}'" for kind in KINDS)
@@ -272,9 +299,7 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise OutputError(
-                f"Easel cannot write its journal “{self._path}”: {error}. Free some space on that disk, or choose another --data."
-            ) from error
+            raise describe_database_error(error, "its journal", self._path) from error
 
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -315,23 +340,3 @@ def _take_turns(pages: Iterable[str], lines: Mapping[str, deque[str]]) -> Iterat
     pages = list(pages)
     while any(lines.values()):
         yield from (lines[page].popleft() for page in pages if lines[page])
-
-
-def _describe_replacement(path: Path, replacement: Replacement) -> str:
-    if replacement.newer:
-        return (
-            f"The queue in “{path}” was written by a newer version of Easel, so it was moved to “{replacement.aside}” and an "
-            f"empty one was created. To have it back, close Easel, update it, and rename that file to “{path.name}”."
-        )
-    return (
-        f"The queue in “{path}” was damaged, so it was moved to “{replacement.aside}” and an empty one was created. Finished "
-        "pictures are on the History tab as before; start the jobs that were waiting again."
-    )
-
-
-def _describe_unreadable(count: int, path: Path) -> str:
-    jobs = "One job" if count == 1 else f"{count} jobs"
-    return (
-        f"{jobs} in “{path}” cannot be read: damaged, or written by a newer version of Easel. Nothing was removed; all other "
-        "jobs are listed and run. Update Easel, or start these again."
-    )

@@ -40,6 +40,7 @@ class Jobs:
         self._settings, self._limits = settings, limits or TimeLimits()
         self._start_worker = functools.partial(Worker, engine=engine)
         self._journal = Journal(settings.data / "journal.db")
+        self._journal.restore_finished(settings.outputs)
         self._feed = Feed()
         self._changed = threading.Condition()
         self._closing = threading.Event()

@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import OutputError
 from engine.records import favourites, history_file
 from engine.records.history_file import COLUMNS
 from engine.records.images.thumbnails import Thumbnails
@@ -21,7 +20,7 @@ from engine.records.local_time import to_day
 from engine.records.outputs import read_index, read_job
 from engine.records.summary import Summary, summarise
 from engine.safe_text import make_encodable, name_to_text, text_to_name
-from engine.storage.database import transaction
+from engine.storage.database import describe_database_error, transaction
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -179,10 +178,7 @@ class History:
         except sqlite3.Error as error:
             if history_file.is_damage(error):
                 raise history_file.IndexDamaged from error
-            raise OutputError(
-                f"Easel cannot write its list of pictures “{self._path}”: {error}. The pictures themselves are untouched. "
-                "Free some space on that disk, or start Easel with another --data."
-            ) from error
+            raise describe_database_error(error, "its list of pictures", self._path) from error
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def _prepare(opened: sqlite3.Connection) -> sqlite3.Connection:
     """The tables of this version, with nothing in them that is not of its type. Raises IndexDamaged."""
     opened.row_factory = sqlite3.Row
+    opened.text_factory = lambda raw: raw.decode("utf-8", "replace")
     if opened.execute("PRAGMA user_version").fetchone()[0] != VERSION:
         opened.executescript("DROP TABLE IF EXISTS pictures; DROP TABLE IF EXISTS favourites")
         opened.execute(f"PRAGMA user_version = {VERSION}")

@@ -36,9 +36,13 @@ def summarise(path: Path, modified: float) -> Summary:
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as opened:
             width, height = opened.size
-        return dataclasses.replace(_read_words(path, modified), width=width, height=height)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # readers of damaged files raise whatever they stumble over
         return Summary(created=modified)
+    try:
+        words = _read_words(path, modified)
+    except Exception:  # the picture is listed all the same; History says what is wrong with its record when it is chosen
+        words = Summary(created=modified)
+    return dataclasses.replace(words, width=width, height=height)
 
 
 def _read_words(path: Path, modified: float) -> Summary:

@@ -11,10 +11,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.storage.atomic_files import find_free_name, make_folder, set_aside, sync_folder
+from engine.errors import DiskFull, OutputError
+from engine.storage.atomic_files import describe_disk_error, find_free_name, make_folder, set_aside, sync_folder
 
 _UNUSABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """Primary result codes that speak of the file's content, not of the disk; SQLITE_ERROR of tables that are not Easel's."""
+
+
+_ELSEWHERE = "start Easel with another folder (--data)"
+_NOT_WRITABLE = f"it may not be written. Allow writing there, or {_ELSEWHERE}"
+_IN_USE = "another program holds it. Close what has the file open, and try again"
+_REASONS = {
+    sqlite3.SQLITE_FULL: f"the disk is full. Free some space there, or {_ELSEWHERE}",
+    sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
+    sqlite3.SQLITE_PERM: _NOT_WRITABLE,
+    sqlite3.SQLITE_CANTOPEN: _NOT_WRITABLE,
+    sqlite3.SQLITE_BUSY: _IN_USE,
+    sqlite3.SQLITE_LOCKED: _IN_USE,
+    sqlite3.SQLITE_CORRUPT: "it was damaged while Easel ran. Start Easel again: it moves the file aside and reads what is left",
+    sqlite3.SQLITE_NOTADB: "it was damaged while Easel ran. Start Easel again: it moves the file aside and reads what is left",
+    sqlite3.SQLITE_IOERR: f"its drive reports errors or is gone. Check the drive, or {_ELSEWHERE}",
+}
+"""Primary result code -> what it says to the user."""
+
+
+def describe_database_error(error: sqlite3.Error | OSError, what: str, path: Path) -> OutputError:
+    """``error`` as a sentence for the user. ``what``: what the file ``path`` is to Easel, such as "its journal"."""
+    if isinstance(error, OSError):
+        described = describe_disk_error(error, path.parent)
+        return type(described)(f"Easel cannot write {what} “{path.name}”. {described}")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # errors of Python's own module have none
+    reason = _REASONS.get(code, f"{error}. Start Easel again; if it happens again, {_ELSEWHERE}")
+    kind = DiskFull if code == sqlite3.SQLITE_FULL else OutputError
+    return kind(f"Easel cannot write {what} “{path}”: {reason}.")
 
 
 @dataclass(frozen=True)

@@ -128,11 +128,11 @@ def test_every_picture_of_any_name_is_listed_shown_marked_and_served(door: Door)
         assert door.client.get(html.unescape(address)).status_code == 200
     for name in re.findall(r'data-choose="([^"]*)"', str(thumbs)):
         picture = html.unescape(name)
-        succeeded, (chosen, _) = door.press(door.find("_wire_choice.<locals>.choose"), {}, {"picture": picture})
+        succeeded, (chosen, _) = door.press(door.find("_wire_choice.<locals>.choose"), {}, {"image": picture})
         assert succeeded and 'data-deed="mark"' in str(chosen)
         (address,) = set(re.findall(r'href="([^"]*)" download', str(chosen)))
         assert door.client.get(html.unescape(address)).status_code == 200
-        succeeded, (marked, *_) = door.press(door.find("_wire_choice.<locals>.deed"), {}, {"picture": picture, "deed": "mark"})
+        succeeded, (marked, *_) = door.press(door.find("_wire_choice.<locals>.deed"), {}, {"image": picture, "deed": "mark"})
         assert succeeded and 'data-deed="unmark"' in str(marked)
 
 
@@ -180,7 +180,20 @@ def test_no_event_of_the_page_answers_odd_texts_with_500(text: str, door: Door) 
         if event.fn is None or not event.queue or inspect.isasyncgenfunction(event.fn):
             continue
         ids = [each.elem_id or "" for each in event.inputs if isinstance(each, Component)]
-        fields = ("picture", "deed", "order", "job", "name", "family", "prediction_type", "what", "which", "prompt", "negative")
+        fields = (
+            "image",
+            "picture",
+            "deed",
+            "order",
+            "job",
+            "name",
+            "family",
+            "prediction_type",
+            "what",
+            "which",
+            "prompt",
+            "negative",
+        )
         door.press(event, dict.fromkeys(ids, text), dict.fromkeys(fields, text))
 
 

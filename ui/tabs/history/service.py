@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.errors import ImageError
+from engine.errors import EaselError, ImageError
+from engine.records import metadata
 from engine.records.history import Entry, History, Search
 from engine.records.recall import Recalled, recall
 from engine.settings import Settings
@@ -26,14 +27,18 @@ class HistoryService:
         self.history = History(settings.outputs, settings.data)
 
     def refresh(self) -> Iterator[int]:
-        """Scan the folder and return how many images are still to be read."""
+        """Scan the folder and return how many images are still to be read. Raises OutputError if the index cannot be written."""
         return self.history.refresh()
 
     def render_thumbnails(self, search: Search, offset: int, chosen: str, reading: int = 0) -> str:
-        """A page of thumbnails."""
-        count = self.history.count(search)
-        offset = min(offset, max(0, count - 1) // PAGE * PAGE)
-        return view.render_thumbnails(self.history.find(search, offset, PAGE), offset, count, chosen, reading)
+        """A page of thumbnails; what is there, with a sentence, where the index cannot be read or written."""
+        try:
+            count = self.history.count(search)
+            offset = min(offset, max(0, count - 1) // PAGE * PAGE)
+            found, trouble = self.history.find(search, offset, PAGE), self.history.trouble
+        except EaselError as error:
+            found, offset, count, trouble = [], 0, 0, str(error)
+        return view.render_thumbnails(found, offset, count, chosen, reading, trouble)
 
     def turn_page(self, offset: int, by: int) -> int:
         """The index of the first image on the next or previous page."""
@@ -44,14 +49,14 @@ class HistoryService:
         entry, other = self._find_entry(image), self._find_entry(pinned)
         if entry and other and entry.name != other.name:
             return view.render_pair(other, entry, self.recall(other.name), self.recall(entry.name))
-        return view.render_chosen(entry, self.recall(image)) if entry else view.render_nothing()
+        return view.render_chosen(entry, self.recall(image), self._find_problem(image)) if entry else view.render_nothing()
 
     def recall(self, image: str) -> Recalled | None:
         """The settings in an image's file; None if there are none, or no such image."""
         path = image_routes.find(self._outputs, image)
         try:
             return recall(path, **self._checkpoint_options.list_names()) if path else None
-        except OSError:
+        except Exception:  # readers of damaged files raise whatever they stumble over; the picture itself can be shown
             return None
 
     def show_file(self, image: str, asked_from: str) -> None:
@@ -62,6 +67,16 @@ class HistoryService:
         """Raises EaselError if the image has to stay."""
         desktop.move_to_trash(self._find_path(image))
         self.history.forget(image)
+
+    def _find_problem(self, image: str) -> str:
+        """Why Easel's own record in an image cannot be read; "" if it can, or if there is none."""
+        path = image_routes.find(self._outputs, image)
+        try:
+            if path is not None:
+                metadata.read(path)
+        except (EaselError, OSError) as error:
+            return str(error)
+        return ""
 
     def _find_entry(self, image: str) -> Entry | None:
         there = image_routes.find(self._outputs, image) if image else None

@@ -77,10 +77,14 @@ def _wire_search(tab: Tab, service: HistoryService, opened: gr.Tab) -> None:
     def look(*values: Any) -> Iterator[list[Update]]:
         """Scan the folder, then update the choices of the dropdowns."""
         *wanted, offset, chosen = values
-        for reading in service.refresh():
-            yield [service.render_thumbnails(_read_search(wanted), offset, chosen, reading), gr.skip(), gr.skip()]
-        checkpoints = [(messages.ANY_CHECKPOINT, ""), *((name, name) for name in service.history.checkpoints())]
-        days = [(messages.ANY_DAY, ""), *((f"{day} ({count})", day) for day, count in service.history.days())]
+        try:
+            for reading in service.refresh():
+                yield [service.render_thumbnails(_read_search(wanted), offset, chosen, reading), gr.skip(), gr.skip()]
+            checkpoints = [(messages.ANY_CHECKPOINT, ""), *((name, name) for name in service.history.checkpoints())]
+            days = [(messages.ANY_DAY, ""), *((f"{day} ({count})", day) for day, count in service.history.days())]
+        except EaselError as error:
+            gr.Warning(str(error), duration=20)
+            checkpoints, days = [(messages.ANY_CHECKPOINT, "")], [(messages.ANY_DAY, "")]
         shown = service.render_thumbnails(_read_search(wanted), offset, chosen)
         yield [shown, gr.update(choices=checkpoints), gr.update(choices=days)]
 

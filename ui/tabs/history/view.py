@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from markupsafe import Markup
 
 from engine.records.history import Entry
+from engine.records.local_time import to_local_time
 from engine.records.recall import Recalled
 from ui import messages
 from ui.common import result_view, send_to
@@ -45,8 +45,9 @@ class Pager:
     older: bool
 
 
-def render_thumbnails(entries: Sequence[Entry], offset: int, count: int, chosen: str, reading: int) -> Markup:
-    """A page of thumbnails, from the image numbered ``offset`` on. ``reading``: how many are still to be looked at."""
+def render_thumbnails(entries: Sequence[Entry], offset: int, count: int, chosen: str, reading: int, trouble: str = "") -> Markup:
+    """A page of thumbnails, from the image numbered ``offset`` on. ``reading``: how many are still to be looked at.
+    ``trouble`` is a sentence about the history as a whole."""
     last = offset + len(entries)
     return _HTML.render(
         "thumbnails",
@@ -61,6 +62,7 @@ def render_thumbnails(entries: Sequence[Entry], offset: int, count: int, chosen:
             for entry in entries
         ],
         reading=messages.still_reading(reading) if reading else "",
+        trouble=trouble,
         pager=Pager(messages.shown_of(offset + 1, last, count), newer=offset > 0, older=last < count),
     )
 
@@ -70,8 +72,8 @@ def render_nothing() -> Markup:
     return _HTML.render("nothing")
 
 
-def render_chosen(entry: Entry, recalled: Recalled | None) -> Markup:
-    """The chosen image with its settings and buttons."""
+def render_chosen(entry: Entry, recalled: Recalled | None, problem: str = "") -> Markup:
+    """The chosen image with its settings and buttons. ``problem`` says why its record cannot be read."""
     settings = list_settings(recalled.request) if recalled else []
     program = [("Made with", recalled.program)] if recalled else []
     size = f"{entry.width} × {entry.height}"
@@ -80,6 +82,7 @@ def render_chosen(entry: Entry, recalled: Recalled | None) -> Markup:
         image=_describe(entry),
         favourite=entry.favourite,
         can_reuse=recalled is not None,
+        problem=problem,
         prompt=entry.prompt,
         negative_prompt=recalled.request.negative_prompt if recalled else "",
         rows=[("When", _format_time(entry)), ("Size", size), *settings, *program, ("File", entry.name)],
@@ -103,4 +106,4 @@ def _describe(entry: Entry) -> ShownImage:
 
 
 def _format_time(entry: Entry) -> str:
-    return datetime.fromtimestamp(entry.created).strftime("%Y-%m-%d %H:%M")
+    return to_local_time(entry.created).isoformat(" ", "minutes")
