@@ -12,6 +12,7 @@ A mistake in a file affects only its own preset, is reported with its line, and 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -23,10 +24,16 @@ from itertools import pairwise
 from pathlib import Path
 
 from engine.errors import EaselError
-from engine.storage.atomic_files import lock_file, write_file
+from engine.storage.atomic_files import lock_file, set_aside, write_file
+from engine.storage.regular_files import read_regular_file
 
 PLACE = "{prompt}"
 """What stands for the user's own words in a preset; without it a preset's words go after them."""
+
+_MOST_BYTES = 16 * 2**20
+
+_LONGEST = 20_000
+"""Characters of a preset in the file. The TOML reader takes time that grows with the square of a key's length."""
 
 
 class PresetError(EaselError):
@@ -88,11 +95,14 @@ def read_presets(path: Path) -> PresetFile:
 def save_preset(path: Path, preset: Preset) -> None:
     """Puts ``preset`` into the TOML file at ``path``, in place of the one of its name if there is one. The rest stays as it is.
 
-    Raises PresetError if the name is blank or the file cannot be written.
+    Raises PresetError if the name is blank, the preset is too long or the file cannot be written.
     """
     if not preset.name.strip():
         raise PresetError("A preset needs a name. Type one and save it again.")
-    _edit(path, preset.name, _to_toml(preset))
+    written = _to_toml(preset)
+    if len(written) > _LONGEST:
+        raise PresetError(f"A preset may have {_LONGEST:,} characters. Shorten its prompts and save it again.")
+    _edit(path, preset.name, written)
 
 
 def remove_preset(path: Path, name: str) -> None:
@@ -109,17 +119,32 @@ def _merge(words: str, prompt: str) -> str:
 def _read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text of a file, and what is wrong with its letters."""
     try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        return "", ()
-    except OSError as error:
-        raise PresetError(f"The presets in {path} cannot be read: {error.strerror}.") from error
+        raw = _read_file(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PresetError(f"The presets in {path} cannot be read: {reason}. Move the file away, or repair it.") from error
     try:
-        return raw.decode("utf-8-sig"), ()
+        return _decode(raw, "strict"), ()
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         said = _problem(path, line, "has letters that are not UTF-8; they are shown as \ufffd. Save the file as UTF-8.")
-        return raw.decode("utf-8-sig", errors="replace"), (said,)
+        return _decode(raw, "replace"), (said,)
+
+
+def _read_file(path: Path) -> bytes:
+    """What the file holds, nothing if there is none. Raises OSError, and ValueError if it is too large."""
+    try:
+        return read_regular_file(path, _MOST_BYTES)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise
+        return b""
+
+
+def _decode(raw: bytes, errors: str) -> str:
+    """Text in UTF-8, or in UTF-16 where it begins with a byte order mark, as Windows' editors save it."""
+    is_utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(raw) % 2 == 0
+    return raw.decode("utf-16", "replace") if is_utf16 else raw.decode("utf-8-sig", errors)
 
 
 def _problem(path: Path, line: int, what: str) -> str:
@@ -185,23 +210,34 @@ def _read_toml(path: Path, text: str) -> PresetFile:
     problems: list[str] = []
     for block in _split_blocks(text):
         try:
-            presets += _read_block(block)
+            presets += list(_read_block(block))
         except tomllib.TOMLDecodeError as error:
             problems.append(_toml_problem(path, block, error))
-        except ValueError as error:
+        except _NoPreset as error:
             problems.append(_problem(path, block.line, str(error)))
+        except Exception as error:
+            what = (
+                f"begins a preset that cannot be read ({type(error).__name__}). The other presets work; correct this one by hand."
+            )
+            problems.append(_problem(path, block.line, what))
     return PresetFile(tuple(presets), tuple(problems))
 
 
+class _NoPreset(Exception):
+    """What a block should have said: the rest of a sentence that begins with its line."""
+
+
 def _read_block(block: _Block) -> Iterator[Preset]:
-    """The preset of a block. Raises ValueError, with the rest of a sentence that begins with the line, if it is not one."""
+    """The preset of a block. Raises _NoPreset if it is not one, and anything that the TOML reader raises."""
+    if len(block.text) > _LONGEST:
+        raise _NoPreset(f"begins a preset of more than {_LONGEST:,} characters. Shorten it; the other presets work.")
     rows = tomllib.loads(block.text).get("preset", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("should start each preset with [[preset]], in two pairs of brackets.")
+        raise _NoPreset("should start each preset with [[preset]], in two pairs of brackets.")
     for row in rows:
         fields = {name: row.get(name, "") for name in ("name", "prompt", "negative_prompt")}
         if not fields["name"] or not all(isinstance(value, str) for value in fields.values()):
-            raise ValueError('starts a preset without a name: write name = "..." below it, and all texts between quotes.')
+            raise _NoPreset('starts a preset without a name: write name = "..." below it, and all texts between quotes.')
         yield Preset(**fields)
 
 
@@ -216,7 +252,7 @@ def _read_name(block: _Block) -> str | None:
     """The name of the preset in a block that can be read."""
     try:
         return next((preset.name for preset in _read_block(block)), None)
-    except ValueError:
+    except Exception:
         return None
 
 
@@ -232,15 +268,22 @@ def _quote(value: str) -> str:
 
 
 def _edit(path: Path, name: str, written: str) -> None:
-    """Puts ``written`` in the place of the block called ``name``, or at the end; nothing else of the file changes."""
+    """Puts ``written`` in the place of the block called ``name``, or at the end; nothing else of the file changes, to the byte.
+
+    What cannot be read as a file at all is moved aside.
+    """
     try:
         with lock_file(path):
-            text, problems = _read_text(path)
-            if problems:
-                raise PresetError(f"{problems[0]} Nothing was changed.")
-            write_file(path, _replace_block(text, name, written))
-    except OSError as error:
-        raise PresetError(f"The preset could not be saved in {path}: {error.strerror}. The file is as it was.") from error
+            try:
+                raw = _read_file(path)
+            except (OSError, ValueError):
+                set_aside(path, "unreadable")
+                raw = b""
+            text = _replace_block(_decode(raw, "surrogateescape"), name, written)
+            write_file(path, text.encode("utf-8", "surrogateescape"))
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise PresetError(f"The preset could not be saved in {path}: {reason}. The file is as it was.") from error
 
 
 def _replace_block(text: str, name: str, written: str) -> str:

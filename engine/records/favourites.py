@@ -6,27 +6,68 @@ holds the job, so an image stays marked when it is moved to another folder.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from engine.errors import OutputError
 from engine.storage.atomic_files import lock_file, set_aside, translate_errors, write_file
+from engine.storage.regular_files import read_regular_file
 
 FILE = "favourites.txt"
 
+_MOST_BYTES = 64 * 2**20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 
 def read(outputs: Path) -> set[str]:
-    """The names of the marked files; empty if there are none."""
+    """The names of the marked files; empty if there are none, or if the file cannot be read: the next mark moves it aside."""
     try:
-        text = (outputs / FILE).read_bytes().decode("utf-8", "surrogateescape")
-    except OSError:
+        lines = _read_lines(outputs / FILE)
+    except (OSError, ValueError):
         return set()
-    return {line.strip() for line in text.splitlines() if line.strip()}
+    return {_decode(name) for line in lines for name in (line, line.strip()) if name}
 
 
 def set_favourite(outputs: Path, name: str, marked: bool) -> None:
-    """Mark the file called ``name`` (without folders), or take the mark away. Raises OutputError if it cannot be written."""
-    path = outputs / FILE
+    """Mark the file called ``name`` (without folders), or take the mark away. Every other line of the file stays as it is.
+
+    Raises OutputError if it cannot be written.
+    """
+    if "\n" in name or "\r" in name:
+        raise OutputError("A picture with a line break in its name cannot be a favourite. Rename the file and mark it again.")
+    path, line = outputs / FILE, _encode(name)
     with translate_errors(outputs), lock_file(path):
-        if path.exists() and not path.is_file():  # a folder of that name, say
+        others = [other for other in _read_lines_or_set_aside(path) if line not in (other, other.strip())]
+        write_file(path, b"".join(each + b"\n" for each in (*others, *([line] if marked else []))))
+
+
+def _read_lines(path: Path) -> list[bytes]:
+    """The lines of the file. Raises OSError or ValueError."""
+    content = read_regular_file(path, _MOST_BYTES).removeprefix(_BYTE_ORDER_MARK)
+    lines = content.split(b"\n")
+    return [line.removesuffix(b"\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
+def _read_lines_or_set_aside(path: Path) -> list[bytes]:
+    """The lines of the file, none if there is no file. One that cannot be read is moved aside. Raises OSError."""
+    try:
+        return _read_lines(path)
+    except (OSError, ValueError):
+        if os.path.lexists(path):
             set_aside(path, "unreadable")
-        names = read(outputs) | {name} if marked else read(outputs) - {name}
-        write_file(path, "".join(f"{each}\n" for each in sorted(names)).encode("utf-8", "surrogateescape"))
+        return []
+
+
+def _encode(name: str) -> bytes:
+    """A file's name as the file system has it; on Windows, half an emoji in it too."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogatepass")
+
+
+def _decode(line: bytes) -> str:
+    try:
+        return line.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return line.decode("utf-8", "surrogateescape")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -180,11 +181,65 @@ def test_other_tables_are_no_presets(file: Path, text: str) -> None:
     assert all("[[preset]]" in problem for problem in found.problems) and len(found.problems) == ("preset" in text)
 
 
-def test_a_file_that_is_not_text_is_never_written_over(file: Path) -> None:
+def test_letters_that_are_not_utf8_stay_as_they_are_whatever_is_saved(file: Path) -> None:
+    before = b"[[preset]]\nname = '\xff'\n\n[[preset]]\nname = 'b'\n"
+    file.write_bytes(before)
+    save_preset(file, EVENING)
+    assert file.read_bytes().startswith(before)
+    remove_preset(file, "b")
+    assert b"'\xff'" in file.read_bytes()
+    found = read_presets(file)
+    assert EVENING in found.presets and "not UTF-8" in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "name = 'x'\nprompt = " + "[" * 100_000, "name = 'x'\nnumber = " + "9" * 10_000, "name = 'x'\nat = 9999-99-99",
+        "name = 'x'\n" + "a." * 50_000 + "b = 1", "name = \"\\ud83d\"", "name = 'x'\n\0",
+    ],
+)  # fmt: skip
+def test_an_odd_preset_costs_itself_alone_and_stays(file: Path, body: str) -> None:
+    file.write_text(f"[[preset]]\nname = 'good'\n\n[[preset]]\n{body}\n\n[[preset]]\nname = 'other'\n", "utf-8")
+    found = read_presets(file)
+    assert [preset.name for preset in found.presets] == ["good", "other"]
+    assert len(found.problems) == 1 and found.problems[0].startswith("Line ")
+    save_preset(file, EVENING)
+    assert body in file.read_text("utf-8") and EVENING in read_presets(file).presets
+
+
+def test_a_file_that_windows_saved_as_unicode_is_read_and_kept(file: Path) -> None:
+    file.write_text("[[preset]]\nname = 'größe'\n", "utf-16")
+    save_preset(file, EVENING)
+    assert [preset.name for preset in read_presets(file).presets] == ["größe", "Evening"]
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a link to itself", "a link to nothing"])
+def test_what_is_no_file_is_moved_aside(file: Path, kind: str) -> None:
+    make = {"a folder": file.mkdir, "a pipe": lambda: os.mkfifo(file), "a link to itself": lambda: file.symlink_to(file)}
+    make.get(kind, lambda: file.symlink_to("gone"))()
+    with pytest.raises(PresetError, match="cannot be read"):
+        read_presets(file)
+    save_preset(file, EVENING)
+    assert read_presets(file).presets == (EVENING,)
+    assert len(list(file.parent.glob("presets.unreadable-*"))) == 1
+
+
+def save_many(path: Path, first: int) -> None:
+    for number in range(first, first + 20):
+        save_preset(path, Preset(f"preset {number}", "x"))
+
+
+def test_two_processes_lose_no_preset(file: Path) -> None:
     file.write_bytes(b"[[preset]]\nname = '\xff'\n")
-    with pytest.raises(PresetError, match="Nothing was changed"):
-        save_preset(file, EVENING)
-    assert file.read_bytes() == b"[[preset]]\nname = '\xff'\n"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=save_many, args=(file, 100 * number)) for number in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    wanted = {f"preset {100 * number + each}" for number in range(2) for each in range(20)}
+    assert wanted < {preset.name for preset in read_presets(file).presets} and b"'\xff'" in file.read_bytes()
 
 
 def test_a_blank_name_is_refused(file: Path) -> None:
