@@ -20,6 +20,7 @@ from engine.checkpoints.download.plan import DownloadPlan
 from engine.checkpoints.download.sources import DownloadSource
 from engine.checkpoints.download.transfer import fetch_plan, remove_part
 from engine.errors import CancelledError, EaselError
+from engine.safe_text import make_encodable
 
 ASKING, CONFIRMING, OFFERED, RUNNING, PAUSED, FINISHED, FAILED, CANCELLED = (
     "asking", "confirming", "offered", "running", "paused", "finished", "failed", "cancelled",
@@ -170,7 +171,7 @@ class DownloadManager:
             except EaselError as error:
                 self._end(number, FAILED, str(error))
             except BaseException as error:
-                self._end(number, FAILED, f"The download ended unexpectedly ({name_error(error)}). Try again.")
+                self._end(number, FAILED, f"The download ended unexpectedly ({make_encodable(name_error(error))}). Try again.")
 
         try:
             threading.Thread(target=carry_out, name=f"download {number}", daemon=True).start()

@@ -46,6 +46,9 @@ ANSWER_TIMEOUT = 60.0
 
 MAX_REDIRECTS = 10
 
+MAX_LENGTH = 8192
+"""Characters of a link; servers refuse longer ones."""
+
 HEADERS: Mapping[str, str] = {"User-Agent": "easel", "Accept-Encoding": "identity"}
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -81,6 +84,8 @@ def parse_url(url: str, base: str = "") -> WebAddress:
     user name."""
     try:
         url = urllib.parse.urljoin(base, url)
+        if len(url) > MAX_LENGTH:
+            raise ValueError(url)
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname or "", parts.port
         if parts.scheme not in _DEFAULT_PORTS or not host or port == 0:

@@ -20,12 +20,12 @@ from engine.checkpoints.download.names import check_weights, is_safe_inside, is_
 from engine.checkpoints.download.network_errors import describe_gated
 from engine.checkpoints.download.plan import DownloadPlan, PlannedFile
 from engine.checkpoints.download.proxy import check_proxy
-from engine.checkpoints.download.sources import HUB, DownloadSource
+from engine.checkpoints.download.sources import HUB, DownloadSource, check_source
 from engine.checkpoints.identify.folders import FOLDER_INDEX
 from engine.errors import DownloadError
 from engine.json_values import JsonValue, as_object, parse_object
 
-MAX_LISTING = 64 << 20
+MAX_LISTING = 16 << 20
 """Bytes of the hub's answer about a repository."""
 
 MAX_FILES = 1000
@@ -41,6 +41,7 @@ def look(
     :class:`~engine.checkpoints.download.internal_hosts.InternalHostError` if the user must agree first.
     """
     control = control or Control()
+    check_source(source)
     check_proxy(endpoint or source.url, source.name)
     if not source.repository:
         return _look_at_link(source, control)
@@ -51,7 +52,7 @@ def look(
         raise DownloadError(f"“{source.repository}” has no file “{source.file}”. Copy its link again from its page.")
     if source.sha256:
         listed[source.file] = (listed[source.file][0], _check_published(source, listed[source.file][1]))
-    wanted = [source.file] if source.file else needed(listed, with_checker=with_checker)
+    wanted = [source.file] if source.file else choose_files(listed, with_checker=with_checker)
     files = {
         PurePosixPath(name if not source.file else ""): PlannedFile(_make_link(source, name, endpoint), *listed[name])
         for name in wanted
@@ -155,7 +156,7 @@ def _read_sibling(value: JsonValue) -> tuple[str, tuple[int, str]]:
 _USELESS = re.compile(r"\.(non_ema|fp16|ema|bf16)\.|flax|\.msgpack|\.onnx|openvino|\.h5$")
 
 
-def needed(names: Iterable[str], *, with_checker: bool = False) -> list[str]:
+def choose_files(names: Iterable[str], *, with_checker: bool = False) -> list[str]:
     """The files of a diffusers repository that a pipeline needs: configurations, tokenizers, one file of weights a component.
 
     Raises DownloadError if there is no diffusers folder in it.

@@ -23,7 +23,7 @@ Resolved: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, S
 LOOKUP_TIMEOUT = 20.0
 """Seconds for looking up a name."""
 
-PROXIED_LOOKUP_TIMEOUT = 3.0
+PROXIED_LOOKUP_TIMEOUT = 1.0
 """The same for a host that the proxy will look up again. Behind a proxy, names often cannot be looked up here."""
 
 INTERNAL_NAMES = ("localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa")
@@ -95,7 +95,7 @@ def is_internal(address: str) -> bool:
     except ValueError:
         return True
     carried = _unwrap(found)
-    return _is_internal(carried) or (carried is found and str(found) in _own_addresses())
+    return _is_internal(carried) or (carried is found and str(found) in _list_own_addresses())
 
 
 def _is_address(host: str) -> bool:
@@ -137,8 +137,8 @@ def _is_this_computer(address: str) -> bool:
         ip = _unwrap(ipaddress.ip_address(address))
     except ValueError:
         return False
-    return ip.is_loopback or ip.is_unspecified or str(ip) in _own_addresses()
+    return ip.is_loopback or ip.is_unspecified or str(ip) in _list_own_addresses()
 
 
-def _own_addresses() -> set[str]:
+def _list_own_addresses() -> set[str]:
     return {found.address.partition("%")[0] for each in psutil.net_if_addrs().values() for found in each}

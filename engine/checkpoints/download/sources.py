@@ -63,7 +63,7 @@ class Offer:
     note: str = ""
 
 
-def offers(path: Path = HOUSE / "models" / "catalogue.toml") -> tuple[Offer, ...]:
+def read_offers(path: Path = HOUSE / "models" / "catalogue.toml") -> tuple[Offer, ...]:
     """The known checkpoints."""
     rows = tomllib.loads(path.read_text("utf-8"))["checkpoint"]
     return tuple(Offer(sources=tuple(DownloadSource(**source) for source in row.pop("sources")), **row) for row in rows)
@@ -78,6 +78,14 @@ def read_link(text: str) -> DownloadSource:
     if len(parts) >= 2 and _is_repository("/".join(parts[:2])) and ".." not in parts and "" not in parts:
         return DownloadSource(repository="/".join(parts[:2]), file="/".join(parts[2:]))
     raise DownloadError(f"“{text[:80]}” is neither a link nor a hub name like owner/name. Copy it again from its page.")
+
+
+def check_source(source: DownloadSource) -> None:
+    """Raises DownloadError unless the link of ``source``, or the name of its repository, is one."""
+    if source.repository and not _is_repository(source.repository):
+        raise DownloadError(f"“{source.repository}” is not the name of a repository. Copy it again from its page.")
+    if source.link:
+        parse_url(source.link)
 
 
 def _read_address(text: str, address: WebAddress) -> DownloadSource:

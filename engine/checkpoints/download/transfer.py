@@ -16,7 +16,7 @@ from engine.checkpoints.download.hub import allow_hub
 from engine.checkpoints.download.part_file import DownloadProgress, PartFile, Tell
 from engine.checkpoints.download.plan import DownloadPlan
 from engine.checkpoints.download.proxy import check_proxy
-from engine.checkpoints.download.sources import DownloadSource
+from engine.checkpoints.download.sources import DownloadSource, check_source
 from engine.errors import CancelledError, DownloadError
 from engine.storage.atomic_files import PART, make_folder
 
@@ -30,6 +30,7 @@ def fetch(
     DownloadError, a sentence, when it fails, CancelledError when cancelled. The part-file then stays if the next call can resume
     from it, and is removed otherwise.
     """
+    check_source(source)
     check_proxy(source.url, target.name)
     with translate_disk_errors(target):
         make_folder(target.parent)

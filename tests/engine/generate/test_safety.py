@@ -16,7 +16,7 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from PIL import Image
 
 from engine import preferences
-from engine.checkpoints.download.hub import needed
+from engine.checkpoints.download.hub import choose_files
 from engine.checkpoints.library.catalogue import entry_for
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.errors import ImageWithheld
@@ -205,5 +205,5 @@ def test_where_there_is_none_that_is_said(studio: Studio, tmp_path: Path) -> Non
 
 def test_a_download_leaves_it_out_unless_it_is_wanted() -> None:
     names = ["model_index.json", "unet/config.json", "unet/model.safetensors", "safety_checker/model.safetensors"]
-    assert "safety_checker/model.safetensors" not in needed(names)
-    assert "safety_checker/model.safetensors" in needed(names, with_checker=True)
+    assert "safety_checker/model.safetensors" not in choose_files(names)
+    assert "safety_checker/model.safetensors" in choose_files(names, with_checker=True)

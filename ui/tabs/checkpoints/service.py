@@ -8,7 +8,7 @@ from engine.checkpoints.download import hub
 from engine.checkpoints.download.background import DownloadManager
 from engine.checkpoints.download.control import Control
 from engine.checkpoints.download.plan import DownloadPlan
-from engine.checkpoints.download.sources import DownloadSource, offers, read_link
+from engine.checkpoints.download.sources import DownloadSource, read_link, read_offers
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.overrides import Override
@@ -26,7 +26,7 @@ class CheckpointsService:
     def __init__(self, settings: Settings, checkpoint_options: CheckpointOptions) -> None:
         self._settings, self._checkpoint_options = settings, checkpoint_options
         self._downloads = DownloadManager(settings.models, self._look)
-        self._offers = offers()
+        self._offers = read_offers()
 
     @property
     def busy(self) -> bool:

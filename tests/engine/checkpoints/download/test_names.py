@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.checkpoints.download import hub
-from engine.checkpoints.download.hub import needed
+from engine.checkpoints.download.hub import choose_files
 from engine.checkpoints.download.names import is_safe_inside, make_safe_name
 from engine.checkpoints.download.part_file import DownloadProgress
 from engine.checkpoints.download.plan import DownloadPlan, PlannedFile
@@ -135,14 +135,14 @@ def test_a_folder_takes_only_plain_names() -> None:
     ]
     bad += [f"{name}/config.json" for name in HOSTILE if name not in ("starter", "Starter")]
     bad += ["/unet/config.json", "C:/unet/config.json", "unet//config.json", "unet/./config.json", "unet/a/b/c/d/config.json"]
-    taken = needed([*good, *bad, "unet/evil.py", "evil.py"])
+    taken = choose_files([*good, *bad, "unet/evil.py", "evil.py"])
     assert set(good) <= set(taken)
     for name in taken:
         assert is_safe_inside(name)
         for part in PurePosixPath(name).parts:
             check(part if part.casefold() != "starter" else "x")
     with pytest.raises(DownloadError, match="too many files"):
-        needed([*good, *(f"unet/{n}.json" for n in range(2000))])
+        choose_files([*good, *(f"unet/{n}.json" for n in range(2000))])
 
 
 @pytest.mark.parametrize("sibling", ["../../evil.json", {"a": 1}, None, 7, ["x"]])

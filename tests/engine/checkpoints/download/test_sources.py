@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from engine.checkpoints.download import sources
-from engine.checkpoints.download.sources import DownloadSource, offers, read_link
+from engine.checkpoints.download import hub, sources
+from engine.checkpoints.download.sources import DownloadSource, read_link, read_offers
 from engine.checkpoints.families import BY_NAME
 from engine.errors import DownloadError
 
@@ -36,13 +36,35 @@ def test_what_is_neither_is_said(text: str) -> None:
         read_link(text)
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://", "https:///a.ckpt", "http://[::1", "http://[::1]:x/a", "http://a:99999/b", "http://a:0/b", "HTTP://a:-1/", "http://.../a",
+        f"http://{'a' * 70}.example/b", "http://a.example/" + "a" * 10_000, "http://a.example/\ud800.ckpt", "http://\ud800.example/a.ckpt",
+        "https://me:secret@a.example/b.ckpt",
+    ],
+)  # fmt: skip
+def test_an_odd_link_is_a_sentence(link: str) -> None:
+    for take in (read_link, lambda text: hub.look(DownloadSource(link=text))):
+        with pytest.raises(DownloadError, match=r"not a valid address|user name") as raised:
+            take(link)
+        assert len(str(raised.value)) < 400 and "secret" not in str(raised.value)
+        str(raised.value).encode()
+
+
+@pytest.mark.parametrize("name", ["..", "a/../b", "a b/c", "-a/b", "a/b/c", "a" * 100 + "/b", "a--b/c", "a/b.git"])
+def test_an_odd_repository_is_a_sentence(name: str) -> None:
+    with pytest.raises(DownloadError, match="not the name of a repository"):
+        hub.look(DownloadSource(repository=name))
+
+
 def test_a_link_never_names_a_file_outside_the_folder() -> None:
     assert DownloadSource(link="https://example.org/a/..%2F..%2Fevil.ckpt").name == "evil.ckpt"
     assert DownloadSource(link="https://example.org/").name == "download"
 
 
 def test_the_catalogue_names_families_licences_and_sources() -> None:
-    for offer in offers():
+    for offer in read_offers():
         assert offer.family in BY_NAME and offer.licence and offer.sources
         assert all(sources._NAME.fullmatch(source.repository) for source in offer.sources)
         assert len(offer.sources) > 1 or offer.name == "LCM_Dreamshaper_v7", "no second source is known for that one"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine import preferences
-from engine.checkpoints.download.sources import offers
+from engine.checkpoints.download.sources import read_offers
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library import sha256
 from engine.checkpoints.library.catalogue import stamp_of
@@ -69,7 +69,7 @@ def test_presses_that_mean_nothing_do_nothing(settings: Settings) -> None:
 
 def test_every_offer_is_shown_with_its_licence(settings: Settings) -> None:
     shown = CheckpointsService(settings, CheckpointOptions(settings)).render_offers()
-    for offer in offers():
+    for offer in read_offers():
         assert offer.label in shown and offer.licence_link in shown and offer.family in BY_NAME
 
 
