@@ -1,4 +1,4 @@
-"""Easel's engine: makes images with Stable Diffusion on this machine. It knows nothing of the page.
+"""Easel's engine: makes images with Stable Diffusion on this machine. It does not depend on the page.
 
 Imports run one way: ``local, jobs -> generate -> checkpoints, negatives, prompt, plan, records -> requests, events ...``.
 

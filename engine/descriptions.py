@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class EngineDescription:
-    """``device`` is the name of what runs the images, ``notes`` why it is not another one, in sentences.
+    """``device`` is the name of the device in use, ``notes`` are sentences on why it is not another one.
 
     ``threads`` are the CPU threads in use. ``measured`` holds how many times faster each dtype was than float32 where that was
     tried. ``hardware`` is the JSON of :class:`engine.plan.hardware.facts.Hardware`, "" for an engine that does not know it.

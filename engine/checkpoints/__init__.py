@@ -1,1 +1,1 @@
-"""Finds, identifies, downloads, loads and caches checkpoints. The page uses all but what imports torch."""
+"""Finds, identifies, downloads, loads and caches checkpoints. The page uses only the modules that do not import torch."""

@@ -1,7 +1,7 @@
 """What is added to a checkpoint for one run and removed after it: LoRAs, textual inversion embeddings, another VAE.
 
-Files are read as tensors (:mod:`engine.checkpoints.files.tensors`), never unpickled. The checkpoint's own weights stay where
-they are, so taking off is exact to the bit.
+Files are read as tensors (:mod:`engine.checkpoints.files.tensors`), never unpickled. The checkpoint's own weights are not
+changed, so removing an addition restores it exactly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from engine.requests import ExecutionPlan
 
 @dataclass(frozen=True, kw_only=True)
 class Additions:
-    """``loras``: files with the weights that each is given in text encoders and UNet. ``embeddings``: textual inversions, each
+    """``loras``: files with their strengths in the text encoders and in the UNet. ``embeddings``: textual inversions, each
     by its file's name in the prompt. ``vae``: a separate VAE."""
 
     loras: tuple[tuple[CheckpointEntry, float, float], ...] = ()
@@ -46,7 +46,7 @@ def applied(
 ) -> Generator[LoadedCheckpoint]:
     """``loaded`` with ``additions`` within the block. After it, the components that both share are as they were.
 
-    Raises CheckpointError, a sentence, for a file that was made for another family or is damaged.
+    Raises CheckpointError for a file that was made for another family or is damaged.
     """
     for addition in (*(lora for lora, *_ in additions.loras), *additions.embeddings):
         check_family(addition, entry)
@@ -106,7 +106,7 @@ def _load_lora(number: int, lora: CheckpointEntry, pipeline: LoraPipeline) -> st
 
 
 def _with_strength(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Kohya's strengths (``alpha`` over the rank) multiplied into the matrices: diffusers loses those of text encoders."""
+    """The matrices multiplied by Kohya's scale (``alpha`` over the rank), which diffusers ignores for text encoders."""
     for name in [name for name in weights if name.endswith(".alpha")]:
         down, up = (weights.get(name.removesuffix("alpha") + end) for end in ("lora_down.weight", "lora_up.weight"))
         if down is not None and up is not None:
@@ -120,7 +120,8 @@ def _with_strength(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 @contextlib.contextmanager
 def _embedded(embeddings: tuple[CheckpointEntry, ...], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
-    """New words (Gal et al. 2022, arXiv 2208.01618): each file's name, as entries after the vocabulary's own."""
+    """Textual inversions (Gal et al. 2022, arXiv 2208.01618): each file's name becomes new entries at the end of the
+    vocabulary."""
     with contextlib.ExitStack() as stack:
         tokenizer, tokenizer_2 = loaded.tokenizer, loaded.tokenizer_2
         if loaded.text_encoder is not None and tokenizer is not None:
@@ -149,7 +150,8 @@ def _vectors(embedding: CheckpointEntry, key: str, width: int) -> torch.Tensor:
 def _with_words(
     encoder: PreTrainedModel, tokenizer: CLIPTokenizer, embeddings: tuple[CheckpointEntry, ...], key: str
 ) -> Generator[CLIPTokenizer]:
-    """The encoder's table made longer, and a copy of the tokenizer with the words; the table is put back as the same object."""
+    """Extend the encoder's embedding table, and yield a copy of the tokenizer with the new words. Afterwards the original
+    table is restored."""
     table = encoder.get_input_embeddings()
     if not isinstance(table, nn.Embedding):
         raise CheckpointError("This kind of checkpoint cannot use embeddings: leave them out, or choose another one.")

@@ -1,6 +1,6 @@
 """Checkpoints in memory: loaded once, shared by all runs; the least recently used are unloaded when memory is needed.
 
-Use is a ``with`` block. What is in use is never dropped; what is dropped is said, with the reason.
+A checkpoint is used in a ``with`` block and never unloaded while in use. Each unloading is reported with its reason.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CacheEvent:
 
 @dataclass
 class _Held:
-    """One checkpoint in memory, and how many use it now."""
+    """A checkpoint in memory, and the number of its users."""
 
     entry: CheckpointEntry
     loaded: LoadedCheckpoint | LoadedPipeline
@@ -57,7 +57,7 @@ Key = tuple[Hashable, ...]
 class CheckpointCache:
     """Holds checkpoints up to ``budget_bytes`` of weights, more only while more is in use. For one thread at a time.
 
-    ``on_event`` hears of every load and eviction; :attr:`events` keeps the last hundred.
+    ``on_event`` is called for every load and eviction; :attr:`events` keeps the last hundred.
     """
 
     def __init__(self, budget_bytes: int, on_event: Callable[[CacheEvent], None] | None = None) -> None:
@@ -87,7 +87,8 @@ class CheckpointCache:
     ) -> Generator[LoadedCheckpoint]:
         """``entry`` in memory, for ``task`` (a key of :attr:`~engine.checkpoints.families.Family.pipelines`).
 
-        All tasks share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are there within the block and gone after it.
+        All tasks share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are applied within the block and removed
+        after it.
         Raises CheckpointError for a checkpoint that cannot be loaded or cannot do ``task``; what was loaded before stays usable.
         Raises CancelledError soon after ``cancelled`` says so.
         """
@@ -109,7 +110,7 @@ class CheckpointCache:
             yield loaded.pipeline
 
     def load(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> None:
-        """Have ``entry`` in memory before it is asked for. Raises as :meth:`lease` does."""
+        """Load ``entry`` in advance. Raises as :meth:`lease` does."""
         with self._held_while(entry, plan, cancelled):
             pass
 
@@ -128,7 +129,8 @@ class CheckpointCache:
     def safety_checker(
         self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled
     ) -> SafetyChecker | None:
-        """The checkpoint's own safety checker, None if it brings none; for within a lease of it, and in memory as long as it is.
+        """The checkpoint's own safety checker, or None if it has none. Call it within a lease; it stays in memory as long as
+        the checkpoint.
 
         Raises as :meth:`lease` does.
         """
@@ -138,7 +140,7 @@ class CheckpointCache:
         return held.safety_checker
 
     def release(self) -> None:
-        """Give back the memory of everything that is not in use."""
+        """Free the memory of everything that is not in use."""
         for key in [k for k, held in self._held.items() if not held.leases]:
             self._drop(key, "all memory was asked back")
 
@@ -161,14 +163,14 @@ class CheckpointCache:
         return held
 
     def _forget_older(self, entry: CheckpointEntry, key: Key) -> None:
-        """The file changed, or the plan did: the old weights will not be asked for again."""
+        """Drop weights of an older version of the file or plan, which will not be requested again."""
         for other, held in list(self._held.items()):
             if (held.entry.path, held.entry.quick) == (entry.path, entry.quick) and not held.leases:
                 changed = "its file changed" if other[:4] != key[:4] else "the plan for it changed"
                 self._drop(other, changed)
 
     def _shrink(self, coming: int, reason: str) -> None:
-        """Drop until what is held and what is ``coming`` (bytes) keep to the budget, or nothing more can go."""
+        """Drop checkpoints until the held and the ``coming`` bytes fit the budget, or nothing more can be dropped."""
         for key in list(self._held):
             if self.held_bytes + coming <= self.budget_bytes:
                 return
@@ -191,7 +193,7 @@ class CheckpointCache:
 
 
 def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
-    """What must be equal for weights in memory to serve again."""
+    """The key under which weights in memory can be reused."""
     precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items())), plan.measures
     return (
         str(entry.path), entry.stamp, entry.hash, entry.identity.prediction_type,

@@ -24,7 +24,7 @@ from engine.requests import ExecutionPlan
 
 Autoencoder = AutoencoderKL | AutoencoderTiny
 Component = torch.nn.Module | CLIPTokenizer | ConfigMixin | DPTImageProcessor
-"""What a checkpoint is made of."""
+"""A component of a checkpoint."""
 
 COMPONENT_NAMES: Mapping[str, str] = {
     "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder", "text_encoder_2": "second text encoder",
@@ -39,8 +39,8 @@ _T = TypeVar("_T", bound=Component)
 class LoadedCheckpoint:
     """The components of a checkpoint of a family that Easel knows, loaded as ``plan`` says.
 
-    ``scheduler`` is the one that came with the checkpoint; runs make their own from its configuration. What a family does not
-    have is None: Stable Diffusion 1 and 2 have one text encoder, XL has two, XL's refiner the second alone.
+    ``scheduler`` is the one that came with the checkpoint; runs make their own from its configuration. Components that a
+    family does not have are None: Stable Diffusion 1 and 2 have one text encoder, XL has two, XL's refiner the second alone.
     """
 
     name: str
@@ -59,7 +59,7 @@ class LoadedCheckpoint:
 
     @property
     def device(self) -> torch.device:
-        """Where its networks compute, which is not where all weights lie if some wait in RAM."""
+        """The device that computes; some weights may be in RAM meanwhile."""
         return torch.device(self.plan.device)
 
     @property
@@ -81,7 +81,7 @@ class LoadedCheckpoint:
 
     @property
     def scheduler_config(self) -> JsonObject:
-        """The configuration of its scheduler, what the family's published folders have wrong put right as diffusers does."""
+        """The configuration of its scheduler, with the corrections that diffusers makes to the family's published folders."""
         config: JsonObject = dict(self.scheduler.config)
         return {**config, **{name: value for name, value in self.family.scheduler_overrides.items() if name in config}}
 
@@ -108,7 +108,7 @@ class LoadedCheckpoint:
 
 @dataclass(frozen=True)
 class LoadedPipeline:
-    """A checkpoint of a kind that only diffusers knows: the pipeline that it made of the folder."""
+    """A checkpoint of a kind that only diffusers knows: diffusers' pipeline for the folder."""
 
     pipeline: DiffusionPipeline
 
@@ -156,7 +156,7 @@ def missing_component(entry: CheckpointEntry, component: str) -> CheckpointError
 
 
 def bytes_of(modules: Iterable[torch.nn.Module]) -> int:
-    """What the weights and buffers of ``modules`` take, shared ones counted once."""
+    """Bytes of the weights and buffers of ``modules``, shared ones counted once."""
     tensors = {id(t): t for m in modules for t in (*m.parameters(), *m.buffers())}
     return sum(t.nbytes for t in tensors.values())
 

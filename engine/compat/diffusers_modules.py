@@ -13,5 +13,5 @@ def constructor_arguments(pipeline_class: type[DiffusionPipeline]) -> frozenset[
 
 
 def optional_components(pipeline_class: type[DiffusionPipeline]) -> frozenset[str]:
-    """The components that a pipeline class works without. Its constructor has no default for them, hence this private list."""
+    """The components that a pipeline class can work without. Its constructor has no default for them, hence this private list."""
     return frozenset(pipeline_class._optional_components)  # pyright: ignore[reportPrivateUsage]

@@ -10,5 +10,5 @@ CompilerError = TorchDynamoException
 
 
 def allow_recompiles(count: int) -> None:
-    """Let torch compile a network for ``count`` shapes before it gives up and runs it as it is."""
+    """Let torch compile a network for ``count`` shapes before it falls back to running it uncompiled."""
     torch._dynamo.config.recompile_limit = count  # pyright: ignore[reportPrivateUsage]

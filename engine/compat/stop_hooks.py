@@ -19,14 +19,14 @@ from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 from engine.stopping import Stop
 
 BLOCKS = (ResnetBlock2D, Transformer2DModel, CLIPEncoderLayer, AutoencoderTinyBlock, Attention)
-"""Blocks between which a run can end: small enough to be quick, large enough that checking costs nothing."""
+"""Blocks between which a run can end: small enough for a quick stop, large enough that the check costs no time."""
 
 
 @contextmanager
 def raise_on_stop(stop: Stop, *components: torch.nn.Module | None, every_layer: bool = False) -> Generator[None]:
     """Inside the block a forward pass through any of ``components`` raises CancelledError soon after ``stop`` is set.
 
-    ``every_layer`` checks before every layer: for small networks of unknown make.
+    ``every_layer`` checks before every layer: for small networks of unknown structure.
     """
 
     def check(_module: torch.nn.Module, _inputs: tuple[torch.Tensor, ...]) -> None:

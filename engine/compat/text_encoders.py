@@ -1,4 +1,5 @@
-"""What other libraries do to a text encoder, which only its insides tell: accelerate's hooks, and PEFT's layers for LoRAs."""
+"""What other libraries attach to a text encoder: accelerate's hooks, and PEFT's layers for LoRAs. Only private attributes
+show it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """VAEs that decode tile by tile, in tiles of a chosen size.
 
 diffusers has a switch for tiling but no argument for the size of the tiles: its threshold is the checkpoint's native size, at
-which nothing would be saved yet. So the attributes behind the switch are set.
+which tiling saves no memory. So the attributes behind the switch are set.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run under one plan: takes the batches of images that a task asks for and yields an event for each image saved."""
+"""A run under one plan: makes the batches of images that a task defines and yields an event for each saved image."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EncodingKey = tuple[str, str, tuple[Place, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A run under one plan, while it holds its checkpoint. ``withheld`` says why images were left out."""
+    """A run under one plan, while its checkpoint is leased. ``withheld`` says why images were left out."""
 
     saver: Saver
     task: Task
@@ -65,19 +65,19 @@ class Attempt:
     encodings: dict[EncodingKey, PromptEncodings] = field(default_factory=dict[EncodingKey, PromptEncodings])
 
     def find_saved(self) -> dict[int, Path]:
-        """The images of the job on disk, by index, once those on their way have arrived."""
+        """The images of the job on disk, by index, once those being written are finished."""
         self.saving.wait()
         return outputs.find_saved(self.saver.folder, self.saver.job)
 
     def announce_compiling(self, prepared: Prepared) -> Iterator[Event]:
-        """The first image of a size waits for the compiler."""
+        """Report that the first image of a size waits for the compiler."""
         resolved, name = prepared.resolved, prepared.entry.name
         if can_compile(resolved.plan, prepared.additions) and is_new(self.loaded.unet, resolved.request):
             text = f"Compiling {name} for this size, once: this takes a minute or more"
             yield Loading(job=self.saver.job, checkpoint=name, text=text)
 
     def start(self, batch: Batch) -> Denoising:
-        """A batch with its prompts encoded, at its first noise."""
+        """Encode a batch's prompts and draw its first noise."""
         rows = [self._find_encodings(image.resolved) for image in batch.images]
         filled = [*rows, *rows[:1] * (batch.rows - len(rows))]
         encodings = filled[0] if batch.rows == 1 else EncodingRows(tuple(filled))
@@ -93,17 +93,17 @@ class Attempt:
         return Denoising(begin)
 
     def report_step(self, batch: Batch, denoising: Denoising) -> Event:
-        """The step that was just taken. No preview while images may be withheld: what is not saved is not shown either."""
+        """The event of the last step. There is no preview if images may be withheld, because those must not be shown either."""
         preview = None
         if self.saver.checker is None and self.progress.preview_is_due:
-            latents = denoising.latents[:1].cpu()  # waits for the step, whose time is not the preview's
+            latents = denoising.latents[:1].cpu()  # waits for the step, so that its time is not counted as the preview's
             preview = self.progress.preview(lambda: render_preview(latents, self.loaded.vae, self.loaded.family.preview))
         return self.progress.step(batch.number, denoising.step, denoising.steps, preview)
 
     def decode(self, denoising: Denoising, row: int, planned: BatchImage, images: int) -> None:
         """Decode row ``row`` of a batch of ``images``, and have it saved on the saving thread.
 
-        A device that computes asynchronously is only asked to, and goes on to the next image's steps meanwhile.
+        On a device that computes asynchronously the work is only queued, and the next image's steps follow.
         """
         stepped, context = time.monotonic(), denoising.context
         ahead = runs_ahead(context.device)
@@ -138,8 +138,8 @@ class Attempt:
             raise self.withheld[-1]
 
     def learn(self, prepared: Prepared) -> Iterator[Event]:
-        """Keep for the next run which components were raised to safer precision, and, after a run that was sparing with memory,
-        its measures. A network that could not be compiled is reported."""
+        """Store for the next run which components needed a safer precision, and, after a run that saved memory, its measures.
+        A network that could not be compiled is reported."""
         raised, state = self.guard.raised, self.state
         if trouble := explain_trouble(self.loaded.unet):
             yield Notice(job=self.saver.job, text=trouble)
@@ -150,7 +150,8 @@ class Attempt:
             yield Notice(job=self.saver.job, text=describe_raised(raised))
 
     def _report(self, planned: BatchImage, saved: Saved, seconds: float) -> Iterator[Event]:
-        """The events of an image that was saved, or withheld: of several it is named and left out, a single one fails the job."""
+        """The events of a saved or withheld image. A withheld one is skipped with a notice, or fails the job if it is the
+        only one."""
         job, count = self.saver.job, self.task.independent_images
         if saved.withheld is not None:
             self.withheld.append(saved.withheld)
@@ -163,7 +164,7 @@ class Attempt:
             yield self.saver.report(planned, saved.path, seconds)
 
     def _learn_timing(self, resolved: Resolved, *, stepping: float, rest: float) -> None:
-        """Keep what an image took; studies and drafts are made in ways of their own and say nothing of others."""
+        """Store how long an image took. Studies and drafts run differently, so their times are not used for others."""
         state = self.state
         if self.saver.folder == state.settings.outputs:
             learn_timing(
@@ -180,7 +181,7 @@ class Attempt:
         return self.encodings[key]
 
     def _encode(self, resolved: Resolved) -> PromptEncodings:
-        """Prompt and negative for every step. Guidance of 1 or less needs no negative, nor does distilled guidance."""
+        """Prompt and negative for every step. With guidance of 1 or less, or distilled guidance, there is no negative."""
         request = resolved.request
         distilled = guidance_embedding_width(self.loaded.unet) is not None
         with phase("encode"), swap_in_text_encoders(self.loaded, resolved.plan):
@@ -197,7 +198,7 @@ class Attempt:
             )
 
     def _create_context(self, batch: Batch) -> ImageContext:
-        """What the images of ``batch`` are made with. Each row of a batch gets the same noise from a generator of its own."""
+        """Create the context of ``batch``. Each row of a batch gets the same noise from a generator of its own."""
         resolved, loaded = batch.images[0].resolved, self.loaded
         request = resolved.request
         scheduler = create(request.scheduler, loaded.scheduler_config)
@@ -234,7 +235,7 @@ class Attempt:
 
 
 def runs_ahead(device: torch.device) -> bool:
-    """Whether ``device`` computes what it was asked for while the next step is prepared."""
+    """Whether ``device`` computes asynchronously, so that the next step can be queued meanwhile."""
     return device.type == "cuda"
 
 

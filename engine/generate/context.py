@@ -1,4 +1,4 @@
-"""The parts of a run: the batches that a task asks for, where denoising starts, and the context of one image."""
+"""The parts of a run: the batches that a task defines, where denoising starts, and the context of one image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from engine.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class BatchImage:
-    """An image to make: its number in the job, and what its record says of the other images of the job."""
+    """An image to make: its number in the job, and the other images of the job named in its record."""
 
     index: int
     resolved: Resolved
@@ -61,7 +61,7 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageContext:
-    """What one image, or a batch of them, is made with: the leased checkpoint, a fresh scheduler, the first noise, and the
+    """Everything that one image or batch needs: the leased checkpoint, a fresh scheduler, the first noise, and the
     generator that it came from."""
 
     loaded: LoadedCheckpoint
@@ -73,13 +73,13 @@ class ImageContext:
 
     @property
     def device(self) -> torch.device:
-        """Where the steps are computed."""
+        """The device that computes the steps."""
         return torch.device(self.resolved.plan.device)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """Everything that a batch starts from. What the sampler remembers of a run is in it, so it is good for one."""
+    """Everything that a batch starts from. It includes the sampler's state, so it can be used once only."""
 
     context: ImageContext
     start: Start
@@ -87,17 +87,17 @@ class Beginning:
 
     @property
     def latents(self) -> torch.Tensor:
-        """The first latents, where the steps are computed."""
+        """The first latents, on the device that computes the steps."""
         return self.start.latents.to(self.denoiser.device)
 
     @cached_property
     def device_timesteps(self) -> torch.Tensor:
-        """The timesteps, where the steps are computed."""
+        """The timesteps, on the device that computes the steps."""
         return copy_timesteps(self.start.timesteps, self.denoiser.device)
 
 
 class Denoising:
-    """A batch on its way from noise to latents. ``begin`` makes everything that it starts from, as often as it is called.
+    """A batch while it is denoised. ``begin`` creates its starting state anew on each call.
 
     ``step`` steps are done; ``began`` is the time of :func:`time.monotonic` when it was made.
     """
@@ -109,12 +109,12 @@ class Denoising:
 
     @property
     def steps(self) -> int:
-        """How many steps there are."""
+        """The number of steps."""
         return len(self._from.start.timesteps)
 
     @property
     def context(self) -> ImageContext:
-        """What the images are made with."""
+        """The context of the images."""
         return self._from.context
 
     def advance(self) -> bool:
@@ -142,23 +142,23 @@ class Denoising:
 
 
 class Task(ABC):
-    """What one kind of request does its own way. The methods that are not abstract do what text to image does."""
+    """What one kind of request does differently. Methods that are not abstract do what text to image does."""
 
     kind = "text_to_image"
     """The task that the checkpoint is leased for, a key of :attr:`engine.checkpoints.families.Architecture.pipelines`."""
 
     keep_newest: int | None = None
-    """How many images stay in the folder when the job is done; None for all."""
+    """How many images to keep in the folder after the job; None for all."""
 
     notices: tuple[str, ...] = ()
-    """What the user should know before anything is decided."""
+    """Notices to show before the run is planned."""
 
     def __init__(self, request: GenerationRequest) -> None:
         self.request = request
 
     @property
     def independent_images(self) -> int:
-        """Images that are good for themselves: of several, one that is withheld is left out; a single one fails the job."""
+        """Whether each image is useful without the others: then a withheld one is skipped, unless it is the only one."""
         return 1
 
     def folder(self, settings: Settings) -> Path:
@@ -166,7 +166,7 @@ class Task(ABC):
         return settings.outputs
 
     def check(self, prepared: Prepared) -> None:
-        """Raises RequestError for what this task cannot do with the checkpoint."""
+        """Raises RequestError if the checkpoint cannot do this task."""
         return
 
     @abstractmethod
@@ -175,20 +175,20 @@ class Task(ABC):
 
     @abstractmethod
     def count_batches(self, prepared: Prepared, state: EngineState) -> int:
-        """How many batches there are at most, to tell how long the job will take."""
+        """The largest number of batches, for the estimate of the remaining time."""
 
     @abstractmethod
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
-        """What is to be made, in order. ``find_saved()`` waits for the images of the batches before, and finds them by index."""
+        """The batches, in order. ``find_saved()`` waits for the images of the batches before, and finds them by index."""
 
     @abstractmethod
     def start(self, context: ImageContext) -> Start:
         """Where denoising begins."""
 
     def events(self, job: str, state: EngineState) -> Iterator[Event]:
-        """What there is to tell once denoising has begun."""
+        """Events of this task after denoising has begun."""
         return iter(())
 
     def finish(self, image: Image.Image, context: ImageContext) -> Image.Image:
-        """The last touch on the decoded image. Runs on the saving thread, and touches no network."""
+        """Postprocess the decoded image. Runs on the saving thread and must not use any network."""
         return image

@@ -1,7 +1,7 @@
 """From latents to an image, and to small previews during the run.
 
 A checkpoint whose VAE is small decodes its own previews. For a large one a linear map from latent channels to red, green and
-blue is enough to see what is coming, and costs nothing; the table of families has them.
+blue is good enough and takes no time; the table of families has the map.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from engine.generate.precision_guard import PrecisionGuard, copy_to_cpu
 
 _SMALL_VAE_PARAMETERS = 10_000_000
 _PREVIEW_LATENTS = 16 * 16
-"""More are averaged before they are decoded: a preview of a large image takes no longer."""
+"""Larger latents are averaged down before decoding, so a preview of a large image takes no longer."""
 _PREVIEW_SIDE = 256
 
 
 class Decoding:
-    """One image on its way out of the VAE. ``latents`` are scaled, 1 x C x H x W.
+    """One image that is being decoded. ``latents`` are scaled, 1 x C x H x W.
 
     ``ahead``: only queue the work, for a device that goes on to the next image's steps meanwhile. Devices take their work in
-    order, so memory for the decoding and for those steps is never needed at once.
+    order, so decoding and those steps never need memory at the same time.
     """
 
     def __init__(self, latents: torch.Tensor, vae: Autoencoder, guard: PrecisionGuard, *, ahead: bool) -> None:
@@ -39,7 +39,7 @@ class Decoding:
     def wait(self) -> Image.Image | None:
         """The image as 8-bit RGB; None if it overflowed or came out black, and :meth:`repair` must decode it again.
 
-        For any thread: no network is touched. Raises MemoryShort.
+        May be called on any thread, because it uses no network. Raises MemoryShort.
         """
         if self._pixels is None:
             return self._image
@@ -48,7 +48,7 @@ class Decoding:
             return None if not torch.isfinite(pixels).all() or _is_black(pixels) else to_image(pixels[0])
 
     def repair(self) -> Image.Image:
-        """The image, decoded again in safer precision. For the thread that runs the networks. Raises as :func:`decode`."""
+        """The image, decoded again in safer precision. Call it on the thread that runs the networks. Raises as :func:`decode`."""
         return decode(self._latents, self._vae, self._guard)
 
     def _queue(self) -> Callable[[], torch.Tensor]:
@@ -59,8 +59,8 @@ class Decoding:
 def decode(latents: torch.Tensor, vae: Autoencoder, guard: PrecisionGuard) -> Image.Image:
     """The image of ``latents`` (scaled, 1 x C x H x W), as 8-bit RGB.
 
-    An all-black one is decoded once more in safer precision, and then accepted. Raises CheckpointError if the VAE gives numbers
-    that are not finite even in float32, MemoryShort if memory runs out.
+    An entirely black image is decoded once more in a safer precision, and then accepted. Raises CheckpointError if the VAE's
+    output is not finite even in float32, MemoryShort if memory runs out.
     """
     with phase("decode"), torch.inference_mode():
         pixels = guard.run("vae", vae, lambda dtype: _decode_pixels(latents, vae, dtype), suspicious=_is_black)[0]
@@ -76,7 +76,7 @@ def to_image(pixels: torch.Tensor) -> Image.Image:
 def render_preview(latents: torch.Tensor, vae: Autoencoder, preview: LatentPreview | None = None) -> bytes | None:
     """A JPEG of ``latents`` (scaled, 1 x C x H x W), at most 256 pixels a side.
 
-    A large ``vae`` is not run; ``preview`` is then the map of the latents' family. None if there is neither.
+    For a large ``vae``, the linear map ``preview`` of the family is used instead. None without either.
     """
     with phase("decode"), torch.inference_mode():
         pixels = _decode_small(latents, vae) if _is_small(vae) else _map_to_rgb(latents, preview)
@@ -89,7 +89,7 @@ def render_preview(latents: torch.Tensor, vae: Autoencoder, preview: LatentPrevi
 
 
 def shift_factor(vae: Autoencoder) -> float:
-    """What is added to unscaled latents before they are decoded: 0 for most families."""
+    """The VAE's shift factor, added to unscaled latents before decoding: 0 for most families."""
     return vae.config.get("shift_factor") or 0.0
 
 
@@ -104,7 +104,7 @@ def _parameter(vae: Autoencoder) -> torch.nn.Parameter:
 
 
 def _is_black(pixels: torch.Tensor) -> bool:
-    """Whether all is black: an overflow looks like that, and so may an image of a night."""
+    """Whether the image is entirely black, which may be an overflow or a very dark image."""
     return bool((pixels < -1 + 1 / 255).all())
 
 

@@ -1,7 +1,8 @@
 """From noise to latents: the part of a denoising step that all kinds of request share.
 
 Latents stay in float32 between steps whatever the UNet's dtype is, so a sampler's small differences are not rounded away. They
-are on the UNet's device; the sampler's own tables and its timesteps stay on the CPU, where reading them waits for nothing.
+are on the UNet's device; the sampler's own tables and its timesteps stay on the CPU, where reading them does not wait for the
+device.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _join(rows: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
 
 @dataclass(frozen=True)
 class _Conditions:
-    """What the UNet reads beside latents and timestep, on its device, and the encodings and dtype that it was made from."""
+    """The UNet's conditioning inputs on its device, and the encodings and dtype from which they were made."""
 
     encodings: StepEncodings
     dtype: torch.dtype
@@ -76,13 +77,13 @@ class _Conditions:
     added_cond_kwargs: dict[str, torch.Tensor] | None
 
     def serves(self, encodings: StepEncodings, dtype: torch.dtype) -> bool:
-        """Whether it was made from the very same tensors."""
+        """Whether it was made from the same tensor objects."""
         return self.dtype == dtype and all(one is other for one, other in zip(self.encodings, encodings, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizeConditioning:
-    """What XL's UNet reads of the image's size, for prompt and negative, 1 x 5 or 1 x 6 each."""
+    """XL's size conditioning for prompt and negative, 1 x 5 or 1 x 6 each."""
 
     prompt: torch.Tensor
     negative: torch.Tensor
@@ -92,7 +93,7 @@ class SizeConditioning:
 class Denoiser:
     """A UNet with everything that stays the same from step to step.
 
-    ``device`` is where it computes, which is not where its weights are if they come to the device layer by layer.
+    ``device`` is where it computes, which differs from that of its weights if they are moved layer by layer.
     ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
     image, a depth map. ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level``
     is that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: a
@@ -116,7 +117,7 @@ class Denoiser:
     _conditions: _Conditions | None = field(default=None, init=False)
 
     def expert(self, timestep: torch.Tensor) -> Denoiser:
-        """The refiner for the timesteps that are its own, else this."""
+        """The refiner for its timesteps, or else this denoiser."""
         return self.refiner if self.refiner is not None and timestep < self.refine_below else self
 
     def predict(
@@ -154,7 +155,7 @@ class Denoiser:
         return self.scheduler.step(prediction, timestep, latents, return_dict=False)[0]
 
     def settle(self) -> None:
-        """Check the last prediction of each expert, where that was put off. Raises Overflowed if one must start again."""
+        """Check the last prediction of each expert if that was deferred. Raises Overflowed if the image must start again."""
         for expert in (self, self.refiner) if self.ahead else ():
             if expert is not None:
                 expert.guard.settle()
@@ -164,14 +165,14 @@ class Denoiser:
         return without + self.guidance_scale * (with_prompt - without)
 
     def _accepts(self, prediction: torch.Tensor) -> bool:
-        """Whether the prediction can be used; if not, the UNet is in safer precision now. May raise Overflowed."""
+        """Whether the prediction is finite; if not, the UNet has been moved to a safer precision. May raise Overflowed."""
         if self.ahead:
             self.guard.check_later("unet", self.unet, prediction)
             return True
         return self.guard.check("unet", self.unet, prediction)
 
     def _find_conditions(self, index: int, dtype: torch.dtype) -> _Conditions:
-        """What the UNet reads: carried to the device when it changes, and not at every step."""
+        """The UNet's conditioning inputs, moved to the device only when they change."""
         encodings = self.encodings.at(index)
         if self._conditions is None or not self._conditions.serves(encodings, dtype):
             self._conditions = self._create_conditions(encodings, dtype)
@@ -233,7 +234,7 @@ def condition_on_size(loaded: LoadedCheckpoint, width: int, height: int) -> Size
 def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Generator]:
     """Noise of ``shape`` in float32, and the generator to go on with.
 
-    Drawn on the CPU whatever the device is, so that a seed means the same on every machine.
+    It is drawn on the CPU on all machines, so that a seed gives the same noise everywhere.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float32), generator

@@ -1,4 +1,4 @@
-"""What runs share and leave for the next one: loaded checkpoints, encodings and what was learnt about the machine."""
+"""State shared by all runs: loaded checkpoints, encodings and what was learned about the machine."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from engine.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class EngineState:
-    """Everything that a run needs beside its request. One per process that runs torch.
+    """Everything that a run needs besides its request. One per process that runs torch.
 
-    ``sparing``: an earlier attempt at the job ended its process, so a measure more is taken than seems needed.
-    ``measured`` maps a precision to how many times as fast as float32 it is here; ``notes`` keep what runs have taught,
-    ``hashes`` those of whole files.
+    ``sparing``: an earlier attempt at the job ended its process, so one more memory measure is taken than seems needed.
+    ``measured`` maps a precision to how many times as fast as float32 it is here; ``notes`` store what runs have learned,
+    ``hashes`` the SHA-256 of whole files.
     """
 
     settings: Settings
@@ -41,17 +41,17 @@ class EngineState:
     sparing: bool = False
 
     def use_memory_sparingly(self) -> EngineState:
-        """The same for a run whose earlier attempt ended its process."""
+        """A copy of this state for a run whose earlier attempt ended its process."""
         return dataclasses.replace(self, hardware=self.hardware.with_half_the_memory, sparing=True)
 
     @property
     def circumstances(self) -> Circumstances:
-        """What of it a plan is made from."""
+        """The part from which a plan is made."""
         return Circumstances(settings=self.settings, hardware=self.hardware, notes=self.notes, measured=self.measured)
 
 
 @cache
 def environment(device_name: str) -> dict[str, str]:
-    """The versions and the device that a difference between two images can come from."""
+    """The versions and the device, which can cause differences between images."""
     parts = {name: version(name) for name in ("torch", "diffusers", "transformers", "openvino") if find_spec(name)}
     return {**parts, "device": device_name, "attention": "scaled_dot_product", "system": platform.system()}

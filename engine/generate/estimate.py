@@ -21,12 +21,12 @@ from engine.settings import Settings
 EXACT_SPEED = SPEEDS[0]
 
 WORTH_COMPILING = 300_000_000
-"""Parameters of a UNet below which an image takes less than compiling it."""
+"""Parameters of a UNet below which compiling takes longer than an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What a plan is made from beside the checkpoint and the request; as in :class:`engine.generate.engine_state.EngineState`."""
+    """The inputs of a plan besides the checkpoint and the request; as in :class:`engine.generate.engine_state.EngineState`."""
 
     settings: Settings
     hardware: Hardware
@@ -36,7 +36,7 @@ class Circumstances:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """``need`` and ``free`` are bytes where memory is shortest, ``free`` None where nobody knows. ``measures`` are sentences on
+    """``need`` and ``free`` are bytes of the memory that is shortest, ``free`` None if unknown. ``measures`` are sentences on
     what is done to make it fit, ``refusal`` says why it does not. ``seconds`` is for one image, None before the first."""
 
     need: int = 0
@@ -64,7 +64,7 @@ def estimate(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumst
 
 
 def course_of(request: ResolvedGeneration) -> TimingKey:
-    """What the time of one image of ``request`` depends on."""
+    """The key for the time of one image of ``request``."""
     share = request.strength if isinstance(request, ImageToImage) else 1.0
     return TimingKey(
         width=request.width, height=request.height, steps=round(request.steps * share), guided=request.guidance_scale > 1,
@@ -81,13 +81,13 @@ def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> Exe
 
 
 def wished_precision(asked: Request, here: Circumstances) -> str:
-    """The precision of the request, of the command line, or of the Settings tab, the first that is not "auto"."""
+    """The precision of the request, of the command line, or of the Settings tab, the first of them that is not "auto"."""
     wishes = (asked.precision, here.settings.precision, preferences.read(here.settings.data).precision)
     return next((each for each in wishes if each != "auto"), "auto")
 
 
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
-    """What compiles the networks: worth its time for large ones alone, and unable to leave layers out."""
+    """The compiler for the networks: used only for large ones, and not with feature caching."""
     exact = not isinstance(asked, GenerationRequest) or asked.speed == EXACT_SPEED
     if entry.parameters.get("unet", 0) < WORTH_COMPILING or not exact:
         return ""
@@ -95,7 +95,7 @@ def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wante
 
 
 def find_cpu_plan(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardware) -> ExecutionPlan | None:
-    """The plan of ``entry`` on the processor, the last rung of the ladder; None where ``plan`` runs there already."""
+    """The plan of ``entry`` on the processor, the last rung of the ladder; None if ``plan`` runs there already."""
     processor = next((device for device in hardware.devices if device.kind == "cpu"), None)
     if plan.device == "cpu" or processor is None:
         return None
@@ -103,7 +103,7 @@ def find_cpu_plan(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardwar
 
 
 def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: CheckpointEntry | None = None) -> Work:
-    """What one image of a resolved request asks of memory."""
+    """The work of one image of a resolved request, for the memory estimate."""
     return Work(
         parameters=Counter(entry.parameters) + Counter(refiner.parameters if refiner else {}),
         width=request.width,
@@ -136,7 +136,7 @@ class StepProgress:
         self._preview_took = 0.0
 
     def start_image(self) -> None:
-        """The time between images (decode, save) is not a step's."""
+        """Start timing the next image, so that decoding and saving do not count as a step."""
         self._last = time.monotonic()
 
     @property
@@ -145,7 +145,7 @@ class StepProgress:
         return time.monotonic() - self._shown >= max(_PREVIEW_EVERY_SECONDS, self._preview_took / _PREVIEW_SHARE)
 
     def preview(self, draw: Callable[[], bytes | None]) -> bytes | None:
-        """What ``draw`` gives; what it takes counts."""
+        """Call ``draw`` and measure its time, on which the interval between previews depends."""
         now = time.monotonic()
         drawn, self._shown = draw(), time.monotonic()
         self._preview_took = self._shown - now

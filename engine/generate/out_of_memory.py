@@ -32,7 +32,7 @@ _PHASES = {
 class MemoryShort(DoesNotFit):
     """Memory ran out in ``phase``: ``"load"``, ``"encode"``, ``"denoise"`` or ``"decode"``.
 
-    To the rest of Easel it is a request that does not fit.
+    Its kind is that of a request that does not fit.
     """
 
     kind = DoesNotFit.__name__
@@ -47,7 +47,7 @@ class MemoryShort(DoesNotFit):
 
 @contextmanager
 def phase(name: str) -> Generator[None]:
-    """Turns whatever says "out of memory" inside the block, torch, a driver or Python, into MemoryShort."""
+    """Turns out-of-memory errors of torch, a driver or Python inside the block into MemoryShort."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -56,7 +56,7 @@ def phase(name: str) -> Generator[None]:
         short = MemoryShort(name)
     else:
         return
-    # Raised outside of the handler: the error's traceback would keep alive the tensors that are in the way.
+    # Raised outside of the handler: the error's traceback would keep tensors alive that need to be freed.
     raise short
 
 
@@ -75,7 +75,7 @@ class Relief:
 
 
 def find_relief(short: MemoryShort, prepared: Prepared, state: EngineState) -> Relief:
-    """What the run can give up next. Raises ``short`` when nothing is left."""
+    """The next memory measure for the run. Raises ``short`` if none is left."""
     plan = prepared.resolved.plan
     lower = take_next_measure(plan, short.phase, find_cpu_plan(prepared.entry, plan, state.hardware))
     if lower is None:
@@ -84,7 +84,7 @@ def find_relief(short: MemoryShort, prepared: Prepared, state: EngineState) -> R
 
 
 def apply_relief(relief: Relief, prepared: Prepared, state: EngineState) -> Prepared:
-    """Give memory back, remember the measure for the next runs of this checkpoint, and plan with it."""
+    """Free memory, store the measure for the next runs of this checkpoint, and return the plan with it."""
     gc.collect()
     state.cache.release()
     learn(state.notes, prepared.entry.hash, state.hardware.device, measure=relief.rung.name)
@@ -93,8 +93,8 @@ def apply_relief(relief: Relief, prepared: Prepared, state: EngineState) -> Prep
 
 @contextmanager
 def swap_in_text_encoders(loaded: LoadedCheckpoint, plan: ExecutionPlan) -> Generator[None]:
-    """Where the plan says that text encoders leave the card, they are on it inside the block and the rest waits in RAM; after
-    the block it is the other way round."""
+    """If the plan offloads text encoders, move them to the device and the other components to RAM inside the block, and back
+    after it."""
     if "text_encoders_out" not in plan.measures:
         yield
         return

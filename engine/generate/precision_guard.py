@@ -1,10 +1,10 @@
 """Prevents black images: values that are not finite are detected and computed again in a safer precision.
 
 Half precision overflows in some networks on some hardware (GTX 16xx; XL's VAE; Stable Diffusion 2.1's attention), and the
-image comes out black. The guard looks at what a component computed. On NaN or infinity it moves the component to the next
-safer precision, where it stays for the rest of the run, and the caller computes again.
+image comes out black. The guard checks each component's output. On NaN or infinity it moves the component to the next
+safer precision, where it stays for the rest of the run, and the caller repeats the computation.
 
-On a device that computes asynchronously, looking at a result means waiting for it. There a denoising step is checked while the
+On a device that computes asynchronously, checking a result means waiting for it. There a denoising step is checked while the
 next one runs, and after an overflow the image starts again from its noise.
 """
 
@@ -30,17 +30,17 @@ _COMPONENT_NAMES = {"unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_enc
 
 
 def full_precision(_component: str, dtype: str) -> str | None:
-    """Straight to float32."""
+    """Whether to go straight to float32."""
     return None if dtype == "float32" else "float32"
 
 
 class Overflowed(Exception):
-    """An earlier result was not finite. Its component is in safer precision now: start again."""
+    """An earlier result was not finite. Its component is now in a safer precision, and the image must start again."""
 
 
 @dataclass(frozen=True)
 class _Unchecked:
-    """A result that has not been looked at yet."""
+    """A result that has not been checked yet."""
 
     name: str
     component: torch.nn.Module
@@ -48,9 +48,8 @@ class _Unchecked:
 
 
 class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
-    """Checks the results of components during one run. At its end every component is put back in the precision that it had.
-
-    For the thread that runs the networks: it changes their weights.
+    """Checks the results of components during one run. At its end every component is restored to its precision. Use it only
+    on the thread that runs the networks, whose weights it changes.
     """
 
     def __init__(self, safer: Safer = full_precision) -> None:
@@ -61,7 +60,7 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
 
     @property
     def raised(self) -> dict[str, str]:
-        """Components that gave invalid numbers -> the precision that they run in now."""
+        """Components whose output was not finite -> the precision that they run in now."""
         return dict(self._raised)
 
     def run(
@@ -83,7 +82,8 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
         return result
 
     def check(self, name: str, component: torch.nn.Module, result: torch.Tensor) -> bool:
-        """Whether ``result`` is finite. If not, ``component`` is in the next safer precision now and must compute it again.
+        """Whether ``result`` is finite. If not, ``component`` has been moved to the next safer precision and must compute it
+        again.
 
         Raises CheckpointError as :meth:`run` does.
         """
@@ -93,12 +93,12 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
         return False
 
     def check_later(self, name: str, component: torch.nn.Module, result: torch.Tensor) -> None:
-        """Look at the result given before, and at ``result`` the next time, or in :meth:`settle`. Raises as :meth:`settle`."""
+        """Check the result given before, and defer ``result`` to the next call or to :meth:`settle`. Raises as :meth:`settle`."""
         self.settle()
         self._unchecked = _Unchecked(name, component, copy_to_cpu(torch.isfinite(result).all()))
 
     def settle(self) -> None:
-        """Look at the result that :meth:`check_later` was given last. Raises Overflowed, or CheckpointError as :meth:`run`."""
+        """Check the result that :meth:`check_later` deferred. Raises Overflowed, or CheckpointError as :meth:`run`."""
         unchecked, self._unchecked = self._unchecked, None
         if unchecked is not None and not unchecked.finite():
             self._raise_after_overflow(unchecked.name, unchecked.component)
@@ -160,7 +160,7 @@ def copy_to_cpu(tensor: torch.Tensor) -> Callable[[], torch.Tensor]:
 
 
 def dtype_of(component: torch.nn.Module) -> torch.dtype:
-    """What ``component`` computes in. diffusers' models know it where their weights are stored narrower and widened by layer."""
+    """The dtype that ``component`` computes in, which may be wider than that of its stored weights."""
     return component.dtype if isinstance(component, ModelMixin) else next(component.parameters()).dtype
 
 

@@ -1,4 +1,4 @@
-"""Everything that is decided before a run starts: the checkpoint and its additions, the plan, every open field."""
+"""Decides everything before a run starts: the checkpoint and its additions, the plan, every open field."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ChooseSize = Callable[[int, int], tuple[int, int]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What runs, and what the user should know before it does."""
+    """A prepared run, and notices for the user."""
 
     entry: CheckpointEntry
     resolved: Resolved
@@ -49,9 +49,9 @@ class Prepared:
 def prepare(
     asked: GenerationRequest, choose_size: ChooseSize, state: EngineState, inventory: Inventory | None = None
 ) -> Prepared:
-    """Decide all that ``asked`` leaves open, with the files in ``inventory``; None scans the catalogue.
+    """Decide everything that ``asked`` leaves open, with the files in ``inventory``; None scans the catalogue.
 
-    Raises CheckpointError for a checkpoint that is not there, RequestError for values that cannot be honoured, DoesNotFit.
+    Raises CheckpointError for a missing checkpoint, RequestError for values that cannot be used, and DoesNotFit.
     """
     inventory = inventory or state.catalogue.scan()
     # 1. The checkpoint, with what the request adds to it.
@@ -65,7 +65,7 @@ def prepare(
     # 2. Every open field.
     request, notices = complete_request(asked, entry, choose_size)
 
-    # 3. The plan, with what it takes to fit into memory.
+    # 3. The plan, with the measures needed to fit into memory.
     plan = plan_for(entry, asked, state.circumstances)
     work = work_for(entry, request, refiner.entry if refiner else None)
     cpu_plan = find_cpu_plan(entry, plan, state.hardware)
@@ -81,12 +81,12 @@ def prepare(
 
 
 def request_image(resolved: Resolved, index: int) -> Resolved:
-    """What image ``index`` of a job is made from."""
+    """The request of image ``index`` of a job."""
     return dataclasses.replace(resolved, request=request_at(resolved.request, index))
 
 
 def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
-    """Whether ``batch`` images at once have room under the plan as it stands."""
+    """Whether ``batch`` images at once fit into memory under the current plan."""
     plan = prepared.resolved.plan
     if 0 < plan.batch_limit < batch:
         return False
@@ -98,9 +98,8 @@ def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
 def complete_request(
     asked: GenerationRequest, entry: CheckpointEntry, choose_size: ChooseSize
 ) -> tuple[ResolvedGeneration, tuple[str, ...]]:
-    """The first image's request with every field decided, and a sentence for each value that was changed.
-
-    Raises RequestError for values that cannot be honoured.
+    """The first image's request with every field decided, and a sentence for each changed value. Raises RequestError for
+    values that cannot be used.
     """
     check(asked)
     defaults = _defaults_for(asked, entry.family)
@@ -122,10 +121,8 @@ def complete_request(
 
 
 def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory: Inventory) -> Additions:
-    """Everything that ``request`` names beside its checkpoint ``entry``.
-
-    Raises CheckpointError for a LoRA or a VAE that is not there. An embedding is asked for by its file's name as a word of either
-    prompt; one that was made for another family is only a word.
+    """The additions that ``request`` names. Raises CheckpointError for a missing LoRA or VAE. An embedding is used if its
+    file's name is a word of either prompt; the name of one for another family is an ordinary word.
     """
     loras = tuple(
         (_find_lora(tag.name, inventory), tag.weight, tag.weight if tag.unet_weight is None else tag.unet_weight)
@@ -142,14 +139,14 @@ def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory
 
 
 def _defaults_for(asked: GenerationRequest, family: Family) -> Family:
-    """The family with what is best for this kind of request."""
+    """The family with its defaults for this kind of request."""
     if isinstance(asked, ImageToImage):
         return family.for_image_to_image
     return family.for_negative_study if isinstance(asked, CompareNegative | StudyNegative) else family
 
 
 def _round_side(name: str, asked: int | None, default: int, multiple: int) -> tuple[int, str]:
-    """A side in pixels that the checkpoint can generate, and a sentence if it is not the one asked for."""
+    """A side in pixels that the checkpoint can generate, and a sentence if that differs from the request."""
     if asked is None:
         return default, ""
     side = max(multiple, round(asked / multiple) * multiple)
@@ -178,6 +175,6 @@ def _contains_word(prompts: str, word: str) -> bool:
 
 
 def _hashes(additions: Additions) -> dict[str, str]:
-    """For the image's record: what each addition was, by kind and name."""
+    """The hashes of the additions for the image's record, by kind and name."""
     entries = [*(lora for lora, *_ in additions.loras), *additions.embeddings, *([additions.vae] if additions.vae else [])]
     return {f"{entry.identity.kind} {entry.name}": entry.hash[:10] for entry in entries}

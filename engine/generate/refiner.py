@@ -28,7 +28,7 @@ from engine.stopping import Stop
 
 @dataclass(frozen=True, kw_only=True)
 class Refiner:
-    """Which refiner runs, how, and from which share of the steps on."""
+    """Which refiner runs, with which plan, and from which share of the steps on."""
 
     entry: CheckpointEntry
     plan: ExecutionPlan
@@ -65,7 +65,7 @@ class LoadedRefiner:
 
 
 def check_pair(entry: CheckpointEntry, refiner: CheckpointEntry) -> None:
-    """Raises CheckpointError unless ``refiner`` is a refiner and ``entry`` has latents that it knows."""
+    """Raises CheckpointError unless ``refiner`` is a refiner that works on the latents of ``entry``."""
     if not refiner.family.is_refiner:
         raise CheckpointError(f"“{refiner.name}” is {refiner.family.label}, not a refiner. Choose an XL refiner, or none.")
     if entry.family.base != refiner.family.base:

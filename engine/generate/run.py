@@ -1,4 +1,5 @@
-"""The run of one job, from its request to images on disk. Every kind of image is made here; a :class:`Task` says what differs."""
+"""The run of one job, from its request to images on disk. All kinds of requests run here; their :class:`Task` defines the
+differences."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from engine.stopping import Stop
 
 
 class Run:
-    """One job. :meth:`events` makes its images; each is on disk before its ImageSaved event is given out."""
+    """One job. :meth:`events` makes its images; each is on disk before its ImageSaved event is yielded."""
 
     def __init__(self, job: str, task: Task, state: EngineState, stop: Stop, inventory: Inventory | None = None) -> None:
         """``inventory`` is a scan of the catalogue that was made for this job; without one, the run makes its own."""
@@ -35,7 +36,7 @@ class Run:
 
     def events(self) -> Iterator[Event]:
         """Raises EaselError for what cannot be done, and CancelledError soon after Stop is set."""
-        # 1. Decide everything that is open; refuse now what cannot be saved or does not fit.
+        # 1. Decide everything that is open; raise now if the result cannot be saved or does not fit.
         yield from (Notice(job=self._job, text=text) for text in self._task.notices)
         outputs.check_writable(self._folder)
         prepared = prepare(self._task.request, self._task.choose_size, self._state, self._inventory)
@@ -52,7 +53,7 @@ class Run:
 
     def _attempt(self, prepared: Prepared) -> Iterator[Event]:
         """The run under one plan. Images that an earlier attempt saved are not made again."""
-        # 2. Load the checkpoint, or find it in memory.
+        # 2. Load the checkpoint unless it is in memory.
         yield from self._announce(prepared)
         with self._open(prepared) as attempt:
             yield from attempt.announce_compiling(prepared)
@@ -80,13 +81,13 @@ class Run:
                 raise
             attempt.check_withheld()
 
-            # 6. Remember what the next run can use.
+            # 6. Store what the next run can use.
             if self._task.keep_newest is not None:
                 outputs.keep_newest(self._folder, self._task.keep_newest)
             yield from attempt.learn(prepared)
 
     def _announce(self, prepared: Prepared) -> Iterator[Event]:
-        """What the user should know before the checkpoint is there."""
+        """Yield notices before the checkpoint is loaded."""
         entry = prepared.entry
         notices = (*prepared.notices, explain_no_checker(entry, self._state))
         yield from (Notice(job=self._job, text=text) for text in notices if text)
@@ -95,7 +96,7 @@ class Run:
 
     @contextmanager
     def _open(self, prepared: Prepared) -> Generator[Attempt]:
-        """The checkpoint, leased while the block runs; Stop is heard inside it."""
+        """Lease the checkpoint while the block runs; Stop works inside it."""
         state, plan, stop, entry = self._state, prepared.resolved.plan, self._stop, prepared.entry
         with ExitStack() as stack:
             with phase("load"):
@@ -110,7 +111,7 @@ class Run:
                 PrecisionGuard(lambda component, dtype: find_safer_dtype(dtype, component, state.hardware, entry.family))
             )
             stack.enter_context(run_compiled(loaded, plan, prepared.additions, stop))
-            unet = None if plan.compiler == "inductor" else loaded.unet  # its compiled steps are short, and have no blocks
+            unet = None if plan.compiler == "inductor" else loaded.unet  # its compiled steps have no blocks
             stack.enter_context(raise_on_stop(stop, unet, loaded.vae, loaded.text_encoder))
             yield Attempt(
                 saver=Saver(job=self._job, folder=self._folder, entry=entry, state=state, checker=checker),

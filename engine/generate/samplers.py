@@ -1,6 +1,6 @@
 """The samplers by their usual names, and the diffusers scheduler of each.
 
-The names are the ones that prompts and settings are passed around with; the spelling is AUTOMATIC1111's.
+These are the names used in shared prompts and settings, in AUTOMATIC1111's spelling.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sampler:
-    """``class_name`` is a diffusers scheduler; ``options`` overrule the checkpoint's own configuration of it."""
+    """``class_name`` is a diffusers scheduler; ``options`` override the checkpoint's own scheduler configuration."""
 
     class_name: str
     options: Mapping[str, Option] = field(default_factory=dict[str, Option])
@@ -55,7 +55,7 @@ SCHEDULERS: dict[str, Sampler] = {
 
 
 def find(name: str) -> str:
-    """The table's spelling of a sampler's name, whatever its case. Raises RequestError for an unknown one."""
+    """The table's spelling of a sampler's name, ignoring case. Raises RequestError for an unknown one."""
     for known in SCHEDULERS:
         if known.casefold() == name.strip().casefold():
             return known
@@ -63,23 +63,22 @@ def find(name: str) -> str:
 
 
 _SOLVER_CHOICES = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "algorithm_type", "solver_order")
-"""What a sampler's row says, never the checkpoint."""
+"""Options that only a sampler's row may set, never the checkpoint."""
 
 
 def create(name: str, checkpoint_config: JsonObject) -> Scheduler:
     """A new scheduler for one image.
 
     ``checkpoint_config`` is the configuration of the scheduler that came with the checkpoint: its betas and its prediction
-    type stay, so epsilon and v-prediction checkpoints both work with every sampler.
+    type are kept, so epsilon and v-prediction checkpoints both work with every sampler.
     """
     sampler = SCHEDULERS[find(name)]
     return create_scheduler(sampler.class_name, checkpoint_config, sampler.options, ignored=_SOLVER_CHOICES)
 
 
 def skip_steps(scheduler: Scheduler, share: float) -> tuple[int, torch.Tensor]:
-    """The index of the first step that runs where only ``share`` (0..1) of them do, and the timesteps from there on.
-
-    Any share above 0 runs at least one step.
+    """The index of the first step to run if only the last ``share`` (0..1) of them run, and the timesteps from there on. Any
+    share above 0 runs at least one step.
     """
     steps = scheduler.num_inference_steps
     count = 0 if share == 0 else max(1, min(steps, int(steps * share)))

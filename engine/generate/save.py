@@ -1,7 +1,7 @@
 """What happens to an image between the decoder and the disk: the safety checker, the watermark, the file with its record.
 
-It happens on a thread of its own, while the next image is computed. That thread is given images, never networks that the run
-computes with; the safety checker is its own.
+It happens on a thread of its own, while the next image is computed. That thread never uses the run's networks; it has the
+safety checker to itself.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ _WITHHELD = (
 
 @dataclass(frozen=True)
 class _Job:
-    """Something on the saving thread."""
+    """A job on the saving thread."""
 
     is_done: Callable[[], bool]
     collect: Callable[[], Iterable[Event]]
 
 
 class SaveQueue:
-    """A thread that saves images, in order. Use it as a context manager: it ends when everything is written."""
+    """A thread that saves images, in order. Use it as a context manager, which exits when everything is written."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "easel-saving")
         self._jobs: deque[_Job] = deque()
 
     def put(self, work: Callable[[], _T], report: Callable[[_T], Iterable[Event]]) -> None:
-        """Run ``work`` on the thread, in order. Whoever collects its events runs ``report`` on what it returned."""
+        """Run ``work`` on the thread, in order. ``report`` turns its result into events when they are collected."""
         future = self._thread.submit(work)
         self._jobs.append(_Job(future.done, lambda: report(future.result())))
 
     def wait(self) -> None:
-        """Return when everything that was put is done. What it raised is raised when it is collected."""
+        """Wait until all work is done. Its errors are raised when it is collected."""
         self._thread.submit(lambda: None).result()
 
     def collect_done(self) -> Iterator[Event]:
-        """Events of what has been written by now. Raises what saving raised."""
+        """The events of the work that is done. Raises its errors."""
         while self._jobs and self._jobs[0].is_done():
             yield from self._jobs.popleft().collect()
 
     def collect_all(self) -> Iterator[Event]:
-        """Wait for everything that was put, and give its events. Raises what saving raised."""
+        """Wait for all work and return its events. Raises its errors."""
         while self._jobs:
             yield from self._jobs.popleft().collect()
 
@@ -81,7 +81,7 @@ class SaveQueue:
 
 @dataclass(frozen=True, kw_only=True)
 class Saved:
-    """What became of an image: its ``path``, with a sentence if something was left out, or why it was ``withheld``.
+    """The outcome for an image: its ``path``, with a sentence if something was left out, or why it was ``withheld``.
 
     ``began`` and ``ended`` are times of :func:`time.monotonic`.
     """
@@ -104,7 +104,7 @@ class Saver:
     checker: SafetyChecker | None = None
 
     def save(self, planned: BatchImage, image: Image.Image) -> Saved:
-        """Write ``image``, with what the preferences want in every file. Raises OutputError or DiskFull."""
+        """Write ``image``, with the metadata and watermark that the preferences ask for. Raises OutputError or DiskFull."""
         began = time.monotonic()
         if self.checker is not None and self.checker.objects_to(image):
             return Saved(began=began, withheld=ImageWithheld(_WITHHELD))
@@ -119,7 +119,7 @@ class Saver:
         return Saved(began=began, path=path, notice=notice)
 
     def report(self, planned: BatchImage, path: Path, seconds: float = 0.0) -> ImageSaved:
-        """The event of an image that is on disk; ``seconds`` is what it took just now."""
+        """The event of an image that is on disk; ``seconds`` is how long it took."""
         return ImageSaved(job=self.job, index=planned.index, result=read_result(path, planned.resolved.request.seed, seconds))
 
 
@@ -136,7 +136,7 @@ def explain_no_checker(entry: CheckpointEntry, state: EngineState) -> str:
 
 
 def read_result(path: Path, seed: int, seconds: float) -> Result:
-    """What there is to say of a saved image."""
+    """The result of a saved image."""
     with Image.open(path) as saved:
         width, height = saved.size
     return Result(path=path, seed=seed, width=width, height=height, seconds=seconds)
@@ -147,7 +147,7 @@ def _is_checker_wanted(state: EngineState) -> bool:
 
 
 def _add_watermark(image: Image.Image, text: str) -> tuple[Image.Image, str]:
-    """``image`` with the invisible watermark, or as it is with a sentence that says why not."""
+    """``image`` with the invisible watermark, or unchanged with a sentence on why not."""
     try:
         return watermark.encode(image, text), ""
     except ImageError as error:

@@ -35,7 +35,7 @@ OPENCLIP_TOKENIZER = ("clip_tokenizer", "!")
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModel:
-    """What LoRAs and embeddings are made for; several families may share one.
+    """The base model of LoRAs and embeddings; several families may share one.
 
     ``context_width``: numbers of a token that the UNet's cross-attention reads. ``embedding_width``: numbers of a token in an
     embedding's matrix, in XL's for its second text encoder; ``token_width``: those for all text encoders together.

@@ -1,4 +1,5 @@
-"""The small checkpoint that ships with Easel. Its file ``starter.json`` says what it was taught and what it is best run with."""
+"""The small checkpoint that ships with Easel. Its file ``starter.json`` says what it was trained on, and its recommended
+settings."""
 
 from __future__ import annotations
 

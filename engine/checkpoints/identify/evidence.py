@@ -27,7 +27,7 @@ class Evidence:
 
 
 def find_family(evidence: Evidence, prediction_type: str) -> Family | None:
-    """The family, None if there is none. Among look-alikes few steps decide first, then what the UNet predicts."""
+    """The family, None if there is none. Look-alikes are told apart first by few-step training, then by the prediction type."""
     candidates = evidence.candidates()
     alike = [family for family in candidates if family.signature and family.signature.few_steps == evidence.few_steps]
     fitting = [family for family in alike if family.prediction_type == prediction_type]

@@ -45,10 +45,10 @@ _MOST_COMPONENTS = 64
 _MOST_SHARDS = 1000
 
 _SIZES = range(8, 8193)
-"""Pixels a side that a checkpoint may be made for."""
+"""The largest native size, in pixels per side."""
 
 _MOST_BLOCKS = 16
-"""Of a VAE, each of which halves the size."""
+"""The most downsampling levels that a VAE may have."""
 
 
 def read_json(path: Path) -> JsonObject:
@@ -190,7 +190,7 @@ def _is_network(component: str) -> bool:
 
 
 def _text_layout(folder: Path, there: Mapping[str, tuple[str, str]]) -> TextLayout | None:
-    """By the text encoders that are there; where two families have the same ones, by their activation."""
+    """The layout with the folder's text encoders; if two families have the same ones, their activation decides."""
     encoders = {component for component in there if component.startswith("text_encoder")}
     fitting = [layout for layout in TEXT_LAYOUTS.values() if set(layout.prefixes) == encoders]
     if len(fitting) < 2:
@@ -200,7 +200,7 @@ def _text_layout(folder: Path, there: Mapping[str, tuple[str, str]]) -> TextLayo
 
 
 def _native_size(folder: Path, unet: JsonObject) -> int:
-    """Pixels a side: the UNet's latents times the VAE's scale. 512 where the folder does not say."""
+    """Pixels per side: the size of the UNet's latents times the VAE's scale, or 512 if the folder does not say."""
     latents = unet.get("sample_size")
     path = folder / "vae" / "config.json"
     if not isinstance(latents, int) or not path.is_file():

@@ -32,7 +32,7 @@ def identify(path: Path) -> Identity:
 
 
 def identify_header(header: Header, path: Path) -> Identity:
-    """The same from a header that was read already; ``path`` is looked into for a single small tensor at most."""
+    """Like :func:`identify`, from a header that was read already; at most one small tensor is read from ``path``."""
     names = header.tensors
     for recognise in _RECOGNISERS:
         found = recognise(names, header, path)
@@ -61,7 +61,7 @@ def _alone(kind: str, clues: tuple[str, ...], reason: str, component: str = "") 
 
 
 def _base_model(names: Mapping[str, Tensor], header: Header) -> str:
-    """For additions: the base model that they were made for, as far as it shows. "" where it does not."""
+    """The base model that an addition was made for, or "" if that cannot be told."""
     said = (header.metadata.get("ss_base_model_version", "") + header.metadata.get("modelspec.architecture", "")).lower()
     for base in BASE_MODELS.values():
         if (base.metadata_word and base.metadata_word in said) or any(n.startswith(base.key_prefixes) for n in names):

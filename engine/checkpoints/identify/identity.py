@@ -43,7 +43,7 @@ class Identity:
     ``kind`` is a key of :data:`KINDS`. ``family`` names a row of
     :data:`~engine.checkpoints.families.FAMILIES`; for additions the base model that they were made for, a key of
     :data:`~engine.checkpoints.families.BASE_MODELS` or ``""``. ``parts`` maps components to their size. ``native_size`` is
-    pixels a side. ``digest`` is as in Header. ``reason`` says in words what it was told by.
+    pixels a side. ``digest`` is as in Header. ``reason`` says what it was recognised by.
     """
 
     kind: str

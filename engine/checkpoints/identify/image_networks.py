@@ -15,7 +15,7 @@ from engine.checkpoints.identify.identity import Identity, Part
 Tensors = Mapping[str, Tensor]
 
 UPSCALER, CLEANER, FACE_RESTORER, MASK_FILLER = "upscaler", "cleaner", "face_restorer", "mask_filler"
-"""What a network is for. A cleaner restores an image at its own size; the last two are recognised and not used yet."""
+"""What a network is for. A cleaner restores an image at its own size; the last two are recognised but not used yet."""
 
 FULL = ("float32",)
 BRAIN = ("bfloat16", "float32")
@@ -44,7 +44,8 @@ def _shuffles_nothing(pattern: str) -> Callable[[Tensors], bool]:
 
 
 def _rrdb_same_size(tensors: Tensors) -> bool:
-    """ESRGAN: an upsampling layer doubles the size, and a first layer with 16 times the channels sees a quarter of it."""
+    """ESRGAN: an upsampling layer doubles the size, and a first layer with 16 times the channels means that the image is
+    packed to a quarter of its size."""
     if "model.0.weight" in tensors:  # each upsampling layer takes three places; without one the last layer is the fifth
         inputs, doublings = tensors["model.0.weight"].shape[1], (max(_numbers_in(n)[0] for n in tensors) - 4) / 3
     else:

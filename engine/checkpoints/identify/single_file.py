@@ -20,7 +20,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
     "vae": ("first_stage_model.", "vae."),
     "depth_estimator": ("depth_model.",),
 }
-"""Component -> how the names of its tensors begin; text encoders' are in the table of families."""
+"""Component -> prefix of its tensors' names; those of text encoders are in the table of families."""
 
 _FIRST = UNET + "input_blocks.0.0.weight"
 _GUIDANCE_EMBEDDING = UNET + "time_embed.cond_proj.weight"
@@ -29,7 +29,7 @@ _V_FROM = 0.09
 """The field's rule (ComfyUI, SD20.model_type): in v-prediction checkpoints this bias of the last block is spread wider."""
 
 _MOST_BIASES = 65536
-"""Numbers that this bias may have. Published ones have 320."""
+"""The largest size of this bias. Published ones have 320 values."""
 
 _EPSILON_STEPS = (875_000, 220_000)
 """Training steps that 2-base and 2.1-base state; the 768 ones have others (diffusers' conversion script)."""
@@ -64,7 +64,7 @@ def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path)
 
 
 def _text_layout(names: Mapping[str, Tensor]) -> TextLayout | None:
-    """By its text encoders; for files that hold a UNet alone by the width of what that attends to."""
+    """The layout with the file's text encoders; for a UNet alone, the width of its cross-attention decides."""
     for layout in TEXT_LAYOUTS.values():
         prefix = list(layout.prefixes.values())[-1]
         if any(name.startswith(prefix) for name in names):
@@ -75,13 +75,13 @@ def _text_layout(names: Mapping[str, Tensor]) -> TextLayout | None:
 
 
 def _says_few_steps(header: Header) -> bool:
-    """Few-step checkpoints have the shapes of their families: only what a file says of itself tells them."""
+    """Whether the metadata names a few-step checkpoint; its tensors have the same shapes as others of the family."""
     said = " ".join(v for k, v in header.metadata.items() if k.startswith("modelspec.")).lower()
     return any(word in said for word in _FEW_STEPS)
 
 
 def _prediction_type(evidence: Evidence, names: Mapping[str, Tensor], header: Header, path: Path) -> str:
-    """What the UNet predicts, by what the file says of itself, else by the field's rules."""
+    """What the UNet predicts, from the file's metadata, or else by ComfyUI's rules."""
     said = header.metadata.get("modelspec.prediction_type", "").lower()
     if said:
         return "v_prediction" if said.startswith("v") else "epsilon"
@@ -99,7 +99,7 @@ def _prediction_type(evidence: Evidence, names: Mapping[str, Tensor], header: He
 
 
 def _standard_deviation(path: Path, tensor: Tensor) -> float:
-    """That of a small tensor's numbers, read from its place."""
+    """The standard deviation of a small tensor, read from the file."""
     with open_regular_file(path) as file:
         file.seek(tensor.offset)
         numbers = _unpack(file.read(tensor.bytes), tensor.dtype)

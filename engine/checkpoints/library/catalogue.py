@@ -53,7 +53,7 @@ class CheckpointEntry:
 
     @property
     def family(self) -> Family:
-        """The row of the table that it belongs to, with what the checkpoint says better for itself."""
+        """Its row in the table of families, with the checkpoint's own values where it has some."""
         row, card = BY_NAME.get(self.identity.family, OTHER), self.card or StarterCard()
         best = card.few_steps if self.quick else card.defaults
         return dataclasses.replace(
@@ -69,7 +69,7 @@ class CheckpointEntry:
 
     @property
     def card(self) -> StarterCard | None:
-        """What a starter says of itself; None for any other checkpoint."""
+        """A starter's card; None for any other checkpoint."""
         return read_card(self.path) if self.is_folder else None
 
     @property
@@ -86,7 +86,7 @@ class CheckpointEntry:
 
     @property
     def word(self) -> str:
-        """What prompts call it, if it is an embedding: the name of its file without the ending."""
+        """The word for an embedding in prompts: its file name without the ending."""
         return name_to_text(self.path.stem)
 
     @property
@@ -96,7 +96,8 @@ class CheckpointEntry:
 
     @property
     def hash(self) -> str:
-        """A SHA-256 in hexadecimal over the headers and samples of the weights: quick to have, another for other weights."""
+        """A SHA-256 in hexadecimal over the headers and samples of the weights: quick to compute, and different for different
+        weights."""
         lora = self.few_steps if self.quick else None
         return _digest_with(self.identity.digest, lora, self.stamp) if lora else self.identity.digest
 
@@ -128,9 +129,8 @@ class CheckpointEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What one scan found: ``entries`` in the order of the folders, and by path why the other files are not used.
-
-    It never changes, so any thread may look at it while another scan runs.
+    """What one scan found: ``entries`` in the order of the folders, and for the other files, by path, why they are not used.
+    It is immutable, so any thread may read it while another scan runs.
     """
 
     settings: Settings
@@ -138,7 +138,7 @@ class Inventory:
     refused: Mapping[Path, str]
 
     def of_kind(self, kind: str) -> list[CheckpointEntry]:
-        """Everything of one kind of :class:`~engine.checkpoints.identify.identity.Identity`."""
+        """All entries of one kind of :class:`~engine.checkpoints.identify.identity.Identity`."""
         return [entry for entry in self.entries if entry.identity.kind == kind]
 
     def checkpoints(self) -> list[CheckpointEntry]:
@@ -182,7 +182,7 @@ class Catalogue:
         self._identified: dict[Path, tuple[tuple[int, int], Identity | CheckpointError]] = {}
 
     def scan(self) -> Inventory:
-        """What is in the folders now. Whoever needs several entries asks the returned :class:`Inventory` for each."""
+        """Scan the folders. To find several entries, use the returned :class:`Inventory`."""
         with self._lock:
             chosen, hashed = overrides.read(self._settings.data), hashing.read(self._settings.data)
             candidates = search_paths.find_candidates(self._settings)
@@ -233,7 +233,7 @@ _MATCHES = (
 
 
 def _spell(wanted: str) -> set[str]:
-    """What may be the name of a file: as it is, and as the page writes a name that is no text."""
+    """The spellings that may name a file: as given, and as the page encodes a name that is not valid text."""
     return {wanted, text_to_name(wanted)}
 
 
@@ -268,7 +268,7 @@ def _stat_files(folder: Path) -> Iterator[os.stat_result]:
 
 @cache
 def _digest_with(digest: str, lora: Path, _stamp: tuple[int, int]) -> str:
-    """Of weights that have the file ``lora`` in them."""
+    """The digest of weights with the file ``lora`` merged in."""
     whole = hashlib.sha256(digest.encode())
     with open_regular_file(lora) as file:
         while piece := file.read(hashing.PIECE):

@@ -17,7 +17,7 @@ PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 @dataclass(frozen=True)
 class Override:
-    """What the user says of one file; "" is as the file says."""
+    """The user's overrides for one file; "" keeps the file's own value."""
 
     family: str = ""
     prediction_type: str = ""
@@ -28,12 +28,12 @@ _KEYS = {"family": "architecture", "prediction_type": "prediction_type"}
 
 
 def read(folder: Path) -> dict[str, Override]:
-    """Path of a checkpoint -> what the user said of it; nothing if the file cannot be read, which then stays beside a new one."""
+    """The overrides by path of the checkpoint; empty if the file cannot be read, which is then kept beside a new one."""
     return _open_store(folder).read_or_empty()
 
 
 def write(folder: Path, checkpoint: Path, override: Override) -> None:
-    """Store what is said of one file. Raises OSError."""
+    """Store the overrides for one file. Raises OSError."""
     _open_store(folder).update(lambda stored: {str(checkpoint): None if override == Override() else override})
 
 
@@ -57,7 +57,7 @@ def alternatives(family: str) -> tuple[str, ...]:
 
 
 def apply(identity: Identity, override: Override) -> Identity:
-    """``identity`` as the user says it is; a name that this version does not know changes nothing."""
+    """``identity`` with the user's overrides; names that this version does not know are ignored."""
     changed = identity
     if override.family in BY_NAME:
         changed = dataclasses.replace(changed, family=override.family, native_size=BY_NAME[override.family].native_size)

@@ -2,7 +2,7 @@
 
 ComfyUI keeps its files in ``models/checkpoints``, ``models/loras``, ``models/vae``, ``models/upscale_models``,
 ``models/embeddings``; AUTOMATIC1111's program and Forge in ``models/Stable-diffusion``, ``models/Lora``, ``models/VAE``,
-``models/ESRGAN``, and ``embeddings`` beside them. What a file is its content says all the same.
+``models/ESRGAN``, and ``embeddings`` beside them. The kind of a file is still determined by its content.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from engine.storage.items import translate_any_error
 from engine.storage.regular_files import is_of_system
 
 ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
-"""Files that are looked into. What they are their content says."""
+"""Endings of files that are examined. Their content determines their kind."""
 
 PROGRAMS: Mapping[str, str] = {
     "comfy_extras": "ComfyUI", "modules_forge": "Forge", "webui.py": "AUTOMATIC1111's program", "invokeai": "InvokeAI",
 }  # fmt: skip
-"""What the main folder of a program holds -> its name. The first that is there counts."""
+"""A file or folder in a program's main folder -> the program's name; the first match counts."""
 
 MOST_FOLDERS = 20_000
 MOST_ENTRIES = 200_000
 MOST_SECONDS = 30.0
 MOST_DEPTH = 20
-"""How far a folder is looked through: a link may lead to a whole disk. What lies nearest is found first."""
+"""Limits of the search, because a link may lead to a whole disk. The nearest files are found first."""
 
 _COMPONENTS = frozenset(
     {
@@ -45,7 +45,7 @@ _COMPONENTS = frozenset(
 """What diffusers calls the folders of a checkpoint's components, for a checkpoint whose own list cannot be read."""
 
 PLACES = ("models", "embeddings")
-"""Where such a program keeps what it loads; nothing else of it is looked into."""
+"""The folders in which such a program keeps models; its others are not searched."""
 
 SORTED = frozenset(
     {
@@ -53,7 +53,7 @@ SORTED = frozenset(
         "upscale_models", "esrgan", "realesrgan", "swinir",
     }
 )  # fmt: skip
-"""Sub-folders that say no more than what kind of file is in them: left out of names."""
+"""Sub-folders that only sort files by kind: left out of names."""
 
 SKIPPED = frozenset(
     {
@@ -61,7 +61,7 @@ SKIPPED = frozenset(
         "venv", "site-packages", "node_modules", "custom_nodes", "vae-approx", "vae_approx", "blip", "karlo",
     }
 )  # fmt: skip
-"""Sub-folders of other programs whose files Easel has no use for."""
+"""Sub-folders of other programs whose files Easel does not use."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,18 @@ class Candidates:
 
 
 def find_roots(settings: Settings) -> tuple[Path, ...]:
-    """The user's own folder first, then those of other programs that were named; each once."""
+    """The user's own folder, then the configured folders of other programs, each once."""
     chosen = (expand_folder(folder) for folder in preferences.read(settings.data).extra_models)
     return tuple(dict.fromkeys((settings.models, *settings.extra_models, *chosen)))
 
 
 def expand_folder(named: str) -> Path:
-    """The folder that a user named, ``~`` meaning their own one. Never raises; there may be no such folder."""
+    """The folder that a user named, with ``~`` expanded. Never raises; the folder may not exist."""
     return Path(os.path.expanduser(named))
 
 
 def find_candidates(settings: Settings) -> Candidates:
-    """Everything worth looking into, with the first search path that it lies in where those lie in each other."""
+    """All candidates, each with the first search path that contains it."""
     found = Candidates()
     for root in find_roots(settings):
         if root != settings.models and not os.path.isdir(root):
@@ -107,7 +107,7 @@ def find_program(root: Path) -> str:
 
 
 def find_below(root: Path) -> Candidates:
-    """What is worth looking into under ``root``. Hidden files, part-files and what the kernel makes up are skipped."""
+    """What is worth looking into under ``root``. Hidden files, part-files and virtual file systems are skipped."""
     found = Candidates()
     for start in [root / place for place in PLACES] if find_program(root) else [root]:
         walk = _Walk(start)
@@ -118,7 +118,7 @@ def find_below(root: Path) -> Candidates:
 
 
 class _Walk:
-    """Looks through a folder, the nearest first and links last, so that a link to a whole disk hides nothing that lies beside it.
+    """Looks through a folder, the nearest first and links last, so that a link to a whole disk does not hide what is beside it.
 
     ``paths``: what is worth looking into; ``troubles``: a sentence for each folder that could not be looked through.
     """
@@ -205,7 +205,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_skipped(name: str) -> bool:
-    """Folders that hold nothing for Easel, that are hidden, or that are still being downloaded."""
+    """Whether to skip a folder: of no use for Easel, hidden, or still being downloaded."""
     return name.casefold() in SKIPPED or name.startswith(".") or name.endswith(".part")
 
 

@@ -1,4 +1,4 @@
-"""What a starter checkpoint says of itself in its ``starter.json``: what it is best run with, and what it was taught."""
+"""What a starter checkpoint says of itself in its ``starter.json``: its recommended settings, and what it was trained on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_GUIDANCE = 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class RunDefaults:
-    """What a checkpoint is best run with; None where its family's default holds. ``lora``: a file in its folder, or ""."""
+    """A checkpoint's recommended settings; None for the family's default. ``lora``: a file in its folder, or ""."""
 
     steps: int | None = None
     guidance_scale: float | None = None
@@ -33,7 +33,7 @@ class RunDefaults:
     lora: str = ""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a value that no run takes."""
+        """Raises ValueError for a value that no run accepts."""
         scales = (self.guidance_scale, self.sketch_guidance_scale, self.negative_guidance_scale)
         if self.steps is not None and not 1 <= self.steps <= _MOST_STEPS:
             raise ValueError("steps")
@@ -45,7 +45,7 @@ class RunDefaults:
 
 @dataclass(frozen=True, kw_only=True)
 class StarterCard:
-    """``few_steps``: what the version with its own LoRA is best run with. ``troubles``: a sentence for each section
+    """``few_steps``: the recommended settings with its own few-step LoRA. ``troubles``: a sentence for each section
     that cannot be used."""
 
     defaults: RunDefaults = RunDefaults()

@@ -18,7 +18,7 @@ BUILT_IN = "starter-x4"
 _CLEAN, _CLEANING = "clean", "cleaning"
 
 _OTHER_NETWORKS = ("face_restorer", "mask_filler")
-"""Kinds of network that work on images and do neither."""
+"""Kinds of image networks that do neither."""
 
 
 def find_built_in(upscalers: Sequence[CheckpointEntry]) -> tuple[CheckpointEntry, CheckpointEntry] | None:
@@ -34,7 +34,7 @@ def list_upscalers(inventory: Inventory) -> list[CheckpointEntry]:
 
 
 def list_cleaners(inventory: Inventory) -> list[CheckpointEntry]:
-    """Networks that restore an image at its own size: they take away noise, blur, haze or JPEG's blocks."""
+    """Networks that restore an image at its own size: they remove noise, blur, haze or JPEG artefacts."""
     return inventory.of_kind("cleaner")
 
 

@@ -44,12 +44,12 @@ IsCancelled = Callable[[], bool]
 
 
 def never_cancelled() -> bool:
-    """Nobody can press Stop."""
+    """For loading that cannot be cancelled."""
     return False
 
 
 def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> LoadedCheckpoint:
-    """Everything that ``entry``, of a family that Easel knows, holds, as ``plan`` says.
+    """Load all components of ``entry``, a checkpoint of a known family, as ``plan`` says.
 
     Raises CheckpointError with a sentence for a file that is damaged, incomplete or not what it seems, and CancelledError
     soon after ``cancelled`` says so. Nothing stays in memory then.
@@ -117,7 +117,7 @@ def _folder_naming(kind: str) -> KeyMapping:
 
 
 def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Component:
-    """Schedulers, tokenizers and feature extractors: files of settings and words, no weights."""
+    """Load a component without weights: scheduler, tokenizer or feature extractor."""
     if component.endswith("scheduler"):
         return _create_scheduler(entry.config(component))
     part = load_preprocessor(kind, str(entry.path / component)) if library == "transformers" else None
@@ -170,7 +170,8 @@ def make_component(
     plan: ExecutionPlan,
     cancelled: IsCancelled = never_cancelled,
 ) -> torch.nn.Module:
-    """One component of class ``kind`` alone, from ``store``; ``entry`` names the file in what is said. Raises as loading does."""
+    """One component of class ``kind`` alone, from ``store``; ``entry`` names the file in error messages. Raises as loading
+    does."""
     return ComponentLoader(entry, plan, cancelled)(kind, component, config, store, naming)
 
 
@@ -199,7 +200,7 @@ class ComponentLoader:
 
 @dataclass(frozen=True)
 class _Placement:
-    """How a tensor is to lie in memory."""
+    """The device, dtype and memory format of a tensor."""
 
     dtype: torch.dtype
     device: torch.device
@@ -222,7 +223,7 @@ class _Placement:
         )
 
     def copy(self, view: torch.Tensor, name: str) -> torch.Tensor:
-        """``view`` in memory of its own. Counters stay whole numbers."""
+        """A copy of ``view`` in memory of its own. Integer tensors keep their dtype."""
         layout = torch.channels_last if self.channels_last and view.dim() == 4 else torch.contiguous_format
         wanted = self.storage if self.storage and name in self.narrow else self.dtype
         dtype = wanted if view.is_floating_point() else view.dtype
@@ -230,7 +231,7 @@ class _Placement:
 
 
 def _waits_in_ram(component: str, plan: ExecutionPlan) -> bool:
-    """Whether a component lies in RAM and comes to the card only for its work."""
+    """Whether a component stays in RAM and is moved to the device only while it runs."""
     return "text_encoders_out" in plan.measures or (component == "unet" and "unet_offload" in plan.measures)
 
 

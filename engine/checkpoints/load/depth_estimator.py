@@ -46,7 +46,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"dpt\.layernorm\.(\w+)", r"pretrained.model.norm.\1"),
     (r"head\.head\.(\d)\.(\w+)", r"scratch.output_conv.\1.\2"),
 )
-"""Names that differ by words alone: transformers' pattern -> the original."""
+"""Names that follow a pattern: transformers' name -> the original one."""
 
 _THIRDS = ("query", "key", "value")
 _ATTENTION = re.compile(r"dpt\.encoder\.layer\.(\d+)\.attention\.attention\.(query|key|value)\.(\w+)")
@@ -74,7 +74,7 @@ def _by_rule(name: str) -> str:
 
 
 def _counted(name: str) -> str:
-    """The neck: the original counts from 1, and its fusion blocks from the last."""
+    """Names in the neck: the original counts from 1, and numbers its fusion blocks from the last."""
     if match := _READOUT.fullmatch(name):
         return f"pretrained.act_postprocess{int(match[1]) + 1}.0.project.0.{match[2]}"
     if match := _REASSEMBLE.fullmatch(name):

@@ -1,7 +1,7 @@
 """A network with a LoRA merged into its weights: for a version of a checkpoint that is used often and must be fast.
 
-What a prompt names is put beside the weights and taken off again (:mod:`engine.checkpoints.adapters`): each use pays for both,
-and each step for the detour. Here the sum is made once, while the weights are read.
+A LoRA named in a prompt is applied beside the weights and removed again (:mod:`engine.checkpoints.adapters`), which costs
+time on each use and in each step. Here it is merged once, while the weights are read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A checkpoint's own safety checker: CLIP's vision tower and a list of concepts that no image may resemble.
+"""A checkpoint's own safety checker: CLIP's vision encoder and a list of concepts that images are compared with.
 
 It was published with Stable Diffusion 1 (CompVis/stable-diffusion-safety-checker), and lies in diffusers folders only.
 """
@@ -26,16 +26,16 @@ COMPONENT = "safety_checker"
 
 @dataclass(frozen=True)
 class SafetyChecker:
-    """``extractor`` makes of an image what ``network`` reads. ``bytes``: what its weights take."""
+    """``extractor`` converts an image to the input of ``network``. ``bytes``: size of its weights."""
 
     network: StableDiffusionSafetyChecker
     extractor: CLIPImageProcessor
     bytes: int
 
     def objects_to(self, image: Image.Image) -> bool:
-        """Whether it would have ``image`` withheld."""
+        """Whether the checker flags ``image``."""
         pixels = self.extractor(images=image, return_tensors="pt").pixel_values
-        # It blackens what it is given beside the features: that is not the image.
+        # The network blackens flagged images in place, so it gets a dummy instead of the image.
         _, found = self.network(clip_input=pixels, images=[np.zeros(1)])
         return bool(found[0])
 
@@ -47,7 +47,8 @@ def is_brought(entry: CheckpointEntry) -> bool:
 
 
 def load_safety_checker(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> SafetyChecker:
-    """The safety checker of ``entry``, on the CPU in float32: it takes no room on a card. Raises as loading a checkpoint does."""
+    """The safety checker of ``entry``, on the CPU in float32, so that it needs no device memory. Raises as loading a
+    checkpoint does."""
     store = TensorStore(folders.weight_files(entry.path / COMPONENT))
     config = entry.config(COMPONENT)
     processor = dataclasses.replace(plan, device="cpu", storage={}, measures=())
@@ -59,7 +60,7 @@ def load_safety_checker(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: 
 
 
 def _extractor(entry: CheckpointEntry) -> CLIPImageProcessor:
-    """Images as CLIP was trained to see them; the defaults are the published ones."""
+    """CLIP's image preprocessing; the defaults are the published ones."""
     folder = entry.path / "feature_extractor"
     if (folder / "preprocessor_config.json").is_file():
         return CLIPImageProcessor.from_pretrained(str(folder), local_files_only=True)

@@ -1,7 +1,7 @@
 """Compiles networks for the duration of a job if the plan names a compiler; a table of compilers.
 
-Compiling a network for a shape (batch, size, tokens) takes a minute or more, once: the result is kept with the network. It knows
-nothing of LoRAs that come and go and has no layers to skip or to widen one by one, so such runs are not compiled.
+Compiling a network for a shape (batch, size, tokens) takes a minute or more, once: the result is kept with the network. It
+does not support LoRAs, feature caching, or weights widened layer by layer, so such runs are not compiled.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from engine.requests import ExecutionPlan, ResolvedGeneration
 from engine.stopping import Stop
 
 SHAPES = 64
-"""Shapes that torch compiles a kind of network for before it gives up and runs it as it is; it would after 8."""
+"""Shapes that torch compiles a kind of network for before it falls back to running it uncompiled; torch's default is 8."""
 
 
 class CompiledNetwork(Protocol):
-    """The compiled forward pass of a network. ``trouble``: why it could not be compiled, and runs as it is; else ""."""
+    """The compiled forward pass of a network. ``trouble``: why it could not be compiled and runs uncompiled, else ""."""
 
     trouble: str
 
@@ -39,7 +39,7 @@ class CompiledNetwork(Protocol):
 class Inductor:
     """torch.compile with CUDA graphs. Its cache lies in the data folder and survives restarts.
 
-    ``trouble``: why torch cannot compile here, in its own words; the network then runs as it is.
+    ``trouble``: why torch cannot compile here, in its own words; the network then runs uncompiled.
     """
 
     trouble = ""
@@ -47,7 +47,7 @@ class Inductor:
     def __init__(self, module: torch.nn.Module) -> None:
         graphs = next(module.parameters()).device.type == "cuda"
         allow_recompiles(SHAPES)
-        self._module = weakref.ref(module)  # what is kept with a network must not keep it
+        self._module = weakref.ref(module)  # an attribute of the network must not keep it alive
         self._compiled = torch.compile(type(module).forward, dynamic=False, mode="reduce-overhead" if graphs else None)
 
     def __call__(self, stop: Stop, *args: torch.Tensor, **kwargs: torch.Tensor | bool | None) -> Output:
@@ -78,12 +78,12 @@ _SHAPES_SEEN: weakref.WeakKeyDictionary[torch.nn.Module, set[tuple[int, int, boo
 
 
 def can_compile(plan: ExecutionPlan, additions: Additions) -> bool:
-    """Whether a run under ``plan`` with what is added to its checkpoint can be compiled."""
+    """Whether a run under ``plan`` with these additions can be compiled."""
     return plan.compiler in COMPILERS and not plan.storage and "unet_offload" not in plan.measures and not additions.loras
 
 
 def is_new(unet: torch.nn.Module, request: ResolvedGeneration) -> bool:
-    """Whether images of this size are the first for a compiled ``unet``, which then take long to begin. True once each."""
+    """Whether images of this size are the first for a compiled ``unet``, whose start takes longer. True only the first time."""
     seen = _SHAPES_SEEN.setdefault(unet, set())
     shape = (request.width, request.height, request.guidance_scale > 1)
     new = shape not in seen
@@ -92,7 +92,7 @@ def is_new(unet: torch.nn.Module, request: ResolvedGeneration) -> bool:
 
 
 def explain_trouble(unet: torch.nn.Module) -> str:
-    """A sentence for the page if ``unet`` could not be compiled; "" once it was asked for."""
+    """A sentence for the page if ``unet`` could not be compiled; "" after the first call."""
     kept = _COMPILED.get(unet)
     if kept is None or not kept[1].trouble or unet in _REPORTED:
         return ""
@@ -119,7 +119,7 @@ def _replace_by_compiled(module: torch.nn.Module, compiler: str, stop: Stop) -> 
     planned, own, run = _dtype_of(module), own_forward(module), _find_compiled(module, compiler)
 
     def forward(*args: torch.Tensor, **kwargs: torch.Tensor | bool | None) -> Output:
-        # A network that overflowed was raised to another precision, which nothing was compiled for.
+        # A network that overflowed was raised to another precision, for which nothing was compiled.
         return run(stop, *args, **kwargs) if _dtype_of(module) == planned else own(*args, **kwargs)
 
     with replace_forward(module, forward):

@@ -16,7 +16,7 @@ from engine.compat.unet_blocks import Block, UNetBlocks
 
 
 class FeatureCache:
-    """What the outermost up layer of a UNet gets from below, kept at every ``full_every``-th step."""
+    """The input of a UNet's outermost up layer from the layers below, stored at every ``full_every``-th step."""
 
     def __init__(self, blocks: UNetBlocks, full_every: int) -> None:
         self._blocks, self._every = blocks, full_every
@@ -26,7 +26,8 @@ class FeatureCache:
     def skip_layers(self, step: int, rows: int) -> Generator[None]:
         """Inside the block the UNet runs whole and its features are kept, or its outermost layer runs alone.
 
-        ``step`` counts from 0, ``rows`` is the batch: one of another size, as when guidance ends, cannot use what was kept.
+        ``step`` counts from 0, ``rows`` is the batch: a batch of another size, as when guidance ends, cannot use the stored
+        features.
         """
         features = self._features
         usable = features is not None and step % self._every != 0 and len(features) == rows
@@ -60,6 +61,6 @@ class FeatureCache:
 
 
 def _skip_down(block: Block) -> Forward:
-    """A down block that computes nothing; nobody looks at its skip connections."""
+    """A down block that computes nothing; its skip connections are not used."""
     count = block.skip_connections
     return lambda hidden_states, *_, **__: (hidden_states, (hidden_states,) * count)

@@ -74,13 +74,13 @@ class OpenVino:
 
 
 class _Flat(torch.nn.Module):
-    """A forward pass that takes tensors in order and nothing else, and returns one: what can be traced."""
+    """A forward pass that takes only positional tensors and returns one tensor, so that it can be traced."""
 
     def __init__(
         self, module: torch.nn.Module, paths: tuple[str, ...], constants: Mapping[str, Argument], names: tuple[str, ...]
     ) -> None:
         super().__init__()
-        # Of weights in 16 bits or in channels-last order the converter reads past their end: it gets a plain copy.
+        # The converter reads past the end of 16-bit or channels-last weights, so it gets a contiguous float32 copy.
         self.network = _plain_copy(module)
         self._own = type(module).forward.__get__(self.network)
         self._paths, self._constants = paths, constants
@@ -102,7 +102,7 @@ def _plain_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def _flatten(arguments: dict[str, Argument]) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor by its path, in float32. A timestep, whatever it came as, becomes a tensor of one number."""
+    """Every tensor by its path, in float32. A timestep of any type becomes a tensor with one element."""
     for name, value in arguments.items():
         if name == "timestep":
             yield name, torch.as_tensor(value, dtype=torch.float32).reshape(-1)

@@ -1,4 +1,4 @@
-"""What a UNet reads beside the latents: the image itself, a mask and what it hides, a depth map.
+"""A UNet's inputs besides the latents: an image, a mask and the masked image, a depth map.
 
 Channels of inpainting UNets: one of mask, four of the masked image (Rombach et al. 2022, arXiv 2112.10752). Depth UNets have
 one, MiDaS's map (Ranftl et al. 2020, arXiv 1907.01341) scaled to -1..1.
@@ -23,12 +23,13 @@ from engine.generate.tasks.input_image import Canvas
 
 
 def encode_image(image: Image.Image, vae: Autoencoder, guard: PrecisionGuard) -> torch.Tensor:
-    """Scaled latents of an RGB image. The most likely ones, not a sample: the same image always gives the same."""
+    """Scaled latents of an RGB image. The mode of the distribution, not a sample, so the same image always gives the same
+    latents."""
     return _encode_pixels(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 127.5 - 1, vae, guard)
 
 
 def create_extra_channels(canvas: Canvas | None, context: ImageContext) -> torch.Tensor | None:
-    """What this checkpoint's UNet reads beside the latents; ``canvas`` is None where no image was given.
+    """The UNet's extra input channels; ``canvas`` is None if no image was given.
 
     Without a mask an inpainting UNet repaints everything; without an image a depth UNet gets a flat depth map.
     """
@@ -45,7 +46,7 @@ def shrink_mask(mask: Image.Image, context: ImageContext) -> torch.Tensor:
 
 
 def add_depth(canvas: Canvas, loaded: LoadedCheckpoint) -> Canvas:
-    """``canvas`` with the estimator's depth, where the checkpoint reads depth and none was given."""
+    """``canvas`` with the estimator's depth, if the checkpoint uses depth and none was given."""
     estimator, extractor = loaded.depth_estimator, loaded.feature_extractor
     if canvas.depth is not None or estimator is None or extractor is None:
         return canvas

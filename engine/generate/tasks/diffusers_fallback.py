@@ -34,7 +34,7 @@ _NOTICE = (
 
 
 def is_needed(entry: CheckpointEntry) -> bool:
-    """Whether ``entry`` is run here."""
+    """Whether ``entry`` needs this fallback."""
     return entry.family.loaded_by_diffusers
 
 
@@ -57,7 +57,7 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
 
 @dataclass(frozen=True)
 class _PipelineRun:
-    """A job while it holds its pipeline."""
+    """A job while its pipeline is leased."""
 
     job: str
     asked: TextToImage
@@ -81,7 +81,7 @@ class _PipelineRun:
         yield ImageSaved(job=self.job, index=index, result=read_result(path, seed, time.monotonic() - began))
 
     def _resolve(self, image: Image.Image, seed: int, steps: int) -> Resolved:
-        """How ``image`` was made, as far as the pipeline tells."""
+        """How ``image`` was made, as far as the pipeline shows."""
         asked, device = self.asked, self.state.hardware.device
         request = complete(
             asked, checkpoint=asked.checkpoint or self.entry.name, width=image.width, height=image.height, steps=steps,
@@ -93,7 +93,7 @@ class _PipelineRun:
         )  # fmt: skip
 
     def _call(self, seed: int, report: Callable[[int], None]) -> Image.Image:
-        """What the pipeline makes of as much of the request as it takes. ``report`` hears of each step."""
+        """Call the pipeline with the parts of the request that it accepts. ``report`` is called for each step."""
 
         def after_step(step: int) -> None:
             self.stop.raise_if_set()
@@ -120,7 +120,8 @@ class _PipelineRun:
 
 
 def _run_in_thread(work: Callable[[Callable[[int], None]], None]) -> Iterator[int]:
-    """Run ``work`` in a thread and yield what it reports: a pipeline only returns when it is done. Raises what it raises."""
+    """Run ``work`` in a thread and yield what it reports: a pipeline returns only when it is done. Raises what ``work``
+    raises."""
     reports: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
 
     def run() -> None:

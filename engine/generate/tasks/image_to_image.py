@@ -27,11 +27,11 @@ from engine.settings import Settings
 from engine.stopping import Stop
 
 DRAFTS = 24
-"""Drafts that stay on disk: enough that a page still shows the one that it was told of."""
+"""Drafts that stay on disk: enough that a page can still show the latest one that it received."""
 
 
 class ImageToImageTask(TextToImageTask):
-    """The task of :class:`~engine.requests.ImageToImage`. Raises ImageError for an input that is gone or cannot be used."""
+    """The task of :class:`~engine.requests.ImageToImage`. Raises ImageError for a missing or unusable input."""
 
     kind = "image_to_image"
 
@@ -44,15 +44,15 @@ class ImageToImageTask(TextToImageTask):
         self._depth: Image.Image | None = None
 
     def folder(self, settings: Settings) -> Path:
-        """Drafts are only looked at, and do not lie between images that somebody wanted."""
+        """Drafts go into a folder of their own, apart from images that the user wants to keep."""
         return settings.drafts if self._asked.draft else settings.outputs
 
     def choose_size(self, native: int, multiple: int) -> tuple[int, int]:
-        """The shape of the part that is worked on, at about the checkpoint's native area."""
+        """The shape of the part to repaint, with about the checkpoint's native area."""
         return matching_size(self._given.shape(self._asked), native, multiple)
 
     def start(self, context: ImageContext) -> Start:
-        """The input's latents, noised for the first of the steps that strength leaves."""
+        """The input's latents, noised for the first step that the strength leaves."""
         canvas = self._find_canvas(context)
         begin, timesteps = skip_steps(context.scheduler, strength_of(context))
         clean = encode_image(canvas.image, context.loaded.vae, context.guard)
@@ -70,7 +70,7 @@ class ImageToImageTask(TextToImageTask):
             yield Guided(job=job, depth=self._blobs.put(depth))
 
     def finish(self, image: Image.Image, context: ImageContext) -> Image.Image:
-        """The input where the mask does not reach, and all of it at strength 0."""
+        """Restore the input outside the mask, and all of it at strength 0."""
         canvas = self._find_canvas(context)
         return canvas.whole if strength_of(context) == 0 else canvas.put_back(image)
 

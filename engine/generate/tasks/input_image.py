@@ -19,7 +19,7 @@ from engine.requests import ImageToImage
 Box = tuple[int, int, int, int]
 
 LONGEST_SHAPE = 4.0
-"""The most that one side of an image may be times the other where its size is chosen for it; the rest is for ``fit``."""
+"""The largest aspect ratio that is chosen automatically; ``fit`` handles the rest."""
 
 _BLANK = "The picture to start from is blank, so the words alone say what to draw. Draw something, or raise the strength to 1."
 _MASK_ALL = "The mask covers everything, so the whole picture is repainted."
@@ -32,7 +32,7 @@ _MASK_NOTHING = "The mask covers nothing, so there is nothing to repaint. Paint 
 class InputImages:
     """The input images of a request, opened once: ``image`` RGB; ``mask`` (L, 0 or 255) and ``depth`` (L) of its size, or None.
 
-    ``notices`` says what was done to them and what is odd about them, a sentence each.
+    ``notices`` says what was done to them and warnings about them, a sentence each.
     """
 
     image: Image.Image
@@ -41,7 +41,7 @@ class InputImages:
     notices: tuple[str, ...] = ()
 
     def shape(self, asked: ImageToImage) -> tuple[int, int]:
-        """The width and height in pixels of the part that is worked on."""
+        """Width and height in pixels of the part to repaint."""
         if self.mask is None or not asked.only_masked:
             return self.image.size
         left, top, right, bottom = _pad_box(find_covered(self.mask), asked.padding, self.image.size)
@@ -50,7 +50,7 @@ class InputImages:
 
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
-    """``whole`` is the fitted input (RGB), ``box`` the part that is worked on, ``image`` that part in the size of the run.
+    """``whole`` is the fitted input (RGB), ``box`` the part to repaint, ``image`` that part in the size of the run.
 
     ``mask`` (L, 255 = repaint) has the size of ``image``; ``soft_mask`` is the mask with its feather, of the size of ``whole``.
     ``depth`` (float32, height x width of ``image`` where it was given) is larger where things are nearer.
@@ -82,7 +82,7 @@ class Canvas:
 
 
 def open_images(asked: ImageToImage, blobs: Blobs) -> InputImages:
-    """Raises ImageError, one sentence, for an image that is gone or cannot be used, and for a mask that covers nothing."""
+    """Raises ImageError, one sentence, for a missing or unusable image, and for a mask that covers nothing."""
     opened = open_image(blobs.path(asked.init_image), paper=asked.paper)
     image = opened.image
     mask = _plane(asked.mask_image, "#000000", image.size, blobs)
@@ -148,7 +148,7 @@ def widen_box(box: Box, whole: tuple[int, int], padding: int, size: tuple[int, i
 
 
 def _describe_oddities(asked: ImageToImage, image: Image.Image, mask: Image.Image | None) -> tuple[str, ...]:
-    """What a person may not expect of these images and this strength."""
+    """Warnings about unexpected effects of these images and this strength."""
     blank = image.getcolors(1) is not None and mask is None
     if mask is not None:
         find_covered(mask)

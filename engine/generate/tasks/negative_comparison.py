@@ -19,7 +19,7 @@ from engine.stopping import Stop
 
 
 class CompareNegativeTask(TextToImageTask):
-    """The task of :class:`~engine.requests.CompareNegative`. Raises RequestError where a negative prompt cannot do anything."""
+    """The task of :class:`~engine.requests.CompareNegative`. Raises RequestError if a negative prompt has no effect."""
 
     def __init__(self, asked: CompareNegative) -> None:
         if not asked.negative_prompt.strip():
@@ -28,15 +28,15 @@ class CompareNegativeTask(TextToImageTask):
 
     @property
     def independent_images(self) -> int:
-        """One means nothing without the other."""
+        """False: one is of no use without the other."""
         return 1
 
     def check(self, prepared: Prepared) -> None:
-        """Raises RequestError where a negative prompt cannot work."""
+        """Raises RequestError if a negative prompt has no effect."""
         check_guided(prepared)
 
     def count_batches(self, prepared: Prepared, state: EngineState) -> int:
-        """One an image."""
+        """One per image."""
         return 2
 
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
@@ -53,7 +53,7 @@ def run(job: str, asked: CompareNegative, state: EngineState, stop: Stop) -> Ite
 
 
 def check_guided(prepared: Prepared) -> None:
-    """Raises RequestError where a negative prompt cannot work."""
+    """Raises RequestError if a negative prompt has no effect."""
     scale = prepared.resolved.request.guidance_scale
     distilled = prepared.entry.config("unet").get("time_cond_proj_dim") is not None
     if reason := explain_no_effect(scale, guidance_free=prepared.entry.family.guidance_free, distilled=distilled):

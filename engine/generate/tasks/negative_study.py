@@ -2,7 +2,7 @@
 
 A silent term's tokens are replaced by neutral ones, so number, order and weights of the tokens stay. All images start from one
 noise and run in batches of one shape, with the same noise in every row where a sampler adds some. See
-:mod:`engine.negative.study` for which images these are and what they tell.
+:mod:`engine.negative.study` for which images these are and what follows from them.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from engine.settings import Settings
 from engine.stopping import Stop
 
 ROWS = (4, 3, 2)
-"""Images in a batch, from what is tried first. One alone where no more fit."""
+"""Batch sizes to try, in order. One image at a time if no more fit."""
 
 
 class StudyNegativeTask(TextToImageTask):
-    """The task of :class:`~engine.requests.StudyNegative`. Raises RequestError where a negative prompt cannot do anything."""
+    """The task of :class:`~engine.requests.StudyNegative`. Raises RequestError if a negative prompt has no effect."""
 
-    keep_newest = 1000  # images of studies pile up, and only their findings are looked at again
+    keep_newest = 1000  # images of studies accumulate, and only their findings are needed later
 
     def __init__(self, asked: StudyNegative) -> None:
         study.choose_terms(asked)
         if asked.refiner is not None:
-            # It reads the whole negative prompt for itself, so no word of it would ever be silent.
+            # It encodes the whole negative prompt itself, so no word could be silenced.
             self.notices = ("What each word does is tried without the refiner.",)
             asked = dataclasses.replace(asked, refiner=None)
         super().__init__(asked)
@@ -46,15 +46,15 @@ class StudyNegativeTask(TextToImageTask):
 
     @property
     def independent_images(self) -> int:
-        """One means nothing without the others."""
+        """False: one is of no use without the others."""
         return 1
 
     def folder(self, settings: Settings) -> Path:
-        """Apart from images that somebody wanted for themselves."""
+        """A folder of their own, apart from images that the user wants to keep."""
         return settings.outputs / study.FOLDER
 
     def check(self, prepared: Prepared) -> None:
-        """Raises RequestError where a negative prompt cannot work."""
+        """Raises RequestError if a negative prompt has no effect."""
         check_guided(prepared)
 
     def count_batches(self, prepared: Prepared, state: EngineState) -> int:

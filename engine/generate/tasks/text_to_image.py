@@ -17,11 +17,11 @@ from engine.stopping import Stop
 
 
 class TextToImageTask(Task):
-    """The task of :class:`~engine.requests.TextToImage`, and what the other tasks have in common with it."""
+    """The task of :class:`~engine.requests.TextToImage`, and the base of the other tasks."""
 
     @property
     def independent_images(self) -> int:
-        """All of them."""
+        """True."""
         return self.request.count
 
     def choose_size(self, native: int, multiple: int) -> tuple[int, int]:
@@ -29,7 +29,7 @@ class TextToImageTask(Task):
         return native, native
 
     def count_batches(self, prepared: Prepared, state: EngineState) -> int:
-        """One an image."""
+        """One per image."""
         return self.request.count
 
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:

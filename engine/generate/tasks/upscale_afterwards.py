@@ -15,7 +15,7 @@ from engine.requests import ImageToImage, TextToImage, Upscale, is_draft
 from engine.stopping import Stop
 
 JOB_SUFFIX = "-large"
-"""What is added to a job's name in the names of the upscaled files, so that each is found again for itself."""
+"""What is added to a job's name in the names of the upscaled files, so that both sizes are found separately."""
 
 
 def is_wanted(asked: TextToImage | ImageToImage) -> bool:
@@ -24,9 +24,8 @@ def is_wanted(asked: TextToImage | ImageToImage) -> bool:
 
 
 def run(events: Iterator[Event], job: str, asked: TextToImage | ImageToImage, state: EngineState, stop: Stop) -> Iterator[Event]:
-    """``events``, which make the images of ``asked``, then those of each image being made four times as large.
-
-    Raises CheckpointError before anything is made if that upscaler is not there.
+    """``events``, which make the images of ``asked``, followed by the events of upscaling each image four times. Raises
+    CheckpointError in advance if the upscaler is missing.
     """
     prompts = _find_prompts(asked, state)
     results: dict[int, Result] = {}
@@ -57,14 +56,14 @@ def _request(
 
 
 def _find_prompts(asked: TextToImage | ImageToImage, state: EngineState) -> tuple[str, str]:
-    """Both prompts, for an upscaler that reads them. The others' results carry the record of the small image as it is."""
+    """Both prompts if the upscaler uses them. Results of other upscalers keep the record of the small image unchanged."""
     if asked.upscaler == LANCZOS or not is_diffusion(find_upscaler(asked.upscaler, state.catalogue.scan())):
         return "", ""
     return asked.prompt, asked.negative_prompt
 
 
 def _renumber(event: Event, before: int, count: int) -> Event:
-    """``event`` among all the ``images`` of the job, small and large ones, ``before`` of which come first."""
+    """``event``, renumbered among all ``count`` images of the job, small and large; ``before`` of them come first."""
     if isinstance(event, Step):
         return dataclasses.replace(event, index=before + event.index, count=count)
     return dataclasses.replace(event, index=before + event.index) if isinstance(event, ImageSaved) else event
