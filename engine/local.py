@@ -1,4 +1,4 @@
-"""Run it here, in this process. The worker process does so for the page; a program that uses Easel as a library may too."""
+"""Runs requests in this process: in the worker for the page, or in a program that uses Easel as a library."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Local:
 
     def __init__(self, settings: Settings | None = None) -> None:
         settings = settings or Settings()
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.data / "compiled"))  # what was compiled survives restarts
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.data / "compiled"))  # compiled code survives restarts
         hardware = probe(settings.device)
         torch.set_num_threads(count_threads(hardware))
         self._state = EngineState(
@@ -68,7 +68,7 @@ class Local:
         )
 
     def describe(self) -> EngineDescription:
-        """What runs the images: the device, why not another one, and all that a plan is made from."""
+        """The device in use, why it is not another one, and everything that a plan is made from."""
         hardware = self._state.hardware
         return EngineDescription(
             device=hardware.device.name, notes=" ".join(hardware.notes), hardware=to_text(hardware),
@@ -91,8 +91,8 @@ class Local:
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """Make the images of ``request``, event by event; the last is Finished.
 
-        From the second ``attempt`` on memory is used sparingly, if the request can be honoured so: the first attempt ended its
-        process. Raises EaselError for what cannot be done, and CancelledError soon after ``stop`` is set.
+        From the second ``attempt`` on memory is used sparingly, if the request can run that way, because the first attempt
+        ended its process. Raises EaselError for what cannot be done, and CancelledError soon after ``stop`` is set.
         """
         stop.raise_if_set()
         state = self._state.use_memory_sparingly() if attempt > 1 else self._state
@@ -112,7 +112,7 @@ class Local:
                 remaining = self._state.hardware
             except RuntimeError as error:
                 remaining = self._find_other_device(error, state)
-            # Outside of the handler: the error's traceback keeps alive what the run held.
+            # Outside of the handler: the error's traceback keeps the run's tensors alive.
             yield from self._go_on_with(job, remaining)
             state = self._state
         yield Finished(job=job, results=tuple(results.values()))
@@ -126,13 +126,13 @@ class Local:
         return tuple(results)
 
     def warm(self, checkpoint: str, stop: Stop) -> None:
-        """Load a checkpoint before it is asked for. Raises as :meth:`run` does."""
+        """Load a checkpoint in advance. Raises as :meth:`run` does."""
         entry = self._state.catalogue.find(checkpoint)
         plan = plan_for(entry, TextToImage(checkpoint=checkpoint), self._state.circumstances)
         self._state.cache.load(entry, plan, stop.is_set)
 
     def close(self) -> None:
-        """Give back all memory that checkpoints hold, and end what runs in the background."""
+        """Free all memory held by checkpoints, and end background threads."""
         self._state.cache.release()
         self._state.hashes.close()
 
@@ -144,7 +144,7 @@ class Local:
         return drop_device(self._state.hardware, lost, str(error))
 
     def _go_on_with(self, job: str, remaining: Hardware) -> Iterator[Event]:
-        """From now on use what remains of the machine; say so if that is less than before."""
+        """Use the remaining devices from now on, with a notice if they are fewer than before."""
         if remaining == self._state.hardware:
             return
         notes = remaining.notes[len(self._state.hardware.notes) :]

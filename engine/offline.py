@@ -1,4 +1,4 @@
-"""Nothing leaves the machine unasked: switches off every dependency's usage reports and update checks.
+"""Switches off every dependency's usage reports and update checks.
 
 Most are read when the dependency is first imported, so ``import engine`` does this before anything else. The processes that are
 started from here inherit the environment.
@@ -56,9 +56,9 @@ def disable_reports() -> None:
 
 
 def disable_downloads() -> None:
-    """Let no library of this process fetch what it misses: it raises instead. Call it before huggingface_hub is imported.
+    """Make libraries in this process raise instead of downloading missing files. Call it before huggingface_hub is imported.
 
-    What never asks needs no proxy, whose address may hold a password.
+    A process that never downloads needs no proxy, whose address may contain a password.
     """
     os.environ.update(HUB_SWITCHES)
     for name in [name for name in os.environ if name.lower() in PROXIES]:

@@ -1,6 +1,6 @@
 """What the user chose on the Settings tab: a small, human-readable JSON file in the data folder.
 
-The page writes it and the worker reads it for each image, so that a change takes effect with the next one.
+The page writes it and the worker reads it for each image, so a change takes effect with the next image.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ MOST_WATERMARK = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
-    """What is chosen for all requests.
+    """Settings for all requests.
 
     ``extra_models``: folders of other programs whose checkpoints are used too, read only. ``leave_metadata_out``: images are
     saved without their record. ``watermark``: a text that is hidden in every image (see
     :mod:`engine.records.images.watermark`), "" for none. ``safety_checker``: images that a checkpoint's own safety checker
     flags are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the
-    device, which takes minutes once. ``troubles`` says, a sentence each, what in the file could not be used.
+    device, which takes minutes once. ``troubles`` has a sentence for each part of the file that could not be used.
     """
 
     extra_models: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ _RULES: Mapping[str, tuple[Callable[[JsonValue], bool], str]] = {
 
 
 def read(folder: Path) -> Preferences:
-    """What was chosen; the default for what is missing or cannot be used, which ``troubles`` then says. Never raises.
+    """The stored preferences, with defaults for missing and unusable ones, which ``troubles`` names. Never raises.
 
     The file is read again only after it has changed.
     """
@@ -84,7 +84,7 @@ def _read(path: Path) -> Preferences:
 
 
 def write(folder: Path, chosen: Preferences) -> None:
-    """Store ``chosen``. Raises OutputError if the folder cannot be written, and then leaves what was stored before."""
+    """Store ``chosen``. Raises OutputError if the folder cannot be written, and then keeps the old file."""
     stored = {name: value for name, value in write_dataclass(chosen).items() if name in _RULES}
     try:
         _open_store(folder).update(lambda written: stored)

@@ -1,4 +1,4 @@
-"""Seeds: which ones there are, and which values ask for a random one."""
+"""Seeds: their range, and which values ask for a random one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def draw_seed() -> int:
 
 
 def read_seed(value: str | float | None) -> int | None:
-    """The seed that a person, a request or a record means by ``value``; None for a random one.
+    """The seed that ``value``, from a user, a request or a record, stands for; None for a random one.
 
     Most programs write -1 for "random". So are all negative seeds, and those above :data:`MAX_SEED`, which cannot be used;
     so is an empty text. Raises ValueError for what is not a whole number.

@@ -21,7 +21,7 @@ def _folder(variable: str, default: Path) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Folders and standing choices. Nothing is created or read until it is needed.
+    """Folders and general options. Nothing is created or read until it is needed.
 
     ``models``: checkpoints; ``extra_models``: further folders, read only; ``outputs``: finished images; ``data``: the
     journal and caches, on a local disk; ``device``: ``"auto"`` or a torch device string; ``precision``: ``"auto"``,
@@ -38,5 +38,5 @@ class Settings:
 
     @property
     def drafts(self) -> Path:
-        """Where images lie that are looked at and not kept: the newest few, no part of the outputs."""
+        """The folder of drafts, of which only the newest are kept, outside of the outputs."""
         return self.data / "drafts"

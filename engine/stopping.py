@@ -1,4 +1,4 @@
-"""How a run is asked to end."""
+"""Stops a run."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Stop:
         self._event = threading.Event()
 
     def set(self) -> None:
-        """Ask the run to end. Asking twice is asking once."""
+        """Ask the run to end. A second call has no further effect."""
         self._event.set()
 
     def is_set(self) -> bool:
-        """Whether somebody asked."""
+        """Whether the run was asked to end."""
         return self._event.is_set()
 
     def raise_if_set(self) -> None:
-        """Raises CancelledError if somebody asked."""
+        """Raises CancelledError if the run was asked to end."""
         if self._event.is_set():
             raise CancelledError

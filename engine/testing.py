@@ -96,7 +96,7 @@ class ScriptedEngine:
         return EngineDescription(device="a scripted device")
 
     def warm(self, checkpoint: str, stop: Stop) -> None:
-        """Nothing to load."""
+        """Do nothing, because there is nothing to load."""
 
     def devices(self) -> tuple[str, ...]:
         """As :meth:`engine.local.Local.devices`."""

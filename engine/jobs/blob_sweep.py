@@ -1,4 +1,4 @@
-"""Removes the blobs that nothing needs any more, such as the sketches of drafts, in the background."""
+"""Removes blobs that are no longer needed, such as the sketches of drafts, in the background."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class BlobSweeper:
 def sweep_blobs(settings: Settings, journal: Journal, stop: threading.Event, seconds_kept: float = SECONDS_KEPT) -> int:
     """Remove the blobs that no job and no image's record names and that were not used for ``seconds_kept``; returns how many.
 
-    Nothing is removed while the outputs folder is away: what its images need cannot be known then. Raises OutputError or
+    Nothing is removed while the outputs folder is missing, because its images may need any blob. Raises OutputError or
     OSError if something cannot be read, CancelledError once ``stop`` is set.
     """
     if not settings.outputs.is_dir():
@@ -83,7 +83,7 @@ def _read_record(path: Path) -> str:
         record = metadata.read(path)
     except FileNotFoundError:
         return ""
-    except RequestError:  # of a newer version, say: whatever looks like the name of a blob is kept
+    except RequestError:  # written by a newer version, for example: everything that looks like a blob's name is kept
         return path.read_bytes().decode("latin-1")
     return to_text(record) if record else ""
 

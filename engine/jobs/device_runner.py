@@ -1,4 +1,4 @@
-"""Runs the jobs of one device: takes them from the journal, hands them to its worker, and watches over it.
+"""Runs the jobs of one device: takes them from the journal, hands them to its worker, and supervises it.
 
 A worker that dies or hangs is started again and the job runs again from its seed, once. A job that ends two workers is set
 aside, and the queue goes on.
@@ -38,7 +38,7 @@ from engine.settings import Settings
 ATTEMPTS = 2
 
 _POLL_SECONDS = 0.5
-"""Time between two looks at the clock while a worker is silent."""
+"""Seconds between checks of a silent worker."""
 
 StartWorker: TypeAlias = Callable[[Settings], Worker]
 """Starts a worker for the device that the settings name."""
@@ -47,7 +47,7 @@ Question: TypeAlias = tuple[DescribeRun, Future[Resolved[Request] | None]]
 
 
 class _CannotStart(Exception):
-    """The worker ended, or said why it cannot work, before it was ready."""
+    """The worker ended or reported an error before it was ready."""
 
 
 class DeviceRunner:
@@ -86,7 +86,7 @@ class DeviceRunner:
         self._thread.start()
 
     def close(self) -> None:
-        """End the worker. A job that runs stays as it is in the journal and is resumed at the next start."""
+        """End the worker. A running job stays in the journal and is resumed at the next start."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -115,14 +115,14 @@ class DeviceRunner:
         return answer
 
     def stop(self, job: str) -> None:
-        """Tell the worker to end ``job``, if that is what it runs."""
+        """Tell the worker to end ``job`` if it is running it."""
         self._stopped.setdefault(job, time.monotonic())
         worker = self._worker
         if worker is not None and self._running == job:
             try:
                 worker.send(StopJob(job))
             except OSError:
-                return  # The worker just died; whoever runs the job sees that, and that it was stopped.
+                return  # The worker just died; the thread that runs the job notices this, and that it was stopped.
 
     def _serve(self) -> None:
         self._load(None)
@@ -236,13 +236,13 @@ class DeviceRunner:
         return isinstance(event, Last)
 
     def _pause(self, job: JobState, failed: Failed) -> None:
-        """No room: the job waits, and with it the queue, until there is some."""
+        """The disk is full: pause the job and the queue until there is room."""
         self.paused = failed.message
         self._journal.requeue(job.id, forget_attempt=True)
         self._handle(job, Notice(job=job.id, text=f"{failed.message} The queue waits until there is room."))
 
     def _handle_lost_worker(self, job: JobState, reason: str) -> None:
-        """The worker is gone or hangs."""
+        """Handle a worker that died or hangs."""
         self._end_worker()
         if self._closing:
             return
@@ -272,7 +272,7 @@ class DeviceRunner:
             answer.set_result(resolved)
 
     def _load(self, task: LoadCheckpoint | None) -> None:
-        """Start the worker, and load a checkpoint if one is named. What goes wrong is reported by the next job."""
+        """Start the worker, and load a checkpoint if one is named. Errors are reported by the next job."""
         try:
             worker = self._ensure_worker()
             if task is not None:

@@ -12,10 +12,10 @@ from engine.events import Cancelled, Event, Failed, Finished, Guided, ImageSaved
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, SET_ASIDE, JobState
 
 _POLL_SECONDS = 1.0
-"""How often :func:`follow` looks whether everything closes."""
+"""Seconds between checks of :func:`follow` for shutdown."""
 
 Listener: TypeAlias = Callable[[Event], None]
-"""What is done with an event. It is called on the thread that publishes, so it must not block."""
+"""Called with each event, on the publishing thread, so it must not block."""
 
 
 class Feed:
@@ -27,7 +27,7 @@ class Feed:
         self._latest: dict[str, dict[type[Event], Event]] = defaultdict(dict)
 
     def publish(self, event: Event) -> None:
-        """Give ``event`` to everybody who listens to its job."""
+        """Send ``event`` to all listeners of its job."""
         with self._lock:
             if isinstance(event, (Step, Loading)):
                 self._latest[event.job][type(event)] = event
@@ -42,7 +42,7 @@ class Feed:
         return step if isinstance(step, Step) else None
 
     def subscribe(self, job: str, listener: Listener) -> list[Event]:
-        """Let ``listener`` get all events from now on; returns what is newest until now."""
+        """Let ``listener`` get all events from now on; returns the newest ones so far."""
         with self._lock:
             self._listeners[job].append(listener)
             return list(self._latest.get(job, {}).values())
@@ -56,7 +56,7 @@ class Feed:
 
 
 def replay(state: JobState, ahead: int) -> Iterator[Event]:
-    """The events that tell somebody who comes later what happened so far."""
+    """The past events of a job, for a listener that joins later."""
     job = state.id
     yield Queued(job=job, ahead=ahead)
     if state.state == QUEUED and not state.attempt:

@@ -1,6 +1,7 @@
 """The journal: every job is a row on disk, written before its submission is confirmed.
 
-It lies in the data folder, on a local disk. The image files count: each is on disk before the journal says so. A row that this
+It lies in the data folder, on a local disk. The image files are authoritative: each is on disk before the journal says so. A
+row that this
 version cannot read stays in the file, and the others are unaffected.
 """
 
@@ -28,7 +29,7 @@ from engine.storage.database import describe_database_error, open_database, tran
 
 QUEUED, RUNNING, FINISHED, CANCELLED, FAILED, SET_ASIDE = "queued", "running", "finished", "cancelled", "failed", "set_aside"
 OVER = (FINISHED, CANCELLED, FAILED, SET_ASIDE)
-"""States after which nothing more happens to a job. ``set_aside``: it ended its worker twice."""
+"""The states of ended jobs. ``set_aside``: it ended its worker twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class JobState:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen to the job."""
+        """Whether the job has ended."""
         return self.state in OVER
 
 
@@ -96,7 +97,7 @@ class Journal:
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """What of the file could not be used, a sentence each for the user."""
+        """Parts of the file that could not be used, a sentence each."""
         replaced = [describe_replacement(self._path, self._replacement, self._restored)] if self._replacement else []
         unreadable = [describe_unreadable(len(self._unreadable), self._path)] if self._unreadable else []
         return (*replaced, *unreadable)
@@ -114,7 +115,7 @@ class Journal:
         self._restored += len(jobs)
 
     def create_id(self) -> str:
-        """An id for a new job, which sorts after those of all jobs that were ever here."""
+        """An id for a new job, which sorts after all earlier ones."""
         with self._lock, self._translate_errors():
             latest = self._db.execute("SELECT MAX(id) FROM jobs WHERE id GLOB 'j*'").fetchone()[0]
             self._latest = create_job_id(max(self._latest, str(latest or "")), time.time())
@@ -131,14 +132,14 @@ class Journal:
         return self.get(job)
 
     def get(self, job: str) -> JobState:
-        """The job's current state. Raises KeyError for an id that was never given, or whose row cannot be read."""
+        """The job's current state. Raises KeyError for an unknown id, or one whose row cannot be read."""
         rows = self._read_states("WHERE id = ?", (name_to_text(job),))
         if not rows:
             raise KeyError(job)
         return rows[0]
 
     def find_next(self) -> JobState | None:
-        """The job to run next, None if none waits."""
+        """The job to run next, None if no job waits."""
         waiting = self.order()
         return self.get(waiting[0]) if waiting else None
 
@@ -161,7 +162,7 @@ class Journal:
         return first + list(_take_turns(sorted(lines, key=lambda page: served[page]), lines))
 
     def start(self, job: str) -> JobState:
-        """A worker takes the job: one attempt more."""
+        """Record that a worker takes the job, as another attempt."""
         later = "(SELECT MAX(?, COALESCE(MAX(started), 0) + 0.001) FROM jobs)"  # pages take turns, also if the clock is set back
         self._execute(
             f"UPDATE jobs SET state = ?, attempt = attempt + 1, started = {later} WHERE id = ?", (RUNNING, time.time(), job)
@@ -173,14 +174,14 @@ class Journal:
         self._execute("UPDATE jobs SET state = ?, attempt = attempt - ? WHERE id = ?", (QUEUED, int(forget_attempt), job))
 
     def end(self, job: str, state: str, *, error: str = "", kind: str = "") -> None:
-        """Nothing more happens to the job."""
+        """Record the end of the job."""
         self._execute(
             "UPDATE jobs SET state = ?, ended = ?, error = ?, error_kind = ? WHERE id = ?",
             (state, time.time(), name_to_text(error), kind, job),
         )
 
     def add_result(self, job: str, index: int, result: Result) -> None:
-        """Image ``index`` is on disk. Saying so twice is saying so once."""
+        """Record that image ``index`` is on disk. Doing so twice has no further effect."""
         self._execute(
             "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)",
             (job, index, name_to_text(str(result.path)), result.seed, result.width, result.height, result.seconds),
@@ -232,7 +233,7 @@ class Journal:
             self._db.execute(f"DELETE FROM jobs WHERE {ended}", values)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 
@@ -268,7 +269,7 @@ class Journal:
             state = self._read_state(row)
         except sqlite3.Error:
             raise
-        except Exception:  # whatever a damaged or future row holds, the others are to be read
+        except Exception:  # a damaged row, or one of a later version, must not hide the others
             self._unreadable.add(row["id"])
             return None
         self._unreadable.discard(row["id"])
@@ -336,7 +337,7 @@ def _read_notices(text: str) -> tuple[str, ...]:
 
 
 def _take_turns(pages: Iterable[str], lines: Mapping[str, deque[str]]) -> Iterator[str]:
-    """One job of each page after the other, until none waits."""
+    """The waiting jobs, one of each page in turn."""
     pages = list(pages)
     while any(lines.values()):
         yield from (lines[page].popleft() for page in pages if lines[page])

@@ -31,7 +31,7 @@ from engine.storage.blobs import BlobFolder, find_hashes
 class Jobs:
     """All jobs of one data folder. Any thread may use it; use it as a context manager, or call :meth:`close`.
 
-    Creating it resumes what an earlier Easel left: jobs that were running start again from their seed. ``engine`` names what
+    Creating it resumes unfinished jobs: those that were running start again from their seed. ``engine`` names what
     generates the images in the worker process, as ``module:class``. ``settings.device`` may name several devices, separated by
     commas; ``"auto"`` takes all of the best kind. Each has a worker of its own, and all serve one queue.
     """
@@ -57,10 +57,10 @@ class Jobs:
             self._open_runner(device.strip())
 
     def submit(self, request: Request, page: str = "") -> str:
-        """The id of a new job, which is on disk when this returns. A seed that was left open is drawn now, so that a job
-        that has to start again makes the same image. A draft ends the drafts of its page that were asked for before it.
+        """The id of a new job, which is on disk when this returns. An open seed is drawn now, so that a restarted job makes
+        the same image. A draft ends the earlier drafts of its page.
 
-        Raises RequestError for values that no checkpoint could honour, OutputError if the journal cannot be written.
+        Raises RequestError for values that no checkpoint can use, OutputError if the journal cannot be written.
         """
         check(request)
         if request.seed is None:
@@ -76,7 +76,7 @@ class Jobs:
         return job
 
     def stop(self, job: str) -> None:
-        """End a job: at once while it waits, within a moment while it runs. Stopping twice is stopping once."""
+        """End a job: at once while it waits, within a moment while it runs. Stopping twice has no further effect."""
         with self._changed:
             state = self.state(job)
             if state.state == QUEUED:
@@ -102,8 +102,8 @@ class Jobs:
             self._journal.move_to_front(job)
 
     def watch(self, job: str) -> Iterator[Event]:
-        """What happened in the job so far, then what happens, until its last event. Any number may watch. Raises RequestError
-        for an id that was never given."""
+        """The job's past events, then new ones as they come, until its last. Any number of callers may watch. Raises
+        RequestError for an unknown id."""
         inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         known, unsubscribe = self.listen(job, inbox.put)
         try:
@@ -114,10 +114,10 @@ class Jobs:
             unsubscribe()
 
     def listen(self, job: str, listener: Callable[[Event], None]) -> tuple[list[Event], Callable[[], None]]:
-        """What happened in the job so far, and a function that ends listening; until then ``listener`` is called with each event
-        as it happens, on a thread of Easel's that it must not block. Unlike :meth:`watch` this needs no thread that waits.
+        """The job's past events, and a function that stops listening; until then ``listener`` is called with each event
+        as it happens, on a thread that it must not block. Unlike :meth:`watch`, this needs no waiting thread.
 
-        Raises RequestError for an id that was never given.
+        Raises RequestError for an unknown id.
         """
 
         def listen_if_current(event: Event) -> None:
@@ -136,7 +136,7 @@ class Jobs:
         return known if state.over else [*known, *latest], lambda: self._feed.unsubscribe(job, listen_if_current)
 
     def state(self, job: str) -> JobState:
-        """The job's current state. Raises RequestError for an id that was never given."""
+        """The job's current state. Raises RequestError for an unknown id."""
         try:
             state = self._journal.get(job)
         except KeyError:
@@ -149,7 +149,7 @@ class Jobs:
         return [self._with_progress(state) for state in found if not is_draft(state.request)]
 
     def line(self, limit: int = 100) -> list[JobState]:
-        """What runs, then what waits in the order in which it will run."""
+        """The running jobs, then the waiting ones in the order in which they will run."""
         return [self._with_progress(self._journal.get(job)) for job in (*self._running(), *self._journal.order())[:limit]]
 
     def seconds_left(self) -> float | None:
@@ -176,17 +176,17 @@ class Jobs:
             return None
 
     def describe(self) -> EngineDescription | None:
-        """What the first worker says of itself, None while it starts."""
+        """The first worker's description of itself, None while it starts."""
         return self._first.description
 
     @property
     def paused(self) -> str:
-        """Why the queue waits, or an empty string."""
+        """Why the queue is paused, or an empty string."""
         return next((runner.paused for runner in self._runners.values() if runner.paused), "")
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """What of the journal could not be read, a sentence each for the user."""
+        """Parts of the journal that could not be read, a sentence each."""
         return self._journal.troubles
 
     @property
@@ -236,19 +236,19 @@ class Jobs:
         return [state.id for state in reversed(self._journal.list((RUNNING,), limit=100))]
 
     def _resume(self, state: JobState) -> None:
-        """What an earlier Easel had not finished runs again; nobody waits for its drafts."""
+        """Resume unfinished jobs of an earlier Easel, except drafts, for which no page waits."""
         if is_draft(state.request):
             self._journal.end(state.id, CANCELLED)
         elif state.state == RUNNING:
             self._journal.requeue(state.id, forget_attempt=True)
 
     def _mark_blobs_used(self, request: Request) -> None:
-        """What the job starts from may have been stored long ago: it must not be swept before the job is in the journal."""
+        """Mark the job's input blobs as used, so that they are not swept before the job is in the journal."""
         if hashes := find_hashes(json.dumps(to_json(request))):
             self._blobs.touch(hashes)
 
     def _end_drafts(self, page: str) -> None:
-        """The latest draft wins, and the journal does not fill with those that it replaced."""
+        """End and remove the drafts that a newer one replaces."""
         for state in self._journal.list((QUEUED, RUNNING), page):
             if is_draft(state.request):
                 self.stop(state.id)
@@ -256,7 +256,7 @@ class Jobs:
         self._sweeper.start()
 
     def _ahead(self, job: str) -> int:
-        """How many jobs run before this one."""
+        """The number of jobs that run before this one."""
         waiting = self._journal.order()
         return len(self._running()) + waiting.index(job) if job in waiting else 0
 

@@ -1,4 +1,4 @@
-"""How long the queue will take, from what the newest images took."""
+"""Estimates how long the queue will take, from the times of the newest images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.requests import Request, size_of
 def estimate_seconds(line: Iterable[JobState], finished: Iterable[JobState], workers: int) -> float | None:
     """Seconds until ``workers`` workers have done everything in ``line``; None if that is unknown for a job in it.
 
-    A running job says itself what it still needs. One that waits is estimated from its size and steps, at the median speed of
+    A running job reports its own remaining time. One that waits is estimated from its size and steps, at the median speed of
     the images in ``finished``.
     """
     speeds = [result.seconds / _work(job.request) for job in finished for result in job.results if result.seconds > 0]
@@ -29,6 +29,6 @@ def _estimate_job(job: JobState, speed: float | None) -> float | None:
 
 
 def _work(request: Request) -> float:
-    """Steps times megapixels of one image; where a field is open, of a usual one."""
+    """Steps times megapixels of one image; with usual values for open fields."""
     width, height = size_of(request) or (512, 512)
     return (request.steps or 25) * width * height / 1e6

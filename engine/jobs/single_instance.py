@@ -1,4 +1,4 @@
-"""One running Easel per data folder: two would fight over the journal, and a second launch means "show me the first"."""
+"""One running Easel per data folder: two would conflict over the journal, and a second launch shows the page of the first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SingleInstance:
 
 @contextmanager
 def claim(data: Path) -> Generator[SingleInstance]:
-    """Hold the data folder while this is open. The lock is the operating system's: it ends with the process, however that ends.
+    """Hold the data folder while this is open. The operating system releases the lock when the process ends, for whatever reason.
 
     Raises OutputError if the folder cannot be written, or is held by an Easel that has not published its address yet.
     """

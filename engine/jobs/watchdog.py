@@ -38,11 +38,11 @@ class Watchdog:
         self.limit = limits.load
 
     def start_job(self, now: float) -> None:
-        """The worker got a job."""
+        """Note that the worker got a job."""
         self._last, self.limit = now, self._limits.load
 
     def hear(self, event: Event, now: float) -> None:
-        """The worker sent an event of the job."""
+        """Note that the worker sent an event of the job."""
         self.limit = self._limit_after(event, now - self._last)
         self._last = now
 

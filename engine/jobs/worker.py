@@ -1,7 +1,7 @@
 """The worker: a child process that holds torch and generates the images, and the parent's end of it.
 
-The child computes in its main thread and listens in another, so Stop takes effect in the middle of a step. When the parent's pipe
-closes the child ends at once, busy or not: no orphan holds the device.
+The child computes in its main thread and listens in another, so Stop takes effect in the middle of a step. When the parent's
+pipe closes, the child ends at once, even if busy, so that no orphan holds the device.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOG_BYTES = 2_000_000
 
 
 class Engine(Protocol):
-    """What generates the images in the child; :class:`engine.local.Local` is the real one. Created from Settings."""
+    """The engine in the child; :class:`engine.local.Local` is the real one. Created from Settings."""
 
     def describe(self) -> EngineDescription: ...
     def devices(self) -> tuple[str, ...]: ...
@@ -48,7 +48,8 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class RunJob:
-    """To the child: generate these images. From the second ``attempt`` on, carefully: the first one ended a worker."""
+    """To the child: generate these images. From the second ``attempt`` on with less memory, because the first one ended a
+    worker."""
 
     job: str
     request: Request
@@ -57,7 +58,7 @@ class RunJob:
 
 @dataclass(frozen=True)
 class LoadCheckpoint:
-    """To the child: load this checkpoint before it is asked for. Answered by CheckpointLoaded."""
+    """To the child: load this checkpoint in advance. Answered by CheckpointLoaded."""
 
     checkpoint: str
     job: str = "load"
@@ -95,7 +96,7 @@ class StartFailed:
 
 @dataclass(frozen=True)
 class CheckpointLoaded:
-    """From the child: done with LoadCheckpoint, whether it worked or not."""
+    """From the child: LoadCheckpoint is done, successfully or not."""
 
     checkpoint: str
 
@@ -108,7 +109,7 @@ class RunDescribed:
 
 
 Task: TypeAlias = RunJob | LoadCheckpoint | DescribeRun
-"""What the child does, one after the other."""
+"""Messages that the child handles one after the other."""
 
 Reply: TypeAlias = Event | Ready | StartFailed | CheckpointLoaded | RunDescribed
 
@@ -116,7 +117,7 @@ Reply: TypeAlias = Event | Ready | StartFailed | CheckpointLoaded | RunDescribed
 class Worker:
     """The parent's end of one child. One thread, its owner, receives and closes; any thread may send and kill.
 
-    Were the pipe closed from another thread, the owner could be waiting on a descriptor that the system has reused.
+    If another thread closed the pipe, the owner could wait on a descriptor that the system has reused.
     """
 
     def __init__(self, settings: Settings, engine: str) -> None:
@@ -149,7 +150,7 @@ class Worker:
         self._process.kill()
 
     def close(self) -> None:
-        """End the child and let go of it. For the owner alone."""
+        """End the child and free its resources. For the owner only."""
         self.kill()
         self._process.join(10)
         with self._sending:
@@ -161,7 +162,7 @@ def _start(process: SpawnProcess) -> None:
     if sys.platform == "win32":
         process.start()
         return
-    resource_tracker.ensure_running()  # to start it would let the signals through again
+    resource_tracker.ensure_running()  # starting it would let the signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL_SIGNALS)
     try:
         process.start()
@@ -180,9 +181,10 @@ def _ignore_terminal() -> None:
 def _child(pipe: Connection, settings: Settings, engine: str) -> None:
     _ignore_terminal()
     # Torch's threads spin while they wait for each other. On a machine that does other things too, one of two threads is often
-    # not running, and the other burns a core for it: an image was seen to take ten times as long. Asleep they cost nothing.
+    # not running, and the other burns a core for it: an image was seen to take ten times as long. Sleeping threads use no CPU
+    # time.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    disable_downloads()  # the page's process downloads; what a worker does not find is an error
+    disable_downloads()  # only the page's process downloads; a file that a worker does not find is an error
     _log_to(settings.data / "logs" / "worker.log")
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     stops: dict[str, Stop] = {}
@@ -227,7 +229,7 @@ def _perform(engine: Engine, task: Task, stop: Stop, pipe: Connection) -> None:
 
 
 def _run(engine: Engine, task: RunJob, stop: Stop, pipe: Connection) -> None:
-    """Every event to the parent; whatever goes wrong becomes the last one."""
+    """Send every event to the parent; any error becomes the last one."""
     results: list[Result] = []
     try:
         for event in engine.run(task.job, task.request, stop, task.attempt):
@@ -246,7 +248,7 @@ def _run(engine: Engine, task: RunJob, stop: Stop, pipe: Connection) -> None:
 
 
 def _load_checkpoint(engine: Engine, task: LoadCheckpoint, stop: Stop, pipe: Connection) -> None:
-    """Nobody asked for an image yet, so what goes wrong here is reported when somebody does."""
+    """Load a checkpoint in advance. Errors are ignored here and reported by the next job."""
     try:
         engine.warm(task.checkpoint, stop)
     except Exception as error:
@@ -255,7 +257,7 @@ def _load_checkpoint(engine: Engine, task: LoadCheckpoint, stop: Stop, pipe: Con
 
 
 def _describe_run(engine: Engine, task: DescribeRun, pipe: Connection) -> None:
-    """A checkpoint that is not here, or a size that cannot be, has no answer."""
+    """Answer None for a missing checkpoint or an impossible size."""
     try:
         pipe.send(RunDescribed(engine.describe_run(task.request)))
     except EaselError:

@@ -1,4 +1,4 @@
-"""Which workers are still running: each holds a lock that the system releases however the process ends."""
+"""Which workers are still running: each holds a lock that the system releases when the process ends."""
 
 from __future__ import annotations
 

@@ -7,16 +7,16 @@ import dataclasses
 from engine.requests import ResolvedGeneration, ResolvedTextToImage
 
 COMPANIONS = ("without the negative prompt", "with the negative prompt")
-"""What the other image is, for the first and for the second: so their records name each other."""
+"""How each image's record names the other one."""
 
 
 def create_pair(request: ResolvedGeneration) -> tuple[ResolvedTextToImage, ResolvedTextToImage]:
-    """What text to image would be asked for the two images: with the negative prompt, and without."""
+    """The text-to-image requests of the two images: with the negative prompt, and without."""
     return as_text_to_image(request, request.negative_prompt), as_text_to_image(request, "")
 
 
 def as_text_to_image(request: ResolvedGeneration, negative_prompt: str) -> ResolvedTextToImage:
-    """The same image asked of text to image, with another negative prompt."""
+    """The text-to-image request of the same image, with another negative prompt."""
     names = {field.name for field in dataclasses.fields(ResolvedTextToImage)} - {"negative_prompt"}
     same = {name: value for name, value in vars(request).items() if name in names}
     return ResolvedTextToImage(negative_prompt=negative_prompt, **same)

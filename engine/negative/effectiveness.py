@@ -30,7 +30,7 @@ def explain_no_effect(guidance_scale: float, *, guidance_free: bool, distilled: 
 
 
 def explain_doubt(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> str:
-    """As :func:`explain_no_effect`; or that a negative prompt strains the checkpoint; else empty."""
+    """As :func:`explain_no_effect`; or why a negative prompt harms the checkpoint's images; else empty."""
     return explain_no_effect(guidance_scale, guidance_free=guidance_free, distilled=distilled) or (
         STRAINED if guidance_free else ""
     )

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 VISIBLE = 1 / 255
-"""Changes up to this are not seen: every pixel off by the smallest step that an 8-bit image has."""
+"""Changes up to this are invisible: every pixel differs by one 8-bit level."""
 
 _MAP_SIDE = 512
 _FULL = 0.5
-"""The difference of a pixel from which on the map is at its brightest."""
+"""The pixel difference at which the map is brightest."""
 
 _HEAT = np.array([[24, 20, 34], [96, 24, 92], [190, 48, 62], [244, 134, 32], [255, 244, 190]], dtype=np.float32)
 """Colours of the map, from no change to a full one, in even steps."""
@@ -22,14 +22,14 @@ _HEAT = np.array([[24, 20, 34], [96, 24, 92], [190, 48, 62], [244, 134, 32], [25
 def measure(before: Image.Image, after: Image.Image) -> float:
     """The root mean square difference of two images of one size: 0 is the same, 1 is black against white.
 
-    Squares, so that a small part that changed much counts more than a trace everywhere.
+    Squared, so that a large change in a small part counts more than a slight change everywhere.
     """
     return float(np.sqrt(np.mean(np.square(_pixels(after) - _pixels(before)))))
 
 
 @lru_cache(maxsize=4096)
 def measure_files(before: Path, after: Path) -> float:
-    """:func:`measure` of two saved images. Files of one name are taken to stay as they are."""
+    """:func:`measure` of two saved images. Results are cached by file name."""
     with Image.open(before) as first, Image.open(after) as second:
         return measure(first, second)
 

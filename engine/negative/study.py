@@ -1,8 +1,8 @@
-"""What each word does: which images a study makes, and what follows from them.
+"""The effect of each word: which images a study makes, and what follows from them.
 
 The images of a study are numbered. :data:`SAME` has the whole negative prompt; :data:`AGAIN` is the same request in another
 place of the batch, and how far it is from the first is the noise floor; from :data:`FIRST` on each has one term silent, in the
-order of the prompt. A last one, after those, has all terms taken out that did nothing.
+order of the prompt. A last one, after those, is without all terms that had no effect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engine.requests import StudyNegative
 SAME, AGAIN, FIRST = 0, 1, 2
 
 FOLDER = "studies"
-"""Where the images lie inside the outputs: apart from those that somebody wanted for themselves."""
+"""Where the images lie inside the outputs: apart from images that the user wants to keep."""
 
 
 def choose_terms(asked: StudyNegative) -> tuple[Term, ...]:
@@ -31,13 +31,13 @@ def choose_terms(asked: StudyNegative) -> tuple[Term, ...]:
 
 
 def list_silences(asked: StudyNegative) -> tuple[tuple[Place, ...], ...]:
-    """For each image that a study of this request makes first: the places of the negative prompt that say nothing."""
+    """For each image that a study of this request makes first: the places of the negative prompt that are silenced."""
     return ((), (), *((term.place,) for term in choose_terms(asked)))
 
 
 @dataclass(frozen=True)
 class TermEffect:
-    """What one term does: ``change`` (0..1, see :mod:`engine.negative.image_difference`) is how far the image moves without
+    """What one term does: ``change`` (0..1, see :mod:`engine.negative.image_difference`) is how far the image changes without
     it."""
 
     term: Term
@@ -47,10 +47,10 @@ class TermEffect:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """What the images of a study tell so far. ``found`` is ordered, the term that does most first.
+    """The results of a study so far. ``found`` has the term with the largest effect first.
 
-    ``same`` and ``slim`` are the images with the whole negative prompt and with :attr:`remaining`, or None as long as they are
-    not there. ``floor`` (0..1) is the noise floor. ``untried`` counts the terms beyond the limit.
+    ``same`` and ``slim`` are the images with the whole negative prompt and with :attr:`remaining`, or None until they are
+    finished. ``floor`` (0..1) is the noise floor. ``untried`` counts the terms beyond the limit.
     """
 
     negative_prompt: str
@@ -62,12 +62,12 @@ class StudyResult:
 
     @property
     def threshold(self) -> float:
-        """A term that changes no more than this does nothing: the noise floor, or what the eye cannot see if that is more."""
+        """A term that changes no more than this has no effect: the noise floor, or the limit of visibility if that is higher."""
         return max(self.floor, image_difference.VISIBLE)
 
     @property
     def dead(self) -> tuple[TermEffect, ...]:
-        """The terms that do nothing."""
+        """The terms without effect."""
         return tuple(finding for finding in self.found if finding.change <= self.threshold)
 
     @property
@@ -77,12 +77,12 @@ class StudyResult:
 
     @property
     def slim_change(self) -> float | None:
-        """How far the image without the dead terms is from the first one."""
+        """How far the image without the dead terms differs from the first one."""
         return image_difference.measure_files(self.same, self.slim) if self.same and self.slim else None
 
 
 def summarize(asked: StudyNegative, images: Mapping[int, Path]) -> StudyResult:
-    """What the images that are there, by their numbers, tell. Raises OSError for one that cannot be read."""
+    """The results from the finished images, by number. Raises OSError for one that cannot be read."""
     same, found = images.get(SAME), choose_terms(asked)
     untried = len(find_terms(asked.negative_prompt)) - len(found)
     if same is None:

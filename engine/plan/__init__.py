@@ -1,4 +1,4 @@
-"""What this machine should do: facts, tables and a prediction. Only parts of ``hardware`` import torch."""
+"""Plans how this machine runs a checkpoint: facts, tables and a prediction. Only parts of ``hardware`` import torch."""
 
 from __future__ import annotations
 

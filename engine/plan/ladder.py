@@ -1,4 +1,4 @@
-"""The measures that save memory, in order, as data; and which size would fit when none is left."""
+"""The measures that save memory, in order, as a table; and the largest size that fits when none is left."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ RUNGS: tuple[Rung, ...] = (
         words="the CPU takes over, which is much slower",
     ),
 )
-"""From what costs least to what costs most; each rung keeps those above it."""
+"""From the cheapest measure to the most expensive; each rung keeps those above it."""
 
 
 def take_next_measure(plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan | None = None) -> tuple[ExecutionPlan, Rung] | None:
@@ -133,7 +133,7 @@ def find_lighter_plan(
 ) -> tuple[ExecutionPlan, Prediction]:
     """The first plan down the ladder that is predicted to fit, or the one that needs least if none does.
 
-    Measures that save nothing for this work are passed over.
+    Measures that save nothing for this work are skipped.
     """
     predicted = predict(work, plan)
     while not room.holds(predicted):
@@ -146,9 +146,8 @@ def find_lighter_plan(
 
 
 def lower_peak(plan: ExecutionPlan, work: Work, on_cpu: ExecutionPlan | None = None) -> ExecutionPlan:
-    """``plan`` with the first further measure that lowers the predicted peak of ``work``; as it is where none does.
-
-    For the attempt after one that the system killed when memory ran out, where it is unknown how much was missing.
+    """``plan`` with the first further measure that lowers the predicted peak of ``work``; unchanged if none does. Used after
+    the system killed an attempt for lack of memory, when it is unknown how much was missing.
     """
     most = _all(predict(work, plan))
     lower = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu))
@@ -198,12 +197,12 @@ def fit_plan(
 
 
 def _open(rung: Rung, plan: ExecutionPlan, on_cpu: ExecutionPlan | None) -> bool:
-    """Whether a measure is not taken yet and can be."""
+    """Whether a measure can be taken and is not taken yet."""
     return rung.name not in plan.measures and rung.usable(plan) and (rung.name != "cpu" or on_cpu is not None)
 
 
 def _eases(before: Prediction, after: Prediction, room: Budget) -> bool:
-    """Whether less is needed of what is short, or the work moves to where there is room."""
+    """Whether a measure lowers the need for the memory that is short, or moves the work to a device with room."""
     if room.holds(after):
         return True
     if before.peak_device and not after.peak_device:
@@ -214,7 +213,7 @@ def _eases(before: Prediction, after: Prediction, room: Budget) -> bool:
 
 
 def _all(prediction: Prediction) -> int:
-    """Bytes at the highest point, wherever they lie."""
+    """Peak bytes, on the device and in RAM together."""
     return prediction.peak_ram + prediction.peak_device
 
 

@@ -1,4 +1,4 @@
-"""What was learnt on this machine, stored in a JSON file: measured speeds, overflows, runs that ran out of memory.
+"""What was learned on this machine, stored in a JSON file: measured speeds, overflows, runs that ran out of memory.
 
 If the file is lost or damaged, it starts empty: this only costs another measurement or another run out of memory.
 """
@@ -28,11 +28,11 @@ class LearnedFacts:
         return self._store.read_or_empty().get(key, {})
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Store ``value`` under ``key``. A folder that is read-only is no reason to fail an image."""
+        """Store ``value`` under ``key``. A read-only folder is ignored, so that the image does not fail."""
         self.change(key, lambda stored: dict(value))
 
     def change(self, key: str, change: Callable[[dict[str, Any]], JsonObject]) -> None:
-        """Store what ``change`` makes of what is stored under ``key``, an empty dict if nothing is."""
+        """Replace the value under ``key``, or an empty dict, by the result of ``change``."""
         try:
             self._store.update(lambda stored: {key: change(stored.get(key, {}))})
         except OSError:
@@ -40,7 +40,7 @@ class LearnedFacts:
 
 
 def apply_learned(notes: LearnedFacts, checkpoint_hash: str, device: Device, plan: ExecutionPlan) -> ExecutionPlan:
-    """``plan`` with what earlier runs of this checkpoint on this device taught: safer precisions and memory measures."""
+    """``plan`` with what earlier runs of this checkpoint on this device learned: safer precisions and memory measures."""
     kept = notes.get(_key(checkpoint_hash, device))
     dtypes = {c: d for c, d in kept.get("dtypes", {}).items() if _is_safer(d, plan.dtype(c))}
     plan = replace_dtypes(plan, dtypes)
@@ -54,7 +54,7 @@ def apply_learned(notes: LearnedFacts, checkpoint_hash: str, device: Device, pla
 def learn(
     notes: LearnedFacts, checkpoint_hash: str, device: Device, *, dtypes: Mapping[str, str] | None = None, measure: str = ""
 ) -> None:
-    """Keep for :func:`apply_learned` that a checkpoint needed safer ``dtypes``, or that memory needed ``measure``."""
+    """Store for :func:`apply_learned` that a checkpoint needed safer ``dtypes``, or that memory needed ``measure``."""
 
     def add(stored: dict[str, Any]) -> JsonObject:
         measures = [*stored.get("measures", ()), *([measure] if measure else [])]

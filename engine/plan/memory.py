@@ -23,7 +23,7 @@ DECODER_TENSORS = 3.3
 """Full-size tensors of the decoder's widest full-resolution layer that live at the same time. Measured 3.1 to 3.5."""
 
 TILES = 2.0
-"""What tiles need more than one image of their size: freed pieces of several sizes do not fit into each other's place."""
+"""How much more tiles need than one image of their size, because of fragmentation."""
 
 SCRATCH_LAYERS = 2
 """Copies of the largest layer's weights that the libraries make to work on it. Measured 1.6 to 2.6, beside the fixed part."""
@@ -39,10 +39,10 @@ COMPILED_BYTES = 8
 at full size, whose process held 8 GB more than the weights of both sides."""
 
 RAM_RESERVE = 512 * MIB
-"""RAM left to the page and to the rest of the computer."""
+"""RAM reserved for the page and other programs."""
 
 MARGIN = 0.95
-"""Share of the free device memory that is planned with: the allocator cannot use the last crumbs."""
+"""Share of the free device memory that is planned with: the allocator cannot use all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What is to be run. ``parameters`` counts the numbers of each component (from the file's headers).
+    """The work of a run. ``parameters`` counts those of each component, from the file's headers.
 
     ``width`` and ``height`` are pixels of the result, ``batch`` images at once; ``guided`` doubles the U-Net's batch.
     """
@@ -90,7 +90,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """Bytes at the highest point of a run, beyond what the program itself takes.
+    """Peak bytes of a run, beyond those of the program itself.
 
     ``peak_device`` is 0 on the CPU, where everything is RAM. ``phases`` maps ``"encode"``, ``"denoise"`` and ``"decode"`` to
     what is held then; ``weights`` maps components to what they take.
@@ -103,13 +103,13 @@ class Prediction:
 
     @property
     def worst(self) -> str:
-        """The phase that needs most."""
+        """The phase that needs the most memory."""
         return max(self.phases, key=lambda phase: self.phases[phase])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Bytes that a run may use; None where nobody knows, and then nothing is refused beforehand."""
+    """Bytes that a run may use; None if unknown, and then no run is refused beforehand."""
 
     device: int | None = None
     ram: int | None = None
@@ -179,7 +179,7 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
 
 
 def _unet_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
-    """Its tensors, and the layer that is worked on: copied, and brought in or widened if the weights wait elsewhere."""
+    """Its tensors, and the weights of the running layer: copied, and loaded or widened if they are offloaded."""
     latents = (work.width // work.layout.scale) * (work.height // work.layout.scale)
     tensors = count_unet_numbers(work.layout) * latents * batch * (2 if work.guided else 1)
     copies = SCRATCH_LAYERS + ("unet_offload" in plan.measures) + ("unet" in plan.storage)
@@ -213,7 +213,7 @@ def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
 
 
 def _ram_beside(weights: Mapping[str, int], plan: ExecutionPlan) -> int:
-    """RAM while the device computes: what waits there, or the largest component on its way to the device."""
+    """RAM while the device computes: offloaded weights, or the largest component being moved to the device."""
     waiting = {"text_encoders_out": "text_encoder", "unet_offload": "unet"}
     kept = sum(size for m, prefix in waiting.items() if m in plan.measures for c, size in weights.items() if c.startswith(prefix))
     return max(kept, max(weights.values(), default=0))

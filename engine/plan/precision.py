@@ -18,9 +18,9 @@ MUST_GAIN = 1.1
 
 
 class PrecisionTraits(Protocol):
-    """What the plan has to know of a checkpoint's family; a row of the families table is one.
+    """What the plan needs to know about a checkpoint's family; a row of the families table is one.
 
-    ``dtypes``: for each component, the precisions that it gives right images in. ``attention_upcast_in_fp16``: whether its
+    ``dtypes``: for each component, the precisions in which its output is correct. ``attention_upcast_in_fp16``: whether its
     attention overflows in float16 and must be computed in float32 there.
     """
 
@@ -34,7 +34,7 @@ class PrecisionTraits(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """A :class:`PrecisionTraits` and nothing else."""
+    """A plain :class:`PrecisionTraits`."""
 
     name: str
     dtypes: Mapping[str, tuple[str, ...]]
@@ -91,7 +91,7 @@ class Row:
 
     @property
     def works(self) -> frozenset[str]:
-        """Every precision that runs at all."""
+        """Every precision that works."""
         return frozenset({*self.dtypes, *self.decoder, *self.possible, FULL})
 
 
@@ -336,7 +336,7 @@ def choose(
 ) -> ExecutionPlan:
     """How a checkpoint of ``family`` runs on ``hardware.device``.
 
-    ``overrule`` is the user's choice (``"auto"`` or one of DTYPES); it is followed for every component that supports it.
+    ``overrule`` is the user's choice (``"auto"`` or one of DTYPES), used for every component that supports it.
     ``measured`` maps a precision to how many times as fast as float32 it was measured to be on this device.
     """
     row = find_row(hardware)
@@ -369,7 +369,7 @@ def find_safer_dtype(now: str, component: str, hardware: Hardware, family: Preci
 
 
 def replace_dtypes(plan: ExecutionPlan, dtypes: Mapping[str, str]) -> ExecutionPlan:
-    """``plan`` with some components in other precisions: what was learnt about one checkpoint, kept for the next time."""
+    """``plan`` with some components in other precisions: for what was learned about one checkpoint."""
     changed = {c: d for c, d in dtypes.items() if plan.dtype(c) != d}
     reasons = [
         f"{describe_component(c)} runs in {d}: in {plan.dtype(c)} this checkpoint gave invalid numbers."
@@ -393,7 +393,7 @@ _WORDS = {
 
 
 def _insisted(row: Row, overrule: str) -> tuple[str, tuple[str, ...]]:
-    """The precision that the user insists on if the hardware has it, else the nearest safer one, and the sentence about it."""
+    """The user's precision if the hardware supports it, else the nearest safer one, and a sentence about it."""
     if overrule == "auto":
         return "", ()
     if overrule in row.works:
@@ -402,7 +402,7 @@ def _insisted(row: Row, overrule: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _measured_order(row: Row, measured: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The row's precisions after what was measured, and the sentence about it."""
+    """The row's precisions in the measured order, and a sentence about it."""
     if not row.if_faster:
         return row.dtypes, ()
     without = tuple(d for d in row.dtypes if d != row.if_faster)
@@ -428,7 +428,7 @@ def _compiled(compiler: str) -> list[str]:
 
 
 def _exceptions(orders: Mapping[str, tuple[str, ...]], dtypes: Mapping[str, str]) -> list[str]:
-    """A sentence for each component that does not run in the precision that would have been first."""
+    """A sentence for each component that does not run in the preferred precision."""
     return [
         f"{describe_component(c)} runs in {dtypes[c]}: this kind of checkpoint does not work in {order[0]} there."
         for c, order in orders.items()

@@ -10,14 +10,14 @@ from engine.plan.memory import Layout, Work
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceCheckpoint:
-    """A family, and what its work at the native size (pixels a side) asks for."""
+    """A family, and the work of an image at its native size (pixels per side)."""
 
     family: Family
     work: Work
 
     @property
     def title(self) -> str:
-        """What to call it."""
+        """Its title."""
         return self.family.label
 
 
@@ -28,4 +28,4 @@ def _reference(family: Family) -> ReferenceCheckpoint:
 
 
 REFERENCE_CHECKPOINTS = tuple(_reference(family) for family in FAMILIES if family.parameters)
-"""Those whose published numbers of parameters the table of families has."""
+"""The families whose parameters are in the table."""

@@ -30,9 +30,9 @@ SPEEDS: Mapping[str, Speed] = {
     "balanced": Speed(full_every=2),
     "draft": Speed(full_every=3, guided=0.6),
 }
-"""The setting's words, as :data:`engine.requests.SPEEDS` lists them -> what is done."""
+"""Name of the setting, as in :data:`engine.requests.SPEEDS` -> its row."""
 
 
 def speed_for(name: str, steps: int) -> Speed:
-    """What a run of ``steps`` steps does."""
+    """The speed row for a run of ``steps`` steps."""
     return SPEEDS[name] if steps >= LEAST_STEPS else EXACT

@@ -10,7 +10,7 @@ from engine.plan.hardware.facts import Device
 from engine.plan.learned import LearnedFacts
 
 NEWEST = 0.5
-"""Weight of the newest image in what is kept: follows a machine that slows down, forgives one slow image."""
+"""Weight of the newest image in the running mean, which follows lasting changes and smooths out single slow images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class TimingKey:
 
     @property
     def kind(self) -> str:
-        """What must be equal for times to be compared."""
+        """The part that must be equal for times to be comparable."""
         return self.speed if self.guided else f"{self.speed} unguided"
 
     @property
@@ -37,7 +37,7 @@ class TimingKey:
 def learn_timing(
     notes: LearnedFacts, checkpoint_hash: str, device: Device, course: TimingKey, *, stepping: float, rest: float
 ) -> None:
-    """Keep what an image took: ``stepping`` seconds in its steps, ``rest`` from there to the file."""
+    """Store how long an image took: ``stepping`` seconds in its steps, ``rest`` from there to the file."""
     now = [stepping / max(1, course.steps), rest]
 
     def add(stored: dict[str, Any]) -> JsonObject:
@@ -48,9 +48,8 @@ def learn_timing(
 
 
 def estimate_seconds(notes: LearnedFacts, checkpoint_hash: str, device: Device, course: TimingKey) -> float | None:
-    """Seconds of an image of that course, by earlier ones of the same checkpoint on the same device; None without any.
-
-    From images of another size it goes by pixels. A lossy speed that was never used counts as the exact one.
+    """Seconds for an image with this key, from earlier ones of the same checkpoint on the same device; None without any.
+    Times of other sizes are scaled by pixels. A lossy speed that was never used is estimated like the exact one.
     """
     kept = notes.get(_key(checkpoint_hash, device))
     pixels = course.width * course.height

@@ -25,7 +25,7 @@ class UpscaleWork:
     """One image to be upscaled. ``width`` and ``height`` are the source's.
 
     ``parameters`` is what the upscaler computes with, 0 for Lanczos; ``steps`` how often a diffusion upscaler looks at each
-    pixel, 0 for others; ``checkpoint_hash`` names the upscaler in what was learnt.
+    pixel, 0 for others; ``checkpoint_hash`` is the key of the upscaler's measured speed.
     """
 
     width: int
@@ -56,17 +56,17 @@ class UpscaleEstimate:
 
 
 def estimate_upscale(work: UpscaleWork, notes: LearnedFacts) -> UpscaleEstimate:
-    """What ``work`` will cost. Without an earlier run of the same upscaler the time is a rough guess."""
+    """The cost of ``work``. Without an earlier run of the same upscaler the time is a rough guess."""
     looked = work.width * work.height * max(1, work.steps)
     kept = notes.get(_key(work.checkpoint_hash)).get("seconds_a_megapixel") if work.checkpoint_hash else None
-    share = 2 * ATTENDED if work.steps else 1.0  # guidance looks twice
+    share = 2 * ATTENDED if work.steps else 1.0  # guidance runs the UNet twice
     guess = 2 * work.parameters * share / OPERATIONS * 1e6
     seconds = looked / 1e6 * (guess if kept is None else kept) + work.pixels / PIXELS
     return UpscaleEstimate(seconds=seconds, bytes=_bytes(work), measured=kept is not None)
 
 
 def learn_upscale_speed(work: UpscaleWork, seconds: float, notes: LearnedFacts) -> None:
-    """Keep how long ``work`` took, for the next estimate."""
+    """Store how long ``work`` took, for the next estimate."""
     looked = work.width * work.height * max(1, work.steps) / 1e6
     if work.checkpoint_hash and looked >= 0.01:
         own = max(0.0, seconds - work.pixels / PIXELS)

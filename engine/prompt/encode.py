@@ -8,7 +8,7 @@ mean is what it was. Where ours differs from there:
 
 * A chunk whose weights are all 1 is not touched at all, so ``(word:1.0)`` is ``word`` to the bit.
 * The arithmetic is done in float32 whatever the encoder computes in.
-* A mean near zero gives a scale that says nothing; where it is not within :data:`SENSIBLE_SCALE` the mean is left to move.
+* A mean near zero gives a meaningless scale; if it is not within :data:`SENSIBLE_SCALE`, the chunk is not scaled.
 * Clip skip counts layers from the end of the encoder as it was trained: 2 is the penultimate also where a conversion has cut
   the last layer off (Stable Diffusion 2). XL uses the penultimate layer for a clip skip of 0, 1 and 2.
 * XL's pooled state is read at the chunk's own end token, also when an embedding's entry has a higher number than that.
@@ -40,14 +40,15 @@ CUT_LAYERS = {23: 1}
 """Layers that an encoder has -> layers that its conversion cut off: OpenCLIP ViT-H has 24, Stable Diffusion 2 folders hold 23."""
 
 CACHE_BYTES = 64 * 2**20
-"""What encodings kept for the next run may take: some 270 chunks of Stable Diffusion 1, 100 of XL."""
+"""Bytes of the cached encodings: some 270 chunks of Stable Diffusion 1, 100 of XL."""
 
 
 TextEncoder = CLIPTextModel | CLIPTextModelWithProjection
 
 
 class TextEncoderOutput(Protocol):
-    """What Easel uses of a text encoder's output: states of the last layer after the final norm, and of each layer without."""
+    """The part of a text encoder's output that Easel uses: states of the last layer after the final norm, and of each layer
+    without."""
 
     last_hidden_state: torch.Tensor
     hidden_states: tuple[torch.Tensor, ...]
@@ -62,7 +63,7 @@ class Guard(Protocol):
 
 
 class TextEncoders(Protocol):
-    """What of a loaded checkpoint reads prompts; None for what it does not have.
+    """The tokenizers and text encoders of a loaded checkpoint; None for those that it does not have.
 
     ``force_zeros_for_empty_prompt``: an empty negative prompt is zeros (XL's base).
     """
@@ -93,7 +94,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class TextPart:
-    """A text encoder with its tokenizer and what adapters do to it now.
+    """A text encoder with its tokenizer and its active adapters.
 
     ``penultimate``: its states are taken before the last layer, without final norm (XL).
     """
@@ -105,7 +106,7 @@ class TextPart:
     adapters: tuple[Hashable, ...]
 
     def state(self, chunk: Chunk) -> tuple[Hashable, ...]:
-        """Everything beside a chunk's tokens that its encoding depends on."""
+        """Everything besides a chunk's tokens that its encoding depends on."""
         table = self.encoder.get_input_embeddings().get_parameter("weight")
         added = {id for vectors in self.tokenizer.embeddings.values() for id in vectors}
         rows = tuple(_digest([table[token.id]]) for token in chunk if token.id in added)
@@ -129,8 +130,8 @@ def text_parts(encoders: TextEncoders) -> tuple[TextPart, ...]:
 class EncodingCache:
     """Chunks that were encoded before, least recently used out first. Held by the caller, for one thread at a time.
 
-    An entry counts for one text encoder object with its adapters and embeddings as they were. Whoever changes other weights in
-    place must ``clear``.
+    An entry counts for one text encoder object with its adapters and embeddings as they were. Call ``clear`` after changing
+    other weights in place.
     """
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
@@ -142,7 +143,7 @@ class EncodingCache:
         self._held.clear()
 
     def get(self, encoder: TextEncoder, key: tuple[Hashable, ...], make: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """What ``make`` gives, from memory if it was asked before for this ``encoder`` and ``key``. Kept on the CPU."""
+        """The result of ``make``, cached on the CPU by ``encoder`` and ``key``."""
         whole = (id(encoder), *key)
         held = self._held.get(whole)
         if held is None or held[0]() is not encoder:
@@ -279,8 +280,8 @@ def encode_pair(
     """Prompt and negative as the UNet of a checkpoint takes them at each of ``steps`` steps, all of one length.
 
     ``clip_skip`` of 0 or 1 is the last layer, 2 the one before. Without ``guidance`` the negative is not encoded. ``neutral``
-    are places in the negative (see :func:`~engine.prompt.terms.terms`) whose tokens are replaced by ones that say nothing, so
-    that nothing else moves. A blank negative is all zeros where the checkpoint asks for that (XL's base).
+    are places in the negative (see :func:`~engine.prompt.terms.terms`) whose tokens are replaced by neutral ones, so that the
+    others keep their places. A blank negative is all zeros where the checkpoint asks for that (XL's base).
     """
     parts = text_parts(encoders)
     encoder = Encoder(parts, clip_skip, cache, guard)

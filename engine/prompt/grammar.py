@@ -60,14 +60,14 @@ class _Sign:
 
 @dataclass
 class _Open:
-    """A bracket whose partner has not come yet, and what lies in it so far."""
+    """An open bracket, and its content so far."""
 
     bracket: str
     content: list[Part | _Sign] = field(default_factory=list)
 
 
 def parse(text: str) -> Prompt:
-    """The tree of ``text``. Whatever the text is there is one: what is not language is text. Time is linear in its length."""
+    """The tree of ``text``. Every text has one, because anything that is not syntax is plain text. Takes linear time."""
     lexemes = list(_LEXEMES.finditer(text))
     paired = _find_pairs(lexemes)
     stack = [_Open("")]
@@ -116,7 +116,7 @@ def _drop_deep(pairs: list[tuple[int, int]]) -> set[int]:
 
 
 def _read_lexeme(lexeme: re.Match[str]) -> Part | _Sign:
-    """What a lexeme means that is no bracket with a partner."""
+    """The part for a lexeme that is not a paired bracket."""
     written, start = lexeme[0], lexeme.start()
     match lexeme.lastgroup:
         case "escape":
@@ -136,7 +136,7 @@ def _plain(text: str, start: int) -> Text:
 
 
 def _read_lora(written: str) -> Lora | None:
-    """The LoRA of a tag, or None if a weight is no number. Arguments of other names (block weights) are passed over."""
+    """The LoRA of a tag, or None if a weight is not a number. Arguments of other names (block weights) are ignored."""
     name, *arguments = written[1:-1].split(":")[1:]
     placed = [a for a in arguments if "=" not in a]
     named = dict(a.split("=", 1) for a in arguments if "=" in a)
@@ -149,7 +149,7 @@ def _read_lora(written: str) -> Lora | None:
 
 
 def _read_bracket(closed: _Open) -> Part:
-    """What a pair of brackets means."""
+    """The part for a pair of brackets."""
     if closed.bracket == "(":
         head, weight = _split_number(closed.content)
         return Group(_tidy(head), float(weight) if weight else ROUND)

@@ -1,6 +1,6 @@
 """Presets: words that are put around a prompt and a negative prompt. Easel's own, the user's file, and A1111's styles.csv.
 
-The user's file is TOML, to be read and written by hand as well::
+The user's file is TOML, which can also be edited by hand::
 
     [[preset]]
     name = "Evening"
@@ -117,7 +117,7 @@ def _merge(words: str, prompt: str) -> str:
 
 
 def _read_text(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The text of a file, and what is wrong with its letters."""
+    """The text of a file, and problems with its encoding."""
     try:
         raw = _read_file(path)
     except (OSError, ValueError) as error:

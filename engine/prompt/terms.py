@@ -30,10 +30,10 @@ def find_terms(text: str) -> tuple[Term, ...]:
 
 
 def neutralise(reading: PromptReading, places: Sequence[Place]) -> PromptReading:
-    """``reading`` with every token that lies in one of ``places`` replaced by one that says nothing.
+    """``reading`` with every token that lies in one of ``places`` replaced by a neutral one.
 
     Number, order, weights and chunks of the tokens stay, so that only the meaning goes. The neutral token is the comma, which
-    CLIP has met between all words; a vocabulary without one gives its padding.
+    CLIP has seen between all words; a vocabulary without one gives its padding.
     """
     if not places:
         return reading
@@ -50,7 +50,7 @@ def neutralise(reading: PromptReading, places: Sequence[Place]) -> PromptReading
 
 
 def remove_terms(text: str, places: Iterable[Place]) -> str:
-    """``text`` without the terms at ``places``, their commas, and brackets that hold nothing any more."""
+    """``text`` without the terms at ``places``, their commas, and brackets that became empty."""
     for start, end in sorted(places, reverse=True):
         before, after = text[:start].rstrip(), text[end:].lstrip()
         if after.startswith(","):

@@ -18,7 +18,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from engine.errors import CheckpointError
 
 WORD_END = "</w>"
-"""What marks the last piece of a word in the vocabulary."""
+"""The mark of a word's last piece in the vocabulary."""
 
 USUAL_LENGTH = 77
 """Tokens that CLIP reads at once, start and end included."""
@@ -110,7 +110,7 @@ def load_tokenizer(
 ) -> PromptTokenizer:
     """The tokenizer in ``folder``, kept until one of its files changes.
 
-    ``pad_token`` overrules the folder's own (XL's second tokenizer differs from the first only by ``"!"``). ``embeddings`` are
+    ``pad_token`` overrides the folder's own (XL's second tokenizer differs from the first only by ``"!"``). ``embeddings`` are
     textual-inversion names and how many vectors each has. Raises CheckpointError if the folder holds no readable tokenizer.
     """
     stamp = tuple(path.stat().st_mtime_ns if (path := folder / name).exists() else 0 for name in _FILES)
@@ -118,7 +118,7 @@ def load_tokenizer(
         return _load(folder, stamp, pad_token, embeddings)
     except CheckpointError:
         raise
-    except Exception as error:  # tokenizers raises bare Exception for whatever is wrong with a file
+    except Exception as error:  # tokenizers raises bare Exception for any error in a file
         raise CheckpointError(
             f"The tokenizer in {folder} cannot be read ({error}). Fetch the checkpoint again, or choose another one."
         ) from error

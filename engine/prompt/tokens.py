@@ -1,6 +1,6 @@
 """How a prompt is read: tokens with their weights, in chunks, each with its place in the prompt as written. No torch.
 
-The page calls this while somebody types; the engine encodes exactly what it returns.
+The page calls this while the user types; the engine encodes exactly what it returns.
 """
 
 from __future__ import annotations
@@ -85,23 +85,23 @@ class PromptReading:
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
-        """Every word, as often as it is said. Punctuation counts as words."""
+        """Every word, with repetitions. Punctuation counts as words."""
         groups = (tuple(group) for _, group in groupby(self.tokens, key=attrgetter("word")))
         return tuple(_word(self.text, tokens) for tokens in groups)
 
     @cached_property
     def lowered(self) -> tuple[Word, ...]:
-        """Words whose capitals were lost: to CLIP "NO WAR" and "no war" are the same."""
+        """Words with capitals, which make no difference: to CLIP "NO WAR" and "no war" are the same."""
         return tuple(word for word in self.words if word.text != word.text.lower() and not self._embedded(word))
 
     @cached_property
     def in_pieces(self) -> tuple[Word, ...]:
-        """Words that the vocabulary holds only in pieces. A large vocabulary's checkpoint may know them all the same."""
+        """Words that the vocabulary holds only in pieces. A checkpoint with a large vocabulary may still know them."""
         return tuple(word for word in self.words if len(word.tokens) > 1 and not self._embedded(word))
 
     @cached_property
     def unknown(self) -> tuple[Word, ...]:
-        """Words that the vocabulary does not hold, so that the checkpoint has never met them."""
+        """Words that the vocabulary does not hold, so that the checkpoint has never seen them."""
         whole_words_only = self.tokenizer.size < SMALL_VOCABULARY
         return tuple(word for word in self.words if self._strange(word) or (whole_words_only and word in self.in_pieces))
 

@@ -10,7 +10,7 @@ ROUND, SQUARE = 1.1, 1 / 1.1
 """What ``(word)`` and ``[word]`` multiply a weight by."""
 
 MAX_WEIGHT = 100.0
-"""Weights stay within plus and minus this, so that no image is lost to an overflow."""
+"""Weights stay within plus and minus this, so that the values cannot overflow."""
 
 MAX_DEPTH = 50
 """Brackets nest this deep (1.1 ** 50 is more than :data:`MAX_WEIGHT`); deeper ones are text."""
@@ -97,11 +97,11 @@ class Prompt:
         return tuple(part for part in walk(self.parts) if isinstance(part, Lora))
 
     def at_step(self, step: int, steps: int) -> Spans:
-        """What is said in ``step`` (0 to ``steps`` - 1): text with its weight, and where a new chunk is asked for."""
+        """The text with its weights in ``step`` (0 to ``steps`` - 1), and where a new chunk starts."""
         return tuple(_join(_choose(self.parts, 1.0, step, steps)))
 
     def schedule(self, steps: int) -> list[tuple[int, Spans]]:
-        """What is said when: each ``(until, spans)`` holds for the steps below ``until`` that no earlier one holds for."""
+        """The texts over all steps: each ``(until, spans)`` applies to the steps below ``until`` that no earlier one covers."""
         ends = [*(step for step in self._changes(steps) if 0 < step < steps), steps]
         starts = [0, *ends[:-1]]
         turns = [(end, self.at_step(start, steps)) for start, end in zip(starts, ends, strict=True)]
@@ -136,7 +136,7 @@ def branches(part: Part) -> tuple[tuple[Part, ...], ...]:
 
 
 def _choose(parts: Iterable[Part], weight: float, step: int, steps: int) -> Iterator[Span | Break]:
-    """The texts that count in a step, each with its weight."""
+    """The texts used in a step, each with its weight."""
     for part in parts:
         match part:
             case Text():
@@ -151,7 +151,7 @@ def _choose(parts: Iterable[Part], weight: float, step: int, steps: int) -> Iter
             case Alternation():
                 yield from _choose(part.options[step % len(part.options)], weight, step, steps)
             case Lora():
-                pass  # it says nothing
+                pass  # it has no text
 
 
 def _join(spans: Iterable[Span | Break]) -> Iterator[Span | Break]:

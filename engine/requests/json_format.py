@@ -16,7 +16,7 @@ _UPSCALE_KEYS = {"upscaler": "checkpoint"}
 _UPSCALE_CONSTANTS: JsonObject = {
     "width": None, "height": None, "vae": None, "refiner": None, "refiner_start": 0.8, "speed": "exact", "upscaler": "",
 }  # fmt: skip
-"""What stands in the JSON of every Upscale beside its fields, as it did when it was a kind of text to image."""
+"""Keys in the JSON of every Upscale besides its fields, for readers of the first version."""
 
 _RESOLVED: type[Resolved[Request]] = Resolved
 
@@ -61,7 +61,7 @@ def resolved_from_json(written: Mapping[str, JsonValue]) -> Resolved[Request]:
 
 
 def _read_resolved_request(written: JsonObject) -> Request:
-    """The resolved request, or the asked one where ``written`` leaves something open."""
+    """The resolved request, or the asked one if fields are missing in ``written``."""
     kind = _read_kind(written)
     try:
         return read_dataclass(RESOLVED_KINDS[kind], _rename_keys(kind, written))
@@ -77,7 +77,7 @@ def _read_kind(written: Mapping[str, JsonValue]) -> str:
 
 
 def _open_seed(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    """``written`` with null for a random seed, however it is written. Raises ValueError for what is no seed."""
+    """``written`` with null for a random seed, however it is written. Raises ValueError for an invalid seed."""
     seed = written.get("seed")
     return {**written, "seed": read_seed(seed)} if isinstance(seed, str | int | float) else written
 

@@ -18,7 +18,7 @@ FITS = ("crop", "pad", "stretch")
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What all kinds of request have.
+    """The fields of all kinds of request.
 
     ``steps`` counts denoising steps. ``guidance_scale`` (CFG scale) of 1 or less runs without guidance. ``scheduler`` is a name
     from :data:`engine.generate.samplers.SCHEDULERS`. ``seed`` is 0 to :data:`engine.seeds.MAX_SEED`; any other, such as
@@ -42,7 +42,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationRequest(Request):
-    """What the kinds that generate an image with a checkpoint have in common.
+    """The common fields of requests that generate an image with a checkpoint.
 
     ``checkpoint`` is a name from the catalogue or a path. ``width`` and ``height`` are pixels. ``vae`` names a separate VAE
     to decode with. ``refiner`` names an XL refiner, which takes over after the share ``refiner_start`` (0..1) of the steps.
@@ -76,7 +76,7 @@ class ImageToImage(GenerationRequest):
     repainted; ``feather`` is the width of its soft edge in pixels of the result. ``only_masked`` works on the masked region
     alone, at full size, with ``padding`` pixels around it. ``depth_image`` replaces the estimated depth of a depth checkpoint.
     ``paper`` (``"#rrggbb"``) shows through transparent parts and around a padded image. ``strengths``, if any, are those
-    of the ``count`` images one after the other, all from the same seed. A ``draft`` is only looked at: its image is saved in
+    of the ``count`` images one after the other, all from the same seed. A ``draft`` is not kept: its image is saved in
     :attr:`engine.settings.Settings.drafts`, where only the newest ones stay.
     """
 
@@ -118,7 +118,7 @@ class Upscale(Request):
     ``factor`` (1..16) multiplies both sides. ``cleaning`` (0..1) is how much of the input's noise and compression artefacts the
     built-in upscaler removes. ``tile`` is the side of a tile in pixels of the input, 0 to let Easel choose. For the Stable
     Diffusion upscaler ``noise_level`` (0..350) is how far the result may depart from the input, and all inputs have the same
-    ``seed``. The other upscalers read neither the prompts nor what governs the sampling.
+    ``seed``. Other upscalers ignore the prompts and the sampling settings.
     """
 
     images: tuple[str, ...]
@@ -145,12 +145,12 @@ def kind_of(request: Request) -> str:
 
 
 def model_of(request: Request) -> str | None:
-    """The name of what makes the images: the checkpoint, or the upscaler; None where that is left open."""
+    """The name of the checkpoint or upscaler; None if it is left open."""
     if isinstance(request, Upscale):
         return request.upscaler
     return request.checkpoint if isinstance(request, GenerationRequest) else None
 
 
 def is_draft(request: Request) -> bool:
-    """Whether its image is only looked at, and not kept."""
+    """Whether the image is a draft that is not kept."""
     return isinstance(request, ImageToImage) and request.draft

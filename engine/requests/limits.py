@@ -1,4 +1,4 @@
-"""Which values a request may have, whatever the checkpoint."""
+"""The limits of a request's values, for any checkpoint."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 def check(request: Request) -> None:
-    """Raises RequestError, one sentence, for the first value that no checkpoint could honour."""
+    """Raises RequestError, one sentence, for the first value that no checkpoint can use."""
     for name, value in vars(request).items():
         if name in LIMITS and value is not None:
             _check_number(LIMITS[name], value)

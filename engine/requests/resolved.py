@@ -27,7 +27,7 @@ from engine.seeds import MAX_SEED
 class ResolvedGeneration(GenerationRequest):
     """One image to generate, fully decided; ``count`` is 1. ``clip_skip`` of 0 means the last layer."""
 
-    checkpoint: str = field()  # field() takes the default of the asked request away
+    checkpoint: str = field()  # field() removes the default of the asked request
     width: int = field()
     height: int = field()
     steps: int = field()
@@ -64,7 +64,7 @@ class ResolvedStudyNegative(ResolvedGeneration, StudyNegative):
 class ResolvedUpscale(Upscale):
     """One image to upscale to ``width`` x ``height`` pixels. ``tile`` is the side in use.
 
-    ``steps`` of 0 is an upscaler that does not sample; ``guidance_scale``, ``scheduler`` and ``clip_skip`` then say nothing.
+    ``steps`` of 0 is an upscaler that does not sample; ``guidance_scale``, ``scheduler`` and ``clip_skip`` then have no meaning.
     """
 
     upscaler: str = field()
@@ -107,7 +107,7 @@ class ExecutionPlan:
     ``device`` is a torch device string. ``dtypes`` maps a component (``"unet"``, ``"vae"``, ``"text_encoder"``,
     ``"text_encoder_2"``) to ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``reasons`` says why, a sentence each.
     ``measures`` names what is done to save memory (:data:`engine.plan.ladder.RUNGS`): ``storage`` maps a component to the
-    dtype its weights are kept in where that is not the one it computes in, ``vae_tile`` is the side of the tiles that the
+    dtype its weights are kept in where that differs from its compute dtype, ``vae_tile`` is the side of the tiles that the
     VAE decodes in pixels (0: whole images, else also one image at a time), ``batch_limit`` the most images at once
     (0: no limit). ``compiler`` names what compiles the networks (:data:`engine.generate.speed.compile.COMPILERS`), "" for none.
     """
@@ -136,10 +136,10 @@ R_co = TypeVar("R_co", bound=Request, covariant=True, default=ResolvedGeneration
 class Resolved(Generic[R_co]):
     """One image: the request that it is made from, and how it is run.
 
-    ``request`` is resolved. Read back from a file that does not say everything, it is an asked one instead: that is
+    ``request`` is resolved. If it was read from a file with missing fields, it is an asked one instead: that is
     ``Resolved[Request]``. ``checkpoint_hash`` is the SHA-256 of the checkpoint's headers (see
     :mod:`engine.checkpoints.library.catalogue`), ``checkpoint_sha256`` that of its whole file where it was known by then.
-    ``environment`` names the versions that a difference can come from.
+    ``environment`` names the versions that can cause differences.
     """
 
     request: R_co
@@ -164,7 +164,7 @@ def complete(
     asked: GenerationRequest, *, checkpoint: str, width: int, height: int, steps: int, guidance_scale: float, scheduler: str,
     seed: int, clip_skip: int = 0,
 ) -> ResolvedGeneration:  # fmt: skip
-    """The first image of ``asked``, with these values in place of what it leaves open or has otherwise."""
+    """The first image of ``asked``, with these values for its open and changed fields."""
     rest = {name: value for name, value in vars(asked).items() if name not in _DECIDED}
     return _GENERATION_KINDS[kind_of(asked)](
         checkpoint=checkpoint, width=width, height=height, steps=steps, guidance_scale=guidance_scale, scheduler=scheduler,

@@ -28,7 +28,7 @@ class BlobFolder:
         self._folder = folder
 
     def store(self, hash: str, content: bytes) -> None:
-        """Store ``content`` under ``hash``, 64 hexadecimal digits. Storing it again only says that it is in use."""
+        """Store ``content`` under ``hash``, 64 hexadecimal digits. Storing it again only marks it as used."""
         with translate_errors(self._folder):
             make_folder(self._folder)
             with lock_file(self._folder):
@@ -41,7 +41,7 @@ class BlobFolder:
         return path if _HASH.fullmatch(hash) and path.is_file() else None
 
     def touch(self, hashes: Iterable[str]) -> None:
-        """Say that these blobs are in use, so that :meth:`sweep` leaves them for as long as new ones."""
+        """Mark these blobs as used, so that :meth:`sweep` keeps them as long as new ones."""
         with translate_errors(self._folder), lock_file(self._folder):
             for hash in hashes:
                 self._touch(hash)

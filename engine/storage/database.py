@@ -1,4 +1,4 @@
-"""SQLite files with a version: created, upgraded with a copy kept, and moved aside where they cannot be used.
+"""SQLite files with a version: created, upgraded with a copy kept, and moved aside if they cannot be used.
 
 What was committed survives a power cut: WAL mode with full synchronisation.
 """
@@ -79,7 +79,7 @@ def open_database(path: Path, upgrades: Sequence[str]) -> tuple[sqlite3.Connecti
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Generator[None]:
-    """All that the block writes, or nothing of it: whatever the block raises takes it back, and the next one can begin."""
+    """Commit everything that the block writes, or roll it back if the block raises."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield

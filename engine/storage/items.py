@@ -1,7 +1,7 @@
 """The rule for every list: an item that cannot be read becomes a sentence about itself, and the others are read.
 
-What a user's folder holds is not under Easel's control: any reader of it may fail in any way. So the readers of one item do not
-list what can go wrong; this module catches it all, once.
+What a user's folder holds is not under Easel's control: any reader of it may fail in any way. So the readers of one item do
+not list all possible errors; this module catches them in one place.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((MemoryError,), "it does not fit into memory, so it is damaged. Remove it, or fetch it again"),
     ((UnicodeError,), "it holds text that is not UTF-8, so it is damaged. Remove it, or fetch it again"),
 )
-"""Exceptions -> what they say of the item, and what to do."""
+"""Exceptions -> what they mean for the item, and what to do."""
 
 
 def read_each(items: Iterable[K], read: Callable[[K], V], describe: Callable[[K], str] = str) -> tuple[dict[K, V], dict[K, str]]:
-    """What ``read`` gives for each item, and for each that it cannot read, whatever it raises, a sentence.
+    """The result of ``read`` for each item, and a sentence for each item for which it raises.
 
-    ``describe`` says how a sentence calls an item. An EaselError is its own sentence. CancelledError passes through.
+    ``describe`` names an item in a sentence. The text of an EaselError is used unchanged. CancelledError passes through.
     """
     found: dict[K, V] = {}
     troubles: dict[K, str] = {}
@@ -55,7 +55,7 @@ def translate_any_error(kind: type[EaselError], name: str) -> Generator[None]:
 
 
 def explain_error(error: Exception, name: str) -> str:
-    """What ``error`` says of the item called ``name``, and what to do, as a sentence for the user."""
+    """A sentence for the user on what ``error`` means for the item called ``name``, and what to do."""
     reason = next((text for kinds, text in _REASONS if isinstance(error, kinds)), None)
     if reason is None and isinstance(error, OSError):
         reason = f"{error.strerror or 'it cannot be read'}. Check the file, or the drive that it lies on"

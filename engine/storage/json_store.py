@@ -40,7 +40,7 @@ class JsonStore(Generic[V]):
         return self._parse_entries(self._read())
 
     def read_or_empty(self) -> dict[str, V]:
-        """Every entry; none if there is no file or it cannot be read: for what is asked again or found out again."""
+        """Every entry; none if there is no file or it cannot be read: for values that can be determined again."""
         try:
             return self.read()
         except UnreadableFile:

@@ -23,7 +23,7 @@ _SYSTEM = frozenset(
         "pstore", "bpf", "fusectl", "binfmt_misc", "efivarfs", "selinuxfs", "rpc_pipefs", "nsfs",
     }
 )  # fmt: skip
-"""File systems that the kernel makes up. Their files look regular, and reading one may block or never end."""
+"""Virtual file systems of the kernel. Their files look regular, and reading one may block or never end."""
 
 _OPEN_FLAGS = os.O_RDONLY | sum(
     vars(os).get(name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT")
@@ -31,7 +31,7 @@ _OPEN_FLAGS = os.O_RDONLY | sum(
 
 
 class NotRegular(OSError):
-    """The path leads to something else than a regular file. ``strerror`` continues a sentence about it."""
+    """The path leads to something other than a regular file. ``strerror`` continues a sentence about it."""
 
     def __init__(self, reason: str, path: Path) -> None:
         super().__init__(errno.EINVAL, reason, str(path))
@@ -47,7 +47,7 @@ def check_regular(path: Path, found: os.stat_result) -> None:
 
 
 def is_of_system(found: os.stat_result) -> bool:
-    """Whether ``os.stat`` found a file or folder that the kernel makes up, such as those in ``/proc``."""
+    """Whether ``os.stat`` found a file or folder of a virtual file system, such as ``/proc``."""
     return found.st_dev in _find_system_devices()
 
 

@@ -1,8 +1,10 @@
 """Stable Diffusion's x4 upscaler, in tiles: it needs only the memory of one tile, whatever the image's size.
 
-The latents of the whole image are denoised together. In every step the UNet sees them tile by tile, its answers fade into
-each other where tiles meet, and then the sampler takes one step for all (Bar-Tal et al. 2023, arXiv 2302.08113, without its
-random offsets). So tiles cannot drift apart, one seed is one noise for the whole image, and every tile sees the prompt. The
+The latents of the whole image are denoised together. In every step the UNet processes them tile by tile, its predictions are
+blended where tiles meet, and then the sampler takes one step for the whole image (Bar-Tal et al. 2023, arXiv 2302.08113,
+without its
+random offsets). So tiles stay consistent, one seed gives one noise for the whole image, and every tile is guided by the
+prompt. The
 VAE then decodes in tiles, too. Without tiles the result is that of diffusers' StableDiffusionUpscalePipeline.
 """
 
@@ -33,7 +35,7 @@ from engine.requests import ExecutionPlan, Resolved, ResolvedUpscale, Upscale
 from engine.stopping import Stop
 
 SIDE = 96
-"""Side of a tile's own part in pixels of the source. With what it sees around it is 128, of which the checkpoint makes 512."""
+"""Side of a tile's own part in pixels of the source. With its context it is 128, which the checkpoint turns into 512."""
 
 FEATHER = 8
 
@@ -74,7 +76,7 @@ class _Decoder:
 
 
 class DiffusionUpscaler:
-    """The upscaler as :class:`engine.generate.upscale.prepare.Upscaler` wants it. Made by :meth:`open`."""
+    """Implements :class:`engine.generate.upscale.prepare.Upscaler`. Create it with :meth:`open`."""
 
     keeps_size = False
 
@@ -118,7 +120,7 @@ class DiffusionUpscaler:
         )
 
     def count_steps(self, request: ResolvedUpscale, size: tuple[int, int]) -> int:
-        """One a step and tile."""
+        """One per step and tile."""
         across, down = (_axis(side) for side in size)
         return len(self._scheduler(request).timesteps) * len(across.spans(0, self.side)) * len(down.spans(0, self.side))
 
@@ -127,7 +129,7 @@ class DiffusionUpscaler:
     ) -> Generator[None, None, tuple[torch.Tensor, TileUpscaler]]:
         """The denoised latents, and the VAE."""
         request, pipeline = resolved.request, self._pipeline
-        # 1. The words.
+        # 1. The prompts.
         encodings = self._encode(request)
         # 2. The image, -1 to 1, its sides multiples of 8, with noise of the level that is asked for.
         height, width = source.shape[1:]
@@ -153,7 +155,7 @@ class DiffusionUpscaler:
     def _predict(
         self, denoiser: Denoiser, low: torch.Tensor, index: int, latents: torch.Tensor, timestep: torch.Tensor
     ) -> Generator[None, None, torch.Tensor]:
-        """What the UNet says to the whole image; yields after each tile. Short memory halves the tiles."""
+        """The UNet's prediction for the whole image; yields after each tile. If memory runs out, tiles are halved."""
         while True:
             try:
                 return (yield from self._predict_in_tiles(denoiser, low, index, latents, timestep))
@@ -190,6 +192,6 @@ class DiffusionUpscaler:
 
 
 def _axis(length: int) -> Axis:
-    """A side of the image as the UNet sees it."""
+    """The tiles along one side of the image."""
     length += -length % 8
     return Axis(length, length, _LATENT_TILES)

@@ -1,4 +1,4 @@
-"""What upscales one tile: Lanczos, and every image network that spandrel loads. Stable Diffusion's is in :mod:`.diffusion`."""
+"""Upscalers for one tile: Lanczos, and every image network that spandrel loads. Stable Diffusion's is in :mod:`.diffusion`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.generate.upscale.tiles import TileUpscaler
 Tensors = tuple[torch.Tensor, ...]
 
 FARTHEST = 32
-"""Context around a tile in pixels, at most. Deep networks could look further, but what they see there hardly counts."""
+"""Context around a tile in pixels, at most. Deep networks have larger receptive fields, but the outer part hardly matters."""
 
 
 class Lanczos:
@@ -46,7 +46,7 @@ class Network:
             pixels = pixels.transpose(0, 1)
 
         def call(dtype: torch.dtype) -> torch.Tensor:
-            own = pixels.to(dtype, memory_format=torch.channels_last, copy=True)  # some networks change what they are given
+            own = pixels.to(dtype, memory_format=torch.channels_last, copy=True)  # some networks modify their input
             torch.manual_seed(self._seed)
             return self.network(own).float()
 
@@ -56,7 +56,7 @@ class Network:
 
 
 class WithTransparency:
-    """Upscales colours by ``colours``, and the source's last plane, its transparency, by Lanczos: what is opaque stays opaque."""
+    """Upscales colours by ``colours``, and the source's last plane, its transparency, by Lanczos: opaque parts stay opaque."""
 
     def __init__(self, colours: TileUpscaler) -> None:
         self._colours = colours

@@ -1,4 +1,4 @@
-"""From a request to an upscaler that is ready to work: the built-in one, an image network, Stable Diffusion's, or Lanczos."""
+"""Loads the upscaler that a request names: the built-in one, an image network, Stable Diffusion's, or Lanczos."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LARGEST = 256
 
 
 class Upscaler(Protocol):
-    """An upscaler, ready to work.
+    """An upscaler that is ready to use.
 
     ``side`` is that of its tiles in pixels of the source. ``keeps_size``: it cleans, and the result has the source's size.
     """
@@ -69,11 +69,11 @@ class DirectUpscaler:
     keeps_size: bool = False
 
     def resolve(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
-        """It does not sample."""
+        """``request`` unchanged, because this upscaler does not sample."""
         return request
 
     def count_steps(self, request: ResolvedUpscale, size: tuple[int, int]) -> int:
-        """None: the tiles are all its work."""
+        """0, because there is no work before the tiles."""
         return 0
 
     def prepare(
@@ -85,7 +85,7 @@ class DirectUpscaler:
 
 
 def open_upscaler(asked: Upscale, state: EngineState, stop: Stop) -> AbstractContextManager[Upscaler]:
-    """The upscaler that is asked for, in memory while the block runs. Raises CheckpointError if there is none of that name."""
+    """The upscaler that is asked for, in memory while the block runs. Raises CheckpointError if none has that name."""
     if (asked.upscaler or "").casefold() == LANCZOS:
         return _open_lanczos(asked)
     inventory = state.catalogue.scan()

@@ -59,7 +59,7 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
     An image that cannot be used is named in a notice, and the others are made. Raises EaselError for what cannot be done, and
     CancelledError soon after ``stop`` is set.
     """
-    # 1. Refuse now what cannot be kept.
+    # 1. Raise now if the result cannot be saved.
     check(asked)
     outputs.check_writable(state.settings.outputs)
     seed = draw_seed() if asked.seed is None else asked.seed
@@ -89,7 +89,7 @@ def run(job: str, asked: Upscale, state: EngineState, stop: Stop) -> Iterator[Ev
 
 
 def _leave_out(run: UpscaleRun, index: int, error: EaselError) -> Iterator[Event]:
-    """Of several images one that cannot be upscaled is named and left out; a single one is the job's own failure."""
+    """Skip an image that cannot be upscaled, with a notice; raise its error if it is the only one."""
     if len(run.asked.images) > 1:
         yield Notice(job=run.job, text=f"Picture {index + 1} was left out. {error}")
 
@@ -108,7 +108,7 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
     _refuse_by_size(work, run.folder)
     resolved = _resolve(run, image, work.size)
 
-    # 5. What there is to do before the tiles: denoising, for a diffusion upscaler.
+    # 5. Work before the tiles: denoising, for a diffusion upscaler.
     planes, tile_upscaler = yield from _prepare(run, index, opened, resolved)
 
     # 6. The tiles, written from the top down as they are finished.
@@ -120,7 +120,7 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
         yield from _write_tiles(run, index, planes, tile_upscaler, resolved, writer)
         writer.close()
 
-    # 7. Said once it is on disk.
+    # 7. Yield the event once the image is on disk.
     seconds = time.monotonic() - began
     upscale_estimate.learn_upscale_speed(dataclasses.replace(work, steps=resolved.request.steps), seconds, run.state.notes)
     yield ImageSaved(job=run.job, index=index, result=_result(target, run.seed, seconds))
@@ -129,7 +129,7 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
 def _prepare(
     run: UpscaleRun, index: int, opened: OpenedImage, resolved: Resolved[ResolvedUpscale]
 ) -> Generator[Event, None, tuple[torch.Tensor, TileUpscaler]]:
-    """The planes that are to be upscaled, transparency the last, and by what."""
+    """The planes to upscale, transparency last, and their upscaler."""
     request = resolved.request
     upscaler = run.upscaler
     source = _planes(opened.colours if opened.alpha is None else bleed_colours(opened.colours, opened.alpha))
@@ -187,7 +187,7 @@ def _resolve(run: UpscaleRun, image: str, size: tuple[int, int]) -> Resolved[Res
 
 
 def _refuse_by_size(work: upscale_estimate.UpscaleWork, folder: Path) -> None:
-    """Raises RequestError for a result that Easel could not open again, DiskFull for one that has no room."""
+    """Raises RequestError for a result too large for Easel to open, DiskFull if there is no room for it."""
     if work.pixels > MAX_PIXELS:
         fits = math.floor(10 * math.sqrt(MAX_PIXELS / (work.width * work.height))) / 10
         hint = f"Choose a factor of {fits:g} or less." if fits >= 1 else "Choose a smaller picture."
@@ -210,7 +210,8 @@ def _planes(image: Image.Image) -> torch.Tensor:
 
 
 def bleed_colours(colours: Image.Image, alpha: Image.Image) -> Image.Image:
-    """``colours`` with the visible ones spread into what is transparent: hidden ones would show as a fringe in the result."""
+    """``colours`` with the visible ones spread into what is transparent: otherwise hidden colours would show as a fringe in
+    the result."""
     seen = Image.composite(colours, Image.new("RGB", colours.size), alpha)
     near, weight = (image.filter(ImageFilter.BoxBlur(4)) for image in (seen, alpha))
     share = np.asarray(weight, np.float32)[..., None] / 255

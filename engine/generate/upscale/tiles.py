@@ -1,7 +1,7 @@
 """Upscales an image in tiles: from a source in memory to rows of the result; memory does not grow with its size.
 
-A tile is seen with what lies around it, so that its inside comes out as if the whole image had been seen. Where two tiles
-meet they fade into each other. Finished rows are handed out as soon as no further tile touches them.
+A tile is processed with its surroundings, so that its inside is the same as if the whole image had been processed.
+Overlapping tiles are blended. Finished rows are yielded as soon as no further tile overlaps them.
 """
 
 from __future__ import annotations
@@ -203,6 +203,6 @@ def _fit_tile(large: torch.Tensor, across: Axis, column: TileSpan, down: Axis, r
     if across.exact and down.exact:
         return large[:, round(top) : round(bottom), round(left) : round(right)].permute(1, 2, 0).numpy()
     size = column.place[1] - column.place[0], row.place[1] - row.place[0]
-    planes = (Image.fromarray(plane.numpy()) for plane in large.contiguous())  # 32-bit floats: nothing is rounded twice
+    planes = (Image.fromarray(plane.numpy()) for plane in large.contiguous())  # 32-bit floats, so that nothing is rounded twice
     fitted = (np.asarray(plane.resize(size, Image.Resampling.LANCZOS, (left, top, right, bottom))) for plane in planes)
     return np.stack(list(fitted), axis=-1)

@@ -1,1 +1,1 @@
-"""What this machine is: the operating system's answers, the drivers' answers, and the device that follows from them."""
+"""The hardware of this machine, as the operating system and the drivers report it, and the choice of the device."""

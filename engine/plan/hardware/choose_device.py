@@ -1,4 +1,4 @@
-"""From the answers of drivers and system to one Hardware. Pure: the same answers always give the same device and sentences."""
+"""Turns the answers of drivers and system into one Hardware. Pure: the same answers always give the same device and sentences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINDS: tuple[str, ...] = ("cuda", "rocm", "xpu", "mps", "cpu")
 """Which kind of device is taken first when the user does not choose."""
 
 MAKERS: dict[str, str] = {"cuda": "nvidia", "rocm": "amd"}
-"""Who makes the cards of a kind. Intel is left out: graphics that cannot compute are in most of its processors."""
+"""The makers of a kind's cards. Intel is left out, because most of its processors have graphics that cannot compute."""
 
 CARDS: dict[str, str] = {"cuda": "The NVIDIA card", "rocm": "The AMD card", "xpu": "The Intel card", "mps": "Apple's GPU"}
 
@@ -21,7 +21,7 @@ QUIET: frozenset[str] = frozenset({"not_built", "driver_missing"})
 
 
 def choose_device(answers: Sequence[Answer], machine: Machine, prefer: str = "auto") -> Hardware:
-    """The device to use, and a sentence for everything that was plugged in or asked for and is not used.
+    """The device to use, and a sentence for each device that was plugged in or requested and is not used.
 
     ``prefer`` is ``"auto"``, a torch device string (``"cuda"``, ``"cuda:1"``, ``"cpu"``) or a kind (``"rocm"``).
     """

@@ -15,7 +15,7 @@ class Fault:
     words: str
 
     def matches(self, message: str) -> bool:
-        """Whether a driver's or torch's message speaks of this."""
+        """Whether a driver's or torch's message is of this kind."""
         return re.search(self.pattern, message, re.IGNORECASE | re.DOTALL) is not None
 
 
@@ -60,11 +60,11 @@ FAULTS: tuple[Fault, ...] = (
     Fault("wrong_result", r"wrong result", "it computes wrong numbers. Update the graphics driver"),
     Fault("broken", r"", "it does not start"),
 )
-"""In order. ``broken`` matches whatever nobody foresaw."""
+"""In order. ``broken`` matches any other message."""
 
 
 def read_fault(message: str) -> Fault:
-    """What a driver's message means. Always finds one: the last row is for what nobody foresaw."""
+    """What a driver's message means. Always finds one: the last row matches any other message."""
     return next(fault for fault in FAULTS if fault.matches(message))
 
 

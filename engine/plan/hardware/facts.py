@@ -1,4 +1,4 @@
-"""What a machine is, as plain values: nothing here asks, and nothing here decides."""
+"""A machine's hardware as plain values, without any probing or deciding."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Device:
 
     @property
     def shares_ram(self) -> bool:
-        """Whether its memory is the computer's own."""
+        """Whether it shares the computer's RAM."""
         return self.kind in ("cpu", "mps")
 
 
@@ -54,7 +54,7 @@ class Cpu:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """All but the accelerators: what the operating system says. Bytes are None where it does not tell.
+    """Everything except the accelerators, as the operating system reports it. Bytes are None where it does not tell.
 
     ``cards`` are makers of graphics cards that are plugged in (``"nvidia"``, ``"amd"``), usable or not. ``extras`` are
     optional libraries that are installed (``"openvino"``).
@@ -80,9 +80,8 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """The facts that a plan is made from. ``device`` is the one to use, ``devices`` all that work, the CPU last.
-
-    ``notes`` are sentences for the user on what was asked for or plugged in and is not used, and why. ``extras`` as in
+    """The facts that a plan is made from. ``device`` is the one to use, ``devices`` all that work, the CPU last. ``notes``
+    are sentences on devices that were requested or plugged in and are not used, and why. ``extras`` as in
     :class:`Machine`.
     """
 
@@ -107,7 +106,7 @@ class Hardware:
 
     @property
     def with_half_the_memory(self) -> Hardware:
-        """The same machine, to be planned for as if only half of its free memory were there."""
+        """The same machine with half of its free memory, for a more careful plan."""
 
         def half(count: int | None) -> int | None:
             return None if count is None else count // 2
@@ -117,12 +116,12 @@ class Hardware:
 
 
 def count_threads(hardware: Hardware) -> int:
-    """How many threads torch gets: the physical cores that this process may use. A second thread per core only costs time."""
+    """How many threads torch gets: the physical cores that this process may use. A second thread per core makes it slower."""
     return max(1, min(hardware.cpu.physical_cores, hardware.cpu.usable_cores))
 
 
 def to_text(hardware: Hardware) -> str:
-    """``hardware`` as JSON, for a process that does not import torch and cannot ask itself."""
+    """``hardware`` as JSON, for a process that does not import torch and cannot probe it."""
     return json.dumps(dataclasses.asdict(hardware), default=sorted)
 
 

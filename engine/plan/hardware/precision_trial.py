@@ -17,7 +17,7 @@ SECONDS = 0.1
 
 
 def measure_gain(hardware: Hardware, path: Path) -> dict[str, float]:
-    """Precision -> how many times as fast as float32 it is on ``hardware.device``: empty where the table does not ask.
+    """Precision -> how many times as fast as float32 it is on ``hardware.device``: empty if the table does not need it.
 
     Kept in the file ``path`` by device, threads and torch version, so a machine is measured once.
     """
@@ -53,7 +53,7 @@ def _seconds(device: str, dtype: torch.dtype) -> float:
 
 
 def _fastest(call: Callable[[], torch.Tensor]) -> float:
-    """Seconds of the fastest of as many rounds as go into :data:`SECONDS`, the first one not counted."""
+    """Seconds of the fastest of as many rounds as fit into :data:`SECONDS`, not counting the first."""
     call()
     end, best = time.perf_counter() + SECONDS, float("inf")
     while best == float("inf") or time.perf_counter() < end:

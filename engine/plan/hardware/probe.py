@@ -1,8 +1,7 @@
 """The only module that asks torch about the hardware. Imports torch: the page must not import this module.
 
-Asking (here and in :mod:`engine.plan.hardware.system`) and deciding (:mod:`engine.plan.hardware.choose_device`) are apart, so
-that every fault can be
-tried with answers written down by hand.
+Asking (here and in :mod:`engine.plan.hardware.system`) and deciding (:mod:`engine.plan.hardware.choose_device`) are separate,
+so that every fault can be tested with prepared answers.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ T = TypeVar("T")
 def probe(prefer: str = "auto") -> Hardware:
     """What this machine has and which device to use; see :func:`engine.plan.hardware.choose_device.choose_device` for ``prefer``.
 
-    Runs one small kernel on every device. Never raises: what does not work is left out, with a sentence in ``notes``.
+    Runs one small kernel on every device. Never raises: devices that do not work are left out, with a sentence in ``notes``.
     """
     return choose_device(list(ask_drivers()), system.read_machine(read_cpu_features()), prefer)
 
 
 def ask_drivers() -> Iterator[Answer]:
-    """Every accelerator that torch can see, tried."""
+    """Try every accelerator that torch can see."""
     yield from _each("rocm" if torch.version.hip else "cuda", torch.cuda.init, torch.cuda.device_count, _cuda_device)
     yield Answer(kind="cuda" if torch.version.hip else "rocm", trouble="not compiled with support for this maker's cards")
     yield from _each("xpu", torch.xpu.init, torch.xpu.device_count, _xpu_device)
@@ -44,7 +43,7 @@ def read_cpu_features() -> frozenset[str]:
 
 
 def refresh(hardware: Hardware) -> Hardware:
-    """The same decision with the memory that is free at this moment: for a prediction right before a run."""
+    """The same hardware with the currently free memory, for a prediction right before a run."""
     device = dataclasses.replace(hardware.device, free_bytes=read_free_bytes(hardware.device))
     return dataclasses.replace(hardware, device=device, ram_available=system.read_memory()[1])
 
@@ -66,7 +65,7 @@ def _each(kind: str, start: Callable[[], None], count: Callable[[], int], descri
 
 
 def _said(question: Callable[[], T]) -> tuple[str, T | None]:
-    """The answer to ``question`` or what was said instead. Drivers raise anything at all; torch warns where it should raise."""
+    """The answer to ``question``, or the error message. Drivers raise any exception; torch warns where it should raise."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
@@ -76,7 +75,7 @@ def _said(question: Callable[[], T]) -> tuple[str, T | None]:
 
 
 def _try(device: Device) -> str:
-    """What goes wrong when one matrix product and one convolution run on ``device``; empty if nothing does."""
+    """The error from running one matrix product and one convolution on ``device``; empty if they work."""
     trouble, worked = _said(lambda: _kernels(device.torch))
     return "" if worked else trouble
 

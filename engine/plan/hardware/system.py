@@ -1,4 +1,4 @@
-"""What the operating system says: memory, cores, limits of the container, cards that are plugged in. No torch."""
+"""Asks the operating system for memory, cores, container limits and plugged-in cards. No torch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read_machine(features: frozenset[str] = frozenset(), root: Path = Path("/"))
 
 
 def read_memory(root: Path = Path("/")) -> tuple[int | None, int | None]:
-    """Total and available bytes of RAM: the machine's, or the container's where that is less. None where nobody tells."""
+    """Total and available bytes of RAM: the machine's, or the container's where that is less. None if unknown."""
     try:
         ram = psutil.virtual_memory()
         total, available = ram.total, ram.available
@@ -103,7 +103,7 @@ def _pci_cards(root: Path) -> frozenset[str]:
 
 
 def _fast_cores() -> int:
-    """Apple's efficiency cores only hold the others up: torch gives every thread an equal share."""
+    """Apple's performance cores. Efficiency cores would slow them down, because torch gives every thread an equal share."""
     if platform.system() != "Darwin":
         return os.cpu_count() or 1
     try:
@@ -114,7 +114,7 @@ def _fast_cores() -> int:
 
 
 def _core_of(cpu: int, root: Path) -> str:
-    """A name for the physical core that a logical CPU sits on."""
+    """A name for the physical core of a logical CPU."""
     siblings = _read(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
     return siblings.strip() if siblings else str(cpu)
 
