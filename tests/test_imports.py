@@ -30,7 +30,7 @@ ROOMS = {
     "engine.checkpoints": ("engine.preferences", "engine.storage", "engine.compat"),
     "engine.prompt": ("engine.storage", "engine.compat"),
     "engine.records": ("engine.storage",),
-    "engine.negative": ("engine.prompt",),
+    "engine.negative": ("engine.prompt", "engine.records", "engine.storage"),
     "engine.generate": (
         "engine.plan",
         "engine.checkpoints",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from engine.records.images.decoder import decode
+from engine.records.images.open_image import open_header
 
 VISIBLE = 1 / 255
 """Changes up to this are invisible: every pixel differs by one 8-bit level."""
@@ -30,8 +34,25 @@ def measure(before: Image.Image, after: Image.Image) -> float:
 @lru_cache(maxsize=4096)
 def measure_files(before: Path, after: Path) -> float:
     """:func:`measure` of two saved images. Results are cached by file name."""
-    with Image.open(before) as first, Image.open(after) as second:
+    return decode([before, after], _measure_files, before, after)
+
+
+def _measure_files(before: Path, after: Path) -> float:
+    with open_header(before) as first, open_header(after) as second:
         return measure(first, second)
+
+
+def encode_map(before: Path, after: Path) -> bytes:
+    """:func:`render_map` of two saved pictures, as PNG."""
+    return decode([before, after], _encode_map, before, after)
+
+
+def _encode_map(before: Path, after: Path) -> bytes:
+    with open_header(before) as first, open_header(after) as second:
+        drawn = render_map(first, second)
+    stream = io.BytesIO()
+    drawn.save(stream, "PNG")
+    return stream.getvalue()
 
 
 def render_map(before: Image.Image, after: Image.Image) -> Image.Image:

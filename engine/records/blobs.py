@@ -14,7 +14,9 @@ from pathlib import Path
 from PIL import Image
 
 from engine.errors import ImageError
+from engine.records.images.decoder import read_size
 from engine.records.images.open_image import open_header, open_image
+from engine.records.images.previews import describe_file
 from engine.storage.blobs import BlobFolder
 
 _MODES = ("1", "L", "LA", "RGB", "RGBA")
@@ -37,6 +39,20 @@ class Blobs(BlobFolder):
         else:
             hash, content = _encode(source)
         self.store(hash, content)
+        return hash
+
+    def put_file(self, path: Path, *, by_head: bool = False) -> str:
+        """:meth:`put` for an image file of any size, which is neither read into the memory of this process nor changed."""
+        if by_head:
+            read_size(path)
+        else:
+            describe_file(path)
+        try:
+            with path.open("rb") as stream:
+                hash = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise ImageError(f"“{path.name}” cannot be opened ({error.strerror}). Choose another picture.") from error
+        self.store_file(hash, path)
         return hash
 
     def path(self, hash: str) -> Path:

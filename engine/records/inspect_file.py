@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from engine.errors import RequestError
 from engine.records import metadata
 from engine.records.foreign import readers as foreign
 from engine.records.foreign.foreign_record import ForeignRecord
 from engine.records.images import metadata_chunks, watermark
-from engine.records.images.open_image import OpenedImage, open_image
+from engine.records.images.decoder import decode
+from engine.records.images.open_image import open_image
+from engine.records.images.previews import ImageDescription, describe, flatten_reduced
 from engine.records.record import Record
+
+PREVIEW = 640
+"""Pixels of the longer side of what is shown of the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +27,11 @@ class ImageInspection:
     """``record`` is Easel's own, ``foreign`` another program's, ``texts`` all texts as they were found.
 
     ``watermark`` is the invisible one's text or None. ``problem`` says why Easel's record could not be read, else "". ``xmp``
-    holds all XMP packets.
+    holds all XMP packets. ``preview`` is the image on its paper, RGB, its longer side at most :data:`PREVIEW` pixels.
     """
 
-    image: OpenedImage
+    image: ImageDescription
+    preview: Image.Image
     record: Record | None
     foreign: ForeignRecord | None
     texts: Mapping[str, str]
@@ -38,16 +46,24 @@ def inspect_image(source: Path | bytes, watermarks: tuple[str, ...] = watermark.
     ``watermarks`` are the texts that are looked for first. Raises ImageError if it cannot be opened.
     """
     image = open_image(source)
+    hidden = watermark.decode(image.colours, watermarks)
+    description, preview = describe(image), flatten_reduced(image, PREVIEW)
     record, problem = _own(source)
     return ImageInspection(
-        image=image,
+        image=description,
+        preview=preview,
         record=record,
         problem=problem,
         foreign=None if record else foreign.read(source),
         texts=texts(source),
-        watermark=watermark.decode(image.colours, watermarks),
+        watermark=hidden,
         xmp=_xmp(source),
     )
+
+
+def inspect_image_file(path: Path) -> ImageInspection:
+    """:func:`inspect_image`, for a process whose memory no image may take."""
+    return decode([path], inspect_image, path)
 
 
 def texts(source: Path | bytes) -> dict[str, str]:

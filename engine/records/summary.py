@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from PIL import Image
-
 from engine.errors import EaselError
 from engine.records import metadata
 from engine.records.foreign import readers
+from engine.records.images.decoder import read_size
 from engine.records.record import Record, from_text
 from engine.requests import model_of
 
@@ -34,8 +33,7 @@ def summarise(path: Path, modified: float) -> Summary:
     Never raises: whatever a person puts into the folder is listed or left out.
     """
     try:
-        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as opened:
-            width, height = opened.size
+        width, height = read_size(path)
     except Exception:  # readers of damaged files raise whatever they stumble over
         return Summary(created=modified)
     try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from engine.storage.atomic_files import PART, lock_file, make_folder, translate_errors, write_file
+from engine.storage.atomic_files import PART, lock_file, make_folder, replace_file, translate_errors, write_file
 
 SECONDS_KEPT = 24 * 3600
 """How long :meth:`BlobFolder.sweep` leaves what was not used: its request may still be filled in."""
@@ -34,6 +35,19 @@ class BlobFolder:
             with lock_file(self._folder):
                 if not self._touch(hash):
                     write_file(self._place(hash), content)
+
+    def store_file(self, hash: str, path: Path) -> None:
+        """:meth:`store` for the content of a file, which is copied."""
+        with translate_errors(self._folder):
+            make_folder(self._folder)
+            with lock_file(self._folder):
+                if self._touch(hash):
+                    return
+            # Without the lock, for a large file takes a while: the sweep removes none that is new.
+            place = self._place(hash)
+            make_folder(place.parent)
+            with path.open("rb") as source, replace_file(place) as target:
+                shutil.copyfileobj(source, target)
 
     def find(self, hash: str) -> Path | None:
         """The file of a blob, None if there is none."""

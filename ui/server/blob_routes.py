@@ -5,10 +5,11 @@ Any image from the user is opened here, by the engine's own reader, so the brows
 
 from __future__ import annotations
 
-import io
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -16,7 +17,8 @@ from starlette.routing import Route
 
 from engine.errors import EaselError
 from engine.records.blobs import Blobs
-from engine.records.images.open_image import open_image
+from engine.records.images.previews import describe_file, encode_reduced
+from engine.storage.atomic_files import PART, make_folder, translate_errors
 from ui import messages
 
 PREFIX = "/sketches"
@@ -29,15 +31,15 @@ def create_routes(folder: Path) -> list[Route]:
     blobs = Blobs(folder)
 
     async def keep(request: Request) -> Response:
-        content = await request.body()
         try:
-            return JSONResponse(await run_in_threadpool(_keep, content, blobs))
+            async with _receive_file(request, folder / "incoming") as path:
+                return JSONResponse(await run_in_threadpool(_keep, path, blobs))
         except EaselError as error:
             return JSONResponse({"trouble": str(error)}, status_code=422)
 
     async def show(request: Request) -> Response:
         try:
-            content = await run_in_threadpool(_reduce, request.path_params["hash"], blobs)
+            content = await run_in_threadpool(encode_reduced, blobs.path(request.path_params["hash"]), LONGEST)
         except EaselError as error:
             return PlainTextResponse(str(error), status_code=404)
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400, immutable"})
@@ -45,20 +47,25 @@ def create_routes(folder: Path) -> list[Route]:
     return [Route(PREFIX, keep, methods=["POST"]), Route(PREFIX + "/{hash}", show, methods=["GET"])]
 
 
-def _keep(content: bytes, blobs: Blobs) -> dict[str, str | list[str]]:
+@asynccontextmanager
+async def _receive_file(request: Request, folder: Path) -> AsyncGenerator[Path]:
+    """The body of a request in a file, written as it comes and removed afterwards. Raises OutputError."""
+    path = folder / f"{secrets.token_hex(16)}{PART}"
+    with translate_errors(folder):
+        make_folder(folder)
+        try:
+            with path.open("xb") as file:
+                async for piece in request.stream():
+                    await run_in_threadpool(file.write, piece)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _keep(path: Path, blobs: Blobs) -> dict[str, str | list[str]]:
     """What the pad receives for an image: its hash, and how it was converted and reduced."""
-    hash = blobs.put(content)
     # Its paper is the pad's, which can still be changed: nothing to say of it here.
-    image = open_image(content, paper="")
-    width, height = image.colours.size
-    reduced = [messages.reduced(width, height, LONGEST)] if max(width, height) > LONGEST else []
-    return {"hash": hash, "notices": [*image.notices, *reduced]}
-
-
-def _reduce(hash: str, blobs: Blobs) -> bytes:
-    """A kept image as PNG, upright and in the colours of a screen, no larger than the pad."""
-    image = blobs.open(hash)
-    image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    image.save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
+    image = describe_file(path)
+    hash = blobs.put_file(path, by_head=True)
+    large = max(image.width, image.height) > LONGEST
+    return {"hash": hash, "notices": [*image.notices, *([messages.reduced(image.width, image.height, LONGEST)] if large else [])]}

@@ -5,6 +5,7 @@ Free of torch: the page shows the same image before anything runs.
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from engine.errors import ImageError
 from engine.records.blobs import Blobs
+from engine.records.images.decoder import decode
 from engine.records.images.open_image import fit, open_image
 from engine.requests import ImageToImage
 
@@ -20,6 +22,9 @@ Box = tuple[int, int, int, int]
 
 LONGEST_SHAPE = 4.0
 """The largest aspect ratio that is chosen automatically; ``fit`` handles the rest."""
+
+_TINT = "#e11d48"
+"""What a mask is shown in."""
 
 _BLANK = "The picture to start from is blank, so the words alone say what to draw. Draw something, or raise the strength to 1."
 _MASK_ALL = "The mask covers everything, so the whole picture is repainted."
@@ -108,6 +113,41 @@ def create_canvas(asked: ImageToImage, given: InputImages, width: int, height: i
         soft_mask=feather_mask(mask, asked.feather),
         depth=None if depth is None else _values(depth.crop(box).resize((width, height), Image.Resampling.BICUBIC)),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanvasPreview:
+    """What a run will work on: as PNG with the mask tinted, reduced; ``width`` and ``height`` in pixels are those of the run."""
+
+    png: bytes
+    width: int
+    height: int
+    notices: tuple[str, ...]
+
+
+def preview_canvas(asked: ImageToImage, blobs: Blobs, native: int, multiple: int, side: int) -> CanvasPreview:
+    """The canvas of ``asked`` with its longer side at most ``side`` pixels, for a process whose memory no image may take.
+
+    A size that is left open is chosen as :func:`matching_size` does. Raises ImageError.
+    """
+    named = (asked.init_image, asked.mask_image, asked.depth_image)
+    files = [blobs.path(hash) for hash in named if hash is not None]
+    return decode(files, _preview_canvas, asked, blobs, (native, multiple), side)
+
+
+def _preview_canvas(asked: ImageToImage, blobs: Blobs, sizes: tuple[int, int], side: int) -> CanvasPreview:
+    given = open_images(asked, blobs)
+    width, height = matching_size(given.shape(asked), *sizes)
+    canvas = create_canvas(asked, given, asked.width or width, asked.height or height)
+    image = canvas.image
+    if canvas.mask is not None:
+        tint = Image.blend(image, Image.new("RGB", image.size, _TINT), 0.5)
+        image = Image.composite(tint, image, canvas.mask)
+    reduced = image.copy()
+    reduced.thumbnail((side, side))
+    stream = io.BytesIO()
+    reduced.save(stream, "PNG", compress_level=1)
+    return CanvasPreview(png=stream.getvalue(), width=image.width, height=image.height, notices=given.notices)
 
 
 def matching_size(size: tuple[int, int], native: int, multiple: int) -> tuple[int, int]:

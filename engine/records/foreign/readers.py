@@ -17,6 +17,7 @@ from engine.records.foreign.flat_texts import read_automatic1111, read_easy_diff
 from engine.records.foreign.foreign_record import ForeignRecord, json_object
 from engine.records.foreign.nearest_names import find_nearest
 from engine.records.images import metadata_chunks
+from engine.records.images.decoder import decode
 from engine.requests import LIMITS, MAX_PROMPT, Limit, TextToImage
 from engine.seeds import MAX_SEED, read_seed
 
@@ -147,4 +148,5 @@ def _read_entries(text: str) -> dict[str, str]:
 
 def _read_hidden(source: Path | bytes) -> dict[str, str]:
     """The fields that lie in the lowest bits of the alpha plane."""
-    return _list_fields(stealth.read(source))
+    hidden = decode([source], stealth.read, source) if isinstance(source, Path) else stealth.read(source)
+    return _list_fields(hidden)

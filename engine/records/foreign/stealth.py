@@ -6,14 +6,14 @@ highest first; the text. They live through programs that drop texts and keep pix
 
 from __future__ import annotations
 
-import io
 import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from engine.errors import ImageError
 from engine.records.images.metadata_chunks import LARGEST
+from engine.records.images.open_image import open_header
 
 _PLAIN, _PACKED = b"stealth_pnginfo", b"stealth_pngcomp"
 _MOST_PIXELS = 64 * 2**20
@@ -22,11 +22,11 @@ _MOST_PIXELS = 64 * 2**20
 def read(source: Path | bytes) -> str:
     """The hidden text of an image with an alpha plane; "" if there is none. Raises OSError if a file cannot be read."""
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            if "A" not in image.getbands() or image.width * image.height > _MOST_PIXELS:
+        with open_header(source, _MOST_PIXELS) as image:
+            if "A" not in image.getbands():
                 return ""
             lowest = np.asarray(image.getchannel("A"), dtype=np.uint8).T.reshape(-1) & 1
-    except (Image.UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError, OSError):
+    except ImageError:
         if isinstance(source, Path):
             source.stat()  # a file that is gone is an error, a damaged one only has no text
         return ""

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from engine.records.images.texts import LARGEST, XMP_PACKET, Texts, decode_latin_or_utf8, decode_utf8
+from engine.records.images.texts import LARGEST, XMP_PACKET, Texts, decode_latin_or_utf8
 
 _MOST_BLOCKS = 100_000
 """Blocks of a GIF and boxes of an AVIF that are looked at."""
@@ -20,7 +20,7 @@ _XMP_TRAILER = b"\x01\xff\xfe\xfd"
 def read_tiff(stream: BinaryIO, texts: Texts) -> None:
     """A TIFF file is the structure that EXIF has."""
     texts.add_exif(stream)
-    texts.xmp += decode_utf8(texts.tags.get(XMP_PACKET, b""))
+    texts.add_xmp(texts.tags.get(XMP_PACKET, b""))
 
 
 def read_gif(stream: BinaryIO, texts: Texts) -> None:
@@ -44,15 +44,17 @@ def _palette_size(flags: int) -> int:
 
 def _read_gif_extension(stream: BinaryIO, texts: Texts) -> None:
     label = stream.read(1)
-    if label == b"\xfe" and len(texts.comment) < LARGEST:
-        texts.comment += decode_latin_or_utf8(_read_gif_blocks(stream, LARGEST))
+    if label == b"\xfe":
+        comment = _read_gif_blocks(stream, texts.room)
+        texts.comment += decode_latin_or_utf8(comment) if texts.take(comment) else ""
         return
     if label == b"\xff":
         start = stream.tell()
-        if stream.read(12)[1:] == _XMP_IN_GIF:
-            packet = stream.read(LARGEST)
-            end = packet.find(_XMP_TRAILER)
-            texts.xmp += decode_utf8(packet[: max(end, 0)])
+        if stream.read(12)[1:] == _XMP_IN_GIF and not texts.xmp:
+            packet = stream.read(texts.room)
+            if (end := packet.find(_XMP_TRAILER)) < 0:
+                texts.room = 0  # so that a file full of beginnings is not read to its end for each
+            texts.add_xmp(packet[: max(end, 0)])
             stream.seek(start + 12)
         else:
             stream.seek(start)
@@ -84,12 +86,12 @@ def read_boxes(stream: BinaryIO, texts: Texts) -> None:
     except (struct.error, IndexError):
         return
     for item, kind in kinds.items():
-        content = _read_item(stream, places.get(item, []), boxes.get(b"idat", b""))
+        content = _read_item(stream, places.get(item, []), boxes.get(b"idat", b"")) if texts.room else b""
         if kind == b"Exif" and len(content) > 8:
             start = 4 + int.from_bytes(content[:4], "big")
             texts.add_exif(content[start:].removeprefix(b"Exif\0\0"))
         elif kind == b"mime":
-            texts.xmp += decode_utf8(content)
+            texts.add_xmp(content)
 
 
 def _list_boxes(stream: BinaryIO, end: int | None) -> Iterator[tuple[bytes, bytes]]:

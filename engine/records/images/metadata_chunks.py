@@ -39,7 +39,7 @@ def _read_png(stream: BinaryIO, texts: Texts) -> None:
     stream.seek(8)
     while len(head := stream.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
-        if kind in _PNG_CHUNKS and length <= LARGEST:
+        if kind in _PNG_CHUNKS and length <= texts.room:
             if len(chunk := stream.read(length)) < length:
                 return  # truncated: half a text is of no use
             _PNG_CHUNKS[kind](chunk, texts)
@@ -52,21 +52,21 @@ def _read_png(stream: BinaryIO, texts: Texts) -> None:
 
 def _png_text(chunk: bytes, texts: Texts) -> None:
     key, _, value = chunk.partition(b"\0")
-    texts.keyed.setdefault(key.decode("latin-1"), decode_latin_or_utf8(value))
+    texts.add_text(key, value, decode_latin_or_utf8)
 
 
 def _png_packed_text(chunk: bytes, texts: Texts) -> None:
     key, _, rest = chunk.partition(b"\0")
-    texts.keyed.setdefault(key.decode("latin-1"), decode_latin_or_utf8(unpack(rest[1:])))
+    texts.add_text(key, unpack(rest[1:], texts.room), decode_latin_or_utf8)
 
 
 def _png_international_text(chunk: bytes, texts: Texts) -> None:
     key, _, rest = chunk.partition(b"\0")
     value = rest[2:].split(b"\0", 2)[-1]
-    text = decode_utf8(unpack(value) if rest[:1] == b"\1" else value)
-    texts.keyed.setdefault(key.decode("latin-1"), text)
+    text = unpack(value, texts.room) if rest[:1] == b"\1" else value
+    texts.add_text(key, text, decode_utf8)
     if key == b"XML:com.adobe.xmp":
-        texts.xmp += text
+        texts.add_xmp(text)
 
 
 def _png_exif(chunk: bytes, texts: Texts) -> None:
@@ -96,7 +96,7 @@ def _read_jpeg(stream: BinaryIO, texts: Texts) -> None:
             _jpeg_segment(marker, segment, texts, more)
         else:
             stream.seek(length - 2, io.SEEK_CUR)
-    texts.xmp += decode_utf8(b"".join(more[offset] for offset in sorted(more)))
+    texts.add_xmp(b"".join(more[offset] for offset in sorted(more)))
 
 
 def _jpeg_segment(marker: int, segment: bytes, texts: Texts, more: dict[int, bytes]) -> None:
@@ -106,8 +106,8 @@ def _jpeg_segment(marker: int, segment: bytes, texts: Texts, more: dict[int, byt
     elif segment.startswith(_EXIF):
         texts.add_exif(segment[len(_EXIF) :])
     elif segment.startswith(_XMP):
-        texts.xmp += decode_utf8(segment[len(_XMP) :])
-    elif segment.startswith(_XMP_MORE) and len(segment) > (start := len(_XMP_MORE) + 40):
+        texts.add_xmp(segment[len(_XMP) :])
+    elif segment.startswith(_XMP_MORE) and len(segment) > (start := len(_XMP_MORE) + 40) and texts.take(segment):
         more[int.from_bytes(segment[start - 4 : start], "big")] = segment[start:]
 
 
@@ -115,14 +115,14 @@ def _read_webp(stream: BinaryIO, texts: Texts) -> None:
     stream.seek(12)
     while len(head := stream.read(8)) == 8:
         kind, length = struct.unpack("<4sI", head)
-        if kind in (b"EXIF", b"XMP ") and length <= LARGEST:
+        if kind in (b"EXIF", b"XMP ") and length <= texts.room:
             if len(chunk := stream.read(length)) < length:
                 return
             stream.seek(length % 2, io.SEEK_CUR)
             if kind == b"EXIF":
                 texts.add_exif(chunk.removeprefix(_EXIF))
             else:
-                texts.xmp += decode_utf8(chunk)
+                texts.add_xmp(chunk)
         else:
             stream.seek(length + length % 2, io.SEEK_CUR)
 

@@ -10,7 +10,7 @@ import importlib.util
 import io
 import struct
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ from engine.errors import ImageError
 
 MAX_PIXELS = 2**28
 """Pixels that an image may have (16,384 x 16,384): beyond this the memory of an ordinary computer ends."""
+
+_STRIP_PIXELS = 2**20
+"""Pixels that are worked on at a time where each takes eight bytes."""
 
 # Pillow's own guard is one number for the whole process, and it warns of images that Easel's upscaler makes every day.
 # Here every image is checked against its own limit before it is decoded.
@@ -46,6 +49,9 @@ _DAMAGED = (
 
 _ORIENTATION = 0x0112
 """EXIF's tag for it."""
+
+_USUAL_EXIF = 2**16
+"""Bytes."""
 
 _TURNS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"),
@@ -130,7 +136,7 @@ def upright_exif(source: Path) -> bytes:
     """The EXIF of an image file for a copy of it that is upright, as a bare TIFF structure; b"" if it has none that is sound."""
     try:
         with Image.open(source, formats=_FORMATS) as opened:
-            exif = opened.getexif()
+            exif = opened.getexif() if _has_usual_exif(opened) else None
             if not exif:
                 return b""
             exif[_ORIENTATION] = 1
@@ -242,40 +248,59 @@ def _eight_bits(image: Image.Image, notices: list[str]) -> Image.Image:
     """16 and 32 bits a channel, scaled and never clipped. Pillow brings 16-bit colour down by itself, grey it clips."""
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.asarray(image, dtype=np.float64)
-    low, high = _range(values, image.mode)
+    low, high = _range(image)
     notices.append("The picture has more than 8 bits a channel; it was scaled to 8.")
-    return Image.fromarray(np.rint((values - low) / (high - low) * 255).astype(np.uint8), "L")
+    scaled = Image.new("L", image.size)
+    for top, values in _strips(image):
+        strip = np.rint((values - low) / (high - low) * 255).astype(np.uint8)
+        scaled.paste(Image.fromarray(strip, "L"), (0, top))
+    return scaled
 
 
-def _range(values: np.ndarray, mode: str) -> tuple[float, float]:
+def _strips(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
+    """The first row and the values of a few rows at a time: as 64-bit numbers, the whole image takes eight times its file."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        yield top, np.asarray(image.crop((0, top, image.width, bottom)), dtype=np.float64)
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
     """What is black and what is white: the format's own range if the values lie in it, else their own."""
-    least, most = float(values.min()), float(values.max())
-    usual = 1.0 if mode.startswith("F") else 65535.0
+    ends = np.array([(values.min(), values.max()) for _, values in _strips(image)])
+    least, most = float(ends.min()), float(ends.max())
+    usual = 1.0 if image.mode.startswith("F") else 65535.0
     if not np.isfinite([least, most]).all():
         raise ValueError("not numbers")
     return (0.0, usual) if least >= 0 and most <= usual else (least, max(most, least + 1))
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; 1 where the EXIF is damaged, which happens to good images."""
+    """EXIF's orientation, 1 to 8; 1 where the EXIF is damaged, which happens to good images, or too large."""
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        return int(image.getexif().get(_ORIENTATION, 1)) if _has_usual_exif(image) else 1
     except _DAMAGED:
         return 1
+
+
+def _has_usual_exif(image: Image.Image) -> bool:
+    """Whether EXIF is no larger than a JPEG can hold. Pillow reads every entry of it, and all may point to the same megabytes."""
+    hexadecimal = str(image.info.get("Raw profile type exif", ""))
+    return len(image.info.get("exif") or b"") <= _USUAL_EXIF and len(hexadecimal) <= 3 * _USUAL_EXIF
 
 
 def _alpha(image: Image.Image) -> Image.Image | None:
     """The transparency of any mode, palette entries and transparent colours included; None if all is opaque."""
     if not image.has_transparency_data:
         return None
-    plane = image.convert("RGBA").getchannel("A")
+    plane = (image if image.mode == "RGBA" else image.convert("RGBA")).getchannel("A")
     return None if plane.getextrema() == (255, 255) else plane
 
 
 def _colours(image: Image.Image, profile: bytes, keep_profile: bool, notices: list[str]) -> tuple[Image.Image, bytes]:
     """``image`` as RGB, and the profile that it is still in; b"" for sRGB."""
-    plain = image.convert("RGBA").convert("RGB") if image.has_transparency_data else image.convert("RGB")
+    through_alpha = image.has_transparency_data and image.mode != "RGBA"
+    plain = (image.convert("RGBA") if through_alpha else image).convert("RGB")
     try:
         theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else None
         space = getattr(theirs.profile, "xcolor_space", "").strip() if theirs else ""

@@ -10,13 +10,16 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from typing import BinaryIO
 
 LARGEST = 16 * 2**20
-"""Bytes that one text may have, unpacked. Larger ones are left out: no program writes such, but a bomb does."""
+"""Bytes that all texts of a file may have together, unpacked. Others are left out: no program writes such, but a bomb does."""
+
+_OVERHEAD = 256
+"""Bytes that a text takes besides its content."""
 
 _MOST_TAGS = 512
 """Entries of one directory that are looked at."""
@@ -41,6 +44,23 @@ class Texts:
     tags: dict[int, bytes] = field(default_factory=dict[int, bytes])
     xmp: str = ""
     comment: str = ""
+    room: int = LARGEST
+
+    def take(self, raw: bytes) -> bool:
+        """Whether there is room for this text; it is then used up."""
+        fits = len(raw) <= self.room and self.room > 0
+        self.room = max(self.room - len(raw) - _OVERHEAD, 0)
+        return fits
+
+    def add_text(self, keyword: bytes, raw: bytes, decode: Callable[[bytes], str]) -> None:
+        """Take over a text by keyword, unless there is one of that name."""
+        if self.take(raw):
+            self.keyed.setdefault(keyword.decode("latin-1"), decode(raw))
+
+    def add_xmp(self, packet: bytes) -> None:
+        """Take over a packet, or another part of it."""
+        if self.take(packet):
+            self.xmp += decode_utf8(packet)
 
     @property
     def user_comment(self) -> str:
@@ -77,24 +97,27 @@ class Texts:
         """Take over the texts of a TIFF structure, which EXIF is too. Damage is common, so what can be read is kept."""
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         try:
-            self.tags = {**_read_directories(stream), **self.tags}
+            new = {tag: raw for tag, raw in _read_directories(stream, self.room).items() if tag not in self.tags}
+            self.tags |= {tag: raw for tag, raw in new.items() if self.take(raw)}
         except (struct.error, OSError, OverflowError, ValueError):
             return
 
 
-def _read_directories(stream: BinaryIO) -> dict[int, bytes]:
-    """The texts of the first directory of a TIFF structure and of its EXIF directory."""
+def _read_directories(stream: BinaryIO, room: int) -> dict[int, bytes]:
+    """The texts of the first directory of a TIFF structure and of its EXIF directory, ``room`` bytes of each."""
     stream.seek(0)
     head = stream.read(8)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
     if order is None:
         return {}
-    found = _read_directory(stream, struct.unpack(f"{order}L", head[4:])[0], order)
+    found = _read_directory(stream, struct.unpack(f"{order}L", head[4:])[0], order, room)
     inner = found.pop(EXIF_DIRECTORY, b"")
-    return {**found, **(_read_directory(stream, struct.unpack(f"{order}L", inner)[0], order) if len(inner) == 4 else {})}
+    if len(inner) != 4:
+        return found
+    return {**found, **_read_directory(stream, struct.unpack(f"{order}L", inner)[0], order, room)}
 
 
-def _read_directory(stream: BinaryIO, start: int, order: str) -> dict[int, bytes]:
+def _read_directory(stream: BinaryIO, start: int, order: str, room: int) -> dict[int, bytes]:
     stream.seek(start)
     count = struct.unpack(f"{order}H", stream.read(2))[0]
     entries = stream.read(12 * min(count, _MOST_TAGS))
@@ -103,7 +126,8 @@ def _read_directory(stream: BinaryIO, start: int, order: str) -> dict[int, bytes
         size = _SIZES.get(kind, 0) * length
         if 0 < size <= 4:
             found[tag] = value[:size]
-        elif 4 < size <= LARGEST and kind != 3:
+        elif 4 < size <= room and kind != 3:
+            room -= size
             stream.seek(struct.unpack(f"{order}L", value)[0])
             found[tag] = stream.read(size)
     return found
@@ -171,9 +195,9 @@ def decode_utf8(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def unpack(packed: bytes) -> bytes:
-    """``packed`` without zlib's compression, up to :data:`LARGEST` bytes; b"" if it is damaged."""
+def unpack(packed: bytes, most: int) -> bytes:
+    """``packed`` without zlib's compression, up to ``most`` bytes; b"" if it is damaged."""
     try:
-        return zlib.decompressobj().decompress(packed, LARGEST)
+        return zlib.decompressobj().decompress(packed, max(most, 1))
     except zlib.error:
         return b""

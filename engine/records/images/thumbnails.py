@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 
 from PIL import Image
 
 from engine.errors import OutputError
+from engine.records.images.decoder import decode
 from engine.records.images.open_image import open_header
 from engine.safe_text import name_to_text
 from engine.storage.atomic_files import make_folder, replace_file, translate_errors
@@ -38,15 +40,14 @@ class Thumbnails:
         small = self._place(path, stat.st_mtime_ns, stat.st_size, side)
         if small.is_file():
             return small
-        with open_header(path) as opened:
-            if max(opened.size) <= side:
-                return path
-            image = reduce_image(opened, side)
+        reduced = decode([path], _encode, path, side)
+        if reduced is None:
+            return path
         try:
             with translate_errors(self._folder):
                 make_folder(small.parent)
                 with replace_file(small) as stream:
-                    image.save(stream, "WEBP", quality=_QUALITY[side])
+                    stream.write(reduced)
         except OutputError:
             return path
         return small
@@ -59,6 +60,17 @@ class Thumbnails:
     def _place(self, path: Path, mtime_ns: int, size: int, side: int) -> Path:
         name = hashlib.sha256(name_to_text(f"{path} {mtime_ns} {size} {side}").encode()).hexdigest()[:32]
         return self._folder / name[:2] / f"{name}.webp"
+
+
+def _encode(path: Path, side: int) -> bytes | None:
+    """A small WebP; None of what is small already."""
+    with open_header(path) as opened:
+        if max(opened.size) <= side:
+            return None
+        image = reduce_image(opened, side)
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=_QUALITY[side])
+    return stream.getvalue()
 
 
 def reduce_image(opened: Image.Image, side: int) -> Image.Image:

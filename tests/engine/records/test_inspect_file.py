@@ -21,7 +21,7 @@ def test_an_easel_picture_tells_everything(resolved: Resolved, tmp_path: Path) -
     assert seen.record is not None and seen.record.resolved == resolved
     assert (seen.foreign, seen.watermark, seen.problem) == (None, "SDV2", "")
     assert set(seen.texts) == {"easel", "parameters", "XML:com.adobe.xmp"}
-    assert seen.image.image.tobytes() == image.tobytes()
+    assert seen.preview.tobytes() == image.tobytes()
 
 
 def test_a_foreign_picture() -> None:

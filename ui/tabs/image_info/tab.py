@@ -67,8 +67,8 @@ def _say(notice: str) -> list[Any]:
 def _inspect(path: Path, session: PageSession) -> list[Any]:
     """Raises ImageError for a file that is not an image."""
     try:
-        # The uploaded bytes, before anything rewrites them.
-        found = inspect_file.inspect_image(path.read_bytes())
+        # The uploaded file, before anything rewrites it.
+        found = inspect_file.inspect_image_file(path)
     except OSError as error:
         raise ImageError(messages.IMAGE_GONE) from error
     recalled = recall.recall_record(found.record, found.foreign, **session.checkpoint_options.list_names())

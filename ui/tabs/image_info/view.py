@@ -20,9 +20,6 @@ from ui.templates import Macros, render_notice
 
 _HTML = Macros("tabs/image_info/view.html")
 
-_PREVIEW = 640
-"""Pixels of the longer side at which the image is shown."""
-
 _SOURCE_TYPE = re.compile(r"digitalsourcetype/(\w+)")
 
 SOURCES = {
@@ -76,17 +73,14 @@ def render_inspection(found: ImageInspection, recalled: Recalled | None) -> Mark
 
 
 def _create_preview(found: ImageInspection) -> Preview:
-    small = found.image.image.copy()
-    small.thumbnail((_PREVIEW, _PREVIEW))
     stream = io.BytesIO()
-    small.save(stream, "WEBP", quality=85)
+    found.preview.save(stream, "WEBP", quality=85)
     source = result_view.encode_data_url(stream.getvalue(), "image/webp")
-    return Preview(source, result_view.format_ratio(small.width, small.height))
+    return Preview(source, result_view.format_ratio(found.preview.width, found.preview.height))
 
 
 def _list_file_rows(found: ImageInspection) -> Rows:
-    colours = found.image.colours
-    rows = [("Size", f"{colours.width} × {colours.height}"), ("Format", found.image.format or "?")]
+    rows = [("Size", f"{found.image.width} × {found.image.height}"), ("Format", found.image.format or "?")]
     rows.append(("Invisible watermark", found.watermark or messages.NO_WATERMARK))
     if (source := _SOURCE_TYPE.search(found.xmp)) is not None:
         rows.append(("Says of itself", f"{SOURCES.get(source[1], source[1])} ({source[1]})"))

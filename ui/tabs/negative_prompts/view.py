@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from markupsafe import Markup
-from PIL import Image
 
 from engine.negative import image_difference, study
 from engine.negative.study import StudyResult, TermEffect
+from engine.records.images.decoder import read_size
 from engine.requests import Request, StudyNegative
 from ui import messages
 from ui.common import result_view, send_to
@@ -129,8 +128,7 @@ def _describe_slim(found: StudyResult, outputs: Path) -> Slim | None:
     """The image without the words that have no effect, and the button that removes them; None until it is finished."""
     if found.same is None or found.slim is None or found.slim_change is None:
         return None
-    with Image.open(found.slim) as header:
-        ratio = result_view.format_ratio(*header.size)
+    ratio = result_view.format_ratio(*read_size(found.slim))
     return Slim(
         pair=_create_pair(outputs, (found.same, messages.ALL_WORDS), (found.slim, messages.SLIM), ratio),
         explained=messages.slim_explained(found.slim_change),
@@ -152,8 +150,4 @@ def _create_side(outputs: Path, image: Path, label: str) -> Side:
 @lru_cache(maxsize=64)
 def _draw_map(before: Path, after: Path) -> str:
     """Where two images differ, as a data URL."""
-    with Image.open(before) as first, Image.open(after) as second:
-        drawn = image_difference.render_map(first, second)
-    buffer = io.BytesIO()
-    drawn.save(buffer, "PNG")
-    return result_view.encode_data_url(buffer.getvalue(), "image/png")
+    return result_view.encode_data_url(image_difference.encode_map(before, after), "image/png")

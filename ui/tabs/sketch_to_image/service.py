@@ -41,7 +41,7 @@ class SketchService:
 
     def store_image(self, path: str | None) -> str:
         """The hash under which the engine stores an uploaded image, "" for none. Raises ImageError."""
-        return self._blobs.put(Path(path).read_bytes()) if path else ""
+        return self._blobs.put_file(Path(path)) if path else ""
 
     def find_image(self, hash: str | None) -> Path | None:
         """The file of an image that the engine keeps; None if there is none or it is gone."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from engine.errors import EaselError
-from engine.generate.tasks.input_image import create_canvas, matching_size, open_images
+from engine.generate.tasks.input_image import preview_canvas
 from engine.records.blobs import Blobs
 from engine.requests import ImageToImage, Request
 from ui import messages
@@ -56,28 +53,14 @@ def render_input(asked: ImageToImage, checkpoint: Checkpoint, blobs: Blobs) -> s
     """What the engine will see of a drawing: fitted, cropped to the mask where asked, what is masked tinted, with its size;
     or the reason why there is none."""
     try:
-        given = open_images(asked, blobs)
-        width, height = matching_size(given.shape(asked), checkpoint.native_size, checkpoint.size_multiple)
-        canvas = create_canvas(asked, given, asked.width or width, asked.height or height)
+        seen = preview_canvas(asked, blobs, checkpoint.native_size, checkpoint.size_multiple, _LONGEST)
     except EaselError as error:
         return render_notice(str(error), "trouble")
-    image = canvas.image
-    if canvas.mask is not None:
-        tint = Image.blend(image, Image.new("RGB", image.size, "#e11d48"), 0.5)
-        image = Image.composite(tint, image, canvas.mask)
-    size = f"{canvas.image.width} × {canvas.image.height}"
-    return _HTML.render("input", source=_encode_png(image), size=size, sentences=given.notices)
+    source = result_view.encode_data_url(seen.png, "image/png")
+    return _HTML.render("input", source=source, size=f"{seen.width} × {seen.height}", sentences=seen.notices)
 
 
 def render_strength_words(strength: float) -> str:
     """What a denoising strength does to the drawing, in words."""
     words = next(words for least, words in reversed(messages.STRENGTHS.items()) if strength >= least)
     return _HTML.render("strength_words", words=words)
-
-
-def _encode_png(image: Image.Image) -> str:
-    image = image.copy()
-    image.thumbnail((_LONGEST, _LONGEST))
-    stream = io.BytesIO()
-    image.save(stream, "PNG", compress_level=1)
-    return result_view.encode_data_url(stream.getvalue(), "image/png")

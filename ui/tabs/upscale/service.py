@@ -23,8 +23,9 @@ from engine.jobs import Jobs
 from engine.plan.learned import LearnedFacts
 from engine.plan.upscale_estimate import UpscaleWork, estimate_upscale
 from engine.records.blobs import Blobs
-from engine.records.images.open_image import open_header
-from engine.records.images.thumbnails import SCREEN, reduce_image
+from engine.records.images.decoder import read_size
+from engine.records.images.previews import reduce_pair
+from engine.records.images.thumbnails import SCREEN
 from engine.requests import Upscale
 from engine.settings import Settings
 from engine.storage.items import read_each
@@ -103,12 +104,9 @@ class UpscaleService:
     def create_pair(self, request: Upscale, result: Path) -> Images | None:
         """The image before and after, of one size, large ones reduced to a screen; None if the source is no longer kept."""
         try:
-            before = self._blobs.open(request.images[0])
+            return reduce_pair(self._blobs.path(request.images[0]), result, SCREEN)
         except EaselError:
             return None
-        with open_header(result) as opened:
-            after = reduce_image(opened, SCREEN)
-        return before.resize(after.size, Image.Resampling.BICUBIC), after
 
     def find_source(self, request: Upscale) -> Path | None:
         """The file that a result was made from, if it is still kept."""
@@ -119,7 +117,7 @@ class UpscaleService:
 
     def _store(self, file: Path) -> str:
         try:
-            return self._blobs.put(file.read_bytes(), by_head=True)
+            return self._blobs.put_file(file, by_head=True)
         except ImageError as error:
             raise ImageError(messages.bad_file(file.name, str(error))) from error
 
@@ -146,8 +144,7 @@ class UpscaleService:
 def _read_size(file: Path) -> tuple[int, int] | None:
     """Width and height in pixels, from the file's head alone; None if it is not an image; the engine then says why."""
     try:
-        with open_header(file) as opened:
-            return opened.size
+        return read_size(file)
     except ImageError:
         return None
 
