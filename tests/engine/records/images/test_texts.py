@@ -90,9 +90,11 @@ def gif_xmp(packet: bytes) -> bytes:
 
 
 def tiff(text: str, tag: int) -> bytes:
+    """Pillow writes ASCII alone, so the text takes the place of one of its length."""
+    raw = text.encode()
     directory = Image.Exif()
-    directory[tag] = text.encode()
-    return save("TIFF", exif=directory.tobytes())
+    directory[tag] = "x" * len(raw)
+    return save("TIFF", exif=directory.tobytes()).replace(b"x" * len(raw), raw)
 
 
 COMMENT = b"UNICODE\0" + MIXED.encode("utf-16-be")
