@@ -105,7 +105,8 @@ class Run:
                 )  # fmt: skip
                 loaded = stack.enter_context(lease)
                 checker = load_checker(entry, plan, state, stop)
-            state.hashes.want(entry.path, entry.stamp)
+            for used in (entry, *(lora for lora, *_ in prepared.additions.loras)):
+                state.hashes.want(used.path, used.stamp)
             stack.enter_context(tile_vae(loaded.vae, plan.vae_tile))
             guard = stack.enter_context(
                 PrecisionGuard(lambda component, dtype: find_safer_dtype(dtype, component, state.hardware, entry.family))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from engine.errors import RequestError
 from engine.records import metadata
@@ -15,9 +16,18 @@ from engine.records.record import Record
 from engine.requests import Request
 
 
+class KnownNames(TypedDict, total=False):
+    """The names of other files here; of a kind that is left out, any name will do. ``lora_hashes``: SHA-256 -> name."""
+
+    loras: Collection[str]
+    lora_hashes: Mapping[str, str]
+    vaes: Collection[str]
+    refiners: Collection[str]
+
+
 @dataclass(frozen=True)
 class Recalled:
-    """``request`` can be made here; ``notes`` say what could not be replace_names. ``program`` wrote the settings."""
+    """``request`` can be made here; ``notes`` say what could not be kept. ``program`` wrote the settings."""
 
     request: Request
     program: str
@@ -25,7 +35,11 @@ class Recalled:
 
 
 def recall(
-    source: Path | bytes, samplers: Collection[str], checkpoints: Collection[str], hashes: Mapping[str, str] | None = None
+    source: Path | bytes,
+    samplers: Collection[str],
+    checkpoints: Collection[str],
+    hashes: Mapping[str, str] | None = None,
+    **others: Unpack[KnownNames],
 ) -> Recalled | None:
     """The settings in a file or its bytes; None if there are none that can be read. Raises OSError if the file cannot be read.
 
@@ -36,7 +50,7 @@ def recall(
         own = metadata.read(source)
     except RequestError:
         own = None
-    return recall_record(own, None if own else readers.read(source), samplers, checkpoints, hashes)
+    return recall_record(own, None if own else readers.read(source), samplers, checkpoints, hashes, **others)
 
 
 def recall_record(
@@ -45,6 +59,7 @@ def recall_record(
     samplers: Collection[str],
     checkpoints: Collection[str],
     hashes: Mapping[str, str] | None = None,
+    **others: Unpack[KnownNames],
 ) -> Recalled | None:
     """The same from records that were read already."""
     if own is not None:
@@ -52,5 +67,5 @@ def recall_record(
         return Recalled(request, f"Easel {own.easel}", notes)
     if other is None:
         return None
-    request, notes = readers.to_request(other, samplers, checkpoints, hashes)
+    request, notes = readers.to_request(other, samplers, checkpoints, hashes, **others)
     return Recalled(request, other.program, notes)

@@ -80,11 +80,15 @@ NONE = Checkpoint(
 
 
 class KnownNames(TypedDict):
-    """The names that there are here, as :func:`engine.records.recall.recall` takes them. ``hashes``: SHA-256 -> name."""
+    """The names that there are here, as :func:`engine.records.recall.recall` takes them. The hashes: SHA-256 -> name."""
 
     samplers: Collection[str]
     checkpoints: Collection[str]
     hashes: Mapping[str, str]
+    loras: Collection[str]
+    lora_hashes: Mapping[str, str]
+    vaes: Collection[str]
+    refiners: Collection[str]
 
 
 class CheckpointOptions:
@@ -97,6 +101,7 @@ class CheckpointOptions:
         self._entries: dict[str, CheckpointEntry] = {}
         self._known: dict[str, Checkpoint] = {}
         self.additions: dict[str, tuple[str, ...]] = {}
+        self._lora_hashes: dict[str, str] = {}
         self.refresh()
 
     @property
@@ -130,6 +135,9 @@ class CheckpointOptions:
             "refiner": tuple(each.name for each in entries if each.family.is_refiner),
             "upscaler": _list_upscalers(found["upscaler"], entries),
         }
+        self._lora_hashes = {
+            sha256: entry.name for entry in found["lora"] for sha256 in (entry.sha256, entry.identity.weights_sha256) if sha256
+        }
         self.inventory = Inventory(
             settings=inventory.settings,
             entries=tuple(entry for entry in inventory.entries if entry.name not in odd),
@@ -147,8 +155,15 @@ class CheckpointOptions:
 
     def list_names(self) -> KnownNames:
         """The names of everything that the settings of an image can refer to."""
-        hashes = {entry.sha256: entry.name for entry in self._entries.values() if entry.sha256}
-        return {"samplers": tuple(SCHEDULERS), "checkpoints": self.names, "hashes": hashes}
+        return {
+            "samplers": tuple(SCHEDULERS),
+            "checkpoints": self.names,
+            "hashes": {entry.sha256: entry.name for entry in self._entries.values() if entry.sha256},
+            "loras": self.additions["lora"],
+            "lora_hashes": self._lora_hashes,
+            "vaes": self.additions["vae"],
+            "refiners": self.additions["refiner"],
+        }
 
 
 def _list_upscalers(networks: Sequence[CheckpointEntry], checkpoints: Sequence[CheckpointEntry]) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ def _alone(kind: str, clues: tuple[str, ...], reason: str, component: str = "") 
             parts=parts,
             container=header.container,
             digest=header.digest,
+            weights_sha256=header.metadata.get("sshs_model_hash", "").lower(),
             reason=reason,
         )
 

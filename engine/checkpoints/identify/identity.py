@@ -43,7 +43,9 @@ class Identity:
     ``kind`` is a key of :data:`KINDS`. ``family`` names a row of
     :data:`~engine.checkpoints.families.FAMILIES`; for additions the base model that they were made for, a key of
     :data:`~engine.checkpoints.families.BASE_MODELS` or ``""``. ``parts`` maps components to their size. ``native_size`` is
-    pixels a side. ``digest`` is as in Header. ``reason`` says what it was recognised by.
+    pixels a side. ``digest`` is as in Header. ``weights_sha256`` is the SHA-256 of all bytes
+    behind the header, which trainers write into LoRAs and AUTOMATIC1111's program into its images; "" if the file does not say.
+    ``reason`` says what it was recognised by.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Identity:
     native_size: int = 0
     container: str = ""
     digest: str = ""
+    weights_sha256: str = ""
     reason: str = ""
 
     @property

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 
+from engine.records.foreign.sampler_names import nearest_sampler
 from engine.requests import GenerationRequest, Request, as_asked
+
+_ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".sft")
+_LONGEST = 200
+"""Characters of a name that are compared: files have no longer names."""
 
 
 def find_nearest(what: str, name: str | None, known: Collection[str], notes: list[str]) -> str | None:
@@ -17,14 +23,38 @@ def find_nearest(what: str, name: str | None, known: Collection[str], notes: lis
     """
     if name is None or not known:
         return name
-    plain = {_plain(k): k for k in known}
-    if (same := plain.get(_plain(name))) is not None:
+    plain = {plain_name(k): k for k in known}
+    if (same := plain.get(plain_name(name))) is not None:
         return same
-    close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
-    found = plain[close[0]] if close else None
+    close = difflib.get_close_matches(plain_name(name)[:_LONGEST], plain, n=1, cutoff=0.5)
+    found = nearest_sampler(name, known) if what == "sampler" else None
+    found = found or (plain[close[0]] if close else None)
     instead = f"“{found}” comes nearest" if found else "none here comes near, so it is left open"
-    notes.append(f"The {what} “{name}” is not here; {instead}.")
+    notes.append(f"The {what} “{name[:_LONGEST]}” is not here; {instead}.")
     return found
+
+
+def find_same(what: str, name: str | None, known: Collection[str] | None, notes: list[str]) -> str | None:
+    """``name`` as it is called here; None and a sentence in ``notes`` if it is not, since no other could stand in for it.
+
+    Where it is not known what is here (None), any name will do.
+    """
+    if name is None or known is None:
+        return name
+    found = next((each for each in known if plain_name(each) == plain_name(name)), None)
+    if found is None:
+        notes.append(
+            f"The {what} “{name[:_LONGEST]}” is not in your models folder, so it is left out. Put its file there to use it."
+        )
+    return found
+
+
+def find_by_hash(written: str, hashes: Mapping[str, str]) -> str | None:
+    """The file whose SHA-256 begins with ``written``: most programs write the first 10 or 12 digits."""
+    digits = written.strip().lower().removeprefix("0x").removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{10,64}", digits):
+        return None
+    return next((name for sha256, name in hashes.items() if sha256.startswith(digits)), None)
 
 
 def replace_names(request: Request, samplers: Collection[str], checkpoints: Collection[str]) -> tuple[Request, tuple[str, ...]]:
@@ -40,7 +70,7 @@ def replace_names(request: Request, samplers: Collection[str], checkpoints: Coll
     return dataclasses.replace(as_asked(request), scheduler=scheduler, checkpoint=checkpoint), tuple(notes)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name without folders, ending and case: programs differ in which of these they write."""
     file = PurePosixPath(name.replace("\\", "/"))
-    return (file.stem if file.suffix.casefold() in (".safetensors", ".ckpt", ".pt") else file.name).casefold()
+    return (file.stem if file.suffix.casefold() in _ENDINGS else file.name).casefold()

@@ -12,7 +12,8 @@ from sd_parsers import ParserManager
 
 from engine.records import metadata
 from engine.records.foreign import readers
-from engine.records.foreign.foreign_record import ForeignRecord, sampler
+from engine.records.foreign.foreign_record import ForeignRecord
+from engine.records.foreign.sampler_names import read_sampler
 from engine.records.record import Record
 from engine.requests import MAX_SEED, Resolved, TextToImage
 from tests.engine.records import carriers
@@ -32,7 +33,9 @@ def found(source: bytes) -> dict[str, Any]:
     """What was read, without what was not found and without the raw text."""
     record = readers.read(source)
     assert record is not None
-    return {name: value for name, value in asdict(record).items() if value not in (None, "") and name != "raw"}
+    return {
+        name: value for name, value in asdict(record).items() if value not in (None, "", ()) and name not in ("raw", "unused")
+    }
 
 
 A1111_FOUND = {
@@ -48,6 +51,7 @@ A1111_FOUND = {
     "checkpoint": "v1-5-pruned-emaonly",
     "checkpoint_hash": "6ce0161689",
     "clip_skip": 2,
+    "loras": ({"name": "ink", "weight": 0.8, "unet_weight": None, "hash": "1a2b3c4d5e6f"},),
 }
 
 
@@ -142,6 +146,7 @@ GRAPH_FOUND = {
     "checkpoint": "sd\\v1-5.safetensors",
     "clip_skip": 2,
     "strength": 1.0,
+    "loras": ({"name": "ink", "weight": 1.0, "unet_weight": None, "hash": ""},),
 }
 WORKFLOW = json.dumps({"nodes": [], "links": []})
 
@@ -179,12 +184,12 @@ def test_comfyui_put_together_from_parts() -> None:
         },
         "9": {"class_type": "CLIPTextEncode", "inputs": {"text": ["11", 0], "clip": ["7", 1]}},
         "10": {"class_type": "CLIPTextEncode", "inputs": {"text": "no people", "clip": ["7", 1]}},
-        "11": {"class_type": "StringConcatenate", "inputs": {"string_a": "x", "value": "a harbour"}},
+        "11": {"class_type": "StringConcatenate", "inputs": {"string_a": "a harbour", "string_b": "at night", "delimiter": ", "}},
         "12": {"class_type": "Seed (rgthree)", "inputs": {"mode": "fixed", "number": 77}},
     }
     assert found(carriers.png({"prompt": json.dumps(graph)})) == {
         "program": "ComfyUI",
-        "prompt": "a harbour",
+        "prompt": "a harbour, at night",
         "negative_prompt": "no people",
         "steps": 12,
         "scheduler": "Euler a",
@@ -601,4 +606,4 @@ def test_what_is_here_is_found_whatever_its_case_and_folder() -> None:
     ],
 )
 def test_samplers_by_any_name(name: str | None, schedule: str | None, expected: str | None) -> None:
-    assert sampler(name, schedule) == expected
+    assert read_sampler(name, schedule).name == expected

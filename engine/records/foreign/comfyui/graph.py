@@ -1,0 +1,168 @@
+"""The nodes of a graph and the arrows between them.
+
+A prompt is ``{id: {"class_type": ..., "inputs": {name: value, or [id, slot] for an arrow}}}``. Rather than knowing every node,
+a search starts at a sampler and takes the nearest node that has an input of the wanted name, so that samplers put together from
+parts (noise, guider, sigmas), loaders that do everything and nodes of extensions read the same way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from engine.json_values import JsonObject, JsonValue
+from engine.records.foreign.fields import Fields
+from engine.records.foreign.values import as_object, text
+
+Arrow = tuple[str, int]
+"""The node that an input comes from, and its slot."""
+
+T = TypeVar("T")
+
+_MOST_NODES = 20_000
+_MOST_SAMPLERS = 50
+_MOST_HOPS = 60
+"""What is looked at of a graph. Real ones have a few hundred nodes."""
+
+LATENTS = ("latent_image", "samples", "latent", "latents", "optional_latent", "pipe", "basic_pipe", "image", "images", "pixels")
+"""Inputs by which an image or its latent comes to a sampler, by itself or in a bundle."""
+
+_BUNDLES = ("model", "guider", "pipe", "basic_pipe", "sdxl_tuple")
+"""Inputs that lead to the checkpoint."""
+
+_VALUES = ("value", "number", "int", "float", "seed", "string", "text", "content")
+"""What a node that only holds a value calls it."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node. ``arrows`` are the inputs that come from other nodes; ``whole`` is the node as it stands in the record."""
+
+    name: str
+    inputs: Fields
+    whole: Fields
+    arrows: dict[str, Arrow] = field(default_factory=dict[str, Arrow])
+
+
+class Graph:
+    """The nodes of a prompt. What does not look like a node is not taken from ``prompt``."""
+
+    def __init__(self, prompt: Fields) -> None:
+        self.nodes: dict[str, Node] = {}
+        for key in prompt.names()[:_MOST_NODES]:
+            written = prompt.look(key)
+            if isinstance(written, dict) and isinstance(name := written.get("class_type"), str):
+                self.nodes[key] = _open_node(prompt, key, written, name)
+        for node in self.nodes.values():
+            for name in node.inputs.names():
+                if (arrow := self._read_arrow(node.inputs.look(name))) is not None:
+                    node.inputs.take(name)
+                    node.arrows[name] = arrow
+
+    def first_sampler(self) -> str | None:
+        """The sampler that no other sampler comes before; of several, one that starts from an empty image."""
+        samplers = [key for key, node in self.nodes.items() if _is_sampler(node)][:_MOST_SAMPLERS]
+        first: list[str] = []
+        for key in samplers:
+            before = {above for source in self.latents(key) for above in self.above(source)}
+            if not any(other in before and other != key for other in samplers):
+                first.append(key)
+        found = first or samplers
+        return next((key for key in found if self.starts_empty(key)), found[0] if found else None)
+
+    def latents(self, sampler: str) -> list[str]:
+        """The nodes that a sampler's latent comes from; those of its bundles if it has no input for one."""
+        arrows = self.nodes[sampler].arrows
+        return [arrows[name][0] for name in LATENTS if name in arrows]
+
+    def starts_empty(self, sampler: str) -> bool:
+        """Whether no picture flows into a sampler."""
+        above = {key for source in self.latents(sampler)[:1] for key in self.above(source)}
+        return not any("pixels" in self.nodes[key].arrows or text(self.nodes[key].inputs.look("image")) for key in above)
+
+    def above(self, start: str | None) -> Iterator[str]:
+        """``start`` and all nodes that flow into it, the nearest first."""
+        if start is None or start not in self.nodes:
+            return
+        waiting, seen = deque([start]), {start}
+        while waiting:
+            yield (key := waiting.popleft())
+            sources = [arrow[0] for arrow in self.nodes[key].arrows.values() if arrow[0] not in seen]
+            seen.update(sources)
+            waiting.extend(dict.fromkeys(sources))
+
+    def value(self, start: str | None, convert: Callable[[JsonValue], T | None], *names: str) -> T | None:
+        """The nearest input with one of ``names`` at or above ``start`` whose value ``convert`` understands."""
+        for key in self.above(start):
+            for name in names:
+                if name in self.nodes[key].inputs and (found := self._take_value(key, name, convert)) is not None:
+                    return found
+        return None
+
+    def checkpoint_value(self, start: str, convert: Callable[[JsonValue], T | None], *names: str) -> T | None:
+        """The same, at first on the way to the checkpoint."""
+        arrows = self.nodes[start].arrows
+        for name in _BUNDLES:
+            if name in arrows and (found := self.value(arrows[name][0], convert, *names)) is not None:
+                return found
+        return self.value(start, convert, *names)
+
+    def find(self, start: str | None, name: str) -> Node | None:
+        """The nearest node at or above ``start`` that has an input called ``name``."""
+        return next((self.nodes[key] for key in self.above(start) if name in self.nodes[key].inputs), None)
+
+    def _take_value(self, key: str, name: str, convert: Callable[[JsonValue], T | None]) -> T | None:
+        """The value of an input, or of the node that it comes from, through nodes that only pass it on."""
+        for _ in range(_MOST_HOPS):
+            node = self.nodes[key]
+            if name not in node.arrows:
+                found = convert(unwrap(node.inputs.look(name)))
+                if found is not None:
+                    node.inputs.take(name)
+                return found
+            key = node.arrows[name][0]
+            source = self.nodes[key]
+            named = [each for each in (name, *_VALUES, *source.inputs.names()) if each in source.inputs]
+            plain = [
+                each for each in named if each not in source.arrows and convert(unwrap(source.inputs.look(each))) is not None
+            ]
+            numbers = [each for each in plain if not isinstance(source.inputs.look(each), str)]
+            chosen = next(
+                iter([each for each in plain if each in (name, *_VALUES)] or numbers or plain or [*source.arrows]), None
+            )
+            if chosen is None:
+                return None
+            name = chosen
+        return None
+
+    def _read_arrow(self, value: JsonValue) -> Arrow | None:
+        """The node and its slot that ``value`` comes from; None if it is a value of its own."""
+        match value:
+            case [str() | int() as key, int(slot)] if not isinstance(key, bool) and str(key) in self.nodes:
+                return str(key), slot
+            case _:
+                return None
+
+
+def _open_node(prompt: Fields, key: str, written: JsonObject, name: str) -> Node:
+    whole = prompt.open(key, written, name)
+    whole.take("class_type")
+    whole.take("is_changed")
+    whole.inside("_meta").text("title")
+    return Node(name, whole.open("inputs", as_object(written.get("inputs")), ""), whole)
+
+
+def _is_sampler(node: Node) -> bool:
+    """A sampler: a node with steps and a sampler's name, or one put together from noise and sigmas. Detailers take pictures."""
+    names = {*node.inputs.names()}
+    together = {"sigmas", "latent_image"} <= names
+    return together or ({"steps", "sampler_name"} <= names and not names & {"image", "images", "pixels", "upscale_model"})
+
+
+def unwrap(value: JsonValue) -> JsonValue:
+    """A plain value, also where an extension wraps it with a preview; None for a truth value, which none of the settings is."""
+    if isinstance(value, dict):
+        value = value.get("content")
+    return None if isinstance(value, bool | list | dict) else value

@@ -1,0 +1,180 @@
+"""The editor's drawing of a graph, turned into the form that ComfyUI runs.
+
+A workflow is ``{"nodes": [{"id", "type", "mode", "inputs": [{"name", "link", "widget"}], "outputs", "widgets_values"}],
+"links": [[id, from node, from slot, to node, to slot, type]]}``. The values of a node have no names but where newer editors
+list a widget for each; for the usual nodes of older ones the order is known: ComfyUI ``nodes.py``, Efficiency Nodes
+``efficiency_nodes.py``, Easy-Use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.json_values import JsonObject, JsonValue
+from engine.records.foreign.values import as_object, json_object, whole
+
+_MUTED, _BYPASSED = 2, 4
+"""Modes of nodes that do not run, and that pass on what comes in."""
+
+_CONTROLS = ("fixed", "increment", "decrement", "randomize")
+"""What the editor adds behind a seed: what to do with it before the next run."""
+
+_OF_WORKFLOW = (
+    "nodes", "links", "groups", "config", "extra", "version", "last_node_id", "last_link_id", "id", "revision",
+    "definitions", "state",
+    "floatingLinks", "reroutes", "models",
+)  # fmt: skip
+_OF_NODE = (
+    "id", "type", "pos", "size", "flags", "order", "mode", "inputs", "outputs", "properties", "widgets_values", "title", "color",
+    "bgcolor", "shape", "showAdvanced",
+)  # fmt: skip
+"""What the editor writes and what this module reads; anything else is handed on as it is."""
+
+_MOST_NODES = 20_000
+_MOST_HOPS = 100
+
+_WIDGETS = {
+    "KSampler": "seed steps cfg sampler_name scheduler denoise",
+    "KSamplerAdvanced": (
+        "add_noise noise_seed steps cfg sampler_name scheduler start_at_step end_at_step return_with_leftover_noise"
+    ),
+    "KSampler (Efficient)": "seed steps cfg sampler_name scheduler denoise preview_method vae_decode",
+    "Efficient Loader": (
+        "ckpt_name vae_name clip_skip lora_name lora_model_strength lora_clip_strength positive negative token_normalization"
+        " weight_interpretation empty_latent_width empty_latent_height batch_size"
+    ),
+    "easy fullLoader": (
+        "ckpt_name config_name vae_name clip_skip lora_name lora_model_strength lora_clip_strength resolution empty_latent_width"
+        " empty_latent_height positive positive_token_normalization positive_weight_interpretation negative"
+        " negative_token_normalization negative_weight_interpretation batch_size a1111_prompt_style"
+    ),
+    "CheckpointLoaderSimple": "ckpt_name",
+    "UNETLoader": "unet_name weight_dtype",
+    "VAELoader": "vae_name",
+    "LoraLoader": "lora_name strength_model strength_clip",
+    "LoraLoaderModelOnly": "lora_name strength_model",
+    "CLIPSetLastLayer": "stop_at_clip_layer",
+    "CLIPTextEncode": "text",
+    "CLIPTextEncodeSDXL": "width height crop_w crop_h target_width target_height text_g text_l",
+    "EmptyLatentImage": "width height batch_size",
+    "EmptySD3LatentImage": "width height batch_size",
+    "RandomNoise": "noise_seed",
+    "KSamplerSelect": "sampler_name",
+    "BasicScheduler": "scheduler steps denoise",
+    "CFGGuider": "cfg",
+    "StringConcatenate": "string_a string_b delimiter",
+    "ShowText|pysssss": "text_0",
+    "SDXLPromptStyler": "text_positive text_negative style log_prompt",
+    "ImpactWildcardProcessor": "wildcard_text populated_text mode seed",
+    "PrimitiveNode": "value",
+    "SaveImage": "filename_prefix",
+    "LoadImage": "image upload",
+    "LatentUpscaleBy": "upscale_method scale_by",
+    "LatentUpscale": "upscale_method width height crop",
+}
+"""Class -> its widgets in the order of their values."""
+
+
+def to_prompt(written: JsonValue) -> JsonObject:
+    """The graph in ``written``, JSON or its text, in the form that is run; empty if there is none."""
+    found = json_object(written) if isinstance(written, str) else as_object(written)
+    nodes = found.get("nodes")
+    if not isinstance(nodes, list):
+        return found if any("class_type" in as_object(node) for node in found.values()) else {}
+    return _Workflow(found, [as_object(node) for node in nodes[:_MOST_NODES]]).convert()
+
+
+class _Workflow:
+    """One drawing. Nodes are called by the text of their id."""
+
+    def __init__(self, written: JsonObject, nodes: list[JsonObject]) -> None:
+        self._written = written
+        self._nodes = {str(node.get("id")): node for node in nodes if isinstance(node.get("type"), str)}
+        links = written.get("links")
+        self._links = dict(_read_link(link) for link in links if isinstance(link, list | dict)) if isinstance(links, list) else {}
+
+    def convert(self) -> JsonObject:
+        running = {key: node for key, node in self._nodes.items() if node.get("mode") not in (_MUTED, _BYPASSED)}
+        graph: JsonObject = {
+            key: {
+                **_list_others(node, _OF_NODE),
+                "class_type": node["type"],
+                "inputs": {**_name_values(node), **dict(self._read_inputs(node))},
+            }
+            for key, node in running.items()
+        }
+        return {**_list_others(self._written, _OF_WORKFLOW), **graph}
+
+    def _read_inputs(self, node: JsonObject) -> Iterator[tuple[str, JsonValue]]:
+        for slot in _list_objects(node.get("inputs")):
+            name, link = slot.get("name"), whole(slot.get("link"))
+            source = self._follow(link) if link is not None else None
+            if isinstance(name, str) and source is not None:
+                yield name, [source[0], source[1]]
+
+    def _follow(self, link: int) -> tuple[str, int] | None:
+        """Where a link comes from, through nodes that are bypassed."""
+        for _ in range(_MOST_HOPS):
+            source = self._links.get(link)
+            node = self._nodes.get(source[0]) if source else None
+            if source is None or node is None or node.get("mode") == _MUTED:
+                return None
+            if node.get("mode") != _BYPASSED:
+                return source
+            outputs = _list_objects(node.get("outputs"))
+            kind = outputs[source[1]].get("type") if 0 <= source[1] < len(outputs) else None
+            inputs = [slot for slot in _list_objects(node.get("inputs")) if slot.get("type") == kind]
+            through = next((found for slot in inputs if (found := whole(slot.get("link"))) is not None), None)
+            if through is None:
+                return None
+            link = through
+        return None
+
+
+def _read_link(link: JsonValue) -> tuple[int, tuple[str, int]]:
+    """Id of a link -> the node and slot that it comes from; -1 for what is no link."""
+    match link:
+        case [int(key), (int() | str()) as node, int(slot), *_]:
+            return key, (str(node), slot)
+        case {"id": int(key), "origin_id": (int() | str()) as node, "origin_slot": int(slot)}:
+            return key, (str(node), slot)
+        case _:
+            return -1, ("", 0)
+
+
+def _list_others(written: JsonObject, known: tuple[str, ...]) -> JsonObject:
+    return {key: value for key, value in written.items() if key not in known}
+
+
+def _list_objects(value: JsonValue) -> list[JsonObject]:
+    return [as_object(item) for item in value] if isinstance(value, list) else []
+
+
+def _name_values(node: JsonObject) -> JsonObject:
+    """The values of a node's widgets by name; by number where their names are not known."""
+    values = node.get("widgets_values")
+    if isinstance(values, dict):
+        return values
+    if not isinstance(values, list):
+        return {}
+    listed = [
+        slot["name"] for slot in _list_objects(node.get("inputs")) if "widget" in slot and isinstance(slot.get("name"), str)
+    ]
+    names = _WIDGETS.get(str(node.get("type")), "").split()
+    if len(listed) >= len(names):
+        names = [name for name in listed if isinstance(name, str)]
+    if not names and [isinstance(value, str) for value in values].count(True) == 1 == len(values):
+        names = ["text"]
+    return dict(_pair(names, values))
+
+
+def _pair(names: list[str], values: list[JsonValue]) -> Iterator[tuple[str, JsonValue]]:
+    waiting = iter(names)
+    before = ""
+    for index, value in enumerate(values):
+        if before in ("seed", "noise_seed") and value in _CONTROLS:
+            before = ""
+            yield "control_after_generate", value
+            continue
+        before = next(waiting, f"widget {index + 1}")
+        yield before, value

@@ -1,0 +1,116 @@
+"""A foreign record as a request that can be made here, and in sentences what of it cannot be honoured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from engine.records.foreign.fields import Unused
+from engine.records.foreign.foreign_record import ForeignRecord
+from engine.records.foreign.loras import name_loras
+from engine.records.foreign.nearest_names import find_by_hash, find_nearest, find_same
+from engine.requests import LIMITS, MAX_PROMPT, Limit, TextToImage
+from engine.seeds import MAX_SEED, read_seed
+
+_MOST_NAMED = 100
+"""Fields that one sentence names."""
+
+
+def to_request(
+    record: ForeignRecord,
+    samplers: Collection[str] = (),
+    checkpoints: Collection[str] = (),
+    hashes: Mapping[str, str] | None = None,
+    *,
+    loras: Collection[str] | None = None,
+    lora_hashes: Mapping[str, str] | None = None,
+    vaes: Collection[str] | None = None,
+    refiners: Collection[str] | None = None,
+) -> tuple[TextToImage, tuple[str, ...]]:
+    """The request that comes nearest, and a sentence for each thing that cannot be honoured as it was.
+
+    ``samplers`` and ``checkpoints`` are the names that there are here; empty means that any name will do, as None does for the
+    others. A checkpoint or LoRA whose SHA-256 in ``hashes`` or ``lora_hashes`` (SHA-256 -> name) is that of the record is taken
+    whatever it is called here.
+    """
+    notes: list[str] = []
+
+    def within(name: str, value: float | None) -> float | None:
+        return _check_limit(LIMITS[name], value, notes)
+
+    def whole(name: str, value: int | None) -> int | None:
+        return value if within(name, value) is not None else None
+
+    same_file = find_by_hash(record.checkpoint_hash or "", hashes or {})
+    prompt = name_loras(_shorten(record.prompt, notes), record.loras, loras, lora_hashes or {}, notes)
+    refiner = find_same("refiner", record.refiner, refiners, notes)
+    start = within("refiner_start", record.refiner_start)
+    request = TextToImage(
+        prompt=prompt if len(prompt) <= MAX_PROMPT else _shorten(record.prompt, notes),
+        negative_prompt=_shorten(record.negative_prompt, notes),
+        scheduler=find_nearest("sampler", record.scheduler, samplers, notes),
+        checkpoint=same_file or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),
+        steps=whole("steps", record.steps),
+        guidance_scale=within("guidance_scale", record.guidance_scale),
+        seed=_read_seed(record.seed, notes),
+        width=whole("width", record.width),
+        height=whole("height", record.height),
+        clip_skip=whole("clip_skip", record.clip_skip),
+        vae=find_same("VAE", record.vae, vaes, notes),
+        refiner=refiner,
+        refiner_start=TextToImage.refiner_start if start is None or refiner is None else start,
+    )
+    notes += _explain(record, request)
+    return request, tuple(notes)
+
+
+def _explain(record: ForeignRecord, request: TextToImage) -> Iterator[str]:
+    """What is not a matter of a single field."""
+    if record.schedule is not None:
+        instead = f"“{request.scheduler}” runs" if request.scheduler else "The sampler runs"
+        yield f"Easel does not have the noise schedule “{record.schedule[:60]}”. {instead} with its own, which comes nearest."
+    if record.strength is not None and record.strength < 1:
+        yield (
+            f"It was made from another picture or in a second pass (denoising strength {record.strength:g}); "
+            "these settings repeat the prompt but not that picture."
+        )
+    if record.program == "NovelAI" and re.search(r"[{\[]|\d::", record.prompt):
+        yield "NovelAI weighs words with {braces}, [brackets] and 1.2::signs::; Easel reads (words:1.2)."
+    yield from explain_unused(record.unused)
+
+
+def explain_unused(unused: Unused) -> Iterator[str]:
+    """One sentence for each kind of thing that is not used."""
+    if unused.settings:
+        yield f"Easel has no settings for these, so the picture will differ: {_list(unused.settings)}."
+    if unused.facts:
+        yield f"These are noted in the file and not needed to make the picture: {_list(unused.facts)}."
+    if unused.unknown:
+        yield f"Easel does not know what these mean and leaves them out: {_list(unused.unknown)}."
+
+
+def _list(items: tuple[str, ...]) -> str:
+    more = len(items) - _MOST_NAMED
+    return ", ".join(items[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _check_limit(limit: Limit, value: float | None, notes: list[str]) -> float | None:
+    """``value`` if Easel can honour it, else None and a note."""
+    if value is None or limit.least <= value <= limit.most:
+        return value
+    notes.append(f"{limit.name} was {value}; Easel takes {limit.least} to {limit.most}, so it is left open.")
+    return None
+
+
+def _read_seed(seed: int | None, notes: list[str]) -> int | None:
+    """The seed to use, None for a random one; a note if the record has one that cannot be used."""
+    used = read_seed(seed)
+    if used is None and seed is not None and seed != -1:
+        notes.append(f"The seed was {seed}; Easel takes 0 to {MAX_SEED}, so a random one is used.")
+    return used
+
+
+def _shorten(text: str, notes: list[str]) -> str:
+    if len(text) > MAX_PROMPT:
+        notes.append(f"A prompt had {len(text):,} characters; the first {MAX_PROMPT:,} are kept.")
+    return text[:MAX_PROMPT]
