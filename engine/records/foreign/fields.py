@@ -158,7 +158,7 @@ def is_blank(value: JsonValue) -> bool:
 class KnownFields:
     """What a program writes and Easel has no use for: a pattern of the field's name -> the words for it, "" for the name itself.
 
-    ``settings`` change the picture, ``facts`` do not. ``neutral`` has, by pattern, the values of a setting that was off.
+    ``settings`` change the image, ``facts`` do not. ``neutral`` has, by pattern, the values of a setting that was off.
     """
 
     settings: Mapping[str, str] = field(default_factory=dict[str, str])

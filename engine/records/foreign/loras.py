@@ -12,7 +12,7 @@ from engine.records.foreign.values import number
 
 _TAG = re.compile(r"<(?:lora|lyco):([^<>:]+)((?::[^<>]*)?)>", re.IGNORECASE)
 _MOST = 100
-"""LoRAs of one picture."""
+"""LoRAs of one image."""
 
 _HEAVIEST = 1000.0
 """Strengths are written with as many digits as Easel's prompt language reads."""

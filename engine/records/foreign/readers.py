@@ -1,4 +1,4 @@
-"""What other programs wrote into a picture, read by the first reader that understands it.
+"""What other programs wrote into an image, read by the first reader that understands it.
 
 Each program's layout has a module in ``programs`` or ``comfyui``. This one knows where in a file their texts may lie, and the
 order in which the readers are asked.
@@ -68,8 +68,8 @@ _NO_RECORDS = ("easel", "XML:com.adobe.xmp")
 def read(source: Path | bytes, hidden: bool = True) -> ForeignRecord | None:
     """What another program wrote into an image file; None if nothing is found. Raises OSError if it cannot be read.
 
-    Give it the file itself or its bytes: a picture that the page re-encoded has lost its texts. ``hidden`` also looks into the
-    lowest bits of the pixels, for which the picture is decoded.
+    Give it the file itself or its bytes: an image that the page re-encoded has lost its texts. ``hidden`` also looks into the
+    lowest bits of the pixels, for which the image is decoded.
     """
     texts = metadata_chunks.read_texts(source)
     if texts is None:

@@ -33,7 +33,7 @@ def test_a_foreign_picture() -> None:
 def test_a_damaged_record_is_said_and_the_other_text_still_read(resolved: Resolved) -> None:
     other = parameters(Record(resolved=resolved, job="a"))
     seen = inspect_file.inspect_image(carriers.png({"easel": '{"format" 1', "parameters": other}))
-    assert "damaged" in seen.problem and seen.foreign is not None and seen.foreign.program == "Easel"
+    assert "cannot be read" in seen.problem and seen.foreign is not None and seen.foreign.program == "Easel"
 
 
 def test_no_picture() -> None:

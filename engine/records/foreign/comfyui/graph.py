@@ -78,7 +78,7 @@ class Graph:
         return [arrows[name][0] for name in LATENTS if name in arrows]
 
     def starts_empty(self, sampler: str) -> bool:
-        """Whether no picture flows into a sampler."""
+        """Whether no image flows into a sampler."""
         above = {key for source in self.latents(sampler)[:1] for key in self.above(source)}
         return not any("pixels" in self.nodes[key].arrows or text(self.nodes[key].inputs.look("image")) for key in above)
 
@@ -155,7 +155,7 @@ def _open_node(prompt: Fields, key: str, written: JsonObject, name: str) -> Node
 
 
 def _is_sampler(node: Node) -> bool:
-    """A sampler: a node with steps and a sampler's name, or one put together from noise and sigmas. Detailers take pictures."""
+    """A sampler: a node with steps and a sampler's name, or one put together from noise and sigmas. Detailers take images."""
     names = {*node.inputs.names()}
     together = {"sigmas", "latent_image"} <= names
     return together or ({"steps", "sampler_name"} <= names and not names & {"image", "images", "pixels", "upscale_model"})

@@ -1,4 +1,4 @@
-"""The settings of the first pass of a ComfyUI picture."""
+"""The settings of the first pass of a ComfyUI image."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _SILENT = (
     "DualCLIPLoader",
     "easy kSampler",
 )
-"""Nodes that are part of every picture; only what they hold is said."""
+"""Nodes that are part of every image; only what they hold is said."""
 
 _CHECKPOINTS = ("ckpt_name", "base_ckpt_name", "unet_name", "checkpoint", "checkpoint_name", "model_name")
 _WIDTHS, _HEIGHTS = ("width", "empty_latent_width"), ("height", "empty_latent_height")

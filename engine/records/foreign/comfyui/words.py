@@ -33,7 +33,7 @@ _FINAL = ("populated_text", "text_0", "result", "processed_text", "output_text")
 _SELECTS = ("select", "input", "index", "selected", "selection")
 _MOST_DEPTH = 60
 _MOST_TEXTS = 2_000
-"""Text nodes that are looked at for one picture."""
+"""Text nodes that are looked at for one image."""
 
 
 class Words:

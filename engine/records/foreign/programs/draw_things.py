@@ -1,7 +1,7 @@
 """Draw Things: JSON in XMP's and EXIF's UserComment. Its keys are "c" and "uc" for the prompts, and ``v2`` has all of the
 settings.
 
-Layout: the records of its pictures, as Draw Things' community tools (kcjerrell/dtm, DrawThingsStudio) read them.
+Layout: the records of its images, as Draw Things' community tools (kcjerrell/dtm, DrawThingsStudio) read them.
 """
 
 from __future__ import annotations

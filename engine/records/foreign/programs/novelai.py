@@ -1,6 +1,6 @@
 """NovelAI: ``Comment`` is JSON, ``Source`` names the version and the hash of the weights. From version 4 on with characters.
 
-Layout: NovelAI's ``novelai-image-metadata`` and the records of its pictures.
+Layout: NovelAI's ``novelai-image-metadata`` and the records of its images.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ KNOWN = KnownFields(
 
 
 def read_novelai(fields: Fields) -> ForeignRecord | None:
-    """NovelAI's settings. The words of each character follow those of the whole picture, separated as they were written."""
+    """NovelAI's settings. The words of each character follow those of the whole image, separated as they were written."""
     raw = fields.look("Comment")
     written = fields.inside("Comment")
     if not {"steps", "scale"} <= {*written.names()}:
@@ -73,7 +73,7 @@ def _split_source(source: str) -> tuple[str | None, str | None]:
 
 
 def _take_words(structured: Fields, flat: str | None) -> str:
-    """The words of the whole picture and those of every character, of a version 4 prompt; else ``flat``."""
+    """The words of the whole image and those of every character, of a version 4 prompt; else ``flat``."""
     caption = structured.inside("caption")
     base = caption.text("base_caption") or flat or ""
     words = [base]
