@@ -51,6 +51,9 @@ MAX_LENGTH = 8192
 
 HEADERS: Mapping[str, str] = {"User-Agent": "easel", "Accept-Encoding": "identity"}
 
+_NO_ROUTE = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+"""What a computer without IPv6 says of such an address: another address may say more."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SAFE = "%/:=&?~#+!$,;'@()*[]|"
@@ -228,7 +231,9 @@ class _Connection(http.client.HTTPConnection):
         try:
             yield
         except (OSError, http.client.HTTPException) as error:
-            raise (NO_ANSWER.describe(self._address.host) if self._is_late else error) from error
+            if self._is_late:
+                raise NO_ANSWER.describe(self._address.host) from error
+            raise
         finally:
             timer.cancel()
 
@@ -238,17 +243,15 @@ class _Connection(http.client.HTTPConnection):
             shut_down(handle)
 
     def _dial(self, found: list[Resolved]) -> socket.socket:
-        """A connection to the first address that answers. Raises OSError, CancelledError."""
+        """A connection to the first address that answers. Raises OSError, NetworkError, CancelledError."""
         failure: OSError | None = None
-        for family, kind, protocol, _, where in found:
-            connected = socket.socket(family, kind, protocol)
+        for each in found:
             try:
-                _connect(connected, where, self._control)
-            except BaseException as error:
-                connected.close()
-                if not isinstance(error, OSError):
-                    raise
-                failure = failure or error
+                connected = _connect(each, self._control)
+            except OSError as error:
+                failure = error if failure is None or failure.errno in _NO_ROUTE else failure
+                if self._is_late:
+                    break
                 continue
             self._handle = connected.dup()  # stays the same when TLS takes the other one over
             self._control.attach(self._handle)
@@ -287,23 +290,34 @@ class _Connection(http.client.HTTPConnection):
             )
 
 
-def _connect(connecting: socket.socket, where: tuple[str | int | bytes, ...], control: Control) -> None:
-    """Connect within :data:`CONNECT_TIMEOUT`. Raises OSError, CancelledError."""
-    connecting.setblocking(False)
-    code = connecting.connect_ex(where)
-    if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
-        with selectors.DefaultSelector() as selector:
-            selector.register(connecting, selectors.EVENT_WRITE)
-            rounds = round(CONNECT_TIMEOUT / POLL)
-            while not selector.select(POLL):
-                control.raise_if_cancelled()
-                rounds -= 1
-                if rounds <= 0:
-                    raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-        code = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
-    connecting.settimeout(READ_TIMEOUT)
+def _connect(found: Resolved, control: Control) -> socket.socket:
+    """A connection to one address. Raises OSError, CancelledError."""
+    family, kind, protocol, _, where = found
+    connecting = socket.socket(family, kind, protocol)
+    try:
+        connecting.setblocking(False)
+        code = connecting.connect_ex(where)
+        if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+            _wait_for(connecting, control)
+            code = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        connecting.settimeout(READ_TIMEOUT)
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
+
+
+def _wait_for(connecting: socket.socket, control: Control) -> None:
+    """Return once a connection is made or has failed. Raises TimeoutError, CancelledError."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(connecting, selectors.EVENT_WRITE)
+        for _ in range(round(CONNECT_TIMEOUT / POLL)):
+            if selector.select(POLL):
+                return
+            control.raise_if_cancelled()
+    raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
 
 def _create_tls_context() -> ssl.SSLContext:

@@ -26,6 +26,9 @@ PIECE = 1 << 18
 TRIES = 5
 """Lost connections in a row, without a new byte between them, after which a download gives up."""
 
+RETRY_DELAY = 0.5
+"""Seconds before another try, times the number of failures up to 3."""
+
 ROOM_STEP = 32 << 20
 """Bytes after which the room on the disk is looked at again."""
 
@@ -76,7 +79,7 @@ class PartFile:
         """Request until everything is there; a lost connection is resumed. Raises DownloadError, CancelledError, OSError."""
         failures, furthest = 0, self.done
         while True:
-            self._control.wait(min(failures, 3) * 0.5)
+            self._control.wait(min(failures, 3) * RETRY_DELAY)
             interruptions = self._control.interruptions
             failure = self._try_request()
             if self._control.interruptions != interruptions:

@@ -33,8 +33,9 @@ NAME = "thing.safetensors"
 class Server:
     """How it behaves now, and what it was asked.
 
-    ``declares``: the answer has a Content-Length. ``endless``: the content is repeated until nobody listens. ``redirects``: path
-    -> Location. ``stalls``: where the answer waits for ``hold``: "head" or "body", "" nowhere.
+    ``declares``: the answer has a Content-Length. ``endless``: the content is repeated until nobody listens. ``answers``: how
+    many GETs are answered; the connections of others are closed. ``redirects``: path -> Location. ``stalls``: where the answer
+    waits for ``hold``: "head" or "body".
     """
 
     content: bytes = WHOLE
@@ -48,6 +49,7 @@ class Server:
     head_status: int = 200
     declares: bool = True
     endless: bool = False
+    answers: int = 10**9
     stalls: str = "head"
     validators: dict[str, str] = field(default_factory=lambda: {"ETag": '"one"'})
     redirects: dict[str, str] = field(default_factory=dict)
@@ -79,6 +81,10 @@ def handler(state: Server) -> type[BaseHTTPRequestHandler]:
             state.asked.append(self.headers.get("Range", ""))
             state.paths.append(self.path)
             state.tokens.append(self.headers.get("Authorization", ""))
+            state.answers -= 1
+            if state.answers < 0:
+                self.close_connection = True
+                return
             if state.stalls == "head":
                 state.hold.wait(20)
             if self._redirect():
@@ -180,6 +186,7 @@ def other_server() -> Iterator[Server]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(part_file, "PIECE", 16_384)
     monkeypatch.setattr(part_file, "TRIES", 2)
+    monkeypatch.setattr(part_file, "RETRY_DELAY", 0.01)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
 
 

@@ -106,6 +106,22 @@ def test_the_part_of_a_cancelled_download_can_be_deleted(server: Server, tmp_pat
     assert known.all() == () and not list(tmp_path.iterdir())
 
 
+def test_a_network_lost_in_the_middle_is_called_that_and_resumed_after_a_restart(server: Server, tmp_path: Path) -> None:
+    known = DownloadManager(tmp_path)
+    number = offer(known, server)
+    server.break_after, server.breaks, server.answers = 100_000, 1, 1
+    known.start(number)
+    failed = until(known, background.FAILED)
+    assert "lost in the middle" in failed.said and failed.done == 100_000
+    assert (tmp_path / f"{NAME}.part").stat().st_size == 100_000
+    server.answers = 1
+    again = DownloadManager(tmp_path)
+    again.start(offer(again, server))
+    assert until(again, background.FINISHED).done == len(WHOLE)
+    assert (tmp_path / NAME).read_bytes() == WHOLE and server.asked[-1] == "bytes=100000-"
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
 def test_two_downloads_never_write_to_one_file(server: Server, tmp_path: Path) -> None:
     known = DownloadManager(tmp_path)
     first, second = offer(known, server), offer(known, server)

@@ -14,7 +14,7 @@ from engine.checkpoints.download import background, connection, hub
 from engine.checkpoints.download.background import DownloadManager
 from engine.checkpoints.download.connection import open_url
 from engine.checkpoints.download.control import Control
-from engine.checkpoints.download.internal_hosts import InternalHostError, is_internal
+from engine.checkpoints.download.internal_hosts import InternalHostError, Resolved, is_internal
 from engine.checkpoints.download.network_errors import NetworkError
 from engine.checkpoints.download.sources import DownloadSource, read_link
 from engine.checkpoints.download.transfer import fetch
@@ -100,8 +100,8 @@ def test_a_name_that_changes_its_address_gains_nothing(server: Server, monkeypat
     asked = stub(monkeypatch, {"models.example": ["93.184.216.34", "127.0.0.1"]})
     reached: list[str] = []
 
-    def connect(connecting: socket.socket, where: tuple[str, int], control: Control) -> None:
-        reached.append(where[0])
+    def connect(found: Resolved, control: Control) -> socket.socket:
+        reached.append(str(found[4][0]))
         raise ConnectionRefusedError
 
     monkeypatch.setattr(connection, "_connect", connect)

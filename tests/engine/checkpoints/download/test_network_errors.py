@@ -170,6 +170,22 @@ def test_every_status_is_said_with_its_number(server: Server) -> None:
         assert describe_status(status, "a", "b").is_temporary == (status >= 500 or status in (408, 425, 429))
 
 
+def test_a_host_is_reached_at_any_of_its_addresses(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where IPv6 is off, or an address is of a kind that this computer does not know."""
+    dead = [
+        (socket.AF_INET6, ("::1", 9, 0, 0)), (socket.AF_INET, ("127.0.0.1", 9)), (9999, ("127.0.0.1", 9)),
+        (socket.AF_INET6, ("2001:db8::1", 9, 0, 0)),
+    ]  # fmt: skip
+    found = [(family, socket.SOCK_STREAM, 0, "", where) for family, where in dead]
+    alive = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+    control = Control([("models.example", 80)])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [*found, alive])
+    assert open_url(LINK.link, control).status == 200
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found[:2])
+    with pytest.raises(NetworkError, match="refused"):
+        open_url(LINK.link, control)
+
+
 def test_a_name_server_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     never = threading.Event()
     monkeypatch.setattr(connection, "LOOKUP_TIMEOUT", 0.2)
