@@ -18,6 +18,8 @@ LAZY = ("engine.local", "engine.plan.hardware.precision_trial", "engine.plan.har
 SLOW = (
     "tests/attack",
     "tests/benchmarks",
+    "tests/engine/checkpoints/download/test_cancel.py",
+    "tests/engine/checkpoints/download/test_network_errors.py",
     "tests/engine/generate",
     "tests/engine/jobs/test_blob_sweep.py",
     "tests/engine/jobs/test_device_runner.py",
