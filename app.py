@@ -29,6 +29,7 @@ if __name__ == "__main__":
 from engine import DTYPES, VERSION, Jobs, Settings, claim
 from engine.errors import EaselError
 from engine.safe_text import print_any_name
+from engine.settings import expand_user
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -55,7 +56,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def settings_from(flags: argparse.Namespace) -> Settings:
     """Flags override the defaults of :class:`Settings`."""
     named = {f.name: getattr(flags, f.name, None) for f in dataclasses.fields(Settings)}
-    given = {name: value.expanduser() if isinstance(value, Path) else value for name, value in named.items() if value}
+    given = {name: expand_user(value) if isinstance(value, Path) else value for name, value in named.items() if value}
     return Settings(**cast(dict[str, Any], given))
 
 

@@ -84,8 +84,12 @@ def _read(path: Path) -> Preferences:
 
 
 def write(folder: Path, chosen: Preferences) -> None:
-    """Store ``chosen``. Raises OutputError if the folder cannot be written, and then keeps the old file."""
+    """Store ``chosen``. Raises OutputError for a value that :func:`read` would not take, or if the folder cannot be written, and
+    then leaves what was stored before."""
     stored = {name: value for name, value in write_dataclass(chosen).items() if name in _RULES}
+    wrong = next((name for name, (fits, _) in _RULES.items() if not fits(stored[name])), None)
+    if wrong is not None:
+        raise OutputError(f"The settings were not saved: “{wrong}” must be {_RULES[wrong][1]}.")
     try:
         _open_store(folder).update(lambda written: stored)
     except OSError as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from engine.errors import OutputError
+
 VERSION = "0.1.0"
 """Easel's own version, as written into every image."""
 
@@ -15,8 +17,19 @@ HOUSE = Path(__file__).resolve().parent.parent
 """The folder that Easel lies in."""
 
 
+def expand_user(folder: Path) -> Path:
+    """``folder`` with ``~`` replaced by the user's own folder. Raises OutputError for a user that there is not."""
+    expanded = Path(os.path.expanduser(folder))
+    if str(expanded).startswith("~"):
+        raise OutputError(
+            f"The folder “{folder}” cannot be used: there is no user called “{expanded.parts[0][1:]}” on this computer. "
+            "To use your own folder, begin with ~/."
+        )
+    return expanded
+
+
 def _folder(variable: str, default: Path) -> Path:
-    return Path(os.environ.get(variable) or default).expanduser()
+    return expand_user(Path(os.environ.get(variable) or default))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from engine.requests import Request, Resolved, check, is_draft, to_json
 from engine.seeds import draw_seed
 from engine.settings import Settings
 from engine.storage.blobs import BlobFolder, find_hashes
+from engine.storage.data_files import set_aside_unreadable_files
 
 
 class Jobs:
@@ -39,6 +40,7 @@ class Jobs:
     def __init__(self, settings: Settings, engine: str = "engine.local:Local", limits: TimeLimits | None = None) -> None:
         self._settings, self._limits = settings, limits or TimeLimits()
         self._start_worker = functools.partial(Worker, engine=engine)
+        self._set_aside = set_aside_unreadable_files(settings.data)
         self._journal = Journal(settings.data / "journal.db")
         self._journal.restore_finished(settings.outputs)
         self._feed = Feed()
@@ -186,8 +188,8 @@ class Jobs:
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """Parts of the journal that could not be read, a sentence each."""
-        return self._journal.troubles
+        """Parts of the journal and files of the data folder that could not be read, a sentence each."""
+        return *self._set_aside, *self._journal.troubles
 
     @property
     def worker_pid(self) -> int | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from filelock import FileLock, Timeout
 
 from engine.errors import OutputError
 from engine.json_values import parse_object
-from engine.storage.atomic_files import write_file
+from engine.storage.atomic_files import set_aside, write_file
+from engine.storage.regular_files import read_regular_file
+
+_MOST_BYTES = 10_000
+_ADDRESS = re.compile(r"https?://[\w.:\[\]-]{1,300}(/[\w./-]*)?", re.ASCII)
+"""What a browser may be sent to: another program may have written the file."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,8 @@ class SingleInstance:
 
     def publish_url(self, url: str) -> None:
         """Leave the address of our page for later launches."""
+        if self.note.is_dir() and not self.note.is_symlink():
+            set_aside(self.note, "unreadable")
         write_file(self.note, json.dumps({"url": url, "pid": os.getpid()}))
 
 
@@ -42,21 +50,24 @@ def claim(data: Path) -> Generator[SingleInstance]:
     except Timeout:
         yield SingleInstance(note, _read_url(note))
         return
-    except OSError as error:
-        raise OutputError(
-            f"Easel cannot store its queue in “{data}”: {error.strerror}. Choose another folder with --data."
-        ) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise OutputError(f"Easel cannot store its queue in “{data}”: {reason}. Choose another folder with --data.") from error
     try:
         yield SingleInstance(note)
     finally:
-        note.unlink(missing_ok=True)
+        with suppress(OSError):
+            note.unlink(missing_ok=True)
         lock.release()
 
 
 def _read_url(note: Path) -> str:
     try:
-        return str(parse_object(note.read_bytes())["url"])
-    except (OSError, ValueError, KeyError) as error:
+        url = parse_object(read_regular_file(note, _MOST_BYTES)).get("url")
+        if not isinstance(url, str) or not _ADDRESS.fullmatch(url):
+            raise ValueError("it holds no address")
+        return url
+    except (OSError, ValueError) as error:
         raise OutputError(
             f"Another Easel is just starting on “{note.parent}”. Wait a few seconds and start again, or choose another --data."
         ) from error

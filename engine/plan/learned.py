@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
-from engine.json_values import JsonObject, as_object
+from engine.json_values import JsonObject, JsonValue, as_object
 from engine.plan.hardware.facts import Device
 from engine.plan.ladder import RUNGS, apply
 from engine.plan.precision import replace_dtypes
 from engine.requests import DTYPES, ExecutionPlan
 from engine.storage.json_store import JsonStore
+
+MOST = 1e7
+"""No time in seconds and no ratio of speeds that was measured is larger."""
 
 
 class LearnedFacts:
@@ -23,15 +26,16 @@ class LearnedFacts:
     def __init__(self, path: Path) -> None:
         self._store = JsonStore(path, as_object, lambda value: value)
 
-    def get(self, key: str) -> dict[str, Any]:
-        """What was stored under ``key``, or an empty dict."""
+    def get(self, key: str) -> JsonObject:
+        """What was stored under ``key``, or an empty dict. Its values may have any type: :func:`read_numbers` and the like
+        leave out what is of another one."""
         return self._store.read_or_empty().get(key, {})
 
-    def put(self, key: str, value: Mapping[str, Any]) -> None:
+    def put(self, key: str, value: Mapping[str, JsonValue]) -> None:
         """Store ``value`` under ``key``. A read-only folder is ignored, so that the image does not fail."""
         self.change(key, lambda stored: dict(value))
 
-    def change(self, key: str, change: Callable[[dict[str, Any]], JsonObject]) -> None:
+    def change(self, key: str, change: Callable[[JsonObject], JsonObject]) -> None:
         """Replace the value under ``key``, or an empty dict, by the result of ``change``."""
         try:
             self._store.update(lambda stored: {key: change(stored.get(key, {}))})
@@ -39,13 +43,33 @@ class LearnedFacts:
             return
 
 
+def read_numbers(stored: Mapping[str, JsonValue]) -> dict[str, float]:
+    """The entries that are numbers from 0 to :data:`MOST`; others are left out."""
+    return {name: float(value) for name, value in stored.items() if is_number(value)}
+
+
+def is_number(value: JsonValue) -> TypeGuard[int | float]:
+    """Whether ``value`` is a number from 0 to :data:`MOST`."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= MOST
+
+
+def read_texts(value: JsonValue) -> list[str]:
+    """The texts in a list; none for anything else."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def read_texts_by_name(value: JsonValue) -> dict[str, str]:
+    """The texts in an object; none for anything else."""
+    return {name: each for name, each in value.items() if isinstance(each, str)} if isinstance(value, dict) else {}
+
+
 def apply_learned(notes: LearnedFacts, checkpoint_hash: str, device: Device, plan: ExecutionPlan) -> ExecutionPlan:
     """``plan`` with what earlier runs of this checkpoint on this device learned: safer precisions and memory measures."""
     kept = notes.get(_key(checkpoint_hash, device))
-    dtypes = {c: d for c, d in kept.get("dtypes", {}).items() if _is_safer(d, plan.dtype(c))}
-    plan = replace_dtypes(plan, dtypes)
+    dtypes = {c: d for c, d in read_texts_by_name(kept.get("dtypes")).items() if _is_safer(d, plan.dtype(c))}
+    plan, measures = replace_dtypes(plan, dtypes), read_texts(kept.get("measures"))
     for rung in RUNGS:
-        wanted = rung.name in kept.get("measures", ()) and rung.name not in plan.measures
+        wanted = rung.name in measures and rung.name not in plan.measures
         if wanted and rung.usable(plan) and rung.name != "cpu":
             plan = apply(plan, rung)
     return plan
@@ -56,9 +80,12 @@ def learn(
 ) -> None:
     """Store for :func:`apply_learned` that a checkpoint needed safer ``dtypes``, or that memory needed ``measure``."""
 
-    def add(stored: dict[str, Any]) -> JsonObject:
-        measures = [*stored.get("measures", ()), *([measure] if measure else [])]
-        return {"dtypes": {**stored.get("dtypes", {}), **(dtypes or {})}, "measures": list(dict.fromkeys(measures))}
+    def add(stored: JsonObject) -> JsonObject:
+        measures = [*read_texts(stored.get("measures")), *([measure] if measure else [])]
+        return {
+            "dtypes": {**read_texts_by_name(stored.get("dtypes")), **(dtypes or {})},
+            "measures": [*dict.fromkeys(measures)],
+        }
 
     notes.change(_key(checkpoint_hash, device), add)
 

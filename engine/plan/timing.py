@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any
 
-from engine.json_values import JsonObject
+from engine.json_values import JsonObject, JsonValue
 from engine.plan.hardware.facts import Device
-from engine.plan.learned import LearnedFacts
+from engine.plan.learned import LearnedFacts, is_number
 
 NEWEST = 0.5
 """Weight of the newest image in the running mean, which follows lasting changes and smooths out single slow images."""
@@ -40,8 +40,8 @@ def learn_timing(
     """Store how long an image took: ``stepping`` seconds in its steps, ``rest`` from there to the file."""
     now = [stepping / max(1, course.steps), rest]
 
-    def add(stored: dict[str, Any]) -> JsonObject:
-        before = stored.get(course.name, now)
+    def add(stored: JsonObject) -> JsonObject:
+        before = _read_times(stored.get(course.name)) or now
         return {**stored, course.name: [NEWEST * n + (1 - NEWEST) * b for n, b in zip(now, before, strict=True)]}
 
     notes.change(_key(checkpoint_hash, device), add)
@@ -54,7 +54,8 @@ def estimate_seconds(notes: LearnedFacts, checkpoint_hash: str, device: Device, 
     kept = notes.get(_key(checkpoint_hash, device))
     pixels = course.width * course.height
     for kind in (course.kind, course.kind.replace(course.speed, "exact")):
-        alike = {_pixels(name): times for name, times in kept.items() if name.partition(" ")[2] == kind}
+        found = {_pixels(name): _read_times(times) for name, times in kept.items() if name.partition(" ")[2] == kind}
+        alike = {count: times for count, times in found.items() if count and times}
         if alike:
             nearest = min(alike, key=lambda count: abs(count - pixels))
             step, rest = (seconds * pixels / nearest for seconds in alike[nearest])
@@ -66,6 +67,18 @@ def _key(checkpoint_hash: str, device: Device) -> str:
     return f"pace of {checkpoint_hash} on {device.name or device.kind}"
 
 
+def _read_times(value: JsonValue) -> list[float]:
+    """Seconds of a step and of the rest; empty for anything else."""
+    if not isinstance(value, list) or len(value) != 2:
+        return []
+    times = [float(each) for each in value if is_number(each)]
+    return times if len(times) == 2 else []
+
+
 def _pixels(name: str) -> int:
-    width, _, height = name.partition(" ")[0].partition("x")
-    return int(width) * int(height)
+    """The pixels of a size such as ``512x768``; 0 for anything else."""
+    found = _SIZE.match(name)
+    return int(found[1]) * int(found[2]) if found else 0
+
+
+_SIZE = re.compile(r"(\d{1,6})x(\d{1,6}) ", re.ASCII)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.plan.learned import LearnedFacts
+from engine.plan.learned import LearnedFacts, read_numbers
 from engine.plan.memory import MIB
 
 OPERATIONS = 1e11
@@ -58,7 +58,7 @@ class UpscaleEstimate:
 def estimate_upscale(work: UpscaleWork, notes: LearnedFacts) -> UpscaleEstimate:
     """The cost of ``work``. Without an earlier run of the same upscaler the time is a rough guess."""
     looked = work.width * work.height * max(1, work.steps)
-    kept = notes.get(_key(work.checkpoint_hash)).get("seconds_a_megapixel") if work.checkpoint_hash else None
+    kept = read_numbers(notes.get(_key(work.checkpoint_hash))).get("seconds_a_megapixel") if work.checkpoint_hash else None
     share = 2 * ATTENDED if work.steps else 1.0  # guidance runs the UNet twice
     guess = 2 * work.parameters * share / OPERATIONS * 1e6
     seconds = looked / 1e6 * (guess if kept is None else kept) + work.pixels / PIXELS

@@ -46,6 +46,21 @@ class JsonStore(Generic[V]):
         except UnreadableFile:
             return {}
 
+    def set_aside_if_unreadable(self) -> str:
+        """Moves a file that cannot be read aside, so that a new one can be begun; a sentence that says so, "" if it can be
+        read. If the file cannot be moved, the sentence says why it cannot be read."""
+        try:
+            self.read()
+            return ""
+        except UnreadableFile as error:
+            trouble = error
+        try:
+            with lock_file(self._path):
+                aside = set_aside(self._path, "unreadable")
+        except OSError:
+            return f"{trouble} Move the file away or repair it."
+        return f"{trouble} It was moved to “{aside.name}” in the same folder, and Easel begins a new one."
+
     def update(self, change: Callable[[dict[str, V]], Mapping[str, V | None]]) -> None:
         """Set the entries that ``change`` returns for those that are there; None removes one.
 
@@ -72,8 +87,10 @@ class JsonStore(Generic[V]):
         except OSError as error:
             raise UnreadableFile(f"“{self._path}” cannot be read ({error}).") from error
         try:
-            return parse_object(read_regular_file(self._path, MAX_BYTES))
-        except (OSError, ValueError) as error:
+            written = parse_object(read_regular_file(self._path, MAX_BYTES))
+            _encode(written)  # what can be read can be written again
+            return written
+        except (OSError, ValueError, RecursionError) as error:
             raise UnreadableFile(f"“{self._path}” cannot be read ({error}).") from error
 
     def _parse_entries(self, written: JsonObject) -> dict[str, V]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from engine.checkpoints.families import BY_NAME, look_alikes
 from engine.checkpoints.identify.identity import Identity
-from engine.json_values import JsonValue, as_object
+from engine.json_values import JsonValue, as_object, read_dataclass
+from engine.storage.atomic_files import translate_errors
 from engine.storage.json_store import JsonStore
 
 FILE = "checkpoint-choices.json"
@@ -33,8 +34,9 @@ def read(folder: Path) -> dict[str, Override]:
 
 
 def write(folder: Path, checkpoint: Path, override: Override) -> None:
-    """Store the overrides for one file. Raises OSError."""
-    _open_store(folder).update(lambda stored: {str(checkpoint): None if override == Override() else override})
+    """Store the overrides for one file. Raises OutputError if the folder cannot be written."""
+    with translate_errors(folder):
+        _open_store(folder).update(lambda stored: {str(checkpoint): None if override == Override() else override})
 
 
 def _open_store(folder: Path) -> JsonStore[Override]:
@@ -43,7 +45,7 @@ def _open_store(folder: Path) -> JsonStore[Override]:
 
 def _parse(value: JsonValue) -> Override:
     written = as_object(value)
-    return Override(**{field: str(written.get(key, "")) for field, key in _KEYS.items()})
+    return read_dataclass(Override, {field: written.get(key, "") for field, key in _KEYS.items()})
 
 
 def _dump(override: Override) -> JsonValue:

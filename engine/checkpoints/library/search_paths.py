@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from pathlib import Path
 import engine.preferences as preferences
 from engine.checkpoints.identify.folders import FOLDER_INDEX, components
 from engine.errors import CheckpointError
+from engine.safe_text import text_to_name
 from engine.settings import Settings
 from engine.storage.items import translate_any_error
 from engine.storage.regular_files import is_of_system
@@ -35,6 +37,9 @@ MOST_ENTRIES = 200_000
 MOST_SECONDS = 30.0
 MOST_DEPTH = 20
 """Limits of the search, because a link may lead to a whole disk. The nearest files are found first."""
+
+_LONGEST_PATH, _LONGEST_NAME = 4095, 255
+"""Bytes."""
 
 _COMPONENTS = frozenset(
     {
@@ -81,7 +86,44 @@ def find_roots(settings: Settings) -> tuple[Path, ...]:
 
 def expand_folder(named: str) -> Path:
     """The folder that a user named, with ``~`` expanded. Never raises; the folder may not exist."""
-    return Path(os.path.expanduser(named))
+    return Path(os.path.expanduser(text_to_name(named)))
+
+
+def check_folder(named: str) -> None:
+    """Raises CheckpointError, a sentence, for what can be no search path. A folder that is not there is one: a drive may come
+    back."""
+    folder = expand_folder(named)
+    reason = _find_fault(named, folder)
+    if not reason:
+        try:
+            reason = "" if not os.path.lexists(folder) else _find_fault_of_existing(folder)
+        except OSError as error:
+            reason = f"Easel may not look into it ({error.strerror})"
+    if reason:
+        raise CheckpointError(f"The folder “{named[:200]}” was not saved: {reason}. Correct it, or choose another one.")
+
+
+def _find_fault(named: str, folder: Path) -> str:
+    if any(letter < " " or letter == "\x7f" for letter in named):
+        return "its name holds a character that no folder has"
+    if named.startswith("~") and str(folder).startswith("~"):
+        return f"there is no user called “{folder.parts[0][1:]}” on this computer. To use your own folder, begin with ~/"
+    if len(os.fsencode(folder)) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in folder.parts):
+        return "its name is too long for this system"
+    return ""
+
+
+def _find_fault_of_existing(folder: Path) -> str:
+    """Raises OSError if it may not be looked into."""
+    found = os.stat(folder)
+    if not stat.S_ISDIR(found.st_mode):
+        return "it is not a folder"
+    if is_of_system(found):
+        return "it belongs to the operating system"
+    with os.scandir(folder) as entries:
+        for entry in itertools.islice(entries, 1):
+            entry.stat(follow_symlinks=False)
+    return ""
 
 
 def find_candidates(settings: Settings) -> Candidates:

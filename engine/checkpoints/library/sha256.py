@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
+import re
 import threading
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from engine.storage.regular_files import open_regular_file
 FILE = "checkpoint-hashes.json"
 PIECE = 4 * 2**20
 """Bytes that are read at a time."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 Stamp = tuple[int, int]
 """Size and modification time in nanoseconds: a hash counts as long as they stay."""
@@ -93,7 +96,7 @@ def _open_store(folder: Path) -> JsonStore[tuple[Stamp, str]]:
 
 def _parse_entry(value: JsonValue) -> tuple[Stamp, str]:
     match value:
-        case [int(size), int(changed), str(sha256)]:
+        case [int(size), int(changed), str(sha256)] if _SHA256.fullmatch(sha256):
             return (size, changed), sha256
         case _:
             raise ValueError("not a size, a time and a hash")

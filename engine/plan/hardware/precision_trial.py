@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from engine.plan.hardware.facts import Hardware
-from engine.plan.learned import LearnedFacts
+from engine.plan.learned import LearnedFacts, read_numbers
 from engine.plan.precision import find_row
 
 SECONDS = 0.1
@@ -26,7 +26,7 @@ def measure_gain(hardware: Hardware, path: Path) -> dict[str, float]:
         return {}
     notes = LearnedFacts(path)
     key = f"{hardware.device.name or hardware.device.kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    kept = notes.get(key)
+    kept = read_numbers(notes.get(key))
     if asked not in kept:
         kept = {**kept, asked: time_gain(hardware.device.torch, asked)}
         notes.put(key, kept)

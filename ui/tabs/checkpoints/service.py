@@ -60,7 +60,10 @@ class CheckpointsService:
         prediction_type = prediction_type if prediction_type in overrides.PREDICTION_TYPES else ""
         if family and not prediction_type:
             prediction_type = BY_NAME[family].prediction_type
-        overrides.write(self._settings.data, entry.path, Override(family, prediction_type))
+        try:
+            overrides.write(self._settings.data, entry.path, Override(family, prediction_type))
+        except EaselError as error:
+            return render_notice(str(error), "trouble")
         return render_notice(messages.CHOICE_KEPT)
 
     def paste(self, link: str) -> str:

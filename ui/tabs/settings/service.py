@@ -48,6 +48,8 @@ class SettingsService:
             watermark=str(written["watermark"] or "").strip()[:MOST_WATERMARK],
         )
         try:
+            for folder in folders:
+                search_paths.check_folder(folder)
             preferences.write(self._folder, chosen)
         except EaselError as error:
             return render_notice(str(error), "trouble")
