@@ -5,6 +5,7 @@ What was committed survives a power cut: WAL mode with full synchronisation.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ def open_database(path: Path, upgrades: Sequence[str]) -> tuple[sqlite3.Connecti
     Raises sqlite3.Error or OSError where the disk or the folder is the reason.
     """
     make_folder(path.parent)
-    if path.exists() and not path.is_file():
+    if os.path.lexists(path) and not os.path.isfile(path):
         aside = set_aside(path, "damaged")
         return _open(path, upgrades), Replacement(aside, newer=False)
     try:

@@ -30,8 +30,7 @@ from tests.engine.checkpoints.library.test_catalogue import SD2, write
 from tests.engine.plan.conftest import MACHINES
 
 ODD: tuple[JsonValue, ...] = (
-    None, True, -1, 0, 7, 2**80, 0.5, -1e300, 1e300, "", "x" * 5000, "\0", [], [[]], [None], [1, 2], ["x"], [-1, "x"], [1, 2, 3],
-    {}, {"": {}}, {"x": 1}, {"x": [1]}, {"dtypes": 3},
+    None, True, -1, 0, 2**80, 0.5, 1e300, "", "x" * 5000, "\0", [], [[]], ["x"], [-1, "x"], [1, 2, 3], {}, {"": {}}, {"x": [1]},
 )  # fmt: skip
 """Values of every type."""
 
@@ -89,7 +88,8 @@ def walk_fields(path: Path) -> dict[str, list[tuple[str, ...]]]:
     }
 
 
-def test_no_field_of_another_type_stops_anything(settings: Settings) -> None:
+def test_no_field_of_another_type_stops_anything(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # thousands of writes
     tried = 0
     for name, fields in walk_fields(settings.models / "x.safetensors").items():
         for keys in fields:
@@ -101,7 +101,7 @@ def test_no_field_of_another_type_stops_anything(settings: Settings) -> None:
                 use_all(settings)
                 tried += 1
         (settings.data / name).unlink()
-    assert tried == len(ODD) * 19
+    assert tried == len(ODD) * 20
 
 
 @pytest.mark.parametrize("name", FILES)
