@@ -44,7 +44,7 @@ NO_LOOKUP = Cause(
     "The name “{host}” could not be looked up: this computer seems to be offline, or its name server (DNS) does not answer. "
     "Check the connection, then try again."
 )
-NO_HOST = Cause("There is no host “{host}”. Check the link for typing errors, and whether this computer is online.")
+NO_HOST = Cause("There is no host “{host}”, or this computer is offline. Check the connection and the link, then try again.")
 BAD_ADDRESS = Cause("“{host}” is not a valid address. Copy the link again from its page.")
 REFUSED = Cause("“{host}” refused the connection: no server runs there at the moment. Try again later.", is_temporary=True)
 UNREACHABLE = Cause("“{host}” cannot be reached from this network. Check the connection, or try again later.", is_temporary=True)

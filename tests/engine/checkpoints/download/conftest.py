@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import struct
 import threading
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from engine.checkpoints.download import part_file
 from engine.checkpoints.download.background import Download, DownloadManager
@@ -27,6 +29,7 @@ HEADER = json.dumps({"a": {"dtype": "F32", "shape": [50_000], "data_offsets": [0
 WHOLE = struct.pack("<Q", len(HEADER)) + HEADER + bytes(range(250)) * 800
 SHA256 = hashlib.sha256(WHOLE).hexdigest()
 NAME = "thing.safetensors"
+HOST = "models.example"
 
 
 @dataclass
@@ -180,6 +183,27 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def other_server() -> Iterator[Server]:
     yield from listen()
+
+
+@pytest.fixture
+def secure_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """A server that speaks TLS, with a certificate for :data:`HOST` that this computer trusts."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST).configure_cert(context)
+    trusted = tmp_path / "trusted.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    state = Server()
+    state.hold.set()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler(state)) as listening:
+        listening.daemon_threads = True
+        listening.handle_error = lambda request, client_address: None
+        listening.socket = context.wrap_socket(listening.socket, server_side=True)
+        state.port = listening.server_port
+        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
+        yield state
+        listening.shutdown()
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from engine.checkpoints.download import background, hub
 from engine.checkpoints.download.background import DownloadManager
@@ -23,10 +21,9 @@ from engine.checkpoints.download.proxy import check_proxy, find_proxy
 from engine.checkpoints.download.sources import DownloadSource
 from engine.checkpoints.download.transfer import fetch
 from engine.errors import DownloadError
-from tests.engine.checkpoints.download.conftest import NAME, WHOLE, Server, handler, until
+from tests.engine.checkpoints.download.conftest import HOST, NAME, WHOLE, Server, until
 
 SOURCES = (DownloadSource(link="https://models.example/a.safetensors"), DownloadSource(repository="somebody/model"))
-HOST = "models.example"
 
 
 class Proxy:
@@ -112,27 +109,6 @@ def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(host, *rest, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-
-
-@pytest.fixture
-def secure_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    """A server that speaks TLS, with a certificate for :data:`HOST` that this computer trusts."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST).configure_cert(context)
-    trusted = tmp_path / "trusted.pem"
-    authority.cert_pem.write_to_path(str(trusted))
-    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-    state = Server()
-    state.hold.set()
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler(state)) as listening:
-        listening.daemon_threads = True
-        listening.handle_error = lambda request, client_address: None
-        listening.socket = context.wrap_socket(listening.socket, server_side=True)
-        state.port = listening.server_port
-        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
-        yield state
-        listening.shutdown()
 
 
 @pytest.mark.usefixtures("nameless")
