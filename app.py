@@ -71,6 +71,7 @@ def main(arguments: list[str]) -> int:
         if claimed.url is not None:
             return announce(claimed.url, flags.no_browser)
         listen = find_login(flags.listen, flags.password_file, known)
+        os.environ["GRADIO_TEMP_DIR"] = str(settings.data / "uploads")  # read when Gradio is imported
         from ui.server.serve import serve
 
         with Jobs(settings) as jobs, serve(settings, jobs, port=flags.port, listen=listen) as studio:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # that a test starts would do it again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Gradio reads this when it is imported; a page sets its own.
+_uploads = tempfile.TemporaryDirectory(prefix="easel-uploads-")
+os.environ["GRADIO_TEMP_DIR"] = _uploads.name
 
 # However slow a machine is, that is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

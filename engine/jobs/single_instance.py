@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from engine.errors import OutputError
 from engine.json_values import parse_object
-from engine.storage.atomic_files import set_aside, write_file
+from engine.storage.atomic_files import PRIVATE_FILE, make_private_folder, set_aside, write_file
 from engine.storage.regular_files import read_regular_file
 
 _MOST_BYTES = 10_000
@@ -44,8 +44,8 @@ def claim(data: Path) -> Generator[SingleInstance]:
     """
     note = data / "running.json"
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(data / "easel.lock")
+        make_private_folder(data)
+        lock = FileLock(data / "easel.lock", mode=PRIVATE_FILE)
         lock.acquire(timeout=0)
     except Timeout:
         yield SingleInstance(note, _read_url(note))

@@ -29,6 +29,7 @@ from engine.offline import disable_downloads
 from engine.requests import Request, Resolved
 from engine.settings import Settings
 from engine.stopping import Stop
+from engine.storage.atomic_files import create_private_file, make_folder
 
 _TERMINAL_SIGNALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGHUP"))
 
@@ -281,7 +282,8 @@ def _describe_error(error: Exception) -> str:
 def _log_to(path: Path) -> None:
     """Send what libraries print to a file of bounded size. If the folder cannot be written, leave it where it goes."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        create_private_file(path)
         fresh = not path.exists() or path.stat().st_size > LOG_BYTES
         log = path.open("w" if fresh else "a", buffering=1, encoding="utf-8", errors="replace")
     except OSError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from engine.errors import OutputError
+from engine.storage.atomic_files import PRIVATE_FILE, make_folder
 
 EXIT_SECONDS = 60
 """How long a worker may take to notice that its Easel is gone: a write to a slow disk cannot be cut short."""
@@ -16,8 +17,8 @@ EXIT_SECONDS = 60
 def lock_device(data: Path, device: str) -> FileLock:
     """Take the lock of the worker on ``device``, until this process ends. Waits while an earlier worker on it still runs."""
     folder = _find_lock_folder(data)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{re.sub('[^a-z0-9]+', '-', device.lower())}.lock")
+    make_folder(folder)
+    lock = FileLock(folder / f"{re.sub('[^a-z0-9]+', '-', device.lower())}.lock", mode=PRIVATE_FILE)
     lock.acquire()
     return lock
 

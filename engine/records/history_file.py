@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.storage.atomic_files import set_aside
+from engine.storage.atomic_files import create_private_file, set_aside
 
 VERSION = 2
 
@@ -67,6 +67,7 @@ def remove_index(path: Path) -> None:
 
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
+    create_private_file(path)
     opened = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
     try:
         opened.execute("PRAGMA journal_mode=WAL")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
 import secrets
+import stat
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -22,6 +24,13 @@ PART = ".part"
 
 LOCK_SECONDS = 30
 """How long :func:`lock_file` waits for another thread or process."""
+
+PRIVATE_FOLDER, PRIVATE_FILE, _OTHERS = 0o700, 0o600, 0o077
+"""Permissions that leave out every other user, and the bits of theirs."""
+
+_MARKS = frozenset({"easel.lock", "journal.db"})
+_PRIVATE = re.compile(r".*\.(db|db-wal|db-shm|json|toml|lock)|blobs|uploads|drafts|thumbnails|logs|workers")
+"""What a folder in which Easel has worked holds, and what of it no other user may read."""
 
 _READ_ONLY = (
     OutputError,
@@ -94,6 +103,8 @@ def replace_file(path: Path) -> Generator[BinaryIO]:
     part = path.with_name(f".{secrets.token_hex(8)}{PART}")
     try:
         with part.open("xb") as stream:
+            if sys.platform != "win32" and is_private(path.parent):
+                os.fchmod(stream.fileno(), PRIVATE_FILE)
             yield stream
             stream.flush()
             _sync(stream.fileno())
@@ -141,7 +152,8 @@ def lock_file(path: Path) -> Generator[None]:
     another process holds the lock for :data:`LOCK_SECONDS`.
     """
     make_folder(path.parent)
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
+    mode = PRIVATE_FILE if is_private(path.parent) else 0o644
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS, mode=mode)
     with suppress(NotImplementedError):
         lock.acquire()
     try:
@@ -151,12 +163,43 @@ def lock_file(path: Path) -> Generator[None]:
 
 
 def make_folder(folder: Path) -> None:
-    """Creates ``folder`` and its parents, and syncs each folder that got a new entry. Raises OSError."""
+    """Creates ``folder`` and its parents, each as private as the one that it lies in, and syncs those that got a new entry.
+
+    Raises OSError.
+    """
     if folder.is_dir():
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
+    if is_private(folder.parent):
+        folder.chmod(PRIVATE_FOLDER)
     sync_folder(folder.parent)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Creates Easel's data folder, and takes it and what Easel keeps in it from all other users. Raises OSError.
+
+    A folder in which Easel has not worked yet, and which holds something, belongs to the person and stays as it is. Windows'
+    own permissions inherit.
+    """
+    make_folder(folder)
+    there = {path.name: path for path in folder.iterdir()}
+    if sys.platform == "win32" or (there and not there.keys() & _MARKS):
+        return
+    for path in (folder, *(path for name, path in there.items() if _PRIVATE.fullmatch(name))):
+        _make_private(path)
+
+
+def is_private(folder: Path) -> bool:
+    """Whether other users cannot look into ``folder``; what Easel makes in it is then as private."""
+    return sys.platform != "win32" and not folder.stat().st_mode & _OTHERS
+
+
+def _make_private(path: Path) -> None:
+    status = path.lstat()
+    if status.st_mode & _OTHERS and not stat.S_ISLNK(status.st_mode):
+        with suppress(PermissionError):  # it belongs to somebody else
+            path.chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS)
 
 
 def sync_folder(folder: Path) -> None:
@@ -182,3 +225,9 @@ def _sync(descriptor: int) -> None:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
     os.fsync(descriptor)
+
+
+def create_private_file(path: Path) -> None:
+    """Creates an empty file, if there is none, that is as private as its folder: for libraries that would fill a new one."""
+    if not path.exists() and is_private(path.parent):
+        path.touch(PRIVATE_FILE)

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import DiskFull, OutputError
-from engine.storage.atomic_files import describe_disk_error, find_free_name, make_folder, set_aside, sync_folder
+from engine.storage.atomic_files import (
+    create_private_file,
+    describe_disk_error,
+    find_free_name,
+    make_folder,
+    set_aside,
+    sync_folder,
+)
 
 _UNUSABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """Primary result codes that speak of the file's content, not of the disk; SQLITE_ERROR of tables that are not Easel's."""
@@ -96,6 +103,7 @@ class _TooNew(Exception):
 
 
 def _open(path: Path, upgrades: Sequence[str]) -> sqlite3.Connection:
+    create_private_file(path)  # SQLite gives the files that it makes beside this one its permissions
     database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
     try:
         database.row_factory = sqlite3.Row
@@ -135,6 +143,7 @@ def _upgrade(database: sqlite3.Connection, path: Path, upgrades: Sequence[str]) 
 
 
 def _copy(database: sqlite3.Connection, target: Path) -> None:
+    create_private_file(target)
     copy = sqlite3.connect(target)
     try:
         copy.execute("PRAGMA synchronous=FULL")

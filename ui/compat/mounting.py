@@ -20,7 +20,7 @@ from engine.json_values import JsonObject, JsonValue
 from engine.safe_text import make_encodable
 from ui import messages, theme
 from ui.compat import uploads
-from ui.server.request_guard import UPLOAD_LIMIT
+from ui.server.body_budget import UPLOAD_LIMIT
 
 SET_BY_US = frozenset({"has_launched"})
 """What :func:`mount` sets, because mounting does not and a guard reads it."""

@@ -17,6 +17,7 @@ from gradio.components import Component
 from gradio.processing_utils import save_file_to_cache
 
 from engine.json_values import JsonValue
+from engine.storage.atomic_files import make_folder, translate_errors
 
 DAY = 24 * 60 * 60
 DELETE_AFTER = (DAY, DAY)
@@ -29,8 +30,10 @@ def use_folder(folder: Path) -> None:
     While it runs, Gradio itself removes what is older than a day (``delete_cache``). Call it before the page is made.
     """
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    with translate_errors(folder):
+        make_folder(folder)
     before = time.time() - DAY
-    for old in folder.iterdir() if folder.is_dir() else ():
+    for old in folder.iterdir():
         if old.stat().st_mtime < before:
             shutil.rmtree(old, ignore_errors=True)
 

@@ -7,21 +7,20 @@ A web page elsewhere can make the user's browser send requests to 127.0.0.1. Thr
 
 from __future__ import annotations
 
-import base64
 import ipaddress
+import math
 import re
-import secrets
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.compat.addresses import FILES, PROXIES, is_session_gone
-
-UPLOAD_LIMIT = 256 * 1024**2
-"""Bytes that one request may bring."""
+from ui.server.body_budget import BodyBudget, describe_limit, find_limit, read_length
+from ui.server.login import Brake, has_login, is_loopback
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -54,20 +53,24 @@ _RUNNABLE = ("html", "svg", "xml", "javascript")
 
 ELSEWHERE = "This request came from another web page. Easel answers only to its own."
 WRONG_HOST = "Easel is not known under this name. Open it at the address that it printed when it started."
-TOO_LARGE = f"This is larger than {UPLOAD_LIMIT // 1024**2} MB, the most that Easel takes at once."
 CLOSED = "Easel asks no other computer."
 LOGIN = "Easel needs the name and password that it was started with."
+BRAKED = "Too many wrong passwords came from this address. Wait {seconds} seconds and try again."
 
 
 class RequestGuard:
     """ASGI middleware around the whole page.
 
     ``login`` is ``"user:password"`` or None. ``open_to_network`` also admits requests to this machine's addresses and host name;
-    a name that somebody else can point here stays refused.
+    a name that somebody else can point here stays refused. ``data`` is the folder on whose disk uploads lie.
     """
 
-    def __init__(self, inside: ASGIApp, *, login: str | None = None, open_to_network: bool = False) -> None:
+    def __init__(
+        self, inside: ASGIApp, *, login: str | None = None, open_to_network: bool = False, data: Path | None = None
+    ) -> None:
         self.inside = inside
+        self.brake = Brake()
+        self.bodies = BodyBudget(data)
         self.login = login
         self.open_to_network = open_to_network
 
@@ -79,14 +82,35 @@ class RequestGuard:
         try:
             if scope["type"] == "websocket":
                 await (_closed if refusal else self.inside)(scope, receive, send)
+            elif refusal:
+                await refusal(scope, receive, _add_headers(send, scope["path"]))
             else:
-                await (refusal or self.inside)(scope, _limit_body(receive), _add_headers(send, scope["path"]))
+                await self._pass_on(scope, receive, _add_headers(send, scope["path"]))
         except RuntimeError as broken:
             if not is_session_gone(scope["path"], broken):
                 raise
             # A page that is left may listen once more after it was let go. Gradio tells it so and breaks off in the middle of
             # its answer; the answer ends properly here.
             await send(dict(_END[scope["type"]]))
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in. One whose body grows past a bound hears so, unless its answer has begun."""
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            if begun or not body.refusal:
+                begun = True
+                await send(message)
+
+        with self.bodies.carry(scope["path"], read_length(Headers(scope=scope)), receive) as body:
+            try:
+                await self.inside(scope, body.receive, answer)
+            except Exception:
+                if not body.refusal:
+                    raise
+            if body.refusal and not begun:
+                await _refuse_body(body.refusal)(scope, receive, send)
 
     def refuse(self, scope: Scope) -> PlainTextResponse | None:
         """The answer to a request that may not come in; None if it may."""
@@ -97,12 +121,32 @@ class RequestGuard:
             return PlainTextResponse(ELSEWHERE, status_code=403)
         if scope["path"].startswith(PROXIES) or _REMOTE_FILE.match(scope["path"]):
             return PlainTextResponse(CLOSED, status_code=403)
-        if _read_length(headers) > UPLOAD_LIMIT:
-            return PlainTextResponse(TOO_LARGE, status_code=413)
-        if self.login is not None and not _has_login(headers, self.login):
-            challenge = {"WWW-Authenticate": 'Basic realm="Easel", charset="UTF-8"'}
-            return PlainTextResponse(LOGIN, status_code=401, headers=challenge)
-        return None
+        if self.login is not None and (refusal := self._refuse_login(headers, scope, self.login)) is not None:
+            return refusal
+        length = read_length(headers) or 0
+        if length > find_limit(scope["path"]):
+            return _refuse_body(describe_limit(scope["path"]))
+        reason = self.bodies.refuse(scope["path"], length)
+        return _refuse_body(reason) if reason else None
+
+    def _refuse_login(self, headers: Headers, scope: Scope, login: str) -> PlainTextResponse | None:
+        """The answer to a request without the right login.
+
+        An address that guessed too often waits, whatever it says. On this computer the right login is let in all the same, so
+        that nobody here can keep its owner out.
+        """
+        address = scope["client"][0] if scope.get("client") else ""
+        braked = self.brake.seconds_left(address)
+        if braked and not is_loopback(address):
+            return _refuse_guess(braked)
+        if has_login(headers.get("authorization", ""), login):
+            return None
+        if braked:
+            return _refuse_guess(braked)
+        if "authorization" in headers:
+            self.brake.count_wrong(address)
+        challenge = {"WWW-Authenticate": 'Basic realm="Easel", charset="UTF-8"'}
+        return PlainTextResponse(LOGIN, status_code=401, headers=challenge)
 
     def knows(self, host: str) -> bool:
         """Whether ``host``, the Host header, names this machine."""
@@ -132,14 +176,14 @@ def is_own(headers: Headers, scope: Scope) -> bool:
     return opens_page and scope.get("method") == "GET" and scope["path"] == "/"
 
 
-def _read_length(headers: Headers) -> int:
-    length = headers.get("content-length", "0")
-    return int(length) if length.isdecimal() else UPLOAD_LIMIT + 1
+def _refuse_guess(seconds: float) -> PlainTextResponse:
+    wait = math.ceil(seconds)
+    return PlainTextResponse(BRAKED.format(seconds=wait), status_code=429, headers={"Retry-After": str(wait)})
 
 
-def _has_login(headers: Headers, login: str) -> bool:
-    expected = "Basic " + base64.b64encode(login.encode()).decode()
-    return secrets.compare_digest(headers.get("authorization", "").encode(), expected.encode())
+def _refuse_body(reason: str) -> PlainTextResponse:
+    """The connection ends with it: the rest of the body is not read."""
+    return PlainTextResponse(reason, status_code=413, headers={"Connection": "close"})
 
 
 def _is_address(name: str) -> bool:
@@ -153,19 +197,6 @@ def _is_address(name: str) -> bool:
 def _list_own_names() -> set[str]:
     name = socket.gethostname().lower()
     return {name, f"{name.split('.')[0]}.local"}
-
-
-def _limit_body(receive: Receive) -> Receive:
-    """``receive`` that ends a request whose body, sent without its length, grows past the limit."""
-    taken = 0
-
-    async def limited() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        return message if taken <= UPLOAD_LIMIT else {"type": "http.disconnect"}
-
-    return limited
 
 
 def _add_headers(send: Send, path: str) -> Send:

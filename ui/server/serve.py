@@ -100,7 +100,9 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
     another text, or if no port is free.
     """
     login = _read_login(listen)
-    page = RequestGuard(Streams(create_application(settings, jobs)), login=login, open_to_network=listen is not None)
+    page = RequestGuard(
+        Streams(create_application(settings, jobs)), login=login, open_to_network=listen is not None, data=settings.data
+    )
     config = uvicorn.Config(Disconnects(page), log_level="error", timeout_graceful_shutdown=1, timeout_keep_alive=30)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each form that is broken off
     _ask_launcher_for_its_port()

@@ -17,9 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.records.images.thumbnails import SCREEN, Thumbnails
-from ui.server import image_routes
-from ui.server import request_guard as door
-from ui.server.request_guard import UPLOAD_LIMIT, RequestGuard
+from ui.server import body_budget, image_routes
+from ui.server.body_budget import UPLOAD_LIMIT
+from ui.server.request_guard import RequestGuard
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
 SECRET = b"not for other eyes"
@@ -163,7 +163,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(page: Served) -> None:
 def test_what_does_not_say_how_large_it_is_ends_where_it_grows_too_large(
     page: Served, pieces: int, answered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "UPLOAD_LIMIT", 1_000_000)
+    monkeypatch.setattr(body_budget, "UPLOAD_LIMIT", 1_000_000)
     connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=30)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request(

@@ -1,0 +1,116 @@
+"""Bodies of requests: the ones of files go to the disk as they come, and all of them have one bound."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engine.jobs import Jobs
+from engine.settings import Settings
+from tests.engine.records.images import bombs
+from ui.server import body_budget
+from ui.server.body_budget import NO_ROOM, TOO_MUCH
+from ui.server.serve import Studio, serve
+
+ROADS = ("/sketches", "/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/run/predict")
+BOUNDARY = "boundary"
+PIECE = bytes(2**20)
+
+
+@pytest.fixture(scope="module")
+def studio(settings: Settings, jobs: Jobs) -> Iterator[Studio]:
+    with serve(settings, jobs, port=0) as served:
+        yield served
+
+
+def list_pieces(road: str, megabytes: int) -> Iterator[bytes]:
+    """The body of an upload: a PNG that is large because of a chunk that says nothing."""
+    if road == "/gradio_api/upload":
+        yield f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'.encode()
+    yield bombs.png(8, 2, 8)
+    for _ in range(megabytes):
+        yield PIECE
+    if road == "/gradio_api/upload":
+        yield f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def upload(studio: Studio, road: str, megabytes: int) -> int:
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    with httpx.Client(base_url=studio.url, timeout=300) as client:
+        return client.post(road, content=list_pieces(road, megabytes), headers=headers).status_code
+
+
+def declare(studio: Studio, road: str, length: int) -> tuple[int, str]:
+    """The answer to a request that says how long its body is and brings none of it."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", studio.port, timeout=60)) as connection:
+        connection.putrequest("POST", road)
+        connection.putheader("Content-Length", str(length))
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_a_body_over_its_bound_is_refused_in_a_sentence(studio: Studio, road: str) -> None:
+    status, said = declare(studio, road, body_budget.find_limit(road) + 1)
+    assert status == 413 and said == body_budget.describe_limit(road)
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_a_body_that_grows_over_its_bound_hears_so(studio: Studio, road: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_budget, "UPLOAD_LIMIT", 2**20)
+    monkeypatch.setattr(body_budget, "VALUES_LIMIT", 2**20)
+    with contextlib.suppress(httpx.TransportError):  # it is also right to cut off one who does not listen
+        assert upload(studio, road, 3) == 413
+
+
+def test_all_that_are_under_way_have_one_bound(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_budget, "UPLOADS_AT_ONCE", 3000)
+    first = socket.create_connection(("127.0.0.1", studio.port))
+    first.sendall(f"POST /sketches HTTP/1.1\r\nHost: 127.0.0.1:{studio.port}\r\nContent-Length: 2000\r\n\r\n".encode())
+    with first:
+        status, said = declare(studio, "/sketches", 2000)
+        while status != 413:  # until the first one has been looked at
+            status, said = declare(studio, "/sketches", 2000)
+        assert said == TOO_MUCH
+        first.sendall(bytes(2000))
+        assert first.recv(12) == b"HTTP/1.1 422", "it was no picture"
+    assert upload(studio, "/sketches", 0) == 200, "what is done counts no more"
+
+
+def test_uploads_leave_room_on_the_disk(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_budget, "DISK_SPARE", 2**60)
+    assert declare(studio, "/sketches", 1000) == (413, NO_ROOM)
+    assert declare(studio, "/gradio_api/upload", 1000) == (413, NO_ROOM)
+
+
+def read_peak() -> int:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from /proc")
+@pytest.mark.parametrize("megabytes", [24, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("road", ["/sketches", "/gradio_api/upload"])
+def test_six_uploads_at_once_take_no_memory(studio: Studio, settings: Settings, road: str, megabytes: int) -> None:
+    assert upload(studio, road, 17) == 200, "all that is used is loaded"
+    Path("/proc/self/clear_refs").write_text("5")
+    before, statuses = read_peak(), list[int]()
+    threads = [threading.Thread(target=lambda: statuses.append(upload(studio, road, megabytes))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 6
+    assert read_peak() - before < 96 * 2**20
+    assert not list((settings.data / "blobs" / "incoming").glob("*"))

@@ -1,0 +1,89 @@
+"""The log-in door: whether a request carries the login, and a brake on guesses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+import secrets
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+GUESSES = 10
+WINDOW = 60.0
+"""So many wrong logins in so many seconds are answered; then the address waits."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
+"""Seconds of the first wait and the longest one: each further wait is twice as long, until there was none for an hour."""
+
+ADDRESSES = 4096
+"""Addresses that are remembered; beyond that the one whose guess lies furthest back is forgotten."""
+
+
+@dataclass
+class _Guesses:
+    """What is known of an address: when it guessed wrong lately, until when it waits, and how long the next wait is."""
+
+    times: deque[float] = field(default_factory=deque[float])
+    until: float = 0.0
+    pause: float = FIRST_PAUSE
+
+
+class Brake:
+    """Counts wrong logins by address. The addresses of an IPv6 network, which one computer can use all of, count as one."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: OrderedDict[str, _Guesses] = OrderedDict()
+
+    def seconds_left(self, address: str) -> float:
+        """How long an address has to wait; 0 if its next guess is answered."""
+        known = self._known.get(_find_network(address))
+        return max(0.0, known.until - self._clock()) if known else 0.0
+
+    def count_wrong(self, address: str) -> None:
+        """Note a wrong guess."""
+        network, now = _find_network(address), self._clock()
+        known = self._known.setdefault(network, _Guesses())
+        self._known.move_to_end(network)
+        while len(self._known) > ADDRESSES:
+            self._known.popitem(last=False)
+        if now - known.until > LONGEST_PAUSE:
+            known.pause = FIRST_PAUSE
+        known.times.append(now)
+        while now - known.times[0] > WINDOW:
+            known.times.popleft()
+        if len(known.times) >= GUESSES:
+            known.times.clear()
+            known.until, known.pause = now + known.pause, min(2 * known.pause, LONGEST_PAUSE)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is one of this computer alone."""
+    parsed = _parse(address)
+    return parsed is not None and parsed.is_loopback
+
+
+def has_login(authorization: str, login: str) -> bool:
+    """Whether a header says ``login``, which is ``user:password``, compared in a time that does not depend on it."""
+    expected = "Basic " + base64.b64encode(login.encode()).decode()
+    said, wanted = (hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in (authorization, expected))
+    return secrets.compare_digest(said, wanted)
+
+
+def _find_network(address: str) -> str:
+    parsed = _parse(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and not parsed.is_loopback:
+        return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+    return address
+
+
+def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed
