@@ -28,7 +28,7 @@ from PIL import Image
 
 from benchmarks.diffusers import relative_error
 from benchmarks.full_size import write_checkpoint
-from benchmarks.gpu_loops import Clocked, Loop, by_diffusers, by_easel, misplaced, plateau, seconds
+from benchmarks.gpu_loops import Clocked, Loop, by_diffusers, by_easel, find_misplaced, plateau, seconds
 from benchmarks.perceptual import psnr
 from engine import Local, Settings, TextToImage
 from engine.checkpoints.adapters import NOTHING
@@ -110,7 +110,7 @@ def tell(line: str) -> None:
 
 
 @contextmanager
-def trying(what: str) -> Iterator[None]:
+def try_part(what: str) -> Iterator[None]:
     """Print a failure inside the block in one line, and continue with the next part."""
     try:
         yield
@@ -126,13 +126,13 @@ def speed(folder: Path) -> None:
     """Plain diffusers, Easel as it is, Easel compiled, and the compiled UNet with nothing around it."""
     tell(f"torch {torch.__version__}, {SCALE.request.count} pictures of {SCALE.request.steps} steps with {SAMPLER}")
     rates: dict[str, Clocked] = {}
-    with trying("plain diffusers"):
+    with try_part("plain diffusers"):
         rates["plain diffusers, eager float16"] = plain(folder)
     with Local(settings(folder)) as easel:
         for name, compile_it in (("Easel, eager", False), ("Easel, compiled", True)):
-            with trying(name):
+            with try_part(name):
                 rates[name] = easels(easel, folder, name, compile_it)
-        with trying("the bare loop"):
+        with try_part("the bare loop"):
             bare(easel, rates["Easel, compiled"])
     compare(rates)
 
@@ -186,7 +186,7 @@ def highest(name: str, run: Callable[[], Clocked]) -> Clocked:
 
 def bare(easel: Local, made: Clocked) -> None:
     """The UNet as Easel compiled it, alone and with a sampler, compared with Easel's loop."""
-    with leased(easel, made) as checkpoint, run_compiled(checkpoint, checkpoint.plan, NOTHING, Stop()):
+    with lease(easel, made) as checkpoint, run_compiled(checkpoint, checkpoint.plan, NOTHING, Stop()):
         loop = loop_of(checkpoint)
         for name, run in (("UNet alone", loop.unet_alone), ("UNet and sampler", loop.with_sampler)):
             rate = loop.rate(run, 60)
@@ -205,10 +205,10 @@ def batches(folder: Path) -> None:
     """Images per second of the uncompiled UNet, by batch size."""
     with Local(settings(folder)) as easel:
         made = by_easel(easel, replace(SCALE.request, count=1, steps=2), "batches")
-        with leased(easel, made) as checkpoint:
+        with lease(easel, made) as checkpoint:
             found: dict[int, float] = {}
             for batch in SCALE.batches:
-                with trying(f"batch of {batch}"):
+                with try_part(f"batch of {batch}"):
                     loop = loop_of(checkpoint, batch)
                     found[batch] = batch * loop.rate(loop.with_sampler, 12)
                     tell(f"batch of {batch}, eager: {found[batch]:.1f} pictures' steps a second")
@@ -221,9 +221,9 @@ def numbers(folder: Path) -> None:
     asked = replace(SCALE.request, count=1)
     with Local(settings(folder)) as easel:
         first, again = (by_easel(easel, asked, job) for job in ("first", "again"))
-        with leased(easel, first) as checkpoint:
+        with lease(easel, first) as checkpoint:
             dtypes = checkpoint.plan.dtypes
-            count, wrong = misplaced(checkpoint.modules, SCALE.device, dtypes)
+            count, wrong = find_misplaced(checkpoint.modules, SCALE.device, dtypes)
         tell(f"{count} tensors on {SCALE.device} in {dict(dtypes)}; elsewhere or otherwise: {', '.join(wrong[:5]) or 'none'}")
         same = np.array_equal(pixels(first), pixels(again))
         tell(f"the same request twice gives the same bits: {'yes' if same else 'NO'}; levels vary by {pixels(first).std():.1f}")
@@ -252,7 +252,7 @@ def within(folder: Path, asked: TextToImage, gigabytes: int, told: bool) -> None
     """One image of a few steps while torch may use only ``gigabytes`` of the card; ``told``: the plan knows."""
     asked = replace(asked, count=1, steps=6)
     name = f"{asked.checkpoint} at {asked.width} in {gigabytes} GiB, {'known' if told else 'not known'} to the plan"
-    with trying(name), tempfile.TemporaryDirectory() as fresh, Local(settings(folder, Path(fresh))) as easel:
+    with try_part(name), tempfile.TemporaryDirectory() as fresh, Local(settings(folder, Path(fresh))) as easel:
         if told:
             know(easel, gigabytes * GIB)
         if torch.cuda.is_available():
@@ -271,7 +271,7 @@ def know(easel: Local, room: int) -> None:
 
 
 @contextmanager
-def leased(easel: Local, made: Clocked) -> Iterator[LoadedCheckpoint]:
+def lease(easel: Local, made: Clocked) -> Iterator[LoadedCheckpoint]:
     """The checkpoint that made an image, loaded as the image's record says."""
     state = easel._state
     with state.cache.lease(state.catalogue.find("sd1"), plan_of(made)) as checkpoint:

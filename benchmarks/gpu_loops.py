@@ -146,7 +146,7 @@ def plateau(throughputs: Mapping[int, float]) -> tuple[int, float]:
     return enough, throughputs[min(throughputs)] / best
 
 
-def misplaced(parts: Mapping[str, torch.nn.Module], device: str, dtypes: Mapping[str, str]) -> tuple[int, list[str]]:
+def find_misplaced(parts: Mapping[str, torch.nn.Module], device: str, dtypes: Mapping[str, str]) -> tuple[int, list[str]]:
     """The number of floating-point tensors, and the names of those on another device or in another precision."""
     tensors = [
         (component, name, tensor)

@@ -42,21 +42,21 @@ def main() -> None:
         in_process("write", str(folder))
         for file in FILES:
             size = (folder / file).stat().st_size / 1e9
-            print(f"{file}: {size:.2f} GB, {FILES[file]}; {identified(folder / file)}", flush=True)
+            print(f"{file}: {size:.2f} GB, {FILES[file]}; {time_identifying(folder / file)}", flush=True)
         for file, dtype in LOADS:
-            print(f"{file} to {dtype}: {timed(folder / file, dtype)}; {weighed(folder / file, dtype)}", flush=True)
-        print(switched(folder / "half.safetensors"), flush=True)
-        print(imaged(folder / "half.safetensors"))
+            print(f"{file} to {dtype}: {time_loading(folder / file, dtype)}; {weigh_memory(folder / file, dtype)}", flush=True)
+        print(time_switching(folder / "half.safetensors"), flush=True)
+        print(time_first_image(folder / "half.safetensors"))
 
 
-def identified(path: Path) -> str:
+def time_identifying(path: Path) -> str:
     """How long it takes, warm, to identify a file."""
     found = in_process("identify", str(path))
     wall, busy = (1000 * found[which] for which in ("seconds", "busy"))
     return f"identified as {found['as']} in {wall:.1f} ms, {busy:.1f} ms of them on the processor (medians of {ROUNDS}, warm)"
 
 
-def timed(path: Path, dtype: str) -> str:
+def time_loading(path: Path, dtype: str) -> str:
     """A warm load beside reading the file's bytes and converting them, in turn."""
     pairs = in_process("time", str(path), dtype)["pairs"]
     load, read = (statistics.median(column) for column in zip(*pairs, strict=True))
@@ -64,20 +64,20 @@ def timed(path: Path, dtype: str) -> str:
     return f"load {load:.2f} s, reading and converting {read:.2f} s, ratio {ratio:.2f} (medians of {ROUNDS} pairs, warm)"
 
 
-def weighed(path: Path, dtype: str) -> str:
+def weigh_memory(path: Path, dtype: str) -> str:
     """The peak of anonymous memory while a file loads, as a multiple of its weights."""
     found = in_process("weigh", str(path), dtype)
     return f"peak of anonymous memory {found['peak'] / found['weights']:.3f} times the {found['weights'] / 1e9:.2f} GB of weights"
 
 
-def switched(path: Path) -> str:
+def time_switching(path: Path) -> str:
     """The memory of a process after two and after ten switches between two checkpoints, of which only one fits."""
     after = in_process("switch", str(path))["after"]
     two, last = after[1], after[-1]
     return f"anonymous memory after 2 switches {two / 1e9:.2f} GB, after {SWITCHES} {last / 1e9:.2f} GB: {last / two - 1:+.1%}"
 
 
-def imaged(path: Path) -> str:
+def time_first_image(path: Path) -> str:
     """The first image after a switch of checkpoints compared with one without a switch, from the call to the file."""
     columns = zip(*in_process("picture", str(path))["rounds"], strict=True)
     same, loaded, cached = (statistics.median(column) for column in columns)

@@ -87,10 +87,10 @@ def main(names: list[str] | None = None) -> None:
     print(f"{'':55} {'predicted':>10} {'measured':>10}  off by   (denoising, decoding: predicted / measured)")
     for name, case in CASES.items():
         if not names or any(part in name for part in names):
-            print(f"{name:55} {compared(name, case)}", flush=True)
+            print(f"{name:55} {compare(name, case)}", flush=True)
 
 
-def compared(name: str, case: Case) -> str:
+def compare(name: str, case: Case) -> str:
     """One line of the table: the peak, and each phase."""
     predicted, measured = peaks(name, case)
     highest = max(measured.values())

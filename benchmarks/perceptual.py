@@ -20,7 +20,7 @@ def gmsd(image: np.ndarray, exact: np.ndarray) -> float:
     How unevenly the edges of two images (H x W x 3, levels 0..255) agree, on brightness halved in size, as an eye sees them:
     Xue, Zhang, Mou and Bovik 2014, "Gradient magnitude similarity deviation", IEEE Transactions on Image Processing 23(2).
     """
-    ours, theirs = (_edges(_halved(_brightness(each))) for each in (image, exact))
+    ours, theirs = (_edges(_halve(_brightness(each))) for each in (image, exact))
     similar = (2 * ours * theirs + STEADY) / (ours**2 + theirs**2 + STEADY)
     return float(similar.std())
 
@@ -29,7 +29,7 @@ def _brightness(image: np.ndarray) -> np.ndarray:
     return image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
 
 
-def _halved(levels: np.ndarray) -> np.ndarray:
+def _halve(levels: np.ndarray) -> np.ndarray:
     height, width = (side // 2 * 2 for side in levels.shape)
     return levels[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
 

@@ -41,7 +41,7 @@ def main() -> None:
 
 def report(easel: Local, asked: tuple[TextToImage, ...]) -> None:
     """Print one line per setting."""
-    made = {speed: [timed(easel, dataclasses.replace(each, speed=speed)) for each in asked] for speed in SPEEDS}
+    made = {speed: [time_request(easel, dataclasses.replace(each, speed=speed)) for each in asked] for speed in SPEEDS}
     exact = made["exact"]
     for speed, images in made.items():
         faster = statistics.median(e[0] / p[0] for e, p in zip(exact, images, strict=True))
@@ -54,7 +54,7 @@ def report(easel: Local, asked: tuple[TextToImage, ...]) -> None:
         print(f"  for comparison, two different pictures: GMSD {other:.3f}")
 
 
-def timed(easel: Local, asked: TextToImage) -> tuple[float, np.ndarray]:
+def time_request(easel: Local, asked: TextToImage) -> tuple[float, np.ndarray]:
     """Seconds of one image, and its levels 0..255."""
     began = time.perf_counter()
     (result,) = easel.make(asked)

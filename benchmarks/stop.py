@@ -23,9 +23,9 @@ def main() -> None:
         write_checkpoint(folder / "models" / "full-size")
         settings = dataclasses.replace(Settings(), models=folder / "models", data=folder / "data", outputs=folder / "outputs")
         with Jobs(settings) as jobs:
-            loading = [stopped(jobs, Loading, wait) for wait in (0.2, 1.0, 2.0)]
+            loading = [time_stop(jobs, Loading, wait) for wait in (0.2, 1.0, 2.0)]
             step = seconds_of_a_step(jobs)
-            steps = [stopped(jobs, Step, step * (place + 0.5) / ROUNDS) for place in range(ROUNDS)]
+            steps = [time_stop(jobs, Step, step * (place + 0.5) / ROUNDS) for place in range(ROUNDS)]
     print(f"a guided step at 512 x 512 takes {step:.2f} s")
     for where, seconds in {"while loading": loading, "inside a step": steps}.items():
         print(f"stopped {where}: median {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s, of {len(seconds)}")
@@ -42,7 +42,7 @@ def seconds_of_a_step(jobs: Jobs) -> float:
     return (seen[2] - seen[0]) / 2
 
 
-def stopped(jobs: Jobs, at: type[Event], wait: float) -> float:
+def time_stop(jobs: Jobs, at: type[Event], wait: float) -> float:
     """Seconds until a job is over that is told to stop ``wait`` seconds after its first event of the kind ``at``."""
     job, pressed = jobs.submit(REQUEST), 0.0
     for event in jobs.watch(job):

@@ -61,7 +61,7 @@ def own_settings(folder: str, **changes: Any) -> Settings:
     return dataclasses.replace(settings, **changes)
 
 
-def kept(settings: Settings, image: Image.Image) -> str:
+def keep_image(settings: Settings, image: Image.Image) -> str:
     """The name by which a request asks for ``image``."""
     return Blobs(settings.data / "blobs").put(image)
 
@@ -78,7 +78,7 @@ def speed() -> None:
         settings = own_settings(folder)
         network: Any = ModelLoader().load_from_file(settings.models / "starter-x4" / "clean.safetensors").eval()
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
-        asked = Upscale(images=(kept(settings, image),))
+        asked = Upscale(images=(keep_image(settings, image),))
 
         @torch.inference_mode()
         def plain() -> None:
@@ -86,7 +86,7 @@ def speed() -> None:
 
         with Local(settings) as easel:
             easel.make(asked)
-            rounds = [(timed(plain), timed(lambda: easel.make(asked))) for _ in range(ROUNDS)]
+            rounds = [(time_call(plain), time_call(lambda: easel.make(asked))) for _ in range(ROUNDS)]
         threads = torch.get_num_threads()
     theirs, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
     print(f"512 x 512 to 2048 x 2048 on {threads} threads, median of {ROUNDS}: Easel, file included, {ours:.2f} s "
@@ -94,7 +94,7 @@ def speed() -> None:
           f"(fastest {min(each for each, _ in rounds):.2f} s); ratio {ours / theirs:.2f}")  # fmt: skip
 
 
-def timed(call: Callable[[], object]) -> float:
+def time_call(call: Callable[[], object]) -> float:
     """How many seconds ``call`` takes."""
     start = time.perf_counter()
     call()
@@ -122,9 +122,9 @@ def rise(megapixels: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = own_settings(folder)
         with Local(settings) as easel:
-            easel.make(Upscale(images=(kept(settings, photo(64, 64)),)))
-            asked, start, results = Upscale(images=(kept(settings, photo(side, side)),)), resident(), []
-            seconds = timed(lambda: results.append(highest_while(lambda: results.extend(easel.make(asked)))))
+            easel.make(Upscale(images=(keep_image(settings, photo(64, 64)),)))
+            asked, start, results = Upscale(images=(keep_image(settings, photo(side, side)),)), resident(), []
+            seconds = time_call(lambda: results.append(highest_while(lambda: results.extend(easel.make(asked)))))
         result, peak = results
         job = UpscaleWork(width=side, height=side, factor=4, parameters=272_160)
         predicted = estimate_upscale(job, LearnedFacts(settings.data / "learnt.json")).bytes
@@ -140,7 +140,7 @@ def seams() -> None:
         checkpoint = Path(folder) / "models" / "narrow"
         narrow_upscaler().save_pretrained(checkpoint)
         settings = own_settings(folder, models=checkpoint.parent)
-        image = kept(settings, smooth(SIDE))
+        image = keep_image(settings, smooth(SIDE))
 
         def made(tile: int) -> np.ndarray:
             asked = Upscale(images=(image,), upscaler="narrow", prompt="a photo", seed=1, steps=STEPS, tile=tile)

@@ -136,7 +136,7 @@ def _around(scene: Scene, rng: Generator, listed: bool) -> list[str]:
     return [_pick(row.words if listed else row.phrases, rng) for row in rows]
 
 
-def _listed(scene: Scene, rng: Generator) -> str:
+def _list_things(scene: Scene, rng: Generator) -> str:
     """A comma list, as people type them."""
     parts = [_view(scene, rng), *_around(scene, rng, listed=True)]
     if scene.things:
@@ -144,7 +144,7 @@ def _listed(scene: Scene, rng: Generator) -> str:
     return ", ".join(parts)
 
 
-def _told(scene: Scene, rng: Generator) -> str:
+def _tell(scene: Scene, rng: Generator) -> str:
     """A sentence; only where no words of a style come before it does it now and then begin with the background."""
     around = " ".join(_around(scene, rng, listed=False))
     if not scene.things:
@@ -159,7 +159,7 @@ def _told(scene: Scene, rng: Generator) -> str:
     return f"{things}{stance} {place} {around}".strip()
 
 
-def _styled(words: str, scene: Scene, rng: Generator) -> str:
+def _add_style(words: str, scene: Scene, rng: Generator) -> str:
     style = STYLE_BY_NAME[scene.style]
     if not style.words:
         opening = f"{_pick(OPENINGS, rng)} " if rng.random() < 0.25 and not words.startswith(PREPOSITIONS) else ""
@@ -174,11 +174,11 @@ def _styled(words: str, scene: Scene, rng: Generator) -> str:
 
 def caption(scene: Scene, rng: Generator) -> str:
     """One way to describe the scene, in lower case."""
-    words = _listed(scene, rng) if rng.random() < 0.3 else _told(scene, rng)
-    return re.sub(r"\s+", " ", _styled(words, scene, rng)).strip()
+    words = _list_things(scene, rng) if rng.random() < 0.3 else _tell(scene, rng)
+    return re.sub(r"\s+", " ", _add_style(words, scene, rng)).strip()
 
 
-def known_words() -> list[str]:
+def list_words() -> list[str]:
     """Every word that a caption can have, sorted: the vocabulary of the tokenizer."""
     tables = [SPARE_WORDS, OPENINGS, ENDINGS, STANCES, FAR, LINKS, tuple(COLOURS), ("grey",)]
     texts = [text for table in (*tables, *PAIRS.values(), *NUMBERS.values(), *SIZES.values(), *POSES.values()) for text in table]

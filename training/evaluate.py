@@ -22,7 +22,7 @@ from training.diffusion import SCENE_SEEDS
 from training.export import DEFAULTS
 from training.few_steps import FEW_STEPS_DEFAULTS
 from training.few_steps import FILE as FEW_STEPS
-from training.judge import WEIGHTS, Judge, accuracy, judged, load_judge
+from training.judge import WEIGHTS, Judge, accuracy, judge_images, load_judge
 from training.machine import to_images
 from training.painting import render
 from training.scenes import FRESH_SEEDS, NATIVE_SIZE, random_scene
@@ -48,7 +48,7 @@ def few_step_pipeline(folder: Path) -> StableDiffusionPipeline:
     return pipeline
 
 
-def drawn(pipeline: Any, texts: list[str], seed: int, steps: int, guidance: float) -> list[np.ndarray]:
+def draw(pipeline: Any, texts: list[str], seed: int, steps: int, guidance: float) -> list[np.ndarray]:
     """One uint8 image per caption, each with a different seed."""
     images: list[np.ndarray] = []
     for first in range(0, len(texts), BATCH):
@@ -64,7 +64,7 @@ def score(network: Judge, asked: list[Trial], images: list[np.ndarray]) -> dict[
     table: dict[str, tuple[int, int]] = {}
     for first in range(0, len(asked), BATCH):
         some = slice(first, first + BATCH)
-        for trial, seen in zip(asked[some], judged(network, images[some]), strict=True):
+        for trial, seen in zip(asked[some], judge_images(network, images[some]), strict=True):
             for row, right in trial.verdicts(seen):
                 good, total = table.get(row, (0, 0))
                 table[row] = good + int(right), total + 1
@@ -97,7 +97,7 @@ def nearest(some: np.ndarray, trained: np.ndarray) -> np.ndarray:
 def report_copies(network: Judge, pipeline: Any, seed: int, steps: int, guidance: float) -> None:
     """Prints how near samples are to training images, beside how near fresh scenes are, and the Frechet distance."""
     captions = [caption(random_scene(FRESH_SEEDS + place), np.random.default_rng(place)) for place in range(COPY_SAMPLES)]
-    samples = _features(network, drawn(pipeline, captions, seed, steps, guidance))
+    samples = _features(network, draw(pipeline, captions, seed, steps, guidance))
     fresh = _features(network, _scenes(FRESH_SEEDS, 10 * COPY_SAMPLES))
     trained = _features(network, _scenes(SCENE_SEEDS, COPY_SCENES))
     own, others = nearest(samples, trained), nearest(fresh[:COPY_SAMPLES], trained)
@@ -138,7 +138,7 @@ def main() -> None:
     defaults = FEW_STEPS_DEFAULTS if options.few_steps else DEFAULTS
     steps, guidance = int(defaults["steps"]), options.guidance or float(defaults["guidance_scale"])
     if options.sheet:
-        contact_sheet(drawn(pipeline, sheet_captions(), options.seed, steps, guidance), options.sheet)
+        contact_sheet(draw(pipeline, sheet_captions(), options.seed, steps, guidance), options.sheet)
         return
     network = load_judge(options.judge)
     print(f"The judge itself, on {JUDGED_SCENES} fresh drawn scenes:", flush=True)
@@ -146,7 +146,7 @@ def main() -> None:
         print(f"{row:<40} {share:20.1%}", flush=True)
     asked = trials()
     print(f"The starter, {len(asked)} captions, {steps} steps, guidance {guidance}:", flush=True)
-    print_table(score(network, asked, drawn(pipeline, [trial.text for trial in asked], options.seed, steps, guidance)))
+    print_table(score(network, asked, draw(pipeline, [trial.text for trial in asked], options.seed, steps, guidance)))
     for style, decibels in reconstruction(pipeline.vae, NATIVE_SIZE, "cpu").items():
         print(f"reconstruction of fresh scenes, {style:<20} {decibels:.2f} dB", flush=True)
     report_copies(network, pipeline, options.seed, steps, guidance)

@@ -28,7 +28,7 @@ IDLE_WORDS: dict[str, tuple[str, ...]] = {
 mostly seen with, so it pushes those away too."""
 
 
-def named(network: Judge, paths: Iterable[Path]) -> list[frozenset[str]]:
+def name_things(network: Judge, paths: Iterable[Path]) -> list[frozenset[str]]:
     """The things that the judge sees in each image."""
     return present(network, [np.asarray(Image.open(path).convert("RGB").resize((NATIVE_SIZE, NATIVE_SIZE))) for path in paths])
 
@@ -39,7 +39,7 @@ def count_things(easel: Local, network: Judge, checkpoint: str, seeds: range, st
         easel.make(CompareNegative(prompt=PROMPT, negative_prompt=UNWANTED, checkpoint=checkpoint, seed=seed, steps=steps))
         for seed in seeds
     ]
-    given, without = (named(network, [pair[side].path for pair in pairs]) for side in (0, 1))
+    given, without = (name_things(network, [pair[side].path for pair in pairs]) for side in (0, 1))
     return {
         f"{UNWANTED} without the negative": sum(UNWANTED in things for things in without),
         f"{UNWANTED} with the negative “{UNWANTED}”": sum(UNWANTED in things for things in given),

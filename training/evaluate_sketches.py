@@ -23,7 +23,7 @@ from engine.settings import Settings
 from engine.stopping import Stop
 from training.drawing.palette import COLOURS
 from training.drawing.things import THINGS, takes_article, thing_tile, with_a
-from training.judge import WEIGHTS, Judge, judged, load_judge
+from training.judge import WEIGHTS, Judge, judge_images, load_judge
 from training.scenes import NATIVE_SIZE
 
 STRENGTHS = (0.3, 0.45, 0.6, 0.75)
@@ -127,17 +127,17 @@ def overlap(one: Box | None, other: Box | None) -> float:
     return width * height / (sum(areas) - width * height)
 
 
-def painted(folder: Path, drawn: list[Sketch], strengths: tuple[float, ...] = STRENGTHS) -> list[list[Image.Image]]:
+def paint(folder: Path, drawn: list[Sketch], strengths: tuple[float, ...] = STRENGTHS) -> list[list[Image.Image]]:
     """Every drawing at each strength, as Easel paints it with the starter in `folder`."""
     with tempfile.TemporaryDirectory() as place:
         own = {name: Path(place) / name for name in ("data", "outputs")}
         settings = dataclasses.replace(Settings(), models=folder.parent, **own)
         blobs = Blobs(settings.data / "blobs")
         with Local(settings) as easel:
-            return [_painted(easel, blobs, folder.name, number, sketch, strengths) for number, sketch in enumerate(drawn)]
+            return [_paint_sketch(easel, blobs, folder.name, number, sketch, strengths) for number, sketch in enumerate(drawn)]
 
 
-def _painted(
+def _paint_sketch(
     easel: Local, blobs: Blobs, checkpoint: str, number: int, sketch: Sketch, strengths: tuple[float, ...]
 ) -> list[Image.Image]:
     asked = ImageToImage(
@@ -163,7 +163,7 @@ def blurred_row(network: Judge, drawn: list[Sketch]) -> Row:
 
 
 def _row(network: Judge, drawn: list[Sketch], images: list[Image.Image]) -> Row:
-    answers = judged(network, [np.asarray(image.resize((NATIVE_SIZE, NATIVE_SIZE))) for image in images])
+    answers = judge_images(network, [np.asarray(image.resize((NATIVE_SIZE, NATIVE_SIZE))) for image in images])
     pairs = list(zip(drawn, images, strict=True))
     right = [seen.first(1) == {sketch.thing} for sketch, seen in zip(drawn, answers, strict=True)]
     overlaps = [overlap(sketch.box, thing_box(made.resize((SIDE, SIDE)))) for sketch, made in pairs]
@@ -174,7 +174,7 @@ def _row(network: Judge, drawn: list[Sketch], images: list[Image.Image]) -> Row:
 def report(folder: Path, network: Judge) -> None:
     """Prints the table."""
     drawn = sketches()
-    images = painted(folder, drawn)
+    images = paint(folder, drawn)
     named = {"the drawings, blurred": blurred_row(network, drawn)}
     named |= {f"strength {s:g}": row for s, row in zip(STRENGTHS, rows(network, drawn, images), strict=True)}
     print(f"{len(drawn)} drawings, painted over:")

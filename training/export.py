@@ -14,7 +14,7 @@ from diffusers import StableDiffusionPipeline
 
 from training.autoencoder import FILE as AUTOENCODER
 from training.autoencoder import load_autoencoder
-from training.captions import known_words
+from training.captions import list_words
 from training.diffusion import load_networks
 from training.drawing.air import AIR_BY_NAME
 from training.drawing.backgrounds import BACKGROUNDS
@@ -45,7 +45,7 @@ def starter_card(trained: str) -> dict[str, object]:
         "backgrounds": [{"name": row.name, "words": list(row.words)} for row in (*BACKGROUNDS, *AIR_BY_NAME.values())],
         "styles": [{"name": style.name, "words": list(style.words)} for style in STYLES if style.words],
         "colours": list(COLOURS),
-        "words": known_words(),
+        "words": list_words(),
         "defaults": DEFAULTS,
         "few_steps": FEW_STEPS_DEFAULTS,
         "trained": trained,

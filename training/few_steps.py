@@ -50,7 +50,7 @@ TARGETS = [
 ]  # fmt: skip
 
 
-def image_of(noisy: torch.Tensor, said: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def split_prediction(noisy: torch.Tensor, said: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The clean latents and the noise that a v-prediction stands for; `kept` is alpha-bar, one for each image."""
     a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
     return a * noisy - b * said, b * noisy + a * said
@@ -97,7 +97,7 @@ class Distillation:
             self.teacher, noisy.repeat(2, 1, 1, 1), levels.repeat(2), torch.cat([text, nothing])
         ).chunk(2)
         said = without + GUIDANCE * (with_words - without)
-        clean, noise = image_of(noisy, said, self.signal[levels])
+        clean, noise = split_prediction(noisy, said, self.signal[levels])
         kept = torch.where(before < 0, torch.ones_like(self.signal[levels]), self.signal[before.clamp(min=0)]).view(-1, 1, 1, 1)
         return kept.sqrt() * clean + (1 - kept).sqrt() * noise
 
@@ -109,7 +109,7 @@ class Distillation:
         return noisy
 
     def student_says(self, noisy: torch.Tensor, levels: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        clean, _ = image_of(noisy, self._says(self.student, noisy, levels, text), self.signal[levels])
+        clean, _ = split_prediction(noisy, self._says(self.student, noisy, levels, text), self.signal[levels])
         return boundary(noisy, clean, levels)
 
     def loss(self, pool: LatentPool, batch: int) -> torch.Tensor:

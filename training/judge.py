@@ -50,7 +50,7 @@ BATCH, POOL, REUSE = 32, 6144, 6
 """Images per step, images kept in memory, and how often each is used, degraded differently each time."""
 
 
-def halved(images: torch.Tensor) -> torch.Tensor:
+def halve(images: torch.Tensor) -> torch.Tensor:
     """Images of half the side: all that the judge looks at."""
     return F.avg_pool2d(images, 2)
 
@@ -93,10 +93,10 @@ class Judge(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The image's features: (n, 2 x the last width), used for distances between images."""
-        return _summary(self.body(halved(images)))
+        return _summary(self.body(halve(images)))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        return self.of_halved(halved(images))
+        return self.of_halved(halve(images))
 
     def of_halved(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """As forward, for images that are already halved."""
@@ -160,7 +160,7 @@ def loss_of(said: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> to
     return loss
 
 
-def roughened(images: torch.Tensor) -> torch.Tensor:
+def roughen(images: torch.Tensor) -> torch.Tensor:
     """Half of the halved images a little blurred, all a little noisy: a generated image is softer than a drawn one."""
     soft = F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
     some, most = (torch.rand(len(images), 1, 1, 1, device=images.device) for _ in range(2))
@@ -182,7 +182,7 @@ class JudgeTraining:
 
     def add(self, drawn: Drawn) -> None:
         """Keeps a chunk; the oldest goes first."""
-        small = halved(drawn.images.to(self.device).permute(0, 3, 1, 2).float()).round().byte()
+        small = halve(drawn.images.to(self.device).permute(0, 3, 1, 2).float()).round().byte()
         self.images[self._next : self._next + CHUNK] = small.permute(0, 2, 3, 1)
         self.scenes[self._next : self._next + CHUNK] = [random_scene(seed) for seed in drawn.seeds.tolist()]
         self._next = (self._next + CHUNK) % POOL
@@ -193,7 +193,7 @@ class JudgeTraining:
         images = to_images(self.images[chosen.to(self.device)], self.device)
         set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE, warmup=50, decay_from=0.3))
         with mixed(self.device):
-            said = self.network.of_halved(roughened(images))
+            said = self.network.of_halved(roughen(images))
         loss = loss_of(said, truth)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -215,10 +215,10 @@ class JudgeTraining:
 
 
 @torch.no_grad()
-def judged(network: Judge, images: Sequence[np.ndarray]) -> list[Seen]:
+def judge_images(network: Judge, images: Sequence[np.ndarray]) -> list[Seen]:
     """What the judge sees in uint8 images."""
     said = network(to_images(torch.from_numpy(np.stack(images)), "cpu"))
-    return [_seen({head: value[row] for head, value in said.items()}) for row in range(len(images))]
+    return [_find_things({head: value[row] for head, value in said.items()}) for row in range(len(images))]
 
 
 @torch.no_grad()
@@ -232,7 +232,7 @@ def present(network: Judge, images: Sequence[np.ndarray]) -> list[frozenset[str]
     return [frozenset(THING_NAMES[answer] for answer in row if answer < len(THING_NAMES)) for row in cells.tolist()]
 
 
-def _seen(said: dict[str, torch.Tensor]) -> Seen:
+def _find_things(said: dict[str, torch.Tensor]) -> Seen:
     cells = said["where"][:-1].exp()
     around = F.avg_pool2d(cells, BORDER, stride=1, padding=BORDER // 2, divisor_override=1)
     things, taken = list[tuple[str, float, float]](), list[tuple[int, int]]()
@@ -253,7 +253,7 @@ def accuracy(network: Judge, count: int = 1000) -> dict[str, float]:
     marks: dict[str, list[bool]] = {row: [] for row in ROWS}
     for first in range(FRESH_SEEDS, FRESH_SEEDS + count, 50):
         scenes = [random_scene(seed) for seed in range(first, first + min(50, count))]
-        for scene, seen in zip(scenes, judged(network, [render(scene) for scene in scenes]), strict=True):
+        for scene, seen in zip(scenes, judge_images(network, [render(scene) for scene in scenes]), strict=True):
             for row, right in _verdicts(scene, seen):
                 marks[row].append(right)
     return {row: float(np.mean(found)) for row, found in marks.items() if found}

@@ -177,7 +177,7 @@ def _through_a_camera(image: Image.Image, rng: Generator) -> Image.Image:
     return Image.fromarray(np.clip(values + 0.5, 0, 255).astype(np.uint8))
 
 
-def drawn_image(seed: int, side: int = 512) -> Image.Image:
+def draw_image(seed: int, side: int = 512) -> Image.Image:
     """The RGB image of this seed, (side, side). The same seed gives the same image."""
     rng = np.random.default_rng([seed, 4])
     shares = [share for share, _ in KINDS]

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from training.drawing.air import AIR_BY_NAME, light
 from training.drawing.backgrounds import BACKGROUND_BY_NAME, gradient, two_planes
-from training.drawing.canvas import shaded
+from training.drawing.canvas import shade
 from training.drawing.palette import COLOURS
 from training.drawing.styles import STYLE_BY_NAME
 from training.drawing.things import thing_tile
@@ -27,11 +27,11 @@ def _background(scene: Scene, side: int, rng: np.random.Generator) -> Image.Imag
     if paint is not None:
         return paint(side, rng)
     rgb = COLOURS[scene.colour or "white"]
-    return gradient(side, shaded(rgb, 1.04), shaded(rgb, 0.92))
+    return gradient(side, shade(rgb, 1.04), shade(rgb, 0.92))
 
 
 @lru_cache(maxsize=6_000)
-def _scaled(name: str, colour: str | None, pixels: int) -> Image.Image:
+def _scale_sprite(name: str, colour: str | None, pixels: int) -> Image.Image:
     tile = thing_tile(name, colour)
     factor = pixels / max(tile.size)
     size = max(1, round(tile.width * factor)), max(1, round(tile.height * factor))
@@ -57,9 +57,9 @@ def _lay_shadow(image: Image.Image, thing: Placed, side: int, sun: tuple[float, 
 
 
 def _lay(image: Image.Image, thing: Placed, side: int) -> None:
-    tile = _scaled(thing.name, thing.colour, max(4, round(thing.size * side / 2) * 2))
+    tile = _scale_sprite(thing.name, thing.colour, max(4, round(thing.size * side / 2) * 2))
     if thing.pose == "flying":
-        wings = _scaled("wings", None, max(4, round(thing.size * side * 0.75) * 2))
+        wings = _scale_sprite("wings", None, max(4, round(thing.size * side * 0.75) * 2))
         image.paste(wings, (round(thing.x * side - wings.width / 2), round(thing.y * side - wings.height * 0.6)), wings)
     image.paste(tile, (round(thing.x * side - tile.width / 2), round(thing.y * side - tile.height / 2)), tile)
 

@@ -143,7 +143,7 @@ def _colour_for(name: str, behind: str | None, rng: Generator, share: float) -> 
     return None if colour == behind or held_out_colour(name, colour) else colour
 
 
-def _dressed(things: Sequence[Placed], kind: Kind, behind: str | None, rng: Generator) -> list[Placed]:
+def _dress(things: Sequence[Placed], kind: Kind, behind: str | None, rng: Generator) -> list[Placed]:
     """The same things with colours, and sometimes with wings."""
     share = 0.5 if kind.count == 1 else 0.3
     common = _colour_for(things[0].name, behind, rng, share) if kind.same else None
@@ -156,7 +156,7 @@ def _dressed(things: Sequence[Placed], kind: Kind, behind: str | None, rng: Gene
     return dressed
 
 
-def _named(things: Sequence[Placed], names: Sequence[str]) -> tuple[int, ...]:
+def _find_named(things: Sequence[Placed], names: Sequence[str]) -> tuple[int, ...]:
     """Where each name stands in the painted order; for things of one name, from left to right."""
     if len(set(names)) < len(names):
         return tuple(sorted(range(len(things)), key=lambda place: things[place].x))
@@ -205,8 +205,8 @@ def random_scene(seed: int) -> Scene:
     named: tuple[int, ...] = ()
     if kind.count:
         names = _names(kind, background, rng)
-        things = _dressed(_layout(kind)(names, ground_of(background), rng), kind, colour, rng)
-        named = _named(things, names)
+        things = _dress(_layout(kind)(names, ground_of(background), rng), kind, colour, rng)
+        named = _find_named(things, names)
     styles = [style.name for style in STYLES[1:]]
     style = _choice(styles, rng, STYLED) or STYLES[0].name
     around = _surroundings(background, not kind.count, rng)

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPTokenizer
 
-from training.captions import known_words
+from training.captions import list_words
 
 MAX_LENGTH = 40
 """Tokens of a caption, the marks of its start and end included."""
@@ -29,7 +29,7 @@ def _split(word: str) -> tuple[str, ...]:
     return (*word[:-1], word[-1] + SUFFIX)
 
 
-def _joined(pieces: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+def _join(pieces: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
     merged: list[str] = []
     for piece in pieces:
         if merged and (merged[-1], piece) == pair:
@@ -46,14 +46,14 @@ def learn_merges(words: list[str]) -> list[tuple[str, str]]:
         counts = Counter(pair for pieces in splits for pair in pairwise(pieces))
         pair = min(counts, key=lambda pair: (-counts[pair], pair))
         merges.append(pair)
-        splits = [_joined(pieces, pair) for pieces in splits]
+        splits = [_join(pieces, pair) for pieces in splits]
     return merges
 
 
 def write_tokenizer(folder: Path) -> None:
     """Writes vocab.json, merges.txt and what CLIPTokenizer reads beside them."""
     folder.mkdir(parents=True, exist_ok=True)
-    merges = learn_merges([word for word in known_words() if len(word) > 1])
+    merges = learn_merges([word for word in list_words() if len(word) > 1])
     letters = [*string.ascii_lowercase, *string.digits, *MARKS]
     pieces = letters + [letter + SUFFIX for letter in letters] + ["".join(pair) for pair in merges]
     vocabulary = {piece: number for number, piece in enumerate([START, END, UNKNOWN, *dict.fromkeys(pieces)])}

@@ -63,7 +63,7 @@ def _thing(number: int) -> str:
     return THING_NAMES[number * STEP % len(THING_NAMES)]
 
 
-def _met(*names: str, number: int) -> str:
+def _check_met(*names: str, number: int) -> str:
     """A background on which these were trained."""
     places = [row.name for row in PLACES if not any(held_out_background(name, row.name) for name in names)]
     return places[number * 7 % len(places)]
@@ -76,7 +76,7 @@ def _phrase(background: str, number: int) -> str:
 
 def _ones() -> Iterator[Trial]:
     for number, name in enumerate(THING_NAMES):
-        place = _met(name, number=number)
+        place = _check_met(name, number=number)
         yield Trial("one thing", f"here is {_noun(name)} {_phrase(place, number)}", (name,), place)
 
 
@@ -88,7 +88,7 @@ def _pairs(count: int, start: int) -> Iterator[tuple[int, str, str]]:
 
 def _twos(count: int = 140) -> Iterator[Trial]:
     for number, first, second in _pairs(count, 5):
-        place = _met(first, second, number=number)
+        place = _check_met(first, second, number=number)
         text = f"{_noun(first)} together with {_noun(second)} {_phrase(place, number)}"
         yield Trial("two things", text, (first, second), place)
 
@@ -97,7 +97,7 @@ def _counts(count: int = 120) -> Iterator[Trial]:
     for number in range(count):
         name, wanted = _thing(3 + number), number % 4 + 1
         opening = "here is" if wanted == 1 else "here are"
-        place = _met(name, number=number)
+        place = _check_met(name, number=number)
         word = name if wanted == 1 else plural(name)
         yield Trial("counting", f"{opening} {NUMBERS[wanted - 1]} {word} {_phrase(place, number)}", (name,), place, count=wanted)
 
@@ -111,14 +111,14 @@ def _colours(count: int = 120, unseen: bool = False) -> Iterator[Trial]:
     category = "thing and colour never seen together" if unseen else "colour of a thing"
     for number in range(min(count, len(rows))):
         name, colour = rows[number * 53 % len(rows)]
-        place = _met(name, number=number)
+        place = _check_met(name, number=number)
         yield Trial(category, f"here is {_noun(name, colour)} {_phrase(place, number)}", (name,), place, colour=colour)
 
 
 def _positions(count: int = 120) -> Iterator[Trial]:
     for number, first, second in _pairs(count, 11):
         relation = tuple(RELATIONS)[number % len(RELATIONS)]
-        place = _met(first, second, number=number)
+        place = _check_met(first, second, number=number)
         text = f"here {_noun(first)} {RELATIONS[relation][0]} {_noun(second)} {_phrase(place, number)}"
         yield Trial("position", text, (first, second), place, relation=relation)
 
@@ -127,7 +127,7 @@ def _styles(each: int = 10) -> Iterator[Trial]:
     for place, style in enumerate(STYLES[1:]):
         for number in range(each):
             name = _thing(17 + place * each + number)
-            background = _met(name, number=number + place)
+            background = _check_met(name, number=number + place)
             scene = f"here is {_noun(name)} {_phrase(background, number)}"
             yield Trial("style", style.phrases[number % len(style.phrases)].format(scene=scene), style=style.name)
 

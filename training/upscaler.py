@@ -22,7 +22,7 @@ from torch import nn
 
 from training.common import Clock, MovingAverage, load_state, save_state, set_learning_rate
 from training.degrade import CLEAN, FACTOR, degrade, random_degradation
-from training.leaves import drawn_image
+from training.leaves import draw_image
 
 FEATURES, CONVOLUTIONS = 48, 12
 PATCH, BATCH = 24, 8  # side of a small patch in pixels; patches a step
@@ -52,10 +52,10 @@ class Reservoir:
 
     def __init__(self, size: int, first_seed: int, side: int = SIDE) -> None:
         self.side, self.next_seed = side, first_seed + size
-        self.images = np.stack([np.asarray(drawn_image(first_seed + i, side)) for i in range(size)])
+        self.images = np.stack([np.asarray(draw_image(first_seed + i, side)) for i in range(size)])
 
     def refresh(self) -> None:
-        self.images[self.next_seed % len(self.images)] = np.asarray(drawn_image(self.next_seed, self.side))
+        self.images[self.next_seed % len(self.images)] = np.asarray(draw_image(self.next_seed, self.side))
         self.next_seed += 1
 
     def patch(self, side: int, rng: np.random.Generator) -> Image.Image:
@@ -151,7 +151,7 @@ class UpscalerTraining:
         network.load_state_dict(self.average.weights())
         ours, bicubic = [], []
         for number in range(images):
-            large = drawn_image(UNSEEN + number, 256)
+            large = draw_image(UNSEEN + number, 256)
             small = degrade(large, CLEAN if self.stage == "clean" else random_degradation(rng), rng)
             made = network(as_tensor([small])).clamp(0, 1)
             plain = as_tensor([small.resize(large.size, Image.Resampling.BICUBIC)])

@@ -41,7 +41,7 @@ NOTHING = Additions()
 
 
 @contextlib.contextmanager
-def applied(
+def apply_additions(
     additions: Additions, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled
 ) -> Generator[LoadedCheckpoint]:
     """``loaded`` with ``additions`` within the block. After it, the components that both share are as they were.
@@ -54,9 +54,9 @@ def applied(
         if additions.vae is not None:
             loaded = _with_vae(additions.vae, loaded, entry, plan, cancelled)
         if additions.embeddings:
-            loaded = stack.enter_context(_embedded(additions.embeddings, loaded))
+            loaded = stack.enter_context(_add_embeddings(additions.embeddings, loaded))
         if additions.loras:
-            stack.enter_context(_adapted(additions.loras, loaded))
+            stack.enter_context(_add_loras(additions.loras, loaded))
         yield loaded
 
 
@@ -75,7 +75,7 @@ def check_family(addition: CheckpointEntry, entry: CheckpointEntry) -> None:
 
 
 @contextlib.contextmanager
-def _adapted(loras: tuple[tuple[CheckpointEntry, float, float], ...], loaded: LoadedCheckpoint) -> Generator[None]:
+def _add_loras(loras: tuple[tuple[CheckpointEntry, float, float], ...], loaded: LoadedCheckpoint) -> Generator[None]:
     """Low-rank additions (Hu et al. 2021, arXiv 2106.09685) beside the weights, not in them."""
     pipeline = create_pipeline(loaded)
     if not isinstance(pipeline, LoraPipeline):
@@ -119,7 +119,7 @@ def _with_strength(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 @contextlib.contextmanager
-def _embedded(embeddings: tuple[CheckpointEntry, ...], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
+def _add_embeddings(embeddings: tuple[CheckpointEntry, ...], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
     """Textual inversions (Gal et al. 2022, arXiv 2208.01618): each file's name becomes new entries at the end of the
     vocabulary."""
     with contextlib.ExitStack() as stack:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import diffusers
 import torch
 
-from engine.checkpoints.adapters import NOTHING, Additions, applied
+from engine.checkpoints.adapters import NOTHING, Additions, apply_additions
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.components import IsCancelled, load_checkpoint, load_pipeline, never_cancelled
@@ -92,11 +92,11 @@ class CheckpointCache:
         Raises CheckpointError for a checkpoint that cannot be loaded or cannot do ``task``; what was loaded before stays usable.
         Raises CancelledError soon after ``cancelled`` says so.
         """
-        with self._held_while(entry, plan, cancelled) as loaded:
+        with self._hold(entry, plan, cancelled) as loaded:
             if not isinstance(loaded, LoadedCheckpoint) or task not in entry.family.pipelines:
                 can = ", ".join(entry.abilities) or "nothing that Easel offers"
                 raise CheckpointError(f"“{entry.name}” ({entry.family.label}) cannot do this. It can do: {can}.")
-            with applied(additions, loaded, entry, plan, cancelled) as changed:
+            with apply_additions(additions, loaded, entry, plan, cancelled) as changed:
                 yield changed
 
     @contextlib.contextmanager
@@ -104,18 +104,18 @@ class CheckpointCache:
         self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled
     ) -> Generator[diffusers.DiffusionPipeline]:
         """The pipeline of an ``entry`` that only diffusers knows. Raises as :meth:`lease` does."""
-        with self._held_while(entry, plan, cancelled) as loaded:
+        with self._hold(entry, plan, cancelled) as loaded:
             if not isinstance(loaded, LoadedPipeline):
                 raise CheckpointError(f"“{entry.name}” does not run in diffusers' own pipeline.")
             yield loaded.pipeline
 
     def load(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> None:
         """Load ``entry`` in advance. Raises as :meth:`lease` does."""
-        with self._held_while(entry, plan, cancelled):
+        with self._hold(entry, plan, cancelled):
             pass
 
     @contextlib.contextmanager
-    def _held_while(
+    def _hold(
         self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled
     ) -> Generator[LoadedCheckpoint | LoadedPipeline]:
         held = self._get(entry, plan, cancelled)

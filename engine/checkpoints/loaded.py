@@ -134,9 +134,9 @@ def create_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, parts: Mappin
         name=entry.name,
         family=entry.family,
         plan=plan,
-        unet=_required(entry, parts, "unet", UNet2DConditionModel),
+        unet=_require(entry, parts, "unet", UNet2DConditionModel),
         vae=vae,
-        scheduler=_required(entry, parts, "scheduler", ConfigMixin),
+        scheduler=_require(entry, parts, "scheduler", ConfigMixin),
         text_encoder=_optional(parts, "text_encoder", CLIPTextModel),
         tokenizer=_optional(parts, "tokenizer", CLIPTokenizer),
         text_encoder_2=_optional(parts, "text_encoder_2", CLIPTextModelWithProjection),
@@ -166,7 +166,7 @@ def _optional(parts: Mapping[str, Component], name: str, kind: type[_T]) -> _T |
     return part if isinstance(part, kind) else None
 
 
-def _required(entry: CheckpointEntry, parts: Mapping[str, Component], name: str, kind: type[_T]) -> _T:
+def _require(entry: CheckpointEntry, parts: Mapping[str, Component], name: str, kind: type[_T]) -> _T:
     part = _optional(parts, name, kind)
     if part is None:
         raise missing_component(entry, name)

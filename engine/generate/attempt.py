@@ -175,7 +175,7 @@ class Attempt:
     def _find_encodings(self, resolved: Resolved) -> PromptEncodings:
         """The encodings of a request: once for all images of the job that share them."""
         request = resolved.request
-        key = request.prompt, request.negative_prompt, _silenced(request)
+        key = request.prompt, request.negative_prompt, _find_silenced(request)
         if key not in self.encodings:
             self.encodings[key] = self._encode(resolved)
         return self.encodings[key]
@@ -194,7 +194,7 @@ class Attempt:
                 guidance=request.guidance_scale > 1 and not distilled,
                 cache=self.state.encodings,
                 guard=self.guard,
-                neutral=_silenced(request),
+                neutral=_find_silenced(request),
             )
 
     def _create_context(self, batch: Batch) -> ImageContext:
@@ -239,5 +239,5 @@ def runs_ahead(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def _silenced(request: GenerationRequest) -> tuple[Place, ...]:
+def _find_silenced(request: GenerationRequest) -> tuple[Place, ...]:
     return request.silenced if isinstance(request, StudyNegative) else ()

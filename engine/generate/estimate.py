@@ -74,13 +74,13 @@ def course_of(request: ResolvedGeneration) -> TimingKey:
 
 def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> ExecutionPlan:
     """The plan of this machine for a checkpoint, with what earlier runs taught, before memory is looked at."""
-    plan = choose(here.hardware, entry.family, overrule=wished_precision(asked, here), measured=here.measured)
+    plan = choose(here.hardware, entry.family, overrule=choose_precision(asked, here), measured=here.measured)
     compiled = preferences.read(here.settings.data).compile
     plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled))
     return apply_learned(here.notes, entry.hash, here.hardware.device, plan)
 
 
-def wished_precision(asked: Request, here: Circumstances) -> str:
+def choose_precision(asked: Request, here: Circumstances) -> str:
     """The precision of the request, of the command line, or of the Settings tab, the first of them that is not "auto"."""
     wishes = (asked.precision, here.settings.precision, preferences.read(here.settings.data).precision)
     return next((each for each in wishes if each != "auto"), "auto")

@@ -109,7 +109,7 @@ class Saver:
         if self.checker is not None and self.checker.objects_to(image):
             return Saved(began=began, withheld=ImageWithheld(_WITHHELD))
         chosen = preferences.read(self.state.settings.data)
-        sha256 = self.state.hashes.known(self.entry.path, self.entry.stamp)
+        sha256 = self.state.hashes.find(self.entry.path, self.entry.stamp)
         resolved = dataclasses.replace(planned.resolved, checkpoint_sha256=sha256)
         marked, notice = _add_watermark(image, chosen.watermark) if chosen.watermark else (image, "")
         path = outputs.save(

@@ -167,10 +167,10 @@ def largest_size(work: Work, plan: ExecutionPlan, room: Budget, on_cpu: Executio
     low, high = 0, max(work.width, work.height) // STEP + 1
     while high - low > 1:
         middle = (low + high) // 2
-        width, height = _scaled(work, middle * STEP)
+        width, height = _scale(work, middle * STEP)
         fits = room.holds(find_lighter_plan(plan, dataclasses.replace(work, width=width, height=height), room, on_cpu)[1])
         low, high = (middle, high) if fits else (low, middle)
-    return _scaled(work, low * STEP) if low else None
+    return _scale(work, low * STEP) if low else None
 
 
 def fit_plan(
@@ -217,7 +217,7 @@ def _all(prediction: Prediction) -> int:
     return prediction.peak_ram + prediction.peak_device
 
 
-def _scaled(work: Work, side: int) -> tuple[int, int]:
+def _scale(work: Work, side: int) -> tuple[int, int]:
     """The size with the same shape whose longer side is ``side``."""
     longer = max(work.width, work.height)
     width, height = (max(STEP, round(s * side / longer / STEP) * STEP) for s in (work.width, work.height))

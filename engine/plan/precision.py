@@ -340,8 +340,8 @@ def choose(
     ``measured`` maps a precision to how many times as fast as float32 it was measured to be on this device.
     """
     row = find_row(hardware)
-    insisted, why_not = _insisted(row, overrule)
-    order, why_order = _measured_order(row, measured or {})
+    insisted, why_not = _choose_requested(row, overrule)
+    order, why_order = _order_by_gain(row, measured or {})
     orders = {c: _order(row, c, order, family, insisted) for c in family.dtypes}
     dtypes = {c: next((d for d in orders[c] if d in family.dtypes[c]), FULL) for c in family.dtypes}
     overflows = row.upcast or family.attention_upcast_in_fp16
@@ -350,7 +350,7 @@ def choose(
         device=hardware.device.torch,
         dtypes=dtypes,
         attention_upcast=overflows and dtypes.get("unet") == HALF,
-        reasons=(f"{row.name}: {row.reason}", *why_not, *why_order, *_exceptions(orders, dtypes), *_compiled(compiler)),
+        reasons=(f"{row.name}: {row.reason}", *why_not, *why_order, *_exceptions(orders, dtypes), *_explain_compiler(compiler)),
         compiler=compiler,
     )
 
@@ -392,7 +392,7 @@ _WORDS = {
 }
 
 
-def _insisted(row: Row, overrule: str) -> tuple[str, tuple[str, ...]]:
+def _choose_requested(row: Row, overrule: str) -> tuple[str, tuple[str, ...]]:
     """The user's precision if the hardware supports it, else the nearest safer one, and a sentence about it."""
     if overrule == "auto":
         return "", ()
@@ -401,7 +401,7 @@ def _insisted(row: Row, overrule: str) -> tuple[str, tuple[str, ...]]:
     return FULL, (f"You asked for {overrule}, which does not work on this hardware; float32 is used.",)
 
 
-def _measured_order(row: Row, measured: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _order_by_gain(row: Row, measured: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The row's precisions in the measured order, and a sentence about it."""
     if not row.if_faster:
         return row.dtypes, ()
@@ -423,7 +423,7 @@ def _order(row: Row, component: str, order: tuple[str, ...], family: PrecisionTr
     return mine
 
 
-def _compiled(compiler: str) -> list[str]:
+def _explain_compiler(compiler: str) -> list[str]:
     return [f"The library {compiler} is installed and compiles large networks for this processor."] if compiler else []
 
 

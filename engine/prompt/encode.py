@@ -172,18 +172,18 @@ class Encoder:
         chunks = max(chunks, *(len(reading.chunks) for reading in readings))
         wide = [self._part(part, reading, chunks) for part, reading in zip(self.parts, readings, strict=True)]
         last = self.parts[-1]
-        pooled = self._pooled(last, readings[-1].chunks[0]) if last.penultimate else None
+        pooled = self._pool(last, readings[-1].chunks[0]) if last.penultimate else None
         return Encoding(torch.cat(wide, dim=-1), pooled)
 
     def _part(self, part: TextPart, reading: PromptReading, chunks: int) -> torch.Tensor:
         padded = [*reading.chunks, *[()] * (chunks - len(reading.chunks))]
-        return torch.cat([weighted(self._states(part, chunk), chunk) for chunk in padded], dim=1)
+        return torch.cat([apply_weights(self._states(part, chunk), chunk) for chunk in padded], dim=1)
 
     def _states(self, part: TextPart, chunk: Chunk) -> torch.Tensor:
         """Hidden states of a chunk, unweighted: 1 x tokens x width, float32."""
         return self._run(part, chunk, "states", lambda outputs: hidden_states(part, outputs, self.clip_skip))
 
-    def _pooled(self, part: TextPart, chunk: Chunk) -> torch.Tensor:
+    def _pool(self, part: TextPart, chunk: Chunk) -> torch.Tensor:
         """The projected state of the end token, which is after the chunk's last token: 1 x width, float32."""
         end, projection = len(chunk) + 1, part.encoder.get_submodule("text_projection")
         return self._run(part, chunk, "pooled", lambda output: projection(output.last_hidden_state[:, end]))
@@ -219,7 +219,7 @@ def chunk_ids(tokenizer: PromptTokenizer, chunk: Chunk) -> list[int]:
     return ids + [tokenizer.pad_id] * (tokenizer.max_length - len(ids))
 
 
-def weighted(states: torch.Tensor, chunk: Chunk) -> torch.Tensor:
+def apply_weights(states: torch.Tensor, chunk: Chunk) -> torch.Tensor:
     """``states`` (1 x tokens x width) times the weights of ``chunk``, with the mean that they had; see the top of this file."""
     if all(token.weight == 1 for token in chunk):
         return states

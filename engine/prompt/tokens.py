@@ -92,12 +92,12 @@ class PromptReading:
     @cached_property
     def lowered(self) -> tuple[Word, ...]:
         """Words with capitals, which make no difference: to CLIP "NO WAR" and "no war" are the same."""
-        return tuple(word for word in self.words if word.text != word.text.lower() and not self._embedded(word))
+        return tuple(word for word in self.words if word.text != word.text.lower() and not self._is_embedding(word))
 
     @cached_property
     def in_pieces(self) -> tuple[Word, ...]:
         """Words that the vocabulary holds only in pieces. A checkpoint with a large vocabulary may still know them."""
-        return tuple(word for word in self.words if len(word.tokens) > 1 and not self._embedded(word))
+        return tuple(word for word in self.words if len(word.tokens) > 1 and not self._is_embedding(word))
 
     @cached_property
     def unknown(self) -> tuple[Word, ...]:
@@ -108,7 +108,7 @@ class PromptReading:
     def _strange(self, word: Word) -> bool:
         return any(token.id == self.tokenizer.unknown_id for token in word.tokens)
 
-    def _embedded(self, word: Word) -> bool:
+    def _is_embedding(self, word: Word) -> bool:
         return word.tokens[0].id in self.tokenizer.embeddings
 
 

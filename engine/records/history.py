@@ -136,19 +136,19 @@ class History:
 
     def _take_favourites(self) -> None:
         marked = sorted({name_to_text(name) for name in favourites.read(self._outputs)})
-        with self._changing():
+        with self._change():
             self._db.execute("DELETE FROM favourites")
             self._db.executemany("INSERT INTO favourites VALUES (?)", [(name,) for name in marked])
 
     def _drop(self, rows: list[sqlite3.Row]) -> None:
-        with self._changing():
+        with self._change():
             self._db.executemany("DELETE FROM pictures WHERE name = ?", [(row["name"],) for row in rows])
         for row in rows:
             self.thumbnails.forget(self._outputs / text_to_name(row["name"]), row["mtime_ns"], row["bytes"])
 
     def _index(self, found: list[_Found]) -> None:
         rows = [_row(each, summarise(self._outputs / text_to_name(each.name), each.mtime_ns / 1e9)) for each in found]
-        with self._changing():
+        with self._change():
             self._db.executemany(f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(COLUMNS))})", rows)
 
     def _read(self, query: str, *values: _Value) -> list[sqlite3.Row]:
@@ -162,7 +162,7 @@ class History:
                 return self._db.execute(query, values).fetchall()
 
     @contextmanager
-    def _changing(self) -> Generator[None]:
+    def _change(self) -> Generator[None]:
         """All of the block's changes or none; none in an index that turns out to be damaged, and a new one is begun."""
         with self._lock:
             try:

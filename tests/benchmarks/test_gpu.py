@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import gpu
 from benchmarks.full_size import CONFIGURED, write_checkpoint
-from benchmarks.gpu_loops import Loop, misplaced, plateau, rate_of
+from benchmarks.gpu_loops import Loop, find_misplaced, plateau, rate_of
 from engine.checkpoints.identify.identify import identify
 from engine.events import Event, Step
 from tests.engine.checkpoints import tiny
@@ -32,9 +32,9 @@ def test_the_plateau_begins_at_the_smallest_batch_that_is_near_the_best() -> Non
 
 def test_what_is_in_another_precision_or_place_is_named() -> None:
     layer = torch.nn.Linear(2, 2)
-    assert misplaced({"unet": layer}, "cpu", {"unet": "float32"}) == (2, [])
-    assert misplaced({"unet": layer}, "cpu", {"unet": "float16"})[1] == ["unet.weight", "unet.bias"]
-    assert misplaced({"unet": layer}, "cuda:0", {"unet": "float32"})[1] == ["unet.weight", "unet.bias"]
+    assert find_misplaced({"unet": layer}, "cpu", {"unet": "float32"}) == (2, [])
+    assert find_misplaced({"unet": layer}, "cpu", {"unet": "float16"})[1] == ["unet.weight", "unet.bias"]
+    assert find_misplaced({"unet": layer}, "cuda:0", {"unet": "float32"})[1] == ["unet.weight", "unet.bias"]
 
 
 @pytest.mark.parametrize("pictures", [1, 3])

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from training.captions import UNTOLD, caption, known_words, with_article
+from training.captions import UNTOLD, caption, list_words, with_article
 from training.drawing.backgrounds import BACKGROUND_BY_NAME
 from training.drawing.styles import STYLES
 from training.drawing.things import THING_BY_NAME, plural, with_a
@@ -30,7 +30,7 @@ def words_of(text: str) -> list[str]:
 
 
 def test_captions_are_of_known_words_and_differ(told: list[tuple[Scene, str]]) -> None:
-    known = set(known_words())
+    known = set(list_words())
     assert not {word for _, text in told for word in words_of(text)} - known
     assert len({text for _, text in told}) > 0.97 * MANY
     scene = told[5][0]
@@ -92,7 +92,7 @@ def test_an_before_vowels() -> None:
 
 
 def test_the_judges_captions_are_a_thousand_of_known_words_in_no_training_set(told: list[tuple[Scene, str]]) -> None:
-    asked, known = trials(), set(known_words()) | {"here", "are", "together", "one"}
+    asked, known = trials(), set(list_words()) | {"here", "are", "together", "one"}
     assert len(asked) >= 950 and len({trial.text for trial in asked}) > 0.98 * len(asked)
     assert not {word for trial in asked for word in words_of(trial.text)} - known
     assert not {trial.text for trial in asked} & {text for _, text in told}
@@ -101,6 +101,6 @@ def test_the_judges_captions_are_a_thousand_of_known_words_in_no_training_set(to
 
 
 def test_the_prompts_that_must_come_out_are_of_known_words() -> None:
-    known = set(known_words())
+    known = set(list_words())
     assert not {word for prompt in PROMPTS for word in words_of(prompt)} - known
     assert sheet_captions()[: len(PROMPTS)] == list(PROMPTS) and len(sheet_captions()) == 64

@@ -8,7 +8,7 @@ import torch
 
 from engine import Local, Settings
 from training import evaluate_negatives
-from training.captions import known_words
+from training.captions import list_words
 from training.drawing.air import AIR_BY_NAME
 from training.drawing.backgrounds import BACKGROUNDS
 from training.drawing.palette import COLOURS
@@ -46,7 +46,7 @@ def test_the_words_are_ones_that_the_starter_knows() -> None:
     things = (evaluate_negatives.KEPT, evaluate_negatives.UNWANTED, *evaluate_negatives.IDLE_WORDS["things that are not there"])
     assert set(things) <= set(THING_NAMES)
     nothing = set(evaluate_negatives.IDLE_WORDS["words that name nothing"])
-    assert nothing <= set(known_words())
+    assert nothing <= set(list_words())
     named = [text for row in (*THINGS, *BACKGROUNDS, *AIR_BY_NAME.values(), *STYLES) for text in row.words]
     named += [text for row in (*BACKGROUNDS, *AIR_BY_NAME.values(), *STYLES) for text in row.phrases]
     assert not nothing & {*COLOURS, *" ".join(named).split()}

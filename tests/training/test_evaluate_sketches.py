@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from training import evaluate_sketches
-from training.captions import known_words
+from training.captions import list_words
 from training.drawing.things import THING_NAMES
 from training.export import export
 from training.judge import Judge
@@ -20,7 +20,7 @@ def test_a_drawing_is_flat_patches_and_its_box_is_found_again() -> None:
 
 
 def test_the_drawings_are_spread_over_all_things_and_each_can_be_seen() -> None:
-    drawn, known = evaluate_sketches.sketches(), set(known_words())
+    drawn, known = evaluate_sketches.sketches(), set(list_words())
     places = [THING_NAMES.index(sketch.thing) for sketch in drawn]
     assert 70 <= len(drawn) <= 90 and set(np.diff(places)) <= {4, 5}
     assert not {word for sketch in drawn for word in sketch.words.split()} - known
@@ -40,7 +40,7 @@ def test_layouts_are_compared_by_their_coarse_colours() -> None:
 def test_an_untrained_starter_is_measured_at_every_strength(tiny_run: Path, tmp_path: Path) -> None:
     export(tiny_run, tmp_path / "starter", "two steps, for a test")
     drawn = evaluate_sketches.sketches(2)
-    pictures = evaluate_sketches.painted(tmp_path / "starter", drawn, (0.1, 1.0))
+    pictures = evaluate_sketches.paint(tmp_path / "starter", drawn, (0.1, 1.0))
     low, high = evaluate_sketches.rows(Judge().eval(), drawn, pictures)
     assert [len(made) for made in pictures] == [2, 2] and 0 <= low.recognised <= 1
     assert low.correlation != high.correlation

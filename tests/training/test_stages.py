@@ -20,9 +20,9 @@ from training.autoencoder import AutoencoderTraining, ImagePool, first_network, 
 from training.common import Clock, load_state
 from training.diffusion import DiffusionTraining
 from training.drawers import CHUNK, WORDINGS, Drawers, DrawsHere
-from training.evaluate import contact_sheet, drawn, few_step_pipeline, frechet, load_pipeline, nearest, score
+from training.evaluate import contact_sheet, draw, few_step_pipeline, frechet, load_pipeline, nearest, score
 from training.export import export
-from training.few_steps import Distillation, boundary, first_student, image_of
+from training.few_steps import Distillation, boundary, first_student, split_prediction
 from training.judge import CELLS, THING_NAMES, Judge, JudgeTraining, accuracy, load_judge, present, save_judge
 from training.machine import to_images, together
 from training.networks import new_autoencoder
@@ -118,11 +118,11 @@ def test_a_run_is_exported_with_its_few_steps_and_draws(tiny_run: Path, tmp_path
     assert quick.get_active_adapters()
     assert {full.unet.dtype, full.vae.dtype, full.text_encoder.dtype} == {torch.float32}
     for pipeline, steps, guidance in ((full, 2, 3.0), (quick, 2, 1.0)):
-        (picture,) = drawn(pipeline, ["a cat on the beach"], 1, steps, guidance)
+        (picture,) = draw(pipeline, ["a cat on the beach"], 1, steps, guidance)
         assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8 and picture.std() > 0
     for scheduler in (EulerDiscreteScheduler, DPMSolverMultistepScheduler):
         full.scheduler = scheduler.from_config(full.scheduler.config)
-        (picture,) = drawn(full, ["a cat on the beach"], 1, 2, 3.0)
+        (picture,) = draw(full, ["a cat on the beach"], 1, 2, 3.0)
         assert picture.std() > 0
     contact_sheet([picture] * 9, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -161,7 +161,7 @@ def test_the_few_step_function_says_its_input_where_nothing_is_noisy() -> None:
     assert torch.allclose(boundary(noisy, clean, torch.tensor([999, 999])), clean, atol=1e-3)
     kept, noise = signal[torch.tensor([10, 700])], torch.randn(2, 3, 4, 4)
     a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
-    found = image_of(a * clean + b * noise, a * noise - b * clean, kept)
+    found = split_prediction(a * clean + b * noise, a * noise - b * clean, kept)
     assert torch.allclose(found[0], clean, atol=1e-5) and torch.allclose(found[1], noise, atol=1e-5)
 
 
@@ -173,7 +173,7 @@ def test_the_teachers_step_follows_the_path_that_it_believes_in(tiny_run: Path) 
     stepped = training.teacher_step(noisy, levels, levels - 20, text)
     with torch.no_grad():
         said = training.teacher(noisy, levels, text).sample.float()  # with no words guidance changes nothing
-    clean, noise = image_of(noisy, said, training.signal[levels])
+    clean, noise = split_prediction(noisy, said, training.signal[levels])
     kept = torch.stack([training.signal[979], torch.tensor(1.0)]).view(-1, 1, 1, 1)
     assert torch.allclose(stepped, kept.sqrt() * clean + (1 - kept).sqrt() * noise, atol=0.05)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from transformers import CLIPTokenizer
 
-from training.captions import known_words
+from training.captions import list_words
 from training.tokenizer import MAX_LENGTH, SUFFIX, learn_merges, load_tokenizer, write_tokenizer
 
 
@@ -21,7 +21,7 @@ def is_known(tokenizer: CLIPTokenizer, word: str) -> bool:
 
 
 def test_every_known_word_is_one_token_and_comes_back(tokenizer: CLIPTokenizer) -> None:
-    for word in known_words():
+    for word in list_words():
         assert is_known(tokenizer, word), word
         assert tokenizer.decode(tokenizer(word).input_ids, skip_special_tokens=True) == word
 

@@ -40,11 +40,11 @@ class Air:
 
 
 TIMES: tuple[Air, ...] = (
-    Air(("day", "noon", "daytime"), ("during the day", "at noon", "in daylight"), layers.unchanged, layers.unchanged),
+    Air(("day", "noon", "daytime"), ("during the day", "at noon", "in daylight"), layers.keep, layers.keep),
     Air(
         ("morning", "dawn", "sunrise"),
         ("in the morning", "at dawn", "at sunrise", "in the early morning"),
-        layers.unchanged,
+        layers.keep,
         layers.morning,
         (0.8, 0.08, 0.35),
     ),
@@ -58,7 +58,7 @@ TIMES: tuple[Air, ...] = (
     Air(
         ("night", "midnight", "moonlight"),
         ("at night", "in the night", "by moonlight", "under a starry sky"),
-        layers.unchanged,
+        layers.keep,
         layers.night,
         (0.3, 0.06, 0.3),
     ),
@@ -89,13 +89,13 @@ WEATHERS: tuple[Air, ...] = (
     Air(
         ("snowfall", "snowing"),
         ("in snowfall", "on a snowy day", "while it snows"),
-        layers.unchanged,
+        layers.keep,
         layers.snow,
     ),
     Air(
         ("fog", "mist"),
         ("in the fog", "in fog", "on a foggy day", "in the mist"),
-        layers.unchanged,
+        layers.keep,
         layers.fog,
     ),
     Air(
@@ -110,7 +110,7 @@ WEATHERS: tuple[Air, ...] = (
         layers.radiant_sun,
         layers.sunshine,
     ),
-    Air(("rainbow",), ("under a rainbow", "with a rainbow", "with a rainbow in the sky"), layers.rainbow, layers.unchanged),
+    Air(("rainbow",), ("under a rainbow", "with a rainbow", "with a rainbow in the sky"), layers.rainbow, layers.keep),
     Air(
         ("cloudy weather", "overcast sky"),
         ("on a cloudy day", "under a cloudy sky", "under gray clouds"),

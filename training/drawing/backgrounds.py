@@ -40,7 +40,7 @@ class Background:
     @property
     def paint(self) -> Callable[[int, Generator], Image.Image] | None:
         """Paints the whole of it at this side; None for the plain one."""
-        return partial(_painted, self.back, self.front) if self.back else None
+        return partial(_paint, self.back, self.front) if self.back else None
 
 
 def gradient(side: int, top: RGB, bottom: RGB) -> Image.Image:
@@ -48,7 +48,7 @@ def gradient(side: int, top: RGB, bottom: RGB) -> Image.Image:
     return ramp((side, side), (top, bottom))
 
 
-def _painted(back: Painter, front: Painter | None, side: int, rng: Generator) -> Image.Image:
+def _paint(back: Painter, front: Painter | None, side: int, rng: Generator) -> Image.Image:
     canvas = Canvas(side, rng)
     back(canvas)
     if front:

@@ -41,32 +41,32 @@ def tone(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("L")).astype(np.float32) / 255
 
 
-def mixed(under: np.ndarray, over: np.ndarray | tuple[int, int, int], share: np.ndarray | float) -> np.ndarray:
+def mix(under: np.ndarray, over: np.ndarray | tuple[int, int, int], share: np.ndarray | float) -> np.ndarray:
     """`over` laid on `under`, as much of it as the plane `share` says."""
     share = share[..., None] if isinstance(share, np.ndarray) else share
     return under + (np.asarray(over, np.float32) - under) * share
 
 
-def graded(image: Image.Image, saturation: float, gain: float = 1.0, lift: float = 0.0) -> Image.Image:
+def grade(image: Image.Image, saturation: float, gain: float = 1.0, lift: float = 0.0) -> Image.Image:
     """The image with its saturation and contrast changed: `gain` multiplies, `lift` (0..255) is added."""
     weights = np.asarray([0.299, 0.587, 0.114]) * (1 - saturation) * gain
     rows = np.tile(weights, (3, 1)) + np.eye(3) * saturation * gain
     return image.convert("RGB", tuple(np.column_stack([rows, np.full(3, lift)]).ravel()))
 
 
-def packed(image: Image.Image) -> np.ndarray:
+def pack(image: Image.Image) -> np.ndarray:
     """A uint32 a pixel: colours that can be chosen and fetched in one step. See `unpacked`."""
     return np.asarray(image.convert("RGBA")).view(np.uint32)[..., 0]
 
 
-def unpacked(colours: np.ndarray) -> Image.Image:
+def unpack(colours: np.ndarray) -> Image.Image:
     """The image of what `packed` made."""
     return Image.fromarray(np.ascontiguousarray(colours).view(np.uint8).reshape(*colours.shape, 4), "RGBA").convert("RGB")
 
 
-def fetched(image: Image.Image, sources: np.ndarray) -> Image.Image:
+def fetch(image: Image.Image, sources: np.ndarray) -> Image.Image:
     """The image whose every pixel has the colour of the pixel `sources` (flat index) names."""
-    return unpacked(packed(image).ravel().take(sources))
+    return unpack(pack(image).ravel().take(sources))
 
 
 def _changes(colour: np.ndarray, step: int, darker: bool) -> np.ndarray:
@@ -95,16 +95,16 @@ def outlines(image: Image.Image, width: float, low: int, high: int, darker: bool
     return table.take(edges(image, width, darker))
 
 
-def blurred(plane: np.ndarray, radius: float) -> np.ndarray:
+def blur(plane: np.ndarray, radius: float) -> np.ndarray:
     """A plane made soft; it keeps 256 steps."""
     coarse = Image.fromarray((np.clip(plane, 0, 1) * 255).astype(np.uint8), "L")
     return np.asarray(coarse.filter(ImageFilter.BoxBlur(radius))).astype(np.float32) / 255
 
 
-def flattened(image: Image.Image, radius: float) -> Image.Image:
+def flatten(image: Image.Image, radius: float) -> Image.Image:
     """Kuwahara's filter: every pixel takes the mean of the calmest of the four squares it is a corner of."""
     step = pixels(image.width, radius)
-    means = np.pad(packed(image.filter(ImageFilter.BoxBlur(step))), step, mode="edge")
+    means = np.pad(pack(image.filter(ImageFilter.BoxBlur(step))), step, mode="edge")
     noise = Image.fromarray(edges(image, 0.5), "L").filter(ImageFilter.BoxBlur(step))
     unrest = np.pad(np.asarray(noise), step, mode="edge")
     side = image.width
@@ -113,10 +113,10 @@ def flattened(image: Image.Image, radius: float) -> Image.Image:
         there = unrest[top : top + side, left : left + side]
         best = np.where(there < least, means[top : top + side, left : left + side], best)
         least = np.minimum(there, least)
-    return unpacked(best)
+    return unpack(best)
 
 
-def reduced(image: Image.Image, colours: int) -> Image.Image:
+def reduce_colours(image: Image.Image, colours: int) -> Image.Image:
     """The image in at most so many colours of its own, rare ones too, without dither."""
     palette = image.resize((64, 64), Image.Resampling.NEAREST).quantize(colours, Image.Quantize.MAXCOVERAGE)
     return image.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGB")
@@ -211,10 +211,10 @@ def strokes(side: int, which: int, length: float, width: float) -> tuple[np.ndar
         draw.line(line, fill=row * side + column, width=wide)
         carve.line(line, fill=int(thick), width=wide)
         carve.line(line, fill=int(thick) + 40, width=max(1, wide // 3))
-    return np.asarray(sources).astype(np.int64), _lit(np.asarray(height))
+    return np.asarray(sources).astype(np.int64), _light(np.asarray(height))
 
 
-def _lit(height: np.ndarray) -> np.ndarray:
+def _light(height: np.ndarray) -> np.ndarray:
     """The light from the upper left on a relief of uint8, -1..1."""
     wide = np.pad(height.astype(np.float32), 1, mode="edge")
     return np.clip((wide[2:, 2:] - wide[:-2, :-2]) / 110, -1, 1)

@@ -32,7 +32,7 @@ def mix(first: RGB, second: RGB, share: float) -> RGB:
     return tuple(round(a + (b - a) * share) for a, b in zip(first, second, strict=True))  # type: ignore[return-value]
 
 
-def shaded(rgb: RGB, factor: float) -> RGB:
+def shade(rgb: RGB, factor: float) -> RGB:
     """The colour made lighter (above 1) or darker (below 1)."""
     return tuple(int(min(255, max(0, value * factor))) for value in rgb)  # type: ignore[return-value]
 
@@ -216,5 +216,5 @@ class Canvas:
         first, last = round(line * self.size), round(low * self.size)
         band = self.image.crop((0, max(0, 2 * first - last), self.size, first)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
         band = band.resize((self.size, last - first), Image.Resampling.BILINEAR)
-        water = ramp(band.size, (tint, shaded(tint, 0.7)))
+        water = ramp(band.size, (tint, shade(tint, 0.7)))
         self.image.paste(self.grain(Image.blend(band, water, share), "water", 11, True), (0, first))

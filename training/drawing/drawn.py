@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from training.drawing.canvas import mix, shaded
+from training.drawing.canvas import mix, shade
 from training.drawing.drawn_buildings import BUILDING_SHAPES
 from training.drawing.drawn_furniture import FURNITURE_SHAPES
 from training.drawing.palette import COLOURS, RGB
@@ -26,14 +26,14 @@ LEAVES = (  # of a branch: x, y and angle
 def _ball(sheet: Sheet, rgb: RGB) -> None:
     for ring in range(12):  # lighter towards the upper left
         inset = ring * 9
-        fill = mix(shaded(rgb, 0.68), rgb, min(1, ring / 7))
+        fill = mix(shade(rgb, 0.68), rgb, min(1, ring / 7))
         sheet.oval((4 + inset * 0.7, 4 + inset * 0.6, 252 - inset * 1.3, 252 - inset * 1.4), fill)
     sheet.oval((66, 44, 116, 88), mix(rgb, WHITE, 0.75))
 
 
 def _star(sheet: Sheet, rgb: RGB) -> None:
     turn = np.arange(10) * np.pi / 5 - np.pi / 2
-    for reach, fill in ((126, shaded(rgb, 0.78)), (110, rgb)):
+    for reach, fill in ((126, shade(rgb, 0.78)), (110, rgb)):
         radii = np.where(np.arange(10) % 2 == 0, reach, reach * 0.5)
         sheet.shape(curve(128 + radii * np.cos(turn), 136 + radii * np.sin(turn)), fill)
 
@@ -42,7 +42,7 @@ def _heart(sheet: Sheet, rgb: RGB) -> None:
     turn = np.linspace(0, 2 * np.pi, 80)
     x = 16 * np.sin(turn) ** 3
     y = 13 * np.cos(turn) - 5 * np.cos(2 * turn) - 2 * np.cos(3 * turn) - np.cos(4 * turn)
-    for size, fill in ((7.8, shaded(rgb, 0.78)), (7.0, rgb)):
+    for size, fill in ((7.8, shade(rgb, 0.78)), (7.0, rgb)):
         sheet.shape(curve(128 + size * x, 118 - size * y), fill)
     sheet.shape(arc(72, 80, 24, 15, 0, 360), mix(rgb, WHITE, 0.55))
 
@@ -50,7 +50,7 @@ def _heart(sheet: Sheet, rgb: RGB) -> None:
 def _wood(sheet: Sheet, points: Sequence[Point], rgb: RGB, wide: float, narrow: float) -> None:
     """A limb that grows thinner along its points, light above and dark below."""
     widths = np.linspace(wide, narrow, max(2, len(points) - 1))
-    for fill, share, rise in ((shaded(rgb, 0.72), 1.0, 0.0), (rgb, 0.62, 0.16)):
+    for fill, share, rise in ((shade(rgb, 0.72), 1.0, 0.0), (rgb, 0.62, 0.16)):
         for ends, width in zip(pairwise(points), widths, strict=False):
             sheet.line([(x, y - width * rise) for x, y in ends], fill, width * share)
 
@@ -61,7 +61,7 @@ def _leaf(sheet: Sheet, x: float, y: float, angle: float, rgb: RGB) -> None:
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     xs, ys = np.concatenate([38 * along, 38 * along[::-1]]), np.concatenate([bulge, -bulge[::-1]])
     sheet.shape(curve(x + c * xs - s * ys, y + s * xs + c * ys), rgb)
-    sheet.line([(x, y), (x + 34 * c, y + 34 * s)], shaded(rgb, 0.75), 2)
+    sheet.line([(x, y), (x + 34 * c, y + 34 * s)], shade(rgb, 0.75), 2)
 
 
 def _branch(sheet: Sheet, rgb: RGB) -> None:
@@ -75,7 +75,7 @@ def _branch(sheet: Sheet, rgb: RGB) -> None:
 
 def _bush(sheet: Sheet, rgb: RGB) -> None:
     clumps = ((52, 124, 50), (204, 124, 50), (128, 112, 60), (90, 78, 50), (168, 78, 50), (128, 60, 48))
-    for drop, fill in ((8, shaded(rgb, 0.62)), (0, shaded(rgb, 0.85)), (-12, rgb)):
+    for drop, fill in ((8, shade(rgb, 0.62)), (0, shade(rgb, 0.85)), (-12, rgb)):
         for x, y, size in clumps:
             reach = size * (1 if drop >= 0 else 0.74)
             sheet.oval((x - reach, y + drop - reach, x + reach, y + drop + reach), fill)
@@ -107,12 +107,12 @@ def _fireworks(sheet: Sheet, rgb: RGB) -> None:
 def _wing(sheet: Sheet, rgb: RGB, side: int) -> None:
     """Three rows of feathers: the longest are the outermost, and each row lies on the one behind it."""
     root = 128 + side * 12, 142
-    for reach, wide, fill in ((104, 20, shaded(rgb, 0.9)), (76, 19, shaded(rgb, 0.96)), (46, 18, rgb)):
+    for reach, wide, fill in ((104, 20, shade(rgb, 0.9)), (76, 19, shade(rgb, 0.96)), (46, 18, rgb)):
         for angle in range(44, -74, -13):
             length = reach * (0.62 + 0.38 * np.cos(np.radians(angle + 42)))
             c, s = side * np.cos(np.radians(angle)), np.sin(np.radians(angle))
             tip = root[0] + length * c, root[1] + length * s
-            sheet.line([root, tip], shaded(fill, 0.78), wide)
+            sheet.line([root, tip], shade(fill, 0.78), wide)
             sheet.line([root, tip], fill, wide - 4)
 
 
@@ -123,7 +123,7 @@ def _wings(sheet: Sheet, rgb: RGB) -> None:
 
 def _words(sheet: Sheet, rgb: RGB, lines: tuple[str, ...]) -> None:
     """A board with letters as large as fit."""
-    sheet.box((2, 2, 254, 46 + 68 * len(lines)), shaded(rgb, 0.6), 18)
+    sheet.box((2, 2, 254, 46 + 68 * len(lines)), shade(rgb, 0.6), 18)
     sheet.box((8, 8, 248, 38 + 68 * len(lines)), rgb, 14)
     ink = (30, 30, 60) if sum(rgb) > 480 else WHITE
     for row, line in enumerate(lines):
@@ -134,7 +134,7 @@ def _banner(sheet: Sheet, rgb: RGB) -> None:
     for left, right in ((2, 66), (190, 254)):
         outer, inner = (left, right) if left < 100 else (right, left)
         notch = outer + (22 if outer < 100 else -22)
-        sheet.shape([(outer, 42), (inner, 42), (inner, 114), (outer, 114), (notch, 78)], shaded(rgb, 0.72))
+        sheet.shape([(outer, 42), (inner, 42), (inner, 114), (outer, 114), (notch, 78)], shade(rgb, 0.72))
     x = np.linspace(40, 216, 20)
     bend = 12 * np.sin((x - 40) / 176 * np.pi)
     sheet.shape([*curve(x, 28 + bend), *curve(x[::-1], (98 + bend)[::-1])], rgb)
@@ -143,25 +143,25 @@ def _banner(sheet: Sheet, rgb: RGB) -> None:
 
 
 def _street_lamp(sheet: Sheet, rgb: RGB) -> None:
-    sheet.box((70, 236, 122, 252), shaded(rgb, 0.8), 4)
+    sheet.box((70, 236, 122, 252), shade(rgb, 0.8), 4)
     sheet.box((90, 70, 102, 240), rgb, 2)
-    sheet.box((82, 150, 110, 160), shaded(rgb, 1.3), 3)
+    sheet.box((82, 150, 110, 160), shade(rgb, 1.3), 3)
     sheet.shape([(66, 28), (126, 28), (116, 78), (76, 78)], (255, 226, 130))
     sheet.shape([(76, 34), (96, 34), (96, 72), (82, 72)], (255, 246, 200))
-    sheet.shape([(58, 30), (96, 4), (134, 30)], shaded(rgb, 0.8))
+    sheet.shape([(58, 30), (96, 4), (134, 30)], shade(rgb, 0.8))
     sheet.box((72, 74, 120, 84), rgb, 3)
 
 
 def _sandcastle(sheet: Sheet, rgb: RGB) -> None:
-    dark = shaded(rgb, 0.82)
+    dark = shade(rgb, 0.82)
     for left, right, top in ((24, 84, 96), (172, 232, 96), (92, 164, 50)):
         sheet.box((left, top, right, 216), rgb if top < 90 else dark)
         for step in range(3):
             wide = (right - left) / 5
             sheet.box((left + step * 2 * wide, top - 16, left + (step * 2 + 1) * wide, top + 2), rgb if top < 90 else dark)
     sheet.box((60, 146, 196, 216), mix(rgb, WHITE, 0.15))
-    sheet.shape(arc(128, 216, 22, 44, 180, 360), shaded(rgb, 0.6))
-    sheet.shape([(4, 222), *arc(128, 222, 124, 22, 180, 360), (252, 222)], shaded(rgb, 0.9))
+    sheet.shape(arc(128, 216, 22, 44, 180, 360), shade(rgb, 0.6))
+    sheet.shape([(4, 222), *arc(128, 222, 124, 22, 180, 360), (252, 222)], shade(rgb, 0.9))
     sheet.line([(128, 36), (128, 4)], BARK, 4)
     sheet.shape([(130, 4), (164, 14), (130, 24)], COLOURS["red"])
 
@@ -173,17 +173,17 @@ def _hot_air_balloon(sheet: Sheet, rgb: RGB) -> None:
     sheet.shape(outline, rgb)
     for share, fill in ((0.62, mix(rgb, WHITE, 0.7)), (0.28, rgb)):
         sheet.shape([(96 + (x - 96) * share, y) for x, y in outline], fill)
-    sheet.box((74, 172, 118, 184), shaded(rgb, 0.7), 3)
+    sheet.box((74, 172, 118, 184), shade(rgb, 0.7), 3)
     sheet.box((76, 210, 116, 246), (166, 116, 66), 6)
     sheet.box((73, 208, 119, 218), (128, 86, 46), 4)
 
 
 def _submarine(sheet: Sheet, rgb: RGB) -> None:
-    sheet.line([(150, 40), (150, 10), (176, 10)], shaded(rgb, 0.7), 8)
-    sheet.box((104, 36, 170, 90), shaded(rgb, 0.86), 10)
+    sheet.line([(150, 40), (150, 10), (176, 10)], shade(rgb, 0.7), 8)
+    sheet.box((104, 36, 170, 90), shade(rgb, 0.86), 10)
     for y in (84, 132):
         sheet.oval((2, y, 30, y + 34), (120, 124, 134))
-    sheet.oval((12, 66, 252, 184), shaded(rgb, 0.72))
+    sheet.oval((12, 66, 252, 184), shade(rgb, 0.72))
     sheet.oval((14, 64, 250, 168), rgb)
     for x in (92, 142, 192):
         sheet.oval((x - 20, 96, x + 20, 136), (240, 240, 245))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.drawing.canvas import mix, shaded
+from training.drawing.canvas import mix, shade
 from training.drawing.palette import RGB
 from training.drawing.sheet import Shape, Sheet, arc, curve
 
@@ -18,10 +18,10 @@ def _barn(sheet: Sheet, rgb: RGB) -> None:
     roof = (96, 84, 84)
     sheet.shape([(28, 248), (28, 116), (60, 66), (128, 26), (196, 66), (228, 116), (228, 248)], rgb)
     for x in range(48, 228, 20):
-        sheet.line([(x, 120), (x, 246)], shaded(rgb, 0.82), 2)
+        sheet.line([(x, 120), (x, 246)], shade(rgb, 0.82), 2)
     sheet.line([(14, 122), (58, 62), (128, 22), (198, 62), (242, 122)], roof, 16)
     sheet.box((78, 150, 178, 248), WHITE)
-    sheet.box((86, 158, 170, 248), shaded(rgb, 0.72))
+    sheet.box((86, 158, 170, 248), shade(rgb, 0.72))
     for ends in ([(88, 160), (168, 246)], [(168, 160), (88, 246)]):
         sheet.line(ends, WHITE, 7)
     sheet.box((106, 76, 150, 122), WHITE)
@@ -36,7 +36,7 @@ def _igloo(sheet: Sheet, rgb: RGB) -> None:
         sheet.line([(118 - half + 2, y), (118 + half - 2, y)], line, 3)
         for x in np.arange(118 - half + 30 + 14 * (row % 2), 118 + half - 8, 44):
             sheet.line([(x, y), (x, y + 36)], line, 3)
-    sheet.shape([(150, 156), *arc(196, 110, 46, 52, 180, 360), (242, 156)], shaded(rgb, 0.86))
+    sheet.shape([(150, 156), *arc(196, 110, 46, 52, 180, 360), (242, 156)], shade(rgb, 0.86))
     sheet.shape([(168, 156), *arc(200, 118, 30, 34, 180, 360), (230, 156)], (52, 74, 104))
 
 
@@ -50,12 +50,12 @@ def _windows(sheet: Sheet, box: tuple[int, int, int, int], step: int, pane: RGB)
 
 def _skyscraper(sheet: Sheet, rgb: RGB) -> None:
     sheet.line([(106, 24), (106, 2)], STONE, 4)
-    sheet.box((84, 20, 128, 60), shaded(rgb, 0.86))
+    sheet.box((84, 20, 128, 60), shade(rgb, 0.86))
     sheet.box((60, 50, 142, 254), rgb)
-    sheet.box((142, 50, 166, 254), shaded(rgb, 0.7))
-    sheet.box((60, 50, 166, 56), shaded(rgb, 0.6))
+    sheet.box((142, 50, 166, 254), shade(rgb, 0.7))
+    sheet.box((60, 50, 166, 56), shade(rgb, 0.6))
     _windows(sheet, (68, 66, 142, 226), 18, mix(GLASS, WHITE, 0.2))
-    _windows(sheet, (146, 66, 166, 226), 18, shaded(GLASS, 0.66))
+    _windows(sheet, (146, 66, 166, 226), 18, shade(GLASS, 0.66))
     sheet.box((88, 230, 114, 254), (60, 66, 84))
 
 
@@ -67,7 +67,7 @@ def _lighthouse(sheet: Sheet, rgb: RGB) -> None:
         high, low = (20 / 148 * (y - 80) for y in (top, bottom))
         sheet.shape([(84 - high, top), (140 + high, top), (140 + low, bottom), (84 - low, bottom)], rgb)
         dark = [(126 + high * 0.7, top), (140 + high, top), (140 + low, bottom), (126 + low * 0.7, bottom)]
-        sheet.shape(dark, shaded(rgb, 0.75))
+        sheet.shape(dark, shade(rgb, 0.75))
     sheet.box((76, 70, 148, 82), (70, 70, 80), 3)
     sheet.box((92, 36, 132, 72), (255, 230, 130))
     sheet.box((110, 36, 114, 72), (90, 90, 100))
@@ -90,7 +90,7 @@ def _windmill(sheet: Sheet, rgb: RGB) -> None:
 
 
 def _bridge(sheet: Sheet, rgb: RGB) -> None:
-    dark = shaded(rgb, 0.7)
+    dark = shade(rgb, 0.7)
     for x in (64, 192):
         sheet.box((x - 8, 10, x + 8, 148), rgb, 2)
         sheet.box((x + 3, 10, x + 8, 148), dark)
@@ -107,26 +107,26 @@ def _bridge(sheet: Sheet, rgb: RGB) -> None:
 
 def _well(sheet: Sheet, rgb: RGB) -> None:
     for x in (66, 190):
-        sheet.box((x - 8, 60, x + 8, 180), shaded(WOOD, 0.9))
+        sheet.box((x - 8, 60, x + 8, 180), shade(WOOD, 0.9))
     sheet.line([(128, 82), (128, 130)], (220, 200, 150), 3)
     sheet.shape([(108, 124), (148, 124), (142, 158), (114, 158)], (146, 104, 62))
     sheet.box((58, 76, 198, 88), WOOD, 4)
     sheet.shape([(30, 74), (128, 8), (226, 74)], rgb)
-    sheet.line([(30, 74), (226, 74)], shaded(rgb, 0.7), 8)
+    sheet.line([(30, 74), (226, 74)], shade(rgb, 0.7), 8)
     sheet.box((44, 168, 212, 250), STONE, 10)
     for row, y in enumerate((186, 212, 238)):
-        sheet.line([(46, y), (210, y)], shaded(STONE, 0.7), 3)
+        sheet.line([(46, y), (210, y)], shade(STONE, 0.7), 3)
         for x in range(66 + 18 * (row % 2), 210, 36):
-            sheet.line([(x, y - 22), (x, y)], shaded(STONE, 0.7), 3)
-    sheet.box((36, 158, 220, 178), shaded(STONE, 1.15), 8)
+            sheet.line([(x, y - 22), (x, y)], shade(STONE, 0.7), 3)
+    sheet.box((36, 158, 220, 178), shade(STONE, 1.15), 8)
 
 
 def _fence(sheet: Sheet, rgb: RGB) -> None:
     for y in (52, 104):
-        sheet.box((0, y, 256, y + 16), shaded(rgb, 0.78))
+        sheet.box((0, y, 256, y + 16), shade(rgb, 0.78))
     for x in range(8, 250, 50):
         sheet.shape([(x, 148), (x, 30), (x + 17, 6), (x + 34, 30), (x + 34, 148)], rgb)
-        sheet.shape([(x + 26, 148), (x + 26, 22), (x + 34, 30), (x + 34, 148)], shaded(rgb, 0.84))
+        sheet.shape([(x + 26, 148), (x + 26, 22), (x + 34, 30), (x + 34, 148)], shade(rgb, 0.84))
 
 
 BUILDING_SHAPES: dict[str, Shape] = {

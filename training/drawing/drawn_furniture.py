@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.drawing.canvas import mix, shaded
+from training.drawing.canvas import mix, shade
 from training.drawing.palette import COLOURS, RGB
 from training.drawing.sheet import Shape, Sheet, arc
 
@@ -21,26 +21,26 @@ BOOKS: tuple[RGB, ...] = (
 def _legs(sheet: Sheet, rgb: RGB, xs: tuple[float, ...], top: float, foot: float, wide: float) -> None:
     for x in xs:
         sheet.box((x, top, x + wide, foot), rgb)
-        sheet.box((x + wide * 0.6, top, x + wide, foot), shaded(rgb, 0.8))
+        sheet.box((x + wide * 0.6, top, x + wide, foot), shade(rgb, 0.8))
 
 
 def _table(sheet: Sheet, rgb: RGB) -> None:
-    _legs(sheet, shaded(rgb, 0.66), (52, 190), 40, 128, 13)
-    _legs(sheet, shaded(rgb, 0.88), (14, 224), 40, 156, 18)
+    _legs(sheet, shade(rgb, 0.66), (52, 190), 40, 128, 13)
+    _legs(sheet, shade(rgb, 0.88), (14, 224), 40, 156, 18)
     sheet.shape([(34, 4), (222, 4), (254, 36), (2, 36)], mix(rgb, WHITE, 0.2))
-    sheet.box((2, 34, 254, 50), shaded(rgb, 0.85), 3)
+    sheet.box((2, 34, 254, 50), shade(rgb, 0.85), 3)
     for x in (70, 128, 186):
         sheet.line([(128 + (x - 128) * 0.8, 8), (x, 32)], rgb, 2)
 
 
 def _runner(sheet: Sheet, rgb: RGB) -> None:
-    _legs(sheet, shaded(rgb, 0.85), (14,), 44, 166, 18)
-    sheet.box((150, 44, 246, 166), shaded(rgb, 0.9), 3)
+    _legs(sheet, shade(rgb, 0.85), (14,), 44, 166, 18)
+    sheet.box((150, 44, 246, 166), shade(rgb, 0.9), 3)
     for y in (54, 90, 126):
         sheet.box((158, y, 238, y + 30), mix(rgb, WHITE, 0.2), 3)
-        sheet.oval((192, y + 10, 204, y + 20), shaded(rgb, 0.5))
+        sheet.oval((192, y + 10, 204, y + 20), shade(rgb, 0.5))
     sheet.shape([(30, 6), (226, 6), (254, 34), (2, 34)], mix(rgb, WHITE, 0.25))
-    sheet.box((2, 32, 254, 46), shaded(rgb, 0.8), 3)
+    sheet.box((2, 32, 254, 46), shade(rgb, 0.8), 3)
 
 
 def _bench(sheet: Sheet, rgb: RGB) -> None:
@@ -51,15 +51,15 @@ def _bench(sheet: Sheet, rgb: RGB) -> None:
         sheet.line([(x - 14, 70), (x, 66)], iron, 8)
     for y in (14, 40, 66):
         sheet.box((8, y, 248, y + 18), rgb, 4)
-        sheet.box((8, y + 13, 248, y + 18), shaded(rgb, 0.75), 2)
+        sheet.box((8, y + 13, 248, y + 18), shade(rgb, 0.75), 2)
     sheet.box((2, 86, 254, 98), mix(rgb, WHITE, 0.2), 3)
-    sheet.box((0, 98, 256, 110), shaded(rgb, 0.82), 4)
+    sheet.box((0, 98, 256, 110), shade(rgb, 0.82), 4)
 
 
 def _bookcase(sheet: Sheet, rgb: RGB) -> None:
-    sheet.box((36, 2, 220, 254), shaded(rgb, 0.8), 5)
+    sheet.box((36, 2, 220, 254), shade(rgb, 0.8), 5)
     for row, y in enumerate((14, 92, 170)):
-        sheet.box((48, y, 208, y + 66), shaded(rgb, 0.45))
+        sheet.box((48, y, 208, y + 66), shade(rgb, 0.45))
         x = 52
         for place in range(9):
             wide, tall = 12 + (place * 7 + row * 5) % 8, 44 + (place * 11 + row * 7) % 18
@@ -72,36 +72,36 @@ def _bookcase(sheet: Sheet, rgb: RGB) -> None:
 
 def _stool(sheet: Sheet, rgb: RGB) -> None:
     for left, right in ((80, 58), (176, 198)):
-        sheet.line([(left, 50), (right, 226)], shaded(rgb, 0.85), 15)
-    sheet.line([(70, 150), (186, 150)], shaded(rgb, 0.7), 10)
-    sheet.oval((46, 20, 210, 68), shaded(rgb, 0.7))
+        sheet.line([(left, 50), (right, 226)], shade(rgb, 0.85), 15)
+    sheet.line([(70, 150), (186, 150)], shade(rgb, 0.7), 10)
+    sheet.oval((46, 20, 210, 68), shade(rgb, 0.7))
     sheet.oval((46, 8, 210, 54), mix(rgb, WHITE, 0.15))
 
 
 def _box(sheet: Sheet, rgb: RGB) -> None:
     sheet.shape([(14, 44), (60, 6), (252, 6), (206, 44)], mix(rgb, WHITE, 0.3))
-    sheet.shape([(206, 44), (252, 6), (252, 154), (206, 206)], shaded(rgb, 0.7))
+    sheet.shape([(206, 44), (252, 6), (252, 154), (206, 206)], shade(rgb, 0.7))
     sheet.box((14, 44, 206, 206), rgb)
     sheet.shape([(94, 44), (140, 6), (168, 6), (124, 44)], mix(rgb, (250, 240, 200), 0.7))
     sheet.box((94, 44, 124, 84), mix(rgb, (250, 240, 200), 0.55))
-    sheet.line([(16, 46), (204, 46)], shaded(rgb, 0.8), 3)
+    sheet.line([(16, 46), (204, 46)], shade(rgb, 0.8), 3)
 
 
 def _rug(sheet: Sheet, rgb: RGB) -> None:
     rings = (
-        (0, shaded(rgb, 0.75)),
+        (0, shade(rgb, 0.75)),
         (5, rgb),
         (16, mix(rgb, WHITE, 0.75)),
         (22, rgb),
         (40, mix(rgb, WHITE, 0.5)),
-        (46, shaded(rgb, 0.8)),
+        (46, shade(rgb, 0.8)),
     )
     for inset, fill in rings:
         sheet.oval((2 + inset * 1.6, 2 + inset * 0.55, 254 - inset * 1.6, 78 - inset * 0.55), fill)
 
 
 def _pillow(sheet: Sheet, rgb: RGB) -> None:
-    for drop, fill in ((8, shaded(rgb, 0.7)), (0, rgb)):
+    for drop, fill in ((8, shade(rgb, 0.7)), (0, rgb)):
         sides = (
             arc(128, 6, 122, 12, 180, 0),
             arc(246, 66, -10, 58, -90, 90),
@@ -112,8 +112,8 @@ def _pillow(sheet: Sheet, rgb: RGB) -> None:
         for x, y in ((8, 8), (248, 8), (248, 122), (8, 122)):
             sheet.oval((x - 6, y + drop - 6, x + 6, y + drop + 6), fill)
     sheet.shape(arc(100, 46, 60, 18, 0, 360), mix(rgb, WHITE, 0.3))
-    sheet.line([(14, 14), (44, 34)], shaded(rgb, 0.8), 3)
-    sheet.line([(242, 14), (212, 34)], shaded(rgb, 0.8), 3)
+    sheet.line([(14, 14), (44, 34)], shade(rgb, 0.8), 3)
+    sheet.line([(242, 14), (212, 34)], shade(rgb, 0.8), 3)
 
 
 def _landscape(sheet: Sheet, box: tuple[float, float, float, float]) -> None:
@@ -133,19 +133,19 @@ def _landscape(sheet: Sheet, box: tuple[float, float, float, float]) -> None:
 
 
 def _framed_picture(sheet: Sheet, rgb: RGB) -> None:
-    sheet.box((2, 2, 254, 206), shaded(rgb, 0.7), 6)
+    sheet.box((2, 2, 254, 206), shade(rgb, 0.7), 6)
     sheet.box((8, 8, 248, 200), rgb, 4)
-    sheet.box((24, 24, 232, 184), shaded(rgb, 0.6))
+    sheet.box((24, 24, 232, 184), shade(rgb, 0.6))
     _landscape(sheet, (30, 30, 226, 178))
 
 
 def _easel(sheet: Sheet, rgb: RGB) -> None:
-    sheet.line([(128, 8), (128, 190)], shaded(rgb, 0.7), 9)
+    sheet.line([(128, 8), (128, 190)], shade(rgb, 0.7), 9)
     for foot in (52, 204):
         sheet.line([(128 + (foot - 128) * 0.2, 24), (foot, 250)], rgb, 10)
     sheet.box((42, 40, 214, 166), (232, 228, 220), 2)
     _landscape(sheet, (50, 48, 206, 158))
-    sheet.box((54, 164, 202, 178), shaded(rgb, 0.85), 3)
+    sheet.box((54, 164, 202, 178), shade(rgb, 0.85), 3)
 
 
 def _lamp(sheet: Sheet, rgb: RGB) -> None:
@@ -160,11 +160,11 @@ def _lamp(sheet: Sheet, rgb: RGB) -> None:
 
 def _barrel(sheet: Sheet, rgb: RGB) -> None:
     body = [*arc(56, 126, -22, 112, -90, 90), *arc(200, 126, 22, 112, 90, -90)]
-    sheet.shape(body, shaded(rgb, 0.85))
+    sheet.shape(body, shade(rgb, 0.85))
     for x, share in ((92, 0.5), (128, 0.0), (164, -0.5)):
-        sheet.line(arc(x, 126, -22 * share, 108, -90, 90), shaded(rgb, 0.62), 3)
+        sheet.line(arc(x, 126, -22 * share, 108, -90, 90), shade(rgb, 0.62), 3)
     sheet.oval((56, 2, 200, 34), mix(rgb, WHITE, 0.2))
-    sheet.oval((66, 7, 190, 29), shaded(rgb, 0.7))
+    sheet.oval((66, 7, 190, 29), shade(rgb, 0.7))
     for y in (70, 176):
         sheet.shape([*arc(128, y, 90, 10, 180, 0), *arc(128, y + 16, 90, 10, 0, 180)], (92, 94, 104))
 

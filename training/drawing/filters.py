@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from training.drawing import brushes
-from training.drawing.brushes import Generator, floats, mixed, outlines, to_image, tone
+from training.drawing.brushes import Generator, floats, mix, outlines, to_image, tone
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 OUTLINE = (24, 20, 28)
@@ -24,34 +24,34 @@ VIVID = np.asarray(
 """The paints of the abstract style."""
 
 
-def unchanged(image: Image.Image, rng: Generator) -> Image.Image:
+def keep(image: Image.Image, rng: Generator) -> Image.Image:
     return image
 
 
 def cartoon(image: Image.Image, rng: Generator) -> Image.Image:
     """Flat areas of few bright colours, each bound by a thick dark line."""
-    flat = brushes.reduced(brushes.flattened(brushes.graded(image, 1.4, 1.05), 2), 14)
-    return to_image(mixed(floats(flat), OUTLINE, outlines(image, 1.2, 30, 60, darker=True)))
+    flat = brushes.reduce_colours(brushes.flatten(brushes.grade(image, 1.4, 1.05), 2), 14)
+    return to_image(mix(floats(flat), OUTLINE, outlines(image, 1.2, 30, 60, darker=True)))
 
 
 def comic(image: Image.Image, rng: Generator) -> Image.Image:
     """Printed in dots on white, with heavy black lines."""
-    colour = floats(brushes.graded(image, 1.7, 1.1))
+    colour = floats(brushes.grade(image, 1.7, 1.1))
     screen = brushes.dots(image.width, 7)
     inside = np.clip((1.02 - tone(image) - screen) * 6 + 0.5, 0, 1)
-    printed = mixed(mixed(colour, (255, 250, 225), 0.6), colour * 0.8, inside)
-    return to_image(mixed(printed, BLACK, outlines(image, 1.2, 36, 64, darker=True)))
+    printed = mix(mix(colour, (255, 250, 225), 0.6), colour * 0.8, inside)
+    return to_image(mix(printed, BLACK, outlines(image, 1.2, 36, 64, darker=True)))
 
 
-def _stroked(image: Image.Image, which: int, sizes: tuple[tuple[float, float], ...], relief: float) -> np.ndarray:
+def _stroke(image: Image.Image, which: int, sizes: tuple[tuple[float, float], ...], relief: float) -> np.ndarray:
     """The image in brush strokes lit from the upper left: broad ones, and finer ones where those would miss its colours."""
     side = image.width
-    wanted = np.asarray(brushes.flattened(image, 2)).astype(np.int16)
+    wanted = np.asarray(brushes.flatten(image, 2)).astype(np.int16)
     paint = to_image(wanted + brushes.speckle(side, which))
     laid, light = np.asarray(paint).astype(np.int16), brushes.strokes(side, which, *sizes[0])[1]
     for size in sizes:
         sources, ridges = brushes.strokes(side, which, *size)
-        stroke = np.asarray(brushes.fetched(paint, sources)).astype(np.int16)
+        stroke = np.asarray(brushes.fetch(paint, sources)).astype(np.int16)
         miss = np.abs(stroke - wanted)
         right = np.maximum(np.maximum(miss[..., 0], miss[..., 1]), miss[..., 2]) < 60
         laid, light = np.where(right[..., None], stroke, laid), np.where(right, ridges, light)
@@ -60,8 +60,8 @@ def _stroked(image: Image.Image, which: int, sizes: tuple[tuple[float, float], .
 
 def oil(image: Image.Image, rng: Generator) -> Image.Image:
     """Thick strokes of paint whose ridges catch the light."""
-    rich = brushes.graded(image, 1.35, 1.08, -10)
-    return to_image(_stroked(rich, brushes.variant(rng), ((11, 4), (30, 9)), 42))
+    rich = brushes.grade(image, 1.35, 1.08, -10)
+    return to_image(_stroke(rich, brushes.variant(rng), ((11, 4), (30, 9)), 42))
 
 
 def _shards(side: int, rng: Generator) -> np.ndarray:
@@ -82,18 +82,18 @@ def abstract(image: Image.Image, rng: Generator) -> Image.Image:
     rng.shuffle(paints)
     shares = rng.uniform(0.3, 0.8, 32).astype(np.float32)
     light = (0.4 + 0.9 * tone(image))[..., None]
-    tinted = mixed(floats(brushes.graded(image, 1.9, 1.2, -25)), paints.take(labels, axis=0) * light, shares.take(labels))
-    bold = _stroked(to_image(tinted), brushes.variant(rng), ((13, 5), (40, 12)), 34)
-    return to_image(mixed(bold, CONTOUR, 0.65 * outlines(image, 1, 24, 80, darker=True)))
+    tinted = mix(floats(brushes.grade(image, 1.9, 1.2, -25)), paints.take(labels, axis=0) * light, shares.take(labels))
+    bold = _stroke(to_image(tinted), brushes.variant(rng), ((13, 5), (40, 12)), 34)
+    return to_image(mix(bold, CONTOUR, 0.65 * outlines(image, 1, 24, 80, darker=True)))
 
 
 def watercolour(image: Image.Image, rng: Generator) -> Image.Image:
     """Pale washes that bleed into each other, darker at their rims, on rough paper with a ragged white margin."""
     side, which = image.width, brushes.variant(rng)
-    wash = brushes.fetched(brushes.flattened(image, 2), brushes.ripples(side, which, 4))
-    rims = brushes.blurred(outlines(wash, 1, 12, 90), brushes.pixels(side, 1))
+    wash = brushes.fetch(brushes.flatten(image, 2), brushes.ripples(side, which, 4))
+    rims = brushes.blur(outlines(wash, 1, 12, 90), brushes.pixels(side, 1))
     pools = brushes.clouds(side, 6, rng) - 0.5
-    pigment = (255 - floats(brushes.graded(wash, 1.25))) * (0.68 + 0.38 * pools + 0.3 * rims)[..., None]
+    pigment = (255 - floats(brushes.grade(wash, 1.25))) * (0.68 + 0.38 * pools + 0.3 * rims)[..., None]
     painted = 255 - pigment * _margin(side, which)[..., None]
     return to_image(painted - 9 + 9 * brushes.paper(side, which)[..., None])
 
@@ -112,9 +112,9 @@ def pencil(image: Image.Image, rng: Generator) -> Image.Image:
     grain = brushes.paper(side, which)
     first = np.clip((dark - 0.22) * 1.3 - brushes.hatching(side, 52, 5) * 0.55, 0, 0.6)
     second = np.clip((dark - 0.52) * 1.4 - brushes.hatching(side, 128, 5) * 0.55, 0, 0.6)
-    drawn = outlines(brushes.fetched(image, brushes.ripples(side, which, 2)), 1, 14, 80)
+    drawn = outlines(brushes.fetch(image, brushes.ripples(side, which, 2)), 1, 14, 80)
     graphite = np.clip((first + second) * 0.8 + drawn * 0.95, 0, 1) * (0.82 + 0.3 * grain)
-    return to_image(mixed(floats(Image.new("RGB", (side, side), SKETCH_PAPER)), GRAPHITE, np.clip(graphite, 0, 1)))
+    return to_image(mix(floats(Image.new("RGB", (side, side), SKETCH_PAPER)), GRAPHITE, np.clip(graphite, 0, 1)))
 
 
 def ink(image: Image.Image, rng: Generator) -> Image.Image:
@@ -124,16 +124,16 @@ def ink(image: Image.Image, rng: Generator) -> Image.Image:
     solid = np.clip((0.3 - light) * 12 + 0.5, 0, 1)
     engraved = np.clip((0.62 - light - brushes.hatching(image.width, 135, 8) * 0.5) * 9, 0, 1)
     black = np.maximum(solid, engraved)
-    broad = brushes.blurred(solid, brushes.pixels(image.width, 7)) > 0.6
+    broad = brushes.blur(solid, brushes.pixels(image.width, 7)) > 0.6
     inked = np.where(broad, black * (1 - lines), np.maximum(black, lines))
     paper = np.full((*light.shape, 3), INK_PAPER, np.float32)
-    return to_image(mixed(paper, INK, inked))
+    return to_image(mix(paper, INK, inked))
 
 
 def pixel_art(image: Image.Image, rng: Generator) -> Image.Image:
     """Thirty-two to forty square blocks a side, in sixteen colours."""
     blocks = int(rng.integers(32, 41))
-    small = brushes.graded(image, 1.25, 1.05).resize((blocks, blocks), Image.Resampling.BOX)
+    small = brushes.grade(image, 1.25, 1.05).resize((blocks, blocks), Image.Resampling.BOX)
     few = small.quantize(16, Image.Quantize.MAXCOVERAGE).convert("RGB")
     return few.resize(image.size, Image.Resampling.NEAREST)
 
@@ -144,33 +144,33 @@ def stained_glass(image: Image.Image, rng: Generator) -> Image.Image:
     labels, borders = brushes.cells(side, brushes.variant(rng), across)
     pieces = labels * shades + np.asarray(image.quantize(shades, Image.Quantize.MEDIANCUT))
     count = across * across * shades
-    glass = brushes.means_within(brushes.graded(image, 2.0, 1.1, 10), pieces, count)
+    glass = brushes.means_within(brushes.grade(image, 2.0, 1.1, 10), pieces, count)
     glass = glass * rng.uniform(0.8, 1.25, (count, 1)) + rng.uniform(-28, 28, (count, 3))
     bounds = outlines(image, 1.1, 24, 60)
-    lead = np.maximum(borders * np.clip(1.4 - 2.2 * brushes.blurred(bounds, brushes.pixels(side, 7)), 0, 1), bounds)
+    lead = np.maximum(borders * np.clip(1.4 - 2.2 * brushes.blur(bounds, brushes.pixels(side, 7)), 0, 1), bounds)
     shine = glass.astype(np.float32).take(pieces, axis=0) + 60 * (brushes.clouds(side, 12, rng) - 0.5)[..., None]
-    return to_image(mixed(shine, LEAD, lead))
+    return to_image(mix(shine, LEAD, lead))
 
 
 def mosaic(image: Image.Image, rng: Generator) -> Image.Image:
     """Small stone tiles in wavy rows with pale grout between."""
     side, across = image.width, 44
     labels, grout = brushes.tiles(side, across)
-    stones = brushes.means_within(brushes.graded(image, 1.6, 1.05), labels, across * across)
+    stones = brushes.means_within(brushes.grade(image, 1.6, 1.05), labels, across * across)
     stones = (stones * rng.uniform(0.82, 1.12, (across * across, 1))).astype(np.float32)
-    return to_image(mixed(stones.take(labels, axis=0), GROUT, grout))
+    return to_image(mix(stones.take(labels, axis=0), GROUT, grout))
 
 
 def chalk(image: Image.Image, rng: Generator) -> Image.Image:
     """Coloured chalk on a dark board: crumbling lines and rubbed-in areas."""
     side, which = image.width, brushes.variant(rng)
     grain = brushes.paper(side, which)
-    shaken = brushes.fetched(image, brushes.ripples(side, which, 2))
+    shaken = brushes.fetch(image, brushes.ripples(side, which, 2))
     line = outlines(shaken, 1.4, 22, 70) * np.clip(0.85 + 0.5 * grain, 0, 1)
-    pastel = mixed(_brightest(brushes.graded(shaken, 2.2), 235), WHITE, 0.2)
+    pastel = mix(_brightest(brushes.grade(shaken, 2.2), 235), WHITE, 0.2)
     rubbed = np.clip(0.12 + 0.75 * tone(shaken) - brushes.hatching(side, 60, 7) * 0.3 + 0.2 * grain, 0, 0.75)
     board = np.full((side, side, 3), BOARD, np.float32) + 16 * (brushes.clouds(side, 5, rng) - 0.5)[..., None]
-    return to_image(mixed(mixed(board, pastel, rubbed), mixed(pastel, WHITE, 0.5), line))
+    return to_image(mix(mix(board, pastel, rubbed), mix(pastel, WHITE, 0.5), line))
 
 
 def _brightest(image: Image.Image, peak: float) -> np.ndarray:
@@ -186,9 +186,9 @@ def neon(image: Image.Image, rng: Generator) -> Image.Image:
     lines = outlines(image, 1, 24, 70)
     around = image.filter(ImageFilter.BoxBlur(brushes.pixels(side, 5)))
     tinged = to_image(floats(around) + rng.uniform(-16, 16, 3))  # so that grey things glow in a colour
-    colour = _brightest(brushes.graded(tinged, 3.5, 1.4), 255)
-    glow = brushes.blurred(lines, brushes.pixels(side, 3)) + 0.9 * brushes.blurred(lines, brushes.pixels(side, 9))
-    return to_image(colour * glow[..., None] * 0.9 + 0.05 * floats(image) + mixed(colour, WHITE, 0.55) * lines[..., None])
+    colour = _brightest(brushes.grade(tinged, 3.5, 1.4), 255)
+    glow = brushes.blur(lines, brushes.pixels(side, 3)) + 0.9 * brushes.blur(lines, brushes.pixels(side, 9))
+    return to_image(colour * glow[..., None] * 0.9 + 0.05 * floats(image) + mix(colour, WHITE, 0.55) * lines[..., None])
 
 
 def black_and_white(image: Image.Image, rng: Generator) -> Image.Image:
@@ -209,4 +209,4 @@ def blueprint(image: Image.Image, rng: Generator) -> Image.Image:
     fine, broad = (np.minimum(rows * many % 1, columns * many % 1) * side / many < brushes.pixels(side, 1) for many in (20, 5))
     drawn = np.maximum(outlines(image, 0.8, 14, 60), fine * 0.12 + broad * 0.14)
     sheet = np.full((side, side, 3), BLUEPRINT, np.float32) + 14 * (brushes.clouds(side, 5, rng) - 0.5)[..., None]
-    return to_image(mixed(sheet + 22 * (0.5 - tone(image))[..., None], CHALK_LINE, drawn))
+    return to_image(mix(sheet + 22 * (0.5 - tone(image))[..., None], CHALK_LINE, drawn))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.drawing.canvas import Canvas, ridge, shaded
+from training.drawing.canvas import Canvas, ridge, shade
 from training.drawing.landscapes import hills_back, open_sky
 from training.drawing.palette import RGB
 from training.drawing.places import way
@@ -13,7 +13,7 @@ from training.drawing.sprites import row, stand
 
 def fence(c: Canvas, y: float, tall: float, step: float, rgb: RGB, pointed: bool) -> None:
     for bar in (0.3, 0.7):
-        c.box(0, y - tall * bar - 0.008, 1, y - tall * bar + 0.008, shaded(rgb, 0.86))
+        c.box(0, y - tall * bar - 0.008, 1, y - tall * bar + 0.008, shade(rgb, 0.86))
     for x in np.arange(c.number(-step, 0), 1.02, step):
         half = min(0.012, step * 0.3)
         tip = [(x, y - tall * 1.12)] if pointed else []
@@ -30,7 +30,7 @@ def garden_back(c: Canvas) -> None:
 
 def garden_front(c: Canvas) -> None:
     lawn = c.vary((112, 178, 78))
-    c.land(np.full(2, 0.56), lawn, shaded(lawn, 0.76), "grass", 8, receding=True)
+    c.land(np.full(2, 0.56), lawn, shade(lawn, 0.76), "grass", 8, receding=True)
     middle = c.number(0.4, 0.6)
     for depth in np.linspace(0.03, 1, 9):
         y = 0.56 + 0.45 * depth**1.5
@@ -39,7 +39,7 @@ def garden_front(c: Canvas) -> None:
             y,
             0.03 + 0.06 * depth,
             0.008 + 0.016 * depth,
-            shaded((190, 186, 178), c.number(0.9, 1.1)),
+            shade((190, 186, 178), c.number(0.9, 1.1)),
         )
     colours = [
         ((236, 70, 90), (250, 160, 180)),
@@ -58,7 +58,7 @@ def bed(c: Canvas, side: int, y: float, reach: float, size: float, blooms: tuple
     c.oval(side, y, reach, size * 2.2, (62, 122, 54))
     for x, lift in zip(c.rng.random(16) * reach, np.sort(c.rng.uniform(-1, 1, 16)), strict=True):
         place = side + (1 - 2 * side) * x, y + (lift * 1.3 - 1) * size
-        c.oval(*place, size * 0.8, size * 0.7, shaded(blooms[0], 0.9 + 0.1 * lift))
+        c.oval(*place, size * 0.8, size * 0.7, shade(blooms[0], 0.9 + 0.1 * lift))
         c.oval(*place, size * 0.35, size * 0.3, blooms[1])
 
 
@@ -70,7 +70,7 @@ def park_back(c: Canvas) -> None:
 
 def park_front(c: Canvas) -> None:
     lawn = c.vary((128, 190, 88))
-    c.land(np.full(2, 0.5), lawn, shaded(lawn, 0.74), "grass", 7, receding=True)
+    c.land(np.full(2, 0.5), lawn, shade(lawn, 0.74), "grass", 7, receding=True)
     side = c.pick((0, 1))
     c.oval(0.24 if side else 0.76, 0.6, 0.22, 0.035, (198, 190, 172))
     c.oval(0.24 if side else 0.76, 0.598, 0.205, 0.03, c.vary((98, 172, 206)))
@@ -80,7 +80,7 @@ def park_front(c: Canvas) -> None:
         (c.number(0.92, 1.02), 0.66, 0.46),
         (c.number(0.14, 0.2), 0.56, 0.3),
     ):
-        c.oval(x + 0.08, foot, 0.15, 0.018, shaded(lawn, 0.62))
+        c.oval(x + 0.08, foot, 0.15, 0.018, shade(lawn, 0.62))
         stand(c, "tree", x, foot, tall)
     x = 0.84 if side else 0.16
     for leg in (-0.065, 0.065):
@@ -96,7 +96,7 @@ def park_front(c: Canvas) -> None:
 def farm_back(c: Canvas) -> None:
     hills_back(c, 0.52, "tree")
     field = c.vary((206, 184, 94))
-    c.land(ridge(c.rng, 0.5, 0.015, 2), field, shaded(field, 0.9), "grass", 7, foot=0.72)
+    c.land(ridge(c.rng, 0.5, 0.015, 2), field, shade(field, 0.9), "grass", 7, foot=0.72)
     barn(c, c.pick((0.27, 0.7)) + c.number(-0.05, 0.05), 0.66, c.vary(c.pick(((184, 52, 44), (170, 62, 50), (196, 70, 46)))))
 
 
@@ -107,11 +107,11 @@ def barn(c: Canvas, x: float, foot: float, red: RGB) -> None:
     c.box(silo + 0.015, foot - 0.38, silo + 0.055, foot, (150, 154, 162))
     c.oval(silo, foot - 0.38, 0.055, 0.05, (118, 124, 136))
     roof = [(x - 0.22, foot - 0.2), (x - 0.15, foot - 0.32), (x, foot - 0.4), (x + 0.15, foot - 0.32), (x + 0.22, foot - 0.2)]
-    c.cover([*roof, (x + 0.22, foot), (x - 0.22, foot)], shaded(red, 1.1), shaded(red, 0.85), "wood", 4)
+    c.cover([*roof, (x + 0.22, foot), (x - 0.22, foot)], shade(red, 1.1), shade(red, 0.85), "wood", 4)
     c.line(roof, 0.022, (92, 84, 88))
     white = (248, 244, 238)
     c.box(x - 0.08, foot - 0.17, x + 0.08, foot, white)
-    c.box(x - 0.07, foot - 0.16, x + 0.07, foot, shaded(red, 0.78))
+    c.box(x - 0.07, foot - 0.16, x + 0.07, foot, shade(red, 0.78))
     c.line([(x - 0.07, foot - 0.16), (x + 0.07, foot)], 0.011, white)
     c.line([(x + 0.07, foot - 0.16), (x - 0.07, foot)], 0.011, white)
     c.box(x - 0.034, foot - 0.3, x + 0.034, foot - 0.23, white)
@@ -120,7 +120,7 @@ def barn(c: Canvas, x: float, foot: float, red: RGB) -> None:
 
 def farm_front(c: Canvas) -> None:
     yard = c.vary((176, 160, 92))
-    c.land(ridge(c.rng, 0.66, 0.008, 2), yard, shaded(yard, 0.8), "sand", 9, receding=True)
+    c.land(ridge(c.rng, 0.66, 0.008, 2), yard, shade(yard, 0.8), "sand", 9, receding=True)
     fence(c, 0.72, 0.08, 0.14, (206, 176, 132), False)
     for x in (c.number(0.02, 0.14), c.number(0.86, 0.98)):
         c.oval(x, 0.8, 0.07, 0.06, (206, 168, 84))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.drawing.canvas import Canvas, crags, mix, ridge, shaded
+from training.drawing.canvas import Canvas, crags, mix, ridge, shade
 from training.drawing.landscapes import GRASSES, flowers, open_sky
 from training.drawing.palette import RGB
 from training.drawing.sprites import row, stand
@@ -23,14 +23,14 @@ def desert_front(c: Canvas) -> None:
         crest = c.number(0.2, 0.8)
         x = np.linspace(0, 1, 65)
         line = top - c.number(0.05, 0.1) * np.exp(-np.abs(x - crest) * 3) + 0.012 * np.sin(7 * x)
-        c.land(line, shaded(sand, light * 1.1), shaded(sand, light * 0.9), "sand", 6)
+        c.land(line, shade(sand, light * 1.1), shade(sand, light * 0.9), "sand", 6)
         at = int(crest * 64)
         t = np.linspace(0, 1, 12)
         spine = [(crest + 0.16 * np.sin(5 * s) * s, line[at] + (0.3 * s)) for s in t]
         c.cover(
             [*zip(x[at:], line[at:], strict=True), (1, top + 0.12), *spine[::-1]],
-            shaded(sand, light * 0.8),
-            shaded(sand, light * 0.88),
+            shade(sand, light * 0.8),
+            shade(sand, light * 0.88),
             "sand",
             5,
         )
@@ -45,8 +45,8 @@ def peak(c: Canvas, x: float, top: float, low: float, half: float, rgb: RGB, sno
     spine = x + 0.16 * half * t + jag * 1.2
     y = top + (low - top) * t
     line = [*zip(left, y, strict=True)], [*zip(spine, y, strict=True)], [*zip(right, y, strict=True)]
-    c.cover(line[0] + line[1][::-1], shaded(rgb, 1.12), shaded(rgb, 1.2), "rock", 7)
-    c.cover(line[2] + line[1][::-1], shaded(rgb, 0.74), shaded(rgb, 0.9))
+    c.cover(line[0] + line[1][::-1], shade(rgb, 1.12), shade(rgb, 1.2), "rock", 7)
+    c.cover(line[2] + line[1][::-1], shade(rgb, 0.74), shade(rgb, 0.9))
     if snow:
         cap = np.searchsorted(t, snow)
         hem = np.linspace(left[cap], spine[cap], 5), np.linspace(spine[cap], right[cap], 5)
@@ -67,7 +67,7 @@ def mountains_back(c: Canvas) -> None:
 
 def mountains_front(c: Canvas) -> None:
     alp = c.vary(c.pick(GRASSES))
-    c.land(ridge(c.rng, 0.73, 0.015, 2), alp, shaded(alp, 0.7), "grass", 9, receding=True)
+    c.land(ridge(c.rng, 0.73, 0.015, 2), alp, shade(alp, 0.7), "grass", 9, receding=True)
     for x in (c.number(0, 0.12), c.number(0.88, 1)):
         stand(c, "rock", x, c.number(0.84, 0.95), c.number(0.05, 0.1))
         stand(c, "pine", x, c.number(0.78, 0.82), c.number(0.22, 0.34))
@@ -88,11 +88,11 @@ def volcano_back(c: Canvas) -> None:
     wide = 0.07 + (half - 0.07) * t**1.5
     y = crater + (0.76 - crater) * t
     rock = c.vary((92, 70, 68))
-    c.cover([*zip(x - wide, y, strict=True), *zip((x + wide)[::-1], y[::-1], strict=True)], shaded(rock, 0.8), rock, "rock", 12)
+    c.cover([*zip(x - wide, y, strict=True), *zip((x + wide)[::-1], y[::-1], strict=True)], shade(rock, 0.8), rock, "rock", 12)
     c.cover(
         [*zip(x + 0.1 * wide, y, strict=True), *zip((x + wide)[::-1], y[::-1], strict=True)],
-        shaded(rock, 0.5),
-        shaded(rock, 0.68),
+        shade(rock, 0.5),
+        shade(rock, 0.68),
         "rock",
         10,
     )
@@ -105,7 +105,7 @@ def volcano_back(c: Canvas) -> None:
 
 def volcano_front(c: Canvas) -> None:
     ash = c.vary((74, 62, 62))
-    c.land(crags(c.rng, 0.74, 0.012), ash, shaded(ash, 0.6), "rock", 12, receding=True)
+    c.land(crags(c.rng, 0.74, 0.012), ash, shade(ash, 0.6), "rock", 12, receding=True)
     for x in (c.number(0, 0.2), c.number(0.8, 1), c.number(0, 1)):
         stand(c, "rock", x, c.number(0.8, 0.96), c.number(0.04, 0.09), (40, 30, 32), 0.6)
     y = c.number(0.8, 0.9)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from training.drawing.canvas import Canvas, mix, shaded
+from training.drawing.canvas import Canvas, mix, shade
 from training.drawing.palette import RGB
 
 PAINTS: tuple[RGB, ...] = ((242, 222, 190), (206, 222, 226), (222, 230, 204), (244, 208, 196), (226, 214, 236), (250, 236, 190))
@@ -16,12 +16,12 @@ SOFAS: tuple[RGB, ...] = ((86, 132, 150), (190, 92, 78), (112, 140, 90), (214, 1
 
 def planks(c: Canvas, top: float, rgb: RGB) -> None:
     """A floor of boards that run to the wall."""
-    c.land(np.full(2, top), shaded(rgb, 1.05), shaded(rgb, 0.82), "wood", 5)
+    c.land(np.full(2, top), shade(rgb, 1.05), shade(rgb, 0.82), "wood", 5)
     for i, x in enumerate(np.linspace(-1, 2, 25) + c.number(0, 0.1)):
         far = 0.5 + (x - 0.5) * 0.6
         if i % 3 == 0:
-            c.shape([(far, top), (far + 0.075, top), (x + 0.125, 1.01), (x, 1.01)], shaded(rgb, 0.9))
-        c.line([(far, top), (x, 1.01)], 0.003, shaded(rgb, 0.66))
+            c.shape([(far, top), (far + 0.075, top), (x + 0.125, 1.01), (x, 1.01)], shade(rgb, 0.9))
+        c.line([(far, top), (x, 1.01)], 0.003, shade(rgb, 0.66))
 
 
 @lru_cache(maxsize=4)
@@ -62,17 +62,17 @@ def curtains(c: Canvas, left: float, top: float, wide: float, high: float) -> No
             x = start + way * fold * 0.024
             c.shape(
                 [(x, top - 0.03), (x + way * 0.026, top - 0.03), (x + way * 0.022, top + high + 0.09), (x, top + high + 0.09)],
-                shaded(rgb, 1.1 - 0.13 * (fold % 2)),
+                shade(rgb, 1.1 - 0.13 * (fold % 2)),
             )
     c.box(left - 0.08, top - 0.04, left + wide + 0.08, top - 0.025, (120, 92, 66))
 
 
 def room(c: Canvas) -> None:
     wall = c.vary(c.pick(PAINTS), 0.05)
-    c.fill(0, 0.7, shaded(wall, 1.02), shaded(wall, 0.9))
+    c.fill(0, 0.7, shade(wall, 1.02), shade(wall, 0.9))
     if c.chance(0.5):
         for x in np.arange(0, 1, 0.08):
-            c.box(x, 0, x + 0.04, 0.68, shaded(wall, 0.95))
+            c.box(x, 0, x + 0.04, 0.68, shade(wall, 0.95))
     planks(c, 0.7, c.vary(c.pick(((176, 122, 76), (150, 98, 60), (198, 156, 108)))))
     c.box(0, 0.672, 1, 0.7, (250, 246, 238))
     side = c.pick((0, 1))
@@ -81,7 +81,7 @@ def room(c: Canvas) -> None:
     curtains(c, left, 0.12, 0.3, 0.32)
     frames(c, 0.62 if side else 0.1)
     rug = c.vary(c.pick(SOFAS))
-    c.oval(0.5, 0.87, 0.42, 0.09, shaded(rug, 0.9))
+    c.oval(0.5, 0.87, 0.42, 0.09, shade(rug, 0.9))
     c.oval(0.5, 0.87, 0.37, 0.075, mix(rug, (250, 240, 220), 0.55))
     c.oval(0.5, 0.87, 0.32, 0.062, rug)
     sofa(c, 0.76 if side else 0.24, c.vary(c.pick(SOFAS)))
@@ -108,8 +108,8 @@ def sofa(c: Canvas, x: float, rgb: RGB) -> None:
         (0.17, 0.57, 0.24, 0.77, 0.82),
     ):
         box = [(x + left) * c.size, top * c.size, (x + right) * c.size, low * c.size]
-        c.draw.rounded_rectangle(box, 0.025 * c.size, fill=shaded(rgb, light))
-    c.box(x - 0.002, 0.5, x + 0.002, 0.75, shaded(rgb, 0.75))
+        c.draw.rounded_rectangle(box, 0.025 * c.size, fill=shade(rgb, light))
+    c.box(x - 0.002, 0.5, x + 0.002, 0.75, shade(rgb, 0.75))
     cushion = c.vary(c.pick(SOFAS), 0.2)
     c.draw.rounded_rectangle(
         [(x - 0.15) * c.size, 0.55 * c.size, (x - 0.04) * c.size, 0.65 * c.size],
@@ -127,13 +127,13 @@ def lamp(c: Canvas, x: float) -> None:
 
 def kitchen(c: Canvas) -> None:
     wall = c.vary(c.pick(((246, 240, 226), (214, 232, 228), (250, 226, 196), (220, 228, 240))), 0.04)
-    c.fill(0, 0.72, wall, shaded(wall, 0.94))
+    c.fill(0, 0.72, wall, shade(wall, 0.94))
     for y in np.arange(0.0, 0.52, 0.06):
-        c.box(0, y, 1, y + 0.004, shaded(wall, 0.86))
+        c.box(0, y, 1, y + 0.004, shade(wall, 0.86))
     for x in np.arange(0.0, 1, 0.06):
-        c.box(x, 0, x + 0.004, 0.52, shaded(wall, 0.86))
+        c.box(x, 0, x + 0.004, 0.52, shade(wall, 0.86))
     tile = c.vary(c.pick(((236, 232, 222), (230, 222, 206))))
-    c.land(np.full(2, 0.76), tile, shaded(tile, 0.86))
+    c.land(np.full(2, 0.76), tile, shade(tile, 0.86))
     high = c.size - round(0.76 * c.size)
     c.image.paste(c.vary(c.pick(((96, 112, 124), (150, 84, 70), (92, 130, 120)))), (0, c.size - high), _checks(c.size, high))
     c.haze(0.76, 1, (40, 30, 30), 0.25, 0)
@@ -150,21 +150,21 @@ def kitchen(c: Canvas) -> None:
 def counter(c: Canvas, rgb: RGB) -> None:
     c.box(0, 0.5, 1, 0.53, (244, 238, 228))
     c.box(0, 0.528, 1, 0.545, (168, 150, 130))
-    c.fill(0.545, 0.76, rgb, shaded(rgb, 0.8))
+    c.fill(0.545, 0.76, rgb, shade(rgb, 0.8))
     for left in np.arange(0.0, 1, 0.2):
-        c.box(left + 0.012, 0.56, left + 0.188, 0.735, shaded(rgb, 0.92))
-        c.box(left + 0.025, 0.575, left + 0.175, 0.72, shaded(rgb, 1.08))
+        c.box(left + 0.012, 0.56, left + 0.188, 0.735, shade(rgb, 0.92))
+        c.box(left + 0.025, 0.575, left + 0.175, 0.72, shade(rgb, 1.08))
         c.box(left + 0.15, 0.63, left + 0.162, 0.67, (230, 220, 190))
-    c.box(0, 0.742, 1, 0.765, shaded(rgb, 0.5))
+    c.box(0, 0.742, 1, 0.765, shade(rgb, 0.5))
 
 
 def cupboard(c: Canvas, left: float, top: float, right: float, low: float, rgb: RGB) -> None:
-    c.box(left, top, right, low, shaded(rgb, 0.8))
+    c.box(left, top, right, low, shade(rgb, 0.8))
     middle = (left + right) / 2
     for start, end in ((left + 0.008, middle - 0.004), (middle + 0.004, right - 0.008)):
         c.box(start, top + 0.008, end, low - 0.012, rgb)
-        c.box(start + 0.016, top + 0.024, end - 0.016, low - 0.028, shaded(rgb, 1.1))
-    c.box(left, low, right, low + 0.01, shaded(rgb, 0.55))
+        c.box(start + 0.016, top + 0.024, end - 0.016, low - 0.028, shade(rgb, 1.1))
+    c.box(left, low, right, low + 0.01, shade(rgb, 0.55))
 
 
 def stove(c: Canvas, left: float) -> None:
@@ -175,8 +175,8 @@ def stove(c: Canvas, left: float) -> None:
         c.oval(x, 0.56, 0.011, 0.011, (70, 72, 80))
     pot = c.vary(c.pick(((200, 62, 54), (70, 110, 150), (150, 154, 160))))
     c.box(left + 0.05, 0.41, left + 0.15, 0.49, pot)
-    c.box(left + 0.11, 0.41, left + 0.15, 0.49, shaded(pot, 0.78))
-    c.box(left + 0.04, 0.4, left + 0.16, 0.415, shaded(pot, 1.15))
+    c.box(left + 0.11, 0.41, left + 0.15, 0.49, shade(pot, 0.78))
+    c.box(left + 0.04, 0.4, left + 0.16, 0.415, shade(pot, 1.15))
     c.oval(left + 0.1, 0.395, 0.012, 0.009, (40, 40, 44))
     for lift in (0.06, 0.11):
         c.glow(left + 0.1, 0.4 - lift, 0.05, (255, 255, 255), 0.5)
@@ -186,14 +186,14 @@ def checkpoint_options(c: Canvas, left: float) -> None:
     for x, rgb in zip(np.linspace(left + 0.02, left + 0.2, 4), c.rng.permutation(SOFAS).tolist(), strict=False):
         tall = c.number(0.05, 0.09)
         c.box(x - 0.02, 0.5 - tall, x + 0.02, 0.5, tuple(rgb))
-        c.box(x + 0.006, 0.5 - tall, x + 0.02, 0.5, shaded(tuple(rgb), 0.8))
+        c.box(x + 0.006, 0.5 - tall, x + 0.02, 0.5, shade(tuple(rgb), 0.8))
         c.box(x - 0.022, 0.49 - tall, x + 0.022, 0.505 - tall, (236, 220, 190))
 
 
 def library(c: Canvas) -> None:
     """Shelves full of books from edge to edge."""
     wood = c.vary(c.pick(((112, 70, 42), (92, 56, 38), (140, 92, 56))))
-    c.fill(0, 0.76, shaded(wood, 0.5), shaded(wood, 0.42))
+    c.fill(0, 0.76, shade(wood, 0.5), shade(wood, 0.42))
     covers = [
         c.vary(rgb, 0.2)
         for rgb in ((150, 44, 42), (40, 84, 110), (62, 100, 62), (196, 150, 70), (100, 62, 110), (214, 200, 170), (60, 60, 74))
@@ -205,11 +205,11 @@ def library(c: Canvas) -> None:
             wide, tall, rgb = c.number(0.016, 0.034), c.number(0.085, 0.12), c.pick(covers)
             c.box(x, low - tall, x + wide, low, rgb)
             c.box(x, low - tall + 0.018, x + wide, low - tall + 0.026, mix(rgb, (244, 214, 130), 0.6))
-            c.box(x + wide - 0.005, low - tall, x + wide, low, shaded(rgb, 0.65))
+            c.box(x + wide - 0.005, low - tall, x + wide, low, shade(rgb, 0.65))
             x += wide + (0.03 if c.chance(0.04) else 0)
-        c.box(0, low, 1, low + 0.018, shaded(wood, 1.15))
+        c.box(0, low, 1, low + 0.018, shade(wood, 1.15))
     for x in np.array([0.0, 0.32, 0.64, 0.96]) + c.number(-0.02, 0.04):
-        c.cover([(x, 0), (x + 0.03, 0), (x + 0.03, 0.77), (x, 0.77)], shaded(wood, 1.2), wood)
+        c.cover([(x, 0), (x + 0.03, 0), (x + 0.03, 0.77), (x, 0.77)], shade(wood, 1.2), wood)
     planks(c, 0.76, c.vary((134, 86, 52)))
     rug = c.vary(c.pick(((150, 50, 48), (48, 92, 86), (60, 66, 120))))
     c.shape([(0.18, 0.8), (0.82, 0.8), (0.98, 0.98), (0.02, 0.98)], mix(rug, (226, 190, 110), 0.6))
@@ -224,13 +224,13 @@ def ladder(c: Canvas, x: float) -> None:
         c.line([(x + side, 0.82), (x + side + 0.03, 0.04)], 0.012, rail)
     for share in np.linspace(0.08, 0.95, 9):
         y = 0.82 - 0.78 * share
-        c.line([(x + 0.03 * share, y), (x + 0.09 + 0.03 * share, y)], 0.009, shaded(rail, 0.8))
+        c.line([(x + 0.03 * share, y), (x + 0.09 + 0.03 * share, y)], 0.009, shade(rail, 0.8))
 
 
 def stage(c: Canvas) -> None:
     cloth = c.vary(c.pick(((176, 28, 40), (176, 28, 40), (120, 30, 96), (36, 56, 140))))
-    back = mix(shaded(cloth, 0.22), (30, 22, 40), 0.5)
-    c.fill(0, 0.74, shaded(back, 0.7), shaded(back, 1.5))
+    back = mix(shade(cloth, 0.22), (30, 22, 40), 0.5)
+    c.fill(0, 0.74, shade(back, 0.7), shade(back, 1.5))
     planks(c, 0.74, c.vary((150, 98, 60)))
     x = c.number(0.42, 0.58)
     warm = c.pick(((255, 246, 206), (240, 236, 255), (255, 226, 190)))
@@ -243,10 +243,10 @@ def stage(c: Canvas) -> None:
     for left in np.arange(-0.05, 1, 0.14):
         turn = np.linspace(0, np.pi, 12)
         hem = [*zip(left + 0.08 - 0.08 * np.cos(turn), 0.1 + 0.09 * np.sin(turn), strict=True)]
-        c.shape([(left, -0.02), *hem, (left + 0.16, -0.02)], shaded(cloth, 1.1))
+        c.shape([(left, -0.02), *hem, (left + 0.16, -0.02)], shade(cloth, 1.1))
         c.line(hem, 0.011, (236, 190, 92))
     c.haze(0, 0.12, (20, 8, 16), 0.5, 0)
-    c.fill(0.965, 1, shaded(cloth, 0.5), shaded(cloth, 0.3))
+    c.fill(0.965, 1, shade(cloth, 0.5), shade(cloth, 0.3))
 
 
 def folds(c: Canvas, edge: float, way: int, cloth: RGB) -> None:
@@ -255,5 +255,5 @@ def folds(c: Canvas, edge: float, way: int, cloth: RGB) -> None:
     draw_in = 1 - 0.35 * np.exp(-(((y - 0.5) / 0.18) ** 2))
     for fold in range(7, 0, -1):
         reach = edge + way * 0.034 * fold * draw_in
-        rgb = shaded(cloth, (1.1, 0.72, 0.92)[fold % 3])
+        rgb = shade(cloth, (1.1, 0.72, 0.92)[fold % 3])
         c.shape([(edge - way * 0.01, 0), *zip(reach, y, strict=True), (edge - way * 0.01, 0.84)], rgb)

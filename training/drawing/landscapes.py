@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.drawing.canvas import Canvas, crags, mix, ridge, shaded
+from training.drawing.canvas import Canvas, crags, mix, ridge, shade
 from training.drawing.palette import RGB
 from training.drawing.sprites import row, stand
 
@@ -45,7 +45,7 @@ def blades(c: Canvas, count: int, tall: float, rgb: RGB) -> None:
     """Grass along the image's foot."""
     for x, height, lean in zip(c.rng.random(count), c.rng.uniform(0.4, 1, count), c.rng.uniform(-0.5, 0.5, count), strict=True):
         c.shape(
-            [(x - 0.006, 1.01), (x + lean * height * tall, 1 - height * tall), (x + 0.006, 1.01)], shaded(rgb, 0.7 + 0.5 * height)
+            [(x - 0.006, 1.01), (x + lean * height * tall, 1 - height * tall), (x + 0.006, 1.01)], shade(rgb, 0.7 + 0.5 * height)
         )
 
 
@@ -69,7 +69,7 @@ def beach_front(c: Canvas) -> None:
     shore = ridge(c.rng, 0.66, 0.012, 2.2) + np.linspace(c.number(-0.06, 0.06), 0, 65)
     for lower, rgb in ((-0.045, (150, 224, 222)), (-0.024, (252, 254, 254)), (0, mix(sand, (150, 110, 70), 0.35))):
         c.land(shore + lower, rgb, rgb, foot=0.8)
-    c.land(shore + 0.022, sand, shaded(sand, 0.86), "sand", 7, receding=True)
+    c.land(shore + 0.022, sand, shade(sand, 0.86), "sand", 7, receding=True)
     for x, y, kind in zip(c.rng.random(14), c.rng.uniform(0.76, 1, 14), c.rng.integers(0, 3, 14), strict=True):
         c.oval(x, y, 0.008, 0.005, ((250, 240, 230), (232, 160, 130), (180, 150, 120))[kind])
     side = c.pick((0.06, 0.94))
@@ -106,7 +106,7 @@ def coral(c: Canvas, x: float, foot: float) -> None:
     for angle in np.linspace(-2.5, -0.65, 6):
         reach = c.number(0.06, 0.11)
         tip = x + reach * np.cos(angle), foot + reach * np.sin(angle)
-        c.line([(x, foot), tip], 0.022, shaded(rgb, c.number(0.75, 1.1)))
+        c.line([(x, foot), tip], 0.022, shade(rgb, c.number(0.75, 1.1)))
         c.oval(*tip, 0.013, 0.013, rgb)
 
 
@@ -125,7 +125,7 @@ def river_back(c: Canvas) -> None:
 
 def river_front(c: Canvas) -> None:
     grass = c.vary(c.pick(GRASSES))
-    c.land(np.full(2, 0.45), grass, shaded(grass, 0.76), "grass", 9, receding=True)
+    c.land(np.full(2, 0.45), grass, shade(grass, 0.76), "grass", 9, receding=True)
     t = np.linspace(0, 1, 40) ** 1.6
     swing, turn = c.pick((-1, 1)) * c.number(0.16, 0.24), c.number(0, 0.6)
     middle = c.number(0.4, 0.6) + swing * np.sin(np.sqrt(t) * 6.6 + turn) * (0.35 + t)
@@ -170,9 +170,9 @@ def meadow_back(c: Canvas) -> None:
 def meadow_front(c: Canvas) -> None:
     near = c.vary(c.pick(GRASSES))
     c.land(ridge(c.rng, 0.47, 0.018, 1.6), mix(near, (214, 232, 150), 0.35), near, "grass", 6)
-    c.land(ridge(c.rng, 0.62, 0.03, 1.9), near, shaded(near, 0.72), "grass", 10, receding=True)
+    c.land(ridge(c.rng, 0.62, 0.03, 1.9), near, shade(near, 0.72), "grass", 10, receding=True)
     flowers(c, 0.64, c.count(40, 90))
-    blades(c, 60, 0.07, shaded(near, 0.8))
+    blades(c, 60, 0.07, shade(near, 0.8))
 
 
 def rural_back(c: Canvas) -> None:
@@ -195,7 +195,7 @@ def rural_front(c: Canvas) -> None:
                 (right + lean * (part == 0), low),
                 (left + lean * (part == 1), low),
             ]
-            c.cover(field, rgb, shaded(rgb, 0.86), "grass", 6)
+            c.cover(field, rgb, shade(rgb, 0.86), "grass", 6)
         for x in np.linspace(0, 1, 8) + c.rng.uniform(-0.05, 0.05, 8):
             stand(c, "bush", x, top + slope * (2 * x - 1) + 0.014, 0.022 + 0.03 * i * 0.7)
     furrows(c, 0.73, c.vary(c.pick(((190, 160, 92), (132, 172, 72), (148, 108, 72)))))
@@ -207,8 +207,8 @@ def rural_front(c: Canvas) -> None:
 
 
 def furrows(c: Canvas, top: float, rgb: RGB) -> None:
-    c.land(np.full(2, top), rgb, shaded(rgb, 0.85), "grass", 7, receding=True)
+    c.land(np.full(2, top), rgb, shade(rgb, 0.85), "grass", 7, receding=True)
     focus = c.number(0.3, 0.7)
     for x in np.linspace(-1.4, 2.4, 24):
         edge = [focus + (x - focus) * 0.35, focus + (x + 0.05 - focus) * 0.35]
-        c.shape([(edge[0], top), (edge[1], top), (x + 0.06, 1.01), (x, 1.01)], shaded(rgb, 0.78))
+        c.shape([(edge[0], top), (edge[1], top), (x + 0.06, 1.01), (x, 1.01)], shade(rgb, 0.78))

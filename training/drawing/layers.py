@@ -8,43 +8,43 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from training.drawing.canvas import Generator, shaded
+from training.drawing.canvas import Generator, shade
 from training.drawing.palette import RGB
 from training.drawing.sprites import sprite
-from training.drawing.veils import bands, drawn_over, free_corner, from_corner, lit, smooth, tinted, toned, veiled, wisps
+from training.drawing.veils import bands, draw_over, free_corner, from_corner, light, smooth, tint, tone, veil, wisps
 
 PINKS: tuple[RGB, ...] = ((255, 190, 212), (255, 222, 232), (250, 150, 186), (255, 255, 255))
 GREEN = 172  # how bright the green of grass is that a dye replaces as it stands
 
 
-def unchanged(image: Image.Image, rng: Generator) -> Image.Image:
+def keep(image: Image.Image, rng: Generator) -> Image.Image:
     return image
 
 
 def morning(image: Image.Image, rng: Generator) -> Image.Image:
     """Rosy light from the left and mist over the ground."""
-    image = tinted(image, (255, 206, 214), (255, 226, 198), (226, 216, 214))
-    image = lit(image, (255, 206, 130), 0.05, rng.uniform(0.36, 0.48), 0.75, 0.95)
+    image = tint(image, (255, 206, 214), (255, 226, 198), (226, 216, 214))
+    image = light(image, (255, 206, 130), 0.05, rng.uniform(0.36, 0.48), 0.75, 0.95)
     mist = bands(image.width, 0, 0, 0.1, 0.42, 0.3, 0.12) * (1 + 0.35 * wisps("soft", image.width, rng))
-    return veiled(image, (255, 236, 226), mist)
+    return veil(image, (255, 236, 226), mist)
 
 
 def low_sun(image: Image.Image, rng: Generator) -> Image.Image:
     """A round sun on the right, where the sky is open."""
     x, y = rng.uniform(0.68, 0.9, 24), np.linspace(0.42, 0.1, 24)
     at = int(np.argmax(smooth(image, x, y, 0.075)))
-    image = lit(image, (255, 214, 120), x[at], y[at], 0.4, 0.4)
+    image = light(image, (255, 214, 120), x[at], y[at], 0.4, 0.4)
 
     def paint(draw: ImageDraw.ImageDraw, size: float) -> None:
         draw.circle((x[at] * size, y[at] * size), 0.07 * size, fill=(255, 252, 224, 255))
 
-    return drawn_over(image, paint, image.width / 256)
+    return draw_over(image, paint, image.width / 256)
 
 
 def sunset(image: Image.Image, rng: Generator) -> Image.Image:
     """A violet sky over an orange horizon, in the light of a low sun on the right."""
-    image = tinted(image, (150, 96, 170), (255, 140, 104), (255, 164, 92), (184, 112, 112), (142, 90, 116))
-    return lit(image, (255, 150, 50), 0.84, 0.36, 0.7, 0.8)
+    image = tint(image, (150, 96, 170), (255, 140, 104), (255, 164, 92), (184, 112, 112), (142, 90, 116))
+    return light(image, (255, 150, 50), 0.84, 0.36, 0.7, 0.8)
 
 
 def night(image: Image.Image, rng: Generator) -> Image.Image:
@@ -54,9 +54,9 @@ def night(image: Image.Image, rng: Generator) -> Image.Image:
     x, y, bright = rng.random(130), rng.random(130) ** 1.5 * 0.5, rng.random(130)
     open_sky = smooth(image, x, y, 0.03)
     moon = free_corner(image, rng)
-    dark = tinted(toned(image, 0.6, 0.86), (50, 64, 138), (96, 118, 204), (92, 110, 182))
-    dark = Image.composite(toned(image, 1.0, 0.8), dark, warm)
-    dark = lit(dark, (150, 176, 250), moon, 0.14, 0.4, 0.5)
+    dark = tint(tone(image, 0.6, 0.86), (50, 64, 138), (96, 118, 204), (92, 110, 182))
+    dark = Image.composite(tone(image, 1.0, 0.8), dark, warm)
+    dark = light(dark, (150, 176, 250), moon, 0.14, 0.4, 0.5)
 
     def paint(draw: ImageDraw.ImageDraw, size: float) -> None:
         for a, b, c in zip(x[open_sky] * size, y[open_sky] * size, bright[open_sky], strict=True):
@@ -70,7 +70,7 @@ def night(image: Image.Image, rng: Generator) -> Image.Image:
                 fill=(236, 222, 176, 255),
             )
 
-    return drawn_over(dark, paint)
+    return draw_over(dark, paint)
 
 
 def _leaves(image: Image.Image, rng: Generator, count: int, colours: Sequence[RGB], size: float) -> Image.Image:
@@ -86,7 +86,7 @@ def _leaves(image: Image.Image, rng: Generator, count: int, colours: Sequence[RG
             points = [middle - along, middle + across - along * 0.1, middle + along, middle - across - along * 0.1]
             draw.polygon([tuple(point) for point in points], fill=(*colours[kinds[i]], 245))
 
-    return drawn_over(image, paint)
+    return draw_over(image, paint)
 
 
 def _dyed_greens(image: Image.Image, rgb: RGB, share: float) -> Image.Image:
@@ -126,12 +126,12 @@ def spring(image: Image.Image, rng: Generator) -> Image.Image:
                     )
                     draw.ellipse((u - r, v - r, u + r, v + r), fill=(*PINKS[int(rng.integers(4))], 255))
 
-    return _leaves(drawn_over(toned(image, 1.06, 1.03, (4, 4, 2)), paint), rng, 34, PINKS[:3], 0.014)
+    return _leaves(draw_over(tone(image, 1.06, 1.03, (4, 4, 2)), paint), rng, 34, PINKS[:3], 0.014)
 
 
 def summer(image: Image.Image, rng: Generator) -> Image.Image:
     """Deep colours in a warm light."""
-    return tinted(toned(image, 1.25, 1.06), (255, 250, 226), (255, 246, 208))
+    return tint(tone(image, 1.25, 1.06), (255, 250, 226), (255, 246, 208))
 
 
 def rusty_greens(image: Image.Image, rng: Generator) -> Image.Image:
@@ -141,7 +141,7 @@ def rusty_greens(image: Image.Image, rng: Generator) -> Image.Image:
 
 def autumn(image: Image.Image, rng: Generator) -> Image.Image:
     """A golden light, leaves in the wind."""
-    image = tinted(image, (255, 238, 214), (255, 230, 200))
+    image = tint(image, (255, 238, 214), (255, 230, 200))
     return _leaves(image, rng, 46, ((212, 84, 30), (236, 150, 40), (180, 52, 34), (248, 196, 70)), 0.021)
 
 
@@ -149,12 +149,12 @@ def snowed_in(image: Image.Image, rng: Generator) -> Image.Image:
     """Snow lies where it was green, and deep in the foreground."""
     white = _dyed_greens(image, (224, 234, 248), 1)
     drift = bands(image.width, 0, 0, 0, 0.1, 0.5, 0.75) * (1 + 0.25 * wisps("soft", image.width, rng))
-    return veiled(white, (246, 249, 255), drift)
+    return veil(white, (246, 249, 255), drift)
 
 
 def winter(image: Image.Image, rng: Generator) -> Image.Image:
     """A cold light, and some flakes."""
-    return _flakes(tinted(toned(image, 0.75, 1.03, (8, 9, 12)), (218, 232, 255), (232, 240, 255)), rng, 60, 0.006)
+    return _flakes(tint(tone(image, 0.75, 1.03, (8, 9, 12)), (218, 232, 255), (232, 240, 255)), rng, 60, 0.006)
 
 
 def _flakes(image: Image.Image, rng: Generator, count: int, size: float) -> Image.Image:
@@ -164,14 +164,14 @@ def _flakes(image: Image.Image, rng: Generator, count: int, size: float) -> Imag
         for a, b, c in zip(x * side, y * side, r * side, strict=True):
             draw.ellipse((a - c, b - c, a + c, b + c), fill=(255, 255, 255, 240))
 
-    return drawn_over(image, paint, image.width / 640)
+    return draw_over(image, paint, image.width / 640)
 
 
 def snow(image: Image.Image, rng: Generator) -> Image.Image:
     """Thick flakes, near and far, in a pale light."""
-    image = tinted(toned(image, 0.6, 0.9, (26, 28, 34)), (214, 224, 240), (240, 244, 252))
+    image = tint(tone(image, 0.6, 0.9, (26, 28, 34)), (214, 224, 240), (240, 244, 252))
     ground = bands(image.width, 0.18, 0.1, 0.1, 0.12, 0.3, 0.5)
-    return _flakes(veiled(image, (246, 249, 255), ground), rng, 210, 0.011)
+    return _flakes(veil(image, (246, 249, 255), ground), rng, 210, 0.011)
 
 
 def _streaks(image: Image.Image, rng: Generator, count: int, long: float, lean: float, strength: int) -> Image.Image:
@@ -192,7 +192,7 @@ def _streaks(image: Image.Image, rng: Generator, count: int, long: float, lean: 
                 width=2,
             )
 
-    return drawn_over(image, paint)
+    return draw_over(image, paint)
 
 
 def rain_clouds(image: Image.Image, rng: Generator) -> Image.Image:
@@ -201,14 +201,14 @@ def rain_clouds(image: Image.Image, rng: Generator) -> Image.Image:
 
 def rain(image: Image.Image, rng: Generator) -> Image.Image:
     """Gray light, slanting drops, rings where they fall."""
-    gray = tinted(toned(image, 0.55, 0.9), (156, 168, 188), (200, 210, 226), (184, 196, 214))
+    gray = tint(tone(image, 0.55, 0.9), (156, 168, 188), (200, 210, 226), (184, 196, 214))
     return _streaks(gray, rng, 190, 0.085, rng.uniform(0.15, 0.4), 190)
 
 
 def fog(image: Image.Image, rng: Generator) -> Image.Image:
     """Pale wisps, thickest in the distance."""
     thick = bands(image.width, 0.66, 0.76, 0.78, 0.6, 0.4, 0.3) * (1 + 0.14 * wisps("soft", image.width, rng))
-    return veiled(toned(image, 0.6, 0.95), (218, 223, 228), thick)
+    return veil(tone(image, 0.6, 0.95), (218, 223, 228), thick)
 
 
 def storm_clouds(image: Image.Image, rng: Generator) -> Image.Image:
@@ -217,11 +217,11 @@ def storm_clouds(image: Image.Image, rng: Generator) -> Image.Image:
 
 def storm(image: Image.Image, rng: Generator) -> Image.Image:
     """Dark air, a bolt of lightning and driving rain."""
-    dark = tinted(toned(image, 0.55, 0.8), (104, 110, 140), (150, 158, 188), (140, 148, 176))
+    dark = tint(tone(image, 0.55, 0.8), (104, 110, 140), (150, 158, 188), (140, 148, 176))
     start = free_corner(image, rng)
     steps = np.cumsum(rng.uniform(-0.055, 0.055, 8)) + start
     y = np.linspace(0.14, 0.62, 8)
-    dark = lit(dark, (170, 180, 255), start, 0.25, 0.5, 0.75)
+    dark = light(dark, (170, 180, 255), start, 0.25, 0.5, 0.75)
 
     def paint(draw: ImageDraw.ImageDraw, size: float) -> None:
         bolt = [(a * size, b * size) for a, b in zip(steps, y, strict=True)]
@@ -230,7 +230,7 @@ def storm(image: Image.Image, rng: Generator) -> Image.Image:
             draw.line(bolt, fill=fill, width=max(1, int(width * size)), joint="curve")
             draw.line(side, fill=fill, width=max(1, int(width * 0.6 * size)), joint="curve")
 
-    return _streaks(drawn_over(dark, paint), rng, 150, 0.11, rng.uniform(0.5, 0.8), 150)
+    return _streaks(draw_over(dark, paint), rng, 150, 0.11, rng.uniform(0.5, 0.8), 150)
 
 
 def _cloud_deck(image: Image.Image, rng: Generator, rgb: RGB, share: float) -> Image.Image:
@@ -239,18 +239,18 @@ def _cloud_deck(image: Image.Image, rng: Generator, rgb: RGB, share: float) -> I
     side = image.width
     for row, lightness in ((0, 0.8), (-0.07, 0.92), (-0.14, 1.0)):
         for x in np.linspace(0.05, 0.95, 3) + rng.uniform(-0.12, 0.12, 3):
-            cloud = sprite(rng, "cloud", rng.uniform(0.16, 0.26) * side, shaded(rgb, lightness), share)
+            cloud = sprite(rng, "cloud", rng.uniform(0.16, 0.26) * side, shade(rgb, lightness), share)
             result.paste(cloud, (round(x * side - cloud.width / 2), round((row + rng.uniform(-0.04, 0.06)) * side)), cloud)
     return result
 
 
 def gray_clouds(image: Image.Image, rng: Generator) -> Image.Image:
-    return _cloud_deck(toned(image, 0.7, 1.0), rng, (206, 212, 222), 0.6)
+    return _cloud_deck(tone(image, 0.7, 1.0), rng, (206, 212, 222), 0.6)
 
 
 def cloudy(image: Image.Image, rng: Generator) -> Image.Image:
     """The even light of a gray day."""
-    return tinted(toned(image, 0.75, 0.98), (206, 211, 220), (226, 229, 234))
+    return tint(tone(image, 0.75, 0.98), (206, 211, 220), (226, 229, 234))
 
 
 def high_sun(image: Image.Image, rng: Generator, rays: bool = False) -> Image.Image:
@@ -261,9 +261,9 @@ def high_sun(image: Image.Image, rng: Generator, rays: bool = False) -> Image.Im
         across = np.linspace(0, 1, side, dtype=np.float32)
         turn = np.arctan2(across[:, None], (across if corner == 0 else 1 - across)[None] + 1e-3)
         spokes = (np.sin(turn * 22 + rng.uniform(0, 6)) > 0.1) * (1 - far / 1.2).clip(0, 1) * 0.5
-        image = veiled(image, (255, 246, 196), spokes)
-    image = lit(image, (255, 230, 140), corner, 0, 0.8, 0.85)
-    return veiled(image, (255, 242, 160), ((0.2 - far) * side / 2).clip(0, 1))
+        image = veil(image, (255, 246, 196), spokes)
+    image = light(image, (255, 230, 140), corner, 0, 0.8, 0.85)
+    return veil(image, (255, 242, 160), ((0.2 - far) * side / 2).clip(0, 1))
 
 
 def radiant_sun(image: Image.Image, rng: Generator) -> Image.Image:
@@ -272,7 +272,7 @@ def radiant_sun(image: Image.Image, rng: Generator) -> Image.Image:
 
 def sunshine(image: Image.Image, rng: Generator) -> Image.Image:
     """Bright warm light."""
-    return tinted(toned(image, 1.12, 1.05), (255, 252, 234), (255, 250, 226))
+    return tint(tone(image, 1.12, 1.05), (255, 252, 234), (255, 250, 226))
 
 
 @lru_cache(maxsize=4)
@@ -290,7 +290,7 @@ def _bow(side: int) -> tuple[Image.Image, Image.Image]:
 
 def rainbow(image: Image.Image, rng: Generator) -> Image.Image:
     """A wide bow over a bright land."""
-    result, side = toned(image, 1.1, 1.02), image.width
+    result, side = tone(image, 1.1, 1.02), image.width
     colour, mask = _bow(side)
     result.paste(colour, (round(rng.uniform(-0.7, -0.3) * side), round(rng.uniform(-0.3, -0.12) * side)), mask)
     return result

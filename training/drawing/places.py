@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.drawing.canvas import Canvas, crags, mix, ridge, shaded
+from training.drawing.canvas import Canvas, crags, mix, ridge, shade
 from training.drawing.landscapes import GRASSES, flowers, hills_back, open_sky
 from training.drawing.palette import RGB
 from training.drawing.sprites import ROOFS, WALLS, row, stand
@@ -15,27 +15,27 @@ SHOPS: tuple[RGB, ...] = ((206, 76, 70), (64, 122, 168), (78, 142, 92), (224, 16
 def facade(c: Canvas, left: float, right: float, top: float) -> None:
     """A town house: storeys of windows over a shop with an awning."""
     wall, roof, shop = c.vary(c.pick((*WALLS, (196, 116, 96), (170, 188, 200), (206, 178, 120)))), c.pick(ROOFS), c.pick(SHOPS)
-    c.cover([(left, top), (right, top), (right, 0.74), (left, 0.74)], shaded(wall, 1.04), shaded(wall, 0.84))
+    c.cover([(left, top), (right, top), (right, 0.74), (left, 0.74)], shade(wall, 1.04), shade(wall, 0.84))
     if c.chance(0.5):
         c.shape([(left - 0.005, top), (left + 0.03, top - 0.07), (right - 0.03, top - 0.07), (right + 0.005, top)], roof)
     else:
         c.shape([(left, top), ((left + right) / 2, top - 0.09), (right, top)], roof)
-    c.box(left - 0.004, top - 0.008, right + 0.004, top + 0.012, shaded(wall, 1.15))
+    c.box(left - 0.004, top - 0.008, right + 0.004, top + 0.012, shade(wall, 1.15))
     columns = max(2, round((right - left) / 0.062))
     step = (right - left) / columns
     for y in np.arange(top + 0.04, 0.52, 0.095):
         for column in range(columns):
             x = left + (column + 0.5) * step
-            c.box(x - 0.017, y - 0.005, x + 0.017, y + 0.055, shaded(wall, 1.2))
+            c.box(x - 0.017, y - 0.005, x + 0.017, y + 0.055, shade(wall, 1.2))
             c.box(x - 0.013, y, x + 0.013, y + 0.05, (255, 230, 150) if c.chance(0.2) else (88, 116, 146))
     c.box(left + 0.012, 0.6, right - 0.012, 0.74, (72, 78, 92))
     c.box(left + 0.02, 0.63, (left + right) / 2 - 0.006, 0.72, (176, 208, 222))
-    c.box((left + right) / 2 + 0.006, 0.61, right - 0.02, 0.74, shaded(shop, 0.6))
+    c.box((left + right) / 2 + 0.006, 0.61, right - 0.02, 0.74, shade(shop, 0.6))
     for i, x in enumerate(np.linspace(left, right, 8)[:-1]):
         c.shape(
             [(x, 0.57), (x + step / 3, 0.57), (x + (right - left) / 7, 0.615), (x, 0.615)], shop if i % 2 else (248, 244, 236)
         )
-    c.box(right - 0.004, top, right, 0.74, shaded(wall, 0.7))
+    c.box(right - 0.004, top, right, 0.74, shade(wall, 0.7))
 
 
 def city_back(c: Canvas) -> None:
@@ -109,17 +109,17 @@ def village_back(c: Canvas) -> None:
 
 def church(c: Canvas, x: float, foot: float) -> None:
     wall = (240, 232, 214)
-    c.box(x, foot - 0.15, x + 0.15, foot, shaded(wall, 0.9))
+    c.box(x, foot - 0.15, x + 0.15, foot, shade(wall, 0.9))
     c.shape([(x, foot - 0.15), (x + 0.02, foot - 0.22), (x + 0.14, foot - 0.22), (x + 0.16, foot - 0.15)], (152, 80, 62))
     c.box(x - 0.05, foot - 0.28, x + 0.02, foot, wall)
-    c.box(x + 0.003, foot - 0.28, x + 0.02, foot, shaded(wall, 0.8))
+    c.box(x + 0.003, foot - 0.28, x + 0.02, foot, shade(wall, 0.8))
     c.shape([(x - 0.056, foot - 0.28), (x - 0.015, foot - 0.44), (x + 0.026, foot - 0.28)], (108, 70, 62))
     c.oval(x - 0.02, foot - 0.23, 0.014, 0.014, (96, 104, 120))
 
 
 def village_front(c: Canvas) -> None:
     grass = c.vary(c.pick(GRASSES))
-    c.land(ridge(c.rng, 0.7, 0.015, 1.8), grass, shaded(grass, 0.72), "grass", 9, receding=True)
+    c.land(ridge(c.rng, 0.7, 0.015, 1.8), grass, shade(grass, 0.72), "grass", 9, receding=True)
     way(c, 0.71, (222, 198, 152))
     flowers(c, 0.8, 20, 0.011)
 
@@ -132,7 +132,7 @@ def way(c: Canvas, top: float, rgb: RGB) -> None:
     for extra, light in ((0.014, 0.8), (0, 1.0)):
         edge = wide + extra * (0.2 + t)
         points = [*zip(middle - edge, y, strict=True), *zip((middle + edge)[::-1], y[::-1], strict=True)]
-        c.cover(points, shaded(rgb, light), shaded(rgb, light * 0.84), "sand", 5)
+        c.cover(points, shade(rgb, light), shade(rgb, light * 0.84), "sand", 5)
 
 
 def castle_back(c: Canvas) -> None:
@@ -143,20 +143,20 @@ def castle_back(c: Canvas) -> None:
     across = np.linspace(0, 1, 65)
     hill = 0.72 - 0.3 * np.exp(-(((across - x) / 0.25) ** 4))
     castle(c, x, 0.45, c.vary(c.pick(((200, 192, 182), (214, 198, 168), (176, 180, 190)))))
-    c.land(hill, green, shaded(green, 0.72), "leaves", 11, foot=0.8)
+    c.land(hill, green, shade(green, 0.72), "leaves", 11, foot=0.8)
     row(c, "tree", 14, 0.72, 0.09)
 
 
 def castle(c: Canvas, x: float, foot: float, stone: RGB) -> None:
     roof = c.pick(((64, 92, 150), (164, 62, 56), (92, 74, 122)))
     for at, half, tall in ((-0.06, 0.035, 0.3), (0.07, 0.04, 0.26), (0, 0.05, 0.2)):
-        turret(c, x + at, foot, half, tall, shaded(stone, 0.86), roof)
+        turret(c, x + at, foot, half, tall, shade(stone, 0.86), roof)
     for left in np.arange(-0.16, 0.16, 0.04):
         c.box(x + left, foot - 0.14, x + left + 0.022, foot - 0.1, stone)
     c.cover(
         [(x - 0.17, foot - 0.12), (x + 0.17, foot - 0.12), (x + 0.19, foot + 0.06), (x - 0.19, foot + 0.06)],
         stone,
-        shaded(stone, 0.76),
+        shade(stone, 0.76),
         "rock",
         5,
     )
@@ -168,15 +168,15 @@ def castle(c: Canvas, x: float, foot: float, stone: RGB) -> None:
 
 def turret(c: Canvas, x: float, foot: float, half: float, tall: float, stone: RGB, roof: RGB) -> None:
     c.box(x - half, foot - tall, x + half, foot, stone)
-    c.box(x + half * 0.3, foot - tall, x + half, foot, shaded(stone, 0.8))
+    c.box(x + half * 0.3, foot - tall, x + half, foot, shade(stone, 0.8))
     c.shape([(x - half * 1.25, foot - tall), (x, foot - tall - 2.6 * half), (x + half * 1.25, foot - tall)], roof)
-    c.shape([(x + half * 0.2, foot - tall), (x, foot - tall - 2.6 * half), (x + half * 1.25, foot - tall)], shaded(roof, 0.75))
+    c.shape([(x + half * 0.2, foot - tall), (x, foot - tall - 2.6 * half), (x + half * 1.25, foot - tall)], shade(roof, 0.75))
     c.box(x - half * 0.3, foot - tall + 0.04, x + half * 0.1, foot - tall + 0.075, (66, 60, 66))
 
 
 def castle_front(c: Canvas) -> None:
     grass = c.vary(c.pick(GRASSES))
-    c.land(ridge(c.rng, 0.72, 0.015, 2), grass, shaded(grass, 0.7), "grass", 9, receding=True)
+    c.land(ridge(c.rng, 0.72, 0.015, 2), grass, shade(grass, 0.7), "grass", 9, receding=True)
     way(c, 0.72, (216, 190, 146))
 
 
@@ -189,7 +189,7 @@ def road_back(c: Canvas) -> None:
 def road_front(c: Canvas) -> None:
     """A highway that runs from the foot to a point on the horizon, with dashes, kerbs and posts."""
     verge = c.vary(c.pick(((128, 168, 84), (196, 170, 112), (150, 164, 92))))
-    c.land(np.full(2, 0.45), verge, shaded(verge, 0.74), "grass", 8, receding=True)
+    c.land(np.full(2, 0.45), verge, shade(verge, 0.74), "grass", 8, receding=True)
     focus = c.number(0.42, 0.58)
 
     def at(x: float, depth: float) -> tuple[float, float]:
@@ -227,7 +227,7 @@ def lighthouse(c: Canvas, x: float) -> None:
         half, upper = 0.05 - 0.004 * i, 0.046 - 0.004 * i
         rgb = (250, 248, 244) if i % 2 else (208, 52, 48)
         c.shape([(x - half, low), (x - upper, top), (x + upper, top), (x + half, low)], rgb)
-        c.shape([(x + half * 0.3, low), (x + upper * 0.3, top), (x + upper, top), (x + half, low)], shaded(rgb, 0.8))
+        c.shape([(x + half * 0.3, low), (x + upper * 0.3, top), (x + upper, top), (x + half, low)], shade(rgb, 0.8))
     c.box(x - 0.034, 0.158, x + 0.034, 0.172, (60, 62, 72))
     c.box(x - 0.02, 0.12, x + 0.02, 0.16, (255, 240, 170))
     c.shape([(x - 0.028, 0.12), (x, 0.08), (x + 0.028, 0.12)], (208, 52, 48))
@@ -238,12 +238,12 @@ def harbor_front(c: Canvas) -> None:
     for x, foot in zip(c.rng.permutation([0.12, 0.38, 0.64, 0.88]), (0.58, 0.6, 0.64, 0.68), strict=True):
         boat(c, x + c.number(-0.05, 0.05), foot, 0.6 + (foot - 0.55) * 4)
     wood = c.vary((168, 130, 92))
-    c.land(np.full(2, 0.84), wood, shaded(wood, 0.7), "wood", 8)
+    c.land(np.full(2, 0.84), wood, shade(wood, 0.7), "wood", 8)
     for y in (0.868, 0.9, 0.94, 0.985):
-        c.box(0, y, 1, y + 0.004, shaded(wood, 0.6))
+        c.box(0, y, 1, y + 0.004, shade(wood, 0.6))
     for x in (0.05, 0.3, 0.7, 0.95):
-        c.box(x - 0.016, 0.79, x + 0.016, 0.87, shaded(wood, 0.62))
-        c.oval(x, 0.79, 0.016, 0.007, shaded(wood, 1.2))
+        c.box(x - 0.016, 0.79, x + 0.016, 0.87, shade(wood, 0.62))
+        c.oval(x, 0.79, 0.016, 0.007, shade(wood, 1.2))
 
 
 def boat(c: Canvas, x: float, foot: float, size: float) -> None:

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.drawing.canvas import Canvas, Generator, mix, shaded
+from training.drawing.canvas import Canvas, Generator, mix, shade
 from training.drawing.palette import RGB
 
 TALL = 320  # height that sprites are drawn at
@@ -73,7 +73,7 @@ def _leafy(rng: Generator) -> Image.Image:
     dark, light = GREENS[rng.integers(len(GREENS))]
     trunk = (92, 66, 46)
     draw.polygon([(126, 320), (134, 180), (148, 180), (158, 320)], fill=(*trunk, 255))
-    draw.polygon([(144, 320), (142, 180), (148, 180), (158, 320)], fill=(*shaded(trunk, 0.7), 255))
+    draw.polygon([(144, 320), (142, 180), (148, 180), (158, 320)], fill=(*shade(trunk, 0.7), 255))
     for lean in (-46, 44):
         draw.line((140, 230, 140 + lean, 170), fill=(*trunk, 255), width=8)
     middle = rng.uniform(105, 125)
@@ -95,7 +95,7 @@ def _conifer(rng: Generator, colours: tuple[tuple[RGB, RGB], ...], lightest: flo
         teeth = low - 22 * np.abs(x / half) ** 1.5 + np.where(np.arange(13) % 2, -11, 5)
         hem = list(zip((90 + x).tolist(), teeth.tolist(), strict=True))
         fill = mix(dark, light, lightest + 0.09 * row)
-        draw.polygon([(90, top), *hem], fill=(*shaded(fill, 0.8), 255))
+        draw.polygon([(90, top), *hem], fill=(*shade(fill, 0.8), 255))
         draw.polygon([(90, top), *hem[:7]], fill=(*mix(fill, light, 0.25 + lightest), 255))
     return tile
 
@@ -119,7 +119,7 @@ def _palm(rng: Generator) -> Image.Image:
         fill = mix((26, 96, 52), (128, 190, 80), float(rng.uniform(0.15, 0.85)))
         leaf = list(zip(x, y - wide / 2, strict=True)) + list(zip(x[::-1], (y + wide)[::-1], strict=True))
         draw.polygon(leaf, fill=(*fill, 255))
-        draw.line(list(zip(x, y, strict=True)), fill=(*shaded(fill, 0.75), 255), width=3)
+        draw.line(list(zip(x, y, strict=True)), fill=(*shade(fill, 0.75), 255), width=3)
     for dx in (-10, 4, 14):
         _disc(draw, crown[0] + dx, crown[1] + 10, 9, (104, 70, 40))
     return tile
@@ -159,20 +159,20 @@ def _house(rng: Generator) -> Image.Image:
     tile, draw = _blank(wide + 40)
     wall, roof = WALLS[rng.integers(len(WALLS))], ROOFS[rng.integers(len(ROOFS))]
     gable, right = 20 + wide * 0.42, wide + 20
-    draw.rectangle((wide * 0.72, 30, wide * 0.72 + 34, 120), fill=(*shaded(roof, 0.7), 255))
-    draw.rectangle((gable, 160, right - 10, 320), fill=(*shaded(wall, 0.86), 255))
+    draw.rectangle((wide * 0.72, 30, wide * 0.72 + 34, 120), fill=(*shade(roof, 0.7), 255))
+    draw.rectangle((gable, 160, right - 10, 320), fill=(*shade(wall, 0.86), 255))
     draw.polygon([(30, 320), (30, 160), ((20 + gable) / 2, 66), (gable, 160), (gable, 320)], fill=(*wall, 255))
     middle = (20 + gable) / 2
     draw.polygon([(middle, 56), (right - 26, 56), (right + 8, 176), (gable + 8, 176)], fill=(*roof, 255))
     for row in range(4):
         y = 80 + row * 25
-        draw.line((middle + (y - 56) * 0.7, y, right - 26 + (y - 56) * 0.27, y), fill=(*shaded(roof, 0.86), 255), width=4)
-    draw.line((8, 182, middle, 56, gable + 8, 182), fill=(*shaded(roof, 0.72), 255), width=14)
+        draw.line((middle + (y - 56) * 0.7, y, right - 26 + (y - 56) * 0.27, y), fill=(*shade(roof, 0.86), 255), width=4)
+    draw.line((8, 182, middle, 56, gable + 8, 182), fill=(*shade(roof, 0.72), 255), width=14)
     pane, frame = (122, 168, 200), (250, 250, 246)
     for left, top in ((gable + 34, 206), (gable + 34 + wide * 0.26, 206), (middle - 24, 130)):
         draw.rectangle((left, top, left + 48, top + 56), fill=(*pane, 255), outline=(*frame, 255), width=7)
         draw.line((left + 24, top, left + 24, top + 56), fill=(*frame, 255), width=5)
-    draw.rectangle((middle - 28, 226, middle + 28, 320), fill=(*shaded(ROOFS[rng.integers(5)], 0.7), 255))
+    draw.rectangle((middle - 28, 226, middle + 28, 320), fill=(*shade(ROOFS[rng.integers(5)], 0.7), 255))
     return tile
 
 
@@ -180,7 +180,7 @@ def _tower(rng: Generator) -> Image.Image:
     wide, top = int(rng.integers(64, 104)), int(rng.integers(24, 60))
     tile, draw = _blank(wide)
     glass = GLASS[rng.integers(len(GLASS))]
-    face, edge = round(wide * 0.72), (*shaded(glass, 0.72), 255)
+    face, edge = round(wide * 0.72), (*shade(glass, 0.72), 255)
     crown = int(rng.integers(4))
     outline = {
         0: [(0, top), (wide, top)],
@@ -195,8 +195,8 @@ def _tower(rng: Generator) -> Image.Image:
     for row in range(top + 40, 316, 13):
         for left in range(6, wide - 8, 12):
             lit = rng.random()
-            pane = (255, 232, 160) if lit < 0.13 else shaded(glass, 1.32 if lit < 0.7 else 0.86)
-            draw.rectangle((left, row, left + 6, row + 6), fill=(*(shaded(pane, 0.78) if left > face - 6 else pane), 255))
+            pane = (255, 232, 160) if lit < 0.13 else shade(glass, 1.32 if lit < 0.7 else 0.86)
+            draw.rectangle((left, row, left + 6, row + 6), fill=(*(shade(pane, 0.78) if left > face - 6 else pane), 255))
     return tile
 
 
@@ -206,11 +206,11 @@ def _rock(rng: Generator) -> Image.Image:
     reach = rng.uniform(0.8, 1.05, 9)
     points = list(zip((230 + 205 * reach * np.cos(turn)).tolist(), (300 + 235 * reach * np.sin(turn)).tolist(), strict=True))
     grey = (138, 132, 128)
-    draw.polygon([(20, 312), *points, (440, 312)], fill=(*shaded(grey, 0.66), 255))
+    draw.polygon([(20, 312), *points, (440, 312)], fill=(*shade(grey, 0.66), 255))
     heart = (rng.uniform(200, 260), rng.uniform(170, 210))
     for first, second, light in zip(points[:5], points[1:6], (0.95, 1.12, 1.25, 1.16, 0.9), strict=True):
-        draw.polygon([first, second, heart], fill=(*shaded(grey, light), 255))
-    draw.polygon([points[0], heart, (210, 312), (20, 312)], fill=(*shaded(grey, 0.82), 255))
+        draw.polygon([first, second, heart], fill=(*shade(grey, light), 255))
+    draw.polygon([points[0], heart, (210, 312), (20, 312)], fill=(*shade(grey, 0.82), 255))
     return tile
 
 
@@ -228,14 +228,14 @@ SPRITES: dict[str, Callable[[Generator], Image.Image]] = {
 
 
 @cache
-def _drawn(kind: str, variant: int) -> Image.Image:
+def _draw(kind: str, variant: int) -> Image.Image:
     tile = SPRITES[kind](np.random.default_rng([sorted(SPRITES).index(kind), variant]))
     return tile.crop(tile.getbbox())
 
 
 @lru_cache(maxsize=6000)
-def _scaled(kind: str, variant: int, height: int, veil: RGB | None, share: float) -> Image.Image:
-    tile = _drawn(kind, variant)
+def _scale(kind: str, variant: int, height: int, veil: RGB | None, share: float) -> Image.Image:
+    tile = _draw(kind, variant)
     tile = tile.resize((max(1, round(tile.width * height / tile.height)), height), Image.Resampling.LANCZOS, reducing_gap=3.0)
     if veil is None:
         return tile
@@ -247,7 +247,7 @@ def _scaled(kind: str, variant: int, height: int, veil: RGB | None, share: float
 def sprite(rng: Generator, kind: str, pixels: float, veil: RGB | None = None, share: float = 0.5) -> Image.Image:
     """One of the drawings of this kind, about this high, with `share` of a colour over it: what is far off pales."""
     height = max(4, round(2 ** (round(np.log2(max(4, pixels)) * 4) / 4)))  # few sizes, so that they are found again
-    return _scaled(kind, int(rng.integers(VARIANTS)), height, veil, share)
+    return _scale(kind, int(rng.integers(VARIANTS)), height, veil, share)
 
 
 def stand(canvas: Canvas, kind: str, x: float, foot: float, tall: float, veil: RGB | None = None, share: float = 0.5) -> None:

@@ -25,7 +25,7 @@ class Style:
 
 
 STYLES: tuple[Style, ...] = (
-    Style((), (), filters.unchanged),
+    Style((), (), filters.keep),
     Style(
         ("cartoon", "cartoon style", "cartoon drawing"),
         ("cartoon of {scene}", "a cartoon of {scene}", "cartoon {scene}", "{scene} in cartoon style", "{scene} as a cartoon"),

@@ -15,7 +15,7 @@ from training.drawing.made import MADE
 from training.drawing.palette import COLOURS
 from training.drawing.plurals import LINKS, MANY, MASS, PLURALS
 from training.drawing.thing import Thing
-from training.drawing.tint import tinted
+from training.drawing.tint import tint_tile
 
 THINGS: tuple[Thing, ...] = LIVING + FOOD + MADE
 THING_NAMES: tuple[str, ...] = tuple(thing.name for thing in THINGS)
@@ -54,7 +54,7 @@ def with_a(words: str) -> str:
     return f"an {words}" if vowel else f"a {words}"
 
 
-def _cropped(tile: Image.Image) -> Image.Image:
+def _crop(tile: Image.Image) -> Image.Image:
     box = tile.getchannel("A").getbbox()
     return tile.crop(box) if box else tile
 
@@ -74,6 +74,6 @@ def thing_tile(name: str, colour: str | None) -> Image.Image:
     thing = THING_BY_NAME[name]
     drawing = thing.drawing
     if drawing in SHAPES:
-        return _cropped(draw_shape(drawing, COLOURS[colour] if colour else None))
-    tile = _beside([_cropped(glyph(part)) for part in drawing.split()])
-    return Image.fromarray(tinted(np.asarray(tile), COLOURS[colour], thing.kind in FACED), "RGBA") if colour else tile
+        return _crop(draw_shape(drawing, COLOURS[colour] if colour else None))
+    tile = _beside([_crop(glyph(part)) for part in drawing.split()])
+    return Image.fromarray(tint_tile(np.asarray(tile), COLOURS[colour], thing.kind in FACED), "RGBA") if colour else tile

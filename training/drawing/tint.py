@@ -60,7 +60,7 @@ def _pale_eyes(colour: np.ndarray, body: np.ndarray) -> np.ndarray:
     return colour + (PALE - colour) * dark[..., None]
 
 
-def tinted(tile: np.ndarray, rgb: RGB, face: bool) -> np.ndarray:
+def tint_tile(tile: np.ndarray, rgb: RGB, face: bool) -> np.ndarray:
     """The RGBA tile with its body in the asked colour, light and shade kept. With `face` its eyes stay visible on black."""
     colour = tile[..., :3].astype(np.float32)
     body = body_mask(tile)

@@ -14,18 +14,18 @@ from training.drawing.palette import RGB
 LUMA = (0.299, 0.587, 0.114)
 
 
-def tinted(image: Image.Image, *colours: RGB) -> Image.Image:
+def tint(image: Image.Image, *colours: RGB) -> Image.Image:
     """The image seen through glass that runs through these colours from top to foot."""
     return ImageChops.multiply(image, ramp(image.size, colours))
 
 
-def toned(image: Image.Image, colour: float, light: float, lift: RGB = (0, 0, 0)) -> Image.Image:
+def tone(image: Image.Image, colour: float, light: float, lift: RGB = (0, 0, 0)) -> Image.Image:
     """With this share of its colour (above 1: more), this share of its brightness, and `lift` added."""
     rows = [[light * (colour * (i == j) + (1 - colour) * LUMA[j]) for j in range(3)] + [lift[i]] for i in range(3)]
     return image.convert("RGB", tuple(value for line in rows for value in line))
 
 
-def veiled(image: Image.Image, rgb: RGB, shares: np.ndarray) -> Image.Image:
+def veil(image: Image.Image, rgb: RGB, shares: np.ndarray) -> Image.Image:
     """`shares` (0..1, as high and wide as the image) of one colour laid over it."""
     return Image.composite(
         Image.new("RGB", image.size, rgb), image, Image.fromarray((shares * 255).clip(0, 255).astype(np.uint8))
@@ -46,7 +46,7 @@ def from_corner(side: int, corner: int) -> np.ndarray:
     return np.hypot((across if corner == 0 else 1 - across)[None], across[:, None])
 
 
-def lit(image: Image.Image, rgb: RGB, x: float, y: float, radius: float, strength: float) -> Image.Image:
+def light(image: Image.Image, rgb: RGB, x: float, y: float, radius: float, strength: float) -> Image.Image:
     """A soft round light added at (x, y)."""
     side = image.width
     small = np.linspace(0, 1, 48, dtype=np.float32)
@@ -79,7 +79,7 @@ def free_corner(image: Image.Image, rng: Generator) -> float:
     return float(free[0] if len(free) else x[0])
 
 
-def drawn_over(image: Image.Image, paint: Callable[[ImageDraw.ImageDraw, float], None], blur: float = 0) -> Image.Image:
+def draw_over(image: Image.Image, paint: Callable[[ImageDraw.ImageDraw, float], None], blur: float = 0) -> Image.Image:
     """What `paint` draws at twice the size on a clear sheet, laid over the image; `paint` is told that size."""
     size = 2 * image.width
     sheet = Image.new("RGBA", (size, size), (255, 255, 255, 0))

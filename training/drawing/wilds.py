@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from training.drawing.canvas import Canvas, crags, mix, noise, ridge, shaded
+from training.drawing.canvas import Canvas, crags, mix, noise, ridge, shade
 from training.drawing.landscapes import open_sky
 from training.drawing.palette import RGB
 from training.drawing.sprites import row, stand
@@ -17,7 +17,7 @@ def waterfall(c: Canvas) -> None:
     x, wide, lip = c.number(0.36, 0.64), c.number(0.1, 0.15), c.number(0.16, 0.22)
     row(c, "tree", 9, 0.24, 0.2, far, 0.35)
     rock = c.vary(c.pick(((122, 112, 104), (104, 112, 116), (140, 118, 96))))
-    c.land(crags(c.rng, lip, 0.02), rock, shaded(rock, 0.6), "rock", 18, foot=0.78)
+    c.land(crags(c.rng, lip, 0.02), rock, shade(rock, 0.6), "rock", 18, foot=0.78)
     t = np.linspace(0, 1, 12)
     spread = wide * (0.8 + 0.35 * t)
     y = lip + (0.76 - lip) * t
@@ -39,14 +39,14 @@ def waterfall(c: Canvas) -> None:
                 (edge, lip + 0.03 - 0.06 * depth),
                 *zip(edge + shift, np.linspace(lip + 0.1, 0.78, 5), strict=True),
             ]
-            c.cover([*cliff, (edge + side * 0.5, 0.78)], shaded(rock, 1.05 - 0.2 * depth), shaded(rock, 0.62), "rock", 18)
+            c.cover([*cliff, (edge + side * 0.5, 0.78)], shade(rock, 1.05 - 0.2 * depth), shade(rock, 0.62), "rock", 18)
             stand(c, "bush", edge + side * 0.08, lip + 0.05 - 0.06 * depth, 0.09)
     pool = c.vary((64, 152, 176))
-    c.land(np.full(2, 0.75), mix(pool, (235, 248, 250), 0.5), shaded(pool, 0.75), "water", 12, receding=True)
+    c.land(np.full(2, 0.75), mix(pool, (235, 248, 250), 0.5), shade(pool, 0.75), "water", 12, receding=True)
     for across in (-0.12, 0, 0.12):
         c.glow(x + across, 0.76, 0.17, (250, 253, 255), 0.9, 0.5)
     bank = c.vary((98, 142, 66))
-    c.land(ridge(c.rng, 0.87, 0.02, 2), bank, shaded(bank, 0.66), "grass", 10, receding=True)
+    c.land(ridge(c.rng, 0.87, 0.02, 2), bank, shade(bank, 0.66), "grass", 10, receding=True)
     for at in (c.number(0, 0.16), c.number(0.84, 1)):
         stand(c, "rock", at, 0.9, c.number(0.07, 0.12))
         stand(c, "bush", at, 1.03, c.number(0.09, 0.14))
@@ -70,7 +70,7 @@ def island_front(c: Canvas) -> None:
             *zip(x + wide * np.cos(turn), 0.63 + 0.04 * np.sin(turn), strict=True),
         ],
         sand,
-        shaded(sand, 0.82),
+        shade(sand, 0.82),
         "sand",
         6,
     )
@@ -129,7 +129,7 @@ def space(c: Canvas) -> None:
     width = max(2, round(0.22 * r * c.size))
     rgb, second = c.pick(worlds)
     if ring:
-        c.draw.ellipse(outline, outline=shaded(second, 0.7), width=width)
+        c.draw.ellipse(outline, outline=shade(second, 0.7), width=width)
     planet(c, x, y, r, rgb, second)
     if ring:
         c.draw.arc(outline, 5, 175, fill=second, width=width)
@@ -147,44 +147,44 @@ def moon_back(c: Canvas) -> None:
 
 def moon_front(c: Canvas) -> None:
     dust = c.vary(c.pick(((168, 168, 174), (178, 170, 160), (156, 160, 172))), 0.05)
-    c.land(ridge(c.rng, 0.6, 0.012, 2), dust, shaded(dust, 0.72), "rock", 8, receding=True)
+    c.land(ridge(c.rng, 0.6, 0.012, 2), dust, shade(dust, 0.72), "rock", 8, receding=True)
     for depth, x in zip(np.sort(c.rng.random(11)) ** 1.4, c.rng.random(11), strict=True):
         y, wide = 0.63 + 0.36 * depth, (0.02 + 0.13 * depth) * c.number(0.5, 1)
-        c.oval(x, y, wide, wide * 0.34, shaded(dust, 1.18))
-        c.oval(x - wide * 0.03, y - wide * 0.02, wide * 0.88, wide * 0.28, shaded(dust, 0.52))
-        c.oval(x + wide * 0.1, y + wide * 0.06, wide * 0.72, wide * 0.2, shaded(dust, 0.76))
+        c.oval(x, y, wide, wide * 0.34, shade(dust, 1.18))
+        c.oval(x - wide * 0.03, y - wide * 0.02, wide * 0.88, wide * 0.28, shade(dust, 0.52))
+        c.oval(x + wide * 0.1, y + wide * 0.06, wide * 0.72, wide * 0.2, shade(dust, 0.76))
 
 
 def cave(c: Canvas) -> None:
     """Walls in rings that grow lighter towards a mouth or a glow in the depth."""
     rock, light = c.pick((((96, 78, 70), (255, 226, 160)), ((70, 78, 100), (150, 214, 250)), ((92, 74, 98), (214, 170, 255))))
     x, y = c.number(0.38, 0.62), c.number(0.36, 0.44)
-    c.fill(0, 1, shaded(rock, 0.6), shaded(rock, 0.42))
+    c.fill(0, 1, shade(rock, 0.6), shade(rock, 0.42))
     c.image.paste(c.grain(c.image.copy(), "rock", 7, False))
     turn = np.linspace(0, 2 * np.pi, 26)[:-1]
     for reach, share in ((0.46, 0.12), (0.34, 0.24), (0.24, 0.42)):
         rough = reach * c.rng.uniform(0.86, 1.14, 25)
-        rgb = mix(shaded(rock, 0.5), light, share)
-        c.cover(np.stack([x + rough * np.cos(turn), y + rough * 0.8 * np.sin(turn)], 1), rgb, shaded(rgb, 0.7))
+        rgb = mix(shade(rock, 0.5), light, share)
+        c.cover(np.stack([x + rough * np.cos(turn), y + rough * 0.8 * np.sin(turn)], 1), rgb, shade(rgb, 0.7))
     c.glow(x, y, 0.36, light, 0.75)
     rough = 0.14 * c.rng.uniform(0.85, 1.15, 25)
     c.shape(np.stack([x + rough * np.cos(turn), y + rough * np.sin(turn)], 1), mix(light, (255, 255, 255), 0.5))
     c.glow(x, y, 0.22, light, 0.6)
-    floor = mix(shaded(rock, 0.6), light, 0.18)
-    c.land(ridge(c.rng, 0.68, 0.015, 3), floor, shaded(rock, 0.4), "rock", 11, receding=True)
+    floor = mix(shade(rock, 0.6), light, 0.18)
+    c.land(ridge(c.rng, 0.68, 0.015, 3), floor, shade(rock, 0.4), "rock", 11, receding=True)
     c.glow(x, 0.74, 0.4, light, 0.35, 0.25)
     for at in c.rng.uniform(-0.02, 1.02, 13):
         long = (0.1 + 0.34 * abs(at - x)) * c.number(0.6, 1.1)
-        c.shape([(at - 0.045, -0.01), (at + 0.045, -0.01), (at, long)], shaded(rock, 0.8))
-        c.shape([(at - 0.045, -0.01), (at, -0.01), (at, long)], shaded(rock, 1.1))
+        c.shape([(at - 0.045, -0.01), (at + 0.045, -0.01), (at, long)], shade(rock, 0.8))
+        c.shape([(at - 0.045, -0.01), (at, -0.01), (at, long)], shade(rock, 1.1))
     for at in (c.number(0, 0.12), c.number(0.1, 0.2), c.number(0.8, 0.9), c.number(0.88, 1)):
         foot, tall = c.number(0.8, 0.98), c.number(0.1, 0.24)
-        c.cover([(at - 0.05, foot), (at, foot - tall), (at + 0.05, foot)], shaded(rock, 1.35), shaded(rock, 0.5), "rock", 6)
+        c.cover([(at - 0.05, foot), (at, foot - tall), (at + 0.05, foot)], shade(rock, 1.35), shade(rock, 0.5), "rock", 6)
 
 
 def swamp(c: Canvas) -> None:
     veil = c.pick(((190, 200, 150), (168, 190, 160), (206, 196, 150)))
-    c.fill(0, 0.6, shaded(veil, 0.7), veil)
+    c.fill(0, 0.6, shade(veil, 0.7), veil)
     row(c, "tree", 10, 0.56, 0.3, veil, 0.7)
     for x in np.linspace(0.02, 0.98, 5) + c.rng.uniform(-0.07, 0.07, 5):
         bare_tree(c, x, c.number(0.58, 0.66))
@@ -197,7 +197,7 @@ def swamp(c: Canvas) -> None:
         if c.chance(0.25):
             c.oval(x, y - 0.008, wide * 0.4, wide * 0.28, (244, 190, 214))
     mud = c.vary((82, 82, 44))
-    c.land(ridge(c.rng, 0.84, 0.014, 3), mud, shaded(mud, 0.6), "grass", 11, receding=True)
+    c.land(ridge(c.rng, 0.84, 0.014, 3), mud, shade(mud, 0.6), "grass", 11, receding=True)
     for x in (*c.rng.uniform(0, 0.2, 7), *c.rng.uniform(0.8, 1, 7)):
         leaf(c, x, 1.0, c.number(-1.9, -1.2), c.number(0.12, 0.2))
         c.line([(x, 1), (x + 0.01, 0.8)], 0.006, (86, 104, 44))
@@ -216,8 +216,8 @@ def bare_tree(c: Canvas, x: float, foot: float) -> None:
             (x + 0.016, foot - 0.12),
             (x + 0.05, foot),
         ],
-        shaded(bark, 1.2),
-        shaded(bark, 0.7),
+        shade(bark, 1.2),
+        shade(bark, 0.7),
         "rock",
         9,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.drawing.canvas import Canvas, mix, ridge, shaded
+from training.drawing.canvas import Canvas, mix, ridge, shade
 from training.drawing.sprites import row, stand
 
 
@@ -23,11 +23,11 @@ def forest_back(c: Canvas) -> None:
 
 def forest_front(c: Canvas) -> None:
     moss = c.vary((84, 116, 52))
-    c.land(ridge(c.rng, 0.71, 0.012, 3), moss, shaded(moss, 0.6), "leaves", 10, receding=True)
+    c.land(ridge(c.rng, 0.71, 0.012, 3), moss, shade(moss, 0.6), "leaves", 10, receding=True)
     row(c, "bush", 7, 0.76, 0.07)
     for x in (c.number(-0.03, 0.07), c.number(0.93, 1.03)):
         bark = c.vary((84, 62, 46))
-        c.cover([(x - 0.05, 1), (x - 0.035, -0.1), (x + 0.035, -0.1), (x + 0.05, 1)], bark, shaded(bark, 0.7), "rock", 12)
+        c.cover([(x - 0.05, 1), (x - 0.035, -0.1), (x + 0.035, -0.1), (x + 0.05, 1)], bark, shade(bark, 0.7), "rock", 12)
         stand(c, "bush", x, 1.06, 0.16)
     for x, y in zip(c.rng.random(8), c.rng.uniform(0.8, 0.98, 8), strict=True):
         c.box(x - 0.003, y - 0.02, x + 0.004, y, (236, 224, 204))
@@ -36,12 +36,12 @@ def forest_front(c: Canvas) -> None:
 
 def jungle(c: Canvas) -> None:
     light = c.pick(((196, 232, 120), (150, 224, 150), (214, 226, 110)))
-    c.fill(0, 0.85, shaded(light, 0.75), light, (72, 140, 70))
+    c.fill(0, 0.85, shade(light, 0.75), light, (72, 140, 70))
     c.glow(0.5, 0.3, 0.5, (250, 255, 214), 0.7)
     for foot, tall, share in ((0.62, 0.36, 0.55), (0.72, 0.5, 0.3), (0.78, 0.62, 0.0)):
         row(c, "palm", 4, foot, tall, light, share)
     earth = c.vary((72, 104, 40))
-    c.land(ridge(c.rng, 0.75, 0.012, 3), earth, shaded(earth, 0.55), "leaves", 13, receding=True)
+    c.land(ridge(c.rng, 0.75, 0.012, 3), earth, shade(earth, 0.55), "leaves", 13, receding=True)
     for x in c.rng.uniform(0, 1, 5):
         sag, low = c.number(-0.1, 0.1), c.number(0.2, 0.5)
         t = np.linspace(0, 1, 10)
@@ -66,6 +66,6 @@ def leaf(c: Canvas, x: float, y: float, turn: float, reach: float) -> None:
     upper = [*zip(ax + nx * wide, ay + ny * wide, strict=True)]
     lower = [*zip(ax - nx * wide, ay - ny * wide, strict=True)]
     axis = [*zip(ax, ay, strict=True)]
-    c.shape(upper + axis[::-1], shaded(rgb, 0.82))
-    c.shape(lower + axis[::-1], shaded(rgb, 1.15))
-    c.line(axis, 0.006, shaded(rgb, 1.5))
+    c.shape(upper + axis[::-1], shade(rgb, 0.82))
+    c.shape(lower + axis[::-1], shade(rgb, 1.15))
+    c.line(axis, 0.006, shade(rgb, 1.5))

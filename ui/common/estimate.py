@@ -15,7 +15,7 @@ from engine.plan.hardware.facts import from_text
 from engine.plan.learned import LearnedFacts
 from engine.requests import GenerationRequest, ResolvedGeneration, complete
 from engine.settings import Settings
-from ui import messages
+from ui import messages, sentences
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.common.fields import Fields
 from ui.common.generate_button import warm_checkpoint
@@ -78,7 +78,7 @@ def render_estimate(found: Estimate, count: int) -> Markup:
     """An estimate as HTML. ``count`` images are asked for."""
     if found.refusal:
         return _HTML.render("refusal", sentence=f"{messages.DOES_NOT_FIT} {found.refusal}")
-    said = [messages.fits(found.need, found.free), *found.measures, messages.takes(found.seconds, count)]
+    said = [sentences.memory_need(found.need, found.free), *found.measures, sentences.image_time(found.seconds, count)]
     return _HTML.render("estimate", sentences=" ".join(said))
 
 

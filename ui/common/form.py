@@ -10,7 +10,7 @@ from engine import seeds
 from engine.errors import RequestError
 from engine.negative import effectiveness
 from engine.requests import DTYPES, SPEEDS, GenerationRequest, Request, TextToImage, check
-from ui import messages
+from ui import messages, sentences
 from ui.common.checkpoint_options import Checkpoint
 
 Value = str | float | bool | None
@@ -135,7 +135,7 @@ def read_whole(written: Mapping[str, Value], name: str) -> int | None:
         return None
     value = read_number(written, name)
     if value is None or not math.isfinite(value) or value != int(value):
-        raise RequestError(messages.not_whole(LABELS[name], text))
+        raise RequestError(sentences.whole_number_error(LABELS[name], text))
     # Not through float: it would round a large seed.
     return int(text) if text.lstrip("+-").isdecimal() else int(value)
 
@@ -156,7 +156,7 @@ def read_number(written: Mapping[str, Value], name: str) -> float | None:
     try:
         return float(text.replace(",", "."))
     except ValueError:
-        raise RequestError(messages.not_a_number(LABELS[name], text)) from None
+        raise RequestError(sentences.number_error(LABELS[name], text)) from None
 
 
 def find_doubt(guidance_scale: str, checkpoint: Checkpoint) -> str:

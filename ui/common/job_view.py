@@ -12,7 +12,7 @@ from functools import singledispatch
 import engine.events as events
 from engine.events import Event, Result
 from engine.jobs import Jobs
-from ui import messages
+from ui import formatting, messages, sentences
 
 BEAT_SECONDS = 20.0
 """After this long without an event the same view is sent again, because Gradio notices only when sending that a page is gone."""
@@ -94,69 +94,69 @@ def advance(event: Event, view: View) -> View:
 
 
 @advance.register
-def _queued(event: events.Queued, view: View) -> View:
-    return dataclasses.replace(view, running=True, status=messages.waiting(event.ahead), left="", share=None)
+def _apply_queued(event: events.Queued, view: View) -> View:
+    return dataclasses.replace(view, running=True, status=sentences.queue_position(event.ahead), left="", share=None)
 
 
 @advance.register
-def _started(event: events.Started, view: View) -> View:
-    return dataclasses.replace(view, running=True, status=messages.waiting(0), left="", share=None, preview=None)
+def _apply_started(event: events.Started, view: View) -> View:
+    return dataclasses.replace(view, running=True, status=sentences.queue_position(0), left="", share=None, preview=None)
 
 
 @advance.register
-def _loading(event: events.Loading, view: View) -> View:
+def _apply_loading(event: events.Loading, view: View) -> View:
     return dataclasses.replace(view, running=True, status=event.text, left="", share=event.share)
 
 
 @advance.register
-def _notice(event: events.Notice, view: View) -> View:
+def _apply_notice(event: events.Notice, view: View) -> View:
     known = event.text in view.notices
     return view if known else dataclasses.replace(view, notices=(*view.notices, event.text))
 
 
 @advance.register
-def _guided(event: events.Guided, view: View) -> View:
+def _apply_guided(event: events.Guided, view: View) -> View:
     return dataclasses.replace(view, depth=event.depth)
 
 
 @advance.register
-def _step(event: events.Step, view: View) -> View:
+def _apply_step(event: events.Step, view: View) -> View:
     done = event.index * event.steps + event.step
     return dataclasses.replace(
         view,
         running=True,
-        status=messages.step(event.unit, event.step, event.steps, event.index, event.count),
-        left="" if event.seconds_left is None else messages.time_left(event.seconds_left),
+        status=sentences.step_progress(event.unit, event.step, event.steps, event.index, event.count),
+        left="" if event.seconds_left is None else formatting.format_time_left(event.seconds_left),
         share=done / max(1, event.count * event.steps),
         preview=event.preview or view.preview,
     )
 
 
 @advance.register
-def _saved(event: events.ImageSaved, view: View) -> View:
+def _apply_saved(event: events.ImageSaved, view: View) -> View:
     # A job that runs again after a crash reports its finished images again.
     known = {result.path: result for result in (*view.results, event.result)}
     return dataclasses.replace(view, results=tuple(known.values()), preview=None)
 
 
 @advance.register
-def _finished(event: events.Finished, view: View) -> View:
-    return _end(view, event.results)
+def _apply_finished(event: events.Finished, view: View) -> View:
+    return _apply_end(view, event.results)
 
 
 @advance.register
-def _cancelled(event: events.Cancelled, view: View) -> View:
-    return dataclasses.replace(_end(view, event.results), status=_add_saved(messages.STOPPED, event.results))
+def _apply_cancelled(event: events.Cancelled, view: View) -> View:
+    return dataclasses.replace(_apply_end(view, event.results), status=_add_saved(messages.STOPPED, event.results))
 
 
 @advance.register
-def _failed(event: events.Failed, view: View) -> View:
-    return dataclasses.replace(_end(view, event.results), trouble=_add_saved(event.message, event.results))
+def _apply_failed(event: events.Failed, view: View) -> View:
+    return dataclasses.replace(_apply_end(view, event.results), trouble=_add_saved(event.message, event.results))
 
 
-def _end(view: View, results: tuple[Result, ...]) -> View:
+def _apply_end(view: View, results: tuple[Result, ...]) -> View:
     return View(results=results, notices=view.notices, depth=view.depth)
 
 
 def _add_saved(sentence: str, results: tuple[Result, ...]) -> str:
-    return f"{sentence} {messages.saved_before(len(results))}" if results else sentence
+    return f"{sentence} {sentences.saved_images(len(results))}" if results else sentence

@@ -10,7 +10,7 @@ import gradio as gr
 from engine.errors import EaselError
 from engine.prompt.presets import BUILT_IN, Preset, read_presets, remove_preset, save_preset
 from engine.settings import Settings
-from ui import messages
+from ui import messages, sentences
 from ui.common import controls, form, prompt_reading
 from ui.common.checkpoint_options import Checkpoint
 from ui.common.fields import Fields, Keeper
@@ -54,7 +54,7 @@ class Presets:
         preset = self.load()[0].get(name or "")
         if preset is None:
             return prompt, negative_prompt, render_notice(messages.CHOOSE_PRESET, "trouble")
-        return *preset.apply(prompt, negative_prompt), render_notice(messages.preset_used(preset.name))
+        return *preset.apply(prompt, negative_prompt), render_notice(sentences.applied_preset(preset.name))
 
     def save(self, name: str, prompt: str, negative_prompt: str) -> str:
         """Save both prompts as a preset and return what to show."""
@@ -64,17 +64,17 @@ class Presets:
             save_preset(self._own, Preset(name.strip(), prompt, negative_prompt))
         except EaselError as error:
             return render_notice(str(error), "trouble")
-        return render_notice(messages.preset_saved(name.strip(), self._own))
+        return render_notice(sentences.saved_preset(name.strip(), self._own))
 
     def remove(self, name: str | None) -> str:
         """Remove one of the user's own presets and return what to show."""
         try:
             if (name or "") not in {preset.name for preset in read_presets(self._own).presets}:
-                return render_notice(messages.preset_not_yours(name, self._own), "trouble")
+                return render_notice(sentences.foreign_preset(name, self._own), "trouble")
             remove_preset(self._own, name or "")
         except EaselError as error:
             return render_notice(str(error), "trouble")
-        return render_notice(messages.preset_removed(name or ""))
+        return render_notice(sentences.removed_preset(name or ""))
 
 
 @dataclass(frozen=True)

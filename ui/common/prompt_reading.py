@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from engine.prompt.tokenizer import WORD_END, load_tokenizer
 from engine.prompt.tokens import PromptReading, Token, Word, read_prompt
-from ui import messages
+from ui import messages, sentences
 from ui.common.checkpoint_options import Checkpoint
 from ui.templates import Macros, render_notice
 
@@ -63,7 +63,7 @@ def render_warning(prompts: Iterable[Readings], checkpoint: Checkpoint, models: 
     if checkpoint.repertoire is None:
         return ""
     words = [word.text for readings in prompts for read in readings.values() for word in read.unknown]
-    return render_notice(messages.unknown_words(list(dict.fromkeys(words)), models)) if words else ""
+    return render_notice(sentences.unknown_words(list(dict.fromkeys(words)), models)) if words else ""
 
 
 def render_readings(prompts: Mapping[str, Readings]) -> Markup:
@@ -90,16 +90,16 @@ def _show_reading(read: PromptReading, title: str) -> ShownReading:
     found = {"lowered": read.lowered, "in_pieces": [w for w in read.in_pieces if w not in read.unknown], "unknown": read.unknown}
     return ShownReading(
         title=title,
-        count=messages.tokens(len(read.tokens), len(read.chunks), read.chunk_length),
+        count=sentences.token_count(len(read.tokens), len(read.chunks), read.chunk_length),
         parts=[[_show_word(list(word), strange) for _, word in groupby(part, key=attrgetter("word"))] for part in read.chunks],
         remarks=[_REMARKS[kind](_list_texts(words)) for kind, words in found.items() if words],
     )
 
 
 _REMARKS: Mapping[str, Callable[[list[str]], str]] = {
-    "lowered": messages.lowered,
-    "in_pieces": messages.in_pieces,
-    "unknown": messages.not_held,
+    "lowered": sentences.lowered_words,
+    "in_pieces": sentences.split_words,
+    "unknown": sentences.missing_words,
 }
 """What a reading finds -> the sentence about it."""
 

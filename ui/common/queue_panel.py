@@ -16,7 +16,7 @@ from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.jobs.journal import FAILED, RUNNING, SET_ASIDE, JobState
 from engine.requests import Request, Upscale, is_draft
-from ui import messages
+from ui import formatting, messages, sentences
 from ui.common import controls
 from ui.compat.listeners import QUIET, Update, on
 from ui.server import scripts
@@ -105,7 +105,7 @@ def render_panel(jobs: Jobs) -> Markup:
     running = sum(job.state == RUNNING for job in line)
     return _HTML.render(
         "panel",
-        words=messages.queue(running, len(line) - running),
+        words=sentences.queue_label(running, len(line) - running),
         marked=bool(jobs.paused or jobs.troubles),
         sentences=[jobs.paused, *jobs.troubles],
         empty=not line,
@@ -122,24 +122,24 @@ def _show_line(line: list[JobState]) -> list[ShownJob]:
 
 
 def _show_foot(count: int, left: float | None) -> Foot:
-    return Foot("" if left is None else messages.all_done(left), messages.really_cancel(count))
+    return Foot("" if left is None else sentences.queue_time(left), sentences.cancel_question(count))
 
 
 def _describe_state(job: JobState) -> str:
     if job.state != RUNNING:
-        return messages.image_count(job.request.count)
+        return sentences.image_count(job.request.count)
     step = job.progress
     if step is None:
         return messages.LOADING
-    left = "" if step.seconds_left is None else f" · {messages.time_left(step.seconds_left)}"
-    return messages.step(step.unit, step.step, step.steps, step.index, step.count) + left
+    left = "" if step.seconds_left is None else f" · {formatting.format_time_left(step.seconds_left)}"
+    return sentences.step_progress(step.unit, step.step, step.steps, step.index, step.count) + left
 
 
 def _shorten_prompt(job: JobState) -> str:
-    return messages.shortened(job.request.prompt, 90) or _title_without_prompt(job.request)
+    return sentences.short_text(job.request.prompt, 90) or _title_without_prompt(job.request)
 
 
 def _title_without_prompt(request: Request) -> str:
     if isinstance(request, Upscale):
-        return messages.upscale_title(request.upscaler or BUILT_IN, request.factor == 1)
+        return sentences.upscale_title(request.upscaler or BUILT_IN, request.factor == 1)
     return messages.NO_PROMPT

@@ -15,7 +15,7 @@ from PIL import Image
 
 from engine.events import Result
 from engine.requests import ImageToImage, Request, ResolvedUpscale, model_of
-from ui import messages
+from ui import formatting, messages
 from ui.common import controls, send_to
 from ui.common.job_view import View
 from ui.common.send_to import read_request
@@ -78,7 +78,7 @@ def render_live(view: View, drafts: Path) -> Markup:
         {
             "source": image_routes.locate_path(drafts, result.path, image_routes.DRAFTS),
             "ratio": format_ratio(result.width, result.height),
-            "took": messages.took(result.seconds),
+            "took": formatting.format_duration(result.seconds),
         }
         for result in view.results
     ]
@@ -153,7 +153,7 @@ def list_facts(result: Result, request: Request | None) -> list[tuple[str, str]]
     """What an image was made with, as labels and values."""
     facts: list[tuple[str, Fact]] = [("Seed", result.seed), ("Size", f"{result.width} × {result.height}")]
     facts += _list_main_settings(request) if request else []
-    facts.append(("Time", messages.took(result.seconds)))
+    facts.append(("Time", formatting.format_duration(result.seconds)))
     return [(label, format_value(value)) for label, value in facts if value is not None]
 
 

@@ -19,7 +19,7 @@ from engine.errors import EaselError
 from engine.records.blobs import Blobs
 from engine.records.images.previews import describe_file, encode_reduced
 from engine.storage.atomic_files import PART, make_folder, translate_errors
-from ui import messages
+from ui import sentences
 
 PREFIX = "/sketches"
 LONGEST = 2048
@@ -68,4 +68,7 @@ def _keep(path: Path, blobs: Blobs) -> dict[str, str | list[str]]:
     image = describe_file(path)
     hash = blobs.put_file(path, by_head=True)
     large = max(image.width, image.height) > LONGEST
-    return {"hash": hash, "notices": [*image.notices, *([messages.reduced(image.width, image.height, LONGEST)] if large else [])]}
+    return {
+        "hash": hash,
+        "notices": [*image.notices, *([sentences.reduced_size(image.width, image.height, LONGEST)] if large else [])],
+    }

@@ -162,9 +162,9 @@ class Inventory:
         found = next((e for match in _MATCHES for e in candidates if match(e, wanted)), None)
         if found is not None:
             return found
-        raise self._missing(wanted, kind)
+        raise self._create_missing_error(wanted, kind)
 
-    def _missing(self, wanted: str, kind: str) -> CheckpointError:
+    def _create_missing_error(self, wanted: str, kind: str) -> CheckpointError:
         for path, why in self.refused.items():
             if not _spell(wanted).isdisjoint((path.name, path.stem)):
                 return CheckpointError(why)

@@ -54,14 +54,14 @@ class Hasher:
 
     def want(self, path: Path, stamp: Stamp) -> None:
         """Have a file hashed soon, unless it is known already. Folders have no hash."""
-        if not os.path.isfile(path) or self.known(path, stamp):
+        if not os.path.isfile(path) or self.find(path, stamp):
             return
         self._wanted.put((path, stamp))
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="easel-hasher", daemon=True)
             self._thread.start()
 
-    def known(self, path: Path, stamp: Stamp) -> str:
+    def find(self, path: Path, stamp: Stamp) -> str:
         """The SHA-256 of a file in hexadecimal, "" while it is not known."""
         kept = self._known.get(str(path))
         return kept[1] if kept is not None and kept[0] == stamp else ""
@@ -77,7 +77,7 @@ class Hasher:
         while not self._stop.is_set():
             path, stamp = self._wanted.get()
             try:
-                if not self._stop.is_set() and not self.known(path, stamp):
+                if not self._stop.is_set() and not self.find(path, stamp):
                     self._keep(path, stamp, sha256_of(path, self._stop))
             except (OSError, ValueError) as error:
                 print(f"the hash of {path} could not be taken or kept: {error}", flush=True)

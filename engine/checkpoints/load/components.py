@@ -257,7 +257,7 @@ def _find_tensors(
         if place is None:
             if name.endswith("num_batches_tracked"):
                 continue
-            raise _missing(entry, component, name, store, wanted)
+            raise _create_missing_error(entry, component, name, store, wanted)
         if not _gives_shape(store.shape(place), source, shapes[name]):
             raise CheckpointError(
                 f"“{entry.path.name}” seems to be {entry.family.label}, but its part “{place[:80]}” has the shape "
@@ -268,7 +268,7 @@ def _find_tensors(
     return places
 
 
-def _missing(
+def _create_missing_error(
     entry: CheckpointEntry, component: str, name: str, store: TensorStore, wanted: Mapping[str, TensorSource]
 ) -> CheckpointError:
     there = any(n in store for source in wanted.values() for n in source.names)
@@ -286,10 +286,10 @@ def _gives_shape(shape: tuple[int, ...], source: TensorSource, wanted: Sequence[
         shape = (shape[0] // 3, *shape[1:]) if shape and shape[0] % 3 == 0 else ()
     if source.transposed:
         shape = tuple(reversed(shape))
-    return _trimmed(shape) == _trimmed(wanted)
+    return _trim(shape) == _trim(wanted)
 
 
-def _trimmed(shape: Sequence[int]) -> tuple[int, ...]:
+def _trim(shape: Sequence[int]) -> tuple[int, ...]:
     shape = tuple(shape)
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]

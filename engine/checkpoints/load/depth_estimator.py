@@ -62,7 +62,7 @@ def map_midas(name: str, config: Config) -> TensorSource:
     if match := _ATTENTION.fullmatch(name):
         layer, which, kind = match.groups()
         return _under_any_prefix(f"pretrained.model.blocks.{layer}.attn.qkv.{kind}", _THIRDS.index(which))
-    return _under_any_prefix(_EXACT.get(name) or _by_rule(name) or _counted(name) or name)
+    return _under_any_prefix(_EXACT.get(name) or _by_rule(name) or _map_neck(name) or name)
 
 
 def _under_any_prefix(name: str, third: int | None = None) -> TensorSource:
@@ -73,7 +73,7 @@ def _by_rule(name: str) -> str:
     return next((re.sub(ours, theirs, name) for ours, theirs in _RULES if re.fullmatch(ours, name)), "")
 
 
-def _counted(name: str) -> str:
+def _map_neck(name: str) -> str:
     """Names in the neck: the original counts from 1, and numbers its fusion blocks from the last."""
     if match := _READOUT.fullmatch(name):
         return f"pretrained.act_postprocess{int(match[1]) + 1}.0.project.0.{match[2]}"

@@ -52,7 +52,9 @@ def load_safety_checker(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: 
     store = TensorStore(folders.weight_files(entry.path / COMPONENT))
     config = entry.config(COMPONENT)
     processor = dataclasses.replace(plan, device="cpu", storage={}, measures=())
-    network = make_component("StableDiffusionSafetyChecker", COMPONENT, config, store, _published, entry, processor, cancelled)
+    network = make_component(
+        "StableDiffusionSafetyChecker", COMPONENT, config, store, _find_published_name, entry, processor, cancelled
+    )
     if not isinstance(network, StableDiffusionSafetyChecker):
         raise CheckpointError(f"“{entry.path.name}” has a safety checker of a kind that Easel does not know.")
     size = sum(tensor.nbytes for tensor in network.parameters())
@@ -67,7 +69,7 @@ def _extractor(entry: CheckpointEntry) -> CLIPImageProcessor:
     return CLIPImageProcessor()
 
 
-def _published(name: str, config: Config) -> TensorSource:
+def _find_published_name(name: str, config: Config) -> TensorSource:
     """A tensor's own name, or what versions of transformers with more or fewer layers of wrapping call it."""
     if not name.startswith("vision_model."):
         return TensorSource((name,))

@@ -19,7 +19,7 @@ from engine.generate.engine_state import EngineState
 from engine.generate.run import Run
 from engine.generate.samplers import skip_steps
 from engine.generate.tasks.conditioning import add_depth, create_extra_channels, encode_image, shrink_mask
-from engine.generate.tasks.input_image import Canvas, create_canvas, matching_size, open_images
+from engine.generate.tasks.input_image import Canvas, create_canvas, find_matching_size, open_images
 from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
@@ -49,7 +49,7 @@ class ImageToImageTask(TextToImageTask):
 
     def choose_size(self, native: int, multiple: int) -> tuple[int, int]:
         """The shape of the part to repaint, with about the checkpoint's native area."""
-        return matching_size(self._given.shape(self._asked), native, multiple)
+        return find_matching_size(self._given.shape(self._asked), native, multiple)
 
     def start(self, context: ImageContext) -> Start:
         """The input's latents, noised for the first step that the strength leaves."""

@@ -128,7 +128,7 @@ class CanvasPreview:
 def preview_canvas(asked: ImageToImage, blobs: Blobs, native: int, multiple: int, side: int) -> CanvasPreview:
     """The canvas of ``asked`` with its longer side at most ``side`` pixels, for a process whose memory no image may take.
 
-    A size that is left open is chosen as :func:`matching_size` does. Raises ImageError.
+    A size that is left open is chosen as :func:`find_matching_size` does. Raises ImageError.
     """
     named = (asked.init_image, asked.mask_image, asked.depth_image)
     files = [blobs.path(hash) for hash in named if hash is not None]
@@ -137,7 +137,7 @@ def preview_canvas(asked: ImageToImage, blobs: Blobs, native: int, multiple: int
 
 def _preview_canvas(asked: ImageToImage, blobs: Blobs, sizes: tuple[int, int], side: int) -> CanvasPreview:
     given = open_images(asked, blobs)
-    width, height = matching_size(given.shape(asked), *sizes)
+    width, height = find_matching_size(given.shape(asked), *sizes)
     canvas = create_canvas(asked, given, asked.width or width, asked.height or height)
     image = canvas.image
     if canvas.mask is not None:
@@ -150,7 +150,7 @@ def _preview_canvas(asked: ImageToImage, blobs: Blobs, sizes: tuple[int, int], s
     return CanvasPreview(png=stream.getvalue(), width=image.width, height=image.height, notices=given.notices)
 
 
-def matching_size(size: tuple[int, int], native: int, multiple: int) -> tuple[int, int]:
+def find_matching_size(size: tuple[int, int], native: int, multiple: int) -> tuple[int, int]:
     """Width and height in pixels: the shape of ``size``, about ``native`` squared pixels, multiples of ``multiple``."""
     ratio = math.sqrt(min(max(size[0] / size[1], 1 / LONGEST_SHAPE), LONGEST_SHAPE))
     sides = (native * ratio, native / ratio)

@@ -16,7 +16,7 @@ from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS, find_built_i
 from engine.checkpoints.load.image_network import load_image_network, place_image_network
 from engine.compat.stop_hooks import raise_on_stop
 from engine.generate.engine_state import EngineState
-from engine.generate.estimate import wished_precision
+from engine.generate.estimate import choose_precision
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.upscale.diffusion import DiffusionUpscaler
 from engine.generate.upscale.networks import Lanczos, Network, bytes_per_pixel
@@ -111,7 +111,7 @@ def _open_network(
     is_own = own is not None and entry.path == own[0].path
     network = load_image_network(entry, own[1] if own and is_own else None, asked.cleaning)
     traits = Tolerance(name="upscaler", dtypes={"upscaler": BY_NAME[network.architecture.id].dtypes})
-    plan = choose(state.hardware, traits, overrule=wished_precision(asked, state.circumstances), measured=state.measured)
+    plan = choose(state.hardware, traits, overrule=choose_precision(asked, state.circumstances), measured=state.measured)
     place_image_network(network, plan.device, plan.dtype("upscaler"))
     with ExitStack() as held:
         guard = held.enter_context(PrecisionGuard())

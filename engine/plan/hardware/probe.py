@@ -55,16 +55,16 @@ def read_free_bytes(device: Device) -> int | None:
 
 def _each(kind: str, start: Callable[[], None], count: Callable[[], int], describe: Callable[[int], Device]) -> Iterator[Answer]:
     """One answer a device, or one for the whole kind if it does not even start."""
-    trouble, found = _said(lambda: (start(), count())[1])
+    trouble, found = _ask(lambda: (start(), count())[1])
     if found is None or not found:
         yield Answer(kind=kind, trouble=trouble or "no driver found")
         return
     for index in range(found):
-        trouble, device = _said(lambda index=index: describe(index))
+        trouble, device = _ask(lambda index=index: describe(index))
         yield Answer(kind=kind, device=device, trouble=trouble if device is None else _try(device))
 
 
-def _said(question: Callable[[], T]) -> tuple[str, T | None]:
+def _ask(question: Callable[[], T]) -> tuple[str, T | None]:
     """The answer to ``question``, or the error message. Drivers raise any exception; torch warns where it should raise."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -76,7 +76,7 @@ def _said(question: Callable[[], T]) -> tuple[str, T | None]:
 
 def _try(device: Device) -> str:
     """The error from running one matrix product and one convolution on ``device``; empty if they work."""
-    trouble, worked = _said(lambda: _kernels(device.torch))
+    trouble, worked = _ask(lambda: _kernels(device.torch))
     return "" if worked else trouble
 
 
@@ -129,7 +129,7 @@ def _mps_device(index: int) -> Device:
 
 def _memory(kind: str, index: int) -> tuple[int | None, int | None]:
     """(free, total) bytes, None for what the driver does not tell."""
-    return _said(lambda: _MEMORY[kind](index))[1] or (None, None)
+    return _ask(lambda: _MEMORY[kind](index))[1] or (None, None)
 
 
 def _mps_memory(_index: int) -> tuple[int | None, int | None]:

@@ -58,7 +58,7 @@ class PngWriter:
         flat = np.ascontiguousarray(rows).reshape(len(rows), -1)
         for start in range(0, len(flat), _ROWS):
             piece = flat[start : start + _ROWS]
-            self._waiting += self._packer.compress(_filtered(piece, self._above, self._planes).tobytes())
+            self._waiting += self._packer.compress(_filter(piece, self._above, self._planes).tobytes())
             self._above = piece[-1:].copy()
             if len(self._waiting) >= _PIECE:
                 self._flush()
@@ -78,7 +78,7 @@ class PngWriter:
         self._stream.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))))
 
 
-def _filtered(rows: np.ndarray, above: np.ndarray, planes: int) -> np.ndarray:
+def _filter(rows: np.ndarray, above: np.ndarray, planes: int) -> np.ndarray:
     """Each row after its number of filter: of "left", "up" and "Paeth" the one with the smallest differences."""
     up = np.concatenate([above, rows[:-1]])
     left, corner = (np.pad(each, ((0, 0), (planes, 0)))[:, :-planes] for each in (rows, up))

@@ -14,7 +14,7 @@ from engine.records import metadata
 from engine.settings import Settings
 from engine.testing import GO_ON
 from tests.ui.browser.conftest import SCRIPTED, Studio, Visitor, drawn, keeping, ready, unfold
-from ui import messages
+from ui import messages, sentences
 from ui.server.serve import serve
 from ui.tabs.negative_prompts.tab import LABEL
 
@@ -90,7 +90,7 @@ def test_words_that_do_nothing_are_taken_out(scripted: Studio, page_session: Pag
     page = negatives(page_session(scripted), "a cat", "dog, nothing here, (rain:1.2), nothing at all")
     press(page, messages.EACH_WORD)
     expect(stage(page)).to_contain_text(messages.DEAD_WORDS)
-    button = stage(page).get_by_role("button", name=messages.remove_words(2))
+    button = stage(page).get_by_role("button", name=sentences.removal_button(2))
     expect(button).to_be_visible()
     expect(stage(page).locator("ol.words.dead .word")).to_have_text(["nothing here", "nothing at all"])
     expect(stage(page).locator("ol.words:not(.dead) li")).to_have_count(2)
@@ -107,7 +107,7 @@ def test_words_that_do_nothing_are_taken_out(scripted: Studio, page_session: Pag
     expect(stage(page)).to_contain_text(messages.DEAD_WORDS)
     # Where the words were changed meanwhile, what still stands there goes and the rest stays.
     field(page, "negative_prompt").fill("snow, nothing at all")
-    stage(page).get_by_role("button", name=messages.remove_words(2)).click()
+    stage(page).get_by_role("button", name=sentences.removal_button(2)).click()
     expect(field(page, "negative_prompt")).to_have_value("snow")
 
 
@@ -128,7 +128,7 @@ def test_only_so_many_words_are_tried(scripted: Studio, page_session: PageSessio
     unfold(page, messages.SETTINGS)
     field(page, "max_terms").fill("1")
     press(page, messages.EACH_WORD)
-    expect(stage(page)).to_contain_text(messages.untried(1, 2))
+    expect(stage(page)).to_contain_text(sentences.untried_words(1, 2))
     field(page, "max_terms").fill("0")
     press(page, messages.EACH_WORD)
     expect(page.locator("#negative-says .trouble")).to_contain_text("number of terms to try")
@@ -181,8 +181,8 @@ def test_how_both_prompts_were_read(scripted: Studio, page_session: PageSession)
     page = negatives(page_session(scripted), "a (Cat:1.2) BREAK a quokka", "NO dog")
     unfold(page, messages.READING)
     tokens = page.locator("#negative-tokens")
-    expect(tokens).to_contain_text(messages.lowered(["Cat"]))
-    expect(tokens).to_contain_text(messages.not_held(["quokka"]))
+    expect(tokens).to_contain_text(sentences.lowered_words(["Cat"]))
+    expect(tokens).to_contain_text(sentences.missing_words(["quokka"]))
     expect(tokens.locator("h4")).to_have_text([messages.PROMPT, messages.NEGATIVE])
     expect(tokens.locator("hr")).to_have_count(1)
     expect(tokens.locator(".weighted")).to_have_attribute("data-weight", "1.20")
@@ -256,7 +256,7 @@ def test_presets_are_saved_and_there_after_a_restart(own: Callable[[], Studio], 
     expect(field(page, "prompt")).to_have_value("a cat, at dusk")
     expect(field(page, "negative_prompt")).to_have_value("dog, people")
     page.locator("#negative-remove-preset").click()
-    expect(page.locator("#negative-presets-say")).to_contain_text(messages.preset_removed("Evening"))
+    expect(page.locator("#negative-presets-say")).to_contain_text(sentences.removed_preset("Evening"))
     assert "Evening" not in file.read_text("utf-8") and "broken" in file.read_text("utf-8")
 
 

@@ -28,7 +28,7 @@ from tests.ui.browser.drawing import (
     stroke,
     upload,
 )
-from ui import messages
+from ui import messages, sentences
 
 
 def test_a_photo_is_opened_and_drawn_on(scripted: Studio, page_session: PageSession) -> None:
@@ -100,7 +100,7 @@ def test_any_input_is_understood(scripted: Studio, page_session: PageSession) ->
 def test_a_picture_larger_than_the_pad_is_said(scripted: Studio, page_session: PageSession) -> None:
     page = pad(page_session(scripted))
     upload(page, "large.png", file_of(Image.new("RGB", (3000, 1500), "red")))
-    expect(page.locator(".pad-says.note")).to_contain_text(messages.reduced(3000, 1500, 2048))
+    expect(page.locator(".pad-says.note")).to_contain_text(sentences.reduced_size(3000, 1500, 2048))
     expect(page.locator(".pad-size")).to_have_text("2048 × 1024")
 
 

@@ -14,7 +14,7 @@ from engine.jobs import Jobs
 from engine.settings import Settings
 from tests.engine.generate.upscale.tiny_networks import save_network
 from tests.ui.browser.conftest import Studio, show, unfold
-from ui import messages
+from ui import messages, sentences
 from ui.server.serve import serve
 
 
@@ -86,7 +86,7 @@ def test_a_picture_is_cleaned_at_its_own_size_and_recalled(with_cleaner: Studio,
     show(page, "Upscale")
     page.locator("#upscale-files input[type=file]").set_input_files(tmp_path / "round.png")
     page.locator("#upscale-upscaler input").click()
-    page.get_by_role("option", name=messages.cleaner("NAFNet")).click()
+    page.get_by_role("option", name=sentences.cleaner_label("NAFNet")).click()
     expect(page.locator("#upscale-factor")).to_be_hidden()
     expect(page.locator("#upscale-cost")).to_contain_text("48 × 40 becomes 48 × 40 pixels")
     upscale(page)
@@ -98,5 +98,5 @@ def test_a_picture_is_cleaned_at_its_own_size_and_recalled(with_cleaner: Studio,
     show(page, "History")
     page.locator(".thumb").click()
     page.locator("[data-send=reuse]").or_(page.get_by_role("button", name=messages.REUSE)).first.click()
-    expect(page.locator("#upscale-upscaler input")).to_have_value(messages.cleaner("NAFNet"))
+    expect(page.locator("#upscale-upscaler input")).to_have_value(sentences.cleaner_label("NAFNet"))
     expect(page.locator("#upscale-factor")).to_be_hidden()

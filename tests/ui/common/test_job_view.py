@@ -15,7 +15,7 @@ from engine.events import Event, Result
 from engine.jobs import Jobs
 from engine.requests import TextToImage
 from engine.settings import Settings
-from ui import messages
+from ui import formatting, messages
 from ui.common.job_view import IDLE, View, advance, apply_events, follow_job
 
 J = "job"
@@ -96,7 +96,7 @@ def test_nothing_is_known_of_no_events() -> None:
     [(0.2, "almost done"), (12.4, "about 12 s left"), (200, "about 3 min left"), (8000, "about 2 h left")],
 )
 def test_time_left_is_as_coarse_as_it_is_known(seconds: float, words: str) -> None:
-    assert messages.time_left(seconds) == words
+    assert formatting.format_time_left(seconds) == words
 
 
 @pytest.fixture(scope="module")

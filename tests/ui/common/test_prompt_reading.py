@@ -11,7 +11,7 @@ from engine.prompt.tokenizer import load_tokenizer
 from engine.prompt.tokens import PromptReading, read_prompt
 from engine.settings import HOUSE, Settings
 from tests.engine.checkpoints import tiny
-from ui import messages
+from ui import messages, sentences
 from ui.common import prompt_reading
 from ui.common.checkpoint_options import NONE, CheckpointOptions
 
@@ -63,7 +63,7 @@ def xl(first: str, second: str) -> str:
 def test_both_text_encoders_of_xl_are_shown_once_if_they_read_alike() -> None:
     alike = xl("NO WAR, a (telescope:1.2)", "NO WAR, a (telescope:1.2)")
     assert messages.BOTH_ENCODERS in alike and alike.count('class="tokens"') == 1
-    assert messages.lowered(["NO", "WAR"]) in alike
+    assert sentences.lowered_words(["NO", "WAR"]) in alike
     apart = xl("a cat", "a dog")
     assert messages.BOTH_ENCODERS not in apart and apart.count('class="tokens"') == 2
     assert "The second text encoder" in apart
@@ -71,11 +71,11 @@ def test_both_text_encoders_of_xl_are_shown_once_if_they_read_alike() -> None:
 
 def test_words_in_pieces_are_said_and_are_no_strangers_to_a_large_vocabulary() -> None:
     shown = xl("a zxqvbnm", "a zxqvbnm")
-    assert messages.in_pieces(["zxqvbnm"]) in shown and messages.not_held(["zxqvbnm"]) not in shown
+    assert sentences.split_words(["zxqvbnm"]) in shown and sentences.missing_words(["zxqvbnm"]) not in shown
 
 
 def test_capitals_are_said_to_be_lost() -> None:
-    assert messages.lowered(["NO"]) in show("NO cat")
+    assert sentences.lowered_words(["NO"]) in show("NO cat")
 
 
 def test_an_embedding_in_the_models_folder_is_read_as_its_tokens(tmp_path: Path) -> None:
@@ -85,4 +85,4 @@ def test_an_embedding_in_the_models_folder_is_read_as_its_tokens(tmp_path: Path)
     assert encoder.embeddings == (("handfix", 3),)
     tokenizer = load_tokenizer(encoder.tokenizer, pad_token=encoder.pad_token, embeddings=encoder.embeddings)
     read = read_prompt("a handfix, cat", tokenizer)
-    assert len(read.tokens) == 6 and messages.tokens(6, 1, 75) in prompt_reading.render_readings({"Prompt": {"it": read}})
+    assert len(read.tokens) == 6 and sentences.token_count(6, 1, 75) in prompt_reading.render_readings({"Prompt": {"it": read}})

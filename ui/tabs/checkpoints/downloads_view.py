@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.checkpoints.download import background
 from engine.checkpoints.download.background import Download
 from engine.checkpoints.download.sources import Offer
-from ui import messages
+from ui import messages, sentences
 from ui.server import scripts
 from ui.tabs.checkpoints.view import format_size
 from ui.templates import Macros
@@ -100,7 +100,7 @@ def _show_download(download: Download) -> ShownDownload:
         licence=download.licence,
         link=download.licence_link,
         percent=_find_percent(download),
-        status=messages.download_status(download.state, format_size(download.done), total, download.done > 0),
+        status=sentences.download_status(download.state, format_size(download.done), total, download.done > 0),
         said=download.said,
         kind="trouble" if download.state == background.FAILED else "note",
         buttons=[

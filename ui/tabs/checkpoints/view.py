@@ -13,7 +13,7 @@ from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.library.overrides import Override
 from engine.safe_text import name_to_text
-from ui import messages
+from ui import messages, sentences
 from ui.server import scripts
 from ui.templates import Macros
 
@@ -87,7 +87,7 @@ def render_inventory(entries: Sequence[CheckpointEntry], refused: Mapping[Path, 
         for kind, heading in GROUPS
     ]
     shown = {kind for kind, _ in GROUPS}
-    others = [messages.not_used(each.name, each.identity.reason) for each in entries if each.identity.kind not in shown]
+    others = [sentences.unused_file(each.name, each.identity.reason) for each in entries if each.identity.kind not in shown]
     return _HTML.render("inventory", tables=[table for table in tables if table.rows], refused=[*refused.values(), *others])
 
 
@@ -102,13 +102,13 @@ def format_size(count: float) -> str:
 
 def _create_row(entry: CheckpointEntry, chosen: Overrides) -> FileRow:
     identity = entry.identity
-    hashes = [messages.hash_of(identity.digest)] if identity.digest else []
-    hashes += [messages.sha256_of(entry.sha256)] if entry.sha256 else []
+    hashes = [sentences.quick_hash(identity.digest)] if identity.digest else []
+    hashes += [sentences.full_hash(entry.sha256)] if entry.sha256 else []
     return FileRow(
         name=entry.name,
         abilities=_list_abilities(entry),
         kind=_describe_kind(entry),
-        reason=messages.told_by(identity.reason),
+        reason=sentences.recognition(identity.reason),
         choices=list(_list_choices(entry, chosen.get(str(entry.path), Override()))),
         hashes=hashes,
         size=format_size(entry.stamp[0]),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import EaselError
-from ui import messages
+from ui import sentences
 
 HERE = ("127.0.0.1", "::1", "localhost")
 """The addresses of a browser on this computer."""
@@ -31,7 +31,7 @@ def show_file(path: Path, asked_from: str) -> None:
     command = _SHOW.get(sys.platform, lambda path: ["xdg-open", str(path.parent)])(path)
     headless = sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if asked_from not in HERE or headless or shutil.which(command[0]) is None:
-        raise DesktopError(messages.lies_at(path))
+        raise DesktopError(sentences.file_location(path))
     quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     subprocess.Popen(command, start_new_session=True, **quiet)
 
@@ -43,4 +43,4 @@ def move_to_trash(path: Path) -> None:
     try:
         send2trash(path)
     except (OSError, UnicodeError) as error:  # send2trash accepts only names that are valid text
-        raise DesktopError(messages.no_trash(path)) from error
+        raise DesktopError(sentences.trash_failure(path)) from error

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from engine.records.history import Entry
 from engine.records.local_time import to_local_time
 from engine.records.recall import Recalled
-from ui import messages
+from ui import messages, sentences
 from ui.common import result_view, send_to
 from ui.common.result_view import ShownImage, find_differences, list_settings
 from ui.server import image_routes, scripts
@@ -54,16 +54,16 @@ def render_thumbnails(entries: Sequence[Entry], offset: int, count: int, chosen:
         images=[
             Thumbnail(
                 name=entry.name,
-                words=messages.shortened(entry.prompt, 160) or entry.name,
+                words=sentences.short_text(entry.prompt, 160) or entry.name,
                 address=image_routes.locate(entry.name, image_routes.SMALL),
                 chosen=entry.name == chosen,
                 favourite=entry.favourite,
             )
             for entry in entries
         ],
-        reading=messages.still_reading(reading) if reading else "",
+        reading=sentences.reading_progress(reading) if reading else "",
         trouble=trouble,
-        pager=Pager(messages.shown_of(offset + 1, last, count), newer=offset > 0, older=last < count),
+        pager=Pager(sentences.thumbnail_range(offset + 1, last, count), newer=offset > 0, older=last < count),
     )
 
 
@@ -102,7 +102,7 @@ def render_pair(first: Entry, second: Entry, first_recalled: Recalled | None, se
 
 
 def _describe(entry: Entry) -> ShownImage:
-    return result_view.describe_image(entry.name, entry.width, entry.height, messages.shortened(entry.prompt, 300))
+    return result_view.describe_image(entry.name, entry.width, entry.height, sentences.short_text(entry.prompt, 300))
 
 
 def _format_time(entry: Entry) -> str:

@@ -40,7 +40,7 @@ def create_image_info_tab(session: PageSession) -> None:
     def look(path: Path) -> list[Any]:
         return _inspect(path, session)
 
-    def look_at_dropped(path: str | None) -> list[Any]:
+    def inspect_dropped(path: str | None) -> list[Any]:
         if path is None:
             return _say(render_notice(messages.DROP_HINT))
         try:
@@ -49,7 +49,7 @@ def create_image_info_tab(session: PageSession) -> None:
             return _say(render_notice(str(error), "trouble"))
 
     outputs = [shown, answer, use, why, recalled, resolved]
-    on(dropped, "change")(look_at_dropped, dropped, outputs, **QUIET)
+    on(dropped, "change")(inspect_dropped, dropped, outputs, **QUIET)
     receive_images("info", session.sending, look, outputs)
     on(why, "click")(lambda made: _compare(made, session), resolved, answer)
     wire_recall(on(use, "click"), _take_recalled, [recalled], session.sending)

@@ -13,7 +13,7 @@ from engine.records.compare import Difference, list_facts
 from engine.records.inspect_file import ImageInspection
 from engine.records.recall import Recalled
 from engine.requests import size_of
-from ui import messages
+from ui import messages, sentences
 from ui.common import result_view
 from ui.common.result_view import Preview
 from ui.templates import Macros, render_notice
@@ -68,7 +68,7 @@ def render_inspection(found: ImageInspection, recalled: Recalled | None) -> Mark
         sentences=[*found.image.notices, *(recalled.notes if recalled else ())],
         settings=_describe_settings(recalled) if recalled else None,
         run_rows=_list_run_rows(found),
-        texts=[ShownText(messages.text_found(name, len(text)), text) for name, text in found.texts.items()],
+        texts=[ShownText(sentences.text_heading(name, len(text)), text) for name, text in found.texts.items()],
     )
 
 

@@ -12,7 +12,7 @@ from engine.negative import image_difference, study
 from engine.negative.study import StudyResult, TermEffect
 from engine.records.images.decoder import read_size
 from engine.requests import Request, StudyNegative
-from ui import messages
+from ui import formatting, messages, sentences
 from ui.common import result_view, send_to
 from ui.common.job_view import View
 from ui.server import image_routes
@@ -80,7 +80,7 @@ def render_comparison(view: View, outputs: Path) -> str:
         "comparison",
         pair=_create_pair(outputs, (without, messages.WITHOUT), (given, messages.WITH), ratio),
         map=_draw_map(without, given),
-        percent=messages.percent(image_difference.measure_files(without, given)),
+        percent=formatting.format_percent(image_difference.measure_files(without, given)),
         rows=result_view.list_facts(first, send_to.read_request(given)),
         links=[
             {"address": image_routes.locate_path(outputs, path), "file": path.name, "label": label}
@@ -104,12 +104,12 @@ def render_study(asked: StudyNegative, view: View, outputs: Path) -> str:
     living = [finding for finding in found.found if finding not in found.dead]
     drawn = _HTML.render(
         "study",
-        explained=messages.words_explained(found.floor),
+        explained=sentences.effect_explanation(found.floor),
         living=[_describe_effect(finding, most, outputs) for finding in living],
         dead=[_describe_effect(finding, most, outputs) for finding in found.dead],
         slim=_describe_slim(found, outputs) if found.dead else None,
         all_count=not view.running,
-        untried=messages.untried(len(found.found), found.untried) if found.untried else "",
+        untried=sentences.untried_words(len(found.found), found.untried) if found.untried else "",
     )
     return result_view.render_stage(view, outputs, drawn)
 
@@ -118,9 +118,9 @@ def _describe_effect(finding: TermEffect, most: float, outputs: Path) -> Effect:
     return Effect(
         text=finding.term.text,
         address=image_routes.locate_path(outputs, finding.image),
-        without=messages.without_word(finding.term.text),
+        without=sentences.thumbnail_title(finding.term.text),
         width=f"{100 * finding.change / most:.1f}",
-        percent=messages.percent(finding.change),
+        percent=formatting.format_percent(finding.change),
     )
 
 
@@ -131,11 +131,11 @@ def _describe_slim(found: StudyResult, outputs: Path) -> Slim | None:
     ratio = result_view.format_ratio(*read_size(found.slim))
     return Slim(
         pair=_create_pair(outputs, (found.same, messages.ALL_WORDS), (found.slim, messages.SLIM), ratio),
-        explained=messages.slim_explained(found.slim_change),
+        explained=sentences.slim_explanation(found.slim_change),
         studied=found.negative_prompt,
         left=found.remaining,
         dead="\n".join(finding.term.text for finding in found.dead),
-        button=messages.remove_words(len(found.dead)),
+        button=sentences.removal_button(len(found.dead)),
     )
 
 

@@ -13,7 +13,7 @@ from engine.checkpoints.library import search_paths
 from engine.errors import EaselError
 from engine.preferences import MOST_WATERMARK, Preferences
 from engine.settings import Settings
-from ui import messages
+from ui import messages, sentences
 from ui.templates import join, render_notice, render_notices
 
 
@@ -63,7 +63,7 @@ def _render_folders(folders: tuple[str, ...]) -> Markup:
 def _render_folder(named: str) -> Markup:
     root = search_paths.expand_folder(named)
     if not os.path.isdir(root):
-        return render_notice(messages.folder_missing(named), "trouble")
+        return render_notice(sentences.missing_folder(named), "trouble")
     found = search_paths.find_below(root)
-    told = render_notice(messages.folder_found(named, search_paths.find_program(root), len(found.paths)))
+    told = render_notice(sentences.found_folder(named, search_paths.find_program(root), len(found.paths)))
     return told + render_notices(tuple(found.troubles.values()), "trouble")

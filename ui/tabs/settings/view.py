@@ -9,7 +9,7 @@ from markupsafe import Markup
 from engine.descriptions import EngineDescription
 from engine.plan.hardware.facts import Hardware, from_text
 from engine.plan.precision import find_row
-from ui import messages
+from ui import messages, sentences
 from ui.templates import Macros, render_notice
 
 _HTML = Macros("tabs/settings/view.html")
@@ -26,9 +26,9 @@ def render_machine(described: EngineDescription | None) -> Markup:
 def _list_rows(hardware: Hardware, described: EngineDescription) -> Iterator[tuple[str, str]]:
     device, row = hardware.device, find_row(hardware)
     yield messages.MACHINE_DEVICE, device.name or device.kind
-    yield messages.MACHINE_MEMORY, messages.memory_of(device.free_bytes, device.total_bytes)
+    yield messages.MACHINE_MEMORY, sentences.device_memory(device.free_bytes, device.total_bytes)
     yield messages.MACHINE_KIND, f"{row.name}. {row.reason}"
     for dtype, gain in described.measured.items():
-        yield messages.MACHINE_MEASURED, messages.measured_gain(dtype, gain)
+        yield messages.MACHINE_MEASURED, sentences.precision_gain(dtype, gain)
     if device.kind == "cpu":
         yield messages.MACHINE_THREADS, str(described.threads)

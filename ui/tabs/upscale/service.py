@@ -29,7 +29,7 @@ from engine.records.images.thumbnails import SCREEN
 from engine.requests import Upscale
 from engine.settings import Settings
 from engine.storage.items import read_each
-from ui import messages
+from ui import messages, sentences
 from ui.common import checkpoint_options
 from ui.common.checkpoint_options import Checkpoint, CheckpointOptions
 from ui.common.send_to import read_request
@@ -51,7 +51,7 @@ class UpscaleService:
         """Label and name of each upscaler, the built-in one first, then Lanczos, and the networks that clean last."""
         inventory = self._checkpoint_options.scan()
         upscalers = [(entry.name, entry.name) for entry in list_upscalers(inventory)]
-        cleaners = [(messages.cleaner(entry.name), entry.name) for entry in list_cleaners(inventory)]
+        cleaners = [(sentences.cleaner_label(entry.name), entry.name) for entry in list_cleaners(inventory)]
         return [(messages.BUILT_IN_UPSCALER, BUILT_IN), *upscalers, (messages.LANCZOS_UPSCALER, LANCZOS), *cleaners]
 
     def find_kind(self, upscaler: str) -> str:
@@ -81,7 +81,7 @@ class UpscaleService:
         """Those of a folder's files that are images, by their names, and a sentence about the others."""
         found = [file for file in sorted(files, key=lambda file: Path(file).name) if _read_size(Path(file)) is not None]
         others = sorted(Path(file).name for file in files if file not in found)
-        return found, messages.left_out(others) if others else ""
+        return found, sentences.skipped_files(others) if others else ""
 
     def estimate(self, written: Mapping[str, Any], files: Sequence[str]) -> str:
         """A sentence on sizes, time and memory; "" where there is nothing to upscale yet."""
@@ -90,7 +90,7 @@ class UpscaleService:
             return ""
         costs = [estimate_upscale(work, self._notes) for work in works]
         largest = max(works, key=lambda work: work.pixels)
-        return messages.cost(
+        return sentences.upscale_cost(
             (largest.width, largest.height), largest.size, len(works), sum(cost.seconds for cost in costs),
             max(cost.bytes for cost in costs), all(cost.measured for cost in costs),
         )  # fmt: skip
@@ -119,7 +119,7 @@ class UpscaleService:
         try:
             return self._blobs.put_file(file, by_head=True)
         except ImageError as error:
-            raise ImageError(messages.bad_file(file.name, str(error))) from error
+            raise ImageError(sentences.unusable_file(file.name, str(error))) from error
 
     def _create_work(self, written: Mapping[str, Any], size: tuple[int, int]) -> UpscaleWork:
         entry = self._find_entry(str(written["upscaler"]))

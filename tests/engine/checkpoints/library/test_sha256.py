@@ -42,13 +42,13 @@ def test_a_hash_is_the_whole_files_and_outlives_a_restart(tmp_path: Path) -> Non
     path, folder = write(tmp_path / "x.safetensors", SD1), tmp_path / "data"
     hasher = Hasher(folder)
     hasher.want(path, stamp_of(path))
-    assert eventually(lambda: hasher.known(path, stamp_of(path))) == sha256(path)
+    assert eventually(lambda: hasher.find(path, stamp_of(path))) == sha256(path)
     hasher.close()
-    assert Hasher(folder).known(path, stamp_of(path)) == sha256(path)
+    assert Hasher(folder).find(path, stamp_of(path)) == sha256(path)
     before = stamp_of(path)
     path.write_bytes(path.read_bytes() + b"more")
-    assert Hasher(folder).known(path, stamp_of(path)) == ""
-    assert Hasher(folder).known(path, before) != sha256(path)
+    assert Hasher(folder).find(path, stamp_of(path)) == ""
+    assert Hasher(folder).find(path, before) != sha256(path)
 
 
 def test_folders_and_files_that_are_gone_are_left_alone(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_folders_and_files_that_are_gone_are_left_alone(tmp_path: Path) -> None:
     hasher.want(gone, stamp)
     there = write(tmp_path / "there.safetensors", SD1)
     hasher.want(there, stamp_of(there))
-    eventually(lambda: hasher.known(there, stamp_of(there)))
+    eventually(lambda: hasher.find(there, stamp_of(there)))
     hasher.close()
     assert list(hashing.read(tmp_path / "data")) == [str(there)]
 
@@ -72,8 +72,8 @@ def test_a_file_that_changes_while_it_is_read_keeps_no_hash(tmp_path: Path) -> N
     hasher.want(path, (size, changed - 1))
     other = write(tmp_path / "y.safetensors", SD1)
     hasher.want(other, stamp_of(other))
-    eventually(lambda: hasher.known(other, stamp_of(other)))
-    assert hasher.known(path, (size, changed - 1)) == ""
+    eventually(lambda: hasher.find(other, stamp_of(other)))
+    assert hasher.find(path, (size, changed - 1)) == ""
     hasher.close()
 
 
@@ -102,7 +102,7 @@ def test_a_picture_names_the_checkpoint_as_other_programs_do(
         found = dataclasses.replace(inventory.find("tiny"), configs=checkpoint("sd1", "folder"))
         monkeypatch.setattr(catalogue, "scan", lambda: dataclasses.replace(inventory, entries=(found,)))
         local.make(asked)
-        eventually(lambda: hashes.known(file, stamp_of(file)))
+        eventually(lambda: hashes.find(file, stamp_of(file)))
         (made,) = local.make(asked)
     record = metadata.read(made.path)
     assert record is not None and record.resolved.checkpoint_sha256 == sha256(file)

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from engine.errors import CancelledError, ImageError, RequestError
 from engine.events import Guided, Notice, Step
 from engine.generate.samplers import SCHEDULERS
-from engine.generate.tasks.input_image import create_canvas, feather_mask, matching_size, open_images
+from engine.generate.tasks.input_image import create_canvas, feather_mask, find_matching_size, open_images
 from engine.local import Local
 from engine.records import metadata
 from engine.records.blobs import Blobs
@@ -227,7 +227,7 @@ def test_feather_falls_from_the_mask_to_exactly_nothing_and_does_not_fade_at_the
 
 @pytest.mark.parametrize("size", [(100, 100), (300, 200), (1, 30_000), (30_000, 1)])
 def test_an_open_size_has_the_shape_of_the_input_and_the_area_of_the_checkpoint(size: tuple[int, int]) -> None:
-    width, height = matching_size(size, 512, 8)
+    width, height = find_matching_size(size, 512, 8)
     assert width % 8 == height % 8 == 0 and width * height == pytest.approx(512 * 512, rel=0.05)
     assert width / height == pytest.approx(min(max(size[0] / size[1], 1 / 4), 4), rel=0.05)
 

@@ -11,7 +11,7 @@ import pytest
 from engine.checkpoints.download import background
 from engine.checkpoints.download.background import Download
 from engine.settings import Settings
-from ui import messages
+from ui import sentences
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.checkpoints.downloads_view import BUTTONS, render_downloads
 from ui.tabs.checkpoints.service import CheckpointsService
@@ -33,7 +33,7 @@ def test_each_state_has_its_buttons_and_nothing_is_markup(state: str) -> None:
     shown = card(state, done=5_000_000, total=9_000_000, said="A <i>sentence</i>.")
     assert "<b>" not in shown and "A &lt;i&gt;sentence" in shown
     assert [what for what, _ in BUTTONS[state] if f'data-do="{what}"' in shown] == [what for what, _ in BUTTONS[state]]
-    assert messages.download_status(state, "5 MB", "9 MB", True) in shown
+    assert sentences.download_status(state, "5 MB", "9 MB", True) in shown
 
 
 @pytest.mark.parametrize("state", [background.FAILED, background.CANCELLED])

@@ -15,7 +15,7 @@ from engine.checkpoints.library.catalogue import stamp_of
 from engine.requests import DTYPES
 from engine.settings import Settings
 from tests.engine.checkpoints.library.test_catalogue import ESRGAN, LORA, SD1, SD2, write
-from ui import messages
+from ui import messages, sentences
 from ui.common import form
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.checkpoints.service import CheckpointsService
@@ -56,7 +56,7 @@ def test_the_hash_that_other_programs_name_is_shown_once_it_is_known(settings: S
     assert "Hash in other programs" not in stock.render_inventory()
     settings.data.mkdir()
     (settings.data / sha256.FILE).write_text(json.dumps({str(path): [*stamp_of(path), "6ce0161689" + "0" * 54]}))
-    assert messages.sha256_of("6ce0161689" + "0" * 54) in stock.render_inventory()
+    assert sentences.full_hash("6ce0161689" + "0" * 54) in stock.render_inventory()
 
 
 def test_presses_that_mean_nothing_do_nothing(settings: Settings) -> None:

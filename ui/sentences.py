@@ -1,0 +1,285 @@
+"""The sentences of the page that contain numbers or names. Fixed texts are in :mod:`ui.messages`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ui.formatting import (
+    format_count,
+    format_gigabytes,
+    format_percent,
+    format_rough_duration,
+    format_time_left,
+    list_quoted,
+    shorten,
+)
+from ui.messages import CHOOSE_PRESET, CLEAN, MAX_TERMS, QUEUE, REPERTOIRE, TEXT_TAB, UPSCALE
+
+
+def missing_folder(folder: str) -> str:
+    """For a folder that was named and is not there."""
+    return f"There is no folder “{folder}” at the moment. The setting is kept, and used once the folder is there."
+
+
+def found_folder(folder: str, program: str, count: int) -> str:
+    """For a folder that was named; ``program`` is the program that it belongs to, or ""."""
+    return f"“{folder}”{f' ({program})' if program else ''}: {format_count(count, 'file')} found."
+
+
+def quick_hash(digest: str) -> str:
+    """A checkpoint's quick hash, as images name it."""
+    return f"Easel's hash: {digest[:10]}"
+
+
+def full_hash(sha256: str) -> str:
+    """That of the whole file, as other programs name it by its first ten digits."""
+    return f"Hash in other programs: {sha256[:10]} (SHA-256 {sha256})"
+
+
+def recognition(reason: str) -> str:
+    """What a file was recognised by."""
+    return f"Recognised by its content: {reason}."
+
+
+def unused_file(name: str, reason: str) -> str:
+    """For a sound file that no tab has a use for."""
+    return f"“{name}” is {reason}."
+
+
+def download_status(state: str, done: str, total: str, is_part_kept: bool) -> str:
+    """Where a download stands; ``done`` and ``total`` are sizes in words, ``total`` "" where nobody knows."""
+    amount = f"{done} of {total}" if total else done
+    kept = f"{amount} are kept, so the download can resume." if is_part_kept else ""
+    return {
+        "asking": "Asking the server what there is …",
+        "confirming": "",
+        "offered": "",
+        "running": f"Downloading: {amount}",
+        "paused": f"Paused at {amount}",
+        "finished": f"Downloaded {done}, ready to use.",
+        "failed": kept,
+        "cancelled": f"Cancelled. {kept}".strip(),
+    }[state]
+
+
+def queue_label(running: int, waiting: int) -> str:
+    """What the button of the queue says."""
+    parts = [f"{running} running"] * bool(running) + [f"{waiting} waiting"] * bool(waiting)
+    return " · ".join([QUEUE, *parts])
+
+
+def image_count(count: int) -> str:
+    """How many images a job that waits will make."""
+    return format_count(count, "picture")
+
+
+def queue_time(seconds: float) -> str:
+    """When the queue will be empty."""
+    return f"All jobs: {format_time_left(seconds)}"
+
+
+def reduced_size(width: int, height: int, longest: int) -> str:
+    """For an image that is larger than the pad."""
+    return f"The picture has {width:,} × {height:,} pixels; on the pad its longer side is {longest:,}."
+
+
+def cancel_question(count: int) -> str:
+    """Asked before everybody's jobs are cancelled."""
+    which = "the job" if count == 1 else f"all {count} jobs"
+    return f"Cancel {which}, including those of other pages? Finished pictures are kept."
+
+
+def text_heading(name: str, length: int) -> str:
+    """A text in a file, before it is unfolded."""
+    return f"The text “{shorten(name)}” as it stands in the file ({length:,} characters)"
+
+
+def reading_progress(count: int) -> str:
+    """While the history is filled for the first time."""
+    return f"Looking at {format_count(count, 'more picture')} …"
+
+
+def thumbnail_range(first: int, last: int, count: int) -> str:
+    """Which thumbnails are shown of all."""
+    return f"{first:,}–{last:,} of {count:,}"
+
+
+def file_location(path: Path) -> str:
+    """Instead of showing a file."""
+    return f"The file lies at {path}"
+
+
+def trash_failure(path: Path) -> str:
+    """When an image stays where it is."""
+    return f"The system's trash cannot take this picture, so it stays. Delete the file yourself: {path}"
+
+
+def short_text(text: str, most: int) -> str:
+    """A text on one line, cut where it is too long to be read."""
+    return shorten(" ".join(text.split()), most)
+
+
+def number_error(name: str, written: str) -> str:
+    """For a field that takes a number."""
+    return f"{name} must be a number, not “{shorten(written)}”."
+
+
+def whole_number_error(name: str, written: str) -> str:
+    """For a field that takes a whole number."""
+    return f"{name} must be a whole number, not “{shorten(written)}”."
+
+
+def queue_position(ahead: int) -> str:
+    """While other jobs run first."""
+    if ahead == 0:
+        return "Starting …"
+    return f"Waiting: {format_count(ahead, 'job')} {'goes' if ahead == 1 else 'go'} first."
+
+
+def step_progress(unit: str, number: int, steps: int, index: int, count: int) -> str:
+    """While an image is made; ``unit`` is "step" or "tile", ``index`` counts from 0."""
+    of_batch = f" · picture {index + 1} of {count}" if count > 1 else ""
+    return f"{unit.capitalize()} {number} of {steps}{of_batch}"
+
+
+def saved_images(count: int) -> str:
+    """After a stop or a failure in the middle of several images."""
+    return f"{format_count(count, 'picture')} finished before that and {'is' if count == 1 else 'are'} kept."
+
+
+def unknown_words(words: Sequence[str], models: Path) -> str:
+    """Words that the starter was never taught, and the way out."""
+    return (
+        f"The starter does not know {list_quoted(words)}. It draws what “{TEXT_TAB}” lists under “{REPERTOIRE}”. "
+        f"For everything else, put a Stable Diffusion checkpoint into {models} and reload this page."
+    )
+
+
+def applied_preset(name: str) -> str:
+    """The words stand in the fields now."""
+    return f"“{shorten(name)}” was added to the prompts."
+
+
+def saved_preset(name: str, file: Path) -> str:
+    """Where it is."""
+    return f"“{shorten(name)}” is saved in {file}, a file that you can also edit."
+
+
+def removed_preset(name: str) -> str:
+    """The file no longer holds it."""
+    return f"“{shorten(name)}” was removed."
+
+
+def foreign_preset(name: str | None, file: Path) -> str:
+    """Easel's own presets and those of styles.csv stay."""
+    return f"“{shorten(name)}” is not one of your own presets in {file}, so it was not removed." if name else CHOOSE_PRESET
+
+
+def effect_explanation(floor: float) -> str:
+    """What the numbers beside the words mean; ``floor`` is the noise floor."""
+    return (
+        "How much the picture changes when a word is left out and everything else stays. The same picture made again, at "
+        f"another place in the batch, changed by {format_percent(floor)}; a word that "
+        "changes no more than that, or too little to see, does nothing."
+    )
+
+
+def thumbnail_title(word: str) -> str:
+    """What a thumbnail shows."""
+    return f"The picture without “{shorten(word)}”"
+
+
+def untried_words(tried: int, left: int) -> str:
+    """The negative prompt has more words than were tried."""
+    return f"The first {tried} were tried, {left} more were not. “{MAX_TERMS}” in the settings sets the limit."
+
+
+def slim_explanation(share: float) -> str:
+    """How far the image moves without all words that do nothing by themselves."""
+    return f"Without all of these the picture changes by {format_percent(share)}. Look at it before you remove them."
+
+
+def removal_button(count: int) -> str:
+    """The button that takes them out."""
+    return f"Remove {'this word' if count == 1 else f'these {count} words'}"
+
+
+def lowered_words(words: Sequence[str]) -> str:
+    """Words whose capitals were lost."""
+    return f"Capital letters make no difference: {list_quoted(words)} is read as {list_quoted([word.lower() for word in words])}."
+
+
+def split_words(words: Sequence[str]) -> str:
+    """Words that the vocabulary has no entry for."""
+    return f"Split into several tokens: {list_quoted(words)}."
+
+
+def missing_words(words: Sequence[str]) -> str:
+    """Words that say nothing to the checkpoint."""
+    return f"Not in this checkpoint’s vocabulary: {list_quoted(words)}."
+
+
+def token_count(count: int, chunks: int, length: int) -> str:
+    """How long a prompt is for the checkpoint's text encoder."""
+    runs = f", read in {chunks} parts of up to {length}" if chunks > 1 else ""
+    return f"{format_count(count, 'token')} of {length * chunks}{runs}"
+
+
+def cleaner_label(name: str) -> str:
+    """A network that restores an image at its own size, among the upscalers."""
+    return f"{CLEAN}: {name}, at the same size"
+
+
+def upscale_title(upscaler: str, keeps_size: bool) -> str:
+    """What stands for the prompt of a job that upscales or cleans pictures."""
+    return f"{CLEAN if keeps_size else UPSCALE}: {upscaler}"
+
+
+def upscale_cost(
+    before: tuple[int, int], after: tuple[int, int], images: int, seconds: float, memory: int, measured: bool
+) -> str:
+    """What upscaling will cost; sizes of the largest image, ``memory`` in bytes, ``measured`` whether by earlier runs."""
+    which = f"{images} pictures, the largest " if images > 1 else ""
+    sizes = f"{before[0]:,} × {before[1]:,} becomes {after[0]:,} × {after[1]:,} pixels"
+    guess = "" if measured else " (a rough guess until it has run here once)"
+    needs = f"{format_rough_duration(seconds)}{guess}, {memory / 2**30:.1f} GB of memory"
+    return f"{which}{sizes} ({after[0] * after[1] / 1e6:,.1f} megapixels): {needs}."
+
+
+def memory_need(need: int, free: int | None) -> str:
+    """What an image needs of memory; bytes, ``free`` None where nobody knows."""
+    of = "" if free is None else f", and {format_gigabytes(free)} are free"
+    return f"It needs about {format_gigabytes(need)} of memory{of}."
+
+
+def device_memory(free: int | None, total: int | None) -> str:
+    """A device's memory in bytes, when the worker started."""
+    if free is None or total is None:
+        return "The device does not report its memory."
+    return f"{format_gigabytes(free)} of {format_gigabytes(total)} were free when Easel started"
+
+
+def precision_gain(dtype: str, gain: float) -> str:
+    """How much faster than float32 a precision was measured to be."""
+    return f"{dtype} is {gain:.1f} times as fast as float32"
+
+
+def image_time(seconds: float | None, count: int) -> str:
+    """How long ``count`` images take, ``seconds`` each; None: none was made with this checkpoint yet."""
+    if seconds is None:
+        return "How long a picture takes is known after the first one with this checkpoint."
+    each = f"A picture takes {format_rough_duration(seconds)}"
+    together = "" if count == 1 else f", all {count} {format_rough_duration(seconds * count)}"
+    return f"{each}{together}, judging by earlier ones here."
+
+
+def skipped_files(names: Sequence[str]) -> str:
+    """Files of a chosen folder that are no images."""
+    which = "is not a picture and was" if len(names) == 1 else "are not pictures and were"
+    return f"{format_count(len(names), 'file')} of the folder {which} skipped: {list_quoted(names)}."
+
+
+def unusable_file(name: str, why: str) -> str:
+    """One of several chosen files cannot be used."""
+    return f"“{shorten(name)}” cannot be upscaled. {why}"
