@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from engine.errors import RequestError
 from engine.records import metadata
 from engine.records.foreign import readers
 from engine.records.foreign.foreign_record import ForeignRecord
+from engine.records.foreign.loras import name_loras
 from engine.records.foreign.nearest_names import replace_names
 from engine.records.record import Record
 from engine.requests import Request
@@ -64,7 +66,9 @@ def recall_record(
     """The same from records that were read already."""
     if own is not None:
         request, notes = replace_names(own.resolved.request, samplers, checkpoints)
-        return Recalled(request, f"Easel {own.easel}", notes)
+        missing: list[str] = []
+        prompt = name_loras(request.prompt, (), others.get("loras"), {}, missing)
+        return Recalled(dataclasses.replace(request, prompt=prompt), f"Easel {own.easel}", (*notes, *missing))
     if other is None:
         return None
     request, notes = readers.to_request(other, samplers, checkpoints, hashes, **others)

@@ -211,6 +211,7 @@ def _is_one_of(value: JsonValue, neutral: tuple[JsonValue, ...]) -> bool:
 
 def describe(words: str, value: JsonValue) -> str:
     """``words`` and, in brackets, a short value, or the names inside a long one."""
+    words = words if len(words) <= 2 * _SHOWN else words[: 2 * _SHOWN] + "…"
     if value is None or isinstance(value, bool):
         shown = "" if value is True else str(value).lower() if value is False else "empty"
     elif isinstance(value, list | dict):

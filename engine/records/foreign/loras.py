@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping
 
@@ -11,8 +12,8 @@ from engine.records.foreign.nearest_names import find_by_hash, plain_name
 from engine.records.foreign.values import number
 
 _TAG = re.compile(r"<(?:lora|lyco):([^<>:]+)((?::[^<>]*)?)>", re.IGNORECASE)
-_MOST = 100
-"""LoRAs of one image."""
+_MOST, _MOST_LISTED = 100, 10_000
+"""LoRAs of one image that are kept, and that are looked at."""
 
 _HEAVIEST = 1000.0
 """Strengths are written with as many digits as Easel's prompt language reads."""
@@ -26,12 +27,12 @@ def name_loras(
     A LoRA whose hash begins a key of ``hashes`` (SHA-256 -> name) is found whatever it is called. ``notes`` gets a sentence for
     each that is not here.
     """
-    listed = list(loras)
+    listed = list(itertools.islice(loras, _MOST_LISTED))
     written = {plain_name(found[1]) for found in _TAG.finditer(prompt)}
     added = [lora for lora in listed if plain_name(lora.name) not in written]
     if len(added) > _MOST:
         notes.append(f"The picture names {len(added):,} LoRAs; the first {_MOST} are kept.")
-    whole = " ".join([prompt, *map(write_tag, added[:_MOST])]).strip()
+    whole = " ".join([prompt.rstrip(), *map(write_tag, added[:_MOST])]).lstrip() if added else prompt
     if here is None:
         return whole
     digests = {plain_name(lora.name): lora.hash for lora in listed}
@@ -74,7 +75,7 @@ def _format(weight: float) -> str:
 def read_tags(prompt: str, hashes: Mapping[str, str]) -> tuple[ForeignLora, ...]:
     """The LoRAs that stand in ``prompt`` as tags, with their hashes by plain name."""
     found: list[ForeignLora] = []
-    for tag in _TAG.finditer(prompt):
+    for tag in itertools.islice(_TAG.finditer(prompt), _MOST):
         weights = [weight for part in tag[2].split(":") if (weight := number(part)) is not None]
         found.append(ForeignLora(tag[1], *weights[:2], hash=hashes.get(plain_name(tag[1]), "")))
     return tuple(found)

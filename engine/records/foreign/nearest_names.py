@@ -6,7 +6,6 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Collection, Mapping
-from pathlib import PurePosixPath
 
 from engine.records.foreign.sampler_names import nearest_sampler
 from engine.requests import GenerationRequest, Request, as_asked
@@ -72,5 +71,5 @@ def replace_names(request: Request, samplers: Collection[str], checkpoints: Coll
 
 def plain_name(name: str) -> str:
     """A name without folders, ending and case: programs differ in which of these they write."""
-    file = PurePosixPath(name.replace("\\", "/"))
-    return (file.stem if file.suffix.casefold() in _ENDINGS else file.name).casefold()
+    file = name.replace("\\", "/").rstrip("/").rpartition("/")[2].casefold()
+    return next((file.removesuffix(ending) for ending in _ENDINGS if file.endswith(ending)), file)

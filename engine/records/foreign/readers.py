@@ -61,6 +61,9 @@ _ANY_FILE = KnownFields(
 )
 """What any PNG may carry by keyword, whatever made it."""
 
+_REMARKS = ("Description", "Comment", "UserComment", "generation_data", "metadata")
+"""Keywords under which converters and sites keep a whole text of settings."""
+
 _NO_RECORDS = ("easel", "XML:com.adobe.xmp")
 """Keywords of what is read elsewhere: Easel's own record, and XMP."""
 
@@ -100,6 +103,9 @@ def _list_candidates(texts: metadata_chunks.Texts) -> Iterator[JsonObject]:
         if colon and key.isidentifier() and value.lstrip().startswith("{"):
             keyed.setdefault(key.casefold(), value)
     yield keyed
+    for key in _REMARKS:
+        if isinstance(remark := keyed.get(key), str):
+            yield from _list_readings({name: value for name, value in keyed.items() if name != key}, remark)
     for _, remark in texts.list_remarks():
         yield from _list_readings(keyed, remark)
 

@@ -165,8 +165,9 @@ def nearest_sampler(name: str, here: Collection[str]) -> str | None:
     """The sampler of ``here`` that is of the same kind as ``name``, with its schedule if possible; None if none is listed."""
     known = {each.casefold(): each for each in here}
     base = name.removesuffix(" Karras")
-    like = _NEAREST.get(base, re.sub(r"\s*(cfg\+\+|smea( dy)?|_cfg_pp|flowmatch)$", "", base, flags=re.IGNORECASE))
-    like = _SAMPLERS.get(_plain(like), like)
+    alone = re.sub(r"[\s_]*(cfg\+\+|smea( dy)?|cfg_pp|flowmatch|sgm)$", "", base, flags=re.IGNORECASE)
+    plain = _SAMPLERS.get(_plain(alone), alone)
+    like = _NEAREST.get(plain, plain)
     wanted = (f"{like} Karras", like) if name != base else (like, f"{like} Karras")
     return next((known[each.casefold()] for each in wanted if each.casefold() in known), None)
 

@@ -11,6 +11,7 @@ import gzip
 import io
 import struct
 from collections.abc import Mapping
+from xml.sax.saxutils import escape
 
 import numpy as np
 from PIL import Image
@@ -55,6 +56,35 @@ def stealth(text: str, *, pack: bool = True, size: tuple[int, int] = (80, 120), 
     image.putalpha(Image.fromarray(np.ascontiguousarray(alpha.reshape(size).T)))
     options = {"lossless": True, "exact": True} if format == "WEBP" else {}
     return _packed(image, format, **options)
+
+
+def gif(text: str) -> bytes:
+    """A GIF with a comment."""
+    return _packed(Image.new("RGB", (64, 64)), "GIF", comment=text.encode())
+
+
+def stealth_colours(text: str, *, size: tuple[int, int] = (80, 120)) -> bytes:
+    """The same in the lowest bits of red, green and blue, for images without alpha (sd-webui-stealth-pnginfo, mode "rgb")."""
+    content = gzip.compress(text.encode())
+    bits = np.unpackbits(np.frombuffer(b"stealth_rgbcomp" + struct.pack(">I", 8 * len(content)) + content, np.uint8))
+    pixels = np.full(size[0] * size[1] * 3, 90, np.uint8)
+    pixels[: bits.size] |= bits
+    return _packed(Image.fromarray(np.ascontiguousarray(pixels.reshape(*size, 3).transpose(1, 0, 2))), "PNG")
+
+
+def xmp(properties: Mapping[str, str]) -> bytes:
+    """A PNG with XMP as Draw Things writes it: each text as the default of a list of languages."""
+    items = "".join(
+        f'<{name}><rdf:Alt><rdf:li xml:lang="x-default">{escape(text)}</rdf:li></rdf:Alt></{name}>'
+        for name, text in properties.items()
+    )
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description'
+        f' xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/">{items}</rdf:Description></rdf:RDF></x:xmpmeta>'
+    )
+    carried = PngInfo()
+    carried.add_itxt("XML:com.adobe.xmp", packet)
+    return _packed(Image.new("RGB", (64, 64)), "PNG", pnginfo=carried)
 
 
 def _packed(image: Image.Image, format: str, **options: object) -> bytes:

@@ -23,6 +23,16 @@ def test_easels_own_settings_come_back_equal(tmp_path: Path) -> None:
     assert found and found.request == request and not found.notes and found.program.startswith("Easel")
 
 
+def test_a_lora_of_easels_own_that_is_gone_is_said(tmp_path: Path) -> None:
+    request = TextToImage(prompt=" a cat <lora:ink:0.5:0.8>", checkpoint="starter", seed=1, width=64, height=64)
+    resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
+    path = outputs.save(Image.new("RGB", (64, 64)), resolved, outputs=tmp_path, job="job", index=0)
+    found = recall(path, **HERE, loras=("styles/Ink",))
+    assert found and found.request.prompt == " a cat <lora:styles/Ink:0.5:0.8>" and not found.notes
+    gone = recall(path, **HERE, loras=())
+    assert gone and gone.request == request and "“ink” is not in your models folder" in gone.notes[0]
+
+
 def test_what_is_not_here_is_said_with_the_nearest(tmp_path: Path) -> None:
     request = TextToImage(prompt="a cat", scheduler="DPM++ 2M", checkpoint="dreamy_v7", seed=1, width=64, height=64)
     resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)

@@ -21,8 +21,8 @@ Arrow = tuple[str, int]
 
 T = TypeVar("T")
 
-_MOST_NODES = 20_000
-_MOST_SAMPLERS = 50
+_MOST_NODES = 10_000
+_MOST_SAMPLERS = 20
 _MOST_HOPS = 60
 """What is looked at of a graph. Real ones have a few hundred nodes."""
 
@@ -66,7 +66,7 @@ class Graph:
         samplers = [key for key, node in self.nodes.items() if _is_sampler(node)][:_MOST_SAMPLERS]
         first: list[str] = []
         for key in samplers:
-            before = {above for source in self.latents(key) for above in self.above(source)}
+            before = {*self.above(*self.latents(key))}
             if not any(other in before and other != key for other in samplers):
                 first.append(key)
         found = first or samplers
@@ -79,14 +79,13 @@ class Graph:
 
     def starts_empty(self, sampler: str) -> bool:
         """Whether no image flows into a sampler."""
-        above = {key for source in self.latents(sampler)[:1] for key in self.above(source)}
+        above = self.above(*self.latents(sampler)[:1])
         return not any("pixels" in self.nodes[key].arrows or text(self.nodes[key].inputs.look("image")) for key in above)
 
-    def above(self, start: str | None) -> Iterator[str]:
-        """``start`` and all nodes that flow into it, the nearest first."""
-        if start is None or start not in self.nodes:
-            return
-        waiting, seen = deque([start]), {start}
+    def above(self, *starts: str | None) -> Iterator[str]:
+        """``starts`` and all nodes that flow into them, the nearest first."""
+        waiting = deque(dict.fromkeys(start for start in starts if start in self.nodes))
+        seen = {*waiting}
         while waiting:
             yield (key := waiting.popleft())
             sources = [arrow[0] for arrow in self.nodes[key].arrows.values() if arrow[0] not in seen]

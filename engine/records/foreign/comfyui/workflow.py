@@ -30,7 +30,7 @@ _OF_NODE = (
 )  # fmt: skip
 """What the editor writes and what this module reads; anything else is handed on as it is."""
 
-_MOST_NODES = 20_000
+_MOST_NODES = 10_000
 _MOST_HOPS = 100
 
 _WIDGETS = {

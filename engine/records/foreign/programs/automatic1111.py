@@ -24,6 +24,9 @@ _LINE = re.compile(r"^[ \t]*Steps: *\d", re.MULTILINE)
 _INLINE = re.compile(r"(?:^|\s)Steps: *\d+, *(?:Sampler|CFG scale|Seed|Size|Schedule type):", re.IGNORECASE)
 _NEGATIVE = re.compile(r"(?:^|\n)[ \t]*Negative prompt:")
 _NEGATIVE_INLINE = re.compile(r"(?:^|\s)Negative prompt:")
+_MOST_SETTINGS = 5_000
+"""Settings of one line that are told apart; an image has a few dozen."""
+
 _WHOLE_LINES = ("Template:", "Negative Template:")
 """Lines of the extension sd-dynamic-prompts, whose value is the rest of the line."""
 
@@ -128,6 +131,9 @@ def _list_pairs(written: str) -> Iterator[tuple[str, JsonValue]]:
             yield label.removesuffix(":"), other.strip().removeprefix(label).strip()
     position, seen = 0, set[str]()
     while position < len(line):
+        if len(seen) == _MOST_SETTINGS:
+            yield line[position:], True
+            return
         key = _KEY.match(line, position)
         value, end = _read_value(line, key.end() if key else position)
         name = key[1].strip() if key else str(value).strip()

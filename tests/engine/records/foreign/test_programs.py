@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import pytest
@@ -123,6 +123,54 @@ def test_the_same_in_a_jpeg(program: Program, little: bool) -> None:
     assert found is not None and (found.prompt, found.seed) == (program.prompt, program.seed)
     recalled = recall(source, ("Euler",), ("dreamy_v8",), loras=("ink",))
     assert recalled is not None and recalled.request.prompt.count("<lora:ink:0.8>") == 1
+
+
+def described(text: str, format: str) -> bytes:
+    return carriers.tags({0x010E: text}, format)
+
+
+def hidden(text: str) -> bytes:
+    return carriers.stealth(text, size=(120, 200))
+
+
+CARRIERS: dict[str, Callable[[str], bytes]] = {
+    "png": lambda text: carriers.png({"parameters": text}),
+    "png description": lambda text: carriers.png({"Description": text}),
+    "webp": lambda text: carriers.user_comment(text, "WEBP"),
+    "avif": lambda text: carriers.user_comment(text, "AVIF"),
+    "jpeg description": lambda text: described(text, "JPEG"),
+    "tiff description": lambda text: described(text, "TIFF"),
+    "avif description": lambda text: described(text, "AVIF"),
+    "gif": carriers.gif,
+    "xmp comment": lambda text: carriers.xmp({"exif:UserComment": text}),
+    "xmp description": lambda text: carriers.xmp({"dc:description": text}),
+    "alpha": hidden,
+    "colours": lambda text: carriers.stealth_colours(text, size=(120, 200)),
+}
+
+
+@pytest.mark.parametrize(
+    "program", [each for each in PROGRAMS if set(each.texts) == {"parameters"}], ids=lambda each: each.source
+)
+def test_the_same_from_every_carrier(program: Program) -> None:
+    for name, carry in CARRIERS.items():
+        found = readers.read(carry(str(program.texts["parameters"])))
+        assert found is not None and (found.program, found.prompt, found.seed) == (program.name, program.prompt, program.seed), (
+            name
+        )
+
+
+def test_a_record_of_any_size_is_read_in_bounds() -> None:
+    many = {f"k{index}": index for index in range(3_000)}
+    for texts in (
+        {"invokeai_metadata": json.dumps({"positive_prompt": "x", **many})},
+        {"parameters": "a\nSteps: 1, " + ", ".join(f"{key}: {value}" for key, value in many.items())},
+        {"parameters": "<lora:a:1>" * 4_000 + "\nSteps: 1, Seed: 2"},
+        {"parameters": json.dumps({"base_model": "a", "prompt": "b", "loras": [[f"l{index}", 1.0] for index in range(2_000)]})},
+        {"parameters": "a\nSteps: 1, " + "x" * 100_000 + ": 1"},
+    ):
+        _, notes = readers.to_request(read(texts), loras=())
+        assert len("\n".join(notes)) < 20_000 and notes
 
 
 @pytest.mark.parametrize("seed", [-1, "-1", -1.0, "-1.0"])
