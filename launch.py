@@ -107,8 +107,10 @@ class Launch:
         try:
             taken = self.lock.acquire()
         except OSError as error:
-            self.serve()
-            return self.after_failure(explain_output([str(error)]))
+            if self.asked.repair or not self.folder.was_finished(set(self.asked.extra)):
+                self.serve()
+                return self.after_failure(explain_output([str(error)]))
+            taken = True  # there is nothing to set up, and nobody else can do so in a read-only folder
         other = None if taken else self.lock.find_other_page()
         if other:
             print(f"Another start of Easel is at work; its page is {other}", flush=True)

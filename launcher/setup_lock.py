@@ -56,7 +56,8 @@ class SetupLock:
 
     def publish_page(self, url: str) -> None:
         """Record the address of this process's page."""
-        write_json(self._page, {"url": url, "pid": os.getpid()})
+        if self._file is not None:
+            write_json(self._page, {"url": url, "pid": os.getpid()})
 
     def find_other_page(self) -> str | None:
         """The address of the page of the process that holds the lock, if it has one that answers."""

@@ -49,6 +49,17 @@ def keep_folders(paths: str) -> Optional[str]:
     return paths if any(os.path.isdir(path) for path in paths.split(os.pathsep)) else None
 
 
+def keep_libraries(paths: str) -> Optional[str]:
+    """None if one of the files is not there: the system would complain at the start of every program."""
+    files = [path for path in re.split(r"[ :]", paths) if path]
+    return paths if all(os.path.isfile(path) for path in files if os.sep in path) else None
+
+
+def keep_matching(pattern: str) -> Callable[[str], Optional[str]]:
+    """None for a value that ``pattern`` does not match as a whole."""
+    return lambda value: value if re.fullmatch(pattern, value) else None
+
+
 @dataclass(frozen=True)
 class Rule:
     """Variables whose upper-case name matches ``names`` as a whole reach the processes ``reach``, as ``change`` leaves them."""
@@ -97,6 +108,50 @@ RULES = (
     Rule(r"SSLKEYLOGFILE", (), "It has every connection's keys written to a file; where that fails, so does the connection."),
     Rule(r"GRADIO_.*|FORWARDED_ALLOW_IPS", (), "They serve other Gradio apps elsewhere, or let others in."),
     Rule(r"EASEL_PASSWORD", (STUDIO,), "Only the page asks for it; app.py takes it out before it starts processes of its own."),
+    Rule(
+        r"SPACES?_.*|WEB_CONCURRENCY|UVICORN_.*",
+        (),
+        "They tell Gradio that it runs on a hub's servers, or its server how many processes to start.",
+    ),
+    Rule(
+        r"HF_(TOKEN|TOKEN_PATH|ENDPOINT|HOME|HUB_CACHE|HUB_OFFLINE|XET_CACHE)|HUGGING_FACE_HUB_TOKEN",
+        ALL,
+        "They say who downloads, from where, or not at all, and where other programs keep what they have downloaded.",
+    ),
+    Rule(
+        r"(HF|HUGGINGFACE|TRANSFORMERS|DIFFUSERS|ACCELERATE|PEFT)_.*|USE_(TORCH|TF|FLAX|JAX)",
+        (),
+        "They make libraries stricter or chattier, and some values stop their import (HF_HUB_DOWNLOAD_TIMEOUT, "
+        "DIFFUSERS_VERBOSITY).",
+    ),
+    Rule(
+        r"PYTORCH_((CUDA|HIP)_)?ALLOC_CONF",
+        ALL,
+        "Graphics cards with little memory need it; PyTorch does not start with a value that it cannot read.",
+        keep_matching(
+            r"((backend:\w+|(max_split_size_mb|roundup_power2_divisions):\d+|garbage_collection_threshold:0?\.\d+"
+            r"|expandable_segments:(True|False))(,|$))*"
+        ),
+    ),
+    Rule(
+        r"PYTORCH_MPS_(HIGH|LOW)_WATERMARK_RATIO",
+        ALL,
+        "As PYTORCH_ALLOC_CONF, for Apple's graphics processors.",
+        keep_matching(r"\d+(\.\d+)?"),
+    ),
+    Rule(r"PYTORCH_ENABLE_MPS_FALLBACK|TORCH_EXTENSIONS_DIR|TORCHINDUCTOR_CACHE_DIR", ALL, "What they ask for does no harm."),
+    Rule(
+        r"(PY)?TORCH.*|ATEN_.*",
+        (),
+        "Some values stop the import of PyTorch (TORCH_LOGS), others change what it computes or have it run the code in a "
+        "checkpoint (TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD).",
+    ),
+    Rule(
+        r"(LOCAL_|GROUP_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)",
+        (),
+        "They are of programs that compute on several computers at once.",
+    ),
+    Rule(r"LD_(PRELOAD|AUDIT)", ALL, "Somebody may need another allocator.", keep_libraries),
     Rule(r"(CLICOLOR_)?FORCE_COLOR", (TESTS,), "uv's lines are read, and colours are signs in them."),
 )
 

@@ -36,6 +36,53 @@ def test_what_points_elsewhere_reaches_nobody(process: str, name: str) -> None:
     assert name not in choose_variables(process, {name: "1"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TORCH_LOGS", "nonsense"),
+        ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1"),
+        ("PYTORCH_JIT", "0"),
+        ("PYTORCH_CUDA_ALLOC_CONF", "nonsense"),
+        ("PYTORCH_MPS_HIGH_WATERMARK_RATIO", "much"),
+        ("ATEN_CPU_CAPABILITY", "nonsense"),
+        ("DIFFUSERS_VERBOSITY", "nonsense"),
+        ("TRANSFORMERS_VERBOSITY", "nonsense"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "soon"),
+        ("HF_HUB_ENABLE_HF_TRANSFER", "1"),
+        ("ACCELERATE_MIXED_PRECISION", "nonsense"),
+        ("USE_TORCH", "0"),
+        ("WORLD_SIZE", "2"),
+        ("SPACE_ID", "a/b"),
+        ("WEB_CONCURRENCY", "4"),
+        ("UVICORN_PORT", "1"),
+        ("LD_PRELOAD", "/gone.so"),
+        ("LD_PRELOAD", f"{sys.executable} /gone.so"),
+    ],
+)
+def test_what_stops_the_libraries_does_not_reach_the_studio(name: str, value: str) -> None:
+    assert name not in choose_variables(STUDIO, {name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CUDA_VISIBLE_DEVICES", "1"),
+        ("OMP_NUM_THREADS", "4"),
+        ("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True,max_split_size_mb:128"),
+        ("PYTORCH_ALLOC_CONF", "garbage_collection_threshold:0.8"),
+        ("PYTORCH_MPS_HIGH_WATERMARK_RATIO", "0.0"),
+        ("HF_TOKEN", "mine"),
+        ("HF_HUB_OFFLINE", "1"),
+        ("LD_PRELOAD", sys.executable),
+        ("LD_PRELOAD", "libjemalloc.so.2"),
+        ("HOME", "/gone"),
+        ("TZ", "Nowhere/City"),
+    ],
+)
+def test_what_people_set_for_their_computer_reaches_the_studio(name: str, value: str) -> None:
+    assert choose_variables(STUDIO, {name: value})[name] == value
+
+
 def test_pip_may_install_outside_an_environment_whatever_its_settings_say() -> None:
     assert choose_variables(PIP, {"PIP_REQUIRE_VIRTUALENV": "1"})["PIP_REQUIRE_VIRTUALENV"] == "0"
 
