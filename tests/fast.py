@@ -27,6 +27,7 @@ SLOW = (
     "tests/engine/jobs/test_memory_kill.py",
     "tests/engine/jobs/test_queue.py",
     "tests/engine/plan/test_main.py",
+    "tests/engine/storage/test_data_files.py",
     "tests/launcher",
     "tests/training",
     "tests/ui/browser",

@@ -73,6 +73,10 @@ def use_all(settings: Settings) -> None:
     assert estimate_seconds(notes, "abc", MACHINE.device, COURSE) is not None
 
 
+def nest(keys: tuple[str, ...], value: JsonValue) -> JsonValue:
+    return {keys[0]: nest(keys[1:], value)} if keys else value
+
+
 def walk_fields(path: Path) -> dict[str, list[tuple[str, ...]]]:
     """File -> the keys down to each of its fields."""
     learnt = [
@@ -94,34 +98,32 @@ def test_no_field_of_another_type_stops_anything(settings: Settings, monkeypatch
     for name, fields in walk_fields(settings.models / "x.safetensors").items():
         for keys in fields:
             for value in ODD:
-                whole = value
-                for key in reversed(keys):
-                    whole = {key: whole}
-                store(settings, name, whole)
+                store(settings, name, nest(keys, value))
                 use_all(settings)
                 tried += 1
         (settings.data / name).unlink()
     assert tried == len(ODD) * 20
 
 
-@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize(
     "kind", ["cut off", "a list", "deep", "a folder", "a pipe", "a link to itself", "many digits", "not UTF-8"]
 )
-def test_a_file_that_cannot_be_read_is_moved_aside_at_the_start_and_said(name: str, kind: str, settings: Settings) -> None:
-    path = settings.data / name
+def test_files_that_cannot_be_read_are_moved_aside_at_the_start_and_named(kind: str, settings: Settings) -> None:
     settings.data.mkdir()
     contents = {
         "cut off": b'{"a": [', "a list": b"[]", "deep": b'{"a": ' + b"[" * 990 + b"]" * 990 + b"}",
         "many digits": b'{"a": ' + b"9" * 9000 + b"}", "not UTF-8": b'{"\xff": 1}',
     }  # fmt: skip
-    others = {"a folder": path.mkdir, "a pipe": lambda: os.mkfifo(path), "a link to itself": lambda: path.symlink_to(path)}
-    others.get(kind, lambda: path.write_bytes(contents[kind]))()
+    others = {"a folder": Path.mkdir, "a pipe": os.mkfifo, "a link to itself": lambda path: path.symlink_to(path)}
+    for name in FILES:
+        others.get(kind, lambda path: path.write_bytes(contents[kind]))(settings.data / name)
     with Jobs(settings, "engine.testing:ScriptedEngine") as jobs:
-        (trouble,) = jobs.troubles
-    (aside,) = settings.data.glob(f"{path.stem}.unreadable-*")
-    assert str(path) in trouble and aside.name in trouble
-    assert kind not in contents or aside.read_bytes() == contents[kind]
+        troubles = jobs.troubles
+    assert len(troubles) == len(FILES)
+    for name, trouble in zip(FILES, troubles, strict=True):
+        (aside,) = settings.data.glob(f"{Path(name).stem}.unreadable-*")
+        assert str(settings.data / name) in trouble and aside.name in trouble
+        assert kind not in contents or aside.read_bytes() == contents[kind]
     use_all(settings)
 
 

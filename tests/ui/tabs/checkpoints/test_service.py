@@ -11,7 +11,7 @@ from engine import preferences
 from engine.checkpoints.download.sources import read_offers
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library import sha256
-from engine.checkpoints.library.catalogue import stamp_of
+from engine.checkpoints.library.catalogue import Catalogue, stamp_of
 from engine.requests import DTYPES
 from engine.settings import Settings
 from tests.engine.checkpoints.library.test_catalogue import ESRGAN, LORA, SD1, SD2, write
@@ -20,6 +20,8 @@ from ui.common import form
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.checkpoints.service import CheckpointsService
 from ui.tabs.settings.service import SettingsService
+from ui.tabs.upscale import form as upscale_form
+from ui.tabs.upscale.service import UpscaleService
 
 
 @pytest.fixture
@@ -98,6 +100,49 @@ def test_standing_choices_are_kept_and_folders_are_told(settings: Settings, tmp_
     written, said = standing.read()
     assert written["precision"] == "auto" and "trouble" in said and "cannot be read" in said
     assert written["precision"] in ("auto", *DTYPES)
+
+
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [
+        ("~nobody-of-this-name/models", "no user called"), ("x" * 256, "too long"), ("/a" * 3000, "too long"),
+        ("/\0", "character"), ("loop", "look into it"),
+        ("/proc", "operating system"), ("/dev/null", "not a folder"), ("/dev/null/x", "There is no folder"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_can_hold_nothing_is_not_saved(folder: str, why: str, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    written, _ = SettingsService(settings).read()
+    named = str(tmp_path / "loop") if folder == "loop" else folder
+    said = SettingsService(settings).save({**written, "extra_models": f"{tmp_path}\n{named}"})
+    assert why in said
+    saved = preferences.read(settings.data).extra_models
+    assert saved == ((str(tmp_path), named) if "There is no folder" in said else ())
+
+
+def test_a_forbidden_folder_is_not_saved(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "forbidden").mkdir()
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.scandir", refuse)
+    written, _ = SettingsService(settings).read()
+    assert "may not look into it" in SettingsService(settings).save({**written, "extra_models": str(tmp_path / "forbidden")})
+    assert preferences.read(settings.data) == preferences.Preferences()
+
+
+def test_each_event_looks_through_the_folders_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    options, scans = CheckpointOptions(settings), list[Catalogue]()
+    tab, upscale = CheckpointsService(settings, options), UpscaleService(settings, options)
+    scan = Catalogue.scan
+    monkeypatch.setattr(Catalogue, "scan", lambda catalogue: (scans.append(catalogue), scan(catalogue))[1])
+    assert tab.render_inventory() and tab.render_offers()
+    assert len(scans) == 1
+    assert tab.choose("two", "sd2_v", "") and tab.render_inventory()
+    assert len(scans) == 2
+    assert upscale.find_kind("x4") == upscale_form.PLAIN and upscale.find_checkpoint("x4").name == ""
+    assert len(scans) == 2
 
 
 def test_additions_go_from_the_form_to_the_request_and_back(settings: Settings) -> None:
