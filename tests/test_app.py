@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,12 +23,16 @@ HOUSE = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def app(folder: Path, *flags: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def app(
+    folder: Path, *flags: str, prepare: Callable[[], None] | None = None, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """Easel over folders of the test's own. It is killed if the test leaves it running."""
     command = [sys.executable, "-u", "app.py", "--no-browser", "--data", folder / "data", "--outputs", folder / "outputs", *flags]
     alone = {name: text for name, text in os.environ.items() if name != "EASEL_LAUNCHER"} | variables
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=HOUSE, env=alone, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=HOUSE, env=alone, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=prepare
+    ) as process:
         try:
             yield process
         finally:
@@ -142,3 +146,27 @@ def test_without_a_password_this_computer_alone_is_let_in(tmp_path: Path) -> Non
         assert line(process).startswith("Easel does not listen on the network")
         assert ask_page(process, None) == 200
         assert not listens_everywhere(process)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX's limit of open files")
+def test_few_open_files_do_not_flood_the_log(tmp_path: Path) -> None:
+    import resource
+
+    def allow_few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    with app(tmp_path, "--port", "0", prepare=allow_few) as process:
+        assert line(process).startswith("Port 0 is busy")
+        port = int(line(process).rpartition(":")[2])
+        opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+        for each in opened:
+            each.close()
+        while True:  # until it has heard that they are gone
+            try:
+                assert urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60).status == 200
+                break
+            except (urllib.error.URLError, ConnectionError):
+                continue
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    assert errors == "" and out.count("\n") == 1 and "ulimit -n" in out

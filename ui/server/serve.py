@@ -18,6 +18,7 @@ from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.records.images.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
+from ui.compat.connections import PATIENCE, PatientProtocol, PatientServer
 from ui.compat.mounting import mount
 from ui.compat.uploads import use_folder
 from ui.interface import create_interface
@@ -33,6 +34,9 @@ ANYONE = "anyone"
 _LOCAL, _EVERYWHERE = "127.0.0.1", "0.0.0.0"
 _PORTS = 100
 """Ports that are tried, from the wanted one on, before the system chooses."""
+
+_WEBSOCKET_MESSAGE = 2**16
+"""Bytes of one message of a page, which has nothing to say there."""
 
 _START_SECONDS, _CLOSE_SECONDS = 60, 5
 
@@ -103,10 +107,19 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
     page = RequestGuard(
         Streams(create_application(settings, jobs)), login=login, open_to_network=listen is not None, data=settings.data
     )
-    config = uvicorn.Config(Disconnects(page), log_level="error", timeout_graceful_shutdown=1, timeout_keep_alive=30)
+    config = uvicorn.Config(
+        Disconnects(page),
+        http=PatientProtocol,
+        ws_max_size=_WEBSOCKET_MESSAGE,
+        ws_ping_interval=PATIENCE / 2,
+        ws_ping_timeout=PATIENCE / 2,
+        log_level="error",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=30,
+    )
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each form that is broken off
     _ask_launcher_for_its_port()
-    studio = Studio(uvicorn.Server(config), _open_listener(_EVERYWHERE if listen else _LOCAL, port))
+    studio = Studio(PatientServer(config), _open_listener(_EVERYWHERE if listen else _LOCAL, port))
     try:
         studio.open()
         yield studio

@@ -34,6 +34,7 @@ def find_open(folder: Path) -> list[str]:
 
 
 def test_everything_in_a_new_data_folder_is_private(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     settings = Settings(data=tmp_path / "data", outputs=tmp_path / "outputs")
     with claim(settings.data) as claimed, Jobs(settings, "engine.testing:ScriptedEngine") as jobs:
         job = jobs.submit(TextToImage(prompt="a cat"))
