@@ -142,9 +142,22 @@ def _read_file(path: Path) -> bytes:
 
 
 def _decode(raw: bytes, errors: str) -> str:
-    """Text in UTF-8, or in UTF-16 where it begins with a byte order mark, as Windows' editors save it."""
-    is_utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(raw) % 2 == 0
-    return raw.decode("utf-16", "replace") if is_utf16 else raw.decode("utf-8-sig", errors)
+    """Text in UTF-8, or in UTF-16 as Windows' editors and spreadsheets save it."""
+    encoding = _find_encoding(raw)
+    return raw.decode(encoding, errors if encoding == "utf-8-sig" else "replace")
+
+
+def _find_encoding(raw: bytes) -> str:
+    """UTF-16 where a byte order mark or the zero bytes of Latin letters say so: Excel and Windows write it. Else UTF-8."""
+    if len(raw) % 2:
+        return "utf-8-sig"
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    beginning = raw[:4096]
+    zeros = beginning[0::2].count(0), beginning[1::2].count(0)
+    if max(zeros) * 4 < len(beginning) or len(beginning) < 4:
+        return "utf-8-sig"
+    return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
 
 
 def _problem(path: Path, line: int, what: str) -> str:
@@ -153,13 +166,17 @@ def _problem(path: Path, line: int, what: str) -> str:
 
 # --- A1111's styles.csv ---------------------------------------------------------------------------------------------
 
+_DELIMITERS = (",", ";", "\t")
+_EXCEL_LINES = {"sep=,": ",", "sep=;": ";"}
+
 
 def _read_csv(path: Path, text: str) -> PresetFile:
     """Columns name, prompt (in old files text) and negative_prompt, in any order; of one name the last counts, as there.
 
-    Reading ends where quotes stop matching.
+    Reading ends where quotes stop matching. Columns may be separated by semicolons or tabs, as spreadsheets do.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    text, delimiter = _find_delimiter(text)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     presets: dict[str, Preset] = {}
     problems: list[str] = []
     line = 1
@@ -177,6 +194,16 @@ def _read_csv(path: Path, text: str) -> PresetFile:
     except csv.Error:
         problems.append(_problem(path, line, "opens a quote that is not closed rightly; nothing after it was read."))
     return PresetFile(tuple(presets.values()), tuple(problems))
+
+
+def _find_delimiter(text: str) -> tuple[str, str]:
+    """The table, and what stands between its columns: a comma, or what spreadsheets write instead. Excel's ``sep=`` line is
+    left out."""
+    first, end, rest = text.partition("\n")
+    if first.strip().lower() in _EXCEL_LINES:
+        return rest, _EXCEL_LINES[first.strip().lower()]
+    cells = {each: [cell.strip().strip('"') for cell in first.split(each)] for each in _DELIMITERS}
+    return first + end + rest, next((each for each in _DELIMITERS if "name" in cells[each]), _DELIMITERS[0])
 
 
 def _read_row(row: dict[str, str]) -> Preset:

@@ -266,3 +266,17 @@ def test_whatever_is_saved_is_there(tmp_path_factory: pytest.TempPathFactory, ro
         expected[row[0]] = Preset(*row)
     assert read_presets(file) == PresetFile(tuple(expected.values()))
     assert sorted(os.listdir(file.parent)) == ([".presets.toml.lock", "presets.toml"] if rows else [])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("head", ["", "sep"])
+def test_a_table_is_read_however_a_spreadsheet_wrote_it(tmp_path: Path, encoding: str, delimiter: str, head: str) -> None:
+    rows = [("name", "prompt", "negative_prompt"), ("Ölbild", '"a, b; c\td"', "grau"), ("two", "x", "")]
+    lines = [delimiter.join(row) for row in rows]
+    if head and delimiter != "\t":
+        lines.insert(0, f"sep={delimiter}")
+    (tmp_path / "styles.csv").write_bytes("\r\n".join(lines).encode(encoding))
+    read = read_presets(tmp_path / "styles.csv")
+    assert read.problems == ()
+    assert read.presets == (Preset("Ölbild", "a, b; c\td", "grau"), Preset("two", "x", ""))
