@@ -14,7 +14,7 @@ from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
 from engine.descriptions import EngineDescription
-from engine.errors import DoesNotFit, RequestError
+from engine.errors import CheckpointError, DoesNotFit, RequestError
 from engine.events import Event, Finished, ImageSaved, Notice, Result
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
@@ -112,6 +112,8 @@ class Local:
                 remaining = self._state.hardware
             except RuntimeError as error:
                 remaining = self._find_other_device(error, state)
+            except OSError as error:
+                raise _explain_unreadable(error) from error
             # Outside of the handler: the error's traceback keeps the run's tensors alive.
             yield from self._go_on_with(job, remaining)
             state = self._state
@@ -157,6 +159,15 @@ class Local:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _explain_unreadable(error: OSError) -> CheckpointError:
+    """What the user should know when a file vanishes or its drive fails in the middle of a run."""
+    named = f" “{error.filename}”" if error.filename else ""
+    return CheckpointError(
+        f"A file that this job needs{named} cannot be read any more ({error.strerror or error}). Was a drive unplugged, or a "
+        "folder moved? Bring it back and start the job again. Other jobs are not affected."
+    )
 
 
 def _create_events(job: str, request: Request, state: EngineState, stop: Stop) -> Iterator[Event]:

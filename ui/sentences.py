@@ -100,6 +100,14 @@ def reading_progress(count: int) -> str:
     return f"Looking at {format_count(count, 'more picture')} …"
 
 
+def outputs_gone(folder: Path) -> str:
+    """Shown instead of the thumbnails."""
+    return (
+        f"The folder “{folder}” is not there. Was it renamed, or a drive unplugged? Give it back its name or connect the drive, "
+        "then open History again. New pictures are saved in a new folder of that name."
+    )
+
+
 def thumbnail_range(first: int, last: int, count: int) -> str:
     """Which thumbnails are shown of all."""
     return f"{first:,}–{last:,} of {count:,}"

@@ -196,7 +196,7 @@ def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
     """The key under which weights in memory can be reused."""
     precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items())), plan.measures
     return (
-        str(entry.path), entry.stamp, entry.hash, entry.identity.prediction_type,
+        str(entry.path), entry.version or entry.stamp, entry.hash, entry.identity.prediction_type,
         plan.device, precision, plan.channels_last, plan.attention_upcast,
     )  # fmt: skip
 

@@ -38,6 +38,12 @@ _WITHHELD = (
 )
 
 
+_FOLDER_MOVED = (
+    "The folder “{folder}” was moved, renamed or removed while this job ran, so it was created again. What was saved before is "
+    "where the old folder is now."
+)
+
+
 @dataclass(frozen=True)
 class _Job:
     """A job on the saving thread."""
@@ -112,6 +118,7 @@ class Saver:
         sha256 = self.state.hashes.find(self.entry.path, self.entry.stamp)
         resolved = dataclasses.replace(planned.resolved, checkpoint_sha256=sha256)
         marked, notice = _add_watermark(image, chosen.watermark) if chosen.watermark else (image, "")
+        notice = " ".join(filter(None, (notice, "" if self.folder.is_dir() else _FOLDER_MOVED.format(folder=self.folder))))
         path = outputs.save(
             marked, resolved, outputs=self.folder, job=self.job, index=planned.index, companions=planned.companions,
             write_metadata=not chosen.leave_metadata_out,
@@ -137,8 +144,11 @@ def explain_no_checker(entry: CheckpointEntry, state: EngineState) -> str:
 
 def read_result(path: Path, seed: int, seconds: float) -> Result:
     """The result of a saved image."""
-    with Image.open(path) as saved:
-        width, height = saved.size
+    try:
+        with Image.open(path) as saved:
+            width, height = saved.size
+    except FileNotFoundError:  # its folder was moved just now; the page says that the picture is gone
+        width, height = 0, 0
     return Result(path=path, seed=seed, width=width, height=height, seconds=seconds)
 
 

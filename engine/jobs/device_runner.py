@@ -6,8 +6,8 @@ aside, and the queue goes on.
 
 from __future__ import annotations
 
+import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -17,6 +17,7 @@ from typing import TypeAlias
 from engine.descriptions import EngineDescription
 from engine.errors import DiskFull, OutputError, WorkerLost
 from engine.events import Cancelled, Event, Failed, Finished, Guided, ImageSaved, Last, Notice, Started
+from engine.jobs.awake_clock import AwakeClock
 from engine.jobs.feed import Feed
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, SET_ASIDE, JobState, Journal
 from engine.jobs.watchdog import TimeLimits, Watchdog
@@ -25,6 +26,7 @@ from engine.jobs.worker import (
     DescribeRun,
     LoadCheckpoint,
     Ready,
+    Reply,
     RunDescribed,
     RunJob,
     StartFailed,
@@ -39,6 +41,17 @@ ATTEMPTS = 2
 
 _POLL_SECONDS = 0.5
 """Seconds between checks of a silent worker."""
+
+_EXIT_REASONS = {
+    -number: reason
+    for name, reason in {
+        "SIGBUS": "a file that it was reading is no longer there; perhaps a drive was unplugged or the models folder moved",
+        "SIGSEGV": "it crashed inside a library",
+        "SIGILL": "a library uses an instruction that this processor does not have",
+    }.items()
+    if (number := vars(signal).get(name)) is not None
+}
+"""Exit code of a worker that a signal ended -> what that says."""
 
 StartWorker: TypeAlias = Callable[[Settings], Worker]
 """Starts a worker for the device that the settings name."""
@@ -77,6 +90,7 @@ class DeviceRunner:
         self._stopped: dict[str, float] = {}
         self._closing = False
         self._watchdog = Watchdog(limits)
+        self._clock = AwakeClock()
         self._thread = threading.Thread(target=self._serve, name=f"easel-runner {settings.device}", daemon=True)
         self.description: EngineDescription | None = None
         self.paused: str = ""
@@ -116,7 +130,7 @@ class DeviceRunner:
 
     def stop(self, job: str) -> None:
         """Tell the worker to end ``job`` if it is running it."""
-        self._stopped.setdefault(job, time.monotonic())
+        self._stopped.setdefault(job, self._clock.now)
         worker = self._worker
         if worker is not None and self._running == job:
             try:
@@ -195,16 +209,16 @@ class DeviceRunner:
         except TimeoutError:
             self._handle_lost_worker(job, "The process that generates the pictures stopped responding.")
         except (EOFError, OSError):
-            self._handle_lost_worker(
-                job, "The process that generates the pictures ended in the middle of this job; it may have run out of memory."
-            )
+            code = self._worker.wait_for_exit() if self._worker is not None else None
+            reason = _EXIT_REASONS.get(code or 0, "it may have run out of memory")
+            self._handle_lost_worker(job, f"The process that generates the pictures ended in the middle of this job; {reason}.")
 
     def _listen(self, worker: Worker, job: JobState) -> None:
         """Handle the worker's events until the job is over. Raises TimeoutError if it hangs."""
-        self._watchdog.start_job(time.monotonic())
+        self._watchdog.start_job(self._clock.advance())
         while True:
             message = worker.receive(min(_POLL_SECONDS, self._watchdog.limit))
-            now = time.monotonic()
+            now = self._clock.advance()
             if message is None and self._watchdog.is_hung(now, self._stopped.get(job.id)):
                 raise TimeoutError
             if isinstance(message, Event):
@@ -262,7 +276,7 @@ class DeviceRunner:
         try:
             worker = self._ensure_worker()
             worker.send(question)
-            while not isinstance(message := worker.receive(self._limits.load), RunDescribed):
+            while not isinstance(message := self._receive(worker, self._limits.load), RunDescribed):
                 if message is None:
                     raise EOFError
             resolved = message.resolved
@@ -277,7 +291,7 @@ class DeviceRunner:
             worker = self._ensure_worker()
             if task is not None:
                 worker.send(task)
-                while not isinstance(worker.receive(self._limits.load), (CheckpointLoaded, NoneType)):
+                while not isinstance(self._receive(worker, self._limits.load), (CheckpointLoaded, NoneType)):
                     pass
         except (_CannotStart, EOFError, OSError):
             self._end_worker()
@@ -292,12 +306,19 @@ class DeviceRunner:
         return self._worker
 
     def _wait_until_ready(self, worker: Worker) -> None:
-        message = worker.receive(self._limits.start)
+        message = self._receive(worker, self._limits.start)
         if not isinstance(message, Ready):
             reason = message.message if isinstance(message, StartFailed) else "It did not respond in time."
             raise _CannotStart(f"The process that generates the pictures cannot start. {reason}")
         self.description = message.description
         self._on_devices(message.devices)
+
+    def _receive(self, worker: Worker, seconds: float) -> Reply | None:
+        """The worker's next message, or None if none comes in ``seconds`` in which this process was awake. Raises EOFError."""
+        end = self._clock.advance() + seconds
+        while (message := worker.receive(min(_POLL_SECONDS, seconds))) is None and self._clock.advance() < end:
+            pass
+        return message
 
     def _end_worker(self) -> None:
         if self._worker is not None:

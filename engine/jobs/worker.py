@@ -150,6 +150,11 @@ class Worker:
         """End the child now; its owner gets an EOFError."""
         self._process.kill()
 
+    def wait_for_exit(self) -> int | None:
+        """The child's exit code once it has ended by itself, minus the number of the signal that ended it; None if it runs on."""
+        self._process.join(5)
+        return self._process.exitcode
+
     def close(self) -> None:
         """End the child and free its resources. For the owner only."""
         self.kill()

@@ -11,6 +11,7 @@ from PIL import Image
 
 from engine.records.images.decoder import decode
 from engine.records.images.open_image import open_header
+from engine.storage.file_version import Version, read_version
 
 VISIBLE = 1 / 255
 """Changes up to this are invisible: every pixel differs by one 8-bit level."""
@@ -31,9 +32,13 @@ def measure(before: Image.Image, after: Image.Image) -> float:
     return float(np.sqrt(np.mean(np.square(_pixels(after) - _pixels(before)))))
 
 
-@lru_cache(maxsize=4096)
 def measure_files(before: Path, after: Path) -> float:
-    """:func:`measure` of two saved images. Results are cached by file name."""
+    """:func:`measure` of two saved images, cached until one of them changes. Raises OSError."""
+    return _measure_versions(before, after, read_version(before), read_version(after))
+
+
+@lru_cache(maxsize=4096)
+def _measure_versions(before: Path, after: Path, _before: Version, _after: Version) -> float:
     return decode([before, after], _measure_files, before, after)
 
 

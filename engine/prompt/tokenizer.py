@@ -16,6 +16,7 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from engine.errors import CheckpointError
+from engine.storage.file_version import Version, read_version
 
 WORD_END = "</w>"
 """The mark of a word's last piece in the vocabulary."""
@@ -113,9 +114,9 @@ def load_tokenizer(
     ``pad_token`` overrides the folder's own (XL's second tokenizer differs from the first only by ``"!"``). ``embeddings`` are
     textual-inversion names and how many vectors each has. Raises CheckpointError if the folder holds no readable tokenizer.
     """
-    stamp = tuple(path.stat().st_mtime_ns if (path := folder / name).exists() else 0 for name in _FILES)
+    versions = tuple(read_version(path) if (path := folder / name).exists() else None for name in _FILES)
     try:
-        return _load(folder, stamp, pad_token, embeddings)
+        return _load(folder, versions, pad_token, embeddings)
     except CheckpointError:
         raise
     except Exception as error:  # tokenizers raises bare Exception for any error in a file
@@ -126,7 +127,7 @@ def load_tokenizer(
 
 @lru_cache(maxsize=8)
 def _load(
-    folder: Path, _stamp: tuple[int, ...], pad_token: str | None, embeddings: tuple[tuple[str, int], ...]
+    folder: Path, _versions: tuple[Version | None, ...], pad_token: str | None, embeddings: tuple[tuple[str, int], ...]
 ) -> PromptTokenizer:
     settings = _read_settings(folder)
     special = {name: pad_token if name == "pad_token" and pad_token else _read_content(settings[name]) for name in _SPECIAL}

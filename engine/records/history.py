@@ -71,6 +71,11 @@ class History:
         self.thumbnails = Thumbnails(data / "thumbnails")
         self._db, self.trouble = history_file.open_index(self._path)
 
+    @property
+    def is_folder_gone(self) -> bool:
+        """Whether there is no outputs folder. Before the first picture there is none either."""
+        return not self._outputs.is_dir()
+
     def rebuild(self) -> None:
         """Throw the index away; the next :meth:`refresh` reads every image again."""
         with self._lock:
@@ -82,6 +87,8 @@ class History:
     def refresh(self) -> Iterator[int]:
         """Look at the folder: images that came, went or changed, in whatever way. Yields how many are still to be read."""
         there = {entry.name: entry for entry in _walk(self._outputs)}
+        if self.is_folder_gone and self._read("SELECT 1 FROM pictures LIMIT 1"):
+            return  # renamed, or on a drive that is not there: what is known of its pictures is good when it is back
         self._take_favourites()
         known = {row["name"]: row for row in self._read("SELECT name, mtime_ns, bytes FROM pictures")}
         self._drop([row for name, row in known.items() if name not in there])

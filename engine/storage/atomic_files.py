@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Generator
@@ -98,22 +99,35 @@ def translate_errors(folder: Path) -> Generator[None]:
 def replace_file(path: Path) -> Generator[BinaryIO]:
     """A stream whose content replaces the file ``path`` at once when the block ends. If the block raises, nothing changes.
 
-    The order is: write, sync, rename, sync the folder. Raises OSError; what the block raises passes through.
+    The order is: write, sync, rename, sync the folder. A folder that was renamed or removed meanwhile is made again.
+    Raises OSError; what the block raises passes through.
     """
     part = path.with_name(f".{secrets.token_hex(8)}{PART}")
     try:
-        with part.open("xb") as stream:
+        with part.open("x+b") as stream:
             if sys.platform != "win32" and is_private(path.parent):
                 os.fchmod(stream.fileno(), PRIVATE_FILE)
             yield stream
             stream.flush()
             _sync(stream.fileno())
+            if not part.exists():
+                _write_again(stream, part)
         os.replace(part, path)
     except BaseException:
         with suppress(OSError):
             part.unlink()
         raise
     sync_folder(path.parent)
+
+
+def _write_again(stream: BinaryIO, part: Path) -> None:
+    """The content of ``stream``, whose file moved away with its folder, as ``part`` in a new folder."""
+    make_folder(part.parent)
+    stream.seek(0)
+    with part.open("xb") as again:
+        shutil.copyfileobj(stream, again)
+        again.flush()
+        _sync(again.fileno())
 
 
 def write_file(path: Path, content: str | bytes) -> None:

@@ -26,6 +26,7 @@ from engine.errors import CheckpointError
 from engine.json_values import JsonObject
 from engine.safe_text import name_to_text, text_to_name
 from engine.settings import Settings
+from engine.storage.file_version import Version, digest_versions, read_version
 from engine.storage.items import read_each, translate_any_error
 from engine.storage.regular_files import open_regular_file
 
@@ -40,13 +41,15 @@ class CheckpointEntry:
     ``name`` is what requests call it, safe text. ``stamp`` is (size, modification time in nanoseconds). ``configs`` is a folder
     with component configurations in diffusers' layout, for a single file whose sizes are not its family's; None takes the
     published ones. ``sha256`` is that of the whole file, "" for folders and while it is not known (see
-    :mod:`engine.checkpoints.library.sha256`). ``quick``: the version with :attr:`few_steps` in its weights is meant.
+    :mod:`engine.checkpoints.library.sha256`). ``version`` is that of :func:`version_of`. ``quick``: the one with
+    :attr:`few_steps` in its weights is meant.
     """
 
     name: str
     path: Path
     identity: Identity
     stamp: tuple[int, int] = (0, 0)
+    version: str = ""
     configs: Path | None = None
     sha256: str = ""
     quick: bool = False
@@ -99,7 +102,7 @@ class CheckpointEntry:
         """A SHA-256 in hexadecimal over the headers and samples of the weights: quick to compute, and different for different
         weights."""
         lora = self.few_steps if self.quick else None
-        return _digest_with(self.identity.digest, lora, self.stamp) if lora else self.identity.digest
+        return _digest_with(self.identity.digest, lora, read_version(lora)) if lora else self.identity.digest
 
     @property
     def abilities(self) -> tuple[str, ...]:
@@ -179,7 +182,7 @@ class Catalogue:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._identified: dict[Path, tuple[tuple[int, int], Identity | CheckpointError]] = {}
+        self._identified: dict[Path, tuple[str, Identity | CheckpointError]] = {}
 
     def scan(self) -> Inventory:
         """Scan the folders. To find several entries, use the returned :class:`Inventory`."""
@@ -207,17 +210,17 @@ class Catalogue:
     ) -> CheckpointEntry:
         """The entry of one file or folder, its name yet to be found. Raises CheckpointError, or anything else, where it is
         odd."""
-        stamp = stamp_of(path)
-        identity = overrides.apply(self._identify(path, stamp), chosen.get(str(path), Override()))
+        stamp, version = stamp_of(path), version_of(path)
+        identity = overrides.apply(self._identify(path, version), chosen.get(str(path), Override()))
         if identity.kind == "unknown":
             raise CheckpointError(f"“{path.name}” is not used: {identity.reason}.")
-        return _with_sha256(CheckpointEntry(name="", path=path, identity=identity, stamp=stamp), hashed)
+        return _with_sha256(CheckpointEntry(name="", path=path, identity=identity, stamp=stamp, version=version), hashed)
 
-    def _identify(self, path: Path, stamp: tuple[int, int]) -> Identity:
-        """The identity of a file or folder, from memory if its stamp is the same. Raises CheckpointError."""
+    def _identify(self, path: Path, version: str) -> Identity:
+        """The identity of a file or folder, from memory if its version is the same. Raises CheckpointError."""
         known = self._identified.get(path)
-        if known is None or known[0] != stamp:
-            known = stamp, _identity_or_error(path)
+        if known is None or known[0] != version:
+            known = version, _identity_or_error(path)
             self._identified[path] = known
         if isinstance(known[1], CheckpointError):
             raise CheckpointError(str(known[1]))
@@ -243,16 +246,27 @@ def entry_for(path: Path, settings: Settings | None = None, configs: Path | None
     overruled = overrides.read(settings.data) if settings else {}
     identity = overrides.apply(identify(path), overruled.get(str(path), Override()))
     name = name_to_text(path.name if os.path.isdir(path) else path.stem)
-    return CheckpointEntry(name=name, path=path, identity=identity, stamp=stamp_of(path), configs=configs)
+    stamp, version = stamp_of(path), version_of(path)
+    return CheckpointEntry(name=name, path=path, identity=identity, stamp=stamp, version=version, configs=configs)
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
     """Size and modification time: of a file, or of a checkpoint's folder, all its files together. Raises OSError."""
+    stats = _stat_all(path)
+    return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
+
+
+def version_of(path: Path) -> str:
+    """A text that changes with every write to the file, or to a file of a checkpoint's folder, and when one is replaced by
+    another of the same size and time. Raises OSError."""
+    return digest_versions(_stat_all(path))
+
+
+def _stat_all(path: Path) -> list[os.stat_result]:
     found = path.stat()
     if not stat.S_ISDIR(found.st_mode):
-        return found.st_size, found.st_mtime_ns
-    stats = [each for folder in (path, *_list_folders(path)) for each in _stat_files(folder)]
-    return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
+        return [found]
+    return [each for folder in (path, *_list_folders(path)) for each in _stat_files(folder)]
 
 
 def _list_folders(folder: Path) -> Iterator[Path]:
@@ -267,7 +281,7 @@ def _stat_files(folder: Path) -> Iterator[os.stat_result]:
 
 
 @cache
-def _digest_with(digest: str, lora: Path, _stamp: tuple[int, int]) -> str:
+def _digest_with(digest: str, lora: Path, _version: Version) -> str:
     """The digest of weights with the file ``lora`` merged in."""
     whole = hashlib.sha256(digest.encode())
     with open_regular_file(lora) as file:

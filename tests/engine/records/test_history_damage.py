@@ -199,3 +199,12 @@ def test_ids_sort_as_they_were_made() -> None:
     assert ids == sorted(ids) and read_submission_time("0123456789ab") is None
     assert read_submission_time(f"{ids[1]}-large") == 2e9
     assert create_job_id("another's", 2e9) and history_file.VERSION >= 2
+
+
+def test_a_folder_that_is_away_for_a_while_costs_nothing(history: History, folder: Path) -> None:
+    (name,) = list_names(history)
+    history.set_favourite(name, True)
+    folder.rename(folder.with_name("away"))
+    assert history.is_folder_gone and list(history.refresh()) == []
+    folder.with_name("away").rename(folder)
+    assert list(history.refresh()) == [] and [entry.favourite for entry in history.find(Search())] == [True]

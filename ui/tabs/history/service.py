@@ -10,7 +10,7 @@ from engine.records import metadata
 from engine.records.history import Entry, History, Search
 from engine.records.recall import Recalled, recall
 from engine.settings import Settings
-from ui import messages
+from ui import messages, sentences
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.server import image_routes
 from ui.tabs.history import desktop, view
@@ -36,6 +36,8 @@ class HistoryService:
             count = self.history.count(search)
             offset = min(offset, max(0, count - 1) // PAGE * PAGE)
             found, trouble = self.history.find(search, offset, PAGE), self.history.trouble
+            if found and self.history.is_folder_gone:
+                found, offset, count, trouble = [], 0, 0, sentences.outputs_gone(self._outputs)
         except EaselError as error:
             found, offset, count, trouble = [], 0, 0, str(error)
         return view.render_thumbnails(found, offset, count, chosen, reading, trouble)

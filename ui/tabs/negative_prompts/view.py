@@ -12,6 +12,7 @@ from engine.negative import image_difference, study
 from engine.negative.study import StudyResult, TermEffect
 from engine.records.images.decoder import read_size
 from engine.requests import Request, StudyNegative
+from engine.storage.file_version import Version, read_version
 from ui import formatting, messages, sentences
 from ui.common import result_view, send_to
 from ui.common.job_view import View
@@ -147,7 +148,11 @@ def _create_side(outputs: Path, image: Path, label: str) -> Side:
     return Side(image_routes.locate_path(outputs, image), label)
 
 
-@lru_cache(maxsize=64)
 def _draw_map(before: Path, after: Path) -> str:
     """Where two images differ, as a data URL."""
+    return _draw_versions(before, after, read_version(before), read_version(after))
+
+
+@lru_cache(maxsize=64)
+def _draw_versions(before: Path, after: Path, _before: Version, _after: Version) -> str:
     return result_view.encode_data_url(image_difference.encode_map(before, after), "image/png")

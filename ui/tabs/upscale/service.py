@@ -118,7 +118,7 @@ class UpscaleService:
     def _store(self, file: Path) -> str:
         try:
             return self._blobs.put_file(file, by_head=True)
-        except ImageError as error:
+        except (ImageError, OSError) as error:
             raise ImageError(sentences.unusable_file(file.name, str(error))) from error
 
     def _create_work(self, written: Mapping[str, Any], size: tuple[int, int]) -> UpscaleWork:
