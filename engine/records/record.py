@@ -85,7 +85,9 @@ def from_text(text: str) -> Record:
         resolved = resolved_from_json(as_object(written.get("resolved")))
         return read_dataclass(Record, written, resolved=resolved)
     except ValueError as error:
-        raise RequestError(f"The picture's record cannot be read ({error}). The picture itself is not affected.") from error
+        raise RequestError(
+            f"The picture's record is damaged and cannot be read ({error}). The picture itself is not affected."
+        ) from error
 
 
 def source_type(request: Request) -> str:
