@@ -55,6 +55,7 @@ _ANY_FILE = KnownFields(
     facts={
         "title|author|description|copyright|creation time|software|disclaimer|warning|source|comment|usercomment": "",
         "date:.*|exif:.*|png:.*|tiff:.*|xmp:.*|icc.*|raw profile type .*|thumb::.*|signature|label|url": "",
+        "parameters-json|smproj|generation_data|metadata": "the same in another layout",
         "prompt|workflow": "the graph of ComfyUI that lies beside it",
         "parameters": "the text for other programs that lies beside it",
     }

@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.json_values import JsonObject, JsonValue
-from engine.records.foreign.values import as_object, json_object, whole
-
-_MUTED, _BYPASSED = 2, 4
-"""Modes of nodes that do not run, and that pass on what comes in."""
+from engine.records.foreign.comfyui.drawing import BYPASSED, MUTED, Drawing, list_objects, read_drawing
+from engine.records.foreign.values import as_object, json_object
 
 _CONTROLS = ("fixed", "increment", "decrement", "randomize")
 """What the editor adds behind a seed: what to do with it before the next run."""
@@ -30,8 +28,6 @@ _OF_NODE = (
 )  # fmt: skip
 """What the editor writes and what this module reads; anything else is handed on as it is."""
 
-_MOST_NODES = 10_000
-_MOST_HOPS = 100
 
 _WIDGETS = {
     "KSampler": "seed steps cfg sampler_name scheduler denoise",
@@ -78,76 +74,40 @@ _WIDGETS = {
 def to_prompt(written: JsonValue) -> JsonObject:
     """The graph in ``written``, JSON or its text, in the form that is run; empty if there is none."""
     found = json_object(written) if isinstance(written, str) else as_object(written)
-    nodes = found.get("nodes")
-    if not isinstance(nodes, list):
-        return found if any("class_type" in as_object(node) for node in found.values()) else {}
-    return _Workflow(found, [as_object(node) for node in nodes[:_MOST_NODES]]).convert()
+    if isinstance(found.get("nodes"), list):
+        return _convert(found)
+    return found if any("class_type" in as_object(node) for node in found.values()) else {}
 
 
-class _Workflow:
-    """One drawing. Nodes are called by the text of their id."""
-
-    def __init__(self, written: JsonObject, nodes: list[JsonObject]) -> None:
-        self._written = written
-        self._nodes = {str(node.get("id")): node for node in nodes if isinstance(node.get("type"), str)}
-        links = written.get("links")
-        self._links = dict(_read_link(link) for link in links if isinstance(link, list | dict)) if isinstance(links, list) else {}
-
-    def convert(self) -> JsonObject:
-        running = {key: node for key, node in self._nodes.items() if node.get("mode") not in (_MUTED, _BYPASSED)}
-        graph: JsonObject = {
-            key: {
-                **_list_others(node, _OF_NODE),
-                "class_type": node["type"],
-                "inputs": {**_name_values(node), **dict(self._read_inputs(node))},
-            }
-            for key, node in running.items()
+def _convert(written: JsonObject) -> JsonObject:
+    drawing = read_drawing(written, _name_values)
+    running = {key: node for key, node in drawing.nodes.items() if node.get("mode") not in (MUTED, BYPASSED)}
+    graph: JsonObject = {
+        key: {
+            **_list_others(node, _OF_NODE),
+            "class_type": node["type"],
+            "inputs": {**_name_values(node), **dict(_read_inputs(node, drawing))},
         }
-        return {**_list_others(self._written, _OF_WORKFLOW), **graph}
-
-    def _read_inputs(self, node: JsonObject) -> Iterator[tuple[str, JsonValue]]:
-        for slot in _list_objects(node.get("inputs")):
-            name, link = slot.get("name"), whole(slot.get("link"))
-            source = self._follow(link) if link is not None else None
-            if isinstance(name, str) and source is not None:
-                yield name, [source[0], source[1]]
-
-    def _follow(self, link: int) -> tuple[str, int] | None:
-        """Where a link comes from, through nodes that are bypassed."""
-        for _ in range(_MOST_HOPS):
-            source = self._links.get(link)
-            node = self._nodes.get(source[0]) if source else None
-            if source is None or node is None or node.get("mode") == _MUTED:
-                return None
-            if node.get("mode") != _BYPASSED:
-                return source
-            outputs = _list_objects(node.get("outputs"))
-            kind = outputs[source[1]].get("type") if 0 <= source[1] < len(outputs) else None
-            inputs = [slot for slot in _list_objects(node.get("inputs")) if slot.get("type") == kind]
-            through = next((found for slot in inputs if (found := whole(slot.get("link"))) is not None), None)
-            if through is None:
-                return None
-            link = through
-        return None
+        for key, node in running.items()
+    }
+    return {**_list_others(written, _OF_WORKFLOW), **graph}
 
 
-def _read_link(link: JsonValue) -> tuple[int, tuple[str, int]]:
-    """Id of a link -> the node and slot that it comes from; -1 for what is no link."""
-    match link:
-        case [int(key), (int() | str()) as node, int(slot), *_]:
-            return key, (str(node), slot)
-        case {"id": int(key), "origin_id": (int() | str()) as node, "origin_slot": int(slot)}:
-            return key, (str(node), slot)
-        case _:
-            return -1, ("", 0)
+def _read_inputs(node: JsonObject, drawing: Drawing) -> Iterator[tuple[str, JsonValue]]:
+    for slot in list_objects(node.get("inputs")):
+        name, link = slot.get("name"), slot.get("link")
+        if isinstance(name, str) and isinstance(link, str):
+            match drawing.follow(link):
+                case (key, place):
+                    yield name, [key, place]
+                case None:
+                    continue
+                case value:
+                    yield name, value
 
 
 def _list_others(written: JsonObject, known: tuple[str, ...]) -> JsonObject:
     return {key: value for key, value in written.items() if key not in known}
-
-
-def _list_objects(value: JsonValue) -> list[JsonObject]:
-    return [as_object(item) for item in value] if isinstance(value, list) else []
 
 
 def _name_values(node: JsonObject) -> JsonObject:
@@ -157,9 +117,7 @@ def _name_values(node: JsonObject) -> JsonObject:
         return values
     if not isinstance(values, list):
         return {}
-    listed = [
-        slot["name"] for slot in _list_objects(node.get("inputs")) if "widget" in slot and isinstance(slot.get("name"), str)
-    ]
+    listed = [slot["name"] for slot in list_objects(node.get("inputs")) if "widget" in slot and isinstance(slot.get("name"), str)]
     names = _WIDGETS.get(str(node.get("type")), "").split()
     if len(listed) >= len(names):
         names = [name for name in listed if isinstance(name, str)]

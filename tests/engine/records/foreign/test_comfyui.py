@@ -494,6 +494,48 @@ def test_the_editors_drawing_alone() -> None:
     assert not record.unused.unknown
 
 
+def test_a_drawing_with_subgraphs() -> None:
+    """Links out of -10 are a subgraph's inputs, links to -20 its outputs; what is typed into an input stands for a link."""
+    written = json.loads(json.dumps(WORKFLOW))
+    encoder = {
+        "id": "sub",
+        "inputs": [{"name": "clip"}, {"name": "words"}],
+        "outputs": [{"name": "CONDITIONING"}],
+        "nodes": [
+            {
+                "id": 1,
+                "type": "CLIPTextEncode",
+                "mode": 0,
+                "widgets_values": ["stale"],
+                "inputs": [{"name": "clip", "link": 1}, {"name": "text", "link": 2, "widget": {"name": "text"}}],
+            }
+        ],
+        "links": [
+            {"id": 1, "origin_id": -10, "origin_slot": 0, "target_id": 1, "target_slot": 0},
+            {"id": 2, "origin_id": -10, "origin_slot": 1, "target_id": 1, "target_slot": 1},
+            {"id": 3, "origin_id": 1, "origin_slot": 0, "target_id": -20, "target_slot": 0},
+        ],
+    }
+    outer = {
+        "id": 6,
+        "type": "sub",
+        "mode": 0,
+        "widgets_values": ["typed outside"],
+        "inputs": [{"name": "clip", "type": "CLIP", "link": 5}, {"name": "words", "link": None, "widget": {"name": "words"}}],
+    }
+    written["definitions"] = {"subgraphs": [encoder]}
+    written["nodes"] = [outer if node["id"] == 6 else node for node in written["nodes"]]
+    assert read(written, "workflow").prompt == "typed outside"
+    outer["inputs"][1]["link"] = 7
+    record = read(written, "workflow")
+    assert (record.prompt, record.negative_prompt) == ("a fox", "blurry")
+    encoder["nodes"] = [{"id": 1, "type": "sub", "mode": 0, "inputs": [{"name": "clip", "link": 1}]}]
+    assert read(written, "workflow").prompt == ""
+    many = [{"id": index, "type": "sub", "mode": 0, "inputs": []} for index in range(50)]
+    encoder["nodes"] = many
+    assert read(written, "workflow").prompt == ""
+
+
 def test_a_graph_that_is_a_comment_by_itself() -> None:
     """Civitai's generator: the nodes lie beside its own entries, files are named by AIR."""
     nodes = graph(basic(ckpt=("CheckpointLoaderSimple", {"ckpt_name": "urn:air:sdxl:checkpoint:civitai:1@2"})))
@@ -613,7 +655,7 @@ _WORKFLOWS = st.fixed_dictionaries(
 
 
 @given(_GRAPHS | _WORKFLOWS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_graph_is_too_odd(written: JsonValue) -> None:
     for keyword in ("prompt", "workflow"):
         record = readers.read_fields({keyword: json.dumps(written)})
