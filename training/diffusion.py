@@ -217,7 +217,7 @@ class DiffusionTraining:
         self.optimizer.step(loss)
         return loss.detach()
 
-    def _recorded(self, pool: LatentPool, batch: int) -> Callable[[], torch.Tensor]:
+    def _record(self, pool: LatentPool, batch: int) -> Callable[[], torch.Tensor]:
         """A step as one CUDA graph: thousands of small kernels, started by one call."""
         beside = torch.cuda.Stream()
         beside.wait_stream(torch.cuda.current_stream())
@@ -255,7 +255,7 @@ class DiffusionTraining:
         while pool.filled < min(first_fill, pool.capacity):
             self.take(pool, [drawers.next() for _ in range(AT_ONCE[self.device])])
         self.optimizer.set_share(0.0)
-        learn = self._recorded(pool, batch) if self.device == "cuda" else lambda: self.learn(pool, batch)
+        learn = self._record(pool, batch) if self.device == "cuda" else lambda: self.learn(pool, batch)
         first, begun, saved, parent = self.step, time.monotonic(), time.monotonic(), os.getppid()
         supply, waiting = Supply(drawers, REUSE[self.device]), list[Drawn]()
         while self.clock.share(self.step - first) < 1 and os.getppid() == parent:
