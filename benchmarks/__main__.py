@@ -11,6 +11,7 @@ NAMES = {
     "stop": "from Stop to the end of the job, with a full-size checkpoint",
     "history": "the History tab with 10,000 pictures",
     "live": "from the end of a stroke to the repaint on the screen, with the starter",
+    "load": "50 pages that watch 200 jobs: the page's answer time beside that of an idle one, and memory",
     "diffusers": "compared with plain diffusers, with a full-size checkpoint",
     "speeds": "how much the Speed setting saves, and how far its pictures are from exact ones",
     "loading": "a full-size checkpoint: loading compared with reading its bytes, memory, switches, the first picture after one",

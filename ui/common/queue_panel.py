@@ -58,14 +58,33 @@ class Foot:
     question: str
 
 
+class SharedPanel:
+    """The panel, rendered once for all pages that look at about the same time. It belongs to one event loop."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._turn = asyncio.Lock()
+        self._panel, self._rendered = Markup(""), float("-inf")
+
+    async def look(self) -> Markup:
+        """The panel as it was at most :data:`LOOK_SECONDS` ago."""
+        async with self._turn:
+            if time.monotonic() - self._rendered >= LOOK_SECONDS:
+                self._panel = await asyncio.to_thread(render_panel, self._jobs)
+                self._rendered = time.monotonic()
+            return self._panel
+
+
 def create_queue_panel(jobs: Jobs, arrived: Dependency) -> None:
     """Make the panel, and keep it up to date on every page that is open."""
     panel = gr.HTML(render_panel(jobs), js_on_load=ON_LOAD, elem_id="queue", **controls.BARE)
 
+    shared = SharedPanel(jobs)
+
     async def follow() -> AsyncGenerator[Update, None]:
         shown, beat = "", 0
         while True:
-            now = await asyncio.to_thread(render_panel, jobs)
+            now = await shared.look()
             beat += 1
             if now != shown or beat % _BEATS == 0:
                 yield now if now != shown else gr.skip()

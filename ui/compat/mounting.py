@@ -22,8 +22,12 @@ from ui import messages, theme
 from ui.compat import uploads
 from ui.server.body_budget import UPLOAD_LIMIT
 
-SET_BY_US = frozenset({"has_launched"})
+SET_BY_US = frozenset({"_queue.max_thread_count", "has_launched"})
 """What :func:`mount` sets, because mounting does not and a guard reads it."""
+
+EVENTS_AT_ONCE = 2000
+"""Events that Gradio runs at the same time. Each page that is open takes one for as long as it is there; by default the 41st page
+would hear of nothing."""
 
 SET_AT_START = frozenset({"is_running"})
 """What the page sets itself when the server starts."""
@@ -35,7 +39,6 @@ _NO_NODE = "ssr_mode is off, so there is no Node process and no pool of static s
 
 NOT_NEEDED: Mapping[str, str] = {
     "_node_is_proxy": _NO_NODE,
-    "_queue.max_thread_count": "the queue is made with the same default",
     "_ssr_degraded": _NO_NODE,
     "_static_worker_pool": _NO_NODE,
     "app": "create_app sets it",
@@ -103,6 +106,7 @@ def _make_encodable(value: JsonValue) -> JsonValue:
 def mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """Serve ``page`` at the root of ``app``."""
     page.has_launched = True
+    page._queue.max_thread_count = EVENTS_AT_ONCE  # pyright: ignore[reportPrivateUsage]
     return mount_gradio_app(
         app,
         page,
