@@ -199,7 +199,8 @@ def _image(path: str) -> dict[str, Any]:
 
 def _loader(path: str, dtype: str) -> Callable[..., Any]:
     from engine.checkpoints.library.catalogue import entry_for
-    from engine.checkpoints.load.components import load_checkpoint, never_cancelled
+    from engine.checkpoints.load.checkpoint import load_checkpoint
+    from engine.checkpoints.load.components import never_cancelled
 
     return lambda cancelled=never_cancelled: load_checkpoint(entry_for(Path(path)), _plan(dtype), cancelled)
 

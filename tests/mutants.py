@@ -24,6 +24,7 @@ TESTS = {
     "engine/requests/limits.py": ("tests/engine/requests",),
     "engine/generate/samplers.py": ("tests/engine/generate/test_samplers.py",),
     "engine/plan/precision.py": ("tests/engine/plan/test_precision.py",),
+    "engine/plan/precision_table.py": ("tests/engine/plan/test_precision.py",),
     "engine/plan/memory.py": ("tests/engine/plan/test_memory.py",),
     "engine/plan/ladder.py": ("tests/engine/plan/test_memory.py",),
     "engine/checkpoints/families/stable_diffusion_1.py": ("tests/engine/checkpoints/test_families.py",),

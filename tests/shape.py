@@ -21,6 +21,49 @@ IGNORE = re.compile(r"#\s*(type:\s*ignore|pyright:)")
 ROLES = ("__init__", "tab", "form", "service", "view", "render")
 """What a tab's modules are called, the same in each tab's folder."""
 
+IDENTITIES = {
+    "ui.tabs.*.{tab,form,service,view,render}": "a part that every tab has",
+    "*.compat.*": "keeps apart what depends on another library's internals, with a canary test",
+    "engine.checkpoints.families.*": "the rows of one kind of checkpoint; its package only lists them",
+    "engine.records.foreign.*": "the reader of one program's records, a row of the table of readers",
+    "engine.checkpoints.files.pickles": "the one place that interprets pickles, which attackers write",
+    "engine.checkpoints.identify.identify": "what its folder offers: the one question that all others ask",
+    "engine.checkpoints.identify.single_file": "the rules for one of the two layouts, beside folders",
+    "engine.checkpoints.library.starter_card": "a file format of Easel's own",
+    "engine.checkpoints.load.depth_estimator": "one network's key mapping, as the other networks' is in families",
+    "engine.checkpoints.load.merged_lora": "another implementation of TensorStore",
+    "engine.checkpoints.load.checkpoint": "which components a checkpoint has; loading one of them is in components",
+    "engine.checkpoints.pipelines": "where diffusers' pipelines are made; tests and benchmarks make theirs there too",
+    "engine.generate.attempt": "the run under one plan, which its importer repeats under another",
+    "engine.generate.speed.openvino_compiler": "a row of the table of compilers, with the only import of OpenVINO",
+    "engine.generate.tasks.*": "one kind of request",
+    "engine.generate.upscale.*": "the phases that engine.generate has for images, for upscaling",
+    "engine.jobs.single_instance": "a lock between processes, taken before there is a queue",
+    "engine.local": "the engine as a library; imported lazily, because it imports torch",
+    "engine.plan.reference_checkpoints": "the examples of the printed plan, on which the tests of the plan work as well",
+    "engine.plan.speed": "a table",
+    "engine.plan.precision_table": "a table",
+    "engine.records.images.box_chunks": "the parser of one container format",
+    "engine.records.images.png_writer": "the writer of one container format",
+    "engine.records.summary": "a type of its own, stored in the history",
+    "engine.requests.json_format": "a file format of Easel's own, with all of its earlier versions",
+    "launcher.run_studio": "an entry point, beside run_tests",
+    "ui.interface": "an entry point: the page, which tests build without a server",
+    "ui.server.*_routes": "the routes of one kind of file",
+    "ui.tabs.history.desktop": "the commands of each operating system",
+    "ui.tabs.sketch_to_image.drawing_pad": "a component with scripts of its own",
+    "ui.theme": "how the page looks",
+}
+"""Modules that one other imports (patterns as in shells) -> why they are modules all the same."""
+
+SAME_NAMES = {
+    "module blobs": "storage keeps bytes, records keep images as such blobs; programs import Blobs from engine.records.blobs",
+    "module estimate": "the engine computes it, the page shows it",
+    "module prepare": "the same phase of a run, for images and for upscaling",
+    "module run": "the same phase of a run, for images and for upscaling",
+}
+"""Names that several modules have -> why."""
+
 FAMILY_TABLE = "engine.checkpoints.families"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -167,6 +210,17 @@ def single_importers() -> dict[str, str]:
     }
 
 
+def without_identity() -> dict[str, str]:
+    """Modules that one other module imports and for which :data:`IDENTITIES` has no reason -> that module."""
+    return {name: by for name, by in single_importers().items() if not any(matches(name, pattern) for pattern in IDENTITIES)}
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a module is meant by a key of :data:`IDENTITIES`: ``*`` is one or more parts of names, ``{a,b}`` a choice."""
+    choice = re.escape(pattern).replace(r"\*", r".+").replace(r"\{", "(").replace(r"\}", ")").replace(",", "|")
+    return re.fullmatch(choice, name) is not None
+
+
 def has_test(name: str) -> bool:
     """Whether a module has a test file of its own, at the same path under ``tests``."""
     *folders, stem = name.split(".")
@@ -260,6 +314,8 @@ def report() -> Iterator[tuple[str, str, Iterable[str]]]:
     yield "import circles", str(len(circles)), [", ".join(circle) for circle in circles]
     alone = single_importers()
     yield "modules with one importer and no test of their own", str(len(alone)), [f"{name} <- {by}" for name, by in alone.items()]
+    unjudged = without_identity()
+    yield "of these, without an identity of their own", str(len(unjudged)), list(unjudged)
     yield (
         "functions: median, p90, longest",
         f"{median:.0f}, {tenth:.0f}, {max(lengths.values())} lines",
@@ -273,7 +329,11 @@ def report() -> Iterator[tuple[str, str, Iterable[str]]]:
     named = family_mentions()
     yield "modules that name a family", str(len(named)), [f"{where}: {', '.join(found)}" for where, found in named.items()]
     meeting = names_that_meet()
-    yield "names in several modules", str(len(meeting)), [f"{name}: {', '.join(where)}" for name, where in meeting.items()]
+    yield (
+        "names in several modules",
+        str(len(meeting)),
+        [f"{name}: {', '.join(where)} ({SAME_NAMES.get(name, 'NO REASON')})" for name, where in meeting.items()],
+    )
 
 
 def most_common(counts: Counter[str], number: int = 10) -> list[str]:

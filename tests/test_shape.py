@@ -51,6 +51,26 @@ def test_families_are_named_in_their_table() -> None:
     assert len(shape.family_mentions()) <= 3, shape.family_mentions()
 
 
+def test_a_module_that_one_other_imports_has_an_identity_of_its_own() -> None:
+    """Otherwise move it into its importer, or say in IDENTITIES why it is a module."""
+    assert shape.without_identity() == {}
+
+
+def test_a_name_that_several_modules_have_has_a_reason() -> None:
+    assert shape.names_that_meet().keys() - shape.SAME_NAMES.keys() == set()
+
+
+def test_no_reason_is_left_over() -> None:
+    names = [module.name for module in shape.modules()]
+    assert [key for key in shape.IDENTITIES if not any(shape.matches(name, key) for name in names)] == []
+
+
+def test_a_pattern_means_the_modules_of_a_folder() -> None:
+    assert shape.matches("ui.tabs.history.view", "ui.tabs.*.{tab,view}")
+    assert not shape.matches("ui.tabs.history.desktop", "ui.tabs.*.{tab,view}")
+    assert not shape.matches("engine_local", "engine.local")
+
+
 @pytest.fixture
 def planted(tmp_path: Path) -> shape.Module:
     path = tmp_path / "lib" / "planted.py"

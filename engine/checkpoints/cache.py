@@ -18,7 +18,8 @@ import torch
 from engine.checkpoints.adapters import NOTHING, Additions, apply_additions
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load.components import IsCancelled, load_checkpoint, load_pipeline, never_cancelled
+from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
+from engine.checkpoints.load.components import IsCancelled, never_cancelled
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline
 from engine.errors import CheckpointError

@@ -10,7 +10,8 @@ from engine.errors import DoesNotFit
 from engine.plan.hardware.facts import Hardware, count_threads
 from engine.plan.ladder import RUNGS, fit_plan
 from engine.plan.memory import find_budget, format_bytes
-from engine.plan.precision import ROWS, choose, find_row
+from engine.plan.precision import choose
+from engine.plan.precision_table import ROWS, find_row
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS, ReferenceCheckpoint
 
 

@@ -10,7 +10,7 @@ import torch
 
 from engine.plan.hardware.facts import Hardware
 from engine.plan.learned import LearnedFacts, read_numbers
-from engine.plan.precision import find_row
+from engine.plan.precision_table import find_row
 
 SECONDS = 0.1
 """How long each of the four measurements takes; the fastest round is used."""

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.checkpoints.library.catalogue import entry_for
-from engine.checkpoints.load.components import load_checkpoint
+from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.errors import CancelledError
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny

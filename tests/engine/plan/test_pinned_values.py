@@ -11,7 +11,8 @@ from engine.plan.hardware.facts import Hardware
 from engine.plan.ladder import RUNGS, largest_size, take_next_measure
 from engine.plan.learned import LearnedFacts
 from engine.plan.memory import BYTES, Budget, Layout, find_budget, find_cache_budget, predict
-from engine.plan.precision import Tolerance, choose, find_row
+from engine.plan.precision import Tolerance, choose
+from engine.plan.precision_table import find_row
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS
 from engine.plan.speed import SPEEDS, speed_for
 from engine.plan.timing import TimingKey, estimate_seconds, learn_timing

@@ -8,7 +8,8 @@ import pytest
 
 from engine.checkpoints.families import BY_NAME, FAMILIES, Family
 from engine.plan.hardware.facts import Device, Hardware
-from engine.plan.precision import ROWS, Tolerance, choose, find_row, raise_precision, replace_dtypes
+from engine.plan.precision import Tolerance, choose, raise_precision, replace_dtypes
+from engine.plan.precision_table import ROWS, find_row
 from engine.requests import DTYPES
 from tests.engine.plan.conftest import MACHINES, card, cpu, mac
 

@@ -23,7 +23,7 @@ TICK = 1.0
 
 
 @dataclass(frozen=True)
-class Tab:
+class CheckpointsTab:
     """The tab's components."""
 
     inventory: gr.HTML
@@ -54,7 +54,7 @@ def create_checkpoints_tab(session: PageSession) -> None:
     _wire_downloads(tab, session, service)
 
 
-def _create_components() -> Tab:
+def _create_components() -> CheckpointsTab:
     with gr.Row(equal_height=False, elem_classes="stock"):
         with gr.Column(scale=7, min_width=300):
             with gr.Row(elem_classes="heading"):
@@ -73,13 +73,13 @@ def _create_components() -> Tab:
                 ask = gr.Button(messages.ASK, elem_id=f"{NAME}-ask", scale=1, min_width=90)
             downloads = gr.HTML(js_on_load=downloads_view.ON_LOAD, elem_id=f"{NAME}-downloads", **controls.BARE)
             offers = gr.HTML(js_on_load=downloads_view.ON_LOAD, elem_id=f"{NAME}-offers", **controls.BARE)
-    return Tab(
+    return CheckpointsTab(
         inventory=shown, again=again, notice=notice, link=link, ask=ask, downloads=downloads, offers=offers,
         clock=gr.Timer(TICK, active=False), finished=gr.State(0),
     )  # fmt: skip
 
 
-def _wire_downloads(tab: Tab, session: PageSession, service: CheckpointsService) -> None:
+def _wire_downloads(tab: CheckpointsTab, session: PageSession, service: CheckpointsService) -> None:
     def show() -> list[Update]:
         return [service.render_downloads(), gr.update(active=service.busy)]
 

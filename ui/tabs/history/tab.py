@@ -23,7 +23,7 @@ LABEL = "History"
 
 
 @dataclass(frozen=True)
-class Tab:
+class HistoryTab:
     """The tab's components. ``offset`` numbers the first thumbnail, ``chosen`` and ``pinned`` name images."""
 
     words: gr.Textbox
@@ -53,7 +53,7 @@ def create_history_tab(session: PageSession) -> None:
     wire_recall(on(tab.detail, "reuse"), recall, None, session.sending)
 
 
-def _create_components() -> Tab:
+def _create_components() -> HistoryTab:
     with gr.Row(elem_classes="filters", equal_height=True):
         words = gr.Textbox(label=messages.SEARCH, placeholder=messages.SEARCH_HELP, max_lines=1, elem_id="history-words", scale=3)
         checkpoint = _create_choice(messages.ANY_CHECKPOINT, "Checkpoint", "history-checkpoint")
@@ -64,14 +64,14 @@ def _create_components() -> Tab:
         with gr.Column(elem_classes="result-side"):
             detail = gr.HTML(view.render_nothing(), js_on_load=view.ON_CHOSEN, elem_id="history-chosen", **controls.BARE)
     states = {"offset": gr.State(0), "chosen": gr.State(""), "pinned": gr.State("")}
-    return Tab(words, checkpoint, day, favourites, thumbs, detail, **states)
+    return HistoryTab(words, checkpoint, day, favourites, thumbs, detail, **states)
 
 
 def _create_choice(anything: str, label: str, name: str) -> gr.Dropdown:
     return gr.Dropdown([(anything, "")], value="", label=label, elem_id=name, scale=2, min_width=170)
 
 
-def _wire_search(tab: Tab, service: HistoryService, opened: gr.Tab) -> None:
+def _wire_search(tab: HistoryTab, service: HistoryService, opened: gr.Tab) -> None:
     asked = [tab.words, tab.checkpoint, tab.day, tab.favourites]
 
     def look(*values: Any) -> Iterator[list[Update]]:
@@ -109,7 +109,7 @@ def _read_search(values: list[Any]) -> Search:
     return Search(words=words or "", checkpoint=checkpoint or "", day=day or "", favourites=bool(favourites))
 
 
-def _wire_choice(tab: Tab, service: HistoryService) -> None:
+def _wire_choice(tab: HistoryTab, service: HistoryService) -> None:
     asked = [tab.words, tab.checkpoint, tab.day, tab.favourites, tab.offset]
 
     def choose(event: gr.EventData, pinned: str) -> tuple[str, str]:

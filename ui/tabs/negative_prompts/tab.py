@@ -32,7 +32,7 @@ BLANK: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Tab:
+class NegativePromptsTab:
     """The tab's components. ``fields`` has one for every name in :data:`BLANK`."""
 
     fields: Fields
@@ -78,7 +78,7 @@ def create_negative_prompts_tab(session: PageSession) -> None:
     session.sending.forms.update(dict.fromkeys(("compare_negative", "study_negative"), own))
 
 
-def _create_components(session: PageSession) -> Tab:
+def _create_components(session: PageSession) -> NegativePromptsTab:
     known, chosen = session.checkpoint_options.checkpoints, session.checkpoint_options.find(None)
     with gr.Row(equal_height=False, elem_classes="studio"):
         with gr.Column(elem_classes="compose"):
@@ -98,7 +98,7 @@ def _create_components(session: PageSession) -> Tab:
                 numbers = ("steps", "guidance_scale", "max_terms")
                 made |= controls.create_settings(NAME, known, chosen.for_comparisons, numbers)
             box = create_prompt_box(NAME, session, warning)
-    return Tab(
+    return NegativePromptsTab(
         fields={name: made[name] for name in BLANK},
         controls=GenerateControls(NAME, compare, stop, notice, stage, (study,), view.render_results),
         study=study,
@@ -107,7 +107,7 @@ def _create_components(session: PageSession) -> Tab:
     )
 
 
-def _wire_trim(tab: Tab, keeper: Keeper) -> None:
+def _wire_trim(tab: NegativePromptsTab, keeper: Keeper) -> None:
     """Remove the words without effect from the negative prompt."""
 
     def trim(now: str, event: gr.EventData) -> tuple[Update, str]:

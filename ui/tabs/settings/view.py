@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from engine.descriptions import EngineDescription
 from engine.plan.hardware.facts import Hardware, from_text
-from engine.plan.precision import find_row
+from engine.plan.precision_table import find_row
 from ui import messages, sentences
 from ui.templates import Macros, render_notice
 

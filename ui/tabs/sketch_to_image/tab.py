@@ -56,7 +56,7 @@ class FoldedBoxes:
 
 
 @dataclass(frozen=True)
-class Tab:
+class SketchToImageTab:
     """The tab's components. ``fields`` has one for every name in :data:`ui.tabs.sketch_to_image.form.BLANK`, ``uploaded`` the
     pad's upload, ``brought`` the address of an image to open on it."""
 
@@ -110,7 +110,7 @@ def create_sketch_to_image_tab(session: PageSession) -> None:
     _wire_pad(tab, session, keeper)
 
 
-def _create_components(session: PageSession) -> Tab:
+def _create_components(session: PageSession) -> SketchToImageTab:
     known, chosen = session.checkpoint_options.checkpoints, session.checkpoint_options.find(None)
     with gr.Row(equal_height=False, elem_classes="studio sketching"):
         with gr.Column(elem_classes="compose"):
@@ -137,7 +137,7 @@ def _create_components(session: PageSession) -> Tab:
             made |= settings
             folded = _create_folded(chosen)
             box = create_prompt_box(NAME, session, warning)
-    return Tab(
+    return SketchToImageTab(
         fields={name: made[name] for name in sketch_form.BLANK},
         controls=GenerateControls(NAME, generate, stop, notice, stage, render=view.render_results),
         pad=pad,
@@ -202,14 +202,14 @@ def _find_quickest(known: Mapping[str, Checkpoint]) -> Checkpoint:
     return next((each for each in known.values() if each.repertoire), next(iter(known.values())))
 
 
-def _wire_strength(tab: Tab) -> None:
+def _wire_strength(tab: SketchToImageTab) -> None:
     rows = json.dumps(list(messages.STRENGTHS.items()))
     say = f'(strength) => [`<p class="strength-words">${{{rows}.findLast(([least]) => strength >= least)[1]}}</p>`]'
     strength = tab.fields["strength"]
     on(strength, "change")(None, strength, tab.strength_words, js=say, **QUIET)
 
 
-def _wire_folded(tab: Tab, session: PageSession, service: SketchService, inputs: set[Component], ask: Ask) -> None:
+def _wire_folded(tab: SketchToImageTab, session: PageSession, service: SketchService, inputs: set[Component], ask: Ask) -> None:
     """Show what the engine will see when the box is opened or a choice changes it, and depth for checkpoints that use it."""
 
     def look(values: Values) -> str:
@@ -226,7 +226,7 @@ def _wire_folded(tab: Tab, session: PageSession, service: SketchService, inputs:
     on(checkpoint, "change")(offer_depth, checkpoint, tab.folded.depth_box, **QUIET)
 
 
-def _wire_live(tab: Tab, session: PageSession, service: SketchService) -> None:
+def _wire_live(tab: SketchToImageTab, session: PageSession, service: SketchService) -> None:
     async def repaint(values: Values, event: gr.EventData) -> AsyncGenerator[str, None]:
         written = fields.read_fields(tab.fields, values)
         known = session.checkpoint_options.checkpoints
@@ -255,7 +255,7 @@ def _wire_live(tab: Tab, session: PageSession, service: SketchService) -> None:
     gr.on(changes, None, None, None, js="() => { window.easelPad.repaintSoon(); }", **QUIET)
 
 
-def _wire_result(tab: Tab, session: PageSession, service: SketchService, keeper: Keeper) -> None:
+def _wire_result(tab: SketchToImageTab, session: PageSession, service: SketchService, keeper: Keeper) -> None:
     def fill(request: Request) -> Sequence[Update]:
         """The form that asks for an image again, and the images that it was made from."""
         assert isinstance(request, ImageToImage)
@@ -281,7 +281,7 @@ def _wire_result(tab: Tab, session: PageSession, service: SketchService, keeper:
     session.sending.forms["image_to_image"] = own
 
 
-def _wire_pad(tab: Tab, session: PageSession, keeper: Keeper) -> None:
+def _wire_pad(tab: SketchToImageTab, session: PageSession, keeper: Keeper) -> None:
     """Samples bring their words; finished images come from any tab."""
 
     def name_sample(event: gr.EventData, prompt: str) -> str:

@@ -35,7 +35,7 @@ class Repertory:
 
 
 @dataclass(frozen=True)
-class Tab:
+class TextToImageTab:
     """The tab's components. ``fields`` has one for every name in :data:`ui.common.form.BLANK`."""
 
     fields: Fields
@@ -69,7 +69,7 @@ def create_text_to_image_tab(session: PageSession) -> None:
     session.sending.forms["text_to_image"] = own
 
 
-def _create_components(session: PageSession) -> Tab:
+def _create_components(session: PageSession) -> TextToImageTab:
     known, chosen = session.checkpoint_options.checkpoints, session.checkpoint_options.find(None)
     # Three parts: on a wide page the image is beside the two others, on a narrow one between them.
     with gr.Row(equal_height=False, elem_classes="studio"):
@@ -88,7 +88,7 @@ def _create_components(session: PageSession) -> Tab:
                 made |= controls.create_settings(NAME, known, chosen) | controls.create_afterwards(NAME)
             box = create_prompt_box(NAME, session, warning)
             listing, folded = _create_repertoire(chosen)
-    return Tab(
+    return TextToImageTab(
         fields={name: made[name] for name in form.BLANK},
         controls=GenerateControls(NAME, generate, stop, notice, stage),
         estimate=estimate,
@@ -102,7 +102,7 @@ def _create_repertoire(chosen: Checkpoint) -> tuple[gr.HTML, gr.Accordion]:
         return gr.HTML(view.render_repertoire(chosen.repertoire), **controls.BARE), folded
 
 
-def _wire_repertory(tab: Tab, session: PageSession, keeper: Keeper) -> None:
+def _wire_repertory(tab: TextToImageTab, session: PageSession, keeper: Keeper) -> None:
     """Show what the starter can draw while it is chosen."""
 
     def show(checkpoint: str) -> list[Update]:

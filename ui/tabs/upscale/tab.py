@@ -33,7 +33,7 @@ _SHOWN_FOR = {
 
 
 @dataclass(frozen=True)
-class Tab:
+class UpscaleTab:
     """The tab's components. ``fields`` has one for every name in :data:`ui.tabs.upscale.form.BLANK`; ``words`` holds those of the
     diffusion upscaler; ``slider`` compares before and after."""
 
@@ -63,7 +63,7 @@ def create_upscale_tab(session: PageSession) -> None:
     _wire_result(tab, session, service, keeper)
 
 
-def _create_components(session: PageSession, service: UpscaleService) -> Tab:
+def _create_components(session: PageSession, service: UpscaleService) -> UpscaleTab:
     made: Fields = {}
     with gr.Row(equal_height=False, elem_classes="studio"):
         with gr.Column(elem_classes="compose"):
@@ -83,7 +83,7 @@ def _create_components(session: PageSession, service: UpscaleService) -> Tab:
                 label=messages.BEFORE_AFTER, visible=False, max_height=640, slider_position=50, elem_id=f"{NAME}-slider"
             )
             stage = result_view.create_stage(NAME, result_view.render_blank(messages.UPSCALE_HINT))
-    return Tab(made, files, folder, cost, words, box, GenerateControls(NAME, generate, stop, notice, stage), slider)
+    return UpscaleTab(made, files, folder, cost, words, box, GenerateControls(NAME, generate, stop, notice, stage), slider)
 
 
 def _create_words(made: Fields, session: PageSession) -> tuple[gr.Column, PromptBox]:
@@ -106,7 +106,7 @@ def _create_slider(name: str, bounds: tuple[float, float, float], label: str, he
     return gr.Slider(least, most, form.BLANK[name], step=step, label=label, info=help, elem_id=f"{NAME}-{name}")
 
 
-def _wire_jobs(tab: Tab, session: PageSession, service: UpscaleService, ask: Ask) -> None:
+def _wire_jobs(tab: UpscaleTab, session: PageSession, service: UpscaleService, ask: Ask) -> None:
     """Hide the slider when a job begins, and show it with the new pair when the job has ended."""
 
     def compare(job: str) -> Update:
@@ -119,7 +119,7 @@ def _wire_jobs(tab: Tab, session: PageSession, service: UpscaleService, ask: Ask
         each.then(compare, job, tab.slider, **QUIET)
 
 
-def _keep_form(tab: Tab, session: PageSession, service: UpscaleService) -> Keeper:
+def _keep_form(tab: UpscaleTab, session: PageSession, service: UpscaleService) -> Keeper:
     """Store the form in the browser, and restore it when the page opens."""
     store, every = session.forms[NAME], list(tab.fields.values())
 
@@ -136,7 +136,7 @@ def _keep_form(tab: Tab, session: PageSession, service: UpscaleService) -> Keepe
     return keeper
 
 
-def _wire_form(tab: Tab, service: UpscaleService) -> None:
+def _wire_form(tab: UpscaleTab, service: UpscaleService) -> None:
     def show(upscaler: str) -> list[Update]:
         kind = service.find_kind(upscaler)
         return [gr.update(visible=kind in kinds) for kinds in _SHOWN_FOR.values()]
@@ -155,7 +155,7 @@ def _wire_form(tab: Tab, service: UpscaleService) -> None:
     gr.on(changes, estimate, {tab.files, *tab.fields.values()}, tab.cost, trigger_mode="always_last", **QUIET)
 
 
-def _wire_result(tab: Tab, session: PageSession, service: UpscaleService, keeper: Keeper) -> None:
+def _wire_result(tab: UpscaleTab, session: PageSession, service: UpscaleService, keeper: Keeper) -> None:
     every: list[Component] = [*tab.fields.values(), tab.files]
 
     def fill(request: Request) -> Sequence[Update]:

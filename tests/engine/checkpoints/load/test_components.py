@@ -18,7 +18,8 @@ from engine.checkpoints.families import FAMILIES, Family, bundled_config
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
 from engine.checkpoints.library.overrides import Override
-from engine.checkpoints.load.components import build, load_checkpoint
+from engine.checkpoints.load.checkpoint import load_checkpoint
+from engine.checkpoints.load.components import build
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny

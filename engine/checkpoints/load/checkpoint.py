@@ -1,0 +1,126 @@
+"""From an entry of the catalogue to components in memory: offline, one tensor at a time, in the precision that the plan names."""
+
+from __future__ import annotations
+
+import diffusers
+import torch
+import transformers
+
+from engine.checkpoints.families import CONFIGS, key_mapping
+from engine.checkpoints.families.key_mapping import KeyMapping
+from engine.checkpoints.files.tensors import DTYPES, TensorStore
+from engine.checkpoints.identify import folders
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load import depth_estimator
+from engine.checkpoints.load.components import ComponentLoader, IsCancelled, never_cancelled
+from engine.checkpoints.load.merged_lora import MergedLoraStore
+from engine.checkpoints.loaded import (
+    Component,
+    LoadedCheckpoint,
+    LoadedPipeline,
+    create_checkpoint,
+)
+from engine.compat.component_classes import find_scheduler_class, load_preprocessor
+from engine.errors import CheckpointError
+from engine.json_values import JsonObject
+from engine.requests import ExecutionPlan
+
+
+def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> LoadedCheckpoint:
+    """Load all components of ``entry``, a checkpoint of a known family, as ``plan`` says.
+
+    Raises CheckpointError with a sentence for a file that is damaged, incomplete or not what it seems, and CancelledError
+    soon after ``cancelled`` says so. Nothing stays in memory then.
+    """
+    parts = _from_folder(entry, plan, cancelled) if entry.is_folder else _from_file(entry, plan, cancelled)
+    return create_checkpoint(entry, plan, parts)
+
+
+# Single files
+
+
+def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> dict[str, Component]:
+    store = TensorStore([entry.path])
+    namings = entry.family.key_mapping
+    parts: dict[str, Component] = {}
+    make = ComponentLoader(entry, plan, cancelled)
+    for component, naming in namings.items():
+        parts[component] = make(entry.family.classes[component], component, entry.config(component), store, naming)
+    for component in ("scheduler", "low_res_scheduler"):
+        if component in entry.family.configs:
+            parts[component] = _create_scheduler(entry.config(component))
+    parts.update(_tokenizers(entry))
+    if "depth_estimator" in entry.family.configs:
+        parts.update(depth_estimator.from_file(entry, store, make))
+    return parts
+
+
+def _tokenizers(entry: CheckpointEntry) -> dict[str, Component]:
+    """CLIP's, from the vocabulary that comes with Easel."""
+    rows = entry.family.tokenizers
+    return {
+        name: transformers.CLIPTokenizer.from_pretrained(str(CONFIGS / folder), pad_token=pad, local_files_only=True)
+        for name, (folder, pad) in rows.items()
+    }
+
+
+def _create_scheduler(config: JsonObject) -> diffusers.ConfigMixin:
+    """The scheduler that a configuration names, DDIM where diffusers has none of that name."""
+    scheduler_class = find_scheduler_class(str(config.get("_class_name"))) or diffusers.DDIMScheduler
+    scheduler = scheduler_class.from_config(dict(config))
+    return scheduler[0] if isinstance(scheduler, tuple) else scheduler
+
+
+# Folders
+
+
+def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> dict[str, Component]:
+    parts: dict[str, Component] = {}
+    make = ComponentLoader(entry, plan, cancelled)
+    for component, (library, kind) in folders.components(entry.path).items():
+        if component == "safety_checker":
+            continue
+        if kind in folders.MODULES:
+            files = folders.weight_files(entry.path / component)
+            merged = entry.few_steps if entry.quick and component == "unet" else None
+            store = MergedLoraStore(files, merged, component) if merged else TensorStore(files)
+            parts[component] = make(kind, component, entry.config(component), store, _folder_naming(kind))
+        else:
+            parts[component] = _other_part(entry, component, library, kind)
+    return parts
+
+
+def _folder_naming(kind: str) -> KeyMapping:
+    return depth_estimator.keep_name if kind == "DPTForDepthEstimation" else key_mapping.map_folder
+
+
+def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Component:
+    """Load a component without weights: scheduler, tokenizer or feature extractor."""
+    if component.endswith("scheduler"):
+        return _create_scheduler(entry.config(component))
+    part = load_preprocessor(kind, str(entry.path / component)) if library == "transformers" else None
+    if part is None:
+        raise CheckpointError(f"“{entry.path.name}” needs a part that Easel does not know ({kind}).")
+    return part
+
+
+def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline:
+    """A folder of a kind outside the table, as diffusers loads it: safetensors only, no network, no code from the folder.
+
+    Raises CheckpointError, a sentence, for what diffusers cannot load.
+    """
+    dtype = DTYPES[plan.dtypes.get("unet") or plan.dtypes.get("transformer") or "float32"]
+    try:
+        pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
+            str(entry.path), local_files_only=True, use_safetensors=True, dtype=dtype, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+        raise CheckpointError(
+            f"“{entry.path.name}” is of a kind that Easel does not know, and diffusers could not load it either "
+            f"({str(error).splitlines()[0][:200]})."
+        ) from error
+    pipeline.to(plan.device)
+    for name, part in pipeline.components.items():
+        if isinstance(part, torch.nn.Module) and name in plan.dtypes:
+            part.to(DTYPES[plan.dtype(name)])
+    return LoadedPipeline(pipeline)
