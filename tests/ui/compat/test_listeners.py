@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from ui.compat.listeners import find_open_tab, on
+from ui.compat.listeners import QUIET, find_open_tab, on
 from ui.server import scripts
 
 
@@ -41,6 +41,14 @@ def test_a_tab_is_found_while_it_is_filled() -> None:
     with gr.Blocks(), gr.Tabs(), gr.Tab("History") as tab:
         assert find_open_tab() is tab, "Gradio keeps the open block elsewhere than in Context.block"
         assert on(tab, "select")
+
+
+def test_quiet_listeners_show_progress_on_no_component() -> None:
+    with gr.Blocks() as page:
+        button, said = gr.Button(), gr.Textbox()
+        button.click(lambda: "", None, said, **QUIET)
+    (listener,) = page.fns.values()
+    assert (listener.show_progress, listener.show_progress_on) == ("hidden", []), "Gradio takes an empty list for None"
 
 
 def test_a_listener_may_hide_its_outputs_progress_and_leave_them_alone() -> None:
