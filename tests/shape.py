@@ -1,6 +1,7 @@
 """The shape of the source, in numbers: ``python -m tests.shape`` prints them, ``tests/test_shape.py`` holds them to bounds.
 
-Everything is read from the source with ``ast`` and ``tokenize``; nothing of Easel is imported but the table of families.
+Everything is read from the source with ``ast`` and ``tokenize``, but for the table of families, which is imported, and the frames
+between a request and the UNet, counted while a tiny checkpoint runs (``tests/engine/generate/test_run.py`` bounds them).
 """
 
 from __future__ import annotations
@@ -336,6 +337,13 @@ def report() -> Iterator[tuple[str, str, Iterable[str]]]:
     )
 
 
+def frames() -> list[str]:
+    """Easel's own functions and generators between Local.make and the UNet."""
+    from tests.engine.generate.frames import deepest_frames
+
+    return deepest_frames()
+
+
 def most_common(counts: Counter[str], number: int = 10) -> list[str]:
     """The largest counts, with their places."""
     return [f"{count:4} {where}" for where, count in counts.most_common(number) if count]
@@ -346,6 +354,10 @@ def main() -> None:
         print(f"{title}: {figure}" if figure else f"{title}:")
         for place in places:
             print(f"    {place}")
+    found = frames()
+    print(f"frames from Local.make to the UNet: {len(found)}")
+    for name in reversed(found):
+        print(f"    {name}")
 
 
 if __name__ == "__main__":

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import threading
 import time
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,7 +12,6 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
-import engine
 from engine.events import ImageSaved, Notice
 from engine.generate import attempt
 from engine.local import Local
@@ -23,25 +19,13 @@ from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, GenerationRequest, ImageToImage, StudyNegative, TextToImage
 from engine.stopping import Stop
 from tests.engine.generate.conftest import Engine
+from tests.engine.generate.frames import recorded_frames
 from tests.engine.plan.conftest import MACHINES
 
-ENGINE = Path(engine.__file__).parent
 MOST_FRAMES = 6
 ASKED: dict[str, Any] = {
     "prompt": "a cat", "negative_prompt": "a dog, rain", "checkpoint": "sd1", "width": 32, "height": 32, "steps": 2, "seed": 1,
 }  # fmt: skip
-
-
-def easels_frames(frame: FrameType | None) -> list[str]:
-    """Easel's own functions and generators on the stack, from ``frame`` up to Local.make."""
-    found: list[str] = []
-    while frame is not None:
-        if ENGINE in Path(frame.f_code.co_filename).parents:
-            found.append(frame.f_code.co_qualname)
-        if frame.f_code is Local.make.__code__:
-            return found
-        frame = frame.f_back
-    raise AssertionError("the UNet was not called by Local.make")
 
 
 @pytest.mark.parametrize("kind", [TextToImage, ImageToImage, CompareNegative, StudyNegative])
@@ -51,13 +35,8 @@ def test_few_of_easels_frames_lie_between_a_request_and_the_unet(
 ) -> None:
     given = {"init_image": engine.blobs.put(Image.effect_noise((32, 32), 90).convert("RGB"))} if kind is ImageToImage else {}
     engine.local.make(TextToImage(**ASKED))
-    unet = next(held.loaded.modules["unet"] for held in engine.local._state.cache._held.values() if held.entry.name == "sd1")
-    stacks: list[list[str]] = []
-    handle = unet.register_forward_pre_hook(lambda *_: stacks.append(easels_frames(sys._getframe())))
-    try:
+    with recorded_frames(engine.local) as stacks:
         engine.local.make(kind(**{**ASKED, **given, **changes}))
-    finally:
-        handle.remove()
     deepest = max(stacks, key=len)
     assert len(deepest) <= MOST_FRAMES, deepest
 
