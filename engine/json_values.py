@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
 
-_Hint: TypeAlias = type | types.UnionType | types.GenericAlias
+_Hint: TypeAlias = type | types.UnionType
 _Value: TypeAlias = "bool | int | float | str | tuple[_Value, ...] | dict[str, _Value] | None"
 
 
@@ -57,7 +59,7 @@ def read_dataclass(cls: type[D], written: Mapping[str, JsonValue], **ready: Data
         if field.name in ready or (value is None and (field.name not in written or not _accepts_none(hints[field.name]))):
             continue
         try:
-            values[field.name] = _convert(hints[field.name], value)
+            values[field.name] = _convert(hints[field.name], _find_checker(cls, field.name), value)
         except (TypeError, OverflowError) as error:
             raise ValueError(f"“{field.name}” has the wrong type: {error}") from error
     build: Callable[..., D] = cls
@@ -85,40 +87,29 @@ def _hints(cls: type[DataclassInstance]) -> Mapping[str, _Hint]:
     return typing.get_type_hints(cls)
 
 
+@lru_cache(maxsize=1024)
+def _find_checker(cls: type[DataclassInstance], field: str) -> TypeAdapter[_Value]:
+    """Accepts values of the type of a field of ``cls``, and nothing that could only be made into one."""
+    return TypeAdapter(typing.get_type_hints(cls)[field], config=ConfigDict(strict=True))
+
+
 def _accepts_none(hint: _Hint) -> bool:
     return types.NoneType in typing.get_args(hint)
 
 
-def _convert(hint: _Hint, value: JsonValue) -> _Value:
-    """``value`` as ``hint`` wants it. Raises TypeError if it is of another type."""
-    if isinstance(hint, types.UnionType):
-        return None if value is None else _convert(next(h for h in hint.__args__ if h is not types.NoneType), value)
+def _convert(hint: _Hint, checker: TypeAdapter[_Value], value: JsonValue) -> _Value:
+    """``value`` as ``hint`` wants it, if ``checker`` accepts it. Raises TypeError if it is of another type."""
+    if isinstance(value, float) and value.is_integer() and int in (hint, *typing.get_args(hint)):
+        value = int(value)  # JavaScript writes no other whole numbers
+    try:
+        return checker.validate_python(_use_tuples(value))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)[0]
+        raise TypeError(f"{found['msg']}, not {value!r:.60}") from error
+
+
+def _use_tuples(value: JsonValue) -> _Value:
+    """``value`` with its lists as tuples, which the fields of dataclasses are."""
     if isinstance(value, list):
-        return _convert_list(hint, value)
-    if isinstance(value, dict):
-        return _convert_object(hint, value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if type(value) is not hint:
-        raise TypeError(f"{value!r:.60}")
-    return value
-
-
-def _convert_list(hint: _Hint, value: list[JsonValue]) -> _Value:
-    inner = typing.get_args(hint)
-    if typing.get_origin(hint) is not tuple or not inner:
-        raise TypeError("a list")
-    if inner[-1] is Ellipsis:
-        return tuple(_convert(inner[0], each) for each in value)
-    if len(inner) != len(value):
-        raise TypeError(f"a list of {len(value)}")
-    return tuple(_convert(each, item) for each, item in zip(inner, value, strict=True))
-
-
-def _convert_object(hint: _Hint, value: JsonObject) -> _Value:
-    if typing.get_origin(hint) not in (Mapping, dict):
-        raise TypeError("an object")
-    inner = typing.get_args(hint)
-    return {key: _convert(inner[1], each) for key, each in value.items()}
+        return tuple(map(_use_tuples, value))
+    return {key: _use_tuples(each) for key, each in value.items()} if isinstance(value, dict) else value

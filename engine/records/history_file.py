@@ -25,6 +25,13 @@ CREATE INDEX IF NOT EXISTS by_place ON pictures (place DESC, number DESC, name D
 CREATE TABLE IF NOT EXISTS favourites (file TEXT PRIMARY KEY);
 """
 
+_FROM_VERSION_1 = f"""
+INSERT INTO pictures ({", ".join(COLUMNS)})
+    SELECT name, file, mtime_ns, bytes, created, created, 0, day, width, height, prompt, checkpoint, words FROM old;
+DROP TABLE old;
+"""
+"""Version 1 ordered the pictures by the time in their records."""
+
 _WRONG = " OR ".join(f"typeof({name}) != '{kind}'" for name, kind in COLUMNS.items())
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_MISMATCH)
 """Primary result codes that speak of the file's content, not of the disk."""
@@ -82,10 +89,12 @@ def _prepare(opened: sqlite3.Connection) -> sqlite3.Connection:
     """The tables of this version, with nothing in them that is not of its type. Raises IndexDamaged."""
     opened.row_factory = sqlite3.Row
     opened.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    if opened.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+    version = opened.execute("PRAGMA user_version").fetchone()[0]
+    if version == 1:
+        opened.executescript(f"BEGIN; ALTER TABLE pictures RENAME TO old; {_SCHEMA} {_FROM_VERSION_1} COMMIT;")
+    elif version != VERSION:
         opened.executescript("DROP TABLE IF EXISTS pictures; DROP TABLE IF EXISTS favourites")
-        opened.execute(f"PRAGMA user_version = {VERSION}")
-    opened.executescript(_SCHEMA)
+    opened.executescript(f"{_SCHEMA} PRAGMA user_version = {VERSION}")
     if opened.execute(f"SELECT 1 FROM pictures WHERE {_WRONG} LIMIT 1").fetchone():
         raise IndexDamaged
     return opened
