@@ -108,7 +108,8 @@ def test_the_page_comes_before_everything_and_becomes_the_studio(start: Start) -
     assert not is_listening(launch.url)
 
 
-def test_a_start_from_the_background_of_a_shell_ends_on_ctrl_c_too(start: Start) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_from_the_background_of_a_shell_ends_on_signals_too(start: Start, number: signal.Signals) -> None:
     """A shell without job control starts such programs with SIGINT ignored."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -116,7 +117,7 @@ def test_a_start_from_the_background_of_a_shell_ends_on_ctrl_c_too(start: Start)
     finally:
         signal.signal(signal.SIGINT, before)
     launch.until("Easel is at")
-    launch.process.send_signal(signal.SIGINT)
+    launch.process.send_signal(number)
     assert launch.end() == 0
     assert launch.lines[-1] == "put away"
 
