@@ -19,6 +19,10 @@ from engine.json_values import JsonObject
 _UNEXPORTED: Mapping[str, type[PreTrainedModel]] = {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker}
 """Classes that neither library has at its top."""
 
+_PREPROCESSORS = ("Tokenizer", "TokenizerFast", "ImageProcessor", "ImageProcessorFast", "FeatureExtractor")
+"""How the names of classes end that hold no weights. A folder may name anything that transformers has, such as a model, which
+would be loaded whole, or an Auto class, which asks whether to run code from the folder."""
+
 
 def find_pipeline_class(name: str) -> type[DiffusionPipeline]:
     """One of diffusers' pipelines. Raises AttributeError if there is none of that name."""
@@ -35,12 +39,14 @@ def find_scheduler_class(name: str) -> type[ConfigMixin] | None:
 
 
 def load_preprocessor(name: str, folder: str) -> transformers.CLIPTokenizer | DPTImageProcessor | None:
-    """A tokenizer or image processor of transformers from its files, None if there is no class of that name.
+    """A tokenizer or image processor of transformers from its files, None if there is no such class of that name.
 
     Old folders name image processors "feature extractors". Raises OSError or ValueError for files that cannot be used.
     """
     found = getattr(transformers, name, None) or getattr(transformers, name.replace("FeatureExtractor", "ImageProcessor"), None)
-    return None if found is None else found.from_pretrained(folder, local_files_only=True)
+    if found is None or name.startswith("Auto") or not name.endswith(_PREPROCESSORS):
+        return None
+    return found.from_pretrained(folder, local_files_only=True)
 
 
 def create_module(name: str, config: JsonObject) -> torch.nn.Module:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import faulthandler
+import json
 import os
+import random
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.errors import EaselError
 from engine.requests import ExecutionPlan
 from engine.settings import HOUSE, Settings
-from tests.attack.mutated_weights import CONTENTS, create_sound
+from tests.attack.mutated_weights import CONTENTS, create_sound, mutate_json
 from tests.attack.mutations import Mutation, create_mutations, write_folder
 from tests.attack.tally import Tally
 from ui.common.checkpoint_options import CheckpointOptions
@@ -156,6 +158,32 @@ def load_sound(settings: Settings) -> None:
     for entry in inventory.entries:
         if not entry.is_folder:
             read_all(entry.path)
+
+
+@pytest.mark.parametrize("count", [20, pytest.param(1000, marks=pytest.mark.long)])
+def test_a_checkpoint_with_odd_settings_loads_or_says_why(count: int, settings: Settings) -> None:
+    """The starter, its weights as they are, with one odd file of settings or words."""
+    whole, traces, loaded = settings.models / "starter", list[str](), 0
+    names = sorted(path for path in whole.rglob("*") if path.suffix in (".json", ".txt"))
+    for number in range(count):
+        rng = random.Random(number)
+        folder, odd = settings.models / "odd", names[number % len(names)]
+        shutil.copytree(whole, folder, copy_function=os.link)
+        target = folder / odd.relative_to(whole)
+        target.unlink()
+        if odd.suffix == ".json" and rng.random() < 0.9:
+            target.write_bytes(mutate_json(rng, json.loads(odd.read_text("utf-8"))))
+        elif rng.random() < 0.8:
+            target.write_bytes(odd.read_bytes()[: rng.randrange(1000)] + rng.randbytes(rng.randrange(1000)))
+        entries = {entry.path: entry for entry in Catalogue(settings).scan().entries}
+        assert whole in entries
+        if folder in entries:
+            trace = use(entries[folder])
+            traces += [f"{odd.name} {number}: {trace}"] if trace else []
+            loaded += not trace
+        shutil.rmtree(folder)
+    print(f"tried {count}, listed and used {loaded}, traces {len(traces)}")
+    assert not traces, traces[:5]
 
 
 ODD_INDEX = {

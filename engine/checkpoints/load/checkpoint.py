@@ -24,6 +24,7 @@ from engine.compat.component_classes import find_scheduler_class, load_preproces
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
+from engine.storage.items import translate_any_error
 
 
 def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> LoadedCheckpoint:
@@ -33,7 +34,8 @@ def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCa
     soon after ``cancelled`` says so. Nothing stays in memory then.
     """
     parts = _from_folder(entry, plan, cancelled) if entry.is_folder else _from_file(entry, plan, cancelled)
-    return create_checkpoint(entry, plan, parts)
+    with translate_any_error(CheckpointError, entry.path.name):
+        return create_checkpoint(entry, plan, parts)
 
 
 # Single files
@@ -84,10 +86,16 @@ def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCance
             files = folders.weight_files(entry.path / component)
             merged = entry.few_steps if entry.quick and component == "unet" else None
             store = MergedLoraStore(files, merged, component) if merged else TensorStore(files)
-            parts[component] = make(kind, component, entry.config(component), store, _folder_naming(kind))
+            parts[component] = make(kind, component, _read_config(entry, component), store, _folder_naming(kind))
         else:
-            parts[component] = _other_part(entry, component, library, kind)
+            with translate_any_error(CheckpointError, f"{entry.path.name}/{component}"):
+                parts[component] = _other_part(entry, component, library, kind)
     return parts
+
+
+def _read_config(entry: CheckpointEntry, component: str) -> JsonObject:
+    with translate_any_error(CheckpointError, f"{entry.path.name}/{component}/config.json"):
+        return entry.config(component)
 
 
 def _folder_naming(kind: str) -> KeyMapping:

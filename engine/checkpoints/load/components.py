@@ -28,6 +28,7 @@ from engine.compat.component_classes import create_module
 from engine.errors import CancelledError, CheckpointError
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
+from engine.storage.items import translate_any_error
 
 IsCancelled = Callable[[], bool]
 """Whether Stop was pressed."""
@@ -43,8 +44,11 @@ def build(kind: str, config: JsonObject) -> torch.nn.Module:
     try:
         with init_empty_weights(include_buffers=False):
             return create_module(kind, config)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(f"The configuration of a part ({kind}) is damaged: {str(error).splitlines()[0][:200]}.") from error
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise CheckpointError(
+            f"The configuration of a part ({kind}) is damaged: {reason}. Fetch the checkpoint again."
+        ) from error
 
 
 def make_component(
@@ -73,9 +77,10 @@ class ComponentLoader:
     def __call__(self, kind: str, component: str, config: JsonObject, store: TensorStore, naming: KeyMapping) -> torch.nn.Module:
         """A component of class ``kind``, every tensor read from ``store``, in the plan's dtype, on its device, ready to run."""
         module = build(kind, config)
-        shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
-        wanted = {name: naming(name, config) for name in shapes}
-        places = _find_tensors(shapes, wanted, store, component, self.entry)
+        with translate_any_error(CheckpointError, f"{self.entry.path.name} ({COMPONENT_NAMES.get(component, component)})"):
+            shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
+            wanted = {name: naming(name, config) for name in shapes}
+            places = _find_tensors(shapes, wanted, store, component, self.entry)
         target = _Placement.for_component(component, self.plan, module)
         for name, (place, source) in places.items():
             if self.cancelled():
