@@ -57,7 +57,6 @@ TORCH_ROOMS = (
     "engine.checkpoints.adapters",
     "engine.checkpoints.cache",
     "engine.checkpoints.loaded",
-    "engine.checkpoints.pipelines",
     "engine.compat",
     "engine.prompt.encode",
     "engine.generate",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import diffusers
 import torch
 
-from engine.checkpoints.adapters import NOTHING, Additions, apply_additions
+from engine.checkpoints.adapters import NOTHING, Additions, MergedLoras, apply_additions
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
@@ -39,11 +39,12 @@ class CacheEvent:
 
 @dataclass
 class _Held:
-    """A checkpoint in memory, and the number of its users."""
+    """One checkpoint in memory, how many use it now, and the LoRAs in its weights (None where none can be)."""
 
     entry: CheckpointEntry
     loaded: LoadedCheckpoint | LoadedPipeline
     leases: int = 0
+    merged: MergedLoras | None = None
     safety_checker: SafetyChecker | None = None
 
     @property
@@ -88,27 +89,31 @@ class CheckpointCache:
     ) -> Generator[LoadedCheckpoint]:
         """``entry`` in memory, for ``task`` (a key of :attr:`~engine.checkpoints.families.Family.pipelines`).
 
-        All tasks share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are applied within the block and removed
-        after it.
+        All tasks share one set of weights. ``additions`` (LoRAs, embeddings, a VAE) are there within the block. After it, LoRAs
+        stay in the weights until the next lease asks for others; the rest is gone.
         Raises CheckpointError for a checkpoint that cannot be loaded or cannot do ``task``; what was loaded before stays usable.
         Raises CancelledError soon after ``cancelled`` says so.
         """
-        with self._hold(entry, plan, cancelled) as loaded:
-            if not isinstance(loaded, LoadedCheckpoint) or task not in entry.family.pipelines:
+        with self._hold(entry, plan, cancelled) as held:
+            if held.merged is None or task not in entry.family.pipelines:
                 can = ", ".join(entry.abilities) or "nothing that Easel offers"
                 raise CheckpointError(f"“{entry.name}” ({entry.family.label}) cannot do this. It can do: {can}.")
-            with apply_additions(additions, loaded, entry, plan, cancelled) as changed:
-                yield changed
+            before = held.merged.loras if held.leases > 1 else additions.loras
+            try:
+                with apply_additions(additions, held.merged, entry, plan, cancelled) as changed:
+                    yield changed
+            finally:
+                held.merged.set(before, never_cancelled)
 
     @contextlib.contextmanager
     def lease_pipeline(
         self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled
     ) -> Generator[diffusers.DiffusionPipeline]:
         """The pipeline of an ``entry`` that only diffusers knows. Raises as :meth:`lease` does."""
-        with self._hold(entry, plan, cancelled) as loaded:
-            if not isinstance(loaded, LoadedPipeline):
+        with self._hold(entry, plan, cancelled) as held:
+            if not isinstance(held.loaded, LoadedPipeline):
                 raise CheckpointError(f"“{entry.name}” does not run in diffusers' own pipeline.")
-            yield loaded.pipeline
+            yield held.loaded.pipeline
 
     def load(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> None:
         """Load ``entry`` in advance. Raises as :meth:`lease` does."""
@@ -116,13 +121,11 @@ class CheckpointCache:
             pass
 
     @contextlib.contextmanager
-    def _hold(
-        self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled
-    ) -> Generator[LoadedCheckpoint | LoadedPipeline]:
+    def _hold(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> Generator[_Held]:
         held = self._get(entry, plan, cancelled)
         held.leases += 1
         try:
-            yield held.loaded
+            yield held
         finally:
             held.leases -= 1
             self._shrink(0, "memory is needed for others")
@@ -158,7 +161,8 @@ class CheckpointCache:
         except CheckpointError as error:
             self._tell(CacheEvent(kind="failed", checkpoint=entry.name, reason=str(error)))
             raise
-        held = self._held[key] = _Held(entry, loaded)
+        merged = MergedLoras(loaded) if isinstance(loaded, LoadedCheckpoint) else None
+        held = self._held[key] = _Held(entry, loaded, merged=merged)
         seconds = time.monotonic() - began
         self._tell(CacheEvent(kind="loaded", checkpoint=entry.name, reason="asked for", bytes=loaded.bytes, seconds=seconds))
         return held

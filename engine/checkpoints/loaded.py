@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -18,6 +18,7 @@ from transformers import (
 
 from engine.checkpoints.families import Family
 from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load.originals import Originals
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
@@ -39,8 +40,10 @@ _T = TypeVar("_T", bound=Component)
 class LoadedCheckpoint:
     """The components of a checkpoint of a family that Easel knows, loaded as ``plan`` says.
 
-    ``scheduler`` is the one that came with the checkpoint; runs make their own from its configuration. Components that a
-    family does not have are None: Stable Diffusion 1 and 2 have one text encoder, XL has two, XL's refiner the second alone.
+    ``scheduler`` is the one that came with the checkpoint; runs make their own from its configuration. What a family does not
+    have is None: Stable Diffusion 1 and 2 have one text encoder, XL has two, XL's refiner the second alone. ``originals``:
+    component -> where its weights came from. ``merged`` names the LoRAs that are in the weights, and ``notices`` says what of
+    them is not used.
     """
 
     name: str
@@ -56,6 +59,9 @@ class LoadedCheckpoint:
     low_res_scheduler: DDPMScheduler | None = None
     depth_estimator: DPTForDepthEstimation | None = None
     feature_extractor: DPTImageProcessor | None = None
+    originals: Mapping[str, Originals] = field(default_factory=dict)
+    merged: str = ""
+    notices: tuple[str, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -124,7 +130,9 @@ class LoadedPipeline:
         return bytes_of(self.modules.values())
 
 
-def create_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, parts: Mapping[str, Component]) -> LoadedCheckpoint:
+def create_checkpoint(
+    entry: CheckpointEntry, plan: ExecutionPlan, parts: Mapping[str, Component], originals: Mapping[str, Originals] | None = None
+) -> LoadedCheckpoint:
     """The checkpoint that ``parts``, by diffusers' names, make up. CheckpointError if one that each needs is missing."""
     vae = _optional(parts, "vae", AutoencoderKL) or _optional(parts, "vae", AutoencoderTiny)
     if vae is None:
@@ -144,6 +152,7 @@ def create_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, parts: Mappin
         low_res_scheduler=_optional(parts, "low_res_scheduler", DDPMScheduler),
         depth_estimator=_optional(parts, "depth_estimator", DPTForDepthEstimation),
         feature_extractor=_optional(parts, "feature_extractor", DPTImageProcessor),
+        originals=originals or {},
     )
 
 

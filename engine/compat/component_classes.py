@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import diffusers
 import torch
 import transformers
-from diffusers import ConfigMixin, DiffusionPipeline, SchedulerMixin
+from diffusers import ConfigMixin, SchedulerMixin
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from transformers import DPTImageProcessor, PreTrainedModel
 
@@ -22,12 +22,6 @@ _UNEXPORTED: Mapping[str, type[PreTrainedModel]] = {"StableDiffusionSafetyChecke
 _PREPROCESSORS = ("Tokenizer", "TokenizerFast", "ImageProcessor", "ImageProcessorFast", "FeatureExtractor")
 """How the names of classes end that hold no weights. A folder may name anything that transformers has, such as a model, which
 would be loaded whole, or an Auto class, which asks whether to run code from the folder."""
-
-
-def find_pipeline_class(name: str) -> type[DiffusionPipeline]:
-    """One of diffusers' pipelines. Raises AttributeError if there is none of that name."""
-    found: type[DiffusionPipeline] = getattr(diffusers, name)
-    return found
 
 
 def find_scheduler_class(name: str) -> type[ConfigMixin] | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.checkpoints.adapters import NOTHING, Additions
+from engine.checkpoints.adapters import NOTHING, Additions, Lora
 from engine.checkpoints.families import Family
 from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
 from engine.errors import CheckpointError
@@ -16,7 +16,9 @@ from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import find_cpu_plan, plan_for, work_for
 from engine.generate.refiner import Refiner, check_pair
 from engine.plan import find_budget, fit_plan, lower_peak, predict
+from engine.prompt.block_weights import read_block_weights
 from engine.prompt.grammar import parse
+from engine.prompt.tree import Lora as LoraTag
 from engine.requests import (
     CompareNegative,
     GenerationRequest,
@@ -124,10 +126,7 @@ def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory
     """The additions that ``request`` names. Raises CheckpointError for a missing LoRA or VAE. An embedding is used if its
     file's name is a word of either prompt; the name of one for another family is an ordinary word.
     """
-    loras = tuple(
-        (_find_lora(tag.name, inventory), tag.weight, tag.weight if tag.unet_weight is None else tag.unet_weight)
-        for tag in parse(request.prompt).loras
-    )
+    loras = tuple(_find_lora(tag, entry, inventory) for tag in parse(request.prompt).loras)
     prompts = f"{request.prompt}\n{request.negative_prompt}"
     base = entry.family.base.name if entry.family.base else ""
     embeddings = tuple(
@@ -163,11 +162,18 @@ def _find_refiner(asked: GenerationRequest, entry: CheckpointEntry, state: Engin
     return Refiner(entry=found, plan=plan_for(found, asked, state.circumstances), start=asked.refiner_start)
 
 
-def _find_lora(name: str, inventory: Inventory) -> CheckpointEntry:
+def _find_lora(tag: LoraTag, entry: CheckpointEntry, inventory: Inventory) -> Lora:
     try:
-        return inventory.find(name, "lora")
+        found = inventory.find(tag.name, "lora")
     except CheckpointError as error:
-        raise CheckpointError(f"{error} Or take its tag <lora:{name}> out of the prompt.") from error
+        raise CheckpointError(f"{error} Or take its tag <lora:{tag.name}> out of the prompt.") from error
+    levels = entry.family.base.unet_levels if entry.family.base else 4
+    return Lora(
+        entry=found,
+        text_strength=tag.weight,
+        unet_strength=tag.weight if tag.unet_weight is None else tag.unet_weight,
+        block_weights=tuple(read_block_weights(tag.block_weights, levels=levels).items()),
+    )
 
 
 def _contains_word(prompts: str, word: str) -> bool:
@@ -175,6 +181,6 @@ def _contains_word(prompts: str, word: str) -> bool:
 
 
 def _hashes(additions: Additions) -> dict[str, str]:
-    """The hashes of the additions for the image's record, by kind and name."""
-    entries = [*(lora for lora, *_ in additions.loras), *additions.embeddings, *([additions.vae] if additions.vae else [])]
+    """For the image's record: what each addition was, by kind and name."""
+    entries = [*(lora.entry for lora in additions.loras), *additions.embeddings, *([additions.vae] if additions.vae else [])]
     return {f"{entry.identity.kind} {entry.name}": entry.hash[:10] for entry in entries}

@@ -56,6 +56,7 @@ class Run:
         # 2. Load the checkpoint unless it is in memory.
         yield from self._announce(prepared)
         with self._open(prepared) as attempt:
+            yield from (Notice(job=self._job, text=text) for text in attempt.loaded.notices)
             yield from attempt.announce_compiling(prepared)
             try:
                 for batch in self._task.batches(prepared, self._state, attempt.find_saved):
@@ -105,7 +106,7 @@ class Run:
                 )  # fmt: skip
                 loaded = stack.enter_context(lease)
                 checker = load_checker(entry, plan, state, stop)
-            for used in (entry, *(lora for lora, *_ in prepared.additions.loras)):
+            for used in (entry, *(lora.entry for lora in prepared.additions.loras)):
                 state.hashes.want(used.path, used.stamp)
             stack.enter_context(tile_vae(loaded.vae, plan.vae_tile))
             guard = stack.enter_context(

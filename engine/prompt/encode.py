@@ -26,7 +26,7 @@ from typing import Protocol
 import torch
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from engine.compat.text_encoders import find_execution_device, find_lora_layers
+from engine.compat.text_encoders import find_execution_device
 from engine.prompt.grammar import parse
 from engine.prompt.terms import Place, neutralise
 from engine.prompt.tokenizer import PromptTokenizer, wrap_tokenizer
@@ -65,7 +65,7 @@ class Guard(Protocol):
 class TextEncoders(Protocol):
     """The tokenizers and text encoders of a loaded checkpoint; None for those that it does not have.
 
-    ``force_zeros_for_empty_prompt``: an empty negative prompt is zeros (XL's base).
+    ``force_zeros_for_empty_prompt``: an empty negative prompt is zeros (XL's base). ``merged`` names the LoRAs in the weights.
     """
 
     @property
@@ -83,6 +83,9 @@ class TextEncoders(Protocol):
     @property
     def force_zeros_for_empty_prompt(self) -> bool: ...
 
+    @property
+    def merged(self) -> str: ...
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -94,7 +97,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class TextPart:
-    """A text encoder with its tokenizer and its active adapters.
+    """A text encoder with its tokenizer and what is merged into it now.
 
     ``penultimate``: its states are taken before the last layer, without final norm (XL).
     """
@@ -103,14 +106,14 @@ class TextPart:
     tokenizer: PromptTokenizer
     encoder: TextEncoder
     penultimate: bool
-    adapters: tuple[Hashable, ...]
+    merged: str
 
     def state(self, chunk: Chunk) -> tuple[Hashable, ...]:
         """Everything besides a chunk's tokens that its encoding depends on."""
         table = self.encoder.get_input_embeddings().get_parameter("weight")
         added = {id for vectors in self.tokenizer.embeddings.values() for id in vectors}
         rows = tuple(_digest([table[token.id]]) for token in chunk if token.id in added)
-        return str(table.dtype), str(table.device), self.adapters, rows
+        return str(table.dtype), str(table.device), self.merged, rows
 
 
 def text_parts(encoders: TextEncoders) -> tuple[TextPart, ...]:
@@ -121,7 +124,7 @@ def text_parts(encoders: TextEncoders) -> tuple[TextPart, ...]:
         ("text_encoder_2", encoders.text_encoder_2, encoders.tokenizer_2),
     )
     return tuple(
-        TextPart(name=name, tokenizer=wrap_tokenizer(tokenizer), encoder=encoder, penultimate=two, adapters=adapters(encoder))
+        TextPart(name=name, tokenizer=wrap_tokenizer(tokenizer), encoder=encoder, penultimate=two, merged=encoders.merged)
         for name, encoder, tokenizer in pairs
         if encoder is not None and tokenizer is not None
     )
@@ -130,8 +133,8 @@ def text_parts(encoders: TextEncoders) -> tuple[TextPart, ...]:
 class EncodingCache:
     """Chunks that were encoded before, least recently used out first. Held by the caller, for one thread at a time.
 
-    An entry counts for one text encoder object with its adapters and embeddings as they were. Call ``clear`` after changing
-    other weights in place.
+    An entry counts for one text encoder object with its LoRAs and embeddings as they were. Whoever changes other weights in
+    place must ``clear``.
     """
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
@@ -229,16 +232,6 @@ def apply_weights(states: torch.Tensor, chunk: Chunk) -> torch.Tensor:
     scale = (states.mean() / changed.mean()).item()
     least, most = SENSIBLE_SCALE
     return changed * scale if least <= scale <= most else changed
-
-
-def adapters(encoder: TextEncoder) -> tuple[Hashable, ...]:
-    """The LoRAs that act on an encoder: which, how strongly, and a digest of their weights. Empty without any."""
-    layers = find_lora_layers(encoder)
-    if not layers:
-        return ()
-    acting = tuple((tuple(layer.active_adapters), tuple(sorted(layer.scaling.items()))) for layer in layers)
-    weights = (weight for name, weight in encoder.named_parameters() if ".lora_" in name)
-    return acting, all(layer.disable_adapters for layer in layers), _digest(weights)
 
 
 def _digest(tensors: Iterable[torch.Tensor]) -> str:

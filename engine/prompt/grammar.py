@@ -6,7 +6,8 @@
 ``(word:1.3)``          1.3 times the weight (any number, a negative one too)
 ``\\( \\) \\[ \\] \\\\``      the sign itself; so are ``\\: \\| \\< \\>``, which matter only inside brackets and tags
 ``BREAK``               the rest starts a new chunk
-``<lora:name:0.8>``     a LoRA; a second number is for the UNet alone, as are ``te=`` and ``unet=``
+``<lora:name:0.8>``     a LoRA; a second number is for the UNet alone, as are ``te=`` and ``unet=``; ``lbw=`` or a list of
+                        numbers or a name (``OUTALL``) after the strength: block weights
 ``[from:to:0.5]``       ``from`` for the first half of the steps, then ``to``; ``[to:0.5]`` and ``[from::0.5]`` likewise
 ``[from:to:12]``        the same, after 12 steps; a number with a point up to 1 is a share, any other counts steps
 ``[a|b|c]``             takes turns: ``a`` in the first step, ``b`` in the second ...
@@ -23,6 +24,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from engine.prompt.block_weights import is_block_weights
 from engine.prompt.tree import (
     MAX_DEPTH,
     ROUND,
@@ -136,16 +138,20 @@ def _plain(text: str, start: int) -> Text:
 
 
 def _read_lora(written: str) -> Lora | None:
-    """The LoRA of a tag, or None if a weight is not a number. Arguments of other names (block weights) are ignored."""
+    """The LoRA of a tag, or None if an argument is neither a strength nor block weights. Named ones of other kinds (the block
+    weight extension's ``start``, ``stop`` ...) are passed over."""
     name, *arguments = written[1:-1].split(":")[1:]
-    placed = [a for a in arguments if "=" not in a]
     named = dict(a.split("=", 1) for a in arguments if "=" in a)
-    first, second = [*placed, None, None][:2]
+    placed = [a for a in arguments if "=" not in a]
+    blocks = [*(a for a in placed if is_block_weights(a)), *([named["lbw"]] if "lbw" in named else [])]
+    first, second = [*(a for a in placed if not is_block_weights(a)), None, None][:2]
     weights = [named.get("te", first), named.get("unet", second)]
     read = [None if w is None else _NUMBER.fullmatch(w) for w in weights]
     if any(w is not None and r is None for w, r in zip(weights, read, strict=True)):
         return None
-    return Lora(name, float(read[0][1]) if read[0] else 1.0, float(read[1][1]) if read[1] else None)
+    if not all(is_block_weights(each) for each in blocks):
+        return None
+    return Lora(name, float(read[0][1]) if read[0] else 1.0, float(read[1][1]) if read[1] else None, next(iter(blocks), ""))
 
 
 def _read_bracket(closed: _Open) -> Part:

@@ -31,11 +31,15 @@ class Break:
 
 @dataclass(frozen=True)
 class Lora:
-    """``<lora:name:weight>``; ``unet_weight`` is the UNet's, where it differs from the text encoder's ``weight``."""
+    """``<lora:name:weight>``; ``unet_weight`` is the UNet's, where it differs from the text encoder's ``weight``.
+
+    ``block_weights`` as :mod:`engine.prompt.block_weights` reads them; "" without.
+    """
 
     name: str
     weight: float = 1.0
     unet_weight: float | None = None
+    block_weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,8 @@ def _write(parts: Iterable[Part], inside: bool) -> Iterator[str]:
                 yield " BREAK "
             case Lora():
                 second = "" if part.unet_weight is None else f":{number(part.unet_weight)}"
-                yield f"<lora:{part.name}:{number(part.weight)}{second}>"
+                blocks = f":lbw={part.block_weights}" if part.block_weights else ""
+                yield f"<lora:{part.name}:{number(part.weight)}{second}{blocks}>"
             case Group():
                 yield from _write_group(part)
             case Scheduled():

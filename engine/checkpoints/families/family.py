@@ -40,7 +40,7 @@ class BaseModel:
     ``context_width``: numbers of a token that the UNet's cross-attention reads. ``embedding_width``: numbers of a token in an
     embedding's matrix, in XL's for its second text encoder; ``token_width``: those for all text encoders together.
     ``metadata_word`` in what a LoRA says of its base model, or a tensor whose name begins with one of ``key_prefixes``, tell it
-    too.
+    too. ``unet_levels``: levels of the UNet; the one with 3 has several transformer blocks in a place.
     """
 
     name: str
@@ -50,6 +50,7 @@ class BaseModel:
     token_width: int
     metadata_word: str = ""
     key_prefixes: tuple[str, ...] = ()
+    unet_levels: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)

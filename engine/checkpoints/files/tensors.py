@@ -81,6 +81,15 @@ class TensorStore:
             flat = torch.frombuffer(_read(path, tensor.offset, reach * dtype.itemsize), dtype=dtype)
         return flat.view(tensor.shape) if tensor.stride is None else flat.as_strided(tensor.shape, tensor.stride)
 
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The files."""
+        return list(self._headers)
+
+    def release(self) -> None:
+        """Let go of the files; the next read opens them again. Tensors that lie in a file keep it until they are gone."""
+        self._maps.clear()
+
     def _map(self, path: Path) -> mmap.mmap | None:
         if path not in self._maps:
             self._maps[path] = _mapped(path) if is_quick_to_map(path) else None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.checkpoints.families import BASE_MODELS
 from engine.checkpoints.files.headers import Header, Tensor, read_header
+from engine.checkpoints.identify.adapters import identify_adapter
 from engine.checkpoints.identify.folders import identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
@@ -50,7 +51,6 @@ def _alone(kind: str, clues: tuple[str, ...], reason: str, component: str = "") 
         parts = {component or kind: Part.sum(list(names.values()))}
         return Identity(
             kind=kind,
-            family=_base_model(names, header),
             parts=parts,
             container=header.container,
             digest=header.digest,
@@ -59,22 +59,6 @@ def _alone(kind: str, clues: tuple[str, ...], reason: str, component: str = "") 
         )
 
     return recognise
-
-
-def _base_model(names: Mapping[str, Tensor], header: Header) -> str:
-    """The base model that an addition was made for, or "" if that cannot be told."""
-    said = (header.metadata.get("ss_base_model_version", "") + header.metadata.get("modelspec.architecture", "")).lower()
-    for base in BASE_MODELS.values():
-        if (base.metadata_word and base.metadata_word in said) or any(n.startswith(base.key_prefixes) for n in names):
-            return base.name
-    for name, tensor in names.items():
-        attends = "attn2" in name and ("to_k" in name or "to_v" in name)
-        if attends and len(tensor.shape) >= 2 and name.endswith(_DOWN):
-            return next((base.name for base in BASE_MODELS.values() if base.context_width == tensor.shape[1]), "")
-    return ""
-
-
-_DOWN = ("lora_down.weight", "lora_A.weight", "lora.down.weight", "hada_w1_b", "lora_A.default.weight", "to_k_lora.down.weight")
 
 
 def _embedding(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
@@ -93,6 +77,11 @@ def _embedding(names: Mapping[str, Tensor], header: Header, path: Path) -> Ident
     )  # fmt: skip
 
 
+def _adapter(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
+    """A LoRA or one of its kin."""
+    return identify_adapter(names, header)
+
+
 def _network(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
     """An upscaler, or another network that works on images."""
     return identify_network(names, header)
@@ -107,10 +96,7 @@ _RECOGNISERS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | No
     identify_checkpoint,
     _alone("controlnet", ("input_hint_block.0.weight",), "a ControlNet, which Easel does not use yet"),
     _alone("controlnet", ("controlnet_cond_embedding.conv_in.weight",), "a ControlNet, which Easel does not use yet"),
-    _alone("lora", ("lora_down.weight",), "a LoRA (kohya's names)"),
-    _alone("lora", ("lora_A.weight",), "a LoRA (diffusers' names)"),
-    _alone("lora", ("lora.down.weight",), "a LoRA (diffusers' older names)"),
-    _alone("lora", ("hada_w1_a",), "a LyCORIS adapter (LoHa)"),
+    _adapter,
     _network,
     _alone("unet", ("down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight"), "a UNet without the rest"),
     _original_vae,

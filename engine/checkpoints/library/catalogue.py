@@ -8,7 +8,7 @@ import itertools
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -151,7 +151,8 @@ class Inventory:
     def find(self, wanted: str | None, kind: str = "checkpoint") -> CheckpointEntry:
         """The checkpoint (or other kind) called ``wanted``: a name, a path, or the beginning of a hash. None is the first.
 
-        Raises CheckpointError if there is none.
+        A backslash between folders is as good as a slash. Raises CheckpointError if there is none, or if there are several files
+        of that name that differ.
         """
         paths = (search_paths.expand_folder(each) for each in _spell(wanted or ""))
         if path := next((each for each in paths if each.is_absolute() and os.path.exists(each)), None):
@@ -162,12 +163,19 @@ class Inventory:
             if not candidates:
                 raise CheckpointError("There is no checkpoint yet: put one into the models folder.")
             return candidates[0]
-        found = next((e for match in _MATCHES for e in candidates if match(e, wanted)), None)
-        if found is not None:
-            return found
-        raise self._create_missing_error(wanted, kind)
+        for match in _MATCHES:
+            found = [entry for entry in candidates if match(entry, wanted.replace("\\", "/"))]
+            if len({entry.hash for entry in found}) > 1:
+                raise self._ambiguous(wanted, kind, found)
+            if found:
+                return found[0]
+        raise self._missing(wanted, kind)
 
-    def _create_missing_error(self, wanted: str, kind: str) -> CheckpointError:
+    def _ambiguous(self, wanted: str, kind: str, found: Sequence[CheckpointEntry]) -> CheckpointError:
+        names = " and ".join(f"“{entry.name}”" for entry in found[:5])
+        return CheckpointError(f"Several files are a {KINDS[kind]} called “{wanted}”: {names}. Use one of these names.")
+
+    def _missing(self, wanted: str, kind: str) -> CheckpointError:
         for path, why in self.refused.items():
             if not _spell(wanted).isdisjoint((path.name, path.stem)):
                 return CheckpointError(why)

@@ -33,19 +33,19 @@ def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCa
     Raises CheckpointError with a sentence for a file that is damaged, incomplete or not what it seems, and CancelledError
     soon after ``cancelled`` says so. Nothing stays in memory then.
     """
-    parts = _from_folder(entry, plan, cancelled) if entry.is_folder else _from_file(entry, plan, cancelled)
+    make = ComponentLoader(entry, plan, cancelled)
+    parts = _from_folder(entry, make) if entry.is_folder else _from_file(entry, make)
     with translate_any_error(CheckpointError, entry.path.name):
-        return create_checkpoint(entry, plan, parts)
+        return create_checkpoint(entry, plan, parts, make.originals)
 
 
 # Single files
 
 
-def _from_file(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> dict[str, Component]:
+def _from_file(entry: CheckpointEntry, make: ComponentLoader) -> dict[str, Component]:
     store = TensorStore([entry.path])
     namings = entry.family.key_mapping
     parts: dict[str, Component] = {}
-    make = ComponentLoader(entry, plan, cancelled)
     for component, naming in namings.items():
         parts[component] = make(entry.family.classes[component], component, entry.config(component), store, naming)
     for component in ("scheduler", "low_res_scheduler"):
@@ -76,9 +76,8 @@ def _create_scheduler(config: JsonObject) -> diffusers.ConfigMixin:
 # Folders
 
 
-def _from_folder(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> dict[str, Component]:
+def _from_folder(entry: CheckpointEntry, make: ComponentLoader) -> dict[str, Component]:
     parts: dict[str, Component] = {}
-    make = ComponentLoader(entry, plan, cancelled)
     for component, (library, kind) in folders.components(entry.path).items():
         if component == "safety_checker":
             continue

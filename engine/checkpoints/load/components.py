@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from accelerate import init_empty_weights
@@ -20,6 +20,7 @@ from diffusers.models.attention_processor import Attention
 from engine.checkpoints.families.key_mapping import KeyMapping, TensorSource
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load.originals import Originals, reshape, stamps_of
 from engine.checkpoints.loaded import (
     COMPONENT_NAMES,
     missing_component,
@@ -68,15 +69,16 @@ def make_component(
 
 @dataclass(frozen=True)
 class ComponentLoader:
-    """Makes components of one checkpoint for one plan."""
+    """Makes components of one checkpoint for one plan; ``originals`` says where the weights of each came from."""
 
     entry: CheckpointEntry
     plan: ExecutionPlan
     cancelled: IsCancelled
+    originals: dict[str, Originals] = field(default_factory=dict[str, Originals])
 
     def __call__(self, kind: str, component: str, config: JsonObject, store: TensorStore, naming: KeyMapping) -> torch.nn.Module:
         """A component of class ``kind``, every tensor read from ``store``, in the plan's dtype, on its device, ready to run."""
-        module = build(kind, config)
+        module, stamps = build(kind, config), stamps_of(store.paths)
         with translate_any_error(CheckpointError, f"{self.entry.path.name} ({COMPONENT_NAMES.get(component, component)})"):
             shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
             wanted = {name: naming(name, config) for name in shapes}
@@ -85,8 +87,10 @@ class ComponentLoader:
         for name, (place, source) in places.items():
             if self.cancelled():
                 raise CancelledError
-            set_tensor(module, name, target.copy(_reshape(store.read(place), source, shapes[name]), name))
+            set_tensor(module, name, target.copy(reshape(store.read(place), source, shapes[name]), name))
         _finish(module, component, target, self.plan)
+        self.originals[component] = Originals(store, places, shapes, stamps)
+        store.release()
         return module
 
 
@@ -190,14 +194,6 @@ def _trim(shape: Sequence[int]) -> tuple[int, ...]:
 
 def _format_shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
-
-
-def _reshape(tensor: torch.Tensor, source: TensorSource, shape: torch.Size) -> torch.Tensor:
-    if source.third is not None:
-        tensor = tensor.chunk(3)[source.third]
-    if source.transposed:
-        tensor = tensor.t()
-    return tensor.reshape(shape)
 
 
 def set_tensor(module: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:

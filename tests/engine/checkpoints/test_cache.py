@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.checkpoints.adapters import Additions
+from engine.checkpoints.adapters import Additions, Lora
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
 from engine.errors import CancelledError, CheckpointError
@@ -114,7 +114,7 @@ def test_a_use_that_a_checkpoint_has_not_is_said(folder: Folder) -> None:
 def test_ten_switches_leave_nothing_behind(folder: Folder, tmp_path: Path) -> None:
     additions.write(tmp_path)
     lora, vae = (entry_for(tmp_path / name) for name in ("loras/one.safetensors", "vae/another.safetensors"))
-    added = {"sd1": Additions(loras=((lora, 1.0, 1.0),), vae=vae), "sd2_base": Additions()}
+    added = {"sd1": Additions(loras=(Lora(entry=lora, text_strength=1.0, unet_strength=1.0),), vae=vae), "sd2_base": Additions()}
     dropped: list[weakref.ref[torch.nn.Module]] = []
     cache = CheckpointCache(1)
     alive = []

@@ -16,9 +16,9 @@ from engine.checkpoints.families import CONFIGS
 from engine.checkpoints.identify.identity import Identity
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.loaded import LoadedCheckpoint, create_checkpoint
-from engine.checkpoints.pipelines import create_pipeline
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import originals
+from tests.engine.checkpoints.pipelines import create_pipeline
 
 WIDTH = 32
 

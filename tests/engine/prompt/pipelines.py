@@ -95,6 +95,7 @@ class Encoders:
     text_encoder_2: CLIPTextModelWithProjection | None
     tokenizer_2: CLIPTokenizer | None
     force_zeros_for_empty_prompt: bool
+    merged: str = ""
 
 
 def encoders_of(made: Any) -> Encoders:

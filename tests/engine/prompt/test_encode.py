@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from itertools import combinations
 from typing import Any
 
 import pytest
@@ -316,28 +315,6 @@ def test_another_encoder_is_never_taken_for_the_first() -> None:
     for layers in (2, 3, 4):
         made.text_encoder = text_encoder(layers)
         assert equal(encoded(made, PROMPT, NEGATIVE, cache=cache), encoded(made, PROMPT, NEGATIVE))
-
-
-def test_an_adapter_counts() -> None:
-    from peft import LoraConfig
-
-    made, cache = copy.copy(pipeline("sd1")), EncodingCache()
-    made.text_encoder = text_encoder()
-    found = [encoded(made, PROMPT, NEGATIVE, cache=cache)]
-
-    made.text_encoder.add_adapter(LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False), "style")
-    found.append(encoded(made, PROMPT, NEGATIVE, cache=cache))
-    for layer in made.text_encoder.modules():
-        if hasattr(layer, "scaling"):
-            layer.scaling["style"] = 0.1
-    found.append(encoded(made, PROMPT, NEGATIVE, cache=cache))
-    for name, weight in made.text_encoder.named_parameters():
-        if ".lora_" in name:
-            torch.nn.init.normal_(weight)
-    found.append(encoded(made, PROMPT, NEGATIVE, cache=cache))
-    made.text_encoder.disable_adapters()
-    assert equal(found[0], encoded(made, PROMPT, NEGATIVE, cache=cache))
-    assert not any(equal(one, other) for one, other in combinations(found, 2))
 
 
 def test_another_embedding_of_the_same_entry_counts() -> None:

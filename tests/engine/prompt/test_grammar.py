@@ -103,7 +103,11 @@ def test_a_schedule_says_what_each_step_says() -> None:
         ("<lora:x:-1>", Lora("x", -1)),
         ("<lora:x:0.8:0.3>", Lora("x", 0.8, 0.3)),
         ("<lora:x:te=0.8:unet=0>", Lora("x", 0.8, 0.0)),
-        ("<lora:x:0.7:lbw=MIDD>", Lora("x", 0.7)),
+        ("<lora:x:0.7:lbw=MIDD>", Lora("x", 0.7, None, "MIDD")),
+        ("<lora:x:1:OUTALL>", Lora("x", 1, None, "OUTALL")),
+        ("<lora:x:1:0.5:outd>", Lora("x", 1, 0.5, "outd")),
+        ("<lora:x:1:1,0,0.5,0,0,0,1,1,0,0,0,1>", Lora("x", 1, None, "1,0,0.5,0,0,0,1,1,0,0,0,1")),
+        ("<lora:x:0.7:start=3:stop=12>", Lora("x", 0.7)),
         ("<lyco:x:0.8>", Lora("x", 0.8)),
     ],
 )
@@ -112,7 +116,9 @@ def test_loras(tag: str, lora: Lora) -> None:
     assert said(f"a{tag}") == [("a", 1)]
 
 
-@pytest.mark.parametrize("tag", ["<lora:>", "<lora:x:heavy>", "<lora:x", "<lora>", r"\<lora:x:1>", "<lora:x:>"])
+@pytest.mark.parametrize(
+    "tag", ["<lora:>", "<lora:x:heavy>", "<lora:x", "<lora>", r"\<lora:x:1>", "<lora:x:>", "<lora:x:1:lbw=NOSUCH>"]
+)
 def test_a_damaged_tag_is_text(tag: str) -> None:
     assert parse(tag).loras == ()
     assert said(tag) == [(tag.lstrip("\\"), 1)]

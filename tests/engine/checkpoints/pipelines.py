@@ -1,28 +1,22 @@
-"""A diffusers pipeline around the components of a loaded checkpoint, for what only diffusers' own classes can do: taking a LoRA.
-
-Easel's own runs never call one.
-"""
+"""A diffusers pipeline around the components of a loaded checkpoint, to compare Easel's own runs with."""
 
 from __future__ import annotations
 
+import inspect
+
+import diffusers
 from diffusers import DiffusionPipeline
-from diffusers.loaders import StableDiffusionLoraLoaderMixin, StableDiffusionXLLoraLoaderMixin
 
 from engine.checkpoints.loaded import Component, LoadedCheckpoint
-from engine.compat.component_classes import find_pipeline_class
-from engine.compat.diffusers_modules import constructor_arguments, optional_components
-
-LoraPipeline = StableDiffusionLoraLoaderMixin | StableDiffusionXLLoraLoaderMixin
-"""The pipelines that take a LoRA."""
 
 
 def create_pipeline(loaded: LoadedCheckpoint, task: str = "") -> DiffusionPipeline:
     """The pipeline of the family for ``task``, a key of :attr:`~engine.checkpoints.families.Family.pipelines`, or its
     first."""
     classes = loaded.family.pipelines
-    pipeline_class = find_pipeline_class(classes[task or next(iter(classes))])
-    accepted = constructor_arguments(pipeline_class)
-    empty = dict.fromkeys(optional_components(pipeline_class) | {"safety_checker", "feature_extractor", "image_encoder"})
+    pipeline_class = getattr(diffusers, classes[task or next(iter(classes))])
+    accepted = inspect.signature(pipeline_class.__init__).parameters
+    empty = dict.fromkeys(set(pipeline_class._optional_components) | {"safety_checker", "feature_extractor", "image_encoder"})
     given: dict[str, Component | bool | int | None] = {
         **empty,
         **_components(loaded),

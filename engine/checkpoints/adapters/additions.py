@@ -1,0 +1,89 @@
+"""What is added to a checkpoint for one run: LoRAs, textual inversion embeddings, another VAE.
+
+Files are read as tensors (:mod:`engine.checkpoints.files.tensors`), never unpickled. LoRAs are merged into the weights
+(:mod:`engine.checkpoints.adapters.merge`); the rest is taken off after the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from diffusers import AutoencoderKL
+
+from engine.checkpoints.adapters.embeddings import add_words, read_bundled, read_embedding
+from engine.checkpoints.adapters.merge import Lora, MergedLoras
+from engine.checkpoints.families import BASE_MODELS, key_mapping
+from engine.checkpoints.files.tensors import TensorStore
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load.components import IsCancelled, make_component
+from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.errors import CheckpointError
+from engine.requests import ExecutionPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Additions:
+    """``loras``: files with their strengths. ``embeddings``: textual inversions, each by its file's name in the prompt. ``vae``:
+    a separate VAE."""
+
+    loras: tuple[Lora, ...] = ()
+    embeddings: tuple[CheckpointEntry, ...] = ()
+    vae: CheckpointEntry | None = None
+
+
+NOTHING = Additions()
+
+
+@contextlib.contextmanager
+def apply_additions(
+    additions: Additions,
+    merged: MergedLoras,
+    entry: CheckpointEntry,
+    plan: ExecutionPlan,
+    cancelled: IsCancelled,
+) -> Generator[LoadedCheckpoint]:
+    """The checkpoint of ``merged`` with ``additions`` within the block. After it, its components are as they were, but for the
+    LoRAs, which stay in the weights until others are asked for.
+
+    Raises CheckpointError, a sentence, for a file that was made for another family or is damaged.
+    """
+    for addition in (*(lora.entry for lora in additions.loras), *additions.embeddings):
+        check_family(addition, entry)
+    merged.set(additions.loras, cancelled)
+    loaded = dataclasses.replace(merged.loaded, merged=merged.digest, notices=merged.notices)
+    words = {
+        **{word: vectors for lora in additions.loras for word, vectors in read_bundled(lora.entry).items()},
+        **{entry.word: read_embedding(entry) for entry in additions.embeddings},
+    }
+    with contextlib.ExitStack() as stack:
+        if additions.vae is not None:
+            loaded = _with_vae(additions.vae, loaded, entry, plan, cancelled)
+        if words:
+            loaded = stack.enter_context(add_words(words, loaded))
+        yield loaded
+
+
+def check_family(addition: CheckpointEntry, entry: CheckpointEntry) -> None:
+    """Raises CheckpointError if ``addition`` was plainly made for another base model than that of ``entry``."""
+    base, wanted = entry.family.base, addition.identity.family
+    if wanted and base is not None and wanted != base.name:
+        label = BASE_MODELS[wanted].label if wanted in BASE_MODELS else wanted
+        raise CheckpointError(
+            f"“{addition.name}” was made for {label}, and “{entry.name}” is {entry.family.label}. "
+            "Choose a checkpoint of its family, or leave it out."
+        )
+
+
+def _with_vae(
+    vae: CheckpointEntry, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled
+) -> LoadedCheckpoint:
+    store = TensorStore([vae.path])
+    naming = key_mapping.map_folder if any("down_blocks" in name for name in store.names()) else key_mapping.map_vae
+    config = {**entry.config("vae"), "_class_name": "AutoencoderKL"}
+    other = make_component("AutoencoderKL", "vae", config, store, naming, vae, plan, cancelled)
+    if not isinstance(other, AutoencoderKL):
+        raise CheckpointError(f"“{vae.name}” is not a VAE that Easel can use. Choose another one.")
+    return dataclasses.replace(loaded, vae=other)

@@ -1,0 +1,107 @@
+"""Textual inversion embeddings (Gal et al. 2022, arXiv 2208.01618): new words, as entries after the vocabulary's own."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import CLIPTokenizer, PreTrainedModel
+
+from engine.checkpoints.files.tensors import TensorStore
+from engine.checkpoints.identify.adapter_names import BUNDLED
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.errors import CheckpointError
+
+ENCODERS: Mapping[str, str] = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}
+"""Text encoder -> what XL's trainers call the matrix for it."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """The tensors that a file has for one word, by name; ``name`` is the file's, for a sentence."""
+
+    name: str
+    matrices: Mapping[str, torch.Tensor]
+
+    def vectors(self, key: str, width: int) -> torch.Tensor:
+        """The learned vectors for one text encoder, a row each: those under ``key`` in files for XL, else the only ones.
+
+        Raises CheckpointError for a word that was learned for another width.
+        """
+        wide = {name: matrix for name, matrix in self.matrices.items() if matrix.dim() in (1, 2)}
+        name = key if key in wide else next((n for n, matrix in wide.items() if matrix.shape[-1] == width), "")
+        if not name or wide[name].shape[-1] != width:
+            found = next((matrix.shape[-1] for matrix in wide.values()), 0)
+            raise CheckpointError(
+                f"“{self.name}” was made for another family: its words are {found} wide, and this checkpoint's {width}. "
+                "Leave it out."
+            )
+        return wide[name] if wide[name].dim() == 2 else wide[name][None]
+
+
+def read_embedding(embedding: CheckpointEntry) -> Word:
+    """The word that a file holds. Raises CheckpointError as reading tensors does."""
+    store = TensorStore([embedding.path])
+    return Word(embedding.name, _read(store, {name: name for name in store.names()}))
+
+
+def read_bundled(lora: CheckpointEntry) -> dict[str, Word]:
+    """The words that OneTrainer put into a LoRA's file: ``bundle_emb.WORD.clip_l``, ``bundle_emb.WORD.string_to_param.*``."""
+    store = TensorStore([lora.path])
+    names: dict[str, dict[str, str]] = {}
+    for name in store.names():
+        word, _, rest = name.removeprefix(BUNDLED).partition(".")
+        if name.startswith(BUNDLED) and rest:
+            names.setdefault(word, {})[rest] = name
+    return {word: Word(lora.name, _read(store, found)) for word, found in names.items()}
+
+
+def _read(store: TensorStore, names: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    return {short: store.read(name).clone() for short, name in names.items()}
+
+
+@contextlib.contextmanager
+def add_words(words: Mapping[str, Word], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
+    """``loaded`` with ``words`` in its vocabulary within the block.
+
+    Raises CheckpointError for a word that does not fit, or that the checkpoint knows already.
+    """
+    with contextlib.ExitStack() as stack:
+        tokenizer, tokenizer_2 = loaded.tokenizer, loaded.tokenizer_2
+        if loaded.text_encoder is not None and tokenizer is not None:
+            tokenizer = stack.enter_context(_with_words(loaded.text_encoder, tokenizer, words, ENCODERS["text_encoder"]))
+        if loaded.text_encoder_2 is not None and tokenizer_2 is not None:
+            tokenizer_2 = stack.enter_context(_with_words(loaded.text_encoder_2, tokenizer_2, words, ENCODERS["text_encoder_2"]))
+        yield dataclasses.replace(loaded, tokenizer=tokenizer, tokenizer_2=tokenizer_2)
+
+
+@contextlib.contextmanager
+def _with_words(
+    encoder: PreTrainedModel, tokenizer: CLIPTokenizer, words: Mapping[str, Word], key: str
+) -> Generator[CLIPTokenizer]:
+    """The encoder's table made longer, and a copy of the tokenizer with the words; the table is put back as the same object."""
+    table = encoder.get_input_embeddings()
+    if not isinstance(table, nn.Embedding):
+        raise CheckpointError("This kind of checkpoint cannot use embeddings: leave them out, or choose another one.")
+    vectors = {name: word.vectors(key, table.embedding_dim) for name, word in words.items()}
+    longer = copy.deepcopy(tokenizer)
+    for name, rows in vectors.items():
+        _add_tokens(longer, [name, *(f"{name}_{i}" for i in range(1, len(rows)))])
+    added = torch.cat(list(vectors.values())).to(table.weight)
+    whole = torch.cat([table.weight[: len(tokenizer)], added])
+    encoder.set_input_embeddings(nn.Embedding.from_pretrained(whole))
+    try:
+        yield longer
+    finally:
+        encoder.set_input_embeddings(table)
+
+
+def _add_tokens(tokenizer: CLIPTokenizer, names: Sequence[str]) -> None:
+    if tokenizer.add_tokens(list(names)) != len(names):
+        raise CheckpointError(f"The embedding “{names[0]}” has the name of a word that the checkpoint knows: rename its file.")

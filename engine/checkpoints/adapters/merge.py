@@ -1,0 +1,160 @@
+"""Merges LoRAs and their kin into the weights of a loaded checkpoint, and takes them out again.
+
+A weight becomes W + the sum of s (W1 - W) over the files, W as the checkpoint's file has it, computed in float32 and rounded
+once to what the component is kept in: to the bit what a checkpoint with the merged weights would load. Taking out reads the
+weight from the checkpoint's file again, so that no second copy of it waits in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import torch
+
+from engine.checkpoints.adapters.adapter_file import AdapterFile, LayerChange, read_adapter
+from engine.checkpoints.adapters.layer_names import Layer, block_of, name_layers
+from engine.checkpoints.adapters.weight_changes import change_of_bias, change_weight
+from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.load.components import IsCancelled
+from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.errors import CancelledError, CheckpointError
+
+CHANGED = ("unet", "text_encoder", "text_encoder_2")
+"""The components that LoRAs change."""
+
+NO_BIAS = "for biases that its layers do not have"
+_BASE = "BASE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """A LoRA file with its strengths in text encoders and UNet; ``block_weights`` multiply them, block by block: a block's name
+    as in the original UNet (``IN04``, ``M00``, ``OUT11``; BASE for the text encoders), 0 for one that is missing; all 1 if empty.
+    """
+
+    entry: CheckpointEntry
+    text_strength: float
+    unet_strength: float
+    block_weights: tuple[tuple[str, float], ...] = ()
+
+    def strength(self, layer: Layer) -> float:
+        """The strength in ``layer``."""
+        whole = self.unet_strength if layer.component == "unet" else self.text_strength
+        if not self.block_weights:
+            return whole
+        block = block_of(layer.original) if layer.component == "unet" else _BASE
+        return whole * dict(self.block_weights).get(block, 1.0 if block == _BASE else 0.0)
+
+    @property
+    def key(self) -> tuple[str, str, float, float, tuple[tuple[str, float], ...]]:
+        """What must be equal for the merged weights to be equal."""
+        return str(self.entry.path), self.entry.hash, self.text_strength, self.unet_strength, self.block_weights
+
+
+@dataclass
+class MergedLoras:
+    """The LoRAs in the weights of one loaded checkpoint. For one thread at a time."""
+
+    loaded: LoadedCheckpoint
+    loras: tuple[Lora, ...] = ()
+    notices: tuple[str, ...] = ()
+    _changed: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """Component and name of each parameter that is not as in the checkpoint's file."""
+    _is_known: bool = True
+    """Whether the weights are what ``loras`` says; not after a merge that ended early."""
+
+    @property
+    def digest(self) -> str:
+        """Names the LoRAs in the weights; "" for none."""
+        return hashlib.sha256(repr([lora.key for lora in self.loras]).encode()).hexdigest() if self.loras else ""
+
+    def set(self, loras: tuple[Lora, ...], cancelled: IsCancelled) -> None:
+        """Make the weights those of the checkpoint with ``loras`` and no others. Nothing is done if they are that already.
+
+        Raises CheckpointError, a sentence, for a file that does not fit or is not there any more, and CancelledError; the next
+        call mends what was half done.
+        """
+        if self._is_known and [lora.key for lora in loras] == [lora.key for lora in self.loras]:
+            return
+        layers = self._layers() if loras else {}
+        files = [read_adapter(lora.entry, layers) for lora in loras]
+        originals = [self.loaded.originals[component] for component in {name for name, _ in self._changed}]
+        self._is_known = False
+        try:
+            for original in originals or self.loaded.originals.values():
+                original.check()
+            self._merge(loras, files, cancelled)
+        finally:
+            for original in self.loaded.originals.values():
+                original.store.release()
+        self.loras, self._is_known = loras, True
+        self.notices = tuple(file.notice for file in files if file.notice)
+
+    def _layers(self) -> dict[str, Layer]:
+        """Every name that a file may have for a layer -> the layer."""
+        modules = {name: module for name, module in self.loaded.modules.items() if name in CHANGED}
+        return {
+            alias: layer
+            for component, module in reversed(modules.items())
+            for alias, layer in name_layers(component, [name for name, _ in module.named_parameters()], module.config).items()  # type: ignore[union-attr]
+        }
+
+    def _merge(self, loras: tuple[Lora, ...], files: list[AdapterFile], cancelled: IsCancelled) -> None:
+        wanted: dict[Layer, list[tuple[Lora, AdapterFile, LayerChange]]] = {}
+        for lora, file in zip(loras, files, strict=True):
+            for change in file.changes:
+                if lora.strength(change.layer) != 0:
+                    wanted.setdefault(change.layer, []).append((lora, file, change))
+        now = {(layer.component, f"{layer.name}.{leaf}") for layer in wanted for leaf in ("weight", "bias")}
+        for component, name in sorted(self._changed - now):
+            _raise_if(cancelled)
+            self._restore(component, name)
+        for layer, changes in wanted.items():
+            _raise_if(cancelled)
+            self._change(layer, changes)
+
+    def _restore(self, component: str, name: str) -> None:
+        _fill(self._parameter(component, name), self.loaded.originals[component].read(name))
+        self._changed.discard((component, name))
+
+    def _change(self, layer: Layer, changes: list[tuple[Lora, AdapterFile, LayerChange]]) -> None:
+        originals = self.loaded.originals[layer.component]
+        name, bias_name = f"{layer.name}.weight", f"{layer.name}.bias"
+        parameter = self._parameter(layer.component, name)
+        device = parameter.device if parameter.device.type == "cuda" else torch.device("cpu")
+        weight = originals.read(name).to(device=device, dtype=torch.float32)
+        bias = originals.read(bias_name).to(device=device, dtype=torch.float32) if bias_name in originals else None
+        total, added = weight.clone(), False
+        for lora, file, change in changes:
+            tensors, strength = file.tensors(change, device), lora.strength(layer)
+            try:
+                total += strength * (change_weight(change.method, weight, tensors) - weight)
+            except ValueError as error:
+                raise CheckpointError(
+                    f"“{lora.entry.name}” does not fit this checkpoint: its shapes for {layer.name[:60]} are others. It was made "
+                    "for another family: leave it out, or choose another checkpoint."
+                ) from error
+            if (more := change_of_bias(tensors)) is not None and bias is None:
+                file.left[NO_BIAS] += 1
+            elif more is not None and bias is not None:
+                bias, added = bias + strength * more.reshape(bias.shape), True
+        self._changed.add((layer.component, name))
+        _fill(parameter, total)
+        if bias is not None and (added or (layer.component, bias_name) in self._changed):
+            self._changed.add((layer.component, bias_name))
+            _fill(self._parameter(layer.component, bias_name), bias)
+
+    def _parameter(self, component: str, name: str) -> torch.Tensor:
+        return self.loaded.modules[component].get_parameter(name).data
+
+
+def _fill(parameter: torch.Tensor, values: torch.Tensor) -> None:
+    """In place: the parameter keeps its memory, layout, dtype and device."""
+    with torch.no_grad():
+        parameter.copy_(values)
+
+
+def _raise_if(cancelled: IsCancelled) -> None:
+    if cancelled():
+        raise CancelledError

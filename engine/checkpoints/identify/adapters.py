@@ -1,0 +1,93 @@
+"""Identifies adapters, that is LoRAs and their kin: by which method they change a network, and the network of which family."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+
+from engine.checkpoints.families import BASE_MODELS
+from engine.checkpoints.files.headers import Header, Tensor
+from engine.checkpoints.identify.adapter_names import find_methods, group_layers
+from engine.checkpoints.identify.identity import Identity, Part
+
+OTHER_FAMILIES: Mapping[str, str] = {
+    "Qwen-Image": r"transformer_blocks[._]\d+[._](img|txt)_(mod|mlp)",
+    "Flux": r"(^|[._])(double|single)_blocks[._]\d|single_transformer_blocks[._]\d",
+    "Wan": r"(^|[._])blocks[._]\d+[._](self|cross)_attn[._][qkvo]($|[._])",
+    "Z-Image": r"(noise|context)_refiner[._]\d|(^|[._])layers[._]\d+[._](attention|feed_forward|adaLN_modulation)[._]",
+    "Stable Diffusion 3": r"joint_blocks[._]\d|^(transformer[._]|lora_transformer_|lora_unet_)?transformer_blocks[._]\d+[._]"
+                          r"(attn2?[._](add_[qkv]_proj|to_add_out)|ff_context)",
+    "a transformer such as PixArt or Sana": r"^(transformer[._]|lora_transformer_|diffusion_model\.|base_model\.model\.)?"
+                                            r"transformer_blocks[._]\d",
+}  # fmt: skip
+"""Family that Easel does not draw with -> what names of its layers look like; the first family that fits wins.
+
+The names are those of diffusers' transformers and of the families' own code, as kohya-ss/sd-scripts and diffusers write them.
+"""
+
+_WIDTHS: Mapping[str, tuple[str, ...]] = {
+    "LoRA": ("lora_down.weight",), "LoHa": ("hada_w1_b",), "full difference": ("diff",), "GLoRA": ("a2.weight",),
+    "LoKr": ("lokr_w1", "lokr_w1_b", "lokr_w2", "lokr_w2_b"),
+}  # fmt: skip
+"""Method -> the tensors whose second sides, multiplied, are the width of the layer's input."""
+
+_CROSS_ATTENTION = re.compile(r"attn2[._]to_[kv]$")
+_TEXT_ENCODER = re.compile(r"text_model[._]encoder[._]layers[._]\d+[._]self_attn[._][qkv]_proj$")
+_DEEP = re.compile(r"(attentions|blocks)[._]\d+[._]\d*[._]?transformer_blocks[._][1-9]")
+"""More than one transformer block in a place, which only UNets of three levels have."""
+
+
+def identify_adapter(names: Mapping[str, Tensor], header: Header) -> Identity | None:
+    """What an adapter file is, of kind ``"unknown"`` if it is for a family that Easel does not draw with; None if it is none."""
+    layers, _ = group_layers(names)
+    methods = find_methods(layers)
+    if not methods or methods == ["bias"]:
+        return None
+    other = _other_family(layers)
+    if other:
+        reason = f"it is a LoRA for {other}, which Easel does not draw with"
+        return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
+    kind = "a LoRA" if methods[0] == "LoRA" else f"a LyCORIS adapter ({methods[0]})"
+    if any({"dora_scale", "lora_magnitude_vector"} & set(found) for found in layers.values()):
+        kind += " with magnitudes (DoRA)"
+    return Identity(
+        kind="lora",
+        family=base_model(layers, names, header),
+        parts={"lora": Part.sum(list(names.values()))},
+        container=header.container,
+        digest=header.digest,
+        reason=kind,
+    )
+
+
+def _other_family(layers: Mapping[str, Mapping[str, str]]) -> str:
+    for family, pattern in OTHER_FAMILIES.items():
+        if any(re.search(pattern, layer) for layer in layers):
+            return family
+    return ""
+
+
+def base_model(layers: Mapping[str, Mapping[str, str]], names: Mapping[str, Tensor], header: Header) -> str:
+    """The base model that an adapter was made for, as far as it shows. "" where it does not."""
+    said = (header.metadata.get("ss_base_model_version", "") + header.metadata.get("modelspec.architecture", "")).lower()
+    for base in BASE_MODELS.values():
+        if (base.metadata_word and base.metadata_word in said) or any(n.startswith(base.key_prefixes) for n in names):
+            return base.name
+    if any(_DEEP.search(layer) for layer in layers):
+        return next(base.name for base in BASE_MODELS.values() if base.unet_levels == 3)
+    for base in BASE_MODELS.values():
+        widths = set(_widths(layers, names, _CROSS_ATTENTION)) or set(_widths(layers, names, _TEXT_ENCODER))
+        if widths and widths <= {base.context_width}:
+            return base.name
+    return ""
+
+
+def _widths(layers: Mapping[str, Mapping[str, str]], names: Mapping[str, Tensor], place: re.Pattern[str]) -> Iterator[int]:
+    """The widths of the inputs of those layers whose names end as ``place`` says, where they show."""
+    for layer, found in layers.items():
+        if place.search(layer):
+            for leaves in _WIDTHS.values():
+                sides = [names[found[leaf]].shape[1] for leaf in leaves if leaf in found and len(names[found[leaf]].shape) > 1]
+                if sides:
+                    yield math.prod(sides)
