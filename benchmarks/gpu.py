@@ -31,7 +31,7 @@ from benchmarks.full_size import write_checkpoint
 from benchmarks.gpu_loops import Clocked, Loop, by_diffusers, by_easel, find_misplaced, plateau, seconds
 from benchmarks.perceptual import psnr
 from engine import Local, Settings, TextToImage
-from engine.checkpoints.adapters import NOTHING
+from engine.checkpoints.adapters.additions import NOTHING
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.generate.samplers import create
 from engine.generate.speed.compile import run_compiled

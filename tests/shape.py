@@ -35,7 +35,7 @@ IDENTITIES = {
     "engine.checkpoints.load.depth_estimator": "one network's key mapping, as the other networks' is in families",
     "engine.checkpoints.load.merged_lora": "another implementation of TensorStore",
     "engine.checkpoints.load.checkpoint": "which components a checkpoint has; loading one of them is in components",
-    "engine.checkpoints.pipelines": "where diffusers' pipelines are made; tests and benchmarks make theirs there too",
+    "engine.checkpoints.adapters.embeddings": "one of the kinds of additions, beside LoRAs",
     "engine.generate.attempt": "the run under one plan, which its importer repeats under another",
     "engine.generate.speed.openvino_compiler": "a row of the table of compilers, with the only import of OpenVINO",
     "engine.generate.tasks.*": "one kind of request",
@@ -64,6 +64,7 @@ IDENTITIES = {
 
 SAME_NAMES = {
     "class Drawing": "what the pad uploads, and the part of a foreign graph that draws the image",
+    "class Lora": "the tag in a prompt, and the file that is merged into the weights",
     "class KnownNames": "records take any of the names, the page gives all",
     "class Work": "what a run computes, for the estimate of memory, and what a decoding process computes",
     "module fields": "those of a form, and those of a foreign record",

@@ -477,9 +477,14 @@ def test_no_field_of_a_record_is_gone() -> None:
     assert set(NAMES["resolved_fields"]) <= {field.name for field in dataclasses.fields(Resolved)}
 
 
+RENAMED = {"PictureSaved": "ImageSaved", "picture": "index", "pictures": "count"}
+"""Events are never stored and no document names their classes, so these were renamed; CHANGELOG says it."""
+
+
 def test_no_event_is_gone() -> None:
     for name, fields in NAMES["events"].items():
-        assert set(fields) <= {field.name for field in dataclasses.fields(vars(events)[name])}, name
+        now = vars(events)[RENAMED.get(name, name)]
+        assert {RENAMED.get(field, field) for field in fields} <= {field.name for field in dataclasses.fields(now)}, name
 
 
 def test_what_browsers_keep_of_a_form_has_its_fields() -> None:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import diffusers
 import torch
 
-from engine.checkpoints.adapters import NOTHING, Additions, MergedLoras, apply_additions
+from engine.checkpoints.adapters.additions import NOTHING, Additions, apply_additions
+from engine.checkpoints.adapters.merge import MergedLoras
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.checkpoints.adapters import NOTHING, Additions, Lora
+from engine.checkpoints.adapters.additions import NOTHING, Additions
+from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.families import Family
 from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
 from engine.errors import CheckpointError

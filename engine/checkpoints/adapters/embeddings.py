@@ -23,7 +23,7 @@ ENCODERS: Mapping[str, str] = {"text_encoder": "clip_l", "text_encoder_2": "clip
 
 
 @dataclass(frozen=True)
-class Word:
+class LearnedWord:
     """The tensors that a file has for one word, by name; ``name`` is the file's, for a sentence."""
 
     name: str
@@ -45,13 +45,13 @@ class Word:
         return wide[name] if wide[name].dim() == 2 else wide[name][None]
 
 
-def read_embedding(embedding: CheckpointEntry) -> Word:
+def read_embedding(embedding: CheckpointEntry) -> LearnedWord:
     """The word that a file holds. Raises CheckpointError as reading tensors does."""
     store = TensorStore([embedding.path])
-    return Word(embedding.name, _read(store, {name: name for name in store.names()}))
+    return LearnedWord(embedding.name, _read(store, {name: name for name in store.names()}))
 
 
-def read_bundled(lora: CheckpointEntry) -> dict[str, Word]:
+def read_bundled(lora: CheckpointEntry) -> dict[str, LearnedWord]:
     """The words that OneTrainer put into a LoRA's file: ``bundle_emb.WORD.clip_l``, ``bundle_emb.WORD.string_to_param.*``."""
     store = TensorStore([lora.path])
     names: dict[str, dict[str, str]] = {}
@@ -59,7 +59,7 @@ def read_bundled(lora: CheckpointEntry) -> dict[str, Word]:
         word, _, rest = name.removeprefix(BUNDLED).partition(".")
         if name.startswith(BUNDLED) and rest:
             names.setdefault(word, {})[rest] = name
-    return {word: Word(lora.name, _read(store, found)) for word, found in names.items()}
+    return {word: LearnedWord(lora.name, _read(store, found)) for word, found in names.items()}
 
 
 def _read(store: TensorStore, names: Mapping[str, str]) -> dict[str, torch.Tensor]:
@@ -67,7 +67,7 @@ def _read(store: TensorStore, names: Mapping[str, str]) -> dict[str, torch.Tenso
 
 
 @contextlib.contextmanager
-def add_words(words: Mapping[str, Word], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
+def add_words(words: Mapping[str, LearnedWord], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
     """``loaded`` with ``words`` in its vocabulary within the block.
 
     Raises CheckpointError for a word that does not fit, or that the checkpoint knows already.
@@ -83,7 +83,7 @@ def add_words(words: Mapping[str, Word], loaded: LoadedCheckpoint) -> Generator[
 
 @contextlib.contextmanager
 def _with_words(
-    encoder: PreTrainedModel, tokenizer: CLIPTokenizer, words: Mapping[str, Word], key: str
+    encoder: PreTrainedModel, tokenizer: CLIPTokenizer, words: Mapping[str, LearnedWord], key: str
 ) -> Generator[CLIPTokenizer]:
     """The encoder's table made longer, and a copy of the tokenizer with the words; the table is put back as the same object."""
     table = encoder.get_input_embeddings()

@@ -20,7 +20,7 @@ from diffusers.models.attention_processor import Attention
 from engine.checkpoints.families.key_mapping import KeyMapping, TensorSource
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.load.originals import Originals, reshape, stamps_of
+from engine.checkpoints.load.originals import Originals, reshape
 from engine.checkpoints.loaded import (
     COMPONENT_NAMES,
     missing_component,
@@ -29,6 +29,7 @@ from engine.compat.component_classes import create_module
 from engine.errors import CancelledError, CheckpointError
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
+from engine.storage.file_version import read_version
 from engine.storage.items import translate_any_error
 
 IsCancelled = Callable[[], bool]
@@ -78,7 +79,7 @@ class ComponentLoader:
 
     def __call__(self, kind: str, component: str, config: JsonObject, store: TensorStore, naming: KeyMapping) -> torch.nn.Module:
         """A component of class ``kind``, every tensor read from ``store``, in the plan's dtype, on its device, ready to run."""
-        module, stamps = build(kind, config), stamps_of(store.paths)
+        module, versions = build(kind, config), {path: read_version(path) for path in store.paths}
         with translate_any_error(CheckpointError, f"{self.entry.path.name} ({COMPONENT_NAMES.get(component, component)})"):
             shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
             wanted = {name: naming(name, config) for name in shapes}
@@ -89,7 +90,7 @@ class ComponentLoader:
                 raise CancelledError
             set_tensor(module, name, target.copy(reshape(store.read(place), source, shapes[name]), name))
         _finish(module, component, target, self.plan)
-        self.originals[component] = Originals(store, places, shapes, stamps)
+        self.originals[component] = Originals(store, places, shapes, versions)
         store.release()
         return module
 

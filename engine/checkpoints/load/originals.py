@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 from engine.checkpoints.families.key_mapping import TensorSource
 from engine.checkpoints.files.tensors import TensorStore
 from engine.errors import CheckpointError
+from engine.storage.file_version import Version, read_version
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Originals:
     store: TensorStore
     places: Mapping[str, tuple[str, TensorSource]]
     shapes: Mapping[str, torch.Size]
-    stamps: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
+    versions: Mapping[Path, Version] = field(default_factory=dict)
 
     def read(self, name: str) -> torch.Tensor:
         """A tensor in the file's dtype, on the CPU, in the component's shape; to be copied from at once."""
@@ -35,9 +36,9 @@ class Originals:
 
     def check(self) -> None:
         """Raises CheckpointError if a file is gone or is another one now."""
-        for path, stamp in self.stamps.items():
+        for path, version in self.versions.items():
             try:
-                same = stamp_of(path) == stamp
+                same = read_version(path) == version
             except OSError:
                 same = False
             if not same:
@@ -45,17 +46,6 @@ class Originals:
                     f"“{path.name}” was moved or changed while it was in use, so its LoRAs cannot be changed. Try again: it is "
                     "loaded anew, if it is still there."
                 )
-
-
-def stamps_of(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
-    """Size and time of change of each file."""
-    return {path: stamp_of(path) for path in paths}
-
-
-def stamp_of(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of the last change in nanoseconds. Raises OSError for a file that is not there."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
 
 
 def reshape(tensor: torch.Tensor, source: TensorSource, shape: torch.Size) -> torch.Tensor:

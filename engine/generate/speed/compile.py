@@ -13,7 +13,7 @@ from typing import Protocol
 
 import torch
 
-from engine.checkpoints.adapters import Additions
+from engine.checkpoints.adapters.additions import Additions
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.dynamo import CompilerError, allow_recompiles
 from engine.compat.forward import Output, own_forward, replace_forward

@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.checkpoints.adapters import Additions, Lora
+from engine.checkpoints.adapters.additions import Additions
+from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
 from engine.errors import CancelledError, CheckpointError

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.checkpoints.adapters import NOTHING
+from engine.checkpoints.adapters.additions import NOTHING
 from engine.errors import CancelledError
 from engine.events import Loading, Notice, Step
 from engine.generate import estimate
