@@ -19,6 +19,7 @@ from engine.generate.refiner import Refiner, check_pair
 from engine.plan import find_budget, fit_plan, lower_peak, predict
 from engine.prompt.block_weights import read_block_weights
 from engine.prompt.grammar import parse
+from engine.prompt.tokenizer import find_words
 from engine.prompt.tree import Lora as LoraTag
 from engine.requests import (
     CompareNegative,
@@ -80,7 +81,7 @@ def prepare(
         request=request, plan=fitting, threads=state.threads, checkpoint_hash=entry.hash,
         environment={**environment(state.hardware.device.name or state.hardware.device.kind), **_hashes(additions)},
     )  # fmt: skip
-    return Prepared(entry, resolved, (*notices, *measures), additions, refiner)
+    return Prepared(entry, resolved, (*notices, *explain_unused(request, additions), *measures), additions, refiner)
 
 
 def request_image(resolved: Resolved, index: int) -> Resolved:
@@ -128,12 +129,12 @@ def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory
     file's name is a word of either prompt; the name of one for another family is an ordinary word.
     """
     loras = tuple(_find_lora(tag, entry, inventory) for tag in parse(request.prompt).loras)
-    prompts = f"{request.prompt}\n{request.negative_prompt}"
+    prompts = f"{parse(request.prompt).text}\n{parse(request.negative_prompt).text}"
     base = entry.family.base.name if entry.family.base else ""
     embeddings = tuple(
         embedding
         for embedding in inventory.of_kind("embedding")
-        if embedding.identity.family in ("", base) and _contains_word(prompts, embedding.word)
+        if embedding.identity.family in ("", base) and find_words([embedding.word]).search(prompts)
     )
     return Additions(loras=loras, embeddings=embeddings, vae=inventory.find(request.vae, "vae") if request.vae else None)
 
@@ -177,8 +178,20 @@ def _find_lora(tag: LoraTag, entry: CheckpointEntry, inventory: Inventory) -> Lo
     )
 
 
-def _contains_word(prompts: str, word: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompts, re.IGNORECASE) is not None
+_NAMED_EMBEDDING = re.compile(r"(?<!\w)embedding:([\w.-]+)", re.IGNORECASE)
+
+
+def explain_unused(request: GenerationRequest, additions: Additions) -> tuple[str, ...]:
+    """A sentence for each tag of the prompts that Easel does not know, and each embedding that is named and not there."""
+    prompts = [parse(request.prompt), parse(request.negative_prompt)]
+    tags = dict.fromkeys(tag for prompt in prompts for tag in prompt.unknown_tags)
+    words = {embedding.word.lower() for embedding in additions.embeddings}
+    named = dict.fromkeys(name for prompt in prompts for name in _NAMED_EMBEDDING.findall(prompt.text))
+    missing = (name for name in named if not any(name.lower() in (word, f"{word}.") for word in words))
+    return (
+        *(f"“{tag[:100]}” is nothing that Easel knows, so it was left out of the prompt." for tag in tags),
+        *(f"There is no embedding called “{name[:100]}” for this checkpoint: its name was read as words." for name in missing),
+    )
 
 
 def _hashes(additions: Additions) -> dict[str, str]:

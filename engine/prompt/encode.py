@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +29,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from engine.compat.text_encoders import find_execution_device
 from engine.prompt.grammar import parse
 from engine.prompt.terms import Place, neutralise
-from engine.prompt.tokenizer import PromptTokenizer, wrap_tokenizer
+from engine.prompt.tokenizer import LearnedWords, PromptTokenizer, wrap_tokenizer
 from engine.prompt.tokens import Chunk, PromptReading, read_spans
 from engine.prompt.tree import Spans
 
@@ -86,6 +86,9 @@ class TextEncoders(Protocol):
     @property
     def merged(self) -> str: ...
 
+    @property
+    def learned(self) -> Mapping[str, LearnedWords]: ...
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -124,7 +127,13 @@ def text_parts(encoders: TextEncoders) -> tuple[TextPart, ...]:
         ("text_encoder_2", encoders.text_encoder_2, encoders.tokenizer_2),
     )
     return tuple(
-        TextPart(name=name, tokenizer=wrap_tokenizer(tokenizer), encoder=encoder, penultimate=two, merged=encoders.merged)
+        TextPart(
+            name=name,
+            tokenizer=wrap_tokenizer(tokenizer, encoders.learned.get(name, ())),
+            encoder=encoder,
+            penultimate=two,
+            merged=encoders.merged,
+        )
         for name, encoder, tokenizer in pairs
         if encoder is not None and tokenizer is not None
     )

@@ -6,16 +6,19 @@
 ``(word:1.3)``          1.3 times the weight (any number, a negative one too)
 ``\\( \\) \\[ \\] \\\\``      the sign itself; so are ``\\: \\| \\< \\>``, which matter only inside brackets and tags
 ``BREAK``               the rest starts a new chunk
+``# words``             a line that begins so is a comment; ``\\\\#`` is the sign itself
+``<word:...>``          any other tag says nothing
 ``<lora:name:0.8>``     a LoRA; a second number is for the UNet alone, as are ``te=`` and ``unet=``; ``lbw=`` or a list of
                         numbers or a name (``OUTALL``) after the strength: block weights
 ``[from:to:0.5]``       ``from`` for the first half of the steps, then ``to``; ``[to:0.5]`` and ``[from::0.5]`` likewise
 ``[from:to:12]``        the same, after 12 steps; a number with a point up to 1 is a share, any other counts steps
+``[a:b:-1]``            ``b``; ``[a|b:0.5]`` is neither of both and only weighs less, as there
 ``[a|b|c]``             takes turns: ``a`` in the first step, ``b`` in the second ...
 ======================  =====================================================================================
 
 Where this differs from there: a bracket without a partner is text and weighs nothing; a backslash before any other sign stays;
 weights end at :data:`~engine.prompt.tree.MAX_WEIGHT`; brackets deeper than :data:`~engine.prompt.tree.MAX_DEPTH` are text;
-``[a|b:0.5]`` is a schedule of the text ``a|b``; a LoRA inside a schedule is on at all steps.
+a LoRA inside a schedule is on at all steps.
 """
 
 from __future__ import annotations
@@ -37,15 +40,18 @@ from engine.prompt.tree import (
     Prompt,
     Scheduled,
     Text,
+    UnknownTag,
 )
 
 _LEXEMES = re.compile(
-    r"(?P<escape>\\[()\[\]\\:|<>])"
+    r"(?P<comment>^#[^\n]*\n?)"
+    r"|(?P<escape>\\[()\[\]\\:|<>#])"
     r"|(?P<lora><(?:lora|lyco):[^<>:]+(?::[^<>]*)?>)"
+    r"|(?P<tag><[A-Za-z_]+:[^<>\n]*>)"
     r"|(?P<pause>\bBREAK\b)"
     r"|(?P<sign>[()\[\]:|])"
-    r"|(?P<text>[^\\()\[\]:|<B]+|.)",
-    re.DOTALL,
+    r"|(?P<text>[^\\()\[\]:|<B\n]+|.)",
+    re.DOTALL | re.MULTILINE,
 )
 # Nine digits on either side of the point: such numbers are written back exactly, and none overflows.
 _NUMBER = re.compile(r"\s*([+-]?(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}))\s*")
@@ -128,7 +134,11 @@ def _read_lexeme(lexeme: re.Match[str]) -> Part | _Sign:
         case "sign" if written in ":|":
             return _Sign(written, start)
         case "lora":
-            return _read_lora(written) or _plain(written, start)
+            return _read_lora(written) or UnknownTag(written)
+        case "tag":
+            return UnknownTag(written)
+        case "comment":
+            return Text("")
         case _:
             return _plain(written, start)
 
@@ -161,7 +171,9 @@ def _read_bracket(closed: _Open) -> Part:
         return Group(_tidy(head), float(weight) if weight else ROUND)
     head, switch = _split_number(closed.content)
     sides = _split(head, ":")
-    if switch and switch[0] not in "+-" and len(sides) <= 2:
+    if switch and len(_split(head, "|")) > 1:
+        return Group(_tidy(closed.content), SQUARE)
+    if switch and len(sides) <= 2:
         before, after = sides if len(sides) == 2 else ([], *sides)
         share = "." in switch and float(switch) <= 1
         return Scheduled(_tidy(before), _tidy(after), float(switch), share)

@@ -7,7 +7,8 @@ as transformers' CLIPTokenizer applies them; a test compares the two.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -30,6 +31,10 @@ _START, _END = "<|startoftext|>", "<|endoftext|>"
 _SPECIAL = {"bos_token": _START, "eos_token": _END, "pad_token": _END, "unk_token": _END}
 
 
+LearnedWords = tuple[tuple[str, int], ...]
+"""Words of textual inversions, and how many vectors each has."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """One vocabulary entry: its number, its text, the characters it was read from, and which word it belongs to."""
@@ -43,7 +48,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class PromptTokenizer:
-    """Text to vocabulary entries. ``max_length`` counts the start and end tokens; ids are entries of the vocabulary."""
+    """Text to vocabulary entries. ``max_length`` counts the start and end tokens; ids are entries of the vocabulary.
+
+    ``learned`` are textual-inversion words and how many vectors each has. Their entries come after the vocabulary's own, in this
+    order; the vocabulary is left as it is, so that a word that it holds too, or holds pieces of, is the learned one.
+    """
 
     backend: Tokenizer = field(repr=False)
     start_id: int
@@ -51,11 +60,12 @@ class PromptTokenizer:
     pad_id: int
     unknown_id: int
     max_length: int
+    learned: LearnedWords = ()
 
     @property
     def size(self) -> int:
-        """How many entries the vocabulary has, embeddings included."""
-        return self.backend.get_vocab_size()
+        """How many entries the vocabulary has, learned words included."""
+        return self.backend.get_vocab_size() + sum(vectors for _, vectors in self.learned)
 
     @cached_property
     def comma_id(self) -> int | None:
@@ -64,25 +74,51 @@ class PromptTokenizer:
 
     @cached_property
     def embeddings(self) -> dict[int, tuple[int, ...]]:
-        """Textual-inversion embeddings: the entry of each name, and the entries of all its vectors.
+        """Textual-inversion embeddings: the first entry of each word, and the entries of all its vectors.
 
-        The second vector of ``name`` is the entry ``name_1``, the third ``name_2``: diffusers' convention.
+        Beside :attr:`learned` these are words that the tokenizer's own files add. There the second vector of ``name`` is
+        ``name_1``, the third ``name_2``: diffusers' convention.
         """
         added = {token.content: id for id, token in self.backend.get_added_tokens_decoder().items() if not token.special}
-        return {id: tuple(_vectors(name, added)) for name, id in added.items()}
+        return {id: tuple(_vectors(name, added)) for name, id in added.items()} | {ids[0]: ids for ids in self._ids.values()}
+
+    @cached_property
+    def _ids(self) -> dict[str, tuple[int, ...]]:
+        """Learned word, in lower case -> the entries of its vectors."""
+        found: dict[str, tuple[int, ...]] = {}
+        start = self.backend.get_vocab_size()
+        for name, vectors in self.learned:
+            found.setdefault(name.lower(), tuple(range(start, start + vectors)))
+            start += vectors
+        return found
+
+    @cached_property
+    def _learned_words(self) -> re.Pattern[str] | None:
+        return find_words([name for name, _ in self.learned]) if self.learned else None
 
     def pieces(self, text: str) -> list[Piece]:
         """The entries that ``text`` is read as, without start, end and padding. An embedding's name gives one piece."""
+        found: list[Piece] = []
+        at = 0
+        for match in self._learned_words.finditer(text) if self._learned_words else ():
+            found += self._plain_pieces(text[at : match.start()], at, found)
+            word = found[-1].word + 1 if found else 0
+            found.append(Piece(self._ids[match["name"].lower()][0], match["name"], match.start(), match.end(), word))
+            at = match.end()
+        return [*found, *self._plain_pieces(text[at:], at, found)]
+
+    def _plain_pieces(self, text: str, offset: int, before_it: list[Piece]) -> list[Piece]:
+        """The pieces of ``text``, which begins at character ``offset``; its words are counted from those ``before_it`` on."""
         self.backend.no_truncation()
         self.backend.no_padding()
         encoding = self.backend.encode(text, add_special_tokens=False)
-        found, word, before = [], -1, None
+        found, word, before = [], before_it[-1].word if before_it else -1, None
         rows = zip(encoding.ids, encoding.tokens, encoding.offsets, encoding.word_ids, strict=True)
         for id, entry, (start, end), word_id in rows:
             ended = not found or found[-1].text.endswith(WORD_END) or {id, found[-1].id} & self.embeddings.keys()
             word += bool(ended or word_id != before)
             before = word_id
-            found.append(Piece(id, entry, start, end, word))
+            found.append(Piece(id, entry, offset + start, offset + end, word))
         return found
 
 
@@ -94,7 +130,17 @@ def _vectors(name: str, added: dict[str, int]) -> Iterator[int]:
         entry = f"{name}_{index}"
 
 
-def wrap_tokenizer(tokenizer: Any) -> PromptTokenizer:
+def find_words(names: Iterable[str]) -> re.Pattern[str]:
+    """Matches each of ``names`` as a whole word, the longest first, in any case; as ComfyUI writes it too, ``embedding:name``.
+
+    The group ``name`` is the word alone.
+    """
+    longest = sorted(names, key=len, reverse=True)
+    choice = "|".join(map(re.escape, longest))
+    return re.compile(rf"(?<!\w)(?<!\w-)(?:embedding:)?(?P<name>{choice})(?!\w)(?!-\w)", re.IGNORECASE)
+
+
+def wrap_tokenizer(tokenizer: Any, learned: LearnedWords = ()) -> PromptTokenizer:
     """The tokenizer of a loaded pipeline (a transformers CLIPTokenizer). It is shared, not copied."""
     return PromptTokenizer(
         backend=tokenizer.backend_tokenizer,
@@ -103,12 +149,11 @@ def wrap_tokenizer(tokenizer: Any) -> PromptTokenizer:
         pad_id=tokenizer.pad_token_id,
         unknown_id=tokenizer.unk_token_id,
         max_length=_limit_length(tokenizer.model_max_length),
+        learned=learned,
     )
 
 
-def load_tokenizer(
-    folder: Path, *, pad_token: str | None = None, embeddings: tuple[tuple[str, int], ...] = ()
-) -> PromptTokenizer:
+def load_tokenizer(folder: Path, *, pad_token: str | None = None, embeddings: LearnedWords = ()) -> PromptTokenizer:
     """The tokenizer in ``folder``, kept until one of its files changes.
 
     ``pad_token`` overrides the folder's own (XL's second tokenizer differs from the first only by ``"!"``). ``embeddings`` are
@@ -127,14 +172,12 @@ def load_tokenizer(
 
 @lru_cache(maxsize=8)
 def _load(
-    folder: Path, _versions: tuple[Version | None, ...], pad_token: str | None, embeddings: tuple[tuple[str, int], ...]
+    folder: Path, _versions: tuple[Version | None, ...], pad_token: str | None, embeddings: LearnedWords
 ) -> PromptTokenizer:
     settings = _read_settings(folder)
     special = {name: pad_token if name == "pad_token" and pad_token else _read_content(settings[name]) for name in _SPECIAL}
     backend = _build_backend(folder, special["unk_token"])
     backend.add_special_tokens([special["bos_token"], special["eos_token"]])
-    for name, vectors in embeddings:
-        backend.add_tokens([name, *(f"{name}_{i}" for i in range(1, vectors))])
     start, end, pad, unknown = (backend.token_to_id(special[name]) for name in _SPECIAL)
     if start is None or end is None:
         raise CheckpointError(f"The tokenizer in {folder} has no start or end token. Choose another checkpoint.")
@@ -145,6 +188,7 @@ def _load(
         pad_id=end if pad is None else pad,
         unknown_id=end if unknown is None else unknown,
         max_length=_limit_length(settings.get("model_max_length", USUAL_LENGTH)),
+        learned=embeddings,
     )
 
 

@@ -43,6 +43,13 @@ class Lora:
 
 
 @dataclass(frozen=True)
+class UnknownTag:
+    """``<hypernet:name:1>`` and other tags that Easel does not know, as written. They have no text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Group:
     """Parts whose weight is multiplied by ``weight``."""
 
@@ -71,7 +78,7 @@ class Alternation:
     options: tuple[tuple[Part, ...], ...]
 
 
-Part = Text | Break | Lora | Group | Scheduled | Alternation
+Part = Text | Break | Lora | UnknownTag | Group | Scheduled | Alternation
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,16 @@ class Prompt:
 
     def __str__(self) -> str:
         return "".join(_write(self.parts, inside=False))
+
+    @property
+    def unknown_tags(self) -> tuple[str, ...]:
+        """The tags that Easel does not know, as written, in order."""
+        return tuple(part.text for part in walk(self.parts) if isinstance(part, UnknownTag))
+
+    @property
+    def text(self) -> str:
+        """All that is said in any step, without weights and brackets; a line for each run of text."""
+        return "\n".join(part.text for part in walk(self.parts) if isinstance(part, Text))
 
     @property
     def loras(self) -> tuple[Lora, ...]:
@@ -154,8 +171,8 @@ def _choose(parts: Iterable[Part], weight: float, step: int, steps: int) -> Iter
                 yield from _choose(part.before if step < part.first_steps(steps) else part.after, weight, step, steps)
             case Alternation():
                 yield from _choose(part.options[step % len(part.options)], weight, step, steps)
-            case Lora():
-                pass  # it has no text
+            case Lora() | UnknownTag():
+                pass  # they have no text
 
 
 def _join(spans: Iterable[Span | Break]) -> Iterator[Span | Break]:
@@ -180,8 +197,8 @@ def _merge(run: list[Span]) -> Span:
     return Span("".join(span.text for span in run), run[0].weight, sources)
 
 
-_SPECIAL = re.compile(r"[()\[\]\\]|<(?=(?:lora|lyco):)")
-_SPECIAL_INSIDE = re.compile(r"[()\[\]\\:|]|<(?=(?:lora|lyco):)")
+_SPECIAL = re.compile(r"[()\[\]\\]|<(?=[A-Za-z_]+:)|^#", re.MULTILINE)
+_SPECIAL_INSIDE = re.compile(r"[()\[\]\\:|]|<(?=[A-Za-z_]+:)|^#", re.MULTILINE)
 
 
 def _write(parts: Iterable[Part], inside: bool) -> Iterator[str]:
@@ -196,6 +213,8 @@ def _write(parts: Iterable[Part], inside: bool) -> Iterator[str]:
                 second = "" if part.unet_weight is None else f":{number(part.unet_weight)}"
                 blocks = f":lbw={part.block_weights}" if part.block_weights else ""
                 yield f"<lora:{part.name}:{number(part.weight)}{second}{blocks}>"
+            case UnknownTag():
+                yield part.text
             case Group():
                 yield from _write_group(part)
             case Scheduled():

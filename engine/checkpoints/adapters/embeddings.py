@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import CLIPTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify.adapter_names import BUNDLED
@@ -68,40 +67,39 @@ def _read(store: TensorStore, names: Mapping[str, str]) -> dict[str, torch.Tenso
 
 @contextlib.contextmanager
 def add_words(words: Mapping[str, LearnedWord], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
-    """``loaded`` with ``words`` in its vocabulary within the block.
-
-    Raises CheckpointError for a word that does not fit, or that the checkpoint knows already.
-    """
+    """``loaded`` with ``words`` as entries after its vocabulary's own within the block. Raises CheckpointError for a word that
+    does not fit."""
+    encoders = {"text_encoder": loaded.text_encoder, "text_encoder_2": loaded.text_encoder_2}
+    tokenizers = {"text_encoder": loaded.tokenizer, "text_encoder_2": loaded.tokenizer_2}
+    learned: dict[str, tuple[tuple[str, int], ...]] = {}
     with contextlib.ExitStack() as stack:
-        tokenizer, tokenizer_2 = loaded.tokenizer, loaded.tokenizer_2
-        if loaded.text_encoder is not None and tokenizer is not None:
-            tokenizer = stack.enter_context(_with_words(loaded.text_encoder, tokenizer, words, ENCODERS["text_encoder"]))
-        if loaded.text_encoder_2 is not None and tokenizer_2 is not None:
-            tokenizer_2 = stack.enter_context(_with_words(loaded.text_encoder_2, tokenizer_2, words, ENCODERS["text_encoder_2"]))
-        yield dataclasses.replace(loaded, tokenizer=tokenizer, tokenizer_2=tokenizer_2)
+        for component, encoder in encoders.items():
+            tokenizer = tokenizers[component]
+            if encoder is not None and tokenizer is not None:
+                vectors = {name: word.vectors(ENCODERS[component], _width(encoder)) for name, word in words.items()}
+                stack.enter_context(_lengthened(encoder, len(tokenizer), vectors.values()))
+                learned[component] = tuple((name, len(rows)) for name, rows in vectors.items())
+        yield dataclasses.replace(loaded, learned=learned)
 
 
-@contextlib.contextmanager
-def _with_words(
-    encoder: PreTrainedModel, tokenizer: CLIPTokenizer, words: Mapping[str, LearnedWord], key: str
-) -> Generator[CLIPTokenizer]:
-    """The encoder's table made longer, and a copy of the tokenizer with the words; the table is put back as the same object."""
+def _width(encoder: PreTrainedModel) -> int:
+    return _table(encoder).embedding_dim
+
+
+def _table(encoder: PreTrainedModel) -> nn.Embedding:
     table = encoder.get_input_embeddings()
     if not isinstance(table, nn.Embedding):
         raise CheckpointError("This kind of checkpoint cannot use embeddings: leave them out, or choose another one.")
-    vectors = {name: word.vectors(key, table.embedding_dim) for name, word in words.items()}
-    longer = copy.deepcopy(tokenizer)
-    for name, rows in vectors.items():
-        _add_tokens(longer, [name, *(f"{name}_{i}" for i in range(1, len(rows)))])
-    added = torch.cat(list(vectors.values())).to(table.weight)
-    whole = torch.cat([table.weight[: len(tokenizer)], added])
+    return table
+
+
+@contextlib.contextmanager
+def _lengthened(encoder: PreTrainedModel, vocabulary: int, vectors: Iterable[torch.Tensor]) -> Generator[None]:
+    """The encoder's table with ``vectors`` after the rows of its vocabulary; the table is put back as the same object."""
+    table = _table(encoder)
+    whole = torch.cat([table.weight[:vocabulary], torch.cat(list(vectors)).to(table.weight)])
     encoder.set_input_embeddings(nn.Embedding.from_pretrained(whole))
     try:
-        yield longer
+        yield
     finally:
         encoder.set_input_embeddings(table)
-
-
-def _add_tokens(tokenizer: CLIPTokenizer, names: Sequence[str]) -> None:
-    if tokenizer.add_tokens(list(names)) != len(names):
-        raise CheckpointError(f"The embedding “{names[0]}” has the name of a word that the checkpoint knows: rename its file.")

@@ -27,12 +27,13 @@ class Name:
     path: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Call:
-    """What the file would have called, and with what. ``state`` is what it would have set on the result."""
+    """What the file would have called, and with what. ``state`` is what it would have set on the result, where that matters."""
 
     function: Name
     arguments: tuple[PickleValue, ...]
+    state: PickleValue = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,11 @@ NEEDED = frozenset(
         "torch.Size",
         "torch.device",
         "torch.nn.parameter.Parameter",
+        "torch.nn.modules.container.ParameterDict",
+        "torch._utils._rebuild_device_tensor_from_numpy",
+        "numpy.core.multiarray._reconstruct",
+        "numpy._core.multiarray._reconstruct",
+        "numpy.ndarray",
         "torch.serialization._get_layout",
         "torch.storage.UntypedStorage",
         "torch.storage.TypedStorage",
@@ -275,8 +281,15 @@ def _reduce(r: _Reader) -> None:
     r.push({} if plain_dict else Call(function, arguments))
 
 
+_STATEFUL = ("ParameterDict", "_reconstruct", "numpy.dtype")
+"""How the names end whose state holds tensors: old embeddings are in ParameterDicts, and those made on Macs in NumPy's arrays."""
+
+
 def _build(r: _Reader) -> None:
-    r.stack.pop()
+    state = r.stack.pop()
+    target = r.stack[-1]
+    if isinstance(target, Call) and target.function.path.endswith(_STATEFUL):
+        target.state = state
 
 
 def _stack_global(r: _Reader) -> None:

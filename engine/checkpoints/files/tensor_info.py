@@ -33,12 +33,14 @@ BYTES: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Where one tensor lies in its file. ``stride`` is in numbers, None where they lie one after the other."""
+    """Where one tensor lies in its file. ``stride`` is in numbers, None where they lie one after the other. ``data``: its bytes,
+    for the few that lie in a pickle itself."""
 
     dtype: str
     shape: tuple[int, ...]
     offset: int
     stride: tuple[int, ...] | None = None
+    data: bytes | None = None
 
     @property
     def count(self) -> int:

@@ -151,7 +151,8 @@ def _legacy_places(
 
 def _widths(value: PickleValue) -> dict[str, int]:
     """Bytes of one number by storage."""
-    storages = (_storage(next(iter(tensor.arguments), None)) for _, tensor in _tensors(value))
+    calls = (call for _, call in _tensors(value) if call.function.path != _FROM_NUMPY)
+    storages = (_storage(next(iter(call.arguments), None)) for call in calls)
     return {key: BYTES[dtype] for key, dtype in storages}
 
 
@@ -183,6 +184,7 @@ def _tensors(
     for key, item in value.items():
         if next(visits, None) is None:
             raise DamagedFile("its index has more entries than any checkpoint needs")
+        item = _as_dictionary(item)
         call = _as_tensor(item)
         if call is None and not isinstance(item, dict):
             continue
@@ -195,16 +197,64 @@ def _tensors(
             yield from _tensors(item, f"{name}.", depth + 1, visits)
 
 
+def _as_dictionary(item: PickleValue) -> PickleValue:
+    """The parameters of a ParameterDict, which are in its state; anything else as it is."""
+    if isinstance(item, Call) and item.function.path.endswith(".ParameterDict") and isinstance(item.state, dict):
+        return item.state.get("_parameters", {})
+    return item
+
+
 def _as_tensor(item: PickleValue) -> Call | None:
     while isinstance(item, Call) and item.function.path == "torch._utils._rebuild_parameter" and item.arguments:
         item = item.arguments[0]
-    if isinstance(item, Call) and item.function.path.startswith("torch._utils._rebuild_tensor"):
+    if isinstance(item, Call) and item.function.path.startswith(("torch._utils._rebuild_tensor", _FROM_NUMPY)):
         return item
     return None
 
 
+_FROM_NUMPY = "torch._utils._rebuild_device_tensor_from_numpy"
+"""How torch wrote tensors that lay on Apple's graphics cards: as NumPy's arrays, whose bytes lie in the pickle."""
+
+_NUMPY_DTYPES: Mapping[str, str] = {
+    "f8": "float64",
+    "f4": "float32",
+    "f2": "float16",
+    "i8": "int64",
+    "i4": "int32",
+    "u1": "uint8",
+}
+
+
+def _array(name: str, array: PickleValue) -> Tensor:
+    """A tensor from the state of a NumPy array: version, shape, dtype, whether it is in Fortran's order, bytes."""
+    match array:
+        case Call(state=(int(), shape, Call(arguments=(str(kind), *_), state=(int(), "<" | "|", *_)), False, raw)) if (
+            kind in _NUMPY_DTYPES
+        ):
+            data = _bytes_of(raw)
+        case _:
+            raise DamagedFile(f"its part “{name[:80]}” is stored in a way that Easel does not know")
+    sizes, dtype = read_sizes(shape), _NUMPY_DTYPES[kind]
+    if len(data) != math.prod(sizes) * BYTES[dtype]:
+        raise DamagedFile(f"its part “{name[:80]}” is truncated or damaged")
+    return Tensor(dtype, sizes, 0, data=data)
+
+
+def _bytes_of(raw: PickleValue) -> bytes:
+    """Bytes as protocol 2 writes them for Python 3: a text of Latin-1 to be encoded."""
+    match raw:
+        case bytes():
+            return raw
+        case Call(function=Name(path="_codecs.encode"), arguments=(str(text), "latin1" | "latin-1")):
+            return text.encode("latin-1")
+        case _:
+            return b""
+
+
 def _tensor(name: str, call: Call, find_storage: _FindStorage) -> Tensor:
     """A tensor from ``_rebuild_tensor_v2(storage, offset, size, stride, ...)``."""
+    if call.function.path == _FROM_NUMPY:
+        return _array(name, next(iter(call.arguments), None))
     try:
         storage, first, size, step = call.arguments[:4]
         key, dtype = _storage(storage)

@@ -62,15 +62,17 @@ def _alone(kind: str, clues: tuple[str, ...], reason: str, component: str = "") 
 
 
 def _embedding(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
-    """Textual inversion: A1111's ``string_to_param``, ``emb_params``, XL's ``clip_l`` and ``clip_g``, or one matrix."""
-    wide = {n: t for n, t in names.items() if len(t.shape) == 2 and t.shape[0] <= 1024}
+    """Textual inversion: A1111's ``string_to_param``, ``emb_params``, XL's ``clip_l`` and ``clip_g``, or one matrix alone; one
+    vector alone in diffusers' ``learned_embeds.bin``."""
+    vectors = {n: t for n, t in names.items() if len(t.shape) == 1 and len(names) == 1 and header.container != "safetensors"}
+    wide = vectors or {n: t for n, t in names.items() if len(t.shape) == 2 and t.shape[0] <= 1024}
     known = any(n.startswith("string_to_param.") or n in ("emb_params", "clip_l", "clip_g") for n in wide)
-    if not wide or not (known or (len(names) == 1 and header.container != "safetensors") or len(names) == 1):
+    if not wide or not (known or len(names) == 1):
         return None
-    width = max(t.shape[1] for t in wide.values())
+    width = max(t.shape[-1] for t in wide.values())
     told = (base.name for base in BASE_MODELS.values() if any(n.startswith(base.key_prefixes) for n in wide))
     family = next(told, None) or next((base.name for base in BASE_MODELS.values() if base.embedding_width == width), "")
-    tokens = max(t.shape[0] for t in wide.values())
+    tokens = max(t.shape[0] if len(t.shape) == 2 else 1 for t in wide.values())
     return Identity(
         kind="embedding", family=family, parts={"embedding": Part.sum(list(wide.values()))}, container=header.container,
         digest=header.digest, reason=f"{tokens} learned token{'s' if tokens > 1 else ''}, {width} wide",

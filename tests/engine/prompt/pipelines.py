@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from engine.prompt.tokenizer import LearnedWords
 from tests.engine.prompt.conftest import CLIP
 
 WIDTH, PROJECTED = 16, 8
@@ -96,6 +98,7 @@ class Encoders:
     tokenizer_2: CLIPTokenizer | None
     force_zeros_for_empty_prompt: bool
     merged: str = ""
+    learned: Mapping[str, LearnedWords] = field(default_factory=dict)
 
 
 def encoders_of(made: Any) -> Encoders:

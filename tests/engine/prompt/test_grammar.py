@@ -79,7 +79,9 @@ def test_brackets_that_cross_take_the_nearest_partner() -> None:
         ("[a:b]", [(10, "a:b")]),
         ("[sn|d]ow", [(n, "snow" if n % 2 else "dow") for n in range(1, 11)]),
         ("[a|a]", [(10, "a")]),
-        ("[a|b:5]", [(5, ""), (10, "a|b")]),
+        ("[a|b:5]", [(10, "a|b:5")]),
+        ("[a:b:-1]", [(10, "b")]),
+        ("[a:b:+3]", [(3, "a"), (10, "b")]),
         ("a|b", [(10, "a|b")]),
     ],
 )
@@ -116,12 +118,32 @@ def test_loras(tag: str, lora: Lora) -> None:
     assert said(f"a{tag}") == [("a", 1)]
 
 
-@pytest.mark.parametrize(
-    "tag", ["<lora:>", "<lora:x:heavy>", "<lora:x", "<lora>", r"\<lora:x:1>", "<lora:x:>", "<lora:x:1:lbw=NOSUCH>"]
-)
-def test_a_damaged_tag_is_text(tag: str) -> None:
+@pytest.mark.parametrize("tag", ["<lora:x", "<lora>", r"\<lora:x:1>", "<3", "<:>"])
+def test_half_a_tag_is_text(tag: str) -> None:
     assert parse(tag).loras == ()
     assert said(tag) == [(tag.lstrip("\\"), 1)]
+
+
+@pytest.mark.parametrize(
+    "tag", ["<lora:>", "<lora:x:heavy>", "<lora:x:>", "<lora:x:1:lbw=NOSUCH>", "<hypernet:Style (v2):0.5>", "<segment:face>"]
+)
+def test_a_tag_of_another_kind_says_nothing(tag: str) -> None:
+    prompt = parse(f"a cat {tag} (on a mat {tag}:1.2)")
+    assert prompt.loras == () and prompt.unknown_tags == (tag, tag)
+    assert "".join(text for text, _ in said(f"a {tag}cat")) == "a cat"
+    assert parse(str(prompt)) == prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# a note\na cat", "a cat"), ("a cat\n#a note\non a mat", "a cat\non a mat"), ("a cat\n# the end", "a cat\n"),
+        ("#", ""), ("a cat # 1", "a cat # 1"), (r"\# 1 cat", "# 1 cat"), ("(a\n# :note)\ncat:1.2)", "a\ncat"),
+    ],
+)  # fmt: skip
+def test_lines_of_comment_say_nothing(text: str, expected: str) -> None:
+    assert "".join(each for each, _ in said(text)) == expected
+    assert parse(str(parse(text))) == parse(text)
 
 
 def test_sources_point_at_the_prompt_as_written() -> None:
