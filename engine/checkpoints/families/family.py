@@ -57,17 +57,23 @@ class BaseModel:
 class TextLayout:
     """The text encoders of a family, and how a single file stores them.
 
-    ``prefixes``: component -> how the names of its tensors begin. The last one tells the layout. ``context_width`` is as in
+    ``prefixes``: component -> how the names of its tensors may begin. Those of the last one tell the layout, and where two
+    layouts share one, the ``context_width``. ``context_width`` is as in
     :class:`BaseModel`, for files that hold a UNet alone. ``hidden_act`` is the activation of the first text encoder, for folders.
     ``description`` is for a sentence.
     """
 
     name: str
     description: str
-    prefixes: Mapping[str, str]
+    prefixes: Mapping[str, tuple[str, ...]]
     key_mapping: Mapping[str, KeyMapping]
     context_width: int
     hidden_act: str = "quick_gelu"
+
+    @property
+    def last_prefixes(self) -> tuple[str, ...]:
+        """How the names of the last text encoder's tensors may begin."""
+        return list(self.prefixes.values())[-1]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ that a component needs and looks each up here, so that what is missing in a file
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.json_values import JsonValue
@@ -17,11 +17,19 @@ from engine.json_values import JsonValue
 @dataclass(frozen=True)
 class TensorSource:
     """Where a tensor comes from: the first of ``names`` that the file has. ``third`` takes a third of its rows (0, 1, 2: query,
-    key, value in one), ``transposed`` its transpose."""
+    key, value in one), ``transposed`` its transpose. ``otherwise``: another source, for files that have none of the names."""
 
     names: tuple[str, ...]
     third: int | None = None
     transposed: bool = False
+    otherwise: TensorSource | None = None
+
+    def find(self, there: Container[str]) -> tuple[str, TensorSource] | None:
+        """The name of the tensor among those that are ``there``, and the source that it comes by; None if it has none."""
+        name = next((name for name in self.names if name in there), None)
+        if name is not None:
+            return name, self
+        return self.otherwise.find(there) if self.otherwise else None
 
 
 Config = Mapping[str, JsonValue]
@@ -86,12 +94,16 @@ _VAE = (
 )  # fmt: skip
 
 
+_VAE_WITH_NEW_ATTENTION = tuple(pair for pair in _VAE if pair[0] not in ("group_norm", "to_out.0", "to_q", "to_k", "to_v"))
+"""Files whose attention keeps diffusers' names inside the original blocks: ``mid.attn_1.to_q``."""
+
+
 def map_vae(name: str, config: Config) -> TensorSource:
     """A tensor of an AutoencoderKL. The original counts its up blocks from the last."""
     blocks = len(_read_names(config, "up_block_types"))
     counted = re.sub(r"up_blocks\.(\d+)", lambda m: f"up.{blocks - 1 - int(m[1])}", name)
-    original = _replace_parts(counted, _VAE)
-    return TensorSource(tuple(prefix + original for prefix in VAE))
+    names = (_replace_parts(counted, _VAE), _replace_parts(counted, _VAE_WITH_NEW_ATTENTION))
+    return TensorSource(tuple(prefix + name for name in dict.fromkeys(names) for prefix in VAE))
 
 
 def _read_int(config: Config, name: str) -> int:
@@ -136,21 +148,25 @@ _OPENCLIP_IN = re.compile(r"encoder\.layers\.(\d+)\.self_attn\.(q_proj|k_proj|v_
 _OPENCLIP_REST = re.compile(r"encoder\.layers\.(\d+)\.(.+)")
 
 
-def map_openclip(prefix: str) -> KeyMapping:
-    """OpenCLIP's text encoder: query, key and value are one matrix, and the projection is stored the other way round."""
+def map_openclip(*prefixes: str) -> KeyMapping:
+    """Maps OpenCLIP's text encoder: query, key and value are one matrix, and the projection is stored transposed; by some savers
+    it is a linear layer's weight."""
 
     def map_tensor(name: str, config: Config) -> TensorSource:
         bare = name.removeprefix("text_model.")
         if bare == "text_projection.weight":
-            return TensorSource((f"{prefix}text_projection",), transposed=True)
+            linear = TensorSource(tuple(f"{prefix}text_projection.weight" for prefix in prefixes))
+            return TensorSource(tuple(f"{prefix}text_projection" for prefix in prefixes), transposed=True, otherwise=linear)
         if bare in _OPENCLIP:
-            return TensorSource((prefix + _OPENCLIP[bare],))
+            return TensorSource(tuple(prefix + _OPENCLIP[bare] for prefix in prefixes))
         if match := _OPENCLIP_IN.fullmatch(bare):
             layer, which, kind = match.groups()
-            return TensorSource((f"{prefix}transformer.resblocks.{layer}.attn.in_proj_{kind}",), third=_THIRDS.index(which))
+            attention = f"transformer.resblocks.{layer}.attn.in_proj_{kind}"
+            return TensorSource(tuple(prefix + attention for prefix in prefixes), third=_THIRDS.index(which))
         match = _OPENCLIP_REST.fullmatch(bare)
         layer, rest = match.groups() if match else ("", bare)
-        return TensorSource((f"{prefix}transformer.resblocks.{layer}.{_replace_parts(rest, _OPENCLIP_LAYER)}",))
+        block = f"transformer.resblocks.{layer}.{_replace_parts(rest, _OPENCLIP_LAYER)}"
+        return TensorSource(tuple(prefix + block for prefix in prefixes))
 
     return map_tensor
 

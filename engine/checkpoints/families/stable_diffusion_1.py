@@ -11,7 +11,7 @@ from engine.checkpoints.families.key_mapping import map_clip
 SD1 = BaseModel(name="sd1", label="Stable Diffusion 1", context_width=768, embedding_width=768, token_width=768)
 
 CLIP = TextLayout(
-    name="clip", description="OpenAI's CLIP text encoder", prefixes={"text_encoder": "cond_stage_model.transformer."},
+    name="clip", description="OpenAI's CLIP text encoder", prefixes={"text_encoder": ("cond_stage_model.transformer.",)},
     key_mapping={"text_encoder": map_clip("cond_stage_model.transformer.")}, context_width=768,
 )  # fmt: skip
 

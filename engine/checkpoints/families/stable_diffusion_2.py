@@ -26,9 +26,12 @@ from engine.checkpoints.families.stable_diffusion_1 import PREVIEW
 
 SD2 = BaseModel(name="sd2", label="Stable Diffusion 2", context_width=1024, embedding_width=1024, token_width=1024)
 
+_PREFIXES = ("cond_stage_model.model.", "conditioner.embedders.0.model.")
+"""Stability AI's own code, and the later one that it saved Turbo with (generative-models)."""
+
 OPENCLIP = TextLayout(
-    name="openclip", description="an OpenCLIP text encoder", prefixes={"text_encoder": "cond_stage_model.model."},
-    key_mapping={"text_encoder": map_openclip("cond_stage_model.model.")}, context_width=1024,
+    name="openclip", description="an OpenCLIP text encoder", prefixes={"text_encoder": _PREFIXES},
+    key_mapping={"text_encoder": map_openclip(*_PREFIXES)}, context_width=1024,
     hidden_act="gelu",
 )  # fmt: skip
 

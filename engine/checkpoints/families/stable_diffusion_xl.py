@@ -28,7 +28,7 @@ XL = BaseModel(
 
 BOTH = TextLayout(
     name="xl", description="XL's two text encoders", context_width=2048,
-    prefixes={"text_encoder": "conditioner.embedders.0.transformer.", "text_encoder_2": "conditioner.embedders.1.model."},
+    prefixes={"text_encoder": ("conditioner.embedders.0.transformer.",), "text_encoder_2": ("conditioner.embedders.1.model.",)},
     key_mapping={
         "text_encoder": map_clip("conditioner.embedders.0.transformer."),
         "text_encoder_2": map_openclip("conditioner.embedders.1.model."),
@@ -36,7 +36,7 @@ BOTH = TextLayout(
 )  # fmt: skip
 SECOND_ALONE = TextLayout(
     name="refiner", description="the refiner's text encoder", context_width=1280, hidden_act="gelu",
-    prefixes={"text_encoder_2": "conditioner.embedders.0.model."},
+    prefixes={"text_encoder_2": ("conditioner.embedders.0.model.",)},
     key_mapping={"text_encoder_2": map_openclip("conditioner.embedders.0.model.")},
 )  # fmt: skip
 

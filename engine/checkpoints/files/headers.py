@@ -67,10 +67,10 @@ def refused(path: Path, why: str) -> CheckpointError:
 
 
 def _choose_reader(path: Path, start: bytes) -> Callable[[Path, BinaryIO, int], Header]:
+    if len(start) >= 9 and start[8:9] in (b"{", b" "):  # before the others: a length may begin as they do
+        return read_safetensors
     if start[:2] == b"PK":
         return read_zip
-    if len(start) >= 9 and start[8:9] in (b"{", b" "):  # before pickles: a length of 640 begins as they do
-        return read_safetensors
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04"):
         return read_legacy
     raise refused(path, _what_it_is(start))

@@ -169,14 +169,15 @@ def _collect(value: PickleValue, find_storage: _FindStorage) -> tuple[dict[str, 
 def _tensors(
     value: PickleValue, prefix: str = "", depth: int = 0, visits: Iterator[int] | None = None
 ) -> Iterator[tuple[str, Call]]:
-    """Every tensor in dictionaries up to three deep. ``state_dict`` and ``params`` wrappers do not count into the name.
+    """Every tensor in dictionaries up to three deep. Wrappers such as ``state_dict`` do not count into
+    the name.
 
     ``visits`` counts down what may still be looked at: a dictionary may hold another a thousand times, and that one a third.
     """
     if not isinstance(value, dict) or depth > 3:
         return
     visits = iter(range(_MOST_VISITS)) if visits is None else visits
-    wrapped = (value.get(key) for key in ("state_dict", "params_ema", "params"))
+    wrapped = (value.get(key) for key in ("state_dict", "params_ema", "params", "model", "module"))
     inner = next((each for each in wrapped if isinstance(each, dict)), None)
     if inner is not None:
         yield from _tensors(inner, prefix, depth + 1, visits)

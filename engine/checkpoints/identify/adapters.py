@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from engine.checkpoints.families import BASE_MODELS
 from engine.checkpoints.files.headers import Header, Tensor
@@ -44,7 +44,7 @@ def identify_adapter(names: Mapping[str, Tensor], header: Header) -> Identity | 
     methods = find_methods(layers)
     if not methods or methods == ["bias"]:
         return None
-    other = _other_family(layers)
+    other = find_other_family(layers)
     if other:
         reason = f"it is a LoRA for {other}, which Easel does not draw with"
         return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
@@ -61,9 +61,11 @@ def identify_adapter(names: Mapping[str, Tensor], header: Header) -> Identity | 
     )
 
 
-def _other_family(layers: Mapping[str, Mapping[str, str]]) -> str:
+def find_other_family(layers: Iterable[str]) -> str:
+    """The family that Easel does not draw with to which layers of these names belong; "" if there is none."""
+    names = list(layers)
     for family, pattern in OTHER_FAMILIES.items():
-        if any(re.search(pattern, layer) for layer in layers):
+        if any(re.search(pattern, name) for name in names):
             return family
     return ""
 

@@ -19,6 +19,7 @@ FOLDER_INDEX = "model_index.json"
 WEIGHTS: tuple[str, ...] = (
     "diffusion_pytorch_model.safetensors", "model.safetensors", "diffusion_pytorch_model.safetensors.index.json",
     "model.safetensors.index.json", "diffusion_pytorch_model.fp16.safetensors", "model.fp16.safetensors",
+    "diffusion_pytorch_model.safetensors.index.fp16.json", "model.safetensors.index.fp16.json",
     "diffusion_pytorch_model.bin", "pytorch_model.bin", "diffusion_pytorch_model.fp16.bin", "pytorch_model.fp16.bin",
 )  # fmt: skip
 """Names that diffusers and transformers give to a component's weights, the best first."""

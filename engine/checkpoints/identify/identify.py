@@ -5,12 +5,13 @@ No torch: the page uses this. A file of several gigabytes takes milliseconds, be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.checkpoints.families import BASE_MODELS
 from engine.checkpoints.files.headers import Header, Tensor, read_header
-from engine.checkpoints.identify.adapters import identify_adapter
+from engine.checkpoints.identify.adapters import find_other_family, identify_adapter
 from engine.checkpoints.identify.folders import identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
@@ -89,9 +90,43 @@ def _network(names: Mapping[str, Tensor], header: Header, path: Path) -> Identit
     return identify_network(names, header)
 
 
-def _original_vae(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
-    """A VAE in the original layout; ``quant_conv`` is left out by some."""
-    return _alone("vae", ("encoder.conv_in.weight", "decoder.conv_in.weight"), "an autoencoder (VAE)")(names, header, path)
+_VAE_NAMES = re.compile(r"(first_stage_model\.|vae\.)?(encoder|decoder|quant_conv|post_quant_conv|loss|model_ema)\b.*")
+
+
+def _vae(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
+    """A VAE alone, in the original layout or diffusers'; ``quant_conv`` is left out by some. One with other latents is named."""
+    decoder = next((t for n, t in names.items() if n.endswith("decoder.conv_in.weight")), None)
+    if decoder is None or not all(_VAE_NAMES.fullmatch(name) for name in names):
+        return None
+    if len(decoder.shape) == 4 and decoder.shape[1] == 4:
+        return _alone("vae", ("encoder.conv_in.weight", "decoder.conv_in.weight"), "an autoencoder (VAE)")(names, header, path)
+    channels = decoder.shape[1] if len(decoder.shape) > 1 else 0
+    reason = f"it is a VAE with latents of {channels} channels, for a family that Easel does not draw with (Flux, SD 3)"
+    return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
+
+
+def _other(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
+    """A sound file that Easel cannot use alone or at all, by what it holds."""
+    for pattern, reason in _OTHERS:
+        if any(re.match(pattern, name) for name in names):
+            return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
+    family = find_other_family(name.removeprefix("model.diffusion_model.") for name in names)
+    if not family:
+        return None
+    reason = f"it is a checkpoint of {family}, which Easel does not draw with"
+    return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
+
+
+_OTHERS: tuple[tuple[str, str], ...] = (
+    (r"model_ema\.diffusion_model", "it holds the averaged weights (EMA) alone, without those that draw. Use the complete file"),
+    (r"(cond_stage_model|conditioner)\.|text_model\.encoder\.|transformer\.resblocks\.|text_encoders\.",
+     "it holds a text encoder alone. Easel uses the one in the checkpoint"),
+    (r"encoder\.block\.\d+\.layer\.", "it holds the T5 text encoder alone, which Stable Diffusion 1, 2 and XL do not have"),
+    (r"(image_encoder\.|vision_model\.)", "it holds an image encoder (CLIP vision), which Easel does not use yet"),
+    (r"(image_proj|ip_adapter)\.", "it is an IP-Adapter, which Easel does not use yet"),
+    (r"(body\.\d+\.block\d|adapter\.body)", "it is a T2I-Adapter, which Easel does not use yet"),
+)  # fmt: skip
+"""What names begin like -> what the file is."""
 
 
 _RECOGNISERS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | None], ...] = (
@@ -101,8 +136,9 @@ _RECOGNISERS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | No
     _adapter,
     _network,
     _alone("unet", ("down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight"), "a UNet without the rest"),
-    _original_vae,
+    _vae,
     _alone("depth", ("pretrained.model.blocks.0.attn.qkv.weight", "scratch.output_conv.0.weight"), "a MiDaS depth estimator"),
+    _other,
     _embedding,
 )
 """In order; the first that recognises a file wins."""

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.checkpoints.families import TEXT_LAYOUTS, TextLayout
+from engine.checkpoints.families import FAMILIES, TEXT_LAYOUTS, Family, TextLayout
 from engine.checkpoints.families.key_mapping import UNET
 from engine.checkpoints.files.headers import Header, Tensor
 from engine.checkpoints.identify.evidence import Evidence, find_family
@@ -34,7 +34,9 @@ _MOST_BIASES = 65536
 _EPSILON_STEPS = (875_000, 220_000)
 """Training steps that 2-base and 2.1-base state; the 768 ones have others (diffusers' conversion script)."""
 
-_FEW_STEPS = ("turbo", "lightning", "hyper-sd", "lcm")
+_FEW_STEPS = ("turbo", "lightning", "hyper", "lcm", "dmd")
+_AT_FULL_SIZE = {"lightning", "hyper", "lcm", "dmd"}
+"""Those that are distilled at the size of the family's base (XL: 1024); Turbo is made for 512."""
 
 
 def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
@@ -51,33 +53,56 @@ def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path)
     if text is None or family is None:
         reason = f"it is a kind of Stable Diffusion that Easel does not know ({channels} input channels)"
         return Identity(kind="unknown", digest=header.digest, container=header.container, reason=reason)
+    parts = _parts(names, {**PREFIXES, **text.prefixes})
+    alone = set(parts) == {"unet"}
     return Identity(
-        kind="checkpoint",
+        kind="unet" if alone else "checkpoint",
         family=family.name,
         prediction_type=prediction_type,
-        parts=_parts(names, {**PREFIXES, **{component: (prefix,) for component, prefix in text.prefixes.items()}}),
-        native_size=family.native_size,
+        parts=parts,
+        native_size=_native_size(family, header),
         container=header.container,
         digest=header.digest,
-        reason=f"a UNet with {channels} input channels and {text.description}",
+        reason="a UNet without text encoders and VAE"
+        if alone
+        else f"a UNet with {channels} input channels and {text.description}",
     )
+
+
+def _native_size(family: Family, header: Header) -> int:
+    """Pixels a side; few-step checkpoints have their base's size, but for Turbo."""
+    words = _few_step_words(header)
+    if family.signature is None or not family.signature.few_steps or "turbo" in words or not words & _AT_FULL_SIZE:
+        return family.native_size
+    alike = (other for other in FAMILIES if other.signature and other.signature.looks_like(family.signature))
+    return max(other.native_size for other in alike if other.prediction_type == family.prediction_type)
 
 
 def _text_layout(names: Mapping[str, Tensor]) -> TextLayout | None:
     """The layout with the file's text encoders; for a UNet alone, the width of its cross-attention decides."""
-    for layout in TEXT_LAYOUTS.values():
-        prefix = list(layout.prefixes.values())[-1]
-        if any(name.startswith(prefix) for name in names):
-            return layout
     widths = (t.shape[-1] for n, t in names.items() if t.shape and n.startswith(UNET) and n.endswith("attn2.to_k.weight"))
     width = next(widths, 0)
-    return next((layout for layout in TEXT_LAYOUTS.values() if layout.context_width == width), None)
+    layouts = list(TEXT_LAYOUTS.values())
+    places = [
+        (place, layout)
+        for layout in layouts
+        for place, prefix in enumerate(layout.last_prefixes)
+        if any(name.startswith(prefix) for name in names)
+    ]
+    there = [layout for _, layout in sorted(places, key=lambda pair: pair[0])]
+    fitting = [layout for layout in there or layouts if layout.context_width == width]
+    return next(iter((*fitting, *there)), None)
 
 
 def _says_few_steps(header: Header) -> bool:
     """Whether the metadata names a few-step checkpoint; its tensors have the same shapes as others of the family."""
-    said = " ".join(v for k, v in header.metadata.items() if k.startswith("modelspec.")).lower()
-    return any(word in said for word in _FEW_STEPS)
+    return bool(_few_step_words(header))
+
+
+def _few_step_words(header: Header) -> set[str]:
+    """The words for few steps in the file's title and architecture. Other texts, thumbnails among them, say nothing."""
+    said = " ".join(header.metadata.get(f"modelspec.{field}", "") for field in ("title", "architecture")).lower()
+    return set(re.findall(r"[a-z]+", said)).intersection(_FEW_STEPS)
 
 
 def _prediction_type(evidence: Evidence, names: Mapping[str, Tensor], header: Header, path: Path) -> str:

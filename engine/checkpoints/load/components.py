@@ -150,11 +150,12 @@ def _find_tensors(
     """Where each tensor is. Raises CheckpointError for the first that is missing or has another shape."""
     places: dict[str, tuple[str, TensorSource]] = {}
     for name, source in wanted.items():
-        place = next((n for n in source.names if n in store), None)
-        if place is None:
+        found = source.find(store)
+        if found is None:
             if name.endswith("num_batches_tracked"):
                 continue
             raise _create_missing_error(entry, component, name, store, wanted)
+        place, source = found
         if not _gives_shape(store.shape(place), source, shapes[name]):
             raise CheckpointError(
                 f"“{entry.path.name}” seems to be {entry.family.label}, but its part “{place[:80]}” has the shape "
@@ -168,7 +169,7 @@ def _find_tensors(
 def _create_missing_error(
     entry: CheckpointEntry, component: str, name: str, store: TensorStore, wanted: Mapping[str, TensorSource]
 ) -> CheckpointError:
-    there = any(n in store for source in wanted.values() for n in source.names)
+    there = any(source.find(store) for source in wanted.values())
     if not there:
         return missing_component(entry, component)
     return CheckpointError(

@@ -84,7 +84,7 @@ FAMILIES = (
         signature=Signature(
             text=TextLayout(
                 name="made_up", description="a made-up text encoder", context_width=48, hidden_act="gelu_new",
-                prefixes={"text_encoder": "made_up.transformer."},
+                prefixes={"text_encoder": ("made_up.transformer.",)},
                 key_mapping={"text_encoder": key_mapping.map_clip("made_up.transformer.")},
             ),
         ),

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.checkpoints.cache import CheckpointCache
-from engine.checkpoints.families import FAMILIES, Family, bundled_config
+from engine.checkpoints.families import FAMILIES, Family, TextLayout, bundled_config
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
 from engine.checkpoints.library.overrides import Override
@@ -79,6 +79,79 @@ def test_a_depth_file_without_its_estimator_takes_the_folder_beside_it(checkpoin
         with CheckpointCache(2**30).lease(found, FULL, task="depth") as pipe:
             wanted = tiny.picture(original, "depth")
             assert torch.allclose(tiny.picture(pipe, "depth"), wanted, atol=1e-4)
+
+
+Respell = Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+
+
+def _rename(before: str, after: str) -> Respell:
+    return lambda tensors: {name.replace(before, after): tensor for name, tensor in tensors.items()}
+
+
+def _as_linear_layer(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The projection as transformers stores it: a linear layer's weight, not transposed."""
+    name = "conditioner.embedders.1.model.text_projection"
+    return {**{n: t for n, t in tensors.items() if n != name}, f"{name}.weight": tensors[name].t().contiguous()}
+
+
+def _new_attention(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """diffusers' names of the attention inside the VAE's original blocks."""
+    for part in ("encoder", "decoder"):
+        block = f"first_stage_model.{part}.mid.attn_1."
+        for before, after in {
+            "q.": "to_q.",
+            "k.": "to_k.",
+            "v.": "to_v.",
+            "proj_out.": "to_out.0.",
+            "norm.": "group_norm.",
+        }.items():
+            tensors = {n.replace(block + before, block + after): t for n, t in tensors.items()}
+    return tensors
+
+
+SPELLINGS: dict[str, tuple[str, Respell]] = {
+    "Turbo saved by generative-models": ("sd_turbo", _rename("cond_stage_model.model.", "conditioner.embedders.0.model.")),
+    "a projection that is not transposed": ("xl", _as_linear_layer),
+    "a VAE with diffusers' attention": ("sd1", _new_attention),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_other_spellings_of_a_file_load_the_same(name: str, checkpoint: Maker, tmp_path: Path, monkeypatch: Any) -> None:
+    kind, respell = SPELLINGS[name]
+    original = tiny.pipeline(kind)
+    tensors = respell(tiny.in_original_layout(kind, original))
+    save_file({n: t.contiguous() for n, t in tensors.items()}, tmp_path / "x.safetensors", tiny.KINDS[kind].metadata)
+    # The tiny Turbo is as narrow as the tiny refiner, which real ones are not.
+    monkeypatch.setattr("engine.checkpoints.identify.single_file.TEXT_LAYOUTS", _layouts_of(kind))
+    found = entry_for(tmp_path / "x.safetensors", configs=checkpoint(kind, "folder"))
+    assert found.family.name == kind
+    loaded, wanted = weights(load_checkpoint(found, FULL).modules), weights(original.components)
+    assert loaded.keys() == wanted.keys() and all(torch.equal(loaded[n], wanted[n]) for n in wanted)
+
+
+def _layouts_of(kind: str) -> dict[str, TextLayout]:
+    signature = next(family.signature for family in FAMILIES if family.name == kind)
+    return {signature.text.name: signature.text} if signature else {}
+
+
+@pytest.mark.parametrize("wrapper", ["model", "module", "state_dict"])
+def test_a_pickle_in_a_wrapper_loads_the_same(wrapper: str, checkpoint: Maker, tmp_path: Path) -> None:
+    original = tiny.pipeline("sd1")
+    torch.save({wrapper: tiny.in_original_layout("sd1", original), "epoch": 3}, tmp_path / "x.ckpt")
+    found = entry_for(tmp_path / "x.ckpt", configs=checkpoint("sd1", "folder"))
+    loaded, wanted = weights(load_checkpoint(found, FULL).modules), weights(original.components)
+    assert found.family.name == "sd1" and all(torch.equal(loaded[n], wanted[n]) for n in wanted)
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_a_folder_of_half_precision_alone_loads(sharded: bool, tmp_path: Path) -> None:
+    """diffusers' save_pretrained with ``variant="fp16"``."""
+    size = {"max_shard_size": "200KB"} if sharded else {}
+    tiny.pipeline("sd1").save_pretrained(tmp_path / "x", variant="fp16", safe_serialization=True, **size)
+    assert sharded == any((tmp_path / "x").rglob("*.index.fp16.json"))
+    loaded, wanted = weights(load_checkpoint(entry_for(tmp_path / "x"), FULL).modules), weights(tiny.pipeline("sd1").components)
+    assert all(torch.equal(loaded[n], wanted[n]) for n in wanted)
 
 
 FULL_SIZE: dict[tuple[str, str], float] = {

@@ -1,0 +1,89 @@
+"""Sound files that Easel cannot use are named as what they are, and look-alikes are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from engine.checkpoints.files.headers import Header, Tensor
+from engine.checkpoints.identify.identify import identify_header
+from engine.checkpoints.identify.identity import Identity
+
+UNET = "model.diffusion_model."
+ATTENTION = f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+VAE = {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_in.weight": (512, 4, 3, 3), "quant_conv.weight": (8, 8, 1, 1)}
+IN_CHECKPOINT = {f"first_stage_model.{name}": shape for name, shape in VAE.items()}
+TEXT = {"cond_stage_model.transformer.text_model.encoder.layers.0.mlp.fc1.weight": (8, 8)}
+REFINERS_TEXT = {"conditioner.embedders.0.model.ln_final.weight": (8,)}
+
+
+def unet(width: int) -> dict[str, tuple[int, ...]]:
+    return {f"{UNET}input_blocks.0.0.weight": (320, 4, 3, 3), ATTENTION: (320, width)}
+
+
+def identify(shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str] | None = None) -> Identity:
+    tensors = {name: Tensor(dtype="float16", shape=shape, offset=0) for name, shape in shapes.items()}
+    return identify_header(Header("safetensors", tensors, metadata or {}), Path("x.safetensors"))
+
+
+# Names of tensors as in black-forest-labs/flux, Stability-AI/sd3-ref, Tongyi-MAI/Z-Image, transformers (T5, CLIP) and
+# tencent-ailab/IP-Adapter.
+OTHERS = {
+    "the averaged weights (EMA) alone": {"model_ema.diffusion_modelinput_blocks00weight": (320, 4, 3, 3)},
+    "a text encoder alone": TEXT,
+    "a text encoder alone ": {"text_model.encoder.layers.0.mlp.fc1.weight": (8, 8), "text_model.final_layer_norm.bias": (8,)},
+    "the T5 text encoder alone": {"encoder.block.0.layer.0.SelfAttention.q.weight": (8, 8), "shared.weight": (8, 8)},
+    "an image encoder": {"vision_model.encoder.layers.0.mlp.fc1.weight": (8, 8), "visual_projection.weight": (8, 8)},
+    "an IP-Adapter": {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (8, 8)},
+    "a VAE with latents of 16 channels": {**VAE, "decoder.conv_in.weight": (512, 16, 3, 3)},
+    "a checkpoint of Stable Diffusion 3": {
+        f"{UNET}joint_blocks.0.x_block.attn.qkv.weight": (8, 8), "first_stage_model.encoder.conv_in.weight": (8, 3, 3, 3),
+        "first_stage_model.decoder.conv_in.weight": (8, 16, 3, 3),
+    },
+    "a checkpoint of Flux": {"double_blocks.0.img_attn.qkv.weight": (8, 8), "vae.decoder.conv_in.weight": (8, 16, 3, 3)},
+    "a checkpoint of Z-Image": {f"{UNET}noise_refiner.0.attention.qkv.weight": (8, 8)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_cannot_be_used_is_named(what: str) -> None:
+    found = identify(OTHERS[what])
+    assert found.kind == "unknown" and what.strip() in found.reason, found.reason
+
+
+def test_a_vae_is_one_only_if_every_tensor_is_a_vaes() -> None:
+    assert identify(VAE).kind == "vae" and identify(IN_CHECKPOINT).kind == "vae"
+    assert identify({**VAE, "joint_blocks.0.x_block.attn.qkv.weight": (8, 8)}).kind == "unknown"
+
+
+def test_a_unet_alone_is_named_as_that() -> None:
+    assert identify(unet(768)).kind == "unet"
+    assert identify({**unet(768), **IN_CHECKPOINT}).kind == "checkpoint"
+
+
+def test_turbo_with_the_text_keys_of_the_refiner_is_told_by_its_width() -> None:
+    """stabilityai/sd-turbo, sd_turbo.safetensors: saved by generative-models."""
+    turbo = identify({**unet(1024), **IN_CHECKPOINT, **REFINERS_TEXT}, {"modelspec.title": "SD Turbo"})
+    assert turbo.family == "sd_turbo" and set(turbo.parts) == {"unet", "vae", "text_encoder"}
+    assert identify({**unet(1280), **IN_CHECKPOINT, **REFINERS_TEXT}).family == "xl_refiner"
+
+
+XL = {**unet(2048), **IN_CHECKPOINT, "conditioner.embedders.1.model.ln_final.weight": (8,)}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "family", "size"),
+    [
+        ({"modelspec.title": "SDXL-Turbo"}, "xl_turbo", 512),
+        ({"modelspec.title": "Some Lightning 4 steps"}, "xl_turbo", 1024),
+        ({"modelspec.architecture": "stable-diffusion-xl-v1-base-hyper"}, "xl_turbo", 1024),
+        ({"modelspec.thumbnail": "data:image/jpeg;base64,turboAAlcm+lightning/"}, "xl", 1024),
+        ({"modelspec.description": "better than turbo and lightning"}, "xl", 1024),
+        ({"modelspec.title": "Turbocharged lcmish"}, "xl", 1024),
+    ],
+)
+def test_only_whole_words_of_title_and_architecture_say_few_steps(metadata: dict[str, str], family: str, size: int) -> None:
+    found = identify(XL, metadata)
+    assert (found.family, found.native_size) == (family, size)
