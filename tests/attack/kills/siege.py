@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from engine.records import metadata, outputs
 from engine.settings import HOUSE
 from tests.attack.kills.writer import count_deaths
 
-ID_LENGTH = 12
+_JOB = re.compile(r"j[0-9a-f]{15}")
 
 CUT_START = "EOFError: Ran out of input"
 """Python's own words for a child whose parent was killed in the millisecond between starting it and telling it what to do."""
@@ -131,7 +132,7 @@ class Siege:
         for line in server.stdout:
             what, _, job = line.strip().partition(" ")
             self.said[what] += 1
-            if len(job) == ID_LENGTH:  # a kill may cut the line
+            if _JOB.fullmatch(job):  # a kill may cut the line, and two threads may write into one
                 self.jobs[what].add(job)
 
     def _submit(self) -> None:
