@@ -67,6 +67,8 @@ class Room:
             error = context.get("exception")
             if isinstance(error, OSError) and error.errno in _NO_ROOM:
                 self.report()
+            elif isinstance(error, ValueError) and "_start_serving" in repr(context.get("handle")):
+                pass  # asyncio accepts again a second later, also where the server was closed meanwhile
             else:
                 before(loop, context)
 

@@ -57,6 +57,7 @@ def identify_adapter(names: Mapping[str, Tensor], header: Header) -> Identity | 
         parts={"lora": Part.sum(list(names.values()))},
         container=header.container,
         digest=header.digest,
+        weights_sha256=header.metadata.get("sshs_model_hash", "").lower(),
         reason=kind,
     )
 

@@ -15,6 +15,7 @@ from engine.events import Event, Result
 from engine.jobs import Jobs
 from engine.requests import TextToImage
 from engine.settings import Settings
+from tests.ui import run_async
 from ui import formatting, messages
 from ui.common.job_view import IDLE, View, advance, apply_events, follow_job
 
@@ -116,15 +117,15 @@ def test_forty_pages_follow_one_job_to_its_end(jobs: Jobs) -> None:
     async def everybody() -> list[list[View]]:
         return await asyncio.gather(*(collect(jobs, job) for _ in range(40)))
 
-    for views in asyncio.run(everybody()):
+    for views in run_async.run(everybody()):
         assert [view.running for view in views] == [True] * (len(views) - 1) + [False]
         assert any(view.preview for view in views) and len(views[-1].results) == 1
 
 
 def test_who_comes_after_the_end_sees_the_result(jobs: Jobs) -> None:
     job = jobs.submit(TextToImage(prompt="a dog", count=2))
-    first = asyncio.run(collect(jobs, job))
-    late = asyncio.run(collect(jobs, job))
+    first = run_async.run(collect(jobs, job))
+    late = run_async.run(collect(jobs, job))
     assert late[-1] == first[-1] and len(late[-1].results) == 2
 
 
@@ -137,13 +138,13 @@ def test_a_page_that_leaves_takes_no_listener_along(jobs: Jobs) -> None:
         await following.aclose()
         return view
 
-    assert asyncio.run(leave()).running
-    assert asyncio.run(collect(jobs, job))[-1].results
+    assert run_async.run(leave()).running
+    assert run_async.run(collect(jobs, job))[-1].results
 
 
 def test_a_job_that_never_was_is_an_error(jobs: Jobs) -> None:
     with pytest.raises(RequestError, match="does not know this job"):
-        asyncio.run(collect(jobs, "nonsense"))
+        run_async.run(collect(jobs, "nonsense"))
 
 
 def test_pages_that_follow_a_waiting_job_and_leave_hold_no_threads(jobs: Jobs) -> None:
@@ -161,7 +162,7 @@ def test_pages_that_follow_a_waiting_job_and_leave_hold_no_threads(jobs: Jobs) -
         return held
 
     # Looking into the journal takes the few threads of asyncio's own pool; listening takes none.
-    assert asyncio.run(visit()) < 40
+    assert run_async.run(visit()) < 40
     assert set(threading.enumerate()) <= before
     for job in (waiting, running):
         jobs.stop(job)
@@ -177,6 +178,6 @@ def test_a_page_that_leaves_while_it_begins_to_listen_leaves_nothing_behind(jobs
             visit.cancel()
         await asyncio.gather(*visits, return_exceptions=True)
 
-    asyncio.run(glance())
+    run_async.run(glance())
     assert waiting not in jobs._feed._listeners
     jobs.stop(waiting)

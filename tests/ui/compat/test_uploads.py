@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
+from tests.ui import run_async
 from ui.compat import uploads
 from ui.compat.mounting import Page
 
@@ -45,7 +45,7 @@ def test_a_page_takes_its_own_uploads_also_after_another_was_made_in_the_process
 
     def take(page: Page, path: Path) -> None:
         function = page.fns[0]
-        asyncio.run(page.preprocess_data(function, [{"path": str(path), "meta": {"_type": "gradio.FileData"}}], None))
+        run_async.run(page.preprocess_data(function, [{"path": str(path), "meta": {"_type": "gradio.FileData"}}], None))
 
     for page, own, other in zip(pages, files, reversed(files), strict=True):
         take(page, own)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from tests.ui import run_async
 from ui.server.login import ADDRESSES, FIRST_PAUSE, GUESSES, LONGEST_PAUSE, WINDOW, Brake, has_login
 from ui.server.request_guard import RequestGuard
 
@@ -46,7 +46,7 @@ def ask(guard: RequestGuard, address: str, login: str | None) -> tuple[int, dict
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(guard(scope, receive, send))
+    run_async.run(guard(scope, receive, send))
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
 
 
