@@ -128,7 +128,8 @@ class ScriptedEngine:
         """Each image of a request as a request of its own, and the folder that it goes into."""
         first, folder = resolve(asked), self._settings.outputs
         if isinstance(first, ResolvedUpscale):
-            yield first, folder
+            assert isinstance(asked, Upscale)
+            yield from ((dataclasses.replace(first, images=(image,)), folder) for image in asked.images)
         elif isinstance(asked, CompareNegative):
             yield from ((each, folder) for each in create_pair(first))
         elif isinstance(asked, StudyNegative):

@@ -288,6 +288,25 @@ def skipped_files(names: Sequence[str]) -> str:
     return f"{format_count(len(names), 'file')} of the folder {which} skipped: {list_quoted(names)}."
 
 
+def dropped_files(count: int, name: str) -> str:
+    """Several files lie in a place that shows one at a time, which is called ``name``."""
+    return f"{format_count(count, 'file')} are in the list. This is “{shorten(name)}”; press the name of another one to see that."
+
+
+def only_first(count: int, name: str) -> str:
+    """Several files came to a place that takes one; the first is called ``name``."""
+    others = "the other one was" if count == 2 else f"the other {count - 1} were"
+    return f"Only one picture is used here: “{shorten(name)}” was taken, and {others} not. Drop one at a time."
+
+
+def unusable_files(names: Sequence[str]) -> str:
+    """Several of the chosen files cannot be used."""
+    return (
+        f"{format_count(len(names), 'file')} cannot be upscaled, because they are not pictures that Easel can open: "
+        f"{list_quoted(names)}. Remove them from the list and try again; the others are still there."
+    )
+
+
 def unusable_file(name: str, why: str) -> str:
     """One of several chosen files cannot be used."""
     return f"“{shorten(name)}” cannot be upscaled. {why}"

@@ -1,7 +1,8 @@
 """The environment in which Easel's HTML is rendered: Jinja2, everything escaped, a missing variable is an error.
 
 A template is a file of macros beside the module that uses it. Line breaks and indentation in a template are for its readers:
-they do not reach the page, where white space between inline elements would show.
+they do not reach the page, where white space between inline elements would show. What stands between tags is isolated where it
+could turn the text around it (:mod:`ui.text_direction`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from jinja2.ext import Extension
 from markupsafe import Markup
 
 from ui import messages
+from ui.text_direction import isolate
 
 ROOT = Path(__file__).parent
 """Templates are named by their path inside this folder, with forward slashes."""
 
 _BETWEEN_TAGS = re.compile(r"(?<=[>}])\s*\n\s*|\s*\n\s*(?=[<{])|^\s+|\s+$")
 _BETWEEN_WORDS = re.compile(r"\s*\n\s*")
+_CODE = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.S)
 
 
 class _Layout(Extension):
@@ -32,16 +35,39 @@ class _Layout(Extension):
         return _BETWEEN_WORDS.sub(" ", _BETWEEN_TAGS.sub("", source))
 
 
+class _Direction(Extension):
+    """Isolates the direction of every value that stands between tags; one in an attribute stays as it is."""
+
+    priority = _Layout.priority + 1
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """The template as it is compiled."""
+        in_tag, written = False, list[str]()
+        for part in _CODE.split(source):
+            if part.startswith("{{"):
+                written.append(part if in_tag else f"{{{{ isolate({part[2:-2]}) }}}}")
+                continue
+            if not part.startswith(("{%", "{#")) and (marks := re.findall("[<>]", part)):
+                in_tag = marks[-1] == "<"
+            written.append(part)
+        return "".join(written)
+
+
 ENVIRONMENT = Environment(
-    loader=FileSystemLoader(ROOT), autoescape=True, undefined=StrictUndefined, extensions=[_Layout], auto_reload=False
+    loader=FileSystemLoader(ROOT),
+    autoescape=True,
+    undefined=StrictUndefined,
+    extensions=[_Layout, _Direction],
+    auto_reload=False,
 )
-_GLOBALS: dict[str, Any] = {"messages": messages}
-"""Variables available in every template."""
+_GLOBALS: dict[str, Any] = ENVIRONMENT.globals
+"""What every template knows by name."""
+_GLOBALS.update(messages=messages, isolate=isolate)
 
 
 def load_template(name: str) -> Template:
     """A template by its name, compiled once."""
-    return ENVIRONMENT.get_template(name, globals=_GLOBALS)
+    return ENVIRONMENT.get_template(name)
 
 
 class Macros:

@@ -24,6 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from engine.errors import EaselError
+from engine.safe_text import make_encodable
 from engine.storage.atomic_files import lock_file, set_aside, write_file
 from engine.storage.regular_files import read_regular_file
 
@@ -290,8 +291,7 @@ def _to_toml(preset: Preset) -> str:
 
 def _quote(value: str) -> str:
     """A TOML text. JSON's escapes are TOML's, but for the delete sign and half surrogates."""
-    whole = value.encode("utf-8", errors="replace").decode("utf-8")
-    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(make_encodable(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _edit(path: Path, name: str, written: str) -> None:

@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from engine.records.images import metadata_chunks
 from engine.records.record import Record, from_text, parameters, to_text, xmp
+from engine.safe_text import make_encodable
 
 KEY = "easel"
 """The keyword of the record in a PNG, and its prefix in XMP."""
@@ -100,7 +101,7 @@ def _shorten(text: str) -> str:
 
 def _make_writable(text: str) -> str:
     """``text`` without what no text chunk can hold: NUL and lone surrogates."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+    return make_encodable(text).replace("\0", " ")
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -229,7 +229,7 @@ def test_an_uploaded_file_is_taken_and_one_that_is_gone_is_a_sentence(client: ht
     (path,) = client.post("/gradio_api/upload", files={"files": ("mine.png", picture.getvalue())}).json()
     assert client.get(f"/gradio_api/file={path}").content == picture.getvalue()
     event = events["inspect_dropped"]
-    body = {"data": [file(path, orig_name="mine.png")], "fn_index": event["id"], "session_hash": "mine"}
+    body = {"data": [[file(path, orig_name="mine.png")]], "fn_index": event["id"], "session_hash": "mine"}
     assert "37 × 23" in completed(client, body)
     folder = events["take_folder"]
     assert "mine.png" in completed(client, {**body, "data": [[file(path)]], "fn_index": folder["id"]})

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from jinja2.runtime import Macro
 from markupsafe import Markup
 
 from ui import templates
 from ui.templates import ENVIRONMENT, ROOT, Macros, load_template
+from ui.text_direction import close_isolates, isolate
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)> x=1 {{ 1 }} &amp;"
 HARMLESS = "qqq"
+TURNED = [
+    "a\u202egpj.exe", "\u2067a", "a\u2069\u2069\u202eb", "\u2066\u2068\u2069a", "\u202d\u202c\u202b", "שלום.png", "مرحبا 12",
+    "a\u200fb", "a\u061cb",
+    "the “\u202egpj\u2067” and “b\u2069”", "”\u202e“",
+]  # fmt: skip
+"""Texts whose direction would reach beyond them."""
+
 NAMES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.html"))
 
 
@@ -65,6 +76,28 @@ class Structure(HTMLParser):
         self.text += data
 
 
+class Isolation(HTMLParser):
+    """The texts of a page: those in ``<bdi>``, innermost, those elsewhere, and the values of attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.isolated: list[str] = []
+        self.others: list[str] = []
+        self.values: list[str] = []
+        self._depth = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._depth += tag == "bdi"
+        self.values += [value or "" for _, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._depth -= tag == "bdi"
+
+    def handle_data(self, data: str) -> None:
+        (self.isolated if self._depth else self.others).append(data)
+
+
 def macros() -> Iterator[tuple[str, str]]:
     for name in NAMES:
         module = vars(load_template(name).module)
@@ -82,6 +115,40 @@ def test_hostile_text_changes_no_tag_and_no_attribute(name: str, macro: str, tru
     hostile, harmless = (Structure(render(name, macro, text, true)) for text in (HOSTILE, HARMLESS))
     assert hostile.found == harmless.found
     assert hostile.text == harmless.text.replace(HARMLESS, HOSTILE)
+
+
+@pytest.mark.parametrize(("name", "macro"), list(macros()))
+def test_no_text_turns_the_page_around_it(name: str, macro: str) -> None:
+    """Wherever a template shows a name, a prompt or a sentence. In attributes, which are paragraphs of their own, it stays."""
+    plain = Isolation(render(name, macro, HARMLESS, True))
+    for text in TURNED:
+        shown = Isolation(render(name, macro, text, True))
+        assert not [data for data in shown.others if isolate(data) != data]
+        assert all(close_isolates(data) == data for data in shown.isolated)
+        assert bool(shown.isolated) == any(HARMLESS in data for data in plain.others)
+        assert shown.values == [value.replace(HARMLESS, text) for value in plain.values]
+
+
+def test_a_name_in_a_sentence_turns_only_itself() -> None:
+    said = templates.render_notice("“a\u202egpj.exe” cannot be read. Choose another.")
+    assert "“<bdi>a\u202egpj.exe</bdi>” cannot be read." in said
+
+
+def test_plain_text_stays_as_it_is() -> None:
+    for text in ("a cat, 猫, “ü” – 12 😀", "", 'é "x" <b>'):
+        assert isolate(text) is text
+    assert isolate(Markup("<b>\u202e</b>")) == "<b>\u202e</b>" and isolate(3) == 3 and isolate(None) is None
+
+
+@given(st.text(st.sampled_from("\u2066\u2067\u2068\u2069\u202eab")))
+def test_isolates_are_balanced_and_nothing_else_is_changed(text: str) -> None:
+    closed = close_isolates(text)
+    assert re.sub("[\u2066-\u2069]", "", closed) == re.sub("[\u2066-\u2069]", "", text)
+    depth = 0
+    for character in closed:
+        depth += (character in "\u2066\u2067\u2068") - (character == "\u2069")
+        assert depth >= 0
+    assert depth == 0 and close_isolates(closed) == closed
 
 
 def test_every_template_is_a_file_of_macros() -> None:

@@ -20,7 +20,7 @@ from engine.records.images.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
 from ui.compat.connections import PATIENCE, PatientProtocol, PatientServer
 from ui.compat.mounting import mount
-from ui.compat.uploads import use_folder
+from ui.compat.uploads import use_folder, use_parser
 from ui.interface import create_interface
 from ui.server import blob_routes, image_routes, scripts
 from ui.server.disconnects import Disconnects
@@ -130,6 +130,7 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
 def create_application(settings: Settings, jobs: Jobs) -> FastAPI:
     """The page and its images, without the request guard."""
     use_folder(settings.data / "uploads")
+    use_parser()
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(EncodableBodies)
     shown = image_routes.create_route(settings.outputs), image_routes.create_route(settings.drafts, image_routes.DRAFTS)

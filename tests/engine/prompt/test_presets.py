@@ -114,6 +114,11 @@ def test_saved_and_read(file: Path) -> None:
     assert read_presets(file) == PresetFile((EVENING, QUOTES, Preset("Last", "", "x")))
 
 
+def test_half_an_emoji_is_saved_as_a_replacement_character(file: Path) -> None:
+    save_preset(file, Preset("half \ud83d", "a \udc00 cat", "\udcff"))
+    assert read_presets(file).presets == (Preset("half \ufffd", "a \ufffd cat", "\ufffd"),)
+
+
 def test_saving_a_name_again_takes_its_place(file: Path) -> None:
     for name in ("a", "b", "c"):
         save_preset(file, Preset(name, "old"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 import struct
 from dataclasses import fields, replace
 from functools import cache
@@ -130,6 +131,26 @@ def test_the_text_that_other_programs_read(resolved: Resolved) -> None:
     )
     hashed = dataclasses.replace(resolved, checkpoint_sha256="6ce0161689" + "0" * 54)
     assert 'Size: 64x48, Model hash: 6ce0161689, Model: "star,ter"' in parameters(Record(resolved=hashed, job="a"))
+
+
+def read_text(encoded: bytes) -> str:
+    """AUTOMATIC1111's text, as Pillow finds it."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        if image.format == "PNG":
+            return image.info["parameters"]
+        comment = image.getexif().get_ifd(0x8769)[0x9286]
+    return comment[8:].decode("ascii" if comment.startswith(b"ASCII") else "utf-16-be")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("half", ["\ud83d", "\udc00", "\udc00\ud83d", "a\udcffb"])
+def test_half_an_emoji_is_a_replacement_character_for_other_programs(format: str, half: str, resolved: Resolved) -> None:
+    asked = replace(resolved.request, prompt=f"<{half}>", negative_prompt=half)
+    record = Record(resolved=replace(resolved, request=asked), job="a")
+    text = read_text(metadata.encode(PLAIN, record, format))
+    lost = re.sub("[\ud800-\udfff]", "\ufffd", half)
+    assert text.startswith(f"<{lost}>\nNegative prompt: {lost}\n") and "?" not in text
+    assert metadata.read(metadata.encode(PLAIN, record, format)) == record
 
 
 @pytest.mark.parametrize("format", FORMATS)

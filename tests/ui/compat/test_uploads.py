@@ -21,9 +21,12 @@ def test_what_a_killed_easel_left_behind_goes_after_a_day(tmp_path: Path, monkey
         folder = tmp_path / "uploads" / name
         folder.mkdir(parents=True)
         (folder / "picture.png").write_bytes(b"x")
-        os.utime(folder, (time.time() - age,) * 2)
+        loose = tmp_path / "uploads" / f"{name}.part"
+        loose.touch()
+        for path in (folder, loose):
+            os.utime(path, (time.time() - age, time.time() - age))
     uploads.use_folder(tmp_path / "uploads")
-    assert [folder.name for folder in (tmp_path / "uploads").iterdir()] == ["new"]
+    assert {path.name for path in (tmp_path / "uploads").iterdir()} == {"new", "new.part"}
     assert os.environ["GRADIO_TEMP_DIR"] == str(tmp_path / "uploads")
 
 

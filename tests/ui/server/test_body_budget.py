@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 from engine.jobs import Jobs
 from engine.settings import Settings
 from tests.engine.records.images import bombs
+from ui.compat import uploads
 from ui.server import body_budget
 from ui.server.body_budget import NO_ROOM, TOO_MUCH
 from ui.server.serve import Studio, serve
@@ -114,3 +117,73 @@ def test_six_uploads_at_once_take_no_memory(studio: Studio, settings: Settings, 
     assert statuses == [200] * 6
     assert read_peak() - before < 96 * 2**20
     assert not list((settings.data / "blobs" / "incoming").glob("*"))
+
+
+def send_parts(studio: Studio, *parts: tuple[str, bytes], query: str = "") -> httpx.Response:
+    """An upload of parts: what follows ``form-data`` in their heads, and their content."""
+    heads = [f"--{BOUNDARY}\r\nContent-Disposition: form-data{head}\r\n\r\n".encode() + body + b"\r\n" for head, body in parts]
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    with httpx.Client(base_url=studio.url, timeout=300) as client:
+        content = b"".join([*heads, f"--{BOUNDARY}--\r\n".encode()])
+        return client.post(f"/gradio_api/upload{query}", content=content, headers=headers)
+
+
+FILE = ('; name="files"; filename="a.png"', bombs.png(8, 2, 8))
+HALF = bytes(uploads.TEXT_LIMIT // 2 + 1)
+
+
+@pytest.mark.parametrize("query", ["", "?upload_id=a"])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [('; name="text"', 2 * HALF)],
+        [('; name="text"', HALF), ('; name="text"', HALF)],
+        [FILE, *((f'; name="{number}"', HALF[:100_000]) for number in range(11))],
+        [('; name="files"', 2 * HALF)],
+    ],
+)
+def test_text_beside_files_has_a_bound_of_its_own(studio: Studio, parts: list[tuple[str, bytes]], query: str) -> None:
+    answer = send_parts(studio, *parts, query=query)
+    assert (answer.status_code, answer.text) == (413, uploads.TOO_MUCH_TEXT)
+    assert "1 MB" in answer.text
+
+
+def test_a_text_in_the_place_of_a_file_is_refused_in_a_sentence(studio: Studio) -> None:
+    answer = send_parts(studio, ('; name="files"', b"x"))
+    assert (answer.status_code, answer.text) == (400, uploads.NO_FILE)
+
+
+@pytest.mark.parametrize("query", ["", "?upload_id=b"])
+def test_a_short_text_beside_a_file_is_no_error(studio: Studio, query: str) -> None:
+    assert len(send_parts(studio, ('; name="text"', b"x"), FILE, query=query).json()) == 1
+
+
+def list_loose(settings: Settings) -> list[Path]:
+    """Files of uploads that never became one."""
+    return [path for path in (settings.data / "uploads").iterdir() if path.is_file()]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing_behind(studio: Studio, settings: Settings) -> None:
+    with socket.create_connection(("127.0.0.1", studio.port)) as connection:
+        head = f"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1:{studio.port}\r\nContent-Length: 9000000\r\n"
+        connection.sendall(f"{head}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode())
+        connection.sendall(b"".join(list_pieces("/gradio_api/upload", 1))[:-100])
+        while not list_loose(settings):
+            time.sleep(0.01)
+    while list_loose(settings):
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX's limit of open files")
+def test_more_files_than_may_be_open_are_a_sentence(studio: Studio, settings: Settings) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = {int(name) for name in os.listdir("/dev/fd")}
+    resource.setrlimit(resource.RLIMIT_NOFILE, ([n for n in range(10_000) if n not in opened][20], before[1]))
+    try:
+        answer = send_parts(studio, *[FILE] * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert answer.status_code == 400 and answer.text.startswith("The files could not be stored (Too many open files)")
+    assert not list_loose(settings) and send_parts(studio, FILE).status_code == 200

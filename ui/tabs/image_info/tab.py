@@ -1,4 +1,4 @@
-"""The Image info tab: drop any image and see everything that its file says."""
+"""The Image info tab: drop any images and see everything that the file of each says."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from engine.errors import EaselError, ImageError
 from engine.records import compare, inspect_file, recall
 from engine.records.recall import Recalled
 from engine.requests import Request, Resolved
-from ui import messages
+from ui import messages, sentences
 from ui.common import controls
 from ui.common.page_session import PageSession
 from ui.common.send_to import receive_images, wire_recall
 from ui.compat.listeners import QUIET, on
 from ui.tabs.image_info import view
-from ui.templates import render_notice
+from ui.templates import join, render_notice
 
 LABEL = messages.INFO_TAB
 
@@ -30,7 +30,7 @@ def create_image_info_tab(session: PageSession) -> None:
     with gr.Row(equal_height=False, elem_classes="info-tab"):
         with gr.Column(elem_classes="drop-side"):
             # The file as it is: Gradio's own image component would rewrite it, without its texts.
-            dropped = gr.File(label=messages.DROP_IMAGE, type="filepath", height=180, elem_id="info-file")
+            dropped = gr.File(label=messages.DROP_IMAGE, file_count="multiple", height=180, elem_id="info-file")
             use = gr.Button(messages.USE_SETTINGS, variant="primary", visible=False, elem_id="info-use")
             why = gr.Button(messages.WHY_DIFFERENT, visible=False, elem_id="info-why")
             answer = gr.HTML(elem_id="info-answer", **controls.BARE)
@@ -40,16 +40,24 @@ def create_image_info_tab(session: PageSession) -> None:
     def look(path: Path) -> list[Any]:
         return _inspect(path, session)
 
-    def inspect_dropped(path: str | None) -> list[Any]:
-        if path is None:
-            return _say(render_notice(messages.DROP_HINT))
+    def inspect_dropped(paths: list[str] | None) -> list[Any]:
+        return show(paths, 0) if paths else _say(render_notice(messages.DROP_HINT))
+
+    def inspect_chosen(paths: list[str] | None, event: gr.SelectData) -> list[Any]:
+        return show(paths, event.index) if paths and event.index in range(len(paths)) else inspect_dropped(paths)
+
+    def show(paths: list[str], index: int) -> list[Any]:
+        path = Path(paths[index])
+        listed = render_notice(sentences.dropped_files(len(paths), path.name) if len(paths) > 1 else "")
         try:
-            return look(Path(path))
+            shown, *others = look(path)
         except EaselError as error:
-            return _say(render_notice(str(error), "trouble"))
+            shown, *others = _say(render_notice(str(error), "trouble"))
+        return [join([listed, shown]), *others]
 
     outputs = [shown, answer, use, why, recalled, resolved]
     on(dropped, "change")(inspect_dropped, dropped, outputs, **QUIET)
+    on(dropped, "select")(inspect_chosen, dropped, outputs, **QUIET)
     receive_images("info", session.sending, look, outputs)
     on(why, "click")(lambda made: _compare(made, session), resolved, answer)
     wire_recall(on(use, "click"), _take_recalled, [recalled], session.sending)

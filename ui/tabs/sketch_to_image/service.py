@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 from engine.errors import EaselError
@@ -39,9 +39,9 @@ class SketchService:
         except EaselError as error:
             yield render_notice(str(error), "trouble")
 
-    def store_image(self, path: str | None) -> str:
-        """The hash under which the engine stores an uploaded image, "" for none. Raises ImageError."""
-        return self._blobs.put_file(Path(path)) if path else ""
+    def store_first(self, paths: Sequence[str] | None) -> str:
+        """The hash under which the engine stores the first of some uploaded images, "" for none. Raises ImageError."""
+        return self._blobs.put_file(Path(paths[0])) if paths else ""
 
     def find_image(self, hash: str | None) -> Path | None:
         """The file of an image that the engine keeps; None if there is none or it is gone."""

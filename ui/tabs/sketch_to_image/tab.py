@@ -13,7 +13,7 @@ from gradio.events import Dependency
 
 from engine.requests import FITS, ImageToImage, Request
 from engine.seeds import draw_seed, is_random
-from ui import messages
+from ui import messages, sentences
 from ui.common import controls, fields, form, result_view
 from ui.common.checkpoint_options import Checkpoint
 from ui.common.controls import Choices
@@ -82,7 +82,7 @@ def create_sketch_to_image_tab(session: PageSession) -> None:
         written = fields.read_fields(tab.fields, values)
         checkpoint = known.find(written["checkpoint"])
         drawing = sketch_form.read_drawing(values[tab.uploaded])
-        depth = service.store_image(values[tab.folded.depth]) if checkpoint.reads_depth else ""
+        depth = service.store_first(values[tab.folded.depth]) if checkpoint.reads_depth else ""
         return sketch_form.create_request(written, checkpoint, drawing, depth)
 
     def expect(values: Values) -> ImageToImage:
@@ -186,7 +186,7 @@ def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tup
 def _create_folded(chosen: Checkpoint) -> FoldedBoxes:
     with gr.Accordion(messages.DEPTH, open=False, visible=chosen.reads_depth) as depth_box:
         # A file, not an image: the engine's own reader opens it and reports errors.
-        depth = gr.File(label=messages.DEPTH_MAP, elem_id=f"{NAME}-depth")
+        depth = gr.File(label=messages.DEPTH_MAP, file_count="multiple", elem_id=f"{NAME}-depth")
     with gr.Accordion(messages.SEEN, open=False) as seen_box:
         seen = gr.HTML(elem_id=f"{NAME}-seen", **controls.BARE)
     return FoldedBoxes(seen_box, seen, depth_box, depth)
@@ -219,6 +219,14 @@ def _wire_folded(tab: SketchToImageTab, session: PageSession, service: SketchSer
         return gr.update(visible=session.checkpoint_options.find(checkpoint).reads_depth)
 
     changing = ("fit", "width", "height", "only_masked", "feather", "padding", "checkpoint")
+
+    def keep_first(paths: list[str] | None) -> Update:
+        if not paths or len(paths) == 1:
+            return gr.skip()
+        gr.Warning(sentences.only_first(len(paths), Path(paths[0]).name), duration=20)
+        return paths[:1]
+
+    on(tab.folded.depth, "change")(keep_first, tab.folded.depth, tab.folded.depth, **QUIET)
     events = [on(tab.folded.seen_box, "expand"), *(on(tab.fields[name], "input") for name in changing)]
     uploaded = gr.on(events, None, None, tab.uploaded, js=drawing_pad.HAND_IN, **QUIET)
     uploaded.then(look, inputs, tab.folded.seen, **QUIET)
@@ -233,7 +241,7 @@ def _wire_live(tab: SketchToImageTab, session: PageSession, service: SketchServi
         chosen = known.get(values[tab.live.checkpoint]) or _find_quickest(known)
 
         def ask() -> ImageToImage:
-            depth = service.store_image(values[tab.folded.depth]) if chosen.reads_depth else ""
+            depth = service.store_first(values[tab.folded.depth]) if chosen.reads_depth else ""
             return sketch_form.create_live_request(written, chosen, sketch_form.read_drawing(event.pad), depth)
 
         async for shown in service.repaint(ask, values[session.browser]):
@@ -261,7 +269,7 @@ def _wire_result(tab: SketchToImageTab, session: PageSession, service: SketchSer
         assert isinstance(request, ImageToImage)
         written = sketch_form.fill_form(request, session.checkpoint_options.find(request.checkpoint))
         depth = service.find_image(request.depth_image)
-        lent = lend_file(depth, tab.folded.depth) if depth else None
+        lent = [lend_file(depth, tab.folded.depth)] if depth else None
         return [*(written[name] for name in tab.fields), lent, sketch_form.describe_drawing(request)]
 
     def restore(filled: Dependency) -> None:

@@ -75,7 +75,11 @@ class UpscaleService:
         """The request that a filled-in form asks for. Raises EaselError, a sentence, for what cannot be used."""
         if not files:
             raise ImageError(messages.NOTHING_TO_UPSCALE)
-        return form.create_request(written, self.find_kind(written["upscaler"]), [self._store(Path(file)) for file in files])
+        hashes, troubles = read_each(files, lambda file: self._store(Path(file)))
+        if troubles:
+            first, *others = troubles.values()
+            raise ImageError(sentences.unusable_files([Path(file).name for file in troubles]) if others else first)
+        return form.create_request(written, self.find_kind(written["upscaler"]), [hashes[file] for file in files])
 
     def select_images(self, files: Sequence[str]) -> tuple[list[str], str]:
         """Those of a folder's files that are images, by their names, and a sentence about the others."""

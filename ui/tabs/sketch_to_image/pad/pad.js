@@ -33,7 +33,7 @@ class Pad {
     this.root.addEventListener("click", (event) => this.#clicked(event.target.closest("button")));
     this.root.addEventListener("input", (event) => this.#chosen(event.target));
     this.root.addEventListener("dragover", (event) => event.preventDefault());
-    this.root.addEventListener("drop", (event) => { event.preventDefault(); this.open(event.dataTransfer.files[0]); });
+    this.root.addEventListener("drop", (event) => { event.preventDefault(); this.open(...event.dataTransfer.files); });
     this.root.querySelector("input[type=file]").addEventListener("change", ({ target }) => {
       this.open(target.files[0]);
       target.value = "";
@@ -115,14 +115,15 @@ class Pad {
     }
   }
 
-  // A file: any picture that the engine can read, by way of the engine.
-  open(file) {
+  // A file: any picture that the engine can read, by way of the engine. Of several only the first is opened, and that is said.
+  open(file, ...others) {
     if (!file) return;
     this.say(this.root.dataset.opening);
     this.attempt(async () => {
       const { hash, notices } = await uploadImage(file, this.root.dataset.away);
       await this.take(`sketches/${hash}`, file.name || "");
-      this.say(notices.join(" "));
+      const said = this.root.dataset.others.replace("{name}", () => file.name).replace("{count}", others.length);
+      this.say([...notices, ...(others.length ? [said] : [])].join(" "));
     });
   }
 
@@ -332,6 +333,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("paste", (event) => {
-  const file = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
-  if (file && pad.isVisible) { event.preventDefault(); pad.open(file); }
+  const files = [...(event.clipboardData?.files ?? [])].filter((each) => each.type.startsWith("image/"));
+  if (files.length && pad.isVisible) { event.preventDefault(); pad.open(...files); }
 });
