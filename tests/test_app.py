@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -146,6 +147,41 @@ def test_without_a_password_this_computer_alone_is_let_in(tmp_path: Path) -> Non
         assert line(process).startswith("Easel does not listen on the network")
         assert ask_page(process, None) == 200
         assert not listens_everywhere(process)
+
+
+def obey_permissions() -> None:
+    """Take from a process the right to write everywhere, which root has."""
+    import ctypes
+
+    drop_from_bounding_set, dac_override = 24, 1
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override, 0, 0, 0)
+
+
+@pytest.fixture
+def shared_folder(tmp_path: Path) -> Path:
+    """A folder for temporary files where another user was first: Gradio's place in it is theirs."""
+    taken = tmp_path / "shared" / "gradio"
+    taken.mkdir(parents=True)
+    taken.chmod(0o555)
+    if os.getuid() == 0:
+        os.chown(taken, 65534, 65534)
+    if subprocess.run(["touch", taken / "file"], preexec_fn=obey_permissions, capture_output=True).returncode == 0:
+        pytest.skip("Here nobody can be kept from writing into a folder.")
+    return taken.parent
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's capabilities")
+def test_gradios_shared_folder_of_another_user_stops_nothing(tmp_path: Path, shared_folder: Path) -> None:
+    with app(tmp_path, "--port", "0", prepare=obey_permissions, TMPDIR=str(shared_folder), GRADIO_TEMP_DIR="") as process:
+        assert line(process).startswith("Port 0 is busy")
+        url = line(process).rpartition(" ")[2]
+        with httpx.Client(base_url=url, timeout=60) as client:
+            assert client.get("/").status_code == 200
+            (path,) = client.post("/gradio_api/upload", files={"files": ("a.png", b"content")}).json()
+            assert client.get(f"/gradio_api/file={path}").content == b"content"
+        assert (tmp_path / "data" / "uploads") in Path(path).parents
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX's limit of open files")
