@@ -22,6 +22,7 @@ from tests.launcher.test_launch import free_port
 
 SIGNALS = {
     "Ctrl+C": [signal.SIGINT],
+    "Ctrl+C twice": [signal.SIGINT, signal.SIGINT],
     "kill": [signal.SIGTERM],
     "a closed terminal": [signal.SIGHUP],
     "a logout": [signal.SIGHUP, signal.SIGTERM, signal.SIGINT],
@@ -116,6 +117,42 @@ def test_a_signal_before_the_studio_heeds_any_ends_it_without_a_word(number: sig
     assert started.stdout is not None and started.stdout.readline() == "up\n"
     started.send_signal(number)
     assert started.communicate("go on\n", timeout=60) == ("", None) and started.returncode != 0
+
+
+SLOW_END = """
+import time
+from launcher.process import ending
+heard = []
+class Counted(ending.Ending):
+    def handle(self, number, frame):
+        heard.append(number)
+        super().handle(number, frame)
+ending.IMPATIENCE = 1e9
+Counted().install()
+try:
+    print("up", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("at once", flush=True)
+while len(heard) < 2:
+    time.sleep(0.01)
+ending.IMPATIENCE = 0
+print("later", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_what_takes_long_to_end_unless_it_comes_at_once(number: signal.Signals) -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", SLOW_END], cwd=HOUSE, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "at once\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "later\n", "that was the same wish"
+        process.send_signal(number)
+        assert process.communicate(timeout=60) == ("", "") and process.returncode == 128 + number
 
 
 @pytest.mark.parametrize("during", ["imports", "waiting for a thread", "a finalizer"])
