@@ -58,6 +58,7 @@ IDENTITIES = {
     "ui.server.*_routes": "the routes of one kind of file",
     "ui.tabs.history.desktop": "the commands of each operating system",
     "ui.tabs.sketch_to_image.drawing_pad": "a component with scripts of its own",
+    "ui.text_direction": "rules of Unicode's, which know nothing of templates",
     "ui.theme": "how the page looks",
 }
 """Modules that one other imports (patterns as in shells) -> why they are modules all the same."""

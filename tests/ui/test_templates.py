@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from jinja2.runtime import Macro
 from markupsafe import Markup
@@ -132,23 +129,6 @@ def test_no_text_turns_the_page_around_it(name: str, macro: str) -> None:
 def test_a_name_in_a_sentence_turns_only_itself() -> None:
     said = templates.render_notice("“a\u202egpj.exe” cannot be read. Choose another.")
     assert "“<bdi>a\u202egpj.exe</bdi>” cannot be read." in said
-
-
-def test_plain_text_stays_as_it_is() -> None:
-    for text in ("a cat, 猫, “ü” – 12 😀", "", 'é "x" <b>'):
-        assert isolate(text) is text
-    assert isolate(Markup("<b>\u202e</b>")) == "<b>\u202e</b>" and isolate(3) == 3 and isolate(None) is None
-
-
-@given(st.text(st.sampled_from("\u2066\u2067\u2068\u2069\u202eab")))
-def test_isolates_are_balanced_and_nothing_else_is_changed(text: str) -> None:
-    closed = close_isolates(text)
-    assert re.sub("[\u2066-\u2069]", "", closed) == re.sub("[\u2066-\u2069]", "", text)
-    depth = 0
-    for character in closed:
-        depth += (character in "\u2066\u2067\u2068") - (character == "\u2069")
-        assert depth >= 0
-    assert depth == 0 and close_isolates(closed) == closed
 
 
 def test_every_template_is_a_file_of_macros() -> None:
