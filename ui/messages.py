@@ -223,7 +223,7 @@ PAD_SAYS = {
     "layer": "Layer",
     "show": "Show or hide",
     "opening": "Opening the picture …",
-    "others": "The pad opens one picture at a time: “{name}” was opened, and {count} more were not. Drop them one at a time.",
+    "others": "The pad takes one picture at a time: only “{name}” was taken, of {count}. Drop the others one at a time.",
     "full": "The browser has no space left to keep the drawing across a reload. Free some space, or save the result soon.",
     "away": "Easel does not respond. Check that its window is still open, then try again.",
 }

@@ -24,7 +24,7 @@ VALUES_LIMIT, VALUES_AT_ONCE = 2**24, 2**26
 DISK_SPARE = 2**29
 """Bytes that uploads leave free on the disk."""
 
-TOO_LARGE = "This is larger than {megabytes} MB, the most that Easel takes at once."
+TOO_LARGE = "This is larger than {megabytes} MB, the most that Easel takes at once. Send fewer files, or a shorter text."
 TOO_MUCH = "Easel is taking as many uploads as it can hold at a time. Wait until they are done and try again."
 NO_ROOM = "The disk that uploads go to is full. Free some space and try again."
 

@@ -31,11 +31,15 @@ def picture() -> bytes:
 
 
 def test_what_becomes_of_each_is_seen(scripted: Studio, page_session: PageSession, picture: bytes) -> None:
-    page = page_session(scripted).open()
+    visitor = page_session(scripted)
+    visitor.expects_trouble = True
+    page = visitor.open()
     open_tab(page)
     drop(page.locator(".pad-view"), picture)
-    others = messages.PAD_SAYS["others"].format(name="0.png", count=COUNT - 1)
+    others = messages.PAD_SAYS["others"].format(name="0.png", count=COUNT)
     expect(page.locator(".pad-says")).to_have_text(others)
+    drop(page.locator(".pad-view"), b"no picture")
+    expect(page.locator(".pad-says.trouble")).to_contain_text(others)
     show(page, "Image info")
     drop(page.locator("#info-file button").first, picture)
     expect(page.locator("#info-shown")).to_contain_text(sentences.dropped_files(COUNT, "0.png"))
@@ -51,5 +55,5 @@ def test_an_upload_that_is_too_large_says_so_on_the_page(
     visitor.expects_trouble = True
     page = visitor.open()
     show(page, "Upscale")
-    drop(page.locator("#upscale-files button").first, picture + bytes(2**14))
+    drop(page.locator("#upscale-files button").first, picture + bytes(2**18))
     expect(page.get_by_text(body_budget.TOO_LARGE.format(megabytes=1))).to_be_visible()

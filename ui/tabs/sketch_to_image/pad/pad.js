@@ -118,12 +118,15 @@ class Pad {
   // A file: any picture that the engine can read, by way of the engine. Of several only the first is opened, and that is said.
   open(file, ...others) {
     if (!file) return;
+    const words = this.root.dataset.others.replace("{count}", others.length + 1).replace("{name}", () => file.name);
+    const said = others.length ? [words] : [];
     this.say(this.root.dataset.opening);
     this.attempt(async () => {
-      const { hash, notices } = await uploadImage(file, this.root.dataset.away);
+      const { hash, notices } = await uploadImage(file, this.root.dataset.away).catch((error) => {
+        throw new Error([error.message, ...said].join(" "));
+      });
       await this.take(`sketches/${hash}`, file.name || "");
-      const said = this.root.dataset.others.replace("{name}", () => file.name).replace("{count}", others.length);
-      this.say([...notices, ...(others.length ? [said] : [])].join(" "));
+      this.say([...notices, ...said].join(" "));
     });
   }
 
