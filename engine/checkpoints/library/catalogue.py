@@ -163,8 +163,9 @@ class Inventory:
             if not candidates:
                 raise CheckpointError("There is no checkpoint yet: put one into the models folder.")
             return candidates[0]
-        for match in _MATCHES:
-            found = [entry for entry in candidates if match(entry, wanted.replace("\\", "/"))]
+        # As it is first: where a slash separates folders, a backslash may be part of a name.
+        for name, match in itertools.product(dict.fromkeys((wanted, wanted.replace("\\", "/"))), _MATCHES):
+            found = [entry for entry in candidates if match(entry, name)]
             if len({entry.hash for entry in found}) > 1:
                 raise self._ambiguous(wanted, kind, found)
             if found:
