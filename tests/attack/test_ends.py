@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -55,7 +56,7 @@ class Start:
             preexec_fn=_take_terminal,
         )
         os.close(terminal)
-        self.printed = ""
+        self.printed, self._closing = "", False
         threading.Thread(target=self._read, daemon=True).start()
 
     @property
@@ -74,13 +75,15 @@ class Start:
 
     def close_terminal(self) -> None:
         """As closing its window does."""
-        screen, self.screen = self.screen, -1
-        os.close(screen)
+        self._closing = True
 
     def _read(self) -> None:
+        """Close what is read here too: as long as somebody reads, a terminal that is closed stays open."""
         with suppress(OSError):
-            while piece := os.read(self.screen, 4096):
-                self.printed += piece.decode("utf-8", "replace")
+            while not self._closing:
+                if select.select([self.screen], [], [], 0.1)[0]:
+                    self.printed += os.read(self.screen, 4096).decode("utf-8", "replace")
+        os.close(self.screen)
 
 
 def _take_terminal() -> None:
@@ -144,8 +147,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in started.find_all():
         process.kill()
     started.launcher.wait()
-    if started.screen >= 0:
-        os.close(started.screen)
+    started.close_terminal()
 
 
 @pytest.mark.parametrize("moment", ["while it starts", "while it draws"])
