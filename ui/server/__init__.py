@@ -1,1 +1,1 @@
-"""The page on a port: what is served, and to whom."""
+"""The HTTP server: routes, middleware, and who may send requests."""

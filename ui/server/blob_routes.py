@@ -1,6 +1,6 @@
-"""Drawings and photos over HTTP: ``POST /sketches`` keeps an image for the engine, ``GET /sketches/<hash>`` shows it.
+"""Input images over HTTP: ``POST /sketches`` stores one for the engine, ``GET /sketches/<hash>`` returns it as PNG.
 
-Any image from the user is opened here, by the engine's own reader, so the browser need not support HEIC or TIFF.
+Every image from the user is decoded here by the engine, so the browser need not support HEIC or TIFF.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ui import sentences
 
 PREFIX = "/sketches"
 LONGEST = 2048
-"""Pixels of the longer side that the pad shows."""
+"""The longer side, in pixels, of the image that the drawing pad shows."""
 
 
 def create_routes(folder: Path) -> list[Route]:
-    """The routes to the images kept in ``folder``."""
+    """The routes that store images in ``folder`` and serve them."""
     blobs = Blobs(folder)
 
     async def keep(request: Request) -> Response:
@@ -49,7 +49,7 @@ def create_routes(folder: Path) -> list[Route]:
 
 @asynccontextmanager
 async def _receive_file(request: Request, folder: Path) -> AsyncGenerator[Path]:
-    """The body of a request in a file, written as it comes and removed afterwards. Raises OutputError."""
+    """The body of a request as a temporary file, removed when the block ends. Raises OutputError."""
     path = folder / f"{secrets.token_hex(16)}{PART}"
     with translate_errors(folder):
         make_folder(folder)
@@ -63,8 +63,8 @@ async def _receive_file(request: Request, folder: Path) -> AsyncGenerator[Path]:
 
 
 def _keep(path: Path, blobs: Blobs) -> dict[str, str | list[str]]:
-    """What the pad receives for an image: its hash, and how it was converted and reduced."""
-    # Its paper is the pad's, which can still be changed: nothing to say of it here.
+    """The JSON answer for the drawing pad: the image's hash, and notices on how it was converted and reduced."""
+    # No notice about transparent parts: the pad has a paper colour of its own, which the user can still change.
     image = describe_file(path)
     hash = blobs.put_file(path, by_head=True)
     large = max(image.width, image.height) > LONGEST

@@ -1,4 +1,4 @@
-"""Bounds for the bodies of requests: each one, all that are under way together, and the disk that uploads go to."""
+"""Limits on request bodies: the size of one, the total of all in flight, and the disk space that uploads must leave."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from starlette.types import Message, Receive
 
 FILES = ("/sketches", "/gradio_api/upload", "/upload")
-"""Roads whose bodies are files, which go to the disk as they come. All other bodies are read into memory."""
+"""Paths whose bodies are files, which are written to disk as they arrive. All other bodies are read into memory."""
 
 UPLOAD_LIMIT = 256 * 1024**2
-"""Bytes that one request may bring in files."""
+"""The most bytes of files that one request may send."""
 
 UPLOADS_AT_ONCE = 6 * UPLOAD_LIMIT
-"""Bytes of files that are under way at the same time."""
+"""The most bytes of files that all requests together may be sending."""
 
 VALUES_LIMIT, VALUES_AT_ONCE = 2**24, 2**26
-"""Bytes that one request may bring in other values, and all at the same time."""
+"""The same two limits, in bytes, for bodies that are not files."""
 
 DISK_SPARE = 2**29
 """Bytes that uploads leave free on the disk."""
@@ -30,14 +30,17 @@ NO_ROOM = "The disk that uploads go to is full. Free some space and try again."
 
 
 class BodyBudget:
-    """The bytes that are under way. It belongs to one event loop. ``disk`` is where files go, None if that is not looked at."""
+    """Counts the bytes of all requests in flight, for one event loop.
+
+    ``disk`` is a folder on the disk that uploads are written to; None skips the check of its free space.
+    """
 
     def __init__(self, disk: Path | None = None) -> None:
         self._disk = disk
         self._taken = {True: 0, False: 0}
 
     def refuse(self, path: str, length: int) -> str:
-        """Why a body of ``length`` bytes more cannot come in at ``path``, a sentence; "" if it can."""
+        """The sentence that refuses ``length`` more bytes at ``path``; "" if they are accepted."""
         is_file = path.startswith(FILES)
         if self._taken[is_file] + length > (UPLOADS_AT_ONCE if is_file else VALUES_AT_ONCE):
             return TOO_MUCH
@@ -45,7 +48,7 @@ class BodyBudget:
 
     @contextmanager
     def carry(self, path: str, length: int | None, receive: Receive) -> Generator[Body]:
-        """The body of a request, whose bytes count until the block ends. ``length`` is None if it is not said."""
+        """The body of a request, counted until the block ends. ``length`` is Content-Length, None if there is none."""
         body = Body(self, path, length, receive)
         try:
             yield body
@@ -53,7 +56,7 @@ class BodyBudget:
             self._taken[path.startswith(FILES)] -= body.counted
 
     def count(self, path: str, length: int) -> None:
-        """Count ``length`` bytes more."""
+        """Count ``length`` more bytes."""
         self._taken[path.startswith(FILES)] += length
 
     def _has_room(self, length: int) -> bool:
@@ -61,11 +64,11 @@ class BodyBudget:
             return True
         with suppress(OSError):
             return shutil.disk_usage(self._disk).free - length > DISK_SPARE
-        return True  # who writes there says what is wrong with it
+        return True  # writing the upload reports what is wrong with the disk
 
 
 class Body:
-    """A body while it comes. ``refusal`` is the sentence with which it was ended, "" as long as it was not."""
+    """A request body as it arrives. ``refusal`` is the sentence that rejected it, "" if it was not rejected."""
 
     def __init__(self, budget: BodyBudget, path: str, length: int | None, receive: Receive) -> None:
         self._budget, self._path, self._receive = budget, path, receive
@@ -75,7 +78,7 @@ class Body:
         budget.count(path, self.counted)
 
     async def receive(self) -> Message:
-        """The next message; the end of the request where it grows past a bound."""
+        """The next ASGI message; ``http.disconnect`` once the body exceeds a limit."""
         message = {"type": "http.disconnect"} if self.refusal else await self._receive()
         self._arrived += len(message.get("body", b""))
         if self._arrived > self.counted:
@@ -93,17 +96,17 @@ class Body:
 
 
 def find_limit(path: str) -> int:
-    """Bytes that one request may bring at ``path``."""
+    """The most bytes that one request may send to ``path``."""
     return UPLOAD_LIMIT if path.startswith(FILES) else VALUES_LIMIT
 
 
 def describe_limit(path: str) -> str:
-    """What is said to a request that brings more."""
+    """The sentence for a request that exceeds :func:`find_limit`."""
     return TOO_LARGE.format(megabytes=find_limit(path) // 2**20)
 
 
 def read_length(headers: Mapping[str, str]) -> int | None:
-    """The length of a body as its request says it; None if it does not."""
+    """Content-Length in bytes; None if it is missing or invalid."""
     length = headers.get("content-length")
     if length is None:
         return None

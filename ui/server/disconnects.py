@@ -1,4 +1,4 @@
-"""Clients that go away in the middle of a request or an answer are no error."""
+"""A client that disconnects during a request or a response is not an error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ui.compat.listeners_gone import report_error
 
 
 class Disconnects:
-    """ASGI middleware around everything: ends what a client that has gone was waiting for, without a stack trace."""
+    """The outermost ASGI middleware: ends the handling of a request whose client has disconnected, without a stack trace."""
 
     def __init__(self, inside: ASGIApp) -> None:
         self.inside = inside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Handle a request."""
         if scope["type"] == "lifespan":
             asyncio.get_running_loop().set_exception_handler(report_error)
             return await self.inside(scope, receive, send)
@@ -28,13 +28,13 @@ class Disconnects:
         except ClientDisconnect:
             return
         except Exception:
-            # Gradio's endless answers break off in many ways when nobody listens any more; nothing is lost with them.
+            # Gradio's event streams fail in many ways when the client is gone; nothing is lost.
             if not (client.gone and scope["path"].startswith((QUEUE, HEARTBEAT))):
                 raise
 
 
 class _Client:
-    """The other end of a connection; ``gone`` once it is known to be closed."""
+    """The other end of a connection. ``gone`` is True once the client has disconnected."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send

@@ -1,4 +1,4 @@
-"""Takes half an emoji, and whatever else no encoding can hold, out of the JSON that pages send, before anything reads it."""
+"""Replaces lone surrogates, such as half an emoji, in the JSON that pages send: UTF-8 cannot encode them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from engine.safe_text import make_json_encodable
 
 
 class EncodableBodies:
-    """ASGI middleware. A body that may be JSON is gathered first, as its reader does anyway; all others pass piece by piece."""
+    """ASGI middleware. Bodies that may be JSON are buffered whole, as their handlers do anyway; others are streamed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on with a body that holds no lone surrogates."""
+        """Handle a request; JSON bodies reach the application without lone surrogates."""
         if scope["type"] == "http" and _may_be_json(Headers(scope=scope).get("content-type", "")):
             scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"content-length"]}
             receive = _mend(receive)
@@ -27,7 +27,7 @@ def _may_be_json(content_type: str) -> bool:
 
 
 def _mend(receive: Receive) -> Receive:
-    """``receive`` whose first message is the whole body, mended; a request that breaks off before its end breaks off here."""
+    """``receive`` whose first message is the whole body without lone surrogates, or the disconnect that cut the body off."""
     body = bytearray()
     complete = False
 

@@ -1,6 +1,6 @@
-"""Finished pictures over HTTP: ``/pictures/<path inside the outputs folder>``, and nothing that is not a picture.
+"""Finished images over HTTP at ``/pictures/<path inside the outputs folder>``. No other files are served.
 
-Gradio would copy each image into its cache before serving it; this road leaves one copy on disk.
+Gradio would copy each image into its cache before serving it; with these routes there is one copy on disk.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from engine.records.images.thumbnails import SIDE, Thumbnails
 from engine.safe_text import make_encodable, name_to_text, text_to_name
 
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
-"""File-name endings that are served, and what they are served as."""
+"""Extensions that are served -> media type."""
 
 PREFIX, DRAFTS, SMALL, REDUCED = "/pictures/", "/drafts/", "/thumbnails/", "/reduced/"
-"""Where the outputs lie, where the drafts do, where the outputs are small, and where the largest of them fit a screen."""
+"""Path prefixes: full-size outputs, drafts, thumbnails of outputs, and very large outputs reduced to fit a screen."""
 
 LARGE = 3000 * 3000
-"""Pixels above which a page shows an image reduced: a browser decodes all of an image before it shows any."""
+"""Pixels above which a page shows a reduced copy: a browser shows nothing until it has decoded the whole image."""
 
 _FORBIDDEN = ("\0", "\\", ":") if os.name == "nt" else ("\0",)
-"""Strings that end early in C; Windows' separators, drives and streams, which are part of names elsewhere."""
+"""NUL, which ends strings in C; on Windows also separators, drive letters and streams, which are valid in names elsewhere."""
 
 
 def locate(name: str, prefix: str = PREFIX) -> str:
-    """The address of an image from the root of the page; ``name`` is that of :func:`name_image`."""
+    """The URL path of an image whose :func:`name_image` is ``name``."""
     return prefix + quote(make_encodable(name))
 
 
 def name_image(folder: Path, image: Path) -> str:
-    """What a page calls ``image``, a file that lies in ``folder``: its path in it, with forward slashes, as safe text."""
+    """The name of ``image``, a file in ``folder``, in URLs: its relative path with forward slashes, as safe text."""
     return name_to_text(image.relative_to(folder).as_posix())
 
 
 def locate_path(folder: Path, image: Path, prefix: str = PREFIX) -> str:
-    """The address of ``image``, a file that lies in ``folder``."""
+    """The URL path of ``image``, a file in ``folder``."""
     return locate(name_image(folder, image), prefix)
 
 
 def locate_shown(name: str, width: int, height: int) -> str:
-    """The address of what a page shows of an image of this size, in pixels: large ones are reduced."""
+    """The URL path of what a page shows of an image of this size in pixels: a reduced copy if it is larger than :data:`LARGE`."""
     return locate(name, REDUCED if width * height > LARGE else PREFIX)
 
 
 def find(outputs: Path, asked: str) -> Path | None:
-    """The image that ``asked``, a name of :func:`name_image`, names inside ``outputs``; else None.
+    """The image in ``outputs`` whose :func:`name_image` is ``asked``; None if there is none.
 
-    Links that lead out of ``outputs``, ``..``, absolute and Windows paths, and files of other kinds are None too.
+    Also None for links that lead out of ``outputs``, ``..``, absolute paths, Windows paths, and other kinds of files.
     """
     parts = text_to_name(asked).split("/")
     if any(sign in asked for sign in _FORBIDDEN) or any(part in ("", ".", "..") for part in parts):
@@ -62,20 +62,20 @@ def find(outputs: Path, asked: str) -> Path | None:
         return None
     try:
         real = outputs.joinpath(*parts).resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):  # a link that leads to itself; a name that no system takes
+    except (OSError, RuntimeError, ValueError):  # a link to itself, or a name that the file system does not accept
         return None
     return real if real.is_relative_to(outputs.resolve()) and real.is_file() else None
 
 
 def create_thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str = SMALL, side: int = SIDE) -> Route:
-    """The route that serves the same images small, ``side`` pixels. Each is made when it is first asked for."""
+    """The route that serves thumbnails with a longer side of ``side`` pixels. Each is made on first request."""
 
     def serve(request: Request) -> Response:
         path = find(outputs, request.path_params["path"])
         try:
             small = thumbnails.of(path, side) if path else None
         except (OSError, ImageError):
-            small = None  # not an image, whatever its name says
+            small = None  # not an image, despite its extension
         if small is None:
             return PlainTextResponse("There is no such picture.", status_code=404)
         return FileResponse(small, media_type=MEDIA_TYPES[small.suffix.lower()], headers={"Cache-Control": "private, no-cache"})

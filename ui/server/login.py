@@ -1,4 +1,4 @@
-"""The log-in door: whether a request carries the login, and a brake on guesses."""
+"""HTTP basic authentication, and rate limiting of wrong logins."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 
 GUESSES = 10
 WINDOW = 60.0
-"""So many wrong logins in so many seconds are answered; then the address waits."""
+"""The number of wrong logins allowed within so many seconds; after that the address is locked out."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
-"""Seconds of the first wait and the longest one: each further wait is twice as long, until there was none for an hour."""
+"""Seconds of the first and of the longest lockout. Each lasts twice as long as the last one, reset by an hour without any."""
 
 ADDRESSES = 4096
-"""Addresses that are remembered; beyond that the one whose guess lies furthest back is forgotten."""
+"""The most addresses that are remembered; beyond that the one with the oldest wrong login is dropped."""
 
 
 @dataclass
 class _Guesses:
-    """What is known of an address: when it guessed wrong lately, until when it waits, and how long the next wait is."""
+    """The wrong logins of one address: when they happened, until when it is locked out, and how long the next lockout lasts."""
 
     times: deque[float] = field(default_factory=deque[float])
     until: float = 0.0
@@ -32,19 +32,19 @@ class _Guesses:
 
 
 class Brake:
-    """Counts wrong logins by address. The addresses of an IPv6 network, which one computer can use all of, count as one."""
+    """Counts wrong logins per address; per /64 network for IPv6, since one computer can use all of its addresses."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: OrderedDict[str, _Guesses] = OrderedDict()
 
     def seconds_left(self, address: str) -> float:
-        """How long an address has to wait; 0 if its next guess is answered."""
+        """Seconds until the address may try again; 0 if it may now."""
         known = self._known.get(_find_network(address))
         return max(0.0, known.until - self._clock()) if known else 0.0
 
     def count_wrong(self, address: str) -> None:
-        """Note a wrong guess."""
+        """Record a wrong login."""
         network, now = _find_network(address), self._clock()
         known = self._known.setdefault(network, _Guesses())
         self._known.move_to_end(network)
@@ -61,13 +61,13 @@ class Brake:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is one of this computer alone."""
+    """Whether an address is a loopback address."""
     parsed = _parse(address)
     return parsed is not None and parsed.is_loopback
 
 
 def has_login(authorization: str, login: str) -> bool:
-    """Whether a header says ``login``, which is ``user:password``, compared in a time that does not depend on it."""
+    """Whether an Authorization header carries ``login`` (``user:password``). Compares in constant time."""
     expected = "Basic " + base64.b64encode(login.encode()).decode()
     said, wanted = (hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in (authorization, expected))
     return secrets.compare_digest(said, wanted)

@@ -1,8 +1,8 @@
 """The request guard: checks every HTTP request before Gradio sees it.
 
-A web page elsewhere can make the user's browser send requests to 127.0.0.1. Three marks tell such requests apart: ``Host``
-(a foreign name that was made to point here), ``Origin`` (the page that asks; ``null`` for a sandbox or a local file), and
-``Sec-Fetch-Site``, which browsers also send with plain GETs. Programs on this machine send none of the last two.
+A web page elsewhere can make the user's browser send requests to 127.0.0.1. Three headers identify them: ``Host`` (DNS
+rebinding: a foreign name that resolves to this machine), ``Origin`` (the page that sent it; ``null`` for a sandbox or a local
+file), and ``Sec-Fetch-Site``, which browsers also send with plain GETs. Programs on this machine send neither of the last two.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # The browser itself keeps the page from asking any other host.
+    # The browser itself keeps the page from contacting any other host.
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
@@ -43,13 +43,13 @@ _END: dict[str, Message] = {
     "http": {"type": "http.response.body", "body": b""},
     "websocket": {"type": "websocket.close", "code": 1000},
 }
-"""How an answer ends properly, by what carries it."""
+"""The messages that end a response, by protocol."""
 
 _REMOTE_FILE = re.compile(r"(/gradio_api)?/file[=/]\s*/*[a-z][a-z0-9+.-]+:", re.I)
-"""A road to a file that names an address instead, which Gradio would fetch. A Windows drive has one letter only."""
+"""A path to a file that is a URL instead, which Gradio would fetch. A Windows drive has a single letter."""
 
 _RUNNABLE = ("html", "svg", "xml", "javascript")
-"""Kinds of content that a browser would run in the name of the page."""
+"""Content types that a browser would execute with the page's origin."""
 
 ELSEWHERE = "This request came from another web page. Easel answers only to its own."
 WRONG_HOST = "Easel is not known under this name. Open it at the address that it printed when it started."
@@ -61,8 +61,8 @@ BRAKED = "Too many wrong passwords came from this address. Wait {seconds} second
 class RequestGuard:
     """ASGI middleware around the whole page.
 
-    ``login`` is ``"user:password"`` or None. ``open_to_network`` also admits requests to this machine's addresses and host name;
-    a name that somebody else can point here stays refused. ``data`` is the folder on whose disk uploads lie.
+    ``login`` is ``"user:password"`` or None. ``open_to_network`` also accepts this machine's addresses and host name as Host;
+    names that others could point at this machine are still refused. ``data`` is a folder on the disk that uploads are written to.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class RequestGuard:
         self.open_to_network = open_to_network
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with the reason why not."""
+        """Handle a request, or answer it with the reason for refusing it."""
         if scope["type"] == "lifespan":
             return await self.inside(scope, receive, send)
         refusal = self.refuse(scope)
@@ -89,12 +89,12 @@ class RequestGuard:
         except RuntimeError as broken:
             if not is_session_gone(scope["path"], broken):
                 raise
-            # A page that is left may listen once more after it was let go. Gradio tells it so and breaks off in the middle of
-            # its answer; the answer ends properly here.
+            # A closed page may still send a request after its session was deleted. Gradio reports the missing session and breaks
+            # off its response, which is ended properly here.
             await send(dict(_END[scope["type"]]))
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in. One whose body grows past a bound hears so, unless its answer has begun."""
+        """Forward a request. If its body exceeds a limit, answer with the reason, unless the response has started."""
         begun = False
 
         async def answer(message: Message) -> None:
@@ -113,7 +113,7 @@ class RequestGuard:
                 await _refuse_body(body.refusal)(scope, receive, send)
 
     def refuse(self, scope: Scope) -> PlainTextResponse | None:
-        """The answer to a request that may not come in; None if it may."""
+        """The response to a request that is refused; None if it is accepted."""
         headers = Headers(scope=scope)
         if not self.knows(headers.get("host", "")):
             return PlainTextResponse(WRONG_HOST, status_code=403)
@@ -130,10 +130,10 @@ class RequestGuard:
         return _refuse_body(reason) if reason else None
 
     def _refuse_login(self, headers: Headers, scope: Scope, login: str) -> PlainTextResponse | None:
-        """The answer to a request without the right login.
+        """The response to a request without the right login; None if the login is right.
 
-        An address that guessed too often waits, whatever it says. On this computer the right login is let in all the same, so
-        that nobody here can keep its owner out.
+        An address that is locked out is refused even with the right login, unless it is this computer's own: no other program
+        here can lock the owner out.
         """
         address = scope["client"][0] if scope.get("client") else ""
         braked = self.brake.seconds_left(address)
@@ -164,14 +164,14 @@ async def _closed(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def is_own(headers: Headers, scope: Scope) -> bool:
-    """Whether a request comes from Easel's own page, from the address bar, or from no browser at all."""
+    """Whether a request comes from Easel's own page, from the address bar, or from a program that is not a browser."""
     origin = headers.get("origin")
     host = headers.get("host", "").lower()
     if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
         return False
     if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return True
-    # A link on another page may lead to the studio, but only to its front, and never into a frame.
+    # A link on another page may open Easel's start page, but no other path and not in a frame.
     opens_page = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     return opens_page and scope.get("method") == "GET" and scope["path"] == "/"
 
@@ -182,7 +182,7 @@ def _refuse_guess(seconds: float) -> PlainTextResponse:
 
 
 def _refuse_body(reason: str) -> PlainTextResponse:
-    """The connection ends with it: the rest of the body is not read."""
+    """Closes the connection, so that the rest of the body is not read."""
     return PlainTextResponse(reason, status_code=413, headers={"Connection": "close"})
 
 
@@ -200,7 +200,7 @@ def _list_own_names() -> set[str]:
 
 
 def _add_headers(send: Send, path: str) -> Send:
-    """``send`` that adds :data:`HEADERS`, and sends files that a browser could run as plain downloads."""
+    """``send`` that adds :data:`HEADERS`, and marks files that a browser could execute as downloads."""
 
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":

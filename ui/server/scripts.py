@@ -1,6 +1,6 @@
-"""The page's scripts: ES modules beside the Python modules that they belong to, served as they are.
+"""The page's scripts: ES modules that lie beside the Python modules that use them, served unchanged.
 
-Their address holds a hash of them all, so that browsers keep them for good and never mix two versions.
+Their URLs contain a hash of all scripts, so browsers can cache them for ever and never mix two versions.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ ENTRY = "page.js"
 
 @cache
 def read_scripts() -> Mapping[str, bytes]:
-    """Every script by its path inside ``ui/``."""
+    """The content of every script by its path inside ``ui/``."""
     return {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in sorted(FOLDER.rglob("*.js"))}
 
 
 @cache
 def version() -> str:
-    """Changes with any of the scripts."""
+    """A hash of all scripts, in hexadecimal."""
     digest = hashlib.sha256()
     for name, content in read_scripts().items():
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -37,12 +37,12 @@ def version() -> str:
 
 
 def address(name: str) -> str:
-    """Where a script is served, relative to the page."""
+    """The URL of a script, relative to the page."""
     return f"{PREFIX}/{version()}/{name}"
 
 
 def head() -> str:
-    """The elements of the page's head that load the scripts, but for the server's own, which is part of the page itself."""
+    """The elements for the page's head that load the scripts, except ``websockets.js``, which is inlined."""
     names = (name for name in read_scripts() if not name.startswith("server/"))
     preloads = "".join(f'<link rel="modulepreload" href="{address(name)}">' for name in names)
     return f'{preloads}<script type="module" src="{address(ENTRY)}"></script>'
@@ -51,7 +51,7 @@ def head() -> str:
 def on_load(name: str, events: Sequence[str]) -> str:
     """The ``js_on_load`` of a ``gr.HTML`` component whose behaviour is the script's ``mount(element, trigger, events)``.
 
-    Gradio lets a component raise the events whose quoted names it finds in this text.
+    Gradio lets a component trigger those events whose quoted names it finds in this text.
     """
     source, names = json.dumps(address(name)), json.dumps(list(events))
     return f"import(new URL({source}, document.baseURI)).then((script) => script.mount(element, trigger, {names}));"

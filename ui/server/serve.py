@@ -1,4 +1,4 @@
-"""The page on a port: Gradio behind the request guard, images beside it."""
+"""Runs the server: Gradio behind the request guard, with the routes for images beside it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from ui.server.request_guard import RequestGuard
 from ui.server.websockets import Streams
 
 ANYONE = "anyone"
-"""What ``--listen`` takes instead of a login to let everybody on the network in."""
+"""The value of ``--listen`` that lets everybody on the network in without a login."""
 
 _LOCAL, _EVERYWHERE = "127.0.0.1", "0.0.0.0"
 _PORTS = 100
-"""Ports that are tried, from the wanted one on, before the system chooses."""
+"""How many ports are tried, starting at the wanted one, before the system chooses one."""
 
 _WEBSOCKET_MESSAGE = 2**16
-"""Bytes of one message of a page, which has nothing to say there."""
+"""The most bytes of one WebSocket message from a page, which has nothing to send there."""
 
 _START_SECONDS, _CLOSE_SECONDS = 60, 5
 
@@ -46,7 +46,7 @@ class ServingError(EaselError):
 
 
 class Studio:
-    """The page while it is served."""
+    """The running server."""
 
     def __init__(self, server: uvicorn.Server, listener: socket.socket) -> None:
         self._server, self._listener = server, listener
@@ -55,16 +55,16 @@ class Studio:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return self._listener.getsockname()[1]
 
     @property
     def url(self) -> str:
-        """Where this machine's browser finds the page."""
+        """The address of the page for a browser on this machine."""
         return f"http://{_LOCAL}:{self.port}"
 
     def open(self) -> None:
-        """Serve. Raises ServingError if the page does not come up."""
+        """Start serving. Raises ServingError if the page does not come up."""
         self._thread.start()
         waited = threading.Event()
         for _ in range(_START_SECONDS * 100):
@@ -75,15 +75,15 @@ class Studio:
             raise ServingError("Easel's page could not be served. Start Easel from a terminal to see why.")
 
     def wait(self) -> None:
-        """Returns when the page is no longer served.
+        """Block until the page is no longer served.
 
-        Not by joining the thread: before Python 3.13, a join that Ctrl+C interrupts takes the thread for ended.
+        Does not join the thread: before Python 3.13, a join that Ctrl+C interrupts marks the thread as ended.
         """
         while not self._ended.wait(timeout=1):
             pass
 
     def close(self) -> None:
-        """Stop serving. Pages that listen are cut off, which uvicorn would report with a stack trace each."""
+        """Stop serving. Open event streams are cut off, each of which uvicorn would report with a stack trace."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         self._server.should_exit = True
         self._ended.wait(timeout=_CLOSE_SECONDS)
@@ -117,7 +117,7 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
         timeout_graceful_shutdown=1,
         timeout_keep_alive=30,
     )
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each form that is broken off
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every upload that is cut off
     _ask_launcher_for_its_port()
     studio = Studio(PatientServer(config), _open_listener(_EVERYWHERE if listen else _LOCAL, port))
     try:
@@ -128,7 +128,7 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
 
 
 def create_application(settings: Settings, jobs: Jobs) -> FastAPI:
-    """The page and its images, without the request guard."""
+    """The application with the page and its images, without the request guard."""
     use_folder(settings.data / "uploads")
     use_parser()
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
@@ -142,7 +142,7 @@ def create_application(settings: Settings, jobs: Jobs) -> FastAPI:
 
 
 def _read_login(listen: str | None) -> str | None:
-    """The login that ``--listen`` was given."""
+    """The login in the value of ``--listen``; None if it asks for none. Raises ServingError for a malformed one."""
     if listen is None or listen == ANYONE:
         return None
     user, _, password = listen.partition(":")
@@ -155,14 +155,14 @@ def _read_login(listen: str | None) -> str | None:
 
 
 def _ask_launcher_for_its_port() -> None:
-    """The launcher serves its progress page on the port that was asked for, and frees it when asked to."""
+    """Ask the launcher, which serves its progress page on the wanted port, to free it."""
     address = os.environ.get("EASEL_LAUNCHER")
     if address:
         try:
             request = urllib.request.Request(address, method="POST")
             urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).close()
         except (urllib.error.URLError, OSError):
-            # The launcher is gone: its port is free, or the next one will do.
+            # The launcher is gone: its port is free, or the next one is used.
             return
 
 

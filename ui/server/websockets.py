@@ -1,9 +1,9 @@
-"""Gradio's endless answers over WebSockets.
+"""Gradio's event streams over WebSockets.
 
-A browser opens six connections to a host for all its tabs together, and each page keeps two answers of Gradio's open for as long
-as it is there: the fourth tab would load for ever. WebSockets are not counted among the six. ``streams.js``, which has to run
-before Gradio's own scripts, opens one to the address of such an answer, and here it carries what a GET to the same address is
-answered: the status as a text, then the body.
+A browser opens at most six connections to a host for all its tabs, and each page keeps two of Gradio's event streams open: the
+fourth tab would never load. WebSockets do not count towards the six. ``websockets.js``, which must run before Gradio's own scripts,
+opens a WebSocket to the URL of a stream, and this module sends over it what a GET of that URL returns: the status as a text
+message, then the body.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.compat.addresses import HEARTBEAT, PAGE_HEAD, QUEUE
 
 ENDLESS = (QUEUE, HEARTBEAT)
-"""The addresses of endless answers."""
+"""Path prefixes of the event streams."""
 
 UNKNOWN = 1008
-"""How a WebSocket to any other address is closed before it is open: a browser sees a plain refusal."""
+"""The close code for a WebSocket to any other path, before the handshake: browsers report a failed connection."""
 
 _ASKER_MAY_GO = {"version": "3.0", "spec_version": "2.3"}
-"""With this version of ASGI's HTTP an answer listens for its asker's going, and ends then; so uvicorn does it for HTTP too."""
+"""With this ASGI version a response stops when the client disconnects, as uvicorn declares for HTTP."""
 
 _SCRIPT = f'<script type="module">{Path(__file__).with_name("websockets.js").read_text("utf-8")}</script>'.encode()
 
 
 class Streams:
-    """ASGI middleware inside the request guard: puts the script into the page and carries what it asks for. All else passes."""
+    """ASGI middleware inside the request guard: adds the script to the page and serves its WebSockets. Forwards all else."""
 
     def __init__(self, inside: ASGIApp) -> None:
         self.inside = inside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on or carry."""
+        """Handle a request."""
         if scope["type"] == "websocket":
             return await self._carry(scope, receive, send)
         if scope["type"] == "http" and scope["path"] == "/":
@@ -43,7 +43,7 @@ class Streams:
         return await self.inside(scope, receive, send)
 
     async def _carry(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()  # the browser's wish to connect
+        await receive()  # websocket.connect
         if not scope["path"].startswith(ENDLESS):
             return await send({"type": "websocket.close", "code": UNKNOWN})
         await send({"type": "websocket.accept"})
@@ -53,7 +53,7 @@ class Streams:
 
 
 def _ask_once(receive: Receive) -> Receive:
-    """A request without a body, whose asker goes when the WebSocket does."""
+    """``receive`` of a GET without a body, which disconnects when the WebSocket does."""
     asked = False
 
     async def ask() -> Message:
@@ -69,7 +69,7 @@ def _ask_once(receive: Receive) -> Receive:
 
 
 def _carry_messages(send: Send) -> Send:
-    """An answer as messages, and a clean end where it ends."""
+    """``send`` that turns a response into WebSocket messages and closes the WebSocket at its end."""
 
     async def carry(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -84,7 +84,7 @@ def _carry_messages(send: Send) -> Send:
 
 
 def _add_script(send: Send) -> Send:
-    """A page with the script as the first thing in its head."""
+    """``send`` that inserts the script at the beginning of the page's head."""
     begun: Message = {}
     page = bytearray()
 
