@@ -1,4 +1,4 @@
 """Benchmarks. ``python -m benchmarks`` runs them all, ``python -m benchmarks NAME`` one.
 
-Timings on a shared machine drift, so what counts is a ratio of two things measured in turn in one run.
+Timings on a shared machine drift, so most results are ratios of two measurements that alternate in one run.
 """

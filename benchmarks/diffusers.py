@@ -32,7 +32,7 @@ REQUEST = TextToImage(prompt=PROMPT, checkpoint="full-size", width=SIDE, height=
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One image: ``step`` and ``total`` are seconds, ``total`` from the call to the file."""
+    """The timings of one image in seconds; ``total`` is from the call to the file."""
 
     step: float
     total: float
@@ -45,19 +45,19 @@ class Run:
 
 
 def main() -> None:
-    """Print seconds of both, their ratios, and how far Easel's image is from the one in float32."""
+    """Print the seconds of both, their ratios, and the error of Easel's image relative to float32."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # In float32: what is stored in half, diffusers' own defaults load in two precisions that do not meet.
+        # In float32: of weights stored in half precision, diffusers' defaults load components in two dtypes that do not combine.
         write_checkpoint(folder / "models" / "full-size", "float32")
-        plain = plain_pipeline(folder / "models" / "full-size")
+        plain = load_plain_pipeline(folder / "models" / "full-size")
         settings = dataclasses.replace(Settings(), models=folder / "models", data=folder / "data", outputs=folder / "outputs")
         with Local(settings) as easel:
             easel.warm("full-size", Stop())
             began = time.perf_counter()
             easel.make(dataclasses.replace(REQUEST, steps=1))
-            print(f"Easel's first picture of this size, one step, whatever is compiled for it included: {since(began):.1f} s")
-            rounds = [(by_diffusers(plain, folder), by_easel(easel, number)) for number in range(ROUNDS)]
+            print(f"Easel's first picture of this size, one step, including compilation: {measure_since(began):.1f} s")
+            rounds = [(run_diffusers(plain, folder), run_easel(easel, number)) for number in range(ROUNDS)]
             print(f"Easel: {easel.describe().device}, {torch.get_num_threads()} threads; diffusers: {plain.unet.dtype}")
     report(rounds)
 
@@ -78,8 +78,8 @@ def report(rounds: list[tuple[Run, Run]]) -> None:
     print(f"relative error of the picture against float32: {relative_error(ours, plain):.2%}, PSNR {psnr(ours, plain):.1f} dB")
 
 
-def plain_pipeline(folder: Path) -> Any:
-    """The checkpoint as diffusers loads it by default, with the sampler that both use."""
+def load_plain_pipeline(folder: Path) -> Any:
+    """The checkpoint as diffusers loads it by default, with the scheduler that both use."""
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
@@ -88,7 +88,7 @@ def plain_pipeline(folder: Path) -> Any:
     return pipeline
 
 
-def by_diffusers(pipeline: Any, folder: Path) -> Run:
+def run_diffusers(pipeline: Any, folder: Path) -> Run:
     """One image by plain diffusers."""
     seen: list[float] = []
 
@@ -100,11 +100,11 @@ def by_diffusers(pipeline: Any, folder: Path) -> Run:
     generator = torch.Generator("cpu").manual_seed(0)
     made = pipeline(PROMPT, num_inference_steps=STEPS, height=SIDE, width=SIDE, generator=generator, callback_on_step_end=note)
     made.images[0].save(folder / "plain.png")
-    return Run(step=step_of(seen), total=time.perf_counter() - began, image=np.asarray(made.images[0], np.float64))
+    return Run(step=compute_step(seen), total=time.perf_counter() - began, image=np.asarray(made.images[0], np.float64))
 
 
-def by_easel(easel: Local, number: int) -> Run:
-    """One image by Easel, with what it decides for this machine."""
+def run_easel(easel: Local, number: int) -> Run:
+    """One image by Easel, with its defaults for this machine."""
     seen, path = [], None
     began = time.perf_counter()
     for event in easel.run(f"round{number}", REQUEST, Stop()):
@@ -114,21 +114,21 @@ def by_easel(easel: Local, number: int) -> Run:
             path = event.result.path
     assert path is not None
     with Image.open(path) as saved:
-        return Run(step=step_of(seen), total=time.perf_counter() - began, image=np.asarray(saved.convert("RGB"), np.float64))
+        return Run(step=compute_step(seen), total=time.perf_counter() - began, image=np.asarray(saved.convert("RGB"), np.float64))
 
 
-def since(began: float) -> float:
+def measure_since(began: float) -> float:
     """Seconds since ``began``."""
     return time.perf_counter() - began
 
 
-def step_of(seen: list[float]) -> float:
+def compute_step(seen: list[float]) -> float:
     """Seconds per step: the median time between two steps."""
     return statistics.median(after - before for before, after in itertools.pairwise(seen))
 
 
 def relative_error(image: np.ndarray, exact: np.ndarray) -> float:
-    """How far ``image`` is from ``exact``, as a share of how much ``exact`` itself varies about its mean colour."""
+    """The RMS error of ``image`` relative to the standard deviation of ``exact`` about its mean colour."""
     varies = exact - exact.mean(axis=(0, 1))
     return float(np.linalg.norm(image - exact) / np.linalg.norm(varies))
 

@@ -20,14 +20,14 @@ def main() -> None:
         settings = dataclasses.replace(Settings(), data=Path(folder) / "data", outputs=Path(folder) / "outputs")
         start = time.perf_counter()
         with Jobs(settings) as jobs:
-            seconds_to_file(jobs, seed=0)
+            measure_seconds_to_file(jobs, seed=0)
             first = time.perf_counter() - start
-            later = [seconds_to_file(jobs, seed=seed) for seed in range(1, ROUNDS + 1)]
+            later = [measure_seconds_to_file(jobs, seed=seed) for seed in range(1, ROUNDS + 1)]
     print(f"first picture, worker start and loading included: {first:.2f} s")
     print(f"following pictures: median {statistics.median(later):.2f} s, slowest {max(later):.2f} s, of {ROUNDS}")
 
 
-def seconds_to_file(jobs: Jobs, seed: int) -> float:
+def measure_seconds_to_file(jobs: Jobs, seed: int) -> float:
     """Seconds until the image of ``seed`` is on disk."""
     start = time.perf_counter()
     for event in jobs.watch(jobs.submit(TextToImage(prompt="a cat on the beach", seed=seed))):

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5 and XL checkpoints with random weights, generated here: of full size, as slow as real ones, or tiny."""
+"""Stable Diffusion 1.5 and XL checkpoints with random weights: of full size, so as slow as real ones, or tiny."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "vae_sd": _TINY_VAE, "vae_xl": _TINY_VAE, "text_clip_l": _TINY_TEXT, "text_openclip_bigg": _TINY_TEXT,
 }  # fmt: skip
-"""Configuration -> what a tiny network has otherwise."""
+"""Configuration -> the values that differ for a tiny network."""
 
 
 def write_checkpoint(
     folder: Path, dtype: str = "float16", family: str = "sd1", device: str = "cpu", *, tiny: bool = False
 ) -> None:
-    """Makes ``folder`` a diffusers pipeline of a family's shapes with random weights: 2 GB of float16, 7 GB for XL, or 5 MB.
+    """Write a diffusers pipeline with a family's shapes and random weights: 2 GB in float16, 7 GB for XL, 5 MB if ``tiny``.
 
-    The weights are drawn on ``device``.
+    The weights are generated on ``device``.
     """
     import torch
 
     with torch.device(device):
         parts = {
-            name: _network(name, {**shape(config), **(TINY[config] if tiny else {})})
+            name: _create_network(name, {**load_config(config), **(TINY[config] if tiny else {})})
             for name, config in CONFIGURED[family].items()
         }
-    _pipeline(family, {name: network.to(getattr(torch, dtype)) for name, network in parts.items()}).save_pretrained(folder)
+    _create_pipeline(family, {name: network.to(getattr(torch, dtype)) for name, network in parts.items()}).save_pretrained(folder)
 
 
-def shape(name: str) -> dict[str, Any]:
+def load_config(name: str) -> dict[str, Any]:
     """One of the configurations that Easel ships."""
     return json.loads((CONFIGS / f"{name}.json").read_text("utf-8"))
 
 
-def _network(name: str, config: dict[str, Any]) -> Any:
+def _create_network(name: str, config: dict[str, Any]) -> Any:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -62,16 +62,19 @@ def _network(name: str, config: dict[str, Any]) -> Any:
     return {"unet": UNet2DConditionModel, "vae": AutoencoderKL}[name].from_config(config)
 
 
-def _pipeline(family: str, parts: dict[str, Any]) -> Any:
+def _create_pipeline(family: str, parts: dict[str, Any]) -> Any:
     import diffusers
 
     if family == "xl":
-        scheduler: Any = diffusers.EulerDiscreteScheduler.from_config(shape("scheduler_xl"))
-        words: dict[str, Any] = {"tokenizer": _tokenizer(*CLIP_TOKENIZER), "tokenizer_2": _tokenizer(*OPENCLIP_TOKENIZER)}
+        scheduler: Any = diffusers.EulerDiscreteScheduler.from_config(load_config("scheduler_xl"))
+        words: dict[str, Any] = {
+            "tokenizer": _create_tokenizer(*CLIP_TOKENIZER),
+            "tokenizer_2": _create_tokenizer(*OPENCLIP_TOKENIZER),
+        }
         return diffusers.StableDiffusionXLPipeline(**parts, **words, scheduler=scheduler)
     rest: dict[str, Any] = {
-        "tokenizer": _tokenizer(*CLIP_TOKENIZER),
-        "scheduler": diffusers.PNDMScheduler.from_config(shape("scheduler_sd1")),
+        "tokenizer": _create_tokenizer(*CLIP_TOKENIZER),
+        "scheduler": diffusers.PNDMScheduler.from_config(load_config("scheduler_sd1")),
         "safety_checker": None,
         "feature_extractor": None,
         "requires_safety_checker": False,
@@ -79,7 +82,7 @@ def _pipeline(family: str, parts: dict[str, Any]) -> Any:
     return diffusers.StableDiffusionPipeline(**parts, **rest)
 
 
-def _tokenizer(folder: str, pad: str) -> Any:
+def _create_tokenizer(folder: str, pad: str) -> Any:
     from transformers import CLIPTokenizer
 
     return CLIPTokenizer.from_pretrained(str(CONFIGS / folder), pad_token=pad, local_files_only=True)

@@ -1,6 +1,6 @@
-"""Measuring tools for a graphics card: bare loops of the UNet, and one timed job of Easel or plain diffusers.
+"""Tools for measurements on a graphics card: bare loops of the UNet, and one timed job of Easel or plain diffusers.
 
-Nothing here needs a card: on a CPU the same is measured, slowly.
+They also run on a CPU, slowly.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from engine.stopping import Stop
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clocked:
+class TimedJob:
     """One job. ``rate``: guided steps per second in the loop; ``each``: seconds per image from the call to the last file."""
 
     rate: float
@@ -32,13 +32,13 @@ class Clocked:
 
 
 def wait(device: str) -> None:
-    """Wait until the device has finished all queued work."""
+    """Synchronise with the device."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
 
 
-def seconds(device: str, call: Callable[[], Any]) -> float:
-    """How long ``call`` takes, including the work that it queues on the device."""
+def measure_seconds(device: str, call: Callable[[], Any]) -> float:
+    """The seconds that ``call`` takes, including the work that it queues on the device."""
     wait(device)
     began = time.perf_counter()
     call()
@@ -46,20 +46,20 @@ def seconds(device: str, call: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def by_easel(easel: Local, asked: TextToImage, job: str) -> Clocked:
+def run_easel(easel: Local, asked: TextToImage, job: str) -> TimedJob:
     """The images of a job by Easel."""
     began, events = time.perf_counter(), []
     for event in easel.run(job, asked, Stop()):
         events.append((time.perf_counter(), event))
     last = max(at for at, event in events if isinstance(event, ImageSaved))
-    return Clocked(
-        rate=rate_of(events), each=(last - began) / asked.count,
+    return TimedJob(
+        rate=compute_rate(events), each=(last - began) / asked.count,
         paths=tuple(event.result.path for _, event in events if isinstance(event, ImageSaved)),
         said=tuple(event.text for _, event in events if isinstance(event, Notice)),
     )  # fmt: skip
 
 
-def rate_of(events: list[tuple[float, Event]]) -> float:
+def compute_rate(events: list[tuple[float, Event]]) -> float:
     """Steps per second between the first and the last step of an image, the median of the images."""
     steps: dict[int, list[float]] = {}
     for at, event in events:
@@ -68,7 +68,7 @@ def rate_of(events: list[tuple[float, Event]]) -> float:
     return statistics.median((len(times) - 1) / (times[-1] - times[0]) for times in steps.values())
 
 
-def by_diffusers(pipeline: Any, asked: TextToImage, device: str, folder: Path) -> Clocked:
+def run_diffusers(pipeline: Any, asked: TextToImage, device: str, folder: Path) -> TimedJob:
     """The same images by a plain pipeline, one call and one file after the other."""
     rates, paths = [], []
 
@@ -89,13 +89,13 @@ def by_diffusers(pipeline: Any, asked: TextToImage, device: str, folder: Path) -
         made.images[0].save(paths[-1])
         rates.append(((asked.steps or 0) - 1) / (seen[-1] - seen[0]))
 
-    took = seconds(device, lambda: [one(seed) for seed in range(asked.count)])
-    return Clocked(rate=statistics.median(rates), each=took / asked.count, paths=tuple(paths))
+    took = measure_seconds(device, lambda: [one(seed) for seed in range(asked.count)])
+    return TimedJob(rate=statistics.median(rates), each=took / asked.count, paths=tuple(paths))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """Guided steps of ``images`` of ``side`` latents at once, with random words, and nothing around them."""
+    """Guided steps of ``images`` of ``side`` latents at once, with random prompt embeddings, without anything around them."""
 
     unet: Any
     sampler: str
@@ -104,7 +104,7 @@ class Loop:
     images: int = 1
 
     def given(self) -> dict[str, torch.Tensor]:
-        """The UNet's inputs, on its device and in its precision."""
+        """The UNet's inputs, on its device and in its dtype."""
         weights, rows = next(self.unet.parameters()), 2 * self.images
         like: dict[str, Any] = {"device": weights.device, "dtype": weights.dtype}
         return {
@@ -134,12 +134,12 @@ class Loop:
             latents = scheduler.step(without + 7.5 * (answer - without), timestep, latents, return_dict=False)[0]
 
     def rate(self, run: Callable[[int], None], steps: int) -> float:
-        """Steps per second of one of the two, warm."""
+        """Steps per second of one of the two loops, after a warm-up."""
         run(2)
-        return steps / seconds(str(next(self.unet.parameters()).device), lambda: run(steps))
+        return steps / measure_seconds(str(next(self.unet.parameters()).device), lambda: run(steps))
 
 
-def plateau(throughputs: Mapping[int, float]) -> tuple[int, float]:
+def find_plateau(throughputs: Mapping[int, float]) -> tuple[int, float]:
     """The smallest batch within 5 % of the best throughput, and the share of the best that a batch of one reaches."""
     best = max(throughputs.values())
     enough = min(batch for batch, each in throughputs.items() if each >= 0.95 * best)

@@ -1,4 +1,4 @@
-"""How fast the history is with ten thousand images: the first scan, later scans, the first page, search, thumbnails."""
+"""The speed of the history with ten thousand images: first scan, later scans, first page, search, thumbnails."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main() -> None:
         folder = Path(name)
         fill(folder / "outputs")
         history = History(folder / "outputs", folder / "data")
-        first, again = (seconds(lambda: list(history.refresh())) for _ in range(2))
+        first, again = (measure_seconds(lambda: list(history.refresh())) for _ in range(2))
         print(f"{history.count(Search()):,} pictures, each file with its record; medians of {ROUNDS}")
         print(f"the index from nothing, once: {first:.1f} s; looking at the folder again: {again * 1000:.0f} ms")
         asked = {
@@ -39,9 +39,9 @@ def main() -> None:
             "one checkpoint": Search(checkpoint="dreamy"), "favourites": Search(favourites=True),
         }  # fmt: skip
         for what, search in asked.items():
-            print(f"{what}: {middle(lambda s=search: look(history, s)):.1f} ms ({history.count(search):,} fit)")
-        print(f"the last page: {middle(lambda: history.find(Search(), IMAGES - PAGE, PAGE)):.1f} ms")
-        thumbnails(history, folder / "outputs")
+            print(f"{what}: {measure_median_ms(lambda s=search: look(history, s)):.1f} ms ({history.count(search):,} fit)")
+        print(f"the last page: {measure_median_ms(lambda: history.find(Search(), IMAGES - PAGE, PAGE)):.1f} ms")
+        time_thumbnails(history, folder / "outputs")
         history.close()
 
 
@@ -61,29 +61,29 @@ def fill(folder: Path) -> None:
 
 
 def look(history: History, search: Search) -> None:
-    """What one change in the search field costs."""
+    """Run the queries of one change in the search field."""
     history.count(search)
     history.find(search, 0, PAGE)
 
 
-def thumbnails(history: History, folder: Path) -> None:
-    """A page of thumbnails for the first time and for the second."""
+def time_thumbnails(history: History, folder: Path) -> None:
+    """Print the time of a page of thumbnails for the first time and from the cache."""
     page = [folder / entry.name for entry in history.find(Search(), 0, PAGE)]
-    made, found = (seconds(lambda: [history.thumbnails.of(path) for path in page]) for _ in range(2))
+    made, found = (measure_seconds(lambda: [history.thumbnails.of(path) for path in page]) for _ in range(2))
     print(f"{PAGE} thumbnails of {SIDE} x {SIDE}: made in {made * 1000:.0f} ms, found again in {found * 1000:.0f} ms")
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long ``work`` takes."""
+def measure_seconds(work: Callable[[], object]) -> float:
+    """The seconds that ``work`` takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def middle(work: Callable[[], object]) -> float:
+def measure_median_ms(work: Callable[[], object]) -> float:
     """The median in milliseconds, after one warm-up round."""
     work()
-    return 1000 * statistics.median(seconds(work) for _ in range(ROUNDS))
+    return 1000 * statistics.median(measure_seconds(work) for _ in range(ROUNDS))
 
 
 if __name__ == "__main__":

@@ -35,23 +35,23 @@ const look = () => {
 };
 look();
 """
-"""Notes the milliseconds between the end of each stroke and the next new image on the screen, to a frame."""
+"""Records the milliseconds between the end of each stroke and the next new image on the screen, to within a frame."""
 
 
 def main() -> None:
-    """Print the median and the 95th percentile over strokes that each wait for the repaint before."""
+    """Print the median and the 95th percentile over strokes, each drawn after the previous repaint."""
     with tempfile.TemporaryDirectory() as folder:
         settings = dataclasses.replace(Settings(), data=Path(folder) / "data", outputs=Path(folder) / "outputs")
         with Jobs(settings) as jobs, serve(settings, jobs, port=0) as studio, sync_playwright() as play:
             path = os.environ.get("EASEL_TEST_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
             browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-            seconds = sorted(seconds_of(browser.new_page(viewport={"width": 1280, "height": 1100}), studio.url))
+            seconds = sorted(measure_strokes(browser.new_page(viewport={"width": 1280, "height": 1100}), studio.url))
             browser.close()
     worst = seconds[math.ceil(0.95 * len(seconds)) - 1]
     print(f"stroke end to repaint: median {statistics.median(seconds):.2f} s, 95th percentile {worst:.2f} s, of {len(seconds)}")
 
 
-def seconds_of(page: Page, address: str) -> list[float]:
+def measure_strokes(page: Page, address: str) -> list[float]:
     """Seconds from the end of each stroke to its repaint."""
     page.set_default_timeout(300_000)
     page.goto(address)
@@ -61,7 +61,7 @@ def seconds_of(page: Page, address: str) -> list[float]:
     page.get_by_label(messages.LIVE).check()
     page.locator("#sketch-stage [data-state=live] img").wait_for()
     page.evaluate(_WATCH)
-    # The switch lies below the pad, and a press on it may have moved the pad out of view.
+    # The switch is below the pad, and clicking it may have scrolled the pad out of view.
     page.locator(".pad-view").scroll_into_view_if_needed()
     box = page.locator(".pad-view canvas").bounding_box()
     if box is None:

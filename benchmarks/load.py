@@ -1,4 +1,4 @@
-"""Many pages that watch many jobs: whether all of them hear of all jobs, and how fast the page then answers."""
+"""Many pages that watch many jobs: whether each page receives every job, and how fast the server still answers."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ SHOWN = 100
 
 @dataclass
 class Watcher:
-    """A page that watches the queue over a WebSocket, as browsers do. ``heard`` is everything that it was sent."""
+    """A page that watches the queue over a WebSocket, as browsers do. ``heard`` is everything that it received."""
 
     port: int
     name: str
     heard: bytearray = field(default_factory=bytearray)
 
     def watch(self, done: Callable[[bytearray], bool]) -> None:
-        """Listen until ``done`` is true of what was heard, or the page says no more."""
+        """Receive until ``done`` is true of what was received, or the server closes."""
         protocol = WSConnection(ConnectionType.CLIENT)
         with socket.create_connection(("127.0.0.1", self.port), timeout=300) as wire:
             wire.sendall(protocol.send(events.Request(host=f"127.0.0.1:{self.port}", target=f"{QUEUE}?session_hash={self.name}")))
@@ -55,7 +55,7 @@ class Watcher:
 
 
 def main() -> None:
-    """Print the page's answer time while it is idle and while it is watched, what was heard, and the memory."""
+    """Print the page's response time while idle and while watched, how many pages received all jobs, and the memory."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = Settings(data=folder / "data", outputs=folder / "outputs")
@@ -79,7 +79,7 @@ class Load:
         self._threads: list[threading.Thread] = []
 
     def run(self) -> int:
-        """Submit the jobs, none of which ends, and let every page watch them; returns how many pages heard of all of them."""
+        """Submit the jobs, which never end, and let every page watch them; returns how many pages received all of them."""
         event = find_watching_event(self._studio.url)
         for number in range(self._count):
             self._jobs.submit(TextToImage(prompt=f"job {number} script: wait"))
@@ -100,7 +100,7 @@ class Load:
 
 
 def find_watching_event(url: str) -> int:
-    """The event of the page with which its Queue panel follows the jobs: it has no inputs and fills the panel alone."""
+    """The page's event that updates its Queue panel: it has no inputs, and the panel is its only output."""
     config = json.loads(urllib.request.urlopen(f"{url}/config", timeout=60).read())
     panels = {part["id"] for part in config["components"] if part["props"].get("elem_id") == "queue"}
     found: Iterator[int] = (

@@ -1,7 +1,7 @@
-"""Loading a checkpoint of Stable Diffusion 1.5's full size: time beside reading its bytes, memory, what ten switches leave, and
-the first image after a switch.
+"""Loading a checkpoint of Stable Diffusion 1.5's full size: time compared with reading its bytes, memory, memory after ten
+switches, and the first image after a switch.
 
-The files are made here, with random weights under the original names. What is measured runs in processes of its own.
+The files are generated with random weights under the original names. Each measurement runs in a separate process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROUNDS = 5
 SWITCHES = 10
 SIDE, STEPS, IMAGE_ROUNDS = 256, 4, 3
 EVERY = 0.004
-"""Seconds between two looks at the process's memory."""
+"""Seconds between two samples of the process's memory."""
 
 FILES: Mapping[str, str] = {"full.safetensors": "float32", "half.safetensors": "float16", "half.ckpt": "float16"}
 """File -> the precision that its weights are stored in."""
@@ -36,7 +36,7 @@ LOADS: tuple[tuple[str, str], ...] = (
 
 
 def main() -> None:
-    """Print the seconds of warm loads beside those of reading and converting, peaks of memory, and what ten switches leave."""
+    """Print the seconds of warm loads compared with reading and converting, memory peaks, and memory after ten switches."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         in_process("write", str(folder))
@@ -57,7 +57,7 @@ def time_identifying(path: Path) -> str:
 
 
 def time_loading(path: Path, dtype: str) -> str:
-    """A warm load beside reading the file's bytes and converting them, in turn."""
+    """A warm load alternating with reading and converting the file's bytes."""
     pairs = in_process("time", str(path), dtype)["pairs"]
     load, read = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(one / other for one, other in pairs)
@@ -71,7 +71,7 @@ def weigh_memory(path: Path, dtype: str) -> str:
 
 
 def time_switching(path: Path) -> str:
-    """The memory of a process after two and after ten switches between two checkpoints, of which only one fits."""
+    """The memory of a process after two and after ten switches between two checkpoints, of which only one fits in memory."""
     after = in_process("switch", str(path))["after"]
     two, last = after[1], after[-1]
     return f"anonymous memory after 2 switches {two / 1e9:.2f} GB, after {SWITCHES} {last / 1e9:.2f} GB: {last / two - 1:+.1%}"
@@ -96,11 +96,11 @@ def in_process(task: str, *arguments: str) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-# In the processes of their own
+# Tasks that run in separate processes
 
 
 def _write(folder: str) -> dict[str, Any]:
-    """The files: random weights, under the names that Stable Diffusion 1's program gave them."""
+    """Write the files: random weights under the names of the original Stable Diffusion 1 code."""
     import torch
     from safetensors.torch import save_file
 
@@ -122,15 +122,15 @@ def _write(folder: str) -> dict[str, Any]:
 def _identify(path: str) -> dict[str, Any]:
     from engine.checkpoints.identify.identify import identify
 
-    wall = [seconds(lambda: identify(Path(path))) for _ in range(ROUNDS + 1)][1:]
-    busy = [seconds(lambda: identify(Path(path)), time.process_time) for _ in range(ROUNDS)]
+    wall = [measure_seconds(lambda: identify(Path(path))) for _ in range(ROUNDS + 1)][1:]
+    busy = [measure_seconds(lambda: identify(Path(path)), time.process_time) for _ in range(ROUNDS)]
     found = identify(Path(path)).family
     return {"as": found, "seconds": statistics.median(wall), "busy": statistics.median(busy)}
 
 
 def _time(path: str, dtype: str) -> dict[str, Any]:
     load = _loader(path, dtype)
-    pairs = [(seconds(load), seconds(lambda: read_and_convert(Path(path), dtype))) for _ in range(ROUNDS + 1)]
+    pairs = [(measure_seconds(load), measure_seconds(lambda: read_and_convert(Path(path), dtype))) for _ in range(ROUNDS + 1)]
     return {"pairs": pairs[1:]}
 
 
@@ -139,12 +139,12 @@ def _weigh(path: str, dtype: str) -> dict[str, Any]:
 
     load = _loader(path, dtype)
     with contextlib.suppress(CancelledError):
-        load(lambda: True)  # what the libraries import late is imported, and no weights lie in freed memory
-    before, seen, over = anonymous(), [], threading.Event()
+        load(lambda: True)  # imports what libraries import lazily, and leaves no weights in freed memory
+    before, seen, over = read_anonymous_memory(), [], threading.Event()
 
     def watch() -> None:
         while not over.is_set():
-            seen.append(anonymous())
+            seen.append(read_anonymous_memory())
             time.sleep(EVERY)
 
     watcher = threading.Thread(target=watch)
@@ -167,13 +167,13 @@ def _switch(path: str) -> dict[str, Any]:
     cache, after = CheckpointCache(1), []
     for turn in range(SWITCHES):
         with cache.lease((one, other)[turn % 2], _plan("bfloat16")):
-            after.append(anonymous())
+            after.append(read_anonymous_memory())
     assert [event.kind for event in cache.events].count("evicted") == SWITCHES - 1
     return {"after": after}
 
 
 def _image(path: str) -> dict[str, Any]:
-    """Rounds of three images: of the checkpoint that made the one before, of one not loaded yet, of the first one again."""
+    """Rounds of three images: with the last checkpoint, with one that is not loaded yet, with the first one again."""
     import dataclasses
     import tempfile
 
@@ -189,7 +189,7 @@ def _image(path: str) -> dict[str, Any]:
         with Local(settings) as easel:
             easel.make(dataclasses.replace(asked, checkpoint=one.stem))
             return [
-                seconds(lambda name=file.stem: easel.make(dataclasses.replace(asked, checkpoint=name)))
+                measure_seconds(lambda name=file.stem: easel.make(dataclasses.replace(asked, checkpoint=name)))
                 for file in (one, other, one)
             ]
 
@@ -212,7 +212,7 @@ def _plan(dtype: str) -> Any:
 
 
 def read_and_convert(path: Path, dtype: str) -> list[Any]:
-    """Every tensor of a file, read and converted: the least that any loader has to do."""
+    """Every tensor of a file, read and converted: the lower bound for any loader."""
     import torch
 
     from engine.checkpoints.files.headers import read_header
@@ -229,14 +229,14 @@ def read_and_convert(path: Path, dtype: str) -> list[Any]:
     return found
 
 
-def seconds(call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+def measure_seconds(call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
     """How long ``call`` takes by a clock."""
     began = clock()
     call()
     return clock() - began
 
 
-def anonymous() -> int:
+def read_anonymous_memory() -> int:
     """Bytes of anonymous memory of this process on Linux; elsewhere all of its memory."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()

@@ -1,6 +1,6 @@
 """Predicted and measured peak memory on the CPU: random networks of real shapes, each in a separate process.
 
-Measured is how far the process's memory rises above what it held with all libraries imported, sampled while it computes.
+Measured is the rise of the process's memory above its level with all libraries imported, sampled during the computation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engine.requests import ExecutionPlan
 
 HOUSE = Path(__file__).resolve().parent.parent
 EVERY = 0.004
-"""Seconds between two looks at the process's memory."""
+"""Seconds between two samples of the process's memory."""
 
 SD1_UNET = {
     "block_out_channels": (320, 640, 1280, 1280),
@@ -51,7 +51,7 @@ TINY_TEXT = {**SD1_TEXT, "hidden_size": 128, "intermediate_size": 512, "num_hidd
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One checkpoint's shape at one size in one precision."""
+    """The shape of a checkpoint, the image's size, and the precision."""
 
     unet: Mapping[str, Any] = field(default_factory=lambda: SD1_UNET)
     vae: Mapping[str, Any] = field(default_factory=lambda: SD1_VAE)
@@ -83,7 +83,7 @@ CASES: dict[str, Case] = {
 
 
 def main(names: list[str] | None = None) -> None:
-    """Print predicted and measured peaks of every case, the cases with ``names`` in their name only if some are given."""
+    """Print predicted and measured peaks of every case, or of those whose name contains one of ``names``."""
     print(f"{'':55} {'predicted':>10} {'measured':>10}  off by   (denoising, decoding: predicted / measured)")
     for name, case in CASES.items():
         if not names or any(part in name for part in names):
@@ -92,33 +92,33 @@ def main(names: list[str] | None = None) -> None:
 
 def compare(name: str, case: Case) -> str:
     """One line of the table: the peak, and each phase."""
-    predicted, measured = peaks(name, case)
+    predicted, measured = measure_peaks(name, case)
     highest = max(measured.values())
     phases = ", ".join(f"{format_bytes(predicted.phases[p])} / {format_bytes(m)}" for p, m in measured.items())
     total, off = f"{format_bytes(predicted.peak_ram):>10} {format_bytes(highest):>10}", predicted.peak_ram / highest - 1
     return f"{total}  {off:+6.1%}   ({phases})"
 
 
-def peaks(name: str, case: Case) -> tuple[Prediction, dict[str, int]]:
+def measure_peaks(name: str, case: Case) -> tuple[Prediction, dict[str, int]]:
     """The prediction for a case, and the bytes measured in each phase by a process that runs it."""
     code = f"from benchmarks.memory import CASES, measure; measure(CASES[{name!r}])"
     done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
     written = json.loads(done.stdout.splitlines()[-1])
-    predicted = predict(work_of(case, written["parameters"]), plan_of(case))
+    predicted = predict(create_work(case, written["parameters"]), create_plan(case))
     return predicted, {phase: written[phase] for phase in ("denoise", "decode")}
 
 
-def plan_of(case: Case) -> ExecutionPlan:
-    """The plan that a case runs under."""
+def create_plan(case: Case) -> ExecutionPlan:
+    """The execution plan of a case."""
     dtypes: dict[str, str] = {name: case.dtype for name in ("unet", "vae", "text_encoder")}
     storage = {"unet": case.stored} if case.stored else {}
     return ExecutionPlan(device="cpu", dtypes=dtypes, vae_tile=case.tile, storage=storage)
 
 
-def work_of(case: Case, parameters: Mapping[str, int]) -> Work:
-    """What a case asks for."""
+def create_work(case: Case, parameters: Mapping[str, int]) -> Work:
+    """The work of a case."""
     layout = Layout.of(case.unet, case.vae)
     return Work(parameters=parameters, width=case.side, height=case.side, batch=case.batch, layout=layout)
 
@@ -131,7 +131,7 @@ def measure(case: Case) -> None:
 
     torch.set_grad_enabled(False)
     torch.nn.Linear(64, 64)(torch.ones(1, 64))
-    start = resident()
+    start = read_resident_memory()
     with torch.device("meta"):
         parts: dict[str, Any] = {
             "unet": UNet2DConditionModel(**case.unet),
@@ -147,13 +147,13 @@ def measure(case: Case) -> None:
         vae.enable_tiling()
         vae.enable_slicing()
         vae.tile_sample_min_size, vae.tile_latent_min_size = case.tile, case.tile // 8
-    peaks = {name: highest_while(call) - start for name, call in phases_of(case, parts).items()}
+    peaks = {name: measure_peak_while(call) - start for name, call in list_phases(case, parts).items()}
     counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
     print(json.dumps({**peaks, "parameters": counts}))
 
 
 def fill(part: Any, dtype: Any) -> None:
-    """Give a network that was built without memory small random weights: pages that were never written are not in memory."""
+    """Give a network on the meta device small random weights: pages that were never written do not occupy memory."""
     import torch
 
     part.to(dtype).to_empty(device="cpu").eval()
@@ -162,8 +162,8 @@ def fill(part: Any, dtype: Any) -> None:
     part.to(memory_format=torch.channels_last)
 
 
-def phases_of(case: Case, parts: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
-    """The highest points of a run: one guided step, and the decoding."""
+def list_phases(case: Case, parts: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The phases with the highest memory: one guided step, and decoding."""
     import torch
 
     dtype = getattr(torch, case.dtype)
@@ -176,18 +176,18 @@ def phases_of(case: Case, parts: Mapping[str, Any]) -> dict[str, Callable[[], An
     }
 
 
-def resident() -> int:
-    """Bytes of RAM that this process holds."""
+def read_resident_memory() -> int:
+    """Bytes of RAM that this process occupies."""
     return psutil.Process().memory_info().rss
 
 
-def highest_while(call: Callable[[], Any]) -> int:
-    """The most RAM that this process held while ``call`` ran."""
-    seen, over = [resident()], threading.Event()
+def measure_peak_while(call: Callable[[], Any]) -> int:
+    """The peak of this process's RAM while ``call`` runs."""
+    seen, over = [read_resident_memory()], threading.Event()
 
     def watch() -> None:
         while not over.is_set():
-            seen.append(resident())
+            seen.append(read_resident_memory())
             time.sleep(EVERY)
 
     watcher = threading.Thread(target=watch)

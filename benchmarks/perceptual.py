@@ -1,15 +1,15 @@
-"""Distances between two images: PSNR and a perceptual one (GMSD). Needs no weights."""
+"""Image similarity: PSNR, and GMSD as a perceptual measure. Needs no weights."""
 
 from __future__ import annotations
 
 import numpy as np
 
 STEADY = 170.0
-"""Stabilises the similarity where there is no edge; the paper's value for levels 0..255."""
+"""Stabilises the similarity where there are no edges; the paper's constant for levels 0..255."""
 
 
 def psnr(image: np.ndarray, exact: np.ndarray) -> float:
-    """Peak signal to noise in decibels, of two images with levels 0..255; infinite for equal ones."""
+    """Peak signal-to-noise ratio in decibels of two images with levels 0..255; infinite for equal ones."""
     error = float(np.mean((image.astype(np.float64) - exact.astype(np.float64)) ** 2))
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
@@ -17,7 +17,7 @@ def psnr(image: np.ndarray, exact: np.ndarray) -> float:
 def gmsd(image: np.ndarray, exact: np.ndarray) -> float:
     """Gradient magnitude similarity deviation: 0 for equal images, about 0.35 for unrelated ones.
 
-    How unevenly the edges of two images (H x W x 3, levels 0..255) agree, on brightness halved in size, as an eye sees them:
+    The standard deviation of the local similarity of edges, on luminance at half size; images are H x W x 3, levels 0..255.
     Xue, Zhang, Mou and Bovik 2014, "Gradient magnitude similarity deviation", IEEE Transactions on Image Processing 23(2).
     """
     ours, theirs = (_edges(_halve(_brightness(each))) for each in (image, exact))
@@ -35,7 +35,7 @@ def _halve(levels: np.ndarray) -> np.ndarray:
 
 
 def _edges(levels: np.ndarray) -> np.ndarray:
-    """Prewitt's gradient magnitude, at every pixel that has all its neighbours."""
+    """The Prewitt gradient magnitude at every pixel with all neighbours."""
     across = (levels[:, 2:] - levels[:, :-2]) / 3
     down = (levels[2:, :] - levels[:-2, :]) / 3
     across = across[:-2] + across[1:-1] + across[2:]

@@ -1,6 +1,6 @@
-"""The Speed setting: how much faster than Exact, and how far its images are from Exact's, with the starter and at full size.
+"""The Speed setting: the speedup over Exact, and the difference of the images, with the starter and at full size.
 
-Of the checkpoint of full size the weights are random: its numbers say how far the arithmetic drifts, not how an image suffers.
+The checkpoint of full size has random weights: it shows numerical drift, not a loss of image quality.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How soon the page answers: ``python app.py`` compared with a bare Gradio app, alternating."""
+"""The time until the page is served: ``python app.py`` compared with a bare Gradio app, alternating."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ page.launch(server_port=int(sys.argv[1]), inbrowser=False, quiet=True)
 
 def main() -> None:
     """Print the median seconds to the first HTTP 200 of each, and the median of the ratios."""
-    pairs = [(seconds_to_page("easel"), seconds_to_page("bare")) for _ in range(ROUNDS + 1)][1:]
+    pairs = [(measure_seconds_to_page("easel"), measure_seconds_to_page("bare")) for _ in range(ROUNDS + 1)][1:]
     easel, bare = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(e / b for e, b in pairs)
     print(f"Easel {easel:.2f} s, bare Gradio {bare:.2f} s, ratio {ratio:.2f} (medians of {ROUNDS} pairs after one warm-up)")
 
 
-def seconds_to_page(which: str) -> float:
+def measure_seconds_to_page(which: str) -> float:
     """Seconds from the start of the process to the first HTTP 200."""
-    port = free_port()
+    port = find_free_port()
     with tempfile.TemporaryDirectory() as folder:
         commands = {
             "easel": [
@@ -57,7 +57,7 @@ def seconds_to_page(which: str) -> float:
             commands[which], cwd=HOUSE, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as app:
             try:
-                while not answers(port):
+                while not is_serving(port):
                     if app.poll() is not None:
                         raise RuntimeError(f"{which} ended before it answered")
                     time.sleep(0.01)
@@ -67,7 +67,7 @@ def seconds_to_page(which: str) -> float:
                 app.wait(20)
 
 
-def answers(port: int) -> bool:
+def is_serving(port: int) -> bool:
     """Whether the page is served."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as reply:
@@ -76,7 +76,7 @@ def answers(port: int) -> bool:
         return False
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

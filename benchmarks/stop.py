@@ -17,21 +17,21 @@ ROUNDS = 6
 
 
 def main() -> None:
-    """Print the length of a step, and the seconds from Stop to the end of the job in each place."""
+    """Print the duration of a step, and the seconds from Stop to the end of the job in each situation."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_checkpoint(folder / "models" / "full-size")
         settings = dataclasses.replace(Settings(), models=folder / "models", data=folder / "data", outputs=folder / "outputs")
         with Jobs(settings) as jobs:
             loading = [time_stop(jobs, Loading, wait) for wait in (0.2, 1.0, 2.0)]
-            step = seconds_of_a_step(jobs)
+            step = measure_step(jobs)
             steps = [time_stop(jobs, Step, step * (place + 0.5) / ROUNDS) for place in range(ROUNDS)]
     print(f"a guided step at 512 x 512 takes {step:.2f} s")
     for where, seconds in {"while loading": loading, "inside a step": steps}.items():
         print(f"stopped {where}: median {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s, of {len(seconds)}")
 
 
-def seconds_of_a_step(jobs: Jobs) -> float:
+def measure_step(jobs: Jobs) -> float:
     """Seconds between the first and the third step, halved."""
     job, seen = jobs.submit(REQUEST), []
     for event in jobs.watch(job):
@@ -43,7 +43,7 @@ def seconds_of_a_step(jobs: Jobs) -> float:
 
 
 def time_stop(jobs: Jobs, at: type[Event], wait: float) -> float:
-    """Seconds until a job is over that is told to stop ``wait`` seconds after its first event of the kind ``at``."""
+    """Seconds from Stop, requested ``wait`` seconds after the job's first event of kind ``at``, until the job has ended."""
     job, pressed = jobs.submit(REQUEST), 0.0
     for event in jobs.watch(job):
         if isinstance(event, at) and not pressed:

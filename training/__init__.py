@@ -1,1 +1,1 @@
-"""How the starter checkpoint was made: draw images, train, measure, export. Never imported by engine or ui."""
+"""How the starter checkpoint was made: draw scenes, train, evaluate, export. Never imported by engine or ui."""

@@ -1,8 +1,7 @@
-"""Everything in one go: `python -m training.all --device cuda --minutes 12 --out DIR`.
+"""The whole recipe in one command: `python -m training.all --device cuda --minutes 12 --out DIR`.
 
-Draws, trains the autoencoder, the diffusion, the few-step version and the judge, exports and evaluates, each for its share of the
-minutes. Autoencoder, diffusion and judge go on from their last weights when the command is given again; `--parts` names the ones
-to run.
+Trains the autoencoder, the diffusion model, the few-step LoRA and the judge, each for its share of the minutes, then exports and
+evaluates. Run again, it continues autoencoder, diffusion and judge from their last weights; `--parts` selects the parts to run.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ SHARES = {"autoencoder": 0.15, "diffusion": 0.6, "few_steps": 0.1, "judge": 0.15
 PARTS = (*SHARES, "export", "evaluate")
 
 
-def commands(parts: list[str], minutes: float, out: Path, starter: Path, device: str, trained: str) -> list[list[str]]:
-    """The commands of a run, in order; each is a module of this package with its arguments."""
+def list_commands(parts: list[str], minutes: float, out: Path, starter: Path, device: str, trained: str) -> list[list[str]]:
+    """The commands of a run in order, each a module of this package with its arguments."""
     total = sum(share for part, share in SHARES.items() if part in parts)
     judge = ["--judge", str(out / JUDGE)] if "judge" in parts or (out / JUDGE).exists() else []
     rows = {
@@ -39,8 +38,8 @@ def commands(parts: list[str], minutes: float, out: Path, starter: Path, device:
     return made
 
 
-def hardware(device: str) -> str:
-    """What the training runs on, in words."""
+def describe_hardware(device: str) -> str:
+    """The name of the device that the training runs on, for starter.json."""
     return torch.cuda.get_device_name() if device == "cuda" else f"a {platform.machine()} CPU"
 
 
@@ -53,9 +52,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--trained", help="what starter.json says of the training; else these minutes and what they ran on")
     options = parser.parse_args()
-    trained = options.trained or f"{options.minutes:.0f} minutes on {hardware(options.device)}"
+    trained = options.trained or f"{options.minutes:.0f} minutes on {describe_hardware(options.device)}"
     starter = options.starter or options.out / "starter"
-    for command in commands(options.parts, options.minutes, options.out, starter, options.device, trained):
+    for command in list_commands(options.parts, options.minutes, options.out, starter, options.device, trained):
         print("python -m", *command, flush=True)
         subprocess.run([sys.executable, "-m", *command], check=True)
 

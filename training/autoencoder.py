@@ -1,7 +1,7 @@
-"""Trains the autoencoder: 256 x 256 images to 16 x 16 x 16 latents and back, on pieces of drawn scenes and then on whole ones.
+"""Trains the autoencoder, 256 x 256 images to 16 x 16 x 16 latents and back: on crops of drawn scenes, then on whole scenes.
 
-`python -m training.autoencoder --minutes 2 --out DIR` writes DIR/autoencoder.pt; `--resume` goes on from it, and with
-`--frozen-encoder` the latents keep their meaning, so that what was trained on them stays right.
+`python -m training.autoencoder --minutes 2 --out DIR` writes DIR/autoencoder.pt; `--resume` continues from it. With
+`--frozen-encoder` only the decoder is trained, so networks that were trained on the latents remain valid.
 """
 
 from __future__ import annotations
@@ -17,53 +17,54 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training.common import Clock, MovingAverage, load_state, millions, save_state, set_learning_rate
-from training.drawers import CHUNK, Drawn, Source, Supply, drawing
+from training.common import Clock, MovingAverage, count_millions, load_state, save_state, set_learning_rate
+from training.drawers import CHUNK, Drawn, Source, Supply, open_source
 from training.drawing.styles import STYLES
-from training.machine import memory_format, mixed, prepare, read_flags, to_images, together
-from training.networks import Sizes, new_autoencoder
+from training.machine import autocast, choose_memory_format, prepare, read_flags, run_processes, to_images
+from training.networks import Sizes, create_autoencoder
 from training.painting import render
-from training.pyramid import start_from_components
-from training.scenes import FRESH_SEEDS, random_scene
+from training.pyramid import initialise_from_components
+from training.scenes import FRESH_SEEDS, create_scene
 
 FILE = "autoencoder.pt"
 KL_WEIGHT = 2e-4
 EDGE_WEIGHT = 0.4
 SQUARE_WEIGHT = 2.0
-"""Squared differences give the right colours early, absolute differences the outlines."""
+"""The squared error learns colours early, the absolute error outlines."""
 THING_WEIGHT = 3.0
 PEAK_RATE = 5e-4
 PIECE = 64
-"""Side in pixels of the crops trained on at first: a sixteenth of the time for nearly the same effect as whole images."""
+"""Side in pixels of the first crops: a sixteenth of the cost of whole images for nearly the same effect."""
 WHOLE_FROM = 0.7
-"""From this share of the time on whole images are used: their normalisation statistics differ, which was worth 2 dB."""
+"""Share of the time after which whole images are used: their normalisation statistics differ, which was worth 2 dB."""
 FIRST_IMAGES, FIRST_SEEDS = 96, 900_000_000
-"""How many scenes the first weights are found from, and where their seeds begin."""
+"""The number of scenes that the initial weights are computed from, and their first seed."""
 REUSE = {"cuda": 4, "cpu": 12}
-"""Pieces that are cut from an image before the next one is drawn."""
+"""Crops per image before a new image is drawn."""
 AVERAGE_DECAY = 0.998
 LATENT_NOISE = 0.25
-"""The most noise, in deviations of the latents, that a decoder trained alone meets in them: a UNet's are never quite right, and a
-decoder that has seen none that are wrong makes speckles of them (as in Zheng et al. 2025, arXiv 2510.11690)."""
+"""The largest standard deviation of the noise that is added to the latents when the decoder is trained alone, relative to theirs.
+A UNet's latents are never exact, and a decoder trained on exact ones turns errors into speckles (Zheng et al. 2025,
+arXiv 2510.11690)."""
 POOL_BYTES = 4e9
-"""How much memory drawn images may take; the oldest go first."""
+"""Bytes of memory for drawn images; the oldest are replaced."""
 
 
-def edges(images: torch.Tensor) -> torch.Tensor:
-    """Differences of neighbours across and down, flattened: their L1 keeps outlines sharp."""
+def compute_edges(images: torch.Tensor) -> torch.Tensor:
+    """Differences between horizontal and vertical neighbours, flattened; their L1 loss keeps outlines sharp."""
     across, down = images[..., :, 1:] - images[..., :, :-1], images[..., 1:, :] - images[..., :-1, :]
     return torch.cat([across.flatten(1), down.flatten(1)], 1)
 
 
 def image_loss(drawn: torch.Tensor, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Absolute and squared differences, heavier on things, and absolute differences of edges."""
+    """L1 and L2 loss, weighted higher on things, plus the L1 loss of the edges."""
     difference, weights = drawn - images, (1 + THING_WEIGHT * masks) / (1 + THING_WEIGHT * masks.mean())
     pixels = ((difference.abs() + SQUARE_WEIGHT * difference.square()) * weights).mean()
-    return pixels + EDGE_WEIGHT * F.l1_loss(edges(drawn), edges(images))
+    return pixels + EDGE_WEIGHT * F.l1_loss(compute_edges(drawn), compute_edges(images))
 
 
 class ImagePool:
-    """The last images that were drawn, on the device: uint8 (n, side, side, 3), and the boxes of their things."""
+    """The most recently drawn images on the device, uint8 (n, side, side, 3), and the masks of their things."""
 
     def __init__(self, side: int, device: str) -> None:
         self.capacity = max(CHUNK, int(POOL_BYTES / (side * side * 4 * (1 if device == "cuda" else 8))) // CHUNK * CHUNK)
@@ -78,7 +79,7 @@ class ImagePool:
         self.filled = min(self.capacity, self.filled + CHUNK)
 
     def pieces(self, count: int, piece: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pieces of random images, all cut at one random place, as float32 (n, 3, piece, piece) and (n, 1, piece, piece)."""
+        """Crops of random images at one common random position: float32 (n, 3, piece, piece), and masks (n, 1, piece, piece)."""
         side = self.images.shape[1]
         down, across = (int(torch.randint(0, side - piece + 1, ())) for _ in range(2))
         chosen = torch.randint(0, self.filled, (count,), device=self.images.device)
@@ -87,25 +88,25 @@ class ImagePool:
         return to_images(self.images[:, *cut][chosen], str(self.images.device)), masks
 
 
-def first_network(sizes: Sizes, device: str, seed: int = 0) -> Any:
-    """The autoencoder that training begins with: it knows the components of drawn scenes."""
+def create_initial_network(sizes: Sizes, device: str, seed: int = 0) -> Any:
+    """The autoencoder with its initial weights: principal components of drawn scenes (:mod:`training.pyramid`)."""
     torch.manual_seed(seed)
-    network, first = new_autoencoder(sizes), FIRST_SEEDS + seed
-    images = np.stack([render(random_scene(first + place), sizes.side) for place in range(FIRST_IMAGES)])
-    start_from_components(network, to_images(torch.from_numpy(images), "cpu"))
-    return network.to(device, memory_format=memory_format(device))
+    network, first = create_autoencoder(sizes), FIRST_SEEDS + seed
+    images = np.stack([render(create_scene(first + place), sizes.side) for place in range(FIRST_IMAGES)])
+    initialise_from_components(network, to_images(torch.from_numpy(images), "cpu"))
+    return network.to(device, memory_format=choose_memory_format(device))
 
 
-def last_network(path: Path, device: str = "cpu") -> Any:
-    """The averaged weights of a run, to be trained on."""
+def load_last_network(path: Path, device: str = "cpu") -> Any:
+    """The autoencoder of a run with its averaged weights, to continue training."""
     state: Any = load_state(path)
-    network = new_autoencoder(Sizes.read(state["sizes"]))
+    network = create_autoencoder(Sizes.read(state["sizes"]))
     network.load_state_dict(state["average"])
-    return network.to(device, memory_format=memory_format(device))
+    return network.to(device, memory_format=choose_memory_format(device))
 
 
 class AutoencoderTraining:
-    """One process's run: weights, optimiser, average and clock."""
+    """One process of the training: network, optimiser, moving average and clock."""
 
     def __init__(
         self,
@@ -129,24 +130,24 @@ class AutoencoderTraining:
         self.step = 0
 
     def resume(self) -> None:
-        """Restores step and average; the network got these weights before it was shared."""
+        """Restores the step and the average. The network received these weights before it was shared."""
         state = load_state(self.path)
         self.step = int(state["step"])  # type: ignore[call-overload]
         self.average.take(state["average"], self.step)  # type: ignore[arg-type]
 
     def save(self) -> None:
-        """Saves the averaged weights, and what their latents must be multiplied by to have a deviation of 1."""
-        averaged = new_autoencoder(self.sizes).to(self.device)
+        """Saves the averaged weights and the scaling factor, which gives the latents a standard deviation of 1."""
+        averaged = create_autoencoder(self.sizes).to(self.device)
         averaged.load_state_dict(self.average.weights())
         weights = {name: value.cpu() for name, value in averaged.state_dict().items()}
-        scale = latent_scale(averaged.eval(), self.sizes.side, self.device)
+        scale = measure_latent_scale(averaged.eval(), self.sizes.side, self.device)
         save_state({"sizes": self.sizes.write(), "step": self.step, "average": weights, "scale": scale}, self.path)
 
     def train_step(self, pool: ImagePool, batch: int, whole: bool = False) -> torch.Tensor:
-        """A step on `batch` pieces, or on whole images of about as many pixels together."""
+        """One step on `batch` crops, or on whole images with about as many pixels in total."""
         side = self.sizes.side if whole or self.frozen_encoder else min(PIECE, self.sizes.side)
         images, masks = pool.pieces(max(2, batch * PIECE**2 // side**2), side)
-        with mixed(self.device):
+        with autocast(self.device):
             posterior = self.network.encode(images).latent_dist
             latents = posterior.sample()
             if self.frozen_encoder:
@@ -163,7 +164,7 @@ class AutoencoderTraining:
         return loss.detach()
 
     def run(self, drawers: Source, batch: int, save_seconds: float = 120.0) -> None:
-        """Trains until the clock runs out, on whatever has been drawn by then, and saves on the way."""
+        """Trains until the clock runs out, on the scenes drawn so far, and saves regularly."""
         pool, first, begun, saved = ImagePool(self.sizes.side, self.device), self.step, time.monotonic(), time.monotonic()
         while pool.filled < min(batch, pool.capacity):
             pool.add(drawers.next())
@@ -188,19 +189,19 @@ class AutoencoderTraining:
 
 
 @torch.no_grad()
-def latent_scale(autoencoder: Any, side: int, device: str, count: int = 64) -> float:
-    """1 over the standard deviation of the latents of fresh scenes."""
-    images = torch.from_numpy(np.stack([render(random_scene(FRESH_SEEDS + place), side) for place in range(count)]))
+def measure_latent_scale(autoencoder: Any, side: int, device: str, count: int = 64) -> float:
+    """The scaling factor: 1 over the standard deviation of the latents of scenes that were not trained on."""
+    images = torch.from_numpy(np.stack([render(create_scene(FRESH_SEEDS + place), side) for place in range(count)]))
     return float(1 / autoencoder.encode(to_images(images, device)).latent_dist.mode().std())
 
 
 @torch.no_grad()
-def reconstruction(autoencoder: Any, side: int, device: str, count: int = 20) -> dict[str, float]:
-    """PSNR in dB over fresh scenes, by style."""
+def measure_reconstruction(autoencoder: Any, side: int, device: str, count: int = 20) -> dict[str, float]:
+    """PSNR in dB on scenes that were not trained on, by style."""
     found: dict[str, list[float]] = {style.name: [] for style in STYLES}
     seed = FRESH_SEEDS
     while any(len(values) < count for values in found.values()):
-        scene = random_scene(seed := seed + 1)
+        scene = create_scene(seed := seed + 1)
         if len(found[scene.style]) == count:
             continue
         image = to_images(torch.from_numpy(render(scene, side).copy())[None], device)
@@ -210,20 +211,20 @@ def reconstruction(autoencoder: Any, side: int, device: str, count: int = 20) ->
 
 
 def load_autoencoder(path: Path, device: str = "cpu") -> Any:
-    """The averaged weights of a run, ready to use, the scaling factor set."""
-    autoencoder, state = last_network(path, device), load_state(path)
+    """The autoencoder of a run for inference, with averaged weights and scaling factor."""
+    autoencoder, state = load_last_network(path, device), load_state(path)
     autoencoder.register_to_config(scaling_factor=float(state["scale"]))  # type: ignore[arg-type]
     return autoencoder.eval()
 
 
 def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
-    """One process's whole work."""
+    """The work of one process."""
     prepare(options)
     sizes, clock = Sizes(), Clock(options.minutes)
     training = AutoencoderTraining(options.out, clock, sizes, options.device, networks[0], rank, options.frozen_encoder)
     if options.resume and training.path.exists():
         training.resume()
-    with drawing(options, rank, sizes.side, sizes.side, training.step * options.batch) as drawers:
+    with open_source(options, rank, sizes.side, sizes.side, training.step * options.batch) as drawers:
         training.run(drawers, options.batch)
 
 
@@ -232,10 +233,14 @@ def main() -> None:
     parser.add_argument("--frozen-encoder", action="store_true", help="train the decoder alone: latents keep their meaning")
     options = read_flags(parser, minutes=20, batch={"cuda": 256, "cpu": 16})
     path = options.out / FILE
-    network = last_network(path, options.device) if options.resume and path.exists() else first_network(Sizes(), options.device)
-    print(f"autoencoder of {millions([network]):.2f} M parameters on {options.device}", flush=True)
-    together(train, options, [network])
-    for style, decibels in reconstruction(load_autoencoder(path, options.device), Sizes().side, options.device).items():
+    network = (
+        load_last_network(path, options.device)
+        if options.resume and path.exists()
+        else create_initial_network(Sizes(), options.device)
+    )
+    print(f"autoencoder of {count_millions([network]):.2f} M parameters on {options.device}", flush=True)
+    run_processes(train, options, [network])
+    for style, decibels in measure_reconstruction(load_autoencoder(path, options.device), Sizes().side, options.device).items():
         print(f"reconstruction of fresh scenes, {style:<16} {decibels:.2f} dB", flush=True)
 
 

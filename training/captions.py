@@ -1,4 +1,4 @@
-"""What a person would type for a scene: one of many wordings, drawn at random, and the words that all of them are made of."""
+"""Writes the caption of a scene as a person would prompt it: one of many random wordings, from a fixed vocabulary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.drawing.air import AIR_BY_NAME
 from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
 from training.drawing.palette import COLOURS
 from training.drawing.styles import STYLE_BY_NAME, STYLES
-from training.drawing.things import THING_BY_NAME, THINGS, plural, takes_article, with_a
+from training.drawing.things import THING_BY_NAME, THINGS, add_indefinite_article, pluralise, takes_article
 from training.layouts import Placed
 from training.scenes import Scene
 
@@ -39,9 +39,9 @@ PAIRS: dict[str | None, tuple[str, ...]] = {
     ),
     None: ("{a} and {b}", "{a} and {b}", "{a}, {b}", "{a} next to {b}", "{a} with {b}", "{a} beside {b}", "{a} near {b}"),
 }  # fmt: skip
-"""Wordings for two things by their relation; those of None name no relation."""
-LOOSE = 0.25
-"""How often the caption leaves out the relation of two things beside each other."""
+"""Relation -> wordings for two things; those under None state no relation."""
+RELATION_DROP = 0.25
+"""The probability that the caption omits the relation of two things side by side."""
 SIZES = {"big": ("big", "large", "giant", "huge"), "small": ("small", "tiny", "little")}
 POSES = {"flying": ("flying",)}
 STANCES = ("is", "sitting", "standing", "is sitting", "is standing")
@@ -51,8 +51,8 @@ SPARE_WORDS = (
     "in", "of", "the", "a", "an", "on", "and", "some", "one", "very", "nice", "my", "background", "style", "it", "this", "at",
     "with",
 )  # fmt: skip
-UNTOLD = 0.1
-"""How often the background is left out."""
+BACKGROUND_DROP = 0.1
+"""The probability that the caption omits the background."""
 PREPOSITIONS = ("in ", "on ", "at ", "under ", "by ", "with ", "near ")
 
 
@@ -60,99 +60,103 @@ def _pick(options: Sequence[str], rng: Generator) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def with_article(words: str, rng: Generator) -> str:
-    """`words` with a or an, now and then "the", often nothing: people type all of them."""
+def add_article(words: str, rng: Generator) -> str:
+    """`words` with "a" or "an", sometimes "the", often no article: people type all of them."""
     draw = rng.random()
     if draw < 0.28:
         return words
     if draw < 0.36:
         return f"the {words}"
-    return with_a(words)
+    return add_indefinite_article(words)
 
 
-def _colour_word(colour: str, rng: Generator) -> str:
+def _choose_colour_word(colour: str, rng: Generator) -> str:
     return "grey" if colour == "gray" and rng.random() < 0.4 else colour
 
 
-def _word(name: str, rng: Generator) -> str:
+def _choose_word(name: str, rng: Generator) -> str:
     words = THING_BY_NAME[name].words
     return words[0] if rng.random() < 0.65 else _pick(words, rng)
 
 
-def _adjectives(thing: Placed, rng: Generator) -> str:
+def _choose_adjectives(thing: Placed, rng: Generator) -> str:
     words = [_pick(SIZES[thing.size_word], rng)] if thing.size_word else []
-    words += [_colour_word(thing.colour, rng)] if thing.colour else []
+    words += [_choose_colour_word(thing.colour, rng)] if thing.colour else []
     words += [_pick(POSES[thing.pose], rng)] if thing.pose else []
     return " ".join(words)
 
 
-def _noun(thing: Placed, rng: Generator) -> str:
-    word = _word(thing.name, rng)
-    described = f"{_adjectives(thing, rng)} {word}".strip()
-    return with_article(described, rng) if takes_article(word) else described
+def _describe_thing(thing: Placed, rng: Generator) -> str:
+    word = _choose_word(thing.name, rng)
+    described = f"{_choose_adjectives(thing, rng)} {word}".strip()
+    return add_article(described, rng) if takes_article(word) else described
 
 
-def _several(things: Sequence[Placed], rng: Generator) -> str:
-    """The words for two to four of one thing."""
-    number, adjectives, word = _pick(NUMBERS[len(things)], rng), _adjectives(things[0], rng), _word(things[0].name, rng)
-    return f"{number} {adjectives} {plural(word)}".replace("  ", " ")
+def _describe_several(things: Sequence[Placed], rng: Generator) -> str:
+    """The words for two to four equal things."""
+    number, adjectives, word = (
+        _pick(NUMBERS[len(things)], rng),
+        _choose_adjectives(things[0], rng),
+        _choose_word(things[0].name, rng),
+    )
+    return f"{number} {adjectives} {pluralise(word)}".replace("  ", " ")
 
 
-def _things(scene: Scene, rng: Generator) -> str:
+def _describe_things(scene: Scene, rng: Generator) -> str:
     things = scene.in_order()
     if len(things) > 1 and len({thing.name for thing in things}) == 1:
-        return _several(things, rng)
-    nouns = [_noun(thing, rng) for thing in things]
+        return _describe_several(things, rng)
+    nouns = [_describe_thing(thing, rng) for thing in things]
     if scene.relation:
-        loose = scene.relation in ("left", "on") and rng.random() < LOOSE
+        loose = scene.relation in ("left", "on") and rng.random() < RELATION_DROP
         return _pick(PAIRS[None if loose else scene.relation], rng).format(**dict(zip("abc", nouns, strict=False)))
     if len(nouns) == 2:
         return _pick(PAIRS[None], rng).format(a=nouns[0], b=nouns[1])
     return nouns[0] if len(nouns) == 1 else f"{nouns[0]}, {nouns[1]} and {nouns[2]}"
 
 
-def _place(scene: Scene, rng: Generator) -> str:
-    """The background as the end of a sentence: "on the beach"."""
+def _describe_place(scene: Scene, rng: Generator) -> str:
+    """The background as an adverbial phrase: "on the beach"."""
     if scene.colour:
-        return _pick(LINKS, rng).format(colour=_colour_word(scene.colour, rng)).replace("a orange", "an orange")
+        return _pick(LINKS, rng).format(colour=_choose_colour_word(scene.colour, rng)).replace("a orange", "an orange")
     place = _pick(BACKGROUND_BY_NAME[scene.background].phrases, rng)
     if scene.far:
-        return _pick(FAR, rng).format(near=place, far=with_article(_pick(BACKGROUND_BY_NAME[scene.far].words, rng), rng))
+        return _pick(FAR, rng).format(near=place, far=add_article(_pick(BACKGROUND_BY_NAME[scene.far].words, rng), rng))
     return place
 
 
-def _view(scene: Scene, rng: Generator) -> str:
-    """The background as a thing of its own: "beach", "rural landscape with a city in the background"."""
+def _describe_view(scene: Scene, rng: Generator) -> str:
+    """The background as a noun phrase: "beach", "rural landscape with a city in the background"."""
     if scene.colour:
-        return f"{_colour_word(scene.colour, rng)} background"
+        return f"{_choose_colour_word(scene.colour, rng)} background"
     near = _pick(BACKGROUND_BY_NAME[scene.background].words, rng)
     if scene.far:
-        return _pick(FAR, rng).format(near=near, far=with_article(_pick(BACKGROUND_BY_NAME[scene.far].words, rng), rng))
+        return _pick(FAR, rng).format(near=near, far=add_article(_pick(BACKGROUND_BY_NAME[scene.far].words, rng), rng))
     return near
 
 
-def _around(scene: Scene, rng: Generator, listed: bool) -> list[str]:
+def _describe_surroundings(scene: Scene, rng: Generator, listed: bool) -> list[str]:
     rows = [AIR_BY_NAME[name] for name in (scene.time, scene.season, scene.weather) if name]
     return [_pick(row.words if listed else row.phrases, rng) for row in rows]
 
 
 def _list_things(scene: Scene, rng: Generator) -> str:
-    """A comma list, as people type them."""
-    parts = [_view(scene, rng), *_around(scene, rng, listed=True)]
+    """The scene as a comma-separated list, as people type prompts."""
+    parts = [_describe_view(scene, rng), *_describe_surroundings(scene, rng, listed=True)]
     if scene.things:
-        parts.insert(0 if rng.random() < 0.8 else 1, _things(scene, rng))
+        parts.insert(0 if rng.random() < 0.8 else 1, _describe_things(scene, rng))
     return ", ".join(parts)
 
 
-def _tell(scene: Scene, rng: Generator) -> str:
-    """A sentence; only where no words of a style come before it does it now and then begin with the background."""
-    around = " ".join(_around(scene, rng, listed=False))
+def _write_sentence(scene: Scene, rng: Generator) -> str:
+    """The scene as a sentence. It may begin with the background only if no style precedes it."""
+    around = " ".join(_describe_surroundings(scene, rng, listed=False))
     if not scene.things:
-        return f"{with_article(_view(scene, rng), rng)} {around}".strip()
-    if rng.random() < UNTOLD:
-        return f"{_things(scene, rng)} {around}".strip()
-    place = _place(scene, rng)
-    things = _things(scene, rng)
+        return f"{add_article(_describe_view(scene, rng), rng)} {around}".strip()
+    if rng.random() < BACKGROUND_DROP:
+        return f"{_describe_things(scene, rng)} {around}".strip()
+    place = _describe_place(scene, rng)
+    things = _describe_things(scene, rng)
     if not STYLE_BY_NAME[scene.style].words and rng.random() < 0.2:
         return f"{place}, {things} {around}".strip()
     stance = f" {_pick(STANCES, rng)}" if len(scene.things) == 1 and rng.random() < 0.15 else ""
@@ -166,23 +170,23 @@ def _add_style(words: str, scene: Scene, rng: Generator) -> str:
         return f"{opening}{words}{_pick(ENDINGS, rng) if rng.random() < 0.15 else ''}"
     draw = rng.random()
     if draw < 0.12 and words.startswith(("a ", "an ")):  # "a cartoon mouse"
-        return with_a(f"{_pick(style.words, rng)} {words.partition(' ')[2]}")
+        return add_indefinite_article(f"{_pick(style.words, rng)} {words.partition(' ')[2]}")
     if draw < 0.4:
         return f"{words}, {_pick(style.words, rng)}"
     return _pick(style.phrases, rng).format(scene=words)
 
 
-def caption(scene: Scene, rng: Generator) -> str:
-    """One way to describe the scene, in lower case."""
-    words = _list_things(scene, rng) if rng.random() < 0.3 else _tell(scene, rng)
+def write_caption(scene: Scene, rng: Generator) -> str:
+    """A random caption of the scene, in lower case."""
+    words = _list_things(scene, rng) if rng.random() < 0.3 else _write_sentence(scene, rng)
     return re.sub(r"\s+", " ", _add_style(words, scene, rng)).strip()
 
 
 def list_words() -> list[str]:
-    """Every word that a caption can have, sorted: the vocabulary of the tokenizer."""
+    """Every word that a caption can contain, sorted: the tokenizer's vocabulary."""
     tables = [SPARE_WORDS, OPENINGS, ENDINGS, STANCES, FAR, LINKS, tuple(COLOURS), ("grey",)]
     texts = [text for table in (*tables, *PAIRS.values(), *NUMBERS.values(), *SIZES.values(), *POSES.values()) for text in table]
-    texts += [form for thing in THINGS for word in thing.words for form in (word, plural(word))]
+    texts += [form for thing in THINGS for word in thing.words for form in (word, pluralise(word))]
     texts += [text for row in (*BACKGROUNDS, *AIR_BY_NAME.values(), *STYLES) for text in (*row.words, *row.phrases)]
     cleaned = re.sub(r"\{\w+\}|[,]", " ", " ".join(texts))
     return sorted(set(cleaned.split()))

@@ -1,4 +1,4 @@
-"""What every trainer needs: an average of weights, a time-based schedule, saving and restoring weights."""
+"""What every trainer uses: a moving average of weights, a learning-rate schedule by time, saving and loading weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 
 
 class MovingAverage:
-    """An exponential moving average of a network's weights, kept on its device; young averages forget faster."""
+    """An exponential moving average of a network's weights, on its device; the decay is lower during the first steps."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay, self.steps = decay, 0
@@ -39,7 +39,7 @@ class MovingAverage:
 
 
 class Clock:
-    """How much of the allowed time is used; it decides the learning rate, so that any length of run ends gently."""
+    """The share of the time budget that is used. It sets the learning rate, so that training of any length ends with a decay."""
 
     def __init__(self, minutes: float, used_seconds: float = 0.0, steps: int | None = None) -> None:
         self.seconds, self.steps = minutes * 60, steps
@@ -49,11 +49,11 @@ class Clock:
         return time.monotonic() - self._start
 
     def share(self, step: int) -> float:
-        """0 at the start, 1 at the end; counted in steps where a number of steps was given."""
+        """Progress from 0 to 1, in steps if their number was given, else in time."""
         return step / self.steps if self.steps else self.used_seconds() / self.seconds
 
     def learning_rate(self, step: int, peak: float, warmup: int = 200, decay_from: float = 0.6) -> float:
-        """Linear warm-up, then `peak`, then a cosine down to a fiftieth of it."""
+        """Linear warm-up, then constant `peak`, then cosine decay to a fiftieth of it."""
         late = max(0.0, min(1.0, (self.share(step) - decay_from) / (1 - decay_from)))
         return peak * min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * late)))
 
@@ -64,7 +64,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
 
 
 def save_state(state: dict[str, object], path: Path) -> None:
-    """Writes beside the file and renames, so that a stop in the middle leaves the last good one."""
+    """Writes to a temporary file and renames it, so an interrupted save leaves the last state intact."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".part")
     torch.save(state, beside)
@@ -75,5 +75,5 @@ def load_state(path: Path) -> dict[str, object]:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def millions(networks: Iterable[nn.Module]) -> float:
+def count_millions(networks: Iterable[nn.Module]) -> float:
     return sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6

@@ -1,4 +1,4 @@
-"""Downscales and degrades an image in known amounts; used by the trainer and the evaluation."""
+"""Downscales an image and degrades it by given amounts; used in training and in evaluation."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ FACTOR = 4
 
 @dataclass(frozen=True)
 class Degradation:
-    """`blur`: the Gaussian's sigma in pixels of the large image. `noise`: sigma in steps of 1/255, in the small one.
-    `jpeg`: quality, or None for no compression."""
+    """`blur`: sigma of the Gaussian in pixels of the large image. `noise`: sigma in steps of 1/255 in the small image.
+    `jpeg`: the quality, None for no compression."""
 
     blur: float = 0.0
     noise: float = 0.0
@@ -24,8 +24,8 @@ class Degradation:
 CLEAN = Degradation()
 
 
-def random_degradation(rng: np.random.Generator) -> Degradation:
-    """What the cleaning weights are trained to undo. One in ten is clean, so that clean images stay clean."""
+def choose_degradation(rng: np.random.Generator) -> Degradation:
+    """A random degradation for the cleaning weights to undo. One in ten is none, so that clean images stay unchanged."""
     if rng.random() < 0.1:
         return CLEAN
     blur = rng.uniform(0, 3) if rng.random() < 0.7 else 0.0
@@ -34,7 +34,7 @@ def random_degradation(rng: np.random.Generator) -> Degradation:
 
 
 def degrade(image: Image.Image, degradation: Degradation, rng: np.random.Generator) -> Image.Image:
-    """A quarter of the side: blurred, made small with Pillow's antialiased bicubic kernel, then noise, then JPEG."""
+    """The image at a quarter of its side: blurred, downscaled by Pillow's antialiased bicubic filter, then noise, then JPEG."""
     if degradation.blur:
         image = image.filter(ImageFilter.GaussianBlur(degradation.blur))
     small = image.resize((image.width // FACTOR, image.height // FACTOR), Image.Resampling.BICUBIC)

@@ -1,6 +1,6 @@
 """Trains the text encoder and the UNet together on latents of drawn scenes.
 
-`python -m training.diffusion --minutes 7 --out DIR` takes DIR/autoencoder.pt and writes DIR/diffusion.pt; `--resume` goes on
+`python -m training.diffusion --minutes 7 --out DIR` reads DIR/autoencoder.pt and writes DIR/diffusion.pt; `--resume` continues
 from it.
 """
 
@@ -19,50 +19,50 @@ from torch import nn
 
 from training.autoencoder import FILE as AUTOENCODER
 from training.autoencoder import load_autoencoder
-from training.common import Clock, MovingAverage, load_state, millions, save_state
-from training.drawers import CHUNK, WORDINGS, Drawn, Source, Supply, drawing
-from training.grounding import NOWHERE, Watch
-from training.looks import give_looks
-from training.machine import memory_format, mixed, prepare, read_flags, to_images, together
-from training.networks import LATENT_CHANNELS, Sizes, new_networks
-from training.noise import new_scheduler, noise_levels, noisy
+from training.common import Clock, MovingAverage, count_millions, load_state, save_state
+from training.drawers import CHUNK, WORDINGS, Drawn, Source, Supply, open_source
+from training.grounding import NOWHERE, AttentionRecorder
+from training.looks import set_looks
+from training.machine import autocast, choose_memory_format, prepare, read_flags, run_processes, to_images
+from training.networks import LATENT_CHANNELS, Sizes, create_networks
+from training.noise import add_noise, create_scheduler, sample_timesteps
 from training.optimizer import Optimizer
-from training.parts import SLOTS, Looks, looks_loss, new_reader
-from training.tokenizer import FOLDER, MAX_LENGTH, own_tokenizer, token_ids
+from training.parts import SLOTS, Looks, create_reader, looks_loss
+from training.tokenizer import FOLDER, MAX_LENGTH, prepare_tokenizer, tokenize
 
 FILE = "diffusion.pt"
 SCENE_SEEDS = 2_000_000
 CAPTION_DROP = 0.1
-"""How often the caption is left out: classifier-free guidance (Ho & Salimans 2022)."""
+"""The probability of an empty caption, for classifier-free guidance (Ho & Salimans 2022)."""
 THING_WEIGHT = 4.0
 LOOKS_WEIGHT, PLACES_WEIGHT = 0.5, 0.05
-"""Weights of the losses of the padding and of the UNet's attention, relative to the diffusion loss."""
+"""Weights of the padding's loss and of the cross-attention loss, relative to the diffusion loss."""
 READ_ALONE = 1
-"""Captions of more than one thing that the text encoder alone reads, for each that the UNet sees as well: what two look like is
-harder to say than what one does, and a caption takes a fifteenth of the time of an image."""
+"""How many captions of several things are read by the text encoder alone, per caption that the UNet is trained on as well: the
+looks of two things are harder to learn than of one, and a caption costs a fifteenth of an image."""
 AVERAGE_DECAY = 0.999
 POOL = {"cuda": 600_000, "cpu": 16_384}
-"""Scenes whose latents are kept, by each process; the oldest go first."""
+"""Scenes whose latents each process keeps; the oldest are replaced."""
 REUSE = {"cuda": 1, "cpu": 8}
-"""Steps that a scene is seen in before the next one is drawn: on a CPU drawing and encoding take the trainer's own time."""
+"""Steps per scene before a new one is drawn: on a CPU, drawing and encoding compete with training."""
 FIRST_FILL = {"cuda": 8192, "cpu": 512}
 AT_ONCE = {"cuda": 8, "cpu": 1}
-"""Chunks that are encoded together."""
+"""Chunks that are encoded in one batch."""
 FULL_RATE = {"cuda": 2.5, "cpu": 1.0}
-"""Share of the optimiser's rates: the larger batch of a GPU allows larger steps."""
+"""Factor on the optimiser's learning rates: the larger batch of a GPU allows larger steps."""
 WARM_UP = 3
-"""Steps that a GPU takes before its work is recorded."""
+"""Steps on a GPU before the CUDA graph is captured."""
 
 Networks = tuple[Any, Any, Any]
-"""UNet, text encoder, and what reads the parts of things out of it: that one is not exported."""
+"""UNet, text encoder, and the reader that predicts parts of things from its states; the reader is not exported."""
 NAMES = ("unet", "text_encoder", "reader")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Scenes to train on: latents, boxes of things (n, 1, side, side), token ids (n, MAX_LENGTH), rows of looks (n, SLOTS), and
+    """Scenes to train on: latents, masks of things (n, 1, side, side), token ids (n, MAX_LENGTH), rows of looks (n, SLOTS), and
 
-    for the sides of the UNet's levels the token that each cell should look at, (n, SLOTS, side, side).
+    for each side of the UNet's levels the token that each cell should attend to, (n, SLOTS, side, side).
     """
 
     latents: torch.Tensor
@@ -73,9 +73,9 @@ class Batch:
 
 
 class LatentPool:
-    """Latents of drawn scenes with their captions' tokens and the looks of their things, on the device.
+    """Latents of drawn scenes with the token ids of their captions and the rows of their things' looks, on the device.
 
-    A scene is drawn and encoded once, and used often.
+    Each scene is drawn and encoded once, and used several times.
     """
 
     def __init__(self, autoencoder: Any, sizes: Sizes, device: str, capacity: int) -> None:
@@ -95,12 +95,12 @@ class LatentPool:
 
     @torch.no_grad()
     def add(self, chunks: Sequence[Drawn]) -> None:
-        """Keeps chunks, no more together than fit; the oldest go first."""
+        """Adds chunks, at most as many as fit; they replace the oldest."""
         with torch.cuda.stream(self._beside):
             images, masks, ids, _, shown, places, coarse = (
                 torch.cat(parts).to(self.device) for parts in zip(*(chunk.parts() for chunk in chunks), strict=True)
             )
-            with mixed(self.device):
+            with autocast(self.device):
                 latents = self.autoencoder.encode(to_images(images, self.device)).latent_dist.mode()
             latents = (latents * self.autoencoder.config.scaling_factor).bfloat16()
         found = latents, masks[:, None], ids, shown, places, coarse
@@ -117,7 +117,7 @@ class LatentPool:
         self._bound.fill_(self.filled)
 
     def captions(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids and rows of looks of captions, of more than one thing where so many are at hand. It never waits either."""
+        """Token ids and rows of looks of captions, preferably of several things. Never synchronises with the device."""
         chosen = self._random(4 * count)
         many = self.shown[chosen, 1].clamp(max=1) + 0.5 * torch.rand(4 * count, device=self.device)
         chosen = chosen[many.topk(count).indices]
@@ -128,7 +128,7 @@ class LatentPool:
         return (torch.rand(count, device=self.device) * self._bound).long().clamp(max=self.capacity - 1)
 
     def draw(self, count: int) -> Batch:
-        """Random scenes, each with one of its captions. It never waits for the device."""
+        """Random scenes, each with one of its captions. Never synchronises with the device."""
         chosen = self._random(count)
         wording = torch.randint(0, WORDINGS, (count,), device=self.device)
         places = {side: tokens[chosen] for side, tokens in self.places.items()}
@@ -137,26 +137,26 @@ class LatentPool:
         )
 
 
-def first_networks(sizes: Sizes, tokenizer: Any, device: str, seed: int = 0) -> Networks:
-    """The networks that training begins with; the words know what things look like."""
+def create_initial_networks(sizes: Sizes, tokenizer: Any, device: str, seed: int = 0) -> Networks:
+    """The networks with their initial weights; the word embeddings start from the looks of things (:mod:`training.looks`)."""
     torch.manual_seed(seed)
-    unet, text_encoder = new_networks(sizes, tokenizer, device)
-    give_looks(text_encoder, tokenizer)
-    return unet, text_encoder, new_reader(sizes).to(device)
+    unet, text_encoder = create_networks(sizes, tokenizer, device)
+    set_looks(text_encoder, tokenizer)
+    return unet, text_encoder, create_reader(sizes).to(device)
 
 
-def last_networks(path: Path, tokenizer: Any, device: str = "cpu") -> Networks:
-    """The averaged weights of a run, to be trained on."""
+def load_last_networks(path: Path, tokenizer: Any, device: str = "cpu") -> Networks:
+    """The networks of a run with their averaged weights, to continue training."""
     state: Any = load_state(path)
     sizes = Sizes.read(state["sizes"])
-    networks = (*new_networks(sizes, tokenizer, device), new_reader(sizes).to(device))
+    networks = (*create_networks(sizes, tokenizer, device), create_reader(sizes).to(device))
     for network, name in zip(networks, NAMES, strict=True):
         network.load_state_dict(state[name])
     return networks
 
 
 class DiffusionTraining:
-    """One process's run: both networks, optimiser, averages and clock. `networks` are those that processes share, if they do."""
+    """One process of the training: networks, optimiser, averages and clock. `networks` are those that processes share, if any."""
 
     def __init__(
         self,
@@ -169,20 +169,20 @@ class DiffusionTraining:
         seed: int = 0,
     ) -> None:
         self.path, self.clock, self.sizes, self.device, self.rank = out / FILE, clock, sizes, device, rank
-        self.tokenizer = own_tokenizer(out)
-        self.networks = networks or first_networks(sizes, self.tokenizer, device, seed)
+        self.tokenizer = prepare_tokenizer(out)
+        self.networks = networks or create_initial_networks(sizes, self.tokenizer, device, seed)
         self.unet, self.text_encoder, self.reader = self.networks
-        self.watch = Watch(self.unet)
+        self.attention = AttentionRecorder(self.unet)
         torch.manual_seed(seed + 1 + rank)
         self.optimizer = Optimizer(self.networks)
         self.averages = [MovingAverage(network, AVERAGE_DECAY) for network in self.networks]
-        self.signal = new_scheduler().alphas_cumprod.to(device)
-        self.nothing = token_ids(self.tokenizer, [""]).to(device)
+        self.signal = create_scheduler().alphas_cumprod.to(device)
+        self.nothing = tokenize(self.tokenizer, [""]).to(device)
         self.end = int(self.nothing[0, 1])
         self.step = 0
 
     def resume(self) -> None:
-        """Restores step and averages; the networks got these weights before they were shared."""
+        """Restores the step and the averages. The networks received these weights before they were shared."""
         state: Any = load_state(self.path)
         self.step = int(state["step"])
         for average, name in zip(self.averages, NAMES, strict=True):
@@ -198,18 +198,20 @@ class DiffusionTraining:
     def loss(self, pool: LatentPool, batch: int) -> torch.Tensor:
         scenes = pool.draw(batch)
         dropped = torch.rand(batch, 1, device=self.device) < CAPTION_DROP
-        levels = noise_levels(batch, len(self.signal), self.device)
-        seen, target, weight = noisy(scenes.latents, levels, self.signal)
-        with mixed(self.device):
+        levels = sample_timesteps(batch, len(self.signal), self.device)
+        seen, target, weight = add_noise(scenes.latents, levels, self.signal)
+        with autocast(self.device):
             more, more_shown = pool.captions(READ_ALONE * batch)
             ids = torch.cat([torch.where(dropped, self.nothing, scenes.ids), more])
             text = self.text_encoder(ids).last_hidden_state
-            said = self.unet(seen.contiguous(memory_format=memory_format(self.device)), levels, text[:batch]).sample
+            said = self.unet(seen.contiguous(memory_format=choose_memory_format(self.device)), levels, text[:batch]).sample
         error = ((said.float() - target).square() * (1 + THING_WEIGHT * scenes.masks)).mean((1, 2, 3))
         denoising = (error * weight).mean() / (1 + THING_WEIGHT * scenes.masks.mean())
         looks = pool.looks.table[torch.cat([torch.where(dropped, 0, scenes.shown), more_shown])]
         told = looks_loss(self.reader, text, ids, self.end, looks)
-        looked = self.watch.loss({side: torch.where(dropped[..., None, None], NOWHERE, t) for side, t in scenes.places.items()})
+        looked = self.attention.loss(
+            {side: torch.where(dropped[..., None, None], NOWHERE, t) for side, t in scenes.places.items()}
+        )
         return denoising + LOOKS_WEIGHT * told + PLACES_WEIGHT * looked
 
     def learn(self, pool: LatentPool, batch: int) -> torch.Tensor:
@@ -218,7 +220,7 @@ class DiffusionTraining:
         return loss.detach()
 
     def _record(self, pool: LatentPool, batch: int) -> Callable[[], torch.Tensor]:
-        """A step as one CUDA graph: thousands of small kernels, started by one call."""
+        """A training step as one CUDA graph, which launches thousands of small kernels at once."""
         beside = torch.cuda.Stream()
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
@@ -229,19 +231,19 @@ class DiffusionTraining:
         with torch.cuda.graph(graph):
             loss = self.learn(pool, batch)
 
-        def replayed() -> torch.Tensor:
+        def replay() -> torch.Tensor:
             graph.replay()
             return loss
 
-        return replayed
+        return replay
 
     def take(self, pool: LatentPool, chunks: Sequence[Drawn]) -> None:
-        """Puts new scenes into the pool, and finds how their things look."""
+        """Adds new scenes to the pool and computes the looks of their things."""
         pool.add(chunks)
         pool.looks.need({row for chunk in chunks for row in chunk.shown.flatten().tolist()})
 
     def train_step(self, learn: Callable[[], torch.Tensor], share: float) -> torch.Tensor:
-        """One step at a share of the full learning rates."""
+        """One step at `share` of the full learning rates."""
         self.optimizer.set_share(share)
         loss = learn()
         self.step += 1
@@ -251,7 +253,7 @@ class DiffusionTraining:
         return loss
 
     def run(self, drawers: Source, pool: LatentPool, batch: int, first_fill: int, save_seconds: float = 120.0) -> None:
-        """Trains until the time is up, replacing old scenes with new ones. The first process reports and saves."""
+        """Trains until the time is up, replacing old scenes by new ones. The first process reports and saves."""
         while pool.filled < min(first_fill, pool.capacity):
             self.take(pool, [drawers.next() for _ in range(AT_ONCE[self.device])])
         self.optimizer.set_share(0.0)
@@ -278,14 +280,14 @@ class DiffusionTraining:
 
 
 def load_networks(run: Path, device: str = "cpu") -> tuple[Any, Any, Any]:
-    """UNet and text encoder of a run, their averaged weights in them, ready to use, and the tokenizer."""
-    tokenizer = own_tokenizer(run)
-    unet, text_encoder, _ = last_networks(run / FILE, tokenizer, device)
+    """UNet and text encoder of a run for inference, with averaged weights, and the tokenizer."""
+    tokenizer = prepare_tokenizer(run)
+    unet, text_encoder, _ = load_last_networks(run / FILE, tokenizer, device)
     return unet.eval(), text_encoder.eval(), tokenizer
 
 
 def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
-    """One process's whole work."""
+    """The work of one process."""
     sizes = Sizes()
     prepare(options)
     training = DiffusionTraining(options.out, Clock(options.minutes), sizes, options.device, rank, networks)
@@ -293,9 +295,9 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
         training.resume()
     autoencoder = load_autoencoder(options.out / AUTOENCODER, options.device)
     pool = LatentPool(autoencoder, sizes, options.device, POOL[options.device])
-    # The step in a resumed seed: the scenes are new ones.
+    # The step is part of a resumed run's seed, so that its scenes are new.
     seed = SCENE_SEEDS + training.step * options.batch
-    with drawing(options, rank, sizes.side, sizes.latent_side, seed, options.out / FOLDER) as drawers:
+    with open_source(options, rank, sizes.side, sizes.latent_side, seed, options.out / FOLDER) as drawers:
         if options.members == 1:
             pool.looks.need_all(options.drawers)
         training.run(drawers, pool, options.batch, FIRST_FILL[options.device])
@@ -303,11 +305,15 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
 
 def main() -> None:
     options = read_flags(argparse.ArgumentParser(description=__doc__), minutes=80, batch={"cuda": 512, "cpu": 32})
-    path, tokenizer = options.out / FILE, own_tokenizer(options.out)
+    path, tokenizer = options.out / FILE, prepare_tokenizer(options.out)
     goes_on = options.resume and path.exists()
-    networks = last_networks(path, tokenizer, options.device) if goes_on else first_networks(Sizes(), tokenizer, options.device)
-    print(f"UNet and text encoder of {millions(networks):.1f} M parameters on {options.device}", flush=True)
-    together(train, options, networks)
+    networks = (
+        load_last_networks(path, tokenizer, options.device)
+        if goes_on
+        else create_initial_networks(Sizes(), tokenizer, options.device)
+    )
+    print(f"UNet and text encoder of {count_millions(networks):.1f} M parameters on {options.device}", flush=True)
+    run_processes(train, options, networks)
 
 
 if __name__ == "__main__":

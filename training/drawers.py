@@ -1,7 +1,7 @@
-"""An endless supply of drawn scenes: from separate processes, so that the trainer never waits, or from its own process.
+"""An endless supply of drawn scenes, from separate processes, so that training need not wait, or from the trainer's own process.
 
-Each process draws scenes of its own seeds into a slot of shared memory and hands the slot over; the trainer gives it back when it
-has taken the images. On a GPU many cores keep one busy; on two cores one draws and the other trains.
+Each process draws the scenes of its own seeds into a slot of shared memory and queues the slot; the trainer returns it when it
+has copied the images. A GPU is supplied by many cores; on two cores one draws and the other trains.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ import torch
 import torch.multiprocessing as multiprocessing
 from transformers import CLIPTokenizer
 
-from training.captions import SPARE_WORDS, caption
-from training.grounding import part_map
-from training.painting import render, thing_mask
-from training.parts import SLOTS, rows
-from training.scenes import Scene, random_scene
-from training.tokenizer import MAX_LENGTH, load_tokenizer, token_ids
+from training.captions import SPARE_WORDS, write_caption
+from training.grounding import map_parts
+from training.painting import create_thing_mask, render
+from training.parts import SLOTS, find_rows
+from training.scenes import Scene, create_scene
+from training.tokenizer import MAX_LENGTH, load_tokenizer, tokenize
 
 CHUNK = 32
 WORDINGS = 4
-"""Captions that are made of each scene: one is drawn each time it is trained on."""
+"""Captions per scene; a random one is used each time that the scene is trained on."""
 STRANGE_WORD = 0.05
-"""How often a meaningless word is inserted: the network learns to ignore it."""
+"""The probability that a meaningless word is inserted, so that the network learns to ignore such words."""
 SEEDS_A_DRAWER = 10_000_000
 SLOTS_A_DRAWER = 4
-PATIENCE = 5.0
-"""Seconds between two looks whether the other side still lives."""
+POLL_INTERVAL = 5.0
+"""Seconds between checks that the other process is alive."""
 
 
 @dataclass
 class Drawn:
-    """A chunk of drawn scenes: uint8 images (CHUNK, side, side, 3), uint8 boxes of things (CHUNK, side, side), int32 token ids
+    """A chunk of drawn scenes: uint8 images (CHUNK, side, side, 3), uint8 masks of things (CHUNK, side, side), int32 token ids
 
-    (CHUNK, WORDINGS, MAX_LENGTH), 0 without a tokenizer, and int64 seeds (CHUNK). What the padding is to say of them: int64 rows
-    of looks (CHUNK, SLOTS), and as `part_map` has it the tokens of parts at the masks' side and at half of it; of side 0 without
-    a tokenizer.
+    (CHUNK, WORDINGS, MAX_LENGTH), 0 without a tokenizer, and int64 seeds (CHUNK). For the losses of padding and attention: int64
+    rows of looks (CHUNK, SLOTS), and the tokens of parts (see `map_parts`) at the masks' side and at half of it; of side 0
+    without a tokenizer.
     """
 
     images: torch.Tensor
@@ -56,9 +56,9 @@ class Drawn:
     coarse: torch.Tensor
 
     @classmethod
-    def blank(cls, side: int, mask_side: int, *slots: int, told: bool = False) -> Drawn:
-        """Zeros for one chunk or for `slots` of them; `told`: with captions."""
-        places = mask_side if told else 0
+    def blank(cls, side: int, mask_side: int, *slots: int, captioned: bool = False) -> Drawn:
+        """Zeros for one chunk, or for `slots` of them; `captioned`: with token ids and parts."""
+        places = mask_side if captioned else 0
         return cls(
             torch.zeros(*slots, CHUNK, side, side, 3, dtype=torch.uint8),
             torch.zeros(*slots, CHUNK, mask_side, mask_side, dtype=torch.uint8),
@@ -73,24 +73,24 @@ class Drawn:
         return self.images, self.masks, self.ids, self.seeds, self.shown, self.places, self.coarse
 
     def slot(self, number: int) -> Drawn:
-        """One chunk of several, in the same memory."""
+        """One chunk of several, a view of the same memory."""
         return Drawn(*(part[number] for part in self.parts()))
 
 
 class Source(Protocol):
-    """What a trainer takes its scenes from."""
+    """Where a trainer gets its scenes."""
 
     def ready(self, at_most: int) -> Iterator[Drawn]:
-        """The chunks that lie ready now, without waiting."""
+        """The chunks that are ready now; does not wait."""
         ...
 
     def next(self) -> Drawn:
-        """The next chunk, however long it takes."""
+        """The next chunk; waits for it."""
         ...
 
 
-def strange(words: str, rng: np.random.Generator) -> str:
-    """The caption, sometimes with a meaningless word in it."""
+def insert_strange_word(words: str, rng: np.random.Generator) -> str:
+    """The caption, sometimes with a meaningless word inserted."""
     if rng.random() >= STRANGE_WORD:
         return words
     letters = "".join(chr(97 + int(letter)) for letter in rng.integers(0, 26, int(rng.integers(3, 8))))
@@ -100,24 +100,24 @@ def strange(words: str, rng: np.random.Generator) -> str:
     return " ".join(parts)
 
 
-def _wordings(scene: Scene) -> list[str]:
+def _write_captions(scene: Scene) -> list[str]:
     rng = np.random.default_rng([scene.seed, 2])
-    return [strange(caption(scene, rng), rng) for _ in range(WORDINGS)]
+    return [insert_strange_word(write_caption(scene, rng), rng) for _ in range(WORDINGS)]
 
 
 def draw(chunk: Drawn, first_seed: int, tokenizer: CLIPTokenizer | None) -> None:
-    """Fills the chunk with the scenes of CHUNK seeds."""
-    scenes = [random_scene(first_seed + place) for place in range(CHUNK)]
+    """Draws the scenes of CHUNK consecutive seeds into the chunk."""
+    scenes = [create_scene(first_seed + place) for place in range(CHUNK)]
     side, mask_side = chunk.images.shape[1], chunk.masks.shape[1]
     for place, scene in enumerate(scenes):
         chunk.images[place] = torch.from_numpy(render(scene, side).copy())
-        chunk.masks[place] = torch.from_numpy(thing_mask(scene, mask_side).astype(np.uint8))
+        chunk.masks[place] = torch.from_numpy(create_thing_mask(scene, mask_side).astype(np.uint8))
     if tokenizer is not None:
-        texts = [text for scene in scenes for text in _wordings(scene)]
-        chunk.ids.copy_(token_ids(tokenizer, texts).view(CHUNK, WORDINGS, MAX_LENGTH))
-        chunk.shown.copy_(torch.tensor([rows(scene) for scene in scenes]))
+        texts = [text for scene in scenes for text in _write_captions(scene)]
+        chunk.ids.copy_(tokenize(tokenizer, texts).view(CHUNK, WORDINGS, MAX_LENGTH))
+        chunk.shown.copy_(torch.tensor([find_rows(scene) for scene in scenes]))
         for places in (chunk.places, chunk.coarse):
-            places.copy_(torch.from_numpy(np.stack([part_map(scene, places.shape[-1]) for scene in scenes])))
+            places.copy_(torch.from_numpy(np.stack([map_parts(scene, places.shape[-1]) for scene in scenes])))
     chunk.seeds.copy_(torch.arange(first_seed, first_seed + CHUNK))
 
 
@@ -126,14 +126,14 @@ def _load(folder: Path | None) -> CLIPTokenizer | None:
 
 
 class Supply:
-    """Takes scenes from a source in step with their use, so that on few cores drawing does not starve the training."""
+    """Takes scenes from a source at the rate at which they are used, so that on few cores drawing does not slow the training."""
 
     def __init__(self, source: Source, reuse: int) -> None:
-        """`reuse`: how often a scene is used before the next is taken, on the average."""
+        """`reuse`: how often a scene is used on average before a new one is taken."""
         self._source, self._reuse, self._taken = source, reuse, 0
 
     def due(self, used: int, at_most: int = 16) -> Iterator[Drawn]:
-        """The chunks that lie ready, as many as `used` scenes in all allow."""
+        """The chunks that are ready, at most as many as `used` scenes in total allow."""
         wanted = -(-used // self._reuse) - self._taken
         for drawn in self._source.ready(min(at_most, -(-wanted // CHUNK))):
             self._taken += CHUNK
@@ -141,13 +141,13 @@ class Supply:
 
 
 class DrawsHere:
-    """Draws in the trainer's own process, one chunk when one is asked for."""
+    """Draws in the trainer's own process, one chunk per request."""
 
     def __init__(self, side: int, mask_side: int, first_seed: int, tokenizer_folder: Path | None = None) -> None:
         self._side, self._mask_side, self._seed, self._tokenizer = side, mask_side, first_seed, _load(tokenizer_folder)
 
     def next(self) -> Drawn:
-        chunk = Drawn.blank(self._side, self._mask_side, told=self._tokenizer is not None)
+        chunk = Drawn.blank(self._side, self._mask_side, captioned=self._tokenizer is not None)
         draw(chunk, self._seed, self._tokenizer)
         self._seed += CHUNK
         return chunk
@@ -157,12 +157,12 @@ class DrawsHere:
 
 
 def _work(rank: int, first_seed: int, tokenizer_folder: Path | None, slots: Drawn, free: Any, filled: Any) -> None:
-    """A process's whole work. It ends when the one that started it is gone."""
+    """The work of one drawing process, which ends when its parent process has ended."""
     torch.set_num_threads(1)
     parent, seed, tokenizer = os.getppid(), first_seed + rank * SEEDS_A_DRAWER, _load(tokenizer_folder)
     while os.getppid() == parent:
         try:
-            slot = free.get(timeout=PATIENCE)
+            slot = free.get(timeout=POLL_INTERVAL)
         except queue.Empty:
             continue
         draw(slots.slot(slot), seed, tokenizer)
@@ -171,10 +171,10 @@ def _work(rank: int, first_seed: int, tokenizer_folder: Path | None, slots: Draw
 
 
 @contextmanager
-def drawing(
+def open_source(
     options: Namespace, rank: int, side: int, mask_side: int, first_seed: int, folder: Path | None = None
 ) -> Iterator[Source]:
-    """What process `rank` of a training takes its scenes from: a single one has drawers, one of several draws its own."""
+    """The source of scenes for process `rank`: separate drawers if it is the only one, else the process draws its own."""
     if options.members > 1:
         yield DrawsHere(side, mask_side, first_seed + rank * SEEDS_A_DRAWER, folder)
         return
@@ -183,11 +183,11 @@ def drawing(
 
 
 class Drawers:
-    """`count` processes that draw scenes from `first_seed` on at `side`; masks have `mask_side`. Use it in a `with` block."""
+    """`count` processes that draw scenes of `side` pixels from `first_seed` on, with masks of `mask_side`. A context manager."""
 
     def __init__(self, count: int, side: int, mask_side: int, first_seed: int, tokenizer_folder: Path | None = None) -> None:
         context = multiprocessing.get_context("spawn")
-        self._slots = Drawn.blank(side, mask_side, SLOTS_A_DRAWER * count, told=tokenizer_folder is not None)
+        self._slots = Drawn.blank(side, mask_side, SLOTS_A_DRAWER * count, captioned=tokenizer_folder is not None)
         for part in self._slots.parts():
             part.share_memory_()
         self._free, self._filled = context.Queue(), context.Queue()
@@ -216,10 +216,10 @@ class Drawers:
             yield self._take(slot)
 
     def next(self) -> Drawn:
-        """As in Source; RuntimeError if a drawing process has ended."""
+        """As in Source; raises RuntimeError if a drawing process has ended."""
         while True:
             try:
-                return self._take(self._filled.get(timeout=PATIENCE))
+                return self._take(self._filled.get(timeout=POLL_INTERVAL))
             except queue.Empty:
                 if not all(process.is_alive() for process in self._processes):
                     raise RuntimeError("A process that draws scenes has ended; its error is printed above.") from None

@@ -1,7 +1,7 @@
-"""Draws a thousand fixed captions with a starter and lets the judge look at them.
+"""Generates images for a thousand fixed captions with a starter and scores them with the judge.
 
-`python -m training.evaluate models/starter` prints the tables, that of the sketches too; `--few-steps` judges the version that
-makes its image in four steps, `--sheet sheet.png` saves samples and does no more.
+`python -m training.evaluate models/starter` prints the tables, including that of the sketches; `--few-steps` evaluates the
+few-step version, `--sheet sheet.png` only saves a sheet of samples.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from diffusers import LCMScheduler, StableDiffusionPipeline
 from PIL import Image
 
 from training import evaluate_sketches
-from training.autoencoder import reconstruction
-from training.captions import caption
+from training.autoencoder import measure_reconstruction
+from training.captions import write_caption
 from training.diffusion import SCENE_SEEDS
 from training.export import DEFAULTS
 from training.few_steps import FEW_STEPS_DEFAULTS
 from training.few_steps import FILE as FEW_STEPS
-from training.judge import WEIGHTS, Judge, accuracy, judge_images, load_judge
+from training.judge import WEIGHTS, Judge, judge_images, load_judge, measure_accuracy
 from training.machine import to_images
 from training.painting import render
-from training.scenes import FRESH_SEEDS, NATIVE_SIZE, random_scene
-from training.trials import Trial, sheet_captions, trials
+from training.scenes import FRESH_SEEDS, NATIVE_SIZE, create_scene
+from training.trials import Trial, list_sheet_captions, list_trials
 
 BATCH = 16
 COPY_SAMPLES, COPY_SCENES = 100, 4000
@@ -40,8 +40,8 @@ def load_pipeline(folder: Path) -> StableDiffusionPipeline:
     return pipeline
 
 
-def few_step_pipeline(folder: Path) -> StableDiffusionPipeline:
-    """The starter with its few-step LoRA and the scheduler that goes with it."""
+def load_few_step_pipeline(folder: Path) -> StableDiffusionPipeline:
+    """The starter with its few-step LoRA and the LCM scheduler."""
     pipeline = load_pipeline(folder)
     pipeline.load_lora_weights(str(folder), weight_name=FEW_STEPS)
     pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
@@ -49,7 +49,7 @@ def few_step_pipeline(folder: Path) -> StableDiffusionPipeline:
 
 
 def draw(pipeline: Any, texts: list[str], seed: int, steps: int, guidance: float) -> list[np.ndarray]:
-    """One uint8 image per caption, each with a different seed."""
+    """One uint8 image per caption, each with a seed of its own."""
     images: list[np.ndarray] = []
     for first in range(0, len(texts), BATCH):
         some = texts[first : first + BATCH]
@@ -60,7 +60,7 @@ def draw(pipeline: Any, texts: list[str], seed: int, steps: int, guidance: float
 
 
 def score(network: Judge, asked: list[Trial], images: list[np.ndarray]) -> dict[str, tuple[int, int]]:
-    """For each row of the table: how many were right, of how many."""
+    """Row of the table -> how many answers were right, and out of how many."""
     table: dict[str, tuple[int, int]] = {}
     for first in range(0, len(asked), BATCH):
         some = slice(first, first + BATCH)
@@ -72,43 +72,44 @@ def score(network: Judge, asked: list[Trial], images: list[np.ndarray]) -> dict[
 
 
 @torch.no_grad()
-def _features(network: Judge, images: list[np.ndarray]) -> np.ndarray:
+def _extract_features(network: Judge, images: list[np.ndarray]) -> np.ndarray:
     chunks = [torch.from_numpy(np.stack(images[first : first + 50])) for first in range(0, len(images), 50)]
     return torch.cat([network.features(to_images(chunk, "cpu")) for chunk in chunks]).numpy().astype(np.float64)
 
 
-def frechet(first: np.ndarray, second: np.ndarray) -> float:
-    """The Frechet distance between two sets of features (Heusel et al. 2017), by the eigenvalues of the product."""
+def compute_frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """The Fréchet distance between two sets of features (Heusel et al. 2017), from the eigenvalues of the product."""
     means = first.mean(0) - second.mean(0)
     a, b = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
     roots = np.sqrt(np.clip(np.linalg.eigvals(a @ b).real, 0, None))
     return float(means @ means + np.trace(a) + np.trace(b) - 2 * roots.sum())
 
 
-def _scenes(first_seed: int, count: int) -> list[np.ndarray]:
-    return [render(random_scene(first_seed + place)) for place in range(count)]
+def _draw_scenes(first_seed: int, count: int) -> list[np.ndarray]:
+    return [render(create_scene(first_seed + place)) for place in range(count)]
 
 
-def nearest(some: np.ndarray, trained: np.ndarray) -> np.ndarray:
+def find_nearest_distances(some: np.ndarray, trained: np.ndarray) -> np.ndarray:
     """The distance of each row of `some` to the nearest row of `trained`."""
     return np.array([np.sqrt(np.square(trained - row).sum(1)).min() for row in some])
 
 
 def report_copies(network: Judge, pipeline: Any, seed: int, steps: int, guidance: float) -> None:
-    """Prints how near samples are to training images, beside how near fresh scenes are, and the Frechet distance."""
-    captions = [caption(random_scene(FRESH_SEEDS + place), np.random.default_rng(place)) for place in range(COPY_SAMPLES)]
-    samples = _features(network, draw(pipeline, captions, seed, steps, guidance))
-    fresh = _features(network, _scenes(FRESH_SEEDS, 10 * COPY_SAMPLES))
-    trained = _features(network, _scenes(SCENE_SEEDS, COPY_SCENES))
-    own, others = nearest(samples, trained), nearest(fresh[:COPY_SAMPLES], trained)
+    """Prints how close samples are to training images, compared with scenes not trained on, and the Fréchet distance."""
+    captions = [write_caption(create_scene(FRESH_SEEDS + place), np.random.default_rng(place)) for place in range(COPY_SAMPLES)]
+    samples = _extract_features(network, draw(pipeline, captions, seed, steps, guidance))
+    fresh = _extract_features(network, _draw_scenes(FRESH_SEEDS, 10 * COPY_SAMPLES))
+    trained = _extract_features(network, _draw_scenes(SCENE_SEEDS, COPY_SCENES))
+    own, others = find_nearest_distances(samples, trained), find_nearest_distances(fresh[:COPY_SAMPLES], trained)
+    to_fresh, baseline = compute_frechet_distance(samples, fresh), compute_frechet_distance(trained[:COPY_SAMPLES], fresh)
     print(f"nearest of {COPY_SCENES} training pictures: samples {np.median(own):.2f} (least {own.min():.2f}), "
           f"fresh drawn scenes {np.median(others):.2f} (least {others.min():.2f})", flush=True)  # fmt: skip
-    print(f"Frechet distance of {COPY_SAMPLES} samples to 1000 fresh scenes {frechet(samples, fresh):.2f}, "
-          f"of {COPY_SAMPLES} training pictures {frechet(trained[:COPY_SAMPLES], fresh):.2f}", flush=True)  # fmt: skip
+    print(f"Frechet distance of {COPY_SAMPLES} samples to 1000 fresh scenes {to_fresh:.2f}, "
+          f"of {COPY_SAMPLES} training pictures {baseline:.2f}", flush=True)  # fmt: skip
 
 
-def contact_sheet(images: list[np.ndarray], path: Path) -> None:
-    """Saves the images side by side as a PNG of 256 colours."""
+def save_contact_sheet(images: list[np.ndarray], path: Path) -> None:
+    """Saves the images in a grid as a PNG of 256 colours."""
     side = images[0].shape[0]
     rows = -(-len(images) // SHEET_COLUMNS)
     sheet = Image.new("RGB", (side * SHEET_COLUMNS, side * rows), "white")
@@ -134,20 +135,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    pipeline = few_step_pipeline(options.folder) if options.few_steps else load_pipeline(options.folder)
+    pipeline = load_few_step_pipeline(options.folder) if options.few_steps else load_pipeline(options.folder)
     defaults = FEW_STEPS_DEFAULTS if options.few_steps else DEFAULTS
     steps, guidance = int(defaults["steps"]), options.guidance or float(defaults["guidance_scale"])
     if options.sheet:
-        contact_sheet(draw(pipeline, sheet_captions(), options.seed, steps, guidance), options.sheet)
+        save_contact_sheet(draw(pipeline, list_sheet_captions(), options.seed, steps, guidance), options.sheet)
         return
     network = load_judge(options.judge)
     print(f"The judge itself, on {JUDGED_SCENES} fresh drawn scenes:", flush=True)
-    for row, share in accuracy(network, JUDGED_SCENES).items():
+    for row, share in measure_accuracy(network, JUDGED_SCENES).items():
         print(f"{row:<40} {share:20.1%}", flush=True)
-    asked = trials()
+    asked = list_trials()
     print(f"The starter, {len(asked)} captions, {steps} steps, guidance {guidance}:", flush=True)
     print_table(score(network, asked, draw(pipeline, [trial.text for trial in asked], options.seed, steps, guidance)))
-    for style, decibels in reconstruction(pipeline.vae, NATIVE_SIZE, "cpu").items():
+    for style, decibels in measure_reconstruction(pipeline.vae, NATIVE_SIZE, "cpu").items():
         print(f"reconstruction of fresh scenes, {style:<20} {decibels:.2f} dB", flush=True)
     report_copies(network, pipeline, options.seed, steps, guidance)
     if not options.few_steps:

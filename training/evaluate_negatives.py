@@ -1,7 +1,7 @@
-"""Counts whether the starter's negative prompts work, through the engine as a user gets it.
+"""Measures whether negative prompts work with the starter, through the engine as a user runs it.
 
-`python -m training.evaluate_negatives models/starter` draws "a cat and a dog" with and without the negative "dog", and studies
-a negative prompt of which one word matters. It prints both figures.
+`python -m training.evaluate_negatives models/starter` generates "a cat and a dog" with and without the negative prompt "dog", and
+studies a negative prompt in which only one word matters. It prints both results.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 
 from engine import CompareNegative, Local, Settings, StudyNegative
 from engine.negative import study
-from training.judge import WEIGHTS, Judge, load_judge, present
+from training.judge import WEIGHTS, Judge, detect_things, load_judge
 from training.scenes import NATIVE_SIZE
 
 PROMPT, KEPT, UNWANTED = "a cat and a dog", "cat", "dog"
@@ -24,17 +24,19 @@ IDLE_WORDS: dict[str, tuple[str, ...]] = {
     "words that name nothing": ("beautiful", "cute", "colorful", "detailed", "masterpiece"),
     "things that are not there": ("castle", "rocket", "umbrella", "guitar", "whale"),
 }
-"""Words that the starter knows, about nothing in the image. Things are the harder ones: each has skies and grounds that it was
-mostly seen with, so it pushes those away too."""
+"""Words in the starter's vocabulary for nothing in the image. Things are the harder case: they were mostly seen with certain
+skies and grounds, so as negatives they also suppress those."""
 
 
 def name_things(network: Judge, paths: Iterable[Path]) -> list[frozenset[str]]:
-    """The things that the judge sees in each image."""
-    return present(network, [np.asarray(Image.open(path).convert("RGB").resize((NATIVE_SIZE, NATIVE_SIZE))) for path in paths])
+    """The things that the judge detects in each image."""
+    return detect_things(
+        network, [np.asarray(Image.open(path).convert("RGB").resize((NATIVE_SIZE, NATIVE_SIZE))) for path in paths]
+    )
 
 
 def count_things(easel: Local, network: Judge, checkpoint: str, seeds: range, steps: int | None = None) -> dict[str, int]:
-    """In how many images, one a seed, the unwanted thing and the kept one are seen, without the negative prompt and with it."""
+    """In how many images, one per seed, the unwanted and the kept thing are detected, without and with the negative prompt."""
     pairs = [
         easel.make(CompareNegative(prompt=PROMPT, negative_prompt=UNWANTED, checkpoint=checkpoint, seed=seed, steps=steps))
         for seed in seeds
@@ -48,11 +50,11 @@ def count_things(easel: Local, network: Judge, checkpoint: str, seeds: range, st
     }
 
 
-def ranks(easel: Local, checkpoint: str, idle: tuple[str, ...], seeds: range, steps: int | None = None) -> list[int]:
-    """For each seed, the place (from 1) of the word that matters among the ``idle`` ones, by what each word does."""
+def rank_unwanted(easel: Local, checkpoint: str, idle: tuple[str, ...], seeds: range, steps: int | None = None) -> list[int]:
+    """For each seed, the rank (from 1) of the word that matters among the ``idle`` ones, by the effect of each word."""
     found = []
     for seed in seeds:
-        # The word that matters stands in another place each time, so that place alone cannot win.
+        # The word that matters is at a different position for each seed, so that the position alone cannot explain its rank.
         words = list(idle)
         words.insert(seed % (len(words) + 1), UNWANTED)
         asked = StudyNegative(prompt=PROMPT, negative_prompt=", ".join(words), checkpoint=checkpoint, seed=seed, steps=steps)
@@ -76,7 +78,7 @@ def main() -> None:
             for row, count in count_things(easel, network, checkpoint, range(options.seeds)).items():
                 print(f"“{PROMPT}”: {row:<36} {count:>4} of {options.seeds}", flush=True)
             for kind, idle in IDLE_WORDS.items():
-                places = ranks(easel, checkpoint, idle, range(options.studies))
+                places = rank_unwanted(easel, checkpoint, idle, range(options.studies))
                 first = f"{sum(place == 1 for place in places)} of {options.studies} seeds"
                 print(f"“{UNWANTED}” does more than {len(idle)} {kind} in {first}; its places: {places}", flush=True)
 

@@ -1,7 +1,7 @@
-"""What a starter makes of a child's drawing: how much of its layout stays, and how well the thing is then recognised.
+"""How well image-to-image with a starter keeps the layout of a simple drawing, and how well the thing is then recognised.
 
-`python -m training.evaluate_sketches models/starter` prints a row a strength. The drawings are flat patches of a thing's own
-silhouette and main colours on a plain background, at a place of their own; the judge has never seen such.
+`python -m training.evaluate_sketches models/starter` prints a row per strength. The drawings are flat areas in the silhouette and
+main colours of a thing, on a plain background and at varying positions; the judge was not trained on such images.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from engine.requests import ImageToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 from training.drawing.palette import COLOURS
-from training.drawing.things import THINGS, takes_article, thing_tile, with_a
+from training.drawing.things import THINGS, add_indefinite_article, draw_thing, takes_article
 from training.judge import WEIGHTS, Judge, judge_images, load_judge
 from training.scenes import NATIVE_SIZE
 
@@ -38,7 +38,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Sketch:
-    """A drawing of one thing: its image, the box of what was drawn in pixels of the image, and the words for it."""
+    """A drawing of one thing: the image, the bounding box of the thing in pixels, and the prompt."""
 
     thing: str
     words: str
@@ -48,44 +48,44 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Row:
-    """Means over all drawings: correlation of the 16 x 16 colour grids, overlap of the boxes, share recognised."""
+    """Means over all drawings: correlation of the 16 x 16 colour grids, box overlap (IoU), share recognised."""
 
     correlation: float
     overlap: float
     recognised: float
 
 
-def sketches(count: int = COUNT) -> list[Sketch]:
-    """`count` drawings of a thing each, spread evenly over the table of things; always the same ones."""
-    return [_sketch(place * len(THINGS) // count) for place in range(count)]
+def draw_sketches(count: int = COUNT) -> list[Sketch]:
+    """`count` drawings of one thing each, spread evenly over the table of things; the same ones in every run."""
+    return [_draw_sketch(place * len(THINGS) // count) for place in range(count)]
 
 
-def _sketch(number: int) -> Sketch:
+def _draw_sketch(number: int) -> Sketch:
     dice = np.random.default_rng([number, 5])
     thing = THINGS[number]
-    tile = _patches(thing_tile(thing.name, None), round(SIDE * dice.uniform(0.6, 0.72)))
-    colour = _plain(tile, number)
+    tile = _draw_patches(draw_thing(thing.name, None), round(SIDE * dice.uniform(0.6, 0.72)))
+    colour = _choose_background(tile, number)
     low = thing.place in ("ground", "surface")
     left = (SIDE - tile.width) // 2 + round(SIDE * dice.uniform(-0.06, 0.06))
     top = round(SIDE * 0.95) - tile.height if low else (SIDE - tile.height) // 2
     image = Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[colour]))
     image.paste(tile, (left, top), tile)
     box = tile.getchannel("A").getbbox() or (0, 0, *tile.size)
-    words = with_a(thing.name) if takes_article(thing.name) else thing.name
+    words = add_indefinite_article(thing.name) if takes_article(thing.name) else thing.name
     drawn = (box[0] + left, box[1] + top, box[2] + left, box[3] + top)
     return Sketch(thing.name, f"{words} on a {colour} background", image, drawn)
 
 
-def _plain(tile: Image.Image, number: int) -> str:
-    """A background that the thing can be told from: a hand draws a white sheep on green."""
+def _choose_background(tile: Image.Image, number: int) -> str:
+    """A background colour that contrasts with the thing, as one would draw a white sheep on green."""
     pixels = np.asarray(tile, int)
     body = np.median(pixels[pixels[..., 3] > 0][:, :3], 0)
     turned = [PLAIN[(number + turn) % len(PLAIN)] for turn in range(len(PLAIN))]
     return next(colour for colour in turned if np.abs(body - COLOURS[colour]).max() > 2 * DIFFERENT)
 
 
-def _patches(tile: Image.Image, longest: int) -> Image.Image:
-    """A thing as a child draws it: a rounded outline, filled with three flat colours."""
+def _draw_patches(tile: Image.Image, longest: int) -> Image.Image:
+    """The thing as a child would draw it: a rounded outline filled with three flat colours."""
     share = longest / max(tile.size)
     tile = tile.resize((round(tile.width * share), round(tile.height * share)), Image.Resampling.LANCZOS)
     soft = tile.convert("RGB").filter(ImageFilter.GaussianBlur(longest / 24)).quantize(3, dither=Image.Dither.NONE).convert("RGB")
@@ -94,19 +94,19 @@ def _patches(tile: Image.Image, longest: int) -> Image.Image:
     return soft
 
 
-def grid(image: Image.Image) -> np.ndarray:
-    """The coarse layout: the mean colours of 16 x 16 squares, as one row of numbers."""
+def compute_grid(image: Image.Image) -> np.ndarray:
+    """The coarse layout: the mean colours of 16 x 16 squares, flattened."""
     return np.asarray(image.convert("RGB").resize((GRID, GRID), Image.Resampling.BOX), float).ravel()
 
 
-def correlation(one: Image.Image, other: Image.Image) -> float:
-    """Between the coarse layouts of two images, -1 to 1; 0 where one of them is a single colour."""
-    first, second = grid(one), grid(other)
+def compute_correlation(one: Image.Image, other: Image.Image) -> float:
+    """The correlation of the coarse layouts of two images, -1 to 1; 0 if one of them is a single colour."""
+    first, second = compute_grid(one), compute_grid(other)
     return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0
 
 
-def thing_box(image: Image.Image) -> Box | None:
-    """The box of what differs from the border of an image, without its outermost specks; None if nothing does."""
+def find_thing_box(image: Image.Image) -> Box | None:
+    """The bounding box of what differs from the image's border, ignoring stray pixels; None if nothing does."""
     pixels = np.asarray(image.convert("RGB"), int)
     border = np.concatenate([pixels[:3].reshape(-1, 3), pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
     rows, columns = np.nonzero(np.abs(pixels - np.median(border, 0)).max(-1) > DIFFERENT)
@@ -117,7 +117,7 @@ def thing_box(image: Image.Image) -> Box | None:
     return int(left), int(top), int(right) + 1, int(low) + 1
 
 
-def overlap(one: Box | None, other: Box | None) -> float:
+def compute_overlap(one: Box | None, other: Box | None) -> float:
     """Intersection over union of two boxes."""
     if one is None or other is None:
         return 0.0
@@ -128,7 +128,7 @@ def overlap(one: Box | None, other: Box | None) -> float:
 
 
 def paint(folder: Path, drawn: list[Sketch], strengths: tuple[float, ...] = STRENGTHS) -> list[list[Image.Image]]:
-    """Every drawing at each strength, as Easel paints it with the starter in `folder`."""
+    """Every drawing through image-to-image at each strength, with the starter in `folder`."""
     with tempfile.TemporaryDirectory() as place:
         own = {name: Path(place) / name for name in ("data", "outputs")}
         settings = dataclasses.replace(Settings(), models=folder.parent, **own)
@@ -152,31 +152,31 @@ def _paint_sketch(
     return [Image.open(path).convert("RGB") for path in made]
 
 
-def rows(network: Judge, drawn: list[Sketch], images: list[list[Image.Image]]) -> list[Row]:
+def measure_rows(network: Judge, drawn: list[Sketch], images: list[list[Image.Image]]) -> list[Row]:
     """One row per strength, in the order of `images`."""
-    return [_row(network, drawn, [made[at] for made in images]) for at in range(len(images[0]))]
+    return [_measure_row(network, drawn, [made[at] for made in images]) for at in range(len(images[0]))]
 
 
-def blurred_row(network: Judge, drawn: list[Sketch]) -> Row:
-    """The same for the drawings themselves, a little blurred: what recognition must beat."""
-    return _row(network, drawn, [sketch.image.filter(ImageFilter.GaussianBlur(SIDE / 43)) for sketch in drawn])
+def measure_blurred(network: Judge, drawn: list[Sketch]) -> Row:
+    """The same measures for the drawings themselves, slightly blurred: the baseline for recognition."""
+    return _measure_row(network, drawn, [sketch.image.filter(ImageFilter.GaussianBlur(SIDE / 43)) for sketch in drawn])
 
 
-def _row(network: Judge, drawn: list[Sketch], images: list[Image.Image]) -> Row:
+def _measure_row(network: Judge, drawn: list[Sketch], images: list[Image.Image]) -> Row:
     answers = judge_images(network, [np.asarray(image.resize((NATIVE_SIZE, NATIVE_SIZE))) for image in images])
     pairs = list(zip(drawn, images, strict=True))
     right = [seen.first(1) == {sketch.thing} for sketch, seen in zip(drawn, answers, strict=True)]
-    overlaps = [overlap(sketch.box, thing_box(made.resize((SIDE, SIDE)))) for sketch, made in pairs]
-    correlations = [correlation(sketch.image, made) for sketch, made in pairs]
+    overlaps = [compute_overlap(sketch.box, find_thing_box(made.resize((SIDE, SIDE)))) for sketch, made in pairs]
+    correlations = [compute_correlation(sketch.image, made) for sketch, made in pairs]
     return Row(float(np.mean(correlations)), float(np.mean(overlaps)), float(np.mean(right)))
 
 
 def report(folder: Path, network: Judge) -> None:
     """Prints the table."""
-    drawn = sketches()
+    drawn = draw_sketches()
     images = paint(folder, drawn)
-    named = {"the drawings, blurred": blurred_row(network, drawn)}
-    named |= {f"strength {s:g}": row for s, row in zip(STRENGTHS, rows(network, drawn, images), strict=True)}
+    named = {"the drawings, blurred": measure_blurred(network, drawn)}
+    named |= {f"strength {s:g}": row for s, row in zip(STRENGTHS, measure_rows(network, drawn, images), strict=True)}
     print(f"{len(drawn)} drawings, painted over:")
     print(f"{'':<24} {'layout kept':>12} {'box overlap':>12} {'recognised':>12}")
     for name, row in named.items():

@@ -1,7 +1,7 @@
-"""How near the built-in upscaler comes to photographs that it never saw, beside bicubic and Lanczos.
+"""PSNR and SSIM of the built-in upscaler on photographs, compared with bicubic and Lanczos.
 
-The photographs are those colour ones that the wheel of scikit-image itself carries; they are used for this measure alone. PSNR
-and SSIM are taken on the luma of BT.601, without the four pixels at each border, as super-resolution papers do.
+The photographs are the colour ones inside scikit-image's wheel; they are used for evaluation only. PSNR and SSIM are computed on
+the luma of BT.601 without the four pixels at each border, as in papers on super-resolution.
 
     python -m training.evaluate_upscaler models/starter-x4
 """
@@ -22,10 +22,10 @@ from skimage.metrics import structural_similarity
 from spandrel.architectures.Compact import Compact
 
 from training.degrade import CLEAN, FACTOR, Degradation, degrade
-from training.upscaler import as_tensor, new_network
+from training.upscaler import create_network, to_tensor
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
-"""Each is cut to multiples of four, at its top left corner, and used whole."""
+"""Each is used whole, cropped from its top left corner to multiples of four pixels."""
 
 DEGRADATIONS: Mapping[str, Degradation] = {
     "clean": CLEAN,
@@ -36,8 +36,8 @@ DEGRADATIONS: Mapping[str, Degradation] = {
 Upscale = Callable[[Image.Image], np.ndarray]
 
 
-def photographs(folder: Path) -> dict[str, Image.Image]:
-    """By name, RGB."""
+def load_photographs(folder: Path) -> dict[str, Image.Image]:
+    """File name -> RGB image."""
     opened = {name: Image.open(folder / name).convert("RGB") for name in PHOTOGRAPHS}
     return {n: p.crop((0, 0, p.width // FACTOR * FACTOR, p.height // FACTOR * FACTOR)) for n, p in opened.items()}
 
@@ -48,39 +48,39 @@ def luma(pixels: np.ndarray) -> np.ndarray:
 
 
 def psnr(made: np.ndarray, true: np.ndarray) -> float:
-    """Decibels, on luma."""
+    """Peak signal-to-noise ratio in decibels, on luma."""
     return float(10 * np.log10(255**2 / np.mean((luma(made) - luma(true)) ** 2)))
 
 
 def ssim(made: np.ndarray, true: np.ndarray) -> float:
-    """Wang et al. 2004, with their Gaussian window, on luma."""
+    """Structural similarity (Wang et al. 2004) with their Gaussian window, on luma."""
     likeness: Any = structural_similarity(
         luma(made), luma(true), data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     return float(likeness)
 
 
-def by_pillow(kernel: Image.Resampling) -> Upscale:
-    """A kernel of Pillow's."""
+def create_pillow_upscale(kernel: Image.Resampling) -> Upscale:
+    """Upscaling by one of Pillow's filters."""
     return lambda small: np.asarray(small.resize((small.width * FACTOR, small.height * FACTOR), kernel))
 
 
-def by_network(folder: Path, cleaning: float) -> Upscale:
-    """The network of ``folder``, its two trainings mixed."""
+def create_network_upscale(folder: Path, cleaning: float) -> Upscale:
+    """Upscaling by the network in ``folder``; ``cleaning``, 0 to 1, interpolates its two sets of weights."""
     clean, other = (load_file(folder / f"{name}.safetensors") for name in ("clean", "cleaning"))
-    network: Compact = new_network().eval()
+    network: Compact = create_network().eval()
     network.load_state_dict({name: torch.lerp(clean[name].float(), other[name].float(), cleaning) for name in clean})
 
     def upscale(small: Image.Image) -> np.ndarray:
         with torch.inference_mode():
-            made = network(as_tensor([small]))[0]
+            made = network(to_tensor([small]))[0]
         return made.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
 
     return upscale
 
 
-def table(title: str, degradation: Degradation, images: Mapping[str, Image.Image], ways: Mapping[str, Upscale]) -> str:
-    """PSNR / SSIM of each way on each photograph, as Markdown. The noise is seeded."""
+def format_table(title: str, degradation: Degradation, images: Mapping[str, Image.Image], ways: Mapping[str, Upscale]) -> str:
+    """PSNR / SSIM of each method on each photograph, as a Markdown table. The noise is seeded."""
     lines = [f"{title}:", "", "| | " + " | ".join(ways) + " |", "|---" * (len(ways) + 1) + "|"]
     all_scores = []
     for name, image in images.items():
@@ -88,11 +88,11 @@ def table(title: str, degradation: Degradation, images: Mapping[str, Image.Image
         made = [upscale(small) for upscale in ways.values()]
         scores = [(psnr(each, true), ssim(each, true)) for each in made]
         all_scores.append(scores)
-        lines.append(_row(f"{Path(name).stem} {image.width} x {image.height}", scores))
-    return "\n".join([*lines, _row("mean", np.mean(all_scores, axis=0).tolist()), ""])
+        lines.append(_format_row(f"{Path(name).stem} {image.width} x {image.height}", scores))
+    return "\n".join([*lines, _format_row("mean", np.mean(all_scores, axis=0).tolist()), ""])
 
 
-def _row(name: str, scores: list) -> str:
+def _format_row(name: str, scores: list) -> str:
     return f"| {name} | " + " | ".join(f"{decibels:.2f} / {similarity:.4f}" for decibels, similarity in scores) + " |"
 
 
@@ -102,13 +102,13 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, default=Path(skimage.__file__).parent / "data")
     options = parser.parse_args()
     ways = {
-        "bicubic": by_pillow(Image.Resampling.BICUBIC),
-        "Lanczos": by_pillow(Image.Resampling.LANCZOS),
-        **{f"starter-x4, cleaning {share:g}": by_network(options.folder, share) for share in (0.0, 0.5, 1.0)},
+        "bicubic": create_pillow_upscale(Image.Resampling.BICUBIC),
+        "Lanczos": create_pillow_upscale(Image.Resampling.LANCZOS),
+        **{f"starter-x4, cleaning {share:g}": create_network_upscale(options.folder, share) for share in (0.0, 0.5, 1.0)},
     }
     print("PSNR in dB / SSIM, on luma; x4\n")
     for title, degradation in DEGRADATIONS.items():
-        print(table(title, degradation, photographs(options.photographs), ways))
+        print(format_table(title, degradation, load_photographs(options.photographs), ways))
 
 
 if __name__ == "__main__":

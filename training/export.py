@@ -1,4 +1,4 @@
-"""Puts a run's weights where diffusers can load them: `python -m training.export --run DIR --to models/starter`."""
+"""Exports a run as a diffusers folder: `python -m training.export --run DIR --to models/starter`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from training.drawing.air import AIR_BY_NAME
 from training.drawing.backgrounds import BACKGROUNDS
 from training.drawing.palette import COLOURS
 from training.drawing.styles import STYLES
-from training.drawing.things import THINGS, plural
+from training.drawing.things import THINGS, pluralise
 from training.few_steps import FEW_STEPS_DEFAULTS, FILE
-from training.noise import new_scheduler
+from training.noise import create_scheduler
 from training.scenes import NATIVE_SIZE
 from training.tokenizer import FOLDER as TOKENIZER
 
@@ -36,12 +36,12 @@ DEFAULTS = {
 LARGEST_FILE = "14MB"
 
 
-def starter_card(trained: str) -> dict[str, object]:
-    """What starter.json says: everything that the starter can draw, and every word that it knows."""
+def create_starter_card(trained: str) -> dict[str, object]:
+    """The content of starter.json: everything that the starter can draw, and every word in its vocabulary."""
     return {
         "format": 1,
         "native_size": NATIVE_SIZE,
-        "things": [{"name": t.name, "words": list(dict.fromkeys([*t.words, *map(plural, t.words)]))} for t in THINGS],
+        "things": [{"name": t.name, "words": list(dict.fromkeys([*t.words, *map(pluralise, t.words)]))} for t in THINGS],
         "backgrounds": [{"name": row.name, "words": list(row.words)} for row in (*BACKGROUNDS, *AIR_BY_NAME.values())],
         "styles": [{"name": style.name, "words": list(style.words)} for style in STYLES if style.words],
         "colours": list(COLOURS),
@@ -52,15 +52,15 @@ def starter_card(trained: str) -> dict[str, object]:
     }
 
 
-def pipeline_from_run(run: Path) -> StableDiffusionPipeline:
-    """The pipeline of a run's averaged weights."""
+def load_run_pipeline(run: Path) -> StableDiffusionPipeline:
+    """The pipeline with a run's averaged weights."""
     unet, text_encoder, tokenizer = load_networks(run)
     return StableDiffusionPipeline(
         vae=load_autoencoder(run / AUTOENCODER),
         text_encoder=text_encoder,
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=new_scheduler(),  # type: ignore[arg-type]
+        scheduler=create_scheduler(),  # type: ignore[arg-type]
         safety_checker=None,  # type: ignore[arg-type]
         feature_extractor=None,  # type: ignore[arg-type]
         requires_safety_checker=False,
@@ -68,9 +68,9 @@ def pipeline_from_run(run: Path) -> StableDiffusionPipeline:
 
 
 def write_starter(pipeline: StableDiffusionPipeline, tokenizer: Path, folder: Path, card: dict[str, object]) -> None:
-    """Saves as fp16 beside `folder` and moves file by file into place: a reader never sees half a file.
+    """Saves in fp16 to a temporary folder and moves file by file into place, so that a reader never sees half a file.
 
-    `tokenizer` is the folder of the tokenizer's own files; `card` is what starter.json says.
+    `tokenizer` is the folder of the tokenizer's files; `card` is the content of starter.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".starter-") as beside:
@@ -85,7 +85,7 @@ def write_starter(pipeline: StableDiffusionPipeline, tokenizer: Path, folder: Pa
 
 
 def _tidy_configs(folder: Path) -> None:
-    """Takes out paths of this disk, and lets a plain load widen the text encoder to fp32 like the rest."""
+    """Removes local paths, and lets a load without a dtype cast the text encoder to fp32 like the other components."""
     for path in folder.rglob("*.json"):
         content = json.loads(path.read_text(encoding="utf-8"))
         content.pop("_name_or_path", None)
@@ -100,14 +100,14 @@ def _move_over(fresh: Path, folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (fresh / name).chmod(0o644)
         os.replace(fresh / name, folder / name)
-    for old in folder.rglob("*.safetensors*"):  # weights of an export with other shards, and their index
+    for old in folder.rglob("*.safetensors*"):  # shards of an earlier export, and their index
         if old.relative_to(folder) not in written:
             old.unlink()
 
 
 def export(run: Path, folder: Path, trained: str) -> int:
-    """Exports a run, with its few-step LoRA if it has one, and returns the bytes of all weights."""
-    write_starter(pipeline_from_run(run), run / TOKENIZER, folder, starter_card(trained))
+    """Exports a run, with its few-step LoRA if there is one, and returns the bytes of all weights."""
+    write_starter(load_run_pipeline(run), run / TOKENIZER, folder, create_starter_card(trained))
     if (run / FILE).exists():
         shutil.copyfile(run / FILE, folder / FILE)
     return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))

@@ -1,8 +1,9 @@
-"""Trains the UNet's cross-attention to look for each part of a thing at the token that describes it.
+"""A loss on the UNet's cross-attention: each part of a thing should attend to the token that describes it.
 
-As in TokenCompose (Wang et al. 2023, arXiv 2312.03626) the drawing's own boxes say what cross-attention should be at: the first
-head of a layer sees the first thing of the caption, the second head the second one, each cell the part that covers it, and the
-start of the caption where the thing is not. What is found there can be copied, and need not be known by heart.
+As in TokenCompose (Wang et al. 2023, arXiv 2312.03626), segmentations supervise cross-attention, here the drawn scenes' own
+boxes: the first head of a layer is trained on the first thing of the caption, the second head on the second. Each cell attends to
+the token of the part that covers it, and to the start of the caption where the thing is not. The UNet can then copy a part's look
+from its token instead of memorising it.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ import numpy as np
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor
 
-from training.parts import FIRST, GRID, SLOTS, first_things
+from training.parts import FIRST, GRID, SLOTS, list_first_things
 from training.scenes import Scene
 
 NOWHERE = 0
-"""The token that stands for no part: the start of the caption."""
+"""The token that stands for no part: the start-of-text token."""
 
 
-def part_map(scene: Scene, side: int) -> np.ndarray:
-    """For each slot and each cell of side x side: the token of the part that covers it. uint8 (SLOTS, side, side)."""
+def map_parts(scene: Scene, side: int) -> np.ndarray:
+    """For each slot and cell, the token of the part that covers it: uint8 (SLOTS, side, side)."""
     middles = (np.arange(side) + 0.5) / side
-    kinds = first_things(scene)
+    kinds = list_first_things(scene)
     found = np.full((SLOTS, side, side), NOWHERE, np.uint8)
-    for thing in scene.things:  # back to front: the front one covers
-        # Looks are squares with the thing at their foot.
+    for thing in scene.things:  # back to front: nearer things cover farther ones
+        # Looks are square, with the thing at the bottom.
         across = np.floor((middles - thing.x) / thing.size * GRID + GRID / 2).astype(int)
         down = np.floor((middles - thing.y - thing.height / 2) / thing.size * GRID).astype(int) + GRID
         inside_x, inside_y = np.abs(middles - thing.x) < thing.width / 2, np.abs(middles - thing.y) < thing.height / 2
@@ -38,30 +39,30 @@ def part_map(scene: Scene, side: int) -> np.ndarray:
     return found
 
 
-class Watch:
-    """Keeps what the UNet's cross-attention was at in the last forward pass; takes the plain product of matrices for it."""
+class AttentionRecorder:
+    """Records the cross-attention probabilities of the last forward pass; fused kernels, which hide them, are replaced."""
 
     def __init__(self, unet: Any) -> None:
         self._seen: list[tuple[int, torch.Tensor]] = []
         for name, layer in unet.named_modules():
             if name.endswith("attn2"):
                 layer.set_processor(AttnProcessor())
-                layer.get_attention_scores = self._keeping(layer)
+                layer.get_attention_scores = self._record(layer)
 
-    def _keeping(self, layer: Attention) -> Any:
+    def _record(self, layer: Attention) -> Any:
         scores = layer.get_attention_scores
 
-        def kept(*arguments: Any, **named: Any) -> torch.Tensor:
+        def record(*arguments: Any, **named: Any) -> torch.Tensor:
             shares = scores(*arguments, **named)
             self._seen.append((layer.heads, shares))
             return shares
 
-        return kept
+        return record
 
     def loss(self, maps: dict[int, torch.Tensor]) -> torch.Tensor:
-        """Cross entropy against the tokens of `maps`, (n, SLOTS, side, side) by side.
+        """Cross entropy against the tokens in `maps`, side -> (n, SLOTS, side, side).
 
-        Cells with a part count as much together as all others do.
+        Cells with a part have the same total weight as all others.
         """
         found: list[torch.Tensor] = []
         for heads, shares in self._seen:

@@ -1,7 +1,7 @@
-"""The judge: a small network that says what is in an image and where. It is trained on drawn scenes only, separately.
+"""The judge: a small network that detects what is in an image and where. Trained separately, on drawn scenes only.
 
-`python -m training.judge --minutes 40 --out DIR` trains it and writes DIR/judge.safetensors (half precision); `--resume` goes on
-from it, and ends with the mean of what it began with and what it came to.
+`python -m training.judge --minutes 40 --out DIR` trains it and writes DIR/judge.safetensors (half precision); `--resume`
+continues from it and saves the mean of the weights before and after.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from training.common import Clock, set_learning_rate
-from training.drawers import CHUNK, Drawn, Source, Supply, drawing
+from training.drawers import CHUNK, Drawn, Source, Supply, open_source
 from training.drawing.backgrounds import BACKGROUND_NAMES
 from training.drawing.styles import STYLE_NAMES
 from training.drawing.things import THING_BY_NAME, THING_NAMES
-from training.machine import mixed, prepare, read_flags, to_images, together
+from training.machine import autocast, prepare, read_flags, run_processes, to_images
 from training.painting import render
-from training.scenes import COLOUR_NAMES, FRESH_SEEDS, NATIVE_SIZE, Scene, random_scene
+from training.scenes import COLOUR_NAMES, FRESH_SEEDS, NATIVE_SIZE, Scene, create_scene
 
 FILE = "judge.safetensors"
 WEIGHTS = Path(__file__).parent / FILE
-"""The judge that comes with the recipe."""
+"""The weights of the judge in this repository."""
 JUDGE_SEEDS = 500_000_000
-"""First seed of the judge's own scenes, which no other trainer uses."""
+"""First seed of the judge's scenes, which no other trainer uses."""
 PEAK_RATE = 2e-3
 CELLS = 8
-"""The image is judged in this many cells across and down: in which is the middle of which thing?"""
+"""The image is divided into this many cells across and down; each predicts which thing has its centre there."""
 BORDER = 3
-"""A middle on a border is divided among cells: how likely a thing is there is summed over so many across and down."""
+"""Side in cells of the neighbourhood over which probabilities are summed: a centre near a border is shared between cells."""
 MOST, GUESSES = 4, 8
 HEADS = {"background": len(BACKGROUND_NAMES), "style": len(STYLE_NAMES), "colour": len(COLOUR_NAMES), "count": MOST + 1}
 ROWS = ("one thing", "two things", "counting", "colour", "position", "background", "style")
-UNASKED = -100
-"""Where a head has no right answer: cross entropy leaves it out."""
+IGNORE_INDEX = -100
+"""The label of a head without a right answer, which cross entropy ignores."""
 EMPTY_WEIGHT = 0.1
 """Weight of a cell without a thing's centre, relative to one with it."""
 BATCH, POOL, REUSE = 32, 6144, 6
-"""Images per step, images kept in memory, and how often each is used, degraded differently each time."""
+"""Images per step; images kept in memory; how often each is used, with a different degradation each time."""
 
 
 def halve(images: torch.Tensor) -> torch.Tensor:
-    """Images of half the side: all that the judge looks at."""
+    """Images at half the side, the judge's input resolution."""
     return F.avg_pool2d(images, 2)
 
 
 class Block(nn.Module):
-    """Halves the image and adds what two convolutions find in it."""
+    """Halves the resolution, followed by a residual block of two convolutions."""
 
     def __init__(self, before: int, width: int) -> None:
         super().__init__()
@@ -71,16 +71,15 @@ class Block(nn.Module):
         return F.relu(smaller + self.more(smaller))
 
 
-def _summary(cells: torch.Tensor) -> torch.Tensor:
-    """The mean and the greatest of each channel: (n, 2 x channels)."""
+def _pool(cells: torch.Tensor) -> torch.Tensor:
+    """The mean and the maximum of each channel: (n, 2 x channels)."""
     return torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
 
 
 class Judge(nn.Module):
     """Images (n, 3, 256, 256) in -1..1 to `where` and the logits of each head.
 
-    `where` is (n, things + 1, CELLS, CELLS): the logarithms of how likely each thing has its middle in a
-    cell, and of how likely none has (the last).
+    `where` is (n, things + 1, CELLS, CELLS): the log-probability that a thing has its centre in a cell, and last that none has.
     """
 
     def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 160)) -> None:
@@ -92,26 +91,26 @@ class Judge(nn.Module):
         self.heads = nn.Linear(3 * last, sum(HEADS.values()))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The image's features: (n, 2 x the last width), used for distances between images."""
-        return _summary(self.body(halve(images)))
+        """The image's features (n, 2 x the last width), used for distances between images."""
+        return _pool(self.body(halve(images)))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         return self.of_halved(halve(images))
 
     def of_halved(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """As forward, for images that are already halved."""
+        """Like forward, for images that are already halved."""
         cells = self.body(images)
-        known = _summary(cells)
+        known = _pool(cells)
         around = F.relu(self.around(known))
         said = dict(zip(HEADS, self.heads(torch.cat([known, around], 1)).split(list(HEADS.values()), 1), strict=True))
         return {"where": self.where(cells + around[..., None, None]).float().log_softmax(1), **said}
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What an image shows: things, the likeliest first, each with its middle in shares of the side; and one answer a head.
+class Judgement:
+    """What an image shows: things, most likely first, each with its centre in shares of the side; and the answer of each head.
 
-    Where two names are thought of for one place, the likelier alone is among the things.
+    If two things compete for one place, only the more likely one is listed.
     """
 
     things: tuple[tuple[str, float, float], ...]
@@ -127,7 +126,7 @@ class Seen:
         return {name for name, _, _ in self.things[:count]}
 
 
-def _truth(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
+def _create_targets(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
     where = torch.zeros(len(scenes), len(THING_NAMES) + 1, CELLS, CELLS)
     for row, scene in enumerate(scenes):
         for thing in scene.things:
@@ -136,32 +135,34 @@ def _truth(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
     where[:, -1] = (where.sum(1) == 0).float()
     return {
         "where": where / where.sum(1, keepdim=True),
-        "background": torch.tensor([UNASKED if scene.far else BACKGROUND_NAMES.index(scene.background) for scene in scenes]),
+        "background": torch.tensor([IGNORE_INDEX if scene.far else BACKGROUND_NAMES.index(scene.background) for scene in scenes]),
         "style": torch.tensor([STYLE_NAMES.index(scene.style) for scene in scenes]),
-        "colour": torch.tensor([COLOUR_NAMES.index(colour) if (colour := one_colour(scene)) else UNASKED for scene in scenes]),
+        "colour": torch.tensor(
+            [COLOUR_NAMES.index(colour) if (colour := find_single_colour(scene)) else IGNORE_INDEX for scene in scenes]
+        ),
         "count": torch.tensor([len(scene.things) for scene in scenes]),
     }
 
 
-def one_colour(scene: Scene) -> str | None:
-    """The colour of the scene's things if they have been given a single one, and the style keeps it."""
+def find_single_colour(scene: Scene) -> str | None:
+    """The colour of the scene's things, if they all have one and the style preserves it; else None."""
     colours = {thing.colour for thing in scene.things}
     return colours.pop() if len(colours) == 1 and scene.style == STYLE_NAMES[0] else None
 
 
-def loss_of(said: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Cross entropy of each cell, and of the heads that have an answer."""
+def compute_loss(said: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Cross entropy of each cell, and of the heads that have a label."""
     wanted = truth["where"]
     weights = 1 - (1 - EMPTY_WEIGHT) * wanted[:, -1]
     loss = -((wanted * said["where"]).sum(1) * weights).sum((1, 2)).mean()
     for head in HEADS:
-        if (truth[head] != UNASKED).any():
-            loss = loss + F.cross_entropy(said[head].float(), truth[head], ignore_index=UNASKED)
+        if (truth[head] != IGNORE_INDEX).any():
+            loss = loss + F.cross_entropy(said[head].float(), truth[head], ignore_index=IGNORE_INDEX)
     return loss
 
 
 def roughen(images: torch.Tensor) -> torch.Tensor:
-    """Half of the halved images a little blurred, all a little noisy: a generated image is softer than a drawn one."""
+    """Augmentation: half of the halved images slightly blurred, all with a little noise, since generated images are softer."""
     soft = F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
     some, most = (torch.rand(len(images), 1, 1, 1, device=images.device) for _ in range(2))
     chosen = (some < 0.5).float() * most
@@ -169,7 +170,7 @@ def roughen(images: torch.Tensor) -> torch.Tensor:
 
 
 class JudgeTraining:
-    """One process's run: the network, optimiser, clock, and the last images with their scenes."""
+    """One process of the training: network, optimiser, clock, and the most recent images with their scenes."""
 
     def __init__(self, clock: Clock, device: str, network: Judge, rank: int = 0, seed: int = 0) -> None:
         torch.manual_seed(seed + rank)
@@ -181,20 +182,20 @@ class JudgeTraining:
         self._next = 0
 
     def add(self, drawn: Drawn) -> None:
-        """Keeps a chunk; the oldest goes first."""
+        """Adds a chunk, which replaces the oldest."""
         small = halve(drawn.images.to(self.device).permute(0, 3, 1, 2).float()).round().byte()
         self.images[self._next : self._next + CHUNK] = small.permute(0, 2, 3, 1)
-        self.scenes[self._next : self._next + CHUNK] = [random_scene(seed) for seed in drawn.seeds.tolist()]
+        self.scenes[self._next : self._next + CHUNK] = [create_scene(seed) for seed in drawn.seeds.tolist()]
         self._next = (self._next + CHUNK) % POOL
 
     def train_step(self, batch: int = BATCH) -> torch.Tensor:
         chosen = torch.randint(0, len(self.scenes), (batch,))
-        truth = {head: value.to(self.device) for head, value in _truth([self.scenes[place] for place in chosen]).items()}
+        truth = {head: value.to(self.device) for head, value in _create_targets([self.scenes[place] for place in chosen]).items()}
         images = to_images(self.images[chosen.to(self.device)], self.device)
         set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE, warmup=50, decay_from=0.3))
-        with mixed(self.device):
+        with autocast(self.device):
             said = self.network.of_halved(roughen(images))
-        loss = loss_of(said, truth)
+        loss = compute_loss(said, truth)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -215,24 +216,24 @@ class JudgeTraining:
 
 
 @torch.no_grad()
-def judge_images(network: Judge, images: Sequence[np.ndarray]) -> list[Seen]:
-    """What the judge sees in uint8 images."""
+def judge_images(network: Judge, images: Sequence[np.ndarray]) -> list[Judgement]:
+    """The judge's answers for uint8 images."""
     said = network(to_images(torch.from_numpy(np.stack(images)), "cpu"))
     return [_find_things({head: value[row] for head, value in said.items()}) for row in range(len(images))]
 
 
 @torch.no_grad()
-def present(network: Judge, images: Sequence[np.ndarray]) -> list[frozenset[str]]:
-    """The things that the judge sees in each uint8 image: those that are the most likely answer of a cell.
+def detect_things(network: Judge, images: Sequence[np.ndarray]) -> list[frozenset[str]]:
+    """The things detected in each uint8 image: those that are the most likely answer of some cell, "none" included.
 
-    The likeliest of all answers, "none" among them, so that any number of things may be there, or nothing. As empty cells count
-    a tenth in the training, the judge leans to seeing a thing that it half believes in.
+    Any number of things can be detected, also none. Empty cells have a tenth of the weight in training, so the judge tends
+    to detect things that it is unsure of.
     """
     cells = network(to_images(torch.from_numpy(np.stack(images)), "cpu"))["where"].argmax(1).flatten(1)
     return [frozenset(THING_NAMES[answer] for answer in row if answer < len(THING_NAMES)) for row in cells.tolist()]
 
 
-def _find_things(said: dict[str, torch.Tensor]) -> Seen:
+def _find_things(said: dict[str, torch.Tensor]) -> Judgement:
     cells = said["where"][:-1].exp()
     around = F.avg_pool2d(cells, BORDER, stride=1, padding=BORDER // 2, divisor_override=1)
     things, taken = list[tuple[str, float, float]](), list[tuple[int, int]]()
@@ -242,24 +243,24 @@ def _find_things(said: dict[str, torch.Tensor]) -> Seen:
             taken.append((down, across))
             things.append((THING_NAMES[index], (across + 0.5) / CELLS, (down + 0.5) / CELLS))
     answers = {head: int(said[head].argmax()) for head in HEADS}
-    return Seen(
+    return Judgement(
         tuple(things), BACKGROUND_NAMES[answers["background"]], STYLE_NAMES[answers["style"]],
         COLOUR_NAMES[answers["colour"]], answers["count"],
     )  # fmt: skip
 
 
-def accuracy(network: Judge, count: int = 1000) -> dict[str, float]:
-    """Shares right on fresh drawn scenes. Things, colours and numbers are asked of scenes as they are drawn, styles of all."""
+def measure_accuracy(network: Judge, count: int = 1000) -> dict[str, float]:
+    """Accuracy on scenes not trained on. Things, colours and numbers are tested on unstyled scenes, styles on all."""
     marks: dict[str, list[bool]] = {row: [] for row in ROWS}
     for first in range(FRESH_SEEDS, FRESH_SEEDS + count, 50):
-        scenes = [random_scene(seed) for seed in range(first, first + min(50, count))]
+        scenes = [create_scene(seed) for seed in range(first, first + min(50, count))]
         for scene, seen in zip(scenes, judge_images(network, [render(scene) for scene in scenes]), strict=True):
-            for row, right in _verdicts(scene, seen):
+            for row, right in _check_answers(scene, seen):
                 marks[row].append(right)
     return {row: float(np.mean(found)) for row, found in marks.items() if found}
 
 
-def _verdicts(scene: Scene, seen: Seen) -> list[tuple[str, bool]]:
+def _check_answers(scene: Scene, seen: Judgement) -> list[tuple[str, bool]]:
     verdicts = [("style", seen.style == scene.style)]
     if scene.style != STYLE_NAMES[0]:
         return verdicts
@@ -274,30 +275,30 @@ def _verdicts(scene: Scene, seen: Seen) -> list[tuple[str, bool]]:
         verdicts.append(("position", POSITIONS[scene.relation](seen, *(thing.name for thing in scene.in_order()))))
     if len(names) == 1 and len(scene.things):
         verdicts.append(("counting", seen.count == len(scene.things)))
-    colour = one_colour(scene)
+    colour = find_single_colour(scene)
     if colour and THING_BY_NAME[scene.things[0].name].recolour:
         verdicts.append(("colour", seen.colour == colour))
     return verdicts
 
 
-def left_of(seen: Seen, first: str, second: str) -> bool:
-    """Whether both are seen, the first farther to the left."""
+def is_left_of(seen: Judgement, first: str, second: str) -> bool:
+    """Whether both are detected, the first farther to the left."""
     a, b = seen.place(first), seen.place(second)
     return seen.first(2) == {first, second} and a is not None and b is not None and a[0] < b[0]
 
 
-def above(seen: Seen, first: str, second: str) -> bool:
-    """Whether both are seen, the first higher."""
+def is_above(seen: Judgement, first: str, second: str) -> bool:
+    """Whether both are detected, the first higher up."""
     a, b = seen.place(first), seen.place(second)
     return seen.first(2) == {first, second} and a is not None and b is not None and a[1] < b[1]
 
 
-POSITIONS = {"left": left_of, "above": above}
-"""How each relation is checked."""
+POSITIONS = {"left": is_left_of, "above": is_above}
+"""Relation -> the function that tests it."""
 
 
 def save_judge(network: Judge, path: Path, before: Judge | None = None) -> None:
-    """Saves the weights, or their mean with those of `before`: it errs less than either (Izmailov et al. 2018)."""
+    """Saves the weights, or their mean with those of `before`, which makes fewer errors than either (Izmailov et al. 2018)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: value.float().cpu() for name, value in network.state_dict().items() if value.is_floating_point()}
     if before:
@@ -307,17 +308,17 @@ def save_judge(network: Judge, path: Path, before: Judge | None = None) -> None:
 
 def load_judge(path: Path) -> Judge:
     network = Judge()
-    # Batch counters are left out: they matter in training only.
+    # Batch counters are left out: they are needed for training only.
     network.load_state_dict({name: value.float() for name, value in load_file(path).items()}, strict=False)
     return network.eval()
 
 
 def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
-    """One process's whole work; the first one saves."""
+    """The work of one process; the first one saves."""
     prepare(options)
     path = options.out / FILE
     training = JudgeTraining(Clock(options.minutes), options.device, cast(Judge, networks[0]), rank)
-    with drawing(options, rank, NATIVE_SIZE, 1, options.first_seed) as drawers:
+    with open_source(options, rank, NATIVE_SIZE, 1, options.first_seed) as drawers:
         training.run(drawers, options.batch)
     if rank == 0:
         save_judge(training.network, path, load_judge(path) if options.resume and path.exists() else None)
@@ -329,11 +330,11 @@ def main() -> None:
     network, path, options.first_seed = Judge(), options.out / FILE, JUDGE_SEEDS
     if options.resume and path.exists():
         network = load_judge(path).train()
-        options.first_seed += crc32(path.read_bytes()) % 1000 * 100_000  # a run that goes on sees other scenes
-    # Channels last before the processes share it: to change it later would take each its own copy.
+        options.first_seed += crc32(path.read_bytes()) % 1000 * 100_000  # a resumed run trains on other scenes
+    # To channels last before sharing: converted later, each process would hold a copy of its own.
     network = network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload] torch's stub lacks it
-    together(train, options, [network])
-    for row, share in accuracy(load_judge(path)).items():
+    run_processes(train, options, [network])
+    for row, share in measure_accuracy(load_judge(path)).items():
         print(f"judge on fresh drawn scenes: {row:<12} {share:.1%}", flush=True)
 
 

@@ -1,8 +1,8 @@
-"""What all trainers share on GPU and CPU: the device, mixed precision, images as tensors, parallel training.
+"""What all trainers share on GPU and CPU: flags, mixed precision, images as tensors, parallel training.
 
-On a CPU one process a core trains. They share the weights in memory, each takes steps of its own, and nobody waits (Recht et al.
-2011, Hogwild): quick, also where others use the cores, and not the same to the bit twice. On a GPU one process trains and all
-cores draw for it.
+On a CPU each core runs one training process. They share the weights in memory and update them without locks (Hogwild, Recht et
+al. 2011): fast, also if other programs use some cores, but not reproducible to the bit. On a GPU one process trains and all
+cores draw scenes for it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import torch.multiprocessing as multiprocessing
 from torch import nn
 
 Work = Callable[[int, argparse.Namespace, Sequence[nn.Module]], None]
-"""What one process does: its number, the flags, the networks that all train."""
+"""The work of one process: its rank, the flags, the networks that all processes train."""
 
 
 def read_flags(
     parser: argparse.ArgumentParser, minutes: float, batch: Mapping[str, int], resumes: bool = True
 ) -> argparse.Namespace:
-    """Adds the flags that every trainer has, and reads them all; how many images and processes follows from the device."""
+    """Adds the flags of all trainers and parses them; batch size and number of processes default to the device's."""
     cores = os.cpu_count() or 2
     parser.add_argument("--out", type=Path, required=True, help="the folder of the run")
     parser.add_argument("--minutes", type=float, default=minutes)
@@ -41,8 +41,8 @@ def read_flags(
     return options
 
 
-def together(work: Work, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
-    """Runs `work` here, or in `options.members` processes that share the networks' weights; the first is number 0."""
+def run_processes(work: Work, options: argparse.Namespace, networks: Sequence[nn.Module]) -> None:
+    """Runs `work` here, or in `options.members` processes that share the networks' weights; the first has rank 0."""
     if options.members == 1:
         work(0, options, networks)
         return
@@ -52,26 +52,26 @@ def together(work: Work, options: argparse.Namespace, networks: Sequence[nn.Modu
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Sets threads and the GPU's quick float32 products."""
+    """Sets the number of threads, and TF32 on a GPU."""
     torch.set_num_threads(1 if options.members > 1 else max(1, (os.cpu_count() or 2) // 2))
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
 
 
-def memory_format(device: str) -> torch.memory_format:
-    """How images lie in memory: channels last on a GPU, in planes on a CPU, where channels-last GroupNorm learns slowly.
+def choose_memory_format(device: str) -> torch.memory_format:
+    """The memory format of images: channels last on a GPU, contiguous on a CPU, where GroupNorm in channels last is slow.
 
-    Its backward pass was measured at 2 to 15 times that in planes, and the whole step of autoencoders at 1.2 to 1.7 times.
+    Its backward pass took 2 to 15 times as long as contiguous, a whole step of the autoencoder 1.2 to 1.7 times.
     """
     return torch.channels_last if device == "cuda" else torch.contiguous_format
 
 
-def mixed(device: str) -> AbstractContextManager[Any]:
-    """bfloat16 where it is safe."""
+def autocast(device: str) -> AbstractContextManager[Any]:
+    """Mixed precision in bfloat16, on GPU and CPU."""
     return torch.autocast(device, torch.bfloat16)
 
 
 def to_images(drawn: torch.Tensor, device: str) -> torch.Tensor:
-    """uint8 (n, side, side, 3) to float32 (n, 3, side, side) in -1..1 on the device, channels last in memory."""
+    """uint8 (n, side, side, 3) to float32 (n, 3, side, side) in -1..1 on the device, in channels-last memory format."""
     return drawn.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)

@@ -1,4 +1,4 @@
-"""The parts of the starter, untrained: autoencoder, text encoder and UNet."""
+"""The networks of the starter, untrained: autoencoder, text encoder and UNet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from training.machine import memory_format
+from training.machine import choose_memory_format
 from training.scenes import NATIVE_SIZE
 from training.tokenizer import MAX_LENGTH
 
@@ -19,7 +19,7 @@ LATENT_CHANNELS = 16
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the parts are. The side of the latents is that of the image halved once a level but the first."""
+    """The sizes of the networks. Each level of the autoencoder but the first halves the side of the latents."""
 
     autoencoder: tuple[int, ...] = (16, 16, 48, 96, 96)
     unet: tuple[int, ...] = (96, 128, 192)
@@ -33,7 +33,7 @@ class Sizes:
 
     @classmethod
     def read(cls, kept: dict[str, Any]) -> Sizes:
-        """From what `write` made; lists are tuples again."""
+        """The sizes from what `write` returned; JSON's lists become tuples."""
         told: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
         return cls(**told)
 
@@ -41,10 +41,10 @@ class Sizes:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-def new_autoencoder(sizes: Sizes) -> Any:
-    """An untrained AutoencoderKL without attention, so that it can be trained on pieces of images.
+def create_autoencoder(sizes: Sizes) -> Any:
+    """An untrained AutoencoderKL without attention, so that it can be trained on crops.
 
-    One group to normalise: each further one would take one more mean from the image, and the decoder would miss it.
+    It normalises in a single group: every further one would remove another mean, which the decoder would lack.
     """
     levels = len(sizes.autoencoder)
     return AutoencoderKL(
@@ -59,8 +59,8 @@ def new_autoencoder(sizes: Sizes) -> Any:
     )
 
 
-def new_unet(sizes: Sizes) -> Any:
-    """An untrained UNet2DConditionModel that reads the words on every level; each block adds nothing at first."""
+def create_unet(sizes: Sizes) -> Any:
+    """An untrained UNet2DConditionModel with cross-attention on every level and residual blocks initialised to zero."""
     levels = len(sizes.unet)
     unet = UNet2DConditionModel(
         sample_size=sizes.latent_side,
@@ -73,19 +73,19 @@ def new_unet(sizes: Sizes) -> Any:
         cross_attention_dim=sizes.text_width,
         attention_head_dim=tuple(max(1, width // 32) for width in sizes.unet),  # type: ignore[arg-type] the number of heads
     )
-    start_from_nothing(unet)
+    zero_initialise(unet)
     return unet
 
 
-def start_from_nothing(unet: UNet2DConditionModel) -> None:
-    """Each block adds nothing at first, as in Ho et al. 2020: the gradient is clean from the first step on."""
+def zero_initialise(unet: UNet2DConditionModel) -> None:
+    """Initialises the last layer of each block to zero (Ho et al. 2020), so that gradients are clean from the first step on."""
     for name, part in unet.named_modules():
         if name.endswith(("conv2", "proj_out", "conv_out")):
             torch.nn.init.zeros_(part.weight)
             torch.nn.init.zeros_(part.bias)
 
 
-def new_text_encoder(tokenizer: CLIPTokenizer, sizes: Sizes) -> Any:
+def create_text_encoder(tokenizer: CLIPTokenizer, sizes: Sizes) -> Any:
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=sizes.text_width,
@@ -101,13 +101,13 @@ def new_text_encoder(tokenizer: CLIPTokenizer, sizes: Sizes) -> Any:
     return CLIPTextModel(config)
 
 
-def new_networks(sizes: Sizes, tokenizer: CLIPTokenizer, device: str = "cpu") -> tuple[Any, Any]:
+def create_networks(sizes: Sizes, tokenizer: CLIPTokenizer, device: str = "cpu") -> tuple[Any, Any]:
     """UNet and text encoder, untrained, on the device.
 
-    On a CPU attention is a plain product of matrices: the backward pass of PyTorch's fused one took a third of a step there.
+    On a CPU attention is explicit matrix products: the backward pass of PyTorch's fused kernel took a third of a step there.
     """
-    text_encoder = new_text_encoder(tokenizer, sizes)
-    unet = new_unet(sizes).to(device, memory_format=memory_format(device))
+    text_encoder = create_text_encoder(tokenizer, sizes)
+    unet = create_unet(sizes).to(device, memory_format=choose_memory_format(device))
     if device == "cpu":
         unet.set_attn_processor(AttnProcessor())
     return unet, text_encoder.to(device)

@@ -1,4 +1,4 @@
-"""Noise for training and sampling: the levels, the prediction target, the weights of the loss."""
+"""Noise for training and sampling: the schedule, the prediction target, the loss weights."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from diffusers import DDIMScheduler
 
 GAMMA = 5.0
-"""Min-SNR weighting (Hang et al. 2023), moved by one: the plain v loss up to this ratio, less beyond it."""
+"""Min-SNR-gamma weighting (Hang et al. 2023) with the ratio increased by one: the plain v loss up to this value, less beyond."""
 PURE_NOISE_FROM, PURE_NOISE = 960, 0.5
-"""The noisiest steps often see noise only: sampling starts from just that."""
+"""From this timestep on, this share of the samples is pure noise, since that is what sampling starts from."""
 NOISY_SKEW = 0.65
 
 
-def new_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's noise levels, v-prediction (Salimans & Ho 2022), sampling from the last level on."""
+def create_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise schedule with v-prediction (Salimans & Ho 2022), sampling from the last timestep on."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -26,14 +26,16 @@ def new_scheduler() -> DDIMScheduler:
     )
 
 
-def noise_levels(count: int, total: int, device: str = "cpu") -> torch.Tensor:
-    """Timesteps spread over the batch with little chance, more of the noisy ones: there the words decide."""
+def sample_timesteps(count: int, total: int, device: str = "cpu") -> torch.Tensor:
+    """Stratified random timesteps, skewed towards the noisy ones, where the prompt matters most."""
     places = ((torch.rand((), device=device) + torch.arange(count, device=device)) / count % 1.0) ** NOISY_SKEW
     return (places * total).long().clamp(max=total - 1)
 
 
-def noisy(latents: torch.Tensor, steps: torch.Tensor, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What the UNet sees, what it should say (v), and the weight of each image; `signal` is alpha-bar by timestep."""
+def add_noise(
+    latents: torch.Tensor, steps: torch.Tensor, signal: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The UNet's input, its target (v), and the loss weight of each image; `signal` is alpha-bar by timestep."""
     noise = torch.randn_like(latents)
     pure = (steps >= PURE_NOISE_FROM) & (torch.rand(len(steps), device=steps.device) < PURE_NOISE)
     kept = torch.where(pure, 0.0, signal[steps])

@@ -1,4 +1,4 @@
-"""Paints a scene: background, shadows, things, air, style."""
+"""Paints a scene: background, shadows, things, weather and light, style."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.drawing.air import AIR_BY_NAME, light
-from training.drawing.backgrounds import BACKGROUND_BY_NAME, gradient, two_planes
+from training.drawing.air import AIR_BY_NAME, find_light
+from training.drawing.backgrounds import BACKGROUND_BY_NAME, create_gradient, paint_two_planes
 from training.drawing.canvas import shade
 from training.drawing.palette import COLOURS
 from training.drawing.styles import STYLE_BY_NAME
-from training.drawing.things import thing_tile
+from training.drawing.things import draw_thing
 from training.layouts import Placed
 from training.scenes import NATIVE_SIZE, Scene
 
 SHADOW = 96
-"""How dark a shadow is in full light, of 255."""
+"""The darkness of a shadow in full light, 0..255."""
 
 
-def _background(scene: Scene, side: int, rng: np.random.Generator) -> Image.Image:
+def _paint_background(scene: Scene, side: int, rng: np.random.Generator) -> Image.Image:
     if scene.far:
-        return two_planes(scene.background, scene.far, side, rng)
+        return paint_two_planes(scene.background, scene.far, side, rng)
     paint = BACKGROUND_BY_NAME[scene.background].paint
     if paint is not None:
         return paint(side, rng)
     rgb = COLOURS[scene.colour or "white"]
-    return gradient(side, shade(rgb, 1.04), shade(rgb, 0.92))
+    return create_gradient(side, shade(rgb, 1.04), shade(rgb, 0.92))
 
 
 @lru_cache(maxsize=6_000)
 def _scale_sprite(name: str, colour: str | None, pixels: int) -> Image.Image:
-    tile = thing_tile(name, colour)
+    tile = draw_thing(name, colour)
     factor = pixels / max(tile.size)
     size = max(1, round(tile.width * factor)), max(1, round(tile.height * factor))
     return tile.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 @lru_cache(maxsize=256)
-def _shadow(width: int, strength: int) -> Image.Image:
+def _draw_shadow(width: int, strength: int) -> Image.Image:
     """A soft dark ellipse, four times as wide as high."""
     high = max(4, width // 4)
     mask = Image.new("L", (width + high, 2 * high))
@@ -50,7 +50,7 @@ def _shadow(width: int, strength: int) -> Image.Image:
 def _lay_shadow(image: Image.Image, thing: Placed, side: int, sun: tuple[float, float, float]) -> None:
     across, along, strength = sun
     width = max(8, round(thing.width * side * 0.9) // 4 * 4)
-    mask = _shadow(width, round(SHADOW * strength))
+    mask = _draw_shadow(width, round(SHADOW * strength))
     foot = (thing.y + thing.height / 2) * side
     corner = round(thing.x * side + across * width * 0.25 - mask.width / 2), round(foot - mask.height * (0.55 - 0.2 * along))
     image.paste((16, 18, 32), corner, mask)
@@ -65,13 +65,13 @@ def _lay(image: Image.Image, thing: Placed, side: int) -> None:
 
 
 def render(scene: Scene, side: int = NATIVE_SIZE) -> np.ndarray:
-    """The scene as uint8 RGB, (side, side, 3). The same scene gives the same bytes."""
+    """The scene as uint8 RGB, (side, side, 3); deterministic."""
     rng = np.random.default_rng([scene.seed, 1])
-    image = _background(scene, side, rng)
+    image = _paint_background(scene, side, rng)
     around = [AIR_BY_NAME[name] for name in (scene.season, scene.weather, scene.time) if name]
     for air in around:
         image = air.under(image, rng)
-    sun = light(scene.time)
+    sun = find_light(scene.time)
     for thing in scene.things:
         if thing.stands:
             _lay_shadow(image, thing, side, sun)
@@ -81,8 +81,8 @@ def render(scene: Scene, side: int = NATIVE_SIZE) -> np.ndarray:
     return np.asarray(STYLE_BY_NAME[scene.style].apply(image, rng))
 
 
-def thing_mask(scene: Scene, side: int) -> np.ndarray:
-    """Where things stand: float32 (side, side), 1 inside a thing's box and 0 elsewhere. Loss is weighted by it."""
+def create_thing_mask(scene: Scene, side: int) -> np.ndarray:
+    """float32 (side, side): 1 inside the box of a thing, 0 elsewhere. Weights the loss."""
     mask = np.zeros((side, side), np.float32)
     for thing in scene.things:
         left, right = (int(np.clip(round((thing.x + d * thing.width) * side), 0, side)) for d in (-0.5, 0.5))

@@ -1,6 +1,6 @@
-"""The starter's small tokenizer: byte-pair merges are learnt until each known word is one token, `word</w>`.
+"""The starter's small tokenizer: byte-pair merges are learnt until each word of the vocabulary is one token, `word</w>`.
 
-Every other word falls into more than one piece; a sign that is no letter, digit or known mark becomes `<|unk|>`.
+Other words become several tokens; a character that is no letter, digit or known punctuation becomes `<|unk|>`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transformers import CLIPTokenizer
 from training.captions import list_words
 
 MAX_LENGTH = 40
-"""Tokens of a caption, the marks of its start and end included."""
+"""Tokens of a caption, including start and end."""
 FOLDER = "tokenizer"
 """The tokenizer's folder inside a run's folder."""
 START, END, UNKNOWN = "<|startoftext|>", "<|endoftext|>", "<|unk|>"
@@ -40,7 +40,7 @@ def _join(pieces: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
 
 
 def learn_merges(words: list[str]) -> list[tuple[str, str]]:
-    """Byte-pair encoding (Sennrich et al. 2016) carried on until each word is one piece."""
+    """Byte-pair encoding (Sennrich et al. 2016), continued until each word is one token."""
     splits, merges = [_split(word) for word in words], []
     while any(len(pieces) > 1 for pieces in splits):
         counts = Counter(pair for pieces in splits for pair in pairwise(pieces))
@@ -51,7 +51,7 @@ def learn_merges(words: list[str]) -> list[tuple[str, str]]:
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Writes vocab.json, merges.txt and what CLIPTokenizer reads beside them."""
+    """Writes vocab.json, merges.txt and the configurations that CLIPTokenizer reads."""
     folder.mkdir(parents=True, exist_ok=True)
     merges = learn_merges([word for word in list_words() if len(word) > 1])
     letters = [*string.ascii_lowercase, *string.digits, *MARKS]
@@ -69,14 +69,14 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
 
 
-def own_tokenizer(run: Path) -> CLIPTokenizer:
-    """The tokenizer of a run, written at its start: each known word is one token."""
+def prepare_tokenizer(run: Path) -> CLIPTokenizer:
+    """The tokenizer of a run, written on first use; each word of the vocabulary is one token."""
     folder = run / FOLDER
     if not (folder / "tokenizer_config.json").exists():
         write_tokenizer(folder)
     return load_tokenizer(folder)
 
 
-def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
-    """int64 (n, MAX_LENGTH), padded as the pipeline pads."""
+def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+    """Token ids, int64 (n, MAX_LENGTH), padded as in the pipeline."""
     return tokenizer(texts, padding="max_length", max_length=MAX_LENGTH, truncation=True, return_tensors="pt").input_ids

@@ -1,6 +1,6 @@
-"""The fixed captions that a starter is judged by, category for category as in GenEval (Ghosh et al. 2023).
+"""The fixed captions that a starter is evaluated on, in the categories of GenEval (Ghosh et al. 2023).
 
-Their wordings are not those of the training's captions, so that no caption is in a training set.
+Their wordings differ from those of the training captions, so that none was trained on.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from training.drawing.styles import STYLES
-from training.drawing.things import THING_NAMES, THINGS, plural, takes_article, with_a
-from training.judge import Seen, above, left_of
-from training.scenes import COLOUR_NAMES, FIXED, PLACES, held_out_background, held_out_colour
+from training.drawing.things import THING_NAMES, THINGS, add_indefinite_article, pluralise, takes_article
+from training.judge import Judgement, is_above, is_left_of
+from training.scenes import COLOUR_NAMES, FIXED, PLACES, is_background_held_out, is_colour_held_out
 
 NUMBERS = ("one", "two", "three", "four")
 RELATIONS = {
-    "left": ("to the left of", left_of, False),
-    "right": ("to the right of", left_of, True),
-    "above": ("above", above, False),
-    "below": ("below", above, True),
+    "left": ("to the left of", is_left_of, False),
+    "right": ("to the right of", is_left_of, True),
+    "above": ("above", is_above, False),
+    "below": ("below", is_above, True),
 }
-"""The words, how it is looked for, and whether the second thing is asked for first."""
+"""Relation -> its words, the test of the judge's answer, and whether the order of the things is swapped."""
 STEP = 37
-"""Walks through the things in an order in which neighbours have nothing in common; prime to their number or nearly so."""
+"""The step through the table of things, chosen so that consecutive things are unrelated; (nearly) coprime to their number."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A caption, and what must be seen in its image. `None`: not asked."""
+    """A caption and what its image must show. `None`: not tested."""
 
     category: str
     text: str
@@ -38,8 +38,8 @@ class Trial:
     style: str | None = None
     relation: str | None = None
 
-    def right(self, seen: Seen) -> bool:
-        """Whether the category's question is answered as asked."""
+    def right(self, seen: Judgement) -> bool:
+        """Whether the image satisfies the category's condition."""
         if self.relation:
             holds, turned = RELATIONS[self.relation][1:]
             return holds(seen, *(reversed(self.things) if turned else self.things))
@@ -47,103 +47,116 @@ class Trial:
         asked = ((self.colour, seen.colour), (self.count, seen.count), (self.style, seen.style))
         return named and all(wanted is None or wanted == found for wanted, found in asked)
 
-    def verdicts(self, seen: Seen) -> Iterator[tuple[str, bool]]:
-        """(row of the table, right or wrong): the category, and the background where one is named."""
+    def verdicts(self, seen: Judgement) -> Iterator[tuple[str, bool]]:
+        """(row of the table, right or wrong) for the category, and for the background if one is named."""
         yield self.category, self.right(seen)
         if self.background:
             yield "background", seen.background == self.background
 
 
-def _noun(name: str, colour: str | None = None) -> str:
+def _name_thing(name: str, colour: str | None = None) -> str:
     described = f"{colour} {name}" if colour else name
-    return with_a(described) if takes_article(name) else described
+    return add_indefinite_article(described) if takes_article(name) else described
 
 
-def _thing(number: int) -> str:
+def _choose_thing(number: int) -> str:
     return THING_NAMES[number * STEP % len(THING_NAMES)]
 
 
-def _check_met(*names: str, number: int) -> str:
-    """A background on which these were trained."""
-    places = [row.name for row in PLACES if not any(held_out_background(name, row.name) for name in names)]
+def _choose_known_background(*names: str, number: int) -> str:
+    """A background on which these things were trained."""
+    places = [row.name for row in PLACES if not any(is_background_held_out(name, row.name) for name in names)]
     return places[number * 7 % len(places)]
 
 
-def _phrase(background: str, number: int) -> str:
+def _choose_phrase(background: str, number: int) -> str:
     phrases = next(row.phrases for row in PLACES if row.name == background)
     return phrases[number % len(phrases)]
 
 
-def _ones() -> Iterator[Trial]:
+def _list_ones() -> Iterator[Trial]:
     for number, name in enumerate(THING_NAMES):
-        place = _check_met(name, number=number)
-        yield Trial("one thing", f"here is {_noun(name)} {_phrase(place, number)}", (name,), place)
+        place = _choose_known_background(name, number=number)
+        yield Trial("one thing", f"here is {_name_thing(name)} {_choose_phrase(place, number)}", (name,), place)
 
 
-def _pairs(count: int, start: int) -> Iterator[tuple[int, str, str]]:
+def _list_pairs(count: int, start: int) -> Iterator[tuple[int, str, str]]:
     for number in range(count):
-        first, second = _thing(start + 2 * number), _thing(start + 2 * number + 1)
+        first, second = _choose_thing(start + 2 * number), _choose_thing(start + 2 * number + 1)
         yield number, first, second
 
 
-def _twos(count: int = 140) -> Iterator[Trial]:
-    for number, first, second in _pairs(count, 5):
-        place = _check_met(first, second, number=number)
-        text = f"{_noun(first)} together with {_noun(second)} {_phrase(place, number)}"
+def _list_twos(count: int = 140) -> Iterator[Trial]:
+    for number, first, second in _list_pairs(count, 5):
+        place = _choose_known_background(first, second, number=number)
+        text = f"{_name_thing(first)} together with {_name_thing(second)} {_choose_phrase(place, number)}"
         yield Trial("two things", text, (first, second), place)
 
 
-def _counts(count: int = 120) -> Iterator[Trial]:
+def _list_counts(count: int = 120) -> Iterator[Trial]:
     for number in range(count):
-        name, wanted = _thing(3 + number), number % 4 + 1
+        name, wanted = _choose_thing(3 + number), number % 4 + 1
         opening = "here is" if wanted == 1 else "here are"
-        place = _check_met(name, number=number)
-        word = name if wanted == 1 else plural(name)
-        yield Trial("counting", f"{opening} {NUMBERS[wanted - 1]} {word} {_phrase(place, number)}", (name,), place, count=wanted)
+        place = _choose_known_background(name, number=number)
+        word = name if wanted == 1 else pluralise(name)
+        yield Trial(
+            "counting", f"{opening} {NUMBERS[wanted - 1]} {word} {_choose_phrase(place, number)}", (name,), place, count=wanted
+        )
 
 
-def _colours(count: int = 120, unseen: bool = False) -> Iterator[Trial]:
+def _list_colours(count: int = 120, unseen: bool = False) -> Iterator[Trial]:
     rows = [
         (thing.name, colour)
         for thing in THINGS if thing.recolour
-        for colour in COLOUR_NAMES if held_out_colour(thing.name, colour) == unseen
+        for colour in COLOUR_NAMES if is_colour_held_out(thing.name, colour) == unseen
     ]  # fmt: skip
     category = "thing and colour never seen together" if unseen else "colour of a thing"
     for number in range(min(count, len(rows))):
         name, colour = rows[number * 53 % len(rows)]
-        place = _check_met(name, number=number)
-        yield Trial(category, f"here is {_noun(name, colour)} {_phrase(place, number)}", (name,), place, colour=colour)
+        place = _choose_known_background(name, number=number)
+        yield Trial(
+            category, f"here is {_name_thing(name, colour)} {_choose_phrase(place, number)}", (name,), place, colour=colour
+        )
 
 
-def _positions(count: int = 120) -> Iterator[Trial]:
-    for number, first, second in _pairs(count, 11):
+def _list_positions(count: int = 120) -> Iterator[Trial]:
+    for number, first, second in _list_pairs(count, 11):
         relation = tuple(RELATIONS)[number % len(RELATIONS)]
-        place = _check_met(first, second, number=number)
-        text = f"here {_noun(first)} {RELATIONS[relation][0]} {_noun(second)} {_phrase(place, number)}"
+        place = _choose_known_background(first, second, number=number)
+        text = f"here {_name_thing(first)} {RELATIONS[relation][0]} {_name_thing(second)} {_choose_phrase(place, number)}"
         yield Trial("position", text, (first, second), place, relation=relation)
 
 
-def _styles(each: int = 10) -> Iterator[Trial]:
+def _list_styles(each: int = 10) -> Iterator[Trial]:
     for place, style in enumerate(STYLES[1:]):
         for number in range(each):
-            name = _thing(17 + place * each + number)
-            background = _check_met(name, number=number + place)
-            scene = f"here is {_noun(name)} {_phrase(background, number)}"
+            name = _choose_thing(17 + place * each + number)
+            background = _choose_known_background(name, number=number + place)
+            scene = f"here is {_name_thing(name)} {_choose_phrase(background, number)}"
             yield Trial("style", style.phrases[number % len(style.phrases)].format(scene=scene), style=style.name)
 
 
-def _strangers(count: int = 60) -> Iterator[Trial]:
+def _list_strangers(count: int = 60) -> Iterator[Trial]:
     names = [name for name in THING_NAMES if name not in FIXED]
-    pairs = [(name, row.name) for name in names for row in PLACES if held_out_background(name, row.name)]
+    pairs = [(name, row.name) for name in names for row in PLACES if is_background_held_out(name, row.name)]
     for number in range(count):
         name, place = pairs[number * 71 % len(pairs)]
-        text = f"here is {_noun(name)} {_phrase(place, number)}"
+        text = f"here is {_name_thing(name)} {_choose_phrase(place, number)}"
         yield Trial("thing and background never seen together", text, (name,), place)
 
 
-def trials() -> list[Trial]:
-    """All captions, about a thousand; the same at every run."""
-    rows = (_ones(), _twos(), _counts(), _colours(), _positions(), _styles(), _strangers(), _colours(60, unseen=True))
+def list_trials() -> list[Trial]:
+    """All captions, about a thousand; the same in every run."""
+    rows = (
+        _list_ones(),
+        _list_twos(),
+        _list_counts(),
+        _list_colours(),
+        _list_positions(),
+        _list_styles(),
+        _list_strangers(),
+        _list_colours(60, unseen=True),
+    )
     return [trial for row in rows for trial in row]
 
 
@@ -157,10 +170,10 @@ PROMPTS = (
     "hello world",
     "a blue cat in the snow at night",
 )
-"""Prompts whose results must be recognisable; they come first on the sheet."""
+"""Prompts whose results must be recognisable; the first on the sheet."""
 
 
-def sheet_captions(count: int = 64) -> list[str]:
+def list_sheet_captions(count: int = 64) -> list[str]:
     """The captions of the sheet of samples: the prompts, then some of each category."""
-    rows = trials()
+    rows = list_trials()
     return [*PROMPTS, *(trial.text for trial in rows[:: max(1, len(rows) // (count - len(PROMPTS)))])][:count]

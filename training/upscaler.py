@@ -1,7 +1,7 @@
 """Trains the built-in upscaler: two sets of weights for one compact network, in a layout that other tools load.
 
-`clean` learns to upscale sharp images. `cleaning` goes on from there and learns to undo blur, noise and JPEG as well. Between
-the two the weights can be mixed, which is what the strength for cleaning does (Wang et al. 2019, "Deep network interpolation").
+`clean` is trained to upscale sharp images. `cleaning` continues from its weights and is trained to undo blur, noise and JPEG as
+well. The cleaning strength interpolates between the two (Wang et al. 2019, "Deep network interpolation").
 
     python -m training.upscaler clean --minutes 40 --out runs/x4 --resume
     python -m training.upscaler cleaning --minutes 30 --out runs/x4 --resume
@@ -21,22 +21,22 @@ from spandrel.architectures.Compact import Compact
 from torch import nn
 
 from training.common import Clock, MovingAverage, load_state, save_state, set_learning_rate
-from training.degrade import CLEAN, FACTOR, degrade, random_degradation
+from training.degrade import CLEAN, FACTOR, choose_degradation, degrade
 from training.leaves import draw_image
 
 FEATURES, CONVOLUTIONS = 48, 12
-PATCH, BATCH = 24, 8  # side of a small patch in pixels; patches a step
+PATCH, BATCH = 24, 8  # side of a low-resolution patch in pixels; patches per step
 PEAK_RATE = {"clean": 1e-3, "cleaning": 5e-4}
-RESERVOIR, SIDE = 200, 512  # drawn images kept, and their side
-FRESH_EVERY = 25  # steps after which one image of the reservoir is drawn anew
+RESERVOIR, SIDE = 200, 512  # drawn images in memory, and their side
+FRESH_EVERY = 25  # steps after which one image of the reservoir is replaced
 SAVE_EVERY = 500  # steps
-UNSEEN = 10_000_000  # seeds from here on are never trained on
+UNSEEN = 10_000_000  # seeds from here on are used for evaluation only
 
 
-def new_network() -> Compact:
-    """The network that is trained; its random weights come from torch's seed.
+def create_network() -> Compact:
+    """The untrained network; its random weights depend on torch's seed.
 
-    They keep the size of a signal from layer to layer (He et al. 2015): with torch's own, hardly anything gets through.
+    He initialisation (He et al. 2015) preserves the variance from layer to layer; with torch's default the signal vanishes.
     """
     network = Compact(num_feat=FEATURES, num_conv=CONVOLUTIONS, upscale=FACTOR)
     convolutions = [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
@@ -48,7 +48,7 @@ def new_network() -> Compact:
 
 
 class Reservoir:
-    """Drawn images to cut patches from; one of them is drawn anew now and then."""
+    """Drawn images to crop patches from; one of them is replaced from time to time."""
 
     def __init__(self, size: int, first_seed: int, side: int = SIDE) -> None:
         self.side, self.next_seed = side, first_seed + size
@@ -59,31 +59,31 @@ class Reservoir:
         self.next_seed += 1
 
     def patch(self, side: int, rng: np.random.Generator) -> Image.Image:
-        """A random square, flipped and turned at random."""
+        """A random square crop, randomly flipped and rotated."""
         image = self.images[rng.integers(len(self.images))]
         top, left = rng.integers(0, self.side - side + 1, 2)
         piece = np.rot90(image[top : top + side, left : left + side], int(rng.integers(4)))
         return Image.fromarray(np.ascontiguousarray(piece[:, :: rng.choice([-1, 1])]))
 
 
-def as_tensor(images: list[Image.Image]) -> torch.Tensor:
-    """(n, 3, height, width) in 0..1, channels last in memory."""
+def to_tensor(images: list[Image.Image]) -> torch.Tensor:
+    """(n, 3, height, width) in 0..1, in channels-last memory format."""
     stacked = torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2)
     return stacked.float().div_(255)
 
 
-def charbonnier(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """The mean absolute difference, rounded off near zero."""
+def charbonnier_loss(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """The Charbonnier loss: the mean absolute error, smoothed near zero."""
     return torch.sqrt((made - wanted) ** 2 + 1e-6).mean()
 
 
 class UpscalerTraining:
-    """One stage ("clean" or "cleaning"), which goes on from its last saved weights."""
+    """One stage ("clean" or "cleaning"), which continues from its last saved weights."""
 
     def __init__(self, stage: str, run: Path, clock: Clock) -> None:
         torch.manual_seed(11)
         self.stage, self.run_folder, self.clock, self.step = stage, run, clock, 0
-        self.network = new_network().to(memory_format=torch.channels_last)
+        self.network = create_network().to(memory_format=torch.channels_last)
         if stage == "cleaning":
             self.network.load_state_dict(load_state(run / "clean.pt")["average"])  # type: ignore[arg-type]
         self.optimizer = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
@@ -112,16 +112,16 @@ class UpscalerTraining:
         self.clock = Clock(self.clock.seconds / 60, float(state["seconds"]), self.clock.steps)  # type: ignore[arg-type]
 
     def pairs(self, reservoir: Reservoir, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """A batch of small patches and the large ones that they were made from."""
+        """A batch of low-resolution patches and the patches that they were made from."""
         large = [reservoir.patch(PATCH * FACTOR, rng) for _ in range(BATCH)]
-        amounts = [CLEAN if self.stage == "clean" else random_degradation(rng) for _ in large]
-        return as_tensor([degrade(*each, rng) for each in zip(large, amounts, strict=True)]), as_tensor(large)
+        amounts = [CLEAN if self.stage == "clean" else choose_degradation(rng) for _ in large]
+        return to_tensor([degrade(*each, rng) for each in zip(large, amounts, strict=True)]), to_tensor(large)
 
     def take_step(self, small: torch.Tensor, large: torch.Tensor) -> float:
         set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE[self.stage], decay_from=0.3))
         with torch.autocast("cpu", torch.bfloat16):
             made = self.network(small)
-        loss = charbonnier(made.float(), large)
+        loss = charbonnier_loss(made.float(), large)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -131,7 +131,7 @@ class UpscalerTraining:
         return float(loss.detach())
 
     def train(self, reservoir: Reservoir) -> None:
-        """Steps until the clock says that the time is used."""
+        """Trains until the clock runs out."""
         losses: list[float] = []
         while self.clock.share(self.step) < 1:
             losses.append(self.take_step(*self.pairs(reservoir, np.random.default_rng([self.step, len(self.stage)]))))
@@ -146,22 +146,22 @@ class UpscalerTraining:
 
     @torch.no_grad()
     def gain(self, images: int = 12) -> float:
-        """How much nearer (PSNR, dB) than bicubic the average weights come on drawn images never trained on."""
-        network, rng = new_network().eval(), np.random.default_rng(5)
+        """The gain in PSNR (dB) of the averaged weights over bicubic, on drawn images never trained on."""
+        network, rng = create_network().eval(), np.random.default_rng(5)
         network.load_state_dict(self.average.weights())
         ours, bicubic = [], []
         for number in range(images):
             large = draw_image(UNSEEN + number, 256)
-            small = degrade(large, CLEAN if self.stage == "clean" else random_degradation(rng), rng)
-            made = network(as_tensor([small])).clamp(0, 1)
-            plain = as_tensor([small.resize(large.size, Image.Resampling.BICUBIC)])
+            small = degrade(large, CLEAN if self.stage == "clean" else choose_degradation(rng), rng)
+            made = network(to_tensor([small])).clamp(0, 1)
+            plain = to_tensor([small.resize(large.size, Image.Resampling.BICUBIC)])
             for errors, each in ((ours, made), (bicubic, plain)):
-                errors.append(float(((each - as_tensor([large])) ** 2).mean()))
+                errors.append(float(((each - to_tensor([large])) ** 2).mean()))
         return float(np.mean(10 * np.log10(np.divide(bicubic, ours))))
 
 
 def export(run: Path, folder: Path) -> None:
-    """Both sets of average weights as fp16 safetensors."""
+    """Writes both sets of averaged weights as fp16 safetensors."""
     folder.mkdir(parents=True, exist_ok=True)
     for stage in PEAK_RATE:
         weights = load_state(run / f"{stage}.pt")["average"]

@@ -105,4 +105,4 @@ def create() -> gr.themes.Base:
 
 def head() -> str:
     """What Easel adds to the page's head."""
-    return scripts.head()
+    return scripts.render_head()

@@ -1,4 +1,4 @@
-"""A studio over the scripted engine, one for all tests of a file; and the tally of all attacks."""
+"""A server with the scripted engine, one per test file, and the tally of all attacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ui.server.serve import Studio, serve
 
 @pytest.fixture
 def tally() -> Tally:
-    """Counts what this test tried and what got through; the test fails if anything did."""
+    """Counts the attacks that a test tries and the faults that it finds; the test fails if there are any."""
     return Tally()
 
 
@@ -35,7 +35,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, bool | No
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line: how many attacks were tried, and how often each fault was seen."""
+    """Print one line: the number of attacks tried, and of each fault."""
     reports = [report for found in terminalreporter.stats.values() for report in found if isinstance(report, pytest.TestReport)]
     calls = [report for report in reports if report.when == "call"]
     tallies = [counts for report in calls for _, counts in report.user_properties if isinstance(counts, Counter)]
@@ -52,7 +52,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def studio(settings: Settings) -> Iterator[Studio]:
     with pytest.MonkeyPatch.context() as patch:
-        # Gradio's statistics of its queue, anew after each event, would take most of the time of a thousand events.
+        # Gradio recomputes statistics of its queue after each event, which would dominate the time of a thousand events.
         patch.setenv("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
         yield from _served(settings)
 

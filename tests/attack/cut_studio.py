@@ -1,4 +1,4 @@
-"""Run as a program: the page over the scripted engine and the folder that is named, until standard input ends."""
+"""A program for tests: serves the page with the scripted engine and the given folder until standard input ends."""
 
 from __future__ import annotations
 

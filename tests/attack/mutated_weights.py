@@ -1,4 +1,4 @@
-"""Weights files that are damaged, odd or hostile, written from a seeded random generator: safetensors, zips and pickles.
+"""Weights files that are damaged, unusual or malicious, written from a seeded random generator: safetensors, zips and pickles.
 
 Each function takes the generator and returns the bytes of a file; :data:`WRITERS` lists them all by name.
 """
@@ -36,16 +36,16 @@ CONTENTS: dict[str, dict[str, tuple[int, ...]]] = {
     },
     "embedding": {"emb_params": (3, 768)},
 }  # fmt: skip
-"""Kind of file -> the tensors that it is recognised by."""
+"""Kind of file -> the tensors by which it is recognised."""
 
 RAW = {"@deep": "[" * 5000 + "]" * 5000, "@digits": "9" * 6000, "@many": "9" * 4000, "@infinite": "1e999", "@nan": "NaN"}
-"""What json.dumps does not write, by what stands for it."""
+"""Placeholder -> JSON text that json.dumps does not write."""
 
 ODD: tuple[Any, ...] = (
     None, True, -1, 0, 2**31, 2**63, 2**64, -(2**63), 1e308, 0.5, "", "\0", "\ud83d", "\u202e", "../../x", "/etc/passwd",
     "x" * 5000, [], [[]], {}, {"": {}}, [-1, 5], [0] * 1000, [2**40] * 500, ["F32"], *RAW,
 )  # fmt: skip
-"""Values that no program writes where they are put."""
+"""Values that no program writes in these places."""
 
 
 def mutate_json(rng: random.Random, value: Any) -> bytes:
@@ -73,13 +73,13 @@ def _walk(value: Any) -> Any:
 
 
 def create_safetensors(names: dict[str, tuple[int, ...]]) -> bytes:
-    """A sound file of zeros."""
+    """A valid file of zeros."""
     entries, body = describe_tensors(names)
     return frame(json.dumps(entries).encode(), body)
 
 
 def describe_tensors(names: dict[str, tuple[int, ...]]) -> tuple[dict[str, Any], bytes]:
-    """The header of a file, as a value, and its zeros."""
+    """The header of a file as a value, and its zeros."""
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, shape in names.items():
@@ -90,13 +90,13 @@ def describe_tensors(names: dict[str, tuple[int, ...]]) -> tuple[dict[str, Any],
 
 
 def frame(header: bytes, body: bytes) -> bytes:
-    """Header and body as one file."""
+    """A safetensors file with this header and body."""
     return struct.pack("<Q", len(header)) + header + body
 
 
 @cache
 def create_sound(kind: str, container: str) -> bytes:
-    """A sound file of a kind of :data:`CONTENTS`, ``container`` being as in Header."""
+    """A valid file of a kind in :data:`CONTENTS`, in a ``container`` as in Header."""
     if container == "safetensors":
         return create_safetensors(CONTENTS[kind])
     whole = io.BytesIO()
@@ -110,7 +110,7 @@ def _pick(rng: random.Random) -> bytes:
 
 
 def damage_bytes(rng: random.Random) -> bytes:
-    """Single bits and bytes changed, most of them near the beginning or the end, where the headers are."""
+    """Single bits and bytes changed, mostly near the beginning or the end, where the headers are."""
     raw = bytearray(_pick(rng))
     for _ in range(rng.randint(1, 12)):
         reach = min(len(raw), 600)
@@ -120,7 +120,7 @@ def damage_bytes(rng: random.Random) -> bytes:
 
 
 def damage_fields(rng: random.Random) -> bytes:
-    """Four or eight bytes replaced by the ends of their ranges."""
+    """Four or eight bytes replaced by extreme integers."""
     raw = bytearray(_pick(rng))
     for _ in range(rng.randint(1, 4)):
         field = rng.choice([b"\xff" * 4, b"\xff" * 8, b"\0" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0" * 7 + b"\x80"])
@@ -144,13 +144,13 @@ def cut(rng: random.Random) -> bytes:
 
 
 def mutate_header(rng: random.Random) -> bytes:
-    """A safetensors file with an odd header."""
+    """A safetensors file with an unusual header."""
     entries, body = describe_tensors(rng.choice(list(CONTENTS.values())))
     return frame(mutate_json(rng, entries), body)
 
 
 def name_tensors_oddly(rng: random.Random) -> bytes:
-    """Tensors that are scalars, have sixty dimensions, none at all, or names that no program gives."""
+    """Tensors that are scalars, have sixty dimensions or none, or names that no program uses."""
     names = dict(rng.choice(list(CONTENTS.values())))
     for name in rng.sample(list(names), rng.randint(1, len(names))):
         shape = rng.choice([(), (0,), (1,) * 60, names[name][::-1], (*names[name], 1), (1, 1)])
@@ -163,7 +163,7 @@ def name_tensors_oddly(rng: random.Random) -> bytes:
 
 
 def hold_much(rng: random.Random) -> bytes:
-    """Very many tensors, very long names, or a header of blanks."""
+    """Very many tensors, very long names, or a header of spaces."""
     if rng.random() < 0.5:
         return create_safetensors({f"{rng.choice('abc')}{i}": () for i in range(rng.choice([2000] * 7 + [51_000]))})
     return rng.choice([create_safetensors({"x" * 100_000: (1,)}), frame(b"{" + b" " * 2**20 + b"}", b"")])
@@ -222,7 +222,7 @@ def _with_key(key: bytes) -> bytes:
 
 
 def _share(depth: int, width: int) -> bytes:
-    """Dictionaries that hold one dictionary ``width`` times each: few bytes that describe a tree without end."""
+    """Nested dictionaries that each contain one dictionary ``width`` times: few bytes that describe an exponential tree."""
     inner = b"}X\x01\x00\x00\x00w" + _tensor(b"(t") + b"sq\x00"
     for level in range(depth):
         entries = b"".join(b"X\x04\x00\x00\x00" + f"{i:04}".encode() + b"h" + bytes([level]) for i in range(width))
@@ -231,7 +231,7 @@ def _share(depth: int, width: int) -> bytes:
 
 
 def describe_oddly(rng: random.Random) -> bytes:
-    """A pickle of numbers, keys, nestings and shapes that no program writes."""
+    """A pickle with numbers, keys, nestings and shapes that no program writes."""
     return contain(rng, rng.choice(_ODD_PICKLES)(rng))
 
 
@@ -272,7 +272,7 @@ _ODD_PICKLES: tuple[Bytes, ...] = (
 
 
 def pack_oddly(rng: random.Random) -> bytes:
-    """A zip whose list of entries is odd."""
+    """A zip with an unusual central directory."""
     whole = io.BytesIO()
     compression = rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
     names = [
@@ -290,7 +290,7 @@ def pack_oddly(rng: random.Random) -> bytes:
 
 
 def claim_much(rng: random.Random) -> bytes:
-    """A zip that says of its list or of its entries that they are longer, or lie elsewhere, than can be."""
+    """A zip with impossible sizes or offsets of its directory or entries."""
     raw = bytearray(create_sound(rng.choice(list(CONTENTS)), "zip"))
     end, first = raw.rfind(b"PK\x05\x06"), raw.find(b"PK\x01\x02")
     spots = {end + 10: 2, end + 12: 4, end + 16: 4, first + 20: 4, first + 24: 4, first + 28: 2, first + 42: 4, first + 8: 2}

@@ -1,4 +1,4 @@
-"""Files and folders of a ``models`` folder that are damaged, odd or hostile, from a seed: the same seed writes the same ones.
+"""Files and folders for a ``models`` folder that are damaged, unusual or malicious. The same seed writes the same ones.
 
 :func:`create_mutations` yields each with its name and the function that writes it.
 """
@@ -23,7 +23,7 @@ ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
 
 @dataclass(frozen=True)
 class Mutation:
-    """``write`` creates it at a path called ``name`` in the models folder. ``silent``: it is nothing that a list would name."""
+    """``write`` creates it at a path called ``name`` in the models folder. ``silent``: nothing in a list would mention it."""
 
     name: str
     write: Callable[[Path], None]
@@ -31,7 +31,7 @@ class Mutation:
 
 
 def create_mutations(seed: int, count: int, canary: Path) -> Iterator[Mutation]:
-    """``count`` mutations. What is hostile among them would create the file ``canary``."""
+    """``count`` mutations; the malicious ones would create the file ``canary``."""
     for number in range(count):
         rng = random.Random(f"{seed} {number}")
         yield _CREATORS[number % len(_CREATORS)](rng, f"{number:04}", canary)
@@ -54,7 +54,7 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-# folders of diffusers
+# diffusers folders
 
 _PLAIN = {
     "model_index.json": {
@@ -88,7 +88,7 @@ _WEIGHTS = (
 
 
 def write_folder(folder: Path, *, starter: bool = False) -> None:
-    """A sound folder of diffusers, with weights of a few bytes."""
+    """A valid diffusers folder with weights of a few bytes."""
     for name, value in _PLAIN.items():
         if starter or name != "starter.json":
             _write(folder / name, json.dumps(value).encode())
@@ -97,7 +97,7 @@ def write_folder(folder: Path, *, starter: bool = False) -> None:
 
 
 def _create_folder(rng: random.Random, name: str, canary: Path) -> Mutation:
-    """A folder with an odd JSON file in it."""
+    """A folder in which one JSON file is unusual."""
     odd = rng.choice(list(_PLAIN))
 
     def write(path: Path) -> None:
@@ -108,7 +108,7 @@ def _create_folder(rng: random.Random, name: str, canary: Path) -> Mutation:
 
 
 def _create_odd_part(rng: random.Random, name: str, canary: Path) -> Mutation:
-    """A folder in which something is missing, or is something else than a file or a folder."""
+    """A folder in which a file or folder is missing or is something else."""
     part = rng.choice([*_PLAIN, *_WEIGHTS, "unet", "vae", "tokenizer"])
     replace = rng.choice([None, *_SPECIAL.values(), lambda path: path.mkdir(), lambda path: _write(path, rng.randbytes(50))])
 
@@ -125,7 +125,7 @@ def _create_odd_part(rng: random.Random, name: str, canary: Path) -> Mutation:
     return Mutation(f"{name} odd part", write)
 
 
-# what is no file
+# special files
 
 
 def _bind(path: Path) -> None:
@@ -153,10 +153,10 @@ _SPECIAL: dict[str, Callable[[Path], None]] = {
     "core": _link("/proc/kcore"), "nothing": _link("nothing at all"), "long link": _link("x" * 250),
     "no rights": _write_without_rights, "itself": lambda path: path.symlink_to(path.name),
 }  # fmt: skip
-"""What may stand where a file is looked for."""
+"""What may be in the place of a file."""
 
 _LINKED: dict[str, str] = {"parent": "..", "here": ".", "processes": "/proc", "system": "/sys", "open files": "/dev/fd"}
-"""Folders that a link in the models folder may lead to."""
+"""Targets of links in the models folder."""
 
 
 def _create_special(rng: random.Random, name: str, canary: Path) -> Mutation:
@@ -171,7 +171,7 @@ def _create_linked(rng: random.Random, name: str, canary: Path) -> Mutation:
 
 
 def _create_odd_name(rng: random.Random, name: str, canary: Path) -> Mutation:
-    """A sound file with a name that is long, ambiguous, or full of signs that mean something elsewhere."""
+    """A valid file whose name is long, ambiguous, or full of characters with a special meaning elsewhere."""
     odd = rng.choice(
         ["x" * 200, "\u202e\u200f", "\n\r\t\x1b[31m", "<script>&\"'", "%00%2e%2e", "\\..\\", "...", "~", "CON", "\U0001f431" * 30]
     )
@@ -180,7 +180,7 @@ def _create_odd_name(rng: random.Random, name: str, canary: Path) -> Mutation:
 
 
 def _create_deep(rng: random.Random, name: str, canary: Path) -> Mutation:
-    """A file that lies deep, or in a folder without rights."""
+    """A deeply nested file, or one in a folder without permissions."""
     depth, mode = rng.choice([(25, 0o755), (1, 0), (1, stat.S_IRUSR), (1, stat.S_IXUSR)])
 
     def write(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the attacks tried, and what got through."""
+"""Counts of attacks tried and of faults found."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 FAULTS = ("lost", "twice", "half written", "traces shown", "code run", "files served", "connections out")
-"""What an attack can achieve, in the order in which it is printed. All of them must be 0."""
+"""What an attack can achieve, in the order in which it is printed. All counts must be 0."""
 
 PROPERTY = "tally"
-"""The name under which a test's report carries its counts."""
+"""The key of a test's counts in its report."""
 
 
 class Tally:
-    """What one test tried and what got through. The test fails unless every fault is 0."""
+    """The attacks that a test tried and the faults that it found. The test fails unless every count of faults is 0."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -24,7 +24,7 @@ class Tally:
         self.counts["tried"] += times
 
     def count(self, fault: str, times: int = 1, evidence: str = "") -> None:
-        """Add to one of :data:`FAULTS`; 0 times is none. ``evidence`` is shown when the test fails."""
+        """Add ``times`` to one of :data:`FAULTS`. ``evidence`` is shown if the test fails."""
         if fault not in FAULTS:
             raise KeyError(f"{fault!r} is not one of {FAULTS}")
         self.counts[fault] += times
@@ -32,13 +32,13 @@ class Tally:
             self._evidence.append(f"{fault}: {evidence}")
 
     def check(self) -> None:
-        """Raises AssertionError if anything got through."""
+        """Raises AssertionError if there was any fault."""
         through = {fault: self.counts[fault] for fault in FAULTS if self.counts[fault]}
         assert not through, "\n".join([f"{through} of {self.counts['tried']} tried", *self._evidence[:20]])
 
 
 def add_up(tallies: Iterable[Mapping[str, int]]) -> str:
-    """The line that is printed at the end of a run."""
+    """The summary that is printed at the end of a run."""
     total: Counter[str] = Counter()
     for counts in tallies:
         total.update(counts)

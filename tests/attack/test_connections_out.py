@@ -1,7 +1,7 @@
-"""No process of Easel asks for another computer: not at the start, not while it draws, not through a library's usage report.
+"""No process of Easel connects to another computer: not at start, not while it generates, not for a library's telemetry.
 
-The processes really run; each notes whom it asks for (``observed/sitecustomize.py``) and is refused. Libraries spare machines
-that call themselves CI their reports, so the variables that say so are taken away.
+The processes are real; ``observed/sitecustomize.py`` records and refuses their connections. Libraries send no telemetry from CI,
+so the variables that indicate CI are removed.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ ASK = {
     "in a worker": "from concurrent.futures import ProcessPoolExecutor as P; import multiprocessing as m, socket; "
     "P(1, m.get_context('spawn')).submit(socket.gethostbyname, 'x.invalid').result()",
 }
-"""Programs that do ask."""
+"""Programs that do connect, to test the recorder."""
 
 
 class Observed:
-    """An environment whose Python processes note whom they ask for."""
+    """An environment whose Python processes record the hosts that they try to reach."""
 
     def __init__(self, folder: Path) -> None:
         self.notes = folder / "asked"
@@ -93,7 +93,7 @@ def test_app_starts_and_ends_without_asking_anybody(observed: Observed, tmp_path
 
 @pytest.mark.parametrize("first", ["engine", "ui", pytest.param("engine.local", marks=pytest.mark.long), "engine.jobs.worker"])
 def test_every_switch_is_off_whatever_is_imported_first(first: str, observed: Observed, tmp_path: Path) -> None:
-    """Also a package that only reports, and that somebody's environment has from elsewhere, is not imported."""
+    """A package that only sends telemetry is not imported either, even if the environment has it."""
     reporter = "import urllib.request\nurllib.request.urlopen('http://statistics.elsewhere.invalid/')\n"
     for name in offline.REPORTERS:
         (tmp_path / "site").mkdir(exist_ok=True)
@@ -112,7 +112,7 @@ def test_every_switch_is_off_whatever_is_imported_first(first: str, observed: Ob
 
 
 def test_libraries_take_the_switches(observed: Observed) -> None:
-    """What the libraries themselves make of them; in a worker also that nothing may be fetched."""
+    """Each library reports its telemetry as off; in a worker, downloads as well."""
     code = (
         "import engine; from engine.offline import disable_downloads; disable_downloads()\n"
         "from huggingface_hub import constants; import gradio.analytics as gradio\n"

@@ -1,4 +1,4 @@
-"""Connections that are cut at any byte, of the request or of the answer, leave no word in the log, and the page goes on."""
+"""Connections that are cut at any byte of the request or the response leave nothing in the log, and the server goes on."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from engine.settings import HOUSE
 from tests.attack.tally import Tally
 
 RESET = struct.pack("ii", 1, 0)
-"""Lingering for 0 seconds: the connection is reset, not closed."""
+"""SO_LINGER of 0 seconds: the connection is reset, not closed."""
 
 
 @dataclass
 class Target:
-    """A studio in a process of its own, and the file that gets everything that it says."""
+    """A server in a separate process, and the file with all of its output."""
 
     process: subprocess.Popen[str]
     port: int
@@ -36,7 +36,7 @@ class Target:
             return answer.read()
 
     def requests(self) -> Mapping[str, bytes]:
-        """One of each kind that a page sends."""
+        """One request of each kind that a page sends."""
         event = next(event for event in json.loads(self.fetch("/config"))["dependencies"] if event["queue"])
         data = {"data": [None for _ in event["inputs"]], "fn_index": event["id"], "session_hash": "cut"}
         form = "--cut\r\nContent-Disposition: form-data; name=files; filename=a.png\r\n\r\n" + "x" * 100_000 + "\r\n--cut--\r\n"
@@ -65,7 +65,7 @@ class Target:
         return "\r\n".join([*lines, "", body]).encode()
 
     def cut(self, request: bytes, dice: random.Random) -> socket.socket:
-        """Send a part of ``request``, or all of it and read a part of the answer; the connection, to be closed or kept."""
+        """Send a part of ``request``, or all of it and read a part of the response; returns the open connection."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=0.2)
         whole = dice.random() < 0.5
         connection.sendall(request if whole else request[: dice.randrange(len(request))])
@@ -73,7 +73,7 @@ class Target:
             try:
                 connection.recv(dice.choice((1, 10, 1000)))
             except OSError:
-                return connection  # nothing comes yet
+                return connection  # no response yet
         if dice.random() < 0.5:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         return connection
@@ -95,7 +95,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 @pytest.mark.parametrize("cuts", [15, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 def test_cut_connections_say_nothing(cuts: int, target: Target, tally: Tally) -> None:
-    """``cuts`` of each kind; some stay open until others are cut."""
+    """``cuts`` connections of each kind; some stay open until others are cut."""
     dice, opened = random.Random(cuts), list[socket.socket]()
     for request in target.requests().values():
         for _ in range(cuts):

@@ -1,4 +1,4 @@
-"""No version that Easel installs has a vulnerability that is publicly known."""
+"""No version in constraints.txt has a publicly known vulnerability."""
 
 from __future__ import annotations
 

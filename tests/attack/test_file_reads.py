@@ -1,6 +1,6 @@
-"""No request makes the page read a file that was not uploaded, or ask another computer for one.
+"""No request makes the server read a file that was not uploaded, or fetch one from another computer.
 
-Every event of the served page is found by walking its config; every one is offered files of every kind in every nesting.
+Every event in the config of the served page is sent files of every kind in every nesting.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REMOTE_PATHS = (REMOTE, "//files.elsewhere.invalid/share/a.png", "ftp://files.el
 
 
 def file(path: str, **more: Json) -> Json:
-    """A file as Gradio's own client names it."""
+    """A file as Gradio's client represents it."""
     return {"path": path, "meta": META, **more}
 
 
@@ -59,7 +59,7 @@ NESTINGS: Mapping[str, Callable[[str], Json]] = {
 
 
 class Target:
-    """A studio that is attacked, and everything that it said."""
+    """The server under attack, and all of its output."""
 
     def __init__(self, client: httpx.Client, settings: Settings, folder: Path, tally: Tally) -> None:
         self.tally = tally
@@ -77,24 +77,24 @@ class Target:
         self.link.symlink_to(self.secret)
 
     def paths(self) -> Iterator[str]:
-        """Files that are not the page's to read."""
+        """Files that the server must not read."""
         yield from (str(self.secret), str(self.link), f"{self.uploads}/../../../{self.secret.parent.name}/{self.secret.name}")
         yield from (os.path.relpath(self.secret), f"file://{self.secret}", "app.py", "/dev/zero", "/dev/stdin", str(self.uploads))
 
     def offer(self, event: Event, data: list[Json], session: str) -> None:
-        """Press a button of the page with ``data``: at once where the page does so, else into the queue."""
+        """Trigger an event of the page with ``data``: directly if the page does so, else through the queue."""
         body = {"data": data, "fn_index": event["id"], "session_hash": session, "event_data": data[0] if data else None}
         road = "/gradio_api/queue/join" if event["queue"] else "/gradio_api/run/predict"
         self.say(self.client.post(road, json=body))
 
     def offer_one(self, component: int, value: Json, session: str) -> None:
-        """Press a button that reads ``component``, which holds ``value``; all else is as the page comes up."""
+        """Trigger an event that reads ``component`` with this ``value``; other inputs have their initial values."""
         event = self.takers[component]
         data = [value if number == component else self.values[number] for number in inputs_of(event)]
         self.offer(event, data, session)
 
     def listen(self, session: str) -> None:
-        """What the queue has to say to a session, until all of its events are done."""
+        """The queue's messages to a session, until all of its events are done."""
         with self.client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
             self.answers += stream.iter_text()
 
@@ -103,7 +103,7 @@ class Target:
         self.answers.append(answer.text)
 
     def check(self) -> None:
-        """Nothing was read, whether it was said at once or lies where it could be fetched."""
+        """Check that no secret is in a response or in a file that the server would serve."""
         said = "".join(self.answers)
         for secret in (SECRET, base64.b64encode(SECRET.encode()).decode()[:30]):
             self.tally.count("files served", said.count(secret), "the secret was said")
@@ -125,7 +125,7 @@ def target(client: httpx.Client, settings: Settings, tmp_path: Path, tally: Tall
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> list[str]:
-    """The names of other computers that this process looks up. None is found."""
+    """The names of other hosts that this process looks up; all lookups fail."""
     names: list[str] = []
     look_up = socket.getaddrinfo
 
@@ -141,7 +141,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> list[str]:
 
 
 def takes_something(event: Event) -> bool:
-    """Whether a request tells the event anything. One without inputs that streams, such as the queue's own list, has no end."""
+    """Whether the event has inputs. One that streams without inputs, such as the Queue panel's, never ends."""
     types = event["types"]
     assert isinstance(types, dict)
     return bool(event["inputs"]) or not types["generator"]
@@ -159,7 +159,7 @@ def test_the_config_names_events_of_both_kinds(target: Target) -> None:
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(3 * len(NESTINGS), marks=pytest.mark.long)])
 def test_no_event_takes_a_file_that_was_not_uploaded(rounds: int, target: Target, asked: list[str]) -> None:
-    """Each input is offered one, in the nestings and of the paths one after the other; in the long test in all of them."""
+    """Each input is sent one, cycling through nestings and paths; in the long test, all combinations."""
     ways = cycle(product(NESTINGS.values(), (str(target.secret), str(target.link), "/dev/zero")))
     for event in target.events * rounds:
         target.offer(event, [nest(path) for nest, path in islice(ways, len(inputs_of(event)))], "events")
@@ -169,7 +169,7 @@ def test_no_event_takes_a_file_that_was_not_uploaded(rounds: int, target: Target
 
 
 def test_no_kind_of_component_takes_one_in_any_nesting(target: Target, asked: list[str]) -> None:
-    """One bad value among good ones gets as far as the component that it is meant for."""
+    """A bad value among good ones reaches its component's preprocessing."""
     for kind, nest in product(target.kinds.values(), NESTINGS.values()):
         target.offer_one(kind, nest(str(target.secret)), "kinds")
     for kind, path in product(target.kinds.values(), chain(target.paths(), REMOTE_PATHS)):
@@ -189,7 +189,7 @@ def test_no_component_takes_one_beside_ordinary_values(target: Target, asked: li
 
 
 def test_the_named_roads_are_no_way_round(target: Target, asked: list[str]) -> None:
-    """Those that answer at once with every event, the one through the queue with an event for each kind of component."""
+    """Named endpoints that answer directly are called with every event, the queue's with one event per kind of component."""
     for event in target.events:
         data = [file(str(target.secret)) for _ in inputs_of(event)]
         target.say(target.client.post(f"/gradio_api/run/{event['api_name']}", json={"data": data}))
@@ -238,7 +238,7 @@ def test_an_uploaded_file_is_taken_and_one_that_is_gone_is_a_sentence(client: ht
 
 
 def completed(client: httpx.Client, body: Mapping[str, Json | object]) -> str:
-    """What comes of an event of the queue, as JSON."""
+    """The output of a queued event, as JSON."""
     client.post("/gradio_api/queue/join", json=body).raise_for_status()
     stream = client.get("/gradio_api/queue/data", params={"session_hash": str(body["session_hash"])}).text
     (done,) = (line for line in stream.splitlines() if '"process_completed"' in line)

@@ -1,4 +1,4 @@
-"""Nothing is lost, made twice or left half written when servers and workers are killed, also while they write."""
+"""No image is lost, made twice or half written when servers and workers are killed, also during a write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Gradio's own ``launch()`` switches on is switched on, or needs no switch, for a page that is mounted."""
+"""Every protection that Gradio's own ``launch()`` turns on is on for a mounted page, or is not needed there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ui.compat import mounting
 
 
 def attributes_set(function: Callable[..., object], of: str) -> set[str]:
-    """The attributes that the source of ``function`` assigns to on its variable ``of``, with the dots between."""
+    """The attributes, in dotted form, that the source of ``function`` assigns on its variable ``of``."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     set_ones = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
     names = (ast.unparse(node).partition(".") for node in set_ones)

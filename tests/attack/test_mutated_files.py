@@ -1,4 +1,4 @@
-"""Whatever lies in the models folder, all the rest of it is listed and loads, and what is odd gets a sentence of its own."""
+"""Whatever is in the models folder, all valid files are listed and load, and each bad file gets a sentence of its own."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.checkpoints.service import CheckpointsService
 
 BATCH = 50
-"""Mutations that lie in the models folder at once."""
+"""Mutations that are in the models folder at the same time."""
 
 SECONDS = 120
-"""After which a batch that has not ended ends the test run, with the stack of each thread."""
+"""Timeout of a batch, after which the test run ends with the stack of each thread."""
 
 
 @dataclass
 class Counts:
-    """What became of all."""
+    """Totals over all batches."""
 
     tried: int = 0
     listed: int = 0
@@ -49,7 +49,7 @@ class Counts:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    """A models folder with the starter and one sound file of each kind and container."""
+    """A models folder with the starter and one valid file of each kind and container."""
     models = tmp_path / "models"
     shutil.copytree(HOUSE / "models" / "starter", models / "starter")
     shutil.copytree(HOUSE / "models" / "starter-x4", models / "starter-x4")
@@ -97,7 +97,7 @@ def test_nothing_in_the_models_folder_hides_or_stops_anything_else(
 
 
 def try_batch(batch: list[Mutation], settings: Settings, wanted: set[str], counts: Counts) -> None:
-    """Lists the folder with ``batch`` in it, as the engine and as the page does, and uses what of it is listed."""
+    """Lists the folder with ``batch`` in it, as the engine and as the page do, and uses everything that is listed."""
     for mutation in batch:
         mutation.write(settings.models / mutation.name)
     options = CheckpointOptions(settings)
@@ -124,7 +124,7 @@ def is_sentence(text: str) -> bool:
 
 
 def use(entry: CheckpointEntry) -> str:
-    """What is printed if using ``entry`` fails otherwise than with a sentence."""
+    """What is printed if ``entry`` fails with anything but a sentence."""
     try:
         if entry.identity.kind == "checkpoint" and not entry.family.loaded_by_diffusers:
             load_checkpoint(entry, ExecutionPlan())
@@ -152,7 +152,7 @@ def remove(path: Path) -> None:
 
 
 def load_sound(settings: Settings) -> None:
-    """The starter makes a checkpoint again, and the other files are read whole."""
+    """Load the starter again, and read the other valid files whole."""
     inventory = Catalogue(settings).scan()
     assert load_checkpoint(inventory.find("starter"), ExecutionPlan()).unet is not None
     for entry in inventory.entries:
@@ -162,7 +162,7 @@ def load_sound(settings: Settings) -> None:
 
 @pytest.mark.parametrize("count", [20, pytest.param(1000, marks=pytest.mark.long)])
 def test_a_checkpoint_with_odd_settings_loads_or_says_why(count: int, settings: Settings) -> None:
-    """The starter, its weights as they are, with one odd file of settings or words."""
+    """The starter with valid weights and one malformed configuration or tokenizer file."""
     whole, traces, loaded = settings.models / "starter", list[str](), 0
     names = sorted(path for path in whole.rglob("*") if path.suffix in (".json", ".txt"))
     for number in range(count):
@@ -217,7 +217,7 @@ def test_a_whole_checkpoint_in_the_models_folder_itself_hides_nothing(settings: 
 
 
 def test_folders_that_may_not_be_read_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests may run as root, whom no rights bind."""
+    """Simulates refused permissions, since root ignores real ones."""
     scandir = os.scandir
     for name in ("locked", "open"):
         (settings.models / name).mkdir()
@@ -236,7 +236,7 @@ def test_folders_that_may_not_be_read_are_named(settings: Settings, monkeypatch:
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become somebody else")
 def test_somebody_without_rights_sees_a_sentence_for_each(settings: Settings) -> None:
-    """A folder that can be listed but not entered, one that can be entered but not listed, and a file, for another user."""
+    """For another user: a folder that can be listed but not entered, one that can be entered but not listed, and a file."""
     paths = {"listed": 0o744, "entered": 0o711, "none": 0o700}
     for name, mode in paths.items():
         (settings.models / name / "inside").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A fault that a test counts fails it, and appears in the line at the end of the run."""
+"""A fault that a test counts makes it fail, and appears in the summary of the run."""
 
 from __future__ import annotations
 

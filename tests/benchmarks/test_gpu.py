@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import gpu
 from benchmarks.full_size import CONFIGURED, write_checkpoint
-from benchmarks.gpu_loops import Loop, find_misplaced, plateau, rate_of
+from benchmarks.gpu_loops import Loop, compute_rate, find_misplaced, find_plateau
 from engine.checkpoints.identify.identify import identify
 from engine.events import Event, Step
 from tests.engine.checkpoints import tiny
@@ -23,11 +23,11 @@ def step(picture: int, number: int) -> Event:
 
 def test_the_rate_is_that_between_the_steps_of_one_picture() -> None:
     times = [(0.0, step(0, 1)), (0.5, step(0, 2)), (1.0, step(0, 3)), (9.0, step(1, 1)), (9.5, step(1, 2)), (10.0, step(1, 3))]
-    assert rate_of(times) == 2.0
+    assert compute_rate(times) == 2.0
 
 
 def test_the_plateau_begins_at_the_smallest_batch_that_is_near_the_best() -> None:
-    assert plateau({1: 50.0, 2: 96.0, 4: 100.0}) == (2, 0.5)
+    assert find_plateau({1: 50.0, 2: 96.0, 4: 100.0}) == (2, 0.5)
 
 
 def test_what_is_in_another_precision_or_place_is_named() -> None:
@@ -78,7 +78,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu, "SCALE", gpu.CPU)
         for family in CONFIGURED:
-            gpu.write(folder, family)
+            gpu.write_once(folder, family)
             assert identify(folder / "models" / family).family == family
     return folder
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from training.drawing.glyphs import font_file
+from training.drawing.glyphs import find_font_file
 
 
 def _font_is_here() -> bool:
     try:
-        font_file()
+        find_font_file()
     except FileNotFoundError:
         return False
     return True

@@ -8,21 +8,21 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from training.captions import UNTOLD, caption, list_words, with_article
+from training.captions import BACKGROUND_DROP, add_article, list_words, write_caption
 from training.drawing.backgrounds import BACKGROUND_BY_NAME
 from training.drawing.styles import STYLES
-from training.drawing.things import THING_BY_NAME, plural, with_a
+from training.drawing.things import THING_BY_NAME, add_indefinite_article, pluralise
 from training.layouts import Placed
-from training.scenes import Scene, random_scene
-from training.trials import PROMPTS, sheet_captions, trials
+from training.scenes import Scene, create_scene
+from training.trials import PROMPTS, list_sheet_captions, list_trials
 
 MANY = 4000
 
 
 @pytest.fixture(scope="module")
 def told() -> list[tuple[Scene, str]]:
-    scenes = [random_scene(seed) for seed in range(MANY)]
-    return [(scene, caption(scene, np.random.default_rng(scene.seed))) for scene in scenes]
+    scenes = [create_scene(seed) for seed in range(MANY)]
+    return [(scene, write_caption(scene, np.random.default_rng(scene.seed))) for scene in scenes]
 
 
 def words_of(text: str) -> list[str]:
@@ -34,7 +34,7 @@ def test_captions_are_of_known_words_and_differ(told: list[tuple[Scene, str]]) -
     assert not {word for _, text in told for word in words_of(text)} - known
     assert len({text for _, text in told}) > 0.97 * MANY
     scene = told[5][0]
-    assert len({caption(scene, np.random.default_rng(seed)) for seed in range(50)}) > 25
+    assert len({write_caption(scene, np.random.default_rng(seed)) for seed in range(50)}) > 25
 
 
 def test_captions_read_like_language(told: list[tuple[Scene, str]]) -> None:
@@ -47,7 +47,7 @@ def test_every_thing_and_style_is_named(told: list[tuple[Scene, str]]) -> None:
     styles = {style.name: style for style in STYLES}
     for scene, text in told:
         for name in {thing.name for thing in scene.things}:
-            forms = [form for word in THING_BY_NAME[name].words for form in (word, plural(word))]
+            forms = [form for word in THING_BY_NAME[name].words for form in (word, pluralise(word))]
             assert any(form in text for form in forms), (text, name)
         if styles[scene.style].words:
             phrases = [phrase.replace("{scene}", "").strip(" ,") for phrase in styles[scene.style].phrases]
@@ -60,7 +60,7 @@ def test_the_background_is_nearly_always_named(told: list[tuple[Scene, str]]) ->
         row, colour = BACKGROUND_BY_NAME[scene.background], "(gray|grey)" if scene.colour == "gray" else scene.colour
         places = [f"{colour} background", f"on {colour}"] if colour else [*row.words, *row.phrases]
         named.append(any(re.search(rf"\b{place}\b", text) for place in places))
-    assert 1 - UNTOLD < np.mean(named) < 1
+    assert 1 - BACKGROUND_DROP < np.mean(named) < 1
 
 
 def pair(first: str, second: str, relation: str | None) -> Scene:
@@ -70,7 +70,7 @@ def pair(first: str, second: str, relation: str | None) -> Scene:
 
 def test_left_and_right_in_captions_agree_with_the_picture() -> None:
     rng, scene = np.random.default_rng(0), pair("cat", "dog", "left")
-    texts = " | ".join(caption(scene, rng) for _ in range(400))
+    texts = " | ".join(write_caption(scene, rng) for _ in range(400))
     feline, canine = "(the |a )?(cat|kitty|kitten)", "(the |a )?(dog|puppy|doggy)"
     assert re.search(f"{feline} (to the )?left of {canine}", texts)
     assert re.search(f"{canine} (to the )?right of {feline}", texts)
@@ -80,19 +80,19 @@ def test_left_and_right_in_captions_agree_with_the_picture() -> None:
 
 def test_several_of_a_kind_are_counted() -> None:
     rng, scene = np.random.default_rng(0), pair("mouse", "mouse", None)
-    assert all(re.search(r"\b(two|2|a pair of) (mice|rats)\b", caption(scene, rng)) for _ in range(60))
+    assert all(re.search(r"\b(two|2|a pair of) (mice|rats)\b", write_caption(scene, rng)) for _ in range(60))
 
 
 def test_an_before_vowels() -> None:
-    said = {with_article("apple", np.random.default_rng(seed)) for seed in range(40)}
+    said = {add_article("apple", np.random.default_rng(seed)) for seed in range(40)}
     assert said == {"apple", "an apple", "the apple"}
-    assert [with_a(word) for word in ("cat", "unicorn", "umbrella", "hourglass")] == [
+    assert [add_indefinite_article(word) for word in ("cat", "unicorn", "umbrella", "hourglass")] == [
         "a cat", "a unicorn", "an umbrella", "an hourglass",
     ]  # fmt: skip
 
 
 def test_the_judges_captions_are_a_thousand_of_known_words_in_no_training_set(told: list[tuple[Scene, str]]) -> None:
-    asked, known = trials(), set(list_words()) | {"here", "are", "together", "one"}
+    asked, known = list_trials(), set(list_words()) | {"here", "are", "together", "one"}
     assert len(asked) >= 950 and len({trial.text for trial in asked}) > 0.98 * len(asked)
     assert not {word for trial in asked for word in words_of(trial.text)} - known
     assert not {trial.text for trial in asked} & {text for _, text in told}
@@ -103,4 +103,4 @@ def test_the_judges_captions_are_a_thousand_of_known_words_in_no_training_set(to
 def test_the_prompts_that_must_come_out_are_of_known_words() -> None:
     known = set(list_words())
     assert not {word for prompt in PROMPTS for word in words_of(prompt)} - known
-    assert sheet_captions()[: len(PROMPTS)] == list(PROMPTS) and len(sheet_captions()) == 64
+    assert list_sheet_captions()[: len(PROMPTS)] == list(PROMPTS) and len(list_sheet_captions()) == 64

@@ -36,7 +36,7 @@ def test_both_figures_are_counted(tiny_run: Path, tmp_path: Path) -> None:
         checkpoint = str(tmp_path / "starter")
         counts = evaluate_negatives.count_things(easel, judge, checkpoint, range(2), steps=2)
         idle = evaluate_negatives.IDLE_WORDS["words that name nothing"]
-        places = evaluate_negatives.ranks(easel, checkpoint, idle, range(2), steps=2)
+        places = evaluate_negatives.rank_unwanted(easel, checkpoint, idle, range(2), steps=2)
     assert [count for row, count in counts.items() if row.startswith("dog")] == [2, 2]
     assert [count for row, count in counts.items() if row.startswith("cat")] == [0, 0]
     assert len(places) == 2 and all(1 <= place <= 1 + len(idle) for place in places)

@@ -10,8 +10,8 @@ import torch
 from tests.training.tiny import SIZES, autoencoder_run
 from training.autoencoder import load_autoencoder
 from training.drawing.things import THING_NAMES
-from training.parts import FIRST, GRID, NUMBERS, PALETTE, ROWS, SLOTS, Looks, looks_loss, new_reader, rows
-from training.scenes import random_scene
+from training.parts import FIRST, GRID, NUMBERS, PALETTE, ROWS, SLOTS, Looks, create_reader, find_rows, looks_loss
+from training.scenes import create_scene
 from training.tokenizer import MAX_LENGTH
 
 END = 1
@@ -25,8 +25,8 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> Looks:
 
 
 def test_a_scene_names_a_row_for_each_of_its_first_things() -> None:
-    for scene in (random_scene(seed) for seed in range(60)):
-        found, kinds = rows(scene), {(thing.name, thing.colour) for thing in scene.things}
+    for scene in (create_scene(seed) for seed in range(60)):
+        found, kinds = find_rows(scene), {(thing.name, thing.colour) for thing in scene.things}
         assert len(found) == SLOTS
         assert sum(row > 0 for row in found) == min(SLOTS, len(kinds))
     assert len(set(ROWS.values())) == len(THING_NAMES) * len(PALETTE) and 0 not in ROWS.values()
@@ -53,7 +53,7 @@ def test_a_look_is_told_part_by_part(looks: Looks) -> None:
 
 def test_padding_alone_is_asked(looks: Looks) -> None:
     torch.manual_seed(0)
-    reader = new_reader(SIZES)
+    reader = create_reader(SIZES)
     states = torch.randn(2, MAX_LENGTH, SIZES.text_width)
     ids = torch.full((2, MAX_LENGTH), END)
     ids[0, : FIRST + 5], ids[1, :3] = 7, 7

@@ -13,19 +13,19 @@ from training.drawing.backgrounds import BACKGROUND_NAMES, BACKGROUNDS
 from training.drawing.styles import STYLES
 from training.drawing.things import THING_NAMES, THINGS
 from training.layouts import RELATIONS, Ground, Placed
-from training.painting import render, thing_mask
-from training.scenes import COLOUR_NAMES, FIXED, KINDS, ROLES, Scene, held_out_background, held_out_colour, random_scene
+from training.painting import create_thing_mask, render
+from training.scenes import COLOUR_NAMES, FIXED, KINDS, ROLES, Scene, create_scene, is_background_held_out, is_colour_held_out
 
 MANY = 4000
 
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    return [random_scene(seed) for seed in range(MANY)]
+    return [create_scene(seed) for seed in range(MANY)]
 
 
 def test_a_seed_is_a_scene_and_a_scene_its_bytes() -> None:
-    scenes = [random_scene(seed) for seed in (3, 3, 4)]
+    scenes = [create_scene(seed) for seed in (3, 3, 4)]
     assert scenes[0] == scenes[1] != scenes[2]
     pictures = [render(scene, 64) for scene in scenes]
     assert np.array_equal(pictures[0], pictures[1]) and not np.array_equal(pictures[0], pictures[2])
@@ -34,15 +34,15 @@ def test_a_seed_is_a_scene_and_a_scene_its_bytes() -> None:
 
 def test_nothing_held_out_is_drawn_and_something_is_held_out(scenes: list[Scene]) -> None:
     pairs = {(thing.name, scene.background) for scene in scenes for thing in scene.things}
-    assert not [pair for pair in pairs if held_out_background(*pair) and pair[0] not in FIXED]
-    assert not [t for scene in scenes for t in scene.things if t.colour and held_out_colour(t.name, t.colour)]
-    assert any(held_out_background("cat", place) for place in BACKGROUND_NAMES)
-    assert any(held_out_colour("cat", colour) for colour in COLOUR_NAMES)
+    assert not [pair for pair in pairs if is_background_held_out(*pair) and pair[0] not in FIXED]
+    assert not [t for scene in scenes for t in scene.things if t.colour and is_colour_held_out(t.name, t.colour)]
+    assert any(is_background_held_out("cat", place) for place in BACKGROUND_NAMES)
+    assert any(is_colour_held_out("cat", colour) for colour in COLOUR_NAMES)
 
 
 def test_every_thing_has_places_it_is_shown_at_and_one_it_is_not() -> None:
     for name in THING_NAMES:
-        assert 1 <= sum(held_out_background(name, place) for place in BACKGROUND_NAMES) <= 5
+        assert 1 <= sum(is_background_held_out(name, place) for place in BACKGROUND_NAMES) <= 5
 
 
 def test_every_word_means_one_thing_or_one_place_or_one_style() -> None:
@@ -56,7 +56,7 @@ def test_each_thing_is_drawn_and_fills_its_box() -> None:
     bare = render(empty, 64)
     for name in THING_NAMES:
         scene = replace(empty, things=(Placed(name, 0.5, 0.5, 0.75),), named=(0,))
-        changed, inside = (render(scene, 64) != bare).any(-1), thing_mask(scene, 64) > 0
+        changed, inside = (render(scene, 64) != bare).any(-1), create_thing_mask(scene, 64) > 0
         assert changed[inside].mean() > 0.12, name
         assert changed[~inside].mean() < 0.03, name
 
@@ -116,6 +116,6 @@ def test_roles_are_those_of_the_layouts() -> None:
 def test_masks_cover_things(scenes: list[Scene]) -> None:
     full = [scene for scene in scenes if scene.things][:200]
     for scene in full:
-        mask = thing_mask(scene, 16)
+        mask = create_thing_mask(scene, 16)
         assert all(mask[min(15, int(t.y * 16)), min(15, int(t.x * 16))] == 1 for t in scene.things)
-    assert thing_mask(next(scene for scene in scenes if not scene.things), 16).max() == 0
+    assert create_thing_mask(next(scene for scene in scenes if not scene.things), 16).max() == 0

@@ -15,18 +15,26 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteS
 from PIL import Image
 
 from tests.training.tiny import SIZES, autoencoder_run, diffusion_run, pool_of, source
-from training.all import PARTS, commands
-from training.autoencoder import AutoencoderTraining, ImagePool, first_network, image_loss
+from training.all import PARTS, list_commands
+from training.autoencoder import AutoencoderTraining, ImagePool, create_initial_network, image_loss
 from training.common import Clock, load_state
 from training.diffusion import DiffusionTraining
 from training.drawers import CHUNK, WORDINGS, Drawers, DrawsHere
-from training.evaluate import contact_sheet, draw, few_step_pipeline, frechet, load_pipeline, nearest, score
+from training.evaluate import (
+    compute_frechet_distance,
+    draw,
+    find_nearest_distances,
+    load_few_step_pipeline,
+    load_pipeline,
+    save_contact_sheet,
+    score,
+)
 from training.export import export
-from training.few_steps import Distillation, boundary, first_student, split_prediction
-from training.judge import CELLS, THING_NAMES, Judge, JudgeTraining, accuracy, load_judge, present, save_judge
-from training.machine import to_images, together
-from training.networks import new_autoencoder
-from training.noise import new_scheduler
+from training.few_steps import Distillation, apply_boundary, create_initial_student, split_prediction
+from training.judge import CELLS, THING_NAMES, Judge, JudgeTraining, detect_things, load_judge, measure_accuracy, save_judge
+from training.machine import run_processes, to_images
+from training.networks import create_autoencoder
+from training.noise import create_scheduler
 from training.take_up import take_up
 from training.tokenizer import FOLDER, MAX_LENGTH
 from training.trials import Trial
@@ -66,7 +74,7 @@ def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
 
 
 def test_the_autoencoder_starts_from_components_and_learns_more(tmp_path: Path) -> None:
-    training = AutoencoderTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu", first_network(SIZES, "cpu"))
+    training = AutoencoderTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu", create_initial_network(SIZES, "cpu"))
     pool, chunk = ImagePool(SIZES.side, "cpu"), DrawsHere(SIZES.side, SIZES.side, 0).next()
     pool.add(chunk)
     pictures, masks = to_images(chunk.images, "cpu"), chunk.masks[:, None].float()
@@ -75,7 +83,7 @@ def test_the_autoencoder_starts_from_components_and_learns_more(tmp_path: Path) 
         with torch.no_grad():
             return float(image_loss(network(pictures).sample, pictures, masks))
 
-    nothing, components = loss(new_autoencoder(SIZES)), loss(training.network)
+    nothing, components = loss(create_autoencoder(SIZES)), loss(training.network)
     for _ in range(60):
         training.train_step(pool, 8)
     assert components < 0.5 * nothing and loss(training.network) < 0.95 * components
@@ -92,9 +100,9 @@ def test_a_decoder_that_is_trained_alone_leaves_the_latents_as_they_are(tmp_path
 def test_processes_that_train_together_share_their_weights(tmp_path: Path) -> None:
     network = torch.nn.Linear(2, 2)
     torch.nn.init.zeros_(network.weight)
-    together(add_one, argparse.Namespace(members=2), [network])
+    run_processes(add_one, argparse.Namespace(members=2), [network])
     assert torch.equal(network.weight, torch.full((2, 2), 3.0))
-    together(add_one, argparse.Namespace(members=1), [network])
+    run_processes(add_one, argparse.Namespace(members=1), [network])
     assert torch.equal(network.weight, torch.full((2, 2), 4.0))
 
 
@@ -113,7 +121,7 @@ def test_a_run_is_exported_with_its_few_steps_and_draws(tiny_run: Path, tmp_path
     named = [word for table in ("things", "backgrounds", "styles") for row in card[table] for word in row["words"]]
     assert {part for word in named for part in word.split()} <= set(card["words"])
     assert not any(str(tiny_run) in path.read_text(encoding="utf-8") for path in folder.rglob("*.json"))
-    full, quick = load_pipeline(folder), few_step_pipeline(folder)
+    full, quick = load_pipeline(folder), load_few_step_pipeline(folder)
     assert isinstance(full.scheduler, DDIMScheduler) and isinstance(quick.scheduler, LCMScheduler)
     assert quick.get_active_adapters()
     assert {full.unet.dtype, full.vae.dtype, full.text_encoder.dtype} == {torch.float32}
@@ -124,7 +132,7 @@ def test_a_run_is_exported_with_its_few_steps_and_draws(tiny_run: Path, tmp_path
         full.scheduler = scheduler.from_config(full.scheduler.config)
         (picture,) = draw(full, ["a cat on the beach"], 1, 2, 3.0)
         assert picture.std() > 0
-    contact_sheet([picture] * 9, tmp_path / "sheet.png")
+    save_contact_sheet([picture] * 9, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (8 * 64, 2 * 64)
 
@@ -155,10 +163,10 @@ def test_training_goes_on_from_an_exported_starter(tiny_run: Path, tmp_path: Pat
 
 
 def test_the_few_step_function_says_its_input_where_nothing_is_noisy() -> None:
-    signal, noisy = new_scheduler().alphas_cumprod, torch.randn(2, 3, 4, 4)
+    signal, noisy = create_scheduler().alphas_cumprod, torch.randn(2, 3, 4, 4)
     clean = torch.randn(2, 3, 4, 4)
-    assert torch.equal(boundary(noisy, clean, torch.tensor([0, 0])), noisy)
-    assert torch.allclose(boundary(noisy, clean, torch.tensor([999, 999])), clean, atol=1e-3)
+    assert torch.equal(apply_boundary(noisy, clean, torch.tensor([0, 0])), noisy)
+    assert torch.allclose(apply_boundary(noisy, clean, torch.tensor([999, 999])), clean, atol=1e-3)
     kept, noise = signal[torch.tensor([10, 700])], torch.randn(2, 3, 4, 4)
     a, b = kept.sqrt().view(-1, 1, 1, 1), (1 - kept).sqrt().view(-1, 1, 1, 1)
     found = split_prediction(a * clean + b * noise, a * noise - b * clean, kept)
@@ -167,7 +175,7 @@ def test_the_few_step_function_says_its_input_where_nothing_is_noisy() -> None:
 
 def test_the_teachers_step_follows_the_path_that_it_believes_in(tiny_run: Path) -> None:
     """From the last level a teacher that sees only noise goes to the next level: alpha and sigma are those of that level."""
-    training = Distillation(tiny_run, Clock(1, steps=1), "cpu", first_student(tiny_run, "cpu", lora_rank=2))
+    training = Distillation(tiny_run, Clock(1, steps=1), "cpu", create_initial_student(tiny_run, "cpu", lora_rank=2))
     noisy, levels = torch.randn(2, 16, 16, 16), torch.tensor([999, 19])
     text = training.text_encoder(training.nothing.expand(2, -1)).last_hidden_state.float()
     stepped = training.teacher_step(noisy, levels, levels - 20, text)
@@ -179,11 +187,11 @@ def test_the_teachers_step_follows_the_path_that_it_believes_in(tiny_run: Path) 
 
 
 def test_the_teachers_path_ends_where_a_ddim_sampler_ends(tiny_run: Path) -> None:
-    training = Distillation(tiny_run, Clock(1, steps=1), "cpu", first_student(tiny_run, "cpu", lora_rank=2))
+    training = Distillation(tiny_run, Clock(1, steps=1), "cpu", create_initial_student(tiny_run, "cpu", lora_rank=2))
     noisy = torch.randn(2, 16, 16, 16)
     text = training.text_encoder(training.nothing.expand(2, -1)).last_hidden_state.float()
-    ended = training.path_end(noisy, torch.tensor([999, 999]), text)
-    scheduler = new_scheduler()
+    ended = training.follow_path(noisy, torch.tensor([999, 999]), text)
+    scheduler = create_scheduler()
     scheduler.set_timesteps(4)
     assert scheduler.timesteps.tolist() == [999, 749, 499, 249]
     with torch.no_grad():
@@ -219,7 +227,7 @@ def test_the_judge_learns_one_chunk_and_is_read_back(tmp_path: Path) -> None:
     mean = load_judge(tmp_path / "mean.safetensors").state_dict()[first_layer]
     expected = (network.state_dict()[first_layer] + other.state_dict()[first_layer]) / 2
     assert torch.allclose(mean, expected, atol=1e-3)
-    shares = accuracy(read, 100)
+    shares = measure_accuracy(read, 100)
     assert {"one thing", "two things", "counting", "position", "background", "style"} <= set(shares)
     assert all(0 <= share <= 1 for share in shares.values()) and shares["one thing"] < 0.5  # twelve steps are few
 
@@ -233,7 +241,7 @@ def test_a_thing_is_present_where_it_is_the_likeliest_answer_of_a_cell() -> None
             where[0, THING_NAMES.index("house"), 0, 0] = -1.5
             return {"where": where}
 
-    assert present(Sure(), [np.zeros((256, 256, 3), np.uint8)] * 2) == [frozenset({"cat", "dog"}), frozenset()]
+    assert detect_things(Sure(), [np.zeros((256, 256, 3), np.uint8)] * 2) == [frozenset({"cat", "dog"}), frozenset()]
 
 
 def test_scores_count_what_was_asked() -> None:
@@ -245,20 +253,20 @@ def test_scores_count_what_was_asked() -> None:
 def test_distances_of_pictures() -> None:
     rng = np.random.default_rng(0)
     first, shifted = rng.normal(size=(4000, 3)), rng.normal((2, 0, 0), size=(4000, 3))
-    assert frechet(first, first) == pytest.approx(0, abs=1e-6)
-    assert frechet(first, shifted) == pytest.approx(4, rel=0.1)
-    assert nearest(first[:5], first).max() == 0 and nearest(shifted[:50], first).max() > 0
+    assert compute_frechet_distance(first, first) == pytest.approx(0, abs=1e-6)
+    assert compute_frechet_distance(first, shifted) == pytest.approx(4, rel=0.1)
+    assert find_nearest_distances(first[:5], first).max() == 0 and find_nearest_distances(shifted[:50], first).max() > 0
 
 
 def test_a_whole_run_names_every_part_once(tmp_path: Path) -> None:
-    made = commands(list(PARTS), 12, tmp_path, tmp_path / "starter", "cuda", "a test")
+    made = list_commands(list(PARTS), 12, tmp_path, tmp_path / "starter", "cuda", "a test")
     assert [command[0].rpartition(".")[2] for command in made] == [*PARTS, "evaluate", "evaluate"]
     assert ["--few-steps" in command for command in made[-3:]] == [False, False, True]
-    some = commands(["diffusion"], 7, tmp_path, tmp_path / "starter", "cuda", "a test")
+    some = list_commands(["diffusion"], 7, tmp_path, tmp_path / "starter", "cuda", "a test")
     assert some == [["training.diffusion", "--minutes", "7.00", "--out", str(tmp_path), "--device", "cuda", "--resume"]]
 
 
 def test_a_run_without_a_judge_asks_the_committed_one_and_without_few_steps_asks_nothing_of_them(tmp_path: Path) -> None:
-    made = commands(["export", "evaluate"], 7, tmp_path, tmp_path / "starter", "cpu", "a test")
+    made = list_commands(["export", "evaluate"], 7, tmp_path, tmp_path / "starter", "cpu", "a test")
     assert [command[0] for command in made] == ["training.export", "training.evaluate", "training.evaluate"]
     assert not [command for command in made if "--judge" in command or "--few-steps" in command]

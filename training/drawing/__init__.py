@@ -1,1 +1,1 @@
-"""What the scenes are made of: tables of things, backgrounds, air and styles, and the functions that draw them."""
+"""What scenes are made of: tables of things, backgrounds, weather and styles, and the functions that draw them."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from training.drawing.canvas import mix, shade
 from training.drawing.palette import RGB
-from training.drawing.sheet import Shape, Sheet, arc, curve
+from training.drawing.sheet import Shape, Sheet, create_arc, create_curve
 
 WHITE: RGB = (255, 255, 255)
 GLASS: RGB = (150, 205, 235)
@@ -14,7 +14,7 @@ STONE: RGB = (160, 158, 160)
 WOOD: RGB = (128, 88, 56)
 
 
-def _barn(sheet: Sheet, rgb: RGB) -> None:
+def _draw_barn(sheet: Sheet, rgb: RGB) -> None:
     roof = (96, 84, 84)
     sheet.shape([(28, 248), (28, 116), (60, 66), (128, 26), (196, 66), (228, 116), (228, 248)], rgb)
     for x in range(48, 228, 20):
@@ -28,19 +28,19 @@ def _barn(sheet: Sheet, rgb: RGB) -> None:
     sheet.box((112, 82, 144, 116), (70, 50, 46))
 
 
-def _igloo(sheet: Sheet, rgb: RGB) -> None:
+def _draw_igloo(sheet: Sheet, rgb: RGB) -> None:
     line = mix(rgb, (110, 160, 200), 0.75)
-    sheet.shape(arc(118, 156, 114, 146, 180, 360), rgb)
+    sheet.shape(create_arc(118, 156, 114, 146, 180, 360), rgb)
     for row, y in enumerate((120, 84, 48)):
         half = 114 * np.sqrt(1 - ((156 - y) / 146) ** 2)
         sheet.line([(118 - half + 2, y), (118 + half - 2, y)], line, 3)
         for x in np.arange(118 - half + 30 + 14 * (row % 2), 118 + half - 8, 44):
             sheet.line([(x, y), (x, y + 36)], line, 3)
-    sheet.shape([(150, 156), *arc(196, 110, 46, 52, 180, 360), (242, 156)], shade(rgb, 0.86))
-    sheet.shape([(168, 156), *arc(200, 118, 30, 34, 180, 360), (230, 156)], (52, 74, 104))
+    sheet.shape([(150, 156), *create_arc(196, 110, 46, 52, 180, 360), (242, 156)], shade(rgb, 0.86))
+    sheet.shape([(168, 156), *create_arc(200, 118, 30, 34, 180, 360), (230, 156)], (52, 74, 104))
 
 
-def _windows(sheet: Sheet, box: tuple[int, int, int, int], step: int, pane: RGB) -> None:
+def _draw_windows(sheet: Sheet, box: tuple[int, int, int, int], step: int, pane: RGB) -> None:
     left, top, right, bottom = box
     for row, y in enumerate(range(top, bottom - step // 2, step)):
         for column, x in enumerate(range(left, right - step // 2, step)):
@@ -48,18 +48,18 @@ def _windows(sheet: Sheet, box: tuple[int, int, int, int], step: int, pane: RGB)
             sheet.box((x, y, x + step * 0.62, y + step * 0.66), (255, 226, 130) if lit else pane, 1)
 
 
-def _skyscraper(sheet: Sheet, rgb: RGB) -> None:
+def _draw_skyscraper(sheet: Sheet, rgb: RGB) -> None:
     sheet.line([(106, 24), (106, 2)], STONE, 4)
     sheet.box((84, 20, 128, 60), shade(rgb, 0.86))
     sheet.box((60, 50, 142, 254), rgb)
     sheet.box((142, 50, 166, 254), shade(rgb, 0.7))
     sheet.box((60, 50, 166, 56), shade(rgb, 0.6))
-    _windows(sheet, (68, 66, 142, 226), 18, mix(GLASS, WHITE, 0.2))
-    _windows(sheet, (146, 66, 166, 226), 18, shade(GLASS, 0.66))
+    _draw_windows(sheet, (68, 66, 142, 226), 18, mix(GLASS, WHITE, 0.2))
+    _draw_windows(sheet, (146, 66, 166, 226), 18, shade(GLASS, 0.66))
     sheet.box((88, 230, 114, 254), (60, 66, 84))
 
 
-def _lighthouse(sheet: Sheet, rgb: RGB) -> None:
+def _draw_lighthouse(sheet: Sheet, rgb: RGB) -> None:
     sheet.shape([(22, 254), (44, 222), (84, 210), (150, 212), (190, 232), (204, 254)], (126, 120, 118))
     sheet.shape([(84, 80), (140, 80), (160, 228), (64, 228)], (250, 248, 244))
     sheet.shape([(126, 80), (140, 80), (160, 228), (140, 228)], (196, 190, 196))
@@ -72,24 +72,24 @@ def _lighthouse(sheet: Sheet, rgb: RGB) -> None:
     sheet.box((92, 36, 132, 72), (255, 230, 130))
     sheet.box((110, 36, 114, 72), (90, 90, 100))
     sheet.shape([(82, 38), (112, 8), (142, 38)], rgb)
-    sheet.shape([(100, 228), *arc(112, 206, 12, 16, 180, 360), (124, 228)], (84, 62, 50))
+    sheet.shape([(100, 228), *create_arc(112, 206, 12, 16, 180, 360), (124, 228)], (84, 62, 50))
 
 
-def _windmill(sheet: Sheet, rgb: RGB) -> None:
+def _draw_windmill(sheet: Sheet, rgb: RGB) -> None:
     sheet.shape([(92, 108), (164, 108), (188, 252), (68, 252)], (246, 238, 222))
     sheet.shape([(146, 108), (164, 108), (188, 252), (158, 252)], (214, 202, 184))
-    sheet.shape([(84, 112), *arc(128, 110, 46, 46, 180, 360), (172, 112)], rgb)
-    sheet.shape([(110, 252), *arc(128, 214, 18, 20, 180, 360), (146, 252)], WOOD)
+    sheet.shape([(84, 112), *create_arc(128, 110, 46, 46, 180, 360), (172, 112)], rgb)
+    sheet.shape([(110, 252), *create_arc(128, 214, 18, 20, 180, 360), (146, 252)], WOOD)
     sheet.box((118, 150, 138, 172), (110, 150, 180), 2)
     for angle in (35, 125, 215, 305):
         c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
         along, across = np.array([22, 98, 98, 22]), np.array([2, 2, 25, 25])
-        sheet.shape(curve(128 + along * c - across * s, 106 + along * s + across * c), (252, 248, 238))
+        sheet.shape(create_curve(128 + along * c - across * s, 106 + along * s + across * c), (252, 248, 238))
         sheet.line([(128, 106), (128 + 102 * c, 106 + 102 * s)], WOOD, 6)
     sheet.oval((116, 94, 140, 118), (84, 60, 44))
 
 
-def _bridge(sheet: Sheet, rgb: RGB) -> None:
+def _draw_bridge(sheet: Sheet, rgb: RGB) -> None:
     dark = shade(rgb, 0.7)
     for x in (64, 192):
         sheet.box((x - 8, 10, x + 8, 148), rgb, 2)
@@ -98,14 +98,14 @@ def _bridge(sheet: Sheet, rgb: RGB) -> None:
     for left, right, top, sag in spans:
         x = np.linspace(max(left, 2), min(right, 254), 30)
         y = top + sag * (1 - ((x - (left + right) / 2) / ((right - left) / 2)) ** 2)
-        sheet.line(curve(x, y), rgb, 5)
+        sheet.line(create_curve(x, y), rgb, 5)
         for px, py in list(zip(x, y, strict=True))[::4]:
             sheet.line([(px, py), (px, 96)], dark, 2)
     sheet.box((0, 92, 256, 108), dark)
     sheet.box((0, 92, 256, 98), mix(rgb, WHITE, 0.25))
 
 
-def _well(sheet: Sheet, rgb: RGB) -> None:
+def _draw_well(sheet: Sheet, rgb: RGB) -> None:
     for x in (66, 190):
         sheet.box((x - 8, 60, x + 8, 180), shade(WOOD, 0.9))
     sheet.line([(128, 82), (128, 130)], (220, 200, 150), 3)
@@ -121,7 +121,7 @@ def _well(sheet: Sheet, rgb: RGB) -> None:
     sheet.box((36, 158, 220, 178), shade(STONE, 1.15), 8)
 
 
-def _fence(sheet: Sheet, rgb: RGB) -> None:
+def _draw_fence(sheet: Sheet, rgb: RGB) -> None:
     for y in (52, 104):
         sheet.box((0, y, 256, y + 16), shade(rgb, 0.78))
     for x in range(8, 250, 50):
@@ -130,12 +130,12 @@ def _fence(sheet: Sheet, rgb: RGB) -> None:
 
 
 BUILDING_SHAPES: dict[str, Shape] = {
-    "barn": Shape(_barn, (190, 50, 44), 252),
-    "igloo": Shape(_igloo, (236, 246, 252), 160),
-    "skyscraper": Shape(_skyscraper, (92, 124, 168)),
-    "lighthouse": Shape(_lighthouse, (214, 52, 44)),
-    "windmill": Shape(_windmill, (176, 76, 56)),
-    "bridge": Shape(_bridge, (200, 70, 50), 150),
-    "well": Shape(_well, (176, 82, 60), 252),
-    "fence": Shape(_fence, (246, 246, 242), 150),
+    "barn": Shape(_draw_barn, (190, 50, 44), 252),
+    "igloo": Shape(_draw_igloo, (236, 246, 252), 160),
+    "skyscraper": Shape(_draw_skyscraper, (92, 124, 168)),
+    "lighthouse": Shape(_draw_lighthouse, (214, 52, 44)),
+    "windmill": Shape(_draw_windmill, (176, 76, 56)),
+    "bridge": Shape(_draw_bridge, (200, 70, 50), 150),
+    "well": Shape(_draw_well, (176, 82, 60), 252),
+    "fence": Shape(_draw_fence, (246, 246, 242), 150),
 }

@@ -1,5 +1,5 @@
-"""Reads images out of Noto Color Emoji. A glyph of several code points (a farmer) is looked up in the font's own table of
-ligatures, so that it comes out the same with every build of Pillow."""
+"""Reads images from Noto Color Emoji. Glyphs of several code points (a farmer) are looked up in the font's own ligature table,
+so that the result does not depend on the build of Pillow."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 from fontTools.ttLib import TTFont
 from PIL import Image
 
-FONT_FILES = (  # where the systems' packages put the font; EASEL_EMOJI_FONT goes before them
+FONT_FILES = (  # where operating systems install the font; EASEL_EMOJI_FONT takes precedence
     "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",
     "/usr/share/fonts/google-noto-color-emoji-fonts/NotoColorEmoji.ttf",
     "/usr/share/fonts/noto/NotoColorEmoji.ttf",
 )
-LIGATURES = 4  # the type of the lookups in GSUB that make one glyph of several
-VARIATION = "\ufe0f"  # asks for colour; the font has nothing else and leaves it out of its ligatures
+LIGATURES = 4  # the lookup type in GSUB for ligature substitution
+VARIATION = "\ufe0f"  # the emoji variation selector, which the font's ligatures omit
 
 
-def font_file() -> Path:
-    """The file of the Noto Color Emoji font; FileNotFoundError says how to get it."""
+def find_font_file() -> Path:
+    """The file of the font Noto Color Emoji; raises FileNotFoundError, which says how to install it."""
     for name in (os.environ.get("EASEL_EMOJI_FONT"), *FONT_FILES):
         if name and Path(name).is_file():
             return Path(name)
@@ -32,32 +32,32 @@ def font_file() -> Path:
 
 
 @lru_cache(maxsize=1)
-def _font() -> TTFont:
-    return TTFont(str(font_file()), lazy=True)
+def _load_font() -> TTFont:
+    return TTFont(str(find_font_file()), lazy=True)
 
 
 @lru_cache(maxsize=1)
-def _ligatures() -> dict[tuple[str, ...], str]:
-    """The names of glyphs in a row -> the name of the one glyph that is drawn for them."""
+def _read_ligatures() -> dict[tuple[str, ...], str]:
+    """Sequence of glyph names -> the name of the ligature's glyph."""
     found: dict[tuple[str, ...], str] = {}
-    for lookup in _font()["GSUB"].table.LookupList.Lookup:
+    for lookup in _load_font()["GSUB"].table.LookupList.Lookup:
         for table in lookup.SubTable if lookup.LookupType == LIGATURES else ():
             for first, rows in table.ligatures.items():
                 found |= {(first, *row.Component): row.LigGlyph for row in rows}
     return found
 
 
-def glyph_name(drawing: str) -> str:
-    """The font's name for a glyph; ValueError where the font has no single image for it."""
-    cmap = _font().getBestCmap() or {}
+def find_glyph_name(drawing: str) -> str:
+    """The font's glyph name for an emoji; raises ValueError if the font has no single glyph for it."""
+    cmap = _load_font().getBestCmap() or {}
     names = tuple(cmap.get(ord(letter), "") for letter in drawing if letter != VARIATION)
-    name = names[0] if len(names) == 1 else _ligatures().get(names, "")
-    if name not in _font()["CBDT"].strikeData[0]:
+    name = names[0] if len(names) == 1 else _read_ligatures().get(names, "")
+    if name not in _load_font()["CBDT"].strikeData[0]:
         raise ValueError(f"The font has no picture of its own for {drawing!r}.")
     return name
 
 
-def glyph(drawing: str) -> Image.Image:
-    """The glyph's image, RGBA, 136 x 128."""
-    data = _font()["CBDT"].strikeData[0][glyph_name(drawing)].imageData
+def draw_glyph(drawing: str) -> Image.Image:
+    """The image of an emoji, RGBA, 136 x 128."""
+    data = _load_font()["CBDT"].strikeData[0][find_glyph_name(drawing)].imageData
     return Image.open(BytesIO(data)).convert("RGBA")

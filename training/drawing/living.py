@@ -11,7 +11,7 @@ bird = partial(Thing, kind="bird", holds=True)
 fish = partial(Thing, kind="fish", place="water")
 insect = partial(Thing, kind="insect", scale=0.38)
 person = partial(Thing, kind="person", scale=0.75, holds=True)
-mover = partial(Thing, kind="person", scale=0.75)  # someone whose hands are busy
+mover = partial(Thing, kind="person", scale=0.75)  # a person whose hands are busy
 plant = partial(Thing, kind="plant", scale=0.5)
 
 ANIMALS: tuple[Thing, ...] = (

@@ -1,18 +1,18 @@
-"""Painters of places that people have built out of doors."""
+"""Painters of built-up outdoor places."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from training.drawing.canvas import Canvas, crags, mix, ridge, shade
-from training.drawing.landscapes import GRASSES, flowers, hills_back, open_sky
+from training.drawing.canvas import Canvas, create_crags, create_ridge, mix, shade
+from training.drawing.landscapes import GRASSES, paint_flowers, paint_hills_back, paint_open_sky
 from training.drawing.palette import RGB
-from training.drawing.sprites import ROOFS, WALLS, row, stand
+from training.drawing.sprites import ROOFS, WALLS, stamp_row, stamp_sprite
 
 SHOPS: tuple[RGB, ...] = ((206, 76, 70), (64, 122, 168), (78, 142, 92), (224, 164, 66), (140, 90, 150))
 
 
-def facade(c: Canvas, left: float, right: float, top: float) -> None:
+def paint_facade(c: Canvas, left: float, right: float, top: float) -> None:
     """A town house: storeys of windows over a shop with an awning."""
     wall, roof, shop = c.vary(c.pick((*WALLS, (196, 116, 96), (170, 188, 200), (206, 178, 120)))), c.pick(ROOFS), c.pick(SHOPS)
     c.cover([(left, top), (right, top), (right, 0.74), (left, 0.74)], shade(wall, 1.04), shade(wall, 0.84))
@@ -38,17 +38,17 @@ def facade(c: Canvas, left: float, right: float, top: float) -> None:
     c.box(right - 0.004, top, right, 0.74, shade(wall, 0.7))
 
 
-def city_back(c: Canvas) -> None:
-    far = open_sky(c, 0.6)
-    row(c, "tower", 9, 0.7, 0.5, far, 0.65)
+def paint_city_back(c: Canvas) -> None:
+    far = paint_open_sky(c, 0.6)
+    stamp_row(c, "tower", 9, 0.7, 0.5, far, 0.65)
     left = c.number(-0.15, 0)
     while left < 1:
         right = left + c.number(0.17, 0.27)
-        facade(c, left, right, c.number(0.14, 0.34))
+        paint_facade(c, left, right, c.number(0.14, 0.34))
         left = right
 
 
-def city_front(c: Canvas) -> None:
+def paint_city_front(c: Canvas) -> None:
     c.fill(0.73, 0.8, (196, 192, 186), (176, 172, 168))
     c.fill(0.8, 0.815, (226, 224, 218), (120, 118, 118))
     c.land(np.full(2, 0.815), (92, 94, 102), (66, 68, 76), "soft", 5)
@@ -62,25 +62,25 @@ def city_front(c: Canvas) -> None:
         c.glow(x + 0.04, 0.42, 0.05, (255, 240, 180), 0.9)
         c.oval(x + 0.04, 0.42, 0.014, 0.014, (255, 246, 210))
         if c.chance(0.6):
-            stand(c, "tree", x - 0.05 if x < 0.5 else x + 0.02, 0.79, 0.28)
+            stamp_sprite(c, "tree", x - 0.05 if x < 0.5 else x + 0.02, 0.79, 0.28)
 
 
-def metropolis_back(c: Canvas) -> None:
-    """Glass towers in three rows, the farther the paler."""
+def paint_metropolis_back(c: Canvas) -> None:
+    """Glass towers in three rows, paler with distance."""
     top, low = c.pick(
         (((104, 170, 234), (236, 240, 244)), ((142, 176, 224), (254, 226, 206)), ((120, 186, 210), (236, 248, 240)))
     )
     c.fill(0, 0.75, top, low)
     c.glow(c.number(0.1, 0.9), c.number(0.2, 0.5), 0.4, (255, 246, 220), 0.8)
-    row(c, "tower", 15, 0.75, 0.42, low, 0.68)
-    row(c, "tower", 11, 0.75, 0.5, low, 0.38)
+    stamp_row(c, "tower", 15, 0.75, 0.42, low, 0.68)
+    stamp_row(c, "tower", 11, 0.75, 0.5, low, 0.38)
     for x in np.linspace(0.02, 0.98, 9) + c.rng.uniform(-0.04, 0.04, 9):
-        stand(c, "tower", x, 0.75, c.number(0.36, 0.68) * (1.1 - 0.25 * abs(x - 0.5)))
+        stamp_sprite(c, "tower", x, 0.75, c.number(0.36, 0.68) * (1.1 - 0.25 * abs(x - 0.5)))
     c.haze(0.5, 0.75, low, 0, 0.35)
-    row(c, "bush", 18, 0.755, 0.04)
+    stamp_row(c, "bush", 18, 0.755, 0.04)
 
 
-def metropolis_front(c: Canvas) -> None:
+def paint_metropolis_front(c: Canvas) -> None:
     if c.chance(0.5):
         c.reflect(0.745, 0.92, c.vary((84, 130, 166)), 0.5)
         c.fill(0.9, 0.915, (224, 220, 212), (150, 146, 142))
@@ -96,18 +96,18 @@ def metropolis_front(c: Canvas) -> None:
     c.fill(0.735, 0.75, (206, 206, 208), (150, 150, 156))
 
 
-def village_back(c: Canvas) -> None:
-    hills_back(c, 0.5, "tree")
+def paint_village_back(c: Canvas) -> None:
+    paint_hills_back(c, 0.5, "tree")
     hill = c.vary(c.pick(GRASSES))
-    c.land(ridge(c.rng, 0.5, 0.025, 1.6), mix(hill, (230, 236, 190), 0.3), hill, "grass", 6, foot=0.75)
-    church(c, c.number(0.3, 0.7), 0.57)
+    c.land(create_ridge(c.rng, 0.5, 0.025, 1.6), mix(hill, (230, 236, 190), 0.3), hill, "grass", 6, foot=0.75)
+    paint_church(c, c.number(0.3, 0.7), 0.57)
     for foot, tall, count in ((0.58, 0.15, 6), (0.68, 0.22, 4)):
         for x in np.linspace(0.06, 0.94, count) + c.rng.uniform(-0.05, 0.05, count):
-            stand(c, "house", x, foot + c.number(-0.015, 0.015), tall * c.number(0.9, 1.1))
-            stand(c, "tree" if c.chance(0.5) else "bush", x + 0.11, foot + 0.02, tall * c.number(0.4, 0.8))
+            stamp_sprite(c, "house", x, foot + c.number(-0.015, 0.015), tall * c.number(0.9, 1.1))
+            stamp_sprite(c, "tree" if c.chance(0.5) else "bush", x + 0.11, foot + 0.02, tall * c.number(0.4, 0.8))
 
 
-def church(c: Canvas, x: float, foot: float) -> None:
+def paint_church(c: Canvas, x: float, foot: float) -> None:
     wall = (240, 232, 214)
     c.box(x, foot - 0.15, x + 0.15, foot, shade(wall, 0.9))
     c.shape([(x, foot - 0.15), (x + 0.02, foot - 0.22), (x + 0.14, foot - 0.22), (x + 0.16, foot - 0.15)], (152, 80, 62))
@@ -117,15 +117,15 @@ def church(c: Canvas, x: float, foot: float) -> None:
     c.oval(x - 0.02, foot - 0.23, 0.014, 0.014, (96, 104, 120))
 
 
-def village_front(c: Canvas) -> None:
+def paint_village_front(c: Canvas) -> None:
     grass = c.vary(c.pick(GRASSES))
-    c.land(ridge(c.rng, 0.7, 0.015, 1.8), grass, shade(grass, 0.72), "grass", 9, receding=True)
-    way(c, 0.71, (222, 198, 152))
-    flowers(c, 0.8, 20, 0.011)
+    c.land(create_ridge(c.rng, 0.7, 0.015, 1.8), grass, shade(grass, 0.72), "grass", 9, receding=True)
+    paint_way(c, 0.71, (222, 198, 152))
+    paint_flowers(c, 0.8, 20, 0.011)
 
 
-def way(c: Canvas, top: float, rgb: RGB) -> None:
-    """A path that comes winding from `top` to the foot."""
+def paint_way(c: Canvas, top: float, rgb: RGB) -> None:
+    """A winding path from `top` to the bottom."""
     t = np.linspace(0, 1, 24) ** 1.5
     middle = c.number(0.35, 0.65) + c.pick((-1, 1)) * 0.13 * np.sin(np.sqrt(t) * 5) * (0.3 + t)
     wide, y = 0.012 + 0.13 * t, top + (1.01 - top) * t
@@ -135,22 +135,22 @@ def way(c: Canvas, top: float, rgb: RGB) -> None:
         c.cover(points, shade(rgb, light), shade(rgb, light * 0.84), "sand", 5)
 
 
-def castle_back(c: Canvas) -> None:
-    far = open_sky(c, 0.6)
+def paint_castle_back(c: Canvas) -> None:
+    far = paint_open_sky(c, 0.6)
     green = c.vary((88, 140, 84))
-    c.land(crags(c.rng, 0.46, 0.06), mix(green, far, 0.65), mix(green, far, 0.5), "leaves", 5, foot=0.75)
+    c.land(create_crags(c.rng, 0.46, 0.06), mix(green, far, 0.65), mix(green, far, 0.5), "leaves", 5, foot=0.75)
     x = c.number(0.38, 0.62)
     across = np.linspace(0, 1, 65)
     hill = 0.72 - 0.3 * np.exp(-(((across - x) / 0.25) ** 4))
-    castle(c, x, 0.45, c.vary(c.pick(((200, 192, 182), (214, 198, 168), (176, 180, 190)))))
+    paint_castle(c, x, 0.45, c.vary(c.pick(((200, 192, 182), (214, 198, 168), (176, 180, 190)))))
     c.land(hill, green, shade(green, 0.72), "leaves", 11, foot=0.8)
-    row(c, "tree", 14, 0.72, 0.09)
+    stamp_row(c, "tree", 14, 0.72, 0.09)
 
 
-def castle(c: Canvas, x: float, foot: float, stone: RGB) -> None:
+def paint_castle(c: Canvas, x: float, foot: float, stone: RGB) -> None:
     roof = c.pick(((64, 92, 150), (164, 62, 56), (92, 74, 122)))
     for at, half, tall in ((-0.06, 0.035, 0.3), (0.07, 0.04, 0.26), (0, 0.05, 0.2)):
-        turret(c, x + at, foot, half, tall, shade(stone, 0.86), roof)
+        paint_turret(c, x + at, foot, half, tall, shade(stone, 0.86), roof)
     for left in np.arange(-0.16, 0.16, 0.04):
         c.box(x + left, foot - 0.14, x + left + 0.022, foot - 0.1, stone)
     c.cover(
@@ -161,12 +161,12 @@ def castle(c: Canvas, x: float, foot: float, stone: RGB) -> None:
         5,
     )
     for at in (-0.17, 0.17):
-        turret(c, x + at, foot + 0.06, 0.04, 0.26, stone, roof)
+        paint_turret(c, x + at, foot + 0.06, 0.04, 0.26, stone, roof)
     c.oval(x, foot - 0.01, 0.03, 0.03, (70, 52, 44))
     c.box(x - 0.03, foot - 0.01, x + 0.03, foot + 0.06, (70, 52, 44))
 
 
-def turret(c: Canvas, x: float, foot: float, half: float, tall: float, stone: RGB, roof: RGB) -> None:
+def paint_turret(c: Canvas, x: float, foot: float, half: float, tall: float, stone: RGB, roof: RGB) -> None:
     c.box(x - half, foot - tall, x + half, foot, stone)
     c.box(x + half * 0.3, foot - tall, x + half, foot, shade(stone, 0.8))
     c.shape([(x - half * 1.25, foot - tall), (x, foot - tall - 2.6 * half), (x + half * 1.25, foot - tall)], roof)
@@ -174,20 +174,20 @@ def turret(c: Canvas, x: float, foot: float, half: float, tall: float, stone: RG
     c.box(x - half * 0.3, foot - tall + 0.04, x + half * 0.1, foot - tall + 0.075, (66, 60, 66))
 
 
-def castle_front(c: Canvas) -> None:
+def paint_castle_front(c: Canvas) -> None:
     grass = c.vary(c.pick(GRASSES))
-    c.land(ridge(c.rng, 0.72, 0.015, 2), grass, shade(grass, 0.7), "grass", 9, receding=True)
-    way(c, 0.72, (216, 190, 146))
+    c.land(create_ridge(c.rng, 0.72, 0.015, 2), grass, shade(grass, 0.7), "grass", 9, receding=True)
+    paint_way(c, 0.72, (216, 190, 146))
 
 
-def road_back(c: Canvas) -> None:
-    far = open_sky(c, 0.45)
+def paint_road_back(c: Canvas) -> None:
+    far = paint_open_sky(c, 0.45)
     hill = c.vary(c.pick(((140, 166, 96), (186, 160, 104), (120, 150, 110))))
-    c.land(ridge(c.rng, 0.41, 0.035, 2.2), mix(hill, far, 0.55), mix(hill, far, 0.3), "soft", 6, foot=0.5)
+    c.land(create_ridge(c.rng, 0.41, 0.035, 2.2), mix(hill, far, 0.55), mix(hill, far, 0.3), "soft", 6, foot=0.5)
 
 
-def road_front(c: Canvas) -> None:
-    """A highway that runs from the foot to a point on the horizon, with dashes, kerbs and posts."""
+def paint_road_front(c: Canvas) -> None:
+    """A highway from the bottom to a vanishing point on the horizon, with lane markings, kerbs and posts."""
     verge = c.vary(c.pick(((128, 168, 84), (196, 170, 112), (150, 164, 92))))
     c.land(np.full(2, 0.45), verge, shade(verge, 0.74), "grass", 8, receding=True)
     focus = c.number(0.42, 0.58)
@@ -211,17 +211,17 @@ def road_front(c: Canvas) -> None:
             c.box(foot[0] - 0.018 * depth, foot[1] - 0.2 * depth, foot[0] + 0.018 * depth, foot[1], (246, 246, 242))
             c.box(foot[0] - 0.018 * depth, foot[1] - 0.18 * depth, foot[0] + 0.018 * depth, foot[1] - 0.12 * depth, (220, 60, 50))
     for side in (c.number(0, 0.12), c.number(0.88, 1)):
-        stand(c, c.pick(("tree", "bush")), side, c.number(0.5, 0.56), c.number(0.12, 0.22))
+        stamp_sprite(c, c.pick(("tree", "bush")), side, c.number(0.5, 0.56), c.number(0.12, 0.22))
 
 
-def harbor_back(c: Canvas) -> None:
-    far = open_sky(c, 0.5)
-    c.land(ridge(c.rng, 0.44, 0.03, 2), mix((100, 130, 140), far, 0.55), mix((100, 130, 140), far, 0.4), foot=0.52)
-    row(c, "house", 9, 0.52, 0.13, far, 0.12)
-    lighthouse(c, c.pick((c.number(0.06, 0.16), c.number(0.84, 0.94))))
+def paint_harbor_back(c: Canvas) -> None:
+    far = paint_open_sky(c, 0.5)
+    c.land(create_ridge(c.rng, 0.44, 0.03, 2), mix((100, 130, 140), far, 0.55), mix((100, 130, 140), far, 0.4), foot=0.52)
+    stamp_row(c, "house", 9, 0.52, 0.13, far, 0.12)
+    paint_lighthouse(c, c.pick((c.number(0.06, 0.16), c.number(0.84, 0.94))))
 
 
-def lighthouse(c: Canvas, x: float) -> None:
+def paint_lighthouse(c: Canvas, x: float) -> None:
     for i in range(6):
         low, top = 0.53 - i * 0.06, 0.53 - (i + 1) * 0.06
         half, upper = 0.05 - 0.004 * i, 0.046 - 0.004 * i
@@ -233,10 +233,10 @@ def lighthouse(c: Canvas, x: float) -> None:
     c.shape([(x - 0.028, 0.12), (x, 0.08), (x + 0.028, 0.12)], (208, 52, 48))
 
 
-def harbor_front(c: Canvas) -> None:
+def paint_harbor_front(c: Canvas) -> None:
     c.reflect(0.52, 0.86, c.vary((52, 118, 156)), 0.5)
     for x, foot in zip(c.rng.permutation([0.12, 0.38, 0.64, 0.88]), (0.58, 0.6, 0.64, 0.68), strict=True):
-        boat(c, x + c.number(-0.05, 0.05), foot, 0.6 + (foot - 0.55) * 4)
+        paint_boat(c, x + c.number(-0.05, 0.05), foot, 0.6 + (foot - 0.55) * 4)
     wood = c.vary((168, 130, 92))
     c.land(np.full(2, 0.84), wood, shade(wood, 0.7), "wood", 8)
     for y in (0.868, 0.9, 0.94, 0.985):
@@ -246,7 +246,7 @@ def harbor_front(c: Canvas) -> None:
         c.oval(x, 0.79, 0.016, 0.007, shade(wood, 1.2))
 
 
-def boat(c: Canvas, x: float, foot: float, size: float) -> None:
+def paint_boat(c: Canvas, x: float, foot: float, size: float) -> None:
     hull = c.vary(c.pick(((200, 64, 58), (48, 96, 150), (246, 244, 238), (60, 140, 130))))
     half, tall = 0.085 * size, 0.22 * size
     c.line([(x, foot - 0.03), (x, foot - tall)], 0.006, (110, 84, 62))

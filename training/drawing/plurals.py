@@ -1,18 +1,18 @@
-"""Words whose plural follows no rule, and words that need no article."""
+"""Irregular plurals, and words without an article."""
 
 from __future__ import annotations
 
-ALIKE = (  # one and many are called the same: a sheep, two sheep
+ALIKE = (  # the plural equals the singular: a sheep, two sheep
     "sheep", "deer", "fish", "tropical fish", "clownfish", "pufferfish", "blowfish", "jellyfish", "hello world",
     "hello world sign", "statue of liberty", "planet earth", "earth", "saturn", "santa claus", "santa", "father christmas",
     "man and woman",
 )  # fmt: skip
-MASS = (  # bread, not a bread
+MASS = (  # uncountable: bread, not a bread
     "bread", "toast", "broccoli", "corn", "maize", "wheat", "coral", "popcorn", "rice", "sushi", "spaghetti", "pasta",
     "ice cream", "ice", "honey", "milk", "coffee", "tea", "wine", "red wine", "cheese", "meat", "chocolate", "champagne",
     "yarn", "wool", "music", "luggage", "money",
 )  # fmt: skip
-MANY = (  # glasses, not a glasses
+MANY = (  # plural only: glasses, not a glasses
     "scissors", "glasses", "eyeglasses", "spectacles", "sunglasses", "shades", "jeans", "trousers", "pants", "socks",
     "stockings", "gloves", "mittens", "headphones", "drums", "fireworks", "wings", "grapes", "blueberries", "cherries",
     "pancakes", "french fries", "fries", "chips", "lovers", "people dancing", "dancing people",
@@ -34,6 +34,6 @@ PLURALS: dict[str, str] = {
     "tornado": "tornadoes",
     "bow and arrow": "bows and arrows",
 }
-"""Whole words and the last words of several."""
+"""Singular -> plural, for whole words and for the last word of a compound."""
 LINKS = ("of", "on", "riding", "running", "dancing", "surfing", "cycling")
-"""What follows one of these words says more of the first: a jar of honey, jars of honey."""
+"""Words that introduce a complement, so that the noun before them is inflected: a jar of honey, jars of honey."""

@@ -1,4 +1,4 @@
-"""A transparent sheet that shapes are drawn on in units of a tile; what is drawn is reduced, so that its edges are smooth."""
+"""A transparent sheet that shapes are drawn on in units of a tile, at a multiple of the final size for smooth edges."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FINER = 3
 Point = tuple[float, float]
 
 
-def curve(xs: np.ndarray, ys: np.ndarray) -> list[Point]:
+def create_curve(xs: np.ndarray, ys: np.ndarray) -> list[Point]:
     return list(zip(xs.tolist(), ys.tolist(), strict=True))
 
 
-def arc(x: float, y: float, wide: float, high: float, start: float, stop: float) -> list[Point]:
-    """Points on an ellipse round (x, y); angles in degrees, 0 to the right, 90 below."""
+def create_arc(x: float, y: float, wide: float, high: float, start: float, stop: float) -> list[Point]:
+    """Points on an ellipse around (x, y); angles in degrees, 0 to the right, 90 down."""
     turn = np.radians(np.linspace(start, stop, 40))
-    return curve(x + wide * np.cos(turn), y + high * np.sin(turn))
+    return create_curve(x + wide * np.cos(turn), y + high * np.sin(turn))
 
 
 class Sheet:
@@ -49,7 +49,7 @@ class Sheet:
             self._draw.ellipse((x - half, y - half, x + half, y + half), fill=(*fill, 255))
 
     def text(self, middle: Point, words: str, fill: RGB, size: float) -> None:
-        """Letters in Pillow's own font, made bold by an outline of their own colour."""
+        """Text in Pillow's default font, emboldened by an outline of the same colour."""
         x, y = middle
         font = ImageFont.load_default(size * FINER)
         self._draw.text(
@@ -62,7 +62,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Shape:
-    """How a thing is drawn on a sheet 256 wide, its own colour, and how high the sheet is."""
+    """A thing's drawing function for a sheet 256 wide, its default colour, and the height of the sheet."""
 
     draw: Callable[[Sheet, RGB], None]
     rgb: RGB

@@ -1,4 +1,4 @@
-"""Small drawings that backgrounds are filled with: trees, clouds, houses, towers. Each is drawn once and then only scaled."""
+"""Small images that backgrounds are filled with: trees, clouds, houses, towers. Each is drawn once and then only scaled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from training.drawing.canvas import Canvas, Generator, mix, shade
 from training.drawing.palette import RGB
 
-TALL = 320  # height that sprites are drawn at
+TALL = 320  # height at which sprites are drawn, pixels
 VARIANTS = 8
 GREENS: tuple[tuple[RGB, RGB], ...] = (
     ((22, 66, 38), (122, 182, 72)),
@@ -46,17 +46,17 @@ GLASS: tuple[RGB, ...] = (
 )
 
 
-def _blank(width: int, height: int = TALL) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+def _create_blank(width: int, height: int = TALL) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     tile = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     return tile, ImageDraw.Draw(tile)
 
 
-def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, fill: RGB) -> None:
+def _draw_disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, fill: RGB) -> None:
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(*fill, 255))
 
 
-def _foliage(draw: ImageDraw.ImageDraw, rng: Generator, clumps: np.ndarray, dark: RGB, light: RGB, dab: float) -> None:
-    """Dabs all over the clumps (x, y, radius), dark below and light towards the upper left."""
+def _draw_foliage(draw: ImageDraw.ImageDraw, rng: Generator, clumps: np.ndarray, dark: RGB, light: RGB, dab: float) -> None:
+    """Brush dabs over the clumps (x, y, radius), dark at the bottom and light towards the upper left."""
     each = 70
     turn, out = rng.uniform(0, 2 * np.pi, (len(clumps), each)), np.sqrt(rng.random((len(clumps), each)))
     x = clumps[:, :1] + clumps[:, 2:] * out * np.cos(turn)
@@ -65,11 +65,11 @@ def _foliage(draw: ImageDraw.ImageDraw, rng: Generator, clumps: np.ndarray, dark
     light_share = light_share - 0.35 * out * np.sin(turn)
     for i in np.argsort(light_share, axis=None):
         fill = mix(dark, light, float(np.clip(light_share.flat[i], 0, 1)))
-        _disc(draw, float(x.flat[i]), float(y.flat[i]), dab * rng.uniform(0.7, 1.2), fill)
+        _draw_disc(draw, float(x.flat[i]), float(y.flat[i]), dab * rng.uniform(0.7, 1.2), fill)
 
 
-def _leafy(rng: Generator) -> Image.Image:
-    tile, draw = _blank(280)
+def _draw_leafy(rng: Generator) -> Image.Image:
+    tile, draw = _create_blank(280)
     dark, light = GREENS[rng.integers(len(GREENS))]
     trunk = (92, 66, 46)
     draw.polygon([(126, 320), (134, 180), (148, 180), (158, 320)], fill=(*trunk, 255))
@@ -79,13 +79,13 @@ def _leafy(rng: Generator) -> Image.Image:
     middle = rng.uniform(105, 125)
     clumps = [(140, middle, rng.uniform(68, 82)), (140 + rng.uniform(-20, 20), middle - 36, 60)]
     clumps += [(140 + side * rng.uniform(56, 70), middle + rng.uniform(0, 30), rng.uniform(44, 58)) for side in (-1, 1)]
-    _foliage(draw, rng, np.array(clumps), dark, light, 10)
+    _draw_foliage(draw, rng, np.array(clumps), dark, light, 10)
     return tile
 
 
-def _conifer(rng: Generator, colours: tuple[tuple[RGB, RGB], ...], lightest: float) -> Image.Image:
-    """`lightest`: how much of the light colour is in its lowest branches; there is more of it above."""
-    tile, draw = _blank(180)
+def _draw_conifer(rng: Generator, colours: tuple[tuple[RGB, RGB], ...], lightest: float) -> Image.Image:
+    """A conifer; `lightest`: the share of the light colour in its lowest branches, increasing upwards."""
+    tile, draw = _create_blank(180)
     dark, light = colours[rng.integers(len(colours))]
     draw.rectangle((82, 270, 98, 320), fill=(78, 56, 42, 255))
     for row in range(6):
@@ -100,8 +100,8 @@ def _conifer(rng: Generator, colours: tuple[tuple[RGB, RGB], ...], lightest: flo
     return tile
 
 
-def _palm(rng: Generator) -> Image.Image:
-    tile, draw = _blank(280)
+def _draw_palm(rng: Generator) -> Image.Image:
+    tile, draw = _create_blank(280)
     lean, crown = rng.uniform(-50, 50), (140.0, 92.0)
     t = np.linspace(0, 1, 12)
     xs, ys = 140 - lean + lean * np.sin(t * np.pi / 2), 320 - 228 * t
@@ -121,30 +121,30 @@ def _palm(rng: Generator) -> Image.Image:
         draw.polygon(leaf, fill=(*fill, 255))
         draw.line(list(zip(x, y, strict=True)), fill=(*shade(fill, 0.75), 255), width=3)
     for dx in (-10, 4, 14):
-        _disc(draw, crown[0] + dx, crown[1] + 10, 9, (104, 70, 40))
+        _draw_disc(draw, crown[0] + dx, crown[1] + 10, 9, (104, 70, 40))
     return tile
 
 
-def _bush(rng: Generator) -> Image.Image:
-    tile, draw = _blank(460)
+def _draw_bush(rng: Generator) -> Image.Image:
+    tile, draw = _create_blank(460)
     dark, light = GREENS[rng.integers(len(GREENS))]
     clumps = [(x, rng.uniform(170, 215), rng.uniform(80, 108)) for x in (110, 190, 270, 350)]
-    _foliage(draw, rng, np.array(clumps), dark, light, 15)
+    _draw_foliage(draw, rng, np.array(clumps), dark, light, 15)
     return tile.crop((0, 0, 460, 290))
 
 
-def _cloud(rng: Generator) -> Image.Image:
-    tile, draw = _blank(640)
+def _draw_cloud(rng: Generator) -> Image.Image:
+    tile, draw = _create_blank(640)
     count = int(rng.integers(6, 10))
     xs = np.linspace(110, 530, count)
     puffs = [(x, 215 - rng.uniform(0, 70) * np.sin((x - 60) / 520 * np.pi), rng.uniform(50, 84)) for x in xs]
     draw.rounded_rectangle((70, 200, 570, 280), 40, fill=(206, 219, 238, 255))
     for x, y, radius in puffs:
-        _disc(draw, x, y, radius, (212, 224, 241))
+        _draw_disc(draw, x, y, radius, (212, 224, 241))
     for x, y, radius in puffs:
-        _disc(draw, x - 6, y - 12, radius * 0.86, (232, 239, 249))
+        _draw_disc(draw, x - 6, y - 12, radius * 0.86, (232, 239, 249))
     for x, y, radius in puffs:
-        _disc(draw, x - 12, y - 24, radius * 0.68, (252, 253, 255))
+        _draw_disc(draw, x - 12, y - 24, radius * 0.68, (252, 253, 255))
     draw.rectangle((0, 281, 640, 320), fill=(0, 0, 0, 0))
     soft = tile.filter(ImageFilter.GaussianBlur(9))
     base = Image.new("RGB", tile.size, (228, 236, 248))
@@ -154,9 +154,9 @@ def _cloud(rng: Generator) -> Image.Image:
     return body
 
 
-def _house(rng: Generator) -> Image.Image:
+def _draw_house(rng: Generator) -> Image.Image:
     wide = int(rng.integers(300, 400))
-    tile, draw = _blank(wide + 40)
+    tile, draw = _create_blank(wide + 40)
     wall, roof = WALLS[rng.integers(len(WALLS))], ROOFS[rng.integers(len(ROOFS))]
     gable, right = 20 + wide * 0.42, wide + 20
     draw.rectangle((wide * 0.72, 30, wide * 0.72 + 34, 120), fill=(*shade(roof, 0.7), 255))
@@ -176,9 +176,9 @@ def _house(rng: Generator) -> Image.Image:
     return tile
 
 
-def _tower(rng: Generator) -> Image.Image:
+def _draw_tower(rng: Generator) -> Image.Image:
     wide, top = int(rng.integers(64, 104)), int(rng.integers(24, 60))
-    tile, draw = _blank(wide)
+    tile, draw = _create_blank(wide)
     glass = GLASS[rng.integers(len(GLASS))]
     face, edge = round(wide * 0.72), (*shade(glass, 0.72), 255)
     crown = int(rng.integers(4))
@@ -200,8 +200,8 @@ def _tower(rng: Generator) -> Image.Image:
     return tile
 
 
-def _rock(rng: Generator) -> Image.Image:
-    tile, draw = _blank(460)
+def _draw_rock(rng: Generator) -> Image.Image:
+    tile, draw = _create_blank(460)
     turn = np.linspace(np.pi, 2 * np.pi, 9)
     reach = rng.uniform(0.8, 1.05, 9)
     points = list(zip((230 + 205 * reach * np.cos(turn)).tolist(), (300 + 235 * reach * np.sin(turn)).tolist(), strict=True))
@@ -215,15 +215,15 @@ def _rock(rng: Generator) -> Image.Image:
 
 
 SPRITES: dict[str, Callable[[Generator], Image.Image]] = {
-    "tree": _leafy,
-    "pine": lambda rng: _conifer(rng, PINES, 0.1),
-    "snowy pine": lambda rng: _conifer(rng, SNOWY, 0.4),
-    "palm": _palm,
-    "bush": _bush,
-    "cloud": _cloud,
-    "house": _house,
-    "tower": _tower,
-    "rock": _rock,
+    "tree": _draw_leafy,
+    "pine": lambda rng: _draw_conifer(rng, PINES, 0.1),
+    "snowy pine": lambda rng: _draw_conifer(rng, SNOWY, 0.4),
+    "palm": _draw_palm,
+    "bush": _draw_bush,
+    "cloud": _draw_cloud,
+    "house": _draw_house,
+    "tower": _draw_tower,
+    "rock": _draw_rock,
 }
 
 
@@ -244,20 +244,24 @@ def _scale(kind: str, variant: int, height: int, veil: RGB | None, share: float)
     return veiled
 
 
-def sprite(rng: Generator, kind: str, pixels: float, veil: RGB | None = None, share: float = 0.5) -> Image.Image:
-    """One of the drawings of this kind, about this high, with `share` of a colour over it: what is far off pales."""
-    height = max(4, round(2 ** (round(np.log2(max(4, pixels)) * 4) / 4)))  # few sizes, so that they are found again
+def draw_sprite(rng: Generator, kind: str, pixels: float, veil: RGB | None = None, share: float = 0.5) -> Image.Image:
+    """A random sprite of this kind, about `pixels` high, blended with `share` of a colour: distant things are paler."""
+    height = max(4, round(2 ** (round(np.log2(max(4, pixels)) * 4) / 4)))  # few distinct sizes, so that the cache is effective
     return _scale(kind, int(rng.integers(VARIANTS)), height, veil, share)
 
 
-def stand(canvas: Canvas, kind: str, x: float, foot: float, tall: float, veil: RGB | None = None, share: float = 0.5) -> None:
-    """Stamps one of this kind with its foot at (x, foot); `tall` in shares of the image's side."""
-    canvas.stamp(sprite(canvas.rng, kind, tall * canvas.size, veil, share), x, foot)
+def stamp_sprite(
+    canvas: Canvas, kind: str, x: float, foot: float, tall: float, veil: RGB | None = None, share: float = 0.5
+) -> None:
+    """Draws a sprite of this kind with its base at (x, foot); `tall` in shares of the image's side."""
+    canvas.stamp(draw_sprite(canvas.rng, kind, tall * canvas.size, veil, share), x, foot)
 
 
-def row(canvas: Canvas, kind: str, count: int, foot: float, tall: float, veil: RGB | None = None, share: float = 0.5) -> None:
-    """So many of this kind from edge to edge, unevenly; `share` of a colour lies over their feet as a mist."""
+def stamp_row(
+    canvas: Canvas, kind: str, count: int, foot: float, tall: float, veil: RGB | None = None, share: float = 0.5
+) -> None:
+    """Draws `count` sprites of this kind from edge to edge, irregularly spaced; `share` of a colour over their bases as mist."""
     for x in np.linspace(-0.02, 1.02, count) + canvas.rng.uniform(-0.4, 0.4, count) / count:
-        stand(canvas, kind, x, foot + canvas.number(-0.01, 0.01), tall * canvas.number(0.75, 1.2))
+        stamp_sprite(canvas, kind, x, foot + canvas.number(-0.01, 0.01), tall * canvas.number(0.75, 1.2))
     if veil:
         canvas.haze(max(0, foot - 1.2 * tall), foot + 0.01, veil, 0, min(1, share * 1.25))

@@ -1,4 +1,4 @@
-"""The styles of images: one filter per row, applied to the finished scene. `STYLES[0]` leaves it as it is drawn."""
+"""The styles of images, one filter per row, applied to the finished scene. `STYLES[0]` leaves it unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.drawing.brushes import Generator
 
 @dataclass(frozen=True)
 class Style:
-    """`words[0]` is its name, the others are synonyms. `phrases` put `{scene}`, a described scene, into the style."""
+    """`words[0]` is its name, the others are synonyms. `phrases` contain `{scene}`, the words for a scene."""
 
     words: tuple[str, ...]
     phrases: tuple[str, ...]
@@ -29,84 +29,84 @@ STYLES: tuple[Style, ...] = (
     Style(
         ("cartoon", "cartoon style", "cartoon drawing"),
         ("cartoon of {scene}", "a cartoon of {scene}", "cartoon {scene}", "{scene} in cartoon style", "{scene} as a cartoon"),
-        filters.cartoon,
+        filters.apply_cartoon,
     ),
     Style(
         ("oil painting", "oil on canvas"),
         ("oil painting of {scene}", "an oil painting of {scene}", "a painting of {scene}", "{scene} painted in oil",
          "{scene} in the style of an oil painting", "{scene}, oil on canvas"),
-        filters.oil,
+        filters.apply_oil,
     ),
     Style(
         ("abstract", "abstract oil painting", "abstract painting", "abstract art", "cubism"),
         ("abstract oil painting of {scene}", "an abstract oil painting of {scene}", "abstract painting of {scene}",
          "an abstract painting of {scene}", "abstract {scene}", "{scene} in abstract style", "{scene}, abstract art"),
-        filters.abstract,
+        filters.apply_abstract,
     ),
     Style(
         ("watercolor", "watercolour", "watercolor painting", "aquarelle"),
         ("watercolor of {scene}", "a watercolor of {scene}", "watercolour of {scene}", "watercolor painting of {scene}",
          "a watercolour painting of {scene}", "{scene} in watercolor", "{scene} in watercolour", "{scene} painted in watercolor"),
-        filters.watercolour,
+        filters.apply_watercolour,
     ),
     Style(
         ("pencil sketch", "pencil drawing", "sketch", "pencil"),
         ("pencil sketch of {scene}", "a pencil sketch of {scene}", "a sketch of {scene}", "pencil drawing of {scene}",
          "a pencil drawing of {scene}", "{scene} drawn in pencil", "{scene} as a sketch", "sketch of {scene}"),
-        filters.pencil,
+        filters.apply_pencil,
     ),
     Style(
         ("ink drawing", "ink", "pen and ink", "woodcut"),
         ("ink drawing of {scene}", "an ink drawing of {scene}", "{scene} in ink", "{scene} drawn in ink",
          "pen and ink drawing of {scene}", "woodcut of {scene}"),
-        filters.ink,
+        filters.apply_ink,
     ),
     Style(
         ("pixel art", "pixels", "8 bit", "pixelated"),
         ("pixel art of {scene}", "{scene} in pixel art", "{scene} as pixel art", "pixel art {scene}", "8 bit {scene}",
          "{scene} in pixel art style"),
-        filters.pixel_art,
+        filters.apply_pixel_art,
     ),
     Style(
         ("stained glass", "stained glass window"),
         ("stained glass of {scene}", "a stained glass window of {scene}", "stained glass window with {scene}",
          "{scene} in stained glass", "{scene} as a stained glass window"),
-        filters.stained_glass,
+        filters.apply_stained_glass,
     ),
     Style(
         ("neon", "neon sign", "neon lights", "glowing neon"),
         ("neon sign of {scene}", "a neon sign of {scene}", "{scene} in neon", "neon {scene}", "{scene} in neon lights",
          "{scene} in neon style"),
-        filters.neon,
+        filters.apply_neon,
     ),
     Style(
         ("black and white", "monochrome", "black and white photo", "grayscale"),
         ("black and white photo of {scene}", "a black and white photo of {scene}", "{scene} in black and white",
          "black and white picture of {scene}", "monochrome {scene}", "a monochrome picture of {scene}"),
-        filters.black_and_white,
+        filters.apply_black_and_white,
     ),
     Style(
         ("blueprint", "blueprint drawing", "technical drawing"),
         ("blueprint of {scene}", "a blueprint of {scene}", "{scene} as a blueprint", "technical drawing of {scene}",
          "{scene} in blueprint style"),
-        filters.blueprint,
+        filters.apply_blueprint,
     ),
     Style(
         ("comic", "comic book", "pop art", "comic style"),
         ("comic of {scene}", "{scene} in comic style", "{scene} in a comic book", "pop art of {scene}",
          "comic book picture of {scene}", "{scene} as a comic"),
-        filters.comic,
+        filters.apply_comic,
     ),
     Style(
         ("mosaic", "tile mosaic"),
         ("mosaic of {scene}", "a mosaic of {scene}", "{scene} as a mosaic", "{scene} made of tiles", "{scene} in mosaic style"),
-        filters.mosaic,
+        filters.apply_mosaic,
     ),
     Style(
         ("chalk drawing", "chalk", "chalkboard", "blackboard"),
         ("chalk drawing of {scene}", "a chalk drawing of {scene}", "{scene} in chalk", "{scene} drawn in chalk on a blackboard",
          "{scene} on a chalkboard"),
-        filters.chalk,
+        filters.apply_chalk,
     ),
 )  # fmt: skip
 STYLE_NAMES: tuple[str, ...] = tuple(style.name for style in STYLES)

@@ -1,4 +1,4 @@
-"""What a row of the tables of things says."""
+"""A row of the tables of things."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ PLACES = ("ground", "air", "water", "surface")
 class Thing:
     """`words[0]` is its name; the others are synonyms.
 
-    `drawing` is a glyph, glyphs with spaces between them (drawn side by side), or the name of a shape in `drawn.SHAPES`.
-    `place`: where it is at home; a "surface" is something flat that others sit on. `scale`: how large it is beside others,
-    from 0.35 (an apple) to 1 (a house). `holds`: it may hold something; `held`: it is small enough to be held.
-    `top`: at which share of the tile's height, from its top, others stand on it; None where none can.
+    `drawing` is an emoji, several separated by spaces (drawn side by side), or the name of a shape in `drawn.SHAPES`.
+    `place`: where it usually is; a "surface" is flat, and others sit on it. `scale`: its size relative to others,
+    from 0.35 (an apple) to 1 (a house). `holds`: whether it can hold something; `held`: whether it is small enough to be held.
+    `top`: where others stand on it, as a share of the tile's height from the top; None if they cannot.
     """
 
     words: tuple[str, ...]

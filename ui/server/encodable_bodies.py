@@ -18,7 +18,7 @@ class EncodableBodies:
         """Handle a request; JSON bodies reach the application without lone surrogates."""
         if scope["type"] == "http" and _may_be_json(Headers(scope=scope).get("content-type", "")):
             scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"content-length"]}
-            receive = _mend(receive)
+            receive = _make_encodable(receive)
         await self.app(scope, receive, send)
 
 
@@ -26,12 +26,12 @@ def _may_be_json(content_type: str) -> bool:
     return not content_type or "json" in content_type.lower()
 
 
-def _mend(receive: Receive) -> Receive:
+def _make_encodable(receive: Receive) -> Receive:
     """``receive`` whose first message is the whole body without lone surrogates, or the disconnect that cut the body off."""
     body = bytearray()
     complete = False
 
-    async def mended() -> Message:
+    async def receive_encodable() -> Message:
         nonlocal complete
         if complete:
             return await receive()
@@ -44,4 +44,4 @@ def _mend(receive: Receive) -> Receive:
             complete = not message.get("more_body", False)
         return {"type": "http.request", "body": make_json_encodable(bytes(body)), "more_body": False}
 
-    return mended
+    return receive_encodable

@@ -81,7 +81,7 @@ class RequestGuard:
         refusal = self.refuse(scope)
         try:
             if scope["type"] == "websocket":
-                await (_closed if refusal else self.inside)(scope, receive, send)
+                await (_close_websocket if refusal else self.inside)(scope, receive, send)
             elif refusal:
                 await refusal(scope, receive, _add_headers(send, scope["path"]))
             else:
@@ -115,7 +115,7 @@ class RequestGuard:
     def refuse(self, scope: Scope) -> PlainTextResponse | None:
         """The response to a request that is refused; None if it is accepted."""
         headers = Headers(scope=scope)
-        if not self.knows(headers.get("host", "")):
+        if not self.is_own_host(headers.get("host", "")):
             return PlainTextResponse(WRONG_HOST, status_code=403)
         if not is_own(headers, scope):
             return PlainTextResponse(ELSEWHERE, status_code=403)
@@ -148,7 +148,7 @@ class RequestGuard:
         challenge = {"WWW-Authenticate": 'Basic realm="Easel", charset="UTF-8"'}
         return PlainTextResponse(LOGIN, status_code=401, headers=challenge)
 
-    def knows(self, host: str) -> bool:
+    def is_own_host(self, host: str) -> bool:
         """Whether ``host``, the Host header, names this machine."""
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         name = name.lower()
@@ -157,8 +157,8 @@ class RequestGuard:
         return self.open_to_network and (_is_address(name.strip("[]")) or name in _list_own_names())
 
 
-async def _closed(scope: Scope, receive: Receive, send: Send) -> None:
-    """A WebSocket that may not come in."""
+async def _close_websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket."""
     await receive()
     await send({"type": "websocket.close", "code": 1008})
 
@@ -202,7 +202,7 @@ def _list_own_names() -> set[str]:
 def _add_headers(send: Send, path: str) -> Send:
     """``send`` that adds :data:`HEADERS`, and marks files that a browser could execute as downloads."""
 
-    async def guarded(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.update(HEADERS)
@@ -211,4 +211,4 @@ def _add_headers(send: Send, path: str) -> Send:
                 headers["Content-Disposition"] = "attachment"
         await send(message)
 
-    return guarded
+    return send_with_headers

@@ -28,7 +28,7 @@ def read_scripts() -> Mapping[str, bytes]:
 
 
 @cache
-def version() -> str:
+def compute_version() -> str:
     """A hash of all scripts, in hexadecimal."""
     digest = hashlib.sha256()
     for name, content in read_scripts().items():
@@ -36,16 +36,16 @@ def version() -> str:
     return digest.hexdigest()[:16]
 
 
-def address(name: str) -> str:
+def locate(name: str) -> str:
     """The URL of a script, relative to the page."""
-    return f"{PREFIX}/{version()}/{name}"
+    return f"{PREFIX}/{compute_version()}/{name}"
 
 
-def head() -> str:
+def render_head() -> str:
     """The elements for the page's head that load the scripts, except ``websockets.js``, which is inlined."""
     names = (name for name in read_scripts() if not name.startswith("server/"))
-    preloads = "".join(f'<link rel="modulepreload" href="{address(name)}">' for name in names)
-    return f'{preloads}<script type="module" src="{address(ENTRY)}"></script>'
+    preloads = "".join(f'<link rel="modulepreload" href="{locate(name)}">' for name in names)
+    return f'{preloads}<script type="module" src="{locate(ENTRY)}"></script>'
 
 
 def on_load(name: str, events: Sequence[str]) -> str:
@@ -53,11 +53,11 @@ def on_load(name: str, events: Sequence[str]) -> str:
 
     Gradio lets a component trigger those events whose quoted names it finds in this text.
     """
-    source, names = json.dumps(address(name)), json.dumps(list(events))
+    source, names = json.dumps(locate(name)), json.dumps(list(events))
     return f"import(new URL({source}, document.baseURI)).then((script) => script.mount(element, trigger, {names}));"
 
 
-def route() -> Route:
+def create_route() -> Route:
     """``GET /scripts/<version>/<path inside ui/>``."""
     return Route(f"/{PREFIX}/{{version}}/{{name:path}}", _serve)
 
@@ -66,6 +66,6 @@ async def _serve(request: Request) -> Response:
     content = read_scripts().get(request.path_params["name"])
     if content is None:
         raise HTTPException(404)
-    current = request.path_params["version"] == version()
+    current = request.path_params["version"] == compute_version()
     caching = "public, max-age=31536000, immutable" if current else "no-store"
     return Response(content, media_type="text/javascript", headers={"Cache-Control": caching})

@@ -134,7 +134,7 @@ def create_application(settings: Settings, jobs: Jobs) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(EncodableBodies)
     shown = image_routes.create_route(settings.outputs), image_routes.create_route(settings.drafts, image_routes.DRAFTS)
-    app.router.routes += [scripts.route(), *shown, *blob_routes.create_routes(settings.data / "blobs")]
+    app.router.routes += [scripts.create_route(), *shown, *blob_routes.create_routes(settings.data / "blobs")]
     small = Thumbnails(settings.data / "thumbnails")
     app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small))
     app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))

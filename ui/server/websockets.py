@@ -1,9 +1,9 @@
 """Gradio's event streams over WebSockets.
 
 A browser opens at most six connections to a host for all its tabs, and each page keeps two of Gradio's event streams open: the
-fourth tab would never load. WebSockets do not count towards the six. ``websockets.js``, which must run before Gradio's own scripts,
-opens a WebSocket to the URL of a stream, and this module sends over it what a GET of that URL returns: the status as a text
-message, then the body.
+fourth tab would never load. WebSockets do not count towards the six. ``websockets.js``, which must run before Gradio's own
+scripts, opens a WebSocket to the URL of a stream, and this module sends over it what a GET of that URL returns: the status as a
+text message, then the body.
 """
 
 from __future__ import annotations

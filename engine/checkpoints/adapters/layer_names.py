@@ -49,15 +49,15 @@ def _aliases(component: str, name: str, config: Config) -> Iterator[tuple[str, L
         original = map_unet(f"{name}.weight", config).names[0].removeprefix(UNET).removesuffix(".weight")
         layer = Layer(component, name, original)
         for prefix in _UNET_PREFIXES:
-            yield from _written(prefix, (name, original), layer)
+            yield from _list_spellings(prefix, (name, original), layer)
     elif component in _ENCODERS:
         bare = name.removeprefix("text_model.")
         layer = Layer(component, name)
         for prefix in _ENCODERS[component]:
-            yield from _written(prefix, (f"text_model.{bare}", bare), layer)
+            yield from _list_spellings(prefix, (f"text_model.{bare}", bare), layer)
 
 
-def _written(prefix: str, names: Iterable[str], layer: Layer) -> Iterator[tuple[str, Layer]]:
+def _list_spellings(prefix: str, names: Iterable[str], layer: Layer) -> Iterator[tuple[str, Layer]]:
     """A prefix that ends in ``_`` goes with names whose dots are such signs too."""
     for name in names:
         yield prefix + (name.replace(".", "_") if prefix.endswith("_") else name), layer

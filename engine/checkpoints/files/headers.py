@@ -21,7 +21,7 @@ from engine.checkpoints.files.torch_file import read_legacy, read_zip
 from engine.errors import CheckpointError
 from engine.storage.regular_files import open_regular_file
 
-__all__ = ["BYTES", "Header", "Tensor", "read_header", "refused"]
+__all__ = ["BYTES", "Header", "Tensor", "create_refusal", "read_header"]
 
 
 def read_header(path: Path) -> Header:
@@ -37,9 +37,9 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise CheckpointError(f"“{path.name}” cannot be read: {error.strerror or error}.") from error
     except (PickleRefused, zipfile.BadZipFile, DamagedFile) as error:
-        raise refused(path, str(error)) from error
+        raise create_refusal(path, str(error)) from error
     except Exception as error:
-        raise refused(path, f"it is damaged ({type(error).__name__})") from error
+        raise create_refusal(path, f"it is damaged ({type(error).__name__})") from error
 
 
 def _check_names(tensors: Mapping[str, Tensor]) -> None:
@@ -61,7 +61,7 @@ def _digest(header: Header, file: BinaryIO, size: int) -> str:
     return digest.hexdigest()
 
 
-def refused(path: Path, why: str) -> CheckpointError:
+def create_refusal(path: Path, why: str) -> CheckpointError:
     """The error for a file that cannot be used; ``why`` continues the sentence after "was not loaded: "."""
     return CheckpointError(f"“{path.name}” was not loaded: {why}. Fetch the file again, or choose another one.")
 
@@ -73,7 +73,7 @@ def _choose_reader(path: Path, start: bytes) -> Callable[[Path, BinaryIO, int], 
         return read_zip
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04"):
         return read_legacy
-    raise refused(path, _what_it_is(start))
+    raise create_refusal(path, _what_it_is(start))
 
 
 def _what_it_is(start: bytes) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoints.files.headers import Header, Tensor, read_header, refused
+from engine.checkpoints.files.headers import Header, Tensor, create_refusal, read_header
 from engine.storage.regular_files import open_regular_file
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -94,11 +94,11 @@ class TensorStore:
 
     def _map(self, path: Path) -> mmap.mmap | None:
         if path not in self._maps:
-            self._maps[path] = _mapped(path) if is_quick_to_map(path) else None
+            self._maps[path] = _map_file(path) if is_quick_to_map(path) else None
         return self._maps[path]
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _map_file(path: Path) -> mmap.mmap:
     """The file as memory. Private and writable, which torch wants, and never written to."""
     with open_regular_file(path) as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -117,6 +117,6 @@ def _read(path: Path, offset: int, size: int) -> bytearray:
         while done < size:
             count = file.readinto(view[done:])
             if not count:
-                raise refused(path, "it became shorter while it was read")
+                raise create_refusal(path, "it became shorter while it was read")
             done += count
     return buffer

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError, canonicalize_state_dict
 
-from engine.checkpoints.files.headers import refused
+from engine.checkpoints.files.headers import create_refusal
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify.image_networks import BY_NAME
 from engine.checkpoints.library.catalogue import CheckpointEntry
@@ -30,11 +30,11 @@ def load_image_network(entry: CheckpointEntry, other: CheckpointEntry | None = N
     try:
         network = MAIN_REGISTRY.load(canonicalize_state_dict(weights))
     except UnsupportedModelError as error:
-        raise refused(entry.path, "it holds a network of a kind that Easel does not know") from error
+        raise create_refusal(entry.path, "it holds a network of a kind that Easel does not know") from error
     except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AssertionError) as error:
-        raise refused(entry.path, "its parts do not fit together: it is damaged or incomplete") from error
+        raise create_refusal(entry.path, "its parts do not fit together: it is damaged or incomplete") from error
     if not isinstance(network, ImageModelDescriptor) or network.input_channels not in (1, 3):
-        raise refused(entry.path, "its input is not an image")
+        raise create_refusal(entry.path, "its input is not an image")
     return network.eval()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from training.drawing.air import AIR_BY_NAME, SEASONS, TIMES, WEATHERS, Air, light
+from training.drawing.air import AIR_BY_NAME, SEASONS, TIMES, WEATHERS, Air, find_light
 from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
 
 ROWS = (*TIMES, *SEASONS, *WEATHERS)
@@ -75,6 +75,6 @@ def test_night_is_dark_fog_is_pale_and_autumn_is_not_green() -> None:
 
 
 def test_shadows_fall_away_from_the_sun() -> None:
-    assert light("morning")[0] > 0 > light("sunset")[0]
-    assert light(None) == light("day")
-    assert all(0 < light(time.name)[2] <= 1 for time in TIMES)
+    assert find_light("morning")[0] > 0 > find_light("sunset")[0]
+    assert find_light(None) == find_light("day")
+    assert all(0 < find_light(time.name)[2] <= 1 for time in TIMES)

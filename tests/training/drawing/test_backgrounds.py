@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS, two_planes
+from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS, paint_two_planes
 from training.drawing.canvas import Canvas
 
 PAINTED = [background for background in BACKGROUNDS if background.paint]
@@ -72,7 +72,7 @@ def test_where_things_stand_is_said_of_every_background() -> None:
 
 @pytest.mark.parametrize("near", NEAR)
 def test_two_planes_show_the_far_one_above_and_the_near_one_below(near: str) -> None:
-    pictures = [np.asarray(two_planes(near, far, 64, np.random.default_rng(5))).astype(int) for far in FAR]
+    pictures = [np.asarray(paint_two_planes(near, far, 64, np.random.default_rng(5))).astype(int) for far in FAR]
     line = round(BACKGROUND_BY_NAME[near].horizon * 64)
     for one, other in combinations(pictures, 2):
         assert np.abs(one[:line] - other[:line]).mean() > 5

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from training.drawing.drawn import SHAPES
-from training.drawing.glyphs import glyph, glyph_name
+from training.drawing.glyphs import draw_glyph, find_glyph_name
 from training.drawing.palette import COLOURS
 from training.drawing.thing import KINDS, PLACES
-from training.drawing.things import THING_BY_NAME, THINGS, plural, takes_article, thing_tile
+from training.drawing.things import THING_BY_NAME, THINGS, draw_thing, pluralise, takes_article
 
 
 def test_there_is_enough_to_draw() -> None:
@@ -21,7 +21,7 @@ def test_there_is_enough_to_draw() -> None:
 
 
 def test_every_word_and_every_plural_means_one_thing_and_is_plain_english() -> None:
-    forms = Counter(form for thing in THINGS for form in {form for word in thing.words for form in (word, plural(word))})
+    forms = Counter(form for thing in THINGS for form in {form for word in thing.words for form in (word, pluralise(word))})
     assert [form for form, count in forms.items() if count > 1] == []
     assert [form for form in forms if not re.fullmatch(r"[a-z]+( [a-z]+)*", form)] == []
 
@@ -36,13 +36,13 @@ def test_every_row_can_be_drawn_and_no_drawing_serves_twice() -> None:
         assert thing.top is None or 0 <= thing.top < 1, thing.name
         assert thing.top is not None or thing.place != "surface", thing.name
         if thing.drawing not in SHAPES:
-            assert all(glyph_name(part) for part in thing.drawing.split())
+            assert all(find_glyph_name(part) for part in thing.drawing.split())
     assert max(Counter(thing.drawing for thing in THINGS).values()) == 1
     assert set(SHAPES) <= {thing.drawing for thing in THINGS}
 
 
 def test_a_glyph_of_several_code_points_is_one_picture_and_not_its_first_part() -> None:
-    farmer, person = glyph("🧑‍🌾"), glyph("🧑")
+    farmer, person = draw_glyph("🧑‍🌾"), draw_glyph("🧑")
     assert farmer.size == person.size
     assert np.abs(np.asarray(farmer, int) - np.asarray(person, int)).mean() > 5
 
@@ -50,12 +50,12 @@ def test_a_glyph_of_several_code_points_is_one_picture_and_not_its_first_part() 
 @pytest.mark.parametrize("missing", ["🧑🌾", "中", "🧑‍🐈"])
 def test_what_the_font_has_no_single_picture_for_is_refused(missing: str) -> None:
     with pytest.raises(ValueError, match="no picture"):
-        glyph(missing)
+        draw_glyph(missing)
 
 
 @pytest.mark.parametrize("name", ["farmer", "cat", "branch", "people dancing", "hello world", "picture", "skyscraper"])
 def test_a_tile_is_cut_to_its_outline(name: str) -> None:
-    tile = thing_tile(name, None)
+    tile = draw_thing(name, None)
     assert tile.mode == "RGBA" and 90 <= max(tile.size) <= 260
     box = tile.getchannel("A").getbbox()
     assert box == (0, 0, *tile.size)
@@ -70,7 +70,7 @@ def _body(tile: Image.Image) -> np.ndarray:
 @pytest.mark.parametrize("colour", ["blue", "red", "green", "white"])
 @pytest.mark.parametrize("name", ["cat", "dog", "rabbit", "elephant", "sheep", "camel", "bird", "car", "hat", "ball", "balloon"])
 def test_a_thing_in_a_colour_has_mostly_that_colour(name: str, colour: str) -> None:
-    painted = _body(thing_tile(name, colour))
+    painted = _body(draw_thing(name, colour))
     nearest = min(COLOURS, key=lambda other: float(np.abs(painted - COLOURS[other]).sum()))
     assert nearest == colour
 
@@ -79,7 +79,7 @@ def test_every_thing_that_takes_a_colour_shows_it() -> None:
     shown: dict[tuple[str, str], float] = {}
     for thing in THINGS:
         for colour in ("red", "green", "blue") if thing.recolour else ():
-            tile = np.asarray(thing_tile(thing.name, colour), int)
+            tile = np.asarray(draw_thing(thing.name, colour), int)
             solid = tile[tile[..., 3] > 200][:, :3]
             shown[thing.name, colour] = (solid.argmax(1) == np.argmax(COLOURS[colour])).mean()
     least = min(shown, key=lambda row: shown[row])
@@ -88,7 +88,7 @@ def test_every_thing_that_takes_a_colour_shows_it() -> None:
 
 
 def test_a_blue_cat_keeps_its_outline_and_its_eyes() -> None:
-    usual, blue = (np.asarray(thing_tile("cat", colour), int) for colour in (None, "blue"))
+    usual, blue = (np.asarray(draw_thing("cat", colour), int) for colour in (None, "blue"))
     assert np.array_equal(usual[..., 3], blue[..., 3])
     dark = (usual[..., :3].max(-1) < 70) & (usual[..., 3] > 200)
     assert dark.sum() > 20
@@ -96,7 +96,7 @@ def test_a_blue_cat_keeps_its_outline_and_its_eyes() -> None:
 
 
 def test_the_eyes_of_a_black_cat_are_pale() -> None:
-    usual, black = (np.asarray(thing_tile("cat", colour), int) for colour in (None, "black"))
+    usual, black = (np.asarray(draw_thing("cat", colour), int) for colour in (None, "black"))
     eyes = (usual[..., :3].max(-1) < 70) & (usual[..., 3] > 200)
     assert black[eyes][:, :3].mean() > 110
 
@@ -120,7 +120,7 @@ def test_the_eyes_of_a_black_cat_are_pale() -> None:
     ],
 )
 def test_plurals(word: str, many: str) -> None:
-    assert plural(word) == many
+    assert pluralise(word) == many
 
 
 def test_some_words_need_no_article() -> None:
