@@ -1,6 +1,6 @@
-"""What is written in and beside an image, and what is read out of images. Free of torch.
+"""The metadata of images, Easel's and other programs', and everything that is stored with images. Does not import torch.
 
-``outputs`` saves, ``metadata`` writes and reads Easel's own record, ``foreign`` reads the records of other programs,
-``watermark`` the invisible mark, ``images`` opens any image from the user, ``blobs`` stores it, ``compare`` says
-why an image would come out differently now.
+``outputs`` saves images, ``metadata`` writes and reads Easel's own record, ``foreign`` reads other programs' records,
+``images`` opens image files and handles invisible watermarks, ``blobs`` stores input images, ``history`` indexes the
+outputs, ``compare`` says why an image would come out differently now.
 """

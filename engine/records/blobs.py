@@ -1,8 +1,8 @@
-"""The images that requests start from, each stored once under a hash of its content.
+"""The input images of requests, each stored once under a hash of its content.
 
-An uploaded file is stored as it is, under the SHA-256 of its bytes, so that its colours, profile and texts stay
-available. An image in memory (a sketch, a mask) is stored as PNG under the SHA-256 of its mode, size and pixels: the same
-drawing has the same name whatever version of the PNG writer packs it.
+An uploaded file is stored unchanged under the SHA-256 of its bytes, so its colours, profile and texts stay available. An
+image in memory (a sketch, a mask) is stored as PNG under the SHA-256 of its mode, size and pixels, so the same drawing
+has the same hash whatever version of the PNG encoder wrote it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.records.images.previews import describe_file
 from engine.storage.blobs import BlobFolder
 
 _MODES = ("1", "L", "LA", "RGB", "RGBA")
-"""What PNG keeps to the bit and every reader opens; others become one of the last two."""
+"""Modes that PNG stores losslessly and every reader supports; others are converted to RGB or RGBA."""
 
 
 class Blobs(BlobFolder):
@@ -29,9 +29,9 @@ class Blobs(BlobFolder):
     def put(self, source: bytes | Image.Image, *, by_head: bool = False) -> str:
         """Store an image and return its hash, 64 hexadecimal digits. Storing it again changes nothing.
 
-        Bytes must be an image that Easel can open: raises ImageError if not, OutputError if it cannot be written.
-        ``by_head`` decodes none of it and so does not see that the end is missing: for many or very large ones, which are
-        decoded later anyway.
+        Bytes must be an image that Easel can open: raises ImageError if not, OutputError if it cannot be written. ``by_head``
+        only reads the header, so it does not detect a truncated file: for many or very large images that are decoded later
+        anyway.
         """
         if isinstance(source, bytes):
             (_check_head if by_head else open_image)(source)
@@ -42,7 +42,7 @@ class Blobs(BlobFolder):
         return hash
 
     def put_file(self, path: Path, *, by_head: bool = False) -> str:
-        """:meth:`put` for an image file of any size, which is neither read into the memory of this process nor changed."""
+        """Like :meth:`put` for an image file of any size, which is not read into this process's memory."""
         if by_head:
             read_size(path)
         else:
@@ -56,7 +56,7 @@ class Blobs(BlobFolder):
         return hash
 
     def path(self, hash: str) -> Path:
-        """The file of an image; its name says nothing of its format. Raises ImageError if it is not there."""
+        """The file of an image; its name has no extension. Raises ImageError if it does not exist."""
         if (path := self.find(hash)) is None:
             raise ImageError(
                 "The picture that this job starts from has been removed. Choose or draw it again and start a new job."
@@ -64,7 +64,7 @@ class Blobs(BlobFolder):
         return path
 
     def open(self, hash: str) -> Image.Image:
-        """The image, upright, in RGB or, if a part of it is transparent, RGBA. Raises ImageError."""
+        """The image, upright, in RGB, or in RGBA if a part of it is transparent. Raises ImageError."""
         return open_image(self.path(hash)).with_alpha
 
 

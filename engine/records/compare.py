@@ -1,4 +1,4 @@
-"""“Why is it different?”: what an image's record says about how it was made, against this machine now."""
+"""“Why is it different?”: compares how an image was made, by its record, with how this machine would make it now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.requests import ExecutionPlan, Request, Resolved
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it was. ``matters`` says whether it can change the image, ``why`` in words."""
+    """One difference. ``matters``: whether it can change the image; ``why`` is a sentence."""
 
     label: str
     then: str
@@ -52,17 +52,17 @@ MEANINGS: Mapping[str, _Meaning] = {
     "easel": _Meaning("Easel", False, "What counts is in the request, which is the same."),
     "measures": _Meaning("Memory measures", False, "They change where things lie, not what is computed."),
 }
-"""Name of a fact -> its label and what a difference in it means, the weightiest first."""
+"""Name of a fact -> its label and the effect of a difference, the most important first."""
 
 _NAMES = {"device": "runs_on", "checkpoint_hash": "checkpoint"}
-"""Field of a record -> the name of the fact, where they differ: ``device`` is also what the environment calls the chip."""
+"""Field of a record -> name of the fact, if they differ: the environment uses ``device`` for the chip."""
 
 NOT_COMPARED = ("request", "plan", "environment", "checkpoint_sha256", "reasons")
-"""Fields of a record that are the same by definition, are compared part by part, or follow from the others."""
+"""Fields of a record that are equal by definition, compared part by part, or consequences of others."""
 
 
 def list_facts(resolved: Resolved[Request]) -> dict[str, str]:
-    """What a record says about the machine: a text for every field of it and of its plan, and for all of the environment."""
+    """Name -> text for every field of a record that describes the machine, of its plan, and for its whole environment."""
     found = {**_list_fields(resolved), **_list_fields(resolved.plan)}
     return {**found, **resolved.environment}
 
@@ -73,9 +73,9 @@ def _list_fields(part: Resolved[Request] | ExecutionPlan) -> dict[str, str]:
 
 
 def differences(then: Resolved[Request], here: Resolved[Request]) -> list[Difference]:
-    """What is not the same when ``here`` is run as when ``then`` was, what matters first.
+    """What differs between the run of ``then`` and a run of ``here``, the differences that matter first.
 
-    Of the environment only what both name is compared.
+    Of the environment, only facts in both records are compared.
     """
     before, now = list_facts(then), list_facts(here)
     found = [

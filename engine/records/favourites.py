@@ -1,7 +1,7 @@
 """The user's favourites, as a text file beside the images: one file name per line.
 
-It lies in the outputs folder and not in the index, because the index may be thrown away. A file's own name is unique, because it
-holds the job, so an image stays marked when it is moved to another folder.
+It is in the outputs folder and not in the index, because the index may be deleted. File names are unique, because they contain
+the job's id, so an image stays marked when it is moved to another folder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def read(outputs: Path) -> set[str]:
 
 
 def set_favourite(outputs: Path, name: str, marked: bool) -> None:
-    """Mark the file called ``name`` (without folders), or take the mark away. Every other line of the file stays as it is.
+    """Mark the file called ``name`` (without folders), or remove the mark. All other lines of the file stay unchanged.
 
     Raises OutputError if it cannot be written.
     """
@@ -59,7 +59,7 @@ def _read_lines_or_set_aside(path: Path) -> list[bytes]:
 
 
 def _encode(name: str) -> bytes:
-    """A file's name as the file system has it; on Windows, half an emoji in it too."""
+    """A file's name in the file system's encoding; on Windows including lone surrogates."""
     try:
         return name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -25,18 +25,18 @@ from engine.storage.database import describe_database_error, transaction
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 _BATCH = 200
-"""Images that are read between two looks at what the page wants."""
+"""Images that are indexed between two progress reports of :meth:`History.refresh`."""
 
 _LARGEST = 2**63 - 1
-"""The largest whole number that the index holds."""
+"""The largest integer that SQLite can store."""
 
 _Value = str | float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One image. ``name`` is its path inside the outputs, with forward slashes, as safe text (:mod:`engine.safe_text`);
-    ``created`` seconds since 1970."""
+    """One image. ``name`` is its path inside the outputs with forward slashes, as safe text (:mod:`engine.safe_text`);
+    ``created`` is in seconds since 1970."""
 
     name: str
     created: float
@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is looked for; empty fields ask for nothing. All ``words`` must be in the prompts. ``day`` is the beginning of a date:
+    """Search criteria; empty ones match everything. All ``words`` must be in the prompts. ``day`` is a prefix of a date:
     ``"2026"``, ``"2026-11"`` or ``"2026-11-25"``."""
 
     words: str = ""
@@ -59,10 +59,10 @@ class Search:
 
 
 class History:
-    """The index of one outputs folder. Any thread may use it.
+    """The index of one outputs folder. Thread-safe.
 
-    An index that is damaged is rebuilt, now or when that is found out. Where the data folder takes none it lies in memory, and
-    :attr:`trouble` is a sentence about that, else "". Raises OutputError when the disk fails or is full.
+    A damaged index is rebuilt as soon as the damage is found. If the data folder is not writable, the index is in memory and
+    :attr:`trouble` is a sentence about it, else "". Raises OutputError when the disk fails or is full.
     """
 
     def __init__(self, outputs: Path, data: Path) -> None:
@@ -73,11 +73,11 @@ class History:
 
     @property
     def is_folder_gone(self) -> bool:
-        """Whether there is no outputs folder. Before the first picture there is none either."""
+        """Whether the outputs folder does not exist, as before the first image."""
         return not self._outputs.is_dir()
 
     def rebuild(self) -> None:
-        """Throw the index away; the next :meth:`refresh` reads every image again."""
+        """Delete the index; the next :meth:`refresh` reads every image again."""
         with self._lock:
             self.close()
             with suppress(OSError):
@@ -85,10 +85,10 @@ class History:
             self._db, self.trouble = history_file.open_index(self._path)
 
     def refresh(self) -> Iterator[int]:
-        """Look at the folder: images that came, went or changed, in whatever way. Yields how many are still to be read."""
+        """Update the index with images that were added, removed or changed on disk. Yields how many are still to be read."""
         there = {entry.name: entry for entry in _walk(self._outputs)}
         if self.is_folder_gone and self._read("SELECT 1 FROM pictures LIMIT 1"):
-            return  # renamed, or on a drive that is not there: what is known of its pictures is good when it is back
+            return  # renamed, or on a drive that is not connected: its entries are right again when it returns
         self._take_favourites()
         known = {row["name"]: row for row in self._read("SELECT name, mtime_ns, bytes FROM pictures")}
         self._drop([row for name, row in known.items() if name not in there])
@@ -99,7 +99,7 @@ class History:
             yield max(0, len(new) - start - _BATCH)
 
     def find(self, search: Search, offset: int = 0, limit: int = 60) -> list[Entry]:
-        """The images that fit, the newest first: in the order in which their jobs were submitted, whatever the clock said."""
+        """The matching images, newest first: in the order in which their jobs were submitted, whatever the clock said."""
         where, values = _condition(search)
         marked = "file IN (SELECT file FROM favourites) AS favourite"
         order = "ORDER BY place DESC, number DESC, name DESC LIMIT ? OFFSET ?"
@@ -107,37 +107,37 @@ class History:
         return [_entry(row) for row in self._read(query, *values, limit, offset)]
 
     def get(self, name: str) -> Entry | None:
-        """One image; None if the index does not hold it."""
+        """One image; None if it is not in the index."""
         query = "SELECT *, file IN (SELECT file FROM favourites) AS favourite FROM pictures WHERE name = ? AND width > 0"
         rows = self._read(query, make_encodable(name))
         return _entry(rows[0]) if rows else None
 
     def count(self, search: Search) -> int:
-        """How many fit."""
+        """The number of matching images."""
         where, values = _condition(search)
         return self._read(f"SELECT COUNT(*) FROM pictures WHERE {where}", *values)[0][0]
 
     def checkpoints(self) -> list[str]:
-        """The checkpoints that made them."""
+        """The names of all checkpoints in the index, sorted."""
         rows = self._read("SELECT DISTINCT checkpoint FROM pictures WHERE checkpoint != '' ORDER BY checkpoint")
         return [row[0] for row in rows]
 
     def days(self) -> list[tuple[str, int]]:
-        """The days on which some were made and how many, the newest first."""
+        """The days with images, newest first, and the number of images of each."""
         rows = self._read("SELECT day, COUNT(*) FROM pictures WHERE width > 0 GROUP BY day ORDER BY MAX(place) DESC, day DESC")
         return [(row[0], row[1]) for row in rows]
 
     def set_favourite(self, name: str, favourite: bool) -> None:
-        """Mark an image as a favourite, or no longer. Raises OutputError if that cannot be written beside the images."""
+        """Mark an image as a favourite, or remove the mark. Raises OutputError if the favourites file cannot be written."""
         favourites.set_favourite(self._outputs, Path(text_to_name(name)).name, favourite)
         self._take_favourites()
 
     def forget(self, name: str) -> None:
-        """The image was deleted."""
+        """Remove a deleted image from the index."""
         self._drop(self._read("SELECT name, mtime_ns, bytes FROM pictures WHERE name = ?", make_encodable(name)))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 
@@ -159,7 +159,7 @@ class History:
             self._db.executemany(f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(COLUMNS))})", rows)
 
     def _read(self, query: str, *values: _Value) -> list[sqlite3.Row]:
-        """The rows; where the index turns out to be damaged, those of a new one, which has none until it is refreshed."""
+        """The rows. An index that turns out to be damaged is replaced by an empty one, which has none until it is refreshed."""
         with self._lock:
             try:
                 with self._translate_errors():
@@ -170,7 +170,7 @@ class History:
 
     @contextmanager
     def _change(self) -> Generator[None]:
-        """All of the block's changes or none; none in an index that turns out to be damaged, and a new one is begun."""
+        """A transaction. An index that turns out to be damaged is replaced by an empty one, without the block's changes."""
         with self._lock:
             try:
                 with self._translate_errors(), transaction(self._db):
@@ -204,7 +204,7 @@ def _stamp(row: sqlite3.Row) -> tuple[int, int]:
 
 
 def _walk(outputs: Path) -> Iterator[_Found]:
-    """Every image file under the folder, hidden ones left out. What vanishes meanwhile is not there."""
+    """Every image file under the folder, except hidden ones. Files that are removed meanwhile are skipped."""
     waiting = [outputs]
     while waiting:
         try:
@@ -246,7 +246,7 @@ def _row(found: _Found, made: Summary) -> Sequence[_Value]:
 
 
 def _condition(search: Search) -> tuple[str, list[_Value]]:
-    """SQL and its values. Files that could not be opened have no width."""
+    """The SQL condition and its values. Files that could not be opened have no width."""
     where = ["width > 0"]
     values: list[_Value] = []
     if words := list(dict.fromkeys(make_encodable(search.words).casefold().replace("\0", " ").split())):

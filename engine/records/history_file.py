@@ -1,4 +1,4 @@
-"""The file that holds the index of images: opened as it must be, or thrown away and begun again."""
+"""The SQLite file of the index of images: opened, upgraded, or replaced if it is damaged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS: Mapping[str, str] = {
     "number": "integer", "day": "text", "width": "integer", "height": "integer", "prompt": "text", "checkpoint": "text",
     "words": "text",
 }  # fmt: skip
-"""Column -> the type of all its values. ``place``, then ``number``, order the images."""
+"""Column -> SQLite's storage class of its values. ``place``, then ``number``, order the images."""
 
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS pictures (
@@ -30,19 +30,19 @@ INSERT INTO pictures ({", ".join(COLUMNS)})
     SELECT name, file, mtime_ns, bytes, created, created, 0, day, width, height, prompt, checkpoint, words FROM old;
 DROP TABLE old;
 """
-"""Version 1 ordered the pictures by the time in their records."""
+"""Version 1 ordered images by the time in their records."""
 
 _WRONG = " OR ".join(f"typeof({name}) != '{kind}'" for name, kind in COLUMNS.items())
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_MISMATCH)
-"""Primary result codes that speak of the file's content, not of the disk."""
+"""Primary result codes that mean damaged content, not a failing disk."""
 
 
 class IndexDamaged(Exception):
-    """The file holds something else than an index."""
+    """The file is not a valid index."""
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether ``error`` speaks of the file's content, so that a new file helps."""
+    """Whether ``error`` means damaged content, so that a new file helps."""
     if isinstance(error, (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)):
         return False
     code = getattr(error, "sqlite_errorcode", None)  # an error of Python's own module, such as text that is not UTF-8, has none
@@ -50,7 +50,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def open_index(path: Path) -> tuple[sqlite3.Connection, str]:
-    """The index in ``path``, a new one if that is damaged, or one in memory and a sentence if the folder takes none."""
+    """The index in ``path``, replaced if it is damaged; or one in memory, and a sentence why, if the folder is not writable."""
     try:
         try:
             return _open(path), ""
@@ -65,7 +65,7 @@ def open_index(path: Path) -> tuple[sqlite3.Connection, str]:
 
 
 def remove_index(path: Path) -> None:
-    """Remove the file and what SQLite keeps beside it; what is no file is moved aside. Raises OSError."""
+    """Delete the file and SQLite's files beside it; anything but a file is moved aside. Raises OSError."""
     if path.exists() and not path.is_file():
         set_aside(path, "damaged")
     for ending in ("", "-wal", "-shm"):
@@ -78,7 +78,7 @@ def _open(path: Path) -> sqlite3.Connection:
     opened = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
     try:
         opened.execute("PRAGMA journal_mode=WAL")
-        opened.execute("PRAGMA synchronous=OFF")  # what a power cut takes is read from the files again
+        opened.execute("PRAGMA synchronous=OFF")  # what a power failure loses is read from the images again
         return _prepare(opened)
     except BaseException:
         opened.close()
@@ -86,7 +86,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(opened: sqlite3.Connection) -> sqlite3.Connection:
-    """The tables of this version, with nothing in them that is not of its type. Raises IndexDamaged."""
+    """Create or upgrade the tables and check the types of all values. Raises IndexDamaged."""
     opened.row_factory = sqlite3.Row
     opened.text_factory = lambda raw: raw.decode("utf-8", "replace")
     version = opened.execute("PRAGMA user_version").fetchone()[0]

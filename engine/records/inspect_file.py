@@ -1,4 +1,4 @@
-"""Everything that can be known about an image that somebody drops onto the page."""
+"""Everything that can be found out about an image file, for the Image info tab."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from engine.records.images.previews import ImageDescription, describe, flatten_r
 from engine.records.record import Record
 
 PREVIEW = 640
-"""Pixels of the longer side of what is shown of the image."""
+"""The longer side of the preview, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInspection:
-    """``record`` is Easel's own, ``foreign`` another program's, ``texts`` all texts as they were found.
+    """``record`` is Easel's own, ``foreign`` another program's, ``texts`` are all texts in the file by keyword.
 
-    ``watermark`` is the invisible one's text or None. ``problem`` says why Easel's record could not be read, else "". ``xmp``
-    holds all XMP packets. ``preview`` is the image on its paper, RGB, its longer side at most :data:`PREVIEW` pixels.
+    ``watermark`` is the text of the invisible watermark or None. ``problem`` says why Easel's record could not be read, else
+    "". ``xmp`` holds all XMP packets. ``preview`` is RGB, its longer side at most :data:`PREVIEW` pixels.
     """
 
     image: ImageDescription
@@ -41,9 +41,9 @@ class ImageInspection:
 
 
 def inspect_image(source: Path | bytes, watermarks: tuple[str, ...] = watermark.TEXTS) -> ImageInspection:
-    """Looks at an image's bytes: the uploaded file itself, not what the page made of it.
+    """Inspect the bytes of an image: those of the uploaded file, not of what the page converted it to.
 
-    ``watermarks`` are the texts that are looked for first. Raises ImageError if it cannot be opened.
+    ``watermarks`` are the texts that are tried first. Raises ImageError if the image cannot be opened.
     """
     image = open_image(source)
     hidden = watermark.decode(image.colours, watermarks)
@@ -62,12 +62,12 @@ def inspect_image(source: Path | bytes, watermarks: tuple[str, ...] = watermark.
 
 
 def inspect_image_file(path: Path) -> ImageInspection:
-    """:func:`inspect_image`, for a process whose memory no image may take."""
+    """Like :func:`inspect_image`, in the decoding process if the image is large."""
     return decode([path], inspect_image, path)
 
 
 def texts(source: Path | bytes) -> dict[str, str]:
-    """All texts that an image file carries, by keyword; its first free text under the name that a PNG would give it."""
+    """All texts in an image file by keyword; its first free text gets the keyword that PNG would use."""
     found = metadata_chunks.read_texts(source)
     if found is None:
         return {}

@@ -1,4 +1,4 @@
-"""The ids of jobs, which are part of the names of their images: they sort as the jobs were submitted, whatever the clock does."""
+"""The ids of jobs, which are part of their images' file names. They sort in the order of submission, whatever the clock does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LAST = 16**11 - 1
 
 
 def create_job_id(latest: str, now: float) -> str:
-    """A new id that sorts after ``latest``, the newest one until now or "". ``now``: seconds since 1970."""
+    """A new id that sorts after ``latest``, the newest id so far or "". ``now`` is in seconds since 1970."""
     wanted = int(min(max(now, 0.0) * 1000, _LAST))
     match = _ID.match(latest)
     after = int(match["milliseconds"], 16) + 1 if match else 0
@@ -18,6 +18,6 @@ def create_job_id(latest: str, now: float) -> str:
 
 
 def read_submission_time(job: str) -> float | None:
-    """Seconds since 1970 by a clock that is never set back; None for the id of an earlier version."""
+    """When a job was submitted, in seconds since 1970, later than all earlier jobs; None for an id of an earlier version."""
     match = _ID.match(job)
     return int(match["milliseconds"], 16) / 1000 if match else None

@@ -1,4 +1,4 @@
-"""Points in time as local dates, also those that no date can express."""
+"""Timestamps as local dates, also those outside the range of :class:`datetime.datetime`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from datetime import datetime
 
 _FIRST, _LAST = datetime(1, 1, 2), datetime(9999, 12, 30)
-"""What still is a date in every time zone."""
+"""The first and last date that exist in every time zone."""
 
 
 def to_local_time(seconds: float) -> datetime:
-    """``seconds`` since 1970 as a local time; the first or the last date where there is none so far away."""
+    """``seconds`` since 1970 as local time, clamped to the dates that can be represented."""
     try:
         return datetime.fromtimestamp(seconds)
     except (ValueError, OverflowError, OSError):

@@ -21,18 +21,18 @@ from engine.records.record import Record, from_text, parameters, to_text, xmp
 from engine.safe_text import make_encodable
 
 KEY = "easel"
-"""The keyword of the record in a PNG, and its prefix in XMP."""
+"""The keyword of the record in PNG, and its namespace prefix in XMP."""
 
 _COMMENT_ROOM = 65_000
 _PACKET_ROOM = 60_000
-"""Bytes of one JPEG segment that the comment and the main packet may take."""
+"""The most bytes of the comment, and of the main packet, that fit into one JPEG segment."""
 
 
 def read(source: Path | bytes) -> Record | None:
     """The record that Easel wrote into a PNG, JPEG or WebP; None if there is none.
 
-    Give it the file itself or its bytes, never an image that the page has re-encoded. Raises RequestError for a record
-    that is damaged or from a newer Easel, OSError if the file cannot be read.
+    ``source`` must be the file or its bytes, not an image that was re-encoded. Raises RequestError for a record that is
+    damaged or from a newer Easel, OSError if the file cannot be read.
     """
     texts = metadata_chunks.read_texts(source)
     written = (texts.keyed.get(KEY) or texts.property(f"{KEY}:record")) if texts else ""
@@ -40,9 +40,9 @@ def read(source: Path | bytes) -> Record | None:
 
 
 def encode(image: Image.Image, record: Record | None, format: str = "png") -> bytes:
-    """``image`` as the bytes of a "png", "jpeg" or "webp" that carries ``record``; None leaves all metadata out.
+    """``image`` as the bytes of a "png", "jpeg" or "webp" with ``record``; without any metadata if it is None.
 
-    An ICC profile in ``image.info`` is kept either way: it is part of the colours. In a JPEG white shows through.
+    An ICC profile in ``image.info`` is kept either way, since it defines the colours. JPEG shows transparent parts in white.
     """
     prepare, options = _WRITERS[format]
     image = _flatten(image) if format == "jpeg" else image
@@ -53,7 +53,7 @@ def encode(image: Image.Image, record: Record | None, format: str = "png") -> by
 
 
 def png_info(record: Record) -> PngInfo:
-    """The record's chunks for a PNG, for whoever writes one in pieces (``.chunks``) or by Pillow (``pnginfo=``)."""
+    """The text chunks of a record for a PNG, for Pillow (``pnginfo=``) or for writing them directly (``.chunks``)."""
     chunks = PngInfo()
     chunks.add_text("parameters", _make_writable(parameters(record)))
     chunks.add_itxt(KEY, to_text(record))
@@ -84,13 +84,13 @@ _WRITERS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 def _split_packet(record: Record, packet: bytes) -> bytes:
-    """A small main packet that names the large one, and the large one in pieces."""
+    """The main XMP packet, which refers to the extended one, and the extended packet in segments."""
     digest = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()
     return metadata_chunks.jpeg_xmp(xmp(record, note=digest)) + metadata_chunks.jpeg_extended_xmp(packet, digest)
 
 
 def _shorten(text: str) -> str:
-    """``text`` cut to fit a JPEG segment, its last line (the settings) whole. Easel's own record stays complete."""
+    """``text`` truncated to fit a JPEG segment; its last line (the settings) is kept. Easel's own record stays complete."""
     text = _make_writable(text)
     prompts, _, settings = text.rpartition("\n")
     room = _COMMENT_ROOM - 2 * len(settings) - 2

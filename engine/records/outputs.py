@@ -1,6 +1,6 @@
-"""The outputs folder: finished images, each written completely or not at all, and found by its job's id.
+"""The outputs folder: finished images, written atomically and found by their job's id.
 
-``outputs/2026-11-23/142530-<job>-<index>-<seed>.png``: the day, the time, the job, which image of the job, its seed.
+``outputs/2026-11-23/142530-<job>-<index>-<seed>.png``: date, time, job, index of the image in its job, seed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.requests import Request, Resolved
 from engine.storage.atomic_files import PART, make_folder, replace_file, translate_errors
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
-"""The endings of saved images by format."""
+"""Format -> file extension."""
 
 SPARE = 64 * 2**20
 """Bytes that must be free before a run starts: room for an image and the journal."""
@@ -46,12 +46,11 @@ def save(
     source: Mapping[str, str] | None = None,
     companions: Mapping[str, int] | None = None,
 ) -> Path:
-    """Writes ``image`` with its record and returns its path once it is on disk: written, synced, renamed.
+    """Write ``image`` with its record and return its path once it is on disk: written, synced, renamed.
 
-    Saving image ``index`` of ``job`` again returns the file that is there already, so that finishing twice is
-    finishing once. ``job`` (letters, digits, ``-``, ``_``) must never be given to two jobs. ``format`` is "png", "jpeg"
-    or "webp". ``source`` and ``companions`` are those of :class:`engine.records.record.Record`. Raises OutputError, or
-    DiskFull, with nothing left behind.
+    Saving image ``index`` of ``job`` again returns the existing file, so the call is idempotent. ``job`` (letters, digits,
+    ``-``, ``_``) must be unique. ``format`` is "png", "jpeg" or "webp". ``source`` and ``companions`` are those of
+    :class:`engine.records.record.Record`. Raises OutputError or DiskFull, and then leaves no file behind.
     """
     if (there := find_saved(outputs, job).get(index)) is not None:
         return there
@@ -68,9 +67,9 @@ def save(
 def create_file(
     resolved: Resolved[Request], *, outputs: Path, job: str, index: int, format: str = "png"
 ) -> Generator[tuple[BinaryIO, Path]]:
-    """A stream for an image that is written piece by piece, and the path that it will have when the block ends.
+    """A stream for an image that is written in pieces, and the path that it gets when the block ends.
 
-    If the block raises, or the disk does, nothing is left. Raises OutputError or DiskFull.
+    If the block or the disk fails, no file is left behind. Raises OutputError or DiskFull.
     """
     if not _JOB.fullmatch(job):
         raise ValueError(f"not the id of a job: {job!r}")
@@ -84,19 +83,19 @@ def create_file(
 
 
 def read_job(name: str) -> str | None:
-    """The job in the file name of an image, None for a name of another kind."""
+    """The job's id in the file name of an image; None for other names."""
     match = _NAME.fullmatch(name)
     return match["job"] if match else None
 
 
 def read_index(name: str) -> int:
-    """Which image of its job a file name says that it is; 0 for a name of another kind."""
+    """The image's index in its job, by its file name; 0 for other names."""
     match = _NAME.fullmatch(name)
     return int(match["index"]) if match and len(match["index"]) < 10 else 0
 
 
 def find_saved(outputs: Path, job: str) -> dict[int, Path]:
-    """The finished images of ``job``, by index. Empty if the folder is not there."""
+    """The finished images of ``job`` by index; empty if the folder does not exist."""
     found: dict[int, Path] = {}
     for day in list_days(outputs):
         for name in os.listdir(day):
@@ -106,7 +105,7 @@ def find_saved(outputs: Path, job: str) -> dict[int, Path]:
 
 
 def list_days(outputs: Path) -> list[Path]:
-    """The day folders of ``outputs``, the newest first. Raises OutputError if the folder cannot be read."""
+    """The day folders of ``outputs``, newest first. Raises OutputError if the folder cannot be read."""
     with translate_errors(outputs):
         if not outputs.is_dir():
             return []
@@ -114,7 +113,7 @@ def list_days(outputs: Path) -> list[Path]:
 
 
 def check_writable(outputs: Path, need: int = SPARE) -> None:
-    """Raises OutputError unless an image can be written there now, DiskFull unless ``need`` bytes are free."""
+    """Raises OutputError unless images can be written there, DiskFull unless ``need`` bytes are free."""
     with translate_errors(outputs):
         make_folder(outputs)
         with replace_file(outputs / f".try{PART}") as stream:
@@ -129,13 +128,13 @@ def check_writable(outputs: Path, need: int = SPARE) -> None:
 
 
 def _order(path: Path) -> tuple[float, int, str, str]:
-    """Sorts images as they were made: those of jobs whose ids do not say when, by the time in their names before all others."""
+    """A sort key for the order in which images were made. Old ids without a time sort first, by the time in the name."""
     submitted = read_submission_time(read_job(path.name) or "")
     return (submitted or 0.0, read_index(path.name) if submitted else 0, path.parent.name, path.name)
 
 
 def has_room(folder: Path) -> bool:
-    """Whether the disk of ``folder``, which need not be there yet, has room for an image. False if it does not answer."""
+    """Whether the disk of ``folder``, which need not exist, has room for an image. False if that cannot be found out."""
     try:
         there = next(place for place in (folder, *folder.parents) if place.exists())
         return shutil.disk_usage(there).free > SPARE
@@ -144,7 +143,7 @@ def has_room(folder: Path) -> bool:
 
 
 def keep_newest(outputs: Path, count: int) -> None:
-    """Removes all but the ``count`` newest images, whatever the clock said: for folders of drafts."""
+    """Delete all but the ``count`` newest images, by job id: for folders of drafts."""
     with translate_errors(outputs):
         newest_first = sorted((path for day in list_days(outputs) for path in day.iterdir()), key=_order, reverse=True)
         for path in newest_first[count:]:
@@ -152,7 +151,7 @@ def keep_newest(outputs: Path, count: int) -> None:
 
 
 def remove_leftovers(outputs: Path) -> int:
-    """Removes what a killed worker left half-written, and says how many files. Only while no worker runs."""
+    """Delete the part-files of a killed worker, and return their number. Must not be called while a worker runs."""
     with translate_errors(outputs):
         left = [path for folder in (outputs, *list_days(outputs)) for path in folder.glob(f".*{PART}")]
         for path in left:

@@ -1,4 +1,4 @@
-"""The settings in an image's file, whoever wrote them, as a request that can be made here."""
+"""The settings in an image file, by Easel or another program, as a request that can be run here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.requests import Request
 
 
 class KnownNames(TypedDict, total=False):
-    """The names of other files here; of a kind that is left out, any name will do. ``lora_hashes``: SHA-256 -> name."""
+    """The names of other available files; without a list, any name of that kind is accepted. ``lora_hashes``: SHA-256 -> name."""
 
     loras: Collection[str]
     lora_hashes: Mapping[str, str]
@@ -29,7 +29,7 @@ class KnownNames(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Recalled:
-    """``request`` can be made here; ``notes`` say what could not be kept. ``program`` wrote the settings."""
+    """``request`` can be run here; ``notes`` are sentences on what was changed. ``program`` wrote the settings."""
 
     request: Request
     program: str
@@ -45,8 +45,8 @@ def recall(
 ) -> Recalled | None:
     """The settings in a file or its bytes; None if there are none that can be read. Raises OSError if the file cannot be read.
 
-    ``samplers`` and ``checkpoints`` are the names that there are here, ``hashes`` the names of checkpoints by the SHA-256 of
-    their files, as far as it is known.
+    ``samplers`` and ``checkpoints`` are the available names, ``hashes`` the names of checkpoints by the SHA-256 of their files,
+    as far as it is known.
     """
     try:
         own = metadata.read(source)
@@ -63,7 +63,7 @@ def recall_record(
     hashes: Mapping[str, str] | None = None,
     **others: Unpack[KnownNames],
 ) -> Recalled | None:
-    """The same from records that were read already."""
+    """Like :func:`recall`, from records that have been read already."""
     if own is not None:
         request, notes = replace_names(own.resolved.request, samplers, checkpoints)
         missing: list[str] = []

@@ -1,7 +1,7 @@
-"""What Easel knows about one of its images, and the same as text that other programs can read.
+"""The record of an image: how it was made, and the same in forms that other programs read.
 
-``Record`` is complete: its JSON reads back into an equal request. ``parameters`` is the text that AUTOMATIC1111's
-program writes and most others read; ``xmp`` says to whoever asks that a machine made the image.
+``Record`` is complete: its JSON reads back as an equal request. ``parameters`` is the text that AUTOMATIC1111's program
+writes and most others read; ``xmp`` declares that the image is AI-generated.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from engine.requests import (
 from engine.settings import VERSION
 
 FORMAT = 1
-"""The version of the JSON's own layout."""
+"""The version of the JSON format."""
 
 TRAINED = "trainedAlgorithmicMedia"
 COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
@@ -47,10 +47,10 @@ def _now() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One image: how it was made, by which job, when (ISO 8601 with offset), by which version of Easel.
+    """How one image was made, by which job, when (ISO 8601 with offset), and by which version of Easel.
 
-    ``source`` holds the texts, by keyword, of the image that this one was made from: an upscaled image still says how
-    it came to be. ``companions`` are images of the same job that belong to this one: what each is -> its index there.
+    ``source`` holds the texts, by keyword, of the image that this one was made from, so an upscaled image still contains
+    its prompt. ``companions`` are related images of the same job: role -> index in the job.
     """
 
     resolved: Resolved[Request]
@@ -63,7 +63,7 @@ class Record:
 
 
 def to_text(record: Record) -> str:
-    """``record`` as JSON in plain ASCII, so that it lives through every encoding, lone surrogates included."""
+    """``record`` as JSON in ASCII, which survives every encoding, lone surrogates included."""
     return json.dumps(
         {
             "format": FORMAT,
@@ -79,7 +79,7 @@ def to_text(record: Record) -> str:
 
 
 def from_text(text: str) -> Record:
-    """The record that :func:`to_text` wrote. Raises RequestError if it is damaged or of a kind not known here."""
+    """The record that :func:`to_text` wrote. Raises RequestError if it is damaged or of an unknown kind."""
     try:
         written = parse_object(text)
         resolved = resolved_from_json(as_object(written.get("resolved")))
@@ -91,16 +91,16 @@ def from_text(text: str) -> Record:
 
 
 def source_type(request: Request) -> str:
-    """The IPTC DigitalSourceType that is true for what ``request`` makes."""
+    """The IPTC DigitalSourceType of the images that ``request`` makes."""
     if isinstance(request, ImageToImage) and request.mask_image is not None:
         return COMPOSITE
     return SOURCE_TYPES.get(kind_of(request), TRAINED)
 
 
 def parameters(record: Record) -> str:
-    """The text that AUTOMATIC1111's program would write for this image; for one made from another without words, its.
+    """The text that AUTOMATIC1111's program would write; for a request without a prompt, that of the source image.
 
-    "Model hash" is the beginning of the whole file's SHA-256, and is left out where that was not known yet.
+    "Model hash" is the beginning of the whole file's SHA-256, omitted if it was not known yet.
     """
     request = record.resolved.request
     if not request.prompt and "parameters" in record.source:
@@ -111,7 +111,7 @@ def parameters(record: Record) -> str:
 
 
 def _settings(resolved: Resolved[Request]) -> Iterator[tuple[str, str | float | None]]:
-    """Labels and values in the order in which AUTOMATIC1111's program writes them; None for what is not known."""
+    """Labels and values in the order of AUTOMATIC1111's program; None if not known."""
     request = resolved.request
     sampled = not isinstance(request, ResolvedUpscale) or request.steps > 0
     yield "Steps", request.steps if sampled else None
@@ -128,21 +128,21 @@ def _settings(resolved: Resolved[Request]) -> Iterator[tuple[str, str | float | 
 
 
 def _model(request: Request) -> str | None:
-    """The checkpoint's or the upscaler's name without folders and ending."""
+    """The name of the checkpoint or upscaler without folders and extension."""
     name = model_of(request)
     return re.split(r"[\\/]", name)[-1].removesuffix(".safetensors") if name else None
 
 
 def _quote(value: str | float) -> str:
-    """Numbers without a needless ".0"; texts with a comma, colon, quote or line break as a JSON string."""
+    """Numbers without a redundant ".0"; texts with a comma, colon, quote or line break as JSON strings."""
     text = f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
     return json.dumps(text, ensure_ascii=False) if re.search(r'[,:"\n]', text) else text
 
 
 def xmp(record: Record, note: str = "", whole: str = "") -> bytes:
-    """The XMP packet: the source type, the program, the time; ``whole`` is the record's JSON to carry along.
+    """The XMP packet: source type, program and time; ``whole`` is the record's JSON to embed.
 
-    ``note`` is the MD5 under which a JPEG's extended packet lies (XMP specification part 3, 1.1.3.1).
+    ``note`` is the MD5 of a JPEG's extended packet (XMP specification part 3, 1.1.3.1).
     """
     uri = _SOURCE_TYPE_URI + source_type(record.resolved.request)
     optional = f' xmpNote:HasExtendedXMP="{note}"' if note else ""

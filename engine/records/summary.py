@@ -1,4 +1,4 @@
-"""The few facts about an image that a list shows, read without decoding it."""
+"""The properties of an image that lists show, read without decoding it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.requests import model_of
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """``created`` is seconds since 1970. A file that is not an image has no width."""
+    """``created`` is in seconds since 1970. ``width`` is 0 for a file that is not an image."""
 
     created: float
     width: int = 0
@@ -28,23 +28,23 @@ class Summary:
 
 
 def summarise(path: Path, modified: float) -> Summary:
-    """What ``path`` says of itself, in Easel's own record or another program's. ``modified`` stands in for the time.
+    """The summary of ``path`` by Easel's record or another program's. ``modified`` is used if neither has a time.
 
-    Never raises: whatever a person puts into the folder is listed or left out.
+    Never raises: a file that cannot be read has no width.
     """
     try:
         width, height = read_size(path)
-    except Exception:  # readers of damaged files raise whatever they stumble over
+    except Exception:  # decoders raise all kinds of exceptions on damaged files
         return Summary(created=modified)
     try:
         words = _read_words(path, modified)
-    except Exception:  # the picture is listed all the same; History says what is wrong with its record when it is chosen
+    except Exception:  # the image is listed nevertheless; History shows what is wrong with its record
         words = Summary(created=modified)
     return dataclasses.replace(words, width=width, height=height)
 
 
 def _read_words(path: Path, modified: float) -> Summary:
-    """What the record in ``path`` says, whoever wrote it; the size is left open."""
+    """The prompts and the checkpoint in the record of ``path``, by any program; without the size."""
     try:
         own = metadata.read(path)
     except EaselError:
@@ -64,7 +64,7 @@ def _read_words(path: Path, modified: float) -> Summary:
 
 
 def _find_words(record: Record) -> Record:
-    """``record``, or where it was made without words the one of the image that it was made from."""
+    """``record``, or the one of the image that it was made from if it has no prompt itself."""
     source = record.source.get(metadata.KEY, "")
     if record.resolved.request.prompt or not source:
         return record

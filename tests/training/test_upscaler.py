@@ -19,11 +19,11 @@ from training.upscaler import Reservoir, UpscalerTraining, export
 def speckles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images that take no time to draw."""
 
-    def drawn(seed: int, side: int) -> Image.Image:
+    def draw_noise(seed: int, side: int) -> Image.Image:
         return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8))
 
     torch.set_num_threads(1)
-    monkeypatch.setattr(upscaler, "drawn_picture", drawn)
+    monkeypatch.setattr(upscaler, "draw_image", draw_noise)
 
 
 def trained(stage: str, run: Path, steps: int, resume: bool = False) -> UpscalerTraining:

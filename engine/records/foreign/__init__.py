@@ -1,1 +1,1 @@
-"""What other programs wrote into their images, as requests of Easel's."""
+"""Reads the records of other programs from images and converts them to Easel's requests."""

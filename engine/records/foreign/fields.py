@@ -1,7 +1,7 @@
 """The fields of a foreign record, and which of them were read.
 
-Readers never touch the record itself: they take fields from a :class:`Fields`, which remembers what was taken. What is left
-at the end is said to the user, so nothing that a record holds can be dropped in silence.
+Readers do not access the record directly: they take fields from a :class:`Fields`, which keeps track of them. What remains is
+shown to the user, so that no field of a record is ignored silently.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from engine.json_values import JsonValue
 from engine.records.foreign.values import json_object, number, text, whole
 
 _SHOWN = 60
-"""Characters of a value, and names of an object, that are shown."""
+"""The most characters of a value, and names of an object, that are shown."""
 
 _MOST_LEFTOVERS = 500
-"""Fields that are named; of a larger record the rest is counted."""
+"""The most fields that are listed; the rest of a larger record is counted."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A field that no reader took. ``where`` names the objects that it lies in, "" for the outermost."""
+    """A field that no reader took. ``where`` is the path of the object that contains it, "" for the root."""
 
     where: str
     key: str
@@ -35,7 +35,7 @@ class Leftover:
 
 
 class Fields:
-    """The fields of one object. A field may be taken again; what holds nothing (null, "", "None") is taken by looking."""
+    """The fields of one object. Fields can be taken repeatedly; blank values (null, "", "None") count as taken once looked at."""
 
     def __init__(self, written: Mapping[str, JsonValue], where: str = "", labels: Mapping[str, str] | None = None) -> None:
         self._written = dict(written)
@@ -49,15 +49,15 @@ class Fields:
         return name in self._written
 
     def names(self) -> Sequence[str]:
-        """All names, taken or not."""
+        """All names, whether taken or not."""
         return list(self._written)
 
     def look(self, name: str) -> JsonValue:
-        """A value that stays untaken."""
+        """A value, without taking it."""
         return self._written.get(name)
 
     def take(self, *names: str) -> JsonValue:
-        """The first of ``names`` that holds something."""
+        """Take the first of ``names`` that is not blank."""
         for name in names:
             value = self._written.get(name)
             if not is_blank(value):
@@ -68,7 +68,7 @@ class Fields:
         return None
 
     def text(self, *names: str) -> str | None:
-        """The first of ``names`` that is a text that says something."""
+        """Take the first of ``names`` that is a text and not blank."""
         for name in names:
             if (found := text(self._written.get(name))) is not None or self._is_blank(name):
                 self._taken.add(name)
@@ -77,7 +77,7 @@ class Fields:
         return None
 
     def number(self, *names: str) -> float | None:
-        """The first of ``names`` that is a finite number, or a text that holds one."""
+        """Take the first of ``names`` that is a finite number, or a text that contains one."""
         for name in names:
             if (found := number(self._written.get(name))) is not None or self._is_blank(name):
                 self._taken.add(name)
@@ -86,7 +86,7 @@ class Fields:
         return None
 
     def whole(self, *names: str) -> int | None:
-        """The same as a whole number, exactly."""
+        """Take the first of ``names`` that is an integer; exact, without conversion to float."""
         for name in names:
             if (found := whole(self._written.get(name))) is not None or self._is_blank(name):
                 self._taken.add(name)
@@ -101,7 +101,7 @@ class Fields:
         return self.open(name, found) if found else Fields({}, self._path(name))
 
     def each(self, name: str) -> list[Fields]:
-        """The objects in the list under ``name``. If anything else is in it, none, and it is not taken."""
+        """The objects in the list under ``name``; empty, and not taken, if the list contains anything else."""
         value = self._written.get(name)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             return []
@@ -110,9 +110,9 @@ class Fields:
     def open(
         self, name: str, content: Mapping[str, JsonValue], label: str | None = None, labels: Mapping[str, str] | None = None
     ) -> Fields:
-        """Take ``name``, whose text or value was read into ``content``; that is now to be taken field by field.
+        """Take ``name``, whose value was parsed into ``content``; the fields of that are now taken one by one.
 
-        ``label`` is what to call it, ``labels`` are what to call its fields where that is not their name.
+        ``label`` is what to call it, ``labels`` what to call its fields, if not by their names.
         """
         self._taken.add(name)
         inner = Fields(content, self._path(name if label is None else label), labels)
@@ -120,15 +120,15 @@ class Fields:
         return inner
 
     def untouched(self, apart_from: Collection[str]) -> bool:
-        """Whether nothing was taken but the fields in ``apart_from``."""
+        """Whether no field was taken except those in ``apart_from``."""
         return self._taken <= {*apart_from}
 
     def fold(self, name: str) -> None:
-        """Let this object be left over as one thing called ``name``."""
+        """Report what is left of this object as a single leftover called ``name``."""
         self._folded = name
 
     def list_leftovers(self) -> Iterator[Leftover]:
-        """Everything that was not taken, here and inside."""
+        """Everything that was not taken, here and in nested objects."""
         left = self._list_parts()
         if self._folded:
             yield Leftover("", self._folded, {part.key: part.value for part in left})
@@ -150,15 +150,15 @@ class Fields:
 
 
 def is_blank(value: JsonValue) -> bool:
-    """Whether a field says nothing."""
+    """Whether a value is blank: null, an empty text or the like."""
     return value is None or value == [] or value == {} or (isinstance(value, str) and value.strip() in ("", "None", "none"))
 
 
 @dataclass(frozen=True)
 class KnownFields:
-    """What a program writes and Easel has no use for: a pattern of the field's name -> the words for it, "" for the name itself.
+    """What a program writes that Easel does not use: regular expression for the field -> its description, "" for its own name.
 
-    ``settings`` change the image, ``facts`` do not. ``neutral`` has, by pattern, the values of a setting that was off.
+    ``settings`` change the image, ``facts`` do not. ``neutral``: regular expression -> values of a setting that mean off.
     """
 
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -168,7 +168,7 @@ class KnownFields:
 
 @dataclass(frozen=True)
 class Unused:
-    """What of a record was not used, in words: ``settings`` and ``facts`` as in :class:`KnownFields`, and what is ``unknown``."""
+    """Descriptions of what was not used: ``settings`` and ``facts`` as in :class:`KnownFields`, and what is ``unknown``."""
 
     settings: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
@@ -179,7 +179,7 @@ NOTHING_UNUSED = Unused()
 
 
 def sort_leftovers(leftovers: Iterator[Leftover], known: KnownFields) -> Unused:
-    """What was left over, by what it is. Known settings that were off are left out."""
+    """Sorts leftovers into settings, facts and unknown fields. Settings that were off are omitted."""
     settings: list[str] = []
     facts: list[str] = []
     unknown: list[str] = []
@@ -203,14 +203,14 @@ def _find(table: Mapping[str, T], name: str) -> T | None:
 
 
 def _is_one_of(value: JsonValue, neutral: tuple[JsonValue, ...]) -> bool:
-    """Whether ``value`` is neutral, as a number or as a text. 1 is not True here, nor 0 False."""
+    """Whether ``value`` is neutral, as a number or text. 1 does not equal True here, nor 0 False."""
     if isinstance(value, bool):
         return any(each is value for each in neutral)
     return value in neutral or (isinstance(value, str) and number(value) is not None and number(value) in neutral)
 
 
 def describe(words: str, value: JsonValue) -> str:
-    """``words`` and, in brackets, a short value, or the names inside a long one."""
+    """``words`` followed in parentheses by a short value, or by the names in a long one."""
     words = words if len(words) <= 2 * _SHOWN else words[: 2 * _SHOWN] + "…"
     if value is None or isinstance(value, bool):
         shown = "" if value is True else str(value).lower() if value is False else "empty"
@@ -223,7 +223,7 @@ def describe(words: str, value: JsonValue) -> str:
 
 
 def _list_names(value: JsonValue) -> str:
-    """The names of all fields inside ``value``, or its items where it has no names."""
+    """The names of all fields in ``value``, or its items if they have none."""
     names: dict[str, None] = {}
     waiting: deque[JsonValue] = deque([value])
     for _ in range(_MOST_LEFTOVERS):

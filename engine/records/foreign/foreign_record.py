@@ -1,4 +1,4 @@
-"""The neutral form of other programs' records."""
+"""The common form of other programs' records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.records.foreign.fields import NOTHING_UNUSED, Unused
 
 @dataclass(frozen=True)
 class ForeignLora:
-    """A LoRA by its file's name, its strength for both networks or the text encoder's alone, and its hash where one is known.
+    """A LoRA by its file's name, its strength in both networks or the text encoder's alone, and its hash if known.
 
     ``hash`` is the beginning of a SHA-256: of the file, or of its weights without the header ("AutoV3").
     """
@@ -22,11 +22,11 @@ class ForeignLora:
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignRecord:
-    """What was found; None where a program did not say. ``raw`` is the text that it was read from.
+    """What a record contains; None for what the program did not write. ``raw`` is the text that it was read from.
 
-    ``scheduler`` is in AUTOMATIC1111's spelling; ``schedule`` is a noise schedule that such a name does not cover. ``clip_skip``
-    is in AUTOMATIC1111's counting (2: the last layer but one). ``loras`` may also stand as tags in the prompt. ``unused`` is
-    everything else that the record holds.
+    ``scheduler`` is in AUTOMATIC1111's spelling; ``schedule`` is a noise schedule that is not part of that name. ``clip_skip`` is
+    in AUTOMATIC1111's counting (2: the last layer but one). ``loras`` may also be in the prompt as tags. ``unused`` is
+    everything else in the record.
     """
 
     program: str

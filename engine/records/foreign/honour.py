@@ -1,4 +1,4 @@
-"""A foreign record as a request that can be made here, and in sentences what of it cannot be honoured."""
+"""Converts a foreign record to a request that can be run here, and explains in sentences what could not be honoured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.requests import LIMITS, MAX_PROMPT, Limit, TextToImage
 from engine.seeds import MAX_SEED, read_seed
 
 _MOST_NAMED = 100
-"""Fields that one sentence names."""
+"""The most fields that one sentence lists."""
 
 
 def to_request(
@@ -27,11 +27,10 @@ def to_request(
     vaes: Collection[str] | None = None,
     refiners: Collection[str] | None = None,
 ) -> tuple[TextToImage, tuple[str, ...]]:
-    """The request that comes nearest, and a sentence for each thing that cannot be honoured as it was.
+    """The closest possible request, and a sentence for each thing that could not be honoured exactly.
 
-    ``samplers`` and ``checkpoints`` are the names that there are here; empty means that any name will do, as None does for the
-    others. A checkpoint or LoRA whose SHA-256 in ``hashes`` or ``lora_hashes`` (SHA-256 -> name) is that of the record is taken
-    whatever it is called here.
+    ``samplers`` and ``checkpoints`` are the available names; empty means that any name is accepted, as None does for the others.
+    A checkpoint or LoRA is also found by its SHA-256 in ``hashes`` or ``lora_hashes`` (SHA-256 -> name), whatever its name here.
     """
     notes: list[str] = []
 
@@ -65,7 +64,7 @@ def to_request(
 
 
 def _explain(record: ForeignRecord, request: TextToImage) -> Iterator[str]:
-    """What is not a matter of a single field."""
+    """Sentences on what does not concern a single field."""
     if record.schedule is not None:
         instead = f"“{request.scheduler}” runs" if request.scheduler else "The sampler runs"
         yield f"Easel does not have the noise schedule “{record.schedule[:60]}”. {instead} with its own, which comes nearest."
@@ -80,7 +79,7 @@ def _explain(record: ForeignRecord, request: TextToImage) -> Iterator[str]:
 
 
 def explain_unused(unused: Unused) -> Iterator[str]:
-    """One sentence for each kind of thing that is not used."""
+    """One sentence for each category of unused fields."""
     if unused.settings:
         yield f"Easel has no settings for these, so the picture will differ: {_list(unused.settings)}."
     if unused.facts:
@@ -95,7 +94,7 @@ def _list(items: tuple[str, ...]) -> str:
 
 
 def _check_limit(limit: Limit, value: float | None, notes: list[str]) -> float | None:
-    """``value`` if Easel can honour it, else None and a note."""
+    """``value`` if it is within ``limit``, else None and a note."""
     if value is None or limit.least <= value <= limit.most:
         return value
     notes.append(f"{limit.name} was {value}; Easel takes {limit.least} to {limit.most}, so it is left open.")
@@ -103,7 +102,7 @@ def _check_limit(limit: Limit, value: float | None, notes: list[str]) -> float |
 
 
 def _read_seed(seed: int | None, notes: list[str]) -> int | None:
-    """The seed to use, None for a random one; a note if the record has one that cannot be used."""
+    """The seed to use, None for a random one; adds a note if the record's seed cannot be used."""
     used = read_seed(seed)
     if used is None and seed is not None and seed != -1:
         notes.append(f"The seed was {seed}; Easel takes 0 to {MAX_SEED}, so a random one is used.")

@@ -1,4 +1,4 @@
-"""LoRAs of other programs' records, as tags in Easel's prompt under the names that their files have here."""
+"""LoRAs of other programs' records as tags in Easel's prompt, under their files' names here."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from engine.records.foreign.values import number
 
 _TAG = re.compile(r"<(?:lora|lyco):([^<>:]+)((?::[^<>]*)?)>", re.IGNORECASE)
 _MOST, _MOST_LISTED = 100, 10_000
-"""LoRAs of one image that are kept, and that are looked at."""
+"""The most LoRAs of one image that are kept, and that are examined."""
 
 _HEAVIEST = 1000.0
-"""Strengths are written with as many digits as Easel's prompt language reads."""
+"""The largest strength; strengths have as many digits as Easel's prompt syntax accepts."""
 
 
 def name_loras(
     prompt: str, loras: Iterable[ForeignLora], here: Collection[str] | None, hashes: Mapping[str, str], notes: list[str]
 ) -> str:
-    """``prompt`` with a tag for each of ``loras`` and under the names that they have ``here``; None leaves all names.
+    """``prompt`` with a tag for each of ``loras``, named as ``here``; None keeps all names.
 
-    A LoRA whose hash begins a key of ``hashes`` (SHA-256 -> name) is found whatever it is called. ``notes`` gets a sentence for
-    each that is not here.
+    A LoRA whose hash is a prefix of a key of ``hashes`` (SHA-256 -> name) is found whatever its name. ``notes`` receives a
+    sentence for each that is not here.
     """
     listed = list(itertools.islice(loras, _MOST_LISTED))
     written = {plain_name(found[1]) for found in _TAG.finditer(prompt)}
@@ -61,7 +61,7 @@ def name_loras(
 
 
 def write_tag(lora: ForeignLora) -> str:
-    """The tag of a LoRA; what would end a tag is left out of its name."""
+    """The tag of a LoRA; characters that would end the tag are removed from its name."""
     name = re.sub(r"[<>:\s]+", " ", re.sub(r"\.(safetensors|ckpt|pt|bin)$", "", lora.name)).strip()
     unet = "" if lora.unet_weight in (None, lora.weight) else f":{_format(lora.unet_weight or 0.0)}"
     return f"<lora:{name}:{_format(lora.weight)}{unet}>"
@@ -73,7 +73,7 @@ def _format(weight: float) -> str:
 
 
 def read_tags(prompt: str, hashes: Mapping[str, str]) -> tuple[ForeignLora, ...]:
-    """The LoRAs that stand in ``prompt`` as tags, with their hashes by plain name."""
+    """The LoRAs in the tags of ``prompt``, with their hashes by plain name."""
     found: list[ForeignLora] = []
     for tag in itertools.islice(_TAG.finditer(prompt), _MOST):
         weights = [weight for part in tag[2].split(":") if (weight := number(part)) is not None]
@@ -84,7 +84,7 @@ def read_tags(prompt: str, hashes: Mapping[str, str]) -> tuple[ForeignLora, ...]
 def take_lora(
     fields: Fields, names: tuple[str, ...], weights: tuple[str, ...], hashes: tuple[str, ...] = ()
 ) -> ForeignLora | None:
-    """The LoRA that ``fields`` describes; None, and nothing taken, if it has no name."""
+    """The LoRA that ``fields`` describes; None, and nothing is taken, if it has no name."""
     name = fields.text(*names)
     if name is None:
         return None

@@ -1,4 +1,4 @@
-"""Finds the closest available name for a name from another program."""
+"""Maps names from other programs to the closest available ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from engine.requests import GenerationRequest, Request, as_asked
 
 _ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".sft")
 _LONGEST = 200
-"""Characters of a name that are compared: files have no longer names."""
+"""The most characters of a name that are compared; file names are not longer."""
 
 
 def find_nearest(what: str, name: str | None, known: Collection[str], notes: list[str]) -> str | None:
-    """``name`` as it is called here; else the nearest of ``known``, or None, and a sentence in ``notes``.
+    """The available name for ``name``: the same, else the closest of ``known`` or None, with a sentence in ``notes``.
 
-    ``what`` is "sampler" or "checkpoint". Where nothing is ``known`` any name will do.
+    ``what`` is "sampler" or "checkpoint". If ``known`` is empty, any name is accepted.
     """
     if name is None or not known:
         return name
@@ -34,9 +34,9 @@ def find_nearest(what: str, name: str | None, known: Collection[str], notes: lis
 
 
 def find_same(what: str, name: str | None, known: Collection[str] | None, notes: list[str]) -> str | None:
-    """``name`` as it is called here; None and a sentence in ``notes`` if it is not, since no other could stand in for it.
+    """The available name for ``name``; None, with a sentence in ``notes``, if there is none, since no other can replace it.
 
-    Where it is not known what is here (None), any name will do.
+    If ``known`` is None, any name is accepted.
     """
     if name is None or known is None:
         return name
@@ -49,7 +49,7 @@ def find_same(what: str, name: str | None, known: Collection[str] | None, notes:
 
 
 def find_by_hash(written: str, hashes: Mapping[str, str]) -> str | None:
-    """The file whose SHA-256 begins with ``written``: most programs write the first 10 or 12 digits."""
+    """The name of the file whose SHA-256 begins with ``written``: most programs write the first 10 or 12 digits."""
     digits = written.strip().lower().removeprefix("0x").removeprefix("sha256:")
     if not re.fullmatch(r"[0-9a-f]{10,64}", digits):
         return None
@@ -57,9 +57,9 @@ def find_by_hash(written: str, hashes: Mapping[str, str]) -> str | None:
 
 
 def replace_names(request: Request, samplers: Collection[str], checkpoints: Collection[str]) -> tuple[Request, tuple[str, ...]]:
-    """The request that can be made with what there is here, and a sentence for each thing that had to be another.
+    """``request`` with unavailable samplers and checkpoints replaced, and a sentence for each replacement.
 
-    An upscaler is not a checkpoint, so an :class:`~engine.requests.Upscale` stays as it is.
+    An upscaler is not a checkpoint, so an :class:`~engine.requests.Upscale` is unchanged.
     """
     if not isinstance(request, GenerationRequest):
         return request, ()
@@ -70,6 +70,6 @@ def replace_names(request: Request, samplers: Collection[str], checkpoints: Coll
 
 
 def plain_name(name: str) -> str:
-    """A name without folders, ending and case: programs differ in which of these they write."""
+    """A name without folders, extension and case, which not all programs write."""
     file = name.replace("\\", "/").rstrip("/").rpartition("/")[2].casefold()
     return next((file.removesuffix(ending) for ending in _ENDINGS if file.endswith(ending)), file)

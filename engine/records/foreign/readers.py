@@ -1,7 +1,7 @@
-"""What other programs wrote into an image, read by the first reader that understands it.
+"""Reads another program's record from an image with the first reader that understands it.
 
-Each program's layout has a module in ``programs`` or ``comfyui``. This one knows where in a file their texts may lie, and the
-order in which the readers are asked.
+Each program's format has a module in ``programs`` or ``comfyui``. This module knows where in a file their texts can be, and the
+order of the readers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["READERS", "ForeignRecord", "Reader", "read", "read_fields", "to_requ
 
 @dataclass(frozen=True)
 class Reader:
-    """``read`` understands one layout, ``known`` are the fields of it that Easel has no use for."""
+    """``read`` understands one format; ``known`` are its fields that Easel does not use."""
 
     read: Callable[[Fields], ForeignRecord | None]
     known: KnownFields
@@ -46,10 +46,10 @@ READERS: tuple[Reader, ...] = (
     Reader(novelai.read_novelai, novelai.KNOWN),
     Reader(easy_diffusion.read_easy_diffusion, easy_diffusion.KNOWN),
 )
-"""In this order: a text made for other programs is more exact than a graph that is found beside it."""
+"""In order of precedence: a text written for other programs is more exact than a graph beside it."""
 
 _KEYED_TAGS = (IMAGE_DESCRIPTION, MAKE, MODEL, COPYRIGHT, XP_TITLE)
-"""EXIF's tags into which ComfyUI and its nodes write "prompt:{...}"."""
+"""EXIF tags into which ComfyUI and its nodes write "prompt:{...}"."""
 
 _ANY_FILE = KnownFields(
     facts={
@@ -60,19 +60,19 @@ _ANY_FILE = KnownFields(
         "parameters": "the text for other programs that lies beside it",
     }
 )
-"""What any PNG may carry by keyword, whatever made it."""
+"""What any PNG may contain by keyword, whatever program wrote it."""
 
 _REMARKS = ("Description", "Comment", "UserComment", "generation_data", "metadata")
-"""Keywords under which converters and sites keep a whole text of settings."""
+"""Keywords under which converters and websites store a whole text of settings."""
 
 _NO_RECORDS = ("easel", "XML:com.adobe.xmp")
-"""Keywords of what is read elsewhere: Easel's own record, and XMP."""
+"""Keywords that are read elsewhere: Easel's own record, and XMP."""
 
 
 def read(source: Path | bytes, hidden: bool = True) -> ForeignRecord | None:
-    """What another program wrote into an image file; None if nothing is found. Raises OSError if it cannot be read.
+    """Another program's record in an image file; None if there is none. Raises OSError if it cannot be read.
 
-    Give it the file itself or its bytes: an image that the page re-encoded has lost its texts. ``hidden`` also looks into the
+    ``source`` must be the file or its bytes: an image that was re-encoded has lost its texts. ``hidden`` also searches the
     lowest bits of the pixels, for which the image is decoded.
     """
     texts = metadata_chunks.read_texts(source)
@@ -87,7 +87,7 @@ def _read_first(candidates: Iterator[JsonObject]) -> ForeignRecord | None:
 
 
 def read_fields(written: JsonObject) -> ForeignRecord | None:
-    """The record in texts by keyword, by the first reader that understands them, with what is left over sorted."""
+    """The record in texts by keyword, by the first reader that understands it, with the leftovers sorted."""
     for reader in READERS:
         fields = Fields(written)
         if (record := reader.read(fields)) is not None:
@@ -97,7 +97,7 @@ def read_fields(written: JsonObject) -> ForeignRecord | None:
 
 
 def _list_candidates(texts: metadata_chunks.Texts) -> Iterator[JsonObject]:
-    """The texts by keyword, alone and with each free text of the file: JPEG and others carry what a PNG has by keyword in one."""
+    """The texts by keyword, alone and with each free text: JPEG and others put into one text what PNG has by keyword."""
     keyed: JsonObject = {key: value for key, value in texts.keyed.items() if key not in _NO_RECORDS}
     for text in (texts.tag(number) for number in _KEYED_TAGS):
         key, colon, value = text.partition(":")
@@ -112,7 +112,7 @@ def _list_candidates(texts: metadata_chunks.Texts) -> Iterator[JsonObject]:
 
 
 def _list_readings(keyed: JsonObject, remark: str) -> Iterator[JsonObject]:
-    """``remark`` as AUTOMATIC1111's text or a JSON record; and, if it is a JSON object, as texts by keyword."""
+    """``remark`` as AUTOMATIC1111's text or a JSON record; if it is a JSON object, also as texts by keyword."""
     if remark:
         yield {**keyed, "parameters": remark}
         if entries := json_object(remark):
@@ -124,5 +124,5 @@ def _as_text(value: JsonValue) -> str:
 
 
 def _read_hidden(source: Path | bytes) -> str:
-    """The text that lies in the lowest bits of the pixels."""
+    """The text hidden in the lowest bits of the pixels."""
     return decode([source], stealth.read, source) if isinstance(source, Path) else stealth.read(source)

@@ -1,4 +1,4 @@
-"""Samplers and noise schedules of all programs, in AUTOMATIC1111's spelling, and the nearest where Easel has none of that name.
+"""Sampler and noise schedule names of all programs, in AUTOMATIC1111's spelling, and the closest sampler that Easel has.
 
 Names: AUTOMATIC1111 and Forge ``modules/sd_samplers_kdiffusion.py``, ``sd_schedulers.py``; ComfyUI ``comfy/samplers.py``; SD.Next
 ``modules/sd_samplers_diffusers.py``; InvokeAI ``stable_diffusion/schedulers/schedulers.py``; Easy Diffusion
@@ -16,7 +16,7 @@ from engine.json_values import JsonValue
 
 @dataclass(frozen=True)
 class SamplerName:
-    """``name`` as AUTOMATIC1111 writes it, Karras' schedule included; ``schedule`` is another one, None for the usual."""
+    """``name`` in AUTOMATIC1111's spelling, including "Karras"; ``schedule`` is another noise schedule, None for the default."""
 
     name: str | None = None
     schedule: str | None = None
@@ -74,7 +74,7 @@ _SAMPLERS = {
     "ipndmv": "IPNDM",
     "restart": "Restart",
 }
-"""Other programs' names, lower case and letters and digits alone, "pp" for "++" -> AUTOMATIC1111's."""
+"""Other programs' names in lower case, only letters and digits, "pp" for "++" -> AUTOMATIC1111's."""
 
 _NEAREST = {
     "HeunPP2": "Heun",
@@ -98,7 +98,7 @@ _NEAREST = {
     "sa_solver": "DPM++ 2M SDE",
     "SA Solver": "DPM++ 2M SDE",
 }
-"""Samplers that Easel does not have -> the one of the same kind (solver's order, with or without noise)."""
+"""Samplers that Easel lacks -> the closest one (order of the solver, deterministic or ancestral)."""
 
 _SCHEDULES = {
     "karras": "Karras",
@@ -123,10 +123,10 @@ _SCHEDULES = {
     "turbo": "Turbo",
     "cosine": "Cosine",
 }
-"""Names of noise schedules, lower case and letters and digits alone -> in words."""
+"""Names of noise schedules in lower case, only letters and digits -> name to show."""
 
 _USUAL = ("", "none", "normal", "native", "uniform", "default", "discrete", "linear", "scaledlinear", "automatic")
-"""Names for the schedule that a sampler has of itself."""
+"""Names for a sampler's default schedule."""
 
 _AUTOMATIC = {
     "DPM++ 2M": "Karras",
@@ -138,7 +138,7 @@ _AUTOMATIC = {
     "DPM++ 2M SDE Heun": "Exponential",
     "DPM++ 3M SDE": "Exponential",
 }
-"""Sampler -> what AUTOMATIC1111 runs where "Schedule type" is "Automatic"."""
+"""Sampler -> the schedule that AUTOMATIC1111 uses if "Schedule type" is "Automatic"."""
 
 _SUFFIX = re.compile(
     r"[\s_-]+(karras|exponential|polyexponential|sgm uniform|simple|beta|trailing|substep|ays|turbo|k)$", re.IGNORECASE
@@ -162,7 +162,7 @@ def read_sampler(name: JsonValue, schedule: JsonValue = None) -> SamplerName:
 
 
 def nearest_sampler(name: str, here: Collection[str]) -> str | None:
-    """The sampler of ``here`` that is of the same kind as ``name``, with its schedule if possible; None if none is listed."""
+    """The sampler in ``here`` closest to ``name``, with its schedule if possible; None if the table lists none."""
     known = {each.casefold(): each for each in here}
     base = name.removesuffix(" Karras")
     alone = re.sub(r"[\s_]*(cfg\+\+|smea( dy)?|cfg_pp|flowmatch|sgm)$", "", base, flags=re.IGNORECASE)
@@ -179,7 +179,7 @@ def _read_schedule(schedule: JsonValue) -> str | None:
 
 
 def _is_named(schedule: JsonValue) -> bool:
-    """Whether a schedule is other than the usual one."""
+    """Whether a schedule is other than the default."""
     return isinstance(schedule, str) and _plain(schedule) not in _USUAL
 
 

@@ -1,7 +1,7 @@
-"""Texts in the lowest bits of an image's alpha plane or colours, as NovelAI and some AUTOMATIC1111 extensions hide them.
+"""Texts in the lowest bits of an image's alpha channel or colours, as NovelAI and some AUTOMATIC1111 extensions hide them.
 
-Column by column: a signature, which says whether the text is packed with gzip; the length in bits as 32 bits, highest first; the
-text. They live through programs that drop texts and keep pixels.
+Format, column by column: a signature, which says whether the text is compressed with gzip; the length in bits as 32 bits, most
+significant first; the text. It survives programs that drop metadata and keep pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SIGNATURES = {
     "A": {b"stealth_pnginfo": False, b"stealth_pngcomp": True},
     "RGB": {b"stealth_rgbinfo": False, b"stealth_rgbcomp": True},
 }
-"""Planes -> the signatures in their lowest bits, and whether the text is packed. Of colours, a pixel has three bits: R, G, B."""
+"""Channels -> signatures in their lowest bits, and whether the text is compressed. Colours have three bits a pixel: R, G, B."""
 
 _SIGNATURE_BITS = 15 * 8
 _MOST_PIXELS = 64 * 2**20
@@ -36,12 +36,12 @@ def read(source: Path | bytes) -> str:
             return _read_plane(np.asarray(image.convert("RGB"), dtype=np.uint8), "RGB")
     except ImageError:
         if isinstance(source, Path):
-            source.stat()  # a file that is gone is an error, a damaged one only has no text
+            source.stat()  # a missing file is an error, a damaged one only has no text
         return ""
 
 
 def _read_plane(pixels: np.ndarray, planes: str) -> str:
-    """The text in ``pixels`` (rows, columns, channels)."""
+    """The text in ``pixels``, uint8 (height, width, channels)."""
     columns = -(-(_SIGNATURE_BITS + 32) // (pixels.shape[0] * pixels.shape[2]))
     head = _lowest_bits(pixels[:, :columns])
     packed = _SIGNATURES[planes].get(np.packbits(head[:_SIGNATURE_BITS]).tobytes())

@@ -1,4 +1,4 @@
-"""JSON values as the types that a record's fields have; None for what is of another type."""
+"""Converts JSON values to the types of a record's fields; None for values of another type."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 from engine.json_values import JsonObject, JsonValue, parse_object
 
 _MOST_DIGITS = 400
-"""Digits of a number. Longer ones take long to read, and no setting has them."""
+"""Digits of a number. Longer ones are slow to parse, and no setting has them."""
 
 
 def whole(value: JsonValue) -> int | None:
-    """``value`` as a whole number, not by way of a float where it can be read exactly; None if it is not a number."""
+    """``value`` as an integer, exact where possible; None if it is not a number."""
     exact = number(value)
     try:
         return int(value) if isinstance(value, int | str) else None if exact is None else int(exact)
@@ -20,7 +20,7 @@ def whole(value: JsonValue) -> int | None:
 
 
 def number(value: JsonValue) -> float | None:
-    """``value`` as a finite number; None if it is not one."""
+    """``value`` as a finite number; None if it is none."""
     if (
         not isinstance(value, int | float | str)
         or isinstance(value, bool)
@@ -35,7 +35,7 @@ def number(value: JsonValue) -> float | None:
 
 
 def text(value: JsonValue) -> str | None:
-    """``value`` if it is a text that says something; else None."""
+    """``value`` if it is a text that is not blank; else None."""
     return value if isinstance(value, str) and value.strip() not in ("", "None") else None
 
 

@@ -1,1 +1,1 @@
-"""Image files: opened, their embedded metadata, thumbnails, watermarks, PNG written by rows. Free of torch."""
+"""Image files: decoding, embedded metadata, thumbnails, watermarks, writing PNG by rows. Does not import torch."""

@@ -1,4 +1,4 @@
-"""The texts of AVIF and HEIC (ISO 14496-12 boxes, ISO 23008-12 items), GIF89a and TIFF 6.0 files, without decoding a pixel."""
+"""Reads the texts of AVIF and HEIC (ISO 14496-12 boxes, ISO 23008-12 items), GIF89a and TIFF 6.0 without decoding pixels."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import BinaryIO
 from engine.records.images.texts import LARGEST, XMP_PACKET, Texts, decode_latin_or_utf8
 
 _MOST_BLOCKS = 100_000
-"""Blocks of a GIF and boxes of an AVIF that are looked at."""
+"""The most blocks of a GIF and boxes of an AVIF that are read."""
 
 _XMP_IN_GIF = b"XMP DataXMP"
 _XMP_TRAILER = b"\x01\xff\xfe\xfd"
-"""What follows the XMP in a GIF, so that readers which do not know it find the end of its blocks."""
+"""The bytes after the XMP in a GIF, by which readers that do not know it find the end of its blocks."""
 
 
 def read_tiff(stream: BinaryIO, texts: Texts) -> None:
-    """A TIFF file is the structure that EXIF has."""
+    """TIFF: the file has the structure of EXIF."""
     texts.add_exif(stream)
     texts.add_xmp(texts.tags.get(XMP_PACKET, b""))
 
 
 def read_gif(stream: BinaryIO, texts: Texts) -> None:
-    """The comments, one after the other, and XMP."""
+    """GIF: the comments, concatenated, and XMP."""
     head = stream.read(13)
     stream.seek(_palette_size(head[10]) if len(head) == 13 else 0, io.SEEK_CUR)
     for _ in range(_MOST_BLOCKS):
@@ -53,7 +53,7 @@ def _read_gif_extension(stream: BinaryIO, texts: Texts) -> None:
         if stream.read(12)[1:] == _XMP_IN_GIF and not texts.xmp:
             packet = stream.read(texts.room)
             if (end := packet.find(_XMP_TRAILER)) < 0:
-                texts.room = 0  # so that a file full of beginnings is not read to its end for each
+                texts.room = 0  # so that a file of many unfinished blocks is not read to its end for each
             texts.add_xmp(packet[: max(end, 0)])
             stream.seek(start + 12)
         else:
@@ -62,7 +62,7 @@ def _read_gif_extension(stream: BinaryIO, texts: Texts) -> None:
 
 
 def _read_gif_blocks(stream: BinaryIO, most: int) -> bytes:
-    """The content of a chain of blocks, as far as ``most`` bytes; the stream is then behind the chain."""
+    """The content of a chain of blocks, at most ``most`` bytes; the stream is then after the chain."""
     content = b""
     pieces: list[bytes] = []
     for _ in range(_MOST_BLOCKS * 10):
@@ -95,7 +95,7 @@ def read_boxes(stream: BinaryIO, texts: Texts) -> None:
 
 
 def _list_boxes(stream: BinaryIO, end: int | None) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each box; the content of large ones, which hold pixels, is left out."""
+    """Kind and content of each box; the content of large boxes, which hold pixels, is omitted."""
     for _ in range(_MOST_BLOCKS):
         start = stream.tell()
         head = stream.read(16)
@@ -113,7 +113,7 @@ def _list_boxes(stream: BinaryIO, end: int | None) -> Iterator[tuple[bytes, byte
 
 
 def _read_item_kinds(iinf: bytes) -> dict[int, bytes]:
-    """Item -> its type, for those that hold texts; of ``mime`` items only XMP."""
+    """Item -> its type, for items that hold texts; of ``mime`` items only XMP."""
     count = 2 if iinf[:1] == b"\0" else 4
     found: dict[int, bytes] = {}
     for kind, body in _list_boxes(io.BytesIO(iinf[4 + count :]), len(iinf)):
@@ -126,11 +126,11 @@ def _read_item_kinds(iinf: bytes) -> dict[int, bytes]:
 
 
 Place = tuple[bool, int, int]
-"""Whether it is in ``idat`` rather than in the file, offset, length."""
+"""Whether the content is in ``idat`` rather than in the file; offset; length."""
 
 
 def _read_places(iloc: bytes) -> dict[int, list[Place]]:
-    """Item -> the pieces of its content."""
+    """Item -> the extents of its content."""
     version, sizes = iloc[0], struct.unpack(">H", iloc[4:6])[0]
     offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_size = sizes & 15 if version else 0

@@ -1,7 +1,7 @@
-"""Decodes image files so that none, however large it becomes, takes the memory of this process.
+"""Decodes image files without letting any of them, however large, exhaust the memory of this process.
 
-Small ones of plain formats are decoded here. All others are decoded one at a time in a process of their own, whose memory is
-limited where the system can do that. It is started for the first of them and stays.
+Small images of simple formats are decoded in this process. All others are decoded one at a time in a separate process, whose
+memory is limited if the operating system supports it. It is started on first use and kept.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ Ts = TypeVarTuple("Ts")
 
 SMALL_PIXELS = 2**22
 SMALL_BYTES = 2**24
-"""Images of up to so many pixels, in files of up to so many bytes, are decoded in this process."""
+"""The most pixels, and bytes of the file, of images that are decoded in this process."""
 
 _PLAIN = re.compile(rb"\x89PNG|\xff\xd8\xff|RIFF....WEBP|GIF8|BM|P[1-7]\s", re.DOTALL)
-"""How files begin whose head says how much memory their pixels take. An ICO may hold a PNG of another size, a TIFF tiles of any,
-and Pillow decodes the one and reads all tags of the other as soon as they are opened."""
+"""The first bytes of formats whose header determines how much memory decoding takes. An ICO can contain a PNG of another size and
+a TIFF tiles of any size, and Pillow decodes the former and reads all tags of the latter when it opens them."""
 
 AT_ONCE = 4
-"""Small images that are decoded at the same time; further ones wait."""
+"""How many small images are decoded at the same time; further ones wait."""
 
 SECONDS = 300.0
-"""How long one image may take in the process of its own."""
+"""Timeout for decoding one image in the separate process."""
 
 _TOO_MUCH = "There is not enough memory or time to open a picture of this size. Choose a smaller one."
 
@@ -46,7 +46,7 @@ _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from engine.records.ima
 
 @dataclass(frozen=True)
 class Work(Generic[T, *Ts]):
-    """A function of a module, for the process to import, and its arguments."""
+    """A function of an importable module, and its arguments, for the decoding process."""
 
     function: Callable[[*Ts], T]
     arguments: tuple[*Ts]
@@ -54,27 +54,27 @@ class Work(Generic[T, *Ts]):
 
 @dataclass(frozen=True)
 class Done(Generic[T]):
-    """What the function returned."""
+    """The function returned."""
 
     value: T
 
 
 @dataclass(frozen=True)
 class Raised:
-    """What the function raised."""
+    """The function raised an exception."""
 
     error: Exception
 
 
 class DecoderProcess:
-    """The process of its own. Any thread may use it; one after the other is served."""
+    """The separate process. Thread-safe; requests are served one after the other."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, work: Work[T, *Ts]) -> T:
-        """What ``work`` returns or raises. Raises ImageError if it takes more memory or time than it may."""
+        """Run ``work``; returns its result or raises its exception. Raises ImageError if it exceeds the memory limit or timeout."""
         with self._turn:
             process = self._process = self._process or _start()
             assert process.stdin is not None and process.stdout is not None
@@ -93,17 +93,17 @@ class DecoderProcess:
         return answer.value
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """The next image gets a new process."""
+        """End the process; the next image starts a new one."""
         self._process = None
         process.kill()
         process.communicate()
 
 
 def decode(sources: Sequence[Path], function: Callable[[*Ts], T], *arguments: *Ts) -> T:
-    """``function(*arguments)``, which opens the image files ``sources``.
+    """``function(*arguments)``, which opens the image files ``sources``, in this process or the decoding process.
 
-    The function is one of a module without torch, and its arguments and what it returns are small: they travel between
-    processes. Raises ImageError for what takes too much memory or time, and what the function raises.
+    The function must be in a module that does not import torch; its arguments and result are pickled and should be small. Raises
+    ImageError for images that take too much memory or time, and what the function raises.
     """
     if _place.decoding:
         return function(*arguments)
@@ -118,19 +118,19 @@ def decode(sources: Sequence[Path], function: Callable[[*Ts], T], *arguments: *T
 
 
 def decode_everything_here() -> None:
-    """Let this thread decode whatever it is asked for: that of the process in which large images are decoded."""
+    """Let this thread decode every image itself: used in the decoding process."""
     _place.decoding = True
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels, from the file's head. Raises ImageError."""
+    """Width and height in pixels, from the header. Raises ImageError."""
     if _place.decoding or _has_plain_head(path):
         return _read_size(path)
     return _apart.run(Work(_read_size, (path,)))
 
 
 def is_small(source: Path) -> bool:
-    """Whether an image is decoded in this process. So is what is not there: the one who opens it finds out and says so."""
+    """Whether an image is decoded in this process. True for a missing file, since opening it reports that."""
     try:
         return _has_plain_head(source) and math.prod(_read_size(source)) <= SMALL_PIXELS
     except ImageError:
@@ -143,7 +143,7 @@ def _read_size(path: Path) -> tuple[int, int]:
 
 
 def _has_plain_head(path: Path) -> bool:
-    """Whether a file can be opened in this process to see what it is."""
+    """Whether it is safe to open a file in this process to read its header."""
     try:
         with path.open("rb") as stream:
             start = stream.read(16)
@@ -153,24 +153,24 @@ def _has_plain_head(path: Path) -> bool:
 
 
 def send(stream: IO[bytes], message: Work[T, *Ts] | Done[T] | Raised) -> None:
-    """Write a message whole."""
+    """Send one complete message."""
     pickle.dump(message, stream)
     stream.flush()
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """Its end is that of its standard input, which closes with this process."""
+    """Start the decoding process. It ends when its standard input does, so not later than this process."""
     return subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, str(HOUSE)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # libtiff and others print warnings of damaged files
+        stderr=subprocess.DEVNULL,  # libtiff and others print warnings about damaged files
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each thread would count as tens of MB
     )
 
 
 class _Place(threading.local):
-    """Whether this thread is decoding already: what it decodes on the way belongs to it."""
+    """Whether this thread is decoding already, so that nested calls run directly."""
 
     decoding = False
 

@@ -14,17 +14,17 @@ from engine.errors import ImageError
 from engine.records.images.decoder import Done, Raised, Work, decode_everything_here, send
 
 MEMORY = 4 * 2**30
-"""Bytes that the process may take on a computer with enough of them: an image of the most pixels needs about 60%."""
+"""Bytes that the process may use on a computer with enough memory: the largest allowed image needs about 60% of it."""
 
 SHARE = 0.75
-"""Of the computer's memory, where that is less."""
+"""The share of the computer's memory, if that is less."""
 
 
 def main() -> None:
-    """Serve one piece of work after the other, until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C ends the process that started this one, and that ends this one
+    """Serve requests until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C ends the parent process, and that ends this one
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # keeps what libraries print out of the stream of results
     decode_everything_here()
     limit_memory(int(min(MEMORY, psutil.virtual_memory().total * SHARE)))
     while True:
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def run(work: Work[None]) -> Done[None] | Raised:
-    """What the work returned or raised."""
+    """Run ``work``; returns its result or exception as a message."""
     try:
         return Done(work.function(*work.arguments))
     except MemoryError:
@@ -46,7 +46,7 @@ def run(work: Work[None]) -> Done[None] | Raised:
 
 
 def is_portable(error: Exception) -> bool:
-    """Whether an error can be sent to another process."""
+    """Whether an exception can be pickled."""
     try:
         return type(pickle.loads(pickle.dumps(error))) is type(error)
     except Exception:
@@ -54,9 +54,9 @@ def is_portable(error: Exception) -> bool:
 
 
 def limit_memory(most: int) -> None:
-    """Let no allocation take this process past ``most`` bytes, and let the system end this process before any other.
+    """Limit the memory of this process to ``most`` bytes, and make the system's out-of-memory killer choose it first.
 
-    Windows and macOS know no such limit for a running process; there the number of pixels is the bound.
+    Windows and macOS have no such limit for a running process; there only the number of pixels is limited.
     """
     if sys.platform == "win32":
         return

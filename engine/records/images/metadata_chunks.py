@@ -1,7 +1,7 @@
 """The texts that image files carry, read from their raw bytes without decoding a pixel.
 
-Only the small chunks are read; image data is skipped over, so a history of thousands of large files stays quick and a
-damaged image still gives its texts. Formats: PNG (W3C), JPEG segments (ITU T.81), RIFF WebP, EXIF 2.3, XMP part 3.
+Only the small chunks are read; image data is skipped, so indexing thousands of large files is fast, and the texts of a
+damaged image can still be read. Formats: PNG (W3C), JPEG segments (ITU T.81), RIFF WebP, EXIF 2.3, XMP part 3.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _read_png(stream: BinaryIO, texts: Texts) -> None:
         length, kind = struct.unpack(">I4s", head)
         if kind in _PNG_CHUNKS and length <= texts.room:
             if len(chunk := stream.read(length)) < length:
-                return  # truncated: half a text is of no use
+                return  # truncated: an incomplete text is of no use
             _PNG_CHUNKS[kind](chunk, texts)
             stream.seek(4, io.SEEK_CUR)
         elif kind == b"IEND":

@@ -1,7 +1,7 @@
-"""Opens any image from a user, upright, in 8-bit RGB, or says in one sentence why it cannot.
+"""Opens any image from a user, upright, in 8-bit RGB, or raises a one-sentence reason why it cannot.
 
-Sizes are checked before a pixel is decoded. Formats are told by content, never by name, and only formats that are plain
-data are opened: Pillow would hand an EPS file to Ghostscript.
+Sizes are checked before pixels are decoded. Formats are detected by content, not by name, and only formats that are plain
+data are opened: Pillow would pass an EPS file to Ghostscript.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from PIL import Image, ImageCms, ImageColor
 from engine.errors import ImageError
 
 MAX_PIXELS = 2**28
-"""Pixels that an image may have (16,384 x 16,384): beyond this the memory of an ordinary computer ends."""
+"""The most pixels of an image (16,384 x 16,384): more would not fit into the memory of an ordinary computer."""
 
 _STRIP_PIXELS = 2**20
-"""Pixels that are worked on at a time where each takes eight bytes."""
+"""Pixels that are processed at a time where each takes eight bytes."""
 
-# Pillow's own guard is one number for the whole process, and it warns of images that Easel's upscaler makes every day.
+# Pillow's own limit is one number for the whole process, and it warns of sizes that Easel's upscaler produces.
 # Here every image is checked against its own limit before it is decoded.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
@@ -45,13 +45,13 @@ _DAMAGED = (
     struct.error,
     zlib.error,
 )
-"""What Pillow raises for files that are cut off or inconsistent."""
+"""Exceptions that Pillow raises for truncated or inconsistent files."""
 
 _ORIENTATION = 0x0112
-"""EXIF's tag for it."""
+"""The EXIF tag for the orientation."""
 
 _USUAL_EXIF = 2**16
-"""Bytes."""
+"""Bytes of EXIF above which the orientation is not read."""
 
 _TURNS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"),
@@ -62,15 +62,15 @@ _TURNS = {
     7: (Image.Transpose.TRANSVERSE, "turned and mirrored"),
     8: (Image.Transpose.ROTATE_90, "turned"),
 }
-"""EXIF orientation -> what makes the image upright, in Pillow's names and in words."""
+"""EXIF orientation -> the transposition that makes the image upright, for Pillow and in words."""
 
 
 @dataclass(frozen=True)
 class OpenedImage:
     """An image as the user provided it.
 
-    ``colours`` is RGB without its transparency, ``alpha`` its plane (L, 255 opaque) or None. ``icc_profile`` is what the
-    colours mean, b"" for sRGB. ``notices`` says what was done to it, a sentence each.
+    ``colours`` is RGB without transparency, ``alpha`` its alpha channel (L, 255 opaque) or None. ``icc_profile`` is the
+    profile of the colours, b"" for sRGB. ``notices`` are sentences on how it was converted.
     """
 
     colours: Image.Image
@@ -82,7 +82,7 @@ class OpenedImage:
 
     @property
     def image(self) -> Image.Image:
-        """The image as seen on its paper: RGB, opaque."""
+        """The image flattened onto its paper colour: RGB, opaque."""
         return flatten(self.with_alpha, self.paper)
 
     @property
@@ -100,9 +100,9 @@ def open_image(
 ) -> OpenedImage:
     """The image in ``source``, upright and in 8-bit RGB.
 
-    ``paper`` shows where the image is transparent; it may be "" if only ``colours`` and ``alpha`` are used. Colours are
-    turned into sRGB; ``keep_profile`` leaves RGB colours as they are and hands their profile on. Raises ImageError, one
-    sentence, for what cannot be used.
+    ``paper`` is the colour behind transparent parts; it may be "" if only ``colours`` and ``alpha`` are used. Colours are
+    converted to sRGB; ``keep_profile`` leaves RGB colours unchanged and returns their profile. Raises ImageError, one
+    sentence, for images that cannot be used.
     """
     with open_header(source, max_pixels) as opened:
         return _convert(opened, paper, keep_profile)
@@ -110,9 +110,9 @@ def open_image(
 
 @contextmanager
 def open_header(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Generator[Image.Image]:
-    """The image in ``source`` as Pillow opens it: its size is known and allowed, and no pixel is decoded yet.
+    """The image in ``source``, opened by Pillow: its size has been checked, and no pixel is decoded yet.
 
-    Raises ImageError, one sentence, for what cannot be used, also where the block decodes it.
+    Raises ImageError, one sentence, for images that cannot be used, also for errors of decoding inside the block.
     """
     stream, start = _stream(source)
     formats = _formats(start)
@@ -133,7 +133,7 @@ def open_header(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Generator
 
 
 def upright_exif(source: Path) -> bytes:
-    """The EXIF of an image file for a copy of it that is upright, as a bare TIFF structure; b"" if it has none that is sound."""
+    """The EXIF of an image file, corrected for an upright copy, as a bare TIFF structure; b"" if it has no valid EXIF."""
     try:
         with Image.open(source, formats=_FORMATS) as opened:
             exif = opened.getexif() if _has_usual_exif(opened) else None
@@ -146,7 +146,7 @@ def upright_exif(source: Path) -> bytes:
 
 
 def flatten(image: Image.Image, paper: str = "#ffffff") -> Image.Image:
-    """``image`` (any mode) in RGB, its transparent parts showing ``paper``."""
+    """``image`` (any mode) in RGB, its transparent parts in the colour ``paper``."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
@@ -156,7 +156,7 @@ def flatten(image: Image.Image, paper: str = "#ffffff") -> Image.Image:
 def fit(image: Image.Image, width: int, height: int, how: str = "crop", paper: str = "#ffffff") -> Image.Image:
     """``image`` (any mode) at ``width`` x ``height`` pixels.
 
-    "crop" fills the frame and cuts what hangs over, "pad" shows all of it on ``paper``, "stretch" changes its shape.
+    "crop" fills the frame and crops the rest, "pad" shows the whole image on ``paper``, "stretch" changes the aspect ratio.
     """
     if how == "stretch":
         return image.resize((width, height), Image.Resampling.LANCZOS)
@@ -174,12 +174,12 @@ def fit(image: Image.Image, width: int, height: int, how: str = "crop", paper: s
 
 
 def _inside(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """``box`` without the rounding errors that would put it a hair outside."""
+    """``box`` clamped to ``size``, since rounding errors may put it slightly outside."""
     return (max(0.0, box[0]), max(0.0, box[1]), min(float(size[0]), box[2]), min(float(size[1]), box[3]))
 
 
 def _stream(source: Path | bytes) -> tuple[io.BytesIO | Path, bytes]:
-    """What Pillow opens, and the first bytes."""
+    """What Pillow can open, and the first bytes."""
     if isinstance(source, bytes):
         return io.BytesIO(source), source[:1024]
     try:
@@ -190,7 +190,7 @@ def _stream(source: Path | bytes) -> tuple[io.BytesIO | Path, bytes]:
 
 
 def _formats(start: bytes) -> tuple[str, ...]:
-    """The formats that a file with these first bytes may be. Raises ImageError if they show that it is not an image."""
+    """The formats that a file with these first bytes may have. Raises ImageError if it cannot be an image."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not start:
         raise ImageError("The file is empty. Choose another picture.")
@@ -203,7 +203,7 @@ def _formats(start: bytes) -> tuple[str, ...]:
 
 
 def _register_heif() -> None:
-    """Teaches Pillow HEIC, or says how to get it."""
+    """Register HEIC with Pillow. Raises ImageError if the plugin is missing."""
     if importlib.util.find_spec("pillow_heif") is None:
         raise ImageError(
             "This is a HEIC photo, and the part that reads them does not exist for this kind of computer. Save the photo as JPEG."
@@ -223,7 +223,7 @@ def _too_large(claim: str, max_pixels: int) -> ImageError:
 
 
 def _convert(opened: Image.Image, paper: str, keep_profile: bool) -> OpenedImage:
-    """``opened`` decoded, in numbered steps that each may leave a notice."""
+    """``opened`` decoded, in numbered steps that may each add a notice."""
     notices: list[str] = []
     # 1. the first frame, decoded
     if getattr(opened, "is_animated", False) and opened.format != "MPO":
@@ -245,7 +245,7 @@ def _convert(opened: Image.Image, paper: str, keep_profile: bool) -> OpenedImage
 
 
 def _eight_bits(image: Image.Image, notices: list[str]) -> Image.Image:
-    """16 and 32 bits a channel, scaled and never clipped. Pillow brings 16-bit colour down by itself, grey it clips."""
+    """16 and 32 bits per channel, scaled instead of clipped. Pillow converts 16-bit colour itself, but clips grey."""
     if not image.mode.startswith(("I", "F")):
         return image
     low, high = _range(image)
@@ -258,7 +258,7 @@ def _eight_bits(image: Image.Image, notices: list[str]) -> Image.Image:
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
-    """The first row and the values of a few rows at a time: as 64-bit numbers, the whole image takes eight times its file."""
+    """Index of the first row, and the values, of a few rows at a time: the whole image in 64 bits takes eight times its size."""
     rows = max(1, _STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):
         bottom = min(top + rows, image.height)
@@ -266,7 +266,7 @@ def _strips(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
-    """What is black and what is white: the format's own range if the values lie in it, else their own."""
+    """The values of black and white: the format's range if the values are within it, else their minimum and maximum."""
     ends = np.array([(values.min(), values.max()) for _, values in _strips(image)])
     least, most = float(ends.min()), float(ends.max())
     usual = 1.0 if image.mode.startswith("F") else 65535.0
@@ -276,7 +276,7 @@ def _range(image: Image.Image) -> tuple[float, float]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; 1 where the EXIF is damaged, which happens to good images, or too large."""
+    """The EXIF orientation, 1 to 8; 1 if the EXIF is damaged, which occurs in valid images, or too large."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1)) if _has_usual_exif(image) else 1
     except _DAMAGED:
@@ -284,13 +284,13 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _has_usual_exif(image: Image.Image) -> bool:
-    """Whether EXIF is no larger than a JPEG can hold. Pillow reads every entry of it, and all may point to the same megabytes."""
+    """Whether EXIF fits into a JPEG segment. Pillow reads every entry, and all of them may point to the same megabytes."""
     hexadecimal = str(image.info.get("Raw profile type exif", ""))
     return len(image.info.get("exif") or b"") <= _USUAL_EXIF and len(hexadecimal) <= 3 * _USUAL_EXIF
 
 
 def _alpha(image: Image.Image) -> Image.Image | None:
-    """The transparency of any mode, palette entries and transparent colours included; None if all is opaque."""
+    """The alpha channel of any mode, including transparent palette entries and colours; None if all is opaque."""
     if not image.has_transparency_data:
         return None
     plane = (image if image.mode == "RGBA" else image.convert("RGBA")).getchannel("A")
@@ -298,7 +298,7 @@ def _alpha(image: Image.Image) -> Image.Image | None:
 
 
 def _colours(image: Image.Image, profile: bytes, keep_profile: bool, notices: list[str]) -> tuple[Image.Image, bytes]:
-    """``image`` as RGB, and the profile that it is still in; b"" for sRGB."""
+    """``image`` as RGB, and the profile of its colours; b"" for sRGB."""
     through_alpha = image.has_transparency_data and image.mode != "RGBA"
     plain = (image.convert("RGBA") if through_alpha else image).convert("RGB")
     try:

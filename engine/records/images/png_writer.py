@@ -13,22 +13,22 @@ import numpy as np
 from PIL.PngImagePlugin import PngInfo
 
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
-"""Planes -> PNG's number for grey, RGB and RGBA."""
+"""Channels -> PNG's colour type for grey, RGB and RGBA."""
 
 _LEVEL = 4
-"""Of zlib: twice as quick as its default, and the files are a few hundredths larger."""
+"""The zlib level: twice as fast as the default, with files a few per cent larger."""
 
 _ROWS = 64
-"""Rows that are filtered at once: the filters need several times their memory."""
+"""Rows that are filtered at a time: the filters need several times their memory."""
 
 _PIECE = 1 << 20
 """Bytes of one data chunk."""
 
 
 class PngWriter:
-    """An image of ``size`` (width, height) and ``planes`` (1, 3 or 4), 8 bits each, into ``stream`` from the top down.
+    """Writes an image of ``size`` (width, height) and ``planes`` (1, 3 or 4 channels of 8 bits) to ``stream``, top down.
 
-    ``icc_profile`` and ``exif`` are bare bytes, b"" for none; ``texts`` what is written in the file.
+    ``icc_profile`` and ``exif`` are the raw bytes, b"" for none; ``texts`` are the text chunks.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PngWriter:
             self._chunk(kind, content)
 
     def write(self, rows: np.ndarray) -> None:
-        """The next rows: n x width x planes, uint8."""
+        """Write the next rows: n x width x planes, uint8."""
         flat = np.ascontiguousarray(rows).reshape(len(rows), -1)
         for start in range(0, len(flat), _ROWS):
             piece = flat[start : start + _ROWS]
@@ -64,7 +64,7 @@ class PngWriter:
                 self._flush()
 
     def close(self) -> None:
-        """After the last row. The stream stays open: it is its owner's."""
+        """Finish the file after the last row. The stream is left open."""
         self._waiting += self._packer.flush()
         self._flush()
         self._chunk(b"IEND", b"")
@@ -79,7 +79,7 @@ class PngWriter:
 
 
 def _filter(rows: np.ndarray, above: np.ndarray, planes: int) -> np.ndarray:
-    """Each row after its number of filter: of "left", "up" and "Paeth" the one with the smallest differences."""
+    """Each row, preceded by its filter type: of Sub, Up and Paeth the one with the smallest sum of differences."""
     up = np.concatenate([above, rows[:-1]])
     left, corner = (np.pad(each, ((0, 0), (planes, 0)))[:, :-planes] for each in (rows, up))
     candidates = {1: rows - left, 2: rows - up, 4: rows - _paeth(left, up, corner)}
@@ -90,7 +90,7 @@ def _filter(rows: np.ndarray, above: np.ndarray, planes: int) -> np.ndarray:
 
 
 def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
-    """Of three neighbours the one nearest to left + up - corner."""
+    """The Paeth predictor: of three neighbours the one closest to left + up - corner."""
     a, b, c = (each.astype(np.int16) for each in (left, up, corner))
     to_left, to_up, to_corner = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
     return np.where((to_left <= to_up) & (to_left <= to_corner), left, np.where(to_up <= to_corner, up, corner))

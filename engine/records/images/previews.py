@@ -1,4 +1,4 @@
-"""What a page shows of an image file, however large that is. Each takes the road of :mod:`engine.records.images.decoder`."""
+"""What pages show of image files of any size. Large ones are decoded by :mod:`engine.records.images.decoder`'s process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.records.images.thumbnails import reduce_image
 
 @dataclass(frozen=True)
 class ImageDescription:
-    """Width and height in pixels, upright; ``notices`` says what was done to open the image, a sentence each."""
+    """Width and height in pixels, upright; ``notices`` are sentences on how the image was converted."""
 
     width: int
     height: int
@@ -24,14 +24,14 @@ class ImageDescription:
 
 
 def describe(image: OpenedImage) -> ImageDescription:
-    """The description of an image that is open."""
+    """The description of an opened image."""
     return ImageDescription(*image.colours.size, image.format, image.notices)
 
 
 def describe_file(path: Path) -> ImageDescription:
-    """The description of an image file, decoded to its end. Raises ImageError for one that cannot be used.
+    """The description of an image file, which is decoded completely. Raises ImageError for one that cannot be used.
 
-    Nothing is said of its transparent parts: what they show is chosen later.
+    There is no notice about transparent parts: their colour is chosen later.
     """
     return decode([path], _describe_file, path)
 
@@ -42,12 +42,12 @@ def encode_reduced(path: Path, side: int) -> bytes:
 
 
 def reduce_pair(before: Path, after: Path, side: int) -> tuple[Image.Image, Image.Image]:
-    """Two image files in the size of the second one, its longer side at most ``side`` pixels. Raises ImageError."""
+    """Two image files scaled to the size of the second, its longer side at most ``side`` pixels. Raises ImageError."""
     return decode([before, after], _reduce_pair, before, after, side)
 
 
 def flatten_reduced(image: OpenedImage, side: int) -> Image.Image:
-    """An open image on its paper, its longer side at most ``side`` pixels. The image itself is reduced by it."""
+    """An opened image on its paper, its longer side at most ``side`` pixels. Reduces the image itself."""
     image.colours.thumbnail((side, side), Image.Resampling.LANCZOS)
     if image.alpha is None:
         return image.colours
@@ -72,5 +72,5 @@ def _reduce_pair(before: Path, after: Path, side: int) -> tuple[Image.Image, Ima
     source = open_image(before).with_alpha
     with open_header(after) as opened:
         result = reduce_image(opened, side)
-    # Without the file that it was read from, it can be sent to another process.
+    # Without a reference to its file, the image can be pickled.
     return source.resize(result.size, Image.Resampling.BICUBIC), result.copy()

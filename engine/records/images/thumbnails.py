@@ -1,4 +1,4 @@
-"""Thumbnails, and reduced copies of very large images, each made once."""
+"""Thumbnails, and reduced copies of very large images, each made once and cached."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from engine.safe_text import name_to_text
 from engine.storage.atomic_files import make_folder, replace_file, translate_errors
 
 SIDE = 320
-"""Pixels of a thumbnail's longer side."""
+"""The longer side of a thumbnail, in pixels."""
 
 SCREEN = 2048
-"""Pixels of the longer side of what stands for an image that is too large for a page."""
+"""The longer side of the copy that a page shows of a very large image, in pixels."""
 
 _QUALITY = {SIDE: 80, SCREEN: 95}
-"""Sizes that are made -> quality as WebP."""
+"""Size -> WebP quality."""
 
 
 class Thumbnails:
-    """A folder of them. Any thread may use it."""
+    """A folder of thumbnails. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def of(self, path: Path, side: int = SIDE) -> Path:
-        """A small WebP of ``image``; the image itself if it is small already or if there is no room for another file.
+        """The thumbnail of ``path``, a WebP; the image itself if it is small already or the disk is full.
 
-        ``side`` is :data:`SIDE` or :data:`SCREEN`. Raises ImageError if it is no image that Easel opens, OSError if it
-        is gone.
+        ``side`` is :data:`SIDE` or :data:`SCREEN`. Raises ImageError if Easel cannot open the image, OSError if it does not
+        exist.
         """
         stat = path.stat()
         small = self._place(path, stat.st_mtime_ns, stat.st_size, side)
@@ -53,7 +53,7 @@ class Thumbnails:
         return small
 
     def forget(self, path: Path, mtime_ns: int, size: int) -> None:
-        """Remove the thumbnails of an image that is gone, by the time and size that it had."""
+        """Remove the thumbnails of a deleted image, given the modification time and size that it had."""
         for side in _QUALITY:
             self._place(path, mtime_ns, size, side).unlink(missing_ok=True)
 
@@ -63,7 +63,7 @@ class Thumbnails:
 
 
 def _encode(path: Path, side: int) -> bytes | None:
-    """A small WebP; None of what is small already."""
+    """The image as a small WebP; None if it is small already."""
     with open_header(path) as opened:
         if max(opened.size) <= side:
             return None
@@ -74,9 +74,9 @@ def _encode(path: Path, side: int) -> bytes | None:
 
 
 def reduce_image(opened: Image.Image, side: int) -> Image.Image:
-    """An opened image, its longer side at most ``side`` pixels, with no second copy of all its pixels on the way."""
+    """An opened image reduced to a longer side of at most ``side`` pixels, without a second full-size copy in memory."""
     opened.draft("RGB", (side, side))
-    opened.load()  # what is small already would otherwise be read when the file is closed
+    opened.load()  # an image that is small already would otherwise be read after the file is closed
     wanted = "RGBA" if opened.has_transparency_data else "RGB"
     image = opened if opened.mode == wanted else opened.convert(wanted)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)

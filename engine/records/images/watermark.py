@@ -1,13 +1,13 @@
-"""The invisible watermark of the reference Stable Diffusion scripts: a short text in the blue-difference plane.
+"""The invisible watermark of the reference Stable Diffusion scripts: a short text in the chroma channel U.
 
-The method is the one that the package invisible-watermark (MIT) calls "dwtDct", written anew so that marks are exchanged in
-both directions: the image's U plane; the low band of its Haar transform (half the sum of each 2 x 2 pixels); in each 4 x 4
-block of that band the largest number but the first is moved to a quarter (for a 0) or three quarters (for a 1) of the way
-between two multiples of 36. The text's bits repeat over the blocks row by row, and a reader takes the majority.
+A reimplementation of "dwtDct" of the package invisible-watermark (MIT), compatible in both directions: of the image's U
+channel, take the low band of the Haar transform (half the sum of each 2 x 2 pixels); in each 4 x 4 block of it, the
+largest coefficient but the first is moved to a quarter (for a 0) or three quarters (for a 1) of the way between two
+multiples of 36. The text's bits repeat over the blocks row by row, and the decoder takes the majority.
 
-It lives through lossless files, noise, a tenth more brightness, JPEG in full colour (4:4:4) at quality 95, and a cut at
-the bottom. It does not survive ordinary JPEG, lossy WebP, another size, turning, mirroring, or a cut at another side;
-colours at the edge of what a screen shows hold it badly.
+It survives lossless formats, noise, 10% more brightness, JPEG without chroma subsampling (4:4:4) at quality 95, and
+cropping at the bottom. It does not survive ordinary JPEG, lossy WebP, scaling, rotation, mirroring, or cropping at another
+side; colours at the limits of the gamut hold it badly.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _SCALE = 36
 _BLOCK = 4
 _STRIP_PIXELS = 2**20
 _ROUNDING = 4
-"""How much the rounding to 8-bit colours can move a number of the low band."""
+"""How much the rounding to 8-bit colours can change a coefficient of the low band."""
 _SURE = 0.85
-"""How far from undecided, 0..1, the blocks must be on average before an unknown text is believed."""
+"""The mean confidence of the blocks, 0..1, above which an unknown text is accepted."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 _U_FROM_BLUE = 0.492
@@ -37,9 +37,9 @@ _GREEN_FROM_U, _BLUE_FROM_U = -0.395, 2.032
 
 
 def encode(image: Image.Image, text: str = TEXTS[0]) -> Image.Image:
-    """A copy of ``image`` in RGB with ``text`` in it; an alpha plane and the ICC profile are kept.
+    """A copy of ``image`` in RGB with ``text`` embedded; an alpha channel and the ICC profile are kept.
 
-    Raises ImageError for fewer than 256 x 256 pixels, which do not hold a text often enough, or a text that is empty.
+    Raises ImageError for an image of fewer than 256 x 256 pixels, which does not repeat a text often enough, or an empty text.
     """
     bits = np.unpackbits(np.frombuffer(text.encode(), np.uint8))
     _check(image, bits.size)
@@ -52,9 +52,9 @@ def encode(image: Image.Image, text: str = TEXTS[0]) -> Image.Image:
 
 
 def decode(image: Image.Image, texts: tuple[str, ...] = TEXTS) -> str | None:
-    """The text in ``image``: one of ``texts``, or another one of the same length that stands out clearly; else None.
+    """The text in ``image``: one of ``texts``, or another one of the same length that is read with confidence; else None.
 
-    None is also the answer for an image of fewer than 256 x 256 pixels.
+    Also None for an image of fewer than 256 x 256 pixels.
     """
     if image.width * image.height < _LEAST_PIXELS or min(image.size) < 2 * _BLOCK:
         return None
@@ -68,7 +68,7 @@ def decode(image: Image.Image, texts: tuple[str, ...] = TEXTS) -> str | None:
 
 
 def _strips(image: Image.Image) -> Iterator[np.ndarray]:
-    """The image a few whole rows of blocks at a time: as 64-bit numbers it takes eight times the memory of its pixels."""
+    """A few whole rows of blocks at a time: the whole image in 64 bits takes eight times the memory of its pixels."""
     rows = max(1, _STRIP_PIXELS // (2 * _BLOCK * image.width)) * 2 * _BLOCK
     for top in range(0, image.height - 2 * _BLOCK + 1, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
@@ -86,9 +86,9 @@ def _check(image: Image.Image, bits: int) -> None:
 
 
 def _moves(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """What to add to each block's largest number: the least that writes the bit and leaves it the largest.
+    """What to add to each block's largest coefficient: the smallest change that writes the bit and leaves it the largest.
 
-    The original package takes the step below even where another number then becomes the largest, and loses bits by it.
+    The original package moves it down even if another coefficient then becomes the largest, which loses bits.
     """
     ordered = np.sort(np.abs(blocks[:, 1:]), axis=1)
     value, second = ordered[:, -1], ordered[:, -2]
@@ -101,7 +101,7 @@ def _moves(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
 
 
 def _same(read: bytes, text: str) -> bool:
-    """Whether ``read`` is ``text`` but for a few bits: one in 24, which chance does not reach."""
+    """Whether ``read`` is ``text`` with at most one wrong bit in 24, which does not happen by chance."""
     known = text.encode()
     if len(read) != len(known):
         return False
@@ -110,7 +110,7 @@ def _same(read: bytes, text: str) -> bool:
 
 
 def _majority(ones: np.ndarray, length: int) -> tuple[bytes, float]:
-    """The text of ``length`` bits that most blocks vote for, and how clear the vote was, 0..1."""
+    """The text of ``length`` bits by the majority of the blocks, and the mean confidence, 0..1."""
     places = np.arange(ones.size) % length
     votes = np.bincount(places, ones, length) / np.maximum(np.bincount(places, minlength=length), 1)
     return np.packbits(votes > 127 / 255).tobytes(), float(np.abs(2 * votes - 1).mean())

@@ -1,5 +1,5 @@
-"""ComfyUI: the image's settings are in a graph of nodes; following the arrows backwards finds them.
+"""ComfyUI: an image's settings are in a graph of nodes, which is searched backwards from the sampler.
 
-``graph`` holds the nodes, ``words`` puts prompts together, ``reader`` takes the settings of the first pass, ``workflow`` turns
-the editor's drawing of a graph into the form that is run.
+``graph`` holds the nodes, ``words`` assembles prompts, ``reader`` reads the settings of the first pass, ``workflow`` converts
+the editor's form of a graph to the form that is executed.
 """

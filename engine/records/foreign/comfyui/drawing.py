@@ -1,8 +1,8 @@
-"""The nodes and links of the editor's drawing, with those of its subgraphs in place of the nodes that stand for them.
+"""The nodes and links of the editor's form of a graph, with subgraphs expanded in place.
 
-A subgraph is an entry of ``definitions.subgraphs`` whose id is the type of a node. Inside, links that come from the node -10 are
-its inputs, links that lead to -20 its outputs (ComfyUI frontend, ``src/lib/litegraph/src/subgraph``). Nodes inside are called
-"outer:inner", as ComfyUI calls them when it runs them.
+A subgraph is an entry of ``definitions.subgraphs`` whose id is the type of a node. Inside, links from the node -10 are its
+inputs, links to -20 its outputs (ComfyUI frontend, ``src/lib/litegraph/src/subgraph``). Inner nodes are called "outer:inner",
+as ComfyUI calls them when it executes them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.json_values import JsonObject, JsonValue
 from engine.records.foreign.values import as_object
 
 MUTED, BYPASSED = 2, 4
-"""Modes of nodes that do not run, and that pass on what comes in."""
+"""Modes of nodes that are not executed, and that pass their inputs on."""
 
 _INPUTS, _OUTPUTS = "-10", "-20"
 _MOST_DEPTH = 8
@@ -27,11 +27,11 @@ End = tuple[str, int]
 
 @dataclass(frozen=True)
 class Drawing:
-    """Nodes and links by the texts of their ids. ``links`` has where each comes from.
+    """Nodes and links by their ids as text. ``links``: link -> the output that it comes from.
 
-    ``entries``: a link out of a subgraph's input -> the link outside that comes in there, None for none. ``values``: the same for
-    what was typed there. ``exits``: an output of a node that stands for a subgraph -> the link inside that leads there.
-    ``expanded``: those nodes.
+    ``entries``: a link from a subgraph's input -> the outer link that is connected to it, None for none. ``values``: the same for
+    values entered there. ``exits``: an output of a subgraph's node -> the inner link that is connected to it. ``expanded``: the
+    subgraphs' nodes.
     """
 
     nodes: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
@@ -42,7 +42,7 @@ class Drawing:
     expanded: list[str] = field(default_factory=list[str])
 
     def follow(self, link: str | None) -> End | JsonValue:
-        """Where a link comes from, through bypassed nodes and subgraphs; or the value that was typed there; None for neither."""
+        """The output that a link comes from, through bypassed nodes and subgraphs; or the value entered there; else None."""
         for _ in range(_MOST_HOPS):
             if link in self.values:
                 return self.values[link]
@@ -61,7 +61,7 @@ class Drawing:
 
 
 def _pass_on(node: JsonObject, slot: int) -> str | None:
-    """The link that a bypassed node passes on at ``slot``: the first one of that type that comes in."""
+    """The link that a bypassed node passes on at output ``slot``: its first input of the same type."""
     outputs = list_objects(node.get("outputs"))
     kind = outputs[slot].get("type") if 0 <= slot < len(outputs) else None
     links = [entry.get("link") for entry in list_objects(node.get("inputs")) if entry.get("type") == kind]
@@ -69,7 +69,7 @@ def _pass_on(node: JsonObject, slot: int) -> str | None:
 
 
 def read_drawing(written: JsonObject, name_values: Callable[[JsonObject], JsonObject]) -> Drawing:
-    """All of ``written``. ``name_values`` gives the values of a node's widgets by name."""
+    """The drawing in ``written``. ``name_values`` returns the values of a node's widgets by name."""
     definitions = list_objects(as_object(written.get("definitions")).get("subgraphs"))
     subgraphs = {str(each.get("id")): each for each in definitions}
     drawing = Drawing()
@@ -84,7 +84,7 @@ def _add(
     subgraphs: dict[str, JsonObject],
     name_values: Callable[[JsonObject], JsonObject],
 ) -> None:
-    """The nodes and links of ``graph``, whose ids get ``prefix``."""
+    """Add the nodes and links of ``graph``, with ``prefix`` before their ids."""
     links = graph.get("links")
     for link in links[: max(0, _MOST_LINKS - len(drawing.links))] if isinstance(links, list) else []:
         key, source, target = _read_link(link)
@@ -106,7 +106,7 @@ def _add(
 
 
 def _connect(drawing: Drawing, node: JsonObject, subgraph: JsonObject, prefix: str, values: JsonObject) -> None:
-    """Lead what comes into ``node`` to the links inside that come from the subgraph's inputs."""
+    """Connect the inputs of ``node`` to the inner links from the subgraph's inputs."""
     outside = {str(slot.get("name")): slot.get("link") for slot in list_objects(node.get("inputs"))}
     names = [str(slot.get("name")) for slot in list_objects(subgraph.get("inputs"))]
     links = subgraph.get("links")
@@ -126,7 +126,7 @@ def _name_link(slot: JsonObject, prefix: str) -> JsonObject:
 
 
 def _read_link(link: JsonValue) -> tuple[str, End, End]:
-    """Id of a link, where it comes from and where it leads; an id that no input names for what is no link."""
+    """Id, source and target of a link; a malformed link gets an id that no input refers to."""
     match link:
         case [(int() | str()) as key, (int() | str()) as node, int(slot), (int() | str()) as target, int(place), *_]:
             return str(key), (str(node), slot), (str(target), place)

@@ -1,8 +1,8 @@
-"""The nodes of a graph and the arrows between them.
+"""The nodes of a graph and the connections between them.
 
-A prompt is ``{id: {"class_type": ..., "inputs": {name: value, or [id, slot] for an arrow}}}``. Rather than knowing every node,
-a search starts at a sampler and takes the nearest node that has an input of the wanted name, so that samplers put together from
-parts (noise, guider, sigmas), loaders that do everything and nodes of extensions read the same way.
+A prompt is ``{id: {"class_type": ..., "inputs": {name: value, or [id, slot] for a connection}}}``. Instead of knowing every node
+type, a search starts at a sampler and takes the nearest node with an input of the wanted name. Samplers composed of several nodes
+(noise, guider, sigmas), all-in-one loaders and nodes of extensions are all read this way.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from engine.records.foreign.fields import Fields
 from engine.records.foreign.values import as_object, text
 
 Arrow = tuple[str, int]
-"""The node that an input comes from, and its slot."""
+"""The node that an input is connected to, and its output slot."""
 
 T = TypeVar("T")
 
 _MOST_NODES = 10_000
 _MOST_SAMPLERS = 20
 _MOST_HOPS = 60
-"""What is looked at of a graph. Real ones have a few hundred nodes."""
+"""Limits of the search. Real graphs have a few hundred nodes."""
 
 LATENTS = ("latent_image", "samples", "latent", "latents", "optional_latent", "pipe", "basic_pipe", "image", "images", "pixels")
-"""Inputs by which an image or its latent comes to a sampler, by itself or in a bundle."""
+"""Inputs through which an image or its latents reach a sampler, directly or in a bundle."""
 
 _BUNDLES = ("model", "guider", "pipe", "basic_pipe", "sdxl_tuple")
 """Inputs that lead to the checkpoint."""
 
 _VALUES = ("value", "number", "int", "float", "seed", "string", "text", "content")
-"""What a node that only holds a value calls it."""
+"""Input names of nodes that only hold a value."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One node. ``arrows`` are the inputs that come from other nodes; ``whole`` is the node as it stands in the record."""
+    """One node. ``arrows`` are the inputs connected to other nodes; ``whole`` is the node in the record."""
 
     name: str
     inputs: Fields
@@ -47,7 +47,7 @@ class Node:
 
 
 class Graph:
-    """The nodes of a prompt. What does not look like a node is not taken from ``prompt``."""
+    """The nodes of a prompt. Entries that are not nodes are not taken from ``prompt``."""
 
     def __init__(self, prompt: Fields) -> None:
         self.nodes: dict[str, Node] = {}
@@ -62,7 +62,7 @@ class Graph:
                     node.arrows[name] = arrow
 
     def first_sampler(self) -> str | None:
-        """The sampler that no other sampler comes before; of several, one that starts from an empty image."""
+        """The sampler without another sampler upstream; of several, one that starts from an empty latent."""
         samplers = [key for key, node in self.nodes.items() if _is_sampler(node)][:_MOST_SAMPLERS]
         first: list[str] = []
         for key in samplers:
@@ -78,12 +78,12 @@ class Graph:
         return [arrows[name][0] for name in LATENTS if name in arrows]
 
     def starts_empty(self, sampler: str) -> bool:
-        """Whether no image flows into a sampler."""
+        """Whether no image is upstream of a sampler."""
         above = self.above(*self.latents(sampler)[:1])
         return not any("pixels" in self.nodes[key].arrows or text(self.nodes[key].inputs.look("image")) for key in above)
 
     def above(self, *starts: str | None) -> Iterator[str]:
-        """``starts`` and all nodes that flow into them, the nearest first."""
+        """``starts`` and all nodes upstream of them, nearest first."""
         waiting = deque(dict.fromkeys(start for start in starts if start in self.nodes))
         seen = {*waiting}
         while waiting:
@@ -93,7 +93,7 @@ class Graph:
             waiting.extend(dict.fromkeys(sources))
 
     def value(self, start: str | None, convert: Callable[[JsonValue], T | None], *names: str) -> T | None:
-        """The nearest input with one of ``names`` at or above ``start`` whose value ``convert`` understands."""
+        """The nearest input named one of ``names``, at or upstream of ``start``, whose value ``convert`` accepts."""
         for key in self.above(start):
             for name in names:
                 if name in self.nodes[key].inputs and (found := self._take_value(key, name, convert)) is not None:
@@ -101,7 +101,7 @@ class Graph:
         return None
 
     def checkpoint_value(self, start: str, convert: Callable[[JsonValue], T | None], *names: str) -> T | None:
-        """The same, at first on the way to the checkpoint."""
+        """Like :meth:`value`, but searches the path to the checkpoint first."""
         arrows = self.nodes[start].arrows
         for name in _BUNDLES:
             if name in arrows and (found := self.value(arrows[name][0], convert, *names)) is not None:
@@ -109,11 +109,11 @@ class Graph:
         return self.value(start, convert, *names)
 
     def find(self, start: str | None, name: str) -> Node | None:
-        """The nearest node at or above ``start`` that has an input called ``name``."""
+        """The nearest node at or upstream of ``start`` with an input called ``name``."""
         return next((self.nodes[key] for key in self.above(start) if name in self.nodes[key].inputs), None)
 
     def _take_value(self, key: str, name: str, convert: Callable[[JsonValue], T | None]) -> T | None:
-        """The value of an input, or of the node that it comes from, through nodes that only pass it on."""
+        """The value of an input, or of the node connected to it, through nodes that only pass it on."""
         for _ in range(_MOST_HOPS):
             node = self.nodes[key]
             if name not in node.arrows:
@@ -137,7 +137,7 @@ class Graph:
         return None
 
     def _read_arrow(self, value: JsonValue) -> Arrow | None:
-        """The node and its slot that ``value`` comes from; None if it is a value of its own."""
+        """The node and output slot that ``value`` refers to; None if it is a plain value."""
         match value:
             case [str() | int() as key, int(slot)] if not isinstance(key, bool) and str(key) in self.nodes:
                 return str(key), slot
@@ -154,14 +154,14 @@ def _open_node(prompt: Fields, key: str, written: JsonObject, name: str) -> Node
 
 
 def _is_sampler(node: Node) -> bool:
-    """A sampler: a node with steps and a sampler's name, or one put together from noise and sigmas. Detailers take images."""
+    """Whether a node is a sampler, with steps and a sampler's name or noise and sigmas. Detailers, which take images, are not."""
     names = {*node.inputs.names()}
     together = {"sigmas", "latent_image"} <= names
     return together or ({"steps", "sampler_name"} <= names and not names & {"image", "images", "pixels", "upscale_model"})
 
 
 def unwrap(value: JsonValue) -> JsonValue:
-    """A plain value, also where an extension wraps it with a preview; None for a truth value, which none of the settings is."""
+    """A plain value, also if an extension wraps it with a preview; None for a boolean, which no setting is."""
     if isinstance(value, dict):
         value = value.get("content")
     return None if isinstance(value, bool | list | dict) else value

@@ -36,7 +36,7 @@ _COUNTS = ("lora_count", "num_loras")
 
 
 def find_loras(graph: Graph, start: str) -> tuple[ForeignLora, ...]:
-    """Every LoRA that flows into a sampler, the one next to the checkpoint first, each file once."""
+    """Every LoRA upstream of a sampler, the one nearest to the checkpoint first, each file once."""
     found = [lora for key in graph.above(start) for lora in reversed(list(_read_node(graph.nodes[key])))]
     return tuple({plain_name(lora.name): lora for lora in reversed(found)}.values())
 
@@ -63,7 +63,7 @@ def _read_power(node: Node, name: str, entry: dict[str, JsonValue]) -> Iterator[
 
 
 def _read_named(node: Node, name: str, digits: str) -> Iterator[ForeignLora]:
-    """A file's name and, under names with the same number, its strengths and its switch."""
+    """A file's name, and its strengths and switch from the inputs with the same number."""
     file = text(unwrap(node.inputs.look(name)))
     if node.inputs.look(name) in ("None", "", None) or file is not None:
         node.inputs.take(name)
@@ -88,7 +88,7 @@ def _take_strengths(node: Node, digits: str) -> tuple[float | None, float | None
 
 
 def _is_used(node: Node, digits: str) -> bool:
-    """Whether a stack is on, this place of it too, and within the number of places that are in use."""
+    """Whether a stack is on, and this slot is on and within the number of slots in use."""
     switches = [node.inputs.take(name) for name in (*_spell(node, _SWITCHES, digits), "toggle") if name in node.inputs]
     counts = [node.inputs.whole(name) for name in _COUNTS if name in node.inputs and name not in node.arrows]
     on = all(switch not in ("Off", "off", "False", False) for switch in switches)
@@ -96,13 +96,13 @@ def _is_used(node: Node, digits: str) -> bool:
 
 
 def _spell(node: Node, patterns: tuple[str, ...], digits: str) -> list[str]:
-    """The inputs of ``node`` that one of ``patterns`` names, with the number as it is written or without its zeros."""
+    """The inputs of ``node`` that match one of ``patterns``, with the number as written or without leading zeros."""
     names = [pattern.format(place) for pattern in patterns for place in (digits, digits.lstrip("0"))]
     return [name for name in dict.fromkeys(names) if name in node.inputs and name not in node.arrows]
 
 
 def _build(file: str, model: float | None, clip: float | None) -> ForeignLora:
-    """Easel writes the text encoder's strength first and the UNet's where it differs."""
+    """The LoRA in Easel's form: the text encoder's strength first, the UNet's if it differs."""
     unet = 1.0 if model is None else model
     return ForeignLora(file, unet if clip is None else clip, None if clip in (None, unet) else unet)
 

@@ -76,7 +76,7 @@ _SILENT = (
     "DualCLIPLoader",
     "easy kSampler",
 )
-"""Nodes that are part of every image; only what they hold is said."""
+"""Nodes that are part of every image; only their unread inputs are reported."""
 
 _CHECKPOINTS = ("ckpt_name", "base_ckpt_name", "unet_name", "checkpoint", "checkpoint_name", "model_name")
 _WIDTHS, _HEIGHTS = ("width", "empty_latent_width"), ("height", "empty_latent_height")
@@ -128,7 +128,7 @@ def _read_graph(fields: Fields, keyword: str, graph: Graph) -> ForeignRecord | N
 
 
 def _take_size(graph: Graph, latent: str | None) -> tuple[int | None, int | None]:
-    """Both sides of the empty image; Easy-Use and others have a list of sizes, which counts unless it says "custom"."""
+    """Width and height of the empty latent; Easy-Use and others have a list of sizes, which applies unless it says "custom"."""
     listed = graph.value(latent, _read_resolution, "resolution")
     width, height = graph.value(latent, whole, *_WIDTHS), graph.value(latent, whole, *_HEIGHTS)
     return listed or (width, height)
@@ -140,7 +140,7 @@ def _read_resolution(value: JsonValue) -> tuple[int, int] | None:
 
 
 def _take_vae(graph: Graph) -> str | None:
-    """The separate VAE, if there is one and no other."""
+    """The separate VAE; None if there is none or more than one."""
     names = {
         name: node for node in graph.nodes.values() if (name := text(node.inputs.look("vae_name"))) not in (None, "Baked VAE")
     }

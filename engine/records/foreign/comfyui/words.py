@@ -1,4 +1,4 @@
-"""Prompts out of a graph: the encoders that flow into one side of a sampler, and the text nodes that flow into those.
+"""Assembles prompts from a graph: the encoders upstream of one side of a sampler, and the text nodes upstream of those.
 
 Names of inputs: ComfyUI ``nodes.py``, ``comfy_extras/nodes_string.py``; ComfyUI-Custom-Scripts (StringFunction, ShowText); WAS
 Node Suite (Text Concatenate); KJNodes (JoinStrings); Easy-Use; Efficiency Nodes; SDXL Prompt Styler; Impact Pack
@@ -17,27 +17,27 @@ _AWAY = (
     "latent_image",
     "samples", "images", "optional_controlnet_stack", "cnet_stack", "lora_stack", "optional_lora_stack",
 )  # fmt: skip
-"""Inputs that lead away from the words of a prompt."""
+"""Inputs that do not lead to a prompt's text."""
 
 _WORDS = re.compile(
     r"(?:text|string|str|prompt|value|words?|t5xxl|clip_[lg]|wildcard|caption|prefix|suffix|prepend|append|input|content|tags?|part"
     r"|positive|negative|opt_|default|line|concat)[a-z0-9_ ]*|[a-h]\d?",
     re.IGNORECASE,
 )
-"""Names of inputs that hold words. Options of text nodes, such as "mode" and "action", have others."""
+"""Names of inputs that hold text. Options of text nodes, such as "mode" and "action", are not matched."""
 
 _DELIMITERS = ("delimiter", "separator", "join_with", "sep", "delim")
 _FINAL = ("populated_text", "text_0", "result", "processed_text", "output_text")
-"""Where a node keeps the text that it made: then its inputs do not matter."""
+"""Where a node stores the text that it produced, so that its inputs do not matter."""
 
 _SELECTS = ("select", "input", "index", "selected", "selection")
 _MOST_DEPTH = 60
 _MOST_TEXTS = 2_000
-"""Text nodes that are looked at for one image."""
+"""The most text nodes that are examined for one image."""
 
 
 class Words:
-    """Puts the prompts of one graph together."""
+    """Assembles the prompts of one graph."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -45,7 +45,7 @@ class Words:
         self.walked: set[str] = set()
 
     def read(self, start: str, side: str) -> str:
-        """All words that flow into the ``positive`` or ``negative`` side of a sampler, in order, each once."""
+        """All texts upstream of the ``positive`` or ``negative`` side of a sampler, in order, each once."""
         node = self._graph.find(start, side)
         if node is None and side == "positive":
             side, node = "conditioning", self._graph.find(start, "conditioning")
@@ -57,7 +57,7 @@ class Words:
         return "\n".join(dict.fromkeys(self._read_conditioning(node.arrows[side], "positive" if side != "negative" else side)))
 
     def _read_conditioning(self, arrow: Arrow, side: str) -> list[str]:
-        """The texts of all encoders behind ``arrow``."""
+        """The texts of all encoders at or upstream of ``arrow``."""
         waiting, seen = [arrow], set[Arrow]()
         found: list[str] = []
         while waiting:
@@ -76,7 +76,7 @@ class Words:
         return found
 
     def _is_text(self, node: Node, name: str, side: str) -> bool:
-        """Whether an input holds words of this side: a text of its own, or an arrow that comes from a text node."""
+        """Whether an input holds text for this side: its own text, or a connection to a text node."""
         if name in _AWAY or not _WORDS.fullmatch(name) or _other_side(side) in name.casefold():
             return False
         arrow = node.arrows.get(name)
@@ -85,7 +85,7 @@ class Words:
         return name not in ("positive", "negative") or bool({"text", "prompt", "string", "value"} & {*self._source(arrow)})
 
     def _source(self, arrow: Arrow) -> list[str]:
-        """What the inputs of the node behind ``arrow`` are called; none for an encoder."""
+        """The input names of the node at ``arrow``; none for an encoder."""
         node = self._graph.nodes[arrow[0]]
         return [] if "clip" in node.inputs else list(node.inputs.names())
 
@@ -102,7 +102,7 @@ class Words:
         return self._read_text(arrow, side, depth + 1)
 
     def _read_text(self, arrow: Arrow, side: str, depth: int) -> str:
-        """The text that a text node puts out."""
+        """The output of a text node."""
         self._left -= 1
         if depth > _MOST_DEPTH or self._left < 0:
             return ""
@@ -143,7 +143,7 @@ class Words:
         return written.replace("\\n", "\n").replace("\\t", "\t") if isinstance(written, str) else ", "
 
     def _choose(self, node: Node) -> str | None:
-        """The input that a switch passes on; None for other nodes."""
+        """The input that a switch node passes on; None for other nodes."""
         names = {name.casefold(): name for name in node.inputs.names()}
         select = next((names[name] for name in _SELECTS if name in names and names[name] not in node.arrows), None)
         number = whole(node.inputs.look(select)) if select else None
@@ -158,7 +158,7 @@ def _has_final(node: Node) -> bool:
 
 
 def _take_final(node: Node) -> str | None:
-    """The text that a node made, if it keeps one."""
+    """The text that a node produced, if it stores it."""
     return node.inputs.text(*[name for name in _FINAL if name in node.inputs and name not in node.arrows])
 
 
@@ -167,6 +167,6 @@ def _other_side(side: str) -> str:
 
 
 def _rank(name: str) -> tuple[int, list[tuple[int, str]]]:
-    """Prefixes first, suffixes last; numbers by their size."""
+    """A sort key: prefixes first, suffixes last, numbers by value."""
     place = 0 if name.startswith(("pre", "Pre")) else 2 if name.startswith(("suf", "app")) else 1
     return place, [(int(digits), "") if digits else (0, letters) for digits, letters in re.findall(r"(\d{1,9})|(\D+)", name)]

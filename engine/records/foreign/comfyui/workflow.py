@@ -1,8 +1,8 @@
-"""The editor's drawing of a graph, turned into the form that ComfyUI runs.
+"""Converts the editor's form of a graph to the form that ComfyUI executes.
 
 A workflow is ``{"nodes": [{"id", "type", "mode", "inputs": [{"name", "link", "widget"}], "outputs", "widgets_values"}],
-"links": [[id, from node, from slot, to node, to slot, type]]}``. The values of a node have no names but where newer editors
-list a widget for each; for the usual nodes of older ones the order is known: ComfyUI ``nodes.py``, Efficiency Nodes
+"links": [[id, from node, from slot, to node, to slot, type]]}``. The values of a node have names only if a newer editor listed
+a widget for each; for common nodes of older ones the order is known: ComfyUI ``nodes.py``, Efficiency Nodes
 ``efficiency_nodes.py``, Easy-Use.
 """
 
@@ -15,7 +15,7 @@ from engine.records.foreign.comfyui.drawing import BYPASSED, MUTED, Drawing, lis
 from engine.records.foreign.values import as_object, json_object
 
 _CONTROLS = ("fixed", "increment", "decrement", "randomize")
-"""What the editor adds behind a seed: what to do with it before the next run."""
+"""What the editor adds after a seed: how to change it before the next run."""
 
 _OF_WORKFLOW = (
     "nodes", "links", "groups", "config", "extra", "version", "last_node_id", "last_link_id", "id", "revision",
@@ -26,7 +26,7 @@ _OF_NODE = (
     "id", "type", "pos", "size", "flags", "order", "mode", "inputs", "outputs", "properties", "widgets_values", "title", "color",
     "bgcolor", "shape", "showAdvanced",
 )  # fmt: skip
-"""What the editor writes and what this module reads; anything else is handed on as it is."""
+"""Keys that the editor writes and this module reads; all others are passed on."""
 
 
 _WIDGETS = {
@@ -72,7 +72,7 @@ _WIDGETS = {
 
 
 def to_prompt(written: JsonValue) -> JsonObject:
-    """The graph in ``written``, JSON or its text, in the form that is run; empty if there is none."""
+    """The graph in ``written``, parsed or as JSON text, in the form that is executed; empty if there is none."""
     found = json_object(written) if isinstance(written, str) else as_object(written)
     if isinstance(found.get("nodes"), list):
         return _convert(found)
@@ -111,7 +111,7 @@ def _list_others(written: JsonObject, known: tuple[str, ...]) -> JsonObject:
 
 
 def _name_values(node: JsonObject) -> JsonObject:
-    """The values of a node's widgets by name; by number where their names are not known."""
+    """The values of a node's widgets by name, or by number if the names are not known."""
     values = node.get("widgets_values")
     if isinstance(values, dict):
         return values

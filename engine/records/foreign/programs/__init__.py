@@ -1,1 +1,1 @@
-"""One module for each program's layout: what its reader takes, and which other fields it is known to write."""
+"""One module per program: its reader, and the other fields that the program is known to write."""

@@ -25,7 +25,7 @@ _INLINE = re.compile(r"(?:^|\s)Steps: *\d+, *(?:Sampler|CFG scale|Seed|Size|Sche
 _NEGATIVE = re.compile(r"(?:^|\n)[ \t]*Negative prompt:")
 _NEGATIVE_INLINE = re.compile(r"(?:^|\s)Negative prompt:")
 _MOST_SETTINGS = 5_000
-"""Settings of one line that are told apart; an image has a few dozen."""
+"""The most settings that are parsed; an image has a few dozen."""
 
 _WHOLE_LINES = ("Template:", "Negative Template:")
 """Lines of the extension sd-dynamic-prompts, whose value is the rest of the line."""
@@ -63,7 +63,7 @@ KNOWN = KnownFields(
 
 
 def read_automatic1111(fields: Fields) -> ForeignRecord | None:
-    """AUTOMATIC1111, Forge, SD.Next, Easel and all who write the same."""
+    """The record of AUTOMATIC1111, Forge, SD.Next, Easel and all others that use this format."""
     raw = text(fields.look("parameters")) or ""
     parts = _split(raw)
     if parts is None:
@@ -83,7 +83,7 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
     hashes = _read_hashes(settings)
     checkpoint, resources = _take_resources(settings)
     vae = settings.text("vae")
-    settings.text("easel hash")  # Easel's own text: its record, which is read first, says more than this does
+    settings.text("easel hash")  # Easel's own record, which is read first, contains more than this text
     return ForeignRecord(
         program="Fooocus" if scheme and program == "AUTOMATIC1111" else program,
         raw=raw,
@@ -121,7 +121,7 @@ def _split(raw: str) -> tuple[str, str, str] | None:
 
 
 def _list_pairs(written: str) -> Iterator[tuple[str, JsonValue]]:
-    """The settings; a value may be a JSON string, list or object. What is no setting has itself for a name."""
+    """The settings; a value may be a JSON string, list or object. Text that is not a setting is yielded as a name."""
     line, *others = written.strip().split("\n")
     for other in others:
         label = next((each for each in _WHOLE_LINES if other.strip().startswith(each)), None)
@@ -152,14 +152,14 @@ def _read_value(line: str, start: int) -> tuple[JsonValue, int]:
             if after is not None:
                 return value, after.end()
         except (ValueError, RecursionError):
-            pass  # a text that only begins like JSON
+            pass  # not JSON although it begins like it
     end = line.find(",", start)
     end = len(line) if end < 0 else end
     return line[start:end].strip().strip('"'), end + 1
 
 
 def _find_program(settings: Fields) -> str:
-    """Which of the many programs that write this text it was, by its version."""
+    """The program that wrote this text, by its version."""
     version = settings.text("version") or ""
     named = next((name for name in ("Fooocus", "Easel", "ComfyUI", "RuinedFooocus") if version.startswith(name)), None)
     forge = "Forge" if re.match(r"f\d|forge|neo", version) else None
@@ -168,7 +168,7 @@ def _find_program(settings: Fields) -> str:
 
 
 def read_size(value: JsonValue) -> tuple[int | None, int | None]:
-    """Both sides of "512x768", "(512, 768)" and the like."""
+    """Width and height from "512x768", "(512, 768)" and the like."""
     sides = re.findall(r"\d{1,9}", value[:100]) if isinstance(value, str) else []
     return (whole(sides[0]), whole(sides[1])) if len(sides) == 2 else (None, None)
 
@@ -187,7 +187,7 @@ def _read_hashes(settings: Fields) -> dict[str, str]:
 
 
 def _list_named(listed: str) -> Iterator[tuple[str, str]]:
-    """Names and values of "a: 1, b: 2"; of three parts the last is the value, as older Fooocus writes a weight after the hash."""
+    """Names and values of "a: 1, b: 2"; of three parts the last is the value: older Fooocus writes a weight after the hash."""
     for part in listed.split(","):
         name, colon, value = part.partition(":")
         if colon and name.strip():
@@ -213,7 +213,7 @@ def _take_refiner(settings: Fields) -> tuple[str | None, float | None]:
 
 
 def _take_resources(settings: Fields) -> tuple[str | None, list[ForeignLora]]:
-    """The checkpoint and the LoRAs of "Civitai resources"; what only has a number there is called by it."""
+    """The checkpoint and the LoRAs in "Civitai resources"; those that only have an id are named by it."""
     checkpoint: str | None = None
     loras: list[ForeignLora] = []
     for resource in settings.each("civitai resources"):

@@ -1,7 +1,6 @@
-"""Draw Things: JSON in XMP's and EXIF's UserComment. Its keys are "c" and "uc" for the prompts, and ``v2`` has all of the
-settings.
+"""Draw Things: JSON in XMP and in EXIF's UserComment. The keys "c" and "uc" hold the prompts, ``v2`` all settings.
 
-Layout: the records of its images, as Draw Things' community tools (kcjerrell/dtm, DrawThingsStudio) read them.
+Format: records of its images, as read by Draw Things' community tools (kcjerrell/dtm, DrawThingsStudio).
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ _SAMPLERS = (
     "DDIM Trailing",
     "UniPC Trailing", "UniPC AYS",
 )  # fmt: skip
-"""The names of the numbers that ``v2`` has for samplers."""
+"""Names of the sampler numbers in ``v2``."""
 
 
 def read_draw_things(fields: Fields) -> ForeignRecord | None:
-    """Draw Things' JSON."""
+    """The record in Draw Things' JSON."""
     raw = text(fields.look("parameters")) or ""
     written = fields.inside("parameters")
     if "c" not in written or not any(name in written for name in ("v2", "sampler", "model")):

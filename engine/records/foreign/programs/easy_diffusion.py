@@ -44,11 +44,11 @@ _KEYS = {
     "guidance_scale": "Guidance Scale",
     "prompt_strength": "Prompt Strength",
 }
-"""Easy Diffusion's keys in code and, in some files, on the page."""
+"""Easy Diffusion's keys in code -> those on its page, which some files use."""
 
 
 def read_easy_diffusion(fields: Fields) -> ForeignRecord | None:
-    """A text for each setting in PNG, the same as one JSON object in JPEG and WebP."""
+    """The record: a text per setting in PNG, one JSON object in JPEG and WebP."""
     names = {key: (key, label) for key, label in _KEYS.items()}
     if not all(any(name in fields for name in names[key]) for key in ("use_stable_diffusion_model", "num_inference_steps")):
         return None
@@ -75,7 +75,7 @@ def read_easy_diffusion(fields: Fields) -> ForeignRecord | None:
 
 
 def _take_loras(names: JsonValue, weights: JsonValue) -> tuple[ForeignLora, ...]:
-    """One LoRA or several: as lists, as Python writes lists, or with commas."""
+    """One LoRA or several: as a list, as Python's list syntax, or separated by commas."""
     files, strengths = _as_list(names), [number(each) for each in _as_list(weights)]
     strengths += [None] * (len(files) - len(strengths))
     return tuple(

@@ -1,7 +1,7 @@
-"""Fooocus' own JSON, the one with labels for names that older versions wrote, and RuinedFooocus'.
+"""Fooocus' JSON, its older form with labels as keys, and RuinedFooocus' JSON.
 
-Layouts: Fooocus ``modules/meta_parser.py`` and ``modules/private_logger.py``; RuinedFooocus ``modules/imagesaver.py`` and,
-before, ``modules/async_worker.py``. Fooocus' other scheme is AUTOMATIC1111's text.
+Formats: Fooocus ``modules/meta_parser.py`` and ``modules/private_logger.py``; RuinedFooocus ``modules/imagesaver.py`` and,
+in older versions, ``modules/async_worker.py``. Fooocus' other scheme is AUTOMATIC1111's text.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ KNOWN_RUINED = KnownFields(
 
 
 def read_fooocus(fields: Fields) -> ForeignRecord | None:
-    """Fooocus' JSON, with names as keys or, before 2.2, labels."""
+    """The record in Fooocus' JSON, with names as keys or, before 2.2, labels."""
     raw = text(fields.look("parameters")) or ""
     written = fields.inside("parameters")
     if not any({*names} <= {*written.names()} for names in (("base_model", "prompt"), ("Base Model", "Prompt"))):
@@ -129,7 +129,7 @@ def _read_listed(item: JsonValue) -> ForeignLora | None:
 
 
 def read_ruined_fooocus(fields: Fields) -> ForeignRecord | None:
-    """RuinedFooocus: JSON that names its program."""
+    """The record in RuinedFooocus' JSON, which names its program."""
     raw = text(fields.look("parameters")) or ""
     written = fields.inside("parameters")
     if written.look("software") != "RuinedFooocus":
@@ -157,7 +157,7 @@ def read_ruined_fooocus(fields: Fields) -> ForeignRecord | None:
 
 
 def _take_ruined_loras(written: Fields) -> tuple[ForeignLora, ...]:
-    """Pairs of a hash and "0.5 - name"; before, one text "Loras:<name:0.5>,<name:1>"."""
+    """Pairs of a hash and "0.5 - name"; in older versions one text "Loras:<name:0.5>,<name:1>"."""
     listed = written.look("loras")
     found: list[ForeignLora] = []
     if isinstance(listed, str):

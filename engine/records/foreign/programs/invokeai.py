@@ -1,4 +1,4 @@
-"""InvokeAI's three layouts: ``app/invocations/metadata.py`` and, before version 3, its ``sd-metadata`` and ``Dream`` texts."""
+"""InvokeAI's three formats: ``app/invocations/metadata.py`` and, before version 3, its ``sd-metadata`` and ``Dream`` texts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ KNOWN = KnownFields(
 
 
 def read_invokeai(fields: Fields) -> ForeignRecord | None:
-    """The newest layout first; that one also alone, as converters leave it in a JPEG's or WebP's comment."""
+    """The record in the newest format found; that one also without a keyword, as converters leave it in a comment."""
     return (
         _read_metadata(fields, "invokeai_metadata", ("positive_prompt", "seed", "model"))
         or _read_sd_metadata(fields)
@@ -82,7 +82,7 @@ def _read_metadata(fields: Fields, keyword: str, marks: tuple[str, ...]) -> Fore
 
 
 def _take_model(model: Fields) -> tuple[str | None, str | None]:
-    """Name and hash. What else identifies a model to InvokeAI (its key and base) is taken along."""
+    """Name and hash. Other identifiers of a model (its key and base) are taken as well."""
     for name in ("key", "base", "type", "base_model", "model_type", "submodel_type", "submodel"):
         if isinstance(model.look(name), str | None):
             model.take(name)
@@ -123,7 +123,7 @@ def _read_sd_metadata(fields: Fields) -> ForeignRecord | None:
 
 
 def _take_prompt(image: Fields) -> str:
-    """The words of a prompt in weighted parts, or as one text."""
+    """The prompt, from weighted parts or a single text."""
     if (alone := image.text("prompt")) is not None:
         return alone
     parts = image.each("prompt")
@@ -160,7 +160,7 @@ def _build(
     checkpoint_hash: str | None = None, loras: tuple[ForeignLora, ...] = (), vae: str | None = None, refiner: str | None = None,
     refiner_start: float | None = None,
 ) -> ForeignRecord:  # fmt: skip
-    """What the three layouts have in common. InvokeAI counts the layers that it leaves out: 1 is our 2."""
+    """The record from what the three formats have in common. InvokeAI counts skipped layers: its 1 is AUTOMATIC1111's 2."""
     skipped = written.whole("clip_skip")
     found = read_sampler(scheduler)
     return ForeignRecord(
@@ -187,6 +187,6 @@ def _build(
 
 
 def _split_brackets(prompt: str) -> tuple[str, str]:
-    """InvokeAI before version 3 wrote the negative prompt in [brackets] inside the prompt."""
+    """Prompt and negative prompt: before version 3 InvokeAI wrote the latter in [brackets] inside the prompt."""
     negative = ", ".join(part.strip() for part in re.findall(r"\[([^\[\]]*)\]", prompt))
     return re.sub(r"\s*\[[^\[\]]*\]", "", prompt).strip(), negative

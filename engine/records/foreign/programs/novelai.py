@@ -1,6 +1,6 @@
-"""NovelAI: ``Comment`` is JSON, ``Source`` names the version and the hash of the weights. From version 4 on with characters.
+"""NovelAI: ``Comment`` is JSON, ``Source`` is the version and the hash of the weights. From version 4 on with characters.
 
-Layout: NovelAI's ``novelai-image-metadata`` and the records of its images.
+Format: NovelAI's ``novelai-image-metadata`` and records of its images.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ KNOWN = KnownFields(
 
 
 def read_novelai(fields: Fields) -> ForeignRecord | None:
-    """NovelAI's settings. The words of each character follow those of the whole image, separated as they were written."""
+    """The record of NovelAI. The prompt of each character is appended to that of the whole image."""
     raw = fields.look("Comment")
     written = fields.inside("Comment")
     if not {"steps", "scale"} <= {*written.names()}:
@@ -67,13 +67,13 @@ def read_novelai(fields: Fields) -> ForeignRecord | None:
 
 
 def _split_source(source: str) -> tuple[str | None, str | None]:
-    """The name of the weights, and their hash where one follows it."""
+    """The name of the weights, and their hash if there is one."""
     name, _, digest = source.rpartition(" ")
     return (text(name), digest) if re.fullmatch(r"[0-9A-F]{6,}", digest) else (text(source), None)
 
 
 def _take_words(structured: Fields, flat: str | None) -> str:
-    """The words of the whole image and those of every character, of a version 4 prompt; else ``flat``."""
+    """The prompt of the whole image and of every character in version 4's form; else ``flat``."""
     caption = structured.inside("caption")
     base = caption.text("base_caption") or flat or ""
     words = [base]

@@ -33,7 +33,7 @@ KNOWN = KnownFields(
 
 
 def read_swarmui(fields: Fields) -> ForeignRecord | None:
-    """SwarmUI's JSON."""
+    """The record in SwarmUI's JSON."""
     raw = text(fields.look("parameters")) or ""
     whole = fields.inside("parameters")
     written = whole.inside("sui_image_params") if "sui_image_params" in whole else fields.inside("sui_image_params")
@@ -69,7 +69,7 @@ def read_swarmui(fields: Fields) -> ForeignRecord | None:
 
 
 def _share(left: float | None) -> float | None:
-    """SwarmUI writes the share of the steps that the refiner takes, Easel where it begins."""
+    """Where the refiner starts, as a share of the steps; SwarmUI writes the share that the refiner runs."""
     return None if left is None else round(1 - left, 6)
 
 
@@ -83,7 +83,7 @@ def _take_loras(written: Fields, hashes: dict[str, str]) -> tuple[ForeignLora, .
 
 
 def _as_list(value: JsonValue) -> list[str]:
-    """A list, also where it is written as a text with commas."""
+    """A list, also from text with commas."""
     items = value if isinstance(value, list) else value.split(",") if isinstance(value, str) else []
     return [str(item).strip() for item in items if not isinstance(item, dict | list) and str(item).strip()]
 
