@@ -49,8 +49,8 @@ MEANINGS: Mapping[str, _Meaning] = {
     "batch_limit": _Meaning("Most pictures at once", False, "It is an upper limit; how many ran at once is compared for itself."),
     "system": _Meaning("Operating system", False, "The same versions give the same picture in nearly all cases."),
     "python": _Meaning("Python", False, "It does no arithmetic on the picture."),
-    "easel": _Meaning("Easel", False, "What counts is in the request, which is the same."),
-    "measures": _Meaning("Memory measures", False, "They change where things lie, not what is computed."),
+    "easel": _Meaning("Easel", False, "Everything that matters is in the request, which is the same."),
+    "measures": _Meaning("Memory measures", False, "They change where data is stored, not what is computed."),
 }
 """Name of a fact -> its label and the effect of a difference, the most important first."""
 

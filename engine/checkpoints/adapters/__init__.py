@@ -1,1 +1,1 @@
-"""What is added to a checkpoint for a run: LoRAs and their kin, textual inversion embeddings, another VAE."""
+"""What is added to a checkpoint for a run: LoRAs and related adapters, textual inversion embeddings, a separate VAE."""

@@ -1,4 +1,4 @@
-"""Reads an adapter file layer by layer, and accounts for every tensor in it: taken, or left with the reason."""
+"""Reads an adapter file layer by layer, and accounts for every tensor in it: used, or unused with a reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_TEXT_ENCODER = "for a text encoder that this checkpoint does not have"
 NO_LAYER = "for layers that this checkpoint does not have"
 NO_METHOD = "of a method that Easel does not know"
 ALONE = "without the tensors that they belong to"
-"""Why tensors are left."""
+"""Reasons why tensors are not used."""
 
 _FOR_TEXT_ENCODERS = re.compile(
     r"(lora|oft|lycoris)_te\d?_|lycoris_text_encoder(_2)?_|text_encoder(_2)?\.|te\d?\.|(text_encoders\.)?clip_[lg]\."
@@ -34,7 +34,7 @@ _METADATA = "lora_adapter_metadata"
 
 @dataclass(frozen=True)
 class LayerChange:
-    """What a file does to a layer: the method and the names of its tensors, by their names in LyCORIS."""
+    """What a file changes in a layer: the method, and its tensors by their LyCORIS names."""
 
     layer: Layer
     method: Method
@@ -43,7 +43,7 @@ class LayerChange:
 
 @dataclass
 class AdapterFile:
-    """The changes in a file, layer by layer. ``left``: reason -> number of tensors that are not used."""
+    """The changes in a file, layer by layer. ``left``: reason -> number of unused tensors."""
 
     entry: CheckpointEntry
     store: TensorStore
@@ -60,7 +60,7 @@ class AdapterFile:
 
     @property
     def notice(self) -> str:
-        """A sentence that says what of the file is not used; "" if all is."""
+        """A sentence on what of the file is not used; "" if everything is."""
         if not self.left:
             return ""
         parts = " and ".join(f"{count} {'tensor' if count == 1 else 'tensors'} {reason}" for reason, count in self.left.items())
@@ -68,9 +68,9 @@ class AdapterFile:
 
 
 def read_adapter(entry: CheckpointEntry, layers: Mapping[str, Layer]) -> AdapterFile:
-    """The changes that the file of ``entry`` holds for ``layers``, named by ``name_layers``.
+    """The changes in the file of ``entry`` to ``layers``, which ``name_layers`` named.
 
-    Raises CheckpointError, a sentence, for a file that changes none of them, or holds what Easel cannot account for.
+    Raises CheckpointError, a sentence, for a file that changes none of them, or contains tensors of an unknown method.
     """
     store = TensorStore([entry.path])
     found = AdapterFile(entry, store, ranks=_PeftRanks.of(entry.path))
@@ -92,8 +92,8 @@ def read_adapter(entry: CheckpointEntry, layers: Mapping[str, Layer]) -> Adapter
             found.changes.append(LayerChange(layer, method, names))
     if unknown:
         raise CheckpointError(
-            f"“{entry.name}” has {len(unknown)} tensors {NO_METHOD} ({unknown[0][:80]}), so it would draw something else than it "
-            "was made for. Leave it out."
+            f"“{entry.name}” has {len(unknown)} tensors {NO_METHOD} ({unknown[0][:80]}), so the result would be wrong. "
+            "Leave it out."
         )
     if not found.changes and not any(name.startswith(BUNDLED) for name in store.names()):
         raise CheckpointError(f"“{entry.name}” has no effect on this checkpoint: it was made for another family. Leave it out.")
@@ -101,29 +101,29 @@ def read_adapter(entry: CheckpointEntry, layers: Mapping[str, Layer]) -> Adapter
 
 
 def _is_absent_encoder(layer: str, layers: Mapping[str, Layer]) -> bool:
-    """Whether a layer that is not there is for a text encoder, none of whose layers are there either."""
+    """Whether a missing layer belongs to a text encoder that the checkpoint does not have at all."""
     match = _FOR_TEXT_ENCODERS.match(layer)
     return match is not None and not any(name.startswith(match[0]) for name in layers)
 
 
 def _rank(tensors: Mapping[str, torch.Tensor]) -> int:
-    """The rank of a layer's matrices, 0 for a method without one."""
+    """The rank of a layer's matrices; 0 for a method without one."""
     of = next((tensors[n] for n in ("lora_down.weight", "hada_w1_b", "lokr_w2_b", "lokr_w1_b") if n in tensors), None)
     return 0 if of is None else of.shape[0]
 
 
 @dataclass(frozen=True)
 class _PeftRanks:
-    """What PEFT's configuration says of strengths: ``lora_alpha`` over the rank, or over its root (rsLoRA, arXiv 2312.03732).
+    """PEFT's scaling: ``lora_alpha`` over the rank, or over its square root (rsLoRA, arXiv 2312.03732).
 
-    diffusers writes it into the file's header, a component's keys behind its name; PEFT into ``adapter_config.json`` beside it.
+    diffusers stores the configuration in the file's header, prefixed by component; PEFT in ``adapter_config.json`` beside it.
     """
 
     config: JsonObject
 
     @classmethod
     def of(cls, path: Path) -> _PeftRanks | None:
-        """The configuration in or beside a file, None if there is none that can be read."""
+        """The configuration in or beside a file; None if there is none that can be read."""
         text = read_header(path).metadata.get(_METADATA, "")
         beside = path.parent / "adapter_config.json"
         try:
@@ -134,7 +134,7 @@ class _PeftRanks:
             return None
 
     def scale(self, names: Mapping[str, str], rank: int) -> float:
-        """What the change of a layer of this rank is multiplied by."""
+        """The factor for the change of a layer of this rank."""
         key = next(iter(names.values()))
         component = next((c for c in ("text_encoder_2", "text_encoder", "unet") if key.startswith(f"{c}.")), "")
         alpha = self._alpha(component, key)
@@ -153,7 +153,7 @@ class _PeftRanks:
 
 
 def _values(pattern: JsonObject, key: str) -> Iterator[JsonValue]:
-    """The values of a pattern whose keys, names of layers or regular expressions for their ends, fit the tensor ``key``."""
+    """The values of a pattern whose keys, names of layers or regular expressions for their ends, match the tensor ``key``."""
     for name, value in pattern.items():
         try:
             if f".{name}." in f".{key}" or re.search(rf"(^|\.){name}\.[^.]*lora", key):

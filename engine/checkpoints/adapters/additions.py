@@ -1,7 +1,7 @@
-"""What is added to a checkpoint for one run: LoRAs, textual inversion embeddings, another VAE.
+"""What is added to a checkpoint for one run: LoRAs, textual inversion embeddings, a separate VAE.
 
 Files are read as tensors (:mod:`engine.checkpoints.files.tensors`), never unpickled. LoRAs are merged into the weights
-(:mod:`engine.checkpoints.adapters.merge`); the rest is taken off after the run.
+(:mod:`engine.checkpoints.adapters.merge`); the rest is removed after the run.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from engine.requests import ExecutionPlan
 
 @dataclass(frozen=True, kw_only=True)
 class Additions:
-    """``loras``: files with their strengths. ``embeddings``: textual inversions, each by its file's name in the prompt. ``vae``:
-    a separate VAE."""
+    """``loras``: files with their strengths. ``embeddings``: textual inversions by the word for them in prompts. ``vae``: a
+    separate VAE."""
 
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[CheckpointEntry, ...] = ()
@@ -45,10 +45,10 @@ def apply_additions(
     plan: ExecutionPlan,
     cancelled: IsCancelled,
 ) -> Generator[LoadedCheckpoint]:
-    """The checkpoint of ``merged`` with ``additions`` within the block. After it, its components are as they were, but for the
-    LoRAs, which stay in the weights until others are asked for.
+    """The checkpoint of ``merged`` with ``additions``, within the block. Afterwards its components are restored, except that
+    LoRAs stay merged until others are requested.
 
-    Raises CheckpointError, a sentence, for a file that was made for another family or is damaged.
+    Raises CheckpointError, a sentence, for a file that is damaged or was made for another family.
     """
     for addition in (*(lora.entry for lora in additions.loras), *additions.embeddings):
         check_family(addition, entry)
@@ -67,7 +67,7 @@ def apply_additions(
 
 
 def check_family(addition: CheckpointEntry, entry: CheckpointEntry) -> None:
-    """Raises CheckpointError if ``addition`` was plainly made for another base model than that of ``entry``."""
+    """Raises CheckpointError if ``addition`` was clearly made for another base model than that of ``entry``."""
     base, wanted = entry.family.base, addition.identity.family
     if wanted and base is not None and wanted != base.name:
         label = BASE_MODELS[wanted].label if wanted in BASE_MODELS else wanted

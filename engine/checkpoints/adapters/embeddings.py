@@ -1,4 +1,4 @@
-"""Textual inversion embeddings (Gal et al. 2022, arXiv 2208.01618): new words, as entries after the vocabulary's own."""
+"""Textual inversion embeddings (Gal et al. 2022, arXiv 2208.01618): new words with learned vectors in the vocabulary."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import CheckpointError
 
 ENCODERS: Mapping[str, str] = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}
-"""Text encoder -> what XL's trainers call the matrix for it."""
+"""Text encoder -> the name of its matrix in files for XL."""
 
 
 @dataclass(frozen=True)
 class LearnedWord:
-    """The tensors that a file has for one word, by name; ``name`` is the file's, for a sentence."""
+    """The learned tensors of one word, by name; ``name`` is the file's, for sentences."""
 
     name: str
     matrices: Mapping[str, torch.Tensor]
 
     def vectors(self, key: str, width: int) -> torch.Tensor:
-        """The learned vectors for one text encoder, a row each: those under ``key`` in files for XL, else the only ones.
+        """The learned vectors for one text encoder, one per row: those under ``key`` in files for XL, else the only ones.
 
-        Raises CheckpointError for a word that was learned for another width.
+        Raises CheckpointError if they were learned for another width.
         """
         wide = {name: matrix for name, matrix in self.matrices.items() if matrix.dim() in (1, 2)}
         name = key if key in wide else next((n for n, matrix in wide.items() if matrix.shape[-1] == width), "")
@@ -45,13 +45,13 @@ class LearnedWord:
 
 
 def read_embedding(embedding: CheckpointEntry) -> LearnedWord:
-    """The word that a file holds. Raises CheckpointError as reading tensors does."""
+    """The word in a file. Raises CheckpointError if its tensors cannot be read."""
     store = TensorStore([embedding.path])
     return LearnedWord(embedding.name, _read(store, {name: name for name in store.names()}))
 
 
 def read_bundled(lora: CheckpointEntry) -> dict[str, LearnedWord]:
-    """The words that OneTrainer put into a LoRA's file: ``bundle_emb.WORD.clip_l``, ``bundle_emb.WORD.string_to_param.*``."""
+    """The words that OneTrainer stored in a LoRA's file: ``bundle_emb.WORD.clip_l``, ``bundle_emb.WORD.string_to_param.*``."""
     store = TensorStore([lora.path])
     names: dict[str, dict[str, str]] = {}
     for name in store.names():
@@ -67,8 +67,7 @@ def _read(store: TensorStore, names: Mapping[str, str]) -> dict[str, torch.Tenso
 
 @contextlib.contextmanager
 def add_words(words: Mapping[str, LearnedWord], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
-    """``loaded`` with ``words`` as entries after its vocabulary's own within the block. Raises CheckpointError for a word that
-    does not fit."""
+    """``loaded`` with ``words`` added to its vocabulary, within the block. Raises CheckpointError for a word that does not fit."""
     encoders = {"text_encoder": loaded.text_encoder, "text_encoder_2": loaded.text_encoder_2}
     tokenizers = {"text_encoder": loaded.tokenizer, "text_encoder_2": loaded.tokenizer_2}
     learned: dict[str, tuple[tuple[str, int], ...]] = {}

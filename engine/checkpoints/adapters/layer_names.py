@@ -1,6 +1,6 @@
-"""The names that adapter files have for the layers of a loaded checkpoint.
+"""The names of a loaded checkpoint's layers in adapter files.
 
-Each saver (:mod:`engine.checkpoints.identify.adapter_names`) has its own, so a table is made of all that a layer may have.
+Each file format (:mod:`engine.checkpoints.identify.adapter_names`) has its own, so a table of all possible names is built.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.checkpoints.families.key_mapping import UNET, Config, map_unet
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of a loaded checkpoint: its component, its name there, and its place in the original UNet ("" elsewhere)."""
+    """A layer of a loaded checkpoint: its component, its name there, and its name in the original UNet ("" elsewhere)."""
 
     component: str
     name: str
@@ -39,7 +39,7 @@ _UNET_PREFIXES = (
 
 
 def name_layers(component: str, parameters: Iterable[str], config: Config) -> dict[str, Layer]:
-    """Every name that a file may have for a layer of ``component`` -> the layer. ``parameters`` are its parameters' names."""
+    """Every name that a file may use for a layer of ``component`` -> the layer. ``parameters`` are the parameters' names."""
     layers = {name.rpartition(".")[0] for name in parameters if name.endswith((".weight", ".bias"))}
     return {alias: layer for name in sorted(layers) for alias, layer in _aliases(component, name, config)}
 
@@ -58,7 +58,7 @@ def _aliases(component: str, name: str, config: Config) -> Iterator[tuple[str, L
 
 
 def _list_spellings(prefix: str, names: Iterable[str], layer: Layer) -> Iterator[tuple[str, Layer]]:
-    """A prefix that ends in ``_`` goes with names whose dots are such signs too."""
+    """The names with a prefix; after one that ends in ``_``, dots become underscores."""
     for name in names:
         yield prefix + (name.replace(".", "_") if prefix.endswith("_") else name), layer
 
@@ -67,7 +67,7 @@ _BLOCK = re.compile(r"(input|middle|output)_blocks?\.(\d+)\.")
 
 
 def block_of(original: str) -> str:
-    """The block of a layer of the UNet by its name in the original layout: ``IN04``, ``M00``, ``OUT11``; BASE outside of all."""
+    """The block of a UNet layer by its name in the original layout: ``IN04``, ``M00``, ``OUT11``; BASE outside all blocks."""
     match = _BLOCK.match(original)
     if match is None:
         return "BASE"

@@ -1,8 +1,8 @@
-"""Merges LoRAs and their kin into the weights of a loaded checkpoint, and takes them out again.
+"""Merges LoRAs and related adapters into the weights of a loaded checkpoint, and unmerges them.
 
-A weight becomes W + the sum of s (W1 - W) over the files, W as the checkpoint's file has it, computed in float32 and rounded
-once to what the component is kept in: to the bit what a checkpoint with the merged weights would load. Taking out reads the
-weight from the checkpoint's file again, so that no second copy of it waits in memory.
+A weight becomes W + the sum of s (W1 - W) over the files, with W as in the checkpoint's file, computed in float32 and rounded
+once to the component's dtype: exactly what a checkpoint file with the merged weights would load as. Unmerging reads the
+weight from the checkpoint's file again, so that no second copy is kept in memory.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _BASE = "BASE"
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """A LoRA file with its strengths in text encoders and UNet; ``block_weights`` multiply them, block by block: a block's name
-    as in the original UNet (``IN04``, ``M00``, ``OUT11``; BASE for the text encoders), 0 for one that is missing; all 1 if empty.
+    """A LoRA file with its strengths in text encoders and UNet. ``block_weights`` multiply them per block, by its name in the
+    original UNet (``IN04``, ``M00``, ``OUT11``; BASE for the text encoders), with 0 for missing blocks; empty means 1 for all.
     """
 
     entry: CheckpointEntry
@@ -48,32 +48,32 @@ class Lora:
 
     @property
     def key(self) -> tuple[str, str, float, float, tuple[tuple[str, float], ...]]:
-        """What must be equal for the merged weights to be equal."""
+        """Equal keys mean equal merged weights."""
         return str(self.entry.path), self.entry.hash, self.text_strength, self.unet_strength, self.block_weights
 
 
 @dataclass
 class MergedLoras:
-    """The LoRAs in the weights of one loaded checkpoint. For one thread at a time."""
+    """The LoRAs merged into one loaded checkpoint. Not thread-safe."""
 
     loaded: LoadedCheckpoint
     loras: tuple[Lora, ...] = ()
     notices: tuple[str, ...] = ()
     _changed: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-    """Component and name of each parameter that is not as in the checkpoint's file."""
+    """Component and name of each parameter that differs from the checkpoint's file."""
     _is_known: bool = True
-    """Whether the weights are what ``loras`` says; not after a merge that ended early."""
+    """Whether ``loras`` describes the weights; False after an interrupted merge."""
 
     @property
     def digest(self) -> str:
-        """Names the LoRAs in the weights; "" for none."""
+        """An identifier of the merged LoRAs; "" for none."""
         return hashlib.sha256(repr([lora.key for lora in self.loras]).encode()).hexdigest() if self.loras else ""
 
     def set(self, loras: tuple[Lora, ...], cancelled: IsCancelled) -> None:
-        """Make the weights those of the checkpoint with ``loras`` and no others. Nothing is done if they are that already.
+        """Merge exactly ``loras``; does nothing if they are merged already.
 
-        Raises CheckpointError, a sentence, for a file that does not fit or is not there any more, and CancelledError; the next
-        call mends what was half done.
+        Raises CheckpointError, a sentence, for a file that does not fit or no longer exists, and CancelledError; the next call
+        completes or undoes an interrupted merge.
         """
         if self._is_known and [lora.key for lora in loras] == [lora.key for lora in self.loras]:
             return
@@ -92,7 +92,7 @@ class MergedLoras:
         self.notices = tuple(file.notice for file in files if file.notice)
 
     def _layers(self) -> dict[str, Layer]:
-        """Every name that a file may have for a layer -> the layer."""
+        """Every name that a file may use for a layer -> the layer."""
         modules = {name: module for name, module in self.loaded.modules.items() if name in CHANGED}
         return {
             alias: layer
@@ -132,7 +132,7 @@ class MergedLoras:
                 total += strength * (change_weight(change.method, weight, tensors) - weight)
             except ValueError as error:
                 raise CheckpointError(
-                    f"“{lora.entry.name}” does not fit this checkpoint: its shapes for {layer.name[:60]} are others. It was made "
+                    f"“{lora.entry.name}” does not fit this checkpoint: its shapes for {layer.name[:60]} differ. It was made "
                     "for another family: leave it out, or choose another checkpoint."
                 ) from error
             if (more := change_of_bias(tensors)) is not None and bias is None:
@@ -150,7 +150,7 @@ class MergedLoras:
 
 
 def _fill(parameter: torch.Tensor, values: torch.Tensor) -> None:
-    """In place: the parameter keeps its memory, layout, dtype and device."""
+    """In place: the parameter keeps its storage, memory format, dtype and device."""
     with torch.no_grad():
         parameter.copy_(values)
 

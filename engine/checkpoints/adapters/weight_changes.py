@@ -1,8 +1,8 @@
-"""What an adapter file makes of a layer's weight: one row for each method.
+"""How each method of adapters changes a layer's weight, one row per method.
 
-Each row gives the weight at strength 1 as its method defines it. A strength s then means W + s (W1 - W), as in AUTOMATIC1111's
-program and ComfyUI. The names of a layer's tensors are kohya-ss/sd-scripts' and LyCORIS' (Yeh et al. 2023, arXiv 2309.14859);
-:mod:`engine.checkpoints.identify.adapter_names` brings those of other savers to them. All computation is in float32.
+Each row computes the weight at strength 1 as its method defines it. A strength s then means W + s (W1 - W), as in
+AUTOMATIC1111's program and ComfyUI. Tensors have the names of kohya-ss/sd-scripts and LyCORIS (Yeh et al. 2023, arXiv
+2309.14859), to which :mod:`engine.checkpoints.identify.adapter_names` maps those of other formats. All computation is in float32.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ import torch
 from engine.checkpoints.identify.adapter_names import METHODS
 
 Tensors = Mapping[str, torch.Tensor]
-"""A layer's tensors by their names in LyCORIS; those in float32."""
+"""A layer's tensors in float32 by their LyCORIS names."""
 
 Change = Callable[[torch.Tensor, Tensors], torch.Tensor]
 """(the layer's weight, its tensors) -> the weight at strength 1."""
 
 DORA, ALPHA, BIAS = "dora_scale", "alpha", "diff_b"
 MAGNITUDE = "lora_magnitude_vector"
-"""PEFT's name for DoRA's magnitude, always one of rows."""
+"""PEFT's name for DoRA's magnitude, which is always per row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A way to change a layer. ``required``: its tensors' names, of which each set does; ``optional``: those that may be there.
+    """A method of changing a layer. ``required``: alternative sets of tensors, one of which a layer must have; ``optional``:
+    tensors that it may have.
 
-    ``change`` gives the weight at strength 1.
+    ``change`` computes the weight at strength 1.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Method:
     change: Change
 
     def fits(self, names: frozenset[str]) -> bool:
-        """Whether tensors of these names are this method's and no other's."""
+        """Whether these are exactly the tensors of this method."""
         return any(required <= names <= required | self.optional for required in self.required)
 
 
@@ -46,7 +47,7 @@ class Method:
 
 
 def _low_rank(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """Hu et al. 2021, arXiv 2106.09685; with ``lora_mid.weight`` in Tucker's form (CP decomposition) for convolutions."""
+    """Hu et al. 2021, arXiv 2106.09685; with ``lora_mid.weight`` in Tucker form (CP decomposition) for convolutions."""
     down, up = tensors["lora_down.weight"], tensors["lora_up.weight"]
     mid = tensors.get("lora_mid.weight")
     if mid is None:
@@ -57,7 +58,7 @@ def _low_rank(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
 
 
 def _scale(tensors: Tensors, rank: int) -> float:
-    """``alpha`` over the rank; 1 for a file without it."""
+    """``alpha`` over the rank; 1 for a file without alpha."""
     alpha = tensors.get(ALPHA)
     return 1.0 if alpha is None else alpha.item() / rank
 
@@ -65,7 +66,7 @@ def _scale(tensors: Tensors, rank: int) -> float:
 def _decompose(weight: torch.Tensor, change: torch.Tensor, tensors: Tensors) -> torch.Tensor:
     """W plus its change; with a magnitude, DoRA's m (W + change) / norm(W + change) (Liu et al. 2024, arXiv 2402.09353).
 
-    Files take the norm by row or by column: the shape of the magnitude tells.
+    The norm is by row or by column, depending on the shape of the magnitude.
     """
     changed = weight + change.reshape(weight.shape)
     magnitude = tensors.get(DORA, tensors.get(MAGNITUDE))
@@ -92,7 +93,7 @@ def _decompose(weight: torch.Tensor, change: torch.Tensor, tensors: Tensors) -> 
 
 
 def _hadamard(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """LoHa (FedPara, Hyeon-Woo et al. 2021, arXiv 2108.06098): the product, element by element, of two of low rank."""
+    """LoHa (FedPara, Hyeon-Woo et al. 2021, arXiv 2108.06098): the Hadamard product of two low-rank matrices."""
     factors = [
         _product(tensors[f"hada_w{n}_a"], tensors[f"hada_w{n}_b"], tensors.get(f"hada_t{n}")).reshape(weight.shape)
         for n in (1, 2)
@@ -105,7 +106,7 @@ def _product(a: torch.Tensor, b: torch.Tensor, core: torch.Tensor | None) -> tor
 
 
 def _kronecker(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """LoKr (arXiv 2309.14859): a Kronecker product of two matrices, each whole or of low rank. Two whole ones have no scale."""
+    """LoKr (arXiv 2309.14859): the Kronecker product of two matrices, each full or low-rank. Two full ones have no scale."""
     first, rank_1 = _kronecker_factor(tensors, 1)
     second, rank_2 = _kronecker_factor(tensors, 2)
     if second.dim() > first.dim():
@@ -116,7 +117,7 @@ def _kronecker(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
 
 
 def _kronecker_factor(tensors: Tensors, number: int) -> tuple[torch.Tensor, int]:
-    """One of the two factors, and its rank; 0 if it is whole."""
+    """One of the two factors, and its rank; 0 if it is full."""
     whole = tensors.get(f"lokr_w{number}")
     if whole is not None:
         return whole, 0
@@ -125,17 +126,17 @@ def _kronecker_factor(tensors: Tensors, number: int) -> tuple[torch.Tensor, int]
 
 
 def _generalised(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """GLoRA (Chavan et al. 2023, arXiv 2306.07967): W A + B, both of low rank."""
+    """GLoRA (Chavan et al. 2023, arXiv 2306.07967): W A + B, both low-rank."""
     a1, a2, b1, b2 = (tensors[f"{name}.weight"].flatten(1) for name in ("a1", "a2", "b1", "b2"))
     change = torch.einsum("o i ..., i j -> o j ...", weight, a1 @ a2)
     return weight + (change + (b1 @ b2).reshape(weight.shape)) * _scale(tensors, a2.shape[0])
 
 
-# Whole weights: full, norms, IA3
+# Full weights: full, norms, IA3
 
 
 def _full(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """The difference itself."""
+    """Full difference (``diff``)."""
     return weight + tensors["diff"].reshape(weight.shape)
 
 
@@ -149,7 +150,7 @@ def _ia3(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
 
 
 def _ia3_of_peft(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """The same as PEFT stores it: the factor itself, a row for inputs, a column for outputs."""
+    """IA3 as PEFT stores it: the factor itself, a row for inputs, a column for outputs."""
     factor = tensors["ia3_l"]
     return weight * _along(weight, factor, on_input=factor.dim() > 1 and factor.shape[0] == 1)
 
@@ -164,9 +165,9 @@ def _along(weight: torch.Tensor, vector: torch.Tensor, *, on_input: bool) -> tor
 
 
 def _rotation(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """OFT (Qiu et al. 2023, arXiv 2306.07280): outputs rotated block by block; ``rescale`` stretches them after it.
+    """OFT (Qiu et al. 2023, arXiv 2306.07280): outputs are rotated block by block, then scaled by ``rescale``.
 
-    ``alpha`` bounds the skew-symmetric matrix: its norm stays within alpha times the layer's outputs.
+    ``alpha`` bounds the norm of the skew-symmetric matrix: at most alpha times the number of the layer's outputs.
     """
     blocks = tensors["oft_blocks"]
     rotated = torch.einsum("k n m, k n ... -> k m ...", _cayley(blocks, _bound(weight, tensors)), _in_blocks(weight, blocks))
@@ -174,7 +175,7 @@ def _rotation(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
 
 
 def _butterfly(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """BOFT (Liu et al. 2023, arXiv 2311.06243): several rotations, each of which mixes blocks further apart."""
+    """BOFT (Liu et al. 2023, arXiv 2311.06243): several rotations, each of which mixes blocks farther apart."""
     blocks = tensors["oft_blocks"]
     stages, _, size, _ = blocks.shape
     rotations = _cayley(blocks, _bound(weight, tensors))
@@ -192,7 +193,7 @@ def _bound(weight: torch.Tensor, tensors: Tensors) -> float:
 
 
 def _cayley(blocks: torch.Tensor, bound: float) -> torch.Tensor:
-    """Orthogonal matrices (I + Q)(I - Q)^-1 from any, by their skew-symmetric part."""
+    """The Cayley transform: orthogonal matrices (I + Q)(I - Q)^-1 from the skew-symmetric part Q of any matrices."""
     skew = blocks - blocks.transpose(-1, -2)
     norm = skew.norm().item() + 1e-8
     if 0 < bound < norm:
@@ -211,7 +212,7 @@ def _rescale(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
 
 
 def _rotation_of_peft(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """OFT as PEFT stores it: Q's upper triangle; it rotates inputs, by five terms of Neumann's series (PEFT's default)."""
+    """OFT as PEFT stores it: Q's upper triangle; inputs are rotated, by five terms of the Neumann series (PEFT's default)."""
     triangle = tensors["oft_R.weight"]
     size = round((1 + (1 + 8 * triangle.shape[1]) ** 0.5) / 2)
     skew = weight.new_zeros(triangle.shape[0], size, size)
@@ -244,18 +245,18 @@ CHANGES: tuple[Method, ...] = (
     _row("OFT", _rotation, frozenset({ALPHA, "rescale"})),
     _row("bias", lambda weight, _: weight),
 )
-"""A row for each of :data:`~engine.checkpoints.identify.adapter_names.METHODS`."""
+"""One row for each of :data:`~engine.checkpoints.identify.adapter_names.METHODS`."""
 
 _BIASES = (BIAS, "b_norm")
 
 
 def find_method(names: frozenset[str]) -> Method | None:
-    """The method whose tensors a layer has, None for a layer with others or too many."""
+    """The method whose tensors a layer has; None if there is none or there are other tensors."""
     return next((method for method in CHANGES if method.fits(names)), None)
 
 
 def change_weight(method: Method, weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """The weight at strength 1, in float32. Raises ValueError if the tensors have shapes that do not fit the layer's."""
+    """The weight at strength 1, in float32. Raises ValueError if the tensors' shapes do not match the layer's."""
     change = _butterfly if method.name == "OFT" and tensors["oft_blocks"].dim() == 4 else method.change
     try:
         return change(weight, tensors)
@@ -264,5 +265,5 @@ def change_weight(method: Method, weight: torch.Tensor, tensors: Tensors) -> tor
 
 
 def change_of_bias(tensors: Tensors) -> torch.Tensor | None:
-    """What is added to the layer's bias at strength 1, if anything is."""
+    """What is added to the layer's bias at strength 1; None if nothing."""
     return next((tensors[name] for name in _BIASES if name in tensors), None)

@@ -1,4 +1,4 @@
-"""Downloads in the background: their size is looked up first, then they can be started, paused, resumed and cancelled."""
+"""Downloads in the background: their size is determined first, then they can be started, paused, resumed and cancelled."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from engine.safe_text import make_encodable
 ASKING, CONFIRMING, OFFERED, RUNNING, PAUSED, FINISHED, FAILED, CANCELLED = (
     "asking", "confirming", "offered", "running", "paused", "finished", "failed", "cancelled",
 )  # fmt: skip
-"""The source is asked about a download, which is then offered with its size until the user says yes, and then runs.
+"""ASKING: the source is queried; OFFERED: the size is shown until the user starts the download, which is then RUNNING.
 
-CONFIRMING waits for the user to agree to a host inside the network; it comes before OFFERED, or in the middle of RUNNING.
+CONFIRMING waits for the user to allow a host inside the network; it comes before OFFERED, or during RUNNING.
 """
 
 GOING_ON = (ASKING, RUNNING)
@@ -38,8 +38,8 @@ ENDED = (FINISHED, FAILED, CANCELLED)
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """One download as the page shows it. ``done`` and ``total`` are bytes, ``total`` 0 where nobody knows; ``free`` is what the
-    disk has left. ``said`` is a sentence for what went wrong or is asked, or ""."""
+    """One download as the page shows it. ``done`` and ``total`` are bytes, ``total`` 0 if unknown; ``free`` is the free space of
+    the disk. ``said`` is a sentence with an error or a question, or ""."""
 
     number: int
     label: str
@@ -55,14 +55,14 @@ class Download:
 
 
 class Look(Protocol):
-    """Asks a source what there is: :func:`engine.checkpoints.download.hub.look`."""
+    """Queries a source: :func:`engine.checkpoints.download.hub.look`."""
 
     def __call__(self, source: DownloadSource, *, control: Control) -> DownloadPlan: ...
 
 
 @dataclass
 class _Transfer:
-    """What belongs to a download beside what the page shows. ``plan`` is None until a source has answered."""
+    """The state of a download that the page does not show. ``plan`` is None until a source has answered."""
 
     sources: tuple[DownloadSource, ...]
     control: Control
@@ -71,7 +71,7 @@ class _Transfer:
 
 
 class DownloadManager:
-    """All downloads into one folder since Easel started. Any thread may use it."""
+    """All downloads into one folder since Easel started. Thread-safe."""
 
     def __init__(self, folder: Path, look: Look = hub.look) -> None:
         self._folder, self._look = folder, look
@@ -81,17 +81,17 @@ class DownloadManager:
         self._jobs: dict[int, _Transfer] = {}
 
     def all(self) -> tuple[Download, ...]:
-        """Every download, the newest first."""
+        """Every download, newest first."""
         with self._lock:
             return tuple(reversed(self._known.values()))
 
     @property
     def busy(self) -> bool:
-        """Whether something changes by itself."""
+        """Whether any download is in one of the states :data:`GOING_ON`."""
         return any(download.state in GOING_ON for download in self.all())
 
     def ask(self, sources: Sequence[DownloadSource], label: str, licence: str = "", licence_link: str = "") -> int:
-        """Ask the first of ``sources`` that answers what it holds. The number of the new download."""
+        """Query ``sources`` in order until one answers; returns the number of the new download."""
         with self._lock:
             number = next(self._numbers)
             self._known[number] = Download(number=number, label=label, licence=licence, licence_link=licence_link, state=ASKING)
@@ -101,7 +101,7 @@ class DownloadManager:
         return number
 
     def start(self, number: int) -> None:
-        """Download what was offered, agree to what is asked, or continue what was paused, cancelled or failed."""
+        """Start an offered download, allow the host that is asked about, or continue one that was paused, cancelled or failed."""
         with self._lock:
             download, job = self._known.get(number), self._jobs.get(number)
             if download is None or job is None or download.state not in (CONFIRMING, OFFERED, PAUSED, CANCELLED, FAILED):
@@ -129,7 +129,7 @@ class DownloadManager:
                 self._known[number] = dataclasses.replace(self._known[number], state=PAUSED)
 
     def cancel(self, number: int) -> None:
-        """End a download, or decline what was offered or asked. What was downloaded is kept if it can be resumed."""
+        """End a download, or decline an offer or a question. The part-file is kept if it can be resumed."""
         with self._lock:
             if number not in self._known:
                 return
@@ -138,13 +138,13 @@ class DownloadManager:
                 self._forget(number)
 
     def dismiss(self, number: int) -> None:
-        """Show an ended one no longer."""
+        """Remove an ended download from the list."""
         with self._lock:
             if number in self._known and self._known[number].state in ENDED:
                 self._forget(number)
 
     def discard(self, number: int) -> None:
-        """Delete what was downloaded of one that failed or was cancelled, and show it no longer."""
+        """Delete the part-file of a failed or cancelled download, and remove it from the list."""
         with self._lock:
             download, job = self._known.get(number), self._jobs.get(number)
             if download is None or job is None or download.state not in (FAILED, CANCELLED):
@@ -158,7 +158,7 @@ class DownloadManager:
                 self._forget(number)
 
     def _start_thread(self, number: int, job: _Transfer, work: Callable[[int, _Transfer], None]) -> None:
-        """Do ``work`` in a thread, and end the download with a sentence whatever happens there."""
+        """Run ``work`` in a thread; any exception ends the download with a sentence."""
 
         def carry_out() -> None:
             try:
@@ -175,7 +175,7 @@ class DownloadManager:
 
         try:
             threading.Thread(target=carry_out, name=f"download {number}", daemon=True).start()
-        except RuntimeError:  # the system has no threads left
+        except RuntimeError:  # the system cannot start another thread
             self._end(number, FAILED, "This computer is too busy for a download. Close other programs, then try again.")
 
     def _ask(self, number: int, job: _Transfer) -> None:
@@ -205,7 +205,7 @@ class DownloadManager:
             self._end(number, FINISHED)
 
     def _is_taken(self, number: int, plan: DownloadPlan) -> bool:
-        """Whether another download writes to the same place."""
+        """Whether another download writes to the same path."""
         running = (other for other, download in self._known.items() if other != number and download.state in (RUNNING, PAUSED))
         plans = [self._jobs[other].plan for other in running]
         return any(other is not None and other.name.casefold() == plan.name.casefold() for other in plans)

@@ -1,6 +1,6 @@
-"""HTTP for downloads: addresses inside the network are asked about first, and Cancel is heard while a connection hangs.
+"""HTTP for downloads: hosts inside the network need the user's consent, and Cancel takes effect while a connection hangs.
 
-Each request has a connection of its own, straight to an address that was checked or through the proxy.
+Each request has its own connection, to an address that was checked or through the proxy.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ from engine.checkpoints.download.proxy import Proxy, find_proxy
 from engine.errors import CancelledError, DownloadError
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds for reaching one address."""
+"""Seconds for connecting to one address."""
 
 READ_TIMEOUT = 30.0
-"""Seconds without a byte after which a connection counts as lost."""
+"""Seconds without data after which a connection counts as lost."""
 
 ANSWER_TIMEOUT = 60.0
-"""Seconds for the whole head of an answer, however slowly it comes."""
+"""Seconds for the whole header of a response, however slowly it arrives."""
 
 MAX_REDIRECTS = 10
 
 MAX_LENGTH = 8192
-"""Characters of a link; servers refuse longer ones."""
+"""The most characters of a link; servers refuse longer ones."""
 
 HEADERS: Mapping[str, str] = {"User-Agent": "easel", "Accept-Encoding": "identity"}
 
 _NO_ROUTE = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-"""What a computer without IPv6 says of such an address: another address may say more."""
+"""Errors of a computer without IPv6 for an IPv6 address: the error of another address says more."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SAFE = "%/:=&?~#+!$,;'@()*[]|"
-"""Characters of a path that are sent as they are; what a server has encoded already stays so."""
+"""Characters of a path that are not percent-encoded; what is encoded already stays so."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WebAddress:
-    """The parts of an http or https link. ``target`` is path and query, encoded for the request line."""
+    """The parts of an http or https link. ``target`` is path and query, percent-encoded for the request line."""
 
     url: str
     scheme: str
@@ -72,12 +72,12 @@ class WebAddress:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What must be the same for a token to be sent."""
+        """Scheme, host and port; a token is only sent to the same origin."""
         return self.scheme, self.host, self.port
 
     @property
     def netloc(self) -> str:
-        """Host and, unless it is the scheme's own, port, as the Host header has them."""
+        """Host, and the port unless it is the scheme's default, as in the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host.encode("idna").decode()
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -104,9 +104,9 @@ def parse_url(url: str, base: str = "") -> WebAddress:
 
 
 class Response:
-    """An answer whose body is read piece by piece. Close it, or use it in a ``with`` block.
+    """A response whose body is read in pieces. Close it, or use it in a ``with`` block.
 
-    ``url`` and ``host`` are those that answered, after redirects.
+    ``url`` and ``host`` are those after redirects.
     """
 
     def __init__(self, answer: http.client.HTTPResponse, address: WebAddress, connection: _Connection) -> None:
@@ -115,13 +115,13 @@ class Response:
 
     @property
     def length(self) -> int | None:
-        """Bytes that the server announces, None where it does not say."""
+        """Content-Length in bytes; None if the server does not send it."""
         declared = self.headers.get("Content-Length", "").strip()
         is_certain = re.fullmatch(r"[0-9]{1,18}", declared) and not self._answer.chunked
         return int(declared) if is_certain else None
 
     def read(self, limit: int) -> bytes:
-        """Up to ``limit`` bytes as soon as some are there, b"" at the end. Raises NetworkError."""
+        """Up to ``limit`` bytes as soon as some have arrived, b"" at the end. Raises NetworkError."""
         with _translate_errors(self.host):
             try:
                 return self._answer.read1(limit)
@@ -129,7 +129,7 @@ class Response:
                 raise LOST.describe(self.host) from error
 
     def read_all(self, limit: int) -> bytes:
-        """The whole body. Raises NetworkError, also for one of more than ``limit`` bytes."""
+        """The whole body. Raises NetworkError, also if it has more than ``limit`` bytes."""
         body = bytearray()
         while piece := self.read(limit):
             body += piece
@@ -140,7 +140,7 @@ class Response:
         return bytes(body)
 
     def raise_for_status(self, name: str) -> None:
-        """Raises NetworkError unless the host sends what was asked for, called ``name``."""
+        """Raises NetworkError unless the status is a success; ``name`` is what was requested."""
         if self.status not in (200, 206):
             raise describe_status(self.status, self.host, name)
 
@@ -159,7 +159,7 @@ class Response:
 def open_url(
     url: str, control: Control, *, method: str = "GET", headers: Mapping[str, str] | None = None, token: str = ""
 ) -> Response:
-    """The answer of ``url``, whatever its status, after redirects. ``token`` is sent to the first host alone.
+    """The response of ``url``, whatever its status, after redirects. ``token`` is only sent to the first host.
 
     Raises NetworkError, InternalHostError for a host inside the network that the user was not asked about, CancelledError.
     """
@@ -192,7 +192,7 @@ def _request(address: WebAddress, control: Control, method: str, headers: Mappin
 
 
 class _Connection(http.client.HTTPConnection):
-    """One connection for one request, which ``control`` can shut down."""
+    """The connection of one request, which ``control`` can shut down."""
 
     def __init__(self, address: WebAddress, control: Control) -> None:
         super().__init__(address.host, address.port, timeout=READ_TIMEOUT)
@@ -202,7 +202,7 @@ class _Connection(http.client.HTTPConnection):
         self.proxy = find_proxy(*address.origin)
 
     def connect(self) -> None:
-        """Connect, through the proxy if there is one, and encrypt. Raises OSError, DownloadError, CancelledError."""
+        """Connect, through the proxy if there is one, and start TLS. Raises OSError, DownloadError, CancelledError."""
         address = self._address
         if self.proxy is None:
             found = resolve(address.host, address.port, self._control, LOOKUP_TIMEOUT)
@@ -215,7 +215,7 @@ class _Connection(http.client.HTTPConnection):
             self.sock = _create_tls_context().wrap_socket(self.sock, server_hostname=address.host)
 
     def release(self) -> None:
-        """End the connection. (http.client calls ``close`` itself, while the body is still to be read.)"""
+        """Close the connection. (http.client itself calls ``close`` while the body is still to be read.)"""
         if self._handle is not None:
             self._control.detach(self._handle)
             self._handle.close()
@@ -224,7 +224,7 @@ class _Connection(http.client.HTTPConnection):
 
     @contextmanager
     def limit_time(self) -> Generator[None]:
-        """Shuts the connection down when the block takes longer than :data:`ANSWER_TIMEOUT`. Raises NetworkError then."""
+        """Shuts the connection down if the block takes longer than :data:`ANSWER_TIMEOUT`, and raises NetworkError."""
         timer = threading.Timer(ANSWER_TIMEOUT, self._give_up)
         timer.daemon = True
         timer.start()
@@ -253,7 +253,7 @@ class _Connection(http.client.HTTPConnection):
                 if self._is_late:
                     break
                 continue
-            self._handle = connected.dup()  # stays the same when TLS takes the other one over
+            self._handle = connected.dup()  # remains valid when TLS detaches the socket
             self._control.attach(self._handle)
             if self._is_late:
                 self._give_up()
@@ -270,7 +270,7 @@ class _Connection(http.client.HTTPConnection):
             raise NetworkError(f"The proxy cannot be used. {why}", is_temporary=why.is_temporary) from error
 
     def _open_tunnel(self, connected: socket.socket, proxy: Proxy) -> None:
-        """Let ``proxy`` connect to the address. Raises OSError, HTTPException, NetworkError."""
+        """Open a tunnel through ``proxy`` with CONNECT. Raises OSError, HTTPException, NetworkError."""
         host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host.encode("idna").decode()
         lines = [f"CONNECT {host}:{self._address.port} HTTP/1.1", f"Host: {host}:{self._address.port}"]
         lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
@@ -310,7 +310,7 @@ def _connect(found: Resolved, control: Control) -> socket.socket:
 
 
 def _wait_for(connecting: socket.socket, control: Control) -> None:
-    """Return once a connection is made or has failed. Raises TimeoutError, CancelledError."""
+    """Wait until a connection is established or has failed. Raises TimeoutError, CancelledError."""
     with selectors.DefaultSelector() as selector:
         selector.register(connecting, selectors.EVENT_WRITE)
         for _ in range(round(CONNECT_TIMEOUT / POLL)):
@@ -321,7 +321,7 @@ def _wait_for(connecting: socket.socket, control: Control) -> None:
 
 
 def _create_tls_context() -> ssl.SSLContext:
-    """Trusts what the system trusts, or the certificates that SSL_CERT_FILE or SSL_CERT_DIR name."""
+    """Trusts the system's certificates, or those in SSL_CERT_FILE or SSL_CERT_DIR."""
     if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
         return ssl.create_default_context()
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -329,7 +329,7 @@ def _create_tls_context() -> ssl.SSLContext:
 
 @contextmanager
 def _translate_errors(host: str) -> Generator[None]:
-    """Raises whatever the block raises as a NetworkError about ``host``, but for errors that are sentences already."""
+    """Raises exceptions of the block as NetworkError about ``host``, except those that are sentences already."""
     try:
         yield
     except (DownloadError, CancelledError):

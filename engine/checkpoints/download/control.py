@@ -1,4 +1,4 @@
-"""What the user says about one download: pause, cancel, and which hosts inside the network it may contact."""
+"""The user's control of one download: pause, cancel, and the hosts inside the network that it may contact."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import TypeVar
 from engine.errors import CancelledError
 
 POLL = 0.1
-"""Seconds between two looks at whether Cancel was pressed, where nothing can wake the waiting thread."""
+"""Seconds between checks for Cancel where nothing can wake the waiting thread."""
 
 T = TypeVar("T")
 
 
 class Control:
-    """One download's pause and cancel, heard within a fraction of a second also where a connection hangs. Any thread may use it.
+    """Pauses and cancels one download within a fraction of a second, even while a connection hangs. Thread-safe.
 
-    ``allowed`` holds (IP address or host name, port) of hosts inside the network that the user agreed to.
+    ``allowed`` holds (IP address or host name, port) of hosts inside the network that the user allowed.
     """
 
     def __init__(self, allowed: Iterable[tuple[str, int]] = ()) -> None:
@@ -32,7 +32,7 @@ class Control:
         self._allowed = set(allowed)
 
     def pause(self) -> None:
-        """Close the connections and wait for :meth:`resume`. What was downloaded is kept."""
+        """Close the connections and wait for :meth:`resume`. The part-file is kept."""
         self._running.clear()
         self._shut_down()
 
@@ -41,52 +41,52 @@ class Control:
         self._running.set()
 
     def cancel(self) -> None:
-        """End it. What was downloaded is kept in the part-file if another attempt can resume from it."""
+        """End the download. The part-file is kept if another attempt can resume from it."""
         self._cancelled.set()
         self._running.set()
         self._shut_down()
 
     def allow(self, hosts: Iterable[tuple[str, int]]) -> None:
-        """The user agrees that these hosts inside the network are contacted: IP addresses or names, with their ports."""
+        """Allow these hosts inside the network: IP addresses or names, with their ports."""
         with self._lock:
             self._allowed.update(hosts)
 
     def is_allowed(self, host: str, port: int) -> bool:
-        """Whether the user agreed to ``host``, an IP address or a name."""
+        """Whether the user allowed ``host``, an IP address or a name."""
         with self._lock:
             return (host, port) in self._allowed
 
     @property
     def is_paused(self) -> bool:
-        """Whether Pause was pressed."""
+        """Whether the download is paused."""
         return not self._running.is_set()
 
     @property
     def interruptions(self) -> int:
-        """How often Pause or Cancel was pressed. If it grew, a connection may have ended because of that."""
+        """How often the download was paused or cancelled. If it grew, that may be why a connection ended."""
         with self._lock:
             return self._interruptions
 
     def renew(self) -> Control:
-        """For another attempt: neither paused nor cancelled, with what the user agreed to."""
+        """A control for another attempt: neither paused nor cancelled, with the same hosts allowed."""
         with self._lock:
             return Control(self._allowed)
 
     def wait(self, seconds: float = 0.0) -> None:
-        """Return after ``seconds``, once the download is not paused. Raises CancelledError."""
+        """Wait ``seconds``, and as long as the download is paused. Raises CancelledError."""
         self._running.wait()
         if self._cancelled.wait(seconds) if seconds else self._cancelled.is_set():
             raise CancelledError
 
     def raise_if_cancelled(self) -> None:
-        """Raises CancelledError if Cancel was pressed."""
+        """Raises CancelledError if the download was cancelled."""
         if self._cancelled.is_set():
             raise CancelledError
 
     def run(self, work: Callable[[], T], seconds: float) -> T:
-        """What ``work`` returns. It runs in a thread that is abandoned on Cancel or after ``seconds``.
+        """The result of ``work``, run in a thread that is abandoned on Cancel or after ``seconds``.
 
-        For calls of the system that cannot be interrupted. Raises what ``work`` raises, CancelledError or TimeoutError.
+        For system calls that cannot be interrupted. Raises what ``work`` raises, CancelledError or TimeoutError.
         """
         result: Future[T] = Future()
 
@@ -104,7 +104,7 @@ class Control:
         raise TimeoutError
 
     def attach(self, connected: socket.socket) -> None:
-        """Let Pause and Cancel shut ``connected`` down until :meth:`detach`, which wakes the threads that wait for it."""
+        """Let Pause and Cancel shut ``connected`` down until :meth:`detach`, which wakes threads that wait for data."""
         with self._lock:
             self._sockets.add(connected)
         if self.is_paused or self._cancelled.is_set():
@@ -123,6 +123,6 @@ class Control:
 
 
 def shut_down(connected: socket.socket) -> None:
-    """End a connection. Threads that wait for it read its end, or get an error."""
+    """Shut a socket down. Threads that read from it get the end of the stream or an error."""
     with suppress(OSError):  # the other side may have closed it
         connected.shutdown(socket.SHUT_RDWR)

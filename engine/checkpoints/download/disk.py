@@ -1,4 +1,4 @@
-"""Room on the disk, and what to say when a download cannot be written."""
+"""Free disk space, and messages for downloads that cannot be written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _BY_ERRNO = {_NUMBERS[name]: sentence for sentence, names in _SENTENCES.items() 
 
 
 class DiskFullError(DownloadError):
-    """There is no room for the download."""
+    """There is not enough disk space for the download."""
 
     kind = DownloadError.kind
 
@@ -54,7 +54,7 @@ def translate_disk_errors(target: Path) -> Generator[None]:
 
 
 def check_room(folder: Path, size: int, name: str) -> None:
-    """Raises DiskFullError unless ``size`` more bytes fit on the disk of ``folder``, which is created. Raises OSError too."""
+    """Raises DiskFullError unless ``size`` more bytes fit on the disk of ``folder``, which is created. Also raises OSError."""
     make_folder(folder)
     free = shutil.disk_usage(folder).free
     if size + SPARE > free:
@@ -66,7 +66,7 @@ def check_room(folder: Path, size: int, name: str) -> None:
 
 
 def measure_free(folder: Path) -> int:
-    """Bytes that the disk of ``folder`` has left, 0 if it cannot be asked."""
+    """Free bytes on the disk of ``folder``; 0 if that cannot be determined."""
     try:
         there = next(path for path in (folder, *folder.parents) if path.exists())
         return shutil.disk_usage(there).free
@@ -75,21 +75,21 @@ def measure_free(folder: Path) -> int:
 
 
 def check_free_name(target: Path) -> None:
-    """Raises DownloadError if something is at ``target`` already. Raises OSError too."""
+    """Raises DownloadError if ``target`` exists. Also raises OSError."""
     if os.path.lexists(target):
         raise DownloadError(_TAKEN.format(name=target.name, folder=target.parent))
 
 
 def move_to_free_name(source: Path, target: Path) -> None:
-    """Rename a complete, synced file or folder to ``target``, where nothing may be. Raises DownloadError, OSError."""
+    """Rename a complete, synced file or folder to ``target``, which must not exist. Raises DownloadError, OSError."""
     check_free_name(target)
     if source.is_file():
         try:
-            os.link(source, target)  # unlike a rename, it never replaces what another program has put there meanwhile
+            os.link(source, target)  # unlike a rename, it never replaces what another program has created meanwhile
         except FileExistsError:
             check_free_name(target)
             raise
-        except OSError:  # drives that know no links, as FAT
+        except OSError:  # file systems without hard links, such as FAT
             move_into_place(source, target)
         else:
             source.unlink()

@@ -1,6 +1,6 @@
-"""Asks the Hugging Face hub, or the server of a link, what there is to download, without downloading it.
+"""Queries the Hugging Face hub, or the server of a link, about a download, without downloading it.
 
-Only when the user wants a download. The user's token comes from huggingface_hub (the HF_TOKEN variable, or the hub's own login).
+Only on the user's request. The user's token comes from huggingface_hub (HF_TOKEN, or the hub's own login).
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from engine.errors import DownloadError
 from engine.json_values import JsonValue, as_object, parse_object
 
 MAX_LISTING = 16 << 20
-"""Bytes of the hub's answer about a repository."""
+"""The most bytes of the hub's listing of a repository."""
 
 MAX_FILES = 1000
-"""Files of a diffusers folder; real ones have about thirty."""
+"""The most files of a diffusers folder; real ones have about thirty."""
 
 
 def look(
     source: DownloadSource, endpoint: str | None = None, *, control: Control | None = None, with_checker: bool = False
 ) -> DownloadPlan:
-    """What there is at ``source``. ``endpoint`` is the hub's address, ``with_checker`` includes a folder's safety checker.
+    """The download plan for ``source``. ``endpoint`` is the hub's address, ``with_checker`` includes a folder's safety checker.
 
-    Raises DownloadError, a sentence, if it cannot be had, CancelledError, and
+    Raises DownloadError, a sentence, if it is not available, CancelledError, and
     :class:`~engine.checkpoints.download.internal_hosts.InternalHostError` if the user must agree first.
     """
     control = control or Control()
@@ -61,7 +61,7 @@ def look(
 
 
 def _look_at_link(source: DownloadSource, control: Control) -> DownloadPlan:
-    """Size and name, as the head of the answer says. Some servers know no HEAD, so GET is asked too, but not read."""
+    """Size and name from the response header. Some servers do not support HEAD, so GET is tried too, without reading the body."""
     with open_url(source.url, control, method="HEAD") as response:
         found = _plan_link(source, response) if response.status == 200 else None
     if found is None:
@@ -82,16 +82,16 @@ def _plan_link(source: DownloadSource, response: Response) -> DownloadPlan:
 
 
 def _read_attachment_name(headers: Message) -> str:
-    """The file name that Content-Disposition gives, made safe, or ""."""
+    """The file name in Content-Disposition, made safe, or ""."""
     try:
         name = headers.get_filename()
-    except (LookupError, ValueError):  # an encoding that does not exist, or bytes that are not in it
+    except (LookupError, ValueError):  # an unknown encoding, or bytes that are invalid in it
         name = None
     return make_safe_name(urllib.parse.unquote(name)) if name else ""
 
 
 def _check_published(source: DownloadSource, said: str) -> str:
-    """The SHA-256 that a file must have. Raises DownloadError if the hub says another than was published."""
+    """The SHA-256 that a file must have. Raises DownloadError if the hub's differs from the published one."""
     if said not in ("", source.sha256):
         raise DownloadError(
             f"“{source.file}” in “{source.repository}” is not the file that was published: its hash differs. "
@@ -105,7 +105,7 @@ def _make_link(source: DownloadSource, name: str, endpoint: str | None) -> Downl
 
 
 def _list_files(source: DownloadSource, endpoint: str | None, control: Control) -> dict[str, tuple[int, str]]:
-    """File -> size and SHA-256 ("" for small files), as the hub says."""
+    """File -> size and SHA-256 ("" for small files), from the hub's listing."""
     if huggingface_hub.constants.is_offline_mode():
         raise DownloadError("The variable HF_HUB_OFFLINE forbids asking the hub. Remove it and start Easel again.")
     hub = _find_hub(endpoint)
@@ -126,13 +126,13 @@ def _find_hub(endpoint: str | None) -> str:
 
 
 def allow_hub(hub: str, control: Control) -> None:
-    """Let ``control`` contact ``hub``. HF_ENDPOINT names it, so the user chose it, and it may be inside the network."""
+    """Let ``control`` contact ``hub``. The user chose it with HF_ENDPOINT, so it may be inside the network."""
     address = parse_url(hub)
     control.allow([(address.host, address.port)])
 
 
 def _raise_for_hub(source: DownloadSource, response: Response) -> None:
-    """Raises DownloadError for an answer other than success; the hub says more in a header."""
+    """Raises DownloadError for an unsuccessful response; the hub explains it in a header."""
     repository, why = source.repository, response.headers.get("X-Error-Code", "")
     if why == "GatedRepo":
         raise describe_gated(f"{HUB}/{repository}")
@@ -144,7 +144,7 @@ def _raise_for_hub(source: DownloadSource, response: Response) -> None:
 
 
 def _read_sibling(value: JsonValue) -> tuple[str, tuple[int, str]]:
-    """Name, size and SHA-256 of one file in the hub's answer. Raises ValueError for anything else."""
+    """Name, size and SHA-256 of one file in the hub's listing. Raises ValueError for anything else."""
     sibling = as_object(value)
     name, size, blob = sibling.get("rfilename"), sibling.get("size"), sibling.get("lfs")
     digest = blob.get("sha256") if isinstance(blob, dict) else ""
@@ -157,9 +157,9 @@ _USELESS = re.compile(r"\.(non_ema|fp16|ema|bf16)\.|flax|\.msgpack|\.onnx|openvi
 
 
 def choose_files(names: Iterable[str], *, with_checker: bool = False) -> list[str]:
-    """The files of a diffusers repository that a pipeline needs: configurations, tokenizers, one file of weights a component.
+    """The files of a diffusers repository that a pipeline needs: configurations, tokenizers, one set of weights per component.
 
-    Raises DownloadError if there is no diffusers folder in it.
+    Raises DownloadError if it contains no diffusers folder.
     """
     names = list(names)
     if FOLDER_INDEX not in names:

@@ -1,6 +1,6 @@
-"""Looks host names up, and asks before a host inside the network is contacted: a link must not reach what only this computer can.
+"""Resolves host names, and requires consent for hosts inside the network: a link must not reach what only this computer can.
 
-The connection is made to the very addresses that were checked, so a name that answers differently the next time gains nothing.
+The connection is made to the addresses that were checked, so DNS rebinding does not help an attacker.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Resolved: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, S
 """What getaddrinfo returns for each address of a host."""
 
 LOOKUP_TIMEOUT = 20.0
-"""Seconds for looking up a name."""
+"""Seconds for resolving a name."""
 
 PROXIED_LOOKUP_TIMEOUT = 1.0
-"""The same for a host that the proxy will look up again. Behind a proxy, names often cannot be looked up here."""
+"""The same for a host that the proxy resolves itself. Behind a proxy, names often cannot be resolved here."""
 
 INTERNAL_NAMES = ("localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa")
-"""Ends of names that no host on the internet has."""
+"""Top-level domains and suffixes that are not used on the internet."""
 
 _INTERNAL_NETWORKS = tuple(
     ipaddress.ip_network(network)
@@ -36,20 +36,20 @@ _INTERNAL_NETWORKS = tuple(
         "168.63.129.16/32",  # Azure's platform service
         "192.0.0.0/24",  # Oracle's metadata service
         "198.18.0.0/15",
-        "fec0::/10",  # site-local, before there was fc00::/7
-        "64:ff9b:1::/48",  # a network's own translation to IPv4
+        "fec0::/10",  # site-local, the predecessor of fc00::/7
+        "64:ff9b:1::/48",  # local NAT64 prefixes
     )
 )
-"""Networks that :mod:`ipaddress` does not count as private in every version of Python."""
+"""Networks that :mod:`ipaddress` does not count as private in all versions of Python."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
 
 
 class InternalHostError(DownloadError):
-    """A link leads to a host inside the network, which the user was not asked about. ``endpoints``: its addresses with the port.
+    """A link leads to a host inside the network that the user has not allowed. ``endpoints``: its addresses with the port.
 
-    Agreeing is ``control.allow(error.endpoints)``.
+    ``control.allow(error.endpoints)`` allows them.
     """
 
     kind = DownloadError.kind
@@ -65,19 +65,19 @@ class InternalHostError(DownloadError):
 
 
 def resolve(host: str, port: int, control: Control, seconds: float) -> list[Resolved]:
-    """The addresses of ``host``. Raises OSError, UnicodeError for a name that cannot be one, CancelledError."""
+    """The addresses of ``host``. Raises OSError, UnicodeError for an invalid name, CancelledError."""
     return control.run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
 
 
 def check_addresses(host: str, port: int, addresses: Iterable[str], control: Control) -> None:
-    """Raises InternalHostError if ``addresses`` has some inside the network that the user did not agree to."""
+    """Raises InternalHostError if any of ``addresses`` is inside the network and not allowed by the user."""
     internal = [address for address in dict.fromkeys(addresses) if is_internal(address)]
     if internal and not control.is_allowed(host, port) and not all(control.is_allowed(each, port) for each in internal):
         raise InternalHostError(host, port, internal)
 
 
 def check_proxied(host: str, port: int, control: Control) -> None:
-    """:func:`check_addresses` for a host that a proxy looks up. A name that nobody here knows is left to the proxy.
+    """Like :func:`check_addresses` for a host that a proxy resolves. A name that cannot be resolved here is left to the proxy.
 
     Raises InternalHostError, CancelledError.
     """
@@ -89,7 +89,7 @@ def check_proxied(host: str, port: int, control: Control) -> None:
 
 
 def is_internal(address: str) -> bool:
-    """Whether an IP address is this computer's own, or in no part of the internet. True for what is no IP address."""
+    """Whether an IP address is this computer's or not a public one. True for anything that is not an IP address."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -107,7 +107,7 @@ def _is_address(host: str) -> bool:
 
 
 def _is_internal_name(host: str) -> bool:
-    """Whether a name can only be one of the network's own."""
+    """Whether a name can only be one inside the network."""
     name = host.rstrip(".").casefold()
     return "." not in name or any(name.endswith(f".{end}") for end in INTERNAL_NAMES)
 
@@ -118,7 +118,7 @@ def _is_internal(ip: IP) -> bool:
 
 
 def _unwrap(ip: IP) -> IP:
-    """The IPv4 address that an IPv6 address stands for, or ``ip`` itself."""
+    """The IPv4 address that is embedded in an IPv6 address, or ``ip`` itself."""
     if isinstance(ip, ipaddress.IPv4Address):
         return ip
     if ip.ipv4_mapped is not None:

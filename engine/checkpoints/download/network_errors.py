@@ -1,4 +1,4 @@
-"""Says why the network failed, in one sentence: every exception of a connection becomes a :class:`NetworkError`."""
+"""Explains network errors in one sentence: every exception of a connection becomes a :class:`NetworkError`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LATER = "Try again later."
 
 
 class NetworkError(DownloadError):
-    """A host could not be reached, or did not send what was asked for. ``is_temporary``: asking again at once may help."""
+    """A host could not be reached, or did not send what was requested. ``is_temporary``: an immediate retry may help."""
 
     kind = DownloadError.kind
 
@@ -26,18 +26,18 @@ class NetworkError(DownloadError):
 
 @dataclass(frozen=True)
 class Cause:
-    """A reason and its sentence, with places for ``host`` and ``reason``, what the system says."""
+    """A cause and its sentence, with placeholders ``host`` and ``reason``, the system's message."""
 
     sentence: str
     is_temporary: bool = False
 
     def describe(self, host: str, reason: str = "") -> NetworkError:
-        """The error to raise."""
+        """The exception to raise."""
         return NetworkError(self.sentence.format(host=host, reason=reason), is_temporary=self.is_temporary)
 
 
 OFFLINE = Cause(
-    "This computer seems to be offline: the way to “{host}” is missing. Connect to the internet, then try again.",
+    "This computer seems to be offline: there is no route to “{host}”. Connect to the internet, then try again.",
     is_temporary=True,
 )
 NO_LOOKUP = Cause(
@@ -76,7 +76,7 @@ _NUMBERS = {name: number for number, name in errno.errorcode.items()}
 _BY_ERRNO = {_NUMBERS[name]: cause for cause, names in _CAUSES_BY_ERRNO.items() for name in names if name in _NUMBERS}
 
 _NO_SUCH_NAME = {socket.EAI_NONAME, vars(socket).get("EAI_NODATA", socket.EAI_NONAME)}
-"""Codes of getaddrinfo for a name that nobody has; all others mean that nobody could be asked."""
+"""Codes of getaddrinfo for a name that does not exist; all others mean that no name server answered."""
 
 _BY_TYPE: tuple[tuple[type[BaseException], Cause], ...] = (
     (ssl.SSLCertVerificationError, CERTIFICATE),
@@ -94,11 +94,11 @@ _BY_TYPE: tuple[tuple[type[BaseException], Cause], ...] = (
     (UnicodeError, BAD_ADDRESS),
     (ValueError, BAD_ADDRESS),
 )
-"""Type of exception -> cause; the first that matches. A type stands before those that it derives from."""
+"""Type of exception -> cause; the first match wins. Subclasses come before their base classes."""
 
 
 def describe_network_error(error: BaseException, host: str) -> NetworkError:
-    """``error``, or the first of the errors that led to it that says more, as a sentence about ``host``."""
+    """``error``, or the first of its causes that says more, as a sentence about ``host``."""
     for each in _walk_chain(error):
         if (cause := _find_cause(each)) is not None:
             return cause.describe(host, _find_reason(each))
@@ -106,16 +106,16 @@ def describe_network_error(error: BaseException, host: str) -> NetworkError:
 
 
 def name_error(error: BaseException) -> str:
-    """The type of ``error`` and what it says, if it can."""
+    """The type of ``error`` and its message, if it has a printable one."""
     try:
         said = str(error)
-    except Exception:  # some classes fail to say what they are
+    except Exception:  # some classes raise in __str__
         said = ""
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def describe_status(status: int, host: str, name: str) -> NetworkError:
-    """An answer of ``host`` that is no success, for ``name``. ``status`` is the number of HTTP."""
+    """The error for an unsuccessful HTTP ``status`` of ``host`` for ``name``."""
     if status in (401, 403):
         return NetworkError(
             f"“{host}” gives “{name}” only to people who log in there (answer {status}). Download it with a browser and put it "
@@ -128,12 +128,12 @@ def describe_status(status: int, host: str, name: str) -> NetworkError:
     if status in (408, 425, 429):
         return NetworkError(f"“{host}” is too busy for “{name}” (answer {status}). {LATER}", is_temporary=True)
     if status >= 500:
-        return NetworkError(f"“{host}” has trouble of its own with “{name}” (answer {status}). {LATER}", is_temporary=True)
-    return NetworkError(f"“{host}” does not give “{name}” (answer {status}). Check the link, or try another source.")
+        return NetworkError(f"“{host}” reports an error of its own for “{name}” (answer {status}). {LATER}", is_temporary=True)
+    return NetworkError(f"“{host}” refuses to send “{name}” (answer {status}). Check the link, or try another source.")
 
 
 def describe_gated(page: str) -> NetworkError:
-    """For a hub that wants to know who asks; ``page`` is where the user can accept the licence."""
+    """The error for a hub that requires a login; ``page`` is where the user can accept the licence."""
     return NetworkError(
         f"This checkpoint is gated: accept its licence on {page} with your hub account, then log in with “hf auth login” "
         "or set the variable HF_TOKEN, and download again."

@@ -1,4 +1,4 @@
-"""A file while it is being downloaded: filled from one connection after another, checked, and resumed where it broke off."""
+"""A file while it is being downloaded: written over one or more connections, verified, and resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from engine.json_values import parse_object
 from engine.storage.atomic_files import PART, write_file
 
 PIECE = 1 << 18
-"""Bytes that are read at once at most."""
+"""The most bytes that are read at once."""
 
 TRIES = 5
-"""Lost connections in a row, without a new byte between them, after which a download gives up."""
+"""Consecutive failed connections without new data after which a download fails."""
 
 RETRY_DELAY = 0.5
-"""Seconds before another try, times the number of failures up to 3."""
+"""Seconds before a retry, times the number of failures up to 3."""
 
 ROOM_STEP = 32 << 20
-"""Bytes after which the room on the disk is looked at again."""
+"""Bytes after which the free disk space is checked again."""
 
 UNDECLARED_LIMIT = 64 << 30
-"""Bytes after which a file whose size nobody tells counts as endless."""
+"""The most bytes of a file of unknown size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +49,10 @@ Tell = Callable[[DownloadProgress], None]
 
 
 class PartFile:
-    """The part-file of ``target``, and what is known of the whole.
+    """The part-file of ``target``, and what is known of the complete file.
 
-    ``size`` and ``sha256`` are what the file must have, 0 and "" where they are not known. A note beside the part-file holds
-    which version of the file it is a part of.
+    ``size`` and ``sha256`` are those that the file must have, 0 and "" if not known. A note beside the part-file stores which
+    version of the file it is a part of.
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class PartFile:
 
     @property
     def done(self) -> int:
-        """Bytes that are there."""
+        """Bytes downloaded so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     @property
     def can_resume(self) -> bool:
-        """Whether the rest can be fetched later, and it is certain that it is the rest of the same file."""
+        """Whether the rest can be downloaded later, with certainty that it belongs to the same version of the file."""
         return self._total > 0 and bool(self._validator or self._sha256)
 
     def fill(self) -> None:
-        """Request until everything is there; a lost connection is resumed. Raises DownloadError, CancelledError, OSError."""
+        """Download until the file is complete, reconnecting if necessary. Raises DownloadError, CancelledError, OSError."""
         failures, furthest = 0, self.done
         while True:
             self._control.wait(min(failures, 3) * RETRY_DELAY)
@@ -92,7 +92,7 @@ class PartFile:
                 raise failure
 
     def check(self) -> None:
-        """Raises DownloadError, and removes the part-file, unless the download is complete and what was promised."""
+        """Raises DownloadError, and deletes the part-file, unless the download is complete and has the expected content."""
         if self._sha256 and self._hash() != self._sha256:
             raise self._reject("its contents differ from what the source promised")
         if is_weights(self._name):
@@ -112,7 +112,7 @@ class PartFile:
         self._note.unlink(missing_ok=True)
 
     def _try_request(self) -> NetworkError | None:
-        """:meth:`_request`, and why the connection failed if it did."""
+        """Like :meth:`_request`; returns why the connection failed, None if it did not."""
         try:
             self._request()
         except NetworkError as error:
@@ -120,7 +120,7 @@ class PartFile:
         return None
 
     def _request(self) -> None:
-        """One connection, from where the part-file ends. Raises NetworkError if the rest does not arrive."""
+        """One request, from the end of the part-file. Raises NetworkError if the rest does not arrive."""
         start = self.done if self.can_resume else 0
         if start and start == self._total:
             return
@@ -136,7 +136,7 @@ class PartFile:
                 raise LOST.describe(response.host)
 
     def _check_answer(self, response: Response) -> None:
-        """Raises NetworkError, DownloadError for an answer that does not hold the file."""
+        """Raises NetworkError or DownloadError for a response without the file."""
         if response.status in (401, 403) and "/resolve/" in self._url:
             raise describe_gated(self._url.split("/resolve/")[0])
         if response.status == 416:  # the part is longer than the file is now
@@ -147,7 +147,7 @@ class PartFile:
             raise DownloadError(f"The source sent a web page instead of “{self._name}”. Open the link in a browser to see why.")
 
     def _find_start(self, response: Response, asked: int) -> int:
-        """Where the body belongs in the file; 0 if the server sends the whole. Raises NetworkError for another part."""
+        """The offset of the body in the file; 0 if the server sends all of it. Raises NetworkError for any other range."""
         if response.status != 206:
             return 0
         begin, whole = _parse_content_range(response)
@@ -158,7 +158,7 @@ class PartFile:
         return asked
 
     def _accept(self, response: Response, start: int) -> None:
-        """Note which version of the file this is. Raises DownloadError if it is not the one that was promised, or too large."""
+        """Note the version of the file. Raises DownloadError if it is not the expected one, or too large."""
         self._total = self._size if response.length is None else start + response.length
         if self._size and self._total != self._size:
             raise DownloadError(
@@ -203,7 +203,7 @@ class PartFile:
         return DownloadError(f"“{self._name}” was downloaded but deleted again: {why}. Download it again, or try another source.")
 
     def _recall(self) -> None:
-        """What an earlier attempt noted. A part of another file is removed. Raises OSError."""
+        """Read the note of an earlier attempt. The part of another file is deleted. Raises OSError."""
         try:
             known = parse_object(self._note.read_bytes()) if self._note.exists() else {}
         except ValueError:
@@ -216,13 +216,13 @@ class PartFile:
 
 
 def _read_validator(response: Response) -> str:
-    """What tells this version of the file from another, for If-Range: a strong ETag or else the date; "" without either."""
+    """The validator for If-Range: a strong ETag, or else the date; "" without either."""
     tag = response.headers.get("ETag", "").strip()
     return tag if tag.startswith('"') else response.headers.get("Last-Modified", "").strip()
 
 
 def _parse_content_range(response: Response) -> tuple[int, int]:
-    """First byte, and size of the whole, as Content-Range says; -1 and 0 where it does not."""
+    """First byte and total size from Content-Range; -1 and 0 if it does not say."""
     written = response.headers.get("Content-Range", "").strip()
     found = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", written)
     return (int(found[1]), 0 if found[2] == "*" else int(found[2])) if found else (-1, 0)

@@ -1,4 +1,4 @@
-"""What a source holds: the files to download, and where they go."""
+"""The plan of a download: its files, and where they go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.checkpoints.download.sources import DownloadSource
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """One file to download. ``size`` is bytes, 0 where it is not known, as is ``sha256`` as ""."""
+    """One file to download. ``size`` is in bytes, 0 if not known; ``sha256`` is "" if not known."""
 
     source: DownloadSource
     size: int
@@ -20,10 +20,10 @@ class PlannedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadPlan:
-    """What a source holds, which is saved as ``name``.
+    """What a source contains, to be saved as ``name``.
 
-    ``files`` maps where each file goes inside that folder to the file; the only file of a plan without a folder goes to
-    ``PurePosixPath()``. ``token`` is sent to ``hub`` alone, the address of the hub, "" for a link.
+    ``files`` maps each file's path inside the folder to the file; the only file of a plan without a folder has the path
+    ``PurePosixPath()``. ``token`` is only sent to ``hub``, the address of the hub, "" for a link.
     """
 
     name: str
@@ -33,10 +33,10 @@ class DownloadPlan:
 
     @property
     def is_folder(self) -> bool:
-        """Whether a folder is downloaded, not a single file."""
+        """Whether it is a folder, not a single file."""
         return PurePosixPath() not in self.files
 
     @property
     def bytes(self) -> int:
-        """Size of all files together, 0 where the source does not say."""
+        """The size of all files; 0 if the source does not say."""
         return sum(file.size for file in self.files.values())

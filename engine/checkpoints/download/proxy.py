@@ -1,4 +1,4 @@
-"""Which proxy a link goes through: that of HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or that of the system's settings."""
+"""The proxy for a link, from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or from the system's settings."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Proxy:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the proxy wants to be sent with each request to it."""
+        """The headers of each request to the proxy."""
         return {"Proxy-Authorization": self.authorization} if self.authorization else {}
 
 
 def find_proxy(scheme: str, host: str, port: int) -> Proxy | None:
-    """The proxy for this address, None if it is contacted directly. Raises NetworkError if the proxy cannot be used."""
+    """The proxy for this address; None for a direct connection. Raises NetworkError if the proxy is not supported."""
     proxies = urllib.request.getproxies()
     url = proxies.get(scheme) or proxies.get("all", "")
     if not url or urllib.request.proxy_bypass(host if ":" in host else f"{host}:{port}"):
@@ -45,7 +45,7 @@ def find_proxy(scheme: str, host: str, port: int) -> Proxy | None:
 
 
 def check_proxy(url: str, name: str) -> None:
-    """Raises DownloadError if the user wants a proxy for ``url`` that cannot be used; going past it would show who asks."""
+    """Raises DownloadError if the proxy for ``url`` is not supported; bypassing it would reveal the user's address."""
     proxy = os.environ.get("EASEL_UNUSABLE_PROXY")
     if proxy and not urllib.request.proxy_bypass(urllib.parse.urlsplit(url).hostname or ""):
         raise DownloadError(
@@ -56,7 +56,7 @@ def check_proxy(url: str, name: str) -> None:
 
 
 def _describe_unusable(url: str, why: str) -> str:
-    shown = url.rpartition("@")[2]  # without a name and a password
+    shown = url.rpartition("@")[2]  # without user name and password
     return (
         f"Easel cannot use this computer's proxy “{shown}”: {why}. Set HTTPS_PROXY to the address of an HTTP proxy "
         "(http://host:port) and start Easel again."

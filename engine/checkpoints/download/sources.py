@@ -1,4 +1,4 @@
-"""Where checkpoints can be downloaded: the entries of ``models/catalogue.toml``, and links and hub names that a user pastes."""
+"""The sources of downloads: the entries of ``models/catalogue.toml``, and links and repository names that a user pastes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _HUB_LINK = re.compile(r"/([\w.-]+/[\w.-]+)/(?:resolve|blob)/([^/]+)/(.+)")
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadSource:
-    """Where something is to be had. ``file`` is "" for a whole repository; ``repository`` is "" for a plain ``link``.
+    """A source of a download. ``file`` is "" for a whole repository; ``repository`` is "" for a plain ``link``.
 
-    ``sha256`` is that of the file, where somebody published it; ``cited`` says where.
+    ``sha256`` is the file's published hash, if there is one; ``cited`` says where it was published.
     """
 
     link: str = ""
@@ -45,14 +45,14 @@ class DownloadSource:
 
     @property
     def name(self) -> str:
-        """What it is called on disk."""
+        """Its name on disk."""
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.link).path) if self.link else self.file or self.repository
         return make_safe_name(path)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A known checkpoint: a table of ``models/catalogue.toml``. ``sources`` are tried in order."""
+    """A known checkpoint, a table of ``models/catalogue.toml``. ``sources`` are tried in order."""
 
     name: str
     label: str
@@ -70,7 +70,7 @@ def read_offers(path: Path = HOUSE / "models" / "catalogue.toml") -> tuple[Offer
 
 
 def read_link(text: str) -> DownloadSource:
-    """What a pasted hub name (``owner/name``, ``owner/name/file``) or link means. Raises DownloadError if it is neither."""
+    """The source for a pasted link or repository name (``owner/name``, ``owner/name/file``). Raises DownloadError otherwise."""
     text = text.strip()
     if re.match("https?://", text, re.IGNORECASE):
         return _read_address(text, parse_url(text))
@@ -81,7 +81,7 @@ def read_link(text: str) -> DownloadSource:
 
 
 def check_source(source: DownloadSource) -> None:
-    """Raises DownloadError unless the link of ``source``, or the name of its repository, is one."""
+    """Raises DownloadError unless the link of ``source``, or the name of its repository, is valid."""
     if source.repository and not _is_repository(source.repository):
         raise DownloadError(f"“{source.repository}” is not the name of a repository. Copy it again from its page.")
     if source.link:
@@ -99,7 +99,7 @@ def _read_address(text: str, address: WebAddress) -> DownloadSource:
 
 
 def _is_repository(name: str) -> bool:
-    """Whether the hub accepts ``name`` as one of a repository."""
+    """Whether the hub accepts ``name`` as a repository's name."""
     try:
         validate_repo_id(name)
     except HFValidationError:

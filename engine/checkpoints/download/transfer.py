@@ -1,7 +1,7 @@
-"""Downloads what a plan names, only when the user asked: to part-files, which get their names when they are complete and checked.
+"""Downloads the files of a plan, only on the user's request: to part-files, which are renamed once complete and verified.
 
-No torch. :mod:`engine.checkpoints.download.hub` makes the plan, :mod:`engine.checkpoints.download.background` runs several at
-once.
+Does not import torch. :mod:`engine.checkpoints.download.hub` makes the plan, :mod:`engine.checkpoints.download.background` runs
+several at once.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from engine.storage.atomic_files import PART, make_folder
 def fetch(
     source: DownloadSource, target: Path, control: Control, tell: Tell, *, size: int = 0, sha256: str = "", token: str = ""
 ) -> Path:
-    """Download one file to ``target``, where nothing may be, and return its path. It gets its name when it is complete.
+    """Download one file to ``target``, which must not exist, and return its path. The file is renamed to it when it is complete.
 
-    ``size`` and ``sha256`` are checked where they are known. ``token`` is sent to the source's own host alone. Raises
-    DownloadError, a sentence, when it fails, CancelledError when cancelled. The part-file then stays if the next call can resume
-    from it, and is removed otherwise.
+    ``size`` and ``sha256`` are verified if known. ``token`` is only sent to the source's own host. Raises DownloadError, a
+    sentence, on failure, and CancelledError. The part-file is then kept if the next call can resume from it, else it is
+    deleted.
     """
     check_source(source)
     check_proxy(source.url, target.name)
@@ -51,7 +51,7 @@ def fetch(
 
 
 def fetch_plan(plan: DownloadPlan, folder: Path, control: Control, tell: Tell) -> Path:
-    """Download all of ``plan`` into ``folder``, and return its path. Raises as :func:`fetch`."""
+    """Download all of ``plan`` into ``folder``, and return its path. Raises the same exceptions as :func:`fetch`."""
     target = folder / plan.name
     part = find_part(plan, folder)
     with translate_disk_errors(target):
@@ -76,12 +76,12 @@ def fetch_plan(plan: DownloadPlan, folder: Path, control: Control, tell: Tell) -
 
 
 def find_part(plan: DownloadPlan, folder: Path) -> Path:
-    """Where ``plan`` lies in ``folder`` until it is complete: a file or a folder."""
+    """The path of an incomplete ``plan`` in ``folder``: a file or a folder."""
     return folder / (plan.name + PART)
 
 
 def remove_part(plan: DownloadPlan, folder: Path) -> None:
-    """Delete what was downloaded of ``plan``. Raises DownloadError."""
+    """Delete the incomplete ``plan`` in ``folder``. Raises DownloadError."""
     part = find_part(plan, folder)
     with translate_disk_errors(folder / plan.name):
         if plan.is_folder:
@@ -93,12 +93,12 @@ def remove_part(plan: DownloadPlan, folder: Path) -> None:
 
 
 def _measure(part: Path) -> int:
-    """Bytes of a part-file, or of all files in a part-folder. Raises OSError."""
+    """Bytes of a part-file, or of all files in an incomplete folder. Raises OSError."""
     return sum(path.stat().st_size for path in (part, *part.rglob("*")) if path.is_file())
 
 
 def _is_complete(path: Path, size: int) -> bool:
-    """Whether an earlier attempt downloaded the file; one of another size is removed."""
+    """Whether an earlier attempt completed the file; one of another size is deleted."""
     with translate_disk_errors(path):
         if path.is_file() and path.stat().st_size == size:
             return True

@@ -1,1 +1,1 @@
-"""Weights files: their headers, their pickles, their tensors."""
+"""Reads weights files: headers, pickles, tensors."""

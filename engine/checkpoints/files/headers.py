@@ -1,7 +1,7 @@
-"""The tensors of a file: names, shapes, dtypes, offsets. Does not import torch and does not read the tensors.
+"""The headers of weights files: names, shapes, dtypes and offsets of tensors. Neither imports torch nor reads the tensors.
 
-Three containers are known, by their first bytes: safetensors, torch's zip, and torch's older stream of pickles. All three give
-the same :class:`Header`, so loaders read tensors from their offsets and never unpickle anything.
+Three containers are recognised by their first bytes: safetensors, torch's zip, and torch's legacy stream of pickles. All yield
+the same :class:`Header`, so tensors are read from their offsets and nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["BYTES", "Header", "Tensor", "create_refusal", "read_header"]
 
 
 def read_header(path: Path) -> Header:
-    """The header of a weights file. Raises CheckpointError, a sentence that names the file, for anything else."""
+    """The header of a weights file. Raises CheckpointError, a sentence that names the file, for any other file."""
     try:
         with open_regular_file(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -53,7 +53,7 @@ SAMPLE = 65536
 
 
 def _digest(header: Header, file: BinaryIO, size: int) -> str:
-    """Fine-tunes that one program saved have equal headers, so a little of the weights counts too."""
+    """Files saved by the same program can have equal headers, so samples of the weights are hashed as well."""
     digest = hashlib.sha256(header.digest.encode())
     for at in (size // 4, size // 2, max(0, size - SAMPLE)):
         file.seek(at)
@@ -62,7 +62,7 @@ def _digest(header: Header, file: BinaryIO, size: int) -> str:
 
 
 def create_refusal(path: Path, why: str) -> CheckpointError:
-    """The error for a file that cannot be used; ``why`` continues the sentence after "was not loaded: "."""
+    """The error for a file that cannot be used; ``why`` is the second half of its sentence."""
     return CheckpointError(f"“{path.name}” was not loaded: {why}. Fetch the file again, or choose another one.")
 
 

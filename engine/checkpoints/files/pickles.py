@@ -1,11 +1,11 @@
-"""Reads a torch pickle without running it.
+"""Parses a torch pickle without executing it.
 
-A pickle is a program for a small stack machine, and two of its instructions call anything by name. This reader knows the
-machine and has no such instruction: a name gives a :class:`Name`, a call gives a :class:`Call`, which say what the file would
-have liked to do. Nothing is imported and nothing is called. Names outside a short list are refused even so: a file that mentions
-them was not made by saving a checkpoint.
+A pickle is a program for a stack machine, and two of its opcodes call anything by name. This parser implements the machine
+without calls: a name becomes a :class:`Name`, a call a :class:`Call`, which only record what the file asks for. Nothing is
+imported or called. Names outside a short list are rejected nevertheless, because a file that contains them was not made by saving
+a checkpoint.
 
-The instructions are those of protocols 2 to 4 (Python's ``pickletools`` documents them); torch has written protocol 2 since 2016.
+The opcodes are those of protocols 2 to 4 (documented in Python's ``pickletools``); torch has written protocol 2 since 2016.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import TypeAlias
 
 
 class PickleRefused(Exception):
-    """The pickle is damaged or asks for what no checkpoint needs. The text says which."""
+    """The pickle is damaged or contains what no checkpoint needs. The message is the second half of a sentence."""
 
 
 @dataclass(frozen=True, eq=False)
 class Name:
-    """Something that the file refers to by module and name."""
+    """A global of the pickle: module and name."""
 
     path: str
 
 
 @dataclass(eq=False)
 class Call:
-    """What the file would have called, and with what. ``state`` is what it would have set on the result, where that matters."""
+    """A call that the pickle asks for, with its arguments. ``state`` is what it would set on the result, where that matters."""
 
     function: Name
     arguments: tuple[PickleValue, ...]
@@ -38,7 +38,7 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Persistent:
-    """A reference to something outside the pickle: a tensor's storage."""
+    """A persistent id, which refers to an object outside the pickle: a tensor's storage."""
 
     key: PickleValue
 
@@ -46,7 +46,7 @@ class Persistent:
 _PickleScalar: TypeAlias = bool | int | float | str | bytes | None
 PickleValue: TypeAlias = "_PickleScalar | Name | Call | Persistent | PickleDict | list[PickleValue] | tuple[PickleValue, ...]"
 PickleDict: TypeAlias = dict[PickleValue, PickleValue]
-"""What a pickle describes."""
+"""A value in a pickle."""
 
 NEEDED = frozenset(
     {
@@ -68,7 +68,7 @@ NEEDED = frozenset(
         "torch.storage._load_from_bytes",
     }
 )
-"""What tensors are written with."""
+"""Globals that tensors and state dicts need."""
 
 INERT = (
     "pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.", "typing.", "numpy.core.multiarray.scalar",
@@ -78,21 +78,21 @@ INERT = (
     "builtins.int", "__builtin__.int", "builtins.float", "__builtin__.float", "builtins.str", "__builtin__.str",
     "builtins.list", "__builtin__.list", "builtins.set", "__builtin__.set", "builtins.bool", "__builtin__.bool",
 )  # fmt: skip
-"""What training programs leave behind in old files (the first Stable Diffusion mentions Lightning's ModelCheckpoint). They are
-kept as names and never looked up; a name that ends in a dot covers all that begins with it."""
+"""Globals that training programs leave in old files (the first Stable Diffusion has Lightning's ModelCheckpoint). They are kept
+as names and never imported; one that ends in a dot covers all that begin with it."""
 
 MOST_INSTRUCTIONS = 2_000_000
-"""A full-size checkpoint has some tens of thousands, with what its training needed some hundred thousand."""
+"""A full-size checkpoint has tens of thousands of instructions, with its training state some hundred thousand."""
 
 _MOST_INTEGER = 64
-"""Bytes of one integer. The state of a random generator has 17; one of thousands takes seconds to print."""
+"""The most bytes of an integer. The state of a random generator has 17; one of thousands of bytes takes seconds to print."""
 
 _MARK = Name("mark")
-"""Lies on the stack where the elements of a list or tuple begin."""
+"""On the stack, the beginning of a list, tuple or dictionary."""
 
 
 def is_allowed(path: str) -> bool:
-    """Whether a checkpoint may mention this name."""
+    """Whether a checkpoint may contain this global."""
     if path in NEEDED or (path.startswith("torch.") and (path.endswith("Storage") or path.removeprefix("torch.") in DTYPES)):
         return True
     return any(path.startswith(inert) if inert.endswith(".") else path == inert for inert in INERT)
@@ -107,9 +107,9 @@ DTYPES = frozenset(
 
 
 def read_pickle(source: bytes, start: int = 0) -> tuple[PickleValue, int]:
-    """The value that the pickle at ``start`` describes, and where it ends.
+    """The value of the pickle at ``start``, and the position after it.
 
-    Raises PickleRefused for what is damaged, unknown or not allowed; nothing else, whatever the bytes are.
+    Raises PickleRefused for anything damaged, unknown or not allowed, and nothing else, whatever the bytes are.
     """
     reader = _Reader(source, start)
     try:
@@ -121,7 +121,7 @@ def read_pickle(source: bytes, start: int = 0) -> tuple[PickleValue, int]:
 
 
 class _Reader:
-    """The stack machine. Every instruction is a method in :data:`_STEPS`."""
+    """The stack machine. Each opcode is a function in :data:`_STEPS`."""
 
     def __init__(self, source: bytes, start: int) -> None:
         self.source, self.at = source, start
@@ -265,8 +265,8 @@ def _set_items(r: _Reader) -> None:
 
 
 def _update(target: PickleValue, pairs: list[PickleValue]) -> None:
-    """Leaves out entries under other keys than texts and names: no tensor has one, and a file can choose numbers and tuples so
-    that hashing them never ends."""
+    """Skips entries whose keys are neither strings nor globals: no tensor has them, and hashing tuples from a file may never
+    end."""
     if isinstance(target, dict):
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
             if isinstance(key, (str, Name)):

@@ -19,11 +19,11 @@ _SAFETENSORS: Mapping[str, str] = {
 
 
 def read_safetensors(path: Path, file: BinaryIO, size: int) -> Header:
-    """The header of a file of ``size`` bytes. Raises DamagedFile, and anything else for what is odd."""
+    """The header of a file of ``size`` bytes. Raises DamagedFile, or another exception if it is malformed."""
     file.seek(0)
     length = struct.unpack("<Q", file.read(8))[0]
     if length > MOST_HEADER or 8 + length > size:
-        raise DamagedFile("it says that its header is longer than the file: it is truncated, or no safetensors file")
+        raise DamagedFile("it says that its header is longer than the file: it is truncated, or not a safetensors file")
     raw = file.read(length)
     try:
         entries = parse_object(raw)
@@ -54,7 +54,7 @@ def _safetensor(name: str, value: JsonValue, base: int) -> Tensor:
 
 
 def _check_places(tensors: Mapping[str, Tensor], size: int) -> None:
-    """Every tensor inside the file, none over another."""
+    """Check that all tensors are inside the file and do not overlap."""
     end = 0
     for tensor in sorted(tensors.values(), key=lambda t: (t.offset, t.bytes)):
         if tensor.offset < end:

@@ -1,4 +1,4 @@
-"""What the header of a weights file says, whatever its container: the tensors, and the limits that every file must keep to."""
+"""The header of a weights file in any container: its tensors, and the limits that every file must respect."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from engine.checkpoints.files.pickles import Call, PickleValue
 from engine.json_values import JsonValue
 
 MOST_HEADER = 32 * 2**20
-"""Bytes that a header or a pickle may have. Full-size checkpoints have some hundred thousand, LoRAs with the captions of all
-their images some million."""
+"""The most bytes of a header or pickle. Full-size checkpoints have some hundred thousand, LoRAs that list the captions of
+their training images some million."""
 
 MOST_TENSORS = 50_000
-"""Parts that a file may have. The largest checkpoints have some thousand."""
+"""The most tensors of a file. The largest checkpoints have a few thousand."""
 
 LONGEST_NAME = 1000
-"""Characters of a tensor's name."""
+"""The most characters of a tensor's name."""
 
 _MOST_DIMENSIONS = 16
 
 _MOST_NUMBERS = 2**40
-"""The largest size, and the last place in a file, that is taken."""
+"""The largest dimension, and the largest offset, that is accepted."""
 
 BYTES: Mapping[str, int] = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1,
     "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
 }  # fmt: skip
-"""Bytes of one number, by torch's name for its dtype."""
+"""torch's name of a dtype -> bytes per element."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Where one tensor lies in its file. ``stride`` is in numbers, None where they lie one after the other. ``data``: its bytes,
-    for the few that lie in a pickle itself."""
+    """A tensor in a file: dtype, shape and offset. ``stride`` is in elements, None for a contiguous tensor. ``data``: its bytes,
+    if they are in the pickle itself."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -44,20 +44,20 @@ class Tensor:
 
     @property
     def count(self) -> int:
-        """How many numbers it has."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """What it takes in the file."""
+        """The size in the file, in bytes."""
         return self.count * BYTES[self.dtype]
 
 
 @dataclass(frozen=True)
 class Header:
-    """``container`` is ``"safetensors"``, ``"zip"`` or ``"legacy"``; ``values`` are plain numbers and texts beside the tensors.
+    """``container`` is ``"safetensors"``, ``"zip"`` or ``"legacy"``; ``values`` are numbers and texts beside the tensors.
 
-    ``digest`` is a SHA-256 in hexadecimal over the header and three samples of the weights: quick, and another for other weights.
+    ``digest`` is a SHA-256 in hexadecimal over the header and three samples of the weights: fast, and distinct for other weights.
     """
 
     container: str
@@ -68,11 +68,11 @@ class Header:
 
 
 class DamagedFile(Exception):
-    """Why a file cannot be what it begins like."""
+    """A file is not what its first bytes say. The message is the second half of a sentence."""
 
 
 def read_sizes(value: PickleValue | JsonValue) -> tuple[int, ...]:
-    """A list of sizes, or of places in a file. Raises ValueError or IndexError for anything else."""
+    """A list of dimensions or offsets. Raises ValueError or IndexError for anything else."""
     if isinstance(value, Call):
         value = value.arguments[0]
     if not isinstance(value, (list, tuple)) or len(value) > _MOST_DIMENSIONS:

@@ -1,4 +1,4 @@
-"""Reads the tensors that a header lists: memory-mapped where that is fast, read otherwise."""
+"""Reads the tensors that a header lists, memory-mapped if that is fast."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ DTYPES: Mapping[str, torch.dtype] = {
     "int64": torch.int64, "int32": torch.int32, "int16": torch.int16, "int8": torch.int8, "uint8": torch.uint8,
     "bool": torch.bool,
 }  # fmt: skip
-"""torch's dtypes by the names that headers and plans call them."""
+"""torch's dtypes by the names in headers and plans."""
 
 SLOW_TO_MAP = (
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "drvfs", "fuse", "afs", "ceph", "glusterfs", "lustre", "davfs", "vboxsf",
     "virtiofs", "prl_fs", "fuseblk", "ncpfs",
 )  # fmt: skip
-"""File systems over a network or out of a virtual machine: there a mapped file comes page by page, tens of times slower."""
+"""Network and virtual machine file systems, where a mapped file is read page by page, tens of times slower."""
 
 
 def is_quick_to_map(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
-    """Whether ``path`` lies on a local disk, as far as the system tells. Where it does not (Windows, macOS) files are read."""
+    """Whether ``path`` is on a local disk. False if the system does not say (Windows, macOS), so that files are read."""
     try:
         lines = mounts.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -43,7 +43,7 @@ def is_quick_to_map(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
 
 
 class TensorStore:
-    """The tensors of one or several weights files by name. Files are opened for the time of a read."""
+    """The tensors of one or several weights files by name. Files are opened only while they are read."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._places: dict[str, tuple[Path, Tensor]] = {}
@@ -57,17 +57,17 @@ class TensorStore:
         return name in self._places
 
     def names(self) -> Sequence[str]:
-        """Every tensor's name."""
+        """The names of all tensors."""
         return list(self._places)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a tensor, unread."""
+        """The shape of a tensor, without reading it."""
         return self._places[name][1].shape
 
     def read(self, name: str) -> torch.Tensor:
-        """A tensor in the file's dtype, on the CPU, to be copied from at once: it may lie in the file itself.
+        """A tensor on the CPU in the file's dtype. Copy it at once: it may be a view of the mapped file.
 
-        Raises CheckpointError if the file became shorter meanwhile.
+        Raises CheckpointError if the file was truncated meanwhile.
         """
         path, tensor = self._places[name]
         dtype = DTYPES[tensor.dtype]
@@ -89,7 +89,7 @@ class TensorStore:
         return list(self._headers)
 
     def release(self) -> None:
-        """Let go of the files; the next read opens them again. Tensors that lie in a file keep it until they are gone."""
+        """Close the files; the next read opens them again. A mapped file stays open as long as tensors that are views of it."""
         self._maps.clear()
 
     def _map(self, path: Path) -> mmap.mmap | None:
@@ -99,13 +99,13 @@ class TensorStore:
 
 
 def _map_file(path: Path) -> mmap.mmap:
-    """The file as memory. Private and writable, which torch wants, and never written to."""
+    """The file mapped to memory; private and writable, as torch requires, but never written."""
     with open_regular_file(path) as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
 def _reach(tensor: Tensor) -> int:
-    """Numbers from the first to the last of a tensor with strides."""
+    """Elements from the first to the last of a strided tensor."""
     return 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride or (), strict=True))
 
 

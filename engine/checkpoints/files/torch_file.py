@@ -1,4 +1,4 @@
-"""Reads the headers of torch's files: its zip and its older stream of pickles. Nothing is unpickled; torch is not imported."""
+"""Reads the headers of torch's zip and legacy formats. Neither unpickles anything nor imports torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from engine.checkpoints.files.tensor_info import BYTES, LONGEST_NAME, MOST_HEADE
 from engine.storage.regular_files import open_regular_file
 
 _MOST_ENTRIES = 8 * 2**20
-"""Bytes that the list of a zip's entries may have; each takes ten times as much in memory."""
+"""The most bytes of a zip's central directory; each takes ten times as much in memory."""
 
 _MOST_VISITS = 1_000_000
-"""Entries of a pickle's dictionaries that are looked at."""
+"""The most entries of a pickle's dictionaries that are visited."""
 
 _STORAGES: Mapping[str, str] = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
@@ -28,17 +28,17 @@ _STORAGES: Mapping[str, str] = {
 }  # fmt: skip
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""The first pickle of torch's older format holds this number (torch/serialization.py, MAGIC_NUMBER)."""
+"""The first pickle of torch's legacy format contains this number (torch/serialization.py, MAGIC_NUMBER)."""
 
 _FindStorage: TypeAlias = Callable[[str], tuple[int, int]]
-"""The key of a storage -> its first byte and its length. Raises DamagedFile if there is none."""
+"""Key of a storage -> its offset and length in bytes. Raises DamagedFile if there is none."""
 
 
 # torch's zip
 
 
 def read_zip(path: Path, file: BinaryIO, size: int) -> Header:
-    """The header of torch's zip of ``size`` bytes. Raises DamagedFile, and anything else for what is odd."""
+    """The header of torch's zip of ``size`` bytes. Raises DamagedFile, or another exception if it is malformed."""
     with _BoundedReader(open_regular_file(path).detach()) as bounded, zipfile.ZipFile(bounded) as archive:
         entries = {i.filename: i for i in archive.infolist()}
         index = next((n for n in entries if n == "data.pkl" or n.endswith("/data.pkl")), None)
@@ -56,10 +56,10 @@ def read_zip(path: Path, file: BinaryIO, size: int) -> Header:
 
 
 class _BoundedReader(io.BufferedReader):
-    """What zipfile reads a zip's list of entries through, which it would read at any length."""
+    """Limits how much zipfile reads of a central directory."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As in its base, for up to :data:`_MOST_ENTRIES`. Raises DamagedFile for more."""
+        """As in the base class, up to :data:`_MOST_ENTRIES` bytes. Raises DamagedFile for more."""
         wanted = _MOST_ENTRIES + 1 if size is None or size < 0 else size
         found = super().read(min(wanted, _MOST_ENTRIES + 1))
         if len(found) > _MOST_ENTRIES:
@@ -75,7 +75,7 @@ def _piece(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> bytes:
 
 
 def _data_start(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> int:
-    """Where an entry's bytes begin: after its local header, whose extra field torch pads to align the bytes."""
+    """The offset of an entry's data: after its local header, whose extra field torch pads for alignment."""
     file.seek(entry.header_offset)
     local = file.read(30)
     if len(local) != 30 or local[:4] != b"PK\x03\x04":
@@ -87,14 +87,14 @@ def _data_start(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> int:
 
 
 class _ZipPlaces:
-    """Where storages lie in a zip, looked up once each."""
+    """The offsets of storages in a zip, cached."""
 
     def __init__(self, file: BinaryIO, entries: Mapping[str, zipfile.ZipInfo], size: int) -> None:
         self._file, self._entries, self._size = file, entries, size
         self._known: dict[str, tuple[int, int]] = {}
 
     def of(self, key: str) -> tuple[int, int]:
-        """First byte and length of storage ``key``."""
+        """Offset and length in bytes of storage ``key``."""
         if key not in self._known:
             entry = self._entries.get(key)
             if entry is None:
@@ -103,11 +103,11 @@ class _ZipPlaces:
         return self._known[key]
 
 
-# torch's older stream of pickles
+# torch's legacy stream of pickles
 
 
 def read_legacy(path: Path, file: BinaryIO, size: int) -> Header:
-    """The header of torch's older format. Raises DamagedFile, and anything else for what is odd."""
+    """The header of torch's legacy format. Raises DamagedFile, or another exception if it is malformed."""
     file.seek(0)
     raw = file.read(min(size, MOST_HEADER))
     magic, at = read_pickle(raw)
@@ -132,7 +132,7 @@ def _place(places: Mapping[str, tuple[int, int]], key: str) -> tuple[int, int]:
 def _legacy_places(
     file: BinaryIO, keys: PickleValue, widths: Mapping[str, int], at: int, size: int
 ) -> dict[str, tuple[int, int]]:
-    """Storages lie one after the other, each a count of 8 bytes and its numbers."""
+    """Storage -> offset and length: they follow each other, each a count of 8 bytes and its elements."""
     places: dict[str, tuple[int, int]] = {}
     if not isinstance(keys, list):
         raise DamagedFile("its index is damaged")
@@ -150,7 +150,7 @@ def _legacy_places(
 
 
 def _widths(value: PickleValue) -> dict[str, int]:
-    """Bytes of one number by storage."""
+    """Storage -> bytes per element."""
     calls = (call for _, call in _tensors(value) if call.function.path != _FROM_NUMPY)
     storages = (_storage(next(iter(call.arguments), None)) for call in calls)
     return {key: BYTES[dtype] for key, dtype in storages}
@@ -160,7 +160,7 @@ def _widths(value: PickleValue) -> dict[str, int]:
 
 
 def _collect(value: PickleValue, find_storage: _FindStorage) -> tuple[dict[str, Tensor], dict[str, int | float | str]]:
-    """Tensors by name, and plain values, of a pickled dictionary, which may be inside a ``state_dict``."""
+    """Tensors by name, and plain values, of a pickled dictionary or of the ``state_dict`` in it."""
     tensors = {name: _tensor(name, call, find_storage) for name, call in _tensors(value)}
     plain = value if isinstance(value, dict) else {}
     return tensors, {k: v for k, v in plain.items() if isinstance(k, str) and isinstance(v, (int, float, str))}
@@ -169,10 +169,9 @@ def _collect(value: PickleValue, find_storage: _FindStorage) -> tuple[dict[str, 
 def _tensors(
     value: PickleValue, prefix: str = "", depth: int = 0, visits: Iterator[int] | None = None
 ) -> Iterator[tuple[str, Call]]:
-    """Every tensor in dictionaries up to three deep. Wrappers such as ``state_dict`` do not count into
-    the name.
+    """Every tensor in dictionaries nested up to three levels deep. Wrappers such as ``state_dict`` are not part of the names.
 
-    ``visits`` counts down what may still be looked at: a dictionary may hold another a thousand times, and that one a third.
+    ``visits`` counts down the entries that may be visited: nested references can describe an exponential tree.
     """
     if not isinstance(value, dict) or depth > 3:
         return
@@ -253,7 +252,7 @@ def _bytes_of(raw: PickleValue) -> bytes:
 
 
 def _tensor(name: str, call: Call, find_storage: _FindStorage) -> Tensor:
-    """A tensor from ``_rebuild_tensor_v2(storage, offset, size, stride, ...)``."""
+    """The tensor of a call ``_rebuild_tensor_v2(storage, offset, size, stride, ...)``."""
     if call.function.path == _FROM_NUMPY:
         return _array(name, next(iter(call.arguments), None))
     try:
@@ -279,7 +278,7 @@ def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _storage(value: PickleValue) -> tuple[str, str]:
-    """Key and dtype of a storage: the persistent id is ("storage", class, key, device, count)."""
+    """Key and dtype of a storage, whose persistent id is ("storage", class, key, device, count)."""
     if not isinstance(value, Persistent) or not isinstance(value.key, tuple) or len(value.key) < 5:
         raise DamagedFile("a part of it has no storage")
     kind, storage, key = value.key[:3]

@@ -1,1 +1,1 @@
-"""Identifies a file or folder by its content alone."""
+"""Identifies a file or folder by its content."""

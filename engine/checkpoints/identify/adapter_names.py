@@ -1,7 +1,7 @@
-"""The names of tensors in adapter files: LoRAs and their kin. No torch.
+"""The names of tensors in adapter files: LoRAs and related methods. Does not import torch.
 
-The savers are kohya-ss/sd-scripts (``networks/lora.py``, ``oft.py``), LyCORIS, OneTrainer, diffusers in its older and newer
-layouts, and PEFT. LyCORIS' names of a layer's tensors stand for all.
+Known formats: kohya-ss/sd-scripts (``networks/lora.py``, ``oft.py``), LyCORIS, OneTrainer, diffusers in its older and newer
+formats, and PEFT. Names are mapped to those of LyCORIS.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ _ENDS: Mapping[str, str] = {
     r"\.(hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t[12])|oft_blocks|ia3_l)(\.default)?": "",
     r"\.(a1|a2|b1|b2|bm|oft_R)(\.default)?\.weight": ".weight", r"\.ia3_l\.weight": "ia3_l", r"\.weight": "weight",
 }  # fmt: skip
-"""How names end -> the tensor's name in LyCORIS. "" is the first group; what begins with a stop comes after it."""
+"""End of a name, a regular expression -> the tensor's name in LyCORIS. "" is the first group; a suffix begins with a dot."""
 
 _PATTERNS = tuple((re.compile(f"(.+?){end}"), leaf) for end, leaf in _ENDS.items())
 
 BUNDLED = "bundle_emb."
-"""How OneTrainer begins the names of embeddings that a LoRA was trained with."""
+"""OneTrainer's prefix for embeddings that were trained with a LoRA."""
 
 
 @dataclass(frozen=True)
 class AdapterKey:
-    """A tensor's name taken apart: ``layer`` as the file calls it, ``leaf`` as LyCORIS does."""
+    """The parts of a tensor's name: ``layer`` as in the file, ``leaf`` as in LyCORIS."""
 
     layer: str
     leaf: str
 
 
 def split_key(name: str) -> AdapterKey | None:
-    """``name`` taken apart; None for the name of no adapter's tensor."""
+    """The parts of ``name``; None if it is not the name of an adapter's tensor."""
     for end, leaf in _PATTERNS:
         if match := end.fullmatch(name):
             found = match[2] + leaf if leaf == "" or leaf.startswith(".") else leaf
@@ -47,7 +47,7 @@ def split_key(name: str) -> AdapterKey | None:
 
 
 def _plain_layer(layer: str) -> str:
-    """Attention processors held the layers' matrices once: ``attn1.processor.to_out`` is ``attn1.to_out.0``."""
+    """Older attention processors held the layers' matrices: ``attn1.processor.to_out`` is ``attn1.to_out.0``."""
     plain = layer.replace(".processor.", ".")
     return plain + ".0" if plain != layer and plain.endswith(".to_out") else plain
 
@@ -69,11 +69,11 @@ METHODS: Mapping[str, tuple[frozenset[str], ...]] = {
     "OFT": (frozenset({"oft_blocks"}),),
     "bias": (frozenset({"diff_b"}), frozenset({"b_norm"})),
 }
-"""Method -> the tensors that a layer must have, or any of several sets of them."""
+"""Method -> the tensors that a layer must have; alternatives if there are several sets."""
 
 
 def group_layers(names: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Layer, as the file calls it -> the names of its tensors by those of LyCORIS; and the names of no adapter's tensor."""
+    """Layer as in the file -> its tensors' names by their LyCORIS names; and the names of tensors that are not an adapter's."""
     layers: dict[str, dict[str, str]] = {}
     others: list[str] = []
     for name in names:
@@ -86,6 +86,6 @@ def group_layers(names: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[
 
 
 def find_methods(layers: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """The methods that any of a file's layers has a tensor of, in the order of :data:`METHODS`."""
+    """The methods for which any of a file's layers has a tensor, in the order of :data:`METHODS`."""
     leaves = {leaf for names in layers.values() for leaf in names} - {"weight"}
     return [method for method, sets in METHODS.items() if any(needed & leaves for needed in sets)]

@@ -1,4 +1,4 @@
-"""Identifies adapters, that is LoRAs and their kin: by which method they change a network, and the network of which family."""
+"""Identifies adapters, LoRAs and related methods: by which method they change a network, and the family that they are for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OTHER_FAMILIES: Mapping[str, str] = {
     "a transformer such as PixArt or Sana": r"^(transformer[._]|lora_transformer_|diffusion_model\.|base_model\.model\.)?"
                                             r"transformer_blocks[._]\d",
 }  # fmt: skip
-"""Family that Easel does not draw with -> what names of its layers look like; the first family that fits wins.
+"""Family that Easel does not support -> regular expression for names of its layers; the first match wins.
 
 The names are those of diffusers' transformers and of the families' own code, as kohya-ss/sd-scripts and diffusers write them.
 """
@@ -30,16 +30,16 @@ _WIDTHS: Mapping[str, tuple[str, ...]] = {
     "LoRA": ("lora_down.weight",), "LoHa": ("hada_w1_b",), "full difference": ("diff",), "GLoRA": ("a2.weight",),
     "LoKr": ("lokr_w1", "lokr_w1_b", "lokr_w2", "lokr_w2_b"),
 }  # fmt: skip
-"""Method -> the tensors whose second sides, multiplied, are the width of the layer's input."""
+"""Method -> the tensors whose second dimensions, multiplied, are the width of the layer's input."""
 
 _CROSS_ATTENTION = re.compile(r"attn2[._]to_[kv]$")
 _TEXT_ENCODER = re.compile(r"text_model[._]encoder[._]layers[._]\d+[._]self_attn[._][qkv]_proj$")
 _DEEP = re.compile(r"(attentions|blocks)[._]\d+[._]\d*[._]?transformer_blocks[._][1-9]")
-"""More than one transformer block in a place, which only UNets of three levels have."""
+"""More than one transformer block at one position, which only UNets with three levels have."""
 
 
 def identify_adapter(names: Mapping[str, Tensor], header: Header) -> Identity | None:
-    """What an adapter file is, of kind ``"unknown"`` if it is for a family that Easel does not draw with; None if it is none."""
+    """The identity of an adapter file, of kind ``"unknown"`` if its family is not supported; None if it is not an adapter."""
     layers, _ = group_layers(names)
     methods = find_methods(layers)
     if not methods or methods == ["bias"]:
@@ -72,7 +72,7 @@ def find_other_family(layers: Iterable[str]) -> str:
 
 
 def base_model(layers: Mapping[str, Mapping[str, str]], names: Mapping[str, Tensor], header: Header) -> str:
-    """The base model that an adapter was made for, as far as it shows. "" where it does not."""
+    """The base model that an adapter was trained for, if it can be determined, else ""."""
     said = (header.metadata.get("ss_base_model_version", "") + header.metadata.get("modelspec.architecture", "")).lower()
     for base in BASE_MODELS.values():
         if (base.metadata_word and base.metadata_word in said) or any(n.startswith(base.key_prefixes) for n in names):
@@ -87,7 +87,7 @@ def base_model(layers: Mapping[str, Mapping[str, str]], names: Mapping[str, Tens
 
 
 def _widths(layers: Mapping[str, Mapping[str, str]], names: Mapping[str, Tensor], place: re.Pattern[str]) -> Iterator[int]:
-    """The widths of the inputs of those layers whose names end as ``place`` says, where they show."""
+    """The input widths of the layers whose names match ``place``, as far as their tensors show them."""
     for layer, found in layers.items():
         if place.search(layer):
             for leaves in _WIDTHS.values():

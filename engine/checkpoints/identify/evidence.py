@@ -1,4 +1,4 @@
-"""The evidence that a checkpoint's file or folder gives, and the family that follows from it."""
+"""What a checkpoint's file or folder shows about its family, and the family that follows from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.checkpoints.families import FAMILIES, Family, TextLayout
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """See :class:`~engine.checkpoints.families.Signature`. ``few_steps`` is what the checkpoint says of itself."""
+    """See :class:`~engine.checkpoints.families.Signature`. ``few_steps``: whether the checkpoint says that it needs few steps."""
 
     text: TextLayout
     channels: int
@@ -17,7 +17,7 @@ class Evidence:
     few_steps: bool = False
 
     def candidates(self) -> list[Family]:
-        """The families that look like this; several where names and shapes of tensors cannot tell them apart."""
+        """The families that match; several if names and shapes of tensors do not distinguish them."""
         return [
             family
             for family in FAMILIES
@@ -27,7 +27,7 @@ class Evidence:
 
 
 def find_family(evidence: Evidence, prediction_type: str) -> Family | None:
-    """The family, None if there is none. Look-alikes are told apart first by few-step training, then by the prediction type."""
+    """The family, None if there is none. Families with equal shapes differ by few-step training, then by prediction type."""
     candidates = evidence.candidates()
     alike = [family for family in candidates if family.signature and family.signature.few_steps == evidence.few_steps]
     fitting = [family for family in alike if family.prediction_type == prediction_type]

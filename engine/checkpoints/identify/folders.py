@@ -1,4 +1,4 @@
-"""Checkpoints as diffusers folders: a ``model_index.json`` and one sub-folder per component."""
+"""Checkpoints as diffusers folders: ``model_index.json`` and one sub-folder per component."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ WEIGHTS: tuple[str, ...] = (
     "diffusion_pytorch_model.safetensors.index.fp16.json", "model.safetensors.index.fp16.json",
     "diffusion_pytorch_model.bin", "pytorch_model.bin", "diffusion_pytorch_model.fp16.bin", "pytorch_model.fp16.bin",
 )  # fmt: skip
-"""Names that diffusers and transformers give to a component's weights, the best first."""
+"""File names that diffusers and transformers use for a component's weights, in order of preference."""
 
 MODULES = {
     "UNet2DConditionModel", "AutoencoderKL", "AutoencoderTiny", "CLIPTextModel", "CLIPTextModelWithProjection",
     "DPTForDepthEstimation",
 }  # fmt: skip
-"""Component classes that Easel builds itself. A folder with others goes to diffusers as a whole."""
+"""Component classes that Easel builds itself. A folder with others is loaded by diffusers as a whole."""
 
 PLAIN = {
     "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline",
@@ -36,24 +36,24 @@ PLAIN = {
     "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline", "LatentConsistencyModelPipeline",
     "LatentConsistencyModelImg2ImgPipeline",
 }  # fmt: skip
-"""Pipeline classes whose folders Easel knows by its own table."""
+"""Pipeline classes whose folders are matched against Easel's table of families."""
 
 
 MOST_JSON = 16 * 2**20
-"""Bytes that a file of settings may have. The longest, lists of shards, have some hundred thousand."""
+"""The most bytes of a JSON file. The longest, lists of shards, have some hundred thousand."""
 
 _MOST_COMPONENTS = 64
 _MOST_SHARDS = 1000
 
 _SIZES = range(8, 8193)
-"""The largest native size, in pixels per side."""
+"""Native sizes that are accepted, in pixels per side."""
 
 _MOST_BLOCKS = 16
-"""The most downsampling levels that a VAE may have."""
+"""The most downsampling levels of a VAE."""
 
 
 def read_json(path: Path) -> JsonObject:
-    """The JSON object in a file. Raises CheckpointError if the file cannot be read or holds anything else."""
+    """The JSON object in a file. Raises CheckpointError if the file cannot be read or contains anything else."""
     try:
         return parse_object(read_regular_file(path, MOST_JSON))
     except OSError as error:
@@ -63,7 +63,7 @@ def read_json(path: Path) -> JsonObject:
 
 
 def components(folder: Path) -> dict[str, tuple[str, str]]:
-    """Component -> (library, class) as ``model_index.json`` says, those that are left out not included."""
+    """Component -> (library, class) from ``model_index.json``, without components that are null."""
     index = read_json(folder / FOLDER_INDEX)
     found = {name: (library, kind) for name, value in index.items() for library, kind in _read_pair(value)}
     if len(found) > _MOST_COMPONENTS or not all(is_plain_name(name) for name in found):
@@ -75,12 +75,12 @@ def components(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether ``name`` is that of something in the folder itself, on every system."""
+    """Whether ``name`` is a file name without folders, on every operating system."""
     return name not in ("", ".", "..") and not any(letter in name for letter in "/\\:\0")
 
 
 def _read_pair(value: JsonValue) -> list[tuple[str, str]]:
-    """The two strings that ``value`` holds; empty for anything else."""
+    """The two strings in the list ``value``; empty for anything else."""
     match value:
         case [str(library), str(kind)]:
             return [(library, kind)]
@@ -89,7 +89,7 @@ def _read_pair(value: JsonValue) -> list[tuple[str, str]]:
 
 
 def weight_files(component: Path) -> tuple[Path, ...]:
-    """The files that hold a component's weights. Raises CheckpointError if there are none or some are missing."""
+    """The weights files of a component. Raises CheckpointError if there are none or some are missing."""
     for name in WEIGHTS:
         path = component / name
         if path.is_file():
@@ -123,7 +123,7 @@ def headers(component: Path) -> dict[Path, Header]:
 
 
 def identify_folder(folder: Path) -> Identity:
-    """What a folder with a ``model_index.json`` is. Raises CheckpointError for one that is damaged or incomplete."""
+    """The identity of a folder with a ``model_index.json``. Raises CheckpointError for one that is damaged or incomplete."""
     there = components(folder)
     index = read_json(folder / FOLDER_INDEX)
     digest = hashlib.sha256(read_regular_file(folder / FOLDER_INDEX, MOST_JSON))
@@ -166,7 +166,7 @@ def _read_prediction_type(scheduler: JsonObject) -> str:
 
 
 def _family(folder: Path, pipeline: str, there: Mapping[str, tuple[str, str]], unet: JsonObject, scheduler: JsonObject) -> Family:
-    """The row of the table that a folder belongs to; :data:`~engine.checkpoints.families.OTHER` if there is none."""
+    """The family of a folder; :data:`~engine.checkpoints.families.OTHER` if there is none."""
     marked = (family for family in FAMILIES if family.marker_file and (folder / family.marker_file).is_file())
     if (found := next(marked, None)) is not None:
         return found
@@ -191,7 +191,7 @@ def _is_network(component: str) -> bool:
 
 
 def _text_layout(folder: Path, there: Mapping[str, tuple[str, str]]) -> TextLayout | None:
-    """The layout with the folder's text encoders; if two families have the same ones, their activation decides."""
+    """The layout with the folder's text encoders; if two families have the same ones, their activation function decides."""
     encoders = {component for component in there if component.startswith("text_encoder")}
     fitting = [layout for layout in TEXT_LAYOUTS.values() if set(layout.prefixes) == encoders]
     if len(fitting) < 2:
@@ -201,7 +201,7 @@ def _text_layout(folder: Path, there: Mapping[str, tuple[str, str]]) -> TextLayo
 
 
 def _native_size(folder: Path, unet: JsonObject) -> int:
-    """Pixels per side: the size of the UNet's latents times the VAE's scale, or 512 if the folder does not say."""
+    """Pixels per side: the UNet's sample size times the VAE's scale factor, or 512 if the folder does not say."""
     latents = unet.get("sample_size")
     path = folder / "vae" / "config.json"
     if not isinstance(latents, int) or not path.is_file():

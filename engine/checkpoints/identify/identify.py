@@ -1,6 +1,6 @@
 """Identifies a file or folder by the names and shapes of its tensors; its own name and extension are ignored.
 
-No torch: the page uses this. A file of several gigabytes takes milliseconds, because only its header is read.
+Does not import torch, since the page uses it. A file of several gigabytes takes milliseconds: only its header is read.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ __all__ = ["Identity", "Part", "identify", "identify_header"]
 
 
 def identify(path: Path) -> Identity:
-    """What ``path`` is. Raises CheckpointError, a sentence that names the file, for what is damaged or unsafe.
+    """The identity of ``path``. Raises CheckpointError, a sentence that names the file, for damaged or unsafe files.
 
-    What is sound but of a kind that Easel does not know has kind ``"unknown"``.
+    A valid file of a kind that Easel does not know has kind ``"unknown"``.
     """
     with translate_any_error(CheckpointError, path.name):
         if path.is_dir():
@@ -34,7 +34,7 @@ def identify(path: Path) -> Identity:
 
 
 def identify_header(header: Header, path: Path) -> Identity:
-    """Like :func:`identify`, from a header that was read already; at most one small tensor is read from ``path``."""
+    """Like :func:`identify`, from a header that has been read; at most one small tensor is read from ``path``."""
     names = header.tensors
     for recognise in _RECOGNISERS:
         found = recognise(names, header, path)
@@ -44,7 +44,7 @@ def identify_header(header: Header, path: Path) -> Identity:
 
 
 def _alone(kind: str, clues: tuple[str, ...], reason: str, component: str = "") -> Callable[..., Identity | None]:
-    """Recognises files that have all of ``clues`` among the ends of their names."""
+    """A recogniser of files with tensors whose names end in each of ``clues``."""
 
     def recognise(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
         if not all(any(name.endswith(clue) for name in names) for clue in clues):
@@ -63,8 +63,8 @@ def _alone(kind: str, clues: tuple[str, ...], reason: str, component: str = "") 
 
 
 def _embedding(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
-    """Textual inversion: A1111's ``string_to_param``, ``emb_params``, XL's ``clip_l`` and ``clip_g``, or one matrix alone; one
-    vector alone in diffusers' ``learned_embeds.bin``."""
+    """Textual inversion: A1111's ``string_to_param``, ``emb_params``, XL's ``clip_l`` and ``clip_g``, or a single matrix; a
+    single vector in diffusers' ``learned_embeds.bin``."""
     vectors = {n: t for n, t in names.items() if len(t.shape) == 1 and len(names) == 1 and header.container != "safetensors"}
     wide = vectors or {n: t for n, t in names.items() if len(t.shape) == 2 and t.shape[0] <= 1024}
     known = any(n.startswith("string_to_param.") or n in ("emb_params", "clip_l", "clip_g") for n in wide)
@@ -81,7 +81,7 @@ def _embedding(names: Mapping[str, Tensor], header: Header, path: Path) -> Ident
 
 
 def _adapter(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
-    """A LoRA or one of its kin."""
+    """A LoRA or a related method."""
     return identify_adapter(names, header)
 
 
@@ -94,7 +94,7 @@ _VAE_NAMES = re.compile(r"(first_stage_model\.|vae\.)?(encoder|decoder|quant_con
 
 
 def _vae(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
-    """A VAE alone, in the original layout or diffusers'; ``quant_conv`` is left out by some. One with other latents is named."""
+    """A VAE in the original layout or diffusers'; some lack ``quant_conv``. One with other latents is of an unknown kind."""
     decoder = next((t for n, t in names.items() if n.endswith("decoder.conv_in.weight")), None)
     if decoder is None or not all(_VAE_NAMES.fullmatch(name) for name in names):
         return None
@@ -106,7 +106,7 @@ def _vae(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | 
 
 
 def _other(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
-    """A sound file that Easel cannot use alone or at all, by what it holds."""
+    """A valid file that Easel cannot use, or not by itself, by its contents."""
     for pattern, reason in _OTHERS:
         if any(re.match(pattern, name) for name in names):
             return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
@@ -126,7 +126,7 @@ _OTHERS: tuple[tuple[str, str], ...] = (
     (r"(image_proj|ip_adapter)\.", "it is an IP-Adapter, which Easel does not use yet"),
     (r"(body\.\d+\.block\d|adapter\.body)", "it is a T2I-Adapter, which Easel does not use yet"),
 )  # fmt: skip
-"""What names begin like -> what the file is."""
+"""Regular expression for the beginning of a tensor's name -> what the file is."""
 
 
 _RECOGNISERS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | None], ...] = (
@@ -141,4 +141,4 @@ _RECOGNISERS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | No
     _other,
     _embedding,
 )
-"""In order; the first that recognises a file wins."""
+"""In order of precedence; the first that recognises a file wins."""

@@ -1,4 +1,4 @@
-"""The answer to "what is this file?"."""
+"""The result of identifying a file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ KINDS: Mapping[str, str] = {
     "cleaner": "cleaner", "face_restorer": "face restorer", "mask_filler": "mask filler",
     "unet": "UNet alone", "controlnet": "ControlNet", "depth": "depth estimator", "unknown": "unknown kind of file",
 }  # fmt: skip
-"""Kind of file -> the word for it in a sentence."""
+"""Kind of file -> its name in sentences."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One component in a file. ``parameters`` counts numbers, ``bytes`` is what they take, ``dtype`` what most of them are."""
+    """One component in a file. ``parameters`` is a count, ``bytes`` their size, ``dtype`` the most frequent one."""
 
     dtype: str
     parameters: int
@@ -26,7 +26,7 @@ class Part:
 
     @classmethod
     def sum(cls, tensors: Iterable[Tensor]) -> Part:
-        """The sum of some tensors."""
+        """A component of these tensors."""
         counts: Counter[str] = Counter()
         size = 0
         for tensor in tensors:
@@ -41,11 +41,11 @@ class Identity:
     """What a file or folder is.
 
     ``kind`` is a key of :data:`KINDS`. ``family`` names a row of
-    :data:`~engine.checkpoints.families.FAMILIES`; for additions the base model that they were made for, a key of
+    :data:`~engine.checkpoints.families.FAMILIES`; for additions it is the base model that they were trained for, a key of
     :data:`~engine.checkpoints.families.BASE_MODELS` or ``""``. ``parts`` maps components to their size. ``native_size`` is
-    pixels a side. ``digest`` is as in Header. ``weights_sha256`` is the SHA-256 of all bytes
-    behind the header, which trainers write into LoRAs and AUTOMATIC1111's program into its images; "" if the file does not say.
-    ``reason`` says what it was recognised by.
+    in pixels per side. ``digest`` is as in Header. ``weights_sha256`` is the SHA-256 of all bytes
+    after the header, which trainers write into LoRAs and AUTOMATIC1111's program into its images; "" if the file has none.
+    ``reason`` says how it was recognised.
     """
 
     kind: str
@@ -60,16 +60,16 @@ class Identity:
 
     @property
     def parameters(self) -> dict[str, int]:
-        """How many numbers each component has."""
+        """Component -> number of parameters."""
         return {name: part.parameters for name, part in self.parts.items()}
 
     @property
     def bytes(self) -> int:
-        """What all components take in the file."""
+        """The size of all components in the file, in bytes."""
         return sum(part.bytes for part in self.parts.values())
 
     @property
     def dtype(self) -> str:
-        """The precision that most of the weights are kept in."""
+        """The dtype of most of the weights."""
         parts = sorted(self.parts.values(), key=lambda p: p.bytes)
         return parts[-1].dtype if parts else ""

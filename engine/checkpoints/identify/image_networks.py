@@ -1,6 +1,7 @@
-"""The image networks that spandrel loads: how each is recognised, what it is for, and in which precisions it runs.
+"""The image networks that spandrel loads: how each is recognised, its purpose, and the dtypes that it runs in.
 
-One row per architecture of spandrel's ``MAIN_REGISTRY``, in the registry's order, which is the order of detection. No torch.
+One row per architecture of spandrel's ``MAIN_REGISTRY``, in the registry's order, which is the order of detection. Does not
+import torch.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from engine.checkpoints.identify.identity import Identity, Part
 Tensors = Mapping[str, Tensor]
 
 UPSCALER, CLEANER, FACE_RESTORER, MASK_FILLER = "upscaler", "cleaner", "face_restorer", "mask_filler"
-"""What a network is for. A cleaner restores an image at its own size; the last two are recognised but not used yet."""
+"""Purposes of networks. A cleaner restores an image at its own size; the last two are recognised but not used yet."""
 
 FULL = ("float32",)
 BRAIN = ("bfloat16", "float32")
@@ -27,13 +28,13 @@ def _never(_tensors: Tensors) -> bool:
 
 
 def _lacks(pattern: str) -> Callable[[Tensors], bool]:
-    """Networks whose upsampling layers, called ``pattern``, are missing give back the size that they were given."""
+    """Whether a network has no upsampling layers, whose names match ``pattern``, so that the output has the input's size."""
     called = re.compile(pattern)
     return lambda tensors: not any(called.match(name) for name in tensors)
 
 
 def _shuffles_nothing(pattern: str) -> Callable[[Tensors], bool]:
-    """The last layer called ``pattern`` gives channels times scale² numbers: no more than the image's channels at scale 1."""
+    """Whether the last layer that matches ``pattern`` has no more outputs (channels times scale²) than at scale 1."""
     called = re.compile(pattern)
 
     def same_size(tensors: Tensors) -> bool:
@@ -44,9 +45,9 @@ def _shuffles_nothing(pattern: str) -> Callable[[Tensors], bool]:
 
 
 def _rrdb_same_size(tensors: Tensors) -> bool:
-    """ESRGAN: an upsampling layer doubles the size, and a first layer with 16 times the channels means that the image is
-    packed to a quarter of its size."""
-    if "model.0.weight" in tensors:  # each upsampling layer takes three places; without one the last layer is the fifth
+    """ESRGAN: each upsampling layer doubles the size; if the first layer has 16 times the channels, the image is pixel-unshuffled
+    to a quarter of its size first."""
+    if "model.0.weight" in tensors:  # each upsampling layer occupies three indices; without any, the last layer is the fifth
         inputs, doublings = tensors["model.0.weight"].shape[1], (max(_numbers_in(n)[0] for n in tensors) - 4) / 3
     else:
         inputs = tensors["conv_first.weight"].shape[1]
@@ -62,9 +63,9 @@ def _numbers_in(name: str) -> tuple[int, ...]:
 class NetworkKind:
     """One architecture, called ``name`` in spandrel.
 
-    ``keys``: names of tensors that all are there, or one such set of several. ``kind`` is what it is for, unless
-    ``is_same_size`` finds that this network of it keeps the size of the image. ``dtypes`` are the precisions that it computes in
-    without an error and close to float32; ``channels_last`` whether it runs in that memory format.
+    ``keys``: tensors that must all be present, or alternatives of such sets. ``kind`` is its purpose, unless ``is_same_size``
+    finds that a network keeps the size of the image. ``dtypes`` are those in which it runs without errors and close to float32;
+    ``channels_last``: whether it supports that memory format.
     """
 
     name: str
@@ -75,7 +76,7 @@ class NetworkKind:
     channels_last: bool = True
 
     def matches(self, tensors: Tensors) -> bool:
-        """Whether a file with ``tensors`` is of this architecture."""
+        """Whether a file with ``tensors`` has this architecture."""
         return any(all(key in tensors for key in keys) for keys in self.keys)
 
 
@@ -237,14 +238,14 @@ WORDS: Mapping[str, str] = {
     UPSCALER: "an upscaler", CLEANER: "a cleaner, which restores an image at its own size",
     FACE_RESTORER: "a face restorer, which Easel does not use yet", MASK_FILLER: "a mask filler, which Easel does not use yet",
 }  # fmt: skip
-"""What a network is for -> the words for it."""
+"""Purpose of a network -> its description."""
 
 _PREFIXES = ("module.", "netG.")
-"""What training frameworks put before every name; spandrel leaves it out, too."""
+"""Prefixes that training frameworks add to all names; spandrel strips them as well."""
 
 
 def identify_network(names: Tensors, header: Header) -> Identity | None:
-    """What an image-to-image network is, or None for a file that holds none that spandrel loads."""
+    """The identity of an image network, or None for a file that contains none that spandrel loads."""
     tensors = _without_prefix(names)
     row = next((kind for kind in KINDS if kind.matches(tensors)), None)
     if row is None:

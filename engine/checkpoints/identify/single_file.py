@@ -1,4 +1,4 @@
-"""Checkpoints in the layout of the programs that trained them: one file with the tensors of all components."""
+"""Checkpoints in the original layout: one file with the tensors of all components."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _FIRST = UNET + "input_blocks.0.0.weight"
 _GUIDANCE_EMBEDDING = UNET + "time_embed.cond_proj.weight"
 _LAST_NORM = re.compile(re.escape(UNET) + r"output_blocks\.(\d{1,3})\.1\.transformer_blocks\.0\.norm1\.bias")
 _V_FROM = 0.09
-"""The field's rule (ComfyUI, SD20.model_type): in v-prediction checkpoints this bias of the last block is spread wider."""
+"""ComfyUI's rule (SD20.model_type): v-prediction checkpoints have a larger standard deviation of the last block's bias."""
 
 _MOST_BIASES = 65536
-"""The largest size of this bias. Published ones have 320 values."""
+"""The largest size of this bias. Published ones have 320 elements."""
 
 _EPSILON_STEPS = (875_000, 220_000)
-"""Training steps that 2-base and 2.1-base state; the 768 ones have others (diffusers' conversion script)."""
+"""Training steps in the metadata of 2-base and 2.1-base; those of the 768 models differ (diffusers' conversion script)."""
 
 _FEW_STEPS = ("turbo", "lightning", "hyper", "lcm", "dmd")
 _AT_FULL_SIZE = {"lightning", "hyper", "lcm", "dmd"}
@@ -40,7 +40,7 @@ _AT_FULL_SIZE = {"lightning", "hyper", "lcm", "dmd"}
 
 
 def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
-    """The checkpoint that a file holds, of kind ``"unknown"`` if no family has its shapes; None if it holds none."""
+    """The identity of a checkpoint file, of kind ``"unknown"`` if no family has its shapes; None if it is not a checkpoint."""
     first = names.get(_FIRST)
     if first is None or len(first.shape) != 4:
         return None
@@ -95,18 +95,18 @@ def _text_layout(names: Mapping[str, Tensor]) -> TextLayout | None:
 
 
 def _says_few_steps(header: Header) -> bool:
-    """Whether the metadata names a few-step checkpoint; its tensors have the same shapes as others of the family."""
+    """Whether the metadata says that the checkpoint needs few steps; its shapes are those of the family's others."""
     return bool(_few_step_words(header))
 
 
 def _few_step_words(header: Header) -> set[str]:
-    """The words for few steps in the file's title and architecture. Other texts, thumbnails among them, say nothing."""
+    """The words for few-step training in the file's title and architecture; other metadata is not searched."""
     said = " ".join(header.metadata.get(f"modelspec.{field}", "") for field in ("title", "architecture")).lower()
     return set(re.findall(r"[a-z]+", said)).intersection(_FEW_STEPS)
 
 
 def _prediction_type(evidence: Evidence, names: Mapping[str, Tensor], header: Header, path: Path) -> str:
-    """What the UNet predicts, from the file's metadata, or else by ComfyUI's rules."""
+    """The UNet's prediction type, from the file's metadata, or else by ComfyUI's rules."""
     said = header.metadata.get("modelspec.prediction_type", "").lower()
     if said:
         return "v_prediction" if said.startswith("v") else "epsilon"
@@ -141,7 +141,7 @@ def _unpack(raw: bytes, dtype: str) -> tuple[float, ...]:
 
 
 def _parts(names: Mapping[str, Tensor], prefixes: Mapping[str, tuple[str, ...]]) -> dict[str, Part]:
-    """Size and dtype of each component that is there."""
+    """Size and dtype of each component in the file."""
     found: dict[str, Part] = {}
     for component, starts in prefixes.items():
         tensors = [t for n, t in names.items() if n.startswith(starts)]

@@ -1,1 +1,1 @@
-"""Which checkpoints, LoRAs, embeddings, VAEs and upscalers are on this computer. Does not import torch."""
+"""The checkpoints, LoRAs, embeddings, VAEs and upscalers on this computer. Does not import torch."""

@@ -1,4 +1,4 @@
-"""Which checkpoints, LoRAs, embeddings, VAEs and upscalers there are in the user's folders. Read only, and without torch."""
+"""The catalogue of checkpoints, LoRAs, embeddings, VAEs and upscalers in the user's folders, which are only read."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from engine.storage.items import read_each, translate_any_error
 from engine.storage.regular_files import open_regular_file
 
 _MOST_FILES = 10_000
-"""Files of a checkpoint's folder that its stamp is taken from."""
+"""The most files of a checkpoint's folder that its stamp covers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointEntry:
     """A file or folder that Easel recognised.
 
-    ``name`` is what requests call it, safe text. ``stamp`` is (size, modification time in nanoseconds). ``configs`` is a folder
-    with component configurations in diffusers' layout, for a single file whose sizes are not its family's; None takes the
+    ``name`` is its name in requests, as safe text. ``stamp`` is (size, modification time in nanoseconds). ``configs`` is a folder
+    with component configurations in diffusers' format, for a single file whose sizes are not its family's; None means the
     published ones. ``sha256`` is that of the whole file, "" for folders and while it is not known (see
-    :mod:`engine.checkpoints.library.sha256`). ``version`` is that of :func:`version_of`. ``quick``: the one with
-    :attr:`few_steps` in its weights is meant.
+    :mod:`engine.checkpoints.library.sha256`). ``version`` is that of :func:`version_of`. ``quick``: whether it stands for the
+    checkpoint with :attr:`few_steps` merged into its weights.
     """
 
     name: str
@@ -56,7 +56,7 @@ class CheckpointEntry:
 
     @property
     def family(self) -> Family:
-        """Its row in the table of families, with the checkpoint's own values where it has some."""
+        """Its family, with the checkpoint's own values where it has any."""
         row, card = BY_NAME.get(self.identity.family, OTHER), self.card or StarterCard()
         best = card.few_steps if self.quick else card.defaults
         return dataclasses.replace(
@@ -77,7 +77,7 @@ class CheckpointEntry:
 
     @property
     def few_steps(self) -> Path | None:
-        """A LoRA that comes with the checkpoint and lets it make its images in few steps without guidance, if one does."""
+        """The LoRA in the checkpoint's folder that lets it generate in few steps without guidance, if there is one."""
         card = self.card
         path = self.path / card.few_steps.lora if card and card.few_steps.lora else None
         return path if path and os.path.isfile(path) else None
@@ -89,7 +89,7 @@ class CheckpointEntry:
 
     @property
     def word(self) -> str:
-        """The word for an embedding in prompts: its file name without the ending."""
+        """The word for an embedding in prompts: its file name without extension."""
         return name_to_text(self.path.stem)
 
     @property
@@ -99,23 +99,23 @@ class CheckpointEntry:
 
     @property
     def hash(self) -> str:
-        """A SHA-256 in hexadecimal over the headers and samples of the weights: quick to compute, and different for different
+        """A SHA-256 in hexadecimal over headers and samples of the weights: fast to compute, and different for different
         weights."""
         lora = self.few_steps if self.quick else None
         return _digest_with(self.identity.digest, lora, read_version(lora)) if lora else self.identity.digest
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        """What it can do, in words."""
+        """What it can be used for, in words."""
         return tuple(TASKS[task] for task in self.family.pipelines)
 
     @property
     def parameters(self) -> dict[str, int]:
-        """How many numbers each component has, from the headers."""
+        """Component -> number of parameters, from the headers."""
         return self.identity.parameters
 
     def config(self, component: str) -> JsonObject:
-        """The configuration of a component, as diffusers or transformers writes it. Raises KeyError if it has no such part."""
+        """A component's configuration in diffusers' or transformers' format. Raises KeyError if there is no such component."""
         folder = self.path if self.is_folder else self.configs
         if folder is None:
             found = bundled_config(self.family, component)
@@ -132,8 +132,9 @@ class CheckpointEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What one scan found: ``entries`` in the order of the folders, and for the other files, by path, why they are not used.
-    It is immutable, so any thread may read it while another scan runs.
+    """The result of a scan: ``entries`` in the order of the folders, and for each file that is not used, by path, the reason.
+
+    Immutable, so any thread may read it while another scan runs.
     """
 
     settings: Settings
@@ -151,8 +152,8 @@ class Inventory:
     def find(self, wanted: str | None, kind: str = "checkpoint") -> CheckpointEntry:
         """The checkpoint (or other kind) called ``wanted``: a name, a path, or the beginning of a hash. None is the first.
 
-        A backslash between folders is as good as a slash. Raises CheckpointError if there is none, or if there are several files
-        of that name that differ.
+        Backslashes between folders are accepted. Raises CheckpointError if there is none, or if several different files have that
+        name.
         """
         paths = (search_paths.expand_folder(each) for each in _spell(wanted or ""))
         if path := next((each for each in paths if each.is_absolute() and os.path.exists(each)), None):
@@ -186,7 +187,7 @@ class Inventory:
 
 
 class Catalogue:
-    """Scans the user's folders. A file that did not change since the last scan is not read again. Any thread may use it."""
+    """Scans the user's folders. Files that did not change since the last scan are not read again. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -217,8 +218,8 @@ class Catalogue:
     def _read(
         self, path: Path, chosen: Mapping[str, Override], hashed: Mapping[str, tuple[hashing.Stamp, str]]
     ) -> CheckpointEntry:
-        """The entry of one file or folder, its name yet to be found. Raises CheckpointError, or anything else, where it is
-        odd."""
+        """The entry of a file or folder, without its final name. Raises CheckpointError, or another exception if it is
+        malformed."""
         stamp, version = stamp_of(path), version_of(path)
         identity = overrides.apply(self._identify(path, version), chosen.get(str(path), Override()))
         if identity.kind == "unknown":
@@ -226,7 +227,7 @@ class Catalogue:
         return _with_sha256(CheckpointEntry(name="", path=path, identity=identity, stamp=stamp, version=version), hashed)
 
     def _identify(self, path: Path, version: str) -> Identity:
-        """The identity of a file or folder, from memory if its version is the same. Raises CheckpointError."""
+        """The identity of a file or folder, cached by its version. Raises CheckpointError."""
         known = self._identified.get(path)
         if known is None or known[0] != version:
             known = version, _identity_or_error(path)
@@ -245,13 +246,13 @@ _MATCHES = (
 
 
 def _spell(wanted: str) -> set[str]:
-    """The spellings that may name a file: as given, and as the page encodes a name that is not valid text."""
+    """The spellings that can name a file: as given, and as the page encodes a name that is not valid text."""
     return {wanted, text_to_name(wanted)}
 
 
 def entry_for(path: Path, settings: Settings | None = None, configs: Path | None = None) -> CheckpointEntry:
-    """An entry for one file or folder anywhere. Raises CheckpointError as
-    :func:`~engine.checkpoints.identify.identify.identify` does."""
+    """The entry of a file or folder anywhere. Raises CheckpointError like
+    :func:`~engine.checkpoints.identify.identify.identify`."""
     overruled = overrides.read(settings.data) if settings else {}
     identity = overrides.apply(identify(path), overruled.get(str(path), Override()))
     name = name_to_text(path.name if os.path.isdir(path) else path.stem)
@@ -260,14 +261,14 @@ def entry_for(path: Path, settings: Settings | None = None, configs: Path | None
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and modification time: of a file, or of a checkpoint's folder, all its files together. Raises OSError."""
+    """Size and modification time of a file, or of all files in a checkpoint's folder. Raises OSError."""
     stats = _stat_all(path)
     return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
 
 
 def version_of(path: Path) -> str:
-    """A text that changes with every write to the file, or to a file of a checkpoint's folder, and when one is replaced by
-    another of the same size and time. Raises OSError."""
+    """A text that changes whenever the file, or a file in the checkpoint's folder, is written or replaced, even by one of the
+    same size and time. Raises OSError."""
     return digest_versions(_stat_all(path))
 
 
@@ -279,7 +280,7 @@ def _stat_all(path: Path) -> list[os.stat_result]:
 
 
 def _list_folders(folder: Path) -> Iterator[Path]:
-    """The folders of a checkpoint's components."""
+    """The sub-folders of a checkpoint's components."""
     with os.scandir(folder) as entries:
         yield from (folder / entry.name for entry in itertools.islice(entries, _MOST_FILES) if os.path.isdir(entry))
 
@@ -291,7 +292,7 @@ def _stat_files(folder: Path) -> Iterator[os.stat_result]:
 
 @cache
 def _digest_with(digest: str, lora: Path, _version: Version) -> str:
-    """The digest of weights with the file ``lora`` merged in."""
+    """The digest of weights with the LoRA in ``lora`` merged in."""
     whole = hashlib.sha256(digest.encode())
     with open_regular_file(lora) as file:
         while piece := file.read(hashing.PIECE):

@@ -1,4 +1,4 @@
-"""What the user says a checkpoint is, if its file does not say or is wrong. Stored in the data folder, by path."""
+"""The user's corrections of what a checkpoint's file says or does not say. Stored in the data folder, by path."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Override:
 
 
 _KEYS = {"family": "architecture", "prediction_type": "prediction_type"}
-"""Field -> what the file calls it: a family was an architecture in its first version."""
+"""Field -> its key in the file, which dates from its first version."""
 
 
 def read(folder: Path) -> dict[str, Override]:
-    """The overrides by path of the checkpoint; empty if the file cannot be read, which is then kept beside a new one."""
+    """The overrides by path of the checkpoint; empty if the file cannot be read, which is then kept under another name."""
     return _open_store(folder).read_or_empty()
 
 
 def write(folder: Path, checkpoint: Path, override: Override) -> None:
-    """Store the overrides for one file. Raises OutputError if the folder cannot be written."""
+    """Store the overrides for one file. Raises OutputError if the folder is not writable."""
     with translate_errors(folder):
         _open_store(folder).update(lambda stored: {str(checkpoint): None if override == Override() else override})
 
@@ -53,13 +53,13 @@ def _dump(override: Override) -> JsonValue:
 
 
 def alternatives(family: str) -> tuple[str, ...]:
-    """The families that a checkpoint of ``family`` may be instead, itself included; empty where its content is certain."""
+    """The families that a checkpoint of ``family`` could be instead, including itself; empty if its content is unambiguous."""
     names = tuple(each.name for each in look_alikes(BY_NAME[family])) if family in BY_NAME else ()
     return names if len(names) > 1 else ()
 
 
 def apply(identity: Identity, override: Override) -> Identity:
-    """``identity`` with the user's overrides; names that this version does not know are ignored."""
+    """``identity`` with the user's overrides; values that this version does not know are ignored."""
     changed = identity
     if override.family in BY_NAME:
         changed = dataclasses.replace(changed, family=override.family, native_size=BY_NAME[override.family].native_size)

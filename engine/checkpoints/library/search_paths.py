@@ -25,21 +25,21 @@ from engine.storage.items import translate_any_error
 from engine.storage.regular_files import is_of_system
 
 ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
-"""Endings of files that are examined. Their content determines their kind."""
+"""Extensions of files that are examined; the content determines their kind."""
 
 PROGRAMS: Mapping[str, str] = {
     "comfy_extras": "ComfyUI", "modules_forge": "Forge", "webui.py": "AUTOMATIC1111's program", "invokeai": "InvokeAI",
 }  # fmt: skip
-"""A file or folder in a program's main folder -> the program's name; the first match counts."""
+"""A file or folder in a program's main folder -> the program's name; the first match wins."""
 
 MOST_FOLDERS = 20_000
 MOST_ENTRIES = 200_000
 MOST_SECONDS = 30.0
 MOST_DEPTH = 20
-"""Limits of the search, because a link may lead to a whole disk. The nearest files are found first."""
+"""Limits of the search, because a link may lead to a whole disk. It is breadth-first, so the nearest files are found."""
 
 _LONGEST_PATH, _LONGEST_NAME = 4095, 255
-"""Bytes."""
+"""Limits of operating systems, in bytes."""
 
 _COMPONENTS = frozenset(
     {
@@ -47,10 +47,10 @@ _COMPONENTS = frozenset(
         "transformer", "safety_checker", "feature_extractor", "image_encoder", "depth_estimator", "prior",
     }
 )  # fmt: skip
-"""What diffusers calls the folders of a checkpoint's components, for a checkpoint whose own list cannot be read."""
+"""diffusers' names for the folders of components, for a checkpoint whose ``model_index.json`` cannot be read."""
 
 PLACES = ("models", "embeddings")
-"""The folders in which such a program keeps models; its others are not searched."""
+"""The folders in which these programs keep models; others are not searched."""
 
 SORTED = frozenset(
     {
@@ -58,7 +58,7 @@ SORTED = frozenset(
         "upscale_models", "esrgan", "realesrgan", "swinir",
     }
 )  # fmt: skip
-"""Sub-folders that only sort files by kind: left out of names."""
+"""Sub-folders that only sort files by kind, and are omitted from names."""
 
 SKIPPED = frozenset(
     {
@@ -71,27 +71,27 @@ SKIPPED = frozenset(
 
 @dataclass(frozen=True)
 class Candidates:
-    """``paths``: files and diffusers folders worth looking into, and the search path that each was found in. ``troubles``: a
-    sentence for each folder that could not be looked through."""
+    """``paths``: files and diffusers folders to examine, and the search path that each was found in. ``troubles``: a
+    sentence for each folder that could not be searched."""
 
     paths: dict[Path, Path] = field(default_factory=dict)
     troubles: dict[Path, str] = field(default_factory=dict)
 
 
 def find_roots(settings: Settings) -> tuple[Path, ...]:
-    """The user's own folder, then the configured folders of other programs, each once."""
+    """The user's models folder, then the configured folders of other programs, without duplicates."""
     chosen = (expand_folder(folder) for folder in preferences.read(settings.data).extra_models)
     return tuple(dict.fromkeys((settings.models, *settings.extra_models, *chosen)))
 
 
 def expand_folder(named: str) -> Path:
-    """The folder that a user named, with ``~`` expanded. Never raises; the folder may not exist."""
+    """The folder that a user entered, with ``~`` expanded. Never raises; the folder may not exist."""
     return Path(os.path.expanduser(text_to_name(named)))
 
 
 def check_folder(named: str) -> None:
-    """Raises CheckpointError, a sentence, for what can be no search path. A folder that is not there is one: a drive may come
-    back."""
+    """Raises CheckpointError, a sentence, for a folder that cannot be a search path. One that does not exist can: its drive may
+    be disconnected."""
     folder = expand_folder(named)
     reason = _find_fault(named, folder)
     if not reason:
@@ -105,7 +105,7 @@ def check_folder(named: str) -> None:
 
 def _find_fault(named: str, folder: Path) -> str:
     if any(letter < " " or letter == "\x7f" for letter in named):
-        return "its name holds a character that no folder has"
+        return "its name contains a character that is not allowed"
     if named.startswith("~") and str(folder).startswith("~"):
         return f"there is no user called “{folder.parts[0][1:]}” on this computer. To use your own folder, begin with ~/"
     if len(os.fsencode(folder)) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in folder.parts):
@@ -114,7 +114,7 @@ def _find_fault(named: str, folder: Path) -> str:
 
 
 def _find_fault_of_existing(folder: Path) -> str:
-    """Raises OSError if it may not be looked into."""
+    """Raises OSError if access is denied."""
     found = os.stat(folder)
     if not stat.S_ISDIR(found.st_mode):
         return "it is not a folder"
@@ -132,7 +132,7 @@ def find_candidates(settings: Settings) -> Candidates:
     for root in find_roots(settings):
         if root != settings.models and not os.path.isdir(root):
             found.troubles[root] = (
-                f"The folder “{root}” is not there: was a drive unplugged? Bring it back, or take it out on the Settings tab."
+                f"The folder “{root}” was not found. Connect its drive, or remove the folder on the Settings tab."
             )
             continue
         below = find_below(root)
@@ -144,12 +144,12 @@ def find_candidates(settings: Settings) -> Candidates:
 
 
 def find_program(root: Path) -> str:
-    """The program whose main folder ``root`` is, or ""."""
+    """The program whose main folder is ``root``, or ""."""
     return next((name for mark, name in PROGRAMS.items() if os.path.exists(root / mark)), "")
 
 
 def find_below(root: Path) -> Candidates:
-    """What is worth looking into under ``root``. Hidden files, part-files and virtual file systems are skipped."""
+    """The candidates under ``root``. Hidden files, part-files and virtual file systems are skipped."""
     found = Candidates()
     for start in [root / place for place in PLACES] if find_program(root) else [root]:
         walk = _Walk(start)
@@ -160,9 +160,9 @@ def find_below(root: Path) -> Candidates:
 
 
 class _Walk:
-    """Looks through a folder, the nearest first and links last, so that a link to a whole disk does not hide what is beside it.
+    """Searches a folder breadth-first and links last, so that a link to a whole disk does not hide the files beside it.
 
-    ``paths``: what is worth looking into; ``troubles``: a sentence for each folder that could not be looked through.
+    ``paths``: files and folders to examine; ``troubles``: a sentence for each folder that could not be searched.
     """
 
     def __init__(self, start: Path) -> None:
@@ -181,7 +181,7 @@ class _Walk:
                 self.troubles.setdefault(
                     self._start,
                     f"“{self._start}” holds more files and folders than Easel looks through, so some are not listed. "
-                    "Move what is no checkpoint out of it, or remove links to other disks.",
+                    "Move other files out of it, or remove links to other disks.",
                 )
                 return
             folder = (self._waiting or self._linked).popleft()
@@ -192,7 +192,7 @@ class _Walk:
                 self.troubles[folder] = str(error)
 
     def order(self, path: Path) -> tuple[tuple[int, bool, str], ...]:
-        """Sorts a folder's files before its sub-folders, and safetensors before other files."""
+        """A sort key: files before sub-folders, and safetensors before other files."""
         *folders, name = path.relative_to(self._start).parts or ("",)
         is_last = (0, not name.endswith(ENDINGS[0]), name) if path not in self._folders else (1, False, name)
         return *((1, False, folder) for folder in folders), is_last
@@ -207,9 +207,9 @@ class _Walk:
                 f"“{folder}” was left out: it belongs to the operating system. Remove the link, or choose another folder."
             )
         if len(folder.relative_to(self._start).parts) > MOST_DEPTH:
-            raise CheckpointError(f"“{folder}” was left out: it lies too deep. Move it up, or name it on the Settings tab.")
+            raise CheckpointError(f"“{folder}” was left out: it is nested too deeply. Move it up, or add it on the Settings tab.")
         place = os.path.realpath(folder)
-        if place in self._seen:  # a link that leads back up
+        if place in self._seen:  # a link that leads to a parent folder
             return
         self._seen.add(place)
         subfolders, files = self._list(folder)
@@ -226,7 +226,7 @@ class _Walk:
             (self._linked if subfolders[name] else self._waiting).append(folder / name)
 
     def _list(self, folder: Path) -> tuple[dict[str, bool], list[str]]:
-        """The sub-folders worth looking into, and whether each is a link; the names of everything else."""
+        """The sub-folders to search, and whether each is a link; and the names of everything else."""
         subfolders: dict[str, bool] = {}
         files: list[str] = []
         with os.scandir(folder) as entries:
@@ -242,12 +242,12 @@ class _Walk:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, or into a folder that may not be read
+    except OSError:  # a link to itself, or into a folder without access
         return False
 
 
 def _is_skipped(name: str) -> bool:
-    """Whether to skip a folder: of no use for Easel, hidden, or still being downloaded."""
+    """Whether to skip a folder: of no use to Easel, hidden, or still being downloaded."""
     return name.casefold() in SKIPPED or name.startswith(".") or name.endswith(".part")
 
 
@@ -256,7 +256,7 @@ def _is_wanted(name: str) -> bool:
 
 
 def _find_components(folder: Path) -> frozenset[str]:
-    """The folders of a checkpoint's components; those that diffusers has where its list cannot be read."""
+    """The folders of a checkpoint's components; diffusers' names if its ``model_index.json`` cannot be read."""
     try:
         return _COMPONENTS | components(folder).keys()
     except CheckpointError:
@@ -264,7 +264,7 @@ def _find_components(folder: Path) -> frozenset[str]:
 
 
 def list_names(root: Path, path: Path) -> Iterator[str]:
-    """What ``path`` under ``root`` may be called: without ending and sorting folders, without ending, in full."""
+    """The names for ``path`` under ``root``: without extension and sorting folders, without extension, in full."""
     short = path.relative_to(root) if path != root else Path(root.name)
     plain = short if os.path.isdir(path) else short.with_suffix("")
     sorting = next((i for i, part in enumerate(plain.parts) if part.casefold() not in SORTED), len(plain.parts) - 1)

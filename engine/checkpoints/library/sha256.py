@@ -1,6 +1,7 @@
-"""The SHA-256 of whole files, by which sites and other programs name checkpoints: computed in the background and stored.
+"""The SHA-256 of whole files, by which websites and other programs identify checkpoints: computed in the background and stored.
 
-A file of several gigabytes takes seconds to read, so nothing waits for it. Without torch: the page reads what the worker found.
+A file of several gigabytes takes seconds to read, so nothing waits for it. Does not import torch: the page reads what the worker
+computed.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ PIECE = 4 * 2**20
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 Stamp = tuple[int, int]
-"""Size and modification time in nanoseconds: a hash counts as long as they stay, and the file's version where it was noted."""
+"""Size and modification time in nanoseconds: a hash is valid while they, and the file's version if stored, are unchanged."""
 
 _Entry = tuple[Stamp, str, Version | None]
 
 
 def read(folder: Path) -> dict[str, tuple[Stamp, str]]:
-    """Path of a file -> its stamp and SHA-256, as kept in ``folder``. Where that cannot be read they are taken again."""
+    """Path of a file -> its stamp and SHA-256, as stored in ``folder``. Empty if that cannot be read: all are recomputed."""
     return {path: (stamp, sha256) for path, (stamp, sha256, version) in _read(folder).items() if _is_current(path, version)}
 
 
 def sha256_of(path: Path, stop: threading.Event) -> str:
-    """SHA-256 of a whole file in hexadecimal, "" if ``stop`` is set meanwhile. Raises OSError."""
+    """The SHA-256 of a whole file in hexadecimal; "" if ``stop`` was set meanwhile. Raises OSError."""
     digest = hashlib.sha256()
     with open_regular_file(path) as file:
         while piece := file.read(PIECE):
@@ -46,7 +47,7 @@ def sha256_of(path: Path, stop: threading.Event) -> str:
 
 
 class Hasher:
-    """Hashes the files that it is asked for, one after the other in a thread of its own, and keeps the hashes in ``folder``."""
+    """Hashes files one after the other in a thread, and stores the hashes in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -56,7 +57,7 @@ class Hasher:
         self._thread: threading.Thread | None = None
 
     def want(self, path: Path, stamp: Stamp) -> None:
-        """Have a file hashed soon, unless it is known already. Folders have no hash."""
+        """Queue a file for hashing, unless its hash is known. Folders have no hash."""
         if not os.path.isfile(path) or self.find(path, stamp):
             return
         self._wanted.put((path, stamp))
@@ -65,12 +66,12 @@ class Hasher:
             self._thread.start()
 
     def find(self, path: Path, stamp: Stamp) -> str:
-        """The SHA-256 of a file in hexadecimal, "" while it is not known."""
+        """The SHA-256 of a file in hexadecimal; "" while it is not known."""
         kept = self._known.get(str(path))
         return kept[1] if kept is not None and kept[0] == stamp and _is_current(str(path), kept[2]) else ""
 
     def close(self) -> None:
-        """End the thread; a file that is half read is taken up another time."""
+        """Stop the thread; a file that is being hashed is hashed again after the next start."""
         self._stop.set()
         if self._thread is not None:
             self._wanted.put((Path(), (0, 0)))
@@ -83,10 +84,10 @@ class Hasher:
                 if not self._stop.is_set() and not self.find(path, stamp):
                     self._hash(path, stamp)
             except (OSError, ValueError) as error:
-                print(f"the hash of {path} could not be taken or kept: {error}", flush=True)
+                print(f"the hash of {path} could not be computed or stored: {error}", flush=True)
 
     def _hash(self, path: Path, stamp: Stamp) -> None:
-        """Hash a file and keep the hash, unless it changes meanwhile."""
+        """Hash a file and store the hash, unless the file changes meanwhile."""
         version = read_version(path)
         sha256 = sha256_of(path, self._stop)
         if not sha256 or version[:2] != stamp or read_version(path) != version:
@@ -101,11 +102,11 @@ def _read(folder: Path) -> dict[str, _Entry]:
 
 
 def _is_current(path: str, version: Version | None) -> bool:
-    """Whether the file still has the version that was noted; earlier versions of Easel noted none."""
+    """Whether the file still has the stored version; earlier versions of Easel stored none."""
     try:
         return version is None or read_version(Path(path)) == version
     except (OSError, ValueError):
-        return True  # gone for now, as on a drive that is not there; its stamp will tell
+        return True  # not found, as on a disconnected drive; its stamp decides later
 
 
 def _open_store(folder: Path) -> JsonStore[_Entry]:

@@ -1,4 +1,4 @@
-"""What a starter checkpoint says of itself in its ``starter.json``: its recommended settings, and what it was trained on."""
+"""A starter checkpoint's ``starter.json``: its recommended settings, and what it was trained on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RunDefaults:
     lora: str = ""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a value that no run accepts."""
+        """Raises ValueError for a value outside its valid range."""
         scales = (self.guidance_scale, self.sketch_guidance_scale, self.negative_guidance_scale)
         if self.steps is not None and not 1 <= self.steps <= _MOST_STEPS:
             raise ValueError("steps")
@@ -46,7 +46,7 @@ class RunDefaults:
 @dataclass(frozen=True, kw_only=True)
 class StarterCard:
     """``few_steps``: the recommended settings with its own few-step LoRA. ``troubles``: a sentence for each section
-    that cannot be used."""
+    that is invalid."""
 
     defaults: RunDefaults = RunDefaults()
     few_steps: RunDefaults = RunDefaults()
@@ -58,7 +58,7 @@ class StarterCard:
 
 
 def read_card(folder: Path) -> StarterCard | None:
-    """The card of a starter, without the sections that cannot be used; None for any other checkpoint. Never raises."""
+    """The card of a starter, without invalid sections; None for any other checkpoint. Never raises."""
     path = folder / FILE
     if not os.path.isfile(path):
         return None
@@ -102,7 +102,7 @@ def _read_defaults(value: JsonValue) -> RunDefaults:
 
 
 def _read_names(value: JsonValue) -> tuple[str, ...]:
-    """Names in a list, or the names of the objects in it. Raises ValueError for anything else."""
+    """The strings in a list, or the names of the objects in it. Raises ValueError for anything else."""
     if not isinstance(value, list) or len(value) > _MOST_NAMES:
         raise ValueError("not a short list")
     names = [each.get("name") if isinstance(each, dict) else each for each in value]

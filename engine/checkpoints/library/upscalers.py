@@ -1,4 +1,4 @@
-"""Which of the catalogue's entries upscale or clean images, and which of them came with Easel. Without torch."""
+"""The catalogue's entries that upscale or clean images, and the built-in one among them. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ LANCZOS = "lanczos"
 """The upscaler that needs no file."""
 
 BUILT_IN = "starter-x4"
-"""The folder, and the name, of the upscaler that ships with Easel."""
+"""The folder and the name of the built-in upscaler."""
 
 _CLEAN, _CLEANING = "clean", "cleaning"
 
 _OTHER_NETWORKS = ("face_restorer", "mask_filler")
-"""Kinds of image networks that do neither."""
+"""Kinds of image networks that neither upscale nor clean."""
 
 
 def find_built_in(upscalers: Sequence[CheckpointEntry]) -> tuple[CheckpointEntry, CheckpointEntry] | None:
-    """The two trainings of the built-in upscaler: for sharp images, and for those that need cleaning. None if they are gone."""
+    """The two sets of weights of the built-in upscaler: for sharp images, and for cleaning. None if they are missing."""
     own = {entry.path.stem: entry for entry in upscalers if entry.path.parent.name == BUILT_IN}
     return (own[_CLEAN], own[_CLEANING]) if own.keys() >= {_CLEAN, _CLEANING} else None
 
 
 def list_upscalers(inventory: Inventory) -> list[CheckpointEntry]:
-    """All but the built-in one: networks first, then diffusion upscalers."""
+    """All upscalers except the built-in one: networks first, then diffusion upscalers."""
     networks = [entry for entry in inventory.of_kind("upscaler") if entry.path.parent.name != BUILT_IN]
     return [*networks, *(entry for entry in inventory.of_kind("checkpoint") if is_diffusion(entry))]
 

@@ -74,7 +74,7 @@ class DecoderProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, work: Work[T, *Ts]) -> T:
-        """Run ``work``; returns its result or raises its exception. Raises ImageError if it exceeds the memory limit or timeout."""
+        """Run ``work``; returns its result or raises its exception. Raises ImageError if it takes too much memory or time."""
         with self._turn:
             process = self._process = self._process or _start()
             assert process.stdin is not None and process.stdout is not None

@@ -235,7 +235,7 @@ def _convert(opened: Image.Image, paper: str, keep_profile: bool) -> OpenedImage
     turn = _TURNS.get(_orientation(opened))
     if turn:
         image = image.transpose(turn[0])
-        notices.append(f"The camera's note says how to hold the photo; it was {turn[1]} upright.")
+        notices.append(f"The photo was {turn[1]} upright, as its EXIF orientation says.")
     # 4. colours and transparency apart
     alpha = _alpha(image)
     colours, profile = _colours(image, opened.info.get("icc_profile") or b"", keep_profile, notices)
@@ -313,7 +313,7 @@ def _colours(image: Image.Image, profile: bytes, keep_profile: bool, notices: li
         if keep_profile and not printed:
             return plain, profile
         moved = ImageCms.profileToProfile(image if printed else plain, theirs, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        notices.append(f"The colours were turned from “{name}” into those of a screen (sRGB).")
+        notices.append(f"The colours were converted from “{name}” to sRGB.")
         return moved or plain, b""
     except (ImageCms.PyCMSError, OSError, ValueError):
         notices.append("The picture's colour profile could not be used; its colours may look a little off.")
