@@ -19,7 +19,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self._evidence: list[str] = []
 
-    def tried(self, times: int = 1) -> None:
+    def add_attempts(self, times: int = 1) -> None:
         """Add attacks: requests, files, kills."""
         self.counts["tried"] += times
 

@@ -34,8 +34,8 @@ ASK = {
 """Programs that do connect, to test the recorder."""
 
 
-class Observed:
-    """An environment whose Python processes record the hosts that they try to reach."""
+class Observer:
+    """Runs Python processes that record the hosts that they try to reach."""
 
     def __init__(self, folder: Path) -> None:
         self.notes = folder / "asked"
@@ -43,7 +43,7 @@ class Observed:
         path = os.pathsep.join([str(OBSERVED), str(HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.variables: Mapping[str, str] = {**left, "PYTHONPATH": path, "EASEL_OBSERVED": str(self.notes)}
 
-    def asked(self) -> list[str]:
+    def list_contacts(self) -> list[str]:
         return self.notes.read_text("utf-8").splitlines() if self.notes.exists() else []
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -51,48 +51,48 @@ class Observed:
 
 
 @pytest.fixture
-def observed(tmp_path: Path) -> Observed:
-    return Observed(tmp_path)
+def observer(tmp_path: Path) -> Observer:
+    return Observer(tmp_path)
 
 
 @pytest.mark.parametrize("way", ASK)
-def test_a_process_that_asks_is_seen_and_refused(way: str, observed: Observed) -> None:
-    observed.run("-c", ASK[way])
-    assert observed.asked()
+def test_a_process_that_asks_is_seen_and_refused(way: str, observer: Observer) -> None:
+    observer.run("-c", ASK[way])
+    assert observer.list_contacts()
 
 
-def test_what_is_asked_of_this_computer_is_no_matter(observed: Observed) -> None:
+def test_what_is_asked_of_this_computer_is_no_matter(observer: Observer) -> None:
     code = (
         "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(('localhost', s.getsockname()[1]))"
     )
-    assert observed.run("-c", code).returncode == 0
-    assert observed.asked() == []
+    assert observer.run("-c", code).returncode == 0
+    assert observer.list_contacts() == []
 
 
-def test_each_kind_of_request_is_drawn_without_asking_anybody(observed: Observed, tmp_path: Path, tally: Tally) -> None:
-    done = observed.run(OBSERVED / "every_request.py", tmp_path / "easel")
+def test_each_kind_of_request_is_drawn_without_asking_anybody(observer: Observer, tmp_path: Path, tally: Tally) -> None:
+    done = observer.run(OBSERVED / "every_request.py", tmp_path / "easel")
     made = dict(row.split() for row in done.stdout.splitlines() if " " in row)
     assert made.keys() == {kind.__name__ for kind in KINDS.values()} and "0" not in made.values(), done.stdout + done.stderr
     assert done.returncode == 0, done.stderr
-    tally.tried(len(KINDS))
-    tally.count("connections out", len(observed.asked()), str(observed.asked()))
+    tally.add_attempts(len(KINDS))
+    tally.count("connections out", len(observer.list_contacts()), str(observer.list_contacts()))
 
 
-def test_app_starts_and_ends_without_asking_anybody(observed: Observed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_app_starts_and_ends_without_asking_anybody(observer: Observer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*CI, *offline.SWITCHES, *offline.HUB_SWITCHES):
         monkeypatch.delenv(name, raising=False)
     for name in ("PYTHONPATH", "EASEL_OBSERVED"):
-        monkeypatch.setenv(name, observed.variables[name])
+        monkeypatch.setenv(name, observer.variables[name])
     with app(tmp_path, "--port", "0") as process:
         while not line(process).startswith("Easel is at"):
             assert process.poll() is None
         process.terminate()
         process.wait(60)
-    assert observed.asked() == []
+    assert observer.list_contacts() == []
 
 
 @pytest.mark.parametrize("first", ["engine", "ui", pytest.param("engine.local", marks=pytest.mark.long), "engine.jobs.worker"])
-def test_every_switch_is_off_whatever_is_imported_first(first: str, observed: Observed, tmp_path: Path) -> None:
+def test_every_switch_is_off_whatever_is_imported_first(first: str, observer: Observer, tmp_path: Path) -> None:
     """A package that only sends telemetry is not imported either, even if the environment has it."""
     reporter = "import urllib.request\nurllib.request.urlopen('http://statistics.elsewhere.invalid/')\n"
     for name in offline.REPORTERS:
@@ -106,12 +106,12 @@ def test_every_switch_is_off_whatever_is_imported_first(first: str, observed: Ob
         "    except ModuleNotFoundError: print('missing')\n"
         "print(SWITCHES.items() <= os.environ.items())\n"
     )
-    done = observed.run("-c", code)
+    done = observer.run("-c", code)
     assert done.stdout.split() == [*("missing" for _ in offline.REPORTERS), "True"], done.stderr
-    assert observed.asked() == []
+    assert observer.list_contacts() == []
 
 
-def test_libraries_take_the_switches(observed: Observed) -> None:
+def test_libraries_take_the_switches(observer: Observer) -> None:
     """Each library reports its telemetry as off; in a worker, downloads as well."""
     code = (
         "import engine; from engine.offline import disable_downloads; disable_downloads()\n"
@@ -119,5 +119,5 @@ def test_libraries_take_the_switches(observed: Observed) -> None:
         "print(constants.HF_HUB_DISABLE_TELEMETRY, constants.HF_HUB_DISABLE_UPDATE_CHECK, constants.is_offline_mode(),"
         " gradio.analytics_enabled())"
     )
-    done = observed.run("-c", code)
+    done = observer.run("-c", code)
     assert done.stdout.split() == ["True", "True", "True", "False"], done.stderr

@@ -100,7 +100,7 @@ def test_cut_connections_say_nothing(cuts: int, target: Target, tally: Tally) ->
     for request in target.requests().values():
         for _ in range(cuts):
             opened.append(target.cut(request, dice))
-            tally.tried()
+            tally.add_attempts()
             if dice.random() < 0.8:
                 opened.pop(dice.randrange(len(opened))).close()
     for connection in opened:
@@ -114,7 +114,7 @@ def test_cut_connections_say_nothing(cuts: int, target: Target, tally: Tally) ->
 def test_an_end_cuts_all_of_them_without_a_word(target: Target, tally: Tally) -> None:
     dice = random.Random(3)
     opened = [target.cut(request, dice) for request in target.requests().values() for _ in range(5)]
-    tally.tried(len(opened))
+    tally.add_attempts(len(opened))
     target.process.send_signal(signal.SIGTERM)
     assert target.process.wait(60) == 0
     said = target.log.read_text("utf-8")

@@ -99,7 +99,7 @@ class Target:
             self.answers += stream.iter_text()
 
     def say(self, answer: httpx.Response) -> None:
-        self.tally.tried()
+        self.tally.add_attempts()
         self.answers.append(answer.text)
 
     def check(self) -> None:
@@ -112,7 +112,7 @@ class Target:
         for path in self.paths():
             for road in ("/gradio_api/file=", "/gradio_api/file/", "/file=", "/file/"):
                 answer = self.client.get(road + path)
-                self.tally.tried()
+                self.tally.add_attempts()
                 self.tally.count("files served", int(answer.status_code not in (403, 404, 405)), road + path)
 
 
@@ -124,19 +124,19 @@ def target(client: httpx.Client, settings: Settings, tmp_path: Path, tally: Tall
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> list[str]:
+def lookups(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> list[str]:
     """The names of other hosts that this process looks up; all lookups fail."""
     names: list[str] = []
     look_up = socket.getaddrinfo
 
-    def recorded(host: str | bytes | None, *more: int | str | None, **named: int) -> list[tuple[object, ...]]:
+    def record(host: str | bytes | None, *more: int | str | None, **named: int) -> list[tuple[object, ...]]:
         if host in (None, "127.0.0.1", "localhost"):
             return [*look_up(host, *more, **named)]
         names.append(str(host))
         tally.count("connections out", 1, str(host))
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
-    monkeypatch.setattr(socket, "getaddrinfo", recorded)
+    monkeypatch.setattr(socket, "getaddrinfo", record)
     return names
 
 
@@ -158,17 +158,17 @@ def test_the_config_names_events_of_both_kinds(target: Target) -> None:
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(3 * len(NESTINGS), marks=pytest.mark.long)])
-def test_no_event_takes_a_file_that_was_not_uploaded(rounds: int, target: Target, asked: list[str]) -> None:
+def test_no_event_takes_a_file_that_was_not_uploaded(rounds: int, target: Target, lookups: list[str]) -> None:
     """Each input is sent one, cycling through nestings and paths; in the long test, all combinations."""
     ways = cycle(product(NESTINGS.values(), (str(target.secret), str(target.link), "/dev/zero")))
     for event in target.events * rounds:
         target.offer(event, [nest(path) for nest, path in islice(ways, len(inputs_of(event)))], "events")
     target.listen("events")
     target.check()
-    assert asked == []
+    assert lookups == []
 
 
-def test_no_kind_of_component_takes_one_in_any_nesting(target: Target, asked: list[str]) -> None:
+def test_no_kind_of_component_takes_one_in_any_nesting(target: Target, lookups: list[str]) -> None:
     """A bad value among good ones reaches its component's preprocessing."""
     for kind, nest in product(target.kinds.values(), NESTINGS.values()):
         target.offer_one(kind, nest(str(target.secret)), "kinds")
@@ -177,18 +177,18 @@ def test_no_kind_of_component_takes_one_in_any_nesting(target: Target, asked: li
         target.offer_one(kind, file("a.png", url=path), "kinds")
     target.listen("kinds")
     target.check()
-    assert asked == []
+    assert lookups == []
 
 
-def test_no_component_takes_one_beside_ordinary_values(target: Target, asked: list[str]) -> None:
+def test_no_component_takes_one_beside_ordinary_values(target: Target, lookups: list[str]) -> None:
     for component in {number for event in target.events for number in inputs_of(event)}:
         target.offer_one(component, [file(str(target.secret))], "beside")
     target.listen("beside")
     target.check()
-    assert asked == []
+    assert lookups == []
 
 
-def test_the_named_roads_are_no_way_round(target: Target, asked: list[str]) -> None:
+def test_the_named_roads_are_no_way_round(target: Target, lookups: list[str]) -> None:
     """Named endpoints that answer directly are called with every event, the queue's with one event per kind of component."""
     for event in target.events:
         data = [file(str(target.secret)) for _ in inputs_of(event)]
@@ -201,7 +201,7 @@ def test_the_named_roads_are_no_way_round(target: Target, asked: list[str]) -> N
         if called.status_code == 200:
             target.say(target.client.get(f"{road}/{called.json()['event_id']}"))
     target.check()
-    assert asked == []
+    assert lookups == []
 
 
 def test_no_component_lends_a_function_that_reads_files(target: Target) -> None:
@@ -216,10 +216,12 @@ def test_no_component_lends_a_function_that_reads_files(target: Target) -> None:
 @pytest.mark.parametrize(
     "address", [REMOTE, "HTTPS://elsewhere.invalid/a", " http://elsewhere.invalid/", "/http://elsewhere.invalid"]
 )
-def test_no_road_leads_to_another_computer(road: str, address: str, client: httpx.Client, asked: list[str], tally: Tally) -> None:
-    tally.tried()
+def test_no_road_leads_to_another_computer(
+    road: str, address: str, client: httpx.Client, lookups: list[str], tally: Tally
+) -> None:
+    tally.add_attempts()
     assert client.get(road + address).status_code == 403
-    assert asked == []
+    assert lookups == []
 
 
 def test_an_uploaded_file_is_taken_and_one_that_is_gone_is_a_sentence(client: httpx.Client) -> None:

@@ -18,7 +18,7 @@ PROMPTS = ("a cat on the beach", "two penguins in the snow", "a rocket in space"
 def lay_siege(tally: Tally, folder: Path, runner: str, prompts: tuple[str, ...], kills: int, longest: float, seed: int) -> None:
     counts = Siege(folder, runner, prompts, random.Random(seed)).lay(kills, longest)
     print(f"\n{runner}: {counts}")
-    tally.tried(counts.kills)
+    tally.add_attempts(counts.kills)
     tally.count("lost", counts.lost + counts.missing, str(counts))
     tally.count("twice", counts.twice, str(counts))
     tally.count("half written", counts.half, str(counts))

@@ -87,7 +87,7 @@ def test_nothing_in_the_models_folder_hides_or_stops_anything_else(
     load_sound(settings)
     printed = "".join(capfd.readouterr())
     counts.traces += [printed] if "Traceback" in printed else []
-    tally.tried(counts.tried)
+    tally.add_attempts(counts.tried)
     for name in counts.lost:
         tally.count("lost", 1, name)
     for trace in counts.traces:

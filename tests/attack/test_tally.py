@@ -10,7 +10,7 @@ from tests.attack.tally import FAULTS, Tally, add_up
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_fails_the_test_that_counts_it(fault: str) -> None:
     counted = Tally()
-    counted.tried(3)
+    counted.add_attempts(3)
     counted.count(fault, 0, "nothing happened")
     counted.check()
     counted.count(fault, 1, "this happened")
@@ -34,9 +34,9 @@ def test_a_run_reports_its_tallies(pytester: pytest.Pytester) -> None:
         "__all__ = ['pytest_pyfunc_call', 'pytest_terminal_summary', 'tally']\n"
     )
     pytester.makepyfile(
-        "def test_clean(tally): tally.tried(5); tally.count('lost', 0)\n"
-        "def test_dirty(tally): tally.tried(); tally.count('twice', 2)\n"
-        "def test_broken(tally): tally.tried(); assert False\n"
+        "def test_clean(tally): tally.add_attempts(5); tally.count('lost', 0)\n"
+        "def test_dirty(tally): tally.add_attempts(); tally.count('twice', 2)\n"
+        "def test_broken(tally): tally.add_attempts(); assert False\n"
     )
     done = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     done.assert_outcomes(passed=1, failed=2)

@@ -67,7 +67,7 @@ def _read(store: TensorStore, names: Mapping[str, str]) -> dict[str, torch.Tenso
 
 @contextlib.contextmanager
 def add_words(words: Mapping[str, LearnedWord], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
-    """``loaded`` with ``words`` added to its vocabulary, within the block. Raises CheckpointError for a word that does not fit."""
+    """``loaded`` with ``words`` added to its vocabulary within the block. Raises CheckpointError for a word that does not fit."""
     encoders = {"text_encoder": loaded.text_encoder, "text_encoder_2": loaded.text_encoder_2}
     tokenizers = {"text_encoder": loaded.tokenizer, "text_encoder_2": loaded.tokenizer_2}
     learned: dict[str, tuple[tuple[str, int], ...]] = {}

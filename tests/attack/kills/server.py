@@ -1,4 +1,4 @@
-"""Easel without its page, to be killed: the claim, the queue and the worker as app.py makes them.
+"""Easel without its page, to be killed: lock, queue and worker as app.py creates them.
 
 Each line of standard input is a number of images and a prompt. A line of standard output is "ready", or a word and a job's id:
 "queued" once the job is in the journal, "began" and "saved" for a step and an image, "finished" once a page shows the result.
@@ -20,7 +20,7 @@ WORDS: dict[type[Event], str] = {Step: "began", ImageSaved: "saved", Finished: "
 
 
 def serve(jobs: Jobs) -> None:
-    """Until standard input ends."""
+    """Serve until standard input ends."""
     print("ready", flush=True)
     for state in jobs.line():
         watch(jobs, state.id)
@@ -33,7 +33,7 @@ def serve(jobs: Jobs) -> None:
 
 
 def watch(jobs: Jobs, job: str) -> None:
-    """Say how the job goes."""
+    """Report the job's progress."""
 
     def say() -> None:
         for event in jobs.watch(job):

@@ -24,24 +24,24 @@ from tests.attack.kills.writer import count_deaths
 _JOB = re.compile(r"j[0-9a-f]{15}")
 
 CUT_START = "EOFError: Ran out of input"
-"""Python's own words for a child whose parent was killed in the millisecond between starting it and telling it what to do."""
+"""Python's message in a child whose parent was killed between starting it and sending its task."""
 
 STAGES = ("", "queued", "began", "saved", "saved")
-"""What the server says before it is killed: nothing yet, or one of these words of :mod:`tests.attack.kills.server`."""
+"""The server's last message before it is killed: none yet, or one of the words of :mod:`tests.attack.kills.server`."""
 
 WAITING = 3
-"""Jobs that are kept waiting while it goes on."""
+"""Jobs that are kept queued meanwhile."""
 
-PATIENT_SECONDS = 600.0
-"""How long to wait for what must come, on a busy machine."""
+WAIT_TIMEOUT = 600.0
+"""Timeout of every wait; generous, for busy machines."""
 
 
 @dataclass
 class Counts:
-    """What happened; everything from ``missing`` on must be 0.
+    """The results; everything from ``missing`` on must be 0.
 
-    ``missing``: images that were reported as finished and are not there. ``half``: files that are no whole image with its
-    record. ``lost``: jobs that were reported as queued and came to no end. ``twice``: images of a job that are there twice.
+    ``missing``: images that were reported as finished and do not exist. ``half``: files that are not a complete image with
+    its record. ``lost``: jobs that were reported as queued and never ended. ``twice``: images of a job that exist twice.
     ``orphans``: workers that outlived their server. ``traces``: stack traces that a process printed.
     """
 
@@ -65,7 +65,7 @@ class Counts:
 
 @dataclass
 class Siege:
-    """One data folder and the Easels that are started on it, one after the other."""
+    """One data folder, and the servers that are started on it one after the other."""
 
     folder: Path
     runner: str
@@ -90,10 +90,10 @@ class Siege:
         return self.folder / "complaints"
 
     def lay(self, kills: int, longest: float) -> Counts:
-        """Kill ``kills`` times, then let everything come to its end, and count.
+        """Kill ``kills`` times, then let every job end, and count.
 
-        Each kill comes 0 to ``longest`` seconds after one of :data:`STAGES`, often at once. It hits the server or its worker;
-        what writes files may kill itself while it does.
+        Each kill happens 0 to ``longest`` seconds after one of :data:`STAGES`, often at once. It hits the server or its worker;
+        a process may also kill itself while it writes a file.
         """
         while self.counts.kills < kills:
             self._start()
@@ -105,7 +105,7 @@ class Siege:
             self._kill_worker() if self.dice.random() < 0.4 else self._kill_server()
             self.counts.writer_kills = count_deaths(self.data)
         self._start()
-        self._wait(lambda: not self._unfinished())
+        self._wait(lambda: not self._list_unfinished())
         self._kill_server()
         self._tidy()
         self._count()
@@ -118,26 +118,26 @@ class Siege:
                 self.server = subprocess.Popen(
                     command, cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
                 )
-            threading.Thread(target=self._hear, args=(self.server,), daemon=True).start()
+            threading.Thread(target=self._read_output, args=(self.server,), daemon=True).start()
 
     def _tidy(self) -> None:
-        """A start removes what was being written when a process was killed."""
+        """A start removes the part-files of killed processes."""
         before = self.said["ready"]
         self._start()
         self._wait(lambda: self.said["ready"] > before)
         self._kill_server()
 
-    def _hear(self, server: subprocess.Popen[str]) -> None:
+    def _read_output(self, server: subprocess.Popen[str]) -> None:
         assert server.stdout
         for line in server.stdout:
             what, _, job = line.strip().partition(" ")
             self.said[what] += 1
-            if _JOB.fullmatch(job):  # a kill may cut the line, and two threads may write into one
+            if _JOB.fullmatch(job):  # a kill may truncate the line, and two threads may write to the same one
                 self.jobs[what].add(job)
 
     def _submit(self) -> None:
         assert self.server and self.server.stdin
-        for _ in range(max(1, WAITING - len(self._unfinished()))):
+        for _ in range(max(1, WAITING - len(self._list_unfinished()))):
             self.server.stdin.write(f"{self.dice.randint(1, 2)} {self.dice.choice(self.prompts)}\n")
         self.server.stdin.flush()
 
@@ -161,12 +161,12 @@ class Siege:
         self.counts.orphans += len(psutil.wait_procs(workers, timeout=30)[1])
 
     def _wait(self, true: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENT_SECONDS
+        end = time.monotonic() + WAIT_TIMEOUT
         while not true():
             assert time.monotonic() < end, f"it does not come: {self.counts}"
             time.sleep(0.005)
 
-    def _unfinished(self) -> list[JobState]:
+    def _list_unfinished(self) -> list[JobState]:
         return [state for state in self._journal() if state.state in (QUEUED, RUNNING)]
 
     def _journal(self) -> list[JobState]:
@@ -208,7 +208,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def _is_whole(path: Path, jobs: dict[str, JobState]) -> bool:
-    """Whether a file is an image to its last pixel, and its record says what its job asked for."""
+    """Whether a file is a complete image, and its record matches its job's request."""
     try:
         with Image.open(path) as image:
             image.load()

@@ -1,4 +1,4 @@
-"""An engine whose process is now and then killed while it writes a file."""
+"""An engine whose process is sometimes killed while it writes a file."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from engine.storage.atomic_files import PART
 from engine.testing import ScriptedEngine
 
 DEATHS = "deaths"
-"""The file in the data folder that gets a byte for each death."""
+"""The file in the data folder to which each death appends a byte."""
 
 EVERY = 5
-"""One of so many writes kills, on average."""
+"""On average one of so many writes kills the process."""
 
 LONGEST = 0.004
-"""Seconds from the beginning of a write until the kill, at most; a small image takes about half of that."""
+"""The longest time in seconds from the beginning of a write to the kill; a small image takes about half of it."""
 
 
 class KilledWriter(ScriptedEngine):
-    """Dies at random moments between the creation of a file and the time when its folder is synced."""
+    """Dies at random moments between the creation of a file and the sync of its folder."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._data = settings.data
         self._dice = random.Random()
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._audit)
 
-    def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
-        """Python calls this before it opens or renames a file."""
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        """An audit hook, which Python calls before it opens or renames a file."""
         if event in ("open", "os.rename") and str(arguments[0]).endswith(PART) and self._dice.random() * EVERY < 1:
             threading.Timer(self._dice.uniform(0, LONGEST), self._die).start()
 
@@ -44,6 +44,6 @@ class KilledWriter(ScriptedEngine):
 
 
 def count_deaths(data: Path) -> int:
-    """How many have died over the data folder ``data``."""
+    """How many processes died in the data folder ``data``."""
     deaths = data / DEATHS
     return deaths.stat().st_size if deaths.exists() else 0

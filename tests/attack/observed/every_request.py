@@ -1,4 +1,4 @@
-"""Run as a program: the real page and the real engine over the folder that is named, and a request of each kind drawn."""
+"""A program for tests: runs the real page and the real engine in the given folder, with one request of each kind."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from engine.requests import CompareNegative, ImageToImage, Request, StudyNegativ
 from ui.server.serve import serve
 
 OPTIONAL = ("openvino", "fontTools", "skimage")
-"""What the optional parts of pyproject.toml bring."""
+"""Imported by the optional dependencies in pyproject.toml."""
 
 
 def requests(blobs: Blobs) -> Iterator[Request]:
-    """One of each kind, as small as it goes."""
+    """One request of each kind, as small as possible."""
     image = blobs.put(Image.linear_gradient("L").convert("RGB").resize((64, 64)))
     prompt, negative_prompt, size = "a red balloon", "blue, green", 64
     yield TextToImage(prompt=prompt, steps=2, seed=1, width=size, height=size)

@@ -1,6 +1,6 @@
-"""Python imports this first where its folder is on PYTHONPATH: who asks for another computer is noted and refused.
+"""Imported by Python at start if its folder is on PYTHONPATH: records and refuses connections to other computers.
 
-The notes go into the file that EASEL_OBSERVED names, a line each: the event, the address, what the process runs.
+Each line of the file that EASEL_OBSERVED names is a record: the event, the address, the command line of the process.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import sys
 _OWN = (None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::")
 
 
-def _note(event: str, arguments: tuple[object, ...]) -> None:
-    """Python calls this before what its ``socket`` module does, also for libraries that use it from C."""
-    host = _asked(event, arguments)
+def _record(event: str, arguments: tuple[object, ...]) -> None:
+    """An audit hook, which Python calls before its ``socket`` module acts, also for C libraries that use it."""
+    host = _find_host(event, arguments)
     if host in _OWN or (host or "").startswith("127."):
         return
     with open(os.environ["EASEL_OBSERVED"], "a", encoding="utf-8") as notes:
         notes.write(f"{event} {host} {' '.join(sys.orig_argv)[:200]!r}\n")
-    raise ConnectionRefusedError(f"{host}: nothing here may ask another computer")
+    raise ConnectionRefusedError(f"{host}: this test allows no connection to another computer")
 
 
-def _asked(event: str, arguments: tuple[object, ...]) -> str | None:
-    """The computer that an event asks for; None for a file of this one, and for other events."""
+def _find_host(event: str, arguments: tuple[object, ...]) -> str | None:
+    """The other computer that an event would contact; None for this computer, and for other events."""
     if event in ("socket.getaddrinfo", "socket.gethostbyname"):
         return _text(arguments[0])
     if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
@@ -35,4 +35,4 @@ def _text(host: object) -> str | None:
     return host.decode("latin-1") if isinstance(host, bytes) else None if host is None else str(host)
 
 
-sys.addaudithook(_note)
+sys.addaudithook(_record)
