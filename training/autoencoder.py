@@ -170,7 +170,7 @@ class AutoencoderTraining:
             pool.add(drawers.next())
         supply = Supply(drawers, REUSE[self.device])
         while (share := self.clock.share(self.step - first)) < 1:
-            for drawn in supply.due((self.step - first) * batch):
+            for drawn in supply.take_due((self.step - first) * batch):
                 pool.add(drawn)
             rate = self.clock.learning_rate(self.step - first, PEAK_RATE, warmup=100, decay_from=0.5)
             set_learning_rate(self.optimizer, rate)

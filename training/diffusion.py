@@ -240,7 +240,7 @@ class DiffusionTraining:
     def take(self, pool: LatentPool, chunks: Sequence[Drawn]) -> None:
         """Adds new scenes to the pool and computes the looks of their things."""
         pool.add(chunks)
-        pool.looks.need({row for chunk in chunks for row in chunk.shown.flatten().tolist()})
+        pool.looks.add({row for chunk in chunks for row in chunk.shown.flatten().tolist()})
 
     def train_step(self, learn: Callable[[], torch.Tensor], share: float) -> torch.Tensor:
         """One step at `share` of the full learning rates."""
@@ -261,7 +261,7 @@ class DiffusionTraining:
         first, begun, saved, parent = self.step, time.monotonic(), time.monotonic(), os.getppid()
         supply, waiting = Supply(drawers, REUSE[self.device]), list[Drawn]()
         while self.clock.share(self.step - first) < 1 and os.getppid() == parent:
-            waiting.extend(supply.due((self.step - first) * batch))
+            waiting.extend(supply.take_due((self.step - first) * batch))
             while len(waiting) >= AT_ONCE[self.device]:
                 self.take(pool, waiting[: AT_ONCE[self.device]])
                 del waiting[: AT_ONCE[self.device]]
@@ -299,7 +299,7 @@ def train(rank: int, options: argparse.Namespace, networks: Sequence[nn.Module])
     seed = SCENE_SEEDS + training.step * options.batch
     with open_source(options, rank, sizes.side, sizes.latent_side, seed, options.out / FOLDER) as drawers:
         if options.members == 1:
-            pool.looks.need_all(options.drawers)
+            pool.looks.add_all(options.drawers)
         training.run(drawers, pool, options.batch, FIRST_FILL[options.device])
 
 

@@ -80,7 +80,7 @@ class Drawn:
 class Source(Protocol):
     """Where a trainer gets its scenes."""
 
-    def ready(self, at_most: int) -> Iterator[Drawn]:
+    def take_ready(self, at_most: int) -> Iterator[Drawn]:
         """The chunks that are ready now; does not wait."""
         ...
 
@@ -132,10 +132,10 @@ class Supply:
         """`reuse`: how often a scene is used on average before a new one is taken."""
         self._source, self._reuse, self._taken = source, reuse, 0
 
-    def due(self, used: int, at_most: int = 16) -> Iterator[Drawn]:
+    def take_due(self, used: int, at_most: int = 16) -> Iterator[Drawn]:
         """The chunks that are ready, at most as many as `used` scenes in total allow."""
         wanted = -(-used // self._reuse) - self._taken
-        for drawn in self._source.ready(min(at_most, -(-wanted // CHUNK))):
+        for drawn in self._source.take_ready(min(at_most, -(-wanted // CHUNK))):
             self._taken += CHUNK
             yield drawn
 
@@ -152,7 +152,7 @@ class DrawsHere:
         self._seed += CHUNK
         return chunk
 
-    def ready(self, at_most: int) -> Iterator[Drawn]:
+    def take_ready(self, at_most: int) -> Iterator[Drawn]:
         yield from (self.next() for _ in range(min(at_most, 1)))
 
 
@@ -207,7 +207,7 @@ class Drawers:
         for process in self._processes:
             process.join()
 
-    def ready(self, at_most: int) -> Iterator[Drawn]:
+    def take_ready(self, at_most: int) -> Iterator[Drawn]:
         for _ in range(at_most):
             try:
                 slot = self._filled.get_nowait()

@@ -139,7 +139,7 @@ class Distillation:
             pool.add([drawers.next()])
         begun, supply = time.monotonic(), Supply(drawers, REUSE[self.device])
         while self.clock.share(self.step) < 1:
-            if chunks := list(supply.due(self.step * batch)):
+            if chunks := list(supply.take_due(self.step * batch)):
                 pool.add(chunks)
             loss = self.train_step(pool, batch)
             if self.step % 50 == 0 and self.rank == 0:

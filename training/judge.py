@@ -95,9 +95,9 @@ class Judge(nn.Module):
         return _pool(self.body(halve(images)))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        return self.of_halved(halve(images))
+        return self.judge_halved(halve(images))
 
-    def of_halved(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    def judge_halved(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Like forward, for images that are already halved."""
         cells = self.body(images)
         known = _pool(cells)
@@ -194,7 +194,7 @@ class JudgeTraining:
         images = to_images(self.images[chosen.to(self.device)], self.device)
         set_learning_rate(self.optimizer, self.clock.learning_rate(self.step, PEAK_RATE, warmup=50, decay_from=0.3))
         with autocast(self.device):
-            said = self.network.of_halved(roughen(images))
+            said = self.network.judge_halved(roughen(images))
         loss = compute_loss(said, truth)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -207,7 +207,7 @@ class JudgeTraining:
         self.add(drawers.next())
         supply, begun = Supply(drawers, REUSE), time.monotonic()
         while self.clock.share(self.step) < 1:
-            for drawn in supply.due(self.step * batch):
+            for drawn in supply.take_due(self.step * batch):
                 self.add(drawn)
             loss = self.train_step(batch)
             if self.step % 100 == 0 and self.rank == 0:

@@ -34,16 +34,16 @@ def test_a_scene_names_a_row_for_each_of_its_first_things() -> None:
 
 def test_looks_are_found_when_they_are_needed(looks: Looks) -> None:
     cat, dog = ROWS["cat", None], ROWS["dog", "red"]
-    looks.need([0, cat])
+    looks.add([0, cat])
     before = looks.table[cat].clone()
-    looks.need([0, cat, dog])
+    looks.add([0, cat, dog])
     assert looks.table[dog].any() and not looks.table[0].any()
     assert torch.equal(looks.table[cat], before)
 
 
 def test_a_look_is_told_part_by_part(looks: Looks) -> None:
     row = ROWS["pizza", None]
-    looks.need([row])
+    looks.add([row])
     parts = looks.table[row]
     cover = parts.view(GRID, GRID, NUMBERS)[..., -4:].mean(2)
     assert parts.shape == (GRID**2, NUMBERS)

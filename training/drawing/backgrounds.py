@@ -53,7 +53,7 @@ def _paint(back: Painter, front: Painter | None, side: int, rng: Generator) -> I
     back(canvas)
     if front:
         front(canvas)
-    return canvas.finished()
+    return canvas.finish()
 
 
 BACKGROUNDS: tuple[Background, ...] = (
@@ -286,4 +286,4 @@ def paint_two_planes(near: str, far: str, side: int, rng: Generator) -> Image.Im
     distant.haze(front.horizon * 0.3, front.horizon + 0.02, (226, 236, 246), 0.05, 0.32)
     ground = Canvas(side, near_rng, distant.image)
     front.front(ground)
-    return ground.finished()
+    return ground.finish()

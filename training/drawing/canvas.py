@@ -104,7 +104,7 @@ class Canvas:
         self.image = image or Image.new("RGB", (self.size, self.size))
         self.draw = ImageDraw.Draw(self.image)
 
-    def finished(self) -> Image.Image:
+    def finish(self) -> Image.Image:
         return self.image.reduce(2)
 
     def number(self, low: float, high: float) -> float:

@@ -119,7 +119,7 @@ class Fields:
         self._inner.append(inner)
         return inner
 
-    def untouched(self, apart_from: Collection[str]) -> bool:
+    def is_untouched(self, apart_from: Collection[str]) -> bool:
         """Whether no field was taken except those in ``apart_from``."""
         return self._taken <= {*apart_from}
 

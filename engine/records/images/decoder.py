@@ -37,7 +37,7 @@ AT_ONCE = 4
 """How many small images are decoded at the same time; further ones wait."""
 
 SECONDS = 300.0
-"""Timeout for decoding one image in the separate process."""
+"""Timeout in seconds for one image in the decoding process."""
 
 _TOO_MUCH = "There is not enough memory or time to open a picture of this size. Choose a smaller one."
 

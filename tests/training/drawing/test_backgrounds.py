@@ -57,7 +57,7 @@ def test_a_front_covers_all_below_its_horizon(name: str) -> None:
         canvas = Canvas(64, np.random.default_rng(seed))
         canvas.fill(0, 1, (255, 0, 255), (255, 0, 255))
         background.front(canvas)
-        ground = np.asarray(canvas.finished())[round((background.horizon + 0.03) * 64) :]
+        ground = np.asarray(canvas.finish())[round((background.horizon + 0.03) * 64) :]
         assert not (ground == (255, 0, 255)).all(-1).any()
 
 

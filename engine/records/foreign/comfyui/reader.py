@@ -122,7 +122,7 @@ def _read_graph(fields: Fields, keyword: str, graph: Graph) -> ForeignRecord | N
         vae=_take_vae(graph),
     )
     for key, node in graph.nodes.items():
-        if node.inputs.untouched(node.arrows) and key not in words.walked and node.name not in _SILENT:
+        if node.inputs.is_untouched(node.arrows) and key not in words.walked and node.name not in _SILENT:
             node.whole.fold(f"node {node.name}")
     return record
 
