@@ -103,7 +103,7 @@ class Loop:
     side: int
     images: int = 1
 
-    def given(self) -> dict[str, torch.Tensor]:
+    def create_inputs(self) -> dict[str, torch.Tensor]:
         """The UNet's inputs, on its device and in its dtype."""
         weights, rows = next(self.unet.parameters()), 2 * self.images
         like: dict[str, Any] = {"device": weights.device, "dtype": weights.dtype}
@@ -116,14 +116,14 @@ class Loop:
     @torch.inference_mode()
     def unet_alone(self, steps: int) -> None:
         """The UNet, repeatedly on the same inputs."""
-        given = self.given()
+        given = self.create_inputs()
         for _ in range(steps):
             self.unet(**given, return_dict=False)
 
     @torch.inference_mode()
     def with_sampler(self, steps: int) -> None:
         """The UNet, guidance and the sampler."""
-        given, scheduler = self.given(), create(self.sampler, self.config)
+        given, scheduler = self.create_inputs(), create(self.sampler, self.config)
         scheduler.set_timesteps(steps)
         latents = given["sample"][: self.images].float()
         on_device = scheduler.timesteps.to(latents.device)

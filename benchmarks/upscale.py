@@ -142,13 +142,13 @@ def measure_seams() -> None:
         settings = create_settings(folder, models=checkpoint.parent)
         image = keep_image(settings, draw_smooth(SIDE))
 
-        def made(tile: int) -> np.ndarray:
+        def upscale(tile: int) -> np.ndarray:
             asked = Upscale(images=(image,), upscaler="narrow", prompt="a photo", seed=1, steps=STEPS, tile=tile)
             with Image.open(easel.make(asked)[0].path) as opened:
                 return np.asarray(opened, np.float64)
 
         with Local(settings) as easel:
-            whole, tiled = made(1024), made(TILE)
+            whole, tiled = upscale(1024), upscale(TILE)
     borders = [4 * place for place in range(TILE, SIDE, TILE)]
     for name, pixels in (("a whole picture", whole), ("tiles", tiled)):
         at, elsewhere = compute_steps_across(pixels, borders)

@@ -78,7 +78,7 @@ class ImagePool:
         self._next = (self._next + CHUNK) % self.capacity
         self.filled = min(self.capacity, self.filled + CHUNK)
 
-    def pieces(self, count: int, piece: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def crop(self, count: int, piece: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Crops of random images at one common random position: float32 (n, 3, piece, piece), and masks (n, 1, piece, piece)."""
         side = self.images.shape[1]
         down, across = (int(torch.randint(0, side - piece + 1, ())) for _ in range(2))
@@ -146,7 +146,7 @@ class AutoencoderTraining:
     def train_step(self, pool: ImagePool, batch: int, whole: bool = False) -> torch.Tensor:
         """One step on `batch` crops, or on whole images with about as many pixels in total."""
         side = self.sizes.side if whole or self.frozen_encoder else min(PIECE, self.sizes.side)
-        images, masks = pool.pieces(max(2, batch * PIECE**2 // side**2), side)
+        images, masks = pool.crop(max(2, batch * PIECE**2 // side**2), side)
         with autocast(self.device):
             posterior = self.network.encode(images).latent_dist
             latents = posterior.sample()

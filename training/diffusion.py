@@ -116,7 +116,7 @@ class LatentPool:
         self.filled = min(self.capacity, self.filled + len(images))
         self._bound.fill_(self.filled)
 
-    def captions(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw_captions(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and rows of looks of captions, preferably of several things. Never synchronises with the device."""
         chosen = self._random(4 * count)
         many = self.shown[chosen, 1].clamp(max=1) + 0.5 * torch.rand(4 * count, device=self.device)
@@ -201,7 +201,7 @@ class DiffusionTraining:
         levels = sample_timesteps(batch, len(self.signal), self.device)
         seen, target, weight = add_noise(scenes.latents, levels, self.signal)
         with autocast(self.device):
-            more, more_shown = pool.captions(READ_ALONE * batch)
+            more, more_shown = pool.draw_captions(READ_ALONE * batch)
             ids = torch.cat([torch.where(dropped, self.nothing, scenes.ids), more])
             text = self.text_encoder(ids).last_hidden_state
             said = self.unet(seen.contiguous(memory_format=choose_memory_format(self.device)), levels, text[:batch]).sample

@@ -65,7 +65,7 @@ def score(network: Judge, asked: list[Trial], images: list[np.ndarray]) -> dict[
     for first in range(0, len(asked), BATCH):
         some = slice(first, first + BATCH)
         for trial, seen in zip(asked[some], judge_images(network, images[some]), strict=True):
-            for row, right in trial.verdicts(seen):
+            for row, right in trial.list_verdicts(seen):
                 good, total = table.get(row, (0, 0))
                 table[row] = good + int(right), total + 1
     return table

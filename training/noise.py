@@ -6,7 +6,7 @@ import torch
 from diffusers import DDIMScheduler
 
 GAMMA = 5.0
-"""Min-SNR-gamma weighting (Hang et al. 2023) with the ratio increased by one: the plain v loss up to this value, less beyond."""
+"""Min-SNR weighting (Hang et al. 2023) of SNR + 1: the plain v loss up to this SNR, less weight beyond."""
 PURE_NOISE_FROM, PURE_NOISE = 960, 0.5
 """From this timestep on, this share of the samples is pure noise, since that is what sampling starts from."""
 NOISY_SKEW = 0.65

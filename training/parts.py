@@ -75,13 +75,13 @@ class Looks:
         self.table = torch.zeros(1 + len(ROWS), GRID**2, NUMBERS, device=device)
         self._known = {0}
 
-    def need(self, wanted: Iterable[int]) -> None:
+    def add(self, wanted: Iterable[int]) -> None:
         """Encodes the looks of `wanted` rows that are not in the table yet."""
         new = sorted(set(wanted) - self._known)
         if new:
             self._learn(new, [draw_square(row, self.side) for row in new])
 
-    def need_all(self, processes: int) -> None:
+    def add_all(self, processes: int) -> None:
         """Encodes all looks, drawn by this many processes."""
         everything = sorted(set(ROWS.values()) - self._known)
         with multiprocessing.get_context("spawn").Pool(processes) as pool:

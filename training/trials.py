@@ -38,7 +38,7 @@ class Trial:
     style: str | None = None
     relation: str | None = None
 
-    def right(self, seen: Judgement) -> bool:
+    def is_right(self, seen: Judgement) -> bool:
         """Whether the image satisfies the category's condition."""
         if self.relation:
             holds, turned = RELATIONS[self.relation][1:]
@@ -47,9 +47,9 @@ class Trial:
         asked = ((self.colour, seen.colour), (self.count, seen.count), (self.style, seen.style))
         return named and all(wanted is None or wanted == found for wanted, found in asked)
 
-    def verdicts(self, seen: Judgement) -> Iterator[tuple[str, bool]]:
+    def list_verdicts(self, seen: Judgement) -> Iterator[tuple[str, bool]]:
         """(row of the table, right or wrong) for the category, and for the background if one is named."""
-        yield self.category, self.right(seen)
+        yield self.category, self.is_right(seen)
         if self.background:
             yield "background", seen.background == self.background
 

@@ -111,7 +111,7 @@ class UpscalerTraining:
         self.average.take(state["average"], self.step)  # type: ignore[arg-type]
         self.clock = Clock(self.clock.seconds / 60, float(state["seconds"]), self.clock.steps)  # type: ignore[arg-type]
 
-    def pairs(self, reservoir: Reservoir, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def cut_pairs(self, reservoir: Reservoir, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch of low-resolution patches and the patches that they were made from."""
         large = [reservoir.patch(PATCH * FACTOR, rng) for _ in range(BATCH)]
         amounts = [CLEAN if self.stage == "clean" else choose_degradation(rng) for _ in large]
@@ -134,18 +134,18 @@ class UpscalerTraining:
         """Trains until the clock runs out."""
         losses: list[float] = []
         while self.clock.share(self.step) < 1:
-            losses.append(self.take_step(*self.pairs(reservoir, np.random.default_rng([self.step, len(self.stage)]))))
+            losses.append(self.take_step(*self.cut_pairs(reservoir, np.random.default_rng([self.step, len(self.stage)]))))
             if self.step % FRESH_EVERY == 0:
                 reservoir.refresh()
             if self.step % SAVE_EVERY == 0:
                 self.save()
                 print(f"{self.stage} step {self.step}, {self.clock.share(self.step):.0%}, loss {np.mean(losses):.5f}, "
-                      f"{self.gain():+.2f} dB over bicubic on unseen drawn pictures", flush=True)  # fmt: skip
+                      f"{self.measure_gain():+.2f} dB over bicubic on unseen drawn pictures", flush=True)  # fmt: skip
                 losses.clear()
         self.save()
 
     @torch.no_grad()
-    def gain(self, images: int = 12) -> float:
+    def measure_gain(self, images: int = 12) -> float:
         """The gain in PSNR (dB) of the averaged weights over bicubic, on drawn images never trained on."""
         network, rng = create_network().eval(), np.random.default_rng(5)
         network.load_state_dict(self.average.weights())

@@ -54,10 +54,10 @@ def studio(settings: Settings) -> Iterator[Studio]:
     with pytest.MonkeyPatch.context() as patch:
         # Gradio recomputes statistics of its queue after each event, which would dominate the time of a thousand events.
         patch.setenv("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
-        yield from _served(settings)
+        yield from _serve(settings)
 
 
-def _served(settings: Settings) -> Iterator[Studio]:
+def _serve(settings: Settings) -> Iterator[Studio]:
     with Jobs(settings, "engine.testing:ScriptedEngine") as jobs, serve(settings, jobs, port=0) as served:
         yield served
 

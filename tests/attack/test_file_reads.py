@@ -234,12 +234,12 @@ def test_an_uploaded_file_is_taken_and_one_that_is_gone_is_a_sentence(client: ht
     body = {"data": [[file(path, orig_name="mine.png")]], "fn_index": event["id"], "session_hash": "mine"}
     assert "37 × 23" in completed(client, body)
     folder = events["take_folder"]
-    assert "mine.png" in completed(client, {**body, "data": [[file(path)]], "fn_index": folder["id"]})
+    assert "mine.png" in read_output(client, {**body, "data": [[file(path)]], "fn_index": folder["id"]})
     Path(path).unlink()
-    assert messages.NOT_UPLOADED in json.loads(completed(client, body))["error"]
+    assert messages.NOT_UPLOADED in json.loads(read_output(client, body))["error"]
 
 
-def completed(client: httpx.Client, body: Mapping[str, Json | object]) -> str:
+def read_output(client: httpx.Client, body: Mapping[str, Json | object]) -> str:
     """The output of a queued event, as JSON."""
     client.post("/gradio_api/queue/join", json=body).raise_for_status()
     stream = client.get("/gradio_api/queue/data", params={"session_hash": str(body["session_hash"])}).text

@@ -106,7 +106,7 @@ def describe_limit(path: str) -> str:
 
 
 def read_length(headers: Mapping[str, str]) -> int | None:
-    """Content-Length in bytes; None if it is missing or invalid."""
+    """Content-Length in bytes, None if it is missing. An invalid one counts as larger than any limit."""
     length = headers.get("content-length")
     if length is None:
         return None

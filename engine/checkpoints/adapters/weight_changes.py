@@ -125,7 +125,7 @@ def _kronecker_factor(tensors: Tensors, number: int) -> tuple[torch.Tensor, int]
     return _product(a, b, tensors.get(f"lokr_t{number}")), b.shape[0]
 
 
-def _generalised(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
+def _glora(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
     """GLoRA (Chavan et al. 2023, arXiv 2306.07967): W A + B, both low-rank."""
     a1, a2, b1, b2 = (tensors[f"{name}.weight"].flatten(1) for name in ("a1", "a2", "b1", "b2"))
     change = torch.einsum("o i ..., i j -> o j ...", weight, a1 @ a2)
@@ -236,7 +236,7 @@ CHANGES: tuple[Method, ...] = (
     _row("LoRA", _low_rank, _COMMON | {"lora_mid.weight"}),
     _row("LoHa", _hadamard, _COMMON | {"hada_t1", "hada_t2"}),
     _row("LoKr", _kronecker, _COMMON | {"lokr_t1", "lokr_t2"}),
-    _row("GLoRA", _generalised, frozenset({ALPHA, BIAS})),
+    _row("GLoRA", _glora, frozenset({ALPHA, BIAS})),
     _row("full difference", _full, frozenset({ALPHA, BIAS})),
     _row("norm", _norm, frozenset({"b_norm", ALPHA})),
     _row("IA3", _ia3, frozenset({ALPHA})),

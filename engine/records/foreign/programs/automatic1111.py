@@ -206,7 +206,7 @@ def _take_weighted(settings: Fields, hashes: Mapping[str, str]) -> tuple[Foreign
 
 
 def _take_refiner(settings: Fields) -> tuple[str | None, float | None]:
-    """The refiner without the hash that AUTOMATIC1111 writes behind it, and where it takes over."""
+    """The refiner without the hash that AUTOMATIC1111 appends, and the share of the steps at which it starts."""
     refiner = settings.text("refiner")
     start = settings.number("refiner switch at", "refiner switch")
     return (re.sub(r"\s*\[[0-9a-f]+\]$", "", refiner) if refiner else None), start
