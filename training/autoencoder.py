@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from training.common import Clock, MovingAverage, count_millions, load_state, save_state, set_learning_rate
-from training.drawers import CHUNK, Drawn, Source, Supply, open_source
+from training.drawers import CHUNK, SceneChunk, Source, Supply, open_source
 from training.drawing.styles import STYLES
 from training.machine import autocast, choose_memory_format, prepare, read_flags, run_processes, to_images
 from training.networks import Sizes, create_autoencoder
@@ -72,7 +72,7 @@ class ImagePool:
         self.masks = torch.empty(self.capacity, side, side, dtype=torch.uint8, device=device)
         self.filled, self._next = 0, 0
 
-    def add(self, drawn: Drawn) -> None:
+    def add(self, drawn: SceneChunk) -> None:
         place = slice(self._next, self._next + CHUNK)
         self.images[place], self.masks[place] = drawn.images, drawn.masks  # type: ignore[assignment] copied to the device
         self._next = (self._next + CHUNK) % self.capacity

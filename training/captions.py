@@ -12,7 +12,7 @@ from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUNDS
 from training.drawing.palette import COLOURS
 from training.drawing.styles import STYLE_BY_NAME, STYLES
 from training.drawing.things import THING_BY_NAME, THINGS, add_indefinite_article, pluralise, takes_article
-from training.layouts import Placed
+from training.layouts import PlacedThing
 from training.scenes import Scene
 
 Generator = np.random.Generator
@@ -79,20 +79,20 @@ def _choose_word(name: str, rng: Generator) -> str:
     return words[0] if rng.random() < 0.65 else _pick(words, rng)
 
 
-def _choose_adjectives(thing: Placed, rng: Generator) -> str:
+def _choose_adjectives(thing: PlacedThing, rng: Generator) -> str:
     words = [_pick(SIZES[thing.size_word], rng)] if thing.size_word else []
     words += [_choose_colour_word(thing.colour, rng)] if thing.colour else []
     words += [_pick(POSES[thing.pose], rng)] if thing.pose else []
     return " ".join(words)
 
 
-def _describe_thing(thing: Placed, rng: Generator) -> str:
+def _describe_thing(thing: PlacedThing, rng: Generator) -> str:
     word = _choose_word(thing.name, rng)
     described = f"{_choose_adjectives(thing, rng)} {word}".strip()
     return add_article(described, rng) if takes_article(word) else described
 
 
-def _describe_several(things: Sequence[Placed], rng: Generator) -> str:
+def _describe_several(things: Sequence[PlacedThing], rng: Generator) -> str:
     """The words for two to four equal things."""
     number, adjectives, word = (
         _pick(NUMBERS[len(things)], rng),

@@ -20,7 +20,7 @@ from torch import nn
 from training.autoencoder import FILE as AUTOENCODER
 from training.autoencoder import load_autoencoder
 from training.common import Clock, MovingAverage, count_millions, load_state, save_state
-from training.drawers import CHUNK, WORDINGS, Drawn, Source, Supply, open_source
+from training.drawers import CHUNK, WORDINGS, SceneChunk, Source, Supply, open_source
 from training.grounding import NOWHERE, AttentionRecorder
 from training.looks import set_looks
 from training.machine import autocast, choose_memory_format, prepare, read_flags, run_processes, to_images
@@ -94,7 +94,7 @@ class LatentPool:
         self._beside = torch.cuda.Stream() if device == "cuda" else None
 
     @torch.no_grad()
-    def add(self, chunks: Sequence[Drawn]) -> None:
+    def add(self, chunks: Sequence[SceneChunk]) -> None:
         """Adds chunks, at most as many as fit; they replace the oldest."""
         with torch.cuda.stream(self._beside):
             images, masks, ids, _, shown, places, coarse = (
@@ -237,7 +237,7 @@ class DiffusionTraining:
 
         return replay
 
-    def take(self, pool: LatentPool, chunks: Sequence[Drawn]) -> None:
+    def take(self, pool: LatentPool, chunks: Sequence[SceneChunk]) -> None:
         """Adds new scenes to the pool and computes the looks of their things."""
         pool.add(chunks)
         pool.looks.add({row for chunk in chunks for row in chunk.shown.flatten().tolist()})
@@ -259,7 +259,7 @@ class DiffusionTraining:
         self.optimizer.set_share(0.0)
         learn = self._record(pool, batch) if self.device == "cuda" else lambda: self.learn(pool, batch)
         first, begun, saved, parent = self.step, time.monotonic(), time.monotonic(), os.getppid()
-        supply, waiting = Supply(drawers, REUSE[self.device]), list[Drawn]()
+        supply, waiting = Supply(drawers, REUSE[self.device]), list[SceneChunk]()
         while self.clock.share(self.step - first) < 1 and os.getppid() == parent:
             waiting.extend(supply.take_due((self.step - first) * batch))
             while len(waiting) >= AT_ONCE[self.device]:

@@ -39,7 +39,7 @@ POLL_INTERVAL = 5.0
 
 
 @dataclass
-class Drawn:
+class SceneChunk:
     """A chunk of drawn scenes: uint8 images (CHUNK, side, side, 3), uint8 masks of things (CHUNK, side, side), int32 token ids
 
     (CHUNK, WORDINGS, MAX_LENGTH), 0 without a tokenizer, and int64 seeds (CHUNK). For the losses of padding and attention: int64
@@ -56,7 +56,7 @@ class Drawn:
     coarse: torch.Tensor
 
     @classmethod
-    def blank(cls, side: int, mask_side: int, *slots: int, captioned: bool = False) -> Drawn:
+    def blank(cls, side: int, mask_side: int, *slots: int, captioned: bool = False) -> SceneChunk:
         """Zeros for one chunk, or for `slots` of them; `captioned`: with token ids and parts."""
         places = mask_side if captioned else 0
         return cls(
@@ -72,19 +72,19 @@ class Drawn:
     def parts(self) -> tuple[torch.Tensor, ...]:
         return self.images, self.masks, self.ids, self.seeds, self.shown, self.places, self.coarse
 
-    def slot(self, number: int) -> Drawn:
+    def slot(self, number: int) -> SceneChunk:
         """One chunk of several, a view of the same memory."""
-        return Drawn(*(part[number] for part in self.parts()))
+        return SceneChunk(*(part[number] for part in self.parts()))
 
 
 class Source(Protocol):
     """Where a trainer gets its scenes."""
 
-    def take_ready(self, at_most: int) -> Iterator[Drawn]:
+    def take_ready(self, at_most: int) -> Iterator[SceneChunk]:
         """The chunks that are ready now; does not wait."""
         ...
 
-    def next(self) -> Drawn:
+    def next(self) -> SceneChunk:
         """The next chunk; waits for it."""
         ...
 
@@ -105,7 +105,7 @@ def _write_captions(scene: Scene) -> list[str]:
     return [insert_strange_word(write_caption(scene, rng), rng) for _ in range(WORDINGS)]
 
 
-def draw(chunk: Drawn, first_seed: int, tokenizer: CLIPTokenizer | None) -> None:
+def draw(chunk: SceneChunk, first_seed: int, tokenizer: CLIPTokenizer | None) -> None:
     """Draws the scenes of CHUNK consecutive seeds into the chunk."""
     scenes = [create_scene(first_seed + place) for place in range(CHUNK)]
     side, mask_side = chunk.images.shape[1], chunk.masks.shape[1]
@@ -132,7 +132,7 @@ class Supply:
         """`reuse`: how often a scene is used on average before a new one is taken."""
         self._source, self._reuse, self._taken = source, reuse, 0
 
-    def take_due(self, used: int, at_most: int = 16) -> Iterator[Drawn]:
+    def take_due(self, used: int, at_most: int = 16) -> Iterator[SceneChunk]:
         """The chunks that are ready, at most as many as `used` scenes in total allow."""
         wanted = -(-used // self._reuse) - self._taken
         for drawn in self._source.take_ready(min(at_most, -(-wanted // CHUNK))):
@@ -140,23 +140,23 @@ class Supply:
             yield drawn
 
 
-class DrawsHere:
+class InProcessDrawer:
     """Draws in the trainer's own process, one chunk per request."""
 
     def __init__(self, side: int, mask_side: int, first_seed: int, tokenizer_folder: Path | None = None) -> None:
         self._side, self._mask_side, self._seed, self._tokenizer = side, mask_side, first_seed, _load(tokenizer_folder)
 
-    def next(self) -> Drawn:
-        chunk = Drawn.blank(self._side, self._mask_side, captioned=self._tokenizer is not None)
+    def next(self) -> SceneChunk:
+        chunk = SceneChunk.blank(self._side, self._mask_side, captioned=self._tokenizer is not None)
         draw(chunk, self._seed, self._tokenizer)
         self._seed += CHUNK
         return chunk
 
-    def take_ready(self, at_most: int) -> Iterator[Drawn]:
+    def take_ready(self, at_most: int) -> Iterator[SceneChunk]:
         yield from (self.next() for _ in range(min(at_most, 1)))
 
 
-def _work(rank: int, first_seed: int, tokenizer_folder: Path | None, slots: Drawn, free: Any, filled: Any) -> None:
+def _work(rank: int, first_seed: int, tokenizer_folder: Path | None, slots: SceneChunk, free: Any, filled: Any) -> None:
     """The work of one drawing process, which ends when its parent process has ended."""
     torch.set_num_threads(1)
     parent, seed, tokenizer = os.getppid(), first_seed + rank * SEEDS_A_DRAWER, _load(tokenizer_folder)
@@ -176,7 +176,7 @@ def open_source(
 ) -> Iterator[Source]:
     """The source of scenes for process `rank`: separate drawers if it is the only one, else the process draws its own."""
     if options.members > 1:
-        yield DrawsHere(side, mask_side, first_seed + rank * SEEDS_A_DRAWER, folder)
+        yield InProcessDrawer(side, mask_side, first_seed + rank * SEEDS_A_DRAWER, folder)
         return
     with Drawers(options.drawers, side, mask_side, first_seed, folder) as drawers:
         yield drawers
@@ -187,7 +187,7 @@ class Drawers:
 
     def __init__(self, count: int, side: int, mask_side: int, first_seed: int, tokenizer_folder: Path | None = None) -> None:
         context = multiprocessing.get_context("spawn")
-        self._slots = Drawn.blank(side, mask_side, SLOTS_A_DRAWER * count, captioned=tokenizer_folder is not None)
+        self._slots = SceneChunk.blank(side, mask_side, SLOTS_A_DRAWER * count, captioned=tokenizer_folder is not None)
         for part in self._slots.parts():
             part.share_memory_()
         self._free, self._filled = context.Queue(), context.Queue()
@@ -207,7 +207,7 @@ class Drawers:
         for process in self._processes:
             process.join()
 
-    def take_ready(self, at_most: int) -> Iterator[Drawn]:
+    def take_ready(self, at_most: int) -> Iterator[SceneChunk]:
         for _ in range(at_most):
             try:
                 slot = self._filled.get_nowait()
@@ -215,7 +215,7 @@ class Drawers:
                 return
             yield self._take(slot)
 
-    def next(self) -> Drawn:
+    def next(self) -> SceneChunk:
         """As in Source; raises RuntimeError if a drawing process has ended."""
         while True:
             try:
@@ -224,7 +224,7 @@ class Drawers:
                 if not all(process.is_alive() for process in self._processes):
                     raise RuntimeError("A process that draws scenes has ended; its error is printed above.") from None
 
-    def _take(self, slot: int) -> Drawn:
-        taken = Drawn(*(part.clone() for part in self._slots.slot(slot).parts()))
+    def _take(self, slot: int) -> SceneChunk:
+        taken = SceneChunk(*(part.clone() for part in self._slots.slot(slot).parts()))
         self._free.put(slot)
         return taken

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from training.common import Clock, set_learning_rate
-from training.drawers import CHUNK, Drawn, Source, Supply, open_source
+from training.drawers import CHUNK, SceneChunk, Source, Supply, open_source
 from training.drawing.backgrounds import BACKGROUND_NAMES
 from training.drawing.styles import STYLE_NAMES
 from training.drawing.things import THING_BY_NAME, THING_NAMES
@@ -181,7 +181,7 @@ class JudgeTraining:
         self.scenes: list[Scene] = []
         self._next = 0
 
-    def add(self, drawn: Drawn) -> None:
+    def add(self, drawn: SceneChunk) -> None:
         """Adds a chunk, which replaces the oldest."""
         small = halve(drawn.images.to(self.device).permute(0, 3, 1, 2).float()).round().byte()
         self.images[self._next : self._next + CHUNK] = small.permute(0, 2, 3, 1)

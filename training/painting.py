@@ -13,7 +13,7 @@ from training.drawing.canvas import shade
 from training.drawing.palette import COLOURS
 from training.drawing.styles import STYLE_BY_NAME
 from training.drawing.things import draw_thing
-from training.layouts import Placed
+from training.layouts import PlacedThing
 from training.scenes import NATIVE_SIZE, Scene
 
 SHADOW = 96
@@ -47,7 +47,7 @@ def _draw_shadow(width: int, strength: int) -> Image.Image:
     return mask.filter(ImageFilter.BoxBlur(high / 5))
 
 
-def _lay_shadow(image: Image.Image, thing: Placed, side: int, sun: tuple[float, float, float]) -> None:
+def _lay_shadow(image: Image.Image, thing: PlacedThing, side: int, sun: tuple[float, float, float]) -> None:
     across, along, strength = sun
     width = max(8, round(thing.width * side * 0.9) // 4 * 4)
     mask = _draw_shadow(width, round(SHADOW * strength))
@@ -56,7 +56,7 @@ def _lay_shadow(image: Image.Image, thing: Placed, side: int, sun: tuple[float, 
     image.paste((16, 18, 32), corner, mask)
 
 
-def _lay(image: Image.Image, thing: Placed, side: int) -> None:
+def _lay(image: Image.Image, thing: PlacedThing, side: int) -> None:
     tile = _scale_sprite(thing.name, thing.colour, max(4, round(thing.size * side / 2) * 2))
     if thing.pose == "flying":
         wings = _scale_sprite("wings", None, max(4, round(thing.size * side * 0.75) * 2))

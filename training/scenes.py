@@ -13,7 +13,7 @@ from training.drawing.backgrounds import BACKGROUND_BY_NAME, BACKGROUND_NAMES, B
 from training.drawing.palette import COLOURS
 from training.drawing.styles import STYLES
 from training.drawing.things import THING_BY_NAME, THING_NAMES, THINGS
-from training.layouts import RELATIONS, Generator, Ground, Layout, Placed, place_creating, place_one, place_row
+from training.layouts import RELATIONS, Generator, Ground, Layout, PlacedThing, place_creating, place_one, place_row
 
 NATIVE_SIZE = 256
 COLOUR_NAMES = tuple(COLOURS)
@@ -39,7 +39,7 @@ class Scene:
     background: str
     colour: str | None
     far: str | None
-    things: tuple[Placed, ...]
+    things: tuple[PlacedThing, ...]
     named: tuple[int, ...]
     relation: str | None
     time: str | None
@@ -48,7 +48,7 @@ class Scene:
     style: str
     seed: int
 
-    def in_order(self) -> list[Placed]:
+    def in_order(self) -> list[PlacedThing]:
         """The things in the order of the caption."""
         return [self.things[place] for place in self.named]
 
@@ -143,7 +143,7 @@ def _choose_colour(name: str, behind: str | None, rng: Generator, share: float) 
     return None if colour == behind or is_colour_held_out(name, colour) else colour
 
 
-def _dress(things: Sequence[Placed], kind: Kind, behind: str | None, rng: Generator) -> list[Placed]:
+def _dress(things: Sequence[PlacedThing], kind: Kind, behind: str | None, rng: Generator) -> list[PlacedThing]:
     """The same things with colours, and sometimes with wings."""
     share = 0.5 if kind.count == 1 else 0.3
     common = _choose_colour(things[0].name, behind, rng, share) if kind.same else None
@@ -156,7 +156,7 @@ def _dress(things: Sequence[Placed], kind: Kind, behind: str | None, rng: Genera
     return dressed
 
 
-def _find_named(things: Sequence[Placed], names: Sequence[str]) -> tuple[int, ...]:
+def _find_named(things: Sequence[PlacedThing], names: Sequence[str]) -> tuple[int, ...]:
     """The index of each name in painting order; equal names from left to right."""
     if len(set(names)) < len(names):
         return tuple(sorted(range(len(things)), key=lambda place: things[place].x))
@@ -201,7 +201,7 @@ def create_scene(seed: int) -> Scene:
     backgrounds = BACKGROUND_NAMES if kind.count else tuple(place.name for place in PLACES)
     background = backgrounds[int(rng.integers(len(backgrounds)))]
     colour = COLOUR_NAMES[int(rng.integers(len(COLOUR_NAMES)))] if BACKGROUND_BY_NAME[background].paint is None else None
-    things: list[Placed] = []
+    things: list[PlacedThing] = []
     named: tuple[int, ...] = ()
     if kind.count:
         names = _choose_names(kind, background, rng)

@@ -12,7 +12,7 @@ from training.captions import BACKGROUND_DROP, add_article, list_words, write_ca
 from training.drawing.backgrounds import BACKGROUND_BY_NAME
 from training.drawing.styles import STYLES
 from training.drawing.things import THING_BY_NAME, add_indefinite_article, pluralise
-from training.layouts import Placed
+from training.layouts import PlacedThing
 from training.scenes import Scene, create_scene
 from training.trials import PROMPTS, list_sheet_captions, list_trials
 
@@ -64,7 +64,7 @@ def test_the_background_is_nearly_always_named(told: list[tuple[Scene, str]]) ->
 
 
 def pair(first: str, second: str, relation: str | None) -> Scene:
-    things = tuple(Placed(name, x, 0.7, 0.4) for name, x in ((first, 0.26), (second, 0.74)))
+    things = tuple(PlacedThing(name, x, 0.7, 0.4) for name, x in ((first, 0.26), (second, 0.74)))
     return Scene("beach", None, None, things, (0, 1), relation, None, None, None, "drawn", 0)
 
 

@@ -9,19 +9,19 @@ import torch
 
 from tests.training.tiny import SIZES
 from training.grounding import NOWHERE, AttentionRecorder, map_parts
-from training.layouts import Placed
+from training.layouts import PlacedThing
 from training.networks import create_unet
 from training.parts import FIRST, GRID, SLOTS
 from training.scenes import Scene, create_scene
 from training.tokenizer import MAX_LENGTH
 
 
-def scene_of(*things: Placed) -> Scene:
+def scene_of(*things: PlacedThing) -> Scene:
     return replace(create_scene(0), things=things, named=tuple(range(len(things))), relation=None)
 
 
 def test_a_cell_looks_at_the_part_that_covers_it() -> None:
-    thing = replace(Placed("pizza", 0.5, 0.5, 0.5), size=0.5)
+    thing = replace(PlacedThing("pizza", 0.5, 0.5, 0.5), size=0.5)
     first, second = map_parts(scene_of(thing), 40)
     rows, columns = np.nonzero(first)
     assert (second == NOWHERE).all()
@@ -34,12 +34,12 @@ def test_a_cell_looks_at_the_part_that_covers_it() -> None:
 
 
 def test_what_stands_in_front_covers_and_each_thing_has_its_slot() -> None:
-    back, front = Placed("house", 0.4, 0.5, 0.6), Placed("cat", 0.6, 0.6, 0.4)
+    back, front = PlacedThing("house", 0.4, 0.5, 0.6), PlacedThing("cat", 0.6, 0.6, 0.4)
     maps = map_parts(scene_of(back, front), 16)
     assert maps.shape == (SLOTS, 16, 16)
     assert (maps != NOWHERE).any((1, 2)).all()
     assert not ((maps[0] != NOWHERE) & (maps[1] != NOWHERE)).any()
-    alike = map_parts(scene_of(Placed("cat", 0.25, 0.5, 0.4), Placed("cat", 0.75, 0.5, 0.4)), 16)
+    alike = map_parts(scene_of(PlacedThing("cat", 0.25, 0.5, 0.4), PlacedThing("cat", 0.75, 0.5, 0.4)), 16)
     assert (alike[0, :, :8] != NOWHERE).any() and (alike[0, :, 8:] != NOWHERE).any(), "two of a kind have the same parts"
     assert (alike[1] == NOWHERE).all()
 

@@ -12,7 +12,7 @@ from training.drawing.air import AIR_BY_NAME
 from training.drawing.backgrounds import BACKGROUND_NAMES, BACKGROUNDS
 from training.drawing.styles import STYLES
 from training.drawing.things import THING_NAMES, THINGS
-from training.layouts import RELATIONS, Ground, Placed
+from training.layouts import RELATIONS, Ground, PlacedThing
 from training.painting import create_thing_mask, render
 from training.scenes import COLOUR_NAMES, FIXED, KINDS, ROLES, Scene, create_scene, is_background_held_out, is_colour_held_out
 
@@ -55,7 +55,7 @@ def test_each_thing_is_drawn_and_fills_its_box() -> None:
     empty = Scene("plain", "gray", None, (), (), None, None, None, None, "drawn", 1)
     bare = render(empty, 64)
     for name in THING_NAMES:
-        scene = replace(empty, things=(Placed(name, 0.5, 0.5, 0.75),), named=(0,))
+        scene = replace(empty, things=(PlacedThing(name, 0.5, 0.5, 0.75),), named=(0,))
         changed, inside = (render(scene, 64) != bare).any(-1), create_thing_mask(scene, 64) > 0
         assert changed[inside].mean() > 0.12, name
         assert changed[~inside].mean() < 0.03, name

@@ -19,7 +19,7 @@ from training.all import PARTS, list_commands
 from training.autoencoder import AutoencoderTraining, ImagePool, create_initial_network, image_loss
 from training.common import Clock, load_state
 from training.diffusion import DiffusionTraining
-from training.drawers import CHUNK, WORDINGS, Drawers, DrawsHere
+from training.drawers import CHUNK, WORDINGS, Drawers, InProcessDrawer
 from training.evaluate import (
     compute_frechet_distance,
     draw,
@@ -75,7 +75,7 @@ def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
 
 def test_the_autoencoder_starts_from_components_and_learns_more(tmp_path: Path) -> None:
     training = AutoencoderTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu", create_initial_network(SIZES, "cpu"))
-    pool, chunk = ImagePool(SIZES.side, "cpu"), DrawsHere(SIZES.side, SIZES.side, 0).next()
+    pool, chunk = ImagePool(SIZES.side, "cpu"), InProcessDrawer(SIZES.side, SIZES.side, 0).next()
     pool.add(chunk)
     pictures, masks = to_images(chunk.images, "cpu"), chunk.masks[:, None].float()
 
@@ -211,7 +211,7 @@ def test_processes_draw_what_the_trainer_would_draw_itself(tiny_run: Path) -> No
 
 def test_the_judge_learns_one_chunk_and_is_read_back(tmp_path: Path) -> None:
     training = JudgeTraining(Clock(1, steps=12), "cpu", Judge())
-    training.add(DrawsHere(256, 1, 3).next())
+    training.add(InProcessDrawer(256, 1, 3).next())
     first = float(training.train_step())
     for _ in range(11):
         last = float(training.train_step())

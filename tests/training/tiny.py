@@ -8,7 +8,7 @@ from training.autoencoder import FILE, AutoencoderTraining, load_autoencoder, lo
 from training.common import Clock
 from training.diffusion import FILE as DIFFUSION
 from training.diffusion import DiffusionTraining, LatentPool, load_last_networks
-from training.drawers import CHUNK, DrawsHere
+from training.drawers import CHUNK, InProcessDrawer
 from training.few_steps import Distillation, create_initial_student
 from training.networks import Sizes, create_autoencoder
 from training.tokenizer import FOLDER, prepare_tokenizer
@@ -22,7 +22,7 @@ def autoencoder_run(run: Path, steps: int, frozen_encoder: bool = False) -> Auto
     training = AutoencoderTraining(run, Clock(1, steps=steps), SIZES, "cpu", network, frozen_encoder=frozen_encoder)
     if training.path.exists():
         training.resume()
-    training.run(DrawsHere(SIZES.side, SIZES.side, 0), batch=4)
+    training.run(InProcessDrawer(SIZES.side, SIZES.side, 0), batch=4)
     return training
 
 
@@ -30,9 +30,9 @@ def pool_of(run: Path) -> LatentPool:
     return LatentPool(load_autoencoder(run / FILE), SIZES, "cpu", CHUNK)
 
 
-def source(run: Path, first_seed: int = 7) -> DrawsHere:
+def source(run: Path, first_seed: int = 7) -> InProcessDrawer:
     prepare_tokenizer(run)
-    return DrawsHere(SIZES.side, SIZES.latent_side, first_seed, run / FOLDER)
+    return InProcessDrawer(SIZES.side, SIZES.latent_side, first_seed, run / FOLDER)
 
 
 def diffusion_run(run: Path, steps: int) -> DiffusionTraining:
