@@ -60,9 +60,10 @@ NAMES = ("unet", "text_encoder", "reader")
 
 @dataclass(frozen=True)
 class Batch:
-    """Scenes to train on: latents, masks of things (n, 1, side, side), token ids (n, MAX_LENGTH), rows of looks (n, SLOTS), and
+    """Scenes to train on.
 
-    for each side of the UNet's levels the token that each cell should attend to, (n, SLOTS, side, side).
+    Latents; masks of things (n, 1, side, side); token ids (n, MAX_LENGTH); rows of looks (n, SLOTS); and for each side of the
+    UNet's levels the token that each cell should attend to, (n, SLOTS, side, side).
     """
 
     latents: torch.Tensor

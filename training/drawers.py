@@ -40,11 +40,11 @@ POLL_INTERVAL = 5.0
 
 @dataclass
 class SceneChunk:
-    """A chunk of drawn scenes: uint8 images (CHUNK, side, side, 3), uint8 masks of things (CHUNK, side, side), int32 token ids
+    """CHUNK drawn scenes.
 
-    (CHUNK, WORDINGS, MAX_LENGTH), 0 without a tokenizer, and int64 seeds (CHUNK). For the losses of padding and attention: int64
-    rows of looks (CHUNK, SLOTS), and the tokens of parts (see `map_parts`) at the masks' side and at half of it; of side 0
-    without a tokenizer.
+    uint8 images (CHUNK, side, side, 3); uint8 masks of things (CHUNK, side, side); int32 token ids (CHUNK, WORDINGS, MAX_LENGTH),
+    0 without a tokenizer; int64 seeds (CHUNK). For the losses of padding and attention: int64 rows of looks (CHUNK, SLOTS), and
+    the tokens of parts (see `map_parts`) at the masks' side and at half of it, of side 0 without a tokenizer.
     """
 
     images: torch.Tensor

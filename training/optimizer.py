@@ -32,9 +32,9 @@ def _as_matrix(weight: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 class Muon:
-    """Like torch.optim.Muon with `adjust_lr_fn="match_rms_adamw"`, but with all matrices of one shape in one batched product, and
+    """Like torch.optim.Muon with `adjust_lr_fn="match_rms_adamw"`, but all matrices of one shape are in one batched product.
 
-    without synchronisation with the host, so that a CUDA graph can capture a step.
+    A step does not synchronise with the host, so that a CUDA graph can capture it.
     """
 
     def __init__(self, matrices: Sequence[torch.Tensor]) -> None:
