@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from training import leaves, upscaler
+from training import dead_leaves, upscaler
 from training.common import Clock
 from training.upscaler import Reservoir, UpscalerTraining, export
 
@@ -48,7 +48,7 @@ def test_both_stages_go_on_and_are_exported(speckles: None, tmp_path: Path) -> N
 
 
 def test_scenes_are_a_picture_to_learn_from() -> None:
-    first, again = (leaves.draw_scenes(352, np.random.default_rng(3)) for _ in range(2))
+    first, again = (dead_leaves.draw_scenes(352, np.random.default_rng(3)) for _ in range(2))
     assert first.size == (352, 352) and first.tobytes() == again.tobytes()
     corners = [np.asarray(first.crop((x, y, x + 176, y + 176)), int) for x in (0, 176) for y in (0, 176)]
     assert all(np.abs(corners[0] - other).mean() > 8 for other in corners[1:])
