@@ -21,8 +21,8 @@ from spandrel.architectures.Compact import Compact
 from torch import nn
 
 from training.common import Clock, MovingAverage, load_state, save_state, set_learning_rate
-from training.degrade import CLEAN, FACTOR, choose_degradation, degrade
 from training.dead_leaves import draw_image
+from training.degrade import CLEAN, FACTOR, choose_degradation, degrade
 
 FEATURES, CONVOLUTIONS = 48, 12
 PATCH, BATCH = 24, 8  # side of a low-resolution patch in pixels; patches per step
