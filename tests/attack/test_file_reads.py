@@ -232,7 +232,7 @@ def test_an_uploaded_file_is_taken_and_one_that_is_gone_is_a_sentence(client: ht
     assert client.get(f"/gradio_api/file={path}").content == picture.getvalue()
     event = events["inspect_dropped"]
     body = {"data": [[file(path, orig_name="mine.png")]], "fn_index": event["id"], "session_hash": "mine"}
-    assert "37 × 23" in completed(client, body)
+    assert "37 × 23" in read_output(client, body)
     folder = events["take_folder"]
     assert "mine.png" in read_output(client, {**body, "data": [[file(path)]], "fn_index": folder["id"]})
     Path(path).unlink()
