@@ -158,7 +158,7 @@ def test_it_ends_without_a_trace_and_without_a_rest(way: str, moment: str, start
         until(lambda: any((start.place / "outputs").rglob("*.png")))
     assert any("spawn_main" in " ".join(process.cmdline()) for process in start.find_all()), "the worker"
     WAYS[way](start)
-    tally.tried()
+    tally.add_attempts()
     until(lambda: start.find_all() == [] and start.launcher.poll() is not None)
     tally.count("traces shown", start.said.count("Traceback") - start.said.count(CUT_START), start.said[-3000:])
     assert "KeyboardInterrupt" not in start.said
