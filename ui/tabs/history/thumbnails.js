@@ -7,6 +7,6 @@ export function mount(element, trigger) {
     if (!button?.dataset.choose) return;
     for (const other of element.querySelectorAll("[aria-pressed=true]")) other.setAttribute("aria-pressed", "false");
     button.setAttribute("aria-pressed", "true");
-    trigger("choose", { picture: button.dataset.choose });
+    trigger("choose", { image: button.dataset.choose });
   });
 }
