@@ -218,8 +218,6 @@ def test_a_failure_is_a_sentence_and_the_next_one_works(scripted: Studio, page_s
 BAD = [
     ("steps", "0", "Steps must be from 1 to 1000"),
     ("steps", "10000", "Steps must be from 1 to 1000"),
-    ("seed", "-1", "The seed must be from 0"),
-    ("seed", str(2**80), "The seed must be from 0"),
     ("seed", "abc", "not “abc”"),
     ("guidance_scale", "NaN", "The CFG scale must be from 0 to 100"),
     ("count", "0", "The number of pictures must be from 1"),
