@@ -98,7 +98,7 @@ class Isolation(HTMLParser):
 def macros() -> Iterator[tuple[str, str]]:
     for name in NAMES:
         module = vars(load_template(name).module)
-        yield from ((name, macro) for macro, value in module.items() if isinstance(value, Macro))
+        yield from ((name, macro) for macro, value in sorted(module.items()) if isinstance(value, Macro))
 
 
 def render(name: str, macro: str, text: str, true: bool) -> str:

@@ -121,11 +121,15 @@ def test_six_uploads_at_once_take_no_memory(studio: Studio, settings: Settings, 
 
 def send_parts(studio: Studio, *parts: tuple[str, bytes], query: str = "") -> httpx.Response:
     """An upload of parts: what follows ``form-data`` in their heads, and their content."""
+    with httpx.Client(base_url=studio.url, timeout=300) as client:
+        return post_parts(client, *parts, query=query)
+
+
+def post_parts(client: httpx.Client, *parts: tuple[str, bytes], query: str = "") -> httpx.Response:
     heads = [f"--{BOUNDARY}\r\nContent-Disposition: form-data{head}\r\n\r\n".encode() + body + b"\r\n" for head, body in parts]
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-    with httpx.Client(base_url=studio.url, timeout=300) as client:
-        content = b"".join([*heads, f"--{BOUNDARY}--\r\n".encode()])
-        return client.post(f"/gradio_api/upload{query}", content=content, headers=headers)
+    content = b"".join([*heads, f"--{BOUNDARY}--\r\n".encode()])
+    return client.post(f"/gradio_api/upload{query}", content=content, headers=headers)
 
 
 FILE = ('; name="files"; filename="a.png"', bombs.png(8, 2, 8))
@@ -176,14 +180,17 @@ def test_an_upload_that_breaks_off_leaves_nothing_behind(studio: Studio, setting
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX's limit of open files")
 def test_more_files_than_may_be_open_are_a_sentence(studio: Studio, settings: Settings) -> None:
+    """The client is connected before, so that nothing but the upload meets the limit."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    opened = {int(name) for name in os.listdir("/dev/fd")}
-    resource.setrlimit(resource.RLIMIT_NOFILE, ([n for n in range(10_000) if n not in opened][20], before[1]))
-    try:
-        answer = send_parts(studio, *[FILE] * 100)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with httpx.Client(base_url=studio.url, timeout=300) as client:
+        assert post_parts(client, FILE).status_code == 200
+        opened = {int(name) for name in os.listdir("/dev/fd")}
+        resource.setrlimit(resource.RLIMIT_NOFILE, ([n for n in range(10_000) if n not in opened][50], before[1]))
+        try:
+            answer = post_parts(client, *[FILE] * 200)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert answer.status_code == 400 and answer.text.startswith("The files could not be stored (Too many open files)")
     assert not list_loose(settings) and send_parts(studio, FILE).status_code == 200
