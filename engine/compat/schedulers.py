@@ -70,7 +70,9 @@ def create_scheduler(
     """A scheduler of diffusers' class: what it takes of ``checkpoint_config`` but for those ``ignored``, and ``options``."""
     import diffusers
 
-    scheduler_class = getattr(diffusers, class_name)
+    from engine.compat import flow_matching
+
+    scheduler_class = getattr(flow_matching if class_name in flow_matching.__all__ else diffusers, class_name)
     accepted = inspect.signature(scheduler_class.__init__).parameters.keys() - set(ignored)
     inherited = {name: value for name, value in checkpoint_config.items() if name in accepted}
     return scheduler_class.from_config({**inherited, **options})

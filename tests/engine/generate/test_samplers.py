@@ -5,7 +5,7 @@ import torch
 
 from engine.compat.schedulers import takes_generator
 from engine.errors import RequestError
-from engine.generate.samplers import SCHEDULERS, create, find, skip_steps
+from engine.generate.samplers import FLOW_MATCHING, SCHEDULERS, create, find, skip_steps
 
 CHECKPOINT = {
     "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
@@ -58,3 +58,34 @@ def test_the_checkpoints_own_noise_levels_stay() -> None:
     assert scheduler.config.prediction_type == "v_prediction"
     assert scheduler.config.beta_end == 0.012
     assert scheduler.config.use_karras_sigmas is True
+
+
+FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0}
+
+
+@pytest.mark.parametrize("strength", [0.01, 0.3, 1.0])
+@pytest.mark.parametrize("steps", [1, 4, 30])
+@pytest.mark.parametrize("name", FLOW_MATCHING)
+def test_flow_matching_finds_the_picture_that_a_perfect_network_points_to(name: str, steps: int, strength: float) -> None:
+    scheduler = create(name, FLOW)
+    scheduler.set_timesteps(steps)
+    generator = torch.Generator().manual_seed(0)
+    noise, clean = torch.randn(1, 16, 8, 8, generator=generator), torch.full((1, 16, 8, 8), 0.5)
+    begin, timesteps = skip_steps(scheduler, strength)
+    latents = noise if begin == 0 else scheduler.add_noise(clean, noise, timesteps[:1])
+    options = {"generator": generator} if takes_generator(scheduler) else {}
+    for timestep in timesteps:
+        velocity = (scheduler.scale_model_input(latents, timestep) - clean) / (timestep / 1000)
+        latents = scheduler.step(velocity, timestep, latents, **options, return_dict=False)[0]
+    assert (latents - clean).abs().mean() < 0.1
+
+
+def test_the_shift_of_a_flow_matching_checkpoint_stays() -> None:
+    for name in FLOW_MATCHING:
+        scheduler = create(name, FLOW)
+        assert {scheduler.config.get("shift"), scheduler.config.get("flow_shift")} & {3.0} == {3.0}
+
+
+def test_other_samplers_are_refused_for_flow_matching() -> None:
+    with pytest.raises(RequestError, match="Choose one of"):
+        create("DDIM", FLOW)
