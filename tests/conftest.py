@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.attack.tally import PROPERTY, add_up
 from tests.fast import is_fast
 
 # Threads that wait asleep: torch's default is to spin, which on a busy machine costs more than the work itself.
@@ -75,12 +76,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The time that each folder took, beside its budget. Nothing is asserted: a busy machine is no failure."""
+    """The attacks tried and what they achieved; then the time that each folder took, beside its budget. No time is asserted: a
+    busy machine is no failure."""
+    reports = [each for found in terminalreporter.stats.values() for each in found if isinstance(each, pytest.TestReport)]
+    calls = [dict(report.user_properties) for report in reports if report.when == "call"]
+    tallies = [properties[PROPERTY] for properties in calls if PROPERTY in properties]
+    if tallies:
+        terminalreporter.write_line(f"attacks: {add_up(tallies)}")
     seconds: defaultdict[str, float] = defaultdict(float)
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if isinstance(report, pytest.TestReport):
-                seconds[budget_of(report.nodeid)] += report.duration
+    for report in reports:
+        seconds[budget_of(report.nodeid)] += report.duration
     for folder, taken in seconds.items():
         rest = " (the rest)" if folder == "tests" else ""
         terminalreporter.write_line(f"{taken / 60:5.1f} of {BUDGETS[folder]:g} minutes: {folder}{rest}")
@@ -88,4 +93,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def budget_of(test: str) -> str:
     """The folder of :data:`BUDGETS` that a test's id falls under."""
-    return next(folder for folder in BUDGETS if test.startswith(folder))
+    return next((folder for folder in BUDGETS if test.startswith(folder)), "tests")

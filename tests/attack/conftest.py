@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Iterator
 
 import httpx
@@ -10,7 +9,7 @@ import pytest
 
 from engine.jobs import Jobs
 from engine.settings import Settings
-from tests.attack.tally import PROPERTY, Tally, add_up
+from tests.attack.tally import PROPERTY, Tally
 from ui.server.serve import Studio, serve
 
 
@@ -31,16 +30,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, bool | No
         return done
     finally:
         if isinstance(counted, Tally):
-            pyfuncitem.user_properties.append((PROPERTY, counted.counts))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print one line: the number of attacks tried, and of each fault."""
-    reports = [report for found in terminalreporter.stats.values() for report in found if isinstance(report, pytest.TestReport)]
-    calls = [report for report in reports if report.when == "call"]
-    tallies = [counts for report in calls for _, counts in report.user_properties if isinstance(counts, Counter)]
-    if tallies:
-        terminalreporter.write_line(f"attacks: {add_up(tallies)}")
+            pyfuncitem.user_properties.append((PROPERTY, dict(counted.counts)))
 
 
 @pytest.fixture(scope="module")

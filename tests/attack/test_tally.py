@@ -30,7 +30,8 @@ def test_the_line_at_the_end_names_every_fault() -> None:
 
 def test_a_run_reports_its_tallies(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
-        "from tests.attack.conftest import pytest_pyfunc_call, pytest_terminal_summary, tally\n"
+        "from tests.attack.conftest import pytest_pyfunc_call, tally\n"
+        "from tests.conftest import pytest_terminal_summary\n"
         "__all__ = ['pytest_pyfunc_call', 'pytest_terminal_summary', 'tally']\n"
     )
     pytester.makepyfile(
