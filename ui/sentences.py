@@ -228,6 +228,11 @@ def missing_words(words: Sequence[str]) -> str:
     return f"Not in this checkpoint’s vocabulary: {list_quoted(words)}."
 
 
+def prompt_part(label: str, number: int, weight: float) -> str:
+    """What is written above a part of a prompt composed with AND, counted from 1."""
+    return f"{label}, part {number}, weight {weight:g}"
+
+
 def token_count(count: int, chunks: int, length: int) -> str:
     """How long a prompt is for the checkpoint's text encoder."""
     runs = f", read in {chunks} parts of up to {length}" if chunks > 1 else ""

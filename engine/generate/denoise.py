@@ -24,11 +24,18 @@ Generator = torch.Generator | list[torch.Generator]
 """The source of a sampler's noise; a batch has a list, one a row."""
 
 StepEncodings = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
-"""Prompt, negative, pooled prompt, pooled negative: one row per image; the negatives are None without guidance."""
+"""Prompt, negative, pooled prompt, pooled negative: one row per image, the prompts one per image for each of their parts, all
+images of a part together; the negatives are None without guidance."""
+
+PLAIN = (1.0,)
+"""The weights of a prompt that is not composed."""
 
 
 class Encodings(Protocol):
-    """The encoded prompt at each step; see :mod:`engine.prompt.encode`."""
+    """The encoded prompt at each step, and the weights of its parts; see :mod:`engine.prompt.encode`."""
+
+    @property
+    def weights(self) -> tuple[float, ...]: ...
 
     def at(self, step: int) -> StepEncodings:
         """The encodings for ``step``, from 0."""
@@ -37,32 +44,49 @@ class Encodings(Protocol):
 
 @dataclass(frozen=True)
 class GuidedUntil:
-    """``encodings``, without the negative from step ``end`` on."""
+    """``encodings``, without the negative from step ``end`` on, except that a composed prompt always needs it."""
 
     encodings: Encodings
     end: int
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """As :attr:`Encodings.weights`."""
+        return self.encodings.weights
+
     def at(self, step: int) -> StepEncodings:
         """As :meth:`Encodings.at`."""
         prompt, negative, pooled, pooled_negative = self.encodings.at(step)
-        return (prompt, negative, pooled, pooled_negative) if step < self.end else (prompt, None, pooled, None)
+        guided = step < self.end or self.weights != PLAIN
+        return (prompt, negative, pooled, pooled_negative) if guided else (prompt, None, pooled, None)
 
 
 @dataclass(frozen=True)
 class EncodingRows:
-    """The encodings of several images as one batch, a row each."""
+    """The encodings of several images as one batch, a row each. Their prompts have parts of the same weights."""
 
     rows: tuple[Encodings, ...]
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """As :attr:`Encodings.weights`."""
+        return self.rows[0].weights
 
     def at(self, step: int) -> StepEncodings:
         """As :meth:`Encodings.at`."""
         prompts, negatives, pooled, pooled_negatives = zip(*(row.at(step) for row in self.rows), strict=True)
-        return torch.cat(prompts), _join(negatives), _join(pooled), _join(pooled_negatives)
+        said = [parts for parts in pooled if parts is not None]
+        return _join_parts(prompts), _join(negatives), _join_parts(said) if said else None, _join(pooled_negatives)
 
 
 def _join(rows: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
     found = [row for row in rows if row is not None]
     return torch.cat(found) if found else None
+
+
+def _join_parts(images: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The rows of all images for the first part of their prompts, then those for the second part, and so on."""
+    return torch.stack(list(images), dim=1).flatten(0, 1)
 
 
 @dataclass(frozen=True)
@@ -125,10 +149,12 @@ class Denoiser:
     ) -> torch.Tensor:
         """The UNet's prediction for step ``index``, guided. ``device_timestep`` is ``timestep`` on the device, if it is there.
 
-        Classifier-free guidance: Ho and Salimans 2022, arXiv 2207.12598. Prompt and negative run as one batch of two.
+        Classifier-free guidance: Ho and Salimans 2022, arXiv 2207.12598. Negative and prompt, or each of its parts, run as one
+        batch.
         """
         guided = self.encodings.at(index)[1] is not None
-        sample = self.scheduler.scale_model_input(torch.cat([latents] * (2 if guided else 1)), timestep)
+        copies = guided + len(self.encodings.weights)
+        sample = self.scheduler.scale_model_input(torch.cat([latents] * copies), timestep)
         if self.extra_channels is not None:
             sample = torch.cat([sample, self.extra_channels.expand(len(sample), -1, -1, -1)], dim=1)
         skipping = self.features.skip_layers(index, len(sample)) if self.features is not None else nullcontext()
@@ -161,8 +187,14 @@ class Denoiser:
                 expert.guard.settle()
 
     def _guide(self, prediction: torch.Tensor) -> torch.Tensor:
-        without, with_prompt = prediction.chunk(2)
-        return without + self.guidance_scale * (with_prompt - without)
+        """Each part of the prompt moves the prediction away from that of the negative, by its weight times the scale. A composed
+        prompt needs that without guidance too, with a scale of 1."""
+        without, *parts = prediction.chunk(1 + len(self.encodings.weights))
+        scale = self.guidance_scale if self.guidance_scale > 1 and guidance_embedding_width(self.unet) is None else 1.0
+        guided = without
+        for weight, part in zip(self.encodings.weights, parts, strict=True):
+            guided = guided + weight * scale * (part - without)
+        return guided
 
     def _accepts(self, prediction: torch.Tensor) -> bool:
         """Whether the prediction is finite; if not, the UNet has been moved to a safer precision. May raise Overflowed."""
@@ -187,18 +219,18 @@ class Denoiser:
             encoder_hidden_states=hidden_states.to(self.device, dtype),
             class_labels=None if level is None else torch.full((len(hidden_states),), level, device=self.device),
             timestep_cond=self._embed_guidance(len(hidden_states), dtype),
-            added_cond_kwargs=None if pooled is None else self._add_size(pooled_negative, pooled, len(prompt), dtype),
+            added_cond_kwargs=None if pooled is None else self._add_size(pooled_negative, pooled, dtype),
         )
 
     def _add_size(
-        self, pooled_negative: torch.Tensor | None, pooled: torch.Tensor, batch: int, dtype: torch.dtype
+        self, pooled_negative: torch.Tensor | None, pooled: torch.Tensor, dtype: torch.dtype
     ) -> dict[str, torch.Tensor] | None:
         if self.size is None:
             return None
-        negative_ids = None if pooled_negative is None else self.size.negative.expand(batch, -1)
+        negative_ids = None if pooled_negative is None else self.size.negative.expand(len(pooled_negative), -1)
         return {
             "text_embeds": _stack(pooled_negative, pooled).to(self.device, dtype),
-            "time_ids": _stack(negative_ids, self.size.prompt.expand(batch, -1)).to(self.device, dtype),
+            "time_ids": _stack(negative_ids, self.size.prompt.expand(len(pooled), -1)).to(self.device, dtype),
         }
 
     def _embed_guidance(self, batch: int, dtype: torch.dtype) -> torch.Tensor | None:

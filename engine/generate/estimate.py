@@ -15,6 +15,7 @@ from engine.events import Step
 from engine.plan import Hardware, Layout, Work, choose, find_budget, fit_plan
 from engine.plan.learned import LearnedFacts, apply_learned
 from engine.plan.timing import TimingKey, estimate_seconds
+from engine.prompt.composition import is_composed, split_prompt
 from engine.requests import SPEEDS, ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
 from engine.settings import Settings
 
@@ -67,8 +68,8 @@ def course_of(request: ResolvedGeneration) -> TimingKey:
     """The key for the time of one image of ``request``."""
     share = request.strength if isinstance(request, ImageToImage) else 1.0
     return TimingKey(
-        width=request.width, height=request.height, steps=round(request.steps * share), guided=request.guidance_scale > 1,
-        speed=request.speed,
+        width=request.width, height=request.height, steps=round(request.steps * share), speed=request.speed,
+        guided=is_guided(request), parts=len(split_prompt(request.prompt)),
     )  # fmt: skip
 
 
@@ -94,6 +95,11 @@ def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wante
     return plan.compiler or ("inductor" if wanted else "")
 
 
+def is_guided(request: Request) -> bool:
+    """Whether the negative prompt is predicted too: for guidance, or because the parts of a composed prompt are added to it."""
+    return (request.guidance_scale or 0) > 1 or is_composed(request.prompt)
+
+
 def find_cpu_plan(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardware) -> ExecutionPlan | None:
     """The plan of ``entry`` on the processor, the last rung of the ladder; None if ``plan`` runs there already."""
     processor = next((device for device in hardware.devices if device.kind == "cpu"), None)
@@ -108,7 +114,8 @@ def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: Check
         parameters=Counter(entry.parameters) + Counter(refiner.parameters if refiner else {}),
         width=request.width,
         height=request.height,
-        guided=request.guidance_scale > 1,
+        guided=is_guided(request),
+        parts=len(split_prompt(request.prompt)),
         layout=Layout.of(entry.config("unet"), entry.config("vae")),
     )
 

@@ -16,12 +16,15 @@ STRAINED = (
 )
 
 
-def explain_no_effect(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> str:
+def explain_no_effect(guidance_scale: float, *, guidance_free: bool, distilled: bool, composed: bool = False) -> str:
     """Why a negative prompt cannot work, as a sentence that says what to do; empty if it can.
 
     ``guidance_free``: the checkpoint was made to run without guidance (turbo kinds). ``distilled``: its UNet takes the scale as
-    an input and never runs twice (LCM).
+    an input and never runs twice (LCM). ``composed``: the prompt is composed of several with ``AND``, which are added to the
+    prediction of the negative prompt in any case.
     """
+    if composed:
+        return ""
     if distilled:
         return DISTILLED
     if guidance_scale > 1:
@@ -29,8 +32,7 @@ def explain_no_effect(guidance_scale: float, *, guidance_free: bool, distilled: 
     return FEW_STEPS if guidance_free else LOW_SCALE
 
 
-def explain_doubt(guidance_scale: float, *, guidance_free: bool, distilled: bool) -> str:
+def explain_doubt(guidance_scale: float, *, guidance_free: bool, distilled: bool, composed: bool = False) -> str:
     """As :func:`explain_no_effect`; or why a negative prompt harms the checkpoint's images; else empty."""
-    return explain_no_effect(guidance_scale, guidance_free=guidance_free, distilled=distilled) or (
-        STRAINED if guidance_free else ""
-    )
+    reason = explain_no_effect(guidance_scale, guidance_free=guidance_free, distilled=distilled, composed=composed)
+    return reason or (STRAINED if guidance_free else "")

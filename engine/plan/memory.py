@@ -77,7 +77,8 @@ class Layout:
 class Work:
     """The work of a run. ``parameters`` counts those of each component, from the file's headers.
 
-    ``width`` and ``height`` are pixels of the result, ``batch`` images at once; ``guided`` doubles the U-Net's batch.
+    ``width`` and ``height`` are pixels of the result, ``batch`` images at once. For each image the U-Net's batch has a row for
+    each of the ``parts`` of the prompt, and one more if it is ``guided``.
     """
 
     parameters: Mapping[str, int]
@@ -85,6 +86,7 @@ class Work:
     height: int
     batch: int = 1
     guided: bool = True
+    parts: int = 1
     layout: Layout = field(default_factory=Layout)
 
 
@@ -181,7 +183,7 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
 def _unet_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     """Its tensors, and the weights of the running layer: copied, and loaded or widened if they are offloaded."""
     latents = (work.width // work.layout.scale) * (work.height // work.layout.scale)
-    tensors = count_unet_numbers(work.layout) * latents * batch * (2 if work.guided else 1)
+    tensors = count_unet_numbers(work.layout) * latents * batch * (work.parts + work.guided)
     copies = SCRATCH_LAYERS + ("unet_offload" in plan.measures) + ("unet" in plan.storage)
     largest_layer = 9 * 2 * work.layout.unet_channels[-1] ** 2
     return int(tensors + copies * largest_layer) * BYTES[plan.dtype("unet")]

@@ -15,13 +15,20 @@ NEWEST = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class TimingKey:
-    """What one image's time depends on: pixels, how many ``steps`` run, whether they are guided, the Speed setting."""
+    """What one image's time depends on: pixels, how many ``steps`` run, whether they are guided, how many ``parts`` the prompt
+    has, the Speed setting."""
 
     width: int
     height: int
     steps: int
     guided: bool = True
     speed: str = "exact"
+    parts: int = 1
+
+    @property
+    def work(self) -> float:
+        """How many steps of a prompt with one part take as long as these."""
+        return self.steps * (self.parts + self.guided) / (1 + self.guided)
 
     @property
     def kind(self) -> str:
@@ -38,7 +45,7 @@ def learn_timing(
     notes: LearnedFacts, checkpoint_hash: str, device: Device, course: TimingKey, *, stepping: float, rest: float
 ) -> None:
     """Store how long an image took: ``stepping`` seconds in its steps, ``rest`` from there to the file."""
-    now = [stepping / max(1, course.steps), rest]
+    now = [stepping / max(1, course.work), rest]
 
     def add(stored: JsonObject) -> JsonObject:
         before = _read_times(stored.get(course.name)) or now
@@ -59,7 +66,7 @@ def estimate_seconds(notes: LearnedFacts, checkpoint_hash: str, device: Device, 
         if alike:
             nearest = min(alike, key=lambda count: abs(count - pixels))
             step, rest = (seconds * pixels / nearest for seconds in alike[nearest])
-            return course.steps * step + rest
+            return course.work * step + rest
     return None
 
 

@@ -27,6 +27,7 @@ import torch
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.compat.text_encoders import find_execution_device
+from engine.prompt.composition import split_prompt
 from engine.prompt.grammar import parse
 from engine.prompt.terms import Place, neutralise
 from engine.prompt.tokenizer import LearnedWords, PromptTokenizer, wrap_tokenizer
@@ -92,7 +93,7 @@ class TextEncoders(Protocol):
 
 @dataclass(frozen=True)
 class Encoding:
-    """``embeds``: 1 x tokens x width, float32. ``pooled``: 1 x width for XL, else None."""
+    """``embeds``: 1 x tokens x width, float32. ``pooled``: 1 x width for XL, else None. A composed prompt has a row a part."""
 
     embeds: torch.Tensor
     pooled: torch.Tensor | None
@@ -252,12 +253,16 @@ def _digest(tensors: Iterable[torch.Tensor]) -> str:
 
 @dataclass(frozen=True)
 class PromptEncodings:
-    """Prompt and negative for each step. ``turns``: ``(until, positive, negative)``, each for the steps below ``until``."""
+    """Prompt and negative for each step. ``turns``: ``(until, positive, negative)``, each for the steps below ``until``.
+
+    ``weights`` are those of the prompt's parts (see :mod:`engine.prompt.composition`).
+    """
 
     turns: tuple[tuple[int, Encoding, Encoding | None], ...]
+    weights: tuple[float, ...] = (1.0,)
 
     def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-        """Prompt, negative, pooled prompt, pooled negative for ``step`` (from 0), each with a batch of 1.
+        """Prompt, negative, pooled prompt, pooled negative for ``step`` (from 0): a row for each part, one negative.
 
         The negatives are None without guidance, the pooled ones without XL. Later steps than asked for get the last.
         """
@@ -281,23 +286,28 @@ def encode_pair(
 ) -> PromptEncodings:
     """Prompt and negative as the UNet of a checkpoint takes them at each of ``steps`` steps, all of one length.
 
-    ``clip_skip`` of 0 or 1 is the last layer, 2 the one before. Without ``guidance`` the negative is not encoded. ``neutral``
-    are places in the negative (see :func:`~engine.prompt.terms.terms`) whose tokens are replaced by neutral ones, so that the
-    others keep their places. A blank negative is all zeros where the checkpoint asks for that (XL's base).
+    ``clip_skip`` of 0 or 1 is the last layer, 2 the one before. Without ``guidance`` the negative is not encoded, unless the
+    prompt is composed, because its parts are added to the prediction of the negative. ``neutral`` are places in the
+    negative (see :func:`~engine.prompt.terms.find_terms`) whose tokens are replaced by neutral ones, so that the others keep
+    their places. A blank negative is all zeros where the checkpoint asks for that (XL's base).
     """
     parts = text_parts(encoders)
     encoder = Encoder(parts, clip_skip, cache, guard)
-    positives = _read_all(prompt, parts, steps)
+    subprompts = split_prompt(prompt)
+    weights = tuple(subprompt.weight for subprompt in subprompts)
+    guidance = guidance or weights != (1.0,)
+    positives = [_read_all(subprompt.text, parts, steps) for subprompt in subprompts]
     negatives = _read_all(negative, parts, steps, neutral) if guidance else []
-    chunks = max(len(reading.chunks) for _, readings in [*positives, *negatives] for reading in readings)
+    chunks = max(len(reading.chunks) for turns in [*positives, negatives] for _, readings in turns for reading in readings)
     zeros = not negative.strip() and encoders.force_zeros_for_empty_prompt
 
-    said = {until: encoder.encode(readings, chunks) for until, readings in positives}
+    said = [{until: encoder.encode(readings, chunks) for until, readings in turns} for turns in positives]
     unsaid = {until: encoder.encode(readings, chunks) for until, readings in negatives}
     if zeros:
         unsaid = {until: _zeros(encoding) for until, encoding in unsaid.items()}
-    ends = sorted(said.keys() | unsaid.keys())
-    return PromptEncodings(tuple((end, _for(said, end), _for(unsaid, end) if guidance else None) for end in ends))
+    ends = sorted(unsaid.keys() | {end for part in said for end in part})
+    turns = ((end, _stack([_for(part, end) for part in said]), _for(unsaid, end) if guidance else None) for end in ends)
+    return PromptEncodings(tuple(turns), weights)
 
 
 Turns = list[tuple[int, list[PromptReading]]]
@@ -315,6 +325,14 @@ def _read_all(text: str, parts: Sequence[TextPart], steps: int, neutral: Sequenc
 def _for(encodings: dict[int, Encoding], end: int) -> Encoding:
     """The encoding in force in the last step before ``end``."""
     return encodings[min(until for until in encodings if until >= end)]
+
+
+def _stack(encodings: Sequence[Encoding]) -> Encoding:
+    """The parts of a prompt in one encoding, a row each."""
+    if len(encodings) == 1:
+        return encodings[0]
+    pooled = [encoding.pooled for encoding in encodings if encoding.pooled is not None]
+    return Encoding(torch.cat([encoding.embeds for encoding in encodings]), torch.cat(pooled) if pooled else None)
 
 
 def _zeros(encoding: Encoding) -> Encoding:

@@ -6,6 +6,7 @@
 ``(word:1.3)``          1.3 times the weight (any number, a negative one too)
 ``\\( \\) \\[ \\] \\\\``      the sign itself; so are ``\\: \\| \\< \\>``, which matter only inside brackets and tags
 ``BREAK``               the rest starts a new chunk
+``a AND b:0.5``         several prompts at once: :mod:`engine.prompt.composition` splits them before this module reads them
 ``# words``             a line that begins so is a comment; ``\\\\#`` is the sign itself
 ``<word:...>``          any other tag says nothing
 ``<lora:name:0.8>``     a LoRA; a second number is for the UNet alone, as are ``te=`` and ``unet=``; ``lbw=`` or a list of

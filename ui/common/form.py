@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from engine import seeds
 from engine.errors import RequestError
 from engine.negative import effectiveness
+from engine.prompt.composition import is_composed
 from engine.requests import DTYPES, SPEEDS, GenerationRequest, Request, TextToImage, check
 from ui import messages, sentences
 from ui.common.checkpoint_options import Checkpoint
@@ -159,15 +160,17 @@ def read_number(written: Mapping[str, Value], name: str) -> float | None:
         raise RequestError(sentences.number_error(LABELS[name], text)) from None
 
 
-def find_doubt(guidance_scale: str, checkpoint: Checkpoint) -> str:
-    """Why a negative prompt has no effect, or harms the result of ``checkpoint``, at the guidance scale in the form; "" if it
-    works."""
+def find_doubt(guidance_scale: str, checkpoint: Checkpoint, prompt: str) -> str:
+    """Why a negative prompt has no effect, or harms the result of ``checkpoint``, beside ``prompt`` and at the guidance scale in
+    the form; "" if it works."""
     try:
         written = read_number({"guidance_scale": guidance_scale}, "guidance_scale")
     except RequestError:
         return ""
     scale = checkpoint.guidance_scale if written is None else written
-    return effectiveness.explain_doubt(scale, guidance_free=checkpoint.guidance_free, distilled=checkpoint.distilled)
+    return effectiveness.explain_doubt(
+        scale, guidance_free=checkpoint.guidance_free, distilled=checkpoint.distilled, composed=is_composed(prompt)
+    )
 
 
 def find_checkpoint_name(request: Request) -> str | None:

@@ -134,18 +134,16 @@ def read_prompts(
     prompt: str, negative_prompt: str, chosen: Checkpoint, guidance_scale: str, settings: Settings
 ) -> tuple[str, str]:
     """How a checkpoint's text encoders read both prompts: a warning, and the tokens, as HTML."""
-    texts = {"prompt": prompt, "negative_prompt": negative_prompt}
+    texts = prompt_reading.label_parts(form.LABELS["prompt"], prompt)
+    if negative_prompt:
+        texts[form.LABELS["negative_prompt"]] = negative_prompt
     try:
-        read = {
-            form.LABELS[name]: prompt_reading.read_with_checkpoint(text, chosen)
-            for name, text in texts.items()
-            if text or name == "prompt"
-        }
+        read = {label: prompt_reading.read_with_checkpoint(text, chosen) for label, text in texts.items()}
     except EaselError as error:
         return render_notice(str(error), "trouble"), ""
     said = prompt_reading.render_warning(read.values(), chosen, settings.models)
     if negative_prompt.strip():
-        said += render_notice(form.find_doubt(guidance_scale, chosen))
+        said += render_notice(form.find_doubt(guidance_scale, chosen, prompt))
     return said, prompt_reading.render_readings(read)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from engine.prompt.composition import is_composed, split_prompt
 from engine.prompt.tokenizer import WORD_END, load_tokenizer
 from engine.prompt.tokens import PromptReading, Token, Word, read_prompt
 from ui import messages, sentences
@@ -47,6 +48,14 @@ class ShownPrompt:
 
     label: str
     readings: list[ShownReading]
+
+
+def label_parts(label: str, prompt: str) -> dict[str, str]:
+    """The texts that are read on their own, by what is written above them: one, or each part of a composed prompt."""
+    parts = split_prompt(prompt)
+    if not is_composed(prompt):
+        return {label: parts[0].text}
+    return {sentences.prompt_part(label, number, part.weight): part.text for number, part in enumerate(parts, 1)}
 
 
 def read_with_checkpoint(text: str, checkpoint: Checkpoint) -> Readings:

@@ -14,6 +14,7 @@ from engine.generate.run import Run
 from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.negative.comparison import COMPANIONS, create_pair
 from engine.negative.effectiveness import explain_no_effect
+from engine.prompt.composition import is_composed
 from engine.requests import CompareNegative
 from engine.stopping import Stop
 
@@ -54,7 +55,7 @@ def run(job: str, asked: CompareNegative, state: EngineState, stop: Stop) -> Ite
 
 def check_guided(prepared: Prepared) -> None:
     """Raises RequestError if a negative prompt has no effect."""
-    scale = prepared.resolved.request.guidance_scale
-    distilled = prepared.entry.config("unet").get("time_cond_proj_dim") is not None
-    if reason := explain_no_effect(scale, guidance_free=prepared.entry.family.guidance_free, distilled=distilled):
+    request, free = prepared.resolved.request, prepared.entry.family.guidance_free
+    distilled, composed = prepared.entry.config("unet").get("time_cond_proj_dim") is not None, is_composed(request.prompt)
+    if reason := explain_no_effect(request.guidance_scale, guidance_free=free, distilled=distilled, composed=composed):
         raise RequestError(reason)

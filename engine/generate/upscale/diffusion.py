@@ -30,6 +30,7 @@ from engine.generate.upscale.tiles import Axis, TileUpscaler, halve
 from engine.plan import Layout, Work, find_budget, fit_plan
 from engine.plan.hardware.driver_errors import is_out_of_memory
 from engine.plan.hardware.probe import refresh
+from engine.prompt.composition import split_prompt
 from engine.prompt.encode import encode_pair
 from engine.requests import ExecutionPlan, Resolved, ResolvedUpscale, Upscale
 from engine.stopping import Stop
@@ -100,7 +101,7 @@ class DiffusionUpscaler:
         plan = plan_for(entry, asked, state.circumstances)
         layout = Layout.of(entry.config("unet"), entry.config("vae"))
         seen = (side + 2 * (FEATHER + 8)) * layout.scale
-        work = Work(parameters=entry.parameters, width=seen, height=seen, layout=layout)
+        work = Work(parameters=entry.parameters, width=seen, height=seen, parts=len(split_prompt(asked.prompt)), layout=layout)
         plan, _ = fit_plan(work, plan, find_budget(refresh(state.hardware), state.cache.held_bytes))
         with ExitStack() as held:
             pipeline = held.enter_context(state.cache.lease(entry, plan, task=UPSCALE, cancelled=stop.is_set))
