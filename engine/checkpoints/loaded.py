@@ -43,7 +43,8 @@ class LoadedCheckpoint:
     ``scheduler`` is the one that came with the checkpoint; runs make their own from its configuration. What a family does not
     have is None: Stable Diffusion 1 and 2 have one text encoder, XL has two, XL's refiner the second alone. ``originals``:
     component -> where its weights came from. ``merged`` names the LoRAs that are in the weights, and ``notices`` says what of
-    them is not used. ``learned``: text encoder -> textual inversions, each with how many vectors it has.
+    them and of the checkpoint's files is not used.
+    ``learned``: text encoder -> textual inversions, each with how many vectors it has.
     """
 
     name: str

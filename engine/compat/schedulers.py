@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from engine.json_values import JsonObject
+from engine.json_values import JsonObject, JsonValue
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +75,23 @@ def create_scheduler(
     scheduler_class = getattr(flow_matching if class_name in flow_matching.__all__ else diffusers, class_name)
     accepted = inspect.signature(scheduler_class.__init__).parameters.keys() - set(ignored)
     inherited = {name: value for name, value in checkpoint_config.items() if name in accepted}
+    if checkpoint_config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in accepted:
+        inherited["trained_betas"] = rescale_betas(checkpoint_config)
     return scheduler_class.from_config({**inherited, **options})
+
+
+def rescale_betas(checkpoint_config: JsonObject) -> list[JsonValue]:
+    """The betas of a schedule whose last step is noise alone (Lin et al. 2023, arXiv 2305.08891), for schedulers that cannot
+    rescale their own. As in those that can, the last step keeps 2 ** -24 of the image, so that its noise level is finite."""
+    from diffusers import EulerDiscreteScheduler
+
+    accepted = inspect.signature(EulerDiscreteScheduler.__init__).parameters.keys()
+    config = {name: value for name, value in checkpoint_config.items() if name in accepted}
+    found = EulerDiscreteScheduler.from_config(config)
+    kept = (found[0] if isinstance(found, tuple) else found).alphas_cumprod.double()
+    ratios = kept.clone()
+    ratios[1:] /= kept[:-1]
+    return (1 - ratios).tolist()
 
 
 def takes_generator(scheduler: Scheduler) -> bool:

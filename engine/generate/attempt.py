@@ -222,6 +222,7 @@ class Attempt:
             scheduler=context.scheduler,
             encodings=GuidedUntil(encodings, speed.guided_steps(steps)),
             guidance_scale=request.guidance_scale,
+            guidance_rescale=self.loaded.family.guidance_rescale,
             guard=self.guard,
             generator=context.generator,
             extra_channels=None if start.extra_channels is None else start.extra_channels.to(context.device),

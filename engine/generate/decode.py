@@ -79,7 +79,7 @@ def render_preview(latents: torch.Tensor, vae: Autoencoder, preview: LatentPrevi
     For a large ``vae``, the linear map ``preview`` of the family is used instead. None without either.
     """
     with phase("decode"), torch.inference_mode():
-        pixels = _decode_small(latents, vae) if _is_small(vae) else _map_to_rgb(latents, preview)
+        pixels = _decode_small(latents, vae) if _is_small(vae) else _map_to_rgb(latents, vae, preview)
     if pixels is None or not torch.isfinite(pixels).all():
         return None
     image, buffer = to_image(pixels), io.BytesIO()
@@ -88,15 +88,30 @@ def render_preview(latents: torch.Tensor, vae: Autoencoder, preview: LatentPrevi
     return buffer.getvalue()
 
 
-def shift_factor(vae: Autoencoder) -> float:
-    """The VAE's shift factor, added to unscaled latents before decoding: 0 for most families."""
-    return vae.config.get("shift_factor") or 0.0
+def scale_latents(latents: torch.Tensor, vae: Autoencoder) -> torch.Tensor:
+    """Latents as the VAE encodes them -> as the denoiser has them."""
+    mean, deviation = _find_moments(vae)
+    return (latents - mean.to(latents)) * vae.config["scaling_factor"] / deviation.to(latents)
+
+
+def unscale_latents(latents: torch.Tensor, vae: Autoencoder, dtype: torch.dtype = torch.float32) -> torch.FloatTensor:
+    """The opposite of :func:`scale_latents`: what the VAE decodes, in ``dtype`` on its device."""
+    mean, deviation = _find_moments(vae)
+    unscaled = latents * deviation.to(latents) / vae.config["scaling_factor"] + mean.to(latents)
+    return unscaled.to(_parameter(vae).device, dtype)
+
+
+def _find_moments(vae: Autoencoder) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation that the denoiser's latents were normalised with, by channel: 0 and 1 for most families."""
+    mean, deviation = vae.config.get("latents_mean"), vae.config.get("latents_std")
+    if mean is None or deviation is None:
+        return torch.tensor(vae.config.get("shift_factor") or 0.0), torch.tensor(1.0)
+    return torch.tensor(mean)[:, None, None], torch.tensor(deviation)[:, None, None]
 
 
 def _decode_pixels(latents: torch.Tensor, vae: Autoencoder, dtype: torch.dtype) -> torch.Tensor:
     """Pixels in float32, 1 x 3 x H x W from -1 to 1."""
-    unscaled = latents / vae.config["scaling_factor"] + shift_factor(vae)
-    return vae.decode(unscaled.to(_parameter(vae).device, dtype), return_dict=False)[0].float()
+    return vae.decode(unscale_latents(latents, vae, dtype), return_dict=False)[0].float()
 
 
 def _parameter(vae: Autoencoder) -> torch.nn.Parameter:
@@ -120,8 +135,10 @@ def _decode_small(latents: torch.Tensor, vae: Autoencoder) -> torch.Tensor:
     return _decode_pixels(small, vae, _parameter(vae).dtype)[0].cpu()
 
 
-def _map_to_rgb(latents: torch.Tensor, preview: LatentPreview | None) -> torch.Tensor | None:
+def _map_to_rgb(latents: torch.Tensor, vae: Autoencoder, preview: LatentPreview | None) -> torch.Tensor | None:
     if preview is None or latents.shape[1] != len(preview.factors):
         return None
+    if vae.config.get("latents_mean") is not None:
+        latents = unscale_latents(latents, vae) * preview.scaling_factor
     to_rgb, bias = torch.tensor(preview.factors), torch.tensor(preview.bias)
     return torch.einsum("chw,cr->rhw", latents[0].float().cpu(), to_rgb) + bias[:, None, None]

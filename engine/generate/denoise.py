@@ -14,6 +14,7 @@ from typing import Protocol
 
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import rescale_noise_cfg
 
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler, takes_generator
@@ -119,9 +120,10 @@ class Denoiser:
 
     ``device`` is where it computes, which differs from that of its weights if they are moved layer by layer.
     ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
-    image, a depth map. ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level``
-    is that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: a
-    step is queued while the device computes the one before, so an overflow is noticed a step late and raises Overflowed.
+    image, a depth map. ``guidance_rescale`` (0..1) is as in :class:`~engine.checkpoints.families.noise_schedules.NoiseSchedule`.
+    ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level`` is that
+    of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: a step is
+    queued while the device computes the one before, so an overflow is noticed a step late and raises Overflowed.
     """
 
     unet: UNet2DConditionModel
@@ -129,6 +131,7 @@ class Denoiser:
     scheduler: Scheduler
     encodings: Encodings
     guidance_scale: float
+    guidance_rescale: float = 0.0
     guard: PrecisionGuard
     generator: Generator
     extra_channels: torch.Tensor | None = None
@@ -191,10 +194,11 @@ class Denoiser:
         prompt needs that without guidance too, with a scale of 1."""
         without, *parts = prediction.chunk(1 + len(self.encodings.weights))
         scale = self.guidance_scale if self.guidance_scale > 1 and guidance_embedding_width(self.unet) is None else 1.0
-        guided = without
+        guided, prompt = without, without
         for weight, part in zip(self.encodings.weights, parts, strict=True):
             guided = guided + weight * scale * (part - without)
-        return guided
+            prompt = prompt + weight * (part - without)
+        return rescale_noise_cfg(guided, prompt, self.guidance_rescale) if self.guidance_rescale else guided
 
     def _accepts(self, prediction: torch.Tensor) -> bool:
         """Whether the prediction is finite; if not, the UNet has been moved to a safer precision. May raise Overflowed."""

@@ -110,6 +110,7 @@ def complete_request(
     native_width, native_height = choose_size(defaults.native_size, defaults.size_multiple)
     width, width_notice = _round_side("width", asked.width, native_width, defaults.size_multiple)
     height, height_notice = _round_side("height", asked.height, native_height, defaults.size_multiple)
+    scheduler, scheduler_notice = _choose_sampler(asked.scheduler or defaults.scheduler, defaults, entry.name)
     request = complete(
         asked,
         checkpoint=entry.name,
@@ -117,11 +118,11 @@ def complete_request(
         height=height,
         steps=defaults.steps if asked.steps is None else asked.steps,
         guidance_scale=float(defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
-        scheduler=samplers.find(asked.scheduler or defaults.scheduler),
+        scheduler=scheduler,
         seed=draw_seed() if asked.seed is None else asked.seed,
         clip_skip=asked.clip_skip or 0,
     )
-    return request, tuple(notice for notice in (width_notice, height_notice) if notice)
+    return request, tuple(notice for notice in (width_notice, height_notice, scheduler_notice) if notice)
 
 
 def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory: Inventory) -> Additions:
@@ -144,6 +145,17 @@ def _defaults_for(asked: GenerationRequest, family: Family) -> Family:
     if isinstance(asked, ImageToImage):
         return family.for_image_to_image
     return family.for_negative_study if isinstance(asked, CompareNegative | StudyNegative) else family
+
+
+def _choose_sampler(wanted: str, family: Family, checkpoint: str) -> tuple[str, str]:
+    """The sampler, and a sentence if it is not the one that was asked for. Raises RequestError for an unknown one."""
+    found, schedule = samplers.find(wanted), family.noise_schedule
+    if schedule is None or not schedule.continuous or samplers.fits_continuous(found):
+        return found, ""
+    return schedule.scheduler, (
+        f"The sampler is {schedule.scheduler} instead of {found}: “{checkpoint}” was trained on continuous noise levels (EDM), "
+        "which only Euler and the DPM++ 2M samplers know."
+    )
 
 
 def _round_side(name: str, asked: int | None, default: int, multiple: int) -> tuple[int, str]:

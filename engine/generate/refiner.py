@@ -68,6 +68,11 @@ def check_pair(entry: CheckpointEntry, refiner: CheckpointEntry) -> None:
     """Raises CheckpointError unless ``refiner`` is a refiner that works on the latents of ``entry``."""
     if not refiner.family.is_refiner:
         raise CheckpointError(f"“{refiner.name}” is {refiner.family.label}, not a refiner. Choose an XL refiner, or none.")
+    if entry.family.noise_schedule is not None and entry.family.noise_schedule.continuous:
+        raise CheckpointError(
+            f"“{entry.name}” was trained on other noise levels (EDM) than “{refiner.name}”, which cannot take over from it. "
+            "Choose no refiner, or another checkpoint."
+        )
     if entry.family.base != refiner.family.base:
         raise CheckpointError(
             f"“{refiner.name}” refines pictures of Stable Diffusion XL, and “{entry.name}” is {entry.family.label}. "

@@ -75,6 +75,17 @@ FLOW_MATCHING = tuple(name for name, sampler in SCHEDULERS.items() if sampler.fl
 """The samplers for checkpoints of flow matching."""
 
 
+_CONTINUOUS: Mapping[str, str] = {
+    "DPMSolverMultistepScheduler": "EDMDPMSolverMultistepScheduler", "EulerDiscreteScheduler": "EDMEulerScheduler",
+}  # fmt: skip
+"""diffusers' scheduler for discrete timesteps -> the same sampler for EDM's continuous noise levels."""
+
+
+def fits_continuous(name: str) -> bool:
+    """Whether a sampler runs with a checkpoint whose noise schedule is continuous (EDM)."""
+    return SCHEDULERS[find(name)].class_name in _CONTINUOUS
+
+
 def find(name: str) -> str:
     """The table's spelling of a sampler's name, ignoring case. Raises RequestError for an unknown one."""
     for known in SCHEDULERS:
@@ -96,6 +107,9 @@ def create(name: str, checkpoint_config: JsonObject) -> Scheduler:
     sampler that has no method for them.
     """
     sampler = SCHEDULERS[find(name)]
+    if _is_continuous(checkpoint_config):
+        options = {**sampler.options, **({"sigma_schedule": "karras"} if sampler.options.get("use_karras_sigmas") else {})}
+        return create_scheduler(_CONTINUOUS[sampler.class_name], checkpoint_config, options, ignored=_SOLVER_CHOICES)
     if not is_flow_matching(checkpoint_config):
         return create_scheduler(sampler.class_name, checkpoint_config, sampler.options, ignored=_SOLVER_CHOICES)
     if sampler.flow is None:
@@ -109,6 +123,11 @@ def is_flow_matching(checkpoint_config: JsonObject) -> bool:
     return str(checkpoint_config.get("_class_name")).startswith("FlowMatch") or "flow" in str(
         checkpoint_config.get("prediction_type")
     )
+
+
+def _is_continuous(checkpoint_config: JsonObject) -> bool:
+    """Whether a checkpoint's scheduler configuration is one of EDM."""
+    return str(checkpoint_config.get("_class_name")).startswith("EDM")
 
 
 def skip_steps(scheduler: Scheduler, share: float) -> tuple[int, torch.Tensor]:

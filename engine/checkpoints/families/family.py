@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from engine.checkpoints.families.key_mapping import KeyMapping, map_unet, map_vae
+from engine.checkpoints.families.noise_schedules import NoiseSchedule
 from engine.json_values import JsonObject, parse_object
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -97,10 +98,14 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class LatentPreview:
-    """A linear map from scaled latents to an image from -1 to 1: ``factors`` has a row for each latent channel."""
+    """A linear map from scaled latents to an image from -1 to 1: ``factors`` has a row for each latent channel.
+
+    ``scaling_factor`` is that of the family's VAE; a checkpoint may scale its latents in another way.
+    """
 
     factors: tuple[tuple[float, float, float], ...]
     bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scaling_factor: float = 0.18215
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +123,8 @@ class Family:
 
     How it runs: sizes in pixels; ``guidance_free`` if guidance was distilled into the weights, so that a scale of 1 or less is
     right; ``sketch_guidance_scale`` for painting over an image and ``negative_guidance_scale`` for studying a negative prompt,
-    where another one is best; ``scheduler``, a name of :data:`engine.generate.samplers.SCHEDULERS`. ``is_refiner``: it takes over
+    where another one is best; ``guidance_rescale`` as in :class:`NoiseSchedule`; ``noise_schedule`` where it is not the family's
+    own; ``scheduler``, a name of :data:`engine.generate.samplers.SCHEDULERS`. ``is_refiner``: it takes over
     from other families of the same base. ``prediction_type_varies``: fine-tunes predict something else, which the user may say.
     ``is_bundled``: it ships with Easel. ``preview``: how latents are shown during a run.
     """
@@ -157,6 +163,8 @@ class Family:
     sketch_guidance_scale: float | None = None
     negative_guidance_scale: float | None = None
     scheduler: str = "DPM++ 2M Karras"
+    guidance_rescale: float = 0.0
+    noise_schedule: NoiseSchedule | None = None
     guidance_free: bool = False
     is_refiner: bool = False
     is_bundled: bool = False

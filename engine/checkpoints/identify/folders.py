@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.checkpoints.families import FAMILIES, OTHER, TEXT_LAYOUTS, Family, TextLayout
+from engine.checkpoints.families.noise_schedules import find_noise_schedule
 from engine.checkpoints.files.headers import Header, read_header
 from engine.checkpoints.identify.evidence import Evidence, find_family
 from engine.checkpoints.identify.identity import Identity, Part
@@ -149,6 +150,7 @@ def identify_folder(folder: Path) -> Identity:
         prediction_type=_read_prediction_type(scheduler),
         parts=parts,
         native_size=_native_size(folder, unet),
+        noise_schedule=find_noise_schedule(scheduler),
         container="folder",
         digest=digest.hexdigest(),
         reason=f"a folder for {pipeline}",

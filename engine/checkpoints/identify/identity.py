@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from engine.checkpoints.files.headers import Tensor
+from engine.json_values import JsonObject
 
 KINDS: Mapping[str, str] = {
     "checkpoint": "checkpoint", "lora": "LoRA", "embedding": "embedding", "vae": "VAE", "upscaler": "upscaler",
@@ -43,7 +44,10 @@ class Identity:
     ``kind`` is a key of :data:`KINDS`. ``family`` names a row of
     :data:`~engine.checkpoints.families.FAMILIES`; for additions it is the base model that they were trained for, a key of
     :data:`~engine.checkpoints.families.BASE_MODELS` or ``""``. ``parts`` maps components to their size. ``native_size`` is
-    in pixels per side. ``digest`` is as in Header. ``weights_sha256`` is the SHA-256 of all bytes
+    in pixels per side. ``noise_schedule`` names a row of
+    :data:`~engine.checkpoints.families.noise_schedules.NOISE_SCHEDULES`, "" for the family's own. ``markers`` are the keys
+    beside the weights that were used, and ``configs`` the values that they put into a component's configuration
+    (:mod:`engine.checkpoints.identify.markers`). ``digest`` is as in Header. ``weights_sha256`` is the SHA-256 of all bytes
     after the header, which trainers write into LoRAs and AUTOMATIC1111's program into its images; "" if the file has none.
     ``reason`` says how it was recognised.
     """
@@ -53,6 +57,9 @@ class Identity:
     prediction_type: str = ""
     parts: Mapping[str, Part] = field(default_factory=dict)
     native_size: int = 0
+    noise_schedule: str = ""
+    markers: tuple[str, ...] = ()
+    configs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     container: str = ""
     digest: str = ""
     weights_sha256: str = ""

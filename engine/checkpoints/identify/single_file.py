@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.checkpoints.families import FAMILIES, TEXT_LAYOUTS, Family, TextLayout
 from engine.checkpoints.families.key_mapping import UNET
+from engine.checkpoints.families.noise_schedules import find_noise_schedule
 from engine.checkpoints.files.headers import Header, Tensor
 from engine.checkpoints.identify.evidence import Evidence, find_family
 from engine.checkpoints.identify.identity import Identity, Part
-from engine.storage.regular_files import open_regular_file
+from engine.checkpoints.identify.markers import read_markers, read_numbers
 
 PREFIXES: Mapping[str, tuple[str, ...]] = {
     "unet": (UNET,),
@@ -27,9 +27,6 @@ _GUIDANCE_EMBEDDING = UNET + "time_embed.cond_proj.weight"
 _LAST_NORM = re.compile(re.escape(UNET) + r"output_blocks\.(\d{1,3})\.1\.transformer_blocks\.0\.norm1\.bias")
 _V_FROM = 0.09
 """ComfyUI's rule (SD20.model_type): v-prediction checkpoints have a larger standard deviation of the last block's bias."""
-
-_MOST_BIASES = 65536
-"""The largest size of this bias. Published ones have 320 elements."""
 
 _EPSILON_STEPS = (875_000, 220_000)
 """Training steps in the metadata of 2-base and 2.1-base; those of the 768 models differ (diffusers' conversion script)."""
@@ -48,7 +45,10 @@ def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path)
     evidence = text and Evidence(
         text=text, channels=channels, guidance_embedding=_GUIDANCE_EMBEDDING in names, few_steps=_says_few_steps(header)
     )
-    prediction_type = _prediction_type(evidence, names, header, path) if evidence else ""
+    markers = read_markers(header, path)
+    prediction_type = markers.prediction_type if markers else ""
+    if evidence and not prediction_type:
+        prediction_type = _prediction_type(evidence, names, header, path)
     family = find_family(evidence, prediction_type) if evidence else None
     if text is None or family is None:
         reason = f"it is a kind of Stable Diffusion that Easel does not know ({channels} input channels)"
@@ -61,6 +61,9 @@ def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path)
         prediction_type=prediction_type,
         parts=parts,
         native_size=_native_size(family, header),
+        noise_schedule=find_noise_schedule(markers.configs.get("scheduler", {})) if markers else "",
+        markers=markers.names if markers else (),
+        configs=markers.configs if markers else {},
         container=header.container,
         digest=header.digest,
         reason="a UNet without text encoders and VAE"
@@ -110,34 +113,19 @@ def _prediction_type(evidence: Evidence, names: Mapping[str, Tensor], header: He
     said = header.metadata.get("modelspec.prediction_type", "").lower()
     if said:
         return "v_prediction" if said.startswith("v") else "epsilon"
-    if "v_pred" in names:
-        return "v_prediction"
     published = {family.prediction_type for family in evidence.candidates()}
     if len(published) < 2:
         return next(iter(published), "epsilon")
     if header.values.get("global_step") in _EPSILON_STEPS:
         return "epsilon"
-    small = ((name, tensor) for name, tensor in names.items() if tensor.count <= _MOST_BIASES)
-    biases = [(int(match[1]), tensor) for name, tensor in small if (match := _LAST_NORM.fullmatch(name))]
+    biases = [(int(match[1]), tensor) for name, tensor in names.items() if (match := _LAST_NORM.fullmatch(name))]
     last = max(biases, default=None, key=lambda pair: pair[0])
-    return "v_prediction" if last is not None and _standard_deviation(path, last[1]) > _V_FROM else "epsilon"
+    return "v_prediction" if last and _standard_deviation(read_numbers(path, last[1])) > _V_FROM else "epsilon"
 
 
-def _standard_deviation(path: Path, tensor: Tensor) -> float:
-    """The standard deviation of a small tensor, read from the file."""
-    with open_regular_file(path) as file:
-        file.seek(tensor.offset)
-        numbers = _unpack(file.read(tensor.bytes), tensor.dtype)
+def _standard_deviation(numbers: Sequence[float]) -> float:
     mean = sum(numbers) / max(1, len(numbers))
     return math.sqrt(sum((n - mean) ** 2 for n in numbers) / max(1, len(numbers)))
-
-
-def _unpack(raw: bytes, dtype: str) -> tuple[float, ...]:
-    if dtype == "bfloat16":
-        wide = b"".join(b"\0\0" + raw[i : i + 2] for i in range(0, len(raw) - 1, 2))
-        return struct.unpack(f"<{len(wide) // 4}f", wide)
-    form, width = {"float32": ("f", 4), "float16": ("e", 2), "float64": ("d", 8)}.get(dtype, ("b", 1))
-    return struct.unpack(f"<{len(raw) // width}{form}", raw)
 
 
 def _parts(names: Mapping[str, Tensor], prefixes: Mapping[str, tuple[str, ...]]) -> dict[str, Part]:

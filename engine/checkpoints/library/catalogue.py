@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from engine.checkpoints.families import BY_NAME, OTHER, TASKS, Family, bundled_config
+from engine.checkpoints.families.noise_schedules import NOISE_SCHEDULES
 from engine.checkpoints.identify.folders import read_json
 from engine.checkpoints.identify.identify import identify
 from engine.checkpoints.identify.identity import KINDS, Identity
@@ -59,6 +60,12 @@ class CheckpointEntry:
         """Its family, with the checkpoint's own values where it has any."""
         row, card = BY_NAME.get(self.identity.family, OTHER), self.card or StarterCard()
         best = card.few_steps if self.quick else card.defaults
+        schedule = NOISE_SCHEDULES.get(self.identity.noise_schedule)
+        if schedule is not None:
+            row = dataclasses.replace(
+                row, noise_schedule=schedule, scheduler=schedule.scheduler, guidance_rescale=schedule.guidance_rescale,
+                guidance_scale=schedule.guidance_scale or row.guidance_scale,
+            )  # fmt: skip
         return dataclasses.replace(
             row,
             native_size=self.identity.native_size or row.native_size,
@@ -125,6 +132,8 @@ class CheckpointEntry:
             if path is None:
                 raise KeyError(component)
             found = read_json(path)
+        own = self.identity.configs.get(component, {})
+        found = own if "_class_name" in own else {**found, **own}
         if component == "scheduler" and self.identity.prediction_type:
             found = {**found, "prediction_type": self.identity.prediction_type}
         return found

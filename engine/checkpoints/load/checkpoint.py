@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import diffusers
 import torch
 import transformers
@@ -13,6 +15,7 @@ from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load import depth_estimator
 from engine.checkpoints.load.components import ComponentLoader, IsCancelled, never_cancelled
+from engine.checkpoints.load.leftovers import count_tensors
 from engine.checkpoints.load.merged_lora import MergedLoraStore
 from engine.checkpoints.loaded import (
     Component,
@@ -36,7 +39,9 @@ def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCa
     make = ComponentLoader(entry, plan, cancelled)
     parts = _from_folder(entry, make) if entry.is_folder else _from_file(entry, make)
     with translate_any_error(CheckpointError, entry.path.name):
-        return create_checkpoint(entry, plan, parts, make.originals)
+        loaded = create_checkpoint(entry, plan, parts, make.originals)
+        unused = count_tensors(make.originals.values(), entry.identity.markers).explain(entry.name)
+        return dataclasses.replace(loaded, notices=(unused,) if unused else ())
 
 
 # Single files

@@ -17,7 +17,7 @@ from transformers import DPTForDepthEstimation, DPTImageProcessor
 
 from engine.checkpoints.loaded import Autoencoder, LoadedCheckpoint
 from engine.generate.context import ImageContext
-from engine.generate.decode import shift_factor
+from engine.generate.decode import scale_latents
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.tasks.input_image import Canvas
 
@@ -73,7 +73,7 @@ def _encode_pixels(pixels: torch.Tensor, vae: Autoencoder, guard: PrecisionGuard
 
     with torch.inference_mode():
         latents = guard.run("vae", vae, call).cpu()
-    return (latents - shift_factor(vae)) * vae.config["scaling_factor"]
+    return scale_latents(latents, vae)
 
 
 def _inpainting_channels(canvas: Canvas | None, context: ImageContext) -> torch.Tensor:

@@ -21,6 +21,7 @@ from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler
 from engine.compat.stop_hooks import raise_on_stop
+from engine.generate.decode import unscale_latents
 from engine.generate.denoise import Denoiser, Encodings
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
@@ -66,10 +67,9 @@ class _Decoder:
     def __call__(self, tile: torch.Tensor) -> torch.Tensor:
         """Red, green and blue."""
         vae = self._vae
-        latents = tile[None] / vae.config["scaling_factor"]
 
         def call(dtype: torch.dtype) -> torch.Tensor:
-            return vae.decode(latents.to(next(vae.parameters()).device, dtype), return_dict=False)[0].float()
+            return vae.decode(unscale_latents(tile[None], vae, dtype), return_dict=False)[0].float()
 
         with torch.inference_mode():
             pixels = self._guard.run("vae", vae, call)[0]

@@ -51,6 +51,7 @@ def test_every_form_gives_the_same_weights_and_picture(checkpoint: Maker, kind: 
             assert loaded.keys() == wanted.keys()
             assert all(torch.equal(loaded[name], wanted[name]) for name in wanted), form
             assert torch.allclose(tiny.picture(pipe, use), picture, atol=1e-4), form
+            assert not pipe.notices, "a tensor that Easel does not know"
 
 
 def told(found: CheckpointEntry, kind: str) -> CheckpointEntry:
@@ -121,7 +122,7 @@ def test_other_spellings_of_a_file_load_the_same(name: str, checkpoint: Maker, t
     kind, respell = SPELLINGS[name]
     original = tiny.pipeline(kind)
     tensors = respell(tiny.in_original_layout(kind, original))
-    save_file({n: t.contiguous() for n, t in tensors.items()}, tmp_path / "x.safetensors", tiny.KINDS[kind].metadata)
+    save_file({n: t.contiguous() for n, t in tensors.items()}, tmp_path / "x.safetensors", dict(tiny.KINDS[kind].metadata or {}))
     # The tiny Turbo is as narrow as the tiny refiner, which real ones are not.
     monkeypatch.setattr("engine.checkpoints.identify.single_file.TEXT_LAYOUTS", _layouts_of(kind))
     found = entry_for(tmp_path / "x.safetensors", configs=checkpoint(kind, "folder"))
