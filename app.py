@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from launcher.process import password
+from launcher.process.repair import EXIT_STATUS
 from launcher.process.variables import STUDIO, choose_variables
 
 if __name__ == "__main__":
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> int:
             claimed.publish_url(studio.url)
             announce(studio.url, flags.no_browser)
             studio.wait()
-    return 0
+    return EXIT_STATUS if studio.repair_wanted else 0
 
 
 def find_login(listen: str | None, file: str | None, known: str | None) -> str | None:

@@ -30,6 +30,7 @@ from launcher import desktop_entry, run_tests
 from launcher.environment import prepare
 from launcher.folder import Folder
 from launcher.process.password import hand_over_password
+from launcher.process.repair import EXIT_STATUS
 from launcher.progress import PHASES, Progress
 from launcher.progress_page import ProgressPage
 from launcher.run_studio import run_studio
@@ -148,7 +149,10 @@ class Launch:
         while True:
             try:
                 prepare(self.folder, self.progress, set(self.asked.extra), anew=repair)
-                return 0 if self.asked.setup_only else self.studio()
+                code = 0 if self.asked.setup_only else self.studio()
+                if code != EXIT_STATUS:
+                    return code
+                choice = self.reopen()
             except SetupError as failure:
                 choice = self.choice_after(failure)
             if choice == "quit":
@@ -156,10 +160,21 @@ class Launch:
             repair = choice == "repair"
             self.progress.restart()
 
+    def reopen(self) -> str:
+        """The choice made in the studio, to repair the set-up, after the page is back at the studio's address."""
+        print("Easel repairs its set-up and starts again.", flush=True)
+        self.lock.wait()
+        if not self.page.is_open:
+            self.page.open(self.page.port)
+        self.lock.publish_page(self.page.url)
+        return "repair"
+
     def studio(self) -> int:
         """Run the studio. The lock is released once its address is known: from then on the studio itself makes sure that it
         runs only once."""
-        code = run_studio(self.folder, self.rest, self.variables, self.page, self.progress, self.lock.release)
+        needed = {name: value for name, value in self.folder.read_installed().variables.items() if name not in os.environ}
+        variables = {**needed, **self.variables}
+        code = run_studio(self.folder, self.rest, variables, self.page, self.progress, self.lock.release)
         if self.page.is_open and (self.opened or self.page.last_seen):
             self.page.address_shown.wait(REDIRECT)
         return code
@@ -167,7 +182,7 @@ class Launch:
     def choice_after(self, failure: SetupError) -> str:
         """What to do next, as chosen on the page; "quit" if no page is open."""
         self.progress.fail(failure)
-        if self.asked.no_browser or self.asked.setup_only:
+        if self.asked.setup_only or (self.asked.no_browser and not self.page.last_seen):
             return "quit"
         print(f"Choose how to go on at {self.page.url}, or press Ctrl+C.", flush=True)
         return self.page.wait_for_choice()

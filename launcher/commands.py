@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 
@@ -75,8 +76,16 @@ def run(command: Sequence[str | Path], cwd: Path, progress: Progress, process_ki
     return lines
 
 
-def read_output(command: Sequence[str | Path], seconds: float = 20) -> str | None:
-    """What a program prints, or None if it is missing, fails or takes too long."""
+@dataclass(frozen=True)
+class ProgramOutput:
+    """What a program printed, and whether it ended without an error."""
+
+    text: str
+    succeeded: bool
+
+
+def read_answer(command: Sequence[str | Path], seconds: float = 20) -> ProgramOutput | None:
+    """What a program prints, also if it fails; None if it is missing or takes too long."""
     try:
         done = subprocess.run(
             [str(part) for part in command],
@@ -85,8 +94,14 @@ def read_output(command: Sequence[str | Path], seconds: float = 20) -> str | Non
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=seconds,
-            check=True,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.decode("utf-8", "replace").strip()
+    return ProgramOutput(done.stdout.decode("utf-8", "replace").strip(), done.returncode == 0)
+
+
+def read_output(command: Sequence[str | Path], seconds: float = 20) -> str | None:
+    """What a program prints, or None if it is missing, fails or takes too long."""
+    answer = read_answer(command, seconds)
+    return answer.text if answer is not None and answer.succeeded else None

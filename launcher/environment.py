@@ -18,19 +18,17 @@ from pathlib import Path
 
 from launcher import uv as installer
 from launcher.commands import build_environment, read_output, run
-from launcher.folder import Folder
+from launcher.folder import Folder, write_text
 from launcher.progress import Progress
 from launcher.setup_errors import SetupError, explain_output
+from launcher.torch_build.cards import find_cards
+from launcher.torch_build.choose import GIGABYTE, Build, choose_build
 from launcher.trial_calculation import check_device
 
-PYTHONS = (3, 11), (3, 15)
-"""From the first, below the second: the versions that PyTorch is published for."""
-
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu/"
-GIGABYTE = 10**9
-NEEDED = {"cuda": 8 * GIGABYTE, "cpu": 3 * GIGABYTE}
-"""Disk space that a first set-up needs, measured on Linux with uv 0.13 and PyTorch 2.15 and rounded up."""
 
+LEAST_MACOS = (14, 0)
+"""The oldest version that PyTorch's packages install on. A Python that was built for macOS 10 calls every newer one 10.16."""
 
 UNWANTED = ("openvino-telemetry",)
 """Packages whose only purpose is to send usage reports. pyproject.toml keeps them out, but an older Easel, or uv told to
@@ -54,29 +52,77 @@ def prepare(folder: Folder, progress: Progress, extras: set[str], anew: bool = F
             if rebuild(folder, progress, extras):
                 return
         if anew:
-            folder.delete_environment()
-        set_up(folder, progress, extras, ["--cache-dir", folder.repair_cache] if anew else [])
-        shutil.rmtree(folder.repair_cache, ignore_errors=True)
+            repair(folder, progress, extras)
+        else:
+            set_up(folder, progress, extras, [])
     except OSError as error:
         raise explain_output([str(error), getattr(error, "strerror", "") or ""]) from error
+
+
+def repair(folder: Folder, progress: Progress, extras: set[str]) -> None:
+    """Make the environment from new downloads; if that fails, the present one stays as it is."""
+    folder.set_environment_aside()
+    try:
+        set_up(folder, progress, extras, ["--cache-dir", folder.repair_cache])
+    except BaseException:
+        folder.take_environment_back()
+        raise
+    finally:
+        shutil.rmtree(folder.repair_cache, ignore_errors=True)
 
 
 def set_up(folder: Folder, progress: Progress, extras: set[str], options: list[str | Path]) -> None:
     """Run the phases in order. ``options`` are for uv's installation."""
     progress.start_phase("installer")
+    check_system()
     uv = installer.find_or_install(folder, progress)
+    build = find_build(progress)
     progress.start_phase("python")
-    fresh = create_venv(folder, uv, progress)
+    fresh = create_venv(folder, uv, progress, build)
     progress.start_phase("packages")
-    automatic = choose_index(progress)
+    own_index = choose_index(progress)
     if fresh:
-        check_disk_space(folder, uv, "cuda" if is_cuda_build(automatic) else "cpu")
+        check_disk_space(folder, uv, build.disk_space(own_index, platform.system()))
     folder.mark_unfinished()
-    install(progress, [*install_command(folder, uv, extras), *options], folder, automatic)
+    install(progress, [*install_command(folder, uv, extras, build), *options], folder, build, own_index)
+    finish(folder, uv, progress, extras, build)
+
+
+def finish(folder: Folder, uv: Path, progress: Progress, extras: set[str], build: Build) -> None:
+    """What follows the installation of the packages."""
     remove_unwanted(folder, uv, progress)
     progress.start_phase("device")
-    check_device(folder, progress)
-    folder.mark_ready(extras)
+    folder.mark_ready(extras, check_device(folder, progress, build))
+    shutil.rmtree(folder.set_aside, ignore_errors=True)
+
+
+def check_system() -> None:
+    """Raise before anything is downloaded that this system could not run."""
+    if platform.system() != "Darwin":
+        return
+    version = tuple(int(part) for part in platform.mac_ver()[0].split(".") if part.isdigit())
+    if platform.machine() == "x86_64":
+        raise SetupError(
+            "PyTorch is published for Macs with an Apple chip only.",
+            "If this Mac has one, install Python 3.12 for it from python.org and start Easel again.",
+            "build",
+        )
+    if (11,) <= version < LEAST_MACOS:
+        raise SetupError(
+            f"This Mac has macOS {platform.mac_ver()[0]}, and PyTorch needs macOS {LEAST_MACOS[0]} or newer.",
+            "Update macOS and start Easel again.",
+            "build",
+        )
+
+
+def find_build(progress: Progress) -> Build:
+    """PyTorch's build for this computer's graphics card."""
+    cards = find_cards(platform.system())
+    for card in cards:
+        progress.log_line(f"Found {card}")
+    build = choose_build(cards, platform.system())
+    progress.log_line(f"Chose PyTorch's build {build.backend} for {build.card_name if build.variant else 'the processor'}")
+    return build
 
 
 def is_replaced(python: Path) -> bool:
@@ -97,51 +143,50 @@ def rebuild(folder: Folder, progress: Progress, extras: set[str]) -> bool:
     """Make the environment again from uv's cache alone; False if something would have to be downloaded."""
     progress.start_phase("installer")
     uv = installer.find_or_install(folder, progress)
-    for backend in (["--torch-backend=auto"], []):
+    build = find_build(progress)
+    for backend in ([f"--torch-backend={build.backend}"], []):
         folder.delete_environment()
         progress.start_phase("python")
         try:
-            create_venv(folder, uv, progress)
+            create_venv(folder, uv, progress, build)
             folder.mark_unfinished()
             progress.start_phase("packages")
-            run([*install_command(folder, uv, extras), "--offline", *backend], folder.root, progress)
+            run([*install_command(folder, uv, extras, build), "--offline", *backend], folder.root, progress)
         except SetupError:
             continue
-        remove_unwanted(folder, uv, progress)
-        progress.start_phase("device")
-        check_device(folder, progress)
-        folder.mark_ready(extras)
+        finish(folder, uv, progress, extras, build)
         return True
     folder.delete_environment()
     return False
 
 
-def create_venv(folder: Folder, uv: Path, progress: Progress) -> bool:
-    """Keep ``.venv`` if it is complete and its Python fits; otherwise make it from scratch, and return True."""
+def create_venv(folder: Folder, uv: Path, progress: Progress, build: Build) -> bool:
+    """Keep ``.venv`` if it is complete, its Python fits and it has the same ``build``, because uv would not replace another one
+    of the same version; otherwise make it from scratch, and return True."""
     if folder.unfinished.exists():
         progress.note("The last set-up was cut off; it is done again from what was already fetched.")
-    elif is_supported(folder.python):
+    elif is_supported(folder.python, build) and folder.read_installed().backend in ("", build.backend):
         return False
     folder.delete_environment()
     command = [uv, "venv", "--no-project", "--clear", "--python"]
     try:
-        run([*command, choose_python(), folder.venv], folder.root, progress)
+        run([*command, choose_python(build), folder.venv], folder.root, progress)
     except SetupError as error:
         raise explain_missing_python(error) from error
     return True
 
 
-def choose_python() -> str:
+def choose_python(build: Build) -> str:
     """This Python if the packages run on it, otherwise any that fits; uv downloads one if the computer has none."""
-    first, beyond = PYTHONS
+    first, beyond = build.pythons
     if first <= sys.version_info[:2] < beyond:
         return sys.executable
     return f">={first[0]}.{first[1]},<{beyond[0]}.{beyond[1]}"
 
 
-def is_supported(python: Path) -> bool:
+def is_supported(python: Path, build: Build) -> bool:
     """Whether this Python runs, in a version that the packages support."""
-    first, beyond = PYTHONS
+    first, beyond = build.pythons
     return (
         python.exists()
         and read_output([python, "-c", f"import sys; print({first} <= sys.version_info[:2] < {beyond})"]) == "True"
@@ -154,8 +199,7 @@ def explain_missing_python(error: SetupError) -> SetupError:
 
 
 def choose_index(progress: Progress) -> bool:
-    """True if uv can choose the build of PyTorch for this computer from PyTorch's own index, False if that index cannot be
-    reached."""
+    """True if PyTorch can come from its own index, which has all builds; False if that index cannot be reached."""
     if is_index_reachable():
         return True
     progress.note(
@@ -185,21 +229,14 @@ def _request_head(address: str, seconds: float) -> bool:
         return False
 
 
-def is_cuda_build(automatic: bool) -> bool:
-    """Whether the build of PyTorch being installed is the large one for CUDA."""
-    if automatic:
-        return shutil.which("nvidia-smi") is not None or Path("/opt/rocm").exists()
-    return platform.system() == "Linux"
-
-
-def check_disk_space(folder: Folder, uv: Path, build: str) -> None:
-    """Raise before a long download that could not be unpacked. uv's cache may lie on another disk."""
+def check_disk_space(folder: Folder, uv: Path, needed: int) -> None:
+    """Raise before a long download that could not be unpacked to ``needed`` bytes. uv's cache may lie on another disk."""
     cache = read_output([uv, "cache", "dir"])
     for place in {find_disk(folder.root), find_disk(Path(cache) if cache else folder.root)}:
         free = shutil.disk_usage(str(place)).free
-        if free < NEEDED[build]:
+        if free < needed:
             raise SetupError(
-                f"The set-up needs about {NEEDED[build] / GIGABYTE:.0f} GB of free disk space at {place}, and there are "
+                f"The set-up needs about {needed / GIGABYTE:.0f} GB of free disk space at {place}, and there are "
                 f"{free / GIGABYTE:.1f} GB.",
                 "Make room there, or move Easel's folder to a larger disk, and try again.",
                 "disk",
@@ -214,24 +251,38 @@ def find_disk(path: Path) -> Path:
     return path
 
 
-def install(progress: Progress, command: list[str | Path], folder: Folder, automatic: bool) -> None:
-    """Everything that pyproject.toml names, in the tested versions. ``automatic``: see :func:`choose_index`."""
+def install(progress: Progress, command: list[str | Path], folder: Folder, build: Build, own_index: bool) -> None:
+    """Everything that pyproject.toml names, in the tested versions. ``own_index``: see :func:`choose_index`."""
     before = shutil.disk_usage(str(folder.root)).free
     progress.count_written = lambda: max(0, before - shutil.disk_usage(str(folder.root)).free)
     try:
-        run([*command, "--torch-backend=auto"] if automatic else command, folder.root, progress)
+        run([*command, f"--torch-backend={build.backend}"] if own_index else command, folder.root, progress)
     except SetupError as error:
-        if not automatic or error.kind not in ("network", "build"):
+        if not own_index or error.kind not in ("network", "build"):
             raise
         progress.note("PyTorch's own package index has nothing that fits, so PyTorch comes from the plain package index.")
         run(command, folder.root, progress)
 
 
-def install_command(folder: Folder, uv: Path, extras: set[str]) -> list[str | Path]:
+def install_command(folder: Folder, uv: Path, extras: set[str], build: Build) -> list[str | Path]:
     """Ready-made packages only: building one here would need compilers, and would run its code."""
     named = [part for extra in sorted(extras) for part in ("--extra", extra)]
-    files = ["-r", folder.root / "pyproject.toml", "-c", folder.root / "constraints.txt"]
+    files = ["-r", folder.root / "pyproject.toml", *version_files(folder, build)]
     return [uv, "pip", "install", "--python", folder.python, "--no-build", *files, *named]
+
+
+def version_files(folder: Folder, build: Build) -> list[str | Path]:
+    """uv's options for the tested versions. For a build that needs older versions of some packages, those take the place of
+    the floors in pyproject.toml and of the lines in constraints.txt, of which a shorter copy is written into the environment."""
+    tested = folder.root / "constraints.txt"
+    if not build.overrides:
+        return ["-c", tested]
+    overrides = folder.root / build.overrides
+    replaced = {line.partition("==")[0] for line in overrides.read_text("utf-8").splitlines() if "==" in line}
+    kept = [line for line in tested.read_text("utf-8").splitlines() if line.partition("==")[0] not in replaced]
+    shorter = folder.venv / "easel-constraints.txt"
+    write_text(shorter, "\n".join([*kept, ""]))
+    return ["-c", shorter, "--overrides", overrides]
 
 
 def remove_unwanted(folder: Folder, uv: Path, progress: Progress) -> None:

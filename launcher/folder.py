@@ -7,12 +7,25 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 SETUP_VERSION = 1
 """Raise it when environments made by an older launcher must be updated."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What the set-up found out about the graphics card.
+
+    ``backend`` is uv's name of PyTorch's build. ``note`` is a sentence on why the card is not used, "" if it is; the studio shows
+    it (:func:`engine.plan.hardware.system.read_setup_note`). ``variables`` are environment variables that the card needs.
+    """
+
+    backend: str = ""
+    note: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,11 +75,21 @@ class Folder:
     def fingerprint(self) -> str:
         """Changes with everything that an environment is made from. Line endings do not count."""
         parts = [str(SETUP_VERSION).encode()]
-        parts += [(self.root / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
+        parts += [path.read_bytes() for path in (self.root / "pyproject.toml", *sorted(self.root.glob("constraints*.txt")))]
         return hashlib.sha256(b"\0".join(part.replace(b"\r\n", b"\n") for part in parts)).hexdigest()
 
     def installed_extras(self) -> set[str]:
         return set(read_json(self.stamp).get("extras", ()))
+
+    def read_installed(self) -> Installed:
+        """What :meth:`mark_ready` recorded; empty if nothing was recorded or an older launcher did."""
+        stamp = read_json(self.stamp)
+        variables = stamp.get("variables")
+        return Installed(
+            str(stamp.get("backend", "")),
+            str(stamp.get("note", "")),
+            {str(name): str(value) for name, value in variables.items()} if isinstance(variables, dict) else {},
+        )
 
     def is_ready(self, extras: set[str]) -> bool:
         """True when the environment was finished from the present files and has at least ``extras``."""
@@ -81,14 +104,35 @@ class Folder:
             and not self.unfinished.exists()
         )
 
-    def mark_ready(self, extras: set[str]) -> None:
+    def mark_ready(self, extras: set[str], installed: Installed | None = None) -> None:
         """Record that the set-up is complete."""
-        write_json(self.stamp, {"fingerprint": self.fingerprint(), "extras": sorted(extras)})
+        stamp = {"fingerprint": self.fingerprint(), "extras": sorted(extras), **asdict(installed or Installed())}
+        write_json(self.stamp, stamp)
         self.unfinished.unlink(missing_ok=True)
 
     def mark_unfinished(self) -> None:
         """From here until :meth:`mark_ready` the environment must not be trusted."""
         self.unfinished.touch()
+
+    @property
+    def set_aside(self) -> Path:
+        """Where the environment is kept while a repair makes a new one."""
+        return self.state / "environment-before-repair"
+
+    def set_environment_aside(self) -> None:
+        """Move a finished environment away, so that it can be taken back if the new one cannot be made."""
+        if self.unfinished.exists() or not self.python.exists():
+            self.delete_environment()
+        else:
+            self.state.mkdir(exist_ok=True)
+            shutil.rmtree(self.set_aside, ignore_errors=True)
+            os.replace(self.venv, self.set_aside)
+
+    def take_environment_back(self) -> None:
+        """Undo :meth:`set_environment_aside`, if it moved anything."""
+        if self.set_aside.exists():
+            self.delete_environment()
+            os.replace(self.set_aside, self.venv)
 
     def delete_environment(self) -> None:
         """Delete the environment. Downloads stay in uv's cache."""

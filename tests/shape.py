@@ -53,6 +53,7 @@ IDENTITIES = {
     "engine.records.history_file": "a file format of Easel's own",
     "engine.records.summary": "a type of its own, stored in the history",
     "engine.requests.json_format": "a file format of Easel's own, with all of its earlier versions",
+    "launcher.torch_build.*": "which build suits the computer: what is there, and the table",
     "launcher.run_studio": "an entry point, beside run_tests",
     "ui.interface": "an entry point: the page, which tests build without a server",
     "ui.server.{disconnects,encodable_bodies}": "a middleware",

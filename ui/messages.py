@@ -79,6 +79,14 @@ MACHINE_MEMORY = "Memory"
 MACHINE_KIND = "Precision, and why"
 MACHINE_MEASURED = "Measured on this computer"
 MACHINE_THREADS = "CPU cores in use"
+REPAIR = "Repair"
+REPAIR_QUESTION = (
+    "Repair downloads and installs Easel's parts again, up to 4 GB, for the graphics card and driver that are there now. Easel "
+    "ends and starts again by itself. Your pictures, checkpoints and the queue stay."
+)
+REPAIRING = "Repairing ..."
+REPAIR_ELSEWHERE = "Easel can only be repaired on the computer that it runs on."
+REPAIR_BY_HAND = "To repair the set-up, close Easel and start it with: launch.sh --repair (on Windows: launch.bat --repair)."
 DOES_NOT_FIT = "This does not fit into memory."
 
 ADDITIONS = "LoRA, VAE, refiner, clip skip"

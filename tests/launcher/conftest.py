@@ -25,6 +25,8 @@ class _Device:
     @staticmethod
     def is_available(): return False
 cuda = xpu = _Device
+class version: pass
+class _C: pass
 class backends: mps = _Device
 class nn:
     class functional:
@@ -37,6 +39,7 @@ APP = '''
 """Stands in for app.py: the same words and the same manner of taking the port over."""
 import http.server, os, sys, urllib.request
 from launcher.process.ending import Ending, end_with_parent
+from launcher.process.repair import EXIT_STATUS
 Ending().install()
 end_with_parent()
 port = int(sys.argv[sys.argv.index("--port") + 1])
@@ -47,12 +50,21 @@ if "--elsewhere" in sys.argv:
     sys.exit(0)
 urllib.request.urlopen(urllib.request.Request(os.environ["EASEL_LAUNCHER"], method="POST"), timeout=10).close()
 
+PAGE = """<title>The studio</title><div><button data-repair data-ask="?" data-wait="...">Repair</button></div>
+<script type="module">import { mount } from "./repair.js"; mount(document.querySelector("div"));</script>"""
+
 class Studio(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200 if self.path == "/" else 404)
-        self.send_header("Content-Type", "text/html")
+        script = self.path == "/repair.js"
+        self.send_response(200 if script or self.path == "/" else 404)
+        self.send_header("Content-Type", "text/javascript" if script else "text/html")
         self.end_headers()
-        self.wfile.write(b"<title>The studio</title>")
+        self.wfile.write(open("repair.js", "rb").read() if script else PAGE.encode())
+    def do_POST(self):
+        self.send_response(200 if self.path == "/repair" else 404)
+        self.end_headers()
+        self.wfile.flush()
+        os._exit(EXIT_STATUS)
     def log_message(self, *about): pass
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Studio)
@@ -64,13 +76,13 @@ except KeyboardInterrupt:
 '''
 
 
-def wheel(place: Path, name: str, source: str) -> Path:
+def wheel(place: Path, name: str, source: str, version: str = "9.9") -> Path:
     """A wheel of one module, as small as the format allows."""
-    path = place / f"{name}-9.9-py3-none-any.whl"
-    about = f"{name}-9.9.dist-info"
+    path = place / f"{name}-{version}-py3-none-any.whl"
+    about = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr(f"{name}.py", source)
-        packed.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
+        packed.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         packed.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         packed.writestr(f"{about}/RECORD", f"{name}.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n{about}/RECORD,,\n")
     return path
@@ -115,6 +127,7 @@ def small_house(folder: Folder) -> Folder:
     for name in ("launch.py", "launch.sh", "launch.command"):
         shutil.copy2(HOUSE / name, folder.root / name)
     (folder.root / "app.py").write_text(APP, "utf-8")
+    shutil.copy2(HOUSE / "ui/tabs/settings/repair.js", folder.root)
     wheels = [wheel(folder.root.parent, "torch", TORCH), wheel(folder.root.parent, "torchvision", "")]
     needs = ", ".join(f'"{path.name.partition("-")[0]} @ {path.as_uri()}"' for path in wheels)
     (folder.root / "pyproject.toml").write_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import socket
 import sys
@@ -12,9 +13,10 @@ import pytest
 
 from launcher import environment, uv
 from launcher.commands import read_output
-from launcher.folder import Folder
+from launcher.folder import Folder, Installed
 from launcher.progress import Progress
 from launcher.setup_errors import SetupError, explain_output
+from launcher.torch_build.choose import GIGABYTE, Build
 from tests.launcher.conftest import HOUSE, program, wheel
 
 
@@ -143,9 +145,9 @@ def test_a_ruined_environment_is_made_anew(folder: Folder, progress: Progress, r
         folder.venv.mkdir()
     else:
         program(folder.python, "#!/bin/sh\necho False\n" if ruin == "older python" else "#!/missing\n")
-    assert environment.create_venv(folder, real_uv, progress) is True
-    assert environment.is_supported(folder.python)
-    assert environment.create_venv(folder, real_uv, progress) is False
+    assert environment.create_venv(folder, real_uv, progress, Build()) is True
+    assert environment.is_supported(folder.python, Build())
+    assert environment.create_venv(folder, real_uv, progress, Build()) is False
 
 
 def test_failing_packages_leave_an_environment_that_is_not_trusted(
@@ -172,10 +174,11 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(
 
 
 def test_the_newest_python_that_fits_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert environment.choose_python() == sys.executable
+    assert environment.choose_python(Build()) == sys.executable
     for version in ((3, 8), (3, 15)):
         monkeypatch.setattr(sys, "version_info", version)
-        assert environment.choose_python() == ">=3.11,<3.15"
+        assert environment.choose_python(Build()) == ">=3.11,<3.15"
+    assert environment.choose_python(Build(pythons=((3, 11), (3, 14)))) == ">=3.11,<3.14"
 
 
 def test_no_network_while_looking_for_a_python_is_about_python() -> None:
@@ -195,11 +198,12 @@ def test_the_probe_of_an_index(progress: Progress) -> None:
 
 def test_the_plain_index_takes_over_where_pytorchs_has_nothing(folder: Folder, progress: Progress) -> None:
     record = folder.root / "calls"
-    script = f'#!/bin/sh\necho "$*" >> "{record}"\ncase "$*" in *auto*) echo "dns error"; exit 1;; esac\n'
-    command = environment.install_command(folder, program(folder.tools / "uv", script), {"heif"})
-    environment.install(progress, command, folder, automatic=True)
+    script = f'#!/bin/sh\necho "$*" >> "{record}"\ncase "$*" in *--torch-backend*) echo "dns error"; exit 1;; esac\n'
+    build = Build("cu132")
+    command = environment.install_command(folder, program(folder.tools / "uv", script), {"heif"}, build)
+    environment.install(progress, command, folder, build, own_index=True)
     calls = record.read_text("utf-8").splitlines()
-    assert [line.endswith("--torch-backend=auto") for line in calls] == [True, False]
+    assert [line.endswith("--torch-backend=cu132") for line in calls] == [True, False]
     assert all(f"-c {folder.root}/constraints.txt --extra heif" in line for line in calls)
 
 
@@ -207,24 +211,76 @@ def test_a_full_disk_is_not_tried_twice(folder: Folder, progress: Progress) -> N
     record = folder.root / "calls"
     script = f'#!/bin/sh\necho "$*" >> "{record}"\necho "No space left on device"; exit 1\n'
     with pytest.raises(SetupError, match="The disk is full"):
-        environment.install(progress, [program(folder.tools / "uv", script)], folder, automatic=True)
+        environment.install(progress, [program(folder.tools / "uv", script)], folder, Build(), own_index=True)
     assert len(record.read_text("utf-8").splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("build", "free", "refused"), [("cuda", 5, True), ("cuda", 9, False), ("cpu", 5, False), ("cpu", 1, True)]
+    ("backend", "free", "refused"), [("cu132", 5, True), ("rocm7.2", 9, False), ("cpu", 5, False), ("cpu", 1, True)]
 )
 def test_room_is_looked_at_before_the_download(
-    folder: Folder, real_uv: Path, build: str, free: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+    folder: Folder, real_uv: Path, backend: str, free: int, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(folder.root)._replace(free=free * 10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    needed = Build(backend).disk_space(own_index=True, system="Linux")
     if refused:
         with pytest.raises(SetupError, match=rf"needs about \d GB of free disk space at .+, and there are {free}.0 GB"):
-            environment.check_disk_space(folder, real_uv, build)
+            environment.check_disk_space(folder, real_uv, needed)
     else:
-        environment.check_disk_space(folder, real_uv, build)
+        environment.check_disk_space(folder, real_uv, needed)
+
+
+def test_the_plain_index_has_the_large_build_on_linux_and_the_small_one_elsewhere() -> None:
+    sizes = {system: Build().disk_space(own_index=False, system=system) // GIGABYTE for system in ("Linux", "Windows", "Darwin")}
+    assert sizes == {"Linux": 8, "Windows": 3, "Darwin": 3}
 
 
 def test_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert environment.find_disk(tmp_path / "not" / "yet") == environment.find_disk(tmp_path)
+
+
+def test_another_build_of_the_same_version_needs_a_new_environment(folder: Folder, progress: Progress, real_uv: Path) -> None:
+    environment.create_venv(folder, real_uv, progress, Build())
+    folder.mark_ready(set(), Installed("cpu"))
+    assert environment.create_venv(folder, real_uv, progress, Build()) is False
+    assert environment.create_venv(folder, real_uv, progress, Build("cu132")) is True
+
+
+def test_a_repair_that_fails_leaves_what_works(small_house: Folder, progress: Progress, no_torch_index: None) -> None:
+    environment.prepare(small_house, progress, set())
+    listed = (small_house.root / "pyproject.toml").read_text("utf-8")
+    (small_house.root / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///no.whl"]\n', "utf-8"
+    )
+    with pytest.raises(SetupError):
+        environment.prepare(small_house, progress, set(), anew=True)
+    (small_house.root / "pyproject.toml").write_text(listed, "utf-8")
+    assert small_house.is_ready(set()) and not small_house.set_aside.exists()
+    assert read_output([small_house.python, "-c", "import torch; print(torch.__version__)"]) == "9.9"
+    environment.prepare(small_house, progress, set(), anew=True)
+    assert small_house.is_ready(set()) and not small_house.set_aside.exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "machine", "words"),
+    [
+        ("13.6.1", "arm64", "macOS 13.6.1, and PyTorch needs macOS 14 or newer"),
+        ("11.0", "arm64", "Update macOS"),
+        ("14.0", "arm64", ""),
+        ("26.1", "arm64", ""),
+        ("10.16", "arm64", ""),
+        ("15.2", "x86_64", "an Apple chip"),
+    ],
+)
+def test_a_mac_that_pytorch_is_not_made_for_is_said_before_the_download(
+    version: str, machine: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "mac_ver", lambda: (version, ("", "", ""), machine))
+    if not words:
+        environment.check_system()
+        return
+    with pytest.raises(SetupError, match=words):
+        environment.check_system()

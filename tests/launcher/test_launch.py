@@ -197,6 +197,38 @@ def test_a_studio_that_cannot_start_gives_its_own_sentence_on_the_page(start: St
     assert launch.end() == 1
 
 
+def test_the_studios_repair_button_makes_the_environment_anew(start: Start, small_house: Folder) -> None:
+    launch = start()
+    launch.until("Easel is at")
+    (small_house.venv / "old").touch()
+    urllib.request.urlopen(urllib.request.Request(f"{launch.url}/repair", method="POST"), timeout=5).close()
+    launch.until("Easel repairs its set-up")
+    assert launch.until("Easel is at") == f"Easel is at {launch.url}"
+    assert title(launch.url) == "The studio"
+    assert not (small_house.venv / "old").exists()
+    launch.process.send_signal(signal.SIGINT)
+    assert launch.end() == 0
+
+
+def test_a_repair_that_fails_offers_what_works(start: Start, small_house: Folder) -> None:
+    launch = start("--no-browser")
+    launch.until("Easel is at")
+    listed = (small_house.root / "pyproject.toml").read_text("utf-8")
+    (small_house.root / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\ndependencies = ["torch @ file:///no.whl"]\n', "utf-8"
+    )
+    hold_up(small_house)
+    urllib.request.urlopen(urllib.request.Request(f"{launch.url}/repair", method="POST"), timeout=5).close()
+    launch.until("Easel repairs its set-up")
+    launch.until("Make Easel's own Python environment")
+    launch.state()  # the page in the browser looks
+    (small_house.root / "go").touch()
+    launch.until("Choose how to go on")
+    (small_house.root / "pyproject.toml").write_text(listed, "utf-8")
+    launch.press("retry")
+    launch.until("Easel is at")
+
+
 def test_an_easel_that_runs_elsewhere_is_where_the_page_goes(start: Start) -> None:
     launch = start("--elsewhere", "4321")
     launch.until("Easel is getting ready")
@@ -283,6 +315,27 @@ def test_a_browser_sees_the_page_become_the_studio(start: Start, small_house: Fo
         (small_house.root / "go").touch()
         expect(page).to_have_title("The studio", timeout=60_000)
         assert page.url.rstrip("/") == launch.url and complaints == []
+        browser.close()
+
+
+@pytest.mark.long
+def test_a_browser_follows_a_repair(start: Start, small_house: Folder) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    hold_up(small_house)
+    (small_house.root / "go").touch()
+    launch = start()
+    launch.until("Easel is at")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=os.environ.get("EASEL_TEST_BROWSER"), args=BROWSER_FLAGS)
+        page = browser.new_page()
+        page.goto(launch.url)
+        page.on("dialog", lambda asked: asked.accept())
+        (small_house.root / "go").unlink()
+        page.get_by_text("Repair").click()
+        expect(page.locator("li.now")).to_have_text("Make Easel's own Python environment", timeout=60_000)
+        (small_house.root / "go").touch()
+        expect(page).to_have_title("The studio", timeout=60_000)
         browser.close()
 
 

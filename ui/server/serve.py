@@ -22,7 +22,7 @@ from ui.compat.connections import PATIENCE, PatientProtocol, PatientServer
 from ui.compat.mounting import mount
 from ui.compat.uploads import use_folder, use_parser
 from ui.interface import create_interface
-from ui.server import blob_routes, image_routes, scripts
+from ui.server import blob_routes, image_routes, repair_routes, scripts
 from ui.server.disconnects import Disconnects
 from ui.server.encodable_bodies import EncodableBodies
 from ui.server.request_guard import RequestGuard
@@ -46,12 +46,13 @@ class ServingError(EaselError):
 
 
 class Studio:
-    """The running server."""
+    """The running server. ``repair_wanted``: it ended because somebody pressed Repair."""
 
     def __init__(self, server: uvicorn.Server, listener: socket.socket) -> None:
         self._server, self._listener = server, listener
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
+        self.repair_wanted = False
 
     @property
     def port(self) -> int:
@@ -82,6 +83,11 @@ class Studio:
         while not self._ended.wait(timeout=1):
             pass
 
+    def end_for_repair(self) -> None:
+        """Stop serving, so that :meth:`wait` returns, because the set-up is to be repaired."""
+        self.repair_wanted = True
+        self._server.should_exit = True
+
     def close(self) -> None:
         """Stop serving. Open event streams are cut off, each of which uvicorn would report with a stack trace."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
@@ -104,9 +110,8 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
     another text, or if no port is free.
     """
     login = _read_login(listen)
-    page = RequestGuard(
-        Streams(create_application(settings, jobs)), login=login, open_to_network=listen is not None, data=settings.data
-    )
+    application = create_application(settings, jobs)
+    page = RequestGuard(Streams(application), login=login, open_to_network=listen is not None, data=settings.data)
     config = uvicorn.Config(
         Disconnects(page),
         http=PatientProtocol,
@@ -120,6 +125,7 @@ def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = Non
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every upload that is cut off
     _ask_launcher_for_its_port()
     studio = Studio(PatientServer(config), _open_listener(_EVERYWHERE if listen else _LOCAL, port))
+    application.router.routes.insert(0, repair_routes.create_route(studio.end_for_repair))
     try:
         studio.open()
         yield studio

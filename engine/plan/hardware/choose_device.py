@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from engine.plan.hardware.driver_errors import read_fault
 from engine.plan.hardware.facts import Answer, Device, Hardware, Machine
@@ -30,7 +30,7 @@ def choose_device(answers: Sequence[Answer], machine: Machine, prefer: str = "au
     devices = (*sorted(working, key=_rank), cpu)
     asked = next((d for d in devices if _is_asked(d, prefer)), None)
     device = asked or devices[0]
-    troubles = [] if device is cpu and asked else [_trouble(a) for a in answers if _worth_saying(a, machine, device)]
+    troubles = [] if device is cpu and asked else list(_find_troubles(answers, machine, device))
     notes = [*troubles, *_unmet(prefer, asked, device), *_instead(troubles, device), *_unknown_memory(device)]
     return Hardware(
         device=device,
@@ -68,6 +68,16 @@ def _worth_saying(answer: Answer, machine: Machine, device: Device) -> bool:
         return False
     missed = MAKERS.get(answer.kind) in machine.cards and device.kind == "cpu"
     return missed or answer.device is not None or read_fault(answer.trouble).name not in QUIET
+
+
+def _find_troubles(answers: Sequence[Answer], machine: Machine, device: Device) -> Iterator[str]:
+    """The set-up knows better than torch why no build for the card is there, and of cards that torch knows nothing of."""
+    known = machine.setup_note if device.kind == "cpu" else ""
+    if known:
+        yield known
+    for answer in answers:
+        if _worth_saying(answer, machine, device) and not (known and answer.device is None):
+            yield _trouble(answer)
 
 
 def _trouble(answer: Answer) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+REPAIR = "then press Repair on the Settings tab, under This computer"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -23,25 +25,25 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "not_built",
         r"not compiled with|not linked with|has no attribute '_(cuda|xpu|mps)",
-        "the installed torch was built without support for it. If the card or its driver came after the set-up, delete the "
-        "folder .venv and start Easel again: the set-up then chooses another build",
+        "the installed torch was built without support for it. See that its driver is new enough (580 or newer for an NVIDIA "
+        f"card), {REPAIR}: the set-up then chooses another build",
     ),
     Fault(
         "driver_old",
         r"driver.{0,40}too old|driver version is insufficient|requires a newer driver|unsupported.{0,20}PTX",
-        "its driver is too old for the installed torch. Update the graphics driver",
+        "its driver is too old for the installed torch. Update it (NVIDIA's to 580 or newer) and start Easel again",
     ),
     Fault(
         "driver_missing",
         r"found no NVIDIA driver|no.{0,20}driver.{0,20}(found|installed)",
-        "its driver is not installed. Install the graphics driver",
+        f"its driver is not installed. Install it (NVIDIA's in version 580 or newer), {REPAIR}",
     ),
     Fault(
         "card_unknown",
         r"no kernel image|invalid device function|not compatible with the current PyTorch|HIP error.{0,20}invalid device"
         r"|arch.{0,20}not supported",
-        "the installed torch does not support this card: the card is newer than torch, or too old for it. Update Easel, "
-        "or install a torch build that supports the card",
+        "the installed torch has no code for this card. If the card came after the set-up, press Repair on the Settings tab, "
+        "under This computer; otherwise the card is newer than torch, and an update of Easel may help",
     ),
     Fault(
         "out_of_memory",

@@ -57,7 +57,8 @@ class Machine:
     """Everything except the accelerators, as the operating system reports it. Bytes are None where it does not tell.
 
     ``cards`` are makers of graphics cards that are plugged in (``"nvidia"``, ``"amd"``), usable or not. ``extras`` are
-    optional libraries that are installed (``"openvino"``).
+    optional libraries that are installed (``"openvino"``). ``setup_note`` is the set-up's sentence on why the graphics card
+    cannot be used; "" if it can or if nothing is known.
     """
 
     cpu: Cpu = field(default_factory=Cpu)
@@ -67,6 +68,7 @@ class Machine:
     system_version: tuple[int, ...] = ()
     cards: frozenset[str] = frozenset()
     extras: frozenset[str] = frozenset()
+    setup_note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,8 +38,11 @@ def ask_drivers() -> Iterator[Answer]:
 
 
 def read_cpu_features() -> frozenset[str]:
-    """The CPU's instruction sets, by torch's names for them."""
-    return frozenset(name for name, has in torch.cpu.get_capabilities().items() if has is True)
+    """The CPU's instruction sets, by torch's names for them. The older torch for NVIDIA cards before Turing knows few of them."""
+    try:
+        return frozenset(name for name, has in torch.cpu.get_capabilities().items() if has is True)
+    except AttributeError:
+        return _OLDER_CAPABILITIES.get(torch.backends.cpu.get_cpu_capability(), frozenset())
 
 
 def refresh(hardware: Hardware) -> Hardware:
@@ -137,6 +140,8 @@ def _mps_memory(_index: int) -> tuple[int | None, int | None]:
     available = system.read_memory()[1]
     return min(total - torch.mps.driver_allocated_memory(), total if available is None else available), total
 
+
+_OLDER_CAPABILITIES = {"AVX2": frozenset({"avx2"}), "AVX512": frozenset({"avx2", "avx512_f"})}
 
 _MEMORY: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
     "cuda": torch.cuda.mem_get_info,

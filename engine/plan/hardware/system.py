@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,7 +52,18 @@ def read_machine(features: frozenset[str] = frozenset(), root: Path = Path("/"))
         system_version=read_system_version(),
         cards=find_cards(root),
         extras=frozenset(name for name in EXTRAS if find_spec(name)),
+        setup_note=read_setup_note(Path(sys.prefix)),
     )
+
+
+def read_setup_note(environment: Path) -> str:
+    """Why the graphics card cannot be used, as the launcher recorded it when it made this Python ``environment``; "" if it can
+    or if Easel was set up in another way."""
+    try:
+        stamp = json.loads((environment / "easel-stamp.json").read_text("utf-8"))
+        return str(stamp.get("note", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def read_memory(root: Path = Path("/")) -> tuple[int | None, int | None]:

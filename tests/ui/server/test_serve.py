@@ -11,10 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from engine.jobs import Jobs
 from engine.settings import Settings
 from ui.interface import create_interface
+from ui.server import repair_routes
 from ui.server import serve as serving
 from ui.server.serve import ServingError, Studio, serve
 
@@ -113,3 +116,25 @@ def test_the_network_is_not_let_in_without_a_login(listen: str) -> None:
 def test_what_listen_takes() -> None:
     assert serving._read_login(None) is None and serving._read_login("anyone") is None
     assert serving._read_login("ann:se:cret") == "ann:se:cret"
+
+
+def test_repair_ends_the_studio_where_a_launcher_goes_on(settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EASEL_LAUNCHER", raising=False)
+    with serve(settings, jobs, port=0) as served:
+        assert httpx.post(f"{served.url}/repair").status_code == 409
+        assert httpx.post(f"{served.url}/repair", headers={"Origin": "http://evil.example"}).status_code == 403
+        monkeypatch.setenv("EASEL_LAUNCHER", "http://127.0.0.1:9/launch/token/handover")
+        assert not served.repair_wanted
+        assert httpx.post(f"{served.url}/repair").status_code == 200
+        served.wait()
+        assert served.repair_wanted
+
+
+def test_another_computer_cannot_repair_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EASEL_LAUNCHER", "http://127.0.0.1:9/launch/token/handover")
+    ended: list[bool] = []
+    route = repair_routes.create_route(lambda: ended.append(True))
+    for address, status in {"192.0.2.7": 403, "127.0.0.1": 200}.items():
+        client = TestClient(Starlette(routes=[route]), client=(address, 5000))
+        assert client.post("/repair").status_code == status
+    assert ended == [True]

@@ -12,6 +12,7 @@ from ui.common import controls
 from ui.common.fields import Fields, read_fields
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, Values, on
+from ui.server import repair_routes, scripts
 from ui.tabs.settings.service import SettingsService
 from ui.tabs.settings.view import render_machine
 
@@ -24,7 +25,9 @@ def create_settings_tab(session: PageSession) -> None:
     service = SettingsService(session.settings)
     with gr.Column(elem_classes="standing"):
         with gr.Accordion(messages.MACHINE, open=False) as box:
-            computer = gr.HTML(elem_id=f"{NAME}-machine", **controls.BARE)
+            computer = gr.HTML(
+                js_on_load=scripts.on_load("tabs/settings/repair.js", []), elem_id=f"{NAME}-machine", **controls.BARE
+            )
         fields = _create_fields()
         # Saving is disabled until the file was read, because blank fields would overwrite it.
         save = gr.Button(messages.SAVE, variant="primary", interactive=False, elem_id=f"{NAME}-save")
@@ -38,7 +41,7 @@ def create_settings_tab(session: PageSession) -> None:
         return service.save(read_fields(fields, values))
 
     session.arrived.then(read, None, [*fields.values(), notice, save], **QUIET)
-    on(box, "expand")(lambda: render_machine(session.jobs.describe()), None, computer, **QUIET)
+    on(box, "expand")(lambda: render_machine(session.jobs.describe(), repair_routes.is_offered()), None, computer, **QUIET)
     on(save, "click")(keep, set(fields.values()), notice)
 
 

@@ -15,12 +15,13 @@ from ui.templates import Macros, render_notice
 _HTML = Macros("tabs/settings/view.html")
 
 
-def render_machine(described: EngineDescription | None) -> Markup:
-    """The computer; ``described`` is the worker's description of itself, None while it starts."""
+def render_machine(described: EngineDescription | None, can_repair: bool) -> Markup:
+    """The computer; ``described`` is the worker's description of itself, None while it starts. ``can_repair``: whether there
+    is a launcher that can repair the set-up."""
     if described is None or not described.hardware:
         return render_notice(messages.MACHINE_UNKNOWN)
     hardware = from_text(described.hardware)
-    return _HTML.render("machine", rows=list(_list_rows(hardware, described)), sentences=hardware.notes)
+    return _HTML.render("machine", rows=list(_list_rows(hardware, described)), sentences=hardware.notes, can_repair=can_repair)
 
 
 def _list_rows(hardware: Hardware, described: EngineDescription) -> Iterator[tuple[str, str]]:

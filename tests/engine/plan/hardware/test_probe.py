@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 import torch
 
-from engine.plan.hardware import probe
+from engine.plan.hardware import probe, system
 from engine.plan.hardware.choose_device import choose_device, drop_device
 from engine.plan.hardware.driver_errors import FAULTS, is_lost, is_out_of_memory, read_fault
 from engine.plan.hardware.facts import Answer, Cpu, Device, Machine
+from launcher.folder import Folder, Installed
 
 GIB = 2**30
 MACHINE = Machine(cpu=Cpu(name="a CPU"), ram_total=16 * GIB, ram_available=12 * GIB)
@@ -76,6 +79,42 @@ def test_an_amd_card_that_this_torch_was_not_built_for() -> None:
         .startswith("The AMD card cannot be used: the installed torch was built without")
     )
     assert choose_device([not_built, Answer(kind="cuda", device=RTX)], with_amd).notes == ()
+
+
+NOTE = (
+    "GeForce RTX 4070 cannot be used: its driver (550.144.03) is too old. Update the driver to 580 or newer, then press Repair."
+)
+NOT_BUILT = [
+    Answer(kind="cuda", trouble="Torch not compiled with CUDA enabled"),
+    Answer(kind="rocm", trouble="not compiled with support for this maker's cards"),
+]
+
+
+def test_what_the_set_up_found_out_about_the_card_takes_the_place_of_guesses() -> None:
+    noted = dataclasses.replace(WITH_NVIDIA, setup_note=NOTE)
+    assert choose_device(NOT_BUILT, noted).notes == (NOTE, "Easel uses the CPU instead, which is much slower.")
+    assert choose_device(NOT_BUILT, dataclasses.replace(MACHINE, setup_note=NOTE)).notes[0] == NOTE, (
+        "of cards unknown to torch, too"
+    )
+    assert choose_device([Answer(kind="cuda", device=RTX)], noted).notes == ()
+    assert choose_device(NOT_BUILT, noted, "cpu").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("stamp", "note"),
+    [(json.dumps({"note": NOTE}), NOTE), ("{}", ""), ("[]", ""), ("{", ""), ('{"note": 1}', "1"), (None, "")],
+)
+def test_the_note_of_the_set_up_is_read_where_there_is_one(tmp_path: Path, stamp: str | None, note: str) -> None:
+    if stamp is not None:
+        (tmp_path / "easel-stamp.json").write_text(stamp, "utf-8")
+    assert system.read_setup_note(tmp_path) == note
+
+
+def test_the_launcher_writes_the_note_where_the_engine_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / ".venv").mkdir()
+    Folder(tmp_path).mark_ready(set(), Installed("cpu", NOTE))
+    assert system.read_setup_note(tmp_path / ".venv") == NOTE
 
 
 def test_a_broken_card_beside_one_that_works() -> None:
