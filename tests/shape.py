@@ -31,6 +31,7 @@ IDENTITIES = {
     "engine.checkpoints.files.*_file": "the reader of one container format",
     "engine.checkpoints.identify.identify": "what its folder offers: the one question that all others ask",
     "engine.checkpoints.identify.markers": "a table: what another program's keys mean",
+    "engine.checkpoints.identify.unet_layouts": "a table",
     "engine.checkpoints.identify.single_file": "the rules for one of the two layouts, beside folders",
     "engine.checkpoints.library.starter_card": "a file format of Easel's own",
     "engine.checkpoints.load.depth_estimator": "one network's key mapping, as the other networks' is in families",

@@ -86,4 +86,10 @@ FAMILIES = (
         scheduler_overrides={}, dtypes=_DTYPES, native_size=512, steps=4, guidance_scale=1.0, scheduler="Euler a",
         guidance_free=True, force_zeros_for_empty_prompt=True,
     ),
+    Family(
+        name="lcm_xl", label="Stable Diffusion XL latent consistency, few steps",
+        signature=Signature(text=BOTH, guidance_embedding=True), base=XL, preview=PREVIEW, pipelines=_PIPELINES,
+        configs=_configs("unet_lcm_xl", "scheduler_lcm"), tokenizers=_TOKENIZERS, scheduler_overrides={}, dtypes=_DTYPES,
+        native_size=1024, steps=4, guidance_scale=8.0, scheduler="LCM", guidance_free=True, force_zeros_for_empty_prompt=True,
+    ),
 )  # fmt: skip

@@ -43,6 +43,12 @@ PLAIN = {
 MOST_JSON = 16 * 2**20
 """The most bytes of a JSON file. The longest, lists of shards, have some hundred thousand."""
 
+UNCLIP = (
+    "it is Stable Diffusion 2.1 unCLIP, which draws variations of a picture and which Easel does not draw with. Choose another "
+    "checkpoint on the Image to image tab"
+)
+"""Reason for refusing the checkpoints of stabilityai/stable-diffusion-2-1-unclip, as folders and as files."""
+
 _MOST_COMPONENTS = 64
 _MOST_SHARDS = 1000
 
@@ -143,6 +149,8 @@ def identify_folder(folder: Path) -> Identity:
     unet = read_json(folder / "unet" / "config.json") if "unet" in there else {}
     scheduler = _read_scheduler_config(folder)
     pipeline = str(index.get("_class_name", ""))[:80]
+    if pipeline.startswith("StableUnCLIP"):
+        return Identity(kind="unknown", container="folder", digest=digest.hexdigest(), reason=UNCLIP)
     family = _family(folder, pipeline, there, unet, scheduler)
     return Identity(
         kind="checkpoint",

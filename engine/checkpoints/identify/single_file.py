@@ -10,10 +10,13 @@ from pathlib import Path
 from engine.checkpoints.families import FAMILIES, TEXT_LAYOUTS, Family, TextLayout
 from engine.checkpoints.families.key_mapping import UNET
 from engine.checkpoints.families.noise_schedules import find_noise_schedule
+from engine.checkpoints.families.stable_diffusion_xl import BOTH
 from engine.checkpoints.files.headers import Header, Tensor
 from engine.checkpoints.identify.evidence import Evidence, find_family
+from engine.checkpoints.identify.folders import UNCLIP
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.markers import read_markers, read_numbers
+from engine.checkpoints.identify.unet_layouts import find_small_unet
 
 PREFIXES: Mapping[str, tuple[str, ...]] = {
     "unet": (UNET,),
@@ -28,6 +31,9 @@ _LAST_NORM = re.compile(re.escape(UNET) + r"output_blocks\.(\d{1,3})\.1\.transfo
 _V_FROM = 0.09
 """ComfyUI's rule (SD20.model_type): v-prediction checkpoints have a larger standard deviation of the last block's bias."""
 
+_UNCLIP = ("noise_augmentor.", "embedder.model.visual.")
+"""Stability-AI/stablediffusion, ``v2-1-stable-unclip-h-inference.yaml``: beside the UNet, the image encoder and its noise."""
+
 _EPSILON_STEPS = (875_000, 220_000)
 """Training steps in the metadata of 2-base and 2.1-base; those of the 768 models differ (diffusers' conversion script)."""
 
@@ -38,6 +44,8 @@ _AT_FULL_SIZE = {"lightning", "hyper", "lcm", "dmd"}
 
 def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
     """The identity of a checkpoint file, of kind ``"unknown"`` if no family has its shapes; None if it is not a checkpoint."""
+    if any(name.startswith(_UNCLIP) for name in names):
+        return Identity(kind="unknown", digest=header.digest, container=header.container, reason=UNCLIP)
     first = names.get(_FIRST)
     if first is None or len(first.shape) != 4:
         return None
@@ -54,6 +62,7 @@ def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path)
         reason = f"it is a kind of Stable Diffusion that Easel does not know ({channels} input channels)"
         return Identity(kind="unknown", digest=header.digest, container=header.container, reason=reason)
     parts = _parts(names, {**PREFIXES, **text.prefixes})
+    small = find_small_unet(names) if text.context_width == BOTH.context_width else None
     alone = set(parts) == {"unet"}
     return Identity(
         kind="unet" if alone else "checkpoint",
@@ -63,12 +72,12 @@ def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path)
         native_size=_native_size(family, header),
         noise_schedule=find_noise_schedule(markers.configs.get("scheduler", {})) if markers else "",
         markers=markers.names if markers else (),
-        configs=markers.configs if markers else {},
+        configs={**(markers.configs if markers else {}), **({"unet": small.config} if small else {})},
         container=header.container,
         digest=header.digest,
         reason="a UNet without text encoders and VAE"
         if alone
-        else f"a UNet with {channels} input channels and {text.description}",
+        else f"{small.name if small else 'a UNet'} with {channels} input channels and {text.description}",
     )
 
 

@@ -44,7 +44,7 @@ def unet(part: Any) -> Weights:
         _copy(out, "label_emb.0.2", part.add_embedding.linear_2)
     for number, layers in enumerate(_input_blocks(part)):
         _layers(out, f"input_blocks.{number}", layers)
-    _layers(out, "middle_block", [part.mid_block.resnets[0], part.mid_block.attentions[0], part.mid_block.resnets[1]])
+    _layers(out, "middle_block", _middle_block(part))
     for number, layers in enumerate(_output_blocks(part)):
         _layers(out, f"output_blocks.{number}", layers)
     _copy(out, "out.0", part.conv_norm_out)
@@ -60,6 +60,14 @@ def _input_blocks(part: Any) -> Iterator[list[Any]]:
             yield [resnet] + ([attention] if attention is not None else [])
         if level.downsamplers is not None:
             yield [level.downsamplers[0]]
+
+
+def _middle_block(part: Any) -> list[Any]:
+    """Residual block, attention, residual block; the small networks of XL's kind have the first alone, or none of it."""
+    if part.mid_block is None:
+        return []
+    first, *last = part.mid_block.resnets
+    return [first, *(attention for attention in part.mid_block.attentions if attention is not None), *last]
 
 
 def _output_blocks(part: Any) -> Iterator[list[Any]]:

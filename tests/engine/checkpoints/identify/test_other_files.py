@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import diffusers
 import pytest
 
 from engine.checkpoints.files.headers import Header, Tensor
+from engine.checkpoints.identify.identify import identify as identify_file
 from engine.checkpoints.identify.identify import identify_header
 from engine.checkpoints.identify.identity import Identity
 
@@ -87,3 +90,14 @@ XL = {**unet(2048), **IN_CHECKPOINT, "conditioner.embedders.1.model.ln_final.wei
 def test_only_whole_words_of_title_and_architecture_say_few_steps(metadata: dict[str, str], family: str, size: int) -> None:
     found = identify(XL, metadata)
     assert (found.family, found.native_size) == (family, size)
+
+
+def test_unclip_is_refused_by_its_name(tmp_path: Path) -> None:
+    """Names as in Stability-AI/stablediffusion (``v2-1-stable-unclip-h-inference.yaml``), and as diffusers' pipeline saves it."""
+    beside = {"embedder.model.visual.class_embedding": (8,), "noise_augmentor.data_mean": (1, 8)}
+    assert "2.1 unCLIP" in identify({**unet(1024), **IN_CHECKPOINT, **beside}).reason
+    index = {"_class_name": "StableUnCLIPImg2ImgPipeline", "vae": ["diffusers", "AutoencoderKL"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index), "utf-8")
+    diffusers.AutoencoderKL(block_out_channels=(32,)).save_pretrained(tmp_path / "vae")
+    found = identify_file(tmp_path)
+    assert found.kind == "unknown" and "2.1 unCLIP" in found.reason
