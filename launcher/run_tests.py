@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from typing import Callable, Iterator, List, Sequence
 
 from launcher.commands import build_environment, read_output, run
 from launcher.environment import prepare
@@ -19,6 +19,9 @@ from launcher.setup_lock import SetupLock
 EXTRAS = {"test", "training"}
 EMOJI_FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 """Where training looks for it."""
+
+PROCESS_MEMORY = 6 * 2**30
+"""Bytes that a process of the tests may take, with the studios and browsers that it starts."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER_PATHS = (
@@ -62,8 +65,25 @@ def main(folder: Folder, arguments: Sequence[str]) -> int:
     finally:
         lock.release()
     progress.say(f"Browser for the tests: {browser}")
-    command = [str(folder.python), "-m", "pytest", *arguments]
+    command = [str(folder.python), "-m", "pytest", *spread_tests(arguments), *arguments]
     return subprocess.call(command, cwd=str(folder.root), env=build_environment(TESTS, EASEL_TEST_BROWSER=browser))
+
+
+def spread_tests(arguments: Sequence[str]) -> List[str]:
+    """pytest-xdist's arguments: a process per core, as far as the memory goes, each with whole files of tests. None if
+    ``arguments`` already say how many, or ask for a debugger, which needs the terminal."""
+    if any(argument.startswith(("-n", "--numprocesses", "--pdb", "--trace")) for argument in arguments):
+        return []
+    processes = min(os.cpu_count() or 1, read_memory() // PROCESS_MEMORY, 8)
+    return ["-n", str(processes), "--dist", "loadfile"] if processes > 1 else []
+
+
+def read_memory() -> int:
+    """The computer's memory in bytes; where the system does not say, enough for one process."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return PROCESS_MEMORY
 
 
 def long_tests(folder: Folder, where: str | None) -> list[str]:

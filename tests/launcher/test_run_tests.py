@@ -110,3 +110,25 @@ def test_pytests_closing_line_is_the_last_and_its_status_ours(small_house: Folde
     assert done.stdout.startswith("Browser for the tests: "), "what the set-up says comes first, also in a pipe"
     assert "1 failed, 1 passed in" in done.stdout.splitlines()[-1], done.stderr
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "gibibytes", "processes"), [(2, 24, 2), (2, 8, 1), (2, 0, 1), (None, 24, 1), (64, 256, 8), (16, 32, 5)]
+)
+def test_there_are_as_many_processes_as_cores_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, gibibytes: int, processes: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(run_tests, "read_memory", lambda: gibibytes * 2**30)
+    assert run_tests.spread_tests(["tests/ui", "-x"]) == (["-n", str(processes), "--dist", "loadfile"] if processes > 1 else [])
+
+
+@pytest.mark.parametrize("argument", ["-n1", "-n", "--numprocesses=3", "--pdb", "--trace"])
+def test_what_the_command_line_says_about_processes_stands(argument: str) -> None:
+    assert run_tests.spread_tests(["tests/ui", argument]) == []
+
+
+def test_the_memory_is_read_or_enough_for_one_process_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_tests.read_memory() > 2**29
+    monkeypatch.delattr(os, "sysconf")
+    assert run_tests.read_memory() == run_tests.PROCESS_MEMORY
