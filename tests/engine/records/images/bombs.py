@@ -62,6 +62,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     "RGB, 16 bits": lambda: png(4096, 2),
     "grey and alpha, 16 bits": lambda: png(4096, 4),
     "RGBA, 16 bits": lambda: png(4096, 6),
+    "grey, 16 bits, 16,384 pixels wide": lambda: png(16_384, 0),
+    "RGBA, 16 bits, 16,384 pixels wide": lambda: png(16_384, 6),
     "ICO around a PNG": lambda: ico(6000),
     "GIF of many frames": lambda: animated("GIF"),
     "WebP of many frames": lambda: animated("WEBP"),
