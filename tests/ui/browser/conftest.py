@@ -115,14 +115,21 @@ def browser_path() -> str | None:
     return named or next((found for place in PLACES if (found := shutil.which(place))), None)
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """One browser for this folder's tests. Its event loop runs in the main thread and has to be gone for the tests after them."""
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A browser. Its event loop runs in the main thread, and a thread has one at a time."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as play:
         launched = play.chromium.launch(executable_path=browser_path(), args=FLAGS, timeout=PATIENCE)
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One browser for this folder's tests, gone when those of other folders begin. Imported elsewhere it would stay until the end."""
+    with open_browser() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

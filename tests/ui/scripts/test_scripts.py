@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Page, Route
 
-from tests.ui.browser.conftest import browser  # noqa: F401
+from tests.ui.browser.conftest import open_browser
 
 ROOT = Path(__file__).resolve().parents[3]
 ORIGIN = "http://localhost:9"  # never asked: each address is answered from the folder
@@ -20,13 +20,13 @@ TESTS = [(file.name, name) for file in FILES for name in re.findall(r'^test\("(.
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:  # noqa: F811
+def page() -> Iterator[Page]:
     """A blank page whose origin is this folder tree."""
-    page = browser.new_page()
-    page.route(f"{ORIGIN}/**", _answer)
-    page.goto(f"{ORIGIN}/")
-    yield page
-    page.close()
+    with open_browser() as browser:
+        page = browser.new_page()
+        page.route(f"{ORIGIN}/**", _answer)
+        page.goto(f"{ORIGIN}/")
+        yield page
 
 
 def _answer(route: Route) -> None:
