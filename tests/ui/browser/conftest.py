@@ -127,7 +127,7 @@ def open_browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for this folder's tests, gone when those of other folders begin. Imported elsewhere it would stay until the end."""
+    """One browser for this folder's tests, gone when others begin. Imported elsewhere it would stay to the end."""
     with open_browser() as opened:
         yield opened
 
