@@ -33,6 +33,10 @@ COMPONENT_NAMES: Mapping[str, str] = {
 }  # fmt: skip
 """Component -> its name in a sentence."""
 
+FROM_THE_LAST_STEP: JsonObject = {"timestep_spacing": "trailing"}
+"""Few steps begin where training ended, at the most noise, as distilled checkpoints are published (Lin et al. 2023,
+arXiv 2305.08891, section 3.3)."""
+
 _T = TypeVar("_T", bound=Component)
 
 
@@ -44,7 +48,8 @@ class LoadedCheckpoint:
     have is None: Stable Diffusion 1 and 2 have one text encoder, XL has two, XL's refiner the second alone. ``originals``:
     component -> where its weights came from. ``merged`` names the LoRAs that are in the weights, and ``notices`` says what of
     them and of the checkpoint's files is not used.
-    ``learned``: text encoder -> textual inversions, each with how many vectors it has.
+    ``learned``: text encoder -> textual inversions, each with how many vectors it has. ``few_steps``: whether
+    it is distilled, or has a LoRA merged that is.
     """
 
     name: str
@@ -64,6 +69,7 @@ class LoadedCheckpoint:
     merged: str = ""
     learned: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    few_steps: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -89,9 +95,11 @@ class LoadedCheckpoint:
 
     @property
     def scheduler_config(self) -> JsonObject:
-        """The configuration of its scheduler, with the corrections that diffusers makes to the family's published folders."""
+        """The configuration of its scheduler, with the corrections that diffusers makes to the family's published folders, and
+        with the spacing that few steps need."""
         config: JsonObject = dict(self.scheduler.config)
-        return {**config, **{name: value for name, value in self.family.scheduler_overrides.items() if name in config}}
+        corrections = {name: value for name, value in self.family.scheduler_overrides.items() if name in config}
+        return {**config, **corrections, **(FROM_THE_LAST_STEP if self.few_steps else {})}
 
     @property
     def vae_scale_factor(self) -> int:
@@ -140,6 +148,7 @@ def create_checkpoint(
     if vae is None:
         raise missing_component(entry, "vae")
     vae.register_to_config(**entry.family.vae_overrides)
+    signature = entry.family.signature
     return LoadedCheckpoint(
         name=entry.name,
         family=entry.family,
@@ -155,6 +164,7 @@ def create_checkpoint(
         depth_estimator=_optional(parts, "depth_estimator", DPTForDepthEstimation),
         feature_extractor=_optional(parts, "feature_extractor", DPTImageProcessor),
         originals=originals or {},
+        few_steps=signature is not None and (signature.few_steps or signature.guidance_embedding),
     )
 
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from engine.checkpoints.families import FAMILIES, Family, TextLayout
+
+FEW_STEPS = ("turbo", "lightning", "hyper", "lcm", "dmd", "tcd", "pcm")
+"""Words for methods of distillation that let a checkpoint, with or without a LoRA, draw in few steps."""
+
+
+def find_few_step_words(title: str) -> set[str]:
+    """The words for few-step training among those of a title, written apart or as ``oneWord``."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", title)
+    return {word.lower() for word in words}.intersection(FEW_STEPS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ Does not import torch, since the page uses it. A file of several gigabytes takes
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from engine.checkpoints.families import BASE_MODELS
 from engine.checkpoints.files.headers import Header, Tensor, read_header
 from engine.checkpoints.identify.adapters import find_other_family, identify_adapter
+from engine.checkpoints.identify.evidence import find_few_step_words
 from engine.checkpoints.identify.folders import identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
@@ -81,8 +83,10 @@ def _embedding(names: Mapping[str, Tensor], header: Header, path: Path) -> Ident
 
 
 def _adapter(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
-    """A LoRA or a related method."""
-    return identify_adapter(names, header)
+    """A LoRA or a related method. Only titles tell those for few steps, of which the file's name is often the only one."""
+    found = identify_adapter(names, header)
+    titles = (path.stem, *(header.metadata.get(key, "") for key in ("modelspec.title", "ss_output_name")))
+    return found and dataclasses.replace(found, few_steps=bool(find_few_step_words(" ".join(titles))))
 
 
 def _network(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:

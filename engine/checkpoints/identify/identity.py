@@ -44,8 +44,8 @@ class Identity:
     ``kind`` is a key of :data:`KINDS`. ``family`` names a row of
     :data:`~engine.checkpoints.families.FAMILIES`; for additions it is the base model that they were trained for, a key of
     :data:`~engine.checkpoints.families.BASE_MODELS` or ``""``. ``parts`` maps components to their size. ``native_size`` is
-    in pixels per side. ``noise_schedule`` names a row of
-    :data:`~engine.checkpoints.families.noise_schedules.NOISE_SCHEDULES`, "" for the family's own. ``markers`` are the keys
+    in pixels per side. ``few_steps``: whether it is a LoRA that lets a checkpoint draw in few steps. ``noise_schedule`` names a
+    row of :data:`~engine.checkpoints.families.noise_schedules.NOISE_SCHEDULES`, "" for the family's own. ``markers`` are the keys
     beside the weights that were used, and ``configs`` the values that they put into a component's configuration
     (:mod:`engine.checkpoints.identify.markers`). ``digest`` is as in Header. ``weights_sha256`` is the SHA-256 of all bytes
     after the header, which trainers write into LoRAs and AUTOMATIC1111's program into its images; "" if the file has none.
@@ -57,6 +57,7 @@ class Identity:
     prediction_type: str = ""
     parts: Mapping[str, Part] = field(default_factory=dict)
     native_size: int = 0
+    few_steps: bool = False
     noise_schedule: str = ""
     markers: tuple[str, ...] = ()
     configs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])

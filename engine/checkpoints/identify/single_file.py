@@ -12,7 +12,7 @@ from engine.checkpoints.families.key_mapping import UNET
 from engine.checkpoints.families.noise_schedules import find_noise_schedule
 from engine.checkpoints.families.stable_diffusion_xl import BOTH
 from engine.checkpoints.files.headers import Header, Tensor
-from engine.checkpoints.identify.evidence import Evidence, find_family
+from engine.checkpoints.identify.evidence import FEW_STEPS, Evidence, find_family, find_few_step_words
 from engine.checkpoints.identify.folders import UNCLIP
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.markers import read_markers, read_numbers
@@ -37,9 +37,8 @@ _UNCLIP = ("noise_augmentor.", "embedder.model.visual.")
 _EPSILON_STEPS = (875_000, 220_000)
 """Training steps in the metadata of 2-base and 2.1-base; those of the 768 models differ (diffusers' conversion script)."""
 
-_FEW_STEPS = ("turbo", "lightning", "hyper", "lcm", "dmd")
-_AT_FULL_SIZE = {"lightning", "hyper", "lcm", "dmd"}
-"""Those that are distilled at the size of the family's base (XL: 1024); Turbo is made for 512."""
+_AT_FULL_SIZE = {*FEW_STEPS} - {"turbo"}
+"""Words for what is distilled at the size of the family's base (XL: 1024); Turbo is made for 512."""
 
 
 def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
@@ -113,8 +112,7 @@ def _says_few_steps(header: Header) -> bool:
 
 def _few_step_words(header: Header) -> set[str]:
     """The words for few-step training in the file's title and architecture; other metadata is not searched."""
-    said = " ".join(header.metadata.get(f"modelspec.{field}", "") for field in ("title", "architecture")).lower()
-    return set(re.findall(r"[a-z]+", said)).intersection(_FEW_STEPS)
+    return find_few_step_words(" ".join(header.metadata.get(f"modelspec.{field}", "") for field in ("title", "architecture")))
 
 
 def _prediction_type(evidence: Evidence, names: Mapping[str, Tensor], header: Header, path: Path) -> str:
