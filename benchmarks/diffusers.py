@@ -25,7 +25,7 @@ from engine.events import ImageSaved, Step
 from engine.generate.samplers import create
 from engine.stopping import Stop
 
-SAMPLER, SIDE, STEPS, WHOLE, ROUNDS = "DPM++ 2M Karras", 512, 4, 20, 2
+SAMPLER, SCHEDULE, SIDE, STEPS, WHOLE, ROUNDS = "DPM++ 2M", "Karras", 512, 4, 20, 2
 PROMPT = "a cat on the beach"
 REQUEST = TextToImage(prompt=PROMPT, checkpoint="full-size", width=SIDE, height=SIDE, steps=STEPS, scheduler=SAMPLER, seed=0)
 
@@ -84,7 +84,7 @@ def load_plain_pipeline(folder: Path) -> Any:
 
     pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = create(SAMPLER, pipeline.scheduler.config)
+    pipeline.scheduler = create(SAMPLER, pipeline.scheduler.config, SCHEDULE)
     return pipeline
 
 

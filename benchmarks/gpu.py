@@ -42,7 +42,7 @@ from engine.requests import ExecutionPlan
 from engine.stopping import Stop
 
 HOUSE = Path(__file__).resolve().parent.parent
-SAMPLER = "DPM++ 2M Karras"
+SAMPLER, SCHEDULE = "DPM++ 2M", "Karras"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ def time_diffusers(folder: Path) -> TimedJob:
     pipeline: Any = StableDiffusionPipeline.from_pretrained(folder / "models" / "sd1", dtype=torch.float16, local_files_only=True)
     pipeline.to(SCALE.device)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = create(SAMPLER, pipeline.scheduler.config)
+    pipeline.scheduler = create(SAMPLER, pipeline.scheduler.config, SCHEDULE)
     run_diffusers(pipeline, replace(SCALE.request, count=1), SCALE.device, folder)
     return report_peak("plain diffusers", partial(run_diffusers, pipeline, SCALE.request, SCALE.device, folder))
 
@@ -283,7 +283,14 @@ def lease_checkpoint(easel: Local, made: TimedJob) -> Iterator[LoadedCheckpoint]
 
 def create_loop(checkpoint: LoadedCheckpoint, images: int = 1) -> Loop:
     """The bare loop of a checkpoint's UNet."""
-    return Loop(unet=checkpoint.unet, sampler=SAMPLER, config=checkpoint.scheduler_config, side=SCALE.latents, images=images)
+    return Loop(
+        unet=checkpoint.unet,
+        sampler=SAMPLER,
+        schedule=SCHEDULE,
+        config=checkpoint.scheduler_config,
+        side=SCALE.latents,
+        images=images,
+    )
 
 
 def read_plan(made: TimedJob) -> ExecutionPlan:

@@ -99,6 +99,7 @@ class Loop:
 
     unet: Any
     sampler: str
+    schedule: str
     config: JsonObject
     side: int
     images: int = 1
@@ -123,7 +124,7 @@ class Loop:
     @torch.inference_mode()
     def with_sampler(self, steps: int) -> None:
         """The UNet, guidance and the sampler."""
-        given, scheduler = self.create_inputs(), create(self.sampler, self.config)
+        given, scheduler = self.create_inputs(), create(self.sampler, self.config, self.schedule)
         scheduler.set_timesteps(steps)
         latents = given["sample"][: self.images].float()
         on_device = scheduler.timesteps.to(latents.device)

@@ -182,7 +182,8 @@ def resolve(asked: Request) -> ResolvedRequest:
     return complete(
         asked, checkpoint=asked.checkpoint or "scripted", width=asked.width or SIDE, height=asked.height or SIDE,
         steps=asked.steps or STEPS, guidance_scale=7.0 if asked.guidance_scale is None else asked.guidance_scale,
-        scheduler=asked.scheduler or "Euler", seed=asked.seed or 0, clip_skip=asked.clip_skip or 0,
+        scheduler=asked.scheduler or "Euler", schedule=asked.schedule or "Default", seed=asked.seed or 0,
+        clip_skip=asked.clip_skip or 0,
     )  # fmt: skip
 
 

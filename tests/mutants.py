@@ -22,7 +22,8 @@ COPIED = ("engine", "launcher", "models", "tests", "ui", "app.py", "launch.py", 
 
 TESTS = {
     "engine/requests/limits.py": ("tests/engine/requests",),
-    "engine/generate/samplers.py": ("tests/engine/generate/test_samplers.py",),
+    "engine/generate/samplers/pairs.py": ("tests/engine/generate/test_samplers.py",),
+    "engine/generate/samplers/create.py": ("tests/engine/generate/test_samplers.py",),
     "engine/plan/precision.py": ("tests/engine/plan/test_precision.py",),
     "engine/plan/precision_table.py": ("tests/engine/plan/test_precision.py",),
     "engine/plan/memory.py": ("tests/engine/plan/test_memory.py",),

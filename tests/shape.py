@@ -39,6 +39,7 @@ IDENTITIES = {
     "engine.checkpoints.load.checkpoint": "which components a checkpoint has; loading one of them is in components",
     "engine.checkpoints.adapters.embeddings": "one of the kinds of additions, beside LoRAs",
     "engine.generate.attempt": "the run under one plan, which its importer repeats under another",
+    "engine.generate.samplers.*": "a table of samplers or of schedules, and what is made of a row of each",
     "engine.generate.speed.openvino_compiler": "a row of the table of compilers, with the only import of OpenVINO",
     "engine.generate.tasks.*": "one kind of request",
     "engine.generate.upscale.*": "the phases that engine.generate has for images, for upscaling",

@@ -31,7 +31,7 @@ from engine.checkpoints.library import overrides as choices
 from engine.checkpoints.library import sha256 as hashing
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.errors import KINDS as ERRORS
-from engine.generate.samplers import SCHEDULERS
+from engine.generate.samplers import SCHEDULERS, find_pair
 from engine.generate.speed.compile import COMPILERS
 from engine.jobs import Jobs, JobState
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, RUNNING, SET_ASIDE, Journal
@@ -56,8 +56,8 @@ from engine.requests import (
     from_json,
     resolved_from_json,
     resolved_to_json,
-    to_json,
 )
+from engine.requests import to_json as write_request
 from engine.settings import HOUSE, Settings
 from ui.common import form
 from ui.common.prompt_box import Presets
@@ -71,8 +71,31 @@ from ui.tabs.upscale import tab as upscale
 
 SCRIPTED = "engine.testing:ScriptedEngine"
 
+OLD_PAIRS: Mapping[tuple[str, str], str] = {
+    ("DPM++ 2M", "Karras"): "DPM++ 2M Karras", ("DPM++ 2M SDE (white noise)", "Karras"): "DPM++ 2M SDE Karras",
+    ("DPM++ 2M SDE (white noise)", "Default"): "DPM++ 2M SDE", ("DPM++ 2S", "Karras"): "DPM++ SDE Karras",
+    ("DPM++ 2S", "Default"): "DPM++ SDE", ("DPM2", "Default Karras"): "DPM2 Karras",
+    ("DPM2 a", "Default Karras"): "DPM2 a Karras",
+}  # fmt: skip
+"""A sampler and its noise schedule -> the one name that both had before schedules had a field of their own."""
+
+OLD_SAMPLERS = tuple(name for name in (*OLD_PAIRS.values(), *SCHEDULERS) if find_pair(name, None))
+"""Samplers that users and their files can name."""
+
+
+def join_sampler(written: dict[str, Any]) -> dict[str, Any]:
+    """A request in JSON as it was written before schedules had a field of their own."""
+    sampler, schedule = written["scheduler"], written.pop("schedule")
+    return {**written, "scheduler": OLD_PAIRS.get((sampler, schedule), sampler)}
+
+
+def to_json(request: Any) -> dict[str, Any]:
+    """A request in JSON as an earlier version wrote it."""
+    return join_sampler(write_request(request))
+
+
 TABLES: Mapping[str, tuple[str, ...]] = {
-    "errors": tuple(ERRORS), "dtypes": DTYPES, "speeds": SPEEDS, "fits": FITS, "samplers": tuple(SCHEDULERS),
+    "errors": tuple(ERRORS), "dtypes": DTYPES, "speeds": SPEEDS, "fits": FITS, "samplers": OLD_SAMPLERS,
     "file_kinds": tuple(FILE_KINDS), "families": tuple(BASE_MODELS), "architectures": tuple(BY_NAME),
     "memory_measures": tuple(rung.name for rung in RUNGS), "compilers": tuple(COMPILERS),
     "job_states": (QUEUED, RUNNING, FINISHED, CANCELLED, FAILED, SET_ASIDE),
@@ -87,6 +110,9 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
     negative_prompts.NAME: negative_prompts.BLANK, upscale.NAME: upscale_form.BLANK,
 }  # fmt: skip
 """Tab -> the fields of its form, which browsers keep."""
+
+NEW_FIELDS = {"schedule"}
+"""Fields of forms that came since."""
 
 
 def read_catalogue(settings: Settings) -> tuple[dict[str, dict[str, Any]], set[Path]]:
@@ -112,7 +138,9 @@ def read_record(path: Path) -> str | None:
 def describe_record(text: str) -> dict[str, str]:
     """What other programs are told."""
     record = from_text(text)
-    return {"parameters": parameters(record), "source_type": source_type(record.resolved.request)}
+    schedule = vars(record.resolved.request).get("schedule")
+    text = parameters(record).replace(f", Schedule type: {schedule}", f" {schedule}")
+    return {"parameters": text, "source_type": source_type(record.resolved.request)}
 
 
 def rewrite_request(written: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +150,8 @@ def rewrite_request(written: dict[str, Any]) -> dict[str, Any]:
 
 def rewrite_resolved(written: dict[str, Any]) -> dict[str, Any]:
     """JSON -> resolved request -> JSON."""
-    return resolved_to_json(resolved_from_json(written))
+    found = resolved_to_json(resolved_from_json(written))
+    return {**found, "request": join_sampler(found["request"])}
 
 
 def recall_settings(path: Path, checkpoints: tuple[str, ...]) -> dict[str, Any] | None:
@@ -488,7 +517,8 @@ def test_no_event_is_gone() -> None:
 
 
 def test_what_browsers_keep_of_a_form_has_its_fields() -> None:
-    assert {tab: set(fields) for tab, fields in NAMES["forms"].items()} == {tab: set(fields) for tab, fields in FORMS.items()}
+    now = {tab: set(fields) - NEW_FIELDS for tab, fields in FORMS.items()}
+    assert {tab: set(fields) for tab, fields in NAMES["forms"].items()} == now
 
 
 @pytest.mark.parametrize("name", NAMES["imports"])

@@ -68,6 +68,9 @@ SPEEDS = {
     "balanced": "Balanced: about 1.6 times as fast, nearly the same",
     "draft": "Draft: about 2.3 times as fast, clearly another picture",
 }
+SCHEDULE = "Schedule"
+AUTOMATIC_SCHEDULE = "Automatic"
+SCHEDULE_HELP = "At which noise levels the steps are. Automatic: as is usual with the sampler."
 SPEED_HELP = (
     "Measured against Exact, with the starter: Balanced PSNR 40.4 dB, GMSD 0.005; Draft 27.4 dB, 0.077. With a full-size random "
     "checkpoint: 40.7 dB, 0.003; 36.4 dB, 0.009. GMSD is a distance as an eye sees it: 0 is equal, 0.3 another picture."

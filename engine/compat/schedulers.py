@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from engine.json_values import JsonObject, JsonValue
@@ -14,7 +15,17 @@ from engine.json_values import JsonObject, JsonValue
 if TYPE_CHECKING:
     import torch
 
-Option = bool | str
+Option = bool | int | str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the noise levels of a run are laid out: by diffusers' EulerDiscreteScheduler with ``options``, or by a ``table`` of
+    its ``AysSchedules``.
+    """
+
+    options: Mapping[str, Option]
+    table: str = ""
 
 
 class Scheduler(Protocol):
@@ -56,6 +67,13 @@ class Scheduler(Protocol):
 
 
 @runtime_checkable
+class _FollowsPaths(Protocol):
+    """A scheduler whose noise is a Brownian path for each image; see :mod:`engine.compat.solvers`."""
+
+    seeds: tuple[int, ...]
+
+
+@runtime_checkable
 class _CountsSteps(Protocol):
     """A scheduler that counts its steps instead of searching for each timestep."""
 
@@ -65,30 +83,41 @@ class _CountsSteps(Protocol):
 
 
 def create_scheduler(
-    class_name: str, checkpoint_config: JsonObject, options: Mapping[str, Option], ignored: Collection[str]
+    class_name: str,
+    checkpoint_config: JsonObject,
+    options: Mapping[str, Option],
+    ignored: Collection[str],
+    layout: Layout | None = None,
 ) -> Scheduler:
-    """A scheduler of diffusers' class: what it takes of ``checkpoint_config`` but for those ``ignored``, and ``options``."""
+    """A scheduler of diffusers' class: what it takes of ``checkpoint_config`` but for those ``ignored``, and ``options``.
+
+    ``layout``: the noise levels that it follows instead of laying out its own.
+    """
     import diffusers
 
-    from engine.compat import flow_matching
+    from engine.compat import flow_matching, noise_levels, solvers
 
-    scheduler_class = getattr(flow_matching if class_name in flow_matching.__all__ else diffusers, class_name)
-    accepted = inspect.signature(scheduler_class.__init__).parameters.keys() - set(ignored)
-    inherited = {name: value for name, value in checkpoint_config.items() if name in accepted}
-    if checkpoint_config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in accepted:
-        inherited["trained_betas"] = rescale_betas(checkpoint_config)
-    return scheduler_class.from_config({**inherited, **options})
+    module = next((each for each in (flow_matching, solvers) if class_name in each.__all__), diffusers)
+    scheduler_class = getattr(module, class_name)
+    inherited: JsonObject = {name: value for name, value in checkpoint_config.items() if name not in ignored}
+    config: JsonObject = {**inherited, **options}
+    if layout is not None:
+        levels: JsonObject = {**inherited, **layout.options}
+        table = layout.table
+        scheduler_class = noise_levels.follow(scheduler_class, lambda steps: noise_levels.lay_out(levels, table, steps))
+        config |= noise_levels.FOLLOWING
+    taken = noise_levels.select_accepted(scheduler_class, config)
+    if checkpoint_config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in taken:
+        taken["trained_betas"] = rescale_betas(checkpoint_config)
+    return scheduler_class.from_config(taken)
 
 
 def rescale_betas(checkpoint_config: JsonObject) -> list[JsonValue]:
     """The betas of a schedule whose last step is noise alone (Lin et al. 2023, arXiv 2305.08891), for schedulers that cannot
     rescale their own. As in those that can, the last step keeps 2 ** -24 of the image, so that its noise level is finite."""
-    from diffusers import EulerDiscreteScheduler
+    from engine.compat.noise_levels import create_euler
 
-    accepted = inspect.signature(EulerDiscreteScheduler.__init__).parameters.keys()
-    config = {name: value for name, value in checkpoint_config.items() if name in accepted}
-    found = EulerDiscreteScheduler.from_config(config)
-    kept = (found[0] if isinstance(found, tuple) else found).alphas_cumprod.double()
+    kept = create_euler(checkpoint_config).alphas_cumprod.double()
     ratios = kept.clone()
     ratios[1:] /= kept[:-1]
     return (1 - ratios).tolist()
@@ -103,3 +132,9 @@ def begin_at(scheduler: Scheduler, index: int) -> None:
     """Have ``scheduler`` begin at a later timestep. Those that look up each timestep need no change."""
     if isinstance(scheduler, _CountsSteps):
         scheduler.set_begin_index(index)
+
+
+def seed_paths(scheduler: Scheduler, seeds: tuple[int, ...]) -> None:
+    """Give each image of the batch its own noise, where ``scheduler``'s noise is a path. The others draw it from a generator."""
+    if isinstance(scheduler, _FollowsPaths):
+        scheduler.seeds = seeds

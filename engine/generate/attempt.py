@@ -201,7 +201,12 @@ class Attempt:
         """Create the context of ``batch``. Each row of a batch gets the same noise from a generator of its own."""
         resolved, loaded = batch.images[0].resolved, self.loaded
         request = resolved.request
-        scheduler = create(request.scheduler, loaded.scheduler_config)
+        seeds = [image.resolved.request.seed for image in batch.images]
+        scheduler = create(
+            request.scheduler, loaded.scheduler_config, request.schedule,
+            aligned_steps=loaded.family.aligned_steps,
+            seeds=[*seeds, *seeds[:1] * (batch.rows - len(seeds))],
+        )  # fmt: skip
         scheduler.set_timesteps(request.steps)
         scale = loaded.vae_scale_factor
         shape = (1, loaded.latent_channels, request.height // scale, request.width // scale)

@@ -107,22 +107,39 @@ def complete_request(
     """
     check(asked)
     defaults = _defaults_for(asked, entry.family)
+    sampling = _choose_sampling(asked, defaults, entry)
     native_width, native_height = choose_size(defaults.native_size, defaults.size_multiple)
     width, width_notice = _round_side("width", asked.width, native_width, defaults.size_multiple)
     height, height_notice = _round_side("height", asked.height, native_height, defaults.size_multiple)
-    scheduler, scheduler_notice = _choose_sampler(asked.scheduler or defaults.scheduler, defaults, entry.name)
     request = complete(
         asked,
         checkpoint=entry.name,
         width=width,
         height=height,
-        steps=defaults.steps if asked.steps is None else asked.steps,
+        steps=sampling.steps,
         guidance_scale=float(defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
-        scheduler=scheduler,
+        scheduler=sampling.pair.sampler,
+        schedule=sampling.pair.schedule,
         seed=draw_seed() if asked.seed is None else asked.seed,
         clip_skip=asked.clip_skip or 0,
     )
-    return request, tuple(notice for notice in (width_notice, height_notice, scheduler_notice) if notice)
+    return request, tuple(notice for notice in (width_notice, height_notice, *sampling.notices) if notice)
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    pair: samplers.Pair
+    steps: int
+    notices: tuple[str, ...]
+
+
+def _choose_sampling(asked: GenerationRequest, defaults: Family, entry: CheckpointEntry) -> _Sampling:
+    """The sampler, its schedule and the steps, and a sentence for each that differs from the request."""
+    config = entry.config("scheduler")
+    chosen, instead = _choose_pair(asked, defaults, entry.name)
+    pair, replaced = samplers.fit_pair(chosen, config)
+    steps, bounded = samplers.bound_steps(pair, defaults.steps if asked.steps is None else asked.steps, config)
+    return _Sampling(pair, steps, (instead, replaced, bounded))
 
 
 def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory: Inventory) -> Additions:
@@ -147,14 +164,16 @@ def _defaults_for(asked: GenerationRequest, family: Family) -> Family:
     return family.for_negative_study if isinstance(asked, CompareNegative | StudyNegative) else family
 
 
-def _choose_sampler(wanted: str, family: Family, checkpoint: str) -> tuple[str, str]:
-    """The sampler, and a sentence if it is not the one that was asked for. Raises RequestError for an unknown one."""
-    found, schedule = samplers.find(wanted), family.noise_schedule
-    if schedule is None or not schedule.continuous or samplers.fits_continuous(found):
+def _choose_pair(asked: GenerationRequest, family: Family, checkpoint: str) -> tuple[samplers.Pair, str]:
+    """The sampler and its schedule, and a sentence if the sampler is not the one that was asked for. Raises RequestError for
+    unknown ones.
+    """
+    found, schedule = samplers.find_pair(asked.scheduler or family.scheduler, asked.schedule), family.noise_schedule
+    if schedule is None or not schedule.continuous or samplers.fits_continuous(found.sampler):
         return found, ""
-    return schedule.scheduler, (
-        f"The sampler is {schedule.scheduler} instead of {found}: “{checkpoint}” was trained on continuous noise levels (EDM), "
-        "which only Euler and the DPM++ 2M samplers know."
+    return samplers.find_pair(schedule.scheduler, asked.schedule), (
+        f"The sampler is {schedule.scheduler} instead of {found.sampler}: “{checkpoint}” was trained on continuous noise levels "
+        "(EDM), which only Euler and the DPM++ 2M samplers know."
     )
 
 

@@ -19,8 +19,10 @@ from engine.requests import Request
 
 
 class KnownNames(TypedDict, total=False):
-    """The names of other available files; without a list, any name of that kind is accepted. ``lora_hashes``: SHA-256 -> name."""
+    """The names of schedules and of other available files; without a list, any name of that kind is accepted. ``lora_hashes``:
+    SHA-256 -> name."""
 
+    schedules: Collection[str]
     loras: Collection[str]
     lora_hashes: Mapping[str, str]
     vaes: Collection[str]
@@ -65,7 +67,7 @@ def recall_record(
 ) -> Recalled | None:
     """Like :func:`recall`, from records that have been read already."""
     if own is not None:
-        request, notes = replace_names(own.resolved.request, samplers, checkpoints)
+        request, notes = replace_names(own.resolved.request, samplers, checkpoints, others.get("schedules", ()))
         missing: list[str] = []
         prompt = name_loras(request.prompt, (), others.get("loras"), {}, missing)
         return Recalled(dataclasses.replace(request, prompt=prompt), f"Easel {own.easel}", (*notes, *missing))

@@ -116,6 +116,7 @@ def _settings(resolved: Resolved[Request]) -> Iterator[tuple[str, str | float | 
     sampled = not isinstance(request, ResolvedUpscale) or request.steps > 0
     yield "Steps", request.steps if sampled else None
     yield "Sampler", request.scheduler if sampled else None
+    yield "Schedule type", request.schedule if sampled and request.schedule != "Default" else None
     yield "CFG scale", request.guidance_scale if sampled else None
     yield "Seed", request.seed
     size = size_of(request)

@@ -20,7 +20,18 @@ _UPSCALE_CONSTANTS: JsonObject = {
 
 _RESOLVED: type[Resolved[Request]] = Resolved
 
-_SAMPLING = ("steps", "guidance_scale", "scheduler", "clip_skip")
+_SAMPLING = ("steps", "guidance_scale", "scheduler", "schedule", "clip_skip")
+
+_FIRST_SAMPLERS: Mapping[str, tuple[str, str]] = {
+    "DPM++ 2M Karras": ("DPM++ 2M", "Karras"),
+    "DPM++ 2M SDE Karras": ("DPM++ 2M SDE (white noise)", "Karras"),
+    "DPM++ 2M SDE": ("DPM++ 2M SDE (white noise)", "Default"),
+    "DPM++ SDE Karras": ("DPM++ 2S", "Karras"),
+    "DPM++ SDE": ("DPM++ 2S", "Default"),
+    "DPM2 Karras": ("DPM2", "Default Karras"),
+    "DPM2 a Karras": ("DPM2 a", "Default Karras"),
+}
+"""Samplers of versions that had no noise schedules -> the pair that gives the same image. The others had the default schedule."""
 
 
 def to_json(request: Request) -> JsonObject:
@@ -40,7 +51,7 @@ def from_json(written: Mapping[str, JsonValue]) -> Request:
     """
     kind = _read_kind(written)
     try:
-        return read_dataclass(KINDS[kind], _open_seed(_rename_keys(kind, written)))
+        return read_dataclass(KINDS[kind], _open_seed(_split_sampler(_rename_keys(kind, written))))
     except ValueError as error:
         raise RequestError(f"This request is damaged and cannot be read: {error}.") from error
 
@@ -64,7 +75,7 @@ def _read_resolved_request(written: JsonObject) -> Request:
     """The resolved request, or the asked one if fields are missing in ``written``."""
     kind = _read_kind(written)
     try:
-        return read_dataclass(RESOLVED_KINDS[kind], _rename_keys(kind, written))
+        return read_dataclass(RESOLVED_KINDS[kind], _split_sampler(_rename_keys(kind, written)))
     except ValueError:
         return from_json(written)
 
@@ -80,6 +91,15 @@ def _open_seed(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     """``written`` with null for a random seed, however it is written. Raises ValueError for an invalid seed."""
     seed = written.get("seed")
     return {**written, "seed": read_seed(seed)} if isinstance(seed, str | int | float) else written
+
+
+def _split_sampler(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """``written`` with sampler and schedule apart, as a version without schedules meant them."""
+    sampler = written.get("scheduler")
+    if "schedule" in written or not isinstance(sampler, str) or not sampler:
+        return written
+    name, schedule = _FIRST_SAMPLERS.get(sampler, (sampler, "Default"))
+    return {**written, "scheduler": name, "schedule": schedule}
 
 
 def _rename_keys(kind: str, written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

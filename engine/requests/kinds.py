@@ -21,7 +21,8 @@ class Request:
     """The fields of all kinds of request.
 
     ``steps`` counts denoising steps. ``guidance_scale`` (CFG scale) of 1 or less runs without guidance. ``scheduler`` is a name
-    from :data:`engine.generate.samplers.SCHEDULERS`. ``seed`` is 0 to :data:`engine.seeds.MAX_SEED`; any other, such as
+    from :data:`engine.generate.samplers.SCHEDULERS`, ``schedule`` one from :data:`engine.generate.samplers.SCHEDULES`, None for
+    the one that is usual with the sampler. ``seed`` is 0 to :data:`engine.seeds.MAX_SEED`; any other, such as
     -1, leaves it open. Image *i* of ``count`` uses ``seed + i``. ``precision`` overrules the plan: ``"auto"``, ``"float32"``,
     ``"bfloat16"`` or ``"float16"``. LoRAs and embeddings are named in the prompts.
     """
@@ -31,6 +32,7 @@ class Request:
     steps: int | None = None
     guidance_scale: float | None = None
     scheduler: str | None = None
+    schedule: str | None = None
     seed: int | None = None
     count: int = 1
     clip_skip: int | None = None

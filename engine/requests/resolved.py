@@ -33,6 +33,7 @@ class ResolvedGeneration(GenerationRequest):
     steps: int = field()
     guidance_scale: float = field()
     scheduler: str = field()
+    schedule: str = "Default"
     seed: int = field()
     clip_skip: int = field()
 
@@ -64,7 +65,8 @@ class ResolvedStudyNegative(ResolvedGeneration, StudyNegative):
 class ResolvedUpscale(Upscale):
     """One image to upscale to ``width`` x ``height`` pixels. ``tile`` is the side in use.
 
-    ``steps`` of 0 is an upscaler that does not sample; ``guidance_scale``, ``scheduler`` and ``clip_skip`` then have no meaning.
+    ``steps`` of 0 is an upscaler that does not sample; ``guidance_scale``, ``scheduler``, ``schedule`` and ``clip_skip`` then
+    have no meaning.
     """
 
     upscaler: str = field()
@@ -74,6 +76,7 @@ class ResolvedUpscale(Upscale):
     steps: int = 0
     guidance_scale: float = 0.0
     scheduler: str = ""
+    schedule: str = ""
     clip_skip: int = 0
 
     def __post_init__(self) -> None:
@@ -156,19 +159,19 @@ class Resolved(Generic[R_co]):
         return Resolved(request=request, **rest)
 
 
-_DECIDED = ("checkpoint", "width", "height", "steps", "guidance_scale", "scheduler", "seed", "clip_skip", "count")
+_DECIDED = ("checkpoint", "width", "height", "steps", "guidance_scale", "scheduler", "schedule", "seed", "clip_skip", "count")
 """The fields of a request for images that :func:`complete` decides."""
 
 
 def complete(
     asked: GenerationRequest, *, checkpoint: str, width: int, height: int, steps: int, guidance_scale: float, scheduler: str,
-    seed: int, clip_skip: int = 0,
+    seed: int, schedule: str = "Default", clip_skip: int = 0,
 ) -> ResolvedGeneration:  # fmt: skip
     """The first image of ``asked``, with these values for its open and changed fields."""
     rest = {name: value for name, value in vars(asked).items() if name not in _DECIDED}
     return _GENERATION_KINDS[kind_of(asked)](
         checkpoint=checkpoint, width=width, height=height, steps=steps, guidance_scale=guidance_scale, scheduler=scheduler,
-        seed=seed, clip_skip=clip_skip, count=1, **rest,
+        schedule=schedule, seed=seed, clip_skip=clip_skip, count=1, **rest,
     )  # fmt: skip
 
 
@@ -184,8 +187,10 @@ def size_of(request: Request) -> tuple[int, int] | None:
     return None
 
 
-_DECIDED_UPSCALE = ("images", "upscaler", "width", "height", "tile", "seed", "steps", "guidance_scale", "scheduler", "clip_skip")
-"""The fields of a request to upscale that :func:`complete_upscale` decides, the last four by leaving them out."""
+_DECIDED_UPSCALE = (
+    "images", "upscaler", "width", "height", "tile", "seed", "steps", "guidance_scale", "scheduler", "schedule", "clip_skip",
+)  # fmt: skip
+"""The fields of a request to upscale that :func:`complete_upscale` decides, the last five by leaving them out."""
 
 
 def complete_upscale(

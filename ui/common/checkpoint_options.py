@@ -12,7 +12,7 @@ from typing import TypedDict
 from engine.checkpoints.families import CONFIGS, DEPTH, TEXT
 from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry, Inventory
 from engine.checkpoints.library.upscalers import BUILT_IN, find_built_in, is_diffusion
-from engine.generate.samplers import SCHEDULERS
+from engine.generate.samplers import SCHEDULERS, SCHEDULES, split_name
 from engine.settings import Settings
 from engine.storage.items import read_each
 
@@ -74,7 +74,7 @@ class Checkpoint:
 
 
 NONE = Checkpoint(
-    name="", label="none found", native_size=512, size_multiple=8, steps=25, guidance_scale=7.5, scheduler="DPM++ 2M Karras"
+    name="", label="none found", native_size=512, size_multiple=8, steps=25, guidance_scale=7.5, scheduler="DPM++ 2M"
 )
 """Offered if the models folder is empty; the engine then says what to do."""
 
@@ -83,6 +83,7 @@ class KnownNames(TypedDict):
     """The names that there are here, as :func:`engine.records.recall.recall` takes them. The hashes: SHA-256 -> name."""
 
     samplers: Collection[str]
+    schedules: Collection[str]
     checkpoints: Collection[str]
     hashes: Mapping[str, str]
     loras: Collection[str]
@@ -157,6 +158,7 @@ class CheckpointOptions:
         """The names of everything that the settings of an image can refer to."""
         return {
             "samplers": tuple(SCHEDULERS),
+            "schedules": tuple(SCHEDULES),
             "checkpoints": self.names,
             "hashes": {entry.sha256: entry.name for entry in self._entries.values() if entry.sha256},
             "loras": self.additions["lora"],
@@ -184,7 +186,7 @@ def describe_checkpoint(entry: CheckpointEntry, embeddings: Sequence[CheckpointE
         size_multiple=family.size_multiple,
         steps=family.steps,
         guidance_scale=family.guidance_scale,
-        scheduler=family.scheduler if family.scheduler in SCHEDULERS else NONE.scheduler,
+        scheduler=family.scheduler if split_name(family.scheduler)[0] in SCHEDULERS else NONE.scheduler,
         guidance_free=family.guidance_free,
         distilled=_is_distilled(entry),
         text_encoders=tuple(_find_text_encoders(entry, _find_embeddings(entry, embeddings))),

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.checkpoints.library.upscalers import BUILT_IN
-from engine.generate.samplers import SCHEDULERS
+from engine.generate.samplers import SCHEDULERS, SCHEDULES
 from engine.requests import DTYPES, SPEEDS, StudyNegative
 from ui import messages
 from ui.common import form
@@ -88,6 +88,7 @@ def create_settings(
             made[name] = create_number(tab, name, describe_best(name, chosen))
     with gr.Row():
         made["scheduler"] = create_choice(tab, "scheduler", list_schedulers(chosen))
+        made["schedule"] = create_choice(tab, "schedule", list_schedules())
         made["seed"] = create_number(tab, "seed", messages.RANDOM_SEED)
     made |= create_execution(tab)
     made |= create_additions(tab)
@@ -155,6 +156,12 @@ def list_sizes(chosen: Checkpoint) -> Choices:
 def list_schedulers(chosen: Checkpoint) -> Choices:
     """The samplers, the checkpoint's recommended one first."""
     return {"choices": [(f"Best here ({chosen.scheduler})", ""), *((name, name) for name in SCHEDULERS)], "value": ""}
+
+
+def list_schedules() -> Choices:
+    """The noise schedules, the one that is usual with the sampler first."""
+    choices = [(messages.AUTOMATIC_SCHEDULE, ""), *((name, name) for name in SCHEDULES)]
+    return {"choices": choices, "value": "", "info": messages.SCHEDULE_HELP}
 
 
 BEST: dict[str, Callable[[Checkpoint], float]] = {

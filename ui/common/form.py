@@ -17,6 +17,9 @@ from ui.common.checkpoint_options import Checkpoint
 Value = str | float | bool | None
 """The value of a form's field."""
 
+Stored = Value | Mapping[str, Value]
+"""What a browser stored of a form: by name, or anything else if it is damaged."""
+
 OWN_SIZE = "own"
 """The size for which the user enters width and height."""
 
@@ -33,6 +36,7 @@ BLANK: dict[str, str] = {
     "steps": "",
     "guidance_scale": "",
     "scheduler": "",
+    "schedule": "",
     "seed": "",
     "count": "1",
     "clip_skip": "",
@@ -56,6 +60,7 @@ LABELS: dict[str, str] = {
     "steps": "Steps",
     "guidance_scale": "CFG scale",
     "scheduler": "Sampler",
+    "schedule": messages.SCHEDULE,
     "seed": "Seed",
     "count": "Pictures",
     "strength": "Denoising strength",
@@ -99,6 +104,7 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
         steps=checkpoint.steps if steps is None else steps,
         guidance_scale=checkpoint.guidance_scale if guidance_scale is None else guidance_scale,
         scheduler=str(written["scheduler"] or checkpoint.scheduler),
+        schedule=str(written["schedule"] or "") or None,
         seed=read_seed(written),
         count=1 if count is None else count,
         clip_skip=read_whole(written, "clip_skip"),
@@ -196,6 +202,7 @@ def fill_form(request: Request, checkpoint: Checkpoint) -> dict[str, str]:
         "steps": _format(request.steps),
         "guidance_scale": "" if request.guidance_scale is None else f"{request.guidance_scale:g}",
         "scheduler": request.scheduler or "",
+        "schedule": request.schedule or "",
         "seed": _format(request.seed),
         "clip_skip": _format(request.clip_skip or None),
         "vae": request.vae or "",
@@ -208,16 +215,20 @@ def fill_form(request: Request, checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def read_stored(
-    stored: Value | Mapping[str, Value],
+    stored: Stored,
     checkpoints: Mapping[str, Checkpoint],
     schedulers: Collection[str],
     blank: Mapping[str, Value] = BLANK,
+    schedules: Collection[str] = (),
 ) -> dict[str, Value]:
     """The form that a browser stored: unknown fields are dropped, missing ones are taken from ``blank``, and choices that are
     gone are replaced by the first."""
     found = stored if isinstance(stored, dict) else {}
     form = {name: value if _is_alike(value := found.get(name), first) else first for name, first in blank.items()}
-    choices = {"scheduler": schedulers, "size": {**SIZES, OWN_SIZE: ()}, "speed": SPEEDS, "precision": ("auto", *DTYPES)}
+    choices = {
+        "scheduler": schedulers, "schedule": schedules, "size": {**SIZES, OWN_SIZE: ()}, "speed": SPEEDS,
+        "precision": ("auto", *DTYPES),
+    }  # fmt: skip
     gone = {name: blank[name] for name, known in choices.items() if name in form and form[name] not in known}
     checkpoint = form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")
     return {**form, **gone, "checkpoint": checkpoint}

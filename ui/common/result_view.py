@@ -159,9 +159,15 @@ def list_facts(result: Result, request: Request | None) -> list[tuple[str, str]]
 
 def _list_main_settings(request: Request) -> list[tuple[str, Fact]]:
     strength = request.strength if isinstance(request, ImageToImage) else None
-    sampling = [("Steps", request.steps), ("CFG scale", request.guidance_scale), ("Sampler", request.scheduler)]
+    sampling = [("Steps", request.steps), ("CFG scale", request.guidance_scale), ("Sampler", _name_sampling(request))]
     sampled = not isinstance(request, ResolvedUpscale) or request.steps > 0
     return [("Strength", strength), *(sampling if sampled else ()), ("Checkpoint", model_of(request))]
+
+
+def _name_sampling(request: Request) -> str | None:
+    """The sampler with its schedule, as one name."""
+    named = [name for name in (request.scheduler, request.schedule) if name and name != "Default"]
+    return " ".join(named) or None
 
 
 Scalar = str | float | None

@@ -41,7 +41,8 @@ class BaseModel:
     ``context_width``: numbers of a token that the UNet's cross-attention reads. ``embedding_width``: numbers of a token in an
     embedding's matrix, in XL's for its second text encoder; ``token_width``: those for all text encoders together.
     ``metadata_word`` in what a LoRA says of its base model, or a tensor whose name begins with one of ``key_prefixes``, tell it
-    too. ``unet_levels``: levels of the UNet; the one with 3 has several transformer blocks in a place.
+    too. ``unet_levels``: levels of the UNet; the one with 3 has several transformer blocks in a place. ``aligned_steps``: its
+    table in diffusers' ``AysSchedules``.
     """
 
     name: str
@@ -52,6 +53,7 @@ class BaseModel:
     metadata_word: str = ""
     key_prefixes: tuple[str, ...] = ()
     unet_levels: int = 4
+    aligned_steps: str = "StableDiffusionSigmas"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +164,7 @@ class Family:
     guidance_scale: float = 7.5
     sketch_guidance_scale: float | None = None
     negative_guidance_scale: float | None = None
-    scheduler: str = "DPM++ 2M Karras"
+    scheduler: str = "DPM++ 2M"
     guidance_rescale: float = 0.0
     noise_schedule: NoiseSchedule | None = None
     guidance_free: bool = False
@@ -176,6 +178,11 @@ class Family:
         if self.signature is None:
             return {}
         return {"unet": map_unet, "vae": map_vae, **self.signature.text.key_mapping}
+
+    @property
+    def aligned_steps(self) -> str:
+        """The table of Align Your Steps for it; Stable Diffusion 1's where it has none of its own."""
+        return (self.base or BaseModel).aligned_steps
 
     @property
     def for_image_to_image(self) -> Family:

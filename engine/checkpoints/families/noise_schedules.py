@@ -26,7 +26,7 @@ class NoiseSchedule:
 EDM = NoiseSchedule(name="edm", scheduler="DPM++ 2M Karras", guidance_scale=3.0, continuous=True)
 """Playground 2.5, with the guidance scale of its published card."""
 
-EDM_V = NoiseSchedule(name="edm_v_prediction", scheduler="DPM++ 2M", continuous=True)
+EDM_V = NoiseSchedule(name="edm_v_prediction", scheduler="DPM++ 2M Default", continuous=True)
 """CosXL."""
 
 ZERO_TERMINAL_SNR = NoiseSchedule(name="zero_terminal_snr", scheduler="Euler", guidance_rescale=0.7)

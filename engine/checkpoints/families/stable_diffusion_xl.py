@@ -24,6 +24,7 @@ from engine.checkpoints.families.key_mapping import map_clip, map_openclip
 XL = BaseModel(
     name="xl", label="Stable Diffusion XL", context_width=2048, embedding_width=1280, token_width=768 + 1280,
     metadata_word="xl", unet_levels=3, key_prefixes=("lora_te1_", "lora_te2_", "text_encoder_2.", "clip_g"),
+    aligned_steps="StableDiffusionXLSigmas",
 )  # fmt: skip
 
 BOTH = TextLayout(

@@ -26,7 +26,7 @@ from engine.generate.denoise import Denoiser, Encodings
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
 from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.samplers import create, find
+from engine.generate.samplers import create, find_pair
 from engine.generate.upscale.tiles import Axis, TileUpscaler, halve
 from engine.plan import Layout, Work, find_budget, fit_plan
 from engine.plan.hardware.driver_errors import is_out_of_memory
@@ -112,11 +112,13 @@ class DiffusionUpscaler:
     def resolve(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
         """Steps, guidance and sampler of the family where ``asked`` leaves them open."""
         family = self._entry.family
+        pair = find_pair(asked.scheduler or family.scheduler, asked.schedule)
         return dataclasses.replace(
             request,
             steps=asked.steps or family.steps,
             guidance_scale=float(family.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
-            scheduler=find(asked.scheduler or family.scheduler),
+            scheduler=pair.sampler,
+            schedule=pair.schedule,
             clip_skip=asked.clip_skip or 0,
         )
 
@@ -181,7 +183,13 @@ class DiffusionUpscaler:
         return total
 
     def _scheduler(self, request: ResolvedUpscale) -> Scheduler:
-        scheduler = create(request.scheduler, self._pipeline.scheduler_config)
+        scheduler = create(
+            request.scheduler,
+            self._pipeline.scheduler_config,
+            request.schedule,
+            aligned_steps=self._entry.family.aligned_steps,
+            seeds=[request.seed],
+        )
         scheduler.set_timesteps(request.steps)
         return scheduler
 

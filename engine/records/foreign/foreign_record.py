@@ -24,9 +24,8 @@ class ForeignLora:
 class ForeignRecord:
     """What a record contains; None for what the program did not write. ``raw`` is the text that it was read from.
 
-    ``scheduler`` is in AUTOMATIC1111's spelling; ``schedule`` is a noise schedule that is not part of that name. ``clip_skip`` is
-    in AUTOMATIC1111's counting (2: the last layer but one). ``loras`` may also be in the prompt as tags. ``unused`` is
-    everything else in the record.
+    ``scheduler`` and ``schedule`` are in AUTOMATIC1111's spelling. ``clip_skip`` is in AUTOMATIC1111's counting (2: the last
+    layer but one). ``loras`` may also be in the prompt as tags. ``unused`` is everything else in the record.
     """
 
     program: str

@@ -22,6 +22,7 @@ def to_request(
     checkpoints: Collection[str] = (),
     hashes: Mapping[str, str] | None = None,
     *,
+    schedules: Collection[str] = (),
     loras: Collection[str] | None = None,
     lora_hashes: Mapping[str, str] | None = None,
     vaes: Collection[str] | None = None,
@@ -29,7 +30,8 @@ def to_request(
 ) -> tuple[TextToImage, tuple[str, ...]]:
     """The closest possible request, and a sentence for each thing that could not be honoured exactly.
 
-    ``samplers`` and ``checkpoints`` are the available names; empty means that any name is accepted, as None does for the others.
+    ``samplers``, ``schedules`` and ``checkpoints`` are the available names; empty means that any name is accepted, as None does
+    for the others.
     A checkpoint or LoRA is also found by its SHA-256 in ``hashes`` or ``lora_hashes`` (SHA-256 -> name), whatever its name here.
     """
     notes: list[str] = []
@@ -48,6 +50,7 @@ def to_request(
         prompt=prompt if len(prompt) <= MAX_PROMPT else _shorten(record.prompt, notes),
         negative_prompt=_shorten(record.negative_prompt, notes),
         scheduler=find_nearest("sampler", record.scheduler, samplers, notes),
+        schedule=find_nearest("noise schedule", record.schedule, schedules, notes),
         checkpoint=same_file or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),
         steps=whole("steps", record.steps),
         guidance_scale=within("guidance_scale", record.guidance_scale),
@@ -59,15 +62,12 @@ def to_request(
         refiner=refiner,
         refiner_start=TextToImage.refiner_start if start is None or refiner is None else start,
     )
-    notes += _explain(record, request)
+    notes += _explain(record)
     return request, tuple(notes)
 
 
-def _explain(record: ForeignRecord, request: TextToImage) -> Iterator[str]:
+def _explain(record: ForeignRecord) -> Iterator[str]:
     """Sentences on what does not concern a single field."""
-    if record.schedule is not None:
-        instead = f"“{request.scheduler}” runs" if request.scheduler else "The sampler runs"
-        yield f"Easel does not have the noise schedule “{record.schedule[:60]}”. {instead} with its own, which comes nearest."
     if record.strength is not None and record.strength < 1:
         yield (
             f"It was made from another picture or in a second pass (denoising strength {record.strength:g}); "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
-from engine.records.foreign.sampler_names import nearest_sampler
+from engine.records.foreign.sampler_names import nearest_sampler, nearest_schedule
 from engine.requests import GenerationRequest, Request, as_asked
 
 _ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".sft")
@@ -15,10 +15,16 @@ _LONGEST = 200
 """The most characters of a name that are compared; file names are not longer."""
 
 
+_TABLES: Mapping[str, Callable[[str, Collection[str]], str | None]] = {
+    "sampler": nearest_sampler,
+    "noise schedule": nearest_schedule,
+}
+
+
 def find_nearest(what: str, name: str | None, known: Collection[str], notes: list[str]) -> str | None:
     """The available name for ``name``: the same, else the closest of ``known`` or None, with a sentence in ``notes``.
 
-    ``what`` is "sampler" or "checkpoint". If ``known`` is empty, any name is accepted.
+    ``what`` is "sampler", "noise schedule" or "checkpoint". If ``known`` is empty, any name is accepted.
     """
     if name is None or not known:
         return name
@@ -26,7 +32,8 @@ def find_nearest(what: str, name: str | None, known: Collection[str], notes: lis
     if (same := plain.get(plain_name(name))) is not None:
         return same
     close = difflib.get_close_matches(plain_name(name)[:_LONGEST], plain, n=1, cutoff=0.5)
-    found = nearest_sampler(name, known) if what == "sampler" else None
+    table = _TABLES.get(what)
+    found = table(name, known) if table else None
     found = found or (plain[close[0]] if close else None)
     instead = f"“{found}” comes nearest" if found else "none here comes near, so it is left open"
     notes.append(f"The {what} “{name[:_LONGEST]}” is not here; {instead}.")
@@ -56,8 +63,10 @@ def find_by_hash(written: str, hashes: Mapping[str, str]) -> str | None:
     return next((name for sha256, name in hashes.items() if sha256.startswith(digits)), None)
 
 
-def replace_names(request: Request, samplers: Collection[str], checkpoints: Collection[str]) -> tuple[Request, tuple[str, ...]]:
-    """``request`` with unavailable samplers and checkpoints replaced, and a sentence for each replacement.
+def replace_names(
+    request: Request, samplers: Collection[str], checkpoints: Collection[str], schedules: Collection[str] = ()
+) -> tuple[Request, tuple[str, ...]]:
+    """``request`` with unavailable samplers, schedules and checkpoints replaced, and a sentence for each replacement.
 
     An upscaler is not a checkpoint, so an :class:`~engine.requests.Upscale` is unchanged.
     """
@@ -65,8 +74,10 @@ def replace_names(request: Request, samplers: Collection[str], checkpoints: Coll
         return request, ()
     notes: list[str] = []
     scheduler = find_nearest("sampler", request.scheduler, samplers, notes)
+    schedule = find_nearest("noise schedule", request.schedule, schedules, notes)
     checkpoint = find_nearest("checkpoint", request.checkpoint, checkpoints, notes)
-    return dataclasses.replace(as_asked(request), scheduler=scheduler, checkpoint=checkpoint), tuple(notes)
+    asked = dataclasses.replace(as_asked(request), scheduler=scheduler, schedule=schedule, checkpoint=checkpoint)
+    return asked, tuple(notes)
 
 
 def plain_name(name: str) -> str:

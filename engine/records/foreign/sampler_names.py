@@ -1,4 +1,4 @@
-"""Sampler and noise schedule names of all programs, in AUTOMATIC1111's spelling, and the closest sampler that Easel has.
+"""Sampler and noise schedule names of all programs, in AUTOMATIC1111's spelling, and the closest ones that Easel has.
 
 Names: AUTOMATIC1111 and Forge ``modules/sd_samplers_kdiffusion.py``, ``sd_schedulers.py``; ComfyUI ``comfy/samplers.py``; SD.Next
 ``modules/sd_samplers_diffusers.py``; InvokeAI ``stable_diffusion/schedulers/schedulers.py``; Easy Diffusion
@@ -16,7 +16,7 @@ from engine.json_values import JsonValue
 
 @dataclass(frozen=True)
 class SamplerName:
-    """``name`` in AUTOMATIC1111's spelling, including "Karras"; ``schedule`` is another noise schedule, None for the default."""
+    """``name`` and noise ``schedule`` in AUTOMATIC1111's spelling; no schedule is the one that is usual with the sampler."""
 
     name: str | None = None
     schedule: str | None = None
@@ -73,20 +73,16 @@ _SAMPLERS = {
     "ipndm": "IPNDM",
     "ipndmv": "IPNDM",
     "restart": "Restart",
+    "sasolver": "SA Solver",
 }
 """Other programs' names in lower case, only letters and digits, "pp" for "++" -> AUTOMATIC1111's."""
 
 _NEAREST = {
     "HeunPP2": "Heun",
-    "LMS": "PLMS",
-    "DPM fast": "DPM++ 2M",
+    "DPM fast": "DPM++ 2S",
     "DPM adaptive": "DPM++ 2M",
     "DPM++ 1S": "DPM++ 2M",
-    "DPM++ 2S": "DPM++ 2M",
     "DPM++ 2S a": "DPM2 a",
-    "DPM++ 2M SDE Heun": "DPM++ 2M SDE",
-    "DPM++ 3M": "DPM++ 2M",
-    "DPM++ 3M SDE": "DPM++ 2M SDE",
     "IPNDM": "DEIS",
     "Restart": "Heun",
     "res_multistep": "DPM++ 2M",
@@ -95,38 +91,64 @@ _NEAREST = {
     "er_sde": "DPM++ 2M SDE",
     "seeds_2": "DPM++ SDE",
     "seeds_3": "DPM++ SDE",
-    "sa_solver": "DPM++ 2M SDE",
-    "SA Solver": "DPM++ 2M SDE",
 }
 """Samplers that Easel lacks -> the closest one (order of the solver, deterministic or ancestral)."""
 
 _SCHEDULES = {
     "karras": "Karras",
     "exponential": "Exponential",
-    "polyexponential": "Polyexponential",
+    "polyexponential": "Exponential",
     "sgmuniform": "SGM Uniform",
+    "trailing": "SGM Uniform",
     "simple": "Simple",
     "beta": "Beta",
-    "beta57": "Beta",
+    "normal": "Normal",
+    "uniform": "Normal",
+    "native": "Normal",
+    "discrete": "Normal",
+    "linear": "Normal",
+    "scaledlinear": "Normal",
+    "linspace": "Normal",
     "ddimuniform": "DDIM",
     "ddim": "DDIM",
-    "linearquadratic": "Linear quadratic",
-    "kloptimal": "KL Optimal",
+    "leading": "DDIM",
     "alignyoursteps": "Align Your Steps",
     "ays": "Align Your Steps",
-    "aysgits": "Align Your Steps GITS",
-    "gits": "Align Your Steps GITS",
     "ayssd1": "Align Your Steps",
     "ayssdxl": "Align Your Steps",
-    "trailing": "Trailing",
+    "beta57": "Beta 57",
+    "linearquadratic": "Linear quadratic",
+    "kloptimal": "KL Optimal",
+    "alignyoursteps11": "Align Your Steps 11",
+    "alignyoursteps32": "Align Your Steps 32",
+    "ays32": "Align Your Steps 32",
+    "alignyourstepsgits": "Align Your Steps GITS",
+    "aysgits": "Align Your Steps GITS",
+    "gits": "Align Your Steps GITS",
     "substep": "Substep",
     "turbo": "Turbo",
     "cosine": "Cosine",
+    "laplace": "Laplace",
 }
-"""Names of noise schedules in lower case, only letters and digits -> name to show."""
+"""Names of noise schedules in lower case, only letters and digits -> AUTOMATIC1111's. Polyexponential is Exponential at the rate
+that all programs use; several programs call even steps from the training's last timestep to its first by their spacing."""
 
-_USUAL = ("", "none", "normal", "native", "uniform", "default", "discrete", "linear", "scaledlinear", "automatic")
-"""Names for a sampler's default schedule."""
+_NEAREST_SCHEDULE = {
+    "Beta 57": "Beta",
+    "Linear quadratic": "Simple",
+    "KL Optimal": "Align Your Steps",
+    "Align Your Steps 11": "Align Your Steps",
+    "Align Your Steps 32": "Align Your Steps",
+    "Align Your Steps GITS": "Align Your Steps",
+    "Substep": "SGM Uniform",
+    "Turbo": "SGM Uniform",
+    "Cosine": "Normal",
+    "Laplace": "Karras",
+}
+"""Schedules that Easel lacks -> the closest one (where most of the steps are)."""
+
+_UNNAMED = ("", "none", "default")
+"""What programs write for a schedule that was not chosen."""
 
 _AUTOMATIC = {
     "DPM++ 2M": "Karras",
@@ -140,13 +162,19 @@ _AUTOMATIC = {
 }
 """Sampler -> the schedule that AUTOMATIC1111 uses if "Schedule type" is "Automatic"."""
 
+_SPACED = ("DDIM", "DDPM", "PLMS", "UniPC", "LCM", "TCD", "DEIS", "SA Solver")
+"""Samplers whose default is their own spacing of the timesteps in all programs."""
+
 _SUFFIX = re.compile(
     r"[\s_-]+(karras|exponential|polyexponential|sgm uniform|simple|beta|trailing|substep|ays|turbo|k)$", re.IGNORECASE
 )
 
 
-def read_sampler(name: JsonValue, schedule: JsonValue = None) -> SamplerName:
-    """A sampler and its schedule by any program's names: ``("dpmpp_2m", "karras")`` is "DPM++ 2M Karras"."""
+def read_sampler(name: JsonValue, schedule: JsonValue = None, usual: str = "Normal") -> SamplerName:
+    """A sampler and its schedule by any program's names: ``("dpmpp_2m", "karras")`` is "DPM++ 2M" with "Karras".
+
+    ``usual``: the schedule of the program's samplers where none is named, k-diffusion's by default.
+    """
     if not isinstance(name, str) or not name.strip():
         return SamplerName(schedule=_read_schedule(schedule))
     plain = re.sub(r"^k_", "", name.strip(), flags=re.IGNORECASE)
@@ -155,21 +183,24 @@ def read_sampler(name: JsonValue, schedule: JsonValue = None) -> SamplerName:
         plain = plain[: suffix.start()]
         schedule = schedule if _is_named(schedule) else {"k": "karras"}.get(suffix[1].casefold(), suffix[1])
     known = _SAMPLERS.get(_plain(plain), plain)
+    default = None if known in _SPACED else usual
     if str(schedule).strip().casefold() == "automatic":
-        schedule = _AUTOMATIC.get(known)
-    found = _read_schedule(schedule)
-    return SamplerName(f"{known} Karras") if found == "Karras" else SamplerName(known, found)
+        return SamplerName(known, _AUTOMATIC.get(known, default))
+    return SamplerName(known, _read_schedule(schedule) or default)
 
 
 def nearest_sampler(name: str, here: Collection[str]) -> str | None:
-    """The sampler in ``here`` closest to ``name``, with its schedule if possible; None if the table lists none."""
+    """The sampler in ``here`` closest to ``name``; None if the table lists none."""
     known = {each.casefold(): each for each in here}
-    base = name.removesuffix(" Karras")
-    alone = re.sub(r"[\s_]*(cfg\+\+|smea( dy)?|cfg_pp|flowmatch|sgm)$", "", base, flags=re.IGNORECASE)
+    alone = re.sub(r"[\s_]*(cfg\+\+|smea( dy)?|cfg_pp|flowmatch|sgm)$", "", name, flags=re.IGNORECASE)
     plain = _SAMPLERS.get(_plain(alone), alone)
-    like = _NEAREST.get(plain, plain)
-    wanted = (f"{like} Karras", like) if name != base else (like, f"{like} Karras")
-    return next((known[each.casefold()] for each in wanted if each.casefold() in known), None)
+    return known.get(_NEAREST.get(plain, plain).casefold())
+
+
+def nearest_schedule(name: str, here: Collection[str]) -> str | None:
+    """The schedule in ``here`` closest to ``name``; None if the table lists none."""
+    known = {each.casefold(): each for each in here}
+    return known.get(_NEAREST_SCHEDULE.get(name, name).casefold())
 
 
 def _read_schedule(schedule: JsonValue) -> str | None:
@@ -179,8 +210,8 @@ def _read_schedule(schedule: JsonValue) -> str | None:
 
 
 def _is_named(schedule: JsonValue) -> bool:
-    """Whether a schedule is other than the default."""
-    return isinstance(schedule, str) and _plain(schedule) not in _USUAL
+    """Whether a schedule was chosen."""
+    return isinstance(schedule, str) and _plain(schedule) not in _UNNAMED
 
 
 def _plain(name: str) -> str:

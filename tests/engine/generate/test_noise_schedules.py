@@ -63,7 +63,7 @@ CASES = {
     "NoobAI": Case({"v_pred": EMPTY, "ztsnr": EMPTY}, "zero_terminal_snr", zero_snr, "Euler", guidance_rescale=0.7),
     "Playground 2.5": Case(
         {"edm_mean": torch.tensor(MEAN).view(1, 4, 1, 1), "edm_std": torch.tensor(DEVIATION).view(1, 4, 1, 1)}, "edm",
-        lambda config: diffusers.EDMDPMSolverMultistepScheduler(sigma_data=0.5), "DPM++ 2M Karras",
+        lambda config: diffusers.EDMDPMSolverMultistepScheduler(sigma_data=0.5), "DPM++ 2M",
         vae={"latents_mean": MEAN, "latents_std": DEVIATION, "scaling_factor": 0.5},
     ),
     "CosXL": Case(
@@ -76,7 +76,7 @@ CASES = {
         {"v_pred": EMPTY}, "",
         lambda config: diffusers.DPMSolverMultistepScheduler.from_config(
             {**config, "prediction_type": "v_prediction", "use_karras_sigmas": True}
-        ), "DPM++ 2M Karras",
+        ), "DPM++ 2M",
     ),
 }  # fmt: skip
 STEPS, SIDE = 3, 32

@@ -1,39 +1,93 @@
 from __future__ import annotations
 
+import diffusers
 import pytest
 import torch
 
-from engine.compat.schedulers import takes_generator
+from engine.compat.schedulers import Scheduler, takes_generator
 from engine.errors import RequestError
-from engine.generate.samplers import FLOW_MATCHING, SCHEDULERS, create, find, skip_steps
+from engine.generate.samplers import (
+    DEFAULT,
+    FLOW_MATCHING,
+    SCHEDULERS,
+    SCHEDULES,
+    Pair,
+    bound_steps,
+    create,
+    find,
+    find_pair,
+    fit_pair,
+    skip_steps,
+)
+from engine.requests import TextToImage, from_json, to_json
 
 CHECKPOINT = {
     "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-    "steps_offset": 1, "clip_sample": False,
+    "steps_offset": 1, "clip_sample": False, "timestep_spacing": "leading",
 }  # fmt: skip
+BEGIN_ROUGHLY = ("PLMS",)
+"""Samplers that finish with some noise left if they begin part of the way: diffusers' has no start for that."""
 
 
-def target(prediction: str, scheduler: object, noisy: torch.Tensor, clean: float, timestep: torch.Tensor) -> torch.Tensor:
-    """What a perfect UNet answers when the image is the constant ``clean``: epsilon or v, of a variance-preserving sample."""
-    alpha = scheduler.alphas_cumprod[int(timestep.round())]  # type: ignore[attr-defined]
+def list_schedules(name: str) -> list[str]:
+    """The schedules that a sampler can follow."""
+    return [schedule for schedule in SCHEDULES if not fit_pair(Pair(name, schedule), CHECKPOINT)[1]]
+
+
+def answer(prediction: str, scheduler: Scheduler, noisy: torch.Tensor, clean: float, timestep: torch.Tensor) -> torch.Tensor:
+    """What a perfect UNet answers when the image is the constant ``clean``: epsilon or v, of a variance-preserving sample.
+
+    The noise levels between two timesteps are those that diffusers interpolates.
+    """
+    alphas = scheduler.alphas_cumprod  # type: ignore[attr-defined]
+    lower = min(int(timestep), len(alphas) - 2)
+    share = float(timestep) - lower
+    first, second = (((1 - alphas[at]) / alphas[at]).sqrt().log() for at in (lower, lower + 1))
+    alpha = 1 / (1 + (first * (1 - share) + second * share).exp() ** 2)
     epsilon = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
     return epsilon if prediction == "epsilon" else alpha.sqrt() * epsilon - (1 - alpha).sqrt() * clean
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("name", SCHEDULERS)
-def test_every_sampler_finds_the_picture_that_a_perfect_network_points_to(name: str, prediction: str) -> None:
-    scheduler = create(name, {**CHECKPOINT, "prediction_type": prediction})
-    scheduler.set_timesteps(30)
+def run(scheduler: Scheduler, steps: int, strength: float = 1.0, prediction: str = "epsilon", rows: int = 1) -> torch.Tensor:
+    """The image that a run of ``scheduler`` with a perfect UNet ends with."""
+    scheduler.set_timesteps(steps)
     generator = torch.Generator().manual_seed(0)
-    latents = torch.randn(1, 4, 8, 8, generator=generator) * scheduler.init_noise_sigma
+    noise, clean = torch.randn(1, 4, 4, 4, generator=generator).expand(rows, -1, -1, -1), torch.full((rows, 4, 4, 4), 0.5)
+    begin, timesteps = skip_steps(scheduler, strength)
+    latents = noise * scheduler.init_noise_sigma if begin == 0 else scheduler.add_noise(clean, noise, timesteps[:1])
     options = {"generator": generator} if takes_generator(scheduler) else {}
-    for timestep in scheduler.timesteps:
+    for timestep in timesteps:
         noisy = scheduler.scale_model_input(latents, timestep)
-        latents = scheduler.step(
-            target(prediction, scheduler, noisy, 0.5, timestep), timestep, latents, **options, return_dict=False
-        )[0]
-    assert (latents - 0.5).abs().mean() < 0.1
+        given = answer(prediction, scheduler, noisy, 0.5, timestep)
+        latents = scheduler.step(given, timestep, latents, **options, return_dict=False)[0]
+    return latents
+
+
+@pytest.mark.parametrize(("name", "schedule"), [(name, schedule) for name in SCHEDULERS for schedule in list_schedules(name)])
+def test_every_sampler_finds_the_image_that_a_perfect_network_points_to(name: str, schedule: str) -> None:
+    for steps, strength in ((1, 1.0), (3, 0.5), (20, 1.0)):
+        steps, _ = bound_steps(Pair(name, schedule), steps, CHECKPOINT)
+        if strength < 1 and name in BEGIN_ROUGHLY:
+            continue
+        error = (run(create(name, CHECKPOINT, schedule), steps, strength) - 0.5).abs().mean()
+        assert error < (0.15 if name == "PLMS" else 0.1), (steps, strength)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_sampler_reads_the_prediction_of_its_checkpoint(name: str) -> None:
+    scheduler = create(name, {**CHECKPOINT, "prediction_type": "v_prediction"})
+    assert (run(scheduler, 30, prediction="v_prediction") - 0.5).abs().mean() < 0.1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_sampler_runs_from_1_to_150_steps_at_every_strength(name: str) -> None:
+    for schedule in list_schedules(name):
+        scheduler = create(name, CHECKPOINT, schedule)
+        for asked in range(1, 151):
+            steps, _ = bound_steps(Pair(name, schedule), asked, CHECKPOINT)
+            for strength in (0.01, 0.35, 1.0):
+                assert run(scheduler, steps, strength).isfinite().all(), (schedule, asked, strength)
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -53,11 +107,124 @@ def test_names_are_found_whatever_their_case() -> None:
         find("Euler z")
 
 
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "expected"),
+    [
+        ("DPM++ 2M", None, Pair("DPM++ 2M", "Karras")),
+        ("dpm++ 2m karras", None, Pair("DPM++ 2M", "Karras")),
+        ("DPM++ 2M Karras", "beta", Pair("DPM++ 2M", "Beta")),
+        ("DPM++ 2M SDE Exponential", "Automatic", Pair("DPM++ 2M SDE", "Exponential")),
+        ("Euler a", "", Pair("Euler a", DEFAULT)),
+        ("DDIM", None, Pair("DDIM", DEFAULT)),
+        ("Euler DDIM", None, Pair("Euler", "DDIM")),
+    ],
+)
+def test_a_pair_is_found_by_its_names(sampler: str, schedule: str | None, expected: Pair) -> None:
+    assert find_pair(sampler, schedule) == expected
+
+
+def test_an_unknown_schedule_is_said() -> None:
+    with pytest.raises(RequestError, match="no noise schedule called"):
+        find_pair("Euler", "loglinear")
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_schedule_that_a_sampler_cannot_follow_is_replaced_and_said(name: str) -> None:
+    for schedule in SCHEDULES:
+        pair, notice = fit_pair(Pair(name, schedule), CHECKPOINT)
+        assert pair == Pair(name, schedule) if not notice else pair == Pair(name, DEFAULT)
+        create(pair.sampler, CHECKPOINT, pair.schedule).set_timesteps(4)
+
+
+@pytest.mark.parametrize("name", ["LCM", "TCD"])
+def test_distilled_samplers_run_the_steps_that_they_were_distilled_with(name: str) -> None:
+    assert bound_steps(Pair(name, DEFAULT), 50, CHECKPOINT) == (50, "")
+    steps, notice = bound_steps(Pair(name, DEFAULT), 51, CHECKPOINT)
+    assert steps == 50 and "instead of 51" in notice
+    assert bound_steps(Pair(name, DEFAULT), 51, {**CHECKPOINT, "original_inference_steps": 100}) == (51, "")
+
+
 def test_the_checkpoints_own_noise_levels_stay() -> None:
-    scheduler = create("DPM++ 2M Karras", {**CHECKPOINT, "prediction_type": "v_prediction", "use_karras_sigmas": False})
+    scheduler = create("DPM++ 2M", {**CHECKPOINT, "prediction_type": "v_prediction", "use_karras_sigmas": False}, "Karras")
     assert scheduler.config.prediction_type == "v_prediction"
     assert scheduler.config.beta_end == 0.012
     assert scheduler.config.use_karras_sigmas is True
+
+
+@pytest.mark.parametrize("name", [name for name, row in SCHEDULERS.items() if row.follows == "levels"])
+def test_the_levels_of_a_schedule_are_those_of_other_programs_whatever_the_sampler(name: str) -> None:
+    for schedule, first, last, timestep in (
+        ("Karras", 14.6146, 0.0292, None),
+        ("Exponential", 14.6146, 0.0292, None),
+        ("Normal", 14.6146, 0.0292, 499.5),
+        ("SGM Uniform", 14.6146, None, None),
+        ("Align Your Steps", 14.615, 0.152, None),
+    ):
+        scheduler = create(name, CHECKPOINT, schedule)
+        scheduler.set_timesteps(3)
+        levels = [float(level) for level in scheduler.sigmas]  # type: ignore[attr-defined]
+        assert levels[0] == pytest.approx(first, abs=1e-3) and levels[-1] == 0
+        assert last is None or levels[-2] == pytest.approx(last, abs=1e-3)
+        assert timestep is None or any(abs(float(each) - timestep) < 1 for each in scheduler.timesteps)
+
+
+OLD: dict[str, tuple[type, dict[str, bool | str]]] = {
+    "DPM++ 2M Karras": (diffusers.DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
+    "DPM++ 2M": (diffusers.DPMSolverMultistepScheduler, {}),
+    "DPM++ 2M SDE Karras": (
+        diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True},
+    ),
+    "DPM++ 2M SDE": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
+    "DPM++ SDE Karras": (diffusers.DPMSolverSinglestepScheduler, {"use_karras_sigmas": True}),
+    "DPM++ SDE": (diffusers.DPMSolverSinglestepScheduler, {}),
+    "DPM2 Karras": (diffusers.KDPM2DiscreteScheduler, {"use_karras_sigmas": True}),
+    "DPM2 a Karras": (diffusers.KDPM2AncestralDiscreteScheduler, {"use_karras_sigmas": True}),
+    "Euler": (diffusers.EulerDiscreteScheduler, {}),
+}  # fmt: skip
+"""What the first version of Easel ran under a name."""
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_a_record_without_a_schedule_makes_the_same_image(name: str) -> None:
+    written = {key: value for key, value in to_json(TextToImage(scheduler=name, steps=7)).items() if key != "schedule"}
+    request = from_json(written)
+    assert request.scheduler is not None and request.schedule is not None
+    kind, options = OLD[name]
+    now = create(request.scheduler, CHECKPOINT, request.schedule)
+    before = kind.from_config({**CHECKPOINT, **options})
+    for steps in (4, 7, 25):
+        assert torch.equal(run(now, steps), run(before, steps))
+        assert torch.equal(now.timesteps, before.timesteps)
+
+
+@pytest.mark.parametrize("name", ["DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE"])
+def test_an_image_has_the_noise_of_its_seed_alone_and_in_a_batch(name: str) -> None:
+    def trace(seeds: tuple[int, ...]) -> torch.Tensor:
+        scheduler = create(name, CHECKPOINT, "Karras", seeds=seeds)
+        scheduler.set_timesteps(6)
+        latents = torch.ones(len(seeds), 4, 4, 4)
+        for timestep in scheduler.timesteps[:5]:
+            given = scheduler.scale_model_input(latents, timestep) * 0.1
+            latents = scheduler.step(given, timestep, latents, return_dict=False)[0]
+        return latents
+
+    batch = trace((7, 8, 7))
+    assert torch.equal(batch[0], batch[2]) and not torch.equal(batch[0], batch[1])
+    assert torch.equal(batch[1:2], trace((8,))), "a batch changes nothing"
+    assert torch.equal(trace((2**64 - 1,)), trace((2**64 - 1,)))
+
+
+def test_the_noise_of_a_seed_is_one_path_however_many_steps_look_at_it() -> None:
+    def total(steps: int) -> torch.Tensor:
+        scheduler = create("DPM++ 2M SDE", CHECKPOINT, "Exponential", seeds=(5,))
+        scheduler.set_timesteps(steps)
+        latents = torch.zeros(1, 4, 8, 8)
+        for timestep in scheduler.timesteps[:-1]:
+            latents = scheduler.step(torch.zeros_like(latents), timestep, latents, return_dict=False)[0]
+        return latents.flatten()
+
+    few, many = total(10), total(40)
+    assert torch.corrcoef(torch.stack([few, many]))[0, 1] > 0.8
 
 
 FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0}

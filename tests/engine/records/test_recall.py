@@ -12,7 +12,7 @@ from engine.records import outputs
 from engine.records.recall import recall
 from engine.requests import ExecutionPlan, Resolved, TextToImage
 
-HERE = {"samplers": ("Euler a", "DPM++ 2M Karras"), "checkpoints": ("starter", "dreamy_v8")}
+HERE = {"samplers": ("Euler a", "DPM++ 2M"), "checkpoints": ("starter", "dreamy_v8")}
 
 
 def test_easels_own_settings_come_back_equal(tmp_path: Path) -> None:
@@ -34,11 +34,11 @@ def test_a_lora_of_easels_own_that_is_gone_is_said(tmp_path: Path) -> None:
 
 
 def test_what_is_not_here_is_said_with_the_nearest(tmp_path: Path) -> None:
-    request = TextToImage(prompt="a cat", scheduler="DPM++ 2M", checkpoint="dreamy_v7", seed=1, width=64, height=64)
+    request = TextToImage(prompt="a cat", scheduler="DPM++ 3M", checkpoint="dreamy_v7", seed=1, width=64, height=64)
     resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
     path = outputs.save(Image.new("RGB", (64, 64)), resolved, outputs=tmp_path, job="job", index=0)
     found = recall(path.read_bytes(), **HERE)
-    assert found and (found.request.scheduler, found.request.checkpoint) == ("DPM++ 2M Karras", "dreamy_v8")
+    assert found and (found.request.scheduler, found.request.checkpoint) == ("DPM++ 2M", "dreamy_v8")
     assert any("dreamy_v7" in note for note in found.notes) and any("sampler" in note for note in found.notes)
 
 

@@ -97,7 +97,7 @@ def test_an_upscaler_that_does_not_sample_says_nothing_of_it_in_json() -> None:
     asked = Upscale(images=("a", "b"), steps=20, guidance_scale=9.0, clip_skip=2)
     request = complete_upscale(asked, image="b", upscaler="lanczos", width=8, height=16, tile=32, seed=1)
     written = to_json(request)
-    assert [written[name] for name in ("steps", "guidance_scale", "scheduler", "clip_skip")] == [None] * 4
+    assert [written[name] for name in ("steps", "guidance_scale", "scheduler", "schedule", "clip_skip")] == [None] * 5
     resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
     assert resolved_from_json(json.loads(json.dumps(resolved_to_json(resolved)))) == resolved
 
@@ -112,8 +112,8 @@ def test_a_record_that_leaves_something_open_is_read_as_what_was_asked(request: 
 @given(requests)
 def test_what_is_completed_has_nothing_open_and_can_be_opened_again(request: GenerationRequest) -> None:
     decided = {
-        "checkpoint": "a", "width": 8, "height": 8, "steps": 1, "guidance_scale": 1.0, "scheduler": "Euler", "seed": 5,
-        "clip_skip": 0,
+        "checkpoint": "a", "width": 8, "height": 8, "steps": 1, "guidance_scale": 1.0, "scheduler": "Euler", "schedule": "Karras",
+        "seed": 5, "clip_skip": 0,
     }  # fmt: skip
     resolved = complete(request, **decided)
     assert type(resolved) is RESOLVED_KINDS[kind_of(request)] and vars(resolved).items() >= {**decided, "count": 1}.items()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import RequestError
-from engine.generate.samplers import SCHEDULERS
+from engine.generate.samplers import SCHEDULERS, SCHEDULES
 from engine.requests import MAX_SEED, TextToImage
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
@@ -121,7 +121,7 @@ def test_presets_are_sizes_that_the_checkpoint_can_draw(size: str) -> None:
 def test_the_form_of_a_finished_picture_asks_for_the_same_picture() -> None:
     made_with = TextToImage(
         prompt="a (red:1.2) cat", negative_prompt="dog", checkpoint="large", width=520, height=384, steps=7, guidance_scale=4.5,
-        scheduler="PLMS", seed=2**60 + 1, clip_skip=0,
+        scheduler="PLMS", schedule="Normal", seed=2**60 + 1, clip_skip=0,
     )  # fmt: skip
     again = form.create_request(form.fill_form(made_with, LARGE), LARGE)
     assert again == dataclasses.replace(made_with, clip_skip=None)
@@ -133,13 +133,15 @@ def test_a_preset_is_recognised_in_a_finished_picture() -> None:
 
 
 def test_a_kept_form_comes_back_as_it_was() -> None:
-    written = filled(size="wide", seed="5", scheduler="PLMS")
-    assert form.read_stored(written, {"starter": STARTER}, SCHEDULERS) == written
+    written = filled(size="wide", seed="5", scheduler="PLMS", schedule="Karras")
+    assert form.read_stored(written, {"starter": STARTER}, SCHEDULERS, schedules=SCHEDULES) == written
 
 
 def test_a_kept_form_with_choices_that_are_gone_is_mended() -> None:
     found = form.read_stored(
-        {"checkpoint": "gone", "scheduler": "gone", "size": "gone", "seed": 7, "x": "y"}, {"large": LARGE}, SCHEDULERS
+        {"checkpoint": "gone", "scheduler": "gone", "schedule": "gone", "size": "gone", "seed": 7, "x": "y"},
+        {"large": LARGE},
+        SCHEDULERS,
     )
     assert found == {**form.BLANK, "checkpoint": "large"}
 

@@ -102,7 +102,7 @@ def create_live_request(written: Mapping[str, Any], checkpoint: Checkpoint, draw
     """
     painter = checkpoint.for_drafts or checkpoint
     steps = form.read_whole({"live_steps": written["live_steps"]}, "live_steps") or count_live_steps(checkpoint)
-    plain = {**written, **dict.fromkeys(("steps", "guidance_scale", "scheduler"), ""), "count": "1"}
+    plain = {**written, **dict.fromkeys(("steps", "guidance_scale", "scheduler", "schedule"), ""), "count": "1"}
     # A Live repaint has the checkpoint's native size, whatever the size in the form.
     words = _read_request(plain, painter, drawing, depth)
     asked = dataclasses.replace(words, steps=steps, draft=True, width=None, height=None)

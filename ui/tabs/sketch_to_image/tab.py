@@ -168,6 +168,7 @@ def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tup
                 made[name] = controls.create_number(NAME, name, controls.describe_best(name, chosen))
         with gr.Row():
             made["scheduler"] = controls.create_choice(NAME, "scheduler", controls.list_schedulers(chosen))
+            made["schedule"] = controls.create_choice(NAME, "schedule", controls.list_schedules())
             made["seed"] = controls.create_number(NAME, "seed", messages.RANDOM_SEED)
         made |= controls.create_execution(NAME)
         with gr.Row():

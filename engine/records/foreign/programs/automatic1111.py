@@ -75,7 +75,8 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
     )
     scheme = fields.text("fooocus_scheme") is not None
     program = _find_program(settings)
-    found = read_sampler(settings.text("sampler"), settings.text("schedule type", "scheduler"))
+    usual = "Default" if program == "Easel" else "Normal"
+    found = read_sampler(settings.text("sampler"), settings.text("schedule type", "scheduler"), usual)
     width, height = read_size(settings.look("size"))
     if width is not None:
         settings.take("size")

@@ -162,7 +162,7 @@ def _build(
 ) -> ForeignRecord:  # fmt: skip
     """The record from what the three formats have in common. InvokeAI counts skipped layers: its 1 is AUTOMATIC1111's 2."""
     skipped = written.whole("clip_skip")
-    found = read_sampler(scheduler)
+    found = read_sampler(scheduler, usual="Default")
     return ForeignRecord(
         program="InvokeAI",
         raw=raw,

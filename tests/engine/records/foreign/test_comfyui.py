@@ -487,7 +487,7 @@ def test_the_editors_drawing_alone() -> None:
     assert (record.width, record.height, record.scheduler, record.checkpoint) == (
         832,
         1216,
-        "DPM++ 2M Karras",
+        "DPM++ 2M",
         "dreamy.safetensors",
     )
     assert [lora.name for lora in record.loras] == ["ink.safetensors"]

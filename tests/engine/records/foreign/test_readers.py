@@ -13,12 +13,13 @@ from sd_parsers import ParserManager
 from engine.records import metadata
 from engine.records.foreign import readers
 from engine.records.foreign.foreign_record import ForeignRecord
-from engine.records.foreign.sampler_names import read_sampler
+from engine.records.foreign.sampler_names import SamplerName, read_sampler
 from engine.records.record import Record
 from engine.requests import MAX_SEED, Resolved, TextToImage
 from tests.engine.records import carriers
 
-SAMPLERS = ("DPM++ 2M Karras", "DPM++ 2M", "Euler", "Euler a", "DPM2 a Karras", "UniPC", "DDIM", "PLMS")
+SAMPLERS = ("DPM++ 2M", "Euler", "Euler a", "DPM2 a", "UniPC", "DDIM", "PLMS")
+SCHEDULES = ("Karras", "Normal")
 
 A1111 = (
     'portrait of a fox, (detailed fur:1.2), <lora:ink:0.8>\nsecond line, "quoted"\n'
@@ -43,7 +44,8 @@ A1111_FOUND = {
     "prompt": 'portrait of a fox, (detailed fur:1.2), <lora:ink:0.8>\nsecond line, "quoted"',
     "negative_prompt": "blurry, lowres\nbad: very",
     "steps": 28,
-    "scheduler": "DPM++ 2M Karras",
+    "scheduler": "DPM++ 2M",
+    "schedule": "Karras",
     "guidance_scale": 6.5,
     "seed": 3141592653,
     "width": 512,
@@ -138,7 +140,8 @@ GRAPH_FOUND = {
     "prompt": "a bottle with a galaxy",
     "negative_prompt": "text, watermark",
     "steps": 20,
-    "scheduler": "DPM++ 2M Karras",
+    "scheduler": "DPM++ 2M",
+    "schedule": "Karras",
     "guidance_scale": 8.0,
     "seed": 156680208700286,
     "width": 768,
@@ -193,6 +196,7 @@ def test_comfyui_put_together_from_parts() -> None:
         "negative_prompt": "no people",
         "steps": 12,
         "scheduler": "Euler a",
+        "schedule": "Normal",
         "guidance_scale": 4.5,
         "seed": 77,
         "width": 1024,
@@ -214,7 +218,9 @@ def test_graphs_that_run_in_circles_or_are_no_graphs() -> None:
         "1": {"class_type": "KSampler", "inputs": {"steps": 5, "sampler_name": "euler", "positive": ["2", 0], "model": ["1", 0]}},
         "2": {"class_type": "ConditioningCombine", "inputs": {"conditioning_1": ["2", 0], "conditioning_2": ["1", 0]}},
     }
-    assert found(carriers.png({"prompt": json.dumps(circle)})) == {"program": "ComfyUI", "steps": 5, "scheduler": "Euler"}
+    assert found(carriers.png({"prompt": json.dumps(circle)})) == {
+        "program": "ComfyUI", "steps": 5, "scheduler": "Euler", "schedule": "Normal",
+    }  # fmt: skip
     odd = {"1": 3, "2": {"inputs": 5}, "3": {"class_type": "A", "inputs": {"x": [["y"], 0], "z": [0, 0]}}}
     for nothing in (odd, {}, {"a": {"class_type": "KSampler"}}):
         assert readers.read(carriers.png({"prompt": json.dumps(nothing)})) is None
@@ -257,7 +263,8 @@ def test_invokeai_now(source: bytes) -> None:
         "prompt": "a red barn",
         "negative_prompt": "fog",
         "steps": 30,
-        "scheduler": "DPM++ 2M Karras",
+        "scheduler": "DPM++ 2M",
+        "schedule": "Karras",
         "guidance_scale": 7.5,
         "seed": 2512376482,
         "width": 640,
@@ -286,6 +293,7 @@ def test_invokeai_before() -> None:
         "negative_prompt": "fog, rain",
         "steps": 50,
         "scheduler": "LMS",
+        "schedule": "Default",
         "guidance_scale": 7.5,
         "seed": 12,
         "width": 512,
@@ -332,7 +340,8 @@ def test_fooocus(source: bytes) -> None:
         "program": "Fooocus",
         "prompt": "a lighthouse",
         "steps": 30,
-        "scheduler": "DPM++ 2M SDE Karras",
+        "scheduler": "DPM++ 2M SDE",
+        "schedule": "Karras",
         "guidance_scale": 4.0,
         "seed": 7118437268,
         "width": 1152,
@@ -399,6 +408,7 @@ def test_easy_diffusion(source: bytes) -> None:
         "clip_skip": 2,
         "checkpoint": "C:\\models\\sd-v1-5.safetensors",
         "scheduler": "Euler a",
+        "schedule": "Normal",
         "width": 512,
         "height": 768,
         "steps": 25,
@@ -446,7 +456,8 @@ def test_novelai(source: bytes) -> None:
         "prompt": "1girl, {{{masterpiece}}}",
         "negative_prompt": "lowres, jpeg artifacts",
         "steps": 28,
-        "scheduler": "Euler a Karras",
+        "scheduler": "Euler a",
+        "schedule": "Karras",
         "guidance_scale": 5.0,
         "seed": 4011513245,
         "width": 832,
@@ -569,15 +580,26 @@ def test_what_cannot_be_honoured_is_said_with_the_nearest() -> None:
         prompt="{a cat}",
         steps=5000,
         seed=2**64 - 1,
-        scheduler="DPM++ 2M SDE Karras",
+        scheduler="DPM++ 1S",
+        schedule="Laplace",
         checkpoint="folder/DreamShaper_8.safetensors",
         strength=0.5,
         width=512,
     )
-    request, notes = readers.to_request(record, SAMPLERS, ("dreamshaper_7", "starter"))
-    assert request == TextToImage(prompt="{a cat}", scheduler="DPM++ 2M Karras", checkpoint="dreamshaper_7", width=512)
+    request, notes = readers.to_request(record, SAMPLERS, ("dreamshaper_7", "starter"), schedules=SCHEDULES)
+    assert request == TextToImage(
+        prompt="{a cat}", scheduler="DPM++ 2M", schedule="Karras", checkpoint="dreamshaper_7", width=512
+    )
     said = "\n".join(notes)
-    for words in ("5000", str(2**64 - 1), "“DPM++ 2M Karras” comes nearest", "“dreamshaper_7” comes nearest", "0.5", "braces"):
+    for words in (
+        "5000",
+        str(2**64 - 1),
+        "“DPM++ 2M” comes nearest",
+        "“Karras” comes nearest",
+        "“dreamshaper_7” comes nearest",
+        "0.5",
+        "braces",
+    ):
         assert words in said
 
 
@@ -592,18 +614,18 @@ def test_what_is_here_is_found_whatever_its_case_and_folder() -> None:
 @pytest.mark.parametrize(
     "name, schedule, expected",
     [
-        ("k_euler_ancestral", None, "Euler a"),
-        ("uni_pc_bh2", "normal", "UniPC"),
-        ("dpmpp_2m_k", None, "DPM++ 2M Karras"),
-        ("DPM++ 2M", "Karras", "DPM++ 2M Karras"),
-        ("DPM++ 2M Karras", "Karras", "DPM++ 2M Karras"),
-        ("Own one", None, "Own one"),
-        ("ddim", None, "DDIM"),
-        ("dpm_2_ancestral", "karras", "DPM2 a Karras"),
-        (None, None, None),
-        ("", "karras", None),
-        ("DPM++ 2M SDE", "Automatic", "DPM++ 2M SDE"),
+        ("k_euler_ancestral", None, ("Euler a", "Normal")),
+        ("uni_pc_bh2", "normal", ("UniPC", "Normal")),
+        ("dpmpp_2m_k", None, ("DPM++ 2M", "Karras")),
+        ("DPM++ 2M", "Karras", ("DPM++ 2M", "Karras")),
+        ("DPM++ 2M Karras", "Karras", ("DPM++ 2M", "Karras")),
+        ("Own one", None, ("Own one", "Normal")),
+        ("ddim", None, ("DDIM", None)),
+        ("dpm_2_ancestral", "karras", ("DPM2 a", "Karras")),
+        (None, None, (None, None)),
+        ("", "karras", (None, "Karras")),
+        ("DPM++ 2M SDE", "Automatic", ("DPM++ 2M SDE", "Exponential")),
     ],
 )
-def test_samplers_by_any_name(name: str | None, schedule: str | None, expected: str | None) -> None:
-    assert read_sampler(name, schedule).name == expected
+def test_samplers_by_any_name(name: str | None, schedule: str | None, expected: tuple[str | None, str | None]) -> None:
+    assert read_sampler(name, schedule) == SamplerName(*expected)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pytest
 
 from engine.generate.samplers import SCHEDULERS
+from engine.generate.samplers import SCHEDULES as HERE
 from engine.records.foreign import readers
 from engine.records.foreign.foreign_record import ForeignRecord
 from engine.records.foreign.nearest_names import find_nearest
@@ -69,30 +70,29 @@ def test_every_sampler_becomes_one_of_easels(program: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_every_schedule_is_used_or_said(schedule: str) -> None:
+def test_every_schedule_is_used_or_the_nearest_is_said(schedule: str) -> None:
     found = read_sampler("dpmpp_2m", schedule)
     record = ForeignRecord(program="A", raw="", scheduler=found.name, schedule=found.schedule)
-    request, notes = readers.to_request(record, SCHEDULERS)
-    assert request.scheduler == "DPM++ 2M Karras" or (request.scheduler == "DPM++ 2M" and "noise schedule" in notes[0])
+    request, notes = readers.to_request(record, SCHEDULERS, schedules=HERE)
+    assert request.scheduler == "DPM++ 2M" and request.schedule in HERE
+    assert notes == () if found.schedule in HERE else f"“{request.schedule}” comes nearest" in notes[0]
 
 
 @pytest.mark.parametrize("schedule", ["normal", "Automatic", "Uniform", "native", "", None, "discrete"])
-def test_the_usual_schedule_is_none(schedule: str | None) -> None:
-    assert read_sampler("Euler", schedule).schedule is None
+def test_the_usual_schedule_of_other_programs_has_even_steps(schedule: str | None) -> None:
+    assert read_sampler("Euler", schedule).schedule == "Normal"
+    assert read_sampler("Euler", None, usual="Default").schedule == "Default"
+    assert read_sampler("ddim", None).schedule is None, "it spaces its timesteps itself"
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("DPM++ 2M", "DPM++ 2M Karras"), ("Euler a", "Euler a"), ("DPM++ 2M SDE", "DPM++ 2M SDE")]
+    ("name", "expected"),
+    [("DPM++ 2M", "Karras"), ("Euler a", "Normal"), ("DPM++ 2M SDE", "Exponential"), ("DDIM", None), ("DPM2", "Karras")],
 )
-def test_automatic_is_what_automatic1111_runs(name: str, expected: str) -> None:
-    assert read_sampler(name, "Automatic").name == expected
+def test_automatic_is_what_automatic1111_runs(name: str, expected: str | None) -> None:
+    assert read_sampler(name, "Automatic").schedule == expected
 
 
 def test_a_sampler_that_is_not_here_keeps_its_kind() -> None:
-    for name, expected in (
-        ("DPM++ 3M SDE Karras", "DPM++ 2M SDE Karras"),
-        ("LMS", "PLMS"),
-        ("Euler Karras", "Euler"),
-        ("UniPC Karras", "UniPC"),
-    ):
+    for name, expected in (("DPM fast", "DPM++ 2S"), ("Restart", "Heun"), ("DPM++ 2S a", "DPM2 a"), ("euler_cfg_pp", "Euler")):
         assert find_nearest("sampler", name, SCHEDULERS, []) == expected

@@ -1,0 +1,93 @@
+"""diffusers' schedulers where Easel needs more of them.
+
+Those for stochastic differential equations have noise that is a path of Brownian motion for each image. The path of a seed is the
+same however many steps look at it (torchsde's Brownian tree: Li et al. 2020, arXiv 2001.01328), so that another number of steps
+gives a similar image. It is drawn on the CPU, so that it is the same on every device, and an image of a batch has the noise that
+it has alone.
+
+The linear multistep method may begin part of the way.
+"""
+
+from __future__ import annotations
+
+import diffusers
+import torch
+from diffusers.schedulers.scheduling_dpmsolver_multistep import SchedulerOutput
+from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler, DPMSolverSDESchedulerOutput
+from diffusers.schedulers.scheduling_lms_discrete import LMSDiscreteSchedulerOutput
+
+__all__ = ["BrownianDPMSolverMultistepScheduler", "BrownianDPMSolverSDEScheduler", "LMSDiscreteScheduler"]
+
+
+class _Path:
+    """The noise of each image of a batch, between the noise levels ``sigmas``."""
+
+    def __init__(self, sigmas: torch.Tensor, sample: torch.Tensor, seeds: tuple[int, ...]) -> None:
+        like = torch.zeros(sample.shape, dtype=torch.float32)
+        levels = sigmas[sigmas > 0]
+        self._tree = BrownianTreeNoiseSampler(like, float(levels.min()), float(levels.max()), list(seeds))
+        self._device = sample.device
+
+    def __call__(self, sigma: torch.Tensor, sigma_next: torch.Tensor) -> torch.Tensor:
+        """Noise of variance 1 for a step between two levels."""
+        return self._tree(float(sigma), float(sigma_next)).to(self._device)
+
+
+class BrownianDPMSolverSDEScheduler(diffusers.DPMSolverSDEScheduler):
+    """The solver with one step of memory. ``seeds``: one for each image of the batch."""
+
+    seeds: tuple[int, ...] = (0,)
+    _path: _Path | None = None
+
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: float | torch.Tensor,
+        sample: torch.Tensor,
+        return_dict: bool = True,
+        s_noise: float = 1.0,
+    ) -> DPMSolverSDESchedulerOutput | tuple[torch.Tensor, ...]:
+        """As the base class does."""
+        self._path = self._path or _Path(self.sigmas, sample, self.seeds)
+        self.noise_sampler = self._path
+        return super().step(model_output, timestep, sample, return_dict, s_noise)
+
+
+class BrownianDPMSolverMultistepScheduler(diffusers.DPMSolverMultistepScheduler):
+    """The solvers that remember earlier steps. ``seeds``: one for each image of the batch."""
+
+    seeds: tuple[int, ...] = (0,)
+    _path: _Path | None = None
+
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: int | torch.Tensor,
+        sample: torch.Tensor,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        variance_noise: torch.Tensor | None = None,
+        return_dict: bool = True,
+    ) -> SchedulerOutput | tuple[torch.Tensor, ...]:
+        """As the base class does; ``generator`` is not used."""
+        if self.step_index is None:
+            self._init_step_index(timestep)
+        self._path = self._path or _Path(self.sigmas, sample, self.seeds)
+        index = self.step_index or 0
+        sigma, sigma_next = self.sigmas[index], self.sigmas[index + 1]
+        noise = self._path(sigma, sigma_next) if sigma_next > 0 else torch.zeros_like(sample)
+        return super().step(model_output, timestep, sample, variance_noise=noise, return_dict=return_dict)
+
+
+class LMSDiscreteScheduler(diffusers.LMSDiscreteScheduler):
+    """The base class takes its order from the step's number, although a run that begins later has no derivatives yet."""
+
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: float | torch.Tensor,
+        sample: torch.Tensor,
+        order: int = 4,
+        return_dict: bool = True,
+    ) -> LMSDiscreteSchedulerOutput | tuple[torch.Tensor, ...]:
+        """As the base class does."""
+        return super().step(model_output, timestep, sample, min(order, len(self.derivatives) + 1), return_dict)

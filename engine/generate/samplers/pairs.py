@@ -1,0 +1,86 @@
+"""Which sampler and schedule a request means, and what is used where the two do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from engine.errors import RequestError
+from engine.generate.samplers.schedules import AUTOMATIC, DEFAULT, SCHEDULES
+from engine.generate.samplers.table import FLOW_MATCHING, SCHEDULERS, is_continuous, is_flow_matching
+from engine.json_values import JsonObject
+
+AUTOMATIC_NAME = "automatic"
+"""What a request may also write for a schedule that it leaves open."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sampler and a schedule, by the tables' names."""
+
+    sampler: str
+    schedule: str
+
+
+def find(name: str) -> str:
+    """The table's spelling of a sampler's name, ignoring case. Raises RequestError for an unknown one."""
+    return _find(name, SCHEDULERS, "sampler")
+
+
+def find_pair(sampler: str, schedule: str | None) -> Pair:
+    """What a request names. The sampler's name may contain the schedule's ("DPM++ 2M Karras"). Raises RequestError for unknown
+    names.
+    """
+    name, suffix = split_name(sampler)
+    known = find(name)
+    chosen = suffix if schedule is None or schedule.strip().casefold() in ("", AUTOMATIC_NAME) else schedule
+    return Pair(known, _find(chosen, SCHEDULES, "noise schedule") if chosen else AUTOMATIC.get(known, DEFAULT))
+
+
+def split_name(sampler: str) -> tuple[str, str]:
+    """A sampler's name and the schedule that was written at its end, "" for none."""
+    plain = sampler.strip()
+    for schedule in SCHEDULES:
+        if plain.casefold().endswith(f" {schedule}".casefold()) and plain.casefold() not in map(str.casefold, SCHEDULERS):
+            return plain[: -len(schedule) - 1].strip(), schedule
+    return plain, ""
+
+
+def fit_pair(pair: Pair, checkpoint_config: JsonObject) -> tuple[Pair, str]:
+    """The pair that can run with a checkpoint's scheduler configuration, and a sentence if that is another one."""
+    if _go_together(pair, checkpoint_config):
+        return pair, ""
+    notice = f"The sampler {pair.sampler} cannot follow the noise schedule {pair.schedule} here, so it runs with its own."
+    return Pair(pair.sampler, DEFAULT), notice
+
+
+def bound_steps(pair: Pair, steps: int, checkpoint_config: JsonObject) -> tuple[int, str]:
+    """The steps nearest to those asked for that a sampler can run, and a sentence if they differ."""
+    sampler = SCHEDULERS[pair.sampler]
+    if steps < sampler.least_steps:
+        return sampler.least_steps, f"{pair.sampler} needs {sampler.least_steps} steps, so it runs as many instead of {steps}."
+    if not sampler.distilled:
+        return steps, ""
+    trained = checkpoint_config.get("original_inference_steps")
+    most = trained if isinstance(trained, int) else 50
+    if steps <= most:
+        return steps, ""
+    return most, f"{pair.sampler} runs at most {most} steps, so it runs {most} instead of {steps}. 4 to 8 are usual."
+
+
+def _go_together(pair: Pair, checkpoint_config: JsonObject) -> bool:
+    if pair.schedule == DEFAULT:
+        return True
+    if is_flow_matching(checkpoint_config):
+        return pair.sampler not in FLOW_MATCHING  # those are refused by name when they are created
+    if is_continuous(checkpoint_config):
+        return bool(SCHEDULES[pair.schedule].continuous)
+    sampler = SCHEDULERS[pair.sampler]
+    return sampler.follows == "levels" or (sampler.follows == "spacing" and SCHEDULES[pair.schedule].spacing is not None)
+
+
+def _find(name: str, known: Iterable[str], what: str) -> str:
+    found = next((each for each in known if each.casefold() == name.strip().casefold()), None)
+    if found is None:
+        raise RequestError(f"Easel has no {what} called “{name}”. It has: {', '.join(known)}.")
+    return found
