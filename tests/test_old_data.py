@@ -132,7 +132,10 @@ def read_catalogue(settings: Settings) -> tuple[dict[str, dict[str, Any]], set[P
 def read_record(path: Path) -> str | None:
     """The record in an image as JSON."""
     record = metadata.read(path)
-    return to_text(record) if record else None
+    if record is None:
+        return None
+    written = json.loads(to_text(record))
+    return json.dumps({**written, "resolved": {**written["resolved"], "request": join_sampler(written["resolved"]["request"])}})
 
 
 def describe_record(text: str) -> dict[str, str]:

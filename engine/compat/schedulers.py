@@ -19,7 +19,7 @@ Option = bool | int | str
 
 
 @dataclass(frozen=True)
-class Layout:
+class LevelLayout:
     """How the noise levels of a run are laid out: by diffusers' EulerDiscreteScheduler with ``options``, or by a ``table`` of
     its ``AysSchedules``.
     """
@@ -87,7 +87,7 @@ def create_scheduler(
     checkpoint_config: JsonObject,
     options: Mapping[str, Option],
     ignored: Collection[str],
-    layout: Layout | None = None,
+    layout: LevelLayout | None = None,
 ) -> Scheduler:
     """A scheduler of diffusers' class: what it takes of ``checkpoint_config`` but for those ``ignored``, and ``options``.
 

@@ -128,7 +128,7 @@ def complete_request(
 
 @dataclass(frozen=True)
 class _Sampling:
-    pair: samplers.Pair
+    pair: samplers.SamplingMethod
     steps: int
     notices: tuple[str, ...]
 
@@ -164,7 +164,7 @@ def _defaults_for(asked: GenerationRequest, family: Family) -> Family:
     return family.for_negative_study if isinstance(asked, CompareNegative | StudyNegative) else family
 
 
-def _choose_pair(asked: GenerationRequest, family: Family, checkpoint: str) -> tuple[samplers.Pair, str]:
+def _choose_pair(asked: GenerationRequest, family: Family, checkpoint: str) -> tuple[samplers.SamplingMethod, str]:
     """The sampler and its schedule, and a sentence if the sampler is not the one that was asked for. Raises RequestError for
     unknown ones.
     """

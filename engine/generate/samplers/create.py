@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.compat.schedulers import Layout, Option, Scheduler, begin_at, create_scheduler, seed_paths
+from engine.compat.schedulers import LevelLayout, Option, Scheduler, begin_at, create_scheduler, seed_paths
 from engine.errors import RequestError
 from engine.generate.samplers.pairs import find
 from engine.generate.samplers.schedules import DEFAULT, SCHEDULES
@@ -62,7 +62,7 @@ def _create_for_flow(name: str, sampler: Sampler, checkpoint_config: JsonObject)
     return create_scheduler(sampler.flow.class_name, config, sampler.flow.options, ignored=_SOLVER_CHOICES)
 
 
-def _follow(sampler: Sampler, schedule: str, aligned_steps: str) -> tuple[Mapping[str, Option], Layout | None]:
+def _follow(sampler: Sampler, schedule: str, aligned_steps: str) -> tuple[Mapping[str, Option], LevelLayout | None]:
     """The options with which ``sampler`` follows a schedule, and the layout of its noise levels if it takes one."""
     row = SCHEDULES[schedule]
     if schedule == DEFAULT or sampler.follows == "none":
@@ -71,7 +71,7 @@ def _follow(sampler: Sampler, schedule: str, aligned_steps: str) -> tuple[Mappin
         return row.spacing or {}, None
     if not row.levels and not row.optimised:
         return _OWN_KARRAS, None
-    return {}, Layout(options=row.levels, table=aligned_steps if row.optimised else "")
+    return {}, LevelLayout(options=row.levels, table=aligned_steps if row.optimised else "")
 
 
 def skip_steps(scheduler: Scheduler, share: float) -> tuple[int, torch.Tensor]:

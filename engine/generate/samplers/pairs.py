@@ -15,7 +15,7 @@ AUTOMATIC_NAME = "automatic"
 
 
 @dataclass(frozen=True)
-class Pair:
+class SamplingMethod:
     """A sampler and a schedule, by the tables' names."""
 
     sampler: str
@@ -27,14 +27,14 @@ def find(name: str) -> str:
     return _find(name, SCHEDULERS, "sampler")
 
 
-def find_pair(sampler: str, schedule: str | None) -> Pair:
+def find_pair(sampler: str, schedule: str | None) -> SamplingMethod:
     """What a request names. The sampler's name may contain the schedule's ("DPM++ 2M Karras"). Raises RequestError for unknown
     names.
     """
     name, suffix = split_name(sampler)
     known = find(name)
     chosen = suffix if schedule is None or schedule.strip().casefold() in ("", AUTOMATIC_NAME) else schedule
-    return Pair(known, _find(chosen, SCHEDULES, "noise schedule") if chosen else AUTOMATIC.get(known, DEFAULT))
+    return SamplingMethod(known, _find(chosen, SCHEDULES, "noise schedule") if chosen else AUTOMATIC.get(known, DEFAULT))
 
 
 def split_name(sampler: str) -> tuple[str, str]:
@@ -46,15 +46,15 @@ def split_name(sampler: str) -> tuple[str, str]:
     return plain, ""
 
 
-def fit_pair(pair: Pair, checkpoint_config: JsonObject) -> tuple[Pair, str]:
+def fit_pair(pair: SamplingMethod, checkpoint_config: JsonObject) -> tuple[SamplingMethod, str]:
     """The pair that can run with a checkpoint's scheduler configuration, and a sentence if that is another one."""
     if _go_together(pair, checkpoint_config):
         return pair, ""
     notice = f"The sampler {pair.sampler} cannot follow the noise schedule {pair.schedule} here, so it runs with its own."
-    return Pair(pair.sampler, DEFAULT), notice
+    return SamplingMethod(pair.sampler, DEFAULT), notice
 
 
-def bound_steps(pair: Pair, steps: int, checkpoint_config: JsonObject) -> tuple[int, str]:
+def bound_steps(pair: SamplingMethod, steps: int, checkpoint_config: JsonObject) -> tuple[int, str]:
     """The steps nearest to those asked for that a sampler can run, and a sentence if they differ."""
     sampler = SCHEDULERS[pair.sampler]
     if steps < sampler.least_steps:
@@ -68,7 +68,7 @@ def bound_steps(pair: Pair, steps: int, checkpoint_config: JsonObject) -> tuple[
     return most, f"{pair.sampler} runs at most {most} steps, so it runs {most} instead of {steps}. 4 to 8 are usual."
 
 
-def _go_together(pair: Pair, checkpoint_config: JsonObject) -> bool:
+def _go_together(pair: SamplingMethod, checkpoint_config: JsonObject) -> bool:
     if pair.schedule == DEFAULT:
         return True
     if is_flow_matching(checkpoint_config):
