@@ -20,7 +20,7 @@ from engine.checkpoints.adapters.merge import MergedLoras
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
-from engine.checkpoints.load.components import IsCancelled, never_cancelled
+from engine.checkpoints.load.components import WAITING, IsCancelled, never_cancelled
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline
 from engine.errors import CheckpointError
@@ -200,7 +200,8 @@ class CheckpointCache:
 
 def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
     """The key under which weights in memory can be reused."""
-    precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items())), plan.measures
+    places = tuple(measure for measure in plan.measures if measure in WAITING)
+    precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items())), places
     return (
         str(entry.path), entry.version or entry.stamp, entry.hash, entry.identity.prediction_type,
         plan.device, precision, plan.channels_last, plan.attention_upcast,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from engine.generate.denoise import (
 )
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import StepProgress, course_of
-from engine.generate.out_of_memory import phase, swap_in_text_encoders
+from engine.generate.out_of_memory import lend_text_encoders, phase
 from engine.generate.precision_guard import PrecisionGuard, describe_raised
 from engine.generate.prepare import Prepared
 from engine.generate.refiner import LoadedRefiner
@@ -39,10 +39,10 @@ from engine.generate.speed.feature_cache import FeatureCache
 from engine.plan.learned import learn
 from engine.plan.speed import speed_for
 from engine.plan.timing import learn_timing
-from engine.prompt.encode import PromptEncodings, encode_pair
+from engine.prompt.encode import Guard, PromptEncodings, encode_pair
 from engine.prompt.terms import Place
 from engine.records import outputs
-from engine.requests import GenerationRequest, Resolved, StudyNegative
+from engine.requests import GenerationRequest, Resolved, ResolvedGeneration, StudyNegative
 
 EncodingKey = tuple[str, str, tuple[Place, ...]]
 """Prompt, negative prompt, and the places of the negative prompt that are silent."""
@@ -76,9 +76,15 @@ class Attempt:
             text = f"Compiling {name} for this size, once: this takes a minute or more"
             yield Loading(job=self.saver.job, checkpoint=name, text=text)
 
+    def encode(self, images: Sequence[Resolved]) -> list[PromptEncodings]:
+        """The encodings of the prompts of ``images``. Those of the whole job are best asked for at once: text encoders that wait
+        in RAM then come to the device once."""
+        with phase("encode"), lend_text_encoders(self.loaded, self.loaded.plan, self.guard) as guard:
+            return [self._find_encodings(resolved, guard) for resolved in images]
+
     def start(self, batch: Batch) -> Denoising:
         """Encode a batch's prompts and draw its first noise."""
-        rows = [self._find_encodings(image.resolved) for image in batch.images]
+        rows = self.encode([image.resolved for image in batch.images])
         filled = [*rows, *rows[:1] * (batch.rows - len(rows))]
         encodings = filled[0] if batch.rows == 1 else EncodingRows(tuple(filled))
 
@@ -172,30 +178,28 @@ class Attempt:
                 stepping=stepping, rest=rest,
             )  # fmt: skip
 
-    def _find_encodings(self, resolved: Resolved) -> PromptEncodings:
+    def _find_encodings(self, resolved: Resolved, guard: Guard) -> PromptEncodings:
         """The encodings of a request: once for all images of the job that share them."""
         request = resolved.request
         key = request.prompt, request.negative_prompt, _find_silenced(request)
         if key not in self.encodings:
-            self.encodings[key] = self._encode(resolved)
+            self.encodings[key] = self._encode(request, guard)
         return self.encodings[key]
 
-    def _encode(self, resolved: Resolved) -> PromptEncodings:
+    def _encode(self, request: ResolvedGeneration, guard: Guard) -> PromptEncodings:
         """Prompt and negative for every step. With guidance of 1 or less, or distilled guidance, there is no negative."""
-        request = resolved.request
         distilled = guidance_embedding_width(self.loaded.unet) is not None
-        with phase("encode"), swap_in_text_encoders(self.loaded, resolved.plan):
-            return encode_pair(
-                self.loaded,
-                request.prompt,
-                request.negative_prompt,
-                steps=request.steps,
-                clip_skip=request.clip_skip,
-                guidance=request.guidance_scale > 1 and not distilled,
-                cache=self.state.encodings,
-                guard=self.guard,
-                neutral=_find_silenced(request),
-            )
+        return encode_pair(
+            self.loaded,
+            request.prompt,
+            request.negative_prompt,
+            steps=request.steps,
+            clip_skip=request.clip_skip,
+            guidance=request.guidance_scale > 1 and not distilled,
+            cache=self.state.encodings,
+            guard=guard,
+            neutral=_find_silenced(request),
+        )
 
     def _create_context(self, batch: Batch) -> ImageContext:
         """Create the context of ``batch``. Each row of a batch gets the same noise from a generator of its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -176,6 +176,10 @@ class Task(ABC):
     @abstractmethod
     def count_batches(self, prepared: Prepared, state: EngineState) -> int:
         """The largest number of batches, for the estimate of the remaining time."""
+
+    def list_encoded(self, prepared: Prepared) -> Sequence[Resolved]:
+        """Images whose prompts are encoded before the first batch: all that are known to differ in them."""
+        return (prepared.resolved,)
 
     @abstractmethod
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:

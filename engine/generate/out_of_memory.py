@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
 
-from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.checkpoints.loaded import LoadedCheckpoint, bytes_of
 from engine.errors import DoesNotFit
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import find_cpu_plan
 from engine.generate.prepare import Prepared
 from engine.plan import take_next_measure
 from engine.plan.hardware.driver_errors import is_out_of_memory
+from engine.plan.hardware.probe import read_reusable_bytes
 from engine.plan.ladder import Rung
 from engine.plan.learned import learn
+from engine.plan.memory import SCRATCH_ON_DEVICE
+from engine.prompt.encode import Guard
 from engine.requests import ExecutionPlan
 
 _PHASES = {
@@ -92,24 +95,65 @@ def apply_relief(relief: Relief, prepared: Prepared, state: EngineState) -> Prep
 
 
 @contextmanager
-def swap_in_text_encoders(loaded: LoadedCheckpoint, plan: ExecutionPlan) -> Generator[None]:
-    """If the plan offloads text encoders, move them to the device and the other components to RAM inside the block, and back
-    after it."""
-    if "text_encoders_out" not in plan.measures:
-        yield
-        return
-    encoders = loaded.text_encoder, loaded.text_encoder_2
-    others = (loaded.vae,) if "unet_offload" in plan.measures else (loaded.unet, loaded.vae)
-    _move(others, "cpu")
-    _move(encoders, plan.device)
+def lend_text_encoders(loaded: LoadedCheckpoint, plan: ExecutionPlan, guard: Guard) -> Generator[Guard]:
+    """A guard for encoding prompts. If the plan offloads text encoders, they move to the device for the first prompt that
+    has to be encoded, and stay there until the block ends.
+
+    The weights in RAM are kept meanwhile, so nothing is copied back. The denoiser and the decoder make way only where both do
+    not fit.
+    """
+    with ExitStack() as stack:
+        yield _OnDemand(loaded, plan, guard, stack) if "text_encoders_out" in plan.measures else guard
+
+
+@dataclass
+class _OnDemand:
+    """A guard that moves the text encoders of ``loaded`` to the device before the first of them runs."""
+
+    loaded: LoadedCheckpoint
+    plan: ExecutionPlan
+    guard: Guard
+    stack: ExitStack
+    _are_there: bool = False
+
+    def run(self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]) -> torch.Tensor:
+        """As :meth:`engine.prompt.encode.Guard.run`."""
+        if not self._are_there:
+            self._are_there = True
+            self._move()
+        return self.guard.run(name, component, call)
+
+    def _move(self) -> None:
+        loaded, device = self.loaded, torch.device(self.plan.device)
+        encoders = [encoder for encoder in (loaded.text_encoder, loaded.text_encoder_2) if encoder is not None]
+        room = read_reusable_bytes(device)
+        if room is None or room < bytes_of(encoders) + SCRATCH_ON_DEVICE:
+            self.stack.enter_context(_send_away(loaded, self.plan))
+        for encoder in encoders:
+            self.stack.enter_context(_copied_to(encoder, device))
+
+
+@contextmanager
+def _copied_to(module: torch.nn.Module, device: torch.device) -> Generator[None]:
+    """The weights of ``module`` are on ``device`` inside the block, and are again what they were after it."""
+    kept = [(tensor, tensor.data) for tensor in (*module.parameters(), *module.buffers())]
+    for tensor, data in kept:
+        tensor.data = data.to(device)
     try:
         yield
     finally:
-        _move(encoders, "cpu")
-        _move(others, plan.device)
+        for tensor, data in kept:
+            tensor.data = data
 
 
-def _move(networks: Iterable[torch.nn.Module | None], device: str) -> None:
+@contextmanager
+def _send_away(loaded: LoadedCheckpoint, plan: ExecutionPlan) -> Generator[None]:
+    """The denoiser and the decoder are in RAM inside the block."""
+    networks: tuple[torch.nn.Module, ...] = (loaded.vae,) if "unet_offload" in plan.measures else (loaded.unet, loaded.vae)
     for network in networks:
-        if network is not None:
-            network.to(device)
+        network.to("cpu")
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.to(plan.device)

@@ -15,7 +15,6 @@ from engine.errors import CheckpointError
 from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import find_cpu_plan, plan_for, work_for
-from engine.generate.refiner import Refiner, check_pair
 from engine.plan import find_budget, fit_plan, lower_peak, predict
 from engine.prompt.block_weights import read_block_weights
 from engine.prompt.grammar import parse
@@ -23,6 +22,7 @@ from engine.prompt.tokenizer import find_words
 from engine.prompt.tree import Lora as LoraTag
 from engine.requests import (
     CompareNegative,
+    ExecutionPlan,
     GenerationRequest,
     ImageToImage,
     Resolved,
@@ -37,6 +37,15 @@ from engine.seeds import draw_seed
 
 ChooseSize = Callable[[int, int], tuple[int, int]]
 """(native size, size multiple) -> width and height in pixels where the request leaves them open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refiner:
+    """Which refiner runs, with which plan, and from which share of the steps on."""
+
+    entry: CheckpointEntry
+    plan: ExecutionPlan
+    start: float
 
 
 @dataclass(frozen=True)
@@ -193,6 +202,22 @@ def _find_refiner(asked: GenerationRequest, entry: CheckpointEntry, state: Engin
     found = inventory.find(asked.refiner)
     check_pair(entry, found)
     return Refiner(entry=found, plan=plan_for(found, asked, state.circumstances), start=asked.refiner_start)
+
+
+def check_pair(entry: CheckpointEntry, refiner: CheckpointEntry) -> None:
+    """Raises CheckpointError unless ``refiner`` is a refiner that works on the latents of ``entry``."""
+    if not refiner.family.is_refiner:
+        raise CheckpointError(f"“{refiner.name}” is {refiner.family.label}, not a refiner. Choose an XL refiner, or none.")
+    if entry.family.noise_schedule is not None and entry.family.noise_schedule.continuous:
+        raise CheckpointError(
+            f"“{entry.name}” was trained on other noise levels (EDM) than “{refiner.name}”, which cannot take over from it. "
+            "Choose no refiner, or another checkpoint."
+        )
+    if entry.family.base != refiner.family.base:
+        raise CheckpointError(
+            f"“{refiner.name}” refines pictures of Stable Diffusion XL, and “{entry.name}” is {entry.family.label}. "
+            "Choose an XL checkpoint, or no refiner."
+        )
 
 
 def _find_lora(tag: LoraTag, entry: CheckpointEntry, inventory: Inventory) -> Lora:

@@ -14,30 +14,21 @@ from dataclasses import dataclass
 import torch
 
 from engine.checkpoints.families import IMAGE
-from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.stop_hooks import raise_on_stop
-from engine.errors import CheckpointError
 from engine.generate.denoise import Denoiser, condition_on_size
 from engine.generate.engine_state import EngineState
+from engine.generate.out_of_memory import lend_text_encoders, phase
 from engine.generate.precision_guard import PrecisionGuard
+from engine.generate.prepare import Refiner
 from engine.prompt.encode import EncodingCache, encode_pair
-from engine.requests import ExecutionPlan, ResolvedGeneration
+from engine.requests import ResolvedGeneration
 from engine.stopping import Stop
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refiner:
-    """Which refiner runs, with which plan, and from which share of the steps on."""
-
-    entry: CheckpointEntry
-    plan: ExecutionPlan
-    start: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class LoadedRefiner:
-    """A leased refiner. ``start`` is as in :class:`Refiner`."""
+    """A leased refiner. ``start`` is as in :class:`engine.generate.prepare.Refiner`."""
 
     loaded: LoadedCheckpoint
     device: torch.device
@@ -47,37 +38,22 @@ class LoadedRefiner:
 
     def join(self, base: Denoiser, request: ResolvedGeneration) -> None:
         """Have ``base`` hand over to this refiner for the timesteps below its start."""
-        encodings = encode_pair(
-            self.loaded,
-            request.prompt,
-            request.negative_prompt,
-            steps=request.steps,
-            clip_skip=request.clip_skip,
-            guidance=request.guidance_scale > 1,
-            cache=self.cache,
-            guard=self.guard,
-        )
+        with phase("encode"), lend_text_encoders(self.loaded, self.loaded.plan, self.guard) as guard:
+            encodings = encode_pair(
+                self.loaded,
+                request.prompt,
+                request.negative_prompt,
+                steps=request.steps,
+                clip_skip=request.clip_skip,
+                guidance=request.guidance_scale > 1,
+                cache=self.cache,
+                guard=guard,
+            )
         base.refiner = dataclasses.replace(
             base, unet=self.loaded.unet, device=self.device, encodings=encodings, guard=self.guard, features=None,
             size=condition_on_size(self.loaded, request.width, request.height),
         )  # fmt: skip
         base.refine_below = round(base.scheduler.config["num_train_timesteps"] * (1 - self.start))
-
-
-def check_pair(entry: CheckpointEntry, refiner: CheckpointEntry) -> None:
-    """Raises CheckpointError unless ``refiner`` is a refiner that works on the latents of ``entry``."""
-    if not refiner.family.is_refiner:
-        raise CheckpointError(f"“{refiner.name}” is {refiner.family.label}, not a refiner. Choose an XL refiner, or none.")
-    if entry.family.noise_schedule is not None and entry.family.noise_schedule.continuous:
-        raise CheckpointError(
-            f"“{entry.name}” was trained on other noise levels (EDM) than “{refiner.name}”, which cannot take over from it. "
-            "Choose no refiner, or another checkpoint."
-        )
-    if entry.family.base != refiner.family.base:
-        raise CheckpointError(
-            f"“{refiner.name}” refines pictures of Stable Diffusion XL, and “{entry.name}” is {entry.family.label}. "
-            "Choose an XL checkpoint, or no refiner."
-        )
 
 
 @contextmanager

@@ -59,6 +59,7 @@ class Run:
             yield from (Notice(job=self._job, text=text) for text in attempt.loaded.notices)
             yield from attempt.announce_compiling(prepared)
             try:
+                attempt.encode(self._task.list_encoded(prepared))
                 for batch in self._task.batches(prepared, self._state, attempt.find_saved):
                     if attempt.is_saved(batch):
                         yield from attempt.report_saved(batch)

@@ -117,7 +117,7 @@ class TextPart:
         table = self.encoder.get_input_embeddings().get_parameter("weight")
         added = {id for vectors in self.tokenizer.embeddings.values() for id in vectors}
         rows = tuple(_digest([table[token.id]]) for token in chunk if token.id in added)
-        return str(table.dtype), str(table.device), self.merged, rows
+        return str(table.dtype), self.merged, rows
 
 
 def text_parts(encoders: TextEncoders) -> tuple[TextPart, ...]:

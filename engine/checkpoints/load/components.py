@@ -36,6 +36,10 @@ IsCancelled = Callable[[], bool]
 """Whether Stop was pressed."""
 
 
+WAITING: Mapping[str, str] = {"text_encoders_out": "text_encoder", "unet_offload": "unet"}
+"""Memory measure -> the beginning of the names of the components that stay in RAM and come to the device only while they run."""
+
+
 def never_cancelled() -> bool:
     """For loading that cannot be cancelled."""
     return False
@@ -129,7 +133,7 @@ class _Placement:
 
 def _waits_in_ram(component: str, plan: ExecutionPlan) -> bool:
     """Whether a component stays in RAM and is moved to the device only while it runs."""
-    return "text_encoders_out" in plan.measures or (component == "unet" and "unet_offload" in plan.measures)
+    return any(component.startswith(prefix) for measure, prefix in WAITING.items() if measure in plan.measures)
 
 
 def _large_weights(module: torch.nn.Module) -> Iterator[str]:

@@ -15,7 +15,7 @@ from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.negative.comparison import COMPANIONS, create_pair
 from engine.negative.effectiveness import explain_no_effect
 from engine.prompt.composition import is_composed
-from engine.requests import CompareNegative
+from engine.requests import CompareNegative, Resolved
 from engine.stopping import Stop
 
 
@@ -39,6 +39,10 @@ class CompareNegativeTask(TextToImageTask):
     def count_batches(self, prepared: Prepared, state: EngineState) -> int:
         """One per image."""
         return 2
+
+    def list_encoded(self, prepared: Prepared) -> list[Resolved]:
+        """Both images."""
+        return [prepared.resolved.with_request(request) for request in create_pair(prepared.resolved.request)]
 
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
         """The image with the negative prompt, then the one without."""

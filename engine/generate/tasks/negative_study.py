@@ -61,6 +61,10 @@ class StudyNegativeTask(TextToImageTask):
         """The batches of the study, and the image without the terms that did nothing."""
         return math.ceil(len(study.list_silences(self._asked)) / _choose_rows(prepared, state)) + 1
 
+    def list_encoded(self, prepared: Prepared) -> list[Resolved]:
+        """Each image with a term silent."""
+        return [_silence(prepared.resolved, silence) for silence in study.list_silences(self._asked)]
+
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
         """Batches of one shape, then, if some terms did nothing, the image that text to image makes without them."""
         rows = _choose_rows(prepared, state)

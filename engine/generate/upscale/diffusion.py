@@ -25,6 +25,7 @@ from engine.generate.decode import unscale_latents
 from engine.generate.denoise import Denoiser, Encodings
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
+from engine.generate.out_of_memory import lend_text_encoders
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.samplers import create, find_pair
 from engine.generate.upscale.tiles import Axis, TileUpscaler, halve
@@ -194,10 +195,11 @@ class DiffusionUpscaler:
         return scheduler
 
     def _encode(self, request: ResolvedUpscale) -> Encodings:
-        return encode_pair(
-            self._pipeline, request.prompt, request.negative_prompt, steps=request.steps, clip_skip=request.clip_skip,
-            guidance=request.guidance_scale > 1, cache=self._state.encodings, guard=self._guard,
-        )  # fmt: skip
+        with lend_text_encoders(self._pipeline, self.plan, self._guard) as guard:
+            return encode_pair(
+                self._pipeline, request.prompt, request.negative_prompt, steps=request.steps, clip_skip=request.clip_skip,
+                guidance=request.guidance_scale > 1, cache=self._state.encodings, guard=guard,
+            )  # fmt: skip
 
 
 def _axis(length: int) -> Axis:

@@ -56,6 +56,15 @@ def read_free_bytes(device: Device) -> int | None:
     return _memory(device.kind, device.index)[0]
 
 
+def read_reusable_bytes(device: torch.device) -> int | None:
+    """Memory of ``device`` that this process can still take: what is free, and what torch's allocator holds unused. None where
+    the driver does not tell."""
+    if device.type != "cuda":
+        return None
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
+
 def _each(kind: str, start: Callable[[], None], count: Callable[[], int], describe: Callable[[int], Device]) -> Iterator[Answer]:
     """One answer a device, or one for the whole kind if it does not even start."""
     trouble, found = _ask(lambda: (start(), count())[1])

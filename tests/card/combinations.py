@@ -1,0 +1,95 @@
+"""The table of what can meet on a card, and the fewest rows in which every pair, or every triple, of values meets.
+
+A new kind of checkpoint, request or measure is a new value in :data:`AXES`; what cannot meet is in :func:`is_possible`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations, product
+
+from engine.checkpoints.families import BY_NAME
+from engine.plan.ladder import RUNGS
+from engine.requests import SPEEDS
+from tests.engine.checkpoints import tiny
+
+TRIES = 20
+"""How many rows that hold a missing combination are compared."""
+
+TASKS = {
+    "text_to_image": "text_to_image",
+    "image_to_image": "image_to_image",
+    "inpaint": "inpaint",
+    "depth": "depth",
+    "compare_negative": "text_to_image",
+    "study_negative": "text_to_image",
+    "upscale": "upscale",
+    "upscale_afterwards": "text_to_image",
+}
+"""Kind of request -> what its checkpoint must be able to do."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One request on one card. ``rung``: the measure down to which memory is saved; "" for none."""
+
+    family: str
+    kind: str
+    rung: str
+    lora: bool
+    refiner: bool
+    count: int
+    speed: str
+
+
+AXES: dict[str, Sequence[str | bool | int]] = {
+    "family": tuple(tiny.KINDS),
+    "kind": tuple(TASKS),
+    "rung": ("", *(rung.name for rung in RUNGS if rung.name != "not_compiled")),
+    "lora": (False, True),
+    "refiner": (False, True),
+    "count": (1, 2),
+    "speed": SPEEDS,
+}
+
+
+def is_possible(row: Row) -> bool:
+    """Whether a request can be made like this."""
+    family = BY_NAME[row.family]
+    upscales = row.kind == "upscale"
+    return (
+        TASKS[row.kind] in family.pipelines
+        and not (row.refiner and (row.family not in ("xl", "xl_turbo") or upscales))
+        and not (row.lora and (row.family not in ("sd1", "xl") or upscales))
+        and not (upscales and row.speed != SPEEDS[0])
+        and not (row.count > 1 and row.kind in ("compare_negative", "study_negative"))
+    )
+
+
+def possible_rows() -> list[Row]:
+    """Every request that can be made."""
+    return [row for row in (Row(*values) for values in product(*AXES.values())) if is_possible(row)]
+
+
+def meetings(row: Row, size: int) -> Iterator[tuple[tuple[str, str | bool | int], ...]]:
+    """Each combination of ``size`` values of a row."""
+    return combinations([(field.name, getattr(row, field.name)) for field in fields(row)], size)
+
+
+def cover(rows: Sequence[Row], size: int) -> list[Row]:
+    """Few of ``rows`` in which all combinations of ``size`` values meet that meet in any of them. Always the same ones."""
+    holders: dict[tuple[tuple[str, str | bool | int], ...], list[Row]] = {}
+    for row in rows:
+        for meeting in meetings(row, size):
+            holders.setdefault(meeting, []).append(row)
+    missing, chosen, draw = dict.fromkeys(holders), [], random.Random(0)
+    while missing:
+        having = holders[next(iter(missing))]
+        tried = draw.sample(having, min(TRIES, len(having)))
+        best = max(tried, key=lambda row: sum(meeting in missing for meeting in meetings(row, size)))
+        chosen.append(best)
+        for meeting in meetings(best, size):
+            missing.pop(meeting, None)
+    return sorted(chosen, key=lambda row: (row.family, row.rung, row.refiner))

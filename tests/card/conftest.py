@@ -1,0 +1,47 @@
+"""Cards that are not there, a child process each, shared by all tests of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.card import stand_in
+from tests.card.stand_in import Card
+from tests.engine.checkpoints import additions, tiny
+
+
+@pytest.fixture(scope="session")
+def card_libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built libraries."""
+    obstacle = stand_in.find_obstacle()
+    if obstacle:
+        pytest.skip(obstacle)
+    folder = tmp_path_factory.mktemp("card")
+    stand_in.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _card(card_libraries: Path) -> Iterator[Card]:
+    card = Card(card_libraries)
+    yield card
+    card.close()
+
+
+@pytest.fixture
+def card(_card: Card) -> Card:
+    """A GeForce RTX 3060 of 8 GB."""
+    _card.memory, _card.other = 8 * stand_in.GIB, 600
+    return _card
+
+
+@pytest.fixture(scope="session")
+def card_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with a tiny checkpoint of each kind under its name, LoRAs, embeddings and a VAE."""
+    folder = tmp_path_factory.mktemp("card-models")
+    for kind in tiny.KINDS:
+        tiny.pipeline(kind).save_pretrained(folder / kind)
+    additions.write(folder)
+    return folder
