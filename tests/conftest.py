@@ -40,7 +40,7 @@ if os.name != "nt" and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
 
 BUDGETS = {
     "tests/ui/browser": 8.0,
-    "tests/engine/generate/test_card": 2.5,
+    "tests/card": 2.5,
     "tests/attack": 1.5,
     "tests/clients": 1.0,
     "tests": 12.0,

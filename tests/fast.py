@@ -18,6 +18,7 @@ LAZY = ("engine.local", "engine.plan.hardware.precision_trial", "engine.plan.har
 SLOW = (
     "tests/attack",
     "tests/benchmarks",
+    "tests/card",
     "tests/engine/checkpoints/download/test_cancel.py",
     "tests/engine/checkpoints/download/test_network_errors.py",
     "tests/engine/generate",

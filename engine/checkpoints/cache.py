@@ -20,7 +20,7 @@ from engine.checkpoints.adapters.merge import MergedLoras
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
-from engine.checkpoints.load.components import WAITING, IsCancelled, never_cancelled
+from engine.checkpoints.load.components import IsCancelled, never_cancelled
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline
 from engine.errors import CheckpointError
@@ -144,10 +144,12 @@ class CheckpointCache:
             held.safety_checker = load_safety_checker(entry, plan, cancelled)
         return held.safety_checker
 
-    def release(self) -> None:
-        """Free the memory of everything that is not in use."""
-        for key in [k for k, held in self._held.items() if not held.leases]:
+    def release(self, entry: CheckpointEntry | None = None, plan: ExecutionPlan | None = None) -> None:
+        """Free the memory of everything that is not in use, but for the weights that ``entry`` under ``plan`` can go on with."""
+        kept = _key(entry, plan) if entry is not None and plan is not None else None
+        for key in [k for k, held in self._held.items() if not held.leases and k != kept]:
             self._drop(key, "all memory was asked back")
+        _give_back_device_memory()
 
     def _get(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> _Held:
         key = _key(entry, plan)
@@ -200,8 +202,7 @@ class CheckpointCache:
 
 def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
     """The key under which weights in memory can be reused."""
-    places = tuple(measure for measure in plan.measures if measure in WAITING)
-    precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items())), places
+    precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items())), plan.placing
     return (
         str(entry.path), entry.version or entry.stamp, entry.hash, entry.identity.prediction_type,
         plan.device, precision, plan.channels_last, plan.attention_upcast,

@@ -28,7 +28,7 @@ from engine.generate.denoise import (
 )
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import StepProgress, course_of
-from engine.generate.out_of_memory import lend_text_encoders, phase
+from engine.generate.out_of_memory import Turns, lend_text_encoders, phase
 from engine.generate.precision_guard import PrecisionGuard, describe_raised
 from engine.generate.prepare import Prepared
 from engine.generate.refiner import LoadedRefiner
@@ -60,6 +60,7 @@ class Attempt:
     progress: StepProgress
     saving: SaveQueue
     refiner: LoadedRefiner | None
+    turns: Turns | None
     saved_before: dict[int, Path]
     withheld: list[ImageWithheld] = field(default_factory=list[ImageWithheld])
     encodings: dict[EncodingKey, PromptEncodings] = field(default_factory=dict[EncodingKey, PromptEncodings])
@@ -238,6 +239,7 @@ class Attempt:
             size=condition_on_size(self.loaded, request.width, request.height),
             features=None if blocks is None else FeatureCache(blocks, speed.full_every),
             ahead=runs_ahead(context.device),
+            prepare_unet=None if self.turns is None else self.turns.take,
         )
         if self.refiner is not None:
             self.refiner.join(denoiser, request)

@@ -7,7 +7,7 @@ device.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -124,6 +124,7 @@ class Denoiser:
     ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level`` is that
     of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: a step is
     queued while the device computes the one before, so an overflow is noticed a step late and raises Overflowed.
+    ``prepare_unet`` is called with the UNet of the next step, where UNets take turns on the device.
     """
 
     unet: UNet2DConditionModel
@@ -141,11 +142,15 @@ class Denoiser:
     refine_below: int = 0
     features: FeatureCache | None = None
     ahead: bool = False
+    prepare_unet: Callable[[UNet2DConditionModel], None] | None = None
     _conditions: _Conditions | None = field(default=None, init=False)
 
     def expert(self, timestep: torch.Tensor) -> Denoiser:
-        """The refiner for its timesteps, or else this denoiser."""
-        return self.refiner if self.refiner is not None and timestep < self.refine_below else self
+        """The refiner for its timesteps, or else this denoiser. Its UNet is ready."""
+        expert = self.refiner if self.refiner is not None and timestep < self.refine_below else self
+        if self.prepare_unet is not None:
+            self.prepare_unet(expert.unet)
+        return expert
 
     def predict(
         self, index: int, latents: torch.Tensor, timestep: torch.Tensor, device_timestep: torch.Tensor | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from engine.errors import DoesNotFit
 from engine.events import Step
 from engine.plan import Hardware, Layout, Work, choose, find_budget, fit_plan
 from engine.plan.learned import LearnedFacts, apply_learned
+from engine.plan.memory import REFINER
 from engine.plan.timing import TimingKey, estimate_seconds
 from engine.prompt.composition import is_composed, split_prompt
 from engine.requests import SPEEDS, ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
@@ -111,7 +111,10 @@ def find_cpu_plan(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardwar
 def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: CheckpointEntry | None = None) -> Work:
     """The work of one image of a resolved request, for the memory estimate."""
     return Work(
-        parameters=Counter(entry.parameters) + Counter(refiner.parameters if refiner else {}),
+        parameters={
+            **entry.parameters,
+            **{f"{REFINER}{component}": count for component, count in (refiner.parameters if refiner else {}).items()},
+        },
         width=request.width,
         height=request.height,
         guided=is_guided(request),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -80,7 +80,8 @@ class Relief:
 def find_relief(short: MemoryShort, prepared: Prepared, state: EngineState) -> Relief:
     """The next memory measure for the run. Raises ``short`` if none is left."""
     plan = prepared.resolved.plan
-    lower = take_next_measure(plan, short.phase, find_cpu_plan(prepared.entry, plan, state.hardware))
+    on_cpu = find_cpu_plan(prepared.entry, plan, state.hardware)
+    lower = take_next_measure(plan, short.phase, on_cpu, refined=prepared.refiner is not None)
     if lower is None:
         raise short
     return Relief(short.phase, *lower)
@@ -89,9 +90,12 @@ def find_relief(short: MemoryShort, prepared: Prepared, state: EngineState) -> R
 def apply_relief(relief: Relief, prepared: Prepared, state: EngineState) -> Prepared:
     """Free memory, store the measure for the next runs of this checkpoint, and return the plan with it."""
     gc.collect()
-    state.cache.release()
+    state.cache.release(prepared.entry, relief.plan)
     learn(state.notes, prepared.entry.hash, state.hardware.device, measure=relief.rung.name)
-    return dataclasses.replace(prepared, resolved=dataclasses.replace(prepared.resolved, plan=relief.plan), notices=())
+    return dataclasses.replace(
+        prepared, resolved=dataclasses.replace(prepared.resolved, plan=relief.plan), notices=(),
+        refiner=prepared.refiner.under(relief.plan, state) if prepared.refiner else None,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -135,7 +139,10 @@ class _OnDemand:
 
 @contextmanager
 def _copied_to(module: torch.nn.Module, device: torch.device) -> Generator[None]:
-    """The weights of ``module`` are on ``device`` inside the block, and are again what they were after it."""
+    """The weights of ``module`` are on ``device`` inside the block, and are again those in RAM after it.
+
+    A module that was widened meanwhile, because its numbers overflowed, stays wide.
+    """
     kept = [(tensor, tensor.data) for tensor in (*module.parameters(), *module.buffers())]
     for tensor, data in kept:
         tensor.data = data.to(device)
@@ -143,17 +150,53 @@ def _copied_to(module: torch.nn.Module, device: torch.device) -> Generator[None]
         yield
     finally:
         for tensor, data in kept:
-            tensor.data = data
+            tensor.data = data.to(tensor.dtype)
+
+
+class Turns:
+    """Lets one of several networks that wait in RAM be on ``device`` at a time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._stack = device, ExitStack()
+        self._network: torch.nn.Module | None = None
+
+    def take(self, network: torch.nn.Module) -> None:
+        """``network`` is on the device from now on, and the one before it in RAM."""
+        if network is not self._network:
+            self.close()
+            self._stack.enter_context(_copied_to(network, self._device))
+            self._network = network
+
+    def close(self) -> None:
+        """All networks are in RAM."""
+        self._network = None
+        self._stack.close()
+
+
+@contextmanager
+def let_experts_take_turns(plan: ExecutionPlan) -> Generator[Turns | None]:
+    """The turns of the denoiser and the refiner on the device; None if ``plan`` keeps both there."""
+    if "experts_in_turn" not in plan.measures or "unet_offload" in plan.measures:
+        yield None
+        return
+    turns = Turns(torch.device(plan.device))
+    try:
+        yield turns
+    finally:
+        turns.close()
 
 
 @contextmanager
 def _send_away(loaded: LoadedCheckpoint, plan: ExecutionPlan) -> Generator[None]:
     """The denoiser and the decoder are in RAM inside the block."""
-    networks: tuple[torch.nn.Module, ...] = (loaded.vae,) if "unet_offload" in plan.measures else (loaded.unet, loaded.vae)
-    for network in networks:
-        network.to("cpu")
+    networks = (loaded.vae,) if plan.waits_in_ram("unet") else (loaded.unet, loaded.vae)
+    _move(networks, "cpu")
     try:
         yield
     finally:
-        for network in networks:
-            network.to(plan.device)
+        _move(networks, plan.device)
+
+
+def _move(networks: Iterable[torch.nn.Module], device: str) -> None:
+    for network in networks:
+        network.to(device)

@@ -47,6 +47,15 @@ class Refiner:
     plan: ExecutionPlan
     start: float
 
+    def under(self, plan: ExecutionPlan, state: EngineState) -> Refiner:
+        """The same refiner with the device and the memory measures of ``plan``, that of the checkpoint before it."""
+        own = self.plan if plan.device == self.plan.device else find_cpu_plan(self.entry, self.plan, state.hardware)
+        assert own is not None, "a plan changes its device for the CPU's alone"
+        own = dataclasses.replace(
+            own, measures=plan.measures, storage=plan.storage, vae_tile=plan.vae_tile, batch_limit=plan.batch_limit, compiler=""
+        )  # fmt: skip
+        return dataclasses.replace(self, plan=own)
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -90,7 +99,10 @@ def prepare(
         request=request, plan=fitting, threads=state.threads, checkpoint_hash=entry.hash,
         environment={**environment(state.hardware.device.name or state.hardware.device.kind), **_hashes(additions)},
     )  # fmt: skip
-    return Prepared(entry, resolved, (*notices, *explain_unused(request, additions), *measures), additions, refiner)
+    return Prepared(
+        entry, resolved, (*notices, *explain_unused(request, additions), *measures), additions,
+        refiner.under(fitting, state) if refiner else None,
+    )  # fmt: skip
 
 
 def request_image(resolved: Resolved, index: int) -> Resolved:

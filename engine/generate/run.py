@@ -14,7 +14,7 @@ from engine.generate.attempt import Attempt
 from engine.generate.context import Task
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import StepProgress
-from engine.generate.out_of_memory import MemoryShort, apply_relief, find_relief, phase
+from engine.generate.out_of_memory import MemoryShort, apply_relief, find_relief, let_experts_take_turns, phase
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.prepare import Prepared, prepare
 from engine.generate.refiner import lease_refiner
@@ -121,6 +121,7 @@ class Run:
                 task=self._task, loaded=loaded, guard=guard, state=state,
                 progress=StepProgress(self._job, self._task.count_batches(prepared, state)),
                 refiner=stack.enter_context(lease_refiner(prepared.refiner, state, stop)),
+                turns=stack.enter_context(let_experts_take_turns(plan)),
                 saving=stack.enter_context(SaveQueue()),
                 saved_before=outputs.find_saved(self._folder, self._job),
             )  # fmt: skip

@@ -41,7 +41,7 @@ def _can_store_bytes(plan: ExecutionPlan) -> bool:
 class Rung:
     """One measure. ``changes`` are fields of the plan; ``eases`` the phases in which it saves memory; ``words`` tell the user.
 
-    ``exact`` says whether the image stays the same up to rounding.
+    ``exact`` says whether the image stays the same up to rounding. ``refined``: only for runs in which a refiner takes over.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Rung:
     changes: Mapping[str, Any] = field(default_factory=dict)
     usable: Usable = _always
     exact: bool = True
+    refined: bool = False
 
 
 LOAD, ENCODE, DENOISE, DECODE = "load", "encode", "denoise", "decode"
@@ -67,6 +68,13 @@ RUNGS: tuple[Rung, ...] = (
         eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
         usable=_on_card,
         words="the text encoders leave the card once the prompt is read",
+    ),
+    Rung(
+        name="experts_in_turn",
+        eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
+        usable=_on_card,
+        refined=True,
+        words="the denoiser and the refiner take turns on the card",
     ),
     Rung(
         name="vae_tiles",
@@ -119,12 +127,15 @@ RUNGS: tuple[Rung, ...] = (
 """From the cheapest measure to the most expensive; each rung keeps those above it."""
 
 
-def take_next_measure(plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan | None = None) -> tuple[ExecutionPlan, Rung] | None:
+def take_next_measure(
+    plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan | None = None, *, refined: bool = False
+) -> tuple[ExecutionPlan, Rung] | None:
     """The next measure after memory ran out in ``phase`` (``"load"``, ``"encode"``, ``"denoise"``, ``"decode"``), or None.
 
-    ``on_cpu`` is the plan that the last rung changes to; without one that rung is not offered.
+    ``on_cpu`` is the plan that the last rung changes to; without one that rung is not offered. ``refined``: a refiner takes
+    over in this run.
     """
-    rung = next((r for r in RUNGS if phase in r.eases and _open(r, plan, on_cpu)), None)
+    rung = next((r for r in RUNGS if phase in r.eases and _open(r, plan, on_cpu, refined)), None)
     return (apply(plan, rung, on_cpu), rung) if rung else None
 
 
@@ -137,7 +148,8 @@ def find_lighter_plan(
     """
     predicted = predict(work, plan)
     while not room.holds(predicted):
-        better = ((p, predict(work, p)) for p in (apply(plan, r, on_cpu) for r in RUNGS if _open(r, plan, on_cpu)))
+        lighter = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu, work.is_refined))
+        better = ((each, predict(work, each)) for each in lighter)
         found = next((pair for pair in better if _eases(predicted, pair[1], room)), None)
         if found is None:
             break
@@ -150,7 +162,7 @@ def lower_peak(plan: ExecutionPlan, work: Work, on_cpu: ExecutionPlan | None = N
     the system killed an attempt for lack of memory, when it is unknown how much was missing.
     """
     most = _all(predict(work, plan))
-    lower = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu))
+    lower = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu, work.is_refined))
     return next((each for each in lower if _all(predict(work, each)) < most), plan)
 
 
@@ -196,9 +208,11 @@ def fit_plan(
     )
 
 
-def _open(rung: Rung, plan: ExecutionPlan, on_cpu: ExecutionPlan | None) -> bool:
+def _open(rung: Rung, plan: ExecutionPlan, on_cpu: ExecutionPlan | None, refined: bool) -> bool:
     """Whether a measure can be taken and is not taken yet."""
-    return rung.name not in plan.measures and rung.usable(plan) and (rung.name != "cpu" or on_cpu is not None)
+    if rung.name in plan.measures or not rung.usable(plan) or (rung.refined and not refined):
+        return False
+    return rung.name != "cpu" or on_cpu is not None
 
 
 def _eases(before: Prediction, after: Prediction, room: Budget) -> bool:

@@ -70,7 +70,7 @@ def apply_learned(notes: LearnedFacts, checkpoint_hash: str, device: Device, pla
     plan, measures = replace_dtypes(plan, dtypes), read_texts(kept.get("measures"))
     for rung in RUNGS:
         wanted = rung.name in measures and rung.name not in plan.measures
-        if wanted and rung.usable(plan) and rung.name != "cpu":
+        if wanted and rung.usable(plan) and rung.name != "cpu" and not rung.refined:
             plan = apply(plan, rung)
     return plan
 

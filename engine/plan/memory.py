@@ -45,6 +45,10 @@ MARGIN = 0.95
 """Share of the free device memory that is planned with: the allocator cannot use all of it."""
 
 
+REFINER = "refiner "
+"""What the names of a refiner's components begin with in a :class:`Work`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """The shape of a checkpoint's networks: what the size of their tensors follows from. The defaults are Stable Diffusion 1's.
@@ -75,7 +79,8 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """The work of a run. ``parameters`` counts those of each component, from the file's headers.
+    """The work of a run. ``parameters`` counts those of each component, from the file's headers; the components of a refiner
+    have names that begin with :data:`REFINER`.
 
     ``width`` and ``height`` are pixels of the result, ``batch`` images at once. For each image the U-Net's batch has a row for
     each of the ``parts`` of the prompt, and one more if it is ``guided``.
@@ -88,6 +93,11 @@ class Work:
     guided: bool = True
     parts: int = 1
     layout: Layout = field(default_factory=Layout)
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether a refiner takes over for the last steps."""
+        return any(component.startswith(REFINER) for component in self.parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +177,12 @@ def format_bytes(count: int) -> str:
 
 
 def _weights(component: str, count: int, plan: ExecutionPlan) -> int:
-    return count * BYTES[plan.storage.get(component, plan.dtype(component))]
+    role = _role(component)
+    return count * BYTES[plan.storage.get(role, plan.dtype(role))]
+
+
+def _role(component: str) -> str:
+    return component.removeprefix(REFINER)
 
 
 def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) -> Sequence[str]:
@@ -177,7 +192,11 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
         away = ("unet", "vae") if phase == "encode" else ("text_encoder",)
     if "unet_offload" in plan.measures:
         away += ("unet",)
-    return [c for c in components if not c.startswith(away)] if away else list(components)
+    resident = [c for c in components if not _role(c).startswith(away)] if away else list(components)
+    if "experts_in_turn" in plan.measures:
+        experts = sorted((c for c in resident if _role(c) == "unet"), key=lambda c: components[c])
+        resident = [c for c in resident if c not in experts[:-1]]
+    return resident
 
 
 def _unet_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
@@ -216,6 +235,5 @@ def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
 
 def _ram_beside(weights: Mapping[str, int], plan: ExecutionPlan) -> int:
     """RAM while the device computes: offloaded weights, or the largest component being moved to the device."""
-    waiting = {"text_encoders_out": "text_encoder", "unet_offload": "unet"}
-    kept = sum(size for m, prefix in waiting.items() if m in plan.measures for c, size in weights.items() if c.startswith(prefix))
+    kept = sum(size for component, size in weights.items() if plan.waits_in_ram(_role(component)))
     return max(kept, max(weights.values(), default=0))

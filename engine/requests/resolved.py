@@ -103,6 +103,10 @@ RESOLVED_KINDS: Mapping[str, type[ResolvedGeneration] | type[ResolvedUpscale]] =
 """The resolved type of each of :data:`engine.requests.kinds.KINDS`."""
 
 
+WAITING: Mapping[str, str] = {"text_encoders_out": "text_encoder", "experts_in_turn": "unet", "unet_offload": "unet"}
+"""Memory measure -> the beginning of the names of the components that stay in RAM and come to the device only while they run."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExecutionPlan:
     """How a checkpoint runs on this machine: the decision, not the facts.
@@ -129,6 +133,15 @@ class ExecutionPlan:
     def dtype(self, component: str) -> str:
         """The dtype of a component; ``"float32"`` for one that the plan does not name."""
         return self.dtypes.get(component, "float32")
+
+    def waits_in_ram(self, component: str) -> bool:
+        """Whether a component stays in RAM and comes to the device only while it runs."""
+        return any(component.startswith(WAITING[measure]) for measure in self.placing)
+
+    @property
+    def placing(self) -> tuple[str, ...]:
+        """The measures that decide where weights lie. Weights in memory serve plans that differ in the others only."""
+        return tuple(measure for measure in self.measures if measure in WAITING)
 
 
 R = TypeVar("R", bound=Request)

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations, product
+from typing import Any
 
 from engine.checkpoints.families import BY_NAME
 from engine.plan.ladder import RUNGS
@@ -44,7 +45,7 @@ class Row:
     speed: str
 
 
-AXES: dict[str, Sequence[str | bool | int]] = {
+AXES: dict[str, Sequence[Any]] = {
     "family": tuple(tiny.KINDS),
     "kind": tuple(TASKS),
     "rung": ("", *(rung.name for rung in RUNGS if rung.name != "not_compiled")),
@@ -63,6 +64,7 @@ def is_possible(row: Row) -> bool:
         TASKS[row.kind] in family.pipelines
         and not (row.refiner and (row.family not in ("xl", "xl_turbo") or upscales))
         and not (row.lora and (row.family not in ("sd1", "xl") or upscales))
+        and not (row.rung == "experts_in_turn" and not row.refiner)
         and not (upscales and row.speed != SPEEDS[0])
         and not (row.count > 1 and row.kind in ("compare_negative", "study_negative"))
     )

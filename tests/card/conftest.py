@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.card import full_size as sparse
 from tests.card import stand_in
 from tests.card.stand_in import Card
 from tests.engine.checkpoints import additions, tiny
+
+FULL_SIZE = ("sd1", "sd2_v", "xl", "xl_refiner", "x4_upscaler")
+"""The families with a sparse full-size checkpoint."""
 
 
 @pytest.fixture(scope="session")
@@ -44,4 +48,13 @@ def card_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in tiny.KINDS:
         tiny.pipeline(kind).save_pretrained(folder / kind)
     additions.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def full_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with sparse full-size checkpoints."""
+    folder = tmp_path_factory.mktemp("full-size")
+    for family in FULL_SIZE:
+        sparse.write(folder / family, family)
     return folder

@@ -18,6 +18,7 @@ import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -83,25 +84,25 @@ class Card:
         self._child.shutdown()
 
 
+COUNTED = (
+    "launches", "synchronisations", "event_synchronisations", "copies_to_card", "bytes_to_card", "copies_to_host",
+    "bytes_to_host", "waiting_copies", "allocations", "out_of_memory", "used", "peak", "used_on_second", "convolutions",
+    "products",
+)  # fmt: skip
+
+
 class Counts(ctypes.Structure):
     """What the card has counted since :func:`reset`; as in ``cuda/runtime.c``. ``waiting_copies`` are those to memory of the
     host that is not page-locked, for which the driver waits."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_uint64)
-        for name in (
-            "launches", "synchronisations", "event_synchronisations", "copies_to_card", "bytes_to_card", "copies_to_host",
-            "bytes_to_host", "waiting_copies", "allocations", "out_of_memory", "used", "peak", "used_on_second", "convolutions",
-            "products",
-        )
-    )  # fmt: skip
+    _fields_ = tuple((name, ctypes.c_uint64) for name in COUNTED)
 
 
 def read_counts() -> dict[str, int]:
     """In the child: what was counted since :func:`reset`."""
     counts = Counts()
     ctypes.CDLL(None).card_read(ctypes.byref(counts))
-    return {name: getattr(counts, name) for name, _ in Counts._fields_}
+    return {name: getattr(counts, name) for name in COUNTED}
 
 
 def reset() -> None:
@@ -127,12 +128,15 @@ def _say_that_nothing_computes() -> None:
     """What computes numbers when the engine starts believes the card."""
     import torch
 
+    from engine.checkpoints.load import checkpoint
     from engine.plan.hardware import precision_trial, probe
 
     patch.object(probe, "_kernels", lambda device: torch.ones(4, device=device).shape == (4,)).start()
     patch.object(precision_trial, "time_gain", lambda device, dtype: 1.5).start()
     torch.set_num_threads(1)
     import_module("engine.local")
+    # Reading the same vocabulary for each checkpoint would take most of the time.
+    patch.object(checkpoint, "load_preprocessor", cache(checkpoint.load_preprocessor)).start()
     gc.freeze()  # what is imported stays; looking through it takes most of a second
 
 

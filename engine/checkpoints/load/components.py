@@ -36,10 +36,6 @@ IsCancelled = Callable[[], bool]
 """Whether Stop was pressed."""
 
 
-WAITING: Mapping[str, str] = {"text_encoders_out": "text_encoder", "unet_offload": "unet"}
-"""Memory measure -> the beginning of the names of the components that stay in RAM and come to the device only while they run."""
-
-
 def never_cancelled() -> bool:
     """For loading that cannot be cancelled."""
     return False
@@ -117,7 +113,7 @@ class _Placement:
         storage = DTYPES[plan.storage[component]] if component in plan.storage else None
         return cls(
             dtype=DTYPES[plan.dtype(component)],
-            device=torch.device("cpu" if _waits_in_ram(component, plan) else plan.device),
+            device=torch.device("cpu" if plan.waits_in_ram(component) else plan.device),
             channels_last=plan.channels_last and convolutional,
             storage=storage,
             narrow=frozenset(_large_weights(module)) if storage else frozenset(),
@@ -129,11 +125,6 @@ class _Placement:
         wanted = self.storage if self.storage and name in self.narrow else self.dtype
         dtype = wanted if view.is_floating_point() else view.dtype
         return view.to(device=self.device, dtype=dtype, copy=True, memory_format=layout)
-
-
-def _waits_in_ram(component: str, plan: ExecutionPlan) -> bool:
-    """Whether a component stays in RAM and is moved to the device only while it runs."""
-    return any(component.startswith(prefix) for measure, prefix in WAITING.items() if measure in plan.measures)
 
 
 def _large_weights(module: torch.nn.Module) -> Iterator[str]:

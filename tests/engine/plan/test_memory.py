@@ -8,7 +8,7 @@ import pytest
 
 from engine.checkpoints.families import BY_NAME, bundled_config
 from engine.errors import DoesNotFit
-from engine.plan.ladder import RUNGS, find_lighter_plan, fit_plan, largest_size, lower_peak, take_next_measure
+from engine.plan.ladder import RUNGS, Rung, find_lighter_plan, fit_plan, largest_size, lower_peak, take_next_measure
 from engine.plan.memory import Budget, Layout, Work, find_budget, find_cache_budget, format_bytes, predict
 from engine.plan.precision import choose
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS, ReferenceCheckpoint
@@ -153,7 +153,8 @@ def test_memory_that_ran_out_leads_down_to_the_cpu_and_no_further(phase: str) ->
         plan, rung = down
         assert phase in rung.eases and f"Memory is short: {rung.words}." in plan.reasons
         steps.append(rung.name)
-    to_the_cpu = [rung.name for rung in RUNGS if phase in rung.eases and rung.name not in ("not_compiled", "unet_half_storage")]
+    not_here = ("not_compiled", "unet_half_storage", "experts_in_turn")
+    to_the_cpu = [rung.name for rung in RUNGS if phase in rung.eases and rung.name not in not_here]
     assert steps[: len(to_the_cpu)] == to_the_cpu
     assert plan.device == "cpu" and steps.count("cpu") == 1
 
@@ -227,3 +228,20 @@ def test_a_compiled_copy_of_the_networks_is_counted_and_given_up_first() -> None
     assert copied - once == 8 * sum(V1.work.parameters[c] for c in ("unet", "vae"))
     fitting, _ = fit_plan(V1.work, plan, Budget(ram=(copied + once) // 2))
     assert fitting.measures == ("not_compiled",) and fitting.compiler == ""
+
+
+def test_a_refiner_takes_turns_with_the_denoiser_before_anything_is_lost() -> None:
+    plan, on_cpu, room = on_card(XL, 8)
+    work = dataclasses.replace(XL.work, parameters={**XL.work.parameters, "refiner unet": 2_300_000_000})
+    lighter, predicted = find_lighter_plan(plan, work, room, on_cpu)
+    assert "experts_in_turn" in lighter.measures and lighter.device != "cpu" and room.holds(predicted)
+    assert "experts_in_turn" not in find_lighter_plan(plan, XL.work, room, on_cpu)[0].measures
+    assert not any(rung.refined for rung in list_measures(plan, "load", on_cpu))
+
+
+def list_measures(plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan) -> list[Rung]:
+    taken = list[Rung]()
+    while (down := take_next_measure(plan, phase, on_cpu)) is not None:
+        plan, rung = down
+        taken.append(rung)
+    return taken
