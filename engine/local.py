@@ -28,6 +28,7 @@ from engine.plan.hardware.facts import to_text
 from engine.plan.hardware.precision_trial import measure_gain
 from engine.plan.hardware.probe import probe
 from engine.plan.learned import LearnedFacts
+from engine.prompt.draw_prompts import draw_prompts
 from engine.prompt.encode import EncodingCache
 from engine.requests import (
     CompareNegative,
@@ -86,7 +87,8 @@ class Local:
         """How the first image of ``request`` would be made here now. Raises EaselError if it cannot be made here."""
         if not isinstance(request, GenerationRequest):
             raise RequestError("Upscaling cannot be described beforehand. Upscale the picture: its record says how it was done.")
-        return prepare(request, lambda native, multiple: (native, native), self._state).resolved
+        drawn = draw_prompts(request, self._state.wildcards)
+        return prepare(drawn, lambda native, multiple: (native, native), self._state).resolved
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
         """Make the images of ``request``, event by event; the last is Finished.
@@ -96,6 +98,7 @@ class Local:
         """
         stop.raise_if_set()
         state = self._state.use_memory_sparingly() if attempt > 1 else self._state
+        request = draw_prompts(request, state.wildcards)
         results: dict[int, Result] = {}
         while True:
             try:

@@ -241,6 +241,8 @@ PAD_SAYS = {
 
 
 REUSE = "Reuse these settings"
+REUSE_TEMPLATE = "Reuse with all variants"
+ONE_OF_VARIANTS = "The prompts have variants, of which each picture draws its own by its seed. This is how one of them is read."
 MARK = "☆ Favourite"
 UNMARK = "★ Favourite"
 STOP_COMPARING = "Stop comparing"

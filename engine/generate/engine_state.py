@@ -12,11 +12,13 @@ from importlib.util import find_spec
 
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.search_paths import find_wildcard_folders
 from engine.checkpoints.library.sha256 import Hasher
 from engine.generate.estimate import Circumstances
 from engine.plan import Hardware
 from engine.plan.learned import LearnedFacts
 from engine.prompt.encode import EncodingCache
+from engine.prompt.wildcards import Wildcards
 from engine.settings import Settings
 
 
@@ -43,6 +45,11 @@ class EngineState:
     def use_memory_sparingly(self) -> EngineState:
         """A copy of this state for a run whose earlier attempt ended its process."""
         return dataclasses.replace(self, hardware=self.hardware.with_half_the_memory, sparing=True)
+
+    @property
+    def wildcards(self) -> Wildcards:
+        """The wildcards as they are now, read when the first one is asked for."""
+        return Wildcards(find_wildcard_folders(self.settings))
 
     @property
     def circumstances(self) -> Circumstances:

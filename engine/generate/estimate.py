@@ -69,7 +69,7 @@ def course_of(request: ResolvedGeneration) -> TimingKey:
     share = request.strength if isinstance(request, ImageToImage) else 1.0
     return TimingKey(
         width=request.width, height=request.height, steps=round(request.steps * share), speed=request.speed,
-        guided=is_guided(request), parts=len(split_prompt(request.prompt)),
+        guided=is_guided(request), parts=count_parts(request),
     )  # fmt: skip
 
 
@@ -97,7 +97,12 @@ def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wante
 
 def is_guided(request: Request) -> bool:
     """Whether the negative prompt is predicted too: for guidance, or because the parts of a composed prompt are added to it."""
-    return (request.guidance_scale or 0) > 1 or is_composed(request.prompt)
+    return (request.guidance_scale or 0) > 1 or any(is_composed(text) for text in (request.prompt, request.prompt_template or ""))
+
+
+def count_parts(request: Request) -> int:
+    """How many predictions the prompt takes, in the largest of its variants."""
+    return max(len(split_prompt(text)) for text in (request.prompt, request.prompt_template or ""))
 
 
 def find_cpu_plan(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardware) -> ExecutionPlan | None:
@@ -118,7 +123,7 @@ def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: Check
         width=request.width,
         height=request.height,
         guided=is_guided(request),
-        parts=len(split_prompt(request.prompt)),
+        parts=count_parts(request),
         layout=Layout.of(entry.config("unet"), entry.config("vae")),
     )
 

@@ -17,9 +17,11 @@ from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import find_cpu_plan, plan_for, work_for
 from engine.plan import find_budget, fit_plan, lower_peak, predict
 from engine.prompt.block_weights import read_block_weights
+from engine.prompt.draw_prompts import draw_again
 from engine.prompt.grammar import parse
 from engine.prompt.tokenizer import find_words
 from engine.prompt.tree import Lora as LoraTag
+from engine.prompt.variants import WildcardValues
 from engine.requests import (
     CompareNegative,
     ExecutionPlan,
@@ -64,6 +66,7 @@ class Prepared:
     entry: CheckpointEntry
     resolved: Resolved
     notices: tuple[str, ...]
+    inventory: Inventory
     additions: Additions = NOTHING
     refiner: Refiner | None = None
 
@@ -89,6 +92,8 @@ def prepare(
 
     # 3. The plan, with the measures needed to fit into memory.
     plan = plan_for(entry, asked, state.circumstances)
+    if _varies_loras(request, asked.count, entry, state, inventory):
+        plan = dataclasses.replace(plan, compiler="")
     work = work_for(entry, request, refiner.entry if refiner else None)
     cpu_plan = find_cpu_plan(entry, plan, state.hardware)
     fitting, _ = fit_plan(work, plan, find_budget(state.hardware), cpu_plan)
@@ -100,14 +105,41 @@ def prepare(
         environment={**environment(state.hardware.device.name or state.hardware.device.kind), **_hashes(additions)},
     )  # fmt: skip
     return Prepared(
-        entry, resolved, (*notices, *explain_unused(request, additions), *measures), additions,
+        entry, resolved, (*notices, *explain_unused(request, additions), *measures), inventory, additions,
         refiner.under(fitting, state) if refiner else None,
     )  # fmt: skip
 
 
-def request_image(resolved: Resolved, index: int) -> Resolved:
-    """The request of image ``index`` of a job."""
-    return dataclasses.replace(resolved, request=request_at(resolved.request, index))
+def request_image(resolved: Resolved, index: int, wildcards: WildcardValues) -> Resolved:
+    """The request of image ``index`` of a job, with prompts of its own if they are drawn from templates."""
+    return dataclasses.replace(resolved, request=draw_again(request_at(resolved.request, index), wildcards))
+
+
+def vary(resolved: Resolved, prepared: Prepared) -> tuple[Resolved, Additions, tuple[str, ...]]:
+    """An image of a prepared job: how it is made, what its prompts add to the checkpoint, and further notices."""
+    request = resolved.request
+    if not (request.prompt_template or request.negative_template):
+        return resolved, prepared.additions, ()
+    additions = find_additions(request, prepared.entry, prepared.inventory)
+    hashes, common = _hashes(additions), _hashes(prepared.additions)
+    kept = {name: value for name, value in resolved.environment.items() if name not in common}
+    notices = (text for text in explain_unused(request, additions) if text not in prepared.notices)
+    return dataclasses.replace(resolved, environment={**kept, **hashes}), additions, tuple(notices)
+
+
+def _varies_loras(
+    first: ResolvedGeneration, count: int, entry: CheckpointEntry, state: EngineState, inventory: Inventory
+) -> bool:
+    """Whether images of a job draw LoRAs from templates, which no compiled network can follow. Raises CheckpointError if one of
+    them is missing."""
+    if not first.prompt_template:
+        return False
+    wildcards = state.wildcards
+    images = (draw_again(request_at(first, index), wildcards) for index in range(count))
+    tags = {tag for request in images for tag in parse(request.prompt).loras}
+    for tag in tags:
+        _find_lora(tag, entry, inventory)
+    return bool(tags)
 
 
 def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:

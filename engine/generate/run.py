@@ -3,6 +3,7 @@ differences."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -11,12 +12,12 @@ from engine.compat.stop_hooks import raise_on_stop
 from engine.compat.vae_tiling import tile_vae
 from engine.events import Event, Loading, Notice
 from engine.generate.attempt import Attempt
-from engine.generate.context import Task
+from engine.generate.context import Batch, Task
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import StepProgress
 from engine.generate.out_of_memory import MemoryShort, apply_relief, find_relief, let_experts_take_turns, phase
 from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.prepare import Prepared, prepare
+from engine.generate.prepare import Prepared, prepare, vary
 from engine.generate.refiner import lease_refiner
 from engine.generate.save import SaveQueue, Saver, explain_no_checker, load_checker
 from engine.generate.speed.compile import run_compiled
@@ -64,19 +65,9 @@ class Run:
                     if attempt.is_saved(batch):
                         yield from attempt.report_saved(batch)
                         continue
-                    # 3. Encode the prompts, draw the noise, start from what the request gives.
-                    denoising = attempt.start(batch)
-                    yield from self._task.events(self._job, self._state)
-
-                    # 4. Denoise, a step at a time.
-                    while denoising.advance():
-                        yield attempt.report_step(batch, denoising)
-                        yield from attempt.saving.collect_done()
-
-                    # 5. Decode; check and save the image while the next one is computed.
-                    for row, image in enumerate(batch.images):
-                        yield from attempt.saving.collect_all()
-                        attempt.decode(denoising, row, image, len(batch.images))
+                    with self._vary(batch, attempt, prepared) as (varied, own, notices):
+                        yield from (Notice(job=self._job, text=text) for text in notices)
+                        yield from self._create_images(varied, own)
                 yield from attempt.saving.collect_all()
             except Exception:
                 yield from attempt.saving.collect_all()
@@ -87,6 +78,41 @@ class Run:
             if self._task.keep_newest is not None:
                 outputs.keep_newest(self._folder, self._task.keep_newest)
             yield from attempt.learn(prepared)
+
+    def _create_images(self, batch: Batch, attempt: Attempt) -> Iterator[Event]:
+        """The images of one batch."""
+        # 3. Encode the prompts, draw the noise, start from what the request gives.
+        denoising = attempt.start(batch)
+        yield from self._task.events(self._job, self._state)
+
+        # 4. Denoise, a step at a time.
+        while denoising.advance():
+            yield attempt.report_step(batch, denoising)
+            yield from attempt.saving.collect_done()
+
+        # 5. Decode; check and save the image while the next one is computed.
+        for row, image in enumerate(batch.images):
+            yield from attempt.saving.collect_all()
+            attempt.decode(denoising, row, image, len(batch.images))
+
+    @contextmanager
+    def _vary(self, batch: Batch, attempt: Attempt, prepared: Prepared) -> Generator[tuple[Batch, Attempt, tuple[str, ...]]]:
+        """A batch with what its own prompts add to the checkpoint, where those are drawn from templates, and further notices."""
+        varied = [vary(image.resolved, prepared) for image in batch.images]
+        images = [dataclasses.replace(image, resolved=own[0]) for image, own in zip(batch.images, varied, strict=True)]
+        batch = dataclasses.replace(batch, images=tuple(images))
+        _, additions, notices = varied[0]
+        if additions == prepared.additions:
+            yield batch, attempt, notices
+            return
+        lease = self._state.cache.lease(
+            prepared.entry, prepared.resolved.plan, self._task.kind, cancelled=self._stop.is_set,
+            additions=dataclasses.replace(additions, vae=None),
+        )  # fmt: skip
+        with lease as loaded:
+            new = (text for text in loaded.notices if text not in attempt.loaded.notices)
+            loaded = dataclasses.replace(loaded, vae=attempt.loaded.vae)  # it is the same for all images
+            yield batch, dataclasses.replace(attempt, loaded=loaded), (*notices, *new)
 
     def _announce(self, prepared: Prepared) -> Iterator[Event]:
         """Yield notices before the checkpoint is loaded."""

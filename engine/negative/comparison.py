@@ -17,6 +17,7 @@ def create_pair(request: ResolvedGeneration) -> tuple[ResolvedTextToImage, Resol
 
 def as_text_to_image(request: ResolvedGeneration, negative_prompt: str) -> ResolvedTextToImage:
     """The text-to-image request of the same image, with another negative prompt."""
-    names = {field.name for field in dataclasses.fields(ResolvedTextToImage)} - {"negative_prompt"}
+    template = request.negative_template if negative_prompt == request.negative_prompt else ""
+    names = {field.name for field in dataclasses.fields(ResolvedTextToImage)} - {"negative_prompt", "negative_template"}
     same = {name: value for name, value in vars(request).items() if name in names}
-    return ResolvedTextToImage(negative_prompt=negative_prompt, **same)
+    return ResolvedTextToImage(negative_prompt=negative_prompt, negative_template=template, **same)

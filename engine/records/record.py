@@ -125,6 +125,8 @@ def _settings(resolved: Resolved[Request]) -> Iterator[tuple[str, str | float | 
     yield "Model", _model(request)
     yield "Denoising strength", request.strength if isinstance(request, ImageToImage) else None
     yield "Clip skip", request.clip_skip or None
+    yield "Template", request.prompt_template or None
+    yield "Negative Template", request.negative_template or None
     yield "Easel hash", resolved.checkpoint_hash[:10] or None
 
 

@@ -18,6 +18,9 @@ _UPSCALE_CONSTANTS: JsonObject = {
 }  # fmt: skip
 """Keys in the JSON of every Upscale besides its fields, for readers of the first version."""
 
+_TEMPLATES = ("prompt_template", "negative_template")
+"""Keys that the records of earlier versions do not have. A record's prompts are drawn already."""
+
 _RESOLVED: type[Resolved[Request]] = Resolved
 
 _SAMPLING = ("steps", "guidance_scale", "scheduler", "schedule", "clip_skip")
@@ -74,10 +77,11 @@ def resolved_from_json(written: Mapping[str, JsonValue]) -> Resolved[Request]:
 def _read_resolved_request(written: JsonObject) -> Request:
     """The resolved request, or the asked one if fields are missing in ``written``."""
     kind = _read_kind(written)
+    drawn: JsonObject = {**written, **{name: written.get(name) or "" for name in _TEMPLATES}}
     try:
-        return read_dataclass(RESOLVED_KINDS[kind], _split_sampler(_rename_keys(kind, written)))
+        return read_dataclass(RESOLVED_KINDS[kind], _split_sampler(_rename_keys(kind, drawn)))
     except ValueError:
-        return from_json(written)
+        return from_json(drawn)
 
 
 def _read_kind(written: Mapping[str, JsonValue]) -> str:

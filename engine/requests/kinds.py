@@ -25,6 +25,10 @@ class Request:
     the one that is usual with the sampler. ``seed`` is 0 to :data:`engine.seeds.MAX_SEED`; any other, such as
     -1, leaves it open. Image *i* of ``count`` uses ``seed + i``. ``precision`` overrules the plan: ``"auto"``, ``"float32"``,
     ``"bfloat16"`` or ``"float16"``. LoRAs and embeddings are named in the prompts.
+
+    ``prompt_template`` and ``negative_template`` are what the prompts were drawn from (:mod:`engine.prompt.variants`), "" for
+    prompts that are to be taken as they are. None, the default, says that a prompt is a template itself: each image draws its
+    own from it, by its seed.
     """
 
     prompt: str = ""
@@ -37,6 +41,8 @@ class Request:
     count: int = 1
     clip_skip: int | None = None
     precision: str = "auto"
+    prompt_template: str | None = None
+    negative_template: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", read_seed(self.seed))

@@ -39,6 +39,7 @@ class ResolvedGeneration(GenerationRequest):
 
     def __post_init__(self) -> None:
         _check_seed(self.seed)
+        _close_prompts(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,13 @@ class ResolvedUpscale(Upscale):
 
     def __post_init__(self) -> None:
         _check_seed(self.seed)
+        _close_prompts(self)
+
+
+def _close_prompts(request: Request) -> None:
+    """The prompts of a resolved request are never drawn again."""
+    for name in ("prompt_template", "negative_template"):
+        object.__setattr__(request, name, vars(request)[name] or "")
 
 
 def _check_seed(seed: int) -> None:

@@ -10,6 +10,7 @@ from engine import seeds
 from engine.errors import RequestError
 from engine.negative import effectiveness
 from engine.prompt.composition import is_composed
+from engine.prompt.draw_prompts import write_prompts
 from engine.requests import DTYPES, SPEEDS, GenerationRequest, Request, TextToImage, check
 from ui import messages, sentences
 from ui.common.checkpoint_options import Checkpoint
@@ -192,9 +193,10 @@ def fill_form(request: Request, checkpoint: Checkpoint) -> dict[str, str]:
         request = TextToImage(**{name: value for name, value in vars(request).items() if name in names})
     presets = {size_preset(name, checkpoint): name for name in reversed(SIZES)}
     name = presets.get((request.width or 0, request.height or 0), OWN_SIZE)
+    prompt, negative_prompt = write_prompts(request)
     return BLANK | {
-        "prompt": request.prompt,
-        "negative_prompt": request.negative_prompt,
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
         "checkpoint": checkpoint.name,
         "size": name,
         "width": _format(request.width),

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from engine.checkpoints.library.search_paths import find_wildcard_folders
 from engine.errors import EaselError
 from engine.prompt.presets import BUILT_IN, Preset, read_presets, remove_preset, save_preset
+from engine.prompt.variants import draw, has_variants
+from engine.prompt.wildcards import Wildcards
 from engine.settings import Settings
 from ui import messages, sentences
 from ui.common import controls, form, prompt_reading
@@ -134,17 +137,21 @@ def read_prompts(
     prompt: str, negative_prompt: str, chosen: Checkpoint, guidance_scale: str, settings: Settings
 ) -> tuple[str, str]:
     """How a checkpoint's text encoders read both prompts: a warning, and the tokens, as HTML."""
-    texts = prompt_reading.label_parts(form.LABELS["prompt"], prompt)
-    if negative_prompt:
-        texts[form.LABELS["negative_prompt"]] = negative_prompt
+    varied = False
     try:
+        varied = any(map(has_variants, (prompt, negative_prompt)))
+        wildcards = Wildcards(find_wildcard_folders(settings))
+        prompt, negative_prompt = (draw(text, 0, wildcards) for text in (prompt, negative_prompt))
+        texts = prompt_reading.label_parts(form.LABELS["prompt"], prompt)
+        if negative_prompt:
+            texts[form.LABELS["negative_prompt"]] = negative_prompt
         read = {label: prompt_reading.read_with_checkpoint(text, chosen) for label, text in texts.items()}
     except EaselError as error:
         return render_notice(str(error), "trouble"), ""
     said = prompt_reading.render_warning(read.values(), chosen, settings.models)
     if negative_prompt.strip():
         said += render_notice(form.find_doubt(guidance_scale, chosen, prompt))
-    return said, prompt_reading.render_readings(read)
+    return said, (render_notice(messages.ONE_OF_VARIANTS) if varied else "") + prompt_reading.render_readings(read)
 
 
 def _create_preset_box(tab: str, presets: Presets) -> PresetBox:

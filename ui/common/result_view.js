@@ -34,7 +34,7 @@ document.addEventListener("input", (event) => {
   if (event.target.matches?.(".pair input")) event.target.closest(".pair").style.setProperty("--cut", `${event.target.value}%`);
 });
 
-const EVENTS = ["reuse", "keep_seed", "pick", "trim"];
+const EVENTS = ["reuse", "reuse_template", "keep_seed", "pick", "trim"];
 
 // The buttons under the results raise the event that `data-what` names.
 export function mount(element, trigger) {

@@ -22,7 +22,7 @@ from ui.common.send_to import read_request
 from ui.server import image_routes, scripts
 from ui.templates import Macros, join, render_notice
 
-ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "keep_seed", "pick", "trim"])
+ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "reuse_template", "keep_seed", "pick", "trim"])
 """A press on one of the view's buttons becomes an event, with the image's relative path, or with the words to remove from a
 negative prompt."""
 
@@ -124,7 +124,10 @@ def _render_figure(result: Result, outputs: Path) -> Markup:
     name = image_routes.name_image(outputs, result.path)
     image = describe_image(name, result.width, result.height, request.prompt if request else "")
     go_on = messages.GO_ON.format(strength=request.strength) if isinstance(request, ImageToImage) else ""
-    return _HTML.render("figure", image=image, rows=list_facts(result, request), go_on=go_on, targets=send_to.list_targets())
+    return _HTML.render(
+        "figure", image=image, rows=list_facts(result, request), go_on=go_on, has_template=send_to.has_template(request),
+        targets=send_to.list_targets(),
+    )  # fmt: skip
 
 
 def is_there(path: Path, outputs: Path) -> bool:
@@ -183,7 +186,7 @@ def format_value(value: Fact) -> str:
 SKIPPED = ("prompt", "negative_prompt", "count", "precision", "width", "height")
 """Fields of a request that are shown elsewhere or say nothing."""
 
-SAYS_NOTHING: dict[str, Fact] = {"clip_skip": 0, "steps": 0}
+SAYS_NOTHING: dict[str, Fact] = {"clip_skip": 0, "steps": 0, "prompt_template": "", "negative_template": ""}
 """Values with which a field of a resolved request has no effect."""
 
 NAMES = {"guidance_scale": "CFG scale", "scheduler": "Sampler", "strength": "Denoising strength"}

@@ -17,6 +17,7 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from engine.errors import EaselError
+from engine.prompt.draw_prompts import restore_templates
 from engine.records import metadata
 from engine.records.recall import Recalled
 from engine.requests import Request, kind_of
@@ -147,6 +148,10 @@ def wire_reuse(stage: gr.HTML, notice: gr.HTML, seed: Component, form: Form, out
         request, said = find_request(outputs, event.image)
         return [*(form.fill(request) if isinstance(request, form.kind) else _skip(form)), said]
 
+    def reuse_template(event: gr.EventData) -> list[Update]:
+        request, said = find_request(outputs, event.image)
+        return [*(form.fill(restore_templates(request)) if isinstance(request, form.kind) else _skip(form)), said]
+
     def keep_seed(event: gr.EventData) -> tuple[Update, str]:
         request, said = find_request(outputs, event.image)
         if request is None:
@@ -154,11 +159,17 @@ def wire_reuse(stage: gr.HTML, notice: gr.HTML, seed: Component, form: Form, out
         return str(request.seed), render_notice(messages.SEED_KEPT.format(seed=request.seed))
 
     form.keep(on(stage, "reuse")(reuse, None, [*form.fields, notice], **QUIET))
+    form.keep(on(stage, "reuse_template")(reuse_template, None, [*form.fields, notice], **QUIET))
     form.keep(on(stage, "keep_seed")(keep_seed, None, [seed, notice], **QUIET))
 
 
 def _skip(form: Form) -> list[Update]:
     return [gr.skip() for _ in form.fields]
+
+
+def has_template(request: Request | None) -> bool:
+    """Whether the prompts of an image were drawn from templates, which can be reused too."""
+    return request is not None and bool(request.prompt_template or request.negative_template)
 
 
 def find_request(outputs: Path, image: str) -> tuple[Request | None, str]:

@@ -49,6 +49,9 @@ _COMPONENTS = frozenset(
 )  # fmt: skip
 """diffusers' names for the folders of components, for a checkpoint whose ``model_index.json`` cannot be read."""
 
+WILDCARDS = "wildcards"
+"""The folder of wildcard files."""
+
 PLACES = ("models", "embeddings")
 """The folders in which these programs keep models; others are not searched."""
 
@@ -82,6 +85,16 @@ def find_roots(settings: Settings) -> tuple[Path, ...]:
     """The user's models folder, then the configured folders of other programs, without duplicates."""
     chosen = (expand_folder(folder) for folder in preferences.read(settings.data).extra_models)
     return tuple(dict.fromkeys((settings.models, *settings.extra_models, *chosen)))
+
+
+def find_wildcard_folders(settings: Settings) -> tuple[Path, ...]:
+    """The folders of wildcard files (:mod:`engine.prompt.wildcards`): in and beside the models folder, and in those of other
+    programs and of their extensions."""
+    roots = find_roots(settings)
+    own = [settings.models.parent / WILDCARDS, *(root / WILDCARDS for root in roots)]
+    patterns = [f"{place}/*/{name}" for place in ("extensions", "custom_nodes") for name in (WILDCARDS, "custom_wildcards")]
+    others = [found for root in roots if find_program(root) for pattern in patterns for found in sorted(root.glob(pattern))]
+    return tuple(dict.fromkeys(folder for folder in (*own, *others) if os.path.isdir(folder)))
 
 
 def expand_folder(named: str) -> Path:

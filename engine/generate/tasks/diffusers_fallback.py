@@ -5,6 +5,7 @@ What such a pipeline has no argument for is ignored; its sampler is the folder's
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import threading
 import time
@@ -22,6 +23,7 @@ from engine.events import Event, ImageSaved, Loading, Notice
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import StepProgress, plan_for
 from engine.generate.save import read_result
+from engine.prompt.draw_prompts import draw_again
 from engine.records import outputs
 from engine.requests import ExecutionPlan, Resolved, TextToImage, check, complete
 from engine.seeds import draw_seed
@@ -49,15 +51,16 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
     if entry.name not in state.cache.names:
         yield Loading(job=job, checkpoint=entry.name, text=f"Loading {entry.name}")
     with state.cache.lease_pipeline(entry, plan, cancelled=stop.is_set) as pipeline:
-        run = _PipelineRun(job, asked, entry, plan, state, pipeline, StepProgress(job, asked.count), stop)
+        progress, wildcards = StepProgress(job, asked.count), state.wildcards
         saved = outputs.find_saved(folder, job)
         for index in (index for index in range(asked.count) if index not in saved):
-            yield from run.make_image(index, seed + index)
+            own = draw_again(dataclasses.replace(asked, seed=seed + index), wildcards)
+            yield from _PipelineRun(job, own, entry, plan, state, pipeline, progress, stop).make_image(index, seed + index)
 
 
 @dataclass(frozen=True)
 class _PipelineRun:
-    """A job while its pipeline is leased."""
+    """An image of a job while its pipeline is leased; ``asked`` has the prompts and the seed of this image."""
 
     job: str
     asked: TextToImage

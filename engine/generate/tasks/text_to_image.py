@@ -34,8 +34,9 @@ class TextToImageTask(Task):
 
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
         """One image after the other, each with its own seed."""
+        wildcards = state.wildcards
         for index in range(self.request.count):
-            resolved = request_image(prepared.resolved, index)
+            resolved = request_image(prepared.resolved, index, wildcards)
             yield Batch(number=index, images=(BatchImage(index=index, resolved=resolved),))
 
     def start(self, context: ImageContext) -> Start:

@@ -51,12 +51,15 @@ def _request(
     return Upscale(
         images=tuple(blobs.put(result.path.read_bytes(), by_head=True) for result in results),
         upscaler=asked.upscaler, seed=results[0].seed if results else asked.seed, precision=asked.precision,
-        prompt=prompt, negative_prompt=negative_prompt,
+        prompt=prompt, negative_prompt=negative_prompt, prompt_template="", negative_template="",
     )  # fmt: skip
 
 
 def _find_prompts(asked: TextToImage | ImageToImage, state: EngineState) -> tuple[str, str]:
-    """Both prompts if the upscaler uses them. Results of other upscalers keep the record of the small image unchanged."""
+    """Both prompts if the upscaler uses them, and the images share them. Results of other upscalers keep the record of the small
+    image unchanged."""
+    if asked.count > 1 and (asked.prompt_template or asked.negative_template):
+        return "", ""
     if asked.upscaler == LANCZOS or not is_diffusion(find_upscaler(asked.upscaler, state.catalogue.scan())):
         return "", ""
     return asked.prompt, asked.negative_prompt

@@ -49,6 +49,8 @@ def to_request(
     request = TextToImage(
         prompt=prompt if len(prompt) <= MAX_PROMPT else _shorten(record.prompt, notes),
         negative_prompt=_shorten(record.negative_prompt, notes),
+        prompt_template="",
+        negative_template="",
         scheduler=find_nearest("sampler", record.scheduler, samplers, notes),
         schedule=find_nearest("noise schedule", record.schedule, schedules, notes),
         checkpoint=same_file or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),

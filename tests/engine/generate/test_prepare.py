@@ -9,6 +9,7 @@ from engine.checkpoints.identify.identity import Identity
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import RequestError
 from engine.generate.prepare import complete_request, request_image
+from engine.prompt.wildcards import Wildcards
 from engine.requests import ExecutionPlan, Resolved, ResolvedGeneration, TextToImage
 
 ENTRY = CheckpointEntry(name="a checkpoint", path=Path("any"), identity=Identity(kind="checkpoint", family="sd1"))
@@ -43,7 +44,7 @@ def test_random_seeds_differ() -> None:
 
 def test_each_picture_of_a_job_has_the_next_seed() -> None:
     first = Resolved(request=completed(seed=5, count=3)[0], plan=ExecutionPlan(), threads=2)
-    assert [request_image(first, i).request.seed for i in range(3)] == [5, 6, 7]
+    assert [request_image(first, i, Wildcards(())).request.seed for i in range(3)] == [5, 6, 7]
 
 
 def test_nonsense_is_refused() -> None:

@@ -231,7 +231,7 @@ def test_what_has_no_record_gives_none(source: bytes) -> None:
 def test_files_that_are_cut_off_give_the_record_or_nothing(cut: int, format: str) -> None:
     from engine.requests import TextToImage
 
-    record = Record(resolved=resolved_with(TextToImage(prompt="a")), job="a")
+    record = Record(resolved=resolved_with(TextToImage(prompt="a", prompt_template="", negative_template="")), job="a")
     assert metadata.read(metadata.encode(PLAIN, record, format)[:cut]) in (None, record)
 
 

@@ -104,7 +104,7 @@ def test_an_upscaler_that_does_not_sample_says_nothing_of_it_in_json() -> None:
 
 @given(requests)
 def test_a_record_that_leaves_something_open_is_read_as_what_was_asked(request: Request) -> None:
-    asked = replace(request, steps=None)
+    asked = replace(request, steps=None, prompt_template="", negative_template="")
     resolved = Resolved(request=asked, plan=ExecutionPlan(), threads=1)
     assert resolved_from_json(json.loads(json.dumps(resolved_to_json(resolved)))) == resolved
 
@@ -117,7 +117,7 @@ def test_what_is_completed_has_nothing_open_and_can_be_opened_again(request: Gen
     }  # fmt: skip
     resolved = complete(request, **decided)
     assert type(resolved) is RESOLVED_KINDS[kind_of(request)] and vars(resolved).items() >= {**decided, "count": 1}.items()
-    assert as_asked(resolved) == replace(request, **decided, count=1)
+    assert as_asked(resolved) == replace(request, **decided, count=1, prompt_template="", negative_template="")
     assert request_at(resolved, 3).seed == 8
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from engine.errors import RequestError
 from engine.generate.samplers import SCHEDULERS, SCHEDULES
-from engine.requests import MAX_SEED, TextToImage
+from engine.prompt.draw_prompts import restore_templates
+from engine.requests import MAX_SEED, ResolvedTextToImage, TextToImage
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
 
@@ -149,3 +150,15 @@ def test_a_kept_form_with_choices_that_are_gone_is_mended() -> None:
 @pytest.mark.parametrize("stored", [None, "", [], 7, {"prompt": None}])
 def test_a_kept_form_that_is_none_is_a_blank_one(stored: object) -> None:
     assert form.read_stored(stored, {"starter": STARTER}, SCHEDULERS) == {**form.BLANK, "checkpoint": "starter"}
+
+
+def test_a_record_gives_its_drawn_prompts_and_its_templates_give_themselves() -> None:
+    record = ResolvedTextToImage(
+        prompt="a {cat} __x__", negative_prompt="fog", prompt_template="a \\{cat\\} {b|\\__x__}", checkpoint="", width=8,
+         height=8, steps=1, guidance_scale=1, scheduler="DDIM", seed=1, clip_skip=0,
+    )  # fmt: skip
+    filled = form.fill_form(record, LARGE)
+    assert (filled["prompt"], filled["negative_prompt"]) == ("a \\{cat\\} \\__x__", "fog")
+    assert form.fill_form(restore_templates(record), LARGE)["prompt"] == record.prompt_template
+    old = TextToImage(prompt="{a|b}", prompt_template="", negative_template="")
+    assert form.fill_form(old, LARGE)["prompt"] == "\\{a|b\\}"

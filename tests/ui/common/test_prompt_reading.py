@@ -14,6 +14,7 @@ from tests.engine.checkpoints import tiny
 from ui import messages, sentences
 from ui.common import prompt_reading
 from ui.common.checkpoint_options import NONE, CheckpointOptions
+from ui.common.prompt_box import read_prompts
 
 CLIP = HOUSE / "engine" / "checkpoints" / "configs" / "clip_tokenizer"
 STARTER = HOUSE / "models" / "starter"
@@ -86,3 +87,14 @@ def test_an_embedding_in_the_models_folder_is_read_as_its_tokens(tmp_path: Path)
     tokenizer = load_tokenizer(encoder.tokenizer, pad_token=encoder.pad_token, embeddings=encoder.embeddings)
     read = read_prompt("a handfix, cat", tokenizer)
     assert len(read.tokens) == 6 and sentences.token_count(6, 1, 75) in prompt_reading.render_readings({"Prompt": {"it": read}})
+
+
+def test_one_of_the_variants_is_read_and_a_missing_wildcard_is_said(tmp_path: Path) -> None:
+    (tmp_path / "wildcards").mkdir()
+    (tmp_path / "wildcards" / "animal.txt").write_text("dog\n", "utf-8")
+    settings = Settings(models=tmp_path, data=tmp_path / "data")
+    warning, tokens = read_prompts("{red|red} __animal__", "", KNOWN, "5", settings)
+    assert warning == "" and messages.ONE_OF_VARIANTS in tokens and "animal" not in tokens and "dog" in tokens
+    warning, tokens = read_prompts("__gone__", "", KNOWN, "5", settings)
+    assert "no wildcard called “gone”" in warning and not tokens
+    assert messages.ONE_OF_VARIANTS not in read_prompts("a red dog", "", KNOWN, "5", settings)[1]

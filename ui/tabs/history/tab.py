@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import EaselError
+from engine.prompt.draw_prompts import restore_templates
 from engine.records.history import Search
 from engine.records.recall import Recalled
 from ui import messages
@@ -48,6 +50,8 @@ def create_history_tab(session: PageSession) -> None:
         recalled = service.recall(event.image)
         if recalled is None:
             gr.Warning(messages.NO_RECORD)
+        elif event.deed == "reuse_template":
+            return dataclasses.replace(recalled, request=restore_templates(recalled.request))
         return recalled
 
     wire_recall(on(tab.detail, "reuse"), recall, None, session.sending)

@@ -82,6 +82,7 @@ def render_chosen(entry: Entry, recalled: Recalled | None, problem: str = "") ->
         image=_describe(entry),
         favourite=entry.favourite,
         can_reuse=recalled is not None,
+        has_template=recalled is not None and send_to.has_template(recalled.request),
         problem=problem,
         prompt=entry.prompt,
         negative_prompt=recalled.request.negative_prompt if recalled else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from markupsafe import Markup
 
 from engine.negative import image_difference, study
 from engine.negative.study import StudyResult, TermEffect
+from engine.prompt.variants import has_variants
 from engine.records.images.decoder import read_size
 from engine.requests import Request, StudyNegative
 from engine.storage.file_version import Version, read_version
@@ -100,7 +102,7 @@ def render_study(asked: StudyNegative, view: View, outputs: Path) -> str:
         return result_view.render_stage(view, outputs, Markup(""))
     if not all(result_view.is_there(path, outputs) for path in there.values()):
         return result_view.render_stage(view, outputs, render_notice(messages.IMAGE_GONE))
-    found = study.summarize(asked, there)
+    found = study.summarize(_find_drawn(asked, there[study.SAME]), there)
     most = max((finding.change for finding in found.found), default=0) or 1
     living = [finding for finding in found.found if finding not in found.dead]
     drawn = _HTML.render(
@@ -113,6 +115,12 @@ def render_study(asked: StudyNegative, view: View, outputs: Path) -> str:
         untried=sentences.untried_words(len(found.found), found.untried) if found.untried else "",
     )
     return result_view.render_stage(view, outputs, drawn)
+
+
+def _find_drawn(asked: StudyNegative, image: Path) -> StudyNegative:
+    """``asked`` with the negative prompt that was drawn from its variants, which the record of ``image`` holds."""
+    made = send_to.read_request(image) if has_variants(asked.negative_prompt) else None
+    return asked if made is None else dataclasses.replace(asked, negative_prompt=made.negative_prompt)
 
 
 def _describe_effect(finding: TermEffect, most: float, outputs: Path) -> Effect:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.checkpoints.library.upscalers import BUILT_IN
+from engine.prompt.draw_prompts import write_prompts
 from engine.requests import Upscale, check
 from ui.common import form
 
@@ -42,13 +43,14 @@ def create_request(written: Mapping[str, Any], kind: str, images: Sequence[str])
 
 def fill_form(request: Upscale) -> dict[str, Any]:
     """The form that asks for ``request``, a resolved one, again."""
+    prompt, negative_prompt = write_prompts(request)
     return {
         **BLANK,
         "upscaler": request.upscaler or BUILT_IN,
         "factor": request.factor,
         "cleaning": request.cleaning,
-        "prompt": request.prompt,
-        "negative_prompt": request.negative_prompt,
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
         "noise_level": request.noise_level,
         "steps": _format(request.steps or None),
         "seed": _format(request.seed),
