@@ -10,7 +10,7 @@ from engine.descriptions import EngineDescription
 from engine.plan.hardware.facts import Hardware, from_text
 from engine.plan.precision_table import find_row
 from ui import messages, sentences
-from ui.templates import Macros, render_notice
+from ui.templates import Macros
 
 _HTML = Macros("tabs/settings/view.html")
 
@@ -19,7 +19,7 @@ def render_machine(described: EngineDescription | None, can_repair: bool) -> Mar
     """The computer; ``described`` is the worker's description of itself, None while it starts. ``can_repair``: whether there
     is a launcher that can repair the set-up."""
     if described is None or not described.hardware:
-        return render_notice(messages.MACHINE_UNKNOWN)
+        return _HTML.render("machine", rows=[], sentences=[messages.MACHINE_UNKNOWN], can_repair=can_repair)
     hardware = from_text(described.hardware)
     return _HTML.render("machine", rows=list(_list_rows(hardware, described)), sentences=hardware.notes, can_repair=can_repair)
 
