@@ -15,9 +15,11 @@ import torch
 from engine.checkpoints.adapters.adapter_file import AdapterFile, LayerChange, read_adapter
 from engine.checkpoints.adapters.layer_names import Layer, block_of, name_layers
 from engine.checkpoints.adapters.weight_changes import change_of_bias, change_weight
+from engine.checkpoints.files.tensors import DTYPES
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.components import IsCancelled
 from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.compat.gguf_layers import is_quantized, put_weight
 from engine.errors import CancelledError, CheckpointError
 
 CHANGED = ("unet", "text_encoder", "text_encoder_2")
@@ -115,7 +117,11 @@ class MergedLoras:
             self._change(layer, changes)
 
     def _restore(self, component: str, name: str) -> None:
-        _fill(self._parameter(component, name), self.loaded.originals[component].read(name))
+        module, originals = self.loaded.modules[component], self.loaded.originals[component]
+        if is_quantized(module, name):
+            put_weight(module, name, originals.read_quantized(name, self._parameter(component, name).device))
+        else:
+            _fill(self._parameter(component, name), originals.read(name))
         self._changed.discard((component, name))
 
     def _change(self, layer: Layer, changes: list[tuple[Lora, AdapterFile, LayerChange]]) -> None:
@@ -140,7 +146,11 @@ class MergedLoras:
             elif more is not None and bias is not None:
                 bias, added = bias + strength * more.reshape(bias.shape), True
         self._changed.add((layer.component, name))
-        _fill(parameter, total)
+        if is_quantized(self.loaded.modules[layer.component], name):
+            widened = total.to(device=parameter.device, dtype=DTYPES[self.loaded.plan.dtype(layer.component)])
+            put_weight(self.loaded.modules[layer.component], name, torch.nn.Parameter(widened, requires_grad=False))
+        else:
+            _fill(parameter, total)
         if bias is not None and (added or (layer.component, bias_name) in self._changed):
             self._changed.add((layer.component, bias_name))
             _fill(self._parameter(layer.component, bias_name), bias)

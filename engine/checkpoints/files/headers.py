@@ -1,7 +1,7 @@
 """The headers of weights files: names, shapes, dtypes and offsets of tensors. Neither imports torch nor reads the tensors.
 
-Three containers are recognised by their first bytes: safetensors, torch's zip, and torch's legacy stream of pickles. All yield
-the same :class:`Header`, so tensors are read from their offsets and nothing is ever unpickled.
+Four containers are recognised by their first bytes: safetensors, GGUF, torch's zip, and torch's legacy stream of pickles. All
+yield the same :class:`Header`, so tensors are read from their offsets and nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from engine.checkpoints.files.gguf_file import read_gguf
 from engine.checkpoints.files.pickles import PickleRefused
 from engine.checkpoints.files.safetensors_file import read_safetensors
 from engine.checkpoints.files.tensor_info import BYTES, LONGEST_NAME, MOST_TENSORS, DamagedFile, Header, Tensor
@@ -31,6 +32,7 @@ def read_header(path: Path) -> Header:
             size = os.fstat(file.fileno()).st_size
             header = _choose_reader(path, file.read(16))(path, file, size)
             _check_names(header.tensors)
+            header = dataclasses.replace(header, tensors=_add_prefix(header.tensors))
             return dataclasses.replace(header, digest=_digest(header, file, size))
     except CheckpointError:
         raise
@@ -47,6 +49,13 @@ def _check_names(tensors: Mapping[str, Tensor]) -> None:
         raise DamagedFile("it has more parts than any checkpoint")
     if any(len(name) > LONGEST_NAME for name in tensors):
         raise DamagedFile("a part of it has a longer name than any checkpoint needs")
+
+
+def _add_prefix(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """UNets alone are saved with and without the prefix that their tensors have in a checkpoint."""
+    if not tensors.keys() >= {"input_blocks.0.0.weight", "out.2.weight"}:
+        return tensors
+    return {f"model.diffusion_model.{name}": tensor for name, tensor in tensors.items()}
 
 
 SAMPLE = 65536
@@ -69,6 +78,8 @@ def create_refusal(path: Path, why: str) -> CheckpointError:
 def _choose_reader(path: Path, start: bytes) -> Callable[[Path, BinaryIO, int], Header]:
     if len(start) >= 9 and start[8:9] in (b"{", b" "):  # before the others: a length may begin as they do
         return read_safetensors
+    if start[:4] == b"GGUF":
+        return read_gguf
     if start[:2] == b"PK":
         return read_zip
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04"):
@@ -86,6 +97,4 @@ def _what_it_is(start: bytes) -> str:
         return "it is a pointer to a large file (Git LFS), not the file itself"
     if start.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")):
         return "it is a picture or a sound, not a checkpoint"
-    if start.startswith(b"GGUF"):
-        return "it is a GGUF file, which Easel does not read"
     return "it is neither safetensors nor a torch checkpoint"

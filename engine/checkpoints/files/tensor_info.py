@@ -34,13 +34,15 @@ BYTES: Mapping[str, int] = {
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """A tensor in a file: dtype, shape and offset. ``stride`` is in elements, None for a contiguous tensor. ``data``: its bytes,
-    if they are in the pickle itself."""
+    if they are in the pickle itself. ``size``: its bytes in the file, for GGUF. There ``dtype`` may be a quantisation, which
+    packs numbers in blocks (ggml's name, such as Q4_K)."""
 
     dtype: str
     shape: tuple[int, ...]
     offset: int
     stride: tuple[int, ...] | None = None
     data: bytes | None = None
+    size: int | None = None
 
     @property
     def count(self) -> int:
@@ -50,12 +52,18 @@ class Tensor:
     @property
     def bytes(self) -> int:
         """The size in the file, in bytes."""
-        return self.count * BYTES[self.dtype]
+        return self.count * BYTES[self.dtype] if self.size is None else self.size
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether its numbers are packed in blocks."""
+        return self.dtype not in BYTES
 
 
 @dataclass(frozen=True)
 class Header:
-    """``container`` is ``"safetensors"``, ``"zip"`` or ``"legacy"``; ``values`` are numbers and texts beside the tensors.
+    """``container`` is ``"safetensors"``, ``"zip"``, ``"legacy"`` or ``"gguf"``; ``values`` are numbers and texts beside the
+    tensors.
 
     ``digest`` is a SHA-256 in hexadecimal over the header and three samples of the weights: fast, and distinct for other weights.
     """

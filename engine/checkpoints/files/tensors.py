@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.files.headers import Header, Tensor, create_refusal, read_header
+from engine.compat.gguf_layers import GGUFParameter, create_parameter, dequantize, divides
 from engine.storage.regular_files import open_regular_file
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -18,6 +19,10 @@ DTYPES: Mapping[str, torch.dtype] = {
     "bool": torch.bool,
 }  # fmt: skip
 """torch's dtypes by the names in headers and plans."""
+
+_SCALES = (".scale_weight", ".weight_scale", ".scale_input", ".input_scale")
+"""Ends of the names of numbers that 8-bit weights are multiplied with, and of those for inputs, which are not needed where layers
+compute in 16 bits (github.com/comfyanonymous/ComfyUI, ``comfy/ops.py``)."""
 
 SLOW_TO_MAP = (
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "drvfs", "fuse", "afs", "ceph", "glusterfs", "lustre", "davfs", "vboxsf",
@@ -70,6 +75,39 @@ class TensorStore:
         Raises CheckpointError if the file was truncated meanwhile.
         """
         path, tensor = self._places[name]
+        if tensor.is_quantized:
+            return dequantize(self.read_quantized(name)).view(tensor.shape)
+        scale = self._find_scale(name)
+        if scale is not None:
+            return self._read_plain(path, tensor).float() * self._read_plain(*self._places[scale]).float()
+        return self._read_plain(path, tensor)
+
+    def is_quantized(self, name: str) -> bool:
+        """Whether a tensor's numbers are packed in blocks."""
+        return self._places[name][1].is_quantized
+
+    def is_matrix_of_blocks(self, name: str) -> bool:
+        """Whether a tensor is a quantised matrix whose rows consist of whole blocks, so that a linear layer can keep it."""
+        tensor = self._places[name][1]
+        return tensor.is_quantized and divides(tensor.shape, tensor.dtype)
+
+    def read_quantized(self, name: str, device: torch.device | None = None) -> GGUFParameter:
+        """A quantised tensor as diffusers holds it, in memory of its own. Raises CheckpointError if diffusers cannot undo it."""
+        path, tensor = self._places[name]
+        raw = torch.frombuffer(_read(path, tensor.offset, tensor.bytes), dtype=torch.uint8)
+        return create_parameter(raw.to(device or "cpu"), tensor.dtype, tensor.shape)
+
+    def scales(self) -> set[str]:
+        """The names of tensors that scale others: they are used when those are read."""
+        return {name for name in self._places if name.endswith(_SCALES) or name.endswith("scaled_fp8")}
+
+    def _find_scale(self, name: str) -> str | None:
+        """The tensor by which an 8-bit weight is multiplied, None for others."""
+        if not self._places[name][1].dtype.startswith("float8"):
+            return None
+        return next((scale for end in _SCALES[:2] if (scale := name.removesuffix(".weight") + end) in self._places), None)
+
+    def _read_plain(self, path: Path, tensor: Tensor) -> torch.Tensor:
         dtype = DTYPES[tensor.dtype]
         if tensor.count == 0:
             return torch.zeros(tensor.shape, dtype=dtype)

@@ -24,7 +24,7 @@ from engine.settings import Settings
 from engine.storage.items import translate_any_error
 from engine.storage.regular_files import is_of_system
 
-ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
+ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
 """Extensions of files that are examined; the content determines their kind."""
 
 PROGRAMS: Mapping[str, str] = {

@@ -26,6 +26,7 @@ from engine.checkpoints.loaded import (
     missing_component,
 )
 from engine.compat.component_classes import create_module
+from engine.compat.gguf_layers import put_weight
 from engine.errors import CancelledError, CheckpointError
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
@@ -85,9 +86,13 @@ class ComponentLoader:
             wanted = {name: naming(name, config) for name in shapes}
             places = _find_tensors(shapes, wanted, store, component, self.entry)
         target = _Placement.for_component(component, self.plan, module)
+        quantized = _find_quantized(module, places, store)
         for name, (place, source) in places.items():
             if self.cancelled():
                 raise CancelledError
+            if name in quantized:
+                put_weight(module, name, store.read_quantized(place, target.device))
+                continue
             set_tensor(module, name, target.copy(reshape(store.read(place), source, shapes[name]), name))
         _finish(module, component, target, self.plan)
         self.originals[component] = Originals(store, places, shapes, versions)
@@ -159,6 +164,15 @@ def _find_tensors(
             )
         places[name] = place, source
     return places
+
+
+def _find_quantized(
+    module: torch.nn.Module, places: Mapping[str, tuple[str, TensorSource]], store: TensorStore
+) -> frozenset[str]:
+    """The weights of linear layers that stay quantised as the file has them."""
+    layers = {f"{path}.weight" for path, layer in module.named_modules() if isinstance(layer, torch.nn.Linear)}
+    whole = (name for name, (_, source) in places.items() if source.third is None and not source.transposed and name in layers)
+    return frozenset(name for name in whole if store.is_matrix_of_blocks(places[name][0]))
 
 
 def _create_missing_error(

@@ -54,6 +54,7 @@ def count_tensors(loaded: Iterable[Originals], markers: Collection[str] = ()) ->
         given = set(component.store.names())
         names |= given
         taken |= {place for place, _ in component.places.values()} & given
+        taken |= component.store.scales()
     left: dict[str, list[str]] = {}
     for name in sorted(names - taken):
         left.setdefault(_describe(name), []).append(name)

@@ -31,6 +31,10 @@ class Originals:
         place, source = self.places[name]
         return reshape(self.store.read(place), source, self.shapes[name])
 
+    def read_quantized(self, name: str, device: torch.device) -> torch.nn.Parameter:
+        """A tensor of a GGUF file as it is packed there, on ``device``."""
+        return self.store.read_quantized(self.places[name][0], device)
+
     def __contains__(self, name: str) -> bool:
         return name in self.places
 
