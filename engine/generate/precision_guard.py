@@ -18,6 +18,7 @@ from types import TracebackType
 import torch
 from diffusers import ModelMixin
 
+from engine.compat.layerwise_casting import change_dtype
 from engine.errors import CheckpointError
 
 Safer = Callable[[str, str], str | None]
@@ -125,7 +126,7 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
             return result
         again = call(dtype_of(component))
         if not torch.isfinite(again).all() or suspicious(again):
-            component.to(before)
+            change_dtype(component, before)
             return result
         self._raised[name] = _dtype_name(component)
         return again
@@ -136,12 +137,12 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
         if safer is None:
             return False
         self._original.setdefault(name, (component, dtype_of(component)))
-        component.to(DTYPES[safer])
+        change_dtype(component, DTYPES[safer])
         return True
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for component, dtype in self._original.values():
-            component.to(dtype)
+            change_dtype(component, dtype)
 
 
 def copy_to_cpu(tensor: torch.Tensor) -> Callable[[], torch.Tensor]:

@@ -1,0 +1,30 @@
+"""The dtype of a network whose large weights diffusers keeps in fewer bits and widens layer by layer while they compute."""
+
+from __future__ import annotations
+
+import torch
+from diffusers.hooks import HookRegistry
+from diffusers.hooks.layerwise_casting import LayerwiseCastingHook
+
+_HOOK = "layerwise_casting"
+
+
+def change_dtype(module: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Let ``module`` compute in ``dtype``. Weights that are kept in fewer bits stay so, and are widened to it from now on.
+
+    ``module.to(dtype)`` would widen those too, and their layers would go on computing in the earlier dtype.
+    """
+    for part in module.modules():
+        hook = _find_hook(part)
+        if hook is not None:
+            hook.compute_dtype = dtype
+            continue
+        for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
+            if tensor.is_floating_point():
+                tensor.data = tensor.data.to(dtype)
+
+
+def _find_hook(module: torch.nn.Module) -> LayerwiseCastingHook | None:
+    registry = vars(module).get("_diffusers_hook")
+    hook = registry.get_hook(_HOOK) if isinstance(registry, HookRegistry) else None
+    return hook if isinstance(hook, LayerwiseCastingHook) else None
