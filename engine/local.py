@@ -26,7 +26,7 @@ from engine.plan.hardware.choose_device import drop_device
 from engine.plan.hardware.driver_errors import is_lost
 from engine.plan.hardware.facts import to_text
 from engine.plan.hardware.precision_trial import measure_gain
-from engine.plan.hardware.probe import probe
+from engine.plan.hardware.probe import limit_memory, probe
 from engine.plan.learned import LearnedFacts
 from engine.prompt.draw_prompts import draw_prompts
 from engine.prompt.encode import EncodingCache
@@ -97,6 +97,7 @@ class Local:
         ended its process. Raises EaselError for what cannot be done, and CancelledError soon after ``stop`` is set.
         """
         stop.raise_if_set()
+        self._look_at_memory()
         state = self._state.use_memory_sparingly() if attempt > 1 else self._state
         request = draw_prompts(request, state.wildcards)
         results: dict[int, Result] = {}
@@ -132,14 +133,24 @@ class Local:
 
     def warm(self, checkpoint: str, stop: Stop) -> None:
         """Load a checkpoint in advance. Raises as :meth:`run` does."""
+        self._look_at_memory()
         entry = self._state.catalogue.find(checkpoint)
-        plan = plan_for(entry, TextToImage(checkpoint=checkpoint), self._state.circumstances)
+        if entry.family.loaded_by_diffusers:
+            plan = plan_for(entry, TextToImage(checkpoint=checkpoint), self._state.circumstances)
+        else:
+            plan = self.describe_run(TextToImage(checkpoint=checkpoint)).plan
         self._state.cache.load(entry, plan, stop.is_set)
 
     def close(self) -> None:
         """Free all memory held by checkpoints, and end background threads."""
         self._state.cache.release()
         self._state.hashes.close()
+
+    def _look_at_memory(self) -> None:
+        """Know how much of the card is free now: other programs may have come or gone since the last job."""
+        if self._state.hardware.device.kind != "cpu":
+            self._state = self._state.look_at_memory()
+            limit_memory(self._state.hardware.device)
 
     def _find_other_device(self, error: RuntimeError, state: EngineState) -> Hardware:
         """The machine without the device that ``error`` says is lost. Raises ``error`` if it says something else."""

@@ -22,7 +22,7 @@ from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
 from engine.checkpoints.load.components import IsCancelled, never_cancelled
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
-from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline
+from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline, bytes_of
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
@@ -73,6 +73,10 @@ class CheckpointCache:
     def held_bytes(self) -> int:
         """What the weights in memory take."""
         return sum(held.bytes for held in self._held.values())
+
+    def bytes_on(self, device: str) -> int:
+        """What the weights in memory take on a torch device."""
+        return sum(bytes_of(held.loaded.modules.values(), device) for held in self._held.values())
 
     @property
     def names(self) -> tuple[str, ...]:

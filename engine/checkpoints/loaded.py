@@ -176,10 +176,10 @@ def missing_component(entry: CheckpointEntry, component: str) -> CheckpointError
     )
 
 
-def bytes_of(modules: Iterable[torch.nn.Module]) -> int:
-    """Bytes of the weights and buffers of ``modules``, shared ones counted once."""
+def bytes_of(modules: Iterable[torch.nn.Module], device: str | None = None) -> int:
+    """Bytes of the weights and buffers of ``modules``, shared ones counted once: all, or those on ``device``."""
     tensors = {id(t): t for m in modules for t in (*m.parameters(), *m.buffers())}
-    return sum(t.nbytes for t in tensors.values())
+    return sum(t.nbytes for t in tensors.values() if device is None or device in (str(t.device), t.device.type))
 
 
 def _optional(parts: Mapping[str, Component], name: str, kind: type[_T]) -> _T | None:

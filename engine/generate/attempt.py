@@ -27,7 +27,7 @@ from engine.generate.denoise import (
     guidance_embedding_width,
 )
 from engine.generate.engine_state import EngineState
-from engine.generate.estimate import StepProgress, course_of
+from engine.generate.estimate import StepProgress, circumstance_of, course_of
 from engine.generate.out_of_memory import Turns, lend_text_encoders, phase
 from engine.generate.precision_guard import PrecisionGuard, describe_raised
 from engine.generate.prepare import Prepared
@@ -36,7 +36,7 @@ from engine.generate.samplers import create
 from engine.generate.save import Saved, SaveQueue, Saver
 from engine.generate.speed.compile import can_compile, explain_trouble, is_new
 from engine.generate.speed.feature_cache import FeatureCache
-from engine.plan.learned import learn
+from engine.plan.learned import Circumstance, learn
 from engine.plan.speed import speed_for
 from engine.plan.timing import learn_timing
 from engine.prompt.encode import Guard, PromptEncodings, encode_pair
@@ -151,7 +151,9 @@ class Attempt:
         if trouble := explain_trouble(self.loaded.unet):
             yield Notice(job=self.saver.job, text=trouble)
         for measure in prepared.resolved.plan.measures if state.sparing else ():
-            learn(state.notes, prepared.entry.hash, state.hardware.device, measure=measure)
+            half = circumstance_of(prepared.resolved.request, state.budget)
+            whole = Circumstance(half.pixels, 2 * half.free)
+            learn(state.notes, prepared.entry.hash, state.hardware.device, measure=measure, then=whole)
         if raised:
             learn(state.notes, prepared.entry.hash, state.hardware.device, dtypes=raised)
             yield Notice(job=self.saver.job, text=describe_raised(raised))

@@ -15,7 +15,8 @@ from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.search_paths import find_wildcard_folders
 from engine.checkpoints.library.sha256 import Hasher
 from engine.generate.estimate import Circumstances
-from engine.plan import Hardware
+from engine.plan import Budget, Hardware, find_budget
+from engine.plan.hardware.probe import refresh
 from engine.plan.learned import LearnedFacts
 from engine.prompt.encode import EncodingCache
 from engine.prompt.wildcards import Wildcards
@@ -50,6 +51,15 @@ class EngineState:
     def wildcards(self) -> Wildcards:
         """The wildcards as they are now, read when the first one is asked for."""
         return Wildcards(find_wildcard_folders(self.settings))
+
+    @property
+    def budget(self) -> Budget:
+        """What a run may use: what was free when the job began, and what checkpoints in memory hold."""
+        return find_budget(self.hardware, self.cache.bytes_on(self.hardware.device.torch))
+
+    def look_at_memory(self) -> EngineState:
+        """A copy of this state that knows how much memory is free now."""
+        return dataclasses.replace(self, hardware=refresh(self.hardware))
 
     @property
     def circumstances(self) -> Circumstances:

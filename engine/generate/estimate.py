@@ -11,8 +11,8 @@ import engine.preferences as preferences
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import DoesNotFit
 from engine.events import Step
-from engine.plan import Hardware, Layout, Work, choose, find_budget, fit_plan
-from engine.plan.learned import LearnedFacts, apply_learned
+from engine.plan import Budget, Hardware, Layout, Work, choose, find_budget, fit_plan
+from engine.plan.learned import PLENTY, Circumstance, LearnedFacts, apply_learned
 from engine.plan.memory import REFINER
 from engine.plan.timing import TimingKey, estimate_seconds
 from engine.prompt.composition import is_composed, split_prompt
@@ -51,8 +51,9 @@ def estimate(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumst
     """Whether ``request`` fits on this machine, and how long an image takes."""
     plan = plan_for(entry, request, here)
     room = find_budget(here.hardware)
+    start = apply_learned(here.notes, entry.hash, here.hardware.device, plan, circumstance_of(request, room))
     try:
-        fitting, predicted = fit_plan(work_for(entry, request), plan, room, find_cpu_plan(entry, plan, here.hardware))
+        fitting, predicted = fit_plan(work_for(entry, request), start, room, find_cpu_plan(entry, plan, here.hardware))
     except DoesNotFit as refused:
         return Estimate(refusal=str(refused))
     on_device = predicted.peak_device > 0
@@ -74,11 +75,17 @@ def course_of(request: ResolvedGeneration) -> TimingKey:
 
 
 def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> ExecutionPlan:
-    """The plan of this machine for a checkpoint, with what earlier runs taught, before memory is looked at."""
+    """The plan of this machine for a checkpoint, with the precisions that earlier runs taught, before memory is looked at."""
     plan = choose(here.hardware, entry.family, overrule=choose_precision(asked, here), measured=here.measured)
     compiled = preferences.read(here.settings.data).compile
     plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled))
-    return apply_learned(here.notes, entry.hash, here.hardware.device, plan)
+    return apply_learned(here.notes, entry.hash, here.hardware.device, plan, PLENTY)
+
+
+def circumstance_of(request: ResolvedGeneration, room: Budget) -> Circumstance:
+    """What the need for memory measures is learned by."""
+    free = room.device if room.device is not None else room.ram
+    return Circumstance(pixels=request.width * request.height, free=0 if free is None else free)
 
 
 def choose_precision(asked: Request, here: Circumstances) -> str:

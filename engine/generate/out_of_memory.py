@@ -13,7 +13,7 @@ import torch
 from engine.checkpoints.loaded import LoadedCheckpoint, bytes_of
 from engine.errors import DoesNotFit
 from engine.generate.engine_state import EngineState
-from engine.generate.estimate import find_cpu_plan
+from engine.generate.estimate import circumstance_of, find_cpu_plan
 from engine.generate.prepare import Prepared
 from engine.plan import take_next_measure
 from engine.plan.hardware.driver_errors import is_out_of_memory
@@ -91,7 +91,8 @@ def apply_relief(relief: Relief, prepared: Prepared, state: EngineState) -> Prep
     """Free memory, store the measure for the next runs of this checkpoint, and return the plan with it."""
     gc.collect()
     state.cache.release(prepared.entry, relief.plan)
-    learn(state.notes, prepared.entry.hash, state.hardware.device, measure=relief.rung.name)
+    then = circumstance_of(prepared.resolved.request, state.budget)
+    learn(state.notes, prepared.entry.hash, state.hardware.device, measure=relief.rung.name, then=then)
     return dataclasses.replace(
         prepared, resolved=dataclasses.replace(prepared.resolved, plan=relief.plan), notices=(),
         refiner=prepared.refiner.under(relief.plan, state) if prepared.refiner else None,

@@ -14,8 +14,9 @@ from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
 from engine.errors import CheckpointError
 from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
-from engine.generate.estimate import find_cpu_plan, plan_for, work_for
-from engine.plan import find_budget, fit_plan, lower_peak, predict
+from engine.generate.estimate import circumstance_of, find_cpu_plan, plan_for, work_for
+from engine.plan import fit_plan, lower_peak, predict
+from engine.plan.learned import apply_learned
 from engine.prompt.block_weights import read_block_weights
 from engine.prompt.draw_prompts import draw_again
 from engine.prompt.grammar import parse
@@ -96,8 +97,9 @@ def prepare(
         plan = dataclasses.replace(plan, compiler="")
     work = work_for(entry, request, refiner.entry if refiner else None)
     cpu_plan = find_cpu_plan(entry, plan, state.hardware)
-    fitting, _ = fit_plan(work, plan, find_budget(state.hardware), cpu_plan)
-    if state.sparing and fitting.measures == plan.measures:
+    start = apply_learned(state.notes, entry.hash, state.hardware.device, plan, circumstance_of(request, state.budget))
+    fitting, _ = fit_plan(work, start, state.budget, cpu_plan)
+    if state.sparing and fitting.measures == start.measures:
         fitting = lower_peak(fitting, work, cpu_plan)
     measures = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
     resolved = Resolved(
@@ -149,7 +151,7 @@ def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
         return False
     refiner = prepared.refiner.entry if prepared.refiner else None
     work = dataclasses.replace(work_for(prepared.entry, prepared.resolved.request, refiner), batch=batch)
-    return find_budget(state.hardware).holds(predict(work, plan))
+    return state.budget.holds(predict(work, plan))
 
 
 def complete_request(

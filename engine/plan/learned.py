@@ -6,6 +6,7 @@ If the file is lost or damaged, it starts empty: this only costs another measure
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
@@ -16,8 +17,8 @@ from engine.plan.precision import replace_dtypes
 from engine.requests import DTYPES, ExecutionPlan
 from engine.storage.json_store import JsonStore
 
-MOST = 1e7
-"""No time in seconds and no ratio of speeds that was measured is larger."""
+MOST = 1e15
+"""No time in seconds, no ratio of speeds and no number of bytes or pixels that was measured is larger."""
 
 
 class LearnedFacts:
@@ -63,26 +64,58 @@ def read_texts_by_name(value: JsonValue) -> dict[str, str]:
     return {name: each for name, each in value.items() if isinstance(each, str)} if isinstance(value, dict) else {}
 
 
-def apply_learned(notes: LearnedFacts, checkpoint_hash: str, device: Device, plan: ExecutionPlan) -> ExecutionPlan:
-    """``plan`` with what earlier runs of this checkpoint on this device learned: safer precisions and memory measures."""
+@dataclass(frozen=True)
+class Circumstance:
+    """The size of an image in ``pixels``, and the bytes of memory that were ``free`` for it."""
+
+    pixels: int
+    free: int
+
+    def repeats(self, earlier: JsonValue) -> bool:
+        """Whether memory will run out as it did in ``earlier``: for an image as large, with no more memory."""
+        stored = read_numbers(earlier) if isinstance(earlier, dict) else {}
+        return "free" in stored and self.pixels >= stored.get("pixels", 0) and self.free <= stored["free"] * AS_MUCH
+
+
+AS_MUCH = 1.05
+"""Up to this many times as much memory is as much."""
+
+PLENTY = Circumstance(pixels=0, free=2**62)
+"""A circumstance in which memory has never run out."""
+
+
+def apply_learned(
+    notes: LearnedFacts, checkpoint_hash: str, device: Device, plan: ExecutionPlan, now: Circumstance | None = None
+) -> ExecutionPlan:
+    """``plan`` with what earlier runs of this checkpoint on this device learned: safer precisions, and the memory measures that
+    were needed for an image of the size of ``now`` with as little memory. None takes all measures."""
     kept = notes.get(_key(checkpoint_hash, device))
+    shortages = kept.get("shortages")
+    known = shortages if isinstance(shortages, dict) else {}
     dtypes = {c: d for c, d in read_texts_by_name(kept.get("dtypes")).items() if _is_safer(d, plan.dtype(c))}
     plan, measures = replace_dtypes(plan, dtypes), read_texts(kept.get("measures"))
     for rung in RUNGS:
-        wanted = rung.name in measures and rung.name not in plan.measures
+        again = now is None or now.repeats(known.get(rung.name))
+        wanted = again and rung.name in measures and rung.name not in plan.measures
         if wanted and rung.usable(plan) and rung.name != "cpu" and not rung.refined:
             plan = apply(plan, rung)
     return plan
 
 
 def learn(
-    notes: LearnedFacts, checkpoint_hash: str, device: Device, *, dtypes: Mapping[str, str] | None = None, measure: str = ""
-) -> None:
-    """Store for :func:`apply_learned` that a checkpoint needed safer ``dtypes``, or that memory needed ``measure``."""
+    notes: LearnedFacts, checkpoint_hash: str, device: Device, *, dtypes: Mapping[str, str] | None = None, measure: str = "",
+    then: Circumstance | None = None,
+) -> None:  # fmt: skip
+    """Store for :func:`apply_learned` that a checkpoint needed safer ``dtypes``, or that memory needed ``measure`` ``then``."""
 
     def add(stored: JsonObject) -> JsonObject:
         measures = [*read_texts(stored.get("measures")), *([measure] if measure else [])]
+        shortages = stored.get("shortages")
+        known: JsonObject = dict(shortages) if isinstance(shortages, dict) else {}
+        if measure and then is not None:
+            known[measure] = {"pixels": then.pixels, "free": then.free}
         return {
+            "shortages": known,
             "dtypes": {**read_texts_by_name(stored.get("dtypes")), **(dtypes or {})},
             "measures": [*dict.fromkeys(measures)],
         }

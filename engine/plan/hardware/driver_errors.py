@@ -47,8 +47,10 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "out_of_memory",
-        r"out of memory|failed to allocate|CUBLAS_STATUS_ALLOC_FAILED|not enough memory|can't allocate memory"
-        r"|cannot allocate memory|bad_alloc",
+        r"out of (host |device )?memory|OUT_OF_(HOST_|DEVICE_)?(MEMORY|RESOURCES)|hipErrorOutOfMemory|failed to allocate"
+        r"|STATUS_ALLOC_FAILED|miopenStatusAllocFailed|not enough memory|can't allocate memory|cannot allocate memory|bad.alloc"
+        # Without memory for their workspaces, cuDNN finds no way to compute a convolution and cuBLAS does not start.
+        r"|unable to find (a valid|an) (\w+ )?(algorithm|engine)|CUBLAS_STATUS_NOT_INITIALIZED|Invalid buffer size",
         "its memory is full. Close other programs that use it",
     ),
     Fault("busy", r"\bbusy\b|exclusive.process", "another program holds it for itself. Close that program"),

@@ -59,10 +59,15 @@ def read_free_bytes(device: Device) -> int | None:
 def read_reusable_bytes(device: torch.device) -> int | None:
     """Memory of ``device`` that this process can still take: what is free, and what torch's allocator holds unused. None where
     the driver does not tell."""
-    if device.type != "cuda":
-        return None
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + unused
+    return _cuda_memory(device.index or 0)[0] if device.type == "cuda" else None
+
+
+def limit_memory(device: Device) -> None:
+    """Let this process take no more of ``device`` than is free: Windows' drivers would go on in RAM, without a word and much
+    slower, where Easel has measures that save memory."""
+    if device.kind in ("cuda", "rocm") and device.free_bytes is not None and device.total_bytes:
+        most = torch.cuda.memory_allocated(device.index) + device.free_bytes
+        torch.cuda.set_per_process_memory_fraction(min(1.0, most / device.total_bytes), device.index)
 
 
 def _each(kind: str, start: Callable[[], None], count: Callable[[], int], describe: Callable[[int], Device]) -> Iterator[Answer]:
@@ -144,6 +149,12 @@ def _memory(kind: str, index: int) -> tuple[int | None, int | None]:
     return _ask(lambda: _MEMORY[kind](index))[1] or (None, None)
 
 
+def _cuda_memory(index: int) -> tuple[int, int]:
+    """What torch's allocator holds unused is as good as free."""
+    free, total = torch.cuda.mem_get_info(index)
+    return free + torch.cuda.memory_reserved(index) - torch.cuda.memory_allocated(index), total
+
+
 def _mps_memory(_index: int) -> tuple[int | None, int | None]:
     total = torch.mps.recommended_max_memory()
     available = system.read_memory()[1]
@@ -153,8 +164,8 @@ def _mps_memory(_index: int) -> tuple[int | None, int | None]:
 _OLDER_CAPABILITIES = {"AVX2": frozenset({"avx2"}), "AVX512": frozenset({"avx2", "avx512_f"})}
 
 _MEMORY: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
-    "cuda": torch.cuda.mem_get_info,
-    "rocm": torch.cuda.mem_get_info,
+    "cuda": lambda index: _cuda_memory(index),
+    "rocm": lambda index: _cuda_memory(index),
     "xpu": torch.xpu.mem_get_info,
     "mps": _mps_memory,
     "cpu": lambda _index: (system.read_memory()[1], system.read_memory()[0]),

@@ -8,7 +8,7 @@ import pytest
 
 from engine.plan.hardware.facts import Device
 from engine.plan.hardware.precision_trial import measure_gain, time_gain
-from engine.plan.learned import LearnedFacts, apply_learned, learn
+from engine.plan.learned import PLENTY, Circumstance, LearnedFacts, apply_learned, learn
 from engine.plan.precision import choose
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS
 from tests.engine.plan.conftest import MACHINES
@@ -27,6 +27,28 @@ def test_an_overflow_and_a_full_memory_are_remembered_for_that_checkpoint(tmp_pa
     assert (again.measures, again.vae_tile) == (("vae_tiles",), 512)
     assert apply_learned(notes, "another", AMPERE.device, plan) == plan
     assert apply_learned(notes, "abc", Device(kind="cuda", name="another card"), plan) == plan
+
+
+def test_a_bad_moment_is_not_learnt_for_ever(tmp_path: Path) -> None:
+    """A measure comes back for an image as large with no more memory, is said then, and is not taken otherwise."""
+    notes, plan = LearnedFacts(tmp_path / "learnt.json"), choose(AMPERE, V1)
+    learn(notes, "abc", AMPERE.device, measure="unet_byte_storage", then=Circumstance(512 * 512, 3 << 30))
+    again = {
+        (side, free): apply_learned(notes, "abc", AMPERE.device, plan, Circumstance(side * side, free << 30))
+        for side in (256, 512, 1024)
+        for free in (2, 3, 6)
+    }
+    assert {now for now, each in again.items() if each.measures} == {(512, 2), (512, 3), (1024, 2), (1024, 3)}
+    assert all("Memory is short" in each.reasons[-1] for each in again.values() if each.measures)
+    assert apply_learned(notes, "abc", AMPERE.device, plan, PLENTY) == plan
+    learn(notes, "abc", AMPERE.device, measure="unet_byte_storage", then=Circumstance(256 * 256, 6 << 30))
+    assert apply_learned(notes, "abc", AMPERE.device, plan, Circumstance(512 * 512, 6 << 30)).measures
+
+
+def test_measures_that_earlier_versions_learnt_are_tried_again_without(tmp_path: Path) -> None:
+    notes, plan = LearnedFacts(tmp_path / "learnt.json"), choose(AMPERE, V1)
+    learn(notes, "abc", AMPERE.device, measure="unet_byte_storage")
+    assert apply_learned(notes, "abc", AMPERE.device, plan, Circumstance(2**30, 0)) == plan
 
 
 def test_what_the_plan_does_already_is_not_done_twice(tmp_path: Path) -> None:
