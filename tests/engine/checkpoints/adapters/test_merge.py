@@ -99,8 +99,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return CHECKPOINTS[family]
 
 
-def layer_of(loaded: LoadedCheckpoint, component: str, name: str) -> torch.nn.Module:
-    module = loaded.modules[component]
+def layer_of(module: torch.nn.Module, name: str) -> torch.nn.Module:
     known = dict(module.named_modules())
     return known.get(name) or known[name.removeprefix("text_model.")]
 
@@ -112,7 +111,7 @@ def write(
     generator, made, tensors = torch.Generator().manual_seed(3), {}, {}
     for component, names in LAYERS[family].items():
         for name in names:
-            made[f"{component}/{name}"] = found = maker(layer_of(loaded, component, name), generator)
+            made[f"{component}/{name}"] = found = maker(layer_of(loaded.modules[component], name), generator)
             key = NAMINGS[naming](family, component, name)
             tensors |= {f"{key}.{leaf}": tensor.contiguous().clone() for leaf, tensor in found.tensors.items()}
     save_file(tensors, path)
@@ -148,7 +147,7 @@ def test_every_method_at_every_strength(loaded: LoadedCheckpoint, method: str, t
         assert not merged.notices
         for name, found in made.items():
             component, _, layer_name = name.partition("/")
-            layer = layer_of(loaded, component, layer_name)
+            layer = layer_of(loaded.modules[component], layer_name)
             key = next(n for n, module in loaded.modules[component].named_modules() if module is layer)
             original = before[f"{component}/{key}.weight"]
             expected = original + strength * (found.weight - original)
