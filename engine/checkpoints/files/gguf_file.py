@@ -13,7 +13,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.checkpoints.files.tensor_info import BYTES, LONGEST_NAME, MOST_HEADER, MOST_TENSORS, DamagedFile, Header, Tensor
+from engine.checkpoints.files.tensor_info import (
+    BYTES,
+    LONGEST_NAME,
+    MOST_HEADER,
+    MOST_TENSORS,
+    DamagedFile,
+    Header,
+    Tensor,
+    UnusableFile,
+)
 
 _PLAIN: Mapping[str, str] = {
     "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64", "I8": "int8", "I16": "int16", "I32": "int32",
@@ -38,7 +47,7 @@ class _Reader:
 
     def take(self, count: int) -> bytes:
         if count > MOST_HEADER - self.place:
-            raise DamagedFile("its header is longer than that of any checkpoint")
+            raise UnusableFile("its header is longer than that of any checkpoint")
         raw = self._file.read(count)
         if len(raw) < count:
             raise DamagedFile("it is truncated")
@@ -70,7 +79,7 @@ class _Reader:
 
 def _find_code(kind: int) -> str:
     if kind not in _NUMBERS:
-        raise DamagedFile("its header holds a value of a type that GGUF does not have")
+        raise UnusableFile("its header holds a value of a type that GGUF does not have")
     return _NUMBERS[kind]
 
 
@@ -79,10 +88,10 @@ def read_gguf(path: Path, file: BinaryIO, size: int) -> Header:
     reader = _Reader(file)
     reader.take(4)
     if reader.number("I") not in _VERSIONS:
-        raise DamagedFile("it is of a version of GGUF that Easel does not know")
+        raise UnusableFile("it is of a version of GGUF that Easel does not know")
     tensors, values = reader.number("Q"), reader.number("Q")
     if tensors > MOST_TENSORS or values > MOST_TENSORS:
-        raise DamagedFile("it has more parts than any checkpoint")
+        raise UnusableFile("it has more parts than any checkpoint")
     metadata = {reader.text(): reader.value(reader.number("I")) for _ in range(values)}
     places = dict(_read_place(reader) for _ in range(tensors))
     alignment = metadata.get("general.alignment", 32)
@@ -112,7 +121,7 @@ def _create_tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, st
     try:
         quantization = GGMLQuantizationType(kind)
     except ValueError as error:
-        raise DamagedFile(f"its part “{name[:80]}” is in a number format that Easel does not know ({kind})") from error
+        raise UnusableFile(f"its part “{name[:80]}” is in a number format that Easel does not know ({kind})") from error
     block, width = GGML_QUANT_SIZES[quantization]
     count = math.prod(shape)
     if isinstance(original, tuple) and math.prod(original) == count:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from engine.checkpoints.files.gguf_file import read_gguf
-from engine.checkpoints.files.pickles import PickleRefused
+from engine.checkpoints.files.pickles import PickleRefused, UnsafePickle
 from engine.checkpoints.files.safetensors_file import read_safetensors
-from engine.checkpoints.files.tensor_info import BYTES, LONGEST_NAME, MOST_TENSORS, DamagedFile, Header, Tensor
+from engine.checkpoints.files.tensor_info import BYTES, LONGEST_NAME, MOST_TENSORS, DamagedFile, Header, Tensor, UnusableFile
 from engine.checkpoints.files.torch_file import read_legacy, read_zip
 from engine.errors import CheckpointError
 from engine.storage.regular_files import open_regular_file
@@ -38,6 +39,8 @@ def read_header(path: Path) -> Header:
         raise
     except OSError as error:
         raise CheckpointError(f"“{path.name}” cannot be read: {error.strerror or error}.") from error
+    except (UnsafePickle, UnusableFile) as error:
+        raise create_refusal(path, str(error), is_whole=True) from error
     except (PickleRefused, zipfile.BadZipFile, DamagedFile) as error:
         raise create_refusal(path, str(error)) from error
     except Exception as error:
@@ -46,9 +49,9 @@ def read_header(path: Path) -> Header:
 
 def _check_names(tensors: Mapping[str, Tensor]) -> None:
     if len(tensors) > MOST_TENSORS:
-        raise DamagedFile("it has more parts than any checkpoint")
+        raise UnusableFile("it has more parts than any checkpoint")
     if any(len(name) > LONGEST_NAME for name in tensors):
-        raise DamagedFile("a part of it has a longer name than any checkpoint needs")
+        raise UnusableFile("a part of it has a longer name than any checkpoint needs")
 
 
 def _add_prefix(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -70,9 +73,11 @@ def _digest(header: Header, file: BinaryIO, size: int) -> str:
     return digest.hexdigest()
 
 
-def create_refusal(path: Path, why: str) -> CheckpointError:
-    """The error for a file that cannot be used; ``why`` is the second half of its sentence."""
-    return CheckpointError(f"“{path.name}” was not loaded: {why}. Fetch the file again, or choose another one.")
+def create_refusal(path: Path, why: str, *, is_whole: bool = False) -> CheckpointError:
+    """The error for a file that cannot be used; ``why`` is the second half of its sentence. ``is_whole``: fetching it again would
+    not help."""
+    advice = "Choose another file." if is_whole else "Fetch the file again, or choose another one."
+    return CheckpointError(f"“{path.name}” was not loaded: {why}. {advice}")
 
 
 def _choose_reader(path: Path, start: bytes) -> Callable[[Path, BinaryIO, int], Header]:
@@ -84,7 +89,19 @@ def _choose_reader(path: Path, start: bytes) -> Callable[[Path, BinaryIO, int], 
         return read_zip
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04"):
         return read_legacy
+    for name, what in _FOREIGN.items():
+        if re.match(name.encode("latin-1"), start, re.DOTALL):
+            raise create_refusal(path, what, is_whole=True)
     raise create_refusal(path, _what_it_is(start))
+
+
+_FOREIGN: Mapping[str, str] = {
+    "\x89PNG|\xff\xd8\xff|GIF8|RIFF": "it is a picture or a sound, not a checkpoint",
+    "\x08[\x01-\x20][\x12\x1a\x3a\x42]": "it is an ONNX model, which Easel does not run: get the same model as safetensors",
+    "\x89HDF\r\n": "it is a Keras model (HDF5), which Easel does not run: get the same model as safetensors",
+    "Rar!|7z\xbc\xaf|\x1f\x8b": "it is a packed archive: unpack it, and put what is in it into the models folder",
+}  # fmt: skip
+"""Beginning of a file, a regular expression -> what it is."""
 
 
 def _what_it_is(start: bytes) -> str:
@@ -95,6 +112,4 @@ def _what_it_is(start: bytes) -> str:
         return "it is a web page, not a checkpoint: the download saved a page that says why"
     if start.startswith(b"version https://"):
         return "it is a pointer to a large file (Git LFS), not the file itself"
-    if start.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")):
-        return "it is a picture or a sound, not a checkpoint"
     return "it is neither safetensors nor a torch checkpoint"

@@ -20,6 +20,10 @@ class PickleRefused(Exception):
     """The pickle is damaged or contains what no checkpoint needs. The message is the second half of a sentence."""
 
 
+class UnsafePickle(PickleRefused):
+    """The pickle asks for what no checkpoint needs, and is whole."""
+
+
 @dataclass(frozen=True, eq=False)
 class Name:
     """A global of the pickle: module and name."""
@@ -175,7 +179,7 @@ class _Reader:
 
     def name(self, path: str) -> None:
         if not is_allowed(path):
-            raise PickleRefused(f"it asks for “{path[:80]}”, which no checkpoint needs and which could run a program")
+            raise UnsafePickle(f"it asks for “{path[:80]}”, which no checkpoint needs and which could run a program")
         self.push(Name(path))
 
 

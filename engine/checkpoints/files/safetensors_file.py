@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.checkpoints.files.tensor_info import MOST_HEADER, MOST_TENSORS, DamagedFile, Header, Tensor, read_sizes
+from engine.checkpoints.files.tensor_info import MOST_HEADER, MOST_TENSORS, DamagedFile, Header, Tensor, UnusableFile, read_sizes
 from engine.json_values import JsonValue, as_object, parse_object
 
 _SAFETENSORS: Mapping[str, str] = {
@@ -28,7 +28,7 @@ def read_safetensors(path: Path, file: BinaryIO, size: int) -> Header:
     try:
         entries = parse_object(raw)
         if len(entries) > MOST_TENSORS:
-            raise DamagedFile("it has more parts than any checkpoint")
+            raise UnusableFile("it has more parts than any checkpoint")
         metadata = {key: str(value) for key, value in as_object(entries.pop("__metadata__", {})).items()}
         tensors = {name: _safetensor(name, entry, 8 + length) for name, entry in entries.items()}
     except (ValueError, KeyError) as error:
@@ -41,7 +41,7 @@ def _safetensor(name: str, value: JsonValue, base: int) -> Tensor:
     entry = as_object(value)
     dtype = str(entry["dtype"])
     if dtype not in _SAFETENSORS:
-        raise DamagedFile(f"its part “{name[:80]}” is in a number format that Easel does not know ({dtype[:20]})")
+        raise UnusableFile(f"its part “{name[:80]}” is in a number format that Easel does not know ({dtype[:20]})")
     try:
         shape = read_sizes(entry["shape"])
         begin, end = read_sizes(entry["data_offsets"])

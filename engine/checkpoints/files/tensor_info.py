@@ -79,6 +79,10 @@ class DamagedFile(Exception):
     """A file is not what its first bytes say. The message is the second half of a sentence."""
 
 
+class UnusableFile(Exception):
+    """A file may be whole, but is none that Easel can use. The message is the second half of a sentence."""
+
+
 def read_sizes(value: PickleValue | JsonValue) -> tuple[int, ...]:
     """A list of dimensions or offsets. Raises ValueError or IndexError for anything else."""
     if isinstance(value, Call):

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from engine.checkpoints.files.pickles import Call, Name, Persistent, PickleValue, read_pickle
-from engine.checkpoints.files.tensor_info import BYTES, LONGEST_NAME, MOST_HEADER, DamagedFile, Header, Tensor, read_sizes
+from engine.checkpoints.files.tensor_info import (
+    BYTES,
+    LONGEST_NAME,
+    MOST_HEADER,
+    DamagedFile,
+    Header,
+    Tensor,
+    UnusableFile,
+    read_sizes,
+)
 from engine.storage.regular_files import open_regular_file
 
 _MOST_ENTRIES = 8 * 2**20
@@ -43,9 +52,9 @@ def read_zip(path: Path, file: BinaryIO, size: int) -> Header:
         entries = {i.filename: i for i in archive.infolist()}
         index = next((n for n in entries if n == "data.pkl" or n.endswith("/data.pkl")), None)
         if index is None:
-            raise DamagedFile("it is a zip archive, but not one that torch wrote")
+            raise UnusableFile("it is a zip archive, but not one that torch wrote")
         if any(i.compress_type != zipfile.ZIP_STORED or i.file_size != i.compress_size for i in entries.values()):
-            raise DamagedFile("parts of it are compressed, which torch never does: it could unpack to any size")
+            raise UnusableFile("parts of it are compressed, which torch never does: it could unpack to any size")
         raw = _piece(file, entries[index], size)
     value, _ = read_pickle(raw)
     root = index.removesuffix("data.pkl") + "data/"
@@ -63,13 +72,13 @@ class _BoundedReader(io.BufferedReader):
         wanted = _MOST_ENTRIES + 1 if size is None or size < 0 else size
         found = super().read(min(wanted, _MOST_ENTRIES + 1))
         if len(found) > _MOST_ENTRIES:
-            raise DamagedFile("the list of its parts is longer than any checkpoint's")
+            raise UnusableFile("the list of its parts is longer than any checkpoint's")
         return found
 
 
 def _piece(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> bytes:
     if entry.file_size > MOST_HEADER:
-        raise DamagedFile("its index is larger than any checkpoint's")
+        raise UnusableFile("its index is larger than any checkpoint's")
     file.seek(_data_start(file, entry, size))
     return file.read(entry.file_size)
 
@@ -112,7 +121,7 @@ def read_legacy(path: Path, file: BinaryIO, size: int) -> Header:
     raw = file.read(min(size, MOST_HEADER))
     magic, at = read_pickle(raw)
     if magic != _LEGACY_MAGIC:
-        raise DamagedFile("it is a pickle, but not one that torch wrote")
+        raise UnusableFile("it is a pickle, but not one that torch wrote")
     _, at = read_pickle(raw, at)
     _, at = read_pickle(raw, at)
     value, end = read_pickle(raw, at)
@@ -183,14 +192,14 @@ def _tensors(
         return
     for key, item in value.items():
         if next(visits, None) is None:
-            raise DamagedFile("its index has more entries than any checkpoint needs")
+            raise UnusableFile("its index has more entries than any checkpoint needs")
         item = _as_dictionary(item)
         call = _as_tensor(item)
         if call is None and not isinstance(item, dict):
             continue
         name = f"{prefix}{key if isinstance(key, str) else ''}"
         if len(name) > LONGEST_NAME:
-            raise DamagedFile("a part of it has a longer name than any checkpoint needs")
+            raise UnusableFile("a part of it has a longer name than any checkpoint needs")
         if call is not None:
             yield name, call
         else:
@@ -233,7 +242,7 @@ def _array(name: str, array: PickleValue) -> Tensor:
         ):
             data = _bytes_of(raw)
         case _:
-            raise DamagedFile(f"its part “{name[:80]}” is stored in a way that Easel does not know")
+            raise UnusableFile(f"its part “{name[:80]}” is stored in a way that Easel does not know")
     sizes, dtype = read_sizes(shape), _NUMPY_DTYPES[kind]
     if len(data) != math.prod(sizes) * BYTES[dtype]:
         raise DamagedFile(f"its part “{name[:80]}” is truncated or damaged")
@@ -284,5 +293,5 @@ def _storage(value: PickleValue) -> tuple[str, str]:
     kind, storage, key = value.key[:3]
     dtype = _STORAGES.get(storage.path.rpartition(".")[2]) if isinstance(storage, Name) else None
     if kind != "storage" or dtype is None or not isinstance(key, str):
-        raise DamagedFile("a part of it is stored in a way that Easel does not know")
+        raise UnusableFile("a part of it is stored in a way that Easel does not know")
     return key, dtype

@@ -115,20 +115,32 @@ def _other(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity 
         if any(re.match(pattern, name) for name in names):
             return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
     family = find_other_family(name.removeprefix("model.diffusion_model.") for name in names)
-    if not family:
+    if not family and not any(_DENOISER.match(name) for name in names):
         return None
-    reason = f"it is a checkpoint of {family}, which Easel does not draw with"
+    reason = f"it is a checkpoint of {family or 'another family'}, which Easel does not draw with. {_INSTEAD}"
     return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
 
 
+_INSTEAD = "Use a checkpoint of Stable Diffusion 1, 2, XL or 3.5 instead"
+_DENOISER = re.compile(
+    r"(model\.diffusion_model\.)?(time_embed|double_layers|mlp_t5|txt_in|adaln_single|cap_embedder|x_embedder)"
+)
 _OTHERS: tuple[tuple[str, str], ...] = (
     (r"model_ema\.diffusion_model", "it holds the averaged weights (EMA) alone, without those that draw. Use the complete file"),
     (r"(cond_stage_model|conditioner)\.|text_model\.encoder\.|transformer\.resblocks\.|text_encoders\.",
      "it holds a text encoder alone. Easel uses the one in the checkpoint"),
     (r"encoder\.block\.\d+\.layer\.", "it holds the T5 text encoder alone, which Stable Diffusion 1, 2 and XL do not have"),
+    (r"image_encoder\.(patch_embed|blocks|trunk)\.", "it is Segment Anything, which Easel does not use yet"),
     (r"(image_encoder\.|vision_model\.)", "it holds an image encoder (CLIP vision), which Easel does not use yet"),
     (r"(image_proj|ip_adapter)\.", "it is an IP-Adapter, which Easel does not use yet"),
     (r"(body\.\d+\.block\d|adapter\.body)", "it is a T2I-Adapter, which Easel does not use yet"),
+    (r"lllite_unet", "it is a ControlNet of the kind LLLite, which Easel does not use yet"),
+    (r"(control_model\.|controlnet_|control_add_embedding|lora_controlnet)", "it is a ControlNet, which Easel does not use yet"),
+    (r".*motion_modules\.", "it is a motion module of AnimateDiff. Easel draws pictures, not films: choose another file"),
+    (r"(clip_txt_mapper|effnet_mapper|clip_txt_pooled_mapper|previewer\.)",
+     f"it is a part of Stable Cascade, which Easel does not draw with. {_INSTEAD}"),
+    (r"(enc|dec)\.blk\.\d|blk\.\d+\.(attn|ffn)", "it is a language model or a text encoder alone, which cannot draw. "
+     "Put it beside the checkpoint that needs it"),
 )  # fmt: skip
 """Regular expression for the beginning of a tensor's name -> what the file is."""
 

@@ -63,13 +63,8 @@ SORTED = frozenset(
 )  # fmt: skip
 """Sub-folders that only sort files by kind, and are omitted from names."""
 
-SKIPPED = frozenset(
-    {
-        "controlnet", "clip_vision", "gligen", "photomaker", "style_models", "hypernetworks", "deepbooru", "codeformer", "gfpgan",
-        "venv", "site-packages", "node_modules", "custom_nodes", "vae-approx", "vae_approx", "blip", "karlo",
-    }
-)  # fmt: skip
-"""Sub-folders of other programs whose files Easel does not use."""
+SKIPPED = frozenset({"venv", "site-packages", "node_modules", "custom_nodes"})
+"""Sub-folders that hold programs, not models."""
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,8 @@ def _create_missing_error(
         return missing_component(entry, component)
     return CheckpointError(
         f"“{entry.path.name}” seems to be {entry.family.label}, but a part of its "
-        f"{COMPONENT_NAMES.get(component, component)} is missing ({name[:80]}). Fetch the file again, or choose another one."
+        f"{COMPONENT_NAMES.get(component, component)} is missing ({name[:80]}). It is of another kind, or was saved "
+        "incompletely: choose another one."
     )
 
 

@@ -30,11 +30,11 @@ def load_image_network(entry: CheckpointEntry, other: CheckpointEntry | None = N
     try:
         network = MAIN_REGISTRY.load(canonicalize_state_dict(weights))
     except UnsupportedModelError as error:
-        raise create_refusal(entry.path, "it holds a network of a kind that Easel does not know") from error
+        raise create_refusal(entry.path, "it holds a network of a kind that Easel does not know", is_whole=True) from error
     except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AssertionError) as error:
         raise create_refusal(entry.path, "its parts do not fit together: it is damaged or incomplete") from error
     if not isinstance(network, ImageModelDescriptor) or network.input_channels not in (1, 3):
-        raise create_refusal(entry.path, "its input is not an image")
+        raise create_refusal(entry.path, "its input is not an image", is_whole=True)
     return network.eval()
 
 

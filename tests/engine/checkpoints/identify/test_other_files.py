@@ -13,6 +13,7 @@ from engine.checkpoints.files.headers import Header, Tensor
 from engine.checkpoints.identify.identify import identify as identify_file
 from engine.checkpoints.identify.identify import identify_header
 from engine.checkpoints.identify.identity import Identity
+from engine.errors import CheckpointError
 
 UNET = "model.diffusion_model."
 ATTENTION = f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
@@ -101,3 +102,40 @@ def test_unclip_is_refused_by_its_name(tmp_path: Path) -> None:
     diffusers.AutoencoderKL(block_out_channels=(32,)).save_pretrained(tmp_path / "vae")
     found = identify_file(tmp_path)
     assert found.kind == "unknown" and "2.1 unCLIP" in found.reason
+
+
+# Beginnings of files as their formats define them (ONNX is a protocol buffer: ir_version, producer_name).
+FOREIGN = {
+    "ONNX": b"\x08\x07\x12\x07pytorch\x1a\x051.13.", "picture": b"\x89PNG\r\n\x1a\n" + b"\0" * 20,
+    "archive": b"Rar!\x1a\x07" + b"\0" * 20,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_a_whole_file_of_another_format_is_named_and_not_to_be_fetched_again(what: str, tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(FOREIGN[what])
+    with pytest.raises(CheckpointError, match=what) as refused:
+        identify_file(tmp_path / "x.onnx")
+    assert "again" not in str(refused.value)
+
+
+# Names as in github.com/guoyww/AnimateDiff, Stability-AI/StableCascade, facebookresearch/segment-anything,
+# kohya-ss/ControlNet-LLLite-ComfyUI, Stability-AI/control-lora, ggml-org/llama.cpp (T5) and city96/ComfyUI-GGUF (Flux, SD 3).
+MORE = {
+    "AnimateDiff": "down_blocks.0.motion_modules.0.temporal_transformer.norm.weight",
+    "Stable Cascade": "clip_txt_mapper.weight",
+    "Segment Anything": "image_encoder.patch_embed.proj.weight",
+    "LLLite": "lllite_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.conditioning1.0.weight",
+    "text encoder": "enc.blk.0.attn_q.weight",
+    "Flux": "double_blocks.0.img_mod.lin.weight",
+    "Z-Image": "context_refiner.0.attention.qkv.weight",
+    "Qwen-Image": "transformer_blocks.0.img_mlp.net.0.proj.weight",
+}
+
+
+@pytest.mark.parametrize("container", ["safetensors", "gguf"])
+@pytest.mark.parametrize("what", MORE)
+def test_other_models_are_named_in_every_container(what: str, container: str) -> None:
+    tensors = {MORE[what]: Tensor(dtype="float16", shape=(8, 8), offset=0)}
+    found = identify_header(Header(container, tensors), Path("x"))
+    assert found.kind == "unknown" and what in found.reason, found.reason

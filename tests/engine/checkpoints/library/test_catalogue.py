@@ -101,10 +101,17 @@ def test_folders_of_other_programs_are_understood_and_only_read(
     (root / mark).mkdir()
     write(root / "embeddings" / "e.safetensors", {"emb_params": [1, 768]})
     write(root / "venv" / "lib" / "weights.bin", SD1)
-    write(root / "models" / "ControlNet" / "x.safetensors", SD1)
+    write(root / "models" / "ControlNet" / "x.safetensors", {"input_hint_block.0.weight": [16, 3, 3, 3]})
     preferences.write(settings.data, Preferences(extra_models=(str(root), str(tmp_path / "not there"))))
     before = {p: p.stat().st_mtime_ns for p in root.rglob("*")}
-    assert found(settings) == {"sub/a": "checkpoint", "b": "lora", "c": "vae", "d": "upscaler", "e": "embedding"}
+    assert found(settings) == {
+        "sub/a": "checkpoint",
+        "b": "lora",
+        "c": "vae",
+        "d": "upscaler",
+        "e": "embedding",
+        "ControlNet/x": "controlnet",
+    }
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*")} == before
 
 
