@@ -48,6 +48,7 @@ IDENTITIES = {
     "engine.jobs.single_instance": "a lock between processes, taken before there is a queue",
     "engine.local": "the engine as a library; imported lazily, because it imports torch",
     "engine.plan.reference_checkpoints": "the examples of the printed plan, on which the tests of the plan work as well",
+    "engine.plan.pipeline_memory": "memory where only the weights are known, beside that where the networks are",
     "engine.plan.speed": "a table",
     "engine.plan.precision_table": "a table",
     "engine.records.images.box_chunks": "the parser of one container format",

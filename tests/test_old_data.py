@@ -86,6 +86,7 @@ OLD_SAMPLERS = tuple(name for name in (*OLD_PAIRS.values(), *SCHEDULERS) if find
 def join_sampler(written: dict[str, Any]) -> dict[str, Any]:
     """A request in JSON as it was written before schedules had a field of their own."""
     sampler, schedule = written["scheduler"], written.pop("schedule")
+    assert written.pop("guidance", "cfg") == "cfg" and not written.pop("guidance_rescale", None)
     return {**written, "scheduler": OLD_PAIRS.get((sampler, schedule), sampler)}
 
 
@@ -111,7 +112,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """Tab -> the fields of its form, which browsers keep."""
 
-NEW_FIELDS = {"schedule"}
+NEW_FIELDS = {"schedule", "guidance", "guidance_rescale"}
 """Fields of forms that came since."""
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import LayerSkipConfig, UNet2DConditionModel, apply_layer_skip
+from diffusers.hooks import HookRegistry
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,30 @@ def find_blocks(unet: UNet2DConditionModel) -> UNetBlocks | None:
     if not isinstance(conv_in, torch.nn.Conv2d) or not up or not all(block.resnets for block in (*down, *up)):
         return None
     return UNetBlocks(conv_in.out_channels, down, middle, up)
+
+
+@contextmanager
+def perturb_self_attention(unet: UNet2DConditionModel) -> Generator[None]:
+    """Inside the block, the self-attention of the deepest layers gives each place its own value: PAG's perturbation."""
+    try:
+        for name in list_deepest_attention(unet):
+            layers = range(len(list(unet.get_submodule(name).children())))
+            config = LayerSkipConfig(
+                indices=list(layers), fqn=name, skip_attention=False, skip_attention_scores=True, skip_ff=False
+            )
+            apply_layer_skip(unet, config)
+        yield
+    finally:
+        HookRegistry.check_if_exists_or_initialize(unet).remove_hook("layer_skip_hook", recurse=True)
+
+
+def list_deepest_attention(unet: UNet2DConditionModel) -> list[str]:
+    """The names of the lists of transformer blocks in the middle of a UNet, or the last before it where the middle has none."""
+    lists = [
+        name for name, module in unet.named_modules() if isinstance(module, torch.nn.ModuleList) and "transformer_blocks" in name
+    ]
+    middle = [name for name in lists if name.startswith("mid_block.")]
+    return middle or [name for name in lists if name.startswith("down_blocks.")][-1:]
 
 
 def _find_block(module: torch.nn.Module) -> Block:

@@ -28,6 +28,7 @@ from engine.generate.denoise import (
 )
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import StepProgress, circumstance_of, course_of
+from engine.generate.guidance import GUIDANCES, Guidance
 from engine.generate.out_of_memory import Turns, lend_text_encoders, phase
 from engine.generate.precision_guard import PrecisionGuard, describe_raised
 from engine.generate.prepare import Prepared
@@ -227,14 +228,16 @@ class Attempt:
     def _create_denoiser(self, context: ImageContext, start: Start, encodings: Encodings) -> Denoiser:
         request, steps = context.resolved.request, len(start.timesteps)
         speed = speed_for(request.speed, steps)
-        blocks = find_blocks(self.loaded.unet) if speed.full_every > 1 else None
+        perturbed = GUIDANCES[request.guidance].perturbed_scale > 0
+        # Layers that are skipped could not be perturbed.
+        blocks = find_blocks(self.loaded.unet) if speed.full_every > 1 and not perturbed else None
         denoiser = Denoiser(
             unet=self.loaded.unet,
             device=context.device,
             scheduler=context.scheduler,
             encodings=GuidedUntil(encodings, speed.guided_steps(steps)),
             guidance_scale=request.guidance_scale,
-            guidance_rescale=self.loaded.family.guidance_rescale,
+            guidance=Guidance(GUIDANCES[request.guidance], request.guidance_rescale),
             guard=self.guard,
             generator=context.generator,
             extra_channels=None if start.extra_channels is None else start.extra_channels.to(context.device),

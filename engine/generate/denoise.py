@@ -7,17 +7,19 @@ device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import rescale_noise_cfg
 
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler, takes_generator
+from engine.compat.unet_blocks import perturb_self_attention
+from engine.generate.guidance import Guidance
 from engine.generate.precision_guard import PrecisionGuard, dtype_of
 from engine.generate.speed.feature_cache import FeatureCache
 
@@ -101,6 +103,19 @@ class _Conditions:
     timestep_cond: torch.Tensor | None
     added_cond_kwargs: dict[str, torch.Tensor] | None
 
+    def select_last(self, rows: int) -> _Conditions:
+        """Those of the last ``rows`` rows of the batch."""
+        if rows == len(self.encoder_hidden_states):
+            return self
+        added = self.added_cond_kwargs
+        return dataclasses.replace(
+            self,
+            encoder_hidden_states=self.encoder_hidden_states[-rows:],
+            class_labels=None if self.class_labels is None else self.class_labels[-rows:],
+            timestep_cond=None if self.timestep_cond is None else self.timestep_cond[-rows:],
+            added_cond_kwargs=None if added is None else {name: tensor[-rows:] for name, tensor in added.items()},
+        )
+
     def serves(self, encodings: StepEncodings, dtype: torch.dtype) -> bool:
         """Whether it was made from the same tensor objects."""
         return self.dtype == dtype and all(one is other for one, other in zip(self.encodings, encodings, strict=True))
@@ -120,9 +135,8 @@ class Denoiser:
 
     ``device`` is where it computes, which differs from that of its weights if they are moved layer by layer.
     ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
-    image, a depth map. ``guidance_rescale`` (0..1) is as in :class:`~engine.checkpoints.families.noise_schedules.NoiseSchedule`.
-    ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level`` is that
-    of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: a step is
+    image, a depth map. ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level`` is
+    that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: a step is
     queued while the device computes the one before, so an overflow is noticed a step late and raises Overflowed.
     ``prepare_unet`` is called with the UNet of the next step, where UNets take turns on the device.
     """
@@ -132,7 +146,7 @@ class Denoiser:
     scheduler: Scheduler
     encodings: Encodings
     guidance_scale: float
-    guidance_rescale: float = 0.0
+    guidance: Guidance = field(default_factory=Guidance)
     guard: PrecisionGuard
     generator: Generator
     extra_channels: torch.Tensor | None = None
@@ -165,22 +179,32 @@ class Denoiser:
         sample = self.scheduler.scale_model_input(torch.cat([latents] * copies), timestep)
         if self.extra_channels is not None:
             sample = torch.cat([sample, self.extra_channels.expand(len(sample), -1, -1, -1)], dim=1)
-        skipping = self.features.skip_layers(index, len(sample)) if self.features is not None else nullcontext()
-        with torch.inference_mode(), skipping:
-            while True:
-                conditions = self._find_conditions(index, dtype_of(self.unet))
-                prediction = self.unet(
-                    sample.to(self.device, conditions.dtype),
-                    timestep if device_timestep is None else device_timestep,
-                    encoder_hidden_states=conditions.encoder_hidden_states,
-                    class_labels=conditions.class_labels,
-                    timestep_cond=conditions.timestep_cond,
-                    added_cond_kwargs=conditions.added_cond_kwargs,
-                    return_dict=False,
-                )[0].float()
-                if self._accepts(prediction):
-                    break
-        return self._guide(prediction) if guided else prediction
+        found: list[torch.Tensor] = []
+        with torch.inference_mode():
+            for rows, manner in self._list_passes(index, sample):
+                with manner:
+                    while True:
+                        conditions = self._find_conditions(index, dtype_of(self.unet)).select_last(len(rows))
+                        prediction = self.unet(
+                            rows.to(self.device, conditions.dtype),
+                            timestep if device_timestep is None else device_timestep,
+                            encoder_hidden_states=conditions.encoder_hidden_states,
+                            class_labels=conditions.class_labels,
+                            timestep_cond=conditions.timestep_cond,
+                            added_cond_kwargs=conditions.added_cond_kwargs,
+                            return_dict=False,
+                        )[0].float()
+                        if self._accepts(prediction):
+                            break
+                found.append(prediction)
+        return self._guide(found[0], found[1] if len(found) > 1 else None, guided)
+
+    def _list_passes(self, index: int, sample: torch.Tensor) -> Iterator[tuple[torch.Tensor, AbstractContextManager[None]]]:
+        """The passes of a step through the UNet: rows of ``sample``, and how the UNet runs meanwhile. The first has all rows; one
+        with perturbed self-attention has those of the prompt."""
+        yield sample, self.features.skip_layers(index, len(sample)) if self.features is not None else nullcontext()
+        if self.guidance.kind.perturbed_scale:
+            yield sample[-len(self.encodings.at(index)[0]) :], perturb_self_attention(self.unet)
 
     def step(self, prediction: torch.Tensor, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """The latents after the sampler's step. Samplers that add noise draw it from the generator."""
@@ -194,16 +218,22 @@ class Denoiser:
             if expert is not None:
                 expert.guard.settle()
 
-    def _guide(self, prediction: torch.Tensor) -> torch.Tensor:
+    def _guide(self, prediction: torch.Tensor, perturbed: torch.Tensor | None, guided: bool) -> torch.Tensor:
         """Each part of the prompt moves the prediction away from that of the negative, by its weight times the scale. A composed
         prompt needs that without guidance too, with a scale of 1."""
+        if not guided:
+            return self.guidance.finish(prediction, prediction, perturbed) if perturbed is not None else prediction
         without, *parts = prediction.chunk(1 + len(self.encodings.weights))
         scale = self.guidance_scale if self.guidance_scale > 1 and guidance_embedding_width(self.unet) is None else 1.0
-        guided, prompt = without, without
+        usual, prompt = self._compose(without, parts, scale), self._compose(without, parts, 1.0)
+        disturbed = None if perturbed is None else self._compose(without, perturbed.chunk(len(parts)), 1.0)
+        return self.guidance.finish(self.guidance.guide(usual, prompt, without, scale), prompt, disturbed)
+
+    def _compose(self, without: torch.Tensor, parts: Sequence[torch.Tensor], scale: float) -> torch.Tensor:
+        composed = without
         for weight, part in zip(self.encodings.weights, parts, strict=True):
-            guided = guided + weight * scale * (part - without)
-            prompt = prompt + weight * (part - without)
-        return rescale_noise_cfg(guided, prompt, self.guidance_rescale) if self.guidance_rescale else guided
+            composed = composed + weight * scale * (part - without)
+        return composed
 
     def _accepts(self, prediction: torch.Tensor) -> bool:
         """Whether the prediction is finite; if not, the UNet has been moved to a safer precision. May raise Overflowed."""

@@ -21,6 +21,9 @@ from engine.settings import Settings
 
 EXACT_SPEED = SPEEDS[0]
 
+PERTURBED = "pag"
+"""The kind of guidance that runs part of the UNet anew in each step."""
+
 WORTH_COMPILING = 300_000_000
 """Parameters of a UNet below which compiling takes longer than an image."""
 
@@ -70,7 +73,7 @@ def course_of(request: ResolvedGeneration) -> TimingKey:
     share = request.strength if isinstance(request, ImageToImage) else 1.0
     return TimingKey(
         width=request.width, height=request.height, steps=round(request.steps * share), speed=request.speed,
-        guided=is_guided(request), parts=count_parts(request),
+        guided=is_guided(request), parts=count_parts(request) + (request.guidance == PERTURBED),
     )  # fmt: skip
 
 
@@ -95,8 +98,8 @@ def choose_precision(asked: Request, here: Circumstances) -> str:
 
 
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
-    """The compiler for the networks: used only for large ones, and not with feature caching."""
-    exact = not isinstance(asked, GenerationRequest) or asked.speed == EXACT_SPEED
+    """The compiler for the networks: used only for large ones, and not where steps leave out or change layers."""
+    exact = not isinstance(asked, GenerationRequest) or (asked.speed == EXACT_SPEED and asked.guidance != PERTURBED)
     if entry.parameters.get("unet", 0) < WORTH_COMPILING or not exact:
         return ""
     return plan.compiler or ("inductor" if wanted else "")

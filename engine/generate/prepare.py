@@ -14,7 +14,7 @@ from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
 from engine.errors import CheckpointError
 from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
-from engine.generate.estimate import circumstance_of, find_cpu_plan, plan_for, work_for
+from engine.generate.estimate import circumstance_of, find_cpu_plan, is_guided, plan_for, work_for
 from engine.plan import fit_plan, lower_peak, predict
 from engine.plan.learned import apply_learned
 from engine.prompt.block_weights import read_block_weights
@@ -173,12 +173,22 @@ def complete_request(
         height=height,
         steps=sampling.steps,
         guidance_scale=float(defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
+        guidance_rescale=defaults.guidance_rescale if asked.guidance_rescale is None else asked.guidance_rescale,
         scheduler=sampling.pair.sampler,
         schedule=sampling.pair.schedule,
         seed=draw_seed() if asked.seed is None else asked.seed,
         clip_skip=asked.clip_skip or 0,
     )
-    return request, tuple(notice for notice in (width_notice, height_notice, *sampling.notices) if notice)
+    return request, tuple(
+        notice for notice in (width_notice, height_notice, *sampling.notices, _explain_guidance(request)) if notice
+    )
+
+
+def _explain_guidance(request: ResolvedGeneration) -> str:
+    """A sentence for a kind of guidance that has no effect."""
+    if request.guidance == "apg" and not is_guided(request):
+        return "APG changes how the negative prompt guides, so at a CFG scale of 1 or less it has no effect."
+    return ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from xml.sax.saxutils import escape, quoteattr
 from engine.errors import RequestError
 from engine.json_values import as_object, parse_object, read_dataclass
 from engine.requests import (
+    GUIDANCES,
+    GenerationRequest,
     ImageToImage,
     Request,
     Resolved,
@@ -118,6 +120,9 @@ def _settings(resolved: Resolved[Request]) -> Iterator[tuple[str, str | float | 
     yield "Sampler", request.scheduler if sampled else None
     yield "Schedule type", request.schedule if sampled and request.schedule != "Default" else None
     yield "CFG scale", request.guidance_scale if sampled else None
+    if isinstance(request, GenerationRequest):
+        yield "CFG Rescale", request.guidance_rescale or None
+        yield "Guidance", None if request.guidance == GUIDANCES[0] else request.guidance.upper()
     yield "Seed", request.seed
     size = size_of(request)
     yield "Size", f"{size[0]}x{size[1]}" if size else None

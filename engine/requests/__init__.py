@@ -12,6 +12,7 @@ from engine.requests.json_format import from_json, resolved_from_json, resolved_
 from engine.requests.kinds import (
     DTYPES,
     FITS,
+    GUIDANCES,
     KINDS,
     SPEEDS,
     CompareNegative,
@@ -47,6 +48,7 @@ from engine.seeds import MAX_SEED
 __all__ = [
     "DTYPES",
     "FITS",
+    "GUIDANCES",
     "KINDS",
     "LIMITS",
     "MAX_PROMPT",

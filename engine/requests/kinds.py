@@ -12,6 +12,9 @@ DTYPES = ("float32", "bfloat16", "float16")
 SPEEDS = ("exact", "balanced", "draft")
 """Names of :data:`engine.plan.speed.SPEEDS`, the exact one first."""
 
+GUIDANCES = ("cfg", "pag", "apg")
+"""Names of :data:`engine.generate.guidance.GUIDANCES`, the usual one first."""
+
 FITS = ("crop", "pad", "stretch")
 """How an input image meets the size of the result."""
 
@@ -53,16 +56,19 @@ class GenerationRequest(Request):
     """The common fields of requests that generate an image with a checkpoint.
 
     ``checkpoint`` is a name from the catalogue or a path. ``width`` and ``height`` are pixels. ``vae`` names a separate VAE
-    to decode with. ``refiner`` names an XL refiner, which takes over after the share ``refiner_start`` (0..1) of the steps.
-    ``speed`` is one of :data:`SPEEDS`: all but ``"exact"`` leave work out and change the image. ``upscaler`` names what makes
-    each finished image four times as large, which is saved beside it (see :class:`Upscale`); "" for none. Comparisons and drafts
-    are never upscaled.
+    to decode with. ``guidance`` is one of :data:`GUIDANCES`; ``guidance_rescale`` (0..1) is the share of the loss of contrast by
+    guidance that is undone, None for what the checkpoint needs. ``refiner`` names an XL refiner, which takes over after the
+    share ``refiner_start`` (0..1) of the steps. ``speed`` is one of :data:`SPEEDS`: all but ``"exact"`` leave work out and
+    change the image. ``upscaler`` names what makes each finished image four times as large, which is saved beside it (see
+    :class:`Upscale`); "" for none. Comparisons and drafts are never upscaled.
     """
 
     checkpoint: str | None = None
     width: int | None = None
     height: int | None = None
     vae: str | None = None
+    guidance: str = "cfg"
+    guidance_rescale: float | None = None
     refiner: str | None = None
     refiner_start: float = 0.8
     speed: str = "exact"

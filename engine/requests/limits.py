@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from engine.errors import RequestError
-from engine.requests.kinds import DTYPES, FITS, SPEEDS, GenerationRequest, ImageToImage, Request, Upscale
+from engine.requests.kinds import DTYPES, FITS, GUIDANCES, SPEEDS, GenerationRequest, ImageToImage, Request, Upscale
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ LIMITS: dict[str, Limit] = {
     "height": Limit(8, 16384, "The height", "pixels"),
     "steps": Limit(1, 1000, "Steps", "checkpoints are trained on 1000 noise levels; 20 to 50 is usual"),
     "guidance_scale": Limit(0, 100, "The CFG scale", "5 to 12 is usual"),
+    "guidance_rescale": Limit(0, 1, "The CFG rescale", "0 leaves guidance as it is; 0.7 is usual for v-prediction"),
     "count": Limit(1, 1000, "The number of pictures"),
     "clip_skip": Limit(0, 11, "Clip skip", "0 or 1 means the last layer"),
     "refiner_start": Limit(0, 1, "The refiner's start", "a share of the steps; 0.8 is usual"),
@@ -56,6 +57,8 @@ def check(request: Request) -> None:
         raise RequestError(f"Precision can be auto, {', '.join(DTYPES)}. It was {request.precision!r}.")
     if isinstance(request, GenerationRequest) and request.speed not in SPEEDS:
         raise RequestError(f"Speed can be {', '.join(SPEEDS)}. It was {request.speed!r}.")
+    if isinstance(request, GenerationRequest) and request.guidance not in GUIDANCES:
+        raise RequestError(f"Guidance can be {', '.join(GUIDANCES)}. It was {request.guidance!r}.")
     if isinstance(request, ImageToImage):
         _check_input_image(request)
     if isinstance(request, Upscale) and not request.images:

@@ -34,6 +34,7 @@ class ResolvedGeneration(GenerationRequest):
     guidance_scale: float = field()
     scheduler: str = field()
     schedule: str = "Default"
+    guidance_rescale: float = 0.0
     seed: int = field()
     clip_skip: int = field()
 
@@ -180,19 +181,31 @@ class Resolved(Generic[R_co]):
         return Resolved(request=request, **rest)
 
 
-_DECIDED = ("checkpoint", "width", "height", "steps", "guidance_scale", "scheduler", "schedule", "seed", "clip_skip", "count")
+_DECIDED = (
+    "checkpoint",
+    "width",
+    "height",
+    "steps",
+    "guidance_scale",
+    "guidance_rescale",
+    "scheduler",
+    "schedule",
+    "seed",
+    "clip_skip",
+    "count",
+)
 """The fields of a request for images that :func:`complete` decides."""
 
 
 def complete(
     asked: GenerationRequest, *, checkpoint: str, width: int, height: int, steps: int, guidance_scale: float, scheduler: str,
-    seed: int, schedule: str = "Default", clip_skip: int = 0,
+    seed: int, schedule: str = "Default", guidance_rescale: float = 0.0, clip_skip: int = 0,
 ) -> ResolvedGeneration:  # fmt: skip
     """The first image of ``asked``, with these values for its open and changed fields."""
     rest = {name: value for name, value in vars(asked).items() if name not in _DECIDED}
     return _GENERATION_KINDS[kind_of(asked)](
         checkpoint=checkpoint, width=width, height=height, steps=steps, guidance_scale=guidance_scale, scheduler=scheduler,
-        schedule=schedule, seed=seed, clip_skip=clip_skip, count=1, **rest,
+        schedule=schedule, guidance_rescale=guidance_rescale, seed=seed, clip_skip=clip_skip, count=1, **rest,
     )  # fmt: skip
 
 

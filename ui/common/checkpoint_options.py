@@ -44,6 +44,7 @@ class TextEncoder:
 class Checkpoint:
     """A checkpoint as the form offers it. Sizes are pixels. ``guidance_free`` and ``distilled`` as in
     :func:`engine.negative.effectiveness.explain_no_effect`. ``for_drafts`` is its version for few steps, if it brings one.
+    ``runs_itself``: diffusers' own pipeline draws it, which has settings of its own.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Checkpoint:
     text_encoders: tuple[TextEncoder, ...] = ()
     repertoire: Repertoire | None = None
     reads_depth: bool = False
+    runs_itself: bool = False
     sketch_guidance_scale: float | None = None
     negative_guidance_scale: float | None = None
     for_drafts: Checkpoint | None = None
@@ -192,6 +194,7 @@ def describe_checkpoint(entry: CheckpointEntry, embeddings: Sequence[CheckpointE
         text_encoders=tuple(_find_text_encoders(entry, _find_embeddings(entry, embeddings))),
         repertoire=Repertoire(card.things, card.backgrounds, card.colours, card.styles) if card else None,
         reads_depth=DEPTH in family.pipelines,
+        runs_itself=family.loaded_by_diffusers,
         sketch_guidance_scale=family.sketch_guidance_scale,
         negative_guidance_scale=family.negative_guidance_scale,
         for_drafts=describe_checkpoint(entry.for_drafts, embeddings) if entry.few_steps and not entry.quick else None,

@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.generate.samplers import SCHEDULERS, SCHEDULES
-from engine.requests import DTYPES, SPEEDS, StudyNegative
+from engine.requests import DTYPES, GUIDANCES, SPEEDS, StudyNegative
 from ui import messages
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
@@ -97,7 +97,7 @@ def create_settings(
 
 
 def create_additions(tab: str) -> dict[str, Component]:
-    """LoRA, VAE and refiner, and the clip skip."""
+    """LoRA, VAE and refiner, the clip skip, and the kind of guidance."""
     made: dict[str, Component] = {}
     with gr.Accordion(messages.ADDITIONS, open=False):
         with gr.Row():
@@ -107,6 +107,11 @@ def create_additions(tab: str) -> dict[str, Component]:
             made["refiner"] = create_choice(tab, "refiner", list_additions("refiner", ()))
             made["refiner_start"] = create_number(tab, "refiner_start", "0.8")
             made["clip_skip"] = create_number(tab, "clip_skip", messages.LAST_LAYER)
+        with gr.Row():
+            guidances = [(messages.GUIDANCES[name], name) for name in GUIDANCES]
+            offered: Choices = {"choices": guidances, "value": GUIDANCES[0], "info": messages.GUIDANCE_HELP}
+            made["guidance"] = create_choice(tab, "guidance", offered)
+            made["guidance_rescale"] = create_number(tab, "guidance_rescale", messages.OWN_RESCALE)
     return made
 
 
@@ -149,6 +154,9 @@ def list_checkpoints(known: Mapping[str, Checkpoint]) -> Choices:
 
 def list_sizes(chosen: Checkpoint) -> Choices:
     """The size presets, in pixels for a checkpoint."""
+    if chosen.runs_itself:
+        own = (messages.PIPELINES_OWN.capitalize(), form.BLANK["size"])
+        return {"choices": [own, (messages.OWN_SIZE, form.OWN_SIZE)], "value": form.BLANK["size"]}
     presets = [(f"{name.capitalize()}, {' × '.join(map(str, form.size_preset(name, chosen)))}", name) for name in form.SIZES]
     return {"choices": [*presets, (messages.OWN_SIZE, form.OWN_SIZE)], "value": form.BLANK["size"]}
 
@@ -176,6 +184,8 @@ BEST: dict[str, Callable[[Checkpoint], float]] = {
 
 def describe_best(name: str, chosen: Checkpoint) -> str:
     """What an empty field means for a checkpoint, as its placeholder."""
+    if name in BEST and chosen.runs_itself and name != "max_terms":
+        return messages.PIPELINES_OWN
     return f"{BEST[name](chosen):g}" if name in BEST else ""
 
 

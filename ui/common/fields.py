@@ -31,18 +31,31 @@ def read_fields(fields: Fields, values: Values) -> dict[str, Any]:
 
 def follow_checkpoint(fields: Fields, known: CheckpointOptions, use: UseCheckpoint | None = None) -> None:
     """Update sizes, samplers and placeholders to those of the chosen checkpoint, as the tab ``use``s it."""
-    offers = {"size": controls.list_sizes, "scheduler": controls.list_schedulers}
+    names = [name for name in dict.fromkeys((*_OFFERS, *controls.BEST, *form.NOT_OF_PIPELINES)) if name in fields]
 
     def choose(checkpoint: str) -> list[Update]:
         chosen = known.find(checkpoint) if use is None else use(known.find(checkpoint))
-        offered: list[Update] = [gr.update(choices=offer(chosen)["choices"]) for name, offer in offers.items() if name in fields]
-        return [
-            *offered,
-            *(gr.update(placeholder=controls.describe_best(name, chosen)) for name in controls.BEST if name in fields),
-        ]
+        return [_follow(name, chosen) for name in names]
 
-    depends = [fields[name] for name in (*offers, *controls.BEST) if name in fields]
-    on(fields["checkpoint"], "change")(choose, fields["checkpoint"], depends, **QUIET)
+    on(fields["checkpoint"], "change")(choose, fields["checkpoint"], [fields[name] for name in names], **QUIET)
+
+
+_OFFERS: Mapping[str, Callable[[Checkpoint], controls.Choices]] = {
+    "size": controls.list_sizes, "scheduler": controls.list_schedulers,
+}  # fmt: skip
+"""Field -> its choices for a checkpoint."""
+
+
+def _follow(name: str, chosen: Checkpoint) -> Update:
+    """What a field offers, means and whether it shows, for a checkpoint."""
+    changes: dict[str, Any] = {}
+    if name in _OFFERS:
+        changes["choices"] = _OFFERS[name](chosen)["choices"]
+    if name in controls.BEST:
+        changes["placeholder"] = controls.describe_best(name, chosen)
+    if name in form.NOT_OF_PIPELINES:
+        changes["visible"] = not chosen.runs_itself
+    return gr.update(**changes)
 
 
 def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session: PageSession) -> Keeper:

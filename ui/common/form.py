@@ -11,7 +11,7 @@ from engine.errors import RequestError
 from engine.negative import effectiveness
 from engine.prompt.composition import is_composed
 from engine.prompt.draw_prompts import write_prompts
-from engine.requests import DTYPES, SPEEDS, GenerationRequest, Request, TextToImage, check
+from engine.requests import DTYPES, GUIDANCES, SPEEDS, GenerationRequest, Request, TextToImage, check
 from ui import messages, sentences
 from ui.common.checkpoint_options import Checkpoint
 
@@ -23,6 +23,11 @@ Stored = Value | Mapping[str, Value]
 
 OWN_SIZE = "own"
 """The size for which the user enters width and height."""
+
+NOT_OF_PIPELINES = (
+    "scheduler", "schedule", "lora", "vae", "refiner", "refiner_start", "clip_skip", "guidance", "guidance_rescale", "speed",
+)  # fmt: skip
+"""Fields that mean nothing to a checkpoint that diffusers' own pipeline draws."""
 
 SIZES: dict[str, tuple[int, int]] = {"square": (4, 4), "portrait": (3, 4), "landscape": (4, 3), "tall": (4, 6), "wide": (6, 4)}
 """Name of a preset -> width and height in quarters of the checkpoint's native size."""
@@ -38,6 +43,8 @@ BLANK: dict[str, str] = {
     "guidance_scale": "",
     "scheduler": "",
     "schedule": "",
+    "guidance": "cfg",
+    "guidance_rescale": "",
     "seed": "",
     "count": "1",
     "clip_skip": "",
@@ -62,6 +69,8 @@ LABELS: dict[str, str] = {
     "guidance_scale": "CFG scale",
     "scheduler": "Sampler",
     "schedule": messages.SCHEDULE,
+    "guidance": messages.GUIDANCE,
+    "guidance_rescale": "CFG rescale",
     "seed": "Seed",
     "count": "Pictures",
     "strength": "Denoising strength",
@@ -102,10 +111,12 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
         checkpoint=checkpoint.name or None,
         width=width,
         height=height,
-        steps=checkpoint.steps if steps is None else steps,
-        guidance_scale=checkpoint.guidance_scale if guidance_scale is None else guidance_scale,
-        scheduler=str(written["scheduler"] or checkpoint.scheduler),
+        steps=checkpoint.steps if steps is None and not checkpoint.runs_itself else steps,
+        guidance_scale=checkpoint.guidance_scale if guidance_scale is None and not checkpoint.runs_itself else guidance_scale,
+        scheduler=None if checkpoint.runs_itself else str(written["scheduler"] or checkpoint.scheduler),
         schedule=str(written["schedule"] or "") or None,
+        guidance=str(written["guidance"] or GUIDANCES[0]),
+        guidance_rescale=read_number(written, "guidance_rescale"),
         seed=read_seed(written),
         count=1 if count is None else count,
         clip_skip=read_whole(written, "clip_skip"),
@@ -120,8 +131,10 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
     return asked
 
 
-def read_size(written: Mapping[str, Value], checkpoint: Checkpoint) -> tuple[int, int]:
-    """Width and height in pixels."""
+def read_size(written: Mapping[str, Value], checkpoint: Checkpoint) -> tuple[int | None, int | None]:
+    """Width and height in pixels; None for what the checkpoint's own pipeline chooses."""
+    if checkpoint.runs_itself and written["size"] == BLANK["size"]:
+        return None, None
     if written["size"] in SIZES:
         return size_preset(written["size"], checkpoint)
     width, height = (read_whole(written, name) for name in ("width", "height"))
@@ -203,8 +216,10 @@ def fill_form(request: Request, checkpoint: Checkpoint) -> dict[str, str]:
         "height": _format(request.height),
         "steps": _format(request.steps),
         "guidance_scale": "" if request.guidance_scale is None else f"{request.guidance_scale:g}",
-        "scheduler": request.scheduler or "",
+        "scheduler": "" if checkpoint.runs_itself else request.scheduler or "",
         "schedule": request.schedule or "",
+        "guidance": request.guidance,
+        "guidance_rescale": "" if request.guidance_rescale is None else f"{request.guidance_rescale:g}",
         "seed": _format(request.seed),
         "clip_skip": _format(request.clip_skip or None),
         "vae": request.vae or "",
@@ -229,7 +244,7 @@ def read_stored(
     form = {name: value if _is_alike(value := found.get(name), first) else first for name, first in blank.items()}
     choices = {
         "scheduler": schedulers, "schedule": schedules, "size": {**SIZES, OWN_SIZE: ()}, "speed": SPEEDS,
-        "precision": ("auto", *DTYPES),
+        "precision": ("auto", *DTYPES), "guidance": GUIDANCES,
     }  # fmt: skip
     gone = {name: blank[name] for name, known in choices.items() if name in form and form[name] not in known}
     checkpoint = form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")

@@ -189,7 +189,12 @@ SKIPPED = ("prompt", "negative_prompt", "count", "precision", "width", "height")
 SAYS_NOTHING: dict[str, Fact] = {"clip_skip": 0, "steps": 0, "prompt_template": "", "negative_template": ""}
 """Values with which a field of a resolved request has no effect."""
 
-NAMES = {"guidance_scale": "CFG scale", "scheduler": "Sampler", "strength": "Denoising strength"}
+NAMES = {
+    "guidance_scale": "CFG scale",
+    "guidance_rescale": "CFG rescale",
+    "scheduler": "Sampler",
+    "strength": "Denoising strength",
+}
 """Labels of fields whose name is not what users call them."""
 
 

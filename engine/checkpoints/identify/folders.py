@@ -157,7 +157,7 @@ def identify_folder(folder: Path) -> Identity:
         family=family.name,
         prediction_type=_read_prediction_type(scheduler),
         parts=parts,
-        native_size=_native_size(folder, unet),
+        native_size=_native_size(folder, unet or _read_transformer(folder, there)),
         noise_schedule=find_noise_schedule(scheduler),
         container="folder",
         digest=digest.hexdigest(),
@@ -210,8 +210,13 @@ def _text_layout(folder: Path, there: Mapping[str, tuple[str, str]]) -> TextLayo
     return next((layout for layout in fitting if layout.hidden_act == activation), fitting[0])
 
 
+def _read_transformer(folder: Path, there: Mapping[str, tuple[str, str]]) -> JsonObject:
+    path = folder / "transformer" / "config.json"
+    return read_json(path) if "transformer" in there and path.is_file() else {}
+
+
 def _native_size(folder: Path, unet: JsonObject) -> int:
-    """Pixels per side: the UNet's sample size times the VAE's scale factor, or 512 if the folder does not say."""
+    """Pixels per side: the denoiser's sample size times the VAE's scale factor, or 512 if the folder does not say."""
     latents = unet.get("sample_size")
     path = folder / "vae" / "config.json"
     if not isinstance(latents, int) or not path.is_file():

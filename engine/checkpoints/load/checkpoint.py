@@ -131,8 +131,18 @@ def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline
             f"“{entry.path.name}” is of a kind that Easel does not know, and diffusers could not load it either "
             f"({str(error).splitlines()[0][:200]})."
         ) from error
-    pipeline.to(plan.device)
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module) and name in plan.dtypes:
             part.to(DTYPES[plan.dtype(name)])
+    _place(pipeline, plan)
     return LoadedPipeline(pipeline)
+
+
+def _place(pipeline: diffusers.DiffusionPipeline, plan: ExecutionPlan) -> None:
+    """The pipeline on its device, or as much of it at a time as the plan says."""
+    if "parts_offload" in plan.measures:
+        pipeline.enable_model_cpu_offload(device=plan.device)
+    elif "layers_offload" in plan.measures:
+        pipeline.enable_sequential_cpu_offload(device=plan.device)
+    else:
+        pipeline.to(plan.device)

@@ -1,6 +1,7 @@
 """Text to image with diffusers' own pipeline, for folders of a family that Easel does not know. Best effort; the page says so.
 
-What such a pipeline has no argument for is ignored; its sampler is the folder's own.
+What such a pipeline has no argument for is ignored; its sampler is the folder's own, and so are size, steps and guidance where
+the request leaves them open.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.compat.diffusers_pipelines import call_pipeline
+from engine.compat.diffusers_pipelines import PipelineDefaults, call_pipeline, read_defaults
 from engine.errors import CheckpointError
 from engine.events import Event, ImageSaved, Loading, Notice
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import StepProgress, plan_for
 from engine.generate.save import read_result
+from engine.plan.pipeline_memory import fit_pipeline
 from engine.prompt.draw_prompts import draw_again
 from engine.records import outputs
 from engine.requests import ExecutionPlan, Resolved, TextToImage, check, complete
@@ -31,7 +33,7 @@ from engine.stopping import Stop
 
 _NOTICE = (
     "“{name}” is of a kind that only diffusers itself knows, so it runs in diffusers' own pipeline: samplers, LoRAs, embeddings, "
-    "word weights and Easel's memory saving have no effect."
+    "word weights and the kind of guidance have no effect."
 )
 
 
@@ -46,16 +48,19 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
     folder = state.settings.outputs
     outputs.check_writable(folder)
     seed = draw_seed() if asked.seed is None else asked.seed
-    plan = plan_for(entry, asked, state.circumstances)
+    planned = plan_for(entry, asked, state.circumstances)
+    plan = fit_pipeline(entry.parameters, planned, state.budget)
     yield Notice(job=job, text=_NOTICE.format(name=entry.name))
+    yield from (Notice(job=job, text=reason) for reason in plan.reasons if reason not in planned.reasons)
     if entry.name not in state.cache.names:
         yield Loading(job=job, checkpoint=entry.name, text=f"Loading {entry.name}")
     with state.cache.lease_pipeline(entry, plan, cancelled=stop.is_set) as pipeline:
-        progress, wildcards = StepProgress(job, asked.count), state.wildcards
+        progress, wildcards, defaults = StepProgress(job, asked.count), state.wildcards, read_defaults(pipeline)
         saved = outputs.find_saved(folder, job)
         for index in (index for index in range(asked.count) if index not in saved):
             own = draw_again(dataclasses.replace(asked, seed=seed + index), wildcards)
-            yield from _PipelineRun(job, own, entry, plan, state, pipeline, progress, stop).make_image(index, seed + index)
+            run = _PipelineRun(job, own, entry, plan, state, pipeline, progress, stop, defaults)
+            yield from run.make_image(index, seed + index)
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,11 @@ class _PipelineRun:
     pipeline: DiffusionPipeline
     progress: StepProgress
     stop: Stop
+    defaults: PipelineDefaults
 
     def make_image(self, index: int, seed: int) -> Iterator[Event]:
         """One image, from its seed to a file."""
-        began, steps = time.monotonic(), self.asked.steps or 1
+        began, steps = time.monotonic(), self.asked.steps or self.defaults.steps or 1
         self.progress.start_image()
         images: list[Image.Image] = []
         for step in _run_in_thread(lambda report: images.append(self._call(seed, report))):
@@ -86,9 +92,10 @@ class _PipelineRun:
     def _resolve(self, image: Image.Image, seed: int, steps: int) -> Resolved:
         """How ``image`` was made, as far as the pipeline shows."""
         asked, device = self.asked, self.state.hardware.device
+        scale = self.defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale
         request = complete(
             asked, checkpoint=asked.checkpoint or self.entry.name, width=image.width, height=image.height, steps=steps,
-            guidance_scale=asked.guidance_scale or 0.0, scheduler=type(self.pipeline.scheduler).__name__, seed=seed,
+            guidance_scale=scale, scheduler=type(self.pipeline.scheduler).__name__, seed=seed,
         )  # fmt: skip
         return Resolved(
             request=request, plan=self.plan, threads=self.state.threads, checkpoint_hash=self.entry.hash,

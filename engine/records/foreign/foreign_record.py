@@ -36,6 +36,7 @@ class ForeignRecord:
     scheduler: str | None = None
     schedule: str | None = None
     guidance_scale: float | None = None
+    guidance_rescale: float | None = None
     seed: int | None = None
     width: int | None = None
     height: int | None = None

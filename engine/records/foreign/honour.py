@@ -56,6 +56,7 @@ def to_request(
         checkpoint=same_file or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),
         steps=whole("steps", record.steps),
         guidance_scale=within("guidance_scale", record.guidance_scale),
+        guidance_rescale=within("guidance_rescale", record.guidance_rescale),
         seed=_read_seed(record.seed, notes),
         width=whole("width", record.width),
         height=whole("height", record.height),

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import diffusers
 import pytest
 import torch
 
-from engine.compat.schedulers import Scheduler, takes_generator
+from engine.compat.schedulers import takes_generator
 from engine.errors import RequestError
 from engine.generate.samplers import (
     DEFAULT,
@@ -20,47 +23,8 @@ from engine.generate.samplers import (
     skip_steps,
 )
 from engine.requests import TextToImage, from_json, to_json
-
-CHECKPOINT = {
-    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-    "steps_offset": 1, "clip_sample": False, "timestep_spacing": "leading",
-}  # fmt: skip
-BEGIN_ROUGHLY = ("PLMS",)
-"""Samplers that finish with some noise left if they begin part of the way: diffusers' has no start for that."""
-
-
-def list_schedules(name: str) -> list[str]:
-    """The schedules that a sampler can follow."""
-    return [schedule for schedule in SCHEDULES if not fit_pair(SamplingMethod(name, schedule), CHECKPOINT)[1]]
-
-
-def answer(prediction: str, scheduler: Scheduler, noisy: torch.Tensor, clean: float, timestep: torch.Tensor) -> torch.Tensor:
-    """What a perfect UNet answers when the image is the constant ``clean``: epsilon or v, of a variance-preserving sample.
-
-    The noise levels between two timesteps are those that diffusers interpolates.
-    """
-    alphas = scheduler.alphas_cumprod  # type: ignore[attr-defined]
-    lower = min(int(timestep), len(alphas) - 2)
-    share = float(timestep) - lower
-    first, second = (((1 - alphas[at]) / alphas[at]).sqrt().log() for at in (lower, lower + 1))
-    alpha = 1 / (1 + (first * (1 - share) + second * share).exp() ** 2)
-    epsilon = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
-    return epsilon if prediction == "epsilon" else alpha.sqrt() * epsilon - (1 - alpha).sqrt() * clean
-
-
-def run(scheduler: Scheduler, steps: int, strength: float = 1.0, prediction: str = "epsilon", rows: int = 1) -> torch.Tensor:
-    """The image that a run of ``scheduler`` with a perfect UNet ends with."""
-    scheduler.set_timesteps(steps)
-    generator = torch.Generator().manual_seed(0)
-    noise, clean = torch.randn(1, 4, 4, 4, generator=generator).expand(rows, -1, -1, -1), torch.full((rows, 4, 4, 4), 0.5)
-    begin, timesteps = skip_steps(scheduler, strength)
-    latents = noise * scheduler.init_noise_sigma if begin == 0 else scheduler.add_noise(clean, noise, timesteps[:1])
-    options = {"generator": generator} if takes_generator(scheduler) else {}
-    for timestep in timesteps:
-        noisy = scheduler.scale_model_input(latents, timestep)
-        given = answer(prediction, scheduler, noisy, 0.5, timestep)
-        latents = scheduler.step(given, timestep, latents, **options, return_dict=False)[0]
-    return latents
+from engine.settings import HOUSE
+from tests.engine.generate.sampler_walk import BEGIN_ROUGHLY, CHECKPOINT, list_schedules, run
 
 
 @pytest.mark.parametrize(("name", "schedule"), [(name, schedule) for name in SCHEDULERS for schedule in list_schedules(name)])
@@ -256,3 +220,44 @@ def test_the_shift_of_a_flow_matching_checkpoint_stays() -> None:
 def test_other_samplers_are_refused_for_flow_matching() -> None:
     with pytest.raises(RequestError, match="Choose one of"):
         create("DDIM", FLOW)
+
+
+WITHOUT_EXTRAS = """
+import importlib.metadata as metadata, re, sys, tomllib
+from packaging.requirements import Requirement
+
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+wanted, names = [Requirement(line) for line in project["dependencies"]], set()
+while wanted:
+    requirement = wanted.pop()
+    name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+    if name in names or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        continue
+    names.add(name)
+    try:
+        wanted += [Requirement(line) for line in metadata.requires(name) or ()]
+    except metadata.PackageNotFoundError:
+        pass
+owners = metadata.packages_distributions()
+
+class Extras:
+    def find_spec(self, module, path=None, target=None):
+        found = owners.get(module.partition(".")[0], ())
+        if found and not any(re.sub(r"[-_.]+", "-", each).lower() in names for each in found):
+            raise ModuleNotFoundError(f"No module named {module!r}: it comes with the extras", name=module)
+
+sys.meta_path.insert(0, Extras())
+from tests.engine.generate import sampler_walk
+
+sampler_walk.walk()
+try:
+    import hypothesis
+except ModuleNotFoundError:
+    print("every pair runs")
+"""
+
+
+@pytest.mark.long
+def test_every_sampler_and_schedule_runs_in_an_environment_without_extras() -> None:
+    ran = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS], cwd=HOUSE, capture_output=True, text=True, check=False)
+    assert ran.stdout.strip().endswith("every pair runs"), ran.stderr[-2000:]

@@ -11,6 +11,7 @@ RANGES = {
     "height": (8, 16384),
     "steps": (1, 1000),
     "guidance_scale": (0, 100),
+    "guidance_rescale": (0, 1),
     "count": (1, 1000),
     "clip_skip": (0, 11),
     "refiner_start": (0, 1),

@@ -113,6 +113,7 @@ def test_a_record_that_leaves_something_open_is_read_as_what_was_asked(request: 
 def test_what_is_completed_has_nothing_open_and_can_be_opened_again(request: GenerationRequest) -> None:
     decided = {
         "checkpoint": "a", "width": 8, "height": 8, "steps": 1, "guidance_scale": 1.0, "scheduler": "Euler", "schedule": "Karras",
+        "guidance_rescale": 0.5,
         "seed": 5, "clip_skip": 0,
     }  # fmt: skip
     resolved = complete(request, **decided)

@@ -92,6 +92,7 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
         negative_prompt=settings.text("raw negative prompt") or negative,
         steps=settings.whole("steps"),
         guidance_scale=settings.number("cfg scale"),
+        guidance_rescale=settings.number("cfg rescale"),
         scheduler=found.name,
         schedule=found.schedule,
         seed=settings.whole("seed"),

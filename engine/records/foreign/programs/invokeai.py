@@ -15,7 +15,6 @@ KNOWN = KnownFields(
     settings={
         "generation_mode|type": "kind of run",
         "rand_device": "where its random numbers came from",
-        "cfg_rescale_multiplier": "CFG rescale",
         "seamless_[xy]|seamless": "seamless tiling",
         "controlnets|control_?layers": "ControlNets",
         "ipadapters": "IP adapters",
@@ -38,7 +37,7 @@ KNOWN = KnownFields(
         "key|base|submodel_type|hash|weight|postprocessing_data": "",
     },
     neutral={
-        "cfg_rescale_multiplier|perlin|threshold": (0,),
+        "perlin|threshold": (0,),
         "generation_mode|type": ("txt2img", "sdxl_txt2img", "main"),
         "rand_device": ("cpu",),
         "hrf_.*": (False,),
@@ -172,6 +171,7 @@ def _build(
         scheduler=found.name,
         schedule=found.schedule,
         guidance_scale=written.number("cfg_scale"),
+        guidance_rescale=written.number("cfg_rescale_multiplier"),
         seed=written.whole("seed"),
         width=written.whole("width"),
         height=written.whole("height"),

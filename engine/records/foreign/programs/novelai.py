@@ -15,7 +15,6 @@ from engine.records.foreign.values import text
 KNOWN = KnownFields(
     settings={
         "strength|noise|extra_noise_seed|img2img.*|mask.*|image|add_original_image|color_correct|inpaint.*": "",
-        "cfg_rescale": "CFG rescale",
         "uncond_scale|uncond_per_vibe|wonky_vibe_correlation": "",
         "sm|sm_dyn": "SMEA",
         "dynamic_thresholding.*": "dynamic thresholding",
@@ -30,7 +29,7 @@ KNOWN = KnownFields(
         "request_type|signed_hash|metadata_version|negative_prompt": "",
     },
     neutral={
-        "cfg_rescale|noise|uncond_per_vibe": (0,),
+        "noise|uncond_per_vibe": (0,),
         "uncond_scale|n_samples|strength|params_version|version|controlnet_strength": (1, 2, 3),
         "deliberate_euler_ancestral_bug|prefer_brownian": (False, True),
         "use_order": (True,),
@@ -57,6 +56,7 @@ def read_novelai(fields: Fields) -> ForeignRecord | None:
         scheduler=found.name,
         schedule=found.schedule,
         guidance_scale=written.number("scale"),
+        guidance_rescale=written.number("cfg_rescale"),
         seed=written.whole("seed"),
         width=written.whole("width"),
         height=written.whole("height"),

@@ -14,15 +14,18 @@ import transformers
 from PIL import Image
 
 from engine.checkpoints.library.catalogue import entry_for
-from engine.errors import CancelledError, CheckpointError
+from engine.errors import CancelledError, CheckpointError, DoesNotFit
 from engine.events import Notice, Step
 from engine.local import Local
+from engine.plan import Budget
+from engine.plan.pipeline_memory import LAYERS_OFFLOAD, PARTS_OFFLOAD, fit_pipeline
 from engine.records import metadata
 from engine.records.blobs import Blobs
-from engine.requests import CompareNegative, ImageToImage, TextToImage
+from engine.requests import CompareNegative, ExecutionPlan, ImageToImage, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
+from ui.common import form
 from ui.common.checkpoint_options import CheckpointOptions
 
 ASKED = TextToImage(prompt="a cat", checkpoint="sd3", width=32, height=32, steps=3, seed=5, guidance_scale=4.0)
@@ -101,3 +104,32 @@ def test_the_page_says_what_it_is(local: Local, tmp_path: Path) -> None:
 def test_what_diffusers_cannot_do_is_a_sentence(local: Local) -> None:
     with pytest.raises(CheckpointError, match="diffusers' pipeline for this kind"):
         local.make(dataclasses.replace(ASKED, width=33, height=33))
+
+
+def test_what_is_left_open_is_the_pipelines_own(local: Local, tmp_path: Path) -> None:
+    """Size, steps, guidance and sampler come from the folder and the pipeline, not from Stable Diffusion's defaults."""
+    checkpoint = CheckpointOptions(Settings(models=tmp_path / "models", data=tmp_path / "data")).find("sd3")
+    asked = form.create_request({**form.BLANK, "prompt": "a cat", "seed": "5", "steps": "2"}, checkpoint)
+    assert (asked.width, asked.height, asked.guidance_scale, asked.scheduler) == (None, None, None, None)
+    assert form.create_request({**form.BLANK, "prompt": "a cat"}, checkpoint).steps is None
+    (result,) = local.make(asked)
+    record = metadata.read(result.path)
+    assert record is not None
+    request = record.resolved.request
+    scale = 2 ** (len(tiny.vae().config.block_out_channels) - 1)
+    assert (request.width, request.height, request.guidance_scale) == (16 * scale, 16 * scale, 7.0)
+    assert form.fill_form(request, checkpoint)["scheduler"] == "", "the field is hidden and has no such choice"
+
+
+def test_a_pipeline_that_does_not_fit_is_offloaded_or_refused_in_a_sentence() -> None:
+    weights = {"transformer": 2_000_000_000, "text_encoder": 1_000_000_000, "vae": 100_000_000}
+    plan = ExecutionPlan(device="cuda:0", dtypes=dict.fromkeys(weights, "bfloat16"))
+    gib = 2**30
+    assert fit_pipeline(weights, plan, Budget(device=12 * gib, ram=16 * gib)) == plan
+    parts = fit_pipeline(weights, plan, Budget(device=6 * gib, ram=16 * gib))
+    layers = fit_pipeline(weights, plan, Budget(device=3 * gib, ram=16 * gib))
+    assert (parts.measures, layers.measures) == ((PARTS_OFFLOAD,), (LAYERS_OFFLOAD,))
+    assert all("Memory is short" in each.reasons[-1] for each in (parts, layers))
+    for device, room in (("cuda:0", Budget(device=3 * gib, ram=4 * gib)), ("cpu", Budget(ram=4 * gib))):
+        with pytest.raises(DoesNotFit, match="choose a smaller checkpoint"):
+            fit_pipeline(weights, dataclasses.replace(plan, device=device), room)

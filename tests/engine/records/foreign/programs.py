@@ -282,7 +282,6 @@ PROGRAMS = (
         lora_hash="blake3:77",
         said=(
             "positive_style_prompt (dreamlike)",
-            "CFG rescale (0.5)",
             "seamless tiling",
             "hrf_enabled",
             "hrf_strength (0.45)",
@@ -290,6 +289,7 @@ PROGRAMS = (
             "control_weight",
             "random numbers came from (cuda)",
         ),
+        expected={"guidance_rescale": 0.5},
     ),
     Program(
         "InvokeAI",
@@ -310,7 +310,6 @@ PROGRAMS = (
         negative_prompt=f"{NOT}\ngreen",
         checkpoint="NovelAI Diffusion V4.5",
         said=(
-            "CFG rescale (0.2)",
             "SMEA",
             "dynamic thresholding",
             "places of the characters",
@@ -318,6 +317,7 @@ PROGRAMS = (
             "uncond_scale (0.0)",
         ),
         lora_hash="no LoRAs there",
+        expected={"guidance_rescale": 0.2},
     ),
     Program(
         "SwarmUI",

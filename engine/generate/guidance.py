@@ -1,0 +1,60 @@
+"""Kinds of guidance: how the predictions for prompt and negative prompt become one. The mathematics are diffusers'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
+from diffusers.guiders.guider_utils import rescale_noise_cfg
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidanceKind:
+    """``perturbed_scale``: how far the prediction moves away from that of a UNet with perturbed self-attention; 0 for none.
+
+    ``projected``: the part of the difference between prompt and negative prompt that only raises contrast is left out; the
+    values are those that the paper advises for Stable Diffusion XL.
+    """
+
+    perturbed_scale: float = 0.0
+    projected: bool = False
+    paper: str = ""
+
+
+GUIDANCES: Mapping[str, GuidanceKind] = {
+    "cfg": GuidanceKind(paper="Ho and Salimans 2022, arXiv 2207.12598"),
+    "pag": GuidanceKind(perturbed_scale=3.0, paper="Ahn et al. 2024, arXiv 2403.17377"),
+    "apg": GuidanceKind(projected=True, paper="Sadat et al. 2024, arXiv 2410.02416"),
+}
+"""Name of the setting, as in :data:`engine.requests.GUIDANCES` -> its row."""
+
+_MOMENTUM, _MOST_DIFFERENCE = -0.5, 15.0
+"""APG's: how much of earlier differences is taken back, and the norm to which a difference is bounded."""
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """The guidance of one batch from step to step.
+
+    ``rescale`` (0..1): the share of the loss of contrast that is undone (Lin et al. 2023, arXiv 2305.08891, section 3.4).
+    """
+
+    kind: GuidanceKind = GUIDANCES["cfg"]
+    rescale: float = 0.0
+    _momentum: MomentumBuffer = field(default_factory=lambda: MomentumBuffer(_MOMENTUM))
+
+    def guide(self, guided: torch.Tensor, prompt: torch.Tensor, negative: torch.Tensor, scale: float) -> torch.Tensor:
+        """The prediction from those for ``prompt`` and ``negative``; ``guided`` is the usual one at ``scale``."""
+        if self.kind.projected:
+            guided = normalized_guidance(
+                prompt, negative, scale, self._momentum, eta=0.0, norm_threshold=_MOST_DIFFERENCE, norm_dim=(-1, -2, -3)
+            )
+        return guided
+
+    def finish(self, guided: torch.Tensor, prompt: torch.Tensor, perturbed: torch.Tensor | None) -> torch.Tensor:
+        """``guided`` moved away from ``perturbed``, if it is there, and rescaled to the contrast of ``prompt``."""
+        if perturbed is not None:
+            guided = guided + self.kind.perturbed_scale * (prompt - perturbed)
+        return rescale_noise_cfg(guided, prompt, self.rescale) if self.rescale else guided
