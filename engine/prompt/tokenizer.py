@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -84,11 +85,11 @@ class PromptTokenizer:
 
     @cached_property
     def _ids(self) -> dict[str, tuple[int, ...]]:
-        """Learned word, in lower case -> the entries of its vectors."""
+        """Learned word, composed and in lower case -> the entries of its vectors."""
         found: dict[str, tuple[int, ...]] = {}
         start = self.backend.get_vocab_size()
         for name, vectors in self.learned:
-            found.setdefault(name.lower(), tuple(range(start, start + vectors)))
+            found.setdefault(_compose(name).lower(), tuple(range(start, start + vectors)))
             start += vectors
         return found
 
@@ -103,9 +104,17 @@ class PromptTokenizer:
         for match in self._learned_words.finditer(text) if self._learned_words else ():
             found += self._plain_pieces(text[at : match.start()], at, found)
             word = found[-1].word + 1 if found else 0
-            found.append(Piece(self._ids[match["name"].lower()][0], match["name"], match.start(), match.end(), word))
+            found.append(Piece(self._find_ids(match["name"])[0], match["name"], match.start(), match.end(), word))
             at = match.end()
         return [*found, *self._plain_pieces(text[at:], at, found)]
+
+    def _find_ids(self, written: str) -> tuple[int, ...]:
+        """The entries of a learned word in the spelling of a prompt, in which letters such as ſ and s are equal."""
+        composed = _compose(written)
+        if composed.lower() in self._ids:
+            return self._ids[composed.lower()]
+        names = (_compose(name) for name, _ in self.learned)
+        return self._ids[next(name for name in names if re.fullmatch(re.escape(name), composed, re.IGNORECASE)).lower()]
 
     def _plain_pieces(self, text: str, offset: int, before_it: list[Piece]) -> list[Piece]:
         """The pieces of ``text``, which begins at character ``offset``; its words are counted from those ``before_it`` on."""
@@ -133,11 +142,16 @@ def _vectors(name: str, added: dict[str, int]) -> Iterator[int]:
 def find_words(names: Iterable[str]) -> re.Pattern[str]:
     """Matches each of ``names`` as a whole word, the longest first, in any case; as ComfyUI writes it too, ``embedding:name``.
 
-    The group ``name`` is the word alone.
+    The group ``name`` is the word alone. Letters with accents count as equal whether they are one character or two, as in names
+    of files on a Mac.
     """
-    longest = sorted(names, key=len, reverse=True)
-    choice = "|".join(map(re.escape, longest))
-    return re.compile(rf"(?<!\w)(?<!\w-)(?:embedding:)?(?P<name>{choice})(?!\w)(?!-\w)", re.IGNORECASE)
+    spelled = {unicodedata.normalize(form, name) for name in names for form in ("NFC", "NFD")}
+    choice = "|".join(map(re.escape, sorted(spelled, key=len, reverse=True)))
+    return re.compile(rf"(?<!\w)(?<!\w-)(?:embedding:)?(?P<name>{choice})(?![\w\u0300-\u036f])(?!-\w)", re.IGNORECASE)
+
+
+def _compose(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def wrap_tokenizer(tokenizer: Any, learned: LearnedWords = ()) -> PromptTokenizer:

@@ -94,6 +94,10 @@ def read(words: dict[str, int], prompt: str) -> list[str]:
         ({"Zorble": 1}, "a ZORBLE, (zorble:1.2)", ["a", "ZORBLE*", ",", "zorble*"]),
         ({"my(emb)": 1}, r"my\(emb\) here", ["my(emb)*", "here"]),
         ({"zorble": 1}, "embedding:zorble", ["zorble*"]),
+        ({"style": 1}, "ſtyle STYLE", ["ſtyle*", "STYLE*"]),
+        ({"İx": 1, "σ": 1}, "ix ς Σ", ["ix*", "ς*", "Σ*"]),
+        ({"e\u0301": 1}, "\xe9 e\u0301 E\u0301", ["\xe9*", "e\u0301*", "E\u0301*"]),
+        ({"\xe9": 2}, "e\u0301", ["e\u0301**"]),
         ({"bad-hands": 1, "bad-hands-5": 1}, "bad-hands-5, bad-hands", ["bad-hands-5*", ",", "bad-hands*"]),
     ],
 )
@@ -101,7 +105,7 @@ def test_a_learned_word_is_read_whole_and_before_the_vocabulary(words: dict[str,
     assert read(words, prompt) == expected
 
 
-@pytest.mark.parametrize("prompt", ["zorbles", "azorble", "zorble_2", "zorble-ish", "un-zorble"])
+@pytest.mark.parametrize("prompt", ["zorbles", "azorble", "zorble_2", "zorble-ish", "un-zorble", "zorble\u0301"])
 def test_part_of_a_longer_word_is_not_the_learned_one(prompt: str) -> None:
     assert not any("*" in word for word in read({"zorble": 1}, prompt))
 
