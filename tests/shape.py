@@ -32,6 +32,8 @@ IDENTITIES = {
     "engine.checkpoints.identify.identify": "what its folder offers: the one question that all others ask",
     "engine.checkpoints.identify.markers": "a table: what another program's keys mean",
     "engine.checkpoints.identify.unet_layouts": "a table",
+    "engine.checkpoints.identify.mmdit_file": "the rules for single files of one architecture, beside those of UNets",
+    "engine.prompt.t5": "another kind of text encoder than CLIP's, whose rules of reading differ",
     "engine.checkpoints.identify.single_file": "the rules for one of the two layouts, beside folders",
     "engine.checkpoints.library.starter_card": "a file format of Easel's own",
     "engine.checkpoints.load.depth_estimator": "one network's key mapping, as the other networks' is in families",

@@ -210,11 +210,12 @@ def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
     return (
         str(entry.path), entry.version or entry.stamp, entry.hash, entry.identity.prediction_type,
         plan.device, precision, plan.channels_last, plan.attention_upcast,
+        tuple((name, str(each.path), each.hash) for name, each in sorted(entry.companions.items())), entry.t5_tokenizer,
     )  # fmt: skip
 
 
 def _expected_bytes(entry: CheckpointEntry, plan: ExecutionPlan) -> int:
-    return sum(count * BYTES.get(plan.dtype(part), 4) for part, count in entry.identity.parameters.items())
+    return sum(count * BYTES.get(plan.dtype(part), 4) for part, count in entry.parameters.items())
 
 
 def _load(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> LoadedCheckpoint | LoadedPipeline:

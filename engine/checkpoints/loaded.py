@@ -7,28 +7,43 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    ConfigMixin,
+    DDPMScheduler,
+    DiffusionPipeline,
+    SD3Transformer2DModel,
+    UNet2DConditionModel,
+)
 from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
     DPTForDepthEstimation,
     DPTImageProcessor,
+    PreTrainedTokenizerFast,
+    T5EncoderModel,
 )
 
 from engine.checkpoints.families import Family
 from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.companions import PUBLISHED_AS
 from engine.checkpoints.load.originals import Originals
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
 
 Autoencoder = AutoencoderKL | AutoencoderTiny
-Component = torch.nn.Module | CLIPTokenizer | ConfigMixin | DPTImageProcessor
+Denoiser = UNet2DConditionModel | SD3Transformer2DModel
+"""The network that predicts noise or flow."""
+ClipTextEncoder = CLIPTextModel | CLIPTextModelWithProjection
+Component = torch.nn.Module | CLIPTokenizer | PreTrainedTokenizerFast | ConfigMixin | DPTImageProcessor
 """A component of a checkpoint."""
 
 COMPONENT_NAMES: Mapping[str, str] = {
-    "unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder", "text_encoder_2": "second text encoder",
+    "unet": "denoiser (UNet)", "transformer": "denoiser (transformer)", "vae": "decoder (VAE)", "text_encoder": "text encoder",
+    "text_encoder_2": "second text encoder", "text_encoder_3": "third text encoder (T5)",
     "depth_estimator": "depth estimator", "safety_checker": "safety checker",
 }  # fmt: skip
 """Component -> its name in a sentence."""
@@ -44,8 +59,9 @@ _T = TypeVar("_T", bound=Component)
 class LoadedCheckpoint:
     """The components of a checkpoint of a family that Easel knows, loaded as ``plan`` says.
 
-    ``scheduler`` is the one that came with the checkpoint; runs make their own from its configuration. What a family does not
-    have is None: Stable Diffusion 1 and 2 have one text encoder, XL has two, XL's refiner the second alone. ``originals``:
+    ``denoiser`` is the UNet or transformer. ``scheduler`` is the one that came with the checkpoint; runs make their own from its
+    configuration. What a family does not have is None: Stable Diffusion 1 and 2 have one text encoder, XL has two, XL's refiner
+    the second alone, Stable Diffusion 3 two and, unless it is left out, T5. ``originals``:
     component -> where its weights came from. ``merged`` names the LoRAs that are in the weights, and ``notices`` says what of
     them and of the checkpoint's files is not used.
     ``learned``: text encoder -> textual inversions, each with how many vectors it has. ``few_steps``: whether
@@ -55,13 +71,15 @@ class LoadedCheckpoint:
     name: str
     family: Family
     plan: ExecutionPlan
-    unet: UNet2DConditionModel
+    denoiser: Denoiser
     vae: Autoencoder
     scheduler: ConfigMixin
-    text_encoder: CLIPTextModel | None = None
+    text_encoder: ClipTextEncoder | None = None
     tokenizer: CLIPTokenizer | None = None
     text_encoder_2: CLIPTextModelWithProjection | None = None
     tokenizer_2: CLIPTokenizer | None = None
+    text_encoder_3: T5EncoderModel | None = None
+    tokenizer_3: PreTrainedTokenizerFast | None = None
     low_res_scheduler: DDPMScheduler | None = None
     depth_estimator: DPTForDepthEstimation | None = None
     feature_extractor: DPTImageProcessor | None = None
@@ -72,6 +90,13 @@ class LoadedCheckpoint:
     few_steps: bool = False
 
     @property
+    def unet(self) -> UNet2DConditionModel:
+        """The denoiser of families that have a UNet. Raises TypeError for others."""
+        if not isinstance(self.denoiser, UNet2DConditionModel):
+            raise TypeError(f"{self.family.label} has no UNet")
+        return self.denoiser
+
+    @property
     def device(self) -> torch.device:
         """The device that computes; some weights may be in RAM meanwhile."""
         return torch.device(self.plan.device)
@@ -80,10 +105,11 @@ class LoadedCheckpoint:
     def modules(self) -> dict[str, torch.nn.Module]:
         """The components that have weights, by name."""
         found = {
-            "unet": self.unet,
+            self.family.denoiser: self.denoiser,
             "vae": self.vae,
             "text_encoder": self.text_encoder,
             "text_encoder_2": self.text_encoder_2,
+            "text_encoder_3": self.text_encoder_3,
             "depth_estimator": self.depth_estimator,
         }
         return {name: module for name, module in found.items() if module is not None}
@@ -97,7 +123,7 @@ class LoadedCheckpoint:
     def scheduler_config(self) -> JsonObject:
         """The configuration of its scheduler, with the corrections that diffusers makes to the family's published folders, and
         with the spacing that few steps need."""
-        config: JsonObject = dict(self.scheduler.config)
+        config: JsonObject = {**self.scheduler.config, "_class_name": type(self.scheduler).__name__}
         corrections = {name: value for name, value in self.family.scheduler_overrides.items() if name in config}
         return {**config, **corrections, **(FROM_THE_LAST_STEP if self.few_steps else {})}
 
@@ -110,6 +136,11 @@ class LoadedCheckpoint:
     def latent_channels(self) -> int:
         """Channels of the VAE's latents."""
         return self.vae.config["latent_channels"]
+
+    @property
+    def joint_width(self) -> int | None:
+        """Numbers of a token that a transformer reads of all text encoders; None for a UNet."""
+        return self.denoiser.config.get("joint_attention_dim")
 
     @property
     def force_zeros_for_empty_prompt(self) -> bool:
@@ -141,25 +172,35 @@ class LoadedPipeline:
 
 
 def create_checkpoint(
-    entry: CheckpointEntry, plan: ExecutionPlan, parts: Mapping[str, Component], originals: Mapping[str, Originals] | None = None
+    entry: CheckpointEntry,
+    plan: ExecutionPlan,
+    parts: Mapping[str, Component],
+    originals: Mapping[str, Originals] | None = None,
 ) -> LoadedCheckpoint:
     """The checkpoint that ``parts``, by diffusers' names, make up. CheckpointError if one that each needs is missing."""
     vae = _optional(parts, "vae", AutoencoderKL) or _optional(parts, "vae", AutoencoderTiny)
     if vae is None:
         raise missing_component(entry, "vae")
     vae.register_to_config(**entry.family.vae_overrides)
+    for component in sorted(entry.family.separate - entry.family.optional - parts.keys()):
+        raise missing_component(entry, component)
+    transformer = _optional(parts, "transformer", SD3Transformer2DModel)
+    denoiser = transformer or _require(entry, parts, "unet", UNet2DConditionModel)
     signature = entry.family.signature
     return LoadedCheckpoint(
         name=entry.name,
         family=entry.family,
         plan=plan,
-        unet=_require(entry, parts, "unet", UNet2DConditionModel),
+        denoiser=denoiser,
         vae=vae,
         scheduler=_require(entry, parts, "scheduler", ConfigMixin),
-        text_encoder=_optional(parts, "text_encoder", CLIPTextModel),
+        text_encoder=_optional(parts, "text_encoder", CLIPTextModel)
+        or _optional(parts, "text_encoder", CLIPTextModelWithProjection),
         tokenizer=_optional(parts, "tokenizer", CLIPTokenizer),
         text_encoder_2=_optional(parts, "text_encoder_2", CLIPTextModelWithProjection),
         tokenizer_2=_optional(parts, "tokenizer_2", CLIPTokenizer),
+        text_encoder_3=_optional(parts, "text_encoder_3", T5EncoderModel),
+        tokenizer_3=_optional(parts, "tokenizer_3", PreTrainedTokenizerFast),
         low_res_scheduler=_optional(parts, "low_res_scheduler", DDPMScheduler),
         depth_estimator=_optional(parts, "depth_estimator", DPTForDepthEstimation),
         feature_extractor=_optional(parts, "feature_extractor", DPTImageProcessor),
@@ -170,6 +211,11 @@ def create_checkpoint(
 
 def missing_component(entry: CheckpointEntry, component: str) -> CheckpointError:
     """The error for a file or folder that was saved without a component that it needs."""
+    if component in entry.family.separate:
+        return CheckpointError(
+            f"“{entry.path.name}” has no {COMPONENT_NAMES.get(component, component)}: it was saved without it. "
+            f"Put {PUBLISHED_AS[component]} beside it."
+        )
     return CheckpointError(
         f"“{entry.path.name}” has no {COMPONENT_NAMES.get(component, component)}: it was saved without it. "
         "Use it as an addition, or choose a complete checkpoint."

@@ -6,14 +6,16 @@ Both libraries import their classes when a name is asked for, so that only their
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import diffusers
 import torch
 import transformers
 from diffusers import ConfigMixin, SchedulerMixin
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
-from transformers import DPTImageProcessor, PreTrainedModel
+from transformers import DPTImageProcessor, PreTrainedModel, PreTrainedTokenizerFast, T5Tokenizer
 
+from engine.errors import CheckpointError
 from engine.json_values import JsonObject
 
 _UNEXPORTED: Mapping[str, type[PreTrainedModel]] = {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker}
@@ -41,6 +43,20 @@ def load_preprocessor(name: str, folder: str) -> transformers.CLIPTokenizer | DP
     if found is None or name.startswith("Auto") or not name.endswith(_PREPROCESSORS):
         return None
     return found.from_pretrained(folder, local_files_only=True)
+
+
+def load_t5_tokenizer(path: Path) -> PreTrainedTokenizerFast:
+    """T5's tokenizer from its ``tokenizer.json`` or ``spiece.model``. Raises CheckpointError for a file that is damaged."""
+    try:
+        if path.suffix == ".json":
+            return PreTrainedTokenizerFast(
+                tokenizer_file=str(path), eos_token="</s>", unk_token="<unk>", pad_token="<pad>", model_max_length=512
+            )
+        return T5Tokenizer(**T5Tokenizer.convert_to_native_format(vocab_file=str(path)), model_max_length=512)
+    except Exception as error:  # tokenizers raises bare Exception for any error in a file
+        raise CheckpointError(
+            f"T5's tokenizer “{path.name}” cannot be read ({str(error)[:200]}). Fetch it again, or take it away."
+        ) from error
 
 
 def create_module(name: str, config: JsonObject) -> torch.nn.Module:

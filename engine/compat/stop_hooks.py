@@ -10,15 +10,19 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 
 import torch
+from diffusers.models.attention import JointTransformerBlock
 from diffusers.models.attention_processor import Attention
 from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
+from transformers.models.t5.modeling_t5 import T5Block
 
 from engine.stopping import Stop
 
-BLOCKS = (ResnetBlock2D, Transformer2DModel, CLIPEncoderLayer, AutoencoderTinyBlock, Attention)
+BLOCKS = (
+    ResnetBlock2D, Transformer2DModel, JointTransformerBlock, CLIPEncoderLayer, T5Block, AutoencoderTinyBlock, Attention,
+)  # fmt: skip
 """Blocks between which a run can end: small enough for a quick stop, large enough that the check costs no time."""
 
 

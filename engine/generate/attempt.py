@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from engine.checkpoints.loaded import LoadedCheckpoint
-from engine.compat.unet_blocks import find_blocks
+from engine.compat.unet_blocks import UNetBlocks, find_blocks
 from engine.errors import ImageWithheld
 from engine.events import Event, Loading, Notice
 from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
@@ -74,7 +75,7 @@ class Attempt:
     def announce_compiling(self, prepared: Prepared) -> Iterator[Event]:
         """Report that the first image of a size waits for the compiler."""
         resolved, name = prepared.resolved, prepared.entry.name
-        if can_compile(resolved.plan, prepared.additions) and is_new(self.loaded.unet, resolved.request):
+        if can_compile(resolved.plan, prepared.additions) and is_new(self.loaded.denoiser, resolved.request):
             text = f"Compiling {name} for this size, once: this takes a minute or more"
             yield Loading(job=self.saver.job, checkpoint=name, text=text)
 
@@ -149,7 +150,7 @@ class Attempt:
         """Store for the next run which components needed a safer precision, and, after a run that saved memory, its measures.
         A network that could not be compiled is reported."""
         raised, state = self.guard.raised, self.state
-        if trouble := explain_trouble(self.loaded.unet):
+        if trouble := explain_trouble(self.loaded.denoiser):
             yield Notice(job=self.saver.job, text=trouble)
         for measure in prepared.resolved.plan.measures if state.sparing else ():
             half = circumstance_of(prepared.resolved.request, state.budget)
@@ -192,7 +193,7 @@ class Attempt:
 
     def _encode(self, request: ResolvedGeneration, guard: Guard) -> PromptEncodings:
         """Prompt and negative for every step. With guidance of 1 or less, or distilled guidance, there is no negative."""
-        distilled = guidance_embedding_width(self.loaded.unet) is not None
+        distilled = guidance_embedding_width(self.loaded.denoiser) is not None
         return encode_pair(
             self.loaded,
             request.prompt,
@@ -230,9 +231,9 @@ class Attempt:
         speed = speed_for(request.speed, steps)
         perturbed = GUIDANCES[request.guidance].perturbed_scale > 0
         # Layers that are skipped could not be perturbed.
-        blocks = find_blocks(self.loaded.unet) if speed.full_every > 1 and not perturbed else None
+        blocks = self._find_blocks() if speed.full_every > 1 and not perturbed else None
         denoiser = Denoiser(
-            unet=self.loaded.unet,
+            unet=self.loaded.denoiser,
             device=context.device,
             scheduler=context.scheduler,
             encodings=GuidedUntil(encodings, speed.guided_steps(steps)),
@@ -249,6 +250,11 @@ class Attempt:
         if self.refiner is not None:
             self.refiner.join(denoiser, request)
         return denoiser
+
+    def _find_blocks(self) -> UNetBlocks | None:
+        """The blocks whose results can be kept from step to step; None for a network that is no UNet."""
+        denoiser = self.loaded.denoiser
+        return find_blocks(denoiser) if isinstance(denoiser, UNet2DConditionModel) else None
 
 
 def runs_ahead(device: torch.device) -> bool:

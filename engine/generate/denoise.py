@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import SD3Transformer2DModel, UNet2DConditionModel
 
+from engine.checkpoints.loaded import Denoiser as Network
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler, takes_generator
 from engine.compat.unet_blocks import perturb_self_attention
@@ -94,14 +95,16 @@ def _join_parts(images: Sequence[torch.Tensor]) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Conditions:
-    """The UNet's conditioning inputs on its device, and the encodings and dtype from which they were made."""
+    """The network's conditioning inputs on its device, and the encodings and dtype from which they were made.
+    ``pooled_projections`` are a transformer's, the last three a UNet's."""
 
     encodings: StepEncodings
     dtype: torch.dtype
     encoder_hidden_states: torch.Tensor
-    class_labels: torch.Tensor | None
-    timestep_cond: torch.Tensor | None
-    added_cond_kwargs: dict[str, torch.Tensor] | None
+    pooled_projections: torch.Tensor | None = None
+    class_labels: torch.Tensor | None = None
+    timestep_cond: torch.Tensor | None = None
+    added_cond_kwargs: dict[str, torch.Tensor] | None = None
 
     def select_last(self, rows: int) -> _Conditions:
         """Those of the last ``rows`` rows of the batch."""
@@ -111,6 +114,7 @@ class _Conditions:
         return dataclasses.replace(
             self,
             encoder_hidden_states=self.encoder_hidden_states[-rows:],
+            pooled_projections=None if self.pooled_projections is None else self.pooled_projections[-rows:],
             class_labels=None if self.class_labels is None else self.class_labels[-rows:],
             timestep_cond=None if self.timestep_cond is None else self.timestep_cond[-rows:],
             added_cond_kwargs=None if added is None else {name: tensor[-rows:] for name, tensor in added.items()},
@@ -131,7 +135,7 @@ class SizeConditioning:
 
 @dataclass(kw_only=True)
 class Denoiser:
-    """A UNet with everything that stays the same from step to step.
+    """A UNet or transformer, ``unet``, with everything that stays the same from step to step.
 
     ``device`` is where it computes, which differs from that of its weights if they are moved layer by layer.
     ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
@@ -141,7 +145,7 @@ class Denoiser:
     ``prepare_unet`` is called with the UNet of the next step, where UNets take turns on the device.
     """
 
-    unet: UNet2DConditionModel
+    unet: Network
     device: torch.device
     scheduler: Scheduler
     encodings: Encodings
@@ -156,7 +160,7 @@ class Denoiser:
     refine_below: int = 0
     features: FeatureCache | None = None
     ahead: bool = False
-    prepare_unet: Callable[[UNet2DConditionModel], None] | None = None
+    prepare_unet: Callable[[Network], None] | None = None
     _conditions: _Conditions | None = field(default=None, init=False)
 
     def expert(self, timestep: torch.Tensor) -> Denoiser:
@@ -185,26 +189,39 @@ class Denoiser:
                 with manner:
                     while True:
                         conditions = self._find_conditions(index, dtype_of(self.unet)).select_last(len(rows))
-                        prediction = self.unet(
-                            rows.to(self.device, conditions.dtype),
-                            timestep if device_timestep is None else device_timestep,
-                            encoder_hidden_states=conditions.encoder_hidden_states,
-                            class_labels=conditions.class_labels,
-                            timestep_cond=conditions.timestep_cond,
-                            added_cond_kwargs=conditions.added_cond_kwargs,
-                            return_dict=False,
-                        )[0].float()
+                        prediction = self._run(rows, timestep if device_timestep is None else device_timestep, conditions)
                         if self._accepts(prediction):
                             break
                 found.append(prediction)
         return self._guide(found[0], found[1] if len(found) > 1 else None, guided)
 
     def _list_passes(self, index: int, sample: torch.Tensor) -> Iterator[tuple[torch.Tensor, AbstractContextManager[None]]]:
-        """The passes of a step through the UNet: rows of ``sample``, and how the UNet runs meanwhile. The first has all rows; one
+        """The passes of a step through the network: rows of ``sample``, and how it runs meanwhile. The first has all rows; one
         with perturbed self-attention has those of the prompt."""
         yield sample, self.features.skip_layers(index, len(sample)) if self.features is not None else nullcontext()
-        if self.guidance.kind.perturbed_scale:
+        if self.guidance.kind.perturbed_scale and isinstance(self.unet, UNet2DConditionModel):
             yield sample[-len(self.encodings.at(index)[0]) :], perturb_self_attention(self.unet)
+
+    def _run(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions) -> torch.Tensor:
+        """The network's prediction for each row of ``sample``, in float32."""
+        sample = sample.to(self.device, conditions.dtype)
+        if isinstance(self.unet, SD3Transformer2DModel):
+            return self.unet(
+                sample,
+                timestep=timestep.to(self.device).expand(len(sample)),
+                encoder_hidden_states=conditions.encoder_hidden_states,
+                pooled_projections=conditions.pooled_projections,
+                return_dict=False,
+            )[0].float()
+        return self.unet(
+            sample,
+            timestep,
+            encoder_hidden_states=conditions.encoder_hidden_states,
+            class_labels=conditions.class_labels,
+            timestep_cond=conditions.timestep_cond,
+            added_cond_kwargs=conditions.added_cond_kwargs,
+            return_dict=False,
+        )[0].float()
 
     def step(self, prediction: torch.Tensor, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """The latents after the sampler's step. Samplers that add noise draw it from the generator."""
@@ -238,9 +255,9 @@ class Denoiser:
     def _accepts(self, prediction: torch.Tensor) -> bool:
         """Whether the prediction is finite; if not, the UNet has been moved to a safer precision. May raise Overflowed."""
         if self.ahead:
-            self.guard.check_later("unet", self.unet, prediction)
+            self.guard.check_later(component_of(self.unet), self.unet, prediction)
             return True
-        return self.guard.check("unet", self.unet, prediction)
+        return self.guard.check(component_of(self.unet), self.unet, prediction)
 
     def _find_conditions(self, index: int, dtype: torch.dtype) -> _Conditions:
         """The UNet's conditioning inputs, moved to the device only when they change."""
@@ -252,6 +269,13 @@ class Denoiser:
     def _create_conditions(self, encodings: StepEncodings, dtype: torch.dtype) -> _Conditions:
         prompt, negative, pooled, pooled_negative = encodings
         hidden_states, level = _stack(negative, prompt), self.noise_level
+        if isinstance(self.unet, SD3Transformer2DModel) and pooled is not None:
+            return _Conditions(
+                encodings=encodings,
+                dtype=dtype,
+                encoder_hidden_states=hidden_states.to(self.device, dtype),
+                pooled_projections=_stack(pooled_negative, pooled).to(self.device, dtype),
+            )
         return _Conditions(
             encodings=encodings,
             dtype=dtype,
@@ -287,7 +311,12 @@ AESTHETICS, NEGATIVE_AESTHETICS = 6.0, 2.5
 """Aesthetic scores that the refiner was trained with: for the prompt, and for the negative prompt."""
 
 
-def guidance_embedding_width(unet: UNet2DConditionModel) -> int | None:
+def component_of(network: Network) -> str:
+    """The name of a denoising network in plans."""
+    return "unet" if isinstance(network, UNet2DConditionModel) else "transformer"
+
+
+def guidance_embedding_width(unet: Network) -> int | None:
     """The width of the guidance scale's embedding in a UNet with distilled guidance (LCM); None for others."""
     return unet.config.get("time_cond_proj_dim")
 
@@ -295,7 +324,7 @@ def guidance_embedding_width(unet: UNet2DConditionModel) -> int | None:
 def condition_on_size(loaded: LoadedCheckpoint, width: int, height: int) -> SizeConditioning | None:
     """What XL reads of an image of ``width`` x ``height`` pixels: its size, the crop's corner, and its size again, or for the
     refiner its score (Podell et al. 2023, arXiv 2307.01952). None for other UNets."""
-    if loaded.unet.config.get("addition_embed_type") != "text_time":
+    if loaded.denoiser.config.get("addition_embed_type") != "text_time":
         return None
     ends = ((AESTHETICS,), (NEGATIVE_AESTHETICS,)) if loaded.requires_aesthetics_score else ((height, width), (height, width))
     prompt, negative = (torch.tensor([[height, width, 0, 0, *end]], dtype=torch.float32) for end in ends)

@@ -81,7 +81,9 @@ def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> Exe
     """The plan of this machine for a checkpoint, with the precisions that earlier runs taught, before memory is looked at."""
     plan = choose(here.hardware, entry.family, overrule=choose_precision(asked, here), measured=here.measured)
     compiled = preferences.read(here.settings.data).compile
-    plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled))
+    absent = entry.family.optional - entry.parts.keys()
+    dtypes = {component: dtype for component, dtype in plan.dtypes.items() if component not in absent}
+    plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled), dtypes=dtypes)
     return apply_learned(here.notes, entry.hash, here.hardware.device, plan, PLENTY)
 
 
@@ -134,7 +136,7 @@ def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: Check
         height=request.height,
         guided=is_guided(request),
         parts=count_parts(request),
-        layout=Layout.of(entry.config("unet"), entry.config("vae")),
+        layout=Layout.of(entry.config(entry.family.denoiser), entry.config("vae")),
     )
 
 

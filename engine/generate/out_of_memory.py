@@ -130,7 +130,7 @@ class _OnDemand:
 
     def _move(self) -> None:
         loaded, device = self.loaded, torch.device(self.plan.device)
-        encoders = [encoder for encoder in (loaded.text_encoder, loaded.text_encoder_2) if encoder is not None]
+        encoders = [encoder for name, encoder in loaded.modules.items() if name.startswith("text_encoder")]
         room = read_reusable_bytes(device)
         if room is None or room < bytes_of(encoders) + SCRATCH_ON_DEVICE:
             self.stack.enter_context(_send_away(loaded, self.plan))
@@ -190,7 +190,7 @@ def let_experts_take_turns(plan: ExecutionPlan) -> Generator[Turns | None]:
 @contextmanager
 def _send_away(loaded: LoadedCheckpoint, plan: ExecutionPlan) -> Generator[None]:
     """The denoiser and the decoder are in RAM inside the block."""
-    networks = (loaded.vae,) if plan.waits_in_ram("unet") else (loaded.unet, loaded.vae)
+    networks = (loaded.vae,) if plan.waits_in_ram(loaded.family.denoiser) else (loaded.denoiser, loaded.vae)
     _move(networks, "cpu")
     try:
         yield

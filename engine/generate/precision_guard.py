@@ -27,7 +27,9 @@ Safer = Callable[[str, str], str | None]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The precisions of a plan -> torch's."""
 
-_COMPONENT_NAMES = {"unet": "denoiser (UNet)", "vae": "decoder (VAE)", "text_encoder": "text encoder"}
+_COMPONENT_NAMES = {
+    "unet": "denoiser (UNet)", "transformer": "denoiser (transformer)", "vae": "decoder (VAE)", "text_encoder": "text encoder",
+}  # fmt: skip
 
 
 def full_precision(_component: str, dtype: str) -> str | None:

@@ -50,7 +50,7 @@ class LoadedRefiner:
                 guard=guard,
             )
         base.refiner = dataclasses.replace(
-            base, unet=self.loaded.unet, device=self.device, encodings=encodings, guard=self.guard, features=None,
+            base, unet=self.loaded.denoiser, device=self.device, encodings=encodings, guard=self.guard, features=None,
             size=condition_on_size(self.loaded, request.width, request.height),
         )  # fmt: skip
         base.refine_below = round(base.scheduler.config["num_train_timesteps"] * (1 - self.start))
@@ -65,7 +65,7 @@ def lease_refiner(refiner: Refiner | None, state: EngineState, stop: Stop) -> Ge
     with (
         state.cache.lease(refiner.entry, refiner.plan, IMAGE, cancelled=stop.is_set) as loaded,
         PrecisionGuard() as guard,
-        raise_on_stop(stop, loaded.unet, loaded.text_encoder_2),
+        raise_on_stop(stop, loaded.denoiser, loaded.text_encoder_2),
     ):
         device = torch.device(refiner.plan.device)
         yield LoadedRefiner(loaded=loaded, device=device, guard=guard, cache=state.encodings, start=refiner.start)

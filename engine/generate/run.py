@@ -140,8 +140,8 @@ class Run:
                 PrecisionGuard(lambda component, dtype: find_safer_dtype(dtype, component, state.hardware, entry.family))
             )
             stack.enter_context(run_compiled(loaded, plan, prepared.additions, stop))
-            unet = None if plan.compiler == "inductor" else loaded.unet  # its compiled steps have no blocks
-            stack.enter_context(raise_on_stop(stop, unet, loaded.vae, loaded.text_encoder))
+            denoiser = None if plan.compiler == "inductor" else loaded.denoiser  # its compiled steps have no blocks
+            stack.enter_context(raise_on_stop(stop, denoiser, loaded.vae, loaded.text_encoder, loaded.text_encoder_3))
             yield Attempt(
                 saver=Saver(job=self._job, folder=self._folder, entry=entry, state=state, checker=checker),
                 task=self._task, loaded=loaded, guard=guard, state=state,

@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import DoesNotFit
 from engine.plan.memory import Budget, Prediction, Work, format_bytes, predict
 from engine.requests import ExecutionPlan
+from engine.requests.resolved import T5_OUT
 
 Usable = Callable[[ExecutionPlan], bool]
 
@@ -26,7 +27,7 @@ def _on_card(plan: ExecutionPlan) -> bool:
 
 
 def _holds_full_precision(plan: ExecutionPlan) -> bool:
-    return plan.dtype("unet") == "float32" and not plan.storage
+    return plan.dtype(plan.denoiser) == "float32" and plan.denoiser not in plan.storage
 
 
 def _is_compiled(plan: ExecutionPlan) -> bool:
@@ -37,9 +38,18 @@ def _can_store_bytes(plan: ExecutionPlan) -> bool:
     return plan.device != "mps"
 
 
+def _has_t5(plan: ExecutionPlan) -> bool:
+    return "text_encoder_3" in plan.dtypes and T5_OUT not in plan.measures
+
+
+def _can_store_t5_in_bytes(plan: ExecutionPlan) -> bool:
+    return _has_t5(plan) and _can_store_bytes(plan)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rung:
     """One measure. ``changes`` are fields of the plan; ``eases`` the phases in which it saves memory; ``words`` tell the user.
+    ``stores``: a component, or ``"denoiser"``, and the dtype that its weights are kept in.
 
     ``exact`` says whether the image stays the same up to rounding. ``refined``: only for runs in which a refiner takes over.
     """
@@ -48,6 +58,7 @@ class Rung:
     words: str
     eases: frozenset[str]
     changes: Mapping[str, Any] = field(default_factory=dict)
+    stores: tuple[str, str] | None = None
     usable: Usable = _always
     exact: bool = True
     refined: bool = False
@@ -99,17 +110,32 @@ RUNGS: tuple[Rung, ...] = (
     Rung(
         name="unet_half_storage",
         eases=frozenset({LOAD, DENOISE, DECODE}),
-        changes={"storage": {"unet": "float16"}},
+        stores=("denoiser", "float16"),
         usable=_holds_full_precision,
         words="the denoiser's weights are kept in 16 bits and widened layer by layer",
     ),
     Rung(
+        name="text_encoder_3_byte_storage",
+        eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
+        stores=("text_encoder_3", "float8_e4m3fn"),
+        usable=_can_store_t5_in_bytes,
+        exact=False,
+        words="the weights of the text encoder T5 are kept in 8 bits and widened layer by layer",
+    ),
+    Rung(
         name="unet_byte_storage",
         eases=frozenset({LOAD, DENOISE, DECODE}),
-        changes={"storage": {"unet": "float8_e4m3fn"}},
+        stores=("denoiser", "float8_e4m3fn"),
         usable=_can_store_bytes,
         exact=False,
         words="the denoiser's weights are kept in 8 bits and widened layer by layer",
+    ),
+    Rung(
+        name=T5_OUT,
+        eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
+        usable=_has_t5,
+        exact=False,
+        words="the text encoder T5 is left out, so long sentences and lettering are followed less closely",
     ),
     Rung(
         name="unet_offload",
@@ -171,7 +197,17 @@ def apply(plan: ExecutionPlan, rung: Rung, on_cpu: ExecutionPlan | None = None) 
     reasons = (*plan.reasons, f"Memory is short: {rung.words}.")
     if rung.name == "cpu" and on_cpu is not None:
         return dataclasses.replace(on_cpu, measures=(rung.name,), reasons=(*reasons, *on_cpu.reasons))
-    return dataclasses.replace(plan, measures=(*plan.measures, rung.name), reasons=reasons, **rung.changes)
+    return dataclasses.replace(
+        plan, measures=(*plan.measures, rung.name), reasons=reasons, storage=_store(plan, rung), **rung.changes
+    )
+
+
+def _store(plan: ExecutionPlan, rung: Rung) -> Mapping[str, str]:
+    """The plan's storage dtypes with those of a measure."""
+    if rung.stores is None:
+        return plan.storage
+    component, dtype = rung.stores
+    return {**plan.storage, plan.denoiser if component == "denoiser" else component: dtype}
 
 
 def largest_size(work: Work, plan: ExecutionPlan, room: Budget, on_cpu: ExecutionPlan | None = None) -> tuple[int, int] | None:

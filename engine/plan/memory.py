@@ -13,11 +13,18 @@ from typing import Any
 
 from engine.plan.hardware.facts import Hardware
 from engine.requests import ExecutionPlan
+from engine.requests.resolved import T5_OUT
 
 MIB, GIB = 2**20, 2**30
 
 BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1, "int8": 1}
 """Bytes of one number."""
+
+TRANSFORMER_TENSORS = 14.0
+"""Tensors of a token's width that live at the same time in a block of a transformer, for each token of image and prompt."""
+
+PROMPT_TOKENS = 77 + 256
+"""Tokens of a prompt beside those of the image: one run of CLIP's text encoders, and T5's."""
 
 DECODER_TENSORS = 3.3
 """Full-size tensors of the decoder's widest full-resolution layer that live at the same time. Measured 3.1 to 3.5."""
@@ -30,6 +37,9 @@ SCRATCH_LAYERS = 2
 
 SCRATCH_ON_CPU, SCRATCH_ON_DEVICE = 48 * MIB, 128 * MIB
 """The fixed part of the libraries' own scratch memory."""
+
+DENOISERS = ("unet", "transformer")
+"""Names of the network that denoises; a checkpoint has one of them."""
 
 COMPILED = ("unet", "vae")
 """Components that OpenVINO compiles."""
@@ -53,24 +63,28 @@ REFINER = "refiner "
 class Layout:
     """The shape of a checkpoint's networks: what the size of their tensors follows from. The defaults are Stable Diffusion 1's.
 
-    ``scale``: pixels a latent stands for along one side. ``unet_attention``: which levels have cross-attention.
+    ``scale``: pixels a latent stands for along one side. ``transformer_width``: numbers of a token in a transformer that denoises
+    in patches of 2 x 2 latents; 0 for a UNet. ``unet_attention``: which levels have cross-attention.
     """
 
     scale: int = 8
+    transformer_width: int = 0
     unet_channels: tuple[int, ...] = (320, 640, 1280, 1280)
     unet_attention: tuple[bool, ...] = (True, True, True, False)
     unet_blocks: int = 2
     decoder_channels: tuple[int, ...] = (128, 256, 512, 512)
 
     @classmethod
-    def of(cls, unet: Mapping[str, Any], vae: Mapping[str, Any]) -> Layout:
-        """The layout that the ``config.json`` of a UNet2DConditionModel and of an AutoencoderKL (or Tiny) describe."""
+    def of(cls, denoiser: Mapping[str, Any], vae: Mapping[str, Any]) -> Layout:
+        """The layout that the ``config.json`` of a UNet2DConditionModel or SD3Transformer2DModel, and of an AutoencoderKL (or
+        Tiny) describe."""
         decoder = vae.get("decoder_block_out_channels") or vae.get("block_out_channels") or cls.decoder_channels
-        down = unet.get("down_block_types", ())
-        blocks = unet.get("layers_per_block", 2)
+        down = denoiser.get("down_block_types", ())
+        blocks = denoiser.get("layers_per_block", 2)
         return cls(
             scale=2 ** (len(decoder) - 1),
-            unet_channels=tuple(unet.get("block_out_channels", cls.unet_channels)),
+            transformer_width=denoiser.get("caption_projection_dim", 0) if "joint_attention_dim" in denoiser else 0,
+            unet_channels=tuple(denoiser.get("block_out_channels", cls.unet_channels)),
             unet_attention=tuple("Attn" in kind for kind in down) or cls.unet_attention,
             unet_blocks=blocks if isinstance(blocks, int) else max(blocks),
             decoder_channels=tuple(decoder),
@@ -136,12 +150,13 @@ class Budget:
 def predict(work: Work, plan: ExecutionPlan) -> Prediction:
     """Peak memory of ``work`` under ``plan``, within about 15 % of what is measured."""
     kind = plan.device.partition(":")[0]
-    weights = {c: _weights(c, count, plan) for c, count in work.parameters.items()}
+    left_out = ("text_encoder_3",) if T5_OUT in plan.measures else ()
+    weights = {c: _weights(c, count, plan) for c, count in work.parameters.items() if c not in left_out}
     batch = min(work.batch, plan.batch_limit or work.batch)
     fixed = SCRATCH_ON_CPU if kind == "cpu" else SCRATCH_ON_DEVICE
     working = {
         "encode": 0,
-        "denoise": _unet_bytes(work, plan, batch),
+        "denoise": _denoiser_bytes(work, plan, batch),
         "decode": _decoder_bytes(work, plan, 1 if plan.vae_tile else batch),
     }
     copies = sum(n * COMPILED_BYTES for c, n in work.parameters.items() if c in COMPILED) if plan.compiler == "openvino" else 0
@@ -189,9 +204,9 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
     """Components whose weights are on the device in a phase."""
     away: tuple[str, ...] = ()
     if "text_encoders_out" in plan.measures:
-        away = ("unet", "vae") if phase == "encode" else ("text_encoder",)
+        away = (*DENOISERS, "vae") if phase == "encode" else ("text_encoder",)
     if "unet_offload" in plan.measures:
-        away += ("unet",)
+        away += DENOISERS
     resident = [c for c in components if not _role(c).startswith(away)] if away else list(components)
     if "experts_in_turn" in plan.measures:
         experts = sorted((c for c in resident if _role(c) == "unet"), key=lambda c: components[c])
@@ -199,13 +214,15 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
     return resident
 
 
-def _unet_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
+def _denoiser_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     """Its tensors, and the weights of the running layer: copied, and loaded or widened if they are offloaded."""
-    latents = (work.width // work.layout.scale) * (work.height // work.layout.scale)
-    tensors = count_unet_numbers(work.layout) * latents * batch * (work.parts + work.guided)
-    copies = SCRATCH_LAYERS + ("unet_offload" in plan.measures) + ("unet" in plan.storage)
-    largest_layer = 9 * 2 * work.layout.unet_channels[-1] ** 2
-    return int(tensors + copies * largest_layer) * BYTES[plan.dtype("unet")]
+    layout, width = work.layout, work.layout.transformer_width
+    latents = (work.width // layout.scale) * (work.height // layout.scale)
+    numbers = TRANSFORMER_TENSORS * width * (latents / 4 + PROMPT_TOKENS) if width else count_unet_numbers(layout) * latents
+    tensors = numbers * batch * (work.parts + work.guided)
+    copies = SCRATCH_LAYERS + ("unet_offload" in plan.measures) + (plan.denoiser in plan.storage)
+    largest_layer = 9 * width**2 if width else 9 * 2 * layout.unet_channels[-1] ** 2
+    return int(tensors + copies * largest_layer) * BYTES[plan.dtype(plan.denoiser)]
 
 
 def count_unet_numbers(layout: Layout) -> float:

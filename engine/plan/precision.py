@@ -93,9 +93,11 @@ def describe_component(component: str) -> str:
 
 _WORDS = {
     "unet": "The denoiser (UNet)",
+    "transformer": "The denoiser (transformer)",
     "vae": "The decoder (VAE)",
     "text_encoder": "The text encoder",
     "text_encoder_2": "The second text encoder",
+    "text_encoder_3": "The third text encoder (T5)",
     "depth_estimator": "The depth estimator",
 }
 
@@ -126,7 +128,8 @@ def _order(row: Row, component: str, order: tuple[str, ...], family: PrecisionTr
     if insisted:
         return (insisted, *DTYPES[DTYPES.index(insisted) - 1 :: -1], FULL) if insisted != FULL else (FULL,)
     mine = tuple(d for d in row.order(component) if d in (*order, FULL))
-    if family.attention_upcast_in_fp16 and BRAIN in mine and component == "unet":
+    overflows = {"unet": family.attention_upcast_in_fp16, "transformer": row.upcast}  # a transformer's is not computed in float32
+    if overflows.get(component) and BRAIN in mine:
         return (BRAIN, *(d for d in mine if d != BRAIN))
     return mine
 

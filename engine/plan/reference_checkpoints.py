@@ -23,7 +23,7 @@ class ReferenceCheckpoint:
 
 def _reference(family: Family) -> ReferenceCheckpoint:
     side = family.native_size
-    layout = Layout.of(bundled_config(family, "unet"), bundled_config(family, "vae"))
+    layout = Layout.of(bundled_config(family, family.denoiser), bundled_config(family, "vae"))
     return ReferenceCheckpoint(family=family, work=Work(parameters=family.parameters, width=side, height=side, layout=layout))
 
 

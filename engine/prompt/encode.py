@@ -1,4 +1,4 @@
-"""Encodes prompts for the UNet: hidden states of CLIP's text encoders, for Stable Diffusion 1, 2, XL and XL's refiner.
+"""Encodes prompts: hidden states of CLIP's text encoders, for Stable Diffusion 1, 2, XL, XL's refiner and, with T5's, 3.
 
 Each chunk of a prompt is one run of the text encoder; the results lie one after the other along the tokens. Chunks run one at a
 time, so that an encoding does not depend on what else is encoded.
@@ -24,11 +24,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    PreTrainedTokenizerFast,
+    T5EncoderModel,
+)
 
 from engine.compat.text_encoders import find_execution_device
 from engine.prompt.composition import split_prompt
 from engine.prompt.grammar import parse
+from engine.prompt.t5 import T5Part
 from engine.prompt.terms import Place, neutralise
 from engine.prompt.tokenizer import LearnedWords, PromptTokenizer, wrap_tokenizer
 from engine.prompt.tokens import Chunk, PromptReading, read_spans
@@ -66,11 +73,12 @@ class Guard(Protocol):
 class TextEncoders(Protocol):
     """The tokenizers and text encoders of a loaded checkpoint; None for those that it does not have.
 
+    ``joint_width``: numbers of a token that CLIP's and T5's states have in common (Stable Diffusion 3), None for other families.
     ``force_zeros_for_empty_prompt``: an empty negative prompt is zeros (XL's base). ``merged`` names the LoRAs in the weights.
     """
 
     @property
-    def text_encoder(self) -> CLIPTextModel | None: ...
+    def text_encoder(self) -> TextEncoder | None: ...
 
     @property
     def tokenizer(self) -> CLIPTokenizer | None: ...
@@ -80,6 +88,15 @@ class TextEncoders(Protocol):
 
     @property
     def tokenizer_2(self) -> CLIPTokenizer | None: ...
+
+    @property
+    def text_encoder_3(self) -> T5EncoderModel | None: ...
+
+    @property
+    def tokenizer_3(self) -> PreTrainedTokenizerFast | None: ...
+
+    @property
+    def joint_width(self) -> int | None: ...
 
     @property
     def force_zeros_for_empty_prompt(self) -> bool: ...
@@ -93,7 +110,8 @@ class TextEncoders(Protocol):
 
 @dataclass(frozen=True)
 class Encoding:
-    """``embeds``: 1 x tokens x width, float32. ``pooled``: 1 x width for XL, else None. A composed prompt has a row a part."""
+    """``embeds``: 1 x tokens x width, float32. ``pooled``: 1 x width for XL and 3, else None. A composed prompt has a row a
+    part."""
 
     embeds: torch.Tensor
     pooled: torch.Tensor | None
@@ -140,6 +158,12 @@ def text_parts(encoders: TextEncoders) -> tuple[TextPart, ...]:
     )
 
 
+def _find_t5(encoders: TextEncoders) -> T5Part | None:
+    if encoders.joint_width is None:
+        return None
+    return T5Part(encoders.joint_width, encoders.text_encoder_3, encoders.tokenizer_3)
+
+
 class EncodingCache:
     """Chunks that were encoded before, least recently used out first. Held by the caller, for one thread at a time.
 
@@ -149,13 +173,13 @@ class EncodingCache:
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._limit = limit
-        self._held: OrderedDict[tuple[Hashable, ...], tuple[weakref.ref[TextEncoder], torch.Tensor]] = OrderedDict()
+        self._held: OrderedDict[tuple[Hashable, ...], tuple[weakref.ref[torch.nn.Module], torch.Tensor]] = OrderedDict()
 
     def clear(self) -> None:
         """Forget everything."""
         self._held.clear()
 
-    def get(self, encoder: TextEncoder, key: tuple[Hashable, ...], make: Callable[[], torch.Tensor]) -> torch.Tensor:
+    def get(self, encoder: torch.nn.Module, key: tuple[Hashable, ...], make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """The result of ``make``, cached on the CPU by ``encoder`` and ``key``."""
         whole = (id(encoder), *key)
         held = self._held.get(whole)
@@ -179,14 +203,30 @@ class Encoder:
     clip_skip: int
     cache: EncodingCache
     guard: Guard | None = None
+    t5: T5Part | None = None
 
     def encode(self, readings: Sequence[PromptReading], chunks: int = 0) -> Encoding:
         """One prompt, read once by each part's tokenizer, padded with empty chunks to at least ``chunks``."""
         chunks = max(chunks, *(len(reading.chunks) for reading in readings))
         wide = [self._part(part, reading, chunks) for part, reading in zip(self.parts, readings, strict=True)]
+        if self.t5 is not None:
+            pools = [self._pool(part, reading.chunks[0]) for part, reading in zip(self.parts, readings, strict=True)]
+            embeds = self.t5.fit(torch.cat(wide, dim=-1), self._read_with_t5(self.t5, readings[0]))
+            return Encoding(embeds, torch.cat(pools, dim=-1))
         last = self.parts[-1]
         pooled = self._pool(last, readings[-1].chunks[0]) if last.penultimate else None
         return Encoding(torch.cat(wide, dim=-1), pooled)
+
+    def _read_with_t5(self, t5: T5Part, reading: PromptReading) -> torch.Tensor:
+        encoder = t5.encoder
+        if encoder is None:
+            return t5.zeros()
+        ids = t5.read(reading)
+
+        def make() -> torch.Tensor:
+            return self.guard.run("text_encoder_3", encoder, lambda _dtype: t5.run(ids)) if self.guard else t5.run(ids)
+
+        return self.cache.get(encoder, ("t5", str(encoder.dtype), tuple(ids)), make)
 
     def _part(self, part: TextPart, reading: PromptReading, chunks: int) -> torch.Tensor:
         padded = [*reading.chunks, *[()] * (chunks - len(reading.chunks))]
@@ -197,9 +237,11 @@ class Encoder:
         return self._run(part, chunk, "states", lambda outputs: hidden_states(part, outputs, self.clip_skip))
 
     def _pool(self, part: TextPart, chunk: Chunk) -> torch.Tensor:
-        """The projected state of the end token, which is after the chunk's last token: 1 x width, float32."""
-        end, projection = len(chunk) + 1, part.encoder.get_submodule("text_projection")
-        return self._run(part, chunk, "pooled", lambda output: projection(output.last_hidden_state[:, end]))
+        """The state of the end token, which is after the chunk's last token, projected if the encoder does that: 1 x width,
+        float32."""
+        end, projects = len(chunk) + 1, isinstance(part.encoder, CLIPTextModelWithProjection)
+        project = part.encoder.get_submodule("text_projection") if projects else torch.nn.Identity()
+        return self._run(part, chunk, "pooled", lambda output: project(output.last_hidden_state[:, end]))
 
     def _run(self, part: TextPart, chunk: Chunk, what: str, read: Callable[[TextEncoderOutput], torch.Tensor]) -> torch.Tensor:
         ids = chunk_ids(part.tokenizer, chunk)
@@ -292,7 +334,7 @@ def encode_pair(
     their places. A blank negative is all zeros where the checkpoint asks for that (XL's base).
     """
     parts = text_parts(encoders)
-    encoder = Encoder(parts, clip_skip, cache, guard)
+    encoder = Encoder(parts, clip_skip, cache, guard, _find_t5(encoders))
     subprompts = split_prompt(prompt)
     weights = tuple(subprompt.weight for subprompt in subprompts)
     guidance = guidance or weights != (1.0,)

@@ -46,7 +46,7 @@ def neutralise(reading: PromptReading, places: Sequence[Place]) -> PromptReading
         tuple(dataclasses.replace(t, id=neutral, text=",") if replaced(t.start, t.end) else t for t in chunk)
         for chunk in reading.chunks
     )
-    return dataclasses.replace(reading, chunks=chunks)
+    return dataclasses.replace(reading, chunks=chunks, silenced=tuple(places))
 
 
 def remove_terms(text: str, places: Iterable[Place]) -> str:

@@ -56,13 +56,16 @@ class PromptReading:
     """A prompt as one text encoder gets it in one step.
 
     ``chunks`` are the runs of the text encoder: at least one, maybe empty, none longer than ``chunk_length`` tokens (the start
-    and end tokens come on top).
+    and end tokens come on top). ``spans`` is the text that was read; ``silenced`` are the places of the prompt whose tokens were
+    replaced by neutral ones.
     """
 
     text: str
     chunks: tuple[Chunk, ...]
     tokenizer: PromptTokenizer = field(repr=False)
     loras: tuple[Lora, ...] = ()
+    spans: Spans = ()
+    silenced: tuple[tuple[int, int], ...] = ()
 
     @property
     def chunk_length(self) -> int:
@@ -126,7 +129,7 @@ def read_prompt(text: str, tokenizer: PromptTokenizer, *, step: int = 0, steps: 
 def read_spans(text: str, spans: Spans, tokenizer: PromptTokenizer, *, loras: tuple[Lora, ...] = ()) -> PromptReading:
     """The reading of ``spans``, which are what ``text`` says in one step."""
     chunks = split_chunks(_units(spans, tokenizer), chunk_length(tokenizer), tokenizer.comma_id)
-    return PromptReading(text, chunks, tokenizer, loras)
+    return PromptReading(text, chunks, tokenizer, loras, spans)
 
 
 def split_chunks(units: Iterable[Chunk | Break], length: int, comma: int | None) -> tuple[Chunk, ...]:

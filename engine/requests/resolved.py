@@ -112,8 +112,13 @@ RESOLVED_KINDS: Mapping[str, type[ResolvedGeneration] | type[ResolvedUpscale]] =
 """The resolved type of each of :data:`engine.requests.kinds.KINDS`."""
 
 
-WAITING: Mapping[str, str] = {"text_encoders_out": "text_encoder", "experts_in_turn": "unet", "unet_offload": "unet"}
+WAITING: Mapping[str, tuple[str, ...]] = {
+    "text_encoders_out": ("text_encoder",), "experts_in_turn": ("unet",), "unet_offload": ("unet", "transformer"),
+}  # fmt: skip
 """Memory measure -> the beginning of the names of the components that stay in RAM and come to the device only while they run."""
+
+T5_OUT = "text_encoder_3_out"
+"""The measure that leaves T5 out of a checkpoint of Stable Diffusion 3."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +150,18 @@ class ExecutionPlan:
 
     def waits_in_ram(self, component: str) -> bool:
         """Whether a component stays in RAM and comes to the device only while it runs."""
-        return any(component.startswith(WAITING[measure]) for measure in self.placing)
+        return any(component.startswith(WAITING.get(measure, ())) for measure in self.placing)
 
     @property
     def placing(self) -> tuple[str, ...]:
-        """The measures that decide where weights lie. Weights in memory serve plans that differ in the others only."""
-        return tuple(measure for measure in self.measures if measure in WAITING)
+        """The measures that decide which weights there are and where. Weights in memory serve plans that differ in the others
+        only."""
+        return tuple(measure for measure in self.measures if measure in (*WAITING, T5_OUT))
+
+    @property
+    def denoiser(self) -> str:
+        """The component that predicts noise or flow."""
+        return "transformer" if "transformer" in self.dtypes else "unet"
 
 
 R = TypeVar("R", bound=Request)

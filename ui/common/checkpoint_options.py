@@ -204,7 +204,7 @@ def describe_checkpoint(entry: CheckpointEntry, embeddings: Sequence[CheckpointE
 def _is_distilled(entry: CheckpointEntry) -> bool:
     """Whether its UNet takes the guidance scale as an input. Pipelines of other kinds have no UNet."""
     try:
-        return entry.config("unet").get("time_cond_proj_dim") is not None
+        return entry.config(entry.family.denoiser).get("time_cond_proj_dim") is not None
     except KeyError:
         return False
 

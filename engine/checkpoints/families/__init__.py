@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.checkpoints.families import other, stable_diffusion_1, stable_diffusion_2, stable_diffusion_xl, starter
+from engine.checkpoints.families import (
+    other,
+    stable_diffusion_1,
+    stable_diffusion_2,
+    stable_diffusion_3,
+    stable_diffusion_xl,
+    starter,
+)
 from engine.checkpoints.families.family import (
     CONFIGS,
     DEPTH,
@@ -20,19 +27,21 @@ from engine.checkpoints.families.family import (
     Family,
     LatentPreview,
     Signature,
+    SkipLayers,
     TextLayout,
     bundled_config,
 )
 
 __all__ = [
     "BASE_MODELS", "BY_NAME", "CONFIGS", "DEPTH", "FAMILIES", "IMAGE", "INPAINT", "OTHER", "TASKS", "TEXT", "TEXT_LAYOUTS",
-    "UPSCALE", "BaseModel", "Family", "LatentPreview", "Signature", "TextLayout", "bundled_config", "look_alikes",
+    "UPSCALE", "BaseModel", "Family", "LatentPreview", "Signature", "SkipLayers", "TextLayout", "bundled_config", "look_alikes",
 ]  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (
     *stable_diffusion_1.FAMILIES,
     *stable_diffusion_2.FAMILIES,
     *stable_diffusion_xl.FAMILIES,
+    *stable_diffusion_3.FAMILIES,
     *starter.FAMILIES,
     *other.FAMILIES,
 )

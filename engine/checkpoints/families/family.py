@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from engine.checkpoints.families.key_mapping import KeyMapping, map_unet, map_vae
+from engine.checkpoints.families.mmdit_keys import map_mmdit
 from engine.checkpoints.families.noise_schedules import NoiseSchedule
 from engine.json_values import JsonObject, parse_object
 
@@ -85,11 +86,12 @@ class Signature:
 
     ``channels``: input channels of the UNet. Beside the latents' 4 there are 5 for a mask and an image, 1 for depth, 3 for an
     image of low resolution. ``guidance_embedding``: the UNet reads the guidance scale. ``few_steps``: only what a file or a
-    scheduler says of itself tells it from its look-alikes.
+    scheduler says of itself tells it from its look-alikes. ``network``: which network denoises, where it is no UNet.
     """
 
     text: TextLayout
     channels: int = 4
+    network: str = "unet"
     guidance_embedding: bool = False
     few_steps: bool = False
 
@@ -111,6 +113,17 @@ class LatentPreview:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SkipLayers:
+    """The recommended skip-layer guidance: away from what the network predicts without some ``layers``, times ``scale``, from
+    the share ``start`` of the steps to ``stop``."""
+
+    layers: tuple[int, ...]
+    scale: float
+    start: float
+    stop: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """A family of checkpoints.
 
@@ -120,7 +133,8 @@ class Family:
     How it loads: ``pipelines``, task -> diffusers class. ``configs``: component -> file in ``configs/``, for single files;
     ``classes``: component -> diffusers or transformers class. ``tokenizers``: component -> folder in ``configs/`` and padding.
     ``scheduler_overrides`` and ``vae_overrides`` replace values of a checkpoint's configurations, as diffusers' pipelines of the
-    family do; ``pipeline_options`` are further arguments of those. ``loaded_by_diffusers``: as a whole, without Easel's own
+    family do; ``pipeline_options`` are further arguments of those. ``separate``: components that may lie in files of their own;
+    ``optional``: those that it can do without. ``loaded_by_diffusers``: as a whole, without Easel's own
     loader. ``dtypes``: the precisions that a component works in.
 
     How it runs: sizes in pixels; ``guidance_free`` if guidance was distilled into the weights, so that a scale of 1 or less is
@@ -128,7 +142,8 @@ class Family:
     where another one is best; ``guidance_rescale`` as in :class:`NoiseSchedule`; ``noise_schedule`` where it is not the family's
     own; ``scheduler``, a name of :data:`engine.generate.samplers.SCHEDULERS`. ``is_refiner``: it takes over
     from other families of the same base. ``prediction_type_varies``: fine-tunes predict something else, which the user may say.
-    ``is_bundled``: it ships with Easel. ``preview``: how latents are shown during a run.
+    ``is_bundled``: it ships with Easel. ``preview``: how latents are shown during a run. ``skip_layers``: its skip-layer
+    guidance, None if none is published for it.
     """
 
     name: str
@@ -150,6 +165,8 @@ class Family:
     scheduler_overrides: Mapping[str, bool | int] = field(default_factory=lambda: {"steps_offset": 1, "clip_sample": False})
     vae_overrides: Mapping[str, float] = field(default_factory=dict)
     pipeline_options: Mapping[str, bool | int] = field(default_factory=dict)
+    separate: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
     loaded_by_diffusers: bool = False
     dtypes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"unet": ANY, "vae": ANY, "text_encoder": ANY})
     attention_upcast_in_fp16: bool = False
@@ -171,13 +188,20 @@ class Family:
     is_refiner: bool = False
     is_bundled: bool = False
     preview: LatentPreview | None = None
+    skip_layers: SkipLayers | None = None
+
+    @property
+    def denoiser(self) -> str:
+        """The component that predicts the noise or the flow: ``"unet"`` or ``"transformer"``."""
+        return "transformer" if "transformer" in self.classes else "unet"
 
     @property
     def key_mapping(self) -> dict[str, KeyMapping]:
         """Component -> where its tensors are in a single file; empty for families that come as folders only."""
         if self.signature is None:
             return {}
-        return {"unet": map_unet, "vae": map_vae, **self.signature.text.key_mapping}
+        denoiser = {"unet": map_unet} if self.denoiser == "unet" else {"transformer": map_mmdit}
+        return {**denoiser, "vae": map_vae, **self.signature.text.key_mapping}
 
     @property
     def aligned_steps(self) -> str:

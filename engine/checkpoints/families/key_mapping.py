@@ -17,11 +17,13 @@ from engine.json_values import JsonValue
 @dataclass(frozen=True)
 class TensorSource:
     """Where a tensor comes from: the first of ``names`` that the file has. ``third`` takes a third of its rows (0, 1, 2: query,
-    key, value in one), ``transposed`` its transpose. ``otherwise``: another source, for files that have none of the names."""
+    key, value in one), ``transposed`` its transpose, ``swapped`` its second half of rows before the first. ``otherwise``: another
+    source, for files that have none of the names."""
 
     names: tuple[str, ...]
     third: int | None = None
     transposed: bool = False
+    swapped: bool = False
     otherwise: TensorSource | None = None
 
     def find(self, there: Container[str]) -> tuple[str, TensorSource] | None:
@@ -143,7 +145,7 @@ _OPENCLIP: Mapping[str, str] = {
     "final_layer_norm.weight": "ln_final.weight", "final_layer_norm.bias": "ln_final.bias",
 }  # fmt: skip
 _OPENCLIP_LAYER = (("layer_norm1", "ln_1"), ("layer_norm2", "ln_2"), ("fc1", "c_fc"), ("fc2", "c_proj"), ("self_attn", "attn"))
-_THIRDS = ("q_proj", "k_proj", "v_proj")
+THIRDS = ("q_proj", "k_proj", "v_proj")
 _OPENCLIP_IN = re.compile(r"encoder\.layers\.(\d+)\.self_attn\.(q_proj|k_proj|v_proj)\.(weight|bias)")
 _OPENCLIP_REST = re.compile(r"encoder\.layers\.(\d+)\.(.+)")
 
@@ -162,7 +164,7 @@ def map_openclip(*prefixes: str) -> KeyMapping:
         if match := _OPENCLIP_IN.fullmatch(bare):
             layer, which, kind = match.groups()
             attention = f"transformer.resblocks.{layer}.attn.in_proj_{kind}"
-            return TensorSource(tuple(prefix + attention for prefix in prefixes), third=_THIRDS.index(which))
+            return TensorSource(tuple(prefix + attention for prefix in prefixes), third=THIRDS.index(which))
         match = _OPENCLIP_REST.fullmatch(bare)
         layer, rest = match.groups() if match else ("", bare)
         block = f"transformer.resblocks.{layer}.{_replace_parts(rest, _OPENCLIP_LAYER)}"

@@ -23,6 +23,7 @@ class Evidence:
 
     text: TextLayout
     channels: int
+    network: str = "unet"
     guidance_embedding: bool = False
     few_steps: bool = False
 
@@ -32,7 +33,8 @@ class Evidence:
             family
             for family in FAMILIES
             if (found := family.signature) is not None
-            and (found.text, found.channels, found.guidance_embedding) == (self.text, self.channels, self.guidance_embedding)
+            and (found.text, found.channels, found.network, found.guidance_embedding)
+            == (self.text, self.channels, self.network, self.guidance_embedding)
         ]
 
 
@@ -42,3 +44,8 @@ def find_family(evidence: Evidence, prediction_type: str) -> Family | None:
     alike = [family for family in candidates if family.signature and family.signature.few_steps == evidence.few_steps]
     fitting = [family for family in alike if family.prediction_type == prediction_type]
     return next(iter((*fitting, *alike, *candidates)), None)
+
+
+def names_few_steps(name: str) -> bool:
+    """Whether the name of a file or folder has a word for few-step training, for families in which nothing else tells."""
+    return bool(find_few_step_words(name))

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.checkpoints.families import FAMILIES, OTHER, TEXT_LAYOUTS, Family, TextLayout
+from engine.checkpoints.families import stable_diffusion_3 as sd3
 from engine.checkpoints.families.noise_schedules import find_noise_schedule
 from engine.checkpoints.files.headers import Header, read_header
-from engine.checkpoints.identify.evidence import Evidence, find_family
+from engine.checkpoints.identify.evidence import Evidence, find_family, names_few_steps
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject, JsonValue, parse_object
@@ -27,7 +28,7 @@ WEIGHTS: tuple[str, ...] = (
 
 MODULES = {
     "UNet2DConditionModel", "AutoencoderKL", "AutoencoderTiny", "CLIPTextModel", "CLIPTextModelWithProjection",
-    "DPTForDepthEstimation",
+    "DPTForDepthEstimation", "SD3Transformer2DModel", "T5EncoderModel",
 }  # fmt: skip
 """Component classes that Easel builds itself. A folder with others is loaded by diffusers as a whole."""
 
@@ -35,7 +36,8 @@ PLAIN = {
     "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline",
     "StableDiffusionDepth2ImgPipeline", "StableDiffusionUpscalePipeline", "StableDiffusionXLPipeline",
     "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline", "LatentConsistencyModelPipeline",
-    "LatentConsistencyModelImg2ImgPipeline",
+    "LatentConsistencyModelImg2ImgPipeline", "StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline",
+    "StableDiffusion3InpaintPipeline",
 }  # fmt: skip
 """Pipeline classes whose folders are matched against Easel's table of families."""
 
@@ -50,6 +52,8 @@ UNCLIP = (
 """Reason for refusing the checkpoints of stabilityai/stable-diffusion-2-1-unclip, as folders and as files."""
 
 _MOST_COMPONENTS = 64
+_MAY_BE_ABSENT = ("text_encoder_3",)
+"""Components whose weights many leave out of what they fetch: T5 is larger than all others together."""
 _MOST_SHARDS = 1000
 
 _SIZES = range(8, 8193)
@@ -107,6 +111,11 @@ def weight_files(component: Path) -> tuple[Path, ...]:
     )
 
 
+def has_weights(component: Path) -> bool:
+    """Whether any weights of a component are there."""
+    return any((component / name).is_file() for name in WEIGHTS)
+
+
 def _shards(index: Path) -> tuple[Path, ...]:
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict):
@@ -136,6 +145,8 @@ def identify_folder(folder: Path) -> Identity:
     digest = hashlib.sha256(read_regular_file(folder / FOLDER_INDEX, MOST_JSON))
     parts: dict[str, Part] = {}
     for name, (_, kind) in sorted(there.items()):
+        if name in _MAY_BE_ABSENT and not has_weights(folder / name):
+            continue
         if kind in MODULES or ((folder / name / "config.json").is_file() and name != "safety_checker"):
             found = headers(folder / name)
             parts[name] = Part.sum(t for header in found.values() for t in header.tensors.values())
@@ -146,18 +157,19 @@ def identify_folder(folder: Path) -> Identity:
             f"“{folder.name}” was not loaded: its {FOLDER_INDEX} names no part whose weights are there. "
             "Fetch the checkpoint again, or remove that file."
         )
-    unet = read_json(folder / "unet" / "config.json") if "unet" in there else {}
     scheduler = _read_scheduler_config(folder)
     pipeline = str(index.get("_class_name", ""))[:80]
     if pipeline.startswith("StableUnCLIP"):
         return Identity(kind="unknown", container="folder", digest=digest.hexdigest(), reason=UNCLIP)
-    family = _family(folder, pipeline, there, unet, scheduler)
+    known = ("unet", "transformer") if pipeline in PLAIN else ("unet",)
+    denoiser = next((read_json(folder / name / "config.json") for name in known if name in there), {})
+    family = _family(folder, pipeline, there, denoiser, scheduler)
     return Identity(
         kind="checkpoint",
         family=family.name,
-        prediction_type=_read_prediction_type(scheduler),
+        prediction_type="" if family.denoiser == "transformer" else _read_prediction_type(scheduler),
         parts=parts,
-        native_size=_native_size(folder, unet or _read_transformer(folder, there)),
+        native_size=_native_size(folder, denoiser or _read_transformer(folder, there)),
         noise_schedule=find_noise_schedule(scheduler),
         container="folder",
         digest=digest.hexdigest(),
@@ -175,29 +187,40 @@ def _read_prediction_type(scheduler: JsonObject) -> str:
     return said if isinstance(said, str) and said.isidentifier() else "epsilon"
 
 
-def _family(folder: Path, pipeline: str, there: Mapping[str, tuple[str, str]], unet: JsonObject, scheduler: JsonObject) -> Family:
+def _family(
+    folder: Path, pipeline: str, there: Mapping[str, tuple[str, str]], denoiser: JsonObject, scheduler: JsonObject
+) -> Family:
     """The family of a folder; :data:`~engine.checkpoints.families.OTHER` if there is none."""
     marked = (family for family in FAMILIES if family.marker_file and (folder / family.marker_file).is_file())
     if (found := next(marked, None)) is not None:
         return found
     if pipeline not in PLAIN or any(kind not in MODULES for n, (_, kind) in there.items() if _is_network(n)):
         return OTHER
+    if "transformer" in there:
+        return find_family(_read_mmdit(folder, denoiser), "flow_prediction") or OTHER
     prediction_type = _read_prediction_type(scheduler)
     text = _text_layout(folder, there)
     if text is None:
         return OTHER
-    channels = unet.get("in_channels", 4)
+    channels = denoiser.get("in_channels", 4)
     evidence = Evidence(
         text=text,
         channels=channels if isinstance(channels, int) else 4,
-        guidance_embedding=bool(unet.get("time_cond_proj_dim")),
+        guidance_embedding=bool(denoiser.get("time_cond_proj_dim")),
         few_steps=scheduler.get("timestep_spacing") == "trailing" and prediction_type == "epsilon",
     )
     return find_family(evidence, prediction_type) or OTHER
 
 
+def _read_mmdit(folder: Path, transformer: JsonObject) -> Evidence:
+    """What the folder of a Stable Diffusion 3 shows."""
+    network = sd3.MMDIT_NORMALISED if transformer.get("qk_norm") else sd3.MMDIT
+    network = sd3.MMDIT_X if transformer.get("dual_attention_layers") else network
+    return Evidence(text=sd3.THREE, channels=16, network=network, few_steps=names_few_steps(folder.name))
+
+
 def _is_network(component: str) -> bool:
-    return component in ("unet", "vae", "text_encoder", "text_encoder_2", "transformer", "prior", "depth_estimator")
+    return component.startswith("text_encoder") or component in ("unet", "vae", "transformer", "prior", "depth_estimator")
 
 
 def _text_layout(folder: Path, there: Mapping[str, tuple[str, str]]) -> TextLayout | None:
@@ -215,9 +238,9 @@ def _read_transformer(folder: Path, there: Mapping[str, tuple[str, str]]) -> Jso
     return read_json(path) if "transformer" in there and path.is_file() else {}
 
 
-def _native_size(folder: Path, unet: JsonObject) -> int:
+def _native_size(folder: Path, denoiser: JsonObject) -> int:
     """Pixels per side: the denoiser's sample size times the VAE's scale factor, or 512 if the folder does not say."""
-    latents = unet.get("sample_size")
+    latents = denoiser.get("sample_size")
     path = folder / "vae" / "config.json"
     if not isinstance(latents, int) or not path.is_file():
         return 512

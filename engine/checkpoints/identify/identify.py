@@ -17,6 +17,7 @@ from engine.checkpoints.identify.evidence import find_few_step_words
 from engine.checkpoints.identify.folders import identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
+from engine.checkpoints.identify.mmdit_file import identify_mmdit, identify_text_encoder
 from engine.checkpoints.identify.single_file import identify_checkpoint
 from engine.errors import CheckpointError
 from engine.storage.items import translate_any_error
@@ -147,12 +148,14 @@ _OTHERS: tuple[tuple[str, str], ...] = (
 
 _RECOGNISERS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | None], ...] = (
     identify_checkpoint,
+    identify_mmdit,
     _alone("controlnet", ("input_hint_block.0.weight",), "a ControlNet, which Easel does not use yet"),
     _alone("controlnet", ("controlnet_cond_embedding.conv_in.weight",), "a ControlNet, which Easel does not use yet"),
     _adapter,
     _network,
     _alone("unet", ("down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight"), "a UNet without the rest"),
     _vae,
+    identify_text_encoder,
     _alone("depth", ("pretrained.model.blocks.0.attn.qkv.weight", "scratch.output_conv.0.weight"), "a MiDaS depth estimator"),
     _other,
     _embedding,

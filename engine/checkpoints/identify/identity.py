@@ -12,7 +12,8 @@ from engine.json_values import JsonObject
 KINDS: Mapping[str, str] = {
     "checkpoint": "checkpoint", "lora": "LoRA", "embedding": "embedding", "vae": "VAE", "upscaler": "upscaler",
     "cleaner": "cleaner", "face_restorer": "face restorer", "mask_filler": "mask filler",
-    "unet": "UNet alone", "controlnet": "ControlNet", "depth": "depth estimator", "unknown": "unknown kind of file",
+    "text_encoder": "text encoder", "unet": "UNet alone", "controlnet": "ControlNet", "depth": "depth estimator",
+    "unknown": "unknown kind of file",
 }  # fmt: skip
 """Kind of file -> its name in sentences."""
 

@@ -50,7 +50,7 @@ def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path)
         return None
     channels, text = first.shape[1], _text_layout(names)
     evidence = text and Evidence(
-        text=text, channels=channels, guidance_embedding=_GUIDANCE_EMBEDDING in names, few_steps=_says_few_steps(header)
+        text=text, channels=channels, guidance_embedding=_GUIDANCE_EMBEDDING in names, few_steps=says_few_steps(header)
     )
     markers = read_markers(header, path)
     prediction_type = markers.prediction_type if markers else ""
@@ -105,7 +105,7 @@ def _text_layout(names: Mapping[str, Tensor]) -> TextLayout | None:
     return next(iter((*fitting, *there)), None)
 
 
-def _says_few_steps(header: Header) -> bool:
+def says_few_steps(header: Header) -> bool:
     """Whether the metadata says that the checkpoint needs few steps; its shapes are those of the family's others."""
     return bool(_few_step_words(header))
 

@@ -8,8 +8,8 @@ import itertools
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -18,9 +18,17 @@ from engine.checkpoints.families import BY_NAME, OTHER, TASKS, Family, bundled_c
 from engine.checkpoints.families.noise_schedules import NOISE_SCHEDULES
 from engine.checkpoints.identify.folders import read_json
 from engine.checkpoints.identify.identify import identify
-from engine.checkpoints.identify.identity import KINDS, Identity
+from engine.checkpoints.identify.identity import KINDS, Identity, Part
 from engine.checkpoints.library import overrides, search_paths, starter_card
 from engine.checkpoints.library import sha256 as hashing
+from engine.checkpoints.library.companions import (
+    T5,
+    Companion,
+    Found,
+    explain_missing,
+    find_companions,
+    find_t5_tokenizer,
+)
 from engine.checkpoints.library.overrides import Override
 from engine.checkpoints.library.starter_card import StarterCard, read_card
 from engine.errors import CheckpointError
@@ -43,7 +51,7 @@ class CheckpointEntry:
     with component configurations in diffusers' format, for a single file whose sizes are not its family's; None means the
     published ones. ``sha256`` is that of the whole file, "" for folders and while it is not known (see
     :mod:`engine.checkpoints.library.sha256`). ``version`` is that of :func:`version_of`. ``quick``: whether it stands for the
-    checkpoint with :attr:`few_steps` merged into its weights.
+    checkpoint with :attr:`few_steps` merged into its weights. ``companions``: component that it lacks -> where it is taken from.
     """
 
     name: str
@@ -54,6 +62,7 @@ class CheckpointEntry:
     configs: Path | None = None
     sha256: str = ""
     quick: bool = False
+    companions: Mapping[str, Companion] = field(default_factory=dict[str, Companion])
 
     @property
     def family(self) -> Family:
@@ -117,9 +126,38 @@ class CheckpointEntry:
         return tuple(TASKS[task] for task in self.family.pipelines)
 
     @property
+    def parts(self) -> dict[str, Part]:
+        """The components that it runs with, those from elsewhere included."""
+        found = {**{name: companion.part for name, companion in self.companions.items()}, **self.identity.parts}
+        return {name: part for name, part in found.items() if name != T5 or self.t5_tokenizer is not None}
+
+    @property
     def parameters(self) -> dict[str, int]:
         """Component -> number of parameters, from the headers."""
-        return self.identity.parameters
+        return {name: part.parameters for name, part in self.parts.items()}
+
+    @property
+    def t5_tokenizer(self) -> Path | None:
+        """The file of T5's tokenizer; None if there is none, or for families without T5."""
+        if T5 not in self.family.separate:
+            return None
+        return find_t5_tokenizer(self.path, self.is_folder, self.companions.get(T5))
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """A sentence for each component that it lacks and that can be put beside it."""
+        if self.identity.kind != "checkpoint":
+            return ()
+        return tuple(explain_missing(self.family, {*self.identity.parts, *self.companions}, self.t5_tokenizer))
+
+    def with_companions(self, others: Iterable[CheckpointEntry]) -> CheckpointEntry:
+        """The same with what it lacks taken from ``others``."""
+        if not self.family.separate:
+            return self
+        found = (Found(other.name, other.path, other.identity) for other in others)
+        return dataclasses.replace(
+            self, companions=find_companions(Found(self.name, self.path, self.identity), self.family, found)
+        )
 
     def config(self, component: str) -> JsonObject:
         """A component's configuration in diffusers' or transformers' format. Raises KeyError if there is no such component."""
@@ -167,7 +205,7 @@ class Inventory:
         paths = (search_paths.expand_folder(each) for each in _spell(wanted or ""))
         if path := next((each for each in paths if each.is_absolute() and os.path.exists(each)), None):
             with translate_any_error(CheckpointError, path.name):
-                return entry_for(path, self.settings)
+                return entry_for(path, self.settings).with_companions(self.entries)
         candidates = self.checkpoints() if kind == "checkpoint" else self.of_kind(kind)
         if not wanted:
             if not candidates:
@@ -218,7 +256,8 @@ class Catalogue:
             for path, card in cards.items():
                 troubles.update({path: " ".join(card.troubles)} if card and card.troubles else {})
             refused = MappingProxyType({**candidates.troubles, **troubles})
-            return Inventory(settings=self._settings, entries=tuple(entries.values()), refused=refused)
+            whole = tuple(entry.with_companions(entries.values()) for entry in entries.values())
+            return Inventory(settings=self._settings, entries=whole, refused=refused)
 
     def find(self, wanted: str | None, kind: str = "checkpoint") -> CheckpointEntry:
         """One entry, after a scan; see :meth:`Inventory.find`."""

@@ -58,7 +58,7 @@ PLACES = ("models", "embeddings")
 SORTED = frozenset(
     {
         "models", "checkpoints", "stable-diffusion", "diffusion_models", "unet", "lora", "loras", "lycoris", "vae", "embeddings",
-        "upscale_models", "esrgan", "realesrgan", "swinir",
+        "upscale_models", "esrgan", "realesrgan", "swinir", "clip", "text_encoders",
     }
 )  # fmt: skip
 """Sub-folders that only sort files by kind, and are omitted from names."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import diffusers
 import torch
 import transformers
 
-from engine.checkpoints.families import CONFIGS, key_mapping
-from engine.checkpoints.families.key_mapping import KeyMapping
+from engine.checkpoints.families import CONFIGS, bundled_config
+from engine.checkpoints.families.key_mapping import KeyMapping, map_folder
+from engine.checkpoints.families.mmdit_keys import map_t5
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.identify import folders
 from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.companions import T5, T5_TOKENIZER
 from engine.checkpoints.load import depth_estimator
 from engine.checkpoints.load.components import ComponentLoader, IsCancelled, never_cancelled
 from engine.checkpoints.load.leftovers import count_tensors
@@ -23,10 +26,11 @@ from engine.checkpoints.loaded import (
     LoadedPipeline,
     create_checkpoint,
 )
-from engine.compat.component_classes import find_scheduler_class, load_preprocessor
+from engine.compat.component_classes import find_scheduler_class, load_preprocessor, load_t5_tokenizer
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
+from engine.requests.resolved import T5_OUT
 from engine.storage.items import translate_any_error
 
 
@@ -38,10 +42,30 @@ def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCa
     """
     make = ComponentLoader(entry, plan, cancelled)
     parts = _from_folder(entry, make) if entry.is_folder else _from_file(entry, make)
+    parts.update(
+        {name: _borrow(entry, name, make) for name in entry.companions if name not in parts and _is_used(entry, plan, name)}
+    )
+    if T5 in parts and entry.t5_tokenizer is not None:
+        parts[T5_TOKENIZER] = load_t5_tokenizer(entry.t5_tokenizer)
     with translate_any_error(CheckpointError, entry.path.name):
         loaded = create_checkpoint(entry, plan, parts, make.originals)
         unused = count_tensors(make.originals.values(), entry.identity.markers).explain(entry.name)
-        return dataclasses.replace(loaded, notices=(unused,) if unused else ())
+        return dataclasses.replace(loaded, notices=(*entry.advice, *((unused,) if unused else ())))
+
+
+def _is_used(entry: CheckpointEntry, plan: ExecutionPlan, component: str) -> bool:
+    """Whether a component is loaded: T5 is left out without its tokenizer, or if the plan says so."""
+    return component != T5 or (T5 in entry.parts and T5_OUT not in plan.measures)
+
+
+def _borrow(entry: CheckpointEntry, component: str, make: ComponentLoader) -> Component:
+    """A component that lies outside of the checkpoint."""
+    path = entry.companions[component].path
+    if path.is_dir():
+        kind, store = folders.components(path.parent)[component][1], TensorStore(folders.weight_files(path))
+        return make(kind, component, folders.read_json(path / "config.json"), store, _folder_naming(kind))
+    config = bundled_config(entry.family, component) if entry.is_folder else entry.config(component)
+    return make(entry.family.classes[component], component, config, TensorStore([path]), entry.family.key_mapping[component])
 
 
 # Single files
@@ -52,6 +76,10 @@ def _from_file(entry: CheckpointEntry, make: ComponentLoader) -> dict[str, Compo
     namings = entry.family.key_mapping
     parts: dict[str, Component] = {}
     for component, naming in namings.items():
+        if component in entry.family.separate and (
+            component not in entry.identity.parts or not _is_used(entry, make.plan, component)
+        ):
+            continue
         parts[component] = make(entry.family.classes[component], component, entry.config(component), store, naming)
     for component in ("scheduler", "low_res_scheduler"):
         if component in entry.family.configs:
@@ -84,7 +112,8 @@ def _create_scheduler(config: JsonObject) -> diffusers.ConfigMixin:
 def _from_folder(entry: CheckpointEntry, make: ComponentLoader) -> dict[str, Component]:
     parts: dict[str, Component] = {}
     for component, (library, kind) in folders.components(entry.path).items():
-        if component == "safety_checker":
+        elsewhere = component in entry.companions or not _is_used(entry, make.plan, component)
+        if component in ("safety_checker", T5_TOKENIZER) or elsewhere:
             continue
         if kind in folders.MODULES:
             files = folders.weight_files(entry.path / component)
@@ -103,7 +132,10 @@ def _read_config(entry: CheckpointEntry, component: str) -> JsonObject:
 
 
 def _folder_naming(kind: str) -> KeyMapping:
-    return depth_estimator.keep_name if kind == "DPTForDepthEstimation" else key_mapping.map_folder
+    return _FOLDER_NAMINGS.get(kind, map_folder)
+
+
+_FOLDER_NAMINGS: Mapping[str, KeyMapping] = {"DPTForDepthEstimation": depth_estimator.keep_name, "T5EncoderModel": map_t5}
 
 
 def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str) -> Component:

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 
 import torch
 from accelerate import init_empty_weights
+from diffusers import ModelMixin
 from diffusers.hooks import apply_group_offloading
-from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
+from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN, apply_layerwise_casting_hook
 from diffusers.models.attention_processor import Attention
+from transformers import PreTrainedModel
+from transformers.models.t5.modeling_t5 import T5DenseGatedActDense
 
 from engine.checkpoints.families.key_mapping import KeyMapping, TensorSource
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
@@ -224,11 +227,26 @@ def _finish(module: torch.nn.Module, component: str, target: _Placement, plan: E
         for leaf, buffer in list(owner.named_buffers(recurse=False)):
             setattr(owner, leaf, buffer.to(device=target.device, dtype=target.dtype if buffer.is_floating_point() else None))
     module.eval()
+    if isinstance(module, PreTrainedModel):
+        module.tie_weights()
     if target.storage is not None:
-        module.enable_layerwise_casting(storage_dtype=target.storage, compute_dtype=target.dtype)  # type: ignore[operator]
-    if component == "unet" and "unet_offload" in plan.measures:
+        _widen_when_used(module, target.storage, target.dtype)
+    if component == plan.denoiser and "unet_offload" in plan.measures:
         apply_group_offloading(module, torch.device(plan.device), torch.device("cpu"), offload_type="leaf_level")
     if component == "unet" and plan.attention_upcast:
         for block in module.modules():
             if isinstance(block, Attention):
                 block.upcast_attention = True
+
+
+def _widen_when_used(module: torch.nn.Module, storage: torch.dtype, dtype: torch.dtype) -> None:
+    """Have each layer's weights, kept in ``storage``, widened to ``dtype`` while it runs."""
+    if isinstance(module, ModelMixin):
+        module.enable_layerwise_casting(storage_dtype=storage, compute_dtype=dtype)
+        return
+    # T5 compares its input with the dtype of a layer inside before it calls that one, so both are widened together.
+    together = [part for part in module.modules() if isinstance(part, T5DenseGatedActDense)]
+    inside = {id(layer) for part in together for layer in part.modules()}
+    alone = [part for part in module.modules() if isinstance(part, torch.nn.Linear) and id(part) not in inside]
+    for part in (*together, *alone):
+        apply_layerwise_casting_hook(part, storage, dtype, non_blocking=False)

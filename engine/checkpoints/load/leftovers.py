@@ -14,6 +14,7 @@ _EXPECTED: Mapping[str, str] = {
     r"|(denoiser|low_scale_model|noise_augmentor)\..*": "the noise schedule, which the scheduler computes",
     r".*position_ids|.*relative_position_index": "fixed numbers",
     r".*logit_scale": "the scale by which CLIP compares a picture with a text",
+    r"text_encoders\.t5xxl\..*": "the text encoder T5, which was left out",
     r".*text_projection(\.weight)?": "a projection of the text, which this family does not read",
     r".*(transformer\.resblocks|encoder\.layers)\.\d+\..*": "the text encoder's last layers, which this family does not read",
     r"(first_stage_model|vae)\.(loss|discriminator)\..*": "the VAE's loss, which only training needs",

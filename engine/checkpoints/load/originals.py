@@ -58,4 +58,6 @@ def reshape(tensor: torch.Tensor, source: TensorSource, shape: torch.Size) -> to
         tensor = tensor.chunk(3)[source.third]
     if source.transposed:
         tensor = tensor.t()
+    if source.swapped:
+        tensor = torch.cat(tensor.chunk(2)[::-1])
     return tensor.reshape(shape)

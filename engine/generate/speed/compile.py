@@ -108,7 +108,7 @@ def run_compiled(loaded: LoadedCheckpoint, plan: ExecutionPlan, additions: Addit
     """Inside the block the UNet, and the decoder where it works on whole images, run compiled."""
     with ExitStack() as stack:
         if can_compile(plan, additions):
-            stack.enter_context(_replace_by_compiled(loaded.unet, plan.compiler, stop))
+            stack.enter_context(_replace_by_compiled(loaded.denoiser, plan.compiler, stop))
             if plan.vae_tile == 0 and plan.compiler == "openvino":
                 stack.enter_context(_replace_by_compiled(loaded.vae.decoder, plan.compiler, stop))
         yield

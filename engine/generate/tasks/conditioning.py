@@ -33,7 +33,7 @@ def create_extra_channels(canvas: Canvas | None, context: ImageContext) -> torch
 
     Without a mask an inpainting UNet repaints everything; without an image a depth UNet gets a flat depth map.
     """
-    channels = context.loaded.unet.config["in_channels"] - context.noise.shape[1]
+    channels = context.loaded.denoiser.config["in_channels"] - context.noise.shape[1]
     if channels == 0:
         return None
     return _depth_channel(canvas, context) if channels == 1 else _inpainting_channels(canvas, context)

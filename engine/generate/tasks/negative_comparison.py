@@ -59,7 +59,8 @@ def run(job: str, asked: CompareNegative, state: EngineState, stop: Stop) -> Ite
 
 def check_guided(prepared: Prepared) -> None:
     """Raises RequestError if a negative prompt has no effect."""
-    request, free = prepared.resolved.request, prepared.entry.family.guidance_free
-    distilled, composed = prepared.entry.config("unet").get("time_cond_proj_dim") is not None, is_composed(request.prompt)
+    request, family = prepared.resolved.request, prepared.entry.family
+    free, composed = family.guidance_free, is_composed(request.prompt)
+    distilled = prepared.entry.config(family.denoiser).get("time_cond_proj_dim") is not None
     if reason := explain_no_effect(request.guidance_scale, guidance_free=free, distilled=distilled, composed=composed):
         raise RequestError(reason)

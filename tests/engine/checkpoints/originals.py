@@ -112,8 +112,10 @@ def vae(part: Any) -> Weights:
         _vae_block(out, f"{side}.mid.block_2", half.mid_block.resnets[1])
         _copy(out, f"{side}.norm_out", half.conv_norm_out)
         _copy(out, f"{side}.conv_out", half.conv_out)
-    _copy(out, "quant_conv", part.quant_conv)
-    _copy(out, "post_quant_conv", part.post_quant_conv)
+    if part.quant_conv is not None:
+        _copy(out, "quant_conv", part.quant_conv)
+    if part.post_quant_conv is not None:
+        _copy(out, "post_quant_conv", part.post_quant_conv)
     return {f"first_stage_model.{k}": v for k, v in out.items()}
 
 

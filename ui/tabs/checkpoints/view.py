@@ -18,8 +18,8 @@ from ui.server import scripts
 from ui.templates import Macros
 
 GROUPS: tuple[tuple[str, str], ...] = (
-    ("checkpoint", "Checkpoints"), ("lora", "LoRAs"), ("embedding", "Embeddings"), ("vae", "VAEs"), ("upscaler", "Upscalers"),
-    ("cleaner", "Cleaners"),
+    ("checkpoint", "Checkpoints"), ("lora", "LoRAs"), ("embedding", "Embeddings"), ("vae", "VAEs"),
+    ("text_encoder", "Text encoders"), ("upscaler", "Upscalers"), ("cleaner", "Cleaners"),
 )  # fmt: skip
 """Kind of file -> the heading over its table, in the order of the page."""
 
@@ -108,7 +108,7 @@ def _create_row(entry: CheckpointEntry, chosen: Overrides) -> FileRow:
         name=entry.name,
         abilities=_list_abilities(entry),
         kind=_describe_kind(entry),
-        reason=sentences.recognition(identity.reason),
+        reason=" ".join((sentences.recognition(identity.reason), *entry.advice)),
         choices=list(_list_choices(entry, chosen.get(str(entry.path), Override()))),
         hashes=hashes,
         size=format_size(entry.stamp[0]),

@@ -1,0 +1,85 @@
+"""Stable Diffusion 3 walks the whole road: Easel's own loop draws what diffusers' pipeline draws."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engine.events import Notice
+from engine.local import Local
+from engine.requests import TextToImage
+from engine.settings import Settings
+from tests.engine.checkpoints import tiny_sd3
+from tests.engine.generate.conftest import Engine
+
+PROMPT, NEGATIVE = "a cat on grass", "dog, red"
+
+
+@pytest.fixture(scope="session")
+def sd3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine over folders of tiny checkpoints, one as a single file too."""
+    folder = tmp_path_factory.mktemp("sd3-engine")
+    settings = Settings(
+        models=folder / "models", data=folder / "data", outputs=folder / "outputs", device="cpu", precision="float32"
+    )
+    for kind in ("sd3_medium", "sd35_medium"):
+        tiny_sd3.pipeline(kind).save_pretrained(settings.models / kind)
+    with Local(settings) as local:
+        torch.set_num_threads(1)
+        yield Engine(local, settings)
+
+
+def drawn_by_diffusers(kind: str, **options: Any) -> Image.Image:
+    made = tiny_sd3.pipeline(kind)
+    made.scheduler.set_shift(3.0)
+    with torch.inference_mode():
+        answer = made(
+            prompt=PROMPT, height=32, width=32, num_inference_steps=4, generator=torch.Generator().manual_seed(5),
+            output_type="pt", **options,
+        )  # fmt: skip
+    levels = (answer.images[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
+    return Image.fromarray(levels.numpy())
+
+
+def ask(**changes: Any) -> TextToImage:
+    asked = TextToImage(prompt=PROMPT, checkpoint="sd35_medium", width=32, height=32, steps=4, guidance_scale=4.5, seed=5)
+    return dataclasses.replace(asked, **changes)
+
+
+@pytest.mark.parametrize("kind", ["sd3_medium", "sd35_medium"])
+@pytest.mark.parametrize("guidance, negative", [(1.0, ""), (4.5, ""), (4.5, NEGATIVE)])
+def test_the_picture_is_that_of_diffusers(sd3: Engine, kind: str, guidance: float, negative: str) -> None:
+    asked = ask(checkpoint=kind, guidance_scale=guidance, negative_prompt=negative)
+    mine, _ = sd3.run(asked, f"same-{kind}-{int(guidance)}-{len(negative)}".replace("_", "-"))
+    theirs = drawn_by_diffusers(kind, guidance_scale=guidance, negative_prompt=negative)
+    assert np.abs(np.asarray(mine, int) - np.asarray(theirs, int)).max() <= 1
+
+
+def copy_without_t5(folder: Path, target: Path) -> None:
+    for source in sorted(folder.rglob("*")):
+        if source.is_file() and source.parent.name != "text_encoder_3":
+            path = target / source.relative_to(folder)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(source.read_bytes())
+
+
+def test_without_t5_the_picture_is_that_of_diffusers_without_it(sd3: Engine, tmp_path: Path) -> None:
+    copy_without_t5(sd3.settings.models / "sd3_medium", tmp_path / "models" / "small")
+    settings = Settings(models=tmp_path / "models", data=tmp_path / "data", outputs=tmp_path / "out", device="cpu")
+    with Local(dataclasses.replace(settings, precision="float32")) as local:
+        mine, events = Engine(local, settings).run(ask(checkpoint="small"), "no-t5")
+    made = tiny_sd3.pipeline("sd3_medium")
+    t5, made.text_encoder_3 = made.text_encoder_3, None
+    try:
+        theirs = drawn_by_diffusers("sd3_medium", guidance_scale=4.5)
+    finally:
+        made.text_encoder_3 = t5
+    assert np.abs(np.asarray(mine, int) - np.asarray(theirs, int)).max() <= 1
+    assert any("T5 is left out" in event.text for event in events if isinstance(event, Notice))
