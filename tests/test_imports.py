@@ -59,6 +59,7 @@ TORCH_ROOMS = (
     "engine.checkpoints.loaded",
     "engine.compat",
     "engine.prompt.encode",
+    "engine.prompt.t5",
     "engine.generate",
     "engine.local",
 )
