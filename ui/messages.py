@@ -76,6 +76,7 @@ GUIDANCE = "Guidance"
 GUIDANCES = {
     "cfg": "Usual (CFG)",
     "pag": "Perturbed attention (PAG): clearer shapes, half as slow again",
+    "cfg_zero": "CFG-Zero*: for Stable Diffusion 3.5",
     "apg": "Adaptive projection (APG): less glare at a high CFG scale",
 }
 GUIDANCE_HELP = "How the picture is led towards the prompt and away from the negative prompt."

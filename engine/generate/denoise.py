@@ -193,7 +193,7 @@ class Denoiser:
                         if self._accepts(prediction):
                             break
                 found.append(prediction)
-        return self._guide(found[0], found[1] if len(found) > 1 else None, guided)
+        return self._guide(index, found[0], found[1] if len(found) > 1 else None, guided)
 
     def _list_passes(self, index: int, sample: torch.Tensor) -> Iterator[tuple[torch.Tensor, AbstractContextManager[None]]]:
         """The passes of a step through the network: rows of ``sample``, and how it runs meanwhile. The first has all rows; one
@@ -235,16 +235,16 @@ class Denoiser:
             if expert is not None:
                 expert.guard.settle()
 
-    def _guide(self, prediction: torch.Tensor, perturbed: torch.Tensor | None, guided: bool) -> torch.Tensor:
+    def _guide(self, index: int, prediction: torch.Tensor, perturbed: torch.Tensor | None, guided: bool) -> torch.Tensor:
         """Each part of the prompt moves the prediction away from that of the negative, by its weight times the scale. A composed
         prompt needs that without guidance too, with a scale of 1."""
         if not guided:
-            return self.guidance.finish(prediction, prediction, perturbed) if perturbed is not None else prediction
+            return self.guidance.finish(index, prediction, prediction, perturbed) if perturbed is not None else prediction
         without, *parts = prediction.chunk(1 + len(self.encodings.weights))
         scale = self.guidance_scale if self.guidance_scale > 1 and guidance_embedding_width(self.unet) is None else 1.0
         usual, prompt = self._compose(without, parts, scale), self._compose(without, parts, 1.0)
         disturbed = None if perturbed is None else self._compose(without, perturbed.chunk(len(parts)), 1.0)
-        return self.guidance.finish(self.guidance.guide(usual, prompt, without, scale), prompt, disturbed)
+        return self.guidance.finish(index, self.guidance.guide(index, usual, prompt, without, scale), prompt, disturbed)
 
     def _compose(self, without: torch.Tensor, parts: Sequence[torch.Tensor], scale: float) -> torch.Tensor:
         composed = without

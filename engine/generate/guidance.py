@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
+from diffusers.guiders.classifier_free_zero_star_guidance import cfg_zero_star_scale
 from diffusers.guiders.guider_utils import rescale_noise_cfg
 
 
@@ -15,11 +16,13 @@ class GuidanceKind:
     """``perturbed_scale``: how far the prediction moves away from that of a UNet with perturbed self-attention; 0 for none.
 
     ``projected``: the part of the difference between prompt and negative prompt that only raises contrast is left out; the
-    values are those that the paper advises for Stable Diffusion XL.
+    values are those that the paper advises for Stable Diffusion XL. ``zero_star``: for flow matching, the negative prompt's
+    prediction is scaled to fit the prompt's, and the first step stands still.
     """
 
     perturbed_scale: float = 0.0
     projected: bool = False
+    zero_star: bool = False
     paper: str = ""
 
 
@@ -27,6 +30,7 @@ GUIDANCES: Mapping[str, GuidanceKind] = {
     "cfg": GuidanceKind(paper="Ho and Salimans 2022, arXiv 2207.12598"),
     "pag": GuidanceKind(perturbed_scale=3.0, paper="Ahn et al. 2024, arXiv 2403.17377"),
     "apg": GuidanceKind(projected=True, paper="Sadat et al. 2024, arXiv 2410.02416"),
+    "cfg_zero": GuidanceKind(zero_star=True, paper="Fan et al. 2025, arXiv 2503.18886"),
 }
 """Name of the setting, as in :data:`engine.requests.GUIDANCES` -> its row."""
 
@@ -45,16 +49,22 @@ class Guidance:
     rescale: float = 0.0
     _momentum: MomentumBuffer = field(default_factory=lambda: MomentumBuffer(_MOMENTUM))
 
-    def guide(self, guided: torch.Tensor, prompt: torch.Tensor, negative: torch.Tensor, scale: float) -> torch.Tensor:
-        """The prediction from those for ``prompt`` and ``negative``; ``guided`` is the usual one at ``scale``."""
+    def guide(self, step: int, guided: torch.Tensor, prompt: torch.Tensor, negative: torch.Tensor, scale: float) -> torch.Tensor:
+        """The prediction of ``step``, from 0, by those for ``prompt`` and ``negative``. ``guided`` is the usual one."""
+        if self.kind.zero_star and step == 0:
+            return torch.zeros_like(prompt)
+        if self.kind.zero_star:
+            shrunk = negative * cfg_zero_star_scale(prompt.flatten(1), negative.flatten(1)).view(-1, 1, 1, 1)
+            return shrunk + scale * (prompt - shrunk)
         if self.kind.projected:
             guided = normalized_guidance(
                 prompt, negative, scale, self._momentum, eta=0.0, norm_threshold=_MOST_DIFFERENCE, norm_dim=(-1, -2, -3)
             )
         return guided
 
-    def finish(self, guided: torch.Tensor, prompt: torch.Tensor, perturbed: torch.Tensor | None) -> torch.Tensor:
+    def finish(self, step: int, guided: torch.Tensor, prompt: torch.Tensor, perturbed: torch.Tensor | None) -> torch.Tensor:
         """``guided`` moved away from ``perturbed``, if it is there, and rescaled to the contrast of ``prompt``."""
         if perturbed is not None:
             guided = guided + self.kind.perturbed_scale * (prompt - perturbed)
-        return rescale_noise_cfg(guided, prompt, self.rescale) if self.rescale else guided
+        stands_still = self.kind.zero_star and step == 0
+        return rescale_noise_cfg(guided, prompt, self.rescale) if self.rescale and not stands_still else guided

@@ -24,6 +24,7 @@ from engine.prompt.tokenizer import find_words
 from engine.prompt.tree import Lora as LoraTag
 from engine.prompt.variants import WildcardValues
 from engine.requests import (
+    GUIDANCES,
     CompareNegative,
     ExecutionPlan,
     GenerationRequest,
@@ -166,8 +167,9 @@ def complete_request(
     native_width, native_height = choose_size(defaults.native_size, defaults.size_multiple)
     width, width_notice = _round_side("width", asked.width, native_width, defaults.size_multiple)
     height, height_notice = _round_side("height", asked.height, native_height, defaults.size_multiple)
+    guidance, guidance_notice = _choose_guidance(asked, entry)
     request = complete(
-        asked,
+        dataclasses.replace(asked, guidance=guidance),
         checkpoint=entry.name,
         width=width,
         height=height,
@@ -180,14 +182,29 @@ def complete_request(
         clip_skip=asked.clip_skip or 0,
     )
     return request, tuple(
-        notice for notice in (width_notice, height_notice, *sampling.notices, _explain_guidance(request)) if notice
+        notice
+        for notice in (width_notice, height_notice, *sampling.notices, guidance_notice, _explain_guidance(request))
+        if notice
     )
+
+
+def _choose_guidance(asked: GenerationRequest, entry: CheckpointEntry) -> tuple[str, str]:
+    """The kind of guidance, and a sentence if the checkpoint cannot run the one that was asked for."""
+    if asked.guidance == "cfg_zero" and not samplers.is_flow_matching(entry.config("scheduler")):
+        return GUIDANCES[
+            0
+        ], "CFG-Zero* is for checkpoints of flow matching, such as Stable Diffusion 3.5, so the usual guidance runs."
+    if asked.guidance == "pag" and "unet" not in entry.parameters:
+        return GUIDANCES[
+            0
+        ], "PAG changes the attention of a UNet, which this checkpoint does not have, so the usual guidance runs."
+    return asked.guidance, ""
 
 
 def _explain_guidance(request: ResolvedGeneration) -> str:
     """A sentence for a kind of guidance that has no effect."""
-    if request.guidance == "apg" and not is_guided(request):
-        return "APG changes how the negative prompt guides, so at a CFG scale of 1 or less it has no effect."
+    if request.guidance in ("apg", "cfg_zero") and not is_guided(request):
+        return "This kind of guidance changes how the negative prompt guides, so at a CFG scale of 1 or less it has no effect."
     return ""
 
 

@@ -10,10 +10,11 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from diffusers.guiders import AdaptiveProjectedGuidance
+from diffusers.guiders import AdaptiveProjectedGuidance, ClassifierFreeZeroStarGuidance
 from PIL import Image
 
 from engine.errors import RequestError
+from engine.events import Notice
 from engine.generate.denoise import draw_noise
 from engine.generate.estimate import course_of
 from engine.generate.guidance import GUIDANCES, Guidance
@@ -22,6 +23,9 @@ from engine.records.recall import recall
 from engine.requests import GUIDANCES as NAMES
 from engine.requests import ResolvedGeneration, TextToImage
 from tests.engine.generate.conftest import Engine
+
+UNETS = tuple(name for name in NAMES if not GUIDANCES[name].zero_star)
+"""The kinds for UNets."""
 
 SIDE, STEPS = 32, 3
 ASKED = TextToImage(
@@ -78,10 +82,25 @@ def test_apg_is_that_of_diffusers_guider() -> None:
         theirs.prepare_inputs({"latents": (torch.zeros(1), torch.zeros(1))})
         prompt, negative = torch.randn(2, 4, 8, 8) * 9, torch.randn(2, 4, 8, 8)
         wanted = theirs.forward(pred_cond=prompt, pred_uncond=negative).pred
-        assert torch.allclose(ours.guide(torch.zeros(1), prompt, negative, 6.0), wanted)
+        assert torch.allclose(ours.guide(step, torch.zeros(1), prompt, negative, 6.0), wanted)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_cfg_zero_star_is_that_of_diffusers_guider() -> None:
+    ours, theirs = Guidance(GUIDANCES["cfg_zero"]), ClassifierFreeZeroStarGuidance(guidance_scale=4.5)
+    torch.manual_seed(0)
+    for step in range(3):
+        theirs.set_state(step=step, num_inference_steps=3, timestep=torch.tensor(1))
+        prompt, negative = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8)
+        wanted = theirs.forward(pred_cond=prompt, pred_uncond=negative).pred
+        assert torch.allclose(ours.guide(step, torch.zeros(1), prompt, negative, 4.5), wanted)
+
+
+def test_a_kind_that_a_checkpoint_cannot_run_is_replaced_and_said(engine: Engine) -> None:
+    _, events = engine.run(dataclasses.replace(ASKED, guidance="cfg_zero"), "zero")
+    assert any("so the usual guidance runs" in event.text for event in events if isinstance(event, Notice))
+
+
+@pytest.mark.parametrize("name", UNETS)
 def test_every_kind_is_resolved_recorded_and_recalled(name: str, engine: Engine) -> None:
     (result,) = engine.local.make(dataclasses.replace(ASKED, guidance=name, guidance_rescale=0.3))
     record = metadata.read(result.path)
@@ -98,7 +117,7 @@ def test_every_kind_is_resolved_recorded_and_recalled(name: str, engine: Engine)
 
 
 def test_a_composed_prompt_and_no_guidance_go_with_every_kind(engine: Engine) -> None:
-    for name in NAMES:
+    for name in UNETS:
         for changes in ({"prompt": "a cat AND a boat:0.5"}, {"guidance_scale": 1.0}):
             (result,) = engine.local.make(dataclasses.replace(ASKED, guidance=name, **changes))
             assert np.isfinite(read(result.path)).all()
@@ -113,5 +132,5 @@ def test_layers_that_a_kind_changes_are_neither_compiled_nor_skipped(engine: Eng
 
 
 def test_an_unknown_kind_is_refused_in_a_sentence(engine: Engine) -> None:
-    with pytest.raises(RequestError, match="Guidance can be cfg, pag, apg"):
+    with pytest.raises(RequestError, match="Guidance can be cfg, pag, apg, cfg_zero"):
         engine.local.make(dataclasses.replace(ASKED, guidance="sag"))
