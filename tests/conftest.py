@@ -48,6 +48,10 @@ BUDGETS = {
 """Minutes that the tests of a folder may take on two idle cores with AVX-512; the last is for all the rest."""
 
 
+LONG = 3600
+"""Seconds that a long test may take on a busy machine, unless it says otherwise."""
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Points the folders that Settings would choose at a temporary place. Checkpoints stay readable in ``models/``."""
@@ -71,8 +75,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if is_fast(item.path) and item.get_closest_marker("long") is None:
-            item.add_marker(pytest.mark.fast)
+        if item.get_closest_marker("long") is None:
+            if is_fast(item.path):
+                item.add_marker(pytest.mark.fast)
+        elif item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LONG))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
