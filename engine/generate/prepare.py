@@ -15,6 +15,7 @@ from engine.errors import CheckpointError
 from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import circumstance_of, find_cpu_plan, is_guided, plan_for, work_for
+from engine.generate.speed.compile import READS_WEIGHTS
 from engine.plan import fit_plan, lower_peak, predict
 from engine.plan.learned import apply_learned
 from engine.prompt.block_weights import read_block_weights
@@ -94,7 +95,7 @@ def prepare(
 
     # 3. The plan, with the measures needed to fit into memory.
     plan = plan_for(entry, asked, state.circumstances)
-    if _varies_loras(request, asked.count, entry, state, inventory):
+    if _varies_loras(request, asked.count, entry, state, inventory) and plan.compiler not in READS_WEIGHTS:
         plan = dataclasses.replace(plan, compiler="")
     work = work_for(entry, request, refiner.entry if refiner else None)
     cpu_plan = find_cpu_plan(entry, plan, state.hardware)
@@ -133,8 +134,7 @@ def vary(resolved: Resolved, prepared: Prepared) -> tuple[Resolved, Additions, t
 def _varies_loras(
     first: ResolvedGeneration, count: int, entry: CheckpointEntry, state: EngineState, inventory: Inventory
 ) -> bool:
-    """Whether images of a job draw LoRAs from templates, which no compiled network can follow. Raises CheckpointError if one of
-    them is missing."""
+    """Whether images of a job draw LoRAs from templates. Raises CheckpointError if one of them is missing."""
     if not first.prompt_template:
         return False
     wildcards = state.wildcards

@@ -1,7 +1,8 @@
 """Compiles networks for the duration of a job if the plan names a compiler; a table of compilers.
 
 Compiling a network for a shape (batch, size, tokens) takes a minute or more, once: the result is kept with the network. It
-does not support LoRAs, feature caching, or weights widened layer by layer, so such runs are not compiled.
+does not support feature caching, or weights widened layer by layer, so such runs are not compiled; nor are runs with LoRAs by a
+compiler that has a copy of the weights.
 """
 
 from __future__ import annotations
@@ -72,6 +73,9 @@ class Inductor:
 COMPILERS: dict[str, Callable[[torch.nn.Module], CompiledNetwork]] = {"inductor": Inductor, "openvino": OpenVino}
 """A plan's ``compiler`` -> what compiles a network."""
 
+READS_WEIGHTS = frozenset({"inductor"})
+"""Compilers whose networks read the weights in each step, so that LoRAs which were merged into them count."""
+
 _COMPILED: weakref.WeakKeyDictionary[torch.nn.Module, tuple[str, CompiledNetwork]] = weakref.WeakKeyDictionary()
 _REPORTED: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
 _SHAPES_SEEN: weakref.WeakKeyDictionary[torch.nn.Module, set[tuple[int, int, bool]]] = weakref.WeakKeyDictionary()
@@ -79,7 +83,8 @@ _SHAPES_SEEN: weakref.WeakKeyDictionary[torch.nn.Module, set[tuple[int, int, boo
 
 def can_compile(plan: ExecutionPlan, additions: Additions) -> bool:
     """Whether a run under ``plan`` with these additions can be compiled."""
-    return plan.compiler in COMPILERS and not plan.storage and "unet_offload" not in plan.measures and not additions.loras
+    follows = not additions.loras or plan.compiler in READS_WEIGHTS
+    return plan.compiler in COMPILERS and follows and not plan.storage and "unet_offload" not in plan.measures
 
 
 def is_new(unet: torch.nn.Module, request: ResolvedGeneration) -> bool:

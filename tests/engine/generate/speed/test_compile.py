@@ -9,13 +9,17 @@ import shutil
 import weakref
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from engine.checkpoints.adapters.additions import NOTHING
+from engine.checkpoints.adapters.additions import NOTHING, Additions
+from engine.checkpoints.adapters.merge import Lora
+from engine.checkpoints.identify.identity import Identity
+from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import CancelledError
 from engine.events import Loading, Notice, Step
 from engine.generate import estimate
@@ -52,12 +56,17 @@ class Small(torch.nn.Module):
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch's compiler needs a C++ compiler")
 @pytest.mark.timeout(600)
-def test_torchs_compiler_answers_as_the_network_does_and_in_memory_of_its_own() -> None:
+def test_torchs_compiler_answers_as_the_network_does_also_with_a_lora_and_in_memory_of_its_own() -> None:
     network = Small().eval()
     run, given = Inductor(network), torch.randn(2, 8)
     with torch.inference_mode():
         first, again = run(Stop(), given, return_dict=False)[0], run(Stop(), given + 1, return_dict=False)[0]
         assert torch.allclose(first, network(given)[0], atol=1e-6) and torch.allclose(again, network(given + 1)[0], atol=1e-6)
+        graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        network.get_parameter("layer.weight").data.copy_(torch.randn(8, 8))  # as adapters.merge does
+        merged = run(Stop(), given, return_dict=False)[0]
+        assert torch.allclose(merged, network(given)[0], atol=1e-6) and not torch.allclose(merged, first, atol=1e-2)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs, "compiled once"
     assert first.data_ptr() != again.data_ptr()
 
 
@@ -91,6 +100,12 @@ def test_what_is_kept_of_a_network_that_is_compiled_does_not_keep_it(compiler: s
     del loaded
     gc.collect()
     assert gone() is None
+
+
+def test_only_compilers_that_read_the_weights_anew_take_loras() -> None:
+    lora = Lora(entry=CheckpointEntry(name="a", path=Path("a"), identity=Identity(kind="lora")), text_strength=1, unet_strength=1)
+    for compiler, can in (("inductor", True), ("openvino", False)):
+        assert can_compile(ExecutionPlan(compiler=compiler), Additions(loras=(lora,))) == can
 
 
 @pytest.mark.parametrize("changes", [
