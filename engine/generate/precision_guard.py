@@ -18,7 +18,7 @@ from types import TracebackType
 import torch
 from diffusers import ModelMixin
 
-from engine.compat.layerwise_casting import change_dtype
+from engine.compat.hooks import change_dtype
 from engine.errors import CheckpointError
 
 Safer = Callable[[str, str], str | None]

@@ -32,7 +32,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from engine.compat.text_encoders import find_execution_device
+from engine.compat.hooks import find_execution_device
 from engine.prompt.composition import split_prompt
 from engine.prompt.grammar import parse
 from engine.prompt.t5 import T5Part

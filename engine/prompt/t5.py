@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from engine.compat.text_encoders import find_execution_device
+from engine.compat.hooks import find_execution_device
 from engine.prompt.terms import Place
 from engine.prompt.tokens import PromptReading
 from engine.prompt.tree import Break

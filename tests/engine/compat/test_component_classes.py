@@ -7,7 +7,7 @@ import torch
 from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 
 from engine.compat.component_classes import find_scheduler_class
-from engine.compat.text_encoders import find_execution_device
+from engine.compat.hooks import find_execution_device
 
 
 def test_a_scheduler_is_found_by_name_and_nothing_else_is() -> None:

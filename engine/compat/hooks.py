@@ -1,4 +1,5 @@
-"""The dtype of a network whose large weights diffusers keeps in fewer bits and widens layer by layer while they compute."""
+"""What the hooks of accelerate and diffusers change in a network: the device that it computes on, and the dtype of its large
+weights, which may be kept in fewer bits and widened layer by layer."""
 
 from __future__ import annotations
 
@@ -7,6 +8,12 @@ from diffusers.hooks import HookRegistry
 from diffusers.hooks.layerwise_casting import LayerwiseCastingHook
 
 _HOOK = "layerwise_casting"
+
+
+def find_execution_device(module: torch.nn.Module) -> torch.device:
+    """Where a module wants its input: the place of its weights, or where accelerate's hook will move them."""
+    device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+    return torch.device(device) if device is not None else next(module.parameters()).device
 
 
 def change_dtype(module: torch.nn.Module, dtype: torch.dtype) -> None:
