@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine.generate.samplers import SCHEDULERS, SCHEDULES, split_name
+from engine.generate.samplers import SCHEDULERS, SCHEDULES
 from ui.common import controls, form
 from ui.common.checkpoint_options import Checkpoint, CheckpointOptions
 from ui.common.page_session import PageSession
@@ -35,7 +35,7 @@ def follow_checkpoint(fields: Fields, known: CheckpointOptions, use: UseCheckpoi
 
     def choose(checkpoint: str) -> list[Update]:
         chosen = known.find(checkpoint) if use is None else use(known.find(checkpoint))
-        return [_follow(name, chosen) for name in names]
+        return [update_field(name, chosen) for name in names]
 
     on(fields["checkpoint"], "change")(choose, fields["checkpoint"], [fields[name] for name in names], **QUIET)
 
@@ -46,7 +46,7 @@ _OFFERS: Mapping[str, Callable[[Checkpoint], controls.Choices]] = {
 """Field -> its choices for a checkpoint."""
 
 
-def _follow(name: str, chosen: Checkpoint) -> Update:
+def update_field(name: str, chosen: Checkpoint) -> Update:
     """What a field offers, means and whether it shows, for a checkpoint."""
     changes: dict[str, Any] = {}
     if name in _OFFERS:
@@ -64,7 +64,7 @@ def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session
 
     def restore(values: Values) -> dict[Component, Update]:
         known.refresh()
-        found = form.read_stored(_split_sampler(values[store]), known.checkpoints, SCHEDULERS, blank, SCHEDULES)
+        found = form.read_stored(values[store], known.checkpoints, SCHEDULERS, blank, SCHEDULES)
         # What was typed while the page was still opening stays, and so do blank fields: they may be typed in right now.
         # A field of a tab that was not opened yet may have no value.
         standing = read_fields(fields, values)
@@ -81,15 +81,6 @@ def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session
     if "lora" in fields and "prompt" in fields:
         _wire_loras(fields, keeper)
     return keeper
-
-
-def _split_sampler(stored: form.Stored) -> form.Stored:
-    """A stored form with sampler and schedule apart: earlier versions had "DPM++ 2M Karras" as a sampler."""
-    sampler = stored.get("scheduler") if isinstance(stored, dict) else None
-    if not isinstance(stored, dict) or not isinstance(sampler, str) or "schedule" in stored:
-        return stored
-    name, schedule = split_name(sampler)
-    return {**stored, "scheduler": name, "schedule": schedule}
 
 
 def _update_additions(found: Mapping[str, form.Value], known: CheckpointOptions) -> dict[str, Update]:

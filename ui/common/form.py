@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 
 from engine import seeds
 from engine.errors import RequestError
+from engine.generate.samplers import split_name
 from engine.negative import effectiveness
 from engine.prompt.composition import is_composed
 from engine.prompt.draw_prompts import write_prompts
@@ -240,7 +241,7 @@ def read_stored(
 ) -> dict[str, Value]:
     """The form that a browser stored: unknown fields are dropped, missing ones are taken from ``blank``, and choices that are
     gone are replaced by the first."""
-    found = stored if isinstance(stored, dict) else {}
+    found = _split_sampler(stored) if isinstance(stored, dict) else {}
     form = {name: value if _is_alike(value := found.get(name), first) else first for name, first in blank.items()}
     choices = {
         "scheduler": schedulers, "schedule": schedules, "size": {**SIZES, OWN_SIZE: ()}, "speed": SPEEDS,
@@ -249,6 +250,15 @@ def read_stored(
     gone = {name: blank[name] for name, known in choices.items() if name in form and form[name] not in known}
     checkpoint = form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")
     return {**form, **gone, "checkpoint": checkpoint}
+
+
+def _split_sampler(stored: Mapping[str, Value]) -> Mapping[str, Value]:
+    """A stored form with sampler and schedule apart: earlier versions had "DPM++ 2M Karras" as a sampler."""
+    sampler = stored.get("scheduler")
+    if not isinstance(sampler, str) or "schedule" in stored:
+        return stored
+    name, schedule = split_name(sampler)
+    return {**stored, "scheduler": name, "schedule": schedule}
 
 
 def _is_alike(value: Value, blank: Value) -> bool:

@@ -13,8 +13,10 @@ from engine.errors import RequestError
 from engine.generate.samplers import SCHEDULERS, SCHEDULES
 from engine.prompt.draw_prompts import restore_templates
 from engine.requests import MAX_SEED, ResolvedTextToImage, TextToImage
+from ui import messages
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
+from ui.common.fields import update_field
 
 STARTER = Checkpoint(
     name="starter", label="Starter", native_size=64, size_multiple=8, steps=20, guidance_scale=5.0, scheduler="DDIM"
@@ -136,6 +138,21 @@ def test_a_preset_is_recognised_in_a_finished_picture() -> None:
 def test_a_kept_form_comes_back_as_it_was() -> None:
     written = filled(size="wide", seed="5", scheduler="PLMS", schedule="Karras")
     assert form.read_stored(written, {"starter": STARTER}, SCHEDULERS, schedules=SCHEDULES) == written
+
+
+def test_a_kept_form_with_sampler_and_schedule_in_one_is_split() -> None:
+    kept = {name: value for name, value in filled(scheduler="DPM++ 2M Karras").items() if name != "schedule"}
+    found = form.read_stored(kept, {"starter": STARTER}, SCHEDULERS, schedules=SCHEDULES)
+    assert (found["scheduler"], found["schedule"]) == ("DPM++ 2M", "Karras")
+
+
+def test_fields_that_mean_nothing_to_a_pipeline_of_diffusers_are_hidden() -> None:
+    pipeline = dataclasses.replace(STARTER, runs_itself=True)
+    for name in form.NOT_OF_PIPELINES:
+        assert update_field(name, pipeline)["visible"] is False
+        assert update_field(name, STARTER)["visible"] is True
+    assert update_field("steps", pipeline)["placeholder"] == messages.PIPELINES_OWN
+    assert [value for _, value in update_field("size", pipeline)["choices"]] == [form.BLANK["size"], form.OWN_SIZE]
 
 
 def test_a_kept_form_with_choices_that_are_gone_is_mended() -> None:
