@@ -220,6 +220,8 @@ def _choose_sampling(asked: GenerationRequest, defaults: Family, entry: Checkpoi
     config = entry.config("scheduler")
     chosen, instead = _choose_pair(asked, defaults, entry.name)
     pair, replaced = samplers.fit_pair(chosen, config)
+    if not samplers.names_schedule(asked.scheduler or "", asked.schedule):
+        replaced = ""  # nobody chose what was replaced
     steps, bounded = samplers.bound_steps(pair, defaults.steps if asked.steps is None else asked.steps, config)
     return _Sampling(pair, steps, (instead, replaced, bounded))
 

@@ -5,7 +5,7 @@ schedule that a sampler cannot follow.
 """
 
 from engine.generate.samplers.create import create, skip_steps
-from engine.generate.samplers.pairs import SamplingMethod, bound_steps, find, find_pair, fit_pair, split_name
+from engine.generate.samplers.pairs import SamplingMethod, bound_steps, find, find_pair, fit_pair, names_schedule, split_name
 from engine.generate.samplers.schedules import DEFAULT, SCHEDULES, Schedule
 from engine.generate.samplers.table import FLOW_MATCHING, SCHEDULERS, FlowSampler, Sampler, fits_continuous, is_flow_matching
 
@@ -25,6 +25,7 @@ __all__ = [
     "fit_pair",
     "fits_continuous",
     "is_flow_matching",
+    "names_schedule",
     "skip_steps",
     "split_name",
 ]

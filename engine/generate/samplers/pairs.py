@@ -37,6 +37,11 @@ def find_pair(sampler: str, schedule: str | None) -> SamplingMethod:
     return SamplingMethod(known, _find(chosen, SCHEDULES, "noise schedule") if chosen else AUTOMATIC.get(known, DEFAULT))
 
 
+def names_schedule(sampler: str, schedule: str | None) -> bool:
+    """Whether a request chooses a schedule, in its field or at the end of the sampler's name."""
+    return bool(split_name(sampler)[1]) or (schedule or AUTOMATIC_NAME).strip().casefold() not in ("", AUTOMATIC_NAME)
+
+
 def split_name(sampler: str) -> tuple[str, str]:
     """A sampler's name and the schedule that was written at its end, "" for none."""
     plain = sampler.strip()

@@ -27,7 +27,7 @@ from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
 from engine.generate.out_of_memory import lend_text_encoders
 from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.samplers import create, find_pair
+from engine.generate.samplers import bound_steps, create, find_pair, fit_pair
 from engine.generate.upscale.tiles import Axis, TileUpscaler, halve
 from engine.plan import Layout, Work, find_budget, fit_plan
 from engine.plan.hardware.driver_errors import is_out_of_memory
@@ -113,10 +113,11 @@ class DiffusionUpscaler:
     def resolve(self, asked: Upscale, request: ResolvedUpscale) -> ResolvedUpscale:
         """Steps, guidance and sampler of the family where ``asked`` leaves them open."""
         family = self._entry.family
-        pair = find_pair(asked.scheduler or family.scheduler, asked.schedule)
+        config = self._entry.config("scheduler")
+        pair, _ = fit_pair(find_pair(asked.scheduler or family.scheduler, asked.schedule), config)
         return dataclasses.replace(
             request,
-            steps=asked.steps or family.steps,
+            steps=bound_steps(pair, asked.steps or family.steps, config)[0],
             guidance_scale=float(family.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
             scheduler=pair.sampler,
             schedule=pair.schedule,

@@ -20,6 +20,7 @@ from engine.generate.samplers import (
     find,
     find_pair,
     fit_pair,
+    names_schedule,
     skip_steps,
 )
 from engine.requests import TextToImage, from_json, to_json
@@ -85,6 +86,14 @@ def test_names_are_found_whatever_their_case() -> None:
 )
 def test_a_pair_is_found_by_its_names(sampler: str, schedule: str | None, expected: SamplingMethod) -> None:
     assert find_pair(sampler, schedule) == expected
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "chosen"),
+    [("DPM++ 2M", None, False), ("DPM++ 2M", "Automatic", False), ("DPM++ 2M Karras", None, True), ("DPM++ 2M", "beta", True)],
+)
+def test_a_schedule_that_nobody_chose_is_told_from_one_that_was(sampler: str, schedule: str | None, chosen: bool) -> None:
+    assert names_schedule(sampler, schedule) is chosen
 
 
 def test_an_unknown_schedule_is_said() -> None:
