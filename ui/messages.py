@@ -6,7 +6,10 @@ TITLE = "Easel"
 TAGLINE = "Pictures from words, on your own computer."
 
 PROMPT = "Prompt"
-PROMPT_HELP = "Say what you want to see. Ctrl+Enter generates; Ctrl+Up and Ctrl+Down give the selected words more or less weight."
+PROMPT_HELP = (
+    "Say what you want to see. Ctrl+Enter generates; Ctrl+Up and Ctrl+Down give the selected words more or less weight. "
+    "{red|blue} draws one of both for each picture."
+)
 PROMPT_EXAMPLE = "a red balloon above the sea"
 NEGATIVE = "Negative prompt"
 NEGATIVE_HELP = "what the picture should not show"

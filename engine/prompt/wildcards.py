@@ -99,6 +99,7 @@ class Wildcards:
                 raise RequestError(
                     f"There is no wildcard called “{name[:100]}”. Put a file {name[:100]}.txt with one value a line into a "
                     f"folder called wildcards beside your models, or write \\__{name[:100]}__ if you mean the word itself."
+                    + "".join(f" {trouble}" for trouble in self.troubles[:3])
                 )
             values = tuple(dict.fromkeys(option for source in sources for option in source.read()))
             if not values:

@@ -115,6 +115,8 @@ def test_damaged_and_odd_files_are_named_and_the_others_work(tmp_path: Path) -> 
     (tmp_path / "notepad.txt").write_text("ä\r\n", "utf-16")
     (tmp_path / "link").symlink_to(tmp_path)
     assert draw("__good__ __notepad__", 1, wildcards) == "a ä"
+    with pytest.raises(RequestError, match=r"called “gone”.*bad\.yaml"):
+        draw("__gone__", 1, wildcards)
     assert {"bad.yaml", "deep.json"} == {name for name in ("bad.yaml", "deep.json") if name in " ".join(wildcards.troubles)}
 
 
