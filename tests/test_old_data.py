@@ -86,7 +86,8 @@ OLD_SAMPLERS = tuple(name for name in (*OLD_PAIRS.values(), *SCHEDULERS) if find
 def join_sampler(written: dict[str, Any]) -> dict[str, Any]:
     """A request in JSON as it was written before schedules had a field of their own."""
     sampler, schedule = written["scheduler"], written.pop("schedule")
-    assert written.pop("guidance", "cfg") == "cfg" and not written.pop("guidance_rescale", None)
+    assert written.pop("guidance", "cfg") == "cfg"
+    assert not any(written.pop(name, None) for name in ("guidance_rescale", "prompt_template", "negative_template"))
     return {**written, "scheduler": OLD_PAIRS.get((sampler, schedule), sampler)}
 
 
