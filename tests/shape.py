@@ -51,6 +51,7 @@ IDENTITIES = {
     "engine.local": "the engine as a library; imported lazily, because it imports torch",
     "engine.plan.reference_checkpoints": "the examples of the printed plan, on which the tests of the plan work as well",
     "engine.plan.pipeline_memory": "memory where only the weights are known, beside that where the networks are",
+    "engine.plan.reference_cards": "the examples of the printed plan, beside those of checkpoints",
     "engine.plan.speed": "a table",
     "engine.plan.precision_table": "a table",
     "engine.records.images.box_chunks": "the parser of one container format",

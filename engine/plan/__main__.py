@@ -12,6 +12,7 @@ from engine.plan.ladder import RUNGS, fit_plan
 from engine.plan.memory import find_budget, format_bytes
 from engine.plan.precision import choose
 from engine.plan.precision_table import ROWS, find_row
+from engine.plan.reference_cards import REFERENCE_CARDS
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS, ReferenceCheckpoint
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     flags.add_argument("--no-measuring", action="store_true", help="do not measure whether a lower precision is faster here")
     chosen = flags.parse_args()
     if chosen.tables:
-        print(format_precision_table(), format_ladder_table(), sep="\n", end="")
+        print(format_precision_table(), format_ladder_table(), format_card_table(), sep="\n", end="")
         return
     from engine.plan.hardware.probe import probe
 
@@ -50,6 +51,22 @@ def format_ladder_table() -> str:
     """The rungs of the memory ladder, in order."""
     cells = ((rung.name, rung.words, "the same" if rung.exact else "slightly different") for rung in RUNGS)
     return _format_markdown(("Measure", "What is done", "The picture"), cells)
+
+
+def format_card_table() -> str:
+    """The plan of each of the reference cards: the denoiser's precision and the measures that save memory, for each family."""
+    head = ("Card", *(f"{known.title}, {known.work.width} x {known.work.height}" for known in REFERENCE_CHECKPOINTS))
+    rows = ((card.device.name, *(_plan_briefly(card, known) for known in REFERENCE_CHECKPOINTS)) for card in REFERENCE_CARDS)
+    return _format_markdown(head, rows)
+
+
+def _plan_briefly(hardware: Hardware, known: ReferenceCheckpoint) -> str:
+    on_cpu = choose(hardware.on_cpu, known.family)
+    try:
+        plan, _ = fit_plan(known.work, choose(hardware, known.family), find_budget(hardware), on_cpu)
+    except DoesNotFit:
+        return "does not fit"
+    return ", ".join((plan.dtype("unet"), *plan.measures))
 
 
 def _format_markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -71,8 +71,8 @@ def raise_precision(plan: ExecutionPlan, component: str, hardware: Hardware, fam
 
 def find_safer_dtype(now: str, component: str, hardware: Hardware, family: PrecisionTraits) -> str | None:
     """The next safer precision than ``now`` that ``component`` and ``hardware`` support; None after float32."""
-    row = find_row(hardware)
-    safe = [d for d in (BRAIN, FULL) if d in row.works and d in (*family.dtypes.get(component, ()), FULL)]
+    usable = (*find_row(hardware).order(component), FULL)  # emulated bfloat16 is slow, and takes far more memory in convolutions
+    safe = [d for d in (BRAIN, FULL) if d in usable and d in (*family.dtypes.get(component, ()), FULL)]
     return next((d for d in safe if DTYPES.index(d) < DTYPES.index(now)), None)
 
 

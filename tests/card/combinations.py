@@ -66,6 +66,7 @@ def is_possible(row: Row) -> bool:
         and not (row.lora and (row.family not in ("sd1", "xl") or upscales))
         and not (row.rung == "experts_in_turn" and not row.refiner)
         and not (upscales and row.speed != SPEEDS[0])
+        and not (row.family == "lcm" and row.kind in ("compare_negative", "study_negative"))
         and not (row.count > 1 and row.kind in ("compare_negative", "study_negative"))
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan import __main__ as program
-from engine.plan.__main__ import format_ladder_table, format_precision_table
+from engine.plan.__main__ import format_card_table, format_ladder_table, format_precision_table
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS
 from tests.engine.plan.conftest import MACHINES, card, cpu
 
@@ -17,6 +17,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "plan.md"
 def test_the_documented_tables_are_the_ones_in_the_code() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert format_precision_table() in page, "run `python -m engine.plan --tables` and put its output into docs/plan.md"
+    assert format_card_table() in page, "run `python -m engine.plan --tables` and put its output into docs/plan.md"
     assert format_ladder_table() in page, "run `python -m engine.plan --tables` and put its output into docs/plan.md"
 
 
@@ -47,4 +48,4 @@ def test_the_program_prints_this_machine(capsys: pytest.CaptureFixture[str], mon
 def test_the_program_prints_the_tables(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["plan", "--tables"])
     program.main()
-    assert capsys.readouterr().out == format_precision_table() + "\n" + format_ladder_table()
+    assert capsys.readouterr().out == "\n".join((format_precision_table(), format_ladder_table(), format_card_table()))

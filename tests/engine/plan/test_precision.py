@@ -8,7 +8,7 @@ import pytest
 
 from engine.checkpoints.families import BY_NAME, FAMILIES, Family
 from engine.plan.hardware.facts import Device, Hardware
-from engine.plan.precision import Tolerance, choose, raise_precision, replace_dtypes
+from engine.plan.precision import Tolerance, choose, find_safer_dtype, raise_precision, replace_dtypes
 from engine.plan.precision_table import ROWS, find_row
 from engine.requests import DTYPES
 from tests.engine.plan.conftest import MACHINES, card, cpu, mac
@@ -153,3 +153,11 @@ def test_an_unknown_component_still_has_a_sentence() -> None:
 def test_learnt_precisions_that_change_nothing_say_nothing() -> None:
     plan = choose(cpu(), V1)
     assert replace_dtypes(plan, {"vae": "float32"}) == plan
+
+
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=list(MACHINES))
+def test_what_overflowed_goes_on_in_a_precision_that_is_worth_using_there(machine: Hardware) -> None:
+    """Bfloat16 that is only emulated (Turing, Volta) is never chosen: float32 is quicker there and takes less memory."""
+    for component in ("unet", "vae"):
+        safer = find_safer_dtype("float16", component, machine, V1)
+        assert safer in (*find_row(machine).order(component), "float32")
