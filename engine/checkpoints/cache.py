@@ -209,6 +209,7 @@ def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
     precision = tuple(sorted(plan.dtypes.items())), tuple(sorted(plan.storage.items())), plan.placing
     return (
         str(entry.path), entry.version or entry.stamp, entry.hash, entry.identity.prediction_type,
+        tuple((name, str(lender.path), lender.version) for name, lender in sorted(entry.borrowed.items())),
         plan.device, precision, plan.channels_last, plan.attention_upcast,
         tuple((name, str(each.path), each.hash) for name, each in sorted(entry.companions.items())), entry.t5_tokenizer,
     )  # fmt: skip

@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from engine.checkpoints.families import Family
+from engine.checkpoints.identify.identity import COMPONENT_NAMES
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.library.companions import PUBLISHED_AS
 from engine.checkpoints.load.originals import Originals
@@ -40,13 +41,6 @@ Denoiser = UNet2DConditionModel | SD3Transformer2DModel
 ClipTextEncoder = CLIPTextModel | CLIPTextModelWithProjection
 Component = torch.nn.Module | CLIPTokenizer | PreTrainedTokenizerFast | ConfigMixin | DPTImageProcessor
 """A component of a checkpoint."""
-
-COMPONENT_NAMES: Mapping[str, str] = {
-    "unet": "denoiser (UNet)", "transformer": "denoiser (transformer)", "vae": "decoder (VAE)", "text_encoder": "text encoder",
-    "text_encoder_2": "second text encoder", "text_encoder_3": "third text encoder (T5)",
-    "depth_estimator": "depth estimator", "safety_checker": "safety checker",
-}  # fmt: skip
-"""Component -> its name in a sentence."""
 
 FROM_THE_LAST_STEP: JsonObject = {"timestep_spacing": "trailing"}
 """Few steps begin where training ended, at the most noise, as distilled checkpoints are published (Lin et al. 2023,
@@ -215,6 +209,11 @@ def missing_component(entry: CheckpointEntry, component: str) -> CheckpointError
         return CheckpointError(
             f"“{entry.path.name}” has no {COMPONENT_NAMES.get(component, component)}: it was saved without it. "
             f"Put {PUBLISHED_AS[component]} beside it."
+        )
+    if component == "vae":
+        return CheckpointError(
+            f"“{entry.path.name}” has no decoder (VAE), and none lies in your folders. Choose a VAE under “LoRA, VAE, refiner, "
+            f"clip skip”, or put the VAE of {entry.family.label} beside it."
         )
     return CheckpointError(
         f"“{entry.path.name}” has no {COMPONENT_NAMES.get(component, component)}: it was saved without it. "

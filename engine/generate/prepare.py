@@ -11,6 +11,7 @@ from engine.checkpoints.adapters.additions import NOTHING, Additions
 from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.families import Family
 from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
+from engine.checkpoints.library.lenders import list_missing
 from engine.errors import CheckpointError
 from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
@@ -88,6 +89,8 @@ def prepare(
     if entry.family.loaded_by_diffusers:
         raise CheckpointError(f"“{entry.name}” is of a kind that only does text to image here. Choose another checkpoint.")
     additions = find_additions(asked, entry, inventory)
+    if additions.vae is not None and "vae" in list_missing(entry.identity):
+        entry = entry.with_borrowed({**entry.borrowed, "vae": additions.vae})
     refiner = _find_refiner(asked, entry, state, inventory)
 
     # 2. Every open field.
@@ -103,13 +106,15 @@ def prepare(
     fitting, _ = fit_plan(work, start, state.budget, cpu_plan)
     if state.sparing and fitting.measures == start.measures:
         fitting = lower_peak(fitting, work, cpu_plan)
+    borrowed = (entry.explain_borrowed(),) if entry.borrowed else ()
     measures = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
+    machine = environment(state.hardware.device.name or state.hardware.device.kind)
     resolved = Resolved(
         request=request, plan=fitting, threads=state.threads, checkpoint_hash=entry.hash,
-        environment={**environment(state.hardware.device.name or state.hardware.device.kind), **_hashes(additions)},
+        environment={**machine, **_hashes(additions), **_hashes_of_lenders(entry)},
     )  # fmt: skip
     return Prepared(
-        entry, resolved, (*notices, *explain_unused(request, additions), *measures), inventory, additions,
+        entry, resolved, (*notices, *explain_unused(request, additions), *borrowed, *measures), inventory, additions,
         refiner.under(fitting, state) if refiner else None,
     )  # fmt: skip
 
@@ -323,6 +328,11 @@ def explain_unused(request: GenerationRequest, additions: Additions) -> tuple[st
         *(f"“{tag[:100]}” is nothing that Easel knows, so it was left out of the prompt." for tag in tags),
         *(f"There is no embedding called “{name[:100]}” for this checkpoint: its name was read as words." for name in missing),
     )
+
+
+def _hashes_of_lenders(entry: CheckpointEntry) -> dict[str, str]:
+    """For the image's record: where the components came from that the checkpoint's file lacks."""
+    return {f"{component} of {lender.name}": lender.hash[:10] for component, lender in entry.borrowed.items()}
 
 
 def _hashes(additions: Additions) -> dict[str, str]:

@@ -64,7 +64,7 @@ def apply_additions(
         **{entry.word: read_embedding(entry) for entry in additions.embeddings},
     }
     with contextlib.ExitStack() as stack:
-        if additions.vae is not None:
+        if additions.vae is not None and entry.borrowed.get("vae") is not additions.vae:
             loaded = _with_vae(additions.vae, loaded, entry, plan, cancelled)
         if words:
             loaded = stack.enter_context(add_words(words, loaded))
@@ -86,7 +86,7 @@ def _with_vae(
     vae: CheckpointEntry, loaded: LoadedCheckpoint, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled
 ) -> LoadedCheckpoint:
     store = TensorStore([vae.path])
-    naming = key_mapping.map_folder if any("down_blocks" in name for name in store.names()) else key_mapping.map_vae
+    naming = key_mapping.find_vae_mapping(store.names())
     config = {**entry.config("vae"), "_class_name": "AutoencoderKL"}
     other = make_component("AutoencoderKL", "vae", config, store, naming, vae, plan, cancelled)
     if not isinstance(other, AutoencoderKL):

@@ -8,7 +8,7 @@ that a component needs and looks each up here, so that what is missing in a file
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.json_values import JsonValue
@@ -106,6 +106,11 @@ def map_vae(name: str, config: Config) -> TensorSource:
     counted = re.sub(r"up_blocks\.(\d+)", lambda m: f"up.{blocks - 1 - int(m[1])}", name)
     names = (_replace_parts(counted, _VAE), _replace_parts(counted, _VAE_WITH_NEW_ATTENTION))
     return TensorSource(tuple(prefix + name for name in dict.fromkeys(names) for prefix in VAE))
+
+
+def find_vae_mapping(names: Iterable[str]) -> KeyMapping:
+    """Where the tensors of a VAE alone are, in the original layout or diffusers'."""
+    return map_folder if any("down_blocks" in name for name in names) else map_vae
 
 
 def _read_int(config: Config, name: str) -> int:

@@ -18,6 +18,14 @@ KINDS: Mapping[str, str] = {
 """Kind of file -> its name in sentences."""
 
 
+COMPONENT_NAMES: Mapping[str, str] = {
+    "unet": "denoiser (UNet)", "transformer": "denoiser (transformer)", "vae": "decoder (VAE)", "text_encoder": "text encoder",
+    "text_encoder_2": "second text encoder", "text_encoder_3": "third text encoder (T5)",
+    "depth_estimator": "depth estimator", "safety_checker": "safety checker",
+}  # fmt: skip
+"""Component -> its name in a sentence."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One component in a file. ``parameters`` is a count, ``bytes`` their size, ``dtype`` the most frequent one."""

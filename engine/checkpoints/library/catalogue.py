@@ -18,7 +18,7 @@ from engine.checkpoints.families import BY_NAME, OTHER, TASKS, Family, bundled_c
 from engine.checkpoints.families.noise_schedules import NOISE_SCHEDULES
 from engine.checkpoints.identify.folders import read_json
 from engine.checkpoints.identify.identify import identify
-from engine.checkpoints.identify.identity import KINDS, Identity, Part
+from engine.checkpoints.identify.identity import COMPONENT_NAMES, KINDS, Identity, Part
 from engine.checkpoints.library import overrides, search_paths, starter_card
 from engine.checkpoints.library import sha256 as hashing
 from engine.checkpoints.library.companions import (
@@ -29,6 +29,7 @@ from engine.checkpoints.library.companions import (
     find_companions,
     find_t5_tokenizer,
 )
+from engine.checkpoints.library.lenders import find_lenders, list_missing
 from engine.checkpoints.library.overrides import Override
 from engine.checkpoints.library.starter_card import StarterCard, read_card
 from engine.errors import CheckpointError
@@ -51,7 +52,8 @@ class CheckpointEntry:
     with component configurations in diffusers' format, for a single file whose sizes are not its family's; None means the
     published ones. ``sha256`` is that of the whole file, "" for folders and while it is not known (see
     :mod:`engine.checkpoints.library.sha256`). ``version`` is that of :func:`version_of`. ``quick``: whether it stands for the
-    checkpoint with :attr:`few_steps` merged into its weights. ``companions``: component that it lacks -> where it is taken from.
+    checkpoint with :attr:`few_steps` merged into its weights. ``companions``: component that it lacks -> where it is taken from;
+    ``borrowed``: the same for a single file whose components never lie in files of their own -> the entry that has it.
     """
 
     name: str
@@ -63,6 +65,7 @@ class CheckpointEntry:
     sha256: str = ""
     quick: bool = False
     companions: Mapping[str, Companion] = field(default_factory=dict[str, Companion])
+    borrowed: Mapping[str, CheckpointEntry] = field(default_factory=dict[str, "CheckpointEntry"])
 
     @property
     def family(self) -> Family:
@@ -128,7 +131,8 @@ class CheckpointEntry:
     @property
     def parts(self) -> dict[str, Part]:
         """The components that it runs with, those from elsewhere included."""
-        found = {**{name: companion.part for name, companion in self.companions.items()}, **self.identity.parts}
+        lent = {name: lender.identity.parts[name] for name, lender in self.borrowed.items()}
+        found = {**{name: companion.part for name, companion in self.companions.items()}, **lent, **self.identity.parts}
         return {name: part for name, part in found.items() if name != T5 or self.t5_tokenizer is not None}
 
     @property
@@ -153,11 +157,37 @@ class CheckpointEntry:
     def with_companions(self, others: Iterable[CheckpointEntry]) -> CheckpointEntry:
         """The same with what it lacks taken from ``others``."""
         if not self.family.separate:
-            return self
+            return self.with_borrowed(find_lenders(self, others))
         found = (Found(other.name, other.path, other.identity) for other in others)
         return dataclasses.replace(
             self, companions=find_companions(Found(self.name, self.path, self.identity), self.family, found)
         )
+
+    @property
+    def location(self) -> tuple[str, str]:
+        """Its folder, and its name without extension."""
+        return str(self.path.parent), self.path.stem
+
+    def with_borrowed(self, lenders: Mapping[str, CheckpointEntry]) -> CheckpointEntry:
+        """The same with components from ``lenders``. A denoiser alone is a checkpoint once it has all of them."""
+        missing = list_missing(self.identity)
+        if not lenders and self.identity.kind == "unet" and missing:
+            advice = f"put a checkpoint of {self.family.label} into the models folder, whose text encoders and VAE it can take"
+            return dataclasses.replace(
+                self, identity=dataclasses.replace(self.identity, reason=f"{self.identity.reason}; {advice}")
+            )
+        if not lenders:
+            return self
+        whole = self.identity.kind == "unet" and not set(missing) - lenders.keys()
+        sources = " and ".join(dict.fromkeys(f"“{lender.name}”" for lender in lenders.values()))
+        reason = f"{self.identity.reason}; what it lacks is taken from {sources}"
+        identity = dataclasses.replace(self.identity, kind="checkpoint" if whole else self.identity.kind, reason=reason)
+        return dataclasses.replace(self, identity=identity, borrowed=lenders)
+
+    def explain_borrowed(self) -> str:
+        """A sentence about the components that are taken from elsewhere, "" if there are none."""
+        parts = [f"{COMPONENT_NAMES.get(name, name)} from “{lender.name}”" for name, lender in self.borrowed.items()]
+        return f"“{self.name}” was saved without all parts: it takes its {' and its '.join(parts)}." if parts else ""
 
     def config(self, component: str) -> JsonObject:
         """A component's configuration in diffusers' or transformers' format. Raises KeyError if there is no such component."""

@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from engine.checkpoints.families import CONFIGS, bundled_config
-from engine.checkpoints.families.key_mapping import KeyMapping, map_folder
+from engine.checkpoints.families.key_mapping import KeyMapping, find_vae_mapping, map_folder
 from engine.checkpoints.families.mmdit_keys import map_t5
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.identify import folders
@@ -49,7 +49,9 @@ def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCa
         parts[T5_TOKENIZER] = load_t5_tokenizer(entry.t5_tokenizer)
     with translate_any_error(CheckpointError, entry.path.name):
         loaded = create_checkpoint(entry, plan, parts, make.originals)
-        unused = count_tensors(make.originals.values(), entry.identity.markers).explain(entry.name)
+        elsewhere = entry.borrowed.keys() | entry.companions.keys()
+        own = [originals for component, originals in make.originals.items() if component not in elsewhere]
+        unused = count_tensors(own, entry.identity.markers).explain(entry.name)
         return dataclasses.replace(loaded, notices=(*entry.advice, *((unused,) if unused else ())))
 
 
@@ -76,6 +78,9 @@ def _from_file(entry: CheckpointEntry, make: ComponentLoader) -> dict[str, Compo
     namings = entry.family.key_mapping
     parts: dict[str, Component] = {}
     for component, naming in namings.items():
+        if component in entry.borrowed:
+            parts[component] = _read_from_lender(entry, component, make)
+            continue
         if component in entry.family.separate and (
             component not in entry.identity.parts or not _is_used(entry, make.plan, component)
         ):
@@ -88,6 +93,21 @@ def _from_file(entry: CheckpointEntry, make: ComponentLoader) -> dict[str, Compo
     if "depth_estimator" in entry.family.configs:
         parts.update(depth_estimator.from_file(entry, store, make))
     return parts
+
+
+def _read_from_lender(entry: CheckpointEntry, component: str, make: ComponentLoader) -> Component:
+    """A component from the file or folder that lends it, with what the entry's own marker keys say of it."""
+    lender = entry.borrowed[component]
+    kind, store = entry.family.classes[component], TensorStore([lender.path]) if not lender.is_folder else None
+    if store is None:
+        kind = folders.components(lender.path)[component][1]
+        store, naming = TensorStore(folders.weight_files(lender.path / component)), _folder_naming(kind)
+    elif lender.identity.kind == "vae":
+        naming = find_vae_mapping(store.names())
+    else:
+        naming = lender.family.key_mapping[component]
+    config = entry.config(component) if lender.identity.kind == "vae" else lender.config(component)
+    return make(kind, component, {**config, **entry.identity.configs.get(component, {})}, store, naming)
 
 
 def _tokenizers(entry: CheckpointEntry) -> dict[str, Component]:

@@ -174,7 +174,11 @@ def _find_quantized(
 ) -> frozenset[str]:
     """The weights of linear layers that stay quantised as the file has them."""
     layers = {f"{path}.weight" for path, layer in module.named_modules() if isinstance(layer, torch.nn.Linear)}
-    whole = (name for name, (_, source) in places.items() if source.third is None and not source.transposed and name in layers)
+    whole = (
+        name
+        for name, (_, source) in places.items()
+        if source.third is None and not (source.transposed or source.swapped) and name in layers
+    )
     return frozenset(name for name in whole if store.is_matrix_of_blocks(places[name][0]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.checkpoints.families import stable_diffusion_xl
+from engine.checkpoints.identify import single_file
+from engine.checkpoints.library import catalogue
 from engine.events import Event
 from engine.local import Local
 from engine.records.blobs import Blobs
@@ -78,3 +82,21 @@ def engine(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with Local(settings) as local:
         torch.set_num_threads(1)
         yield Engine(local, settings)
+
+
+@pytest.fixture
+def xl_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
+    """The engine, which takes the tiny XL's configurations for the published ones."""
+    made = tiny.pipeline("xl")
+    made.save_pretrained(tmp_path / "configs")
+    configs = {file.parent.name: json.loads(file.read_text()) for file in (tmp_path / "configs").glob("*/*config.json")}
+    monkeypatch.setattr(catalogue, "bundled_config", lambda family, component: configs[component])
+    # A denoiser alone is told by the width of its text encoders, which is tiny here.
+    monkeypatch.setattr(single_file, "_text_layout", lambda names: stable_diffusion_xl.BOTH)
+    (tmp_path / "models").mkdir()
+    settings = Settings(
+        models=tmp_path / "models", data=tmp_path / "data", outputs=tmp_path / "outputs", precision="float32", device="cpu"
+    )
+    with Local(settings) as engine:
+        torch.set_num_threads(1)
+        yield engine

@@ -9,8 +9,7 @@ The keys and what they hold are those that ComfyUI reads and writes: github.com/
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from engine.checkpoints.library import catalogue
 from engine.checkpoints.library.catalogue import entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.checkpoints.load.leftovers import count_tensors
@@ -32,7 +30,6 @@ from engine.generate.samplers import SCHEDULERS, create, find
 from engine.local import Local
 from engine.records import metadata
 from engine.requests import ExecutionPlan, TextToImage
-from engine.settings import Settings
 from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
 
@@ -98,27 +95,11 @@ def draw_by_hand(case: Case, made: Any, guidance_scale: float) -> np.ndarray:
         ).images[0]  # fmt: skip
 
 
-@pytest.fixture
-def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
-    """The engine, which takes the tiny XL's configurations for the published ones."""
-    made = tiny.pipeline("xl")
-    made.save_pretrained(tmp_path / "configs")
-    configs = {file.parent.name: json.loads(file.read_text()) for file in (tmp_path / "configs").glob("*/*config.json")}
-    monkeypatch.setattr(catalogue, "bundled_config", lambda family, component: configs[component])
-    (tmp_path / "models").mkdir()
-    settings = Settings(
-        models=tmp_path / "models", data=tmp_path / "data", outputs=tmp_path / "outputs", precision="float32", device="cpu"
-    )
-    with Local(settings) as engine:
-        torch.set_num_threads(1)
-        yield engine
-
-
 @pytest.mark.parametrize(
     ("name", "form"), [*((name, "single file") for name in CASES), ("NoobAI", "folder"), ("CosXL", "folder")]
 )
 def test_a_checkpoint_draws_as_diffusers_with_its_scheduler_set_by_hand(
-    name: str, form: str, local: Local, tmp_path: Path
+    name: str, form: str, xl_engine: Local, tmp_path: Path
 ) -> None:
     case, path = CASES[name], tmp_path / "models" / ("x.safetensors" if form == "single file" else "x")
     if form == "folder":
@@ -127,7 +108,7 @@ def test_a_checkpoint_draws_as_diffusers_with_its_scheduler_set_by_hand(
         save_file({**tiny.in_original_layout("xl", tiny.pipeline("xl")), **case.keys}, path)
     entry = entry_for(path)
     assert entry.identity.noise_schedule == case.schedule
-    (result,) = local.make(TextToImage(prompt="a cat", checkpoint="x", seed=7, width=SIDE, height=SIDE, steps=STEPS))
+    (result,) = xl_engine.make(TextToImage(prompt="a cat", checkpoint="x", seed=7, width=SIDE, height=SIDE, steps=STEPS))
     record = metadata.read(result.path)
     assert record is not None
     request = record.resolved.request
@@ -140,7 +121,7 @@ def test_a_checkpoint_draws_as_diffusers_with_its_scheduler_set_by_hand(
 
 
 @pytest.mark.parametrize("name", ["NoobAI", "CosXL"])
-def test_marker_keys_are_counted_as_tensors_are(name: str, local: Local, tmp_path: Path) -> None:
+def test_marker_keys_are_counted_as_tensors_are(name: str, xl_engine: Local, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     save_file({**tiny.in_original_layout("xl", tiny.pipeline("xl")), **CASES[name].keys, "edm_vpred.sigma_min": EMPTY}, path)
     entry = entry_for(path)
@@ -151,15 +132,15 @@ def test_marker_keys_are_counted_as_tensors_are(name: str, local: Local, tmp_pat
     assert bool(loaded.notices) == bool(left)
 
 
-def test_a_sampler_that_does_not_fit_continuous_noise_levels_is_replaced_and_said(local: Local, tmp_path: Path) -> None:
+def test_a_sampler_that_does_not_fit_continuous_noise_levels_is_replaced_and_said(xl_engine: Local, tmp_path: Path) -> None:
     referee(CASES["Playground 2.5"]).save_pretrained(tmp_path / "models" / "x")
     asked = TextToImage(prompt="a cat", checkpoint="x", seed=7, width=SIDE, height=SIDE, steps=2, scheduler="Heun")
-    events = list(local.run("job", asked, Stop()))
+    events = list(xl_engine.run("job", asked, Stop()))
     said = [event.text for event in events if isinstance(event, Notice)]
     assert any("The sampler is DPM++ 2M Karras instead of Heun" in text for text in said)
     tiny.pipeline("xl_refiner").save_pretrained(tmp_path / "models" / "refiner")
     with pytest.raises(CheckpointError, match="other noise levels"):
-        local.make(dataclasses.replace(asked, refiner="refiner"))
+        xl_engine.make(dataclasses.replace(asked, refiner="refiner"))
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
