@@ -64,6 +64,7 @@ def is_possible(row: Row) -> bool:
         TASKS[row.kind] in family.pipelines
         and not (row.refiner and (row.family not in ("xl", "xl_turbo") or upscales))
         and not (row.lora and (row.family not in ("sd1", "xl") or upscales))
+        and not (row.rung.startswith("text_encoder_3") and "text_encoder_3" not in family.dtypes)
         and not (row.rung == "experts_in_turn" and not row.refiner)
         and not (upscales and row.speed != SPEEDS[0])
         and not (row.family == "lcm" and row.kind in ("compare_negative", "study_negative"))
