@@ -81,6 +81,7 @@ GUIDANCES = {
     "pag": "Perturbed attention (PAG): clearer shapes, half as slow again",
     "cfg_zero": "CFG-Zero*: for Stable Diffusion 3.5",
     "apg": "Adaptive projection (APG): less glare at a high CFG scale",
+    "slg": "Skip-layer guidance (SLG): better anatomy with Stable Diffusion 3.5 Medium",
 }
 GUIDANCE_HELP = "How the picture is led towards the prompt and away from the negative prompt."
 OWN_RESCALE = "what the checkpoint needs"

@@ -238,7 +238,9 @@ class Attempt:
             scheduler=context.scheduler,
             encodings=GuidedUntil(encodings, speed.guided_steps(steps)),
             guidance_scale=request.guidance_scale,
-            guidance=Guidance(GUIDANCES[request.guidance], request.guidance_rescale),
+            guidance=Guidance(
+                GUIDANCES[request.guidance], request.guidance_rescale, self.loaded.family.skip_layers, len(start.timesteps)
+            ),
             guard=self.guard,
             generator=context.generator,
             extra_channels=None if start.extra_channels is None else start.extra_channels.to(context.device),

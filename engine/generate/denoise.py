@@ -19,6 +19,7 @@ from diffusers import SD3Transformer2DModel, UNet2DConditionModel
 from engine.checkpoints.loaded import Denoiser as Network
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler, takes_generator
+from engine.compat.transformer_blocks import skip_blocks
 from engine.compat.unet_blocks import perturb_self_attention
 from engine.generate.guidance import Guidance
 from engine.generate.precision_guard import PrecisionGuard, dtype_of
@@ -197,10 +198,13 @@ class Denoiser:
 
     def _list_passes(self, index: int, sample: torch.Tensor) -> Iterator[tuple[torch.Tensor, AbstractContextManager[None]]]:
         """The passes of a step through the network: rows of ``sample``, and how it runs meanwhile. The first has all rows; one
-        with perturbed self-attention has those of the prompt."""
+        with perturbed self-attention, or without some layers, has those of the prompt."""
         yield sample, self.features.skip_layers(index, len(sample)) if self.features is not None else nullcontext()
         if self.guidance.kind.perturbed_scale and isinstance(self.unet, UNet2DConditionModel):
             yield sample[-len(self.encodings.at(index)[0]) :], perturb_self_attention(self.unet)
+        skipped = self.guidance.layers_to_skip(index) if self.encodings.at(index)[1] is not None else ()
+        if skipped and isinstance(self.unet, SD3Transformer2DModel):
+            yield sample[-len(self.encodings.at(index)[0]) :], skip_blocks(self.unet, skipped)
 
     def _run(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions) -> torch.Tensor:
         """The network's prediction for each row of ``sample``, in float32."""

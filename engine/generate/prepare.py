@@ -195,20 +195,19 @@ def complete_request(
 
 def _choose_guidance(asked: GenerationRequest, entry: CheckpointEntry) -> tuple[str, str]:
     """The kind of guidance, and a sentence if the checkpoint cannot run the one that was asked for."""
+    usual = GUIDANCES[0]
     if asked.guidance == "cfg_zero" and not samplers.is_flow_matching(entry.config("scheduler")):
-        return GUIDANCES[
-            0
-        ], "CFG-Zero* is for checkpoints of flow matching, such as Stable Diffusion 3.5, so the usual guidance runs."
+        return usual, "CFG-Zero* is for checkpoints of flow matching, such as Stable Diffusion 3.5, so the usual guidance runs."
     if asked.guidance == "pag" and "unet" not in entry.parameters:
-        return GUIDANCES[
-            0
-        ], "PAG changes the attention of a UNet, which this checkpoint does not have, so the usual guidance runs."
+        return usual, "PAG changes the attention of a UNet, which this checkpoint does not have, so the usual guidance runs."
+    if asked.guidance == "slg" and entry.family.skip_layers is None:
+        return usual, "Skip-layer guidance is published for Stable Diffusion 3.5 Medium alone, so the usual guidance runs."
     return asked.guidance, ""
 
 
 def _explain_guidance(request: ResolvedGeneration) -> str:
     """A sentence for a kind of guidance that has no effect."""
-    if request.guidance in ("apg", "cfg_zero") and not is_guided(request):
+    if request.guidance in ("apg", "cfg_zero", "slg") and not is_guided(request):
         return "This kind of guidance changes how the negative prompt guides, so at a CFG scale of 1 or less it has no effect."
     return ""
 
@@ -225,7 +224,7 @@ def _choose_sampling(asked: GenerationRequest, defaults: Family, entry: Checkpoi
     config = entry.config("scheduler")
     chosen, instead = _choose_pair(asked, defaults, entry.name)
     pair, replaced = samplers.fit_pair(chosen, config)
-    if not samplers.names_schedule(asked.scheduler or "", asked.schedule):
+    if pair.sampler == chosen.sampler and not samplers.names_schedule(asked.scheduler or "", asked.schedule):
         replaced = ""  # nobody chose what was replaced
     steps, bounded = samplers.bound_steps(pair, defaults.steps if asked.steps is None else asked.steps, config)
     return _Sampling(pair, steps, (instead, replaced, bounded))

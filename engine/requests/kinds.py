@@ -12,7 +12,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 SPEEDS = ("exact", "balanced", "draft")
 """Names of :data:`engine.plan.speed.SPEEDS`, the exact one first."""
 
-GUIDANCES = ("cfg", "pag", "apg", "cfg_zero")
+GUIDANCES = ("cfg", "pag", "apg", "cfg_zero", "slg")
 """Names of :data:`engine.generate.guidance.GUIDANCES`, the usual one first."""
 
 FITS = ("crop", "pad", "stretch")

@@ -53,6 +53,9 @@ def split_name(sampler: str) -> tuple[str, str]:
 
 def fit_pair(pair: SamplingMethod, checkpoint_config: JsonObject) -> tuple[SamplingMethod, str]:
     """The pair that can run with a checkpoint's scheduler configuration, and a sentence if that is another one."""
+    if is_flow_matching(checkpoint_config) and pair.sampler not in FLOW_MATCHING:
+        notice = f"The sampler {pair.sampler} has no method for this kind of checkpoint (flow matching), so Euler is used."
+        return SamplingMethod("Euler", DEFAULT), notice
     if _go_together(pair, checkpoint_config):
         return pair, ""
     notice = f"The sampler {pair.sampler} cannot follow the noise schedule {pair.schedule} here, so it runs with its own."
@@ -77,7 +80,7 @@ def _go_together(pair: SamplingMethod, checkpoint_config: JsonObject) -> bool:
     if pair.schedule == DEFAULT:
         return True
     if is_flow_matching(checkpoint_config):
-        return pair.sampler not in FLOW_MATCHING  # those are refused by name when they are created
+        return False
     if is_continuous(checkpoint_config):
         return bool(SCHEDULES[pair.schedule].continuous)
     sampler = SCHEDULERS[pair.sampler]

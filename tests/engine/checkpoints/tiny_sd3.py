@@ -27,6 +27,9 @@ NETWORKS: Mapping[str, dict[str, Any]] = {
     "sd35_large": {"qk_norm": "rms_norm"},
 }
 
+LAYERS = {"sd3_medium": 3, "sd35_medium": 10, "sd35_large": 3}
+"""3.5 Medium's skip-layer guidance names its layers 7 to 9."""
+
 WORDS = ("▁a", "▁cat", "▁dog", "▁red", "▁on", "▁grass", ",", "▁")
 
 
@@ -54,7 +57,8 @@ def _first_text_encoder() -> Any:
 
 def transformer(kind: str) -> Any:
     return diffusers.SD3Transformer2DModel(
-        sample_size=8, patch_size=2, in_channels=16, out_channels=16, num_layers=3, attention_head_dim=8, num_attention_heads=4,
+        sample_size=8, patch_size=2, in_channels=16, out_channels=16, num_layers=LAYERS[kind],
+        attention_head_dim=8, num_attention_heads=4,
         joint_attention_dim=2 * WIDTH, caption_projection_dim=32, pooled_projection_dim=2 * WIDTH, pos_embed_max_size=24,
         **NETWORKS[kind],
     ).eval()  # fmt: skip

@@ -14,7 +14,7 @@ from PIL import Image
 
 from engine.events import Notice
 from engine.local import Local
-from engine.requests import TextToImage
+from engine.requests import CompareNegative, ImageToImage, StudyNegative, TextToImage
 from engine.settings import Settings
 from tests.engine.checkpoints import tiny_sd3
 from tests.engine.generate.conftest import Engine
@@ -36,12 +36,12 @@ def sd3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield Engine(local, settings)
 
 
-def drawn_by_diffusers(kind: str, **options: Any) -> Image.Image:
+def drawn_by_diffusers(kind: str, steps: int = 4, **options: Any) -> Image.Image:
     made = tiny_sd3.pipeline(kind)
     made.scheduler.set_shift(3.0)
     with torch.inference_mode():
         answer = made(
-            prompt=PROMPT, height=32, width=32, num_inference_steps=4, generator=torch.Generator().manual_seed(5),
+            prompt=PROMPT, height=32, width=32, num_inference_steps=steps, generator=torch.Generator().manual_seed(5),
             output_type="pt", **options,
         )  # fmt: skip
     levels = (answer.images[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
@@ -83,3 +83,45 @@ def test_without_t5_the_picture_is_that_of_diffusers_without_it(sd3: Engine, tmp
         made.text_encoder_3 = t5
     assert np.abs(np.asarray(mine, int) - np.asarray(theirs, int)).max() <= 1
     assert any("T5 is left out" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_another_sampler_is_replaced_by_one_that_fits_and_that_is_said(sd3: Engine) -> None:
+    euler, _ = sd3.run(ask(), "euler")
+    other, events = sd3.run(ask(scheduler="DDIM"), "ddim")
+    assert other.tobytes() == euler.tobytes()
+    assert any("DDIM has no method" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_image_to_image_keeps_what_the_mask_leaves_and_comparison_and_study_draw(sd3: Engine) -> None:
+    blue, half = Image.new("RGB", (32, 32), "blue"), Image.new("L", (32, 32), 0)
+    half.paste(255, (16, 0, 32, 32))
+    given = {"init_image": sd3.blobs.put(blue), "mask_image": sd3.blobs.put(half), "feather": 0}
+    plain = vars(ask(negative_prompt=NEGATIVE))
+    asked = {name: value for name, value in plain.items() if name in {each.name for each in dataclasses.fields(CompareNegative)}}
+    painted, _ = sd3.run(ImageToImage(**{**asked, **given, "strength": 0.7}), "painted")
+    assert painted.crop((0, 0, 16, 32)).tobytes() == blue.crop((0, 0, 16, 32)).tobytes()
+    assert painted.crop((16, 0, 32, 32)).tobytes() != blue.crop((16, 0, 32, 32)).tobytes()
+    same, _ = sd3.run(ImageToImage(**{**asked, "init_image": given["init_image"], "strength": 0.0}), "same")
+    assert same.tobytes() == blue.tobytes()
+    alone, _ = sd3.run(ask(), "alone")
+    compared, _ = sd3.run(CompareNegative(**asked), "compared")
+    assert compared.tobytes() == alone.tobytes()
+    silenced, _ = sd3.run(StudyNegative(**asked), "study")
+    assert silenced.size == (32, 32)
+
+
+def test_weights_and_long_prompts_change_the_picture(sd3: Engine) -> None:
+    prompts = ("a cat on grass", "a (cat:1.4) on grass", "a cat on grass" + ", red dog" * 40)
+    assert len({sd3.run(ask(prompt=prompt), f"prompt-{i}")[0].tobytes() for i, prompt in enumerate(prompts)}) == 3
+
+
+def test_skip_layer_guidance_is_that_of_diffusers(sd3: Engine) -> None:
+    mine, _ = sd3.run(ask(steps=12, guidance="slg"), "slg")
+    theirs = drawn_by_diffusers(
+        "sd35_medium", 12, guidance_scale=4.5, skip_guidance_layers=[7, 8, 9], skip_layer_guidance_scale=2.8,
+        skip_layer_guidance_start=0.01, skip_layer_guidance_stop=0.2,
+    )  # fmt: skip
+    assert np.abs(np.asarray(mine, int) - np.asarray(theirs, int)).max() <= 1
+    assert mine.tobytes() != sd3.run(ask(steps=12), "cfg")[0].tobytes()
+    _, events = sd3.run(ask(guidance="slg", checkpoint="sd3_medium"), "no-slg")
+    assert any("Skip-layer guidance" in event.text for event in events if isinstance(event, Notice))
