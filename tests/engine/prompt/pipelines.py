@@ -99,6 +99,9 @@ class Encoders:
     force_zeros_for_empty_prompt: bool
     merged: str = ""
     learned: Mapping[str, LearnedWords] = field(default_factory=dict)
+    text_encoder_3: None = None
+    tokenizer_3: None = None
+    joint_width: None = None
 
 
 def encoders_of(made: Any) -> Encoders:
