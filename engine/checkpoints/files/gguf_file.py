@@ -38,7 +38,7 @@ _MOST_DIMENSIONS = 8
 Value = int | float | bool | str | tuple[int | float | bool, ...]
 
 
-class _Reader:
+class _HeaderReader:
     """Reads a header front to back, up to :data:`MOST_HEADER` bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -85,7 +85,7 @@ def _find_code(kind: int) -> str:
 
 def read_gguf(path: Path, file: BinaryIO, size: int) -> Header:
     """The header of a file of ``size`` bytes. Raises DamagedFile, or another exception if it is malformed."""
-    reader = _Reader(file)
+    reader = _HeaderReader(file)
     reader.take(4)
     if reader.number("I") not in _VERSIONS:
         raise UnusableFile("it is of a version of GGUF that Easel does not know")
@@ -106,7 +106,7 @@ def read_gguf(path: Path, file: BinaryIO, size: int) -> Header:
     return Header("gguf", found, texts, digest=reader.digest.hexdigest())
 
 
-def _read_place(reader: _Reader) -> tuple[str, tuple[tuple[int, ...], int, int]]:
+def _read_place(reader: _HeaderReader) -> tuple[str, tuple[tuple[int, ...], int, int]]:
     """Name, shape, type and offset of a tensor; GGUF counts dimensions from the innermost."""
     name, dimensions = reader.text(), reader.number("I")
     if len(name) > LONGEST_NAME or dimensions > _MOST_DIMENSIONS:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from engine.checkpoints.families import BY_NAME, Family
+from engine.checkpoints.families import BASE_MODELS, BY_NAME, Family
 from engine.checkpoints.identify.identity import Identity
 
 
@@ -58,7 +58,7 @@ def _rank(borrower: Lender, other: Lender, component: str, family: Family) -> tu
     folder, name = other.location
     away = folder != borrower.location[0]
     if other.identity.kind == "vae":
-        if component != "vae" or ("xl" in name.lower()) != (family.base is not None and family.base.name == "xl"):
+        if component != "vae" or not _names_family(name, family):
             named = component == "vae" and name.startswith(borrower.location[1] + ".")
             return (0, away, other.location) if named else None
         return (0 if name.startswith(borrower.location[1] + ".") else 2), away, other.location
@@ -69,3 +69,9 @@ def _rank(borrower: Lender, other: Lender, component: str, family: Family) -> tu
     same_vae = lender.base is family.base and lender.vae_overrides == family.vae_overrides
     fits = same_vae if component == "vae" else same_text
     return (1, away, other.location) if fits and family.base is not None else None
+
+
+def _names_family(name: str, family: Family) -> bool:
+    """Whether the name of a VAE says that it is for ``family``, or does not say another where the family has no word."""
+    named = next((base for base in BASE_MODELS.values() if base.metadata_word and base.metadata_word in name.lower()), None)
+    return named is family.base if named or family.base is None else not family.base.metadata_word
