@@ -1,14 +1,17 @@
-"""The blocks of a diffusers UNet by depth. diffusers gives them no common type, so they are found by the names of their parts."""
+"""The blocks of a diffusers UNet by depth, which are found by the names of their parts because diffusers gives them no common
+type; and those of a transformer by number."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Collection, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
-from diffusers import LayerSkipConfig, UNet2DConditionModel, apply_layer_skip
+from diffusers import LayerSkipConfig, SD3Transformer2DModel, UNet2DConditionModel, apply_layer_skip
 from diffusers.hooks import HookRegistry
+
+from engine.compat.forward import replace_forward
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,20 @@ def _find_block(module: torch.nn.Module) -> Block:
     resnets = parts.get("resnets", ())
     skip_connections = len(resnets) + len(parts.get("downsamplers", ()))
     return Block(module, resnets, parts.get("attentions", ()), skip_connections)
+
+
+def _pass_through(
+    hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, **_others: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a block that does nothing returns: the states of the prompt, then those of the image."""
+    return encoder_hidden_states, hidden_states
+
+
+@contextmanager
+def skip_blocks(transformer: SD3Transformer2DModel, numbers: Collection[int]) -> Generator[None]:
+    """Inside the block ``transformer`` runs without those of its blocks that ``numbers`` names; others are no error."""
+    with ExitStack() as stack:
+        for number, block in enumerate(transformer.get_submodule("transformer_blocks").children()):
+            if number in numbers:
+                stack.enter_context(replace_forward(block, _pass_through))
+        yield

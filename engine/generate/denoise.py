@@ -19,8 +19,7 @@ from diffusers import SD3Transformer2DModel, UNet2DConditionModel
 from engine.checkpoints.loaded import Denoiser as Network
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler, takes_generator
-from engine.compat.transformer_blocks import skip_blocks
-from engine.compat.unet_blocks import perturb_self_attention
+from engine.compat.unet_blocks import perturb_self_attention, skip_blocks
 from engine.generate.guidance import Guidance
 from engine.generate.precision_guard import PrecisionGuard, dtype_of
 from engine.generate.speed.feature_cache import FeatureCache

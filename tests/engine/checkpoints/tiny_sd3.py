@@ -65,11 +65,12 @@ def transformer(kind: str) -> Any:
 
 
 def vae() -> Any:
-    return diffusers.AutoencoderKL(
-        block_out_channels=(32, 32), latent_channels=16, sample_size=16, norm_num_groups=32, scaling_factor=1.5305,
-        shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False,
-        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-    ).eval()  # fmt: skip
+    settings: dict[str, Any] = {
+        "block_out_channels": (32, 32), "latent_channels": 16, "sample_size": 16, "norm_num_groups": 32,
+        "scaling_factor": 1.5305, "shift_factor": 0.0609, "use_quant_conv": False, "use_post_quant_conv": False,
+        "down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2,
+    }  # fmt: skip
+    return diffusers.AutoencoderKL(**settings).eval()
 
 
 @cache
