@@ -31,6 +31,8 @@ StepEncodings = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, to
 """Prompt, negative, pooled prompt, pooled negative: one row per image, the prompts one per image for each of their parts, all
 images of a part together; the negatives are None without guidance."""
 
+_Input = torch.Tensor | dict[str, torch.Tensor] | None
+
 PLAIN = (1.0,)
 """The weights of a prompt that is not composed."""
 
@@ -189,7 +191,8 @@ class Denoiser:
                 with manner:
                     while True:
                         conditions = self._find_conditions(index, dtype_of(self.unet)).select_last(len(rows))
-                        prediction = self._run(rows, timestep if device_timestep is None else device_timestep, conditions)
+                        inputs = self._name_inputs(rows, timestep if device_timestep is None else device_timestep, conditions)
+                        prediction: torch.Tensor = self.unet(**inputs, return_dict=False)[0].float()
                         if self._accepts(prediction):
                             break
                 found.append(prediction)
@@ -205,26 +208,24 @@ class Denoiser:
         if skipped and isinstance(self.unet, SD3Transformer2DModel):
             yield sample[-len(self.encodings.at(index)[0]) :], skip_blocks(self.unet, skipped)
 
-    def _run(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions) -> torch.Tensor:
-        """The network's prediction for each row of ``sample``, in float32."""
+    def _name_inputs(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions) -> dict[str, _Input]:
+        """The network's arguments."""
         sample = sample.to(self.device, conditions.dtype)
         if isinstance(self.unet, SD3Transformer2DModel):
-            return self.unet(
-                sample,
-                timestep=timestep.to(self.device).expand(len(sample)),
-                encoder_hidden_states=conditions.encoder_hidden_states,
-                pooled_projections=conditions.pooled_projections,
-                return_dict=False,
-            )[0].float()
-        return self.unet(
-            sample,
-            timestep,
-            encoder_hidden_states=conditions.encoder_hidden_states,
-            class_labels=conditions.class_labels,
-            timestep_cond=conditions.timestep_cond,
-            added_cond_kwargs=conditions.added_cond_kwargs,
-            return_dict=False,
-        )[0].float()
+            return {
+                "hidden_states": sample,
+                "timestep": timestep.to(self.device).expand(len(sample)),
+                "encoder_hidden_states": conditions.encoder_hidden_states,
+                "pooled_projections": conditions.pooled_projections,
+            }
+        return {
+            "sample": sample,
+            "timestep": timestep,
+            "encoder_hidden_states": conditions.encoder_hidden_states,
+            "class_labels": conditions.class_labels,
+            "timestep_cond": conditions.timestep_cond,
+            "added_cond_kwargs": conditions.added_cond_kwargs,
+        }
 
     def step(self, prediction: torch.Tensor, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """The latents after the sampler's step. Samplers that add noise draw it from the generator."""

@@ -67,7 +67,20 @@ class Run:
                         continue
                     with self._vary(batch, attempt, prepared) as (varied, own, notices):
                         yield from (Notice(job=self._job, text=text) for text in notices)
-                        yield from self._create_images(varied, own)
+
+                        # 3. Encode the prompts, draw the noise, start from what the request gives.
+                        denoising = own.start(varied)
+                        yield from self._task.events(self._job, self._state)
+
+                        # 4. Denoise, a step at a time.
+                        while denoising.advance():
+                            yield own.report_step(varied, denoising)
+                            yield from own.saving.collect_done()
+
+                        # 5. Decode; check and save the image while the next one is computed.
+                        for row, image in enumerate(varied.images):
+                            yield from own.saving.collect_all()
+                            own.decode(denoising, row, image, len(varied.images))
                 yield from attempt.saving.collect_all()
             except Exception:
                 yield from attempt.saving.collect_all()
@@ -78,22 +91,6 @@ class Run:
             if self._task.keep_newest is not None:
                 outputs.keep_newest(self._folder, self._task.keep_newest)
             yield from attempt.learn(prepared)
-
-    def _create_images(self, batch: Batch, attempt: Attempt) -> Iterator[Event]:
-        """The images of one batch."""
-        # 3. Encode the prompts, draw the noise, start from what the request gives.
-        denoising = attempt.start(batch)
-        yield from self._task.events(self._job, self._state)
-
-        # 4. Denoise, a step at a time.
-        while denoising.advance():
-            yield attempt.report_step(batch, denoising)
-            yield from attempt.saving.collect_done()
-
-        # 5. Decode; check and save the image while the next one is computed.
-        for row, image in enumerate(batch.images):
-            yield from attempt.saving.collect_all()
-            attempt.decode(denoising, row, image, len(batch.images))
 
     @contextmanager
     def _vary(self, batch: Batch, attempt: Attempt, prepared: Prepared) -> Generator[tuple[Batch, Attempt, tuple[str, ...]]]:

@@ -115,7 +115,7 @@ def read_pickle(source: bytes, start: int = 0) -> tuple[PickleValue, int]:
 
     Raises PickleRefused for anything damaged, unknown or not allowed, and nothing else, whatever the bytes are.
     """
-    reader = _Reader(source, start)
+    reader = _PickleReader(source, start)
     try:
         return reader.run(), reader.at
     except PickleRefused:
@@ -124,7 +124,7 @@ def read_pickle(source: bytes, start: int = 0) -> tuple[PickleValue, int]:
         raise PickleRefused(f"its index is damaged ({type(error).__name__} at byte {reader.at})") from error
 
 
-class _Reader:
+class _PickleReader:
     """The stack machine. Each opcode is a function in :data:`_STEPS`."""
 
     def __init__(self, source: bytes, start: int) -> None:
@@ -183,24 +183,24 @@ class _Reader:
         self.push(Name(path))
 
 
-def _text(form: str) -> Callable[[_Reader], None]:
+def _text(form: str) -> Callable[[_PickleReader], None]:
     return lambda r: r.push(r.take(r.integer(form)).decode("utf-8", "surrogatepass"))
 
 
-def _bytes(form: str) -> Callable[[_Reader], None]:
+def _bytes(form: str) -> Callable[[_PickleReader], None]:
     return lambda r: r.push(r.take(r.integer(form)))
 
 
-def _old_text(form: str) -> Callable[[_Reader], None]:
+def _old_text(form: str) -> Callable[[_PickleReader], None]:
     return lambda r: r.push(r.take(r.integer(form)).decode("latin-1"))
 
 
-def _integer(form: str) -> Callable[[_Reader], None]:
+def _integer(form: str) -> Callable[[_PickleReader], None]:
     return lambda r: r.push(r.integer(form))
 
 
-def _long(form: str) -> Callable[[_Reader], None]:
-    def step(r: _Reader) -> None:
+def _long(form: str) -> Callable[[_PickleReader], None]:
+    def step(r: _PickleReader) -> None:
         count = r.integer(form)
         if count > _MOST_INTEGER:
             raise PickleRefused("its index has a number of more digits than any checkpoint needs")
@@ -209,16 +209,16 @@ def _long(form: str) -> Callable[[_Reader], None]:
     return step
 
 
-def _constant(value: PickleValue) -> Callable[[_Reader], None]:
+def _constant(value: PickleValue) -> Callable[[_PickleReader], None]:
     return lambda r: r.push(value)
 
 
-def _fresh(kind: type[list[PickleValue]] | type[PickleDict]) -> Callable[[_Reader], None]:
+def _fresh(kind: type[list[PickleValue]] | type[PickleDict]) -> Callable[[_PickleReader], None]:
     return lambda r: r.push(kind())
 
 
-def _tuple(count: int) -> Callable[[_Reader], None]:
-    def step(r: _Reader) -> None:
+def _tuple(count: int) -> Callable[[_PickleReader], None]:
+    def step(r: _PickleReader) -> None:
         if len(r.stack) < count:
             raise PickleRefused("its index is damaged (stack)")
         taken = tuple(r.stack[-count:])
@@ -228,27 +228,27 @@ def _tuple(count: int) -> Callable[[_Reader], None]:
     return step
 
 
-def _put(form: str) -> Callable[[_Reader], None]:
-    def step(r: _Reader) -> None:
+def _put(form: str) -> Callable[[_PickleReader], None]:
+    def step(r: _PickleReader) -> None:
         r.memo[r.integer(form)] = r.stack[-1]
 
     return step
 
 
-def _get(form: str) -> Callable[[_Reader], None]:
+def _get(form: str) -> Callable[[_PickleReader], None]:
     return lambda r: r.push(r.memo[r.integer(form)])
 
 
-def _memoize(r: _Reader) -> None:
+def _memoize(r: _PickleReader) -> None:
     r.memo[len(r.memo)] = r.stack[-1]
 
 
-def _append(r: _Reader) -> None:
+def _append(r: _PickleReader) -> None:
     value = r.stack.pop()
     _extend(r.stack[-1], [value])
 
 
-def _appends(r: _Reader) -> None:
+def _appends(r: _PickleReader) -> None:
     values = r.since_mark()
     _extend(r.stack[-1], values)
 
@@ -258,12 +258,12 @@ def _extend(target: PickleValue, values: list[PickleValue]) -> None:
         target.extend(values)
 
 
-def _set_item(r: _Reader) -> None:
+def _set_item(r: _PickleReader) -> None:
     value, key = r.stack.pop(), r.stack.pop()
     _update(r.stack[-1], [key, value])
 
 
-def _set_items(r: _Reader) -> None:
+def _set_items(r: _PickleReader) -> None:
     pairs = r.since_mark()
     _update(r.stack[-1], pairs)
 
@@ -277,7 +277,7 @@ def _update(target: PickleValue, pairs: list[PickleValue]) -> None:
                 target[key] = value
 
 
-def _reduce(r: _Reader) -> None:
+def _reduce(r: _PickleReader) -> None:
     arguments, function = r.stack.pop(), r.stack.pop()
     if not isinstance(function, Name) or not isinstance(arguments, tuple):
         raise PickleRefused("its index calls something that is not a name")
@@ -289,28 +289,28 @@ _STATEFUL = ("ParameterDict", "_reconstruct", "numpy.dtype")
 """How the names end whose state holds tensors: old embeddings are in ParameterDicts, and those made on Macs in NumPy's arrays."""
 
 
-def _build(r: _Reader) -> None:
+def _build(r: _PickleReader) -> None:
     state = r.stack.pop()
     target = r.stack[-1]
     if isinstance(target, Call) and target.function.path.endswith(_STATEFUL):
         target.state = state
 
 
-def _stack_global(r: _Reader) -> None:
+def _stack_global(r: _PickleReader) -> None:
     name, module = r.stack.pop(), r.stack.pop()
     r.name(f"{module}.{name}")
 
 
-def _frame(r: _Reader) -> None:
+def _frame(r: _PickleReader) -> None:
     r.integer("<Q")
 
 
-def _new_with_keywords(r: _Reader) -> None:
+def _new_with_keywords(r: _PickleReader) -> None:
     r.stack.pop()
     _reduce(r)
 
 
-_STEPS: dict[int, Callable[[_Reader], None]] = {
+_STEPS: dict[int, Callable[[_PickleReader], None]] = {
     0x80: lambda r: (r.take(1), None)[1],
     0x95: _frame,
     ord("c"): lambda r: r.name(f"{r.line()}.{r.line()}"),

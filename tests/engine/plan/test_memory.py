@@ -173,7 +173,7 @@ def test_a_plan_with_measures_survives_the_record() -> None:
     plan, _ = fit_plan(XL.work, plan, room, on_cpu)
     resolved = Resolved(request=TextToImage(prompt="a cat", seed=0), plan=plan, threads=1)
     assert plan.measures
-    assert resolved_from_json(resolved_to_json(resolved)) == resolved
+    assert resolved_from_json(resolved_to_json(resolved)).plan == plan
 
 
 def test_the_layout_is_read_from_the_configs() -> None:
