@@ -28,25 +28,20 @@ from tests.engine.checkpoints import tiny
 from ui.common import form
 from ui.common.checkpoint_options import CheckpointOptions
 
-ASKED = TextToImage(prompt="a cat", checkpoint="sd3", width=32, height=32, steps=3, seed=5, guidance_scale=4.0)
+ASKED = TextToImage(prompt="a cat", checkpoint="cogview", width=32, height=32, steps=3, seed=5, guidance_scale=4.0)
 
 
-def stable_diffusion_3() -> diffusers.StableDiffusion3Pipeline:
-    """A tiny one. Its third tokenizer is CLIP's, since T5's vocabulary is not at hand."""
+def cog_view() -> diffusers.CogView3PlusPipeline:
+    """A tiny one. Its tokenizer is CLIP's, since its own vocabulary is not at hand."""
     torch.manual_seed(3)
-    transformer = diffusers.SD3Transformer2DModel(
-        sample_size=16, patch_size=1, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=4,
-        caption_projection_dim=tiny.WIDTH, joint_attention_dim=2 * tiny.WIDTH, pooled_projection_dim=2 * tiny.WIDTH,
-        out_channels=4,
+    transformer = diffusers.CogView3PlusTransformer2DModel(
+        sample_size=16, patch_size=2, in_channels=4, num_layers=1, attention_head_dim=16, num_attention_heads=2, out_channels=4,
+        text_embed_dim=tiny.WIDTH, time_embed_dim=8, condition_dim=2, pos_embed_max_size=8,
     )  # fmt: skip
-    t5 = transformers.T5Config(vocab_size=49408, d_model=2 * tiny.WIDTH, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    vae = tiny.vae()
-    vae.register_to_config(shift_factor=0.0609, scaling_factor=1.5035)
-    return diffusers.StableDiffusion3Pipeline(
-        transformer=transformer, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(), vae=vae,
-        text_encoder=tiny.text_encoder(projected=True), tokenizer=tiny.tokenizer("<|endoftext|>"),
-        text_encoder_2=tiny.text_encoder(openclip=True, projected=True), tokenizer_2=tiny.tokenizer("!"),
-        text_encoder_3=transformers.T5EncoderModel(t5), tokenizer_3=tiny.tokenizer("<|endoftext|>"),
+    t5 = transformers.T5Config(vocab_size=49408, d_model=tiny.WIDTH, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    return diffusers.CogView3PlusPipeline(
+        transformer=transformer, scheduler=diffusers.CogVideoXDDIMScheduler(), vae=tiny.vae(),
+        text_encoder=transformers.T5EncoderModel(t5), tokenizer=tiny.tokenizer("<|endoftext|>"),
     )  # fmt: skip
 
 
@@ -55,7 +50,7 @@ def local(tmp_path: Path) -> Iterator[Local]:
     settings = Settings(
         models=tmp_path / "models", data=tmp_path / "data", outputs=tmp_path / "outputs", device="cpu", precision="float32"
     )
-    stable_diffusion_3().save_pretrained(settings.models / "sd3")
+    cog_view().save_pretrained(settings.models / "cogview")
     with Local(settings) as easel:
         torch.set_num_threads(1)
         yield easel
@@ -66,7 +61,7 @@ def test_the_picture_is_diffusers_own_and_the_record_true(local: Local, tmp_path
     assert any("only diffusers itself knows" in event.text for event in events if isinstance(event, Notice))
     assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 3, 1, 2, 3]
     _, second = events[-1].results  # type: ignore[attr-defined]
-    pipeline = diffusers.StableDiffusion3Pipeline.from_pretrained(str(tmp_path / "models" / "sd3"), local_files_only=True)
+    pipeline = diffusers.CogView3PlusPipeline.from_pretrained(str(tmp_path / "models" / "cogview"), local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     theirs = pipeline(
         prompt="a cat", width=32, height=32, num_inference_steps=3, guidance_scale=4.0,
@@ -77,7 +72,7 @@ def test_the_picture_is_diffusers_own_and_the_record_true(local: Local, tmp_path
     record = metadata.read(second.path)
     assert record is not None
     request = record.resolved.request
-    assert (request.seed, request.width, request.scheduler) == (6, 32, "FlowMatchEulerDiscreteScheduler")
+    assert (request.seed, request.width, request.scheduler) == (6, 32, "CogVideoXDDIMScheduler")
 
 
 def test_stop_is_heard_and_other_uses_are_refused_in_a_sentence(local: Local, tmp_path: Path) -> None:
@@ -95,10 +90,10 @@ def test_stop_is_heard_and_other_uses_are_refused_in_a_sentence(local: Local, tm
 
 
 def test_the_page_says_what_it_is(local: Local, tmp_path: Path) -> None:
-    entry = entry_for(tmp_path / "models" / "sd3")
+    entry = entry_for(tmp_path / "models" / "cogview")
     assert entry.family.label == "another pipeline (best effort)" and entry.abilities == ("text to image",)
     checkpoint_options = CheckpointOptions(Settings(models=tmp_path / "models", data=tmp_path / "data"))
-    assert checkpoint_options.find("sd3").text_encoders == ()
+    assert checkpoint_options.find("cogview").text_encoders == ()
 
 
 def test_what_diffusers_cannot_do_is_a_sentence(local: Local) -> None:
@@ -108,7 +103,7 @@ def test_what_diffusers_cannot_do_is_a_sentence(local: Local) -> None:
 
 def test_what_is_left_open_is_the_pipelines_own(local: Local, tmp_path: Path) -> None:
     """Size, steps, guidance and sampler come from the folder and the pipeline, not from Stable Diffusion's defaults."""
-    checkpoint = CheckpointOptions(Settings(models=tmp_path / "models", data=tmp_path / "data")).find("sd3")
+    checkpoint = CheckpointOptions(Settings(models=tmp_path / "models", data=tmp_path / "data")).find("cogview")
     asked = form.create_request({**form.BLANK, "prompt": "a cat", "seed": "5", "steps": "2"}, checkpoint)
     assert (asked.width, asked.height, asked.guidance_scale, asked.scheduler) == (None, None, None, None)
     assert form.create_request({**form.BLANK, "prompt": "a cat"}, checkpoint).steps is None
@@ -117,7 +112,7 @@ def test_what_is_left_open_is_the_pipelines_own(local: Local, tmp_path: Path) ->
     assert record is not None
     request = record.resolved.request
     scale = 2 ** (len(tiny.vae().config.block_out_channels) - 1)
-    assert (request.width, request.height, request.guidance_scale) == (16 * scale, 16 * scale, 7.0)
+    assert (request.width, request.height, request.guidance_scale) == (16 * scale, 16 * scale, 5.0)
     assert form.fill_form(request, checkpoint)["scheduler"] == "", "the field is hidden and has no such choice"
 
 
