@@ -124,7 +124,8 @@ def read_catalogue(settings: Settings) -> tuple[dict[str, dict[str, Any]], set[P
         entry.name: {
             "path": entry.path, "kind": entry.identity.kind, "architecture": entry.identity.family,
             "prediction_type": entry.identity.prediction_type, "native_size": entry.identity.native_size,
-            "container": entry.identity.container, "hash": entry.hash, "sha256": entry.sha256, "parameters": entry.parameters,
+            "container": entry.identity.container, "hash": entry.hash, "sha256": entry.sha256,
+            "parameters": {name: number for name, number in entry.parameters.items() if name not in entry.borrowed},
         }
         for entry in inventory.entries
     }  # fmt: skip
@@ -155,7 +156,7 @@ def rewrite_request(written: dict[str, Any]) -> dict[str, Any]:
 
 def rewrite_resolved(written: dict[str, Any]) -> dict[str, Any]:
     """JSON -> resolved request -> JSON."""
-    found = resolved_to_json(resolved_from_json(written))
+    found: dict[str, Any] = {**resolved_to_json(resolved_from_json(written))}
     return {**found, "request": join_sampler(found["request"])}
 
 
@@ -517,7 +518,7 @@ RENAMED = {"PictureSaved": "ImageSaved", "picture": "index", "pictures": "count"
 
 def test_no_event_is_gone() -> None:
     for name, fields in NAMES["events"].items():
-        now = vars(events)[RENAMED.get(name, name)]
+        now = vars(events)[RENAMED.get(name) or name]
         assert {RENAMED.get(field, field) for field in fields} <= {field.name for field in dataclasses.fields(now)}, name
 
 

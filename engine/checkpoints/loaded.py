@@ -42,10 +42,6 @@ ClipTextEncoder = CLIPTextModel | CLIPTextModelWithProjection
 Component = torch.nn.Module | CLIPTokenizer | PreTrainedTokenizerFast | ConfigMixin | DPTImageProcessor
 """A component of a checkpoint."""
 
-FROM_THE_LAST_STEP: JsonObject = {"timestep_spacing": "trailing"}
-"""Few steps begin where training ended, at the most noise, as distilled checkpoints are published (Lin et al. 2023,
-arXiv 2305.08891, section 3.3)."""
-
 _T = TypeVar("_T", bound=Component)
 
 
@@ -58,8 +54,7 @@ class LoadedCheckpoint:
     the second alone, Stable Diffusion 3 two and, unless it is left out, T5. ``originals``:
     component -> where its weights came from. ``merged`` names the LoRAs that are in the weights, and ``notices`` says what of
     them and of the checkpoint's files is not used.
-    ``learned``: text encoder -> textual inversions, each with how many vectors it has. ``few_steps``: whether
-    it is distilled, or has a LoRA merged that is.
+    ``learned``: text encoder -> textual inversions, each with how many vectors it has.
     """
 
     name: str
@@ -81,7 +76,6 @@ class LoadedCheckpoint:
     merged: str = ""
     learned: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
-    few_steps: bool = False
 
     @property
     def unet(self) -> UNet2DConditionModel:
@@ -115,11 +109,10 @@ class LoadedCheckpoint:
 
     @property
     def scheduler_config(self) -> JsonObject:
-        """The configuration of its scheduler, with the corrections that diffusers makes to the family's published folders, and
-        with the spacing that few steps need."""
+        """The configuration of its scheduler, with the corrections that diffusers makes to the family's published folders."""
         config: JsonObject = {**self.scheduler.config, "_class_name": type(self.scheduler).__name__}
         corrections = {name: value for name, value in self.family.scheduler_overrides.items() if name in config}
-        return {**config, **corrections, **(FROM_THE_LAST_STEP if self.few_steps else {})}
+        return {**config, **corrections}
 
     @property
     def vae_scale_factor(self) -> int:
@@ -180,7 +173,6 @@ def create_checkpoint(
         raise missing_component(entry, component)
     transformer = _optional(parts, "transformer", SD3Transformer2DModel)
     denoiser = transformer or _require(entry, parts, "unet", UNet2DConditionModel)
-    signature = entry.family.signature
     return LoadedCheckpoint(
         name=entry.name,
         family=entry.family,
@@ -199,7 +191,6 @@ def create_checkpoint(
         depth_estimator=_optional(parts, "depth_estimator", DPTForDepthEstimation),
         feature_extractor=_optional(parts, "feature_extractor", DPTImageProcessor),
         originals=originals or {},
-        few_steps=signature is not None and (signature.few_steps or signature.guidance_embedding),
     )
 
 

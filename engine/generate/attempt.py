@@ -52,7 +52,8 @@ EncodingKey = tuple[str, str, tuple[Place, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A run under one plan, while its checkpoint is leased. ``withheld`` says why images were left out."""
+    """A run under one plan, while its checkpoint is leased. ``withheld`` says why images were left out;
+    ``reported`` are the sentences on prompts that were said already."""
 
     saver: Saver
     task: Task
@@ -66,6 +67,7 @@ class Attempt:
     saved_before: dict[int, Path]
     withheld: list[ImageWithheld] = field(default_factory=list[ImageWithheld])
     encodings: dict[EncodingKey, PromptEncodings] = field(default_factory=dict[EncodingKey, PromptEncodings])
+    reported: set[str] = field(default_factory=set[str])
 
     def find_saved(self) -> dict[int, Path]:
         """The images of the job on disk, by index, once those being written are finished."""
@@ -84,6 +86,12 @@ class Attempt:
         in RAM then come to the device once."""
         with phase("encode"), lend_text_encoders(self.loaded, self.loaded.plan, self.guard) as guard:
             return [self._find_encodings(resolved, guard) for resolved in images]
+
+    def report_unread(self) -> Iterator[Event]:
+        """Report, once each, what of the prompts encoded so far was not read."""
+        new = {text for encodings in self.encodings.values() for text in encodings.notices} - self.reported
+        self.reported.update(new)
+        yield from (Notice(job=self.saver.job, text=text) for text in sorted(new))
 
     def start(self, batch: Batch) -> Denoising:
         """Encode a batch's prompts and draw its first noise."""

@@ -94,7 +94,7 @@ def prepare(
     refiner = _find_refiner(asked, entry, state, inventory)
 
     # 2. Every open field.
-    request, notices = complete_request(asked, entry, choose_size)
+    request, notices = complete_request(asked, entry, choose_size, additions)
 
     # 3. The plan, with the measures needed to fit into memory.
     plan = plan_for(entry, asked, state.circumstances)
@@ -121,7 +121,8 @@ def prepare(
 
 def request_image(resolved: Resolved, index: int, wildcards: WildcardValues) -> Resolved:
     """The request of image ``index`` of a job, with prompts of its own if they are drawn from templates."""
-    return dataclasses.replace(resolved, request=draw_again(request_at(resolved.request, index), wildcards))
+    first = resolved.request
+    return dataclasses.replace(resolved, request=draw_again(request_at(first, index), first.seed, wildcards))
 
 
 def vary(resolved: Resolved, prepared: Prepared) -> tuple[Resolved, Additions, tuple[str, ...]]:
@@ -143,7 +144,7 @@ def _varies_loras(
     if not first.prompt_template:
         return False
     wildcards = state.wildcards
-    images = (draw_again(request_at(first, index), wildcards) for index in range(count))
+    images = (draw_again(request_at(first, index), first.seed, wildcards) for index in range(count))
     tags = {tag for request in images for tag in parse(request.prompt).loras}
     for tag in tags:
         _find_lora(tag, entry, inventory)
@@ -161,17 +162,18 @@ def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
 
 
 def complete_request(
-    asked: GenerationRequest, entry: CheckpointEntry, choose_size: ChooseSize
+    asked: GenerationRequest, entry: CheckpointEntry, choose_size: ChooseSize, additions: Additions = NOTHING
 ) -> tuple[ResolvedGeneration, tuple[str, ...]]:
     """The first image's request with every field decided, and a sentence for each changed value. Raises RequestError for
     values that cannot be used.
     """
     check(asked)
     defaults = _defaults_for(asked, entry.family)
-    sampling = _choose_sampling(asked, defaults, entry)
+    sampling = _choose_sampling(asked, defaults, entry, additions)
     native_width, native_height = choose_size(defaults.native_size, defaults.size_multiple)
-    width, width_notice = _round_side("width", asked.width, native_width, defaults.size_multiple)
-    height, height_notice = _round_side("height", asked.height, native_height, defaults.size_multiple)
+    largest = _find_largest_side(entry)
+    width, width_notice = _fit_side("width", asked.width, native_width, defaults.size_multiple, largest)
+    height, height_notice = _fit_side("height", asked.height, native_height, defaults.size_multiple, largest)
     guidance, guidance_notice = _choose_guidance(asked, entry)
     request = complete(
         dataclasses.replace(asked, guidance=guidance),
@@ -219,15 +221,25 @@ class _Sampling:
     notices: tuple[str, ...]
 
 
-def _choose_sampling(asked: GenerationRequest, defaults: Family, entry: CheckpointEntry) -> _Sampling:
+def _choose_sampling(asked: GenerationRequest, defaults: Family, entry: CheckpointEntry, additions: Additions) -> _Sampling:
     """The sampler, its schedule and the steps, and a sentence for each that differs from the request."""
     config = entry.config("scheduler")
     chosen, instead = _choose_pair(asked, defaults, entry.name)
+    is_chosen = samplers.names_schedule(asked.scheduler or "", asked.schedule)
+    if not is_chosen and chosen.schedule == samplers.DEFAULT and _needs_few_steps(entry, additions):
+        chosen = samplers.find_few_step_pair(chosen, config)
     pair, replaced = samplers.fit_pair(chosen, config)
-    if pair.sampler == chosen.sampler and not samplers.names_schedule(asked.scheduler or "", asked.schedule):
+    if pair.sampler == chosen.sampler and not is_chosen:
         replaced = ""  # nobody chose what was replaced
     steps, bounded = samplers.bound_steps(pair, defaults.steps if asked.steps is None else asked.steps, config)
     return _Sampling(pair, steps, (instead, replaced, bounded))
+
+
+def _needs_few_steps(entry: CheckpointEntry, additions: Additions) -> bool:
+    """Whether a checkpoint is distilled, or has a LoRA added that is."""
+    signature = entry.family.signature
+    distilled = signature is not None and (signature.few_steps or signature.guidance_embedding)
+    return distilled or any(lora.entry.identity.few_steps for lora in additions.loras)
 
 
 def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory: Inventory) -> Additions:
@@ -265,10 +277,24 @@ def _choose_pair(asked: GenerationRequest, family: Family, checkpoint: str) -> t
     )
 
 
-def _round_side(name: str, asked: int | None, default: int, multiple: int) -> tuple[int, str]:
+def _find_largest_side(entry: CheckpointEntry) -> int | None:
+    """The most pixels along a side for which the checkpoint's transformer knows positions; None where there is no limit."""
+    if not {"transformer", "vae"} <= entry.parts.keys():
+        return None
+    transformer, blocks = entry.config("transformer"), entry.config("vae").get("block_out_channels")
+    most, patch = transformer.get("pos_embed_max_size"), transformer.get("patch_size")
+    if not (isinstance(most, int) and isinstance(patch, int) and isinstance(blocks, list)):
+        return None
+    return most * patch * 2 ** (len(blocks) - 1)
+
+
+def _fit_side(name: str, asked: int | None, default: int, multiple: int, largest: int | None) -> tuple[int, str]:
     """A side in pixels that the checkpoint can generate, and a sentence if that differs from the request."""
     if asked is None:
         return default, ""
+    if largest is not None and asked > largest:
+        side = largest // multiple * multiple
+        return side, f"The {name} is {side} instead of {asked}: this checkpoint draws at most {largest} pixels along a side."
     side = max(multiple, round(asked / multiple) * multiple)
     if side == asked:
         return side, ""

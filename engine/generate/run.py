@@ -70,6 +70,7 @@ class Run:
 
                         # 3. Encode the prompts, draw the noise, start from what the request gives.
                         denoising = own.start(varied)
+                        yield from own.report_unread()
                         yield from self._task.events(self._job, self._state)
 
                         # 4. Denoise, a step at a time.

@@ -29,8 +29,13 @@ def draw_prompts(request: R, wildcards: WildcardValues) -> R:
     )
 
 
-def draw_again(request: R, wildcards: WildcardValues) -> R:
-    """``request``, whose prompts were drawn, with those that its seed draws from the same templates."""
+def draw_again(request: R, drawn_by: int, wildcards: WildcardValues) -> R:
+    """``request``, whose prompts were drawn by the seed ``drawn_by``, with those that its own draws from the same templates.
+
+    Where both are the same the prompts stay, whatever the wildcards hold now.
+    """
+    if request.seed == drawn_by:
+        return request
     prompt, negative = request.prompt_template, request.negative_template
     return dataclasses.replace(
         request,

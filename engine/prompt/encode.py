@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,7 +35,7 @@ from transformers import (
 from engine.compat.hooks import find_execution_device
 from engine.prompt.composition import split_prompt
 from engine.prompt.grammar import parse
-from engine.prompt.t5 import T5Part
+from engine.prompt.t5 import LENGTH, WORDS, T5Part
 from engine.prompt.terms import Place, neutralise
 from engine.prompt.tokenizer import LearnedWords, PromptTokenizer, wrap_tokenizer
 from engine.prompt.tokens import Chunk, PromptReading, read_spans
@@ -297,11 +297,12 @@ def _digest(tensors: Iterable[torch.Tensor]) -> str:
 class PromptEncodings:
     """Prompt and negative for each step. ``turns``: ``(until, positive, negative)``, each for the steps below ``until``.
 
-    ``weights`` are those of the prompt's parts (see :mod:`engine.prompt.composition`).
+    ``weights`` are those of the prompt's parts (see :mod:`engine.prompt.composition`). ``notices`` says what was not read.
     """
 
     turns: tuple[tuple[int, Encoding, Encoding | None], ...]
     weights: tuple[float, ...] = (1.0,)
+    notices: tuple[str, ...] = ()
 
     def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
         """Prompt, negative, pooled prompt, pooled negative for ``step`` (from 0): a row for each part, one negative.
@@ -349,7 +350,8 @@ def encode_pair(
         unsaid = {until: _zeros(encoding) for until, encoding in unsaid.items()}
     ends = sorted(unsaid.keys() | {end for part in said for end in part})
     turns = ((end, _stack([_for(part, end) for part in said]), _for(unsaid, end) if guidance else None) for end in ends)
-    return PromptEncodings(tuple(turns), weights)
+    read = {"prompt": [turn for part in positives for turn in part], "negative prompt": negatives}
+    return PromptEncodings(tuple(turns), weights, tuple(_explain_cut(encoder.t5, read)))
 
 
 Turns = list[tuple[int, list[PromptReading]]]
@@ -362,6 +364,16 @@ def _read_all(text: str, parts: Sequence[TextPart], steps: int, neutral: Sequenc
         return [neutralise(read_spans(text, spans, part.tokenizer), neutral) for part in parts]
 
     return [(until, read(spans)) for until, spans in parse(text).schedule(steps)]
+
+
+def _explain_cut(t5: T5Part | None, prompts: Mapping[str, Turns]) -> Iterator[str]:
+    """A sentence for each prompt that is longer than T5 reads."""
+    for name, turns in prompts.items():
+        if t5 is not None and not all(t5.reads_all(readings[0]) for _, readings in turns):
+            yield (
+                f"The {name} is longer than T5 reads ({LENGTH} tokens, about {WORDS} words): what comes after that is read by "
+                "the two CLIP encoders alone. Put what matters most first."
+            )
 
 
 def _for(encodings: dict[int, Encoding], end: int) -> Encoding:

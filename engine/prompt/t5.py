@@ -20,6 +20,9 @@ from engine.prompt.tree import Break
 LENGTH = 256
 """Tokens that T5 reads, its end token included: what the family was trained with."""
 
+WORDS = 180
+"""Words of English that so many tokens are about."""
+
 
 @dataclass(frozen=True)
 class T5Part:
@@ -39,7 +42,9 @@ class T5Part:
 
     def reads_all(self, reading: PromptReading) -> bool:
         """Whether the prompt is no longer than T5 reads."""
-        return self.tokenizer is None or len(self.tokenizer(_join_spans(reading)[0])["input_ids"]) <= LENGTH
+        return (
+            self.encoder is None or self.tokenizer is None or len(self.tokenizer(_join_spans(reading)[0])["input_ids"]) <= LENGTH
+        )
 
     def run(self, ids: Sequence[int]) -> torch.Tensor:
         """The states of tokens: 1 x tokens x width, float32."""

@@ -19,7 +19,7 @@ _UPSCALE_CONSTANTS: JsonObject = {
 """Keys in the JSON of every Upscale besides its fields, for readers of the first version."""
 
 _TEMPLATES = ("prompt_template", "negative_template")
-"""Keys that the records of earlier versions do not have. A record's prompts are drawn already."""
+"""Keys that requests of earlier versions do not have, whose prompts are taken as they are."""
 
 _RESOLVED: type[Resolved[Request]] = Resolved
 
@@ -54,7 +54,7 @@ def from_json(written: Mapping[str, JsonValue]) -> Request:
     """
     kind = _read_kind(written)
     try:
-        return read_dataclass(KINDS[kind], _open_seed(_split_sampler(_rename_keys(kind, written))))
+        return read_dataclass(KINDS[kind], _open_seed(_split_sampler(_rename_keys(kind, _close_templates(written)))))
     except ValueError as error:
         raise RequestError(f"This request is damaged and cannot be read: {error}.") from error
 
@@ -104,6 +104,11 @@ def _split_sampler(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
         return written
     name, schedule = _FIRST_SAMPLERS.get(sampler, (sampler, "Default"))
     return {**written, "scheduler": name, "schedule": schedule}
+
+
+def _close_templates(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """``written`` with prompts that are not drawn from variants where its version had none."""
+    return {**dict.fromkeys(_TEMPLATES, ""), **written}
 
 
 def _rename_keys(kind: str, written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

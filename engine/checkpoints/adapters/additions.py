@@ -53,12 +53,7 @@ def apply_additions(
     for addition in (*(lora.entry for lora in additions.loras), *additions.embeddings):
         check_family(addition, entry)
     merged.set(additions.loras, cancelled)
-    loaded = dataclasses.replace(
-        merged.loaded,
-        merged=merged.digest,
-        notices=(*merged.loaded.notices, *merged.notices),
-        few_steps=merged.loaded.few_steps or any(lora.entry.identity.few_steps for lora in additions.loras),
-    )
+    loaded = dataclasses.replace(merged.loaded, merged=merged.digest, notices=(*merged.loaded.notices, *merged.notices))
     words = {
         **{word: vectors for lora in additions.loras for word, vectors in read_bundled(lora.entry).items()},
         **{entry.word: read_embedding(entry) for entry in additions.embeddings},

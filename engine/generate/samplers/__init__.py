@@ -5,7 +5,16 @@ schedule that a sampler cannot follow.
 """
 
 from engine.generate.samplers.create import create, skip_steps
-from engine.generate.samplers.pairs import SamplingMethod, bound_steps, find, find_pair, fit_pair, names_schedule, split_name
+from engine.generate.samplers.pairs import (
+    SamplingMethod,
+    bound_steps,
+    find,
+    find_few_step_pair,
+    find_pair,
+    fit_pair,
+    names_schedule,
+    split_name,
+)
 from engine.generate.samplers.schedules import DEFAULT, SCHEDULES, Schedule
 from engine.generate.samplers.table import FLOW_MATCHING, SCHEDULERS, FlowSampler, Sampler, fits_continuous, is_flow_matching
 
@@ -21,6 +30,7 @@ __all__ = [
     "bound_steps",
     "create",
     "find",
+    "find_few_step_pair",
     "find_pair",
     "fit_pair",
     "fits_continuous",

@@ -51,6 +51,15 @@ def split_name(sampler: str) -> tuple[str, str]:
     return plain, ""
 
 
+def find_few_step_pair(pair: SamplingMethod, checkpoint_config: JsonObject) -> SamplingMethod:
+    """``pair`` with the schedule for checkpoints of few steps, which begin where training ended, at the most noise (Lin et al.
+    2023, arXiv 2305.08891, section 3.3), unless the checkpoint's own does so or the sampler cannot follow it."""
+    found = SamplingMethod(pair.sampler, "SGM Uniform")
+    if checkpoint_config.get("timestep_spacing") == "trailing" or not _go_together(found, checkpoint_config):
+        return pair
+    return found
+
+
 def fit_pair(pair: SamplingMethod, checkpoint_config: JsonObject) -> tuple[SamplingMethod, str]:
     """The pair that can run with a checkpoint's scheduler configuration, and a sentence if that is another one."""
     if is_flow_matching(checkpoint_config) and pair.sampler not in FLOW_MATCHING:

@@ -58,7 +58,7 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
         progress, wildcards, defaults = StepProgress(job, asked.count), state.wildcards, read_defaults(pipeline)
         saved = outputs.find_saved(folder, job)
         for index in (index for index in range(asked.count) if index not in saved):
-            own = draw_again(dataclasses.replace(asked, seed=seed + index), wildcards)
+            own = draw_again(dataclasses.replace(asked, seed=seed + index), seed, wildcards)
             run = _PipelineRun(job, own, entry, plan, state, pipeline, progress, stop, defaults)
             yield from run.make_image(index, seed + index)
 

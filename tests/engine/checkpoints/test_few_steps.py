@@ -15,17 +15,20 @@ from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
 from engine.checkpoints.library.overrides import Override
+from engine.generate.prepare import complete_request
 from engine.generate.samplers import create
-from engine.requests import ExecutionPlan
+from engine.requests import ExecutionPlan, TextToImage
 from tests.engine.checkpoints import additions
 
 FULL = ExecutionPlan(channels_last=False)
 
 
-def first_step(entry: CheckpointEntry, added: Additions = NOTHING) -> tuple[float, float]:
-    """Timestep and noise level of the first of four steps of Euler."""
+def first_step(entry: CheckpointEntry, added: Additions = NOTHING, **asked: str) -> tuple[float, float]:
+    """Timestep and noise level of the first of four steps of Euler, unless another sampler is asked for."""
+    request = TextToImage(scheduler="Euler", steps=4)
+    request, _ = complete_request(dataclasses.replace(request, **asked), entry, lambda native, _: (native, native), added)
     with CheckpointCache(2**30).lease(entry, FULL, additions=added) as loaded:
-        scheduler = create("Euler", loaded.scheduler_config)
+        scheduler = create(request.scheduler, loaded.scheduler_config, request.schedule)
     scheduler.set_timesteps(4)
     return float(scheduler.timesteps[0]), float(scheduler.init_noise_sigma)
 
@@ -54,6 +57,8 @@ def test_steps_with_a_lora_for_few_steps_begin_at_the_most_noise(checkpoint: Cal
         save_file(additions.kohya(1), tmp_path / f"{name}.safetensors")
         lora = Lora(entry=entry_for(tmp_path / f"{name}.safetensors"), text_strength=1.0, unet_strength=1.0)
         loras[name] = first_step(entry, Additions(loras=(lora,)))
+        old = first_step(entry, Additions(loras=(lora,)), schedule="Default")
+        assert old == (751.0, pytest.approx(4.24, abs=0.01)), "as records of earlier versions say"
     assert loras["sdxl_lightning_4step_lora"] == (999.0, pytest.approx(14.65, abs=0.1))
     assert loras["film_noir"] == first_step(entry) == (751.0, pytest.approx(4.24, abs=0.01))
 

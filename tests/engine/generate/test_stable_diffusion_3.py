@@ -12,10 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.events import Notice
+from engine.errors import CancelledError
+from engine.events import Notice, Step
 from engine.local import Local
+from engine.records.recall import recall
 from engine.requests import CompareNegative, ImageToImage, StudyNegative, TextToImage
 from engine.settings import Settings
+from engine.stopping import Stop
 from tests.engine.checkpoints import tiny_sd3
 from tests.engine.generate.conftest import Engine
 
@@ -125,3 +128,41 @@ def test_skip_layer_guidance_is_that_of_diffusers(sd3: Engine) -> None:
     assert mine.tobytes() != sd3.run(ask(steps=12), "cfg")[0].tobytes()
     _, events = sd3.run(ask(guidance="slg", checkpoint="sd3_medium"), "no-slg")
     assert any("Skip-layer guidance" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_what_t5_does_not_read_of_a_prompt_is_said_once(sd3: Engine) -> None:
+    long, short = "cat, " * 200, "cat"
+    for prompt, negative in ((long, short), (short, long), (short, short)):
+        _, events = sd3.run(ask(prompt=prompt, negative_prompt=negative, count=2, steps=1), f"cut-{len(prompt)}-{len(negative)}")
+        said = [event.text for event in events if isinstance(event, Notice) and "longer than T5 reads" in event.text]
+        names = [name for name, text in (("prompt", prompt), ("negative prompt", negative)) if text == long]
+        assert [text.split(" is longer")[0] for text in said] == [f"The {name}" for name in names]
+
+
+def test_a_side_beyond_the_positions_that_the_transformer_knows_is_bounded(sd3: Engine) -> None:
+    """The tiny one knows 24 positions of 2 x 2 latents, of 2 x 2 pixels each."""
+    image, events = sd3.run(ask(width=112, steps=1), "large")
+    assert image.size == (96, 32)
+    assert any("width is 96 instead of 112" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_an_image_of_a_batch_is_the_one_that_its_record_makes_alone(sd3: Engine) -> None:
+    results = sd3.local.make(ask(count=2, guidance="slg", steps=12))
+    recalled = recall(results[1].path, (), ())
+    assert recalled is not None and recalled.notes == () and recalled.request.seed == 6
+    (again,) = sd3.local.make(recalled.request)
+    with Image.open(results[1].path) as first, Image.open(again.path) as second:
+        assert first.tobytes() == second.tobytes()
+
+
+def test_a_live_draft_draws_and_stop_is_heard(sd3: Engine) -> None:
+    plain = {name: value for name, value in vars(ask()).items() if name not in ("width", "height")}
+    sketch = sd3.blobs.put(Image.new("RGB", (32, 32), "blue"))
+    asked = ImageToImage(**plain, width=32, height=32, init_image=sketch, strength=0.7, draft=True)
+    image, _ = sd3.run(asked, "live")
+    assert image.size == (32, 32)
+    stop = Stop()
+    with pytest.raises(CancelledError):
+        for event in sd3.local.run("stopped", dataclasses.replace(asked, steps=50), stop):
+            if isinstance(event, Step):
+                stop.set()

@@ -52,6 +52,16 @@ def test_each_image_of_a_batch_draws_its_own_prompt_and_its_own_loras(studio: St
     assert again[0][0] == made[5][0] and again[0][2] == made[5][2]
 
 
+def test_a_record_whose_wildcards_changed_is_drawn_as_it_says(studio: Studio) -> None:
+    file = studio[1].models / "wildcards" / "weather.txt"
+    file.write_text("fog\n", "utf-8")
+    (first,) = make(studio, TextToImage(prompt="a __weather__", seed=1, **SMALL))
+    file.write_text("rain\n", "utf-8")
+    assert make(studio, first[0]) == [first]
+    file.unlink()
+    assert make(studio, first[0]) == [first]
+
+
 def test_a_record_with_braces_is_drawn_as_it_says(studio: Studio) -> None:
     (first,) = make(studio, TextToImage(prompt=r"a \{cat|dog\} \__animal__", seed=1, **SMALL))
     assert first[0].prompt == "a {cat|dog} __animal__" and first[0].prompt_template == ""

@@ -134,7 +134,7 @@ def test_a_request_draws_for_each_image_and_a_record_never_again() -> None:
     assert drawn.prompt_template == asked.prompt and drawn.negative_template == asked.negative_prompt and drawn.seed is not None
     assert draw_prompts(drawn, NOTHING) == drawn == draw_prompts(TextToImage(**{**vars(asked), "seed": drawn.seed}), NOTHING)
     first = complete(drawn, checkpoint="x", width=8, height=8, steps=1, guidance_scale=5, scheduler="DDIM", seed=drawn.seed)
-    images = [draw_again(request_at(first, index), NOTHING) for index in range(9)]
+    images = [draw_again(request_at(first, index), first.seed, NOTHING) for index in range(9)]
     assert images[0] == first and len({image.prompt for image in images}) > 1 and len({i.negative_prompt for i in images}) > 1
     assert images[4].prompt == draw_prompts(TextToImage(prompt=asked.prompt, seed=images[4].seed), NOTHING).prompt
     written = resolved_to_json(Resolved(request=images[4], plan=ExecutionPlan(), threads=1))
