@@ -25,13 +25,16 @@ class ForeignRecord:
     """What a record contains; None for what the program did not write. ``raw`` is the text that it was read from.
 
     ``scheduler`` and ``schedule`` are in AUTOMATIC1111's spelling. ``clip_skip`` is in AUTOMATIC1111's counting (2: the last
-    layer but one). ``loras`` may also be in the prompt as tags. ``unused`` is everything else in the record.
+    layer but one). ``prompt_template`` and ``negative_template`` are what the prompts were drawn from, "" for nothing.
+    ``loras`` may also be in the prompt as tags. ``unused`` is everything else in the record.
     """
 
     program: str
     raw: str
     prompt: str = ""
     negative_prompt: str = ""
+    prompt_template: str = ""
+    negative_template: str = ""
     steps: int | None = None
     scheduler: str | None = None
     schedule: str | None = None

@@ -49,8 +49,8 @@ def to_request(
     request = TextToImage(
         prompt=prompt if len(prompt) <= MAX_PROMPT else _shorten(record.prompt, notes),
         negative_prompt=_shorten(record.negative_prompt, notes),
-        prompt_template="",
-        negative_template="",
+        prompt_template=_read_template(record.prompt_template, record.prompt),
+        negative_template=_read_template(record.negative_template, record.negative_prompt),
         scheduler=find_nearest("sampler", record.scheduler, samplers, notes),
         schedule=find_nearest("noise schedule", record.schedule, schedules, notes),
         checkpoint=same_file or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),
@@ -110,6 +110,11 @@ def _read_seed(seed: int | None, notes: list[str]) -> int | None:
     if used is None and seed is not None and seed != -1:
         notes.append(f"The seed was {seed}; Easel takes 0 to {MAX_SEED}, so a random one is used.")
     return used
+
+
+def _read_template(template: str, drawn: str) -> str:
+    """The template of a prompt, "" where it says no more than what was ``drawn``."""
+    return template if template != drawn and len(template) <= MAX_PROMPT else ""
 
 
 def _shorten(text: str, notes: list[str]) -> str:

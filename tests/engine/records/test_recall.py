@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from engine.requests import ExecutionPlan, Resolved, TextToImage
 DRAWN = {"prompt_template": "", "negative_template": ""}
 """A record's prompts are not drawn again."""
 
-HERE = {"samplers": ("Euler a", "DPM++ 2M"), "checkpoints": ("starter", "dreamy_v8")}
+HERE: dict[str, Any] = {"samplers": ("Euler a", "DPM++ 2M"), "checkpoints": ("starter", "dreamy_v8")}
 
 
 def test_easels_own_settings_come_back_equal(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_what_is_not_here_is_said_with_the_nearest(tmp_path: Path) -> None:
     resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
     path = outputs.save(Image.new("RGB", (64, 64)), resolved, outputs=tmp_path, job="job", index=0)
     found = recall(path.read_bytes(), **HERE)
-    assert found and (found.request.scheduler, found.request.checkpoint) == ("DPM++ 2M", "dreamy_v8")
+    assert found and (found.request.scheduler, vars(found.request)["checkpoint"]) == ("DPM++ 2M", "dreamy_v8")
     assert any("dreamy_v7" in note for note in found.notes) and any("sampler" in note for note in found.notes)
 
 
@@ -55,7 +56,7 @@ def test_another_programs_settings_and_none(tmp_path: Path) -> None:
     texts.add_text("parameters", "a dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64, Model: starter")
     Image.new("RGB", (64, 64)).save(tmp_path / "a.png", pnginfo=texts)
     found = recall(tmp_path / "a.png", **HERE)
-    assert found and (found.request.prompt, found.request.seed, found.request.checkpoint) == ("a dog", 5, "starter")
+    assert found and (found.request.prompt, found.request.seed, vars(found.request)["checkpoint"]) == ("a dog", 5, "starter")
     Image.new("RGB", (64, 64)).save(tmp_path / "b.png")
     assert recall(tmp_path / "b.png", **HERE) is None
 
@@ -69,3 +70,23 @@ def test_a_checkpoint_is_found_by_its_hash_whatever_it_is_called_here(written: s
     Image.new("RGB", (64, 64)).save(tmp_path / "a.png", pnginfo=texts)
     recalled = recall(tmp_path / "a.png", **HERE, hashes={"f" * 64: "starter", "0123456789abcdef" * 4: "dreamy_v8"})
     assert recalled and isinstance(recalled.request, TextToImage) and recalled.request.checkpoint == found
+
+
+# "Template" lines: adieyal/sd-dynamic-prompts, sd_dynamic_prompts/pnginfo_saving.py; "Wildcard prompt" among the settings:
+# AUTOMATIC1111/stable-diffusion-webui-wildcards, scripts/wildcards.py.
+@pytest.mark.parametrize(
+    "written",
+    [
+        "\nTemplate: a {cat|dog}, x: y\nNegative Template: __fog__",
+        ', Wildcard prompt: "a {cat|dog}, x: y", Wildcard negative prompt: __fog__',
+        ', Template: "a {cat|dog}, x: y", Negative Template: __fog__, Version: Easel 1',
+    ],
+)
+def test_the_templates_of_another_programs_prompts_come_along(written: str, tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("parameters", f"a dog\nNegative prompt: mist\nSteps: 20, Sampler: Euler a, Seed: 5, Size: 64x64{written}")
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png", pnginfo=texts)
+    found = recall(tmp_path / "a.png", **HERE)
+    assert found and (found.request.prompt, found.request.negative_prompt) == ("a dog", "mist")
+    assert (found.request.prompt_template, found.request.negative_template) == ("a {cat|dog}, x: y", "__fog__")
+    assert not any("emplate" in note or "ildcard" in note for note in found.notes)

@@ -28,7 +28,8 @@ _MOST_SETTINGS = 5_000
 """The most settings that are parsed; an image has a few dozen."""
 
 _WHOLE_LINES = ("Template:", "Negative Template:")
-"""Lines of the extension sd-dynamic-prompts, whose value is the rest of the line."""
+"""Lines of the extension sd-dynamic-prompts, whose value is the rest of the line. stable-diffusion-webui-wildcards writes
+"Wildcard prompt" and "Wildcard negative prompt" among the settings instead."""
 
 KNOWN = KnownFields(
     settings={
@@ -49,7 +50,7 @@ KNOWN = KnownFields(
     facts={
         "vae hash|refiner hash|ti hashes|ti|hashes|lora weights|hash": "",
         "user|created date|app|backend|pipeline|operations|parser|time taken|date|job|batch pos|comment|dpp|index": "",
-        "template|negative template|prompt_?template|wildcard.*|raw (negative )?prompt|original prompt": "",
+        "prompt_?template|wildcard.*|raw (negative )?prompt|original prompt": "",
         "civitai metadata|civitai .*": "",
         "fooocus_scheme": "the layout of this text",
     },
@@ -83,16 +84,18 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
     prompt = settings.text("raw prompt") or prompt
     hashes = _read_hashes(settings)
     checkpoint, resources = _take_resources(settings)
-    vae = settings.text("vae")
+    vae, rescale = settings.text("vae"), settings.number("cfg rescale")
     settings.text("easel hash")  # Easel's own record, which is read first, contains more than this text
     return ForeignRecord(
         program="Fooocus" if scheme and program == "AUTOMATIC1111" else program,
         raw=raw,
         prompt=prompt,
         negative_prompt=settings.text("raw negative prompt") or negative,
+        prompt_template=settings.text("template", "wildcard prompt") or "",
+        negative_template=settings.text("negative template", "wildcard negative prompt") or "",
         steps=settings.whole("steps"),
         guidance_scale=settings.number("cfg scale"),
-        guidance_rescale=settings.number("cfg rescale"),
+        guidance_rescale=0.0 if rescale is None and program == "Easel" else rescale,
         scheduler=found.name,
         schedule=found.schedule,
         seed=settings.whole("seed"),
