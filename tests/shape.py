@@ -36,6 +36,8 @@ IDENTITIES = {
     "engine.prompt.t5": "another kind of text encoder than CLIP's, whose rules of reading differ",
     "engine.checkpoints.identify.single_file": "the rules for one of the two layouts, beside folders",
     "engine.checkpoints.library.starter_card": "a file format of Easel's own",
+    "engine.checkpoints.library.tiny_decoders": "a question to the list of files, without torch, beside those for upscalers",
+    "engine.checkpoints.load.tiny_decoder": "how one kind of file is loaded, beside image networks",
     "engine.checkpoints.load.depth_estimator": "one network's key mapping, as the other networks' is in families",
     "engine.checkpoints.load.merged_lora": "another implementation of TensorStore",
     "engine.checkpoints.load.checkpoint": "which components a checkpoint has; loading one of them is in components",

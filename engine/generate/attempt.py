@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderTiny, UNet2DConditionModel
 from PIL import Image
 
 from engine.checkpoints.loaded import LoadedCheckpoint
@@ -17,7 +17,7 @@ from engine.compat.unet_blocks import UNetBlocks, find_blocks
 from engine.errors import ImageWithheld
 from engine.events import Event, Loading, Notice
 from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
-from engine.generate.decode import Decoding, render_preview
+from engine.generate.decode import Decoding, match_tiny_decoder, render_preview
 from engine.generate.denoise import (
     Denoiser,
     EncodingRows,
@@ -39,7 +39,7 @@ from engine.generate.save import Saved, SaveQueue, Saver
 from engine.generate.speed.compile import can_compile, explain_trouble, is_new
 from engine.generate.speed.feature_cache import FeatureCache
 from engine.plan.learned import Circumstance, learn
-from engine.plan.speed import speed_for
+from engine.plan.speed import SPEEDS, speed_for
 from engine.plan.timing import learn_timing
 from engine.prompt.encode import Guard, PromptEncodings, encode_pair
 from engine.prompt.terms import Place
@@ -52,12 +52,13 @@ EncodingKey = tuple[str, str, tuple[Place, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A run under one plan, while its checkpoint is leased. ``withheld`` says why images were left out;
-    ``reported`` are the sentences on prompts that were said already."""
+    """A run under one plan, while its checkpoint is leased. ``tiny_decoder`` draws the previews, and the images of a speed that
+    says so. ``withheld`` says why images were left out; ``reported`` are the sentences on prompts that were said already."""
 
     saver: Saver
     task: Task
     loaded: LoadedCheckpoint
+    tiny_decoder: AutoencoderTiny | None
     guard: PrecisionGuard
     state: EngineState
     progress: StepProgress
@@ -114,7 +115,8 @@ class Attempt:
         preview = None
         if self.saver.checker is None and self.progress.preview_is_due:
             latents = denoising.latents[:1].cpu()  # waits for the step, so that its time is not counted as the preview's
-            preview = self.progress.preview(lambda: render_preview(latents, self.loaded.vae, self.loaded.family.preview))
+            family = self.loaded.family
+            preview = self.progress.preview(lambda: render_preview(latents, self.loaded.vae, family.preview, self.tiny_decoder))
         return self.progress.step(batch.number, denoising.step, denoising.steps, preview)
 
     def decode(self, denoising: Denoising, row: int, planned: BatchImage, images: int) -> None:
@@ -124,7 +126,10 @@ class Attempt:
         """
         stepped, context = time.monotonic(), denoising.context
         ahead = runs_ahead(context.device)
-        decoding = Decoding(denoising.latents[row : row + 1], self.loaded.vae, self.guard, ahead=ahead)
+        latents, vae = denoising.latents[row : row + 1], self.loaded.vae
+        if self.tiny_decoder is not None and SPEEDS[planned.resolved.request.speed].tiny_decoder:
+            latents, vae = match_tiny_decoder(latents, vae, self.loaded.family.preview), self.tiny_decoder
+        decoding = Decoding(latents, vae, self.guard, ahead=ahead)
 
         def save(image: Image.Image) -> Saved:
             return self.saver.save(planned, self.task.finish(image, context))

@@ -1,7 +1,8 @@
 """From latents to an image, and to small previews during the run.
 
-A checkpoint whose VAE is small decodes its own previews. For a large one a linear map from latent channels to red, green and
-blue is good enough and takes no time; the table of families has the map.
+A tiny autoencoder (TAESD) draws the previews of the families that it is made for, if there is one. Else a checkpoint whose VAE is
+small decodes its own. For a large one a linear map from latent channels to red, green and blue is good enough and takes no time;
+the table of families has the map.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections.abc import Callable
 
 import torch
+from diffusers import AutoencoderTiny
 from PIL import Image
 
 from engine.checkpoints.families import LatentPreview
@@ -21,6 +23,8 @@ from engine.generate.precision_guard import PrecisionGuard, copy_to_cpu
 _SMALL_VAE_PARAMETERS = 10_000_000
 _PREVIEW_LATENTS = 16 * 16
 """Larger latents are averaged down before decoding, so a preview of a large image takes no longer."""
+_TINY_PREVIEW_LATENTS = 32 * 32
+"""The same for a tiny autoencoder."""
 _PREVIEW_SIDE = 256
 
 
@@ -73,19 +77,36 @@ def to_image(pixels: torch.Tensor) -> Image.Image:
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
 
 
-def render_preview(latents: torch.Tensor, vae: Autoencoder, preview: LatentPreview | None = None) -> bytes | None:
+def render_preview(
+    latents: torch.Tensor,
+    vae: Autoencoder,
+    preview: LatentPreview | None = None,
+    tiny_decoder: AutoencoderTiny | None = None,
+) -> bytes | None:
     """A JPEG of ``latents`` (scaled, 1 x C x H x W), at most 256 pixels a side.
 
-    For a large ``vae``, the linear map ``preview`` of the family is used instead. None without either.
+    ``tiny_decoder`` is one for these latents. Without it, for a large ``vae``, the linear map ``preview`` of the family is used.
+    None without any of them.
     """
     with phase("decode"), torch.inference_mode():
-        pixels = _decode_small(latents, vae) if _is_small(vae) else _map_to_rgb(latents, vae, preview)
+        if tiny_decoder is not None:
+            pixels = _decode_small(match_tiny_decoder(latents, vae, preview), tiny_decoder, _TINY_PREVIEW_LATENTS)
+        else:
+            pixels = _decode_small(latents, vae, _PREVIEW_LATENTS) if _is_small(vae) else _map_to_rgb(latents, vae, preview)
     if pixels is None or not torch.isfinite(pixels).all():
         return None
     image, buffer = to_image(pixels), io.BytesIO()
     image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
     image.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
+
+
+def match_tiny_decoder(latents: torch.Tensor, vae: Autoencoder, preview: LatentPreview | None) -> torch.Tensor:
+    """``latents`` as the family's own VAE scales them, which is what its tiny autoencoder decodes: a checkpoint may scale them in
+    another way."""
+    if preview is None or vae.config.get("latents_mean") is None:
+        return latents
+    return unscale_latents(latents, vae) * preview.scaling_factor
 
 
 def scale_latents(latents: torch.Tensor, vae: Autoencoder) -> torch.Tensor:
@@ -127,9 +148,10 @@ def _is_small(vae: Autoencoder) -> bool:
     return sum(p.numel() for p in vae.parameters()) < _SMALL_VAE_PARAMETERS
 
 
-def _decode_small(latents: torch.Tensor, vae: Autoencoder) -> torch.Tensor:
+def _decode_small(latents: torch.Tensor, vae: Autoencoder, most: int) -> torch.Tensor:
+    """The image of ``latents``, which are averaged down to ``most`` of them before."""
     height, width = latents.shape[-2:]
-    share = math.sqrt(_PREVIEW_LATENTS / (height * width))
+    share = math.sqrt(most / (height * width))
     size = max(1, int(height * share)), max(1, int(width * share))
     small = latents if share >= 1 else torch.nn.functional.interpolate(latents.float(), size, mode="area")
     return _decode_pixels(small, vae, _parameter(vae).dtype)[0].cpu()
@@ -138,7 +160,6 @@ def _decode_small(latents: torch.Tensor, vae: Autoencoder) -> torch.Tensor:
 def _map_to_rgb(latents: torch.Tensor, vae: Autoencoder, preview: LatentPreview | None) -> torch.Tensor | None:
     if preview is None or latents.shape[1] != len(preview.factors):
         return None
-    if vae.config.get("latents_mean") is not None:
-        latents = unscale_latents(latents, vae) * preview.scaling_factor
+    latents = match_tiny_decoder(latents, vae, preview)
     to_rgb, bias = torch.tensor(preview.factors), torch.tensor(preview.bias)
     return torch.einsum("chw,cr->rhw", latents[0].float().cpu(), to_rgb) + bias[:, None, None]

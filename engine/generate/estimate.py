@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import engine.preferences as preferences
+from engine.checkpoints.identify.tiny_vae import TINY_VAE
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import DoesNotFit
 from engine.events import Step
@@ -125,12 +126,19 @@ def find_cpu_plan(entry: CheckpointEntry, plan: ExecutionPlan, hardware: Hardwar
     return choose(dataclasses.replace(hardware, device=processor), entry.family)
 
 
-def work_for(entry: CheckpointEntry, request: ResolvedGeneration, refiner: CheckpointEntry | None = None) -> Work:
-    """The work of one image of a resolved request, for the memory estimate."""
+def work_for(
+    entry: CheckpointEntry,
+    request: ResolvedGeneration,
+    refiner: CheckpointEntry | None = None,
+    tiny_decoder: CheckpointEntry | None = None,
+) -> Work:
+    """The work of one image of a resolved request, for the memory estimate. Decoding counts as the VAE's, which takes more memory
+    than that of ``tiny_decoder``."""
     return Work(
         parameters={
             **entry.parameters,
             **{f"{REFINER}{component}": count for component, count in (refiner.parameters if refiner else {}).items()},
+            **({TINY_VAE: sum(tiny_decoder.parameters.values())} if tiny_decoder else {}),
         },
         width=request.width,
         height=request.height,

@@ -12,6 +12,7 @@ from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.families import Family
 from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
 from engine.checkpoints.library.lenders import list_missing
+from engine.checkpoints.library.tiny_decoders import find_tiny_decoder
 from engine.errors import CheckpointError
 from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
@@ -19,6 +20,7 @@ from engine.generate.estimate import circumstance_of, find_cpu_plan, is_guided, 
 from engine.generate.speed.compile import READS_WEIGHTS
 from engine.plan import fit_plan, lower_peak, predict
 from engine.plan.learned import apply_learned
+from engine.plan.speed import SPEEDS
 from engine.prompt.block_weights import read_block_weights
 from engine.prompt.draw_prompts import draw_again
 from engine.prompt.grammar import parse
@@ -65,7 +67,7 @@ class Refiner:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared run, and notices for the user."""
+    """A prepared run, and notices for the user. ``tiny_decoder`` shows the steps, and decodes the image if its speed says so."""
 
     entry: CheckpointEntry
     resolved: Resolved
@@ -73,6 +75,7 @@ class Prepared:
     inventory: Inventory
     additions: Additions = NOTHING
     refiner: Refiner | None = None
+    tiny_decoder: CheckpointEntry | None = None
 
 
 def prepare(
@@ -100,22 +103,25 @@ def prepare(
     plan = plan_for(entry, asked, state.circumstances)
     if _varies_loras(request, asked.count, entry, state, inventory) and plan.compiler not in READS_WEIGHTS:
         plan = dataclasses.replace(plan, compiler="")
-    work = work_for(entry, request, refiner.entry if refiner else None)
+    tiny_decoder = find_tiny_decoder(entry, inventory)
+    work = work_for(entry, request, refiner.entry if refiner else None, tiny_decoder)
     cpu_plan = find_cpu_plan(entry, plan, state.hardware)
     start = apply_learned(state.notes, entry.hash, state.hardware.device, plan, circumstance_of(request, state.budget))
     fitting, _ = fit_plan(work, start, state.budget, cpu_plan)
     if state.sparing and fitting.measures == start.measures:
         fitting = lower_peak(fitting, work, cpu_plan)
     borrowed = (entry.explain_borrowed(),) if entry.borrowed else ()
+    decoder = tiny_decoder if SPEEDS[request.speed].tiny_decoder else None
+    decoding = (_explain_decoder(decoder),) if decoder else ()
     measures = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
     machine = environment(state.hardware.device.name or state.hardware.device.kind)
     resolved = Resolved(
         request=request, plan=fitting, threads=state.threads, checkpoint_hash=entry.hash,
-        environment={**machine, **_hashes(additions), **_hashes_of_lenders(entry)},
+        environment={**machine, **_hashes(additions), **_hashes_of_lenders(entry), **_hash(decoder)},
     )  # fmt: skip
     return Prepared(
-        entry, resolved, (*notices, *explain_unused(request, additions), *borrowed, *measures), inventory, additions,
-        refiner.under(fitting, state) if refiner else None,
+        entry, resolved, (*notices, *explain_unused(request, additions), *borrowed, *decoding, *measures), inventory,
+        additions, refiner.under(fitting, state) if refiner else None, tiny_decoder,
     )  # fmt: skip
 
 
@@ -157,7 +163,7 @@ def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
     if 0 < plan.batch_limit < batch:
         return False
     refiner = prepared.refiner.entry if prepared.refiner else None
-    work = dataclasses.replace(work_for(prepared.entry, prepared.resolved.request, refiner), batch=batch)
+    work = dataclasses.replace(work_for(prepared.entry, prepared.resolved.request, refiner, prepared.tiny_decoder), batch=batch)
     return state.budget.holds(predict(work, plan))
 
 
@@ -358,6 +364,15 @@ def explain_unused(request: GenerationRequest, additions: Additions) -> tuple[st
 def _hashes_of_lenders(entry: CheckpointEntry) -> dict[str, str]:
     """For the image's record: where the components came from that the checkpoint's file lacks."""
     return {f"{component} of {lender.name}": lender.hash[:10] for component, lender in entry.borrowed.items()}
+
+
+def _explain_decoder(decoder: CheckpointEntry) -> str:
+    return f"Speed is Draft, so “{decoder.name}” (TAESD) decodes: sooner than the VAE, with less fine detail."
+
+
+def _hash(entry: CheckpointEntry | None) -> dict[str, str]:
+    """For the image's record: the decoder in place of the VAE."""
+    return {f"{entry.identity.kind} {entry.name}": entry.hash[:10]} if entry else {}
 
 
 def _hashes(additions: Additions) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 
 from engine.checkpoints.library.catalogue import Inventory
+from engine.checkpoints.load.tiny_decoder import load_tiny_decoder
 from engine.compat.stop_hooks import raise_on_stop
 from engine.compat.vae_tiling import tile_vae
 from engine.events import Event, Loading, Notice
@@ -131,18 +132,22 @@ class Run:
                 )  # fmt: skip
                 loaded = stack.enter_context(lease)
                 checker = load_checker(entry, plan, state, stop)
+                tiny_decoder = load_tiny_decoder(prepared.tiny_decoder, plan) if prepared.tiny_decoder else None
             for used in (entry, *(lora.entry for lora in prepared.additions.loras)):
                 state.hashes.want(used.path, used.stamp)
             stack.enter_context(tile_vae(loaded.vae, plan.vae_tile))
+            if tiny_decoder is not None:
+                stack.enter_context(tile_vae(tiny_decoder, plan.vae_tile))
             guard = stack.enter_context(
                 PrecisionGuard(lambda component, dtype: find_safer_dtype(dtype, component, state.hardware, entry.family))
             )
             stack.enter_context(run_compiled(loaded, plan, prepared.additions, stop))
             denoiser = None if plan.compiler == "inductor" else loaded.denoiser  # its compiled steps have no blocks
-            stack.enter_context(raise_on_stop(stop, denoiser, loaded.vae, loaded.text_encoder, loaded.text_encoder_3))
+            networks = denoiser, loaded.vae, tiny_decoder, loaded.text_encoder, loaded.text_encoder_3
+            stack.enter_context(raise_on_stop(stop, *networks))
             yield Attempt(
                 saver=Saver(job=self._job, folder=self._folder, entry=entry, state=state, checker=checker),
-                task=self._task, loaded=loaded, guard=guard, state=state,
+                task=self._task, loaded=loaded, tiny_decoder=tiny_decoder, guard=guard, state=state,
                 progress=StepProgress(self._job, self._task.count_batches(prepared, state)),
                 refiner=stack.enter_context(lease_refiner(prepared.refiner, state, stop)),
                 turns=stack.enter_context(let_experts_take_turns(plan)),

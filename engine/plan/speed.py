@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 LEAST_STEPS = 10
-"""Runs with fewer steps are exact whatever the setting: each of their steps changes too much for that."""
+"""In runs with fewer steps each step is exact whatever the setting, because it changes too much for anything else."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
     """``full_every``: the whole UNet runs at every so-many-th step, its outermost layer alone between them. ``guided``: the
-    share of the steps, from the first on, that are guided by the negative prompt."""
+    share of the steps, from the first on, that are guided by the negative prompt. ``tiny_decoder``: whether a tiny autoencoder
+    (TAESD) decodes the image, where there is one, however few steps it took."""
 
     full_every: int = 1
     guided: float = 1.0
+    tiny_decoder: bool = False
 
     def guided_steps(self, steps: int) -> int:
         """How many of ``steps`` are guided."""
@@ -28,7 +30,7 @@ EXACT = Speed()
 SPEEDS: Mapping[str, Speed] = {
     "exact": EXACT,
     "balanced": Speed(full_every=2),
-    "draft": Speed(full_every=3, guided=0.6),
+    "draft": Speed(full_every=3, guided=0.6, tiny_decoder=True),
 }
 """Name of the setting, as in :data:`engine.requests.SPEEDS` -> its row."""
 

@@ -104,12 +104,14 @@ class Signature:
 class LatentPreview:
     """A linear map from scaled latents to an image from -1 to 1: ``factors`` has a row for each latent channel.
 
-    ``scaling_factor`` is that of the family's VAE; a checkpoint may scale its latents in another way.
+    ``scaling_factor`` is that of the family's VAE; a checkpoint may scale its latents in another way. ``latents`` says whose
+    they are, for a tiny autoencoder (:data:`engine.checkpoints.families.tiny_vaes.LATENTS`).
     """
 
     factors: tuple[tuple[float, float, float], ...]
     bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scaling_factor: float = 0.18215
+    latents: str = "sd1"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ PREVIEW = LatentPreview(
         (0.031, 0.064, 0.078), (-0.013, 0.086, -0.088), (0.065, 0.059, 0.133), (-0.079, -0.023, -0.128), (-0.099, -0.080, -0.063),
         (-0.034, -0.080, -0.061),
     ),
+    latents="sd3",
 )  # fmt: skip
 """Measured for InvokeAI (``invokeai/app/util/step_callback.py``), here to three places."""
 

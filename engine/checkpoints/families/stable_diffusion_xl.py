@@ -45,6 +45,7 @@ PREVIEW = LatentPreview(
     factors=((0.4706, 0.4706, 0.4706), (-0.4706, -0.0392, 0.0784), (0.1961, 0.1176, -0.0392), (-0.5490, -0.3922, -0.2745)),
     bias=(0.1765, 0.0980, 0.0196),
     scaling_factor=0.13025,
+    latents="xl",
 )
 """From diffusers' documentation ("Display image after each generation step"), after Timothy Alexis Vass."""
 

@@ -19,6 +19,7 @@ from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
 from engine.checkpoints.identify.mmdit_file import identify_mmdit, identify_text_encoder
 from engine.checkpoints.identify.single_file import identify_checkpoint
+from engine.checkpoints.identify.tiny_vae import identify_tiny_vae
 from engine.errors import CheckpointError
 from engine.storage.items import translate_any_error
 
@@ -152,6 +153,7 @@ _RECOGNISERS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | No
     _alone("controlnet", ("input_hint_block.0.weight",), "a ControlNet, which Easel does not use yet"),
     _alone("controlnet", ("controlnet_cond_embedding.conv_in.weight",), "a ControlNet, which Easel does not use yet"),
     _adapter,
+    identify_tiny_vae,
     _network,
     _alone("unet", ("down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight"), "a UNet without the rest"),
     _vae,

@@ -12,6 +12,7 @@ from engine.json_values import JsonObject
 KINDS: Mapping[str, str] = {
     "checkpoint": "checkpoint", "lora": "LoRA", "embedding": "embedding", "vae": "VAE", "upscaler": "upscaler",
     "cleaner": "cleaner", "face_restorer": "face restorer", "mask_filler": "mask filler",
+    "tiny_vae": "tiny autoencoder (TAESD)",
     "text_encoder": "text encoder", "unet": "UNet alone", "controlnet": "ControlNet", "depth": "depth estimator",
     "unknown": "unknown kind of file",
 }  # fmt: skip

@@ -59,6 +59,7 @@ SORTED = frozenset(
     {
         "models", "checkpoints", "stable-diffusion", "diffusion_models", "unet", "lora", "loras", "lycoris", "vae", "embeddings",
         "upscale_models", "esrgan", "realesrgan", "swinir", "clip", "text_encoders",
+        "vae_approx", "vae-approx", "vae-taesd",
     }
 )  # fmt: skip
 """Sub-folders that only sort files by kind, and are omitted from names."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from engine.checkpoints.families import BASE_MODELS, BY_NAME
+from engine.checkpoints.families.tiny_vaes import LATENTS, find_alternatives
+from engine.checkpoints.identify.tiny_vae import TINY_VAE
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.checkpoints.library.overrides import Override
@@ -19,6 +21,7 @@ from ui.templates import Macros
 
 GROUPS: tuple[tuple[str, str], ...] = (
     ("checkpoint", "Checkpoints"), ("lora", "LoRAs"), ("embedding", "Embeddings"), ("vae", "VAEs"),
+    (TINY_VAE, "Tiny autoencoders (TAESD)"),
     ("text_encoder", "Text encoders"), ("upscaler", "Upscalers"), ("cleaner", "Cleaners"),
 )  # fmt: skip
 """Kind of file -> the heading over its table, in the order of the page."""
@@ -122,6 +125,8 @@ def _describe_kind(entry: CheckpointEntry) -> str:
     identity = entry.identity
     if identity.kind == "checkpoint":
         return entry.family.label
+    if identity.kind == TINY_VAE:
+        return f"for {LATENTS[identity.family]}" if identity.family in LATENTS else messages.FOR_UNKNOWN_FAMILY
     base = BASE_MODELS.get(identity.family)
     return f"for {base.label}" if base else identity.reason.removeprefix("a ").removeprefix("an ")
 
@@ -144,6 +149,8 @@ def _list_choices(entry: CheckpointEntry, chosen: Override) -> Iterator[Override
 
 
 def _list_families(entry: CheckpointEntry) -> dict[str, str]:
+    if entry.identity.kind == TINY_VAE:
+        return {name: f"for {LATENTS[name]}" for name in find_alternatives(entry.identity.family)}
     return {name: BY_NAME[name].label for name in overrides.alternatives(entry.identity.family)}
 
 
