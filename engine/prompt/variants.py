@@ -41,7 +41,8 @@ _HEAD = re.compile(
     r"\s*[~!@]?(?:\s*(?:(?P<least>\d{1,4})(?P<to>-)?(?P<most>\d{1,4})?|-(?P<limit>\d{1,4}))\$\$(?:(?P<joiner>[^${}]+)\$\$)?)?\s*"
 )
 _WEIGHT = re.compile(r"\s*(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})::")
-_VARIABLE = re.compile(r"[$%]\Z")
+_VARIABLE = re.compile(r"\$\{\s*[A-Za-z_-][\w-]*\s*[}=:]|%\{(?:[^{}]|\{[^{}]*\})*?\$\$", re.ASCII)
+"""A variable's use or assignment, or a wrapper, from its sign on. ``$`` and ``%`` before other braces are text."""
 
 
 @dataclass(frozen=True)
@@ -249,12 +250,10 @@ def _read_lexeme(found: re.Match[str]) -> Node | _Separator:
 
 def _open(stack: list[_OpenVariants], text: str, found: re.Match[str]) -> int:
     """Open variants at a brace, and return where their first option begins."""
-    before = stack[-1].content[-2] if len(stack[-1].content) > 1 else ""
-    if isinstance(before, str) and _VARIABLE.search(before):
-        raise RequestError(
-            f"“{(before[-1] + text[found.start('brace') :])[:40]}” is a variable, which Easel does not know. Write its text out, "
-            "or \\{ for a brace."
-        )
+    variable = _VARIABLE.match(text, max(0, found.start("brace") - 1))
+    if variable is not None:
+        written = text[variable.start() :][:40]
+        raise RequestError(f"“{written}” is a variable, which Easel does not know. Write its text out, or \\{{ for a brace.")
     head = _HEAD.match(text, found.end())
     assert head is not None, "the head may be empty"
     stack.append(_OpenVariants(*_read_bounds(head), head["joiner"] or ","))

@@ -64,7 +64,9 @@ def test_the_same_prompts_are_possible_as_there(template: str, folder: Path) -> 
         ("{a|b", {"{a|b"}), ("a} {b}", {"a} b"}), (r"\__color__", {"__color__"}),
         ("# {a|b} __none__\nc", {"# {a|b} __none__\nc"}),
         ("{[a|b]|c}", {"[a|b]", "c"}), ("{[a|b}", {"[a", "b"}), ("<lora:my__old__one:1>", {"<lora:my__old__one:1>"}),
-        ("a __ b __ c", {"a __ b __ c"}), ("____", {"____"}), ("__COLOR__", {"red", "blue", "green"}), ("{a #|b}", {"a #", "b"}),
+        ("a __ b __ c", {"a __ b __ c"}), ("____", {"____"}), ("${1+1}", {"$1+1"}),
+        ("US${5|9}", {"US$5", "US$9"}), ("50%{a|b}", {"50%a", "50%b"}), ("$ {a}", {"$ a"}),
+        ("__COLOR__", {"red", "blue", "green"}), ("{a #|b}", {"a #", "b"}),
     ],
 )  # fmt: skip
 def test_where_it_differs_from_there(template: str, drawn: set[str], folder: Path) -> None:
@@ -97,6 +99,7 @@ def write(folder: Path, **files: str) -> Wildcards:
         ("{a|__none__}", "no wildcard called “none”"), ("__empty__", "“empty” is empty"), ("__one__", "“one” names itself in"),
         ("{a|{b|__self__}}", "“self” names itself"), ("__leads__", "called “none”"), ("__w*__ x", "no wildcard called"),
         ("${name}", "variable"), ("${name=a}", "variable"), ("__self(a=b)__", "variable"), ("%{a$$b}", "variable"),
+        ("${ name:a}", "variable"), ("%{{a|b}, $$b}", "variable"), ("${a-b=__c__}", "variable"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_drawn_is_said_by_its_name_whatever_the_seed(template: str, said: str, tmp_path: Path) -> None:
