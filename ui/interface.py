@@ -12,7 +12,7 @@ from ui import messages
 from ui.common import controls, send_to
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.common.generate_button import warm_checkpoint
-from ui.common.page_session import PageSession, create_store, identify_browser
+from ui.common.page_session import PageSession, create_store, identify_browser, wait_for_worker
 from ui.common.queue_panel import create_queue_panel
 from ui.common.send_to import Sending
 from ui.compat.listeners import QUIET
@@ -53,6 +53,11 @@ def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
         browser = create_store("page", "")
         arrived = page.load(identify_browser, browser, browser, **QUIET)
         arrived.then(lambda: warm_checkpoint(jobs, known), **QUIET)
+
+        async def wait() -> None:
+            await wait_for_worker(jobs)
+
+        worker_started = arrived.then(wait, **QUIET)
         with gr.Row(elem_id="head"):
             gr.HTML(_HTML.render("masthead"), elem_id="masthead", **controls.BARE)
             create_queue_panel(jobs, arrived)
@@ -60,7 +65,7 @@ def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
         forms = {name: create_store(f"form-{name}", None) for name in _FORMS}
         with gr.Tabs(elem_id="tabs") as tabs:
             sending = Sending(bus, tabs, settings.outputs)
-            session = PageSession(settings, jobs, known, browser, arrived, sending, forms)
+            session = PageSession(settings, jobs, known, browser, arrived, worker_started, sending, forms)
             for label, create in TABS.items():
                 with gr.Tab(label, id=label):
                     create(session)

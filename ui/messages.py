@@ -90,7 +90,7 @@ SPEED_HELP = (
     "checkpoint: 40.7 dB, 0.003; 36.4 dB, 0.009. GMSD is a distance as an eye sees it: 0 is equal, 0.3 another picture."
 )
 MACHINE = "This computer"
-MACHINE_UNKNOWN = "The image generator is still starting. Close this section and open it again in a moment."
+MACHINE_UNKNOWN = "The image generator is still starting. This section follows in a moment."
 MACHINE_DEVICE = "Device"
 MACHINE_MEMORY = "Memory"
 MACHINE_KIND = "Precision, and why"

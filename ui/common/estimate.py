@@ -27,7 +27,7 @@ WATCHED = (
     "prompt", "checkpoint", "size", "width", "height", "steps", "guidance_scale", "count", "speed", "precision", "strength",
     "max_terms",
 )  # fmt: skip
-"""Fields that time and memory depend on; and the prompt, because the worker may be up only while it is typed."""
+"""Fields that time and memory depend on."""
 
 _HTML = Macros("common/estimate.html")
 
@@ -70,7 +70,7 @@ def wire_estimate(shown: gr.HTML, fields: Fields, session: PageSession, ask: Cal
     every = set(fields.values())
     changes = [on(fields[name], "change") for name in WATCHED if name in fields]
     gr.on(changes, look, every, shown, trigger_mode="always_last", **QUIET)
-    session.arrived.then(look, every, shown, **QUIET)
+    session.worker_started.then(look, every, shown, **QUIET)
     on(fields["checkpoint"], "input")(warm, fields["checkpoint"], None, **QUIET)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +16,15 @@ from ui.common.checkpoint_options import CheckpointOptions
 from ui.common.send_to import Sending
 from ui.compat.listeners import Update
 
+LOOK_SECONDS, PATIENCE_SECONDS = 0.5, 900.0
+"""How often a page looks whether the worker has started, and for how long: one that cannot start says so in the job."""
+
 
 @dataclass(frozen=True)
 class PageSession:
     """``browser`` is this browser's id, stored in it. ``arrived`` fires when the page has opened and the id is known: attach
-    what a tab does on opening to ``arrived.then(...)``. ``sending`` sends finished images from one tab to another. ``forms``
+    what a tab does on opening to ``arrived.then(...)``. ``worker_started`` fires once more, as soon as the worker has described
+    itself: attach to it what shows ``jobs.describe()``. ``sending`` sends finished images from one tab to another. ``forms``
     are the stored forms by tab; they are created outside of the tabs, because components inside a tab read the browser's
     store only when the tab is opened."""
 
@@ -28,6 +33,7 @@ class PageSession:
     checkpoint_options: CheckpointOptions
     browser: gr.BrowserState
     arrived: Dependency
+    worker_started: Dependency
     sending: Sending
     forms: Mapping[str, gr.BrowserState]
 
@@ -41,3 +47,11 @@ def create_store(name: str, blank: Update) -> gr.BrowserState:
 def identify_browser(known: str) -> str:
     """The browser's stored id, or a new one."""
     return known or secrets.token_urlsafe(12)
+
+
+async def wait_for_worker(jobs: Jobs) -> None:
+    """Return when the worker has described itself, or after :data:`PATIENCE_SECONDS`. No thread waits."""
+    for _ in range(int(PATIENCE_SECONDS / LOOK_SECONDS)):
+        if jobs.describe() is not None:
+            return
+        await asyncio.sleep(LOOK_SECONDS)

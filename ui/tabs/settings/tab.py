@@ -41,7 +41,12 @@ def create_settings_tab(session: PageSession) -> None:
         return service.save(read_fields(fields, values))
 
     session.arrived.then(read, None, [*fields.values(), notice, save], **QUIET)
-    on(box, "expand")(lambda: render_machine(session.jobs.describe(), repair_routes.is_offered()), None, computer, **QUIET)
+
+    def look() -> str:
+        return render_machine(session.jobs.describe(), repair_routes.is_offered())
+
+    on(box, "expand")(look, None, computer, **QUIET)
+    session.worker_started.then(look, None, computer, **QUIET)
     on(save, "click")(keep, set(fields.values()), notice)
 
 
