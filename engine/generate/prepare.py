@@ -345,16 +345,16 @@ def _find_lora(tag: LoraTag, entry: CheckpointEntry, inventory: Inventory) -> Lo
     )
 
 
-_NAMED_EMBEDDING = re.compile(r"(?<!\w)embedding:([\w.-]+)", re.IGNORECASE)
+_NAMED_EMBEDDING = re.compile(r"(?<!\w)embedding:([^\s,:()\[\]]+)", re.IGNORECASE)
 
 
 def explain_unused(request: GenerationRequest, additions: Additions) -> tuple[str, ...]:
     """A sentence for each tag of the prompts that Easel does not know, and each embedding that is named and not there."""
     prompts = [parse(request.prompt), parse(request.negative_prompt)]
     tags = dict.fromkeys(tag for prompt in prompts for tag in prompt.unknown_tags)
-    words = {embedding.word.lower() for embedding in additions.embeddings}
-    named = dict.fromkeys(name for prompt in prompts for name in _NAMED_EMBEDDING.findall(prompt.text))
-    missing = (name for name in named if not any(name.lower() in (word, f"{word}.") for word in words))
+    words = [embedding.word for embedding in additions.embeddings]
+    others = (find_words(words).sub("", prompt.text) if words else prompt.text for prompt in prompts)
+    missing = dict.fromkeys(name for text in others for name in _NAMED_EMBEDDING.findall(text))
     return (
         *(f"“{tag[:100]}” is nothing that Easel knows, so it was left out of the prompt." for tag in tags),
         *(f"There is no embedding called “{name[:100]}” for this checkpoint: its name was read as words." for name in missing),

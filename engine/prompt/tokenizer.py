@@ -139,15 +139,21 @@ def _vectors(name: str, added: dict[str, int]) -> Iterator[int]:
         entry = f"{name}_{index}"
 
 
+_COMFYUI_PREFIX = r"(?P<comfyui>embedding:(?:[^\s,:()\[\]/\\]+[/\\])*)"
+_COMFYUI_EXTENSION = r"\.(?:safetensors|pt|bin)(?!\w)"
+
+
 def find_words(names: Iterable[str]) -> re.Pattern[str]:
-    """Matches each of ``names`` as a whole word, the longest first, in any case; as ComfyUI writes it too, ``embedding:name``.
+    """Matches each of ``names`` as a whole word, the longest first, in any case; also as ComfyUI writes it, ``embedding:name``, where a
+    folder may stand before the name and the file's extension after it.
 
     The group ``name`` is the word alone. Letters with accents count as equal whether they are one character or two, as in names
     of files on a Mac.
     """
     spelled = {unicodedata.normalize(form, name) for name in names for form in ("NFC", "NFD")}
     choice = "|".join(map(re.escape, sorted(spelled, key=len, reverse=True)))
-    return re.compile(rf"(?<!\w)(?<!\w-)(?:embedding:)?(?P<name>{choice})(?![\w\u0300-\u036f])(?!-\w)", re.IGNORECASE)
+    word = rf"{_COMFYUI_PREFIX}?(?P<name>{choice})(?(comfyui)(?:{_COMFYUI_EXTENSION})?)"
+    return re.compile(rf"(?<!\w)(?<!\w-){word}(?![\w\u0300-\u036f])(?!-\w)", re.IGNORECASE)
 
 
 def _compose(text: str) -> str:

@@ -94,6 +94,8 @@ def read(words: dict[str, int], prompt: str) -> list[str]:
         ({"Zorble": 1}, "a ZORBLE, (zorble:1.2)", ["a", "ZORBLE*", ",", "zorble*"]),
         ({"my(emb)": 1}, r"my\(emb\) here", ["my(emb)*", "here"]),
         ({"zorble": 1}, "embedding:zorble", ["zorble*"]),
+        ({"zorble": 1}, "embedding:zorble.pt, (Embedding:zorble.safetensors:1.2)", ["zorble*", ",", "zorble*"]),
+        ({"zorble": 1}, r"embedding:xl/bad/zorble embedding:xl\zorble.", ["zorble*", "zorble*", "."]),
         ({"style": 1}, "ſtyle STYLE", ["ſtyle*", "STYLE*"]),
         ({"İx": 1, "σ": 1}, "ix ς Σ", ["ix*", "ς*", "Σ*"]),
         ({"e\u0301": 1}, "\xe9 e\u0301 E\u0301", ["\xe9*", "e\u0301*", "E\u0301*"]),
