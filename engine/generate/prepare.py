@@ -354,10 +354,15 @@ def explain_unused(request: GenerationRequest, additions: Additions) -> tuple[st
     tags = dict.fromkeys(tag for prompt in prompts for tag in prompt.unknown_tags)
     words = [embedding.word for embedding in additions.embeddings]
     others = (find_words(words).sub("", prompt.text) if words else prompt.text for prompt in prompts)
+    unused = dict.fromkeys((lora.name, word) for lora in prompts[0].loras for word in lora.unused)
     missing = dict.fromkeys(name for text in others for name in _NAMED_EMBEDDING.findall(text))
     return (
         *(f"“{tag[:100]}” is nothing that Easel knows, so it was left out of the prompt." for tag in tags),
         *(f"There is no embedding called “{name[:100]}” for this checkpoint: its name was read as words." for name in missing),
+        *(
+            f"“{word[:100]}” in the tag of the LoRA “{name}” is nothing that Easel knows, so it has no effect."
+            for name, word in unused
+        ),
     )
 
 

@@ -150,7 +150,7 @@ def _plain(text: str, start: int) -> Text:
 
 def _read_lora(written: str) -> Lora | None:
     """The LoRA of a tag, or None if an argument is neither a strength nor block weights. Named ones of other kinds (the block
-    weight extension's ``start``, ``stop`` ...) are passed over."""
+    weight extension's ``start``, ``stop`` ...) have no effect."""
     name, *arguments = written[1:-1].split(":")[1:]
     named = dict(a.split("=", 1) for a in arguments if "=" in a)
     placed = [a for a in arguments if "=" not in a]
@@ -162,7 +162,10 @@ def _read_lora(written: str) -> Lora | None:
         return None
     if not all(is_block_weights(each) for each in blocks):
         return None
-    return Lora(name, float(read[0][1]) if read[0] else 1.0, float(read[1][1]) if read[1] else None, next(iter(blocks), ""))
+    unused = tuple(f"{key}={value}" for key, value in named.items() if key not in ("te", "unet", "lbw"))
+    return Lora(
+        name, float(read[0][1]) if read[0] else 1.0, float(read[1][1]) if read[1] else None, next(iter(blocks), ""), unused
+    )
 
 
 def _read_bracket(closed: _Open) -> Part:

@@ -144,8 +144,8 @@ _COMFYUI_EXTENSION = r"\.(?:safetensors|pt|bin)(?!\w)"
 
 
 def find_words(names: Iterable[str]) -> re.Pattern[str]:
-    """Matches each of ``names`` as a whole word, the longest first, in any case; also as ComfyUI writes it, ``embedding:name``, where a
-    folder may stand before the name and the file's extension after it.
+    """Matches each of ``names`` as a whole word, the longest first, in any case; also as ComfyUI writes it, ``embedding:name``,
+    where a folder may stand before the name and the file's extension after it.
 
     The group ``name`` is the word alone. Letters with accents count as equal whether they are one character or two, as in names
     of files on a Mac.

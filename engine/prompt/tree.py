@@ -33,13 +33,14 @@ class Break:
 class Lora:
     """``<lora:name:weight>``; ``unet_weight`` is the UNet's, where it differs from the text encoder's ``weight``.
 
-    ``block_weights`` as :mod:`engine.prompt.block_weights` reads them; "" without.
+    ``block_weights`` as :mod:`engine.prompt.block_weights` reads them; "" without. ``unused``: named arguments of other kinds.
     """
 
     name: str
     weight: float = 1.0
     unet_weight: float | None = None
     block_weights: str = ""
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

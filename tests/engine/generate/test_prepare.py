@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from engine.checkpoints.adapters.additions import NOTHING
 from engine.checkpoints.identify.identity import Identity
 from engine.checkpoints.library.catalogue import CheckpointEntry
 from engine.errors import RequestError
-from engine.generate.prepare import complete_request, request_image
+from engine.generate.prepare import complete_request, explain_unused, request_image
 from engine.prompt.wildcards import Wildcards
 from engine.requests import ExecutionPlan, Resolved, ResolvedGeneration, TextToImage
 
@@ -51,3 +52,9 @@ def test_nonsense_is_refused() -> None:
     for asked in ({"steps": 0}, {"scheduler": "none such"}, {"guidance_scale": float("nan")}):
         with pytest.raises(RequestError):
             completed(**asked)
+
+
+def test_what_a_prompt_names_and_nothing_reads_is_said() -> None:
+    request, _ = completed(prompt="a <lora:x:1:lbw=OUTD:stop=10:te=0.5>, embedding:xl/neg.pt <word:1>")
+    said = explain_unused(request, NOTHING)
+    assert [text.split("”")[0].strip("“") for text in said] == ["<word:1>", "There is no embedding called “xl/neg.pt", "stop=10"]

@@ -109,7 +109,7 @@ def test_a_schedule_says_what_each_step_says() -> None:
         ("<lora:x:1:OUTALL>", Lora("x", 1, None, "OUTALL")),
         ("<lora:x:1:0.5:outd>", Lora("x", 1, 0.5, "outd")),
         ("<lora:x:1:1,0,0.5,0,0,0,1,1,0,0,0,1>", Lora("x", 1, None, "1,0,0.5,0,0,0,1,1,0,0,0,1")),
-        ("<lora:x:0.7:start=3:stop=12>", Lora("x", 0.7)),
+        ("<lora:x:0.7:start=3:stop=12>", Lora("x", 0.7, unused=("start=3", "stop=12"))),
         ("<lyco:x:0.8>", Lora("x", 0.8)),
     ],
 )
