@@ -68,9 +68,10 @@ def test_a_precision_for_one_run_is_used_and_recorded_for_that_run_alone(local: 
     unet, vae = UNet2DConditionModel.forward, AutoencoderKL.decode
 
     def noted(real: Any) -> Any:
-        def call(self: Any, given: torch.Tensor, *rest: Any, **named: Any) -> Any:
-            used.update({given.dtype, next(self.parameters()).dtype})
-            return real(self, given, *rest, **named)
+        def call(self: Any, *given: Any, **named: Any) -> Any:
+            sample: torch.Tensor = named["sample"] if "sample" in named else given[0]
+            used.update({sample.dtype, next(self.parameters()).dtype})
+            return real(self, *given, **named)
 
         return call
 

@@ -4,6 +4,7 @@ export function mount(element, trigger) {
   element.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-deed]");
     if (!button || (button.dataset.ask && !confirm(button.dataset.ask))) return;
-    trigger(button.dataset.deed.startsWith("reuse") ? "reuse" : "deed", { deed: button.dataset.deed, image: button.dataset.image });
+    const { deed, image } = button.dataset;
+    trigger(deed.startsWith("reuse") ? "reuse" : "deed", { deed, image });
   });
 }

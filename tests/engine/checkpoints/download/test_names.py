@@ -73,7 +73,7 @@ def test_a_name_keeps_what_is_harmless() -> None:
         assert make_safe_name(name) == name
 
 
-@pytest.mark.parametrize("name", [*PROGRAMS, "loras", "VAE", "models", "controlnet", "venv"])
+@pytest.mark.parametrize("name", [*PROGRAMS, "loras", "VAE", "models", "custom_nodes", "venv"])
 def test_no_folder_changes_how_the_models_folder_is_read(name: str, tmp_path: Path) -> None:
     (tmp_path / make_safe_name(name)).mkdir()
     assert find_program(tmp_path) == "" and make_safe_name(name) != name
