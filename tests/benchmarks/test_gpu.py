@@ -40,7 +40,9 @@ def test_what_is_in_another_precision_or_place_is_named() -> None:
 @pytest.mark.parametrize("pictures", [1, 3])
 def test_the_bare_loops_run(pictures: int) -> None:
     pipeline = tiny.pipeline("sd1")
-    loop = Loop(unet=pipeline.unet, sampler=gpu.SAMPLER, config=pipeline.scheduler.config, side=8, images=pictures)
+    loop = Loop(
+        unet=pipeline.unet, sampler=gpu.SAMPLER, schedule=gpu.SCHEDULE, config=pipeline.scheduler.config, side=8, images=pictures
+    )
     assert loop.rate(loop.unet_alone, 2) > 0 and loop.rate(loop.with_sampler, 3) > 0
 
 
