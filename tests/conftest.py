@@ -83,8 +83,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The attacks tried and what they achieved; then the time that each folder took, beside its budget. No time is asserted: a
-    busy machine is no failure."""
+    """The attacks tried and what they achieved; then the part of the run that each folder took, beside its budget: its tests'
+    time, shared among the processes that ran them. No time is asserted: a busy machine is no failure."""
     reports = [each for found in terminalreporter.stats.values() for each in found if isinstance(each, pytest.TestReport)]
     calls = [dict(report.user_properties) for report in reports if report.when == "call"]
     tallies = [properties[PROPERTY] for properties in calls if PROPERTY in properties]
@@ -93,9 +93,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     seconds: defaultdict[str, float] = defaultdict(float)
     for report in reports:
         seconds[budget_of(report.nodeid)] += report.duration
+    processes = terminalreporter.config.getoption("numprocesses", None) or 1
     for folder, taken in seconds.items():
         rest = " (the rest)" if folder == "tests" else ""
-        terminalreporter.write_line(f"{taken / 60:5.1f} of {BUDGETS[folder]:g} minutes: {folder}{rest}")
+        terminalreporter.write_line(f"{taken / 60 / processes:5.1f} of {BUDGETS[folder]:g} minutes: {folder}{rest}")
 
 
 def budget_of(test: str) -> str:
