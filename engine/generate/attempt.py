@@ -75,8 +75,9 @@ class Attempt:
         self.saving.wait()
         return outputs.find_saved(self.saver.folder, self.saver.job)
 
-    def announce_compiling(self, prepared: Prepared) -> Iterator[Event]:
-        """Report that the first image of a size waits for the compiler."""
+    def announce(self, prepared: Prepared) -> Iterator[Event]:
+        """Report what was noticed while loading, and that the first image of a size waits for the compiler."""
+        yield from (Notice(job=self.saver.job, text=text) for text in self.loaded.notices)
         resolved, name = prepared.resolved, prepared.entry.name
         if can_compile(resolved.plan, prepared.additions) and is_new(self.loaded.denoiser, resolved.request):
             text = f"Compiling {name} for this size, once: this takes a minute or more"

@@ -58,8 +58,7 @@ class Run:
         # 2. Load the checkpoint unless it is in memory.
         yield from self._announce(prepared)
         with self._open(prepared) as attempt:
-            yield from (Notice(job=self._job, text=text) for text in attempt.loaded.notices)
-            yield from attempt.announce_compiling(prepared)
+            yield from attempt.announce(prepared)
             try:
                 attempt.encode(self._task.list_encoded(prepared))
                 for batch in self._task.batches(prepared, self._state, attempt.find_saved):
@@ -79,7 +78,7 @@ class Run:
                             yield own.report_step(varied, denoising)
                             yield from own.saving.collect_done()
 
-                        # 5. Decode; check and save the image while the next one is computed.
+                        # 5. Decode; the image is checked and saved while the next one is computed.
                         for row, image in enumerate(varied.images):
                             yield from own.saving.collect_all()
                             own.decode(denoising, row, image, len(varied.images))
@@ -90,9 +89,12 @@ class Run:
             attempt.check_withheld()
 
             # 6. Store what the next run can use.
-            if self._task.keep_newest is not None:
-                outputs.keep_newest(self._folder, self._task.keep_newest)
+            self._remove_old_drafts()
             yield from attempt.learn(prepared)
+
+    def _remove_old_drafts(self) -> None:
+        if self._task.keep_newest is not None:
+            outputs.keep_newest(self._folder, self._task.keep_newest)
 
     @contextmanager
     def _vary(self, batch: Batch, attempt: Attempt, prepared: Prepared) -> Generator[tuple[Batch, Attempt, tuple[str, ...]]]:

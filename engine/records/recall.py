@@ -6,27 +6,17 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from engine.errors import RequestError
 from engine.records import metadata
 from engine.records.foreign import readers
 from engine.records.foreign.foreign_record import ForeignRecord
+from engine.records.foreign.honour import KnownNames
 from engine.records.foreign.loras import name_loras
 from engine.records.foreign.nearest_names import replace_names
 from engine.records.record import Record
 from engine.requests import Request
-
-
-class KnownNames(TypedDict, total=False):
-    """The names of schedules and of other available files; without a list, any name of that kind is accepted. ``lora_hashes``:
-    SHA-256 -> name."""
-
-    schedules: Collection[str]
-    loras: Collection[str]
-    lora_hashes: Mapping[str, str]
-    vaes: Collection[str]
-    refiners: Collection[str]
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from engine.records.foreign.fields import Unused
 from engine.records.foreign.foreign_record import ForeignRecord
 from engine.records.foreign.loras import name_loras
 from engine.records.foreign.nearest_names import find_by_hash, find_nearest, find_same
-from engine.requests import LIMITS, MAX_PROMPT, Limit, TextToImage
+from engine.requests import LIMITS, MAX_PROMPT, TextToImage
 from engine.seeds import MAX_SEED, read_seed
 
 _MOST_NAMED = 100
 """The most fields that one sentence lists."""
+
+
+class KnownNames(TypedDict, total=False):
+    """The names of schedules and of other available files; without a list, any name of that kind is accepted. ``lora_hashes``:
+    SHA-256 -> name."""
+
+    schedules: Collection[str]
+    loras: Collection[str]
+    lora_hashes: Mapping[str, str]
+    vaes: Collection[str]
+    refiners: Collection[str]
 
 
 def to_request(
@@ -21,52 +34,63 @@ def to_request(
     samplers: Collection[str] = (),
     checkpoints: Collection[str] = (),
     hashes: Mapping[str, str] | None = None,
-    *,
-    schedules: Collection[str] = (),
-    loras: Collection[str] | None = None,
-    lora_hashes: Mapping[str, str] | None = None,
-    vaes: Collection[str] | None = None,
-    refiners: Collection[str] | None = None,
+    **others: Unpack[KnownNames],
 ) -> tuple[TextToImage, tuple[str, ...]]:
     """The closest possible request, and a sentence for each thing that could not be honoured exactly.
 
-    ``samplers``, ``schedules`` and ``checkpoints`` are the available names; empty means that any name is accepted, as None does
-    for the others.
-    A checkpoint or LoRA is also found by its SHA-256 in ``hashes`` or ``lora_hashes`` (SHA-256 -> name), whatever its name here.
+    ``samplers`` and ``checkpoints`` are the available names; empty means that any name is accepted. A checkpoint is also found by
+    its SHA-256 in ``hashes`` (SHA-256 -> name), whatever its name here.
     """
     notes: list[str] = []
-
-    def within(name: str, value: float | None) -> float | None:
-        return _check_limit(LIMITS[name], value, notes)
-
-    def whole(name: str, value: int | None) -> int | None:
-        return value if within(name, value) is not None else None
-
-    same_file = find_by_hash(record.checkpoint_hash or "", hashes or {})
-    prompt = name_loras(_shorten(record.prompt, notes), record.loras, loras, lora_hashes or {}, notes)
-    refiner = find_same("refiner", record.refiner, refiners, notes)
-    start = within("refiner_start", record.refiner_start)
+    limits = _Limits(notes)
+    refiner = find_same("refiner", record.refiner, others.get("refiners"), notes)
+    start = limits.check("refiner_start", record.refiner_start)
     request = TextToImage(
-        prompt=prompt if len(prompt) <= MAX_PROMPT else _shorten(record.prompt, notes),
+        prompt=_name_loras(record, others, notes),
         negative_prompt=_shorten(record.negative_prompt, notes),
         prompt_template=_read_template(record.prompt_template, record.prompt),
         negative_template=_read_template(record.negative_template, record.negative_prompt),
         scheduler=find_nearest("sampler", record.scheduler, samplers, notes),
-        schedule=find_nearest("noise schedule", record.schedule, schedules, notes),
-        checkpoint=same_file or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),
-        steps=whole("steps", record.steps),
-        guidance_scale=within("guidance_scale", record.guidance_scale),
-        guidance_rescale=within("guidance_rescale", record.guidance_rescale),
+        schedule=find_nearest("noise schedule", record.schedule, others.get("schedules", ()), notes),
+        checkpoint=find_by_hash(record.checkpoint_hash or "", hashes or {})
+        or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),
+        steps=limits.check_whole("steps", record.steps),
+        guidance_scale=limits.check("guidance_scale", record.guidance_scale),
+        guidance_rescale=limits.check("guidance_rescale", record.guidance_rescale),
         seed=_read_seed(record.seed, notes),
-        width=whole("width", record.width),
-        height=whole("height", record.height),
-        clip_skip=whole("clip_skip", record.clip_skip),
-        vae=find_same("VAE", record.vae, vaes, notes),
+        width=limits.check_whole("width", record.width),
+        height=limits.check_whole("height", record.height),
+        clip_skip=limits.check_whole("clip_skip", record.clip_skip),
+        vae=find_same("VAE", record.vae, others.get("vaes"), notes),
         refiner=refiner,
         refiner_start=TextToImage.refiner_start if start is None or refiner is None else start,
     )
-    notes += _explain(record)
-    return request, tuple(notes)
+    return request, (*notes, *_explain(record))
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Leaves numbers open that a request does not take, with a note for each."""
+
+    notes: list[str]
+
+    def check(self, name: str, value: float | None) -> float | None:
+        """``value`` if it is within the limits of the field ``name``, else None."""
+        limit = LIMITS[name]
+        if value is None or limit.least <= value <= limit.most:
+            return value
+        self.notes.append(f"{limit.name} was {value}; Easel takes {limit.least} to {limit.most}, so it is left open.")
+        return None
+
+    def check_whole(self, name: str, value: int | None) -> int | None:
+        return value if self.check(name, value) is not None else None
+
+
+def _name_loras(record: ForeignRecord, others: KnownNames, notes: list[str]) -> str:
+    """The prompt with a tag for each LoRA, without them if it would be too long."""
+    prompt = _shorten(record.prompt, notes)
+    tagged = name_loras(prompt, record.loras, others.get("loras"), others.get("lora_hashes", {}), notes)
+    return tagged if len(tagged) <= MAX_PROMPT else prompt
 
 
 def _explain(record: ForeignRecord) -> Iterator[str]:
@@ -94,14 +118,6 @@ def explain_unused(unused: Unused) -> Iterator[str]:
 def _list(items: tuple[str, ...]) -> str:
     more = len(items) - _MOST_NAMED
     return ", ".join(items[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _check_limit(limit: Limit, value: float | None, notes: list[str]) -> float | None:
-    """``value`` if it is within ``limit``, else None and a note."""
-    if value is None or limit.least <= value <= limit.most:
-        return value
-    notes.append(f"{limit.name} was {value}; Easel takes {limit.least} to {limit.most}, so it is left open.")
-    return None
 
 
 def _read_seed(seed: int | None, notes: list[str]) -> int | None:

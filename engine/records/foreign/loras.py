@@ -48,16 +48,15 @@ def name_loras(
 
     named = _TAG.sub(rename, whole)
     if missing:
-        quoted = ", ".join(f"“{name}”" for name in list(missing)[:_MOST])
-        what, its = (
-            ("LoRA", "its file there, or take its tag")
-            if len(missing) == 1
-            else ("LoRAs", "their files there, or take their tags")
-        )
-        notes.append(
-            f"The {what} {quoted} {'is' if len(missing) == 1 else 'are'} not in your models folder. Put {its} out of the prompt."
-        )
+        notes.append(_explain_missing(list(missing)))
     return named
+
+
+def _explain_missing(names: list[str]) -> str:
+    quoted = ", ".join(f"“{name}”" for name in names[:_MOST])
+    if len(names) == 1:
+        return f"The LoRA {quoted} is not in your models folder. Put its file there, or take its tag out of the prompt."
+    return f"The LoRAs {quoted} are not in your models folder. Put their files there, or take their tags out of the prompt."
 
 
 def write_tag(lora: ForeignLora) -> str:

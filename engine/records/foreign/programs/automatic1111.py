@@ -66,28 +66,21 @@ KNOWN = KnownFields(
 def read_automatic1111(fields: Fields) -> ForeignRecord | None:
     """The record of AUTOMATIC1111, Forge, SD.Next, Easel and all others that use this format."""
     raw = text(fields.look("parameters")) or ""
-    parts = _split(raw)
-    if parts is None:
+    if (parts := _split(raw)) is None:
         return None
     prompt, negative, line = parts
-    pairs = dict(_list_pairs(line))
-    settings = fields.open(
-        "parameters", {key.casefold(): pairs[key] for key in pairs}, "", {key.casefold(): key for key in pairs}
-    )
-    scheme = fields.text("fooocus_scheme") is not None
-    program = _find_program(settings)
+    settings = _open_settings(fields, line)
+    program = _find_program(fields, settings)
     usual = "Default" if program == "Easel" else "Normal"
     found = read_sampler(settings.text("sampler"), settings.text("schedule type", "scheduler"), usual)
-    width, height = read_size(settings.look("size"))
-    if width is not None:
-        settings.take("size")
+    width, height = _take_size(settings)
     prompt = settings.text("raw prompt") or prompt
     hashes = _read_hashes(settings)
     checkpoint, resources = _take_resources(settings)
-    vae, rescale = settings.text("vae"), settings.number("cfg rescale")
-    settings.text("easel hash")  # Easel's own record, which is read first, contains more than this text
+    refiner, refiner_start = _take_refiner(settings)
+    rescale = settings.number("cfg rescale")
     return ForeignRecord(
-        program="Fooocus" if scheme and program == "AUTOMATIC1111" else program,
+        program=program,
         raw=raw,
         prompt=prompt,
         negative_prompt=settings.text("raw negative prompt") or negative,
@@ -106,10 +99,32 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
         clip_skip=settings.whole("clip skip"),
         strength=settings.number("denoising strength"),
         loras=(*read_tags(prompt, hashes), *_take_weighted(settings, hashes), *resources),
-        vae=None if vae in ("Automatic", "Default (model)") else vae,
-        refiner=(refiner := _take_refiner(settings))[0],
-        refiner_start=refiner[1],
+        vae=_take_vae(settings),
+        refiner=refiner,
+        refiner_start=refiner_start,
     )
+
+
+def _open_settings(fields: Fields, line: str) -> Fields:
+    pairs = dict(_list_pairs(line))
+    settings = fields.open(
+        "parameters", {key.casefold(): pairs[key] for key in pairs}, "", {key.casefold(): key for key in pairs}
+    )
+    settings.text("easel hash")  # Easel's own record, which is read first, contains more than this text
+    return settings
+
+
+def _take_vae(settings: Fields) -> str | None:
+    vae = settings.text("vae")
+    return None if vae in ("Automatic", "Default (model)") else vae
+
+
+def _take_size(settings: Fields) -> tuple[int | None, int | None]:
+    """Width and height in pixels; text that is no size is left among the unused fields."""
+    width, height = read_size(settings.look("size"))
+    if width is not None:
+        settings.take("size")
+    return width, height
 
 
 def _split(raw: str) -> tuple[str, str, str] | None:
@@ -163,13 +178,14 @@ def _read_value(line: str, start: int) -> tuple[JsonValue, int]:
     return line[start:end].strip().strip('"'), end + 1
 
 
-def _find_program(settings: Fields) -> str:
-    """The program that wrote this text, by its version."""
+def _find_program(fields: Fields, settings: Fields) -> str:
+    """The program that wrote this text, by its version, or by the text that Fooocus writes beside it."""
+    scheme = "Fooocus" if fields.text("fooocus_scheme") is not None else None
     version = settings.text("version") or ""
     named = next((name for name in ("Fooocus", "Easel", "ComfyUI", "RuinedFooocus") if version.startswith(name)), None)
     forge = "Forge" if re.match(r"f\d|forge|neo", version) else None
     civitai = "Civitai" if "civitai resources" in settings and not version else None
-    return named or forge or settings.text("app") or civitai or "AUTOMATIC1111"
+    return named or forge or settings.text("app") or civitai or scheme or "AUTOMATIC1111"
 
 
 def read_size(value: JsonValue) -> tuple[int | None, int | None]:
