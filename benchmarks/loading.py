@@ -159,7 +159,7 @@ def _switch(path: str) -> dict[str, Any]:
     import dataclasses
 
     from engine.checkpoints.cache import CheckpointCache
-    from engine.checkpoints.library.catalogue import entry_for
+    from engine.checkpoints.library.entry import entry_for
 
     one = entry_for(Path(path))
     other = dataclasses.replace(one, name="other", path=Path(path).with_name("other.safetensors"))
@@ -198,7 +198,7 @@ def _image(path: str) -> dict[str, Any]:
 
 
 def _loader(path: str, dtype: str) -> Callable[..., Any]:
-    from engine.checkpoints.library.catalogue import entry_for
+    from engine.checkpoints.library.entry import entry_for
     from engine.checkpoints.load.checkpoint import load_checkpoint
     from engine.checkpoints.load.components import never_cancelled
 

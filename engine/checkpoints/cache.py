@@ -18,7 +18,7 @@ import torch
 from engine.checkpoints.adapters.additions import NOTHING, Additions, apply_additions
 from engine.checkpoints.adapters.merge import MergedLoras
 from engine.checkpoints.files.headers import BYTES
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
 from engine.checkpoints.load.components import IsCancelled, never_cancelled
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
@@ -211,7 +211,7 @@ def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
         str(entry.path), entry.version or entry.stamp, entry.hash, entry.identity.prediction_type,
         tuple((name, str(lender.path), lender.version) for name, lender in sorted(entry.borrowed.items())),
         plan.device, precision, plan.channels_last, plan.attention_upcast,
-        tuple((name, str(each.path), each.hash) for name, each in sorted(entry.companions.items())), entry.t5_tokenizer,
+        entry.t5_tokenizer,
     )  # fmt: skip
 
 

@@ -28,8 +28,8 @@ from transformers import (
 
 from engine.checkpoints.families import Family
 from engine.checkpoints.identify.identity import COMPONENT_NAMES
-from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.library.companions import PUBLISHED_AS
+from engine.checkpoints.library.borrowing import name_source
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.originals import Originals
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
@@ -169,7 +169,7 @@ def create_checkpoint(
     if vae is None:
         raise missing_component(entry, "vae")
     vae.register_to_config(**entry.family.vae_overrides)
-    for component in sorted(entry.family.separate - entry.family.optional - parts.keys()):
+    for component in sorted(entry.family.key_mapping.keys() - entry.family.optional - parts.keys()):
         raise missing_component(entry, component)
     transformer = _optional(parts, "transformer", SD3Transformer2DModel)
     denoiser = transformer or _require(entry, parts, "unet", UNet2DConditionModel)
@@ -196,20 +196,14 @@ def create_checkpoint(
 
 def missing_component(entry: CheckpointEntry, component: str) -> CheckpointError:
     """The error for a file or folder that was saved without a component that it needs."""
-    if component in entry.family.separate:
-        return CheckpointError(
-            f"“{entry.path.name}” has no {COMPONENT_NAMES.get(component, component)}: it was saved without it. "
-            f"Put {PUBLISHED_AS[component]} beside it."
-        )
+    source = name_source(entry.family, component)
     if component == "vae":
         return CheckpointError(
             f"“{entry.path.name}” has no decoder (VAE), and none lies in your folders. Choose a VAE under “LoRA, VAE, refiner, "
-            f"clip skip”, or put the VAE of {entry.family.label} beside it."
+            f"clip skip”, or put {source} beside it."
         )
-    return CheckpointError(
-        f"“{entry.path.name}” has no {COMPONENT_NAMES.get(component, component)}: it was saved without it. "
-        "Use it as an addition, or choose a complete checkpoint."
-    )
+    what = COMPONENT_NAMES.get(component, component)
+    return CheckpointError(f"“{entry.path.name}” has no {what}: it was saved without it. Put {source} beside it.")
 
 
 def bytes_of(modules: Iterable[torch.nn.Module], device: str | None = None) -> int:

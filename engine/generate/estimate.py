@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import engine.preferences as preferences
 from engine.checkpoints.identify.tiny_vae import TINY_VAE
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import DoesNotFit
 from engine.events import Step
 from engine.plan import Budget, Hardware, Layout, Work, choose, find_budget, fit_plan

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from engine.checkpoints.adapters.additions import NOTHING, Additions
 from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.families import Family
-from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
-from engine.checkpoints.library.lenders import list_missing
+from engine.checkpoints.library.borrowing import explain_borrowed, list_missing, take_components
+from engine.checkpoints.library.catalogue import Inventory
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.tiny_decoders import find_tiny_decoder
 from engine.errors import CheckpointError
 from engine.generate import samplers
@@ -92,8 +93,8 @@ def prepare(
     if entry.family.loaded_by_diffusers:
         raise CheckpointError(f"“{entry.name}” is of a kind that only does text to image here. Choose another checkpoint.")
     additions = find_additions(asked, entry, inventory)
-    if additions.vae is not None and "vae" in list_missing(entry.identity):
-        entry = entry.with_borrowed({**entry.borrowed, "vae": additions.vae})
+    if additions.vae is not None and "vae" in list_missing(entry):
+        entry = take_components(entry, {**entry.borrowed, "vae": additions.vae})
     refiner = _find_refiner(asked, entry, state, inventory)
 
     # 2. Every open field.
@@ -110,7 +111,7 @@ def prepare(
     fitting, _ = fit_plan(work, start, state.budget, cpu_plan)
     if state.sparing and fitting.measures == start.measures:
         fitting = lower_peak(fitting, work, cpu_plan)
-    borrowed = (entry.explain_borrowed(),) if entry.borrowed else ()
+    borrowed = (explain_borrowed(entry),) if entry.borrowed else ()
     decoder = tiny_decoder if SPEEDS[request.speed].tiny_decoder else None
     decoding = (_explain_decoder(decoder),) if decoder else ()
     measures = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)

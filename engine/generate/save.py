@@ -19,7 +19,7 @@ from typing import TypeVar
 from PIL import Image
 
 import engine.preferences as preferences
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought
 from engine.errors import ImageError, ImageWithheld
 from engine.events import Event, ImageSaved, Result

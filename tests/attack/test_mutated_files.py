@@ -17,7 +17,8 @@ import pytest
 
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.library import search_paths
-from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry, Inventory
+from engine.checkpoints.library.catalogue import Catalogue, Inventory
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.errors import EaselError
 from engine.requests import ExecutionPlan

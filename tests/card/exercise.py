@@ -14,7 +14,7 @@ from unittest.mock import patch
 import torch
 from PIL import Image
 
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.events import Event, ImageSaved, Notice
 from engine.generate import prepare
 from engine.generate.estimate import Circumstances, plan_for

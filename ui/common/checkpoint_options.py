@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from engine.checkpoints.families import CONFIGS, DEPTH, TEXT
-from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry, Inventory
+from engine.checkpoints.library.catalogue import Catalogue, Inventory
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.upscalers import BUILT_IN, find_built_in, is_diffusion
 from engine.generate.samplers import SCHEDULERS, SCHEDULES, split_name
 from engine.settings import Settings

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gradio as gr
 from markupsafe import Markup
 
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.descriptions import EngineDescription
 from engine.errors import EaselError
 from engine.generate.estimate import Circumstances, Estimate, estimate

@@ -16,7 +16,7 @@ from engine.checkpoints.adapters.weight_changes import ALPHA, Method, find_metho
 from engine.checkpoints.files.headers import read_header
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify.adapter_names import BUNDLED, group_layers
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject, JsonValue, parse_object
 

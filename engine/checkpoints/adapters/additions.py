@@ -17,7 +17,7 @@ from engine.checkpoints.adapters.embeddings import add_words, read_bundled, read
 from engine.checkpoints.adapters.merge import Lora, MergedLoras
 from engine.checkpoints.families import BASE_MODELS, key_mapping
 from engine.checkpoints.files.tensors import TensorStore
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.components import IsCancelled, make_component
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import CheckpointError

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify.adapter_names import BUNDLED
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import CheckpointError
 

@@ -16,7 +16,7 @@ from engine.checkpoints.adapters.adapter_file import AdapterFile, LayerChange, r
 from engine.checkpoints.adapters.layer_names import Layer, block_of, name_layers
 from engine.checkpoints.adapters.weight_changes import change_of_bias, change_weight
 from engine.checkpoints.files.tensors import DTYPES
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.components import IsCancelled
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.gguf_layers import is_quantized, put_weight

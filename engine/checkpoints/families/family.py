@@ -55,6 +55,7 @@ class BaseModel:
     key_prefixes: tuple[str, ...] = ()
     unet_levels: int = 4
     aligned_steps: str = "StableDiffusionSigmas"
+    latent_channels: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +136,8 @@ class Family:
     How it loads: ``pipelines``, task -> diffusers class. ``configs``: component -> file in ``configs/``, for single files;
     ``classes``: component -> diffusers or transformers class. ``tokenizers``: component -> folder in ``configs/`` and padding.
     ``scheduler_overrides`` and ``vae_overrides`` replace values of a checkpoint's configurations, as diffusers' pipelines of the
-    family do; ``pipeline_options`` are further arguments of those. ``separate``: components that may lie in files of their own;
-    ``optional``: those that it can do without. ``loaded_by_diffusers``: as a whole, without Easel's own
+    family do; ``pipeline_options`` are further arguments of those. ``optional``: components that it can do without.
+    ``loaded_by_diffusers``: as a whole, without Easel's own
     loader. ``dtypes``: the precisions that a component works in.
 
     How it runs: sizes in pixels; ``guidance_free`` if guidance was distilled into the weights, so that a scale of 1 or less is
@@ -167,7 +168,6 @@ class Family:
     scheduler_overrides: Mapping[str, bool | int] = field(default_factory=lambda: {"steps_offset": 1, "clip_sample": False})
     vae_overrides: Mapping[str, float] = field(default_factory=dict)
     pipeline_options: Mapping[str, bool | int] = field(default_factory=dict)
-    separate: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     loaded_by_diffusers: bool = False
     dtypes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"unet": ANY, "vae": ANY, "text_encoder": ANY})

@@ -14,6 +14,7 @@ from engine.checkpoints.families.family import (
     NOT_HALF,
     OPENCLIP_TOKENIZER,
     TEXT,
+    BaseModel,
     Family,
     LatentPreview,
     Signature,
@@ -29,6 +30,11 @@ THREE = TextLayout(
         "text_encoder_3": ("text_encoders.t5xxl.",),
     },
     key_mapping={"text_encoder": map_clip_l, "text_encoder_2": map_clip_g, "text_encoder_3": map_t5},
+)  # fmt: skip
+
+SD3 = BaseModel(
+    name="sd3", label="Stable Diffusion 3", context_width=4096, embedding_width=0, token_width=768 + 1280, unet_levels=0,
+    latent_channels=16,
 )  # fmt: skip
 
 MMDIT, MMDIT_NORMALISED, MMDIT_X = "mmdit", "mmdit_normalised", "mmdit_x"
@@ -69,7 +75,7 @@ def _family(
             "transformer": config, "vae": "vae_sd3", "text_encoder": "text_clip_l", "text_encoder_2": "text_openclip_bigg",
             "text_encoder_3": "text_t5_xxl", "scheduler": "scheduler_sd3",
         },
-        separate=frozenset({"text_encoder", "text_encoder_2", "text_encoder_3"}), optional=frozenset({"text_encoder_3"}),
+        optional=frozenset({"text_encoder_3"}), base=SD3,
         parameters={
             "transformer": transformer, "vae": 84_000_000, "text_encoder": 123_000_000, "text_encoder_2": 695_000_000,
             "text_encoder_3": 4_762_000_000,

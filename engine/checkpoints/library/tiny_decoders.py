@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.checkpoints.identify.tiny_vae import TINY_VAE
-from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
+from engine.checkpoints.library.catalogue import Inventory
+from engine.checkpoints.library.entry import CheckpointEntry
 
 _LEVELS = 4
 """Levels of the published VAEs: a latent stands for 8 x 8 pixels, as in every TAESD."""

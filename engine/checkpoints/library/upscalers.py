@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from engine.checkpoints.families import UPSCALE
 from engine.checkpoints.identify.identity import KINDS
-from engine.checkpoints.library.catalogue import CheckpointEntry, Inventory
+from engine.checkpoints.library.catalogue import Inventory
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import CheckpointError
 
 LANCZOS = "lanczos"

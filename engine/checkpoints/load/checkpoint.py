@@ -10,12 +10,14 @@ import torch
 import transformers
 
 from engine.checkpoints.families import CONFIGS, bundled_config
+from engine.checkpoints.families import stable_diffusion_3 as sd3
 from engine.checkpoints.families.key_mapping import KeyMapping, find_vae_mapping, map_folder
 from engine.checkpoints.families.mmdit_keys import map_t5
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.identify import folders
-from engine.checkpoints.library.catalogue import CheckpointEntry
-from engine.checkpoints.library.companions import T5, T5_TOKENIZER
+from engine.checkpoints.library.borrowing import explain_missing
+from engine.checkpoints.library.entry import CheckpointEntry
+from engine.checkpoints.library.t5_tokenizer import T5, T5_TOKENIZER
 from engine.checkpoints.load import depth_estimator
 from engine.checkpoints.load.components import ComponentLoader, IsCancelled, never_cancelled
 from engine.checkpoints.load.leftovers import count_tensors
@@ -42,17 +44,14 @@ def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCa
     """
     make = ComponentLoader(entry, plan, cancelled)
     parts = _from_folder(entry, make) if entry.is_folder else _from_file(entry, make)
-    parts.update(
-        {name: _borrow(entry, name, make) for name in entry.companions if name not in parts and _is_used(entry, plan, name)}
-    )
+    parts.update({name: _borrow(entry, name, make) for name in entry.borrowed if _is_used(entry, plan, name)})
     if T5 in parts and entry.t5_tokenizer is not None:
         parts[T5_TOKENIZER] = load_t5_tokenizer(entry.t5_tokenizer)
     with translate_any_error(CheckpointError, entry.path.name):
         loaded = create_checkpoint(entry, plan, parts, make.originals)
-        elsewhere = entry.borrowed.keys() | entry.companions.keys()
-        own = [originals for component, originals in make.originals.items() if component not in elsewhere]
+        own = [originals for component, originals in make.originals.items() if component not in entry.borrowed]
         unused = count_tensors(own, entry.identity.markers).explain(entry.name)
-        return dataclasses.replace(loaded, notices=(*entry.advice, *((unused,) if unused else ())))
+        return dataclasses.replace(loaded, notices=(*explain_missing(entry), *((unused,) if unused else ())))
 
 
 def _is_used(entry: CheckpointEntry, plan: ExecutionPlan, component: str) -> bool:
@@ -61,13 +60,29 @@ def _is_used(entry: CheckpointEntry, plan: ExecutionPlan, component: str) -> boo
 
 
 def _borrow(entry: CheckpointEntry, component: str, make: ComponentLoader) -> Component:
-    """A component that lies outside of the checkpoint."""
-    path = entry.companions[component].path
-    if path.is_dir():
-        kind, store = folders.components(path.parent)[component][1], TensorStore(folders.weight_files(path))
-        return make(kind, component, folders.read_json(path / "config.json"), store, _folder_naming(kind))
-    config = bundled_config(entry.family, component) if entry.is_folder else entry.config(component)
-    return make(entry.family.classes[component], component, config, TensorStore([path]), entry.family.key_mapping[component])
+    """A component from the file or folder that lends it, with what the entry's own marker keys say of it."""
+    lender = entry.borrowed[component]
+    kind, config = entry.family.classes[component], _config_of_lender(entry, lender, component)
+    if lender.is_folder:
+        kind = folders.components(lender.path)[component][1]
+        store, naming = TensorStore(folders.weight_files(lender.path / component)), _folder_naming(kind)
+    else:
+        store = TensorStore([lender.path])
+        naming = _naming_of_lender(lender, component, store)
+    return make(kind, component, {**config, **entry.identity.configs.get(component, {})}, store, naming)
+
+
+def _config_of_lender(entry: CheckpointEntry, lender: CheckpointEntry, component: str) -> JsonObject:
+    """Files of one component do not say their configuration: it is that of the entry's family."""
+    if lender.identity.kind == "checkpoint":
+        return lender.config(component)
+    return bundled_config(entry.family, component) if entry.is_folder else entry.config(component)
+
+
+def _naming_of_lender(lender: CheckpointEntry, component: str, store: TensorStore) -> KeyMapping:
+    if lender.identity.kind == "vae":
+        return find_vae_mapping(store.names())
+    return (sd3.THREE if lender.identity.kind == "text_encoder" else lender.family).key_mapping[component]
 
 
 # Single files
@@ -75,15 +90,10 @@ def _borrow(entry: CheckpointEntry, component: str, make: ComponentLoader) -> Co
 
 def _from_file(entry: CheckpointEntry, make: ComponentLoader) -> dict[str, Component]:
     store = TensorStore([entry.path])
-    namings = entry.family.key_mapping
     parts: dict[str, Component] = {}
-    for component, naming in namings.items():
-        if component in entry.borrowed:
-            parts[component] = _read_from_lender(entry, component, make)
-            continue
-        if component in entry.family.separate and (
-            component not in entry.identity.parts or not _is_used(entry, make.plan, component)
-        ):
+    for component, naming in entry.family.key_mapping.items():
+        left_out = component not in entry.identity.parts or not _is_used(entry, make.plan, component)
+        if component in entry.borrowed or (component in entry.family.optional and left_out):
             continue
         parts[component] = make(entry.family.classes[component], component, entry.config(component), store, naming)
     for component in ("scheduler", "low_res_scheduler"):
@@ -93,21 +103,6 @@ def _from_file(entry: CheckpointEntry, make: ComponentLoader) -> dict[str, Compo
     if "depth_estimator" in entry.family.configs:
         parts.update(depth_estimator.from_file(entry, store, make))
     return parts
-
-
-def _read_from_lender(entry: CheckpointEntry, component: str, make: ComponentLoader) -> Component:
-    """A component from the file or folder that lends it, with what the entry's own marker keys say of it."""
-    lender = entry.borrowed[component]
-    kind, store = entry.family.classes[component], TensorStore([lender.path]) if not lender.is_folder else None
-    if store is None:
-        kind = folders.components(lender.path)[component][1]
-        store, naming = TensorStore(folders.weight_files(lender.path / component)), _folder_naming(kind)
-    elif lender.identity.kind == "vae":
-        naming = find_vae_mapping(store.names())
-    else:
-        naming = lender.family.key_mapping[component]
-    config = entry.config(component) if lender.identity.kind == "vae" else lender.config(component)
-    return make(kind, component, {**config, **entry.identity.configs.get(component, {})}, store, naming)
 
 
 def _tokenizers(entry: CheckpointEntry) -> dict[str, Component]:
@@ -132,7 +127,7 @@ def _create_scheduler(config: JsonObject) -> diffusers.ConfigMixin:
 def _from_folder(entry: CheckpointEntry, make: ComponentLoader) -> dict[str, Component]:
     parts: dict[str, Component] = {}
     for component, (library, kind) in folders.components(entry.path).items():
-        elsewhere = component in entry.companions or not _is_used(entry, make.plan, component)
+        elsewhere = component in entry.borrowed or not _is_used(entry, make.plan, component)
         if component in ("safety_checker", T5_TOKENIZER) or elsewhere:
             continue
         if kind in folders.MODULES:

@@ -18,7 +18,7 @@ from engine.checkpoints.families import CONFIGS
 from engine.checkpoints.families.key_mapping import Config, KeyMapping, TensorSource
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify import folders
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
 

@@ -11,7 +11,7 @@ from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError,
 from engine.checkpoints.files.headers import create_refusal
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify.image_networks import BY_NAME
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -16,7 +16,7 @@ from transformers import CLIPImageProcessor
 from engine.checkpoints.families.key_mapping import Config, TensorSource
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify import folders
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.components import IsCancelled, make_component, never_cancelled
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan

@@ -8,7 +8,7 @@ from diffusers import AutoencoderTiny
 from engine.checkpoints.files.headers import create_refusal
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.identify.tiny_vae import LayerNames, find_decoder
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.requests import ExecutionPlan
 
 

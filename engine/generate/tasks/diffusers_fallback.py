@@ -17,7 +17,7 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.compat.diffusers_pipelines import PipelineDefaults, call_pipeline, read_defaults
 from engine.errors import CheckpointError
 from engine.events import Event, ImageSaved, Loading, Notice

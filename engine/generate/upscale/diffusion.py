@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from engine.checkpoints.families import UPSCALE
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler
 from engine.compat.stop_hooks import raise_on_stop

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 from engine.checkpoints.identify.image_networks import BY_NAME
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS, find_built_in, find_upscaler, is_cleaner, is_diffusion
 from engine.checkpoints.load.image_network import load_image_network, place_image_network
 from engine.compat.stop_hooks import raise_on_stop

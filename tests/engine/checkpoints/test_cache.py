@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from engine.checkpoints.adapters.additions import Additions
 from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.cache import CheckpointCache
-from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
+from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.errors import CancelledError, CheckpointError
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import additions, tiny

@@ -51,7 +51,7 @@ def test_a_row_of_single_files_says_how_each_component_loads(family: Family) -> 
     assert family.dtypes.keys() == networks
     read = {each.replace("text_encoder", "tokenizer") for each in networks - family.optional if "text" in each}
     assert family.tokenizers.keys() == read
-    assert family.optional <= family.separate <= networks
+    assert family.optional <= networks
     if family.preview is not None:
         assert len(family.preview.factors) == bundled_config(family, "vae")["latent_channels"]
 
@@ -107,7 +107,7 @@ import torch
 from engine import Local, Settings, TextToImage
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.families import BY_NAME, bundled_config
-from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.library.entry import entry_for
 from engine.requests import ExecutionPlan
 
 torch.set_num_threads(1)

@@ -13,7 +13,7 @@ from engine.checkpoints.adapters.additions import NOTHING, Additions
 from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library import overrides
-from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
+from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.library.overrides import Override
 from engine.generate.prepare import complete_request
 from engine.generate.samplers import create

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.library.entry import entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.errors import CancelledError
 from engine.requests import ExecutionPlan

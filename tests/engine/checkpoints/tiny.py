@@ -14,7 +14,7 @@ from PIL import Image
 
 from engine.checkpoints.families import CONFIGS
 from engine.checkpoints.identify.identity import Identity
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.loaded import LoadedCheckpoint, create_checkpoint
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import originals

@@ -14,7 +14,7 @@ from PIL import Image
 
 from engine.checkpoints.families import stable_diffusion_xl
 from engine.checkpoints.identify import single_file
-from engine.checkpoints.library import catalogue
+from engine.checkpoints.library import entry
 from engine.events import Event
 from engine.local import Local
 from engine.records.blobs import Blobs
@@ -90,7 +90,7 @@ def xl_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local
     made = tiny.pipeline("xl")
     made.save_pretrained(tmp_path / "configs")
     configs = {file.parent.name: json.loads(file.read_text()) for file in (tmp_path / "configs").glob("*/*config.json")}
-    monkeypatch.setattr(catalogue, "bundled_config", lambda family, component: configs[component])
+    monkeypatch.setattr(entry, "bundled_config", lambda family, component: configs[component])
     # A denoiser alone is told by the width of its text encoders, which is tiny here.
     monkeypatch.setattr(single_file, "_text_layout", lambda names: stable_diffusion_xl.BOTH)
     (tmp_path / "models").mkdir()

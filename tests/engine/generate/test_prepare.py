@@ -7,7 +7,7 @@ import pytest
 
 from engine.checkpoints.adapters.additions import NOTHING
 from engine.checkpoints.identify.identity import Identity
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import RequestError
 from engine.generate.prepare import complete_request, explain_unused, request_image
 from engine.prompt.wildcards import Wildcards

@@ -17,7 +17,7 @@ from PIL import Image
 
 from engine import preferences
 from engine.checkpoints.download.hub import choose_files
-from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.library.entry import entry_for
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.errors import ImageWithheld
 from engine.events import Event, ImageSaved, Notice, Step

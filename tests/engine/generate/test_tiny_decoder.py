@@ -20,7 +20,8 @@ from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.identify.identify import identify
 from engine.checkpoints.identify.identity import Identity
 from engine.checkpoints.library import overrides
-from engine.checkpoints.library.catalogue import Catalogue, CheckpointEntry, entry_for
+from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.library.overrides import Override
 from engine.checkpoints.library.tiny_decoders import find_tiny_decoder
 from engine.checkpoints.load.tiny_decoder import load_tiny_decoder

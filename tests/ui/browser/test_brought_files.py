@@ -13,7 +13,7 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save_file
 
-from engine.checkpoints.library import catalogue
+from engine.checkpoints.library import entry
 from engine.jobs import Jobs
 from engine.records import metadata
 from engine.requests import ResolvedGeneration
@@ -73,7 +73,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     write_configs(settings, ("sd1", "xl"))
     write_files(settings.models)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalogue, "bundled_config", find_config(settings.data))
+        patch.setattr(entry, "bundled_config", find_config(settings.data))
         with Jobs(settings, ENGINE) as jobs, serve(settings, jobs, port=0) as served:
             yield Studio(served.url, settings, jobs)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.checkpoints.families import Family
-from engine.checkpoints.library import catalogue
+from engine.checkpoints.library import entry
 from engine.json_values import JsonObject
 from engine.local import Local
 from engine.settings import Settings
@@ -37,5 +37,5 @@ class TinyConfigsEngine(Local):
     """The engine as the worker creates it, in a process of its own."""
 
     def __init__(self, settings: Settings) -> None:
-        catalogue.bundled_config = find_config(settings.data)
+        entry.bundled_config = find_config(settings.data)
         super().__init__(settings)

@@ -12,7 +12,8 @@ from engine.checkpoints.families import BASE_MODELS, BY_NAME
 from engine.checkpoints.families.tiny_vaes import LATENTS, find_alternatives
 from engine.checkpoints.identify.tiny_vae import TINY_VAE
 from engine.checkpoints.library import overrides
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.borrowing import explain_missing
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.overrides import Override
 from engine.safe_text import name_to_text
 from ui import messages, sentences
@@ -111,7 +112,7 @@ def _create_row(entry: CheckpointEntry, chosen: Overrides) -> FileRow:
         name=entry.name,
         abilities=_list_abilities(entry),
         kind=_describe_kind(entry),
-        reason=" ".join((sentences.recognition(identity.reason), *entry.advice)),
+        reason=" ".join((sentences.recognition(identity.reason), *explain_missing(entry))),
         choices=list(_list_choices(entry, chosen.get(str(entry.path), Override()))),
         hashes=hashes,
         size=format_size(entry.stamp[0]),

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.upscalers import (
     BUILT_IN,
     LANCZOS,

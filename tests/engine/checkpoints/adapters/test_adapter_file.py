@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.checkpoints.adapters.merge import Lora, MergedLoras
-from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.library.entry import entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.checkpoints.load.components import never_cancelled
 from engine.checkpoints.loaded import LoadedCheckpoint

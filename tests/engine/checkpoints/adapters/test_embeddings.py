@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from engine.checkpoints.adapters.embeddings import LearnedWord, add_words, read_embedding
-from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.library.entry import entry_for
 from engine.prompt.encode import text_parts
 from engine.prompt.tokens import read_prompt
 from tests.engine.checkpoints import tiny

@@ -11,7 +11,7 @@ import torch
 from engine.checkpoints.adapters.additions import Additions
 from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.cache import CheckpointCache
-from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
+from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.generate.precision_guard import PrecisionGuard

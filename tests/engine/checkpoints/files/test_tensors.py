@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from engine.checkpoints.files import tensors
 from engine.checkpoints.files.tensors import TensorStore, is_quick_to_map
-from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.library.entry import entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from engine.checkpoints.library import sha256 as hashing
-from engine.checkpoints.library.catalogue import Catalogue, stamp_of
+from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.entry import stamp_of
 from engine.checkpoints.library.sha256 import Hasher
 from engine.local import Local
 from engine.records import metadata

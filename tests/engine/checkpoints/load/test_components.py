@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.families import FAMILIES, Family, TextLayout, bundled_config
 from engine.checkpoints.library import overrides
-from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
+from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.library.overrides import Override
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.checkpoints.load.components import build

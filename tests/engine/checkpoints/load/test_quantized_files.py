@@ -16,7 +16,7 @@ from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.files.headers import read_header
 from engine.checkpoints.files.tensors import TensorStore
-from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.library.entry import entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.compat.gguf_layers import QuantizedLinear
 from engine.errors import CheckpointError

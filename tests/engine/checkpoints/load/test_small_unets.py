@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.checkpoints.library import catalogue
-from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
+from engine.checkpoints.library import entry as entries
+from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.compat.unet_blocks import find_blocks
 from engine.requests import ExecutionPlan
@@ -62,7 +62,7 @@ def test_a_small_network_of_xls_kind_loads(name: str, plain: Any, tmp_path: Path
     for only_here in ("mid_block_type", "reverse_transformer_layers_per_block"):
         published.pop(only_here, None)
     monkeypatch.setattr(
-        catalogue, "bundled_config", lambda family, part: published if part == "unet" else configs[part]
+        entries, "bundled_config", lambda family, part: published if part == "unet" else configs[part]
     )  # fmt: skip
     wanted = plain.unet.state_dict()
     for path in (tmp_path / "folder", tmp_path / "x.safetensors"):

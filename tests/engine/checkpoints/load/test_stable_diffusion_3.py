@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from safetensors.torch import save_file
 
 from engine.checkpoints.files.headers import read_header
 from engine.checkpoints.identify.identify import identify
-from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
-from engine.checkpoints.library.companions import Companion
+from engine.checkpoints.identify.identity import Identity, Part
+from engine.checkpoints.library.borrowing import borrow_components, explain_missing, take_components
+from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
@@ -91,13 +91,14 @@ def alone(folders: Path, tmp_path: Path, kind: str = "sd35_medium") -> Checkpoin
 
 def lend(entry: CheckpointEntry, folder: Path, kind: str = "sd35_medium") -> CheckpointEntry:
     """``entry`` with text encoders in files of their own, whose tiny widths do not tell what they are."""
-    companions = {}
+    lenders: dict[str, CheckpointEntry] = {}
     for component, name in {"text_encoder": "clip_l", "text_encoder_2": "clip_g", "text_encoder_3": "t5xxl"}.items():
         path = folder / f"{name}.safetensors"
         save_file({key: w.contiguous() for key, w in tiny_sd3.encoder_alone(kind, name).items()}, path)
-        part = next(iter(dataclasses.replace(entry).identity.parts.values()))
-        companions[component] = Companion(name, path, part, read_header(path).digest)
-    return dataclasses.replace(entry, companions=companions)
+        header = read_header(path)
+        identity = Identity(kind="text_encoder", parts={component: Part.sum(header.tensors.values())}, digest=header.digest)
+        lenders[component] = CheckpointEntry(name=name, path=path, identity=identity)
+    return take_components(entry, lenders)
 
 
 def test_text_encoders_of_their_own_files_load_as_the_folder(folders: Path, tmp_path: Path) -> None:
@@ -110,9 +111,9 @@ def test_text_encoders_are_taken_from_the_folder_of_another(folders: Path, tmp_p
     entry = alone(folders, tmp_path)
     with pytest.raises(CheckpointError, match=r"Put clip_l\.safetensors beside it"):
         load_checkpoint(entry, FULL)
-    assert "clip_l.safetensors and clip_g.safetensors" in entry.advice[0]
-    whole = entry.with_companions([entry_for(folders / "sd35_medium"), entry])
-    assert whole.advice == () and whole.parameters == entry_for(folders / "sd35_medium").parameters
+    assert "clip_l.safetensors and clip_g.safetensors" in next(explain_missing(entry))
+    whole = borrow_components(entry, [entry_for(folders / "sd35_medium"), entry])
+    assert not list(explain_missing(whole)) and whole.parameters == entry_for(folders / "sd35_medium").parameters
     assert_same(load_checkpoint(whole, FULL), "sd35_medium")
 
 
@@ -186,6 +187,6 @@ def test_the_best_text_encoder_is_the_one_beside_the_checkpoint_or_else_the_larg
     (tmp_path / "far").mkdir()
     small = entry_for(sparse(tmp_path / "far" / "t5xxl_fp8.safetensors", T5))
     large = entry_for(sparse(tmp_path / "far" / "t5xxl_fp16.safetensors", T5, "F16", 2))
-    assert entry.with_companions([small, large]).companions["text_encoder_3"].path == large.path
+    assert borrow_components(entry, [small, large]).borrowed["text_encoder_3"].path == large.path
     near = entry_for(sparse(tmp_path / "near.safetensors", T5))
-    assert entry.with_companions([small, large, near]).companions["text_encoder_3"].path == near.path
+    assert borrow_components(entry, [small, large, near]).borrowed["text_encoder_3"].path == near.path

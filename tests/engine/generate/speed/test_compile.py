@@ -19,7 +19,7 @@ import torch
 from engine.checkpoints.adapters.additions import NOTHING, Additions
 from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.identify.identity import Identity
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import CancelledError
 from engine.events import Loading, Notice, Step
 from engine.generate import estimate

@@ -13,7 +13,7 @@ import torch
 import transformers
 from PIL import Image
 
-from engine.checkpoints.library.catalogue import entry_for
+from engine.checkpoints.library.entry import entry_for
 from engine.errors import CancelledError, CheckpointError, DoesNotFit
 from engine.events import Notice, Step
 from engine.local import Local

@@ -13,7 +13,8 @@ from spandrel import MAIN_REGISTRY, ModelLoader
 
 from engine.checkpoints.identify.identify import identify
 from engine.checkpoints.identify.image_networks import BY_NAME, KINDS
-from engine.checkpoints.library.catalogue import Catalogue, entry_for
+from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.entry import entry_for
 from engine.checkpoints.library.upscalers import list_cleaners, list_upscalers
 from engine.checkpoints.load.image_network import load_image_network, place_image_network
 from engine.errors import CheckpointError

@@ -11,7 +11,8 @@ from engine import preferences
 from engine.checkpoints.download.sources import read_offers
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library import sha256
-from engine.checkpoints.library.catalogue import Catalogue, stamp_of
+from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.entry import stamp_of
 from engine.requests import DTYPES
 from engine.settings import Settings
 from tests.engine.checkpoints.library.test_catalogue import ESRGAN, LORA, SD1, SD2, write
