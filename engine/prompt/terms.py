@@ -39,11 +39,11 @@ def neutralise(reading: PromptReading, places: Sequence[Place]) -> PromptReading
         return reading
     neutral = _find_neutral(reading.tokenizer)
 
-    def replaced(start: int, end: int) -> bool:
+    def is_replaced(start: int, end: int) -> bool:
         return any(first <= start and end <= last for first, last in places)
 
     chunks = tuple(
-        tuple(dataclasses.replace(t, id=neutral, text=",") if replaced(t.start, t.end) else t for t in chunk)
+        tuple(dataclasses.replace(t, id=neutral, text=",") if is_replaced(t.start, t.end) else t for t in chunk)
         for chunk in reading.chunks
     )
     return dataclasses.replace(reading, chunks=chunks, silenced=tuple(places))

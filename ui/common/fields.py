@@ -67,9 +67,9 @@ def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session
         found = form.read_stored(values[store], known.checkpoints, SCHEDULERS, blank, SCHEDULES)
         # What was typed while the page was still opening stays, and so do blank fields: they may be typed in right now.
         # A field of a tab that was not opened yet may have no value.
-        standing = read_fields(fields, values)
+        current = read_fields(fields, values)
         put_back: dict[Component, Update] = {
-            fields[name]: found[name] for name in fields if standing[name] in (None, blank[name]) and found[name] != blank[name]
+            fields[name]: found[name] for name in fields if current[name] in (None, blank[name]) and found[name] != blank[name]
         }
         choices = controls.list_checkpoints(known.checkpoints)["choices"]
         put_back |= {fields[name]: update for name, update in _update_additions(found, known).items() if name in fields}

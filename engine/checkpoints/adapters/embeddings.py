@@ -76,7 +76,7 @@ def add_words(words: Mapping[str, LearnedWord], loaded: LoadedCheckpoint) -> Gen
             tokenizer = tokenizers[component]
             if encoder is not None and tokenizer is not None:
                 vectors = {name: word.vectors(ENCODERS[component], _width(encoder)) for name, word in words.items()}
-                stack.enter_context(_lengthened(encoder, len(tokenizer), vectors.values()))
+                stack.enter_context(_extend_vocabulary(encoder, len(tokenizer), vectors.values()))
                 learned[component] = tuple((name, len(rows)) for name, rows in vectors.items())
         yield dataclasses.replace(loaded, learned=learned)
 
@@ -93,7 +93,7 @@ def _table(encoder: PreTrainedModel) -> nn.Embedding:
 
 
 @contextlib.contextmanager
-def _lengthened(encoder: PreTrainedModel, vocabulary: int, vectors: Iterable[torch.Tensor]) -> Generator[None]:
+def _extend_vocabulary(encoder: PreTrainedModel, vocabulary: int, vectors: Iterable[torch.Tensor]) -> Generator[None]:
     """The encoder's table with ``vectors`` after the rows of its vocabulary; the table is put back as the same object."""
     table = _table(encoder)
     whole = torch.cat([table.weight[:vocabulary], torch.cat(list(vectors)).to(table.weight)])

@@ -1,4 +1,4 @@
-"""The Checkpoints and Settings tabs in a real browser: a download from a server of our own, choices, standing settings."""
+"""The Checkpoints and Settings tabs in a real browser: a download from a server of our own, choices, preferences."""
 
 from __future__ import annotations
 
@@ -87,9 +87,7 @@ def test_a_pasted_link_is_offered_fetched_and_there(
     expect(downloads.locator("section")).to_have_count(0)
 
 
-def test_a_choice_for_a_file_and_standing_settings_survive_a_reload(
-    stocked: Studio, page_session: Callable[..., Visitor]
-) -> None:
+def test_a_choice_for_a_file_and_preferences_survive_a_reload(stocked: Studio, page_session: Callable[..., Visitor]) -> None:
     page = page_session(stocked).open()
     show(page, "Checkpoints")
     row = page.locator("tr", has_text="two")

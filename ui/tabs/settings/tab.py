@@ -23,7 +23,7 @@ LABEL = "Settings"
 def create_settings_tab(session: PageSession) -> None:
     """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     service = SettingsService(session.settings)
-    with gr.Column(elem_classes="standing"):
+    with gr.Column(elem_classes="preferences"):
         with gr.Accordion(messages.MACHINE, open=False) as box:
             computer = gr.HTML(
                 js_on_load=scripts.on_load("tabs/settings/repair.js", []), elem_id=f"{NAME}-machine", **controls.BARE

@@ -76,12 +76,12 @@ def test_every_offer_is_shown_with_its_licence(settings: Settings) -> None:
         assert offer.label in shown and offer.licence_link in shown and offer.family in BY_NAME
 
 
-def test_standing_choices_are_kept_and_folders_are_told(settings: Settings, tmp_path: Path) -> None:
-    standing = SettingsService(settings)
+def test_preferences_are_saved_and_folders_listed(settings: Settings, tmp_path: Path) -> None:
+    service = SettingsService(settings)
     write(tmp_path / "comfy" / "models" / "checkpoints" / "a.safetensors", SD1)
     (tmp_path / "comfy" / "comfy_extras").mkdir()
     folders = f'"{tmp_path / "comfy"}"\n\n{tmp_path / "gone"}\n'
-    said = standing.save(
+    said = service.save(
         {
             "extra_models": folders,
             "precision": "float32",
@@ -98,7 +98,7 @@ def test_standing_choices_are_kept_and_folders_are_told(settings: Settings, tmp_
     assert [written[name] for name in kept] == ["float32", True, True, "mine"]
     assert "a" in CheckpointOptions(settings).checkpoints
     (settings.data / preferences.FILE).write_text("{broken")
-    written, said = standing.read()
+    written, said = service.read()
     assert written["precision"] == "auto" and "trouble" in said and "cannot be read" in said
     assert written["precision"] in ("auto", *DTYPES)
 
