@@ -70,6 +70,7 @@ IDENTITIES = {
     "ui.tabs.sketch_to_image.drawing_pad": "a component with scripts of its own",
     "ui.text_direction": "rules of Unicode's, which know nothing of templates",
     "ui.theme": "how the page looks",
+    "ui.words.panels": "the components of its room, which knows completion and cards as HTML and data alone",
 }
 """Modules that one other imports (patterns as in shells) -> why they are modules all the same."""
 

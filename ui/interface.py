@@ -46,9 +46,8 @@ _FORMS = (text_to_image.NAME, sketch_to_image.NAME, negative_prompts.NAME, upsca
 _HTML = Macros("masthead.html")
 
 
-def create_interface(settings: Settings, jobs: Jobs) -> gr.Blocks:
+def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions) -> gr.Blocks:
     """The whole page, not yet served. Gradio's own temporary copies live a day."""
-    known = CheckpointOptions(settings)
     with Page(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=DELETE_AFTER) as page:
         browser = create_store("page", "")
         arrived = page.load(identify_browser, browser, browser, **QUIET)

@@ -14,6 +14,24 @@ PROMPT_EXAMPLE = "a red balloon above the sea"
 NEGATIVE = "Negative prompt"
 NEGATIVE_HELP = "what the picture should not show"
 WEIGHTS_HELP = "Ctrl+Up and Ctrl+Down give the selected words more or less weight."
+EMBEDDING = "embedding"
+WILDCARD = "wildcard"
+TAG = "tag"
+STARTERS_WORD = "known to the starter"
+SEARCH_WORDS = "Search these words"
+NO_WORDS = "None of these words matches. Search for fewer letters."
+THINGS, PLACES, COLOURS, STYLES = "Things", "Places and skies", "Colours", "Styles"
+SHORTCUTS = "Keyboard shortcuts"
+SHORTCUT_KEYS = (
+    ("Ctrl + Enter", "generate"),
+    ("Ctrl + ↑, Ctrl + ↓", "give the selected words of a prompt more or less weight"),
+    ("Shift + Enter", "begin a new line in a prompt"),
+    ("↓, ↑, then Enter", "take a suggestion while you type a prompt; Esc closes the list"),
+    ("B, E, F, M, H", "on the drawing: brush, eraser, fill, mask, move the view"),
+    ("Ctrl + Z, Ctrl + Y", "on the drawing: undo, redo"),
+    ("?", "show these shortcuts"),
+)
+CLOSE = "Close"
 SETTINGS = "Settings"
 READING = "How the prompt was read"
 BOTH_ENCODERS = "Both text encoders of this checkpoint read it like this:"

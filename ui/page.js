@@ -2,4 +2,6 @@
 
 import "./common/prompt_weights.js";
 import "./common/result_view.js";
+import "./common/shortcuts.js";
 import "./tabs/sketch_to_image/pad/pad.js";
+import "./words/completion.js";

@@ -315,3 +315,13 @@ def unusable_files(names: Sequence[str]) -> str:
 def unusable_file(name: str, why: str) -> str:
     """One of several chosen files cannot be used."""
     return f"“{shorten(name)}” cannot be upscaled. {why}"
+
+
+def tag_count(count: int) -> str:
+    """How many pictures have a tag, in its list."""
+    return f"{count:,} pictures"
+
+
+def made_for(family: str) -> str:
+    """Of a LoRA or embedding that was trained for another family than the chosen checkpoint's."""
+    return f"made for {family}"

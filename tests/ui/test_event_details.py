@@ -12,6 +12,7 @@ import gradio as gr
 
 from engine.jobs import Jobs
 from engine.settings import Settings
+from ui.common.checkpoint_options import CheckpointOptions
 from ui.interface import create_interface
 from ui.server.scripts import FOLDER, read_scripts
 
@@ -55,7 +56,7 @@ def list_read(function: Callable[..., object]) -> set[str]:
 
 
 def test_listeners_read_what_scripts_send(settings: Settings, jobs: Jobs) -> None:
-    page, followed = create_interface(settings, jobs), set[str]()
+    page, followed = create_interface(settings, jobs, CheckpointOptions(settings)), set[str]()
     for listener in page.fns.values():
         read = list_read(inspect.unwrap(listener.fn)) if listener.fn is not None else set[str]()
         for component, event in listener.targets if read else []:

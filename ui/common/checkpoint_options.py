@@ -26,6 +26,7 @@ class Repertoire:
     backgrounds: tuple[str, ...]
     colours: tuple[str, ...]
     styles: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def describe_checkpoint(entry: CheckpointEntry, embeddings: Sequence[CheckpointE
         guidance_free=family.guidance_free,
         distilled=_is_distilled(entry),
         text_encoders=tuple(_find_text_encoders(entry, _find_embeddings(entry, embeddings))),
-        repertoire=Repertoire(card.things, card.backgrounds, card.colours, card.styles) if card else None,
+        repertoire=Repertoire(card.things, card.backgrounds, card.colours, card.styles, card.words) if card else None,
         reads_depth=DEPTH in family.pipelines,
         runs_itself=family.loaded_by_diffusers,
         sketch_guidance_scale=family.sketch_guidance_scale,

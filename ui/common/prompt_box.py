@@ -20,6 +20,7 @@ from ui.common.fields import Fields, Keeper
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, on
 from ui.templates import render_notice, render_notices
+from ui.words.panels import create_chips, wire_words
 
 FILE, FOREIGN = "presets.toml", "styles.csv"
 """The user's file of presets in the data folder; AUTOMATIC1111's, there or in the models folder."""
@@ -96,8 +97,10 @@ class PresetBox:
 class PromptBox:
     """``warning`` warns before a button is pressed; the others are the folded boxes about the prompts."""
 
+    tab: str
     warning: gr.HTML
     presets: PresetBox
+    chips: gr.Accordion
     tokens: gr.HTML
 
 
@@ -109,8 +112,9 @@ def create_warning(tab: str) -> gr.HTML:
 def create_prompt_box(tab: str, session: PageSession, warning: gr.HTML) -> PromptBox:
     """Presets, and how both prompts are read, in the open column. ``warning`` is the tab's :func:`create_warning`."""
     presets = _create_preset_box(tab, Presets(session.settings))
+    chips = create_chips(tab, session)
     with gr.Accordion(messages.READING, open=False):
-        return PromptBox(warning, presets, gr.HTML(elem_id=f"{tab}-tokens", **controls.BARE))
+        return PromptBox(tab, warning, presets, chips, gr.HTML(elem_id=f"{tab}-tokens", **controls.BARE))
 
 
 def wire_prompt_box(
@@ -120,6 +124,7 @@ def wire_prompt_box(
     ``fields``. ``find`` is needed if the ``checkpoint`` field offers something other than text-to-image checkpoints.
     """
     _wire_reading(box, fields, session, find or session.checkpoint_options.find)
+    wire_words(box.tab, box.chips, fields, session)
     _wire_presets(box.presets, Presets(session.settings), fields, session, keeper)
 
 

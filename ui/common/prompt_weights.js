@@ -1,5 +1,7 @@
 // Ctrl+Up and Ctrl+Down change the weight of the selected words, or of the word at the cursor, by a tenth: (word:1.1).
 
+import { replaceText } from "./typing.js";
+
 const WEIGHTED = /^\((.*):([+-]?[0-9.]+)\)$/s;
 
 function findWord(text, cursor) {
@@ -45,11 +47,16 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   const change = changeWeight(field.value, field.selectionStart, field.selectionEnd, event.key === "ArrowUp" ? 0.1 : -0.1);
   if (!change) return;
-  field.setSelectionRange(change.start, change.end);
-  // Typed, so that Ctrl+Z takes it back; where a browser cannot do that, replaced.
-  if (!document.execCommand("insertText", false, change.replacement)) {
-    field.setRangeText(change.replacement);
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-  }
+  replaceText(field, change.start, change.end, change.replacement);
   field.setSelectionRange(...change.selection);
+}, true);
+
+// Shift+Enter makes a line, in fields of one line too. Gradio would take it for the end of the input.
+document.addEventListener("keydown", (event) => {
+  const field = event.target;
+  if (event.key !== "Enter" || !event.shiftKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+  if (!field.matches?.(".prompt textarea, .negative textarea")) return;
+  event.preventDefault();
+  event.stopPropagation();
+  replaceText(field, field.selectionStart, field.selectionEnd, "\n");
 }, true);

@@ -18,11 +18,12 @@ from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.records.images.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
+from ui.common.checkpoint_options import CheckpointOptions
 from ui.compat.connections import PATIENCE, PatientProtocol, PatientServer
 from ui.compat.mounting import mount
 from ui.compat.uploads import use_folder, use_parser
 from ui.interface import create_interface
-from ui.server import blob_routes, image_routes, repair_routes, scripts
+from ui.server import blob_routes, image_routes, repair_routes, scripts, words_routes
 from ui.server.disconnects import Disconnects
 from ui.server.encodable_bodies import EncodableBodies
 from ui.server.request_guard import RequestGuard
@@ -144,7 +145,9 @@ def create_application(settings: Settings, jobs: Jobs) -> FastAPI:
     small = Thumbnails(settings.data / "thumbnails")
     app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small))
     app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))
-    return mount(app, create_interface(settings, jobs))
+    known = CheckpointOptions(settings)
+    app.router.routes += words_routes.create_routes(settings, known)
+    return mount(app, create_interface(settings, jobs, known))
 
 
 def _read_login(listen: str | None) -> str | None:

@@ -52,6 +52,9 @@ _COMPONENTS = frozenset(
 WILDCARDS = "wildcards"
 """The folder of wildcard files."""
 
+TAGS = "tags"
+"""The folder of lists of tags, which complete words in the prompt."""
+
 PLACES = ("models", "embeddings")
 """The folders in which these programs keep models; others are not searched."""
 
@@ -86,9 +89,18 @@ def find_roots(settings: Settings) -> tuple[Path, ...]:
 def find_wildcard_folders(settings: Settings) -> tuple[Path, ...]:
     """The folders of wildcard files (:mod:`engine.prompt.wildcards`): in and beside the models folder, and in those of other
     programs and of their extensions."""
+    return _find_folders(settings, WILDCARDS, "custom_wildcards")
+
+
+def find_tag_folders(settings: Settings) -> tuple[Path, ...]:
+    """The folders of lists of tags, in the same places."""
+    return _find_folders(settings, TAGS)
+
+
+def _find_folders(settings: Settings, own_name: str, *names_elsewhere: str) -> tuple[Path, ...]:
     roots = find_roots(settings)
-    own = [settings.models.parent / WILDCARDS, *(root / WILDCARDS for root in roots)]
-    patterns = [f"{place}/*/{name}" for place in ("extensions", "custom_nodes") for name in (WILDCARDS, "custom_wildcards")]
+    own = [settings.models.parent / own_name, *(root / own_name for root in roots)]
+    patterns = [f"{place}/*/{name}" for place in ("extensions", "custom_nodes") for name in (own_name, *names_elsewhere)]
     others = [found for root in roots if find_program(root) for pattern in patterns for found in sorted(root.glob(pattern))]
     return tuple(dict.fromkeys(folder for folder in (*own, *others) if os.path.isdir(folder)))
 

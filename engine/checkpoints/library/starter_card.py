@@ -45,8 +45,8 @@ class RunDefaults:
 
 @dataclass(frozen=True, kw_only=True)
 class StarterCard:
-    """``few_steps``: the recommended settings with its own few-step LoRA. ``troubles``: a sentence for each section
-    that is invalid."""
+    """``few_steps``: the recommended settings with its own few-step LoRA. ``words``: every word that it was taught.
+    ``troubles``: a sentence for each section that is invalid."""
 
     defaults: RunDefaults = RunDefaults()
     few_steps: RunDefaults = RunDefaults()
@@ -54,6 +54,7 @@ class StarterCard:
     backgrounds: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
     colours: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     troubles: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -85,12 +86,13 @@ def _read_version(path: Path, _version: tuple[int, ...]) -> StarterCard:
         backgrounds=names.get("backgrounds", ()),
         styles=names.get("styles", ()),
         colours=names.get("colours", ()),
+        words=names.get("words", ()),
         troubles=(*no_runs.values(), *no_names.values()),
     )
 
 
 _RUNS = ("defaults", "few_steps")
-_NAMES = ("things", "backgrounds", "styles", "colours")
+_NAMES = ("things", "backgrounds", "styles", "colours", "words")
 
 
 def _present(written: JsonObject, sections: tuple[str, ...]) -> list[str]:

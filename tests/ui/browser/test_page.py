@@ -336,9 +336,44 @@ def test_the_starter_says_what_it_knows(scripted: Studio, page_session: PageSess
     unfold(page, messages.READING)
     expect(page.locator("#text-tokens .unknown")).to_have_text(re.compile("·?".join("quokka")))  # in pieces
     unfold(page, messages.REPERTOIRE)
-    expect(page.locator(".repertoire")).to_contain_text("penguin")
+    page.locator("#text-chips input[type=search]").fill("peng")
+    write(page, "prompt", "a cat")
+    page.locator("#text-chips").get_by_role("button", name="penguin", exact=True).click()
+    expect(page.locator("#text-prompt textarea")).to_have_value("a cat, penguin")
     write(page, "prompt", "a cat")
     expect(page.locator("#text-summary")).not_to_contain_text("quokka")
+
+
+def test_words_are_completed_while_they_are_typed(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted).open()
+    prompt, listed = page.locator("#text-prompt textarea"), page.get_by_role("option")
+    prompt.press_sequentially("a peng")
+    expect(listed.first).to_contain_text("penguin")
+    prompt.press("Enter")  # nothing is chosen yet: a line
+    expect(prompt).to_have_value("a peng\n")
+    expect(listed).to_have_count(0)
+    prompt.press("Backspace")
+    expect(listed.first).to_contain_text("penguin")
+    prompt.press("ArrowDown")
+    expect(listed.first).to_have_attribute("aria-selected", "true")
+    prompt.press("Enter")
+    expect(prompt).to_have_value("a penguin")
+    prompt.press("Shift+Enter")
+    expect(prompt).to_have_value("a penguin\n")
+    # An input method composes: its text may be part of a word, and Enter belongs to it.
+    typing = page.context.new_cdp_session(page)
+    typing.send("Input.imeSetComposition", {"text": "peng", "selectionStart": 4, "selectionEnd": 4})
+    page.wait_for_timeout(400)
+    expect(listed).to_have_count(0)
+    typing.send("Input.insertText", {"text": "peng"})
+    expect(listed.first).to_contain_text("penguin")
+    prompt.press("Escape")
+    expect(listed).to_have_count(0)
+    page.locator("[data-shortcuts]").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name=messages.SHORTCUTS)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -6,11 +6,12 @@ from engine.jobs import Jobs
 from engine.settings import Settings
 from ui import interface
 from ui.common import send_to
+from ui.common.checkpoint_options import CheckpointOptions
 from ui.interface import create_interface
 
 
 def test_every_button_has_a_tab_that_takes_the_picture(settings: Settings, jobs: Jobs) -> None:
-    page = create_interface(settings, jobs)
+    page = create_interface(settings, jobs, CheckpointOptions(settings))
     heard = {name for listener in page.fns.values() for _, name in listener.targets}
     for name, target in send_to.TARGETS.items():
         assert target.event == f"to_{name}" in heard and target.tab in interface.TABS

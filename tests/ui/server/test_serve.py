@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from engine.jobs import Jobs
 from engine.settings import Settings
+from ui.common.checkpoint_options import CheckpointOptions
 from ui.interface import create_interface
 from ui.server import repair_routes
 from ui.server import serve as serving
@@ -44,7 +45,7 @@ def test_the_page_names_no_other_host_to_load_from(client: httpx.Client) -> None
 
 
 def test_no_event_waits_for_another_page(settings: Settings, jobs: Jobs) -> None:
-    page = create_interface(settings, jobs)
+    page = create_interface(settings, jobs, CheckpointOptions(settings))
     assert page._queue.default_concurrency_limit is None
     assert {event.concurrency_limit for event in page.fns.values()} == {"default"}
 

@@ -10,7 +10,6 @@ import gradio as gr
 from engine.requests import Request, TextToImage
 from ui import messages
 from ui.common import controls, fields, form, result_view
-from ui.common.checkpoint_options import Checkpoint
 from ui.common.estimate import wire_estimate
 from ui.common.fields import Fields, Keeper
 from ui.common.generate_button import GenerateControls, wire_generate
@@ -26,22 +25,13 @@ LABEL = messages.TEXT_TAB
 
 
 @dataclass(frozen=True)
-class Repertory:
-    """What the starter can draw: examples under the prompt, and a folded list."""
-
-    examples: gr.HTML
-    listing: gr.HTML
-    box: gr.Accordion
-
-
-@dataclass(frozen=True)
 class TextToImageTab:
     """The tab's components. ``fields`` has one for every name in :data:`ui.common.form.BLANK`."""
 
     fields: Fields
     controls: GenerateControls
     estimate: gr.HTML
-    repertory: Repertory
+    examples: gr.HTML
     box: PromptBox
 
 
@@ -62,7 +52,7 @@ def create_text_to_image_tab(session: PageSession) -> None:
     wire_estimate(tab.estimate, tab.fields, session, ask)
     fields.follow_checkpoint(tab.fields, known)
     keeper = fields.keep_form(NAME, tab.fields, form.BLANK, session)
-    _wire_repertory(tab, session, keeper)
+    _wire_examples(tab, session, keeper)
     wire_prompt_box(tab.box, tab.fields, session, keeper)
     own = Form(LABEL, fill, every, keeper.after)
     wire_reuse(tab.controls.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
@@ -87,31 +77,24 @@ def _create_components(session: PageSession) -> TextToImageTab:
             with gr.Accordion(messages.SETTINGS, open=False):
                 made |= controls.create_settings(NAME, known, chosen) | controls.create_afterwards(NAME)
             box = create_prompt_box(NAME, session, warning)
-            listing, folded = _create_repertoire(chosen)
     return TextToImageTab(
         fields={name: made[name] for name in form.BLANK},
         controls=GenerateControls(NAME, generate, stop, notice, stage),
         estimate=estimate,
-        repertory=Repertory(examples, listing, folded),
+        examples=examples,
         box=box,
     )
 
 
-def _create_repertoire(chosen: Checkpoint) -> tuple[gr.HTML, gr.Accordion]:
-    with gr.Accordion(messages.REPERTOIRE, open=False, visible=chosen.repertoire is not None) as folded:
-        return gr.HTML(view.render_repertoire(chosen.repertoire), **controls.BARE), folded
+def _wire_examples(tab: TextToImageTab, session: PageSession, keeper: Keeper) -> None:
+    """Show examples of what the starter can draw while it is chosen."""
 
-
-def _wire_repertory(tab: TextToImageTab, session: PageSession, keeper: Keeper) -> None:
-    """Show what the starter can draw while it is chosen."""
-
-    def show(checkpoint: str) -> list[Update]:
-        known = session.checkpoint_options.find(checkpoint).repertoire
-        return [view.render_examples(known), view.render_repertoire(known), gr.update(visible=known is not None)]
+    def show(checkpoint: str) -> str:
+        return view.render_examples(session.checkpoint_options.find(checkpoint).repertoire)
 
     def pick(event: gr.EventData) -> str:
         return event.prompt
 
-    parts, checkpoint = tab.repertory, tab.fields["checkpoint"]
-    on(checkpoint, "change")(show, checkpoint, [parts.examples, parts.listing, parts.box], **QUIET)
-    keeper.after(on(parts.examples, "pick")(pick, None, tab.fields["prompt"], **QUIET))
+    checkpoint = tab.fields["checkpoint"]
+    on(checkpoint, "change")(show, checkpoint, tab.examples, **QUIET)
+    keeper.after(on(tab.examples, "pick")(pick, None, tab.fields["prompt"], **QUIET))

@@ -1,0 +1,50 @@
+// A panel of words to press: chips or cards that the server renders when the panel is first seen, with a field to search them.
+
+import { replaceText } from "../common/typing.js";
+
+// The text with words after it, and a comma between them.
+export function separate(before, words) {
+  return /(^|[\s,(]|AND)$/.test(before) ? words : `, ${words}`;
+}
+
+// Puts words into the prompt of the tab at its cursor.
+export function insertWords(field, words) {
+  const at = field.selectionEnd;
+  replaceText(field, at, at, separate(field.value.slice(0, at), words));
+}
+
+// Hides what does not contain every word that is searched.
+export function filterItems(panel, searched) {
+  const wanted = searched.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const item of panel.querySelectorAll("[data-search]")) {
+    item.hidden = !wanted.every((word) => item.dataset.search.includes(word));
+  }
+  for (const group of panel.querySelectorAll("[data-group]")) group.hidden = !group.querySelector("[data-search]:not([hidden])");
+  const nothing = panel.querySelector("[data-nothing]");
+  if (nothing) nothing.hidden = Boolean(panel.querySelector("[data-search]:not([hidden])"));
+}
+
+async function load(panel) {
+  const checkpoint = document.documentElement.dataset[`${panel.dataset.tab}Checkpoint`] ?? "";
+  if (panel.dataset.loaded === checkpoint) return;
+  panel.dataset.loaded = checkpoint;
+  try {
+    const answer = await fetch(`${panel.dataset.source}?${new URLSearchParams({ checkpoint })}`);
+    if (answer.ok) panel.innerHTML = await answer.text();
+  } catch {
+    delete panel.dataset.loaded; // the studio is closed: asked again when the panel is next seen
+  }
+}
+
+export function mount(element) {
+  const panel = element.querySelector("[data-source]");
+  new IntersectionObserver((seen) => { if (seen.some((each) => each.isIntersecting)) load(panel); }).observe(panel);
+  new MutationObserver(() => { if (panel.offsetParent) load(panel); })
+    .observe(document.documentElement, { attributeFilter: [`data-${panel.dataset.tab}-checkpoint`] });
+  panel.addEventListener("input", (event) => { if (event.target.type === "search") filterItems(panel, event.target.value); });
+  panel.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-insert]");
+    const field = document.querySelector(`#${panel.dataset.tab}-prompt textarea`);
+    if (button && field) insertWords(field, button.dataset.insert);
+  });
+}
