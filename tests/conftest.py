@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from engine.jobs.worker_environment import set_thread_waiting
 from tests.attack.tally import PROPERTY, add_up
 from tests.fast import is_fast
 
-# Threads that wait asleep: torch's default is to spin, which on a busy machine costs more than the work itself.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that soon wait asleep: torch's default is to spin, which on a busy machine costs more than the work itself.
+set_thread_waiting()
 
 # Compiling the sources of torch and diffusers takes twice as long as importing them. Were the result not stored, each process
 # that a test starts would do it again.

@@ -24,6 +24,7 @@ from typing import Protocol, TypeAlias
 from engine.descriptions import EngineDescription
 from engine.errors import CancelledError, EaselError
 from engine.events import Cancelled, Event, Failed, ImageSaved, Result
+from engine.jobs.worker_environment import keep_freed_memory, set_thread_waiting
 from engine.jobs.worker_locks import lock_device
 from engine.offline import disable_downloads
 from engine.requests import Request, Resolved
@@ -186,10 +187,7 @@ def _ignore_terminal() -> None:
 
 def _child(pipe: Connection, settings: Settings, engine: str) -> None:
     _ignore_terminal()
-    # Torch's threads spin while they wait for each other. On a machine that does other things too, one of two threads is often
-    # not running, and the other burns a core for it: an image was seen to take ten times as long. Sleeping threads use no CPU
-    # time.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    set_thread_waiting()
     disable_downloads()  # only the page's process downloads; a file that a worker does not find is an error
     _log_to(settings.data / "logs" / "worker.log")
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
@@ -199,6 +197,8 @@ def _child(pipe: Connection, settings: Settings, engine: str) -> None:
         # One after the other on a device, also where a killed worker takes its time to go.
         lock = lock_device(settings.data, settings.device)
         created = _create_engine(engine, settings)
+        if set(created.devices()) == {"cpu"}:  # elsewhere RAM that is free is looked for before each job
+            keep_freed_memory()
         pipe.send(Ready(created.describe(), created.devices()))
     except Exception as error:
         pipe.send(StartFailed(_describe_error(error)))

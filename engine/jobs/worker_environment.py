@@ -1,0 +1,39 @@
+"""Settings of the libraries under torch, for a process that makes images beside a person's other work.
+
+They hold for the whole process, and threads must wait as chosen from the start: set them before torch is imported.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+THREAD_WAITING: dict[str, str] = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+"""How torch's threads wait for each other. By default they spin, and beside a busy program, where one of two threads is often
+not running, the other burns a core for it: an image was seen to take ten times as long. Threads that sleep at once are woken
+thousands of times an image, which doubled the time of a small one. So they spin for less than a millisecond, then sleep. GNU's
+library, which torch for Linux brings, reads the second name (in turns of its loop); Intel's and LLVM's, which torch for Windows
+and macOS bring, read the third (in milliseconds); each ignores the other's."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+"""Names of glibc's ``malloc.h``."""
+
+
+def set_thread_waiting() -> None:
+    """Apply :data:`THREAD_WAITING`. Where the user's environment says something else, that stands."""
+    for name, value in THREAD_WAITING.items():
+        os.environ.setdefault(name, value)
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep memory that is freed for the next tensor. By default each large tensor is taken from the kernel, which
+    clears its pages, and given back: a tenth of a step. ``malloc_trim`` gives back what is free. False if there is no glibc."""
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    # The thresholds cannot be set as high by mallopt, which takes an int.
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))
