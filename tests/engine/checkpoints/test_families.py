@@ -65,6 +65,27 @@ def test_the_published_numbers_of_parameters_are_those_of_the_configurations(fam
 
 
 @pytest.mark.parametrize("family", IN_FILES, ids=name_of)
+def test_what_a_row_says_of_its_networks_stands_in_their_configurations(family: Family) -> None:
+    signature, base = family.signature, family.base
+    assert signature is not None
+    network = "unet" if "unet" in family.configs else "transformer"
+    denoiser = bundled_config(family, network)
+    if network == "unet":
+        assert denoiser["in_channels"] == signature.channels
+        assert denoiser["cross_attention_dim"] == signature.text.context_width
+        assert (denoiser.get("time_cond_proj_dim") is not None) == signature.guidance_embedding
+    if base is None or network != "unet" or "text_encoder" not in family.configs:  # the refiner has one of XL's two encoders
+        return
+    widths = [
+        bundled_config(family, name)["hidden_size"] for name in family.configs if name in ("text_encoder", "text_encoder_2")
+    ]
+    assert (base.token_width, base.embedding_width) == (sum(widths), widths[-1])
+    assert base.latent_channels == bundled_config(family, "vae")["latent_channels"]
+    assert base.context_width == denoiser["cross_attention_dim"]
+    assert base.unet_levels == len(denoiser["block_out_channels"])
+
+
+@pytest.mark.parametrize("family", IN_FILES, ids=name_of)
 def test_what_a_family_looks_like_leads_back_to_it(family: Family) -> None:
     signature = family.signature
     assert signature is not None
