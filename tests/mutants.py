@@ -31,8 +31,8 @@ TESTS = {
     "engine/checkpoints/families/stable_diffusion_1.py": ("tests/engine/checkpoints/test_families.py",),
     "engine/checkpoints/families/stable_diffusion_2.py": ("tests/engine/checkpoints/test_families.py",),
     "engine/checkpoints/families/stable_diffusion_xl.py": ("tests/engine/checkpoints/test_families.py",),
-    "engine/jobs/queue.py": ("tests/engine/jobs/test_queue.py",),
-    "engine/jobs/journal.py": ("tests/engine/jobs/test_queue.py", "tests/engine/jobs/test_durability.py"),
+    "engine/jobs/queue.py": ("tests/engine/jobs/test_queue.py", "tests/engine/jobs/test_device_runner.py"),
+    "engine/jobs/journal.py": ("tests/engine/jobs/test_journal.py", "tests/engine/jobs/test_queue.py"),
 }
 """File to break -> the quick tests that should notice."""
 

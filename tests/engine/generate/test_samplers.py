@@ -109,6 +109,22 @@ def test_a_schedule_that_a_sampler_cannot_follow_is_replaced_and_said(name: str)
         create(pair.sampler, CHECKPOINT, pair.schedule).set_timesteps(4)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "fits"),
+    [
+        ("Euler", "Karras", True),
+        ("DDIM", "Karras", False),
+        ("DDIM", "Exponential", False),
+        ("DDIM", "SGM Uniform", True),
+        ("LCM", "Karras", False),
+        ("LCM", "SGM Uniform", False),
+    ],
+)
+def test_a_sampler_follows_the_schedules_that_it_has_options_for(sampler: str, schedule: str, fits: bool) -> None:
+    pair, notice = fit_pair(SamplingMethod(sampler, schedule), CHECKPOINT)
+    assert (pair.schedule, bool(notice)) == ((schedule, False) if fits else (DEFAULT, True))
+
+
 @pytest.mark.parametrize("name", ["LCM", "TCD"])
 def test_distilled_samplers_run_the_steps_that_they_were_distilled_with(name: str) -> None:
     assert bound_steps(SamplingMethod(name, DEFAULT), 50, CHECKPOINT) == (50, "")
