@@ -1,33 +1,39 @@
 """Breaks tables and the queue one place at a time and runs the tests that should notice: ``python -m tests.mutants [SECONDS]``.
 
-A mutant is one changed constant, comparison or ``and``/``or``. It is killed when a test fails, and survives when all pass: then
-no test speaks of that place, or the change makes no difference. Everything happens in a copy of the source.
+A mutant is one changed number, truth value, comparison or ``and``/``or``. It is killed when a test fails, and survives when all
+pass: then no test speaks of that place, or the change makes no difference. Everything happens in a copy of the source.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
+import json
+import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 HOUSE = Path(__file__).resolve().parent.parent
 COPIED = ("engine", "launcher", "models", "tests", "ui", "app.py", "launch.py", "pyproject.toml")
 
+PLAN = ("tests/engine/plan/test_memory.py", "tests/engine/plan/test_pinned_values.py", "tests/engine/plan/test_precision.py")
 TESTS = {
     "engine/requests/limits.py": ("tests/engine/requests",),
     "engine/generate/samplers/pairs.py": ("tests/engine/generate/test_samplers.py",),
     "engine/generate/samplers/create.py": ("tests/engine/generate/test_samplers.py",),
-    "engine/plan/precision.py": ("tests/engine/plan/test_precision.py",),
-    "engine/plan/precision_table.py": ("tests/engine/plan/test_precision.py",),
-    "engine/plan/memory.py": ("tests/engine/plan/test_memory.py",),
-    "engine/plan/ladder.py": ("tests/engine/plan/test_memory.py",),
+    "engine/plan/precision.py": PLAN,
+    "engine/plan/precision_table.py": PLAN,
+    "engine/plan/memory.py": PLAN,
+    "engine/plan/ladder.py": PLAN,
     "engine/checkpoints/families/stable_diffusion_1.py": ("tests/engine/checkpoints/test_families.py",),
     "engine/checkpoints/families/stable_diffusion_2.py": ("tests/engine/checkpoints/test_families.py",),
     "engine/checkpoints/families/stable_diffusion_xl.py": ("tests/engine/checkpoints/test_families.py",),
@@ -40,6 +46,9 @@ OPPOSITE: dict[type[ast.cmpop], str] = {
     ast.Lt: ">=", ast.LtE: ">", ast.Gt: "<=", ast.GtE: "<", ast.Eq: "!=", ast.NotEq: "==",
     ast.In: "not in", ast.NotIn: "in", ast.Is: "is not", ast.IsNot: "is",
 }  # fmt: skip
+
+
+_MOMENTS = itertools.count(10**18, 10**10)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class Mutant:
         path = house / self.where
         text = path.read_bytes()
         path.write_bytes(text[: self.start] + self.instead.encode() + text[self.end :])
+        os.utime(path, ns=(0, next(_MOMENTS)))  # bytecode of the file as it was is told by time and size
         return text.decode()
 
 
@@ -85,7 +95,7 @@ def find_mutants(where: str, house: Path = HOUSE) -> Iterator[Mutant]:
         if isinstance(node, ast.Constant) and isinstance(node.value, bool):
             yield replace(node, str(not node.value))
         elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            yield replace(node, repr(node.value + 1))
+            yield replace(node, repr(node.value + 1 if abs(node.value) < 8 else node.value * 2))
         elif isinstance(node, ast.Compare) and len(node.ops) == 1:
             left, right = ast.unparse(node.left), ast.unparse(node.comparators[0])
             yield replace(node, f"({left} {OPPOSITE[type(node.ops[0])]} {right})")
@@ -94,16 +104,33 @@ def find_mutants(where: str, house: Path = HOUSE) -> Iterator[Mutant]:
             yield replace(node, "(" + sign.join(f"({ast.unparse(value)})" for value in node.values) + ")")
 
 
-def is_killed(mutant: Mutant, house: Path) -> bool:
-    """Whether a test fails, or never ends, with the mutant in the source."""
-    before = mutant.apply(house)
-    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "--timeout=60", "-p", "no:cacheprovider", *TESTS[mutant.where]]
-    try:
-        return subprocess.run(command, cwd=house, capture_output=True, timeout=240).returncode != 0
-    except subprocess.TimeoutExpired:
-        return True
-    finally:
-        (house / mutant.where).write_text(before, "utf-8")
+class Runner:
+    """Runs tests in a copy of the source. The process behind it has imported the large libraries, but nothing of Easel's."""
+
+    def __init__(self, house: Path) -> None:
+        self.house = house
+        command = [sys.executable, "-m", "tests.mutant_runner"]
+        self._process = subprocess.Popen(command, cwd=house, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._process:
+            self._process.kill()
+
+    def passes(self, tests: Sequence[str]) -> bool:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(json.dumps(["-q", "-x", "--timeout=60", "-p", "no:cacheprovider", *tests]), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline()) == 0
+
+    def kills(self, mutant: Mutant) -> bool:
+        """Whether a test fails, or never ends, with the mutant in the source."""
+        before = mutant.apply(self.house)
+        try:
+            return not self.passes(TESTS[mutant.where])
+        finally:
+            (self.house / mutant.where).write_text(before, "utf-8")
 
 
 def copy_source(folder: Path) -> Path:
@@ -128,8 +155,10 @@ def run_mutants(seconds: float, seed: int = 0) -> tuple[list[Mutant], list[Mutan
     killed: list[Mutant] = []
     survived: list[Mutant] = []
     until = time.monotonic() + seconds
-    with tempfile.TemporaryDirectory() as folder:
-        house = copy_source(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        runner = stack.enter_context(Runner(copy_source(Path(folder))))
+        for tests in set(TESTS.values()):
+            assert runner.passes(tests), f"{tests} fail with nothing broken"
         while any(places.values()):
             for mutants in places.values():
                 if not mutants:
@@ -137,7 +166,7 @@ def run_mutants(seconds: float, seed: int = 0) -> tuple[list[Mutant], list[Mutan
                 if time.monotonic() > until:
                     return killed, survived
                 mutant = mutants.pop()
-                fate = killed if is_killed(mutant, house) else survived
+                fate = killed if runner.kills(mutant) else survived
                 fate.append(mutant)
                 print("killed  " if fate is killed else "SURVIVED", mutant, flush=True)
     return killed, survived
