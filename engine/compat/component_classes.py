@@ -5,18 +5,25 @@ Both libraries import their classes when a name is asked for, so that only their
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import diffusers
-import torch
 import transformers
 from diffusers import ConfigMixin, SchedulerMixin
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook, register_module_parameter_registration_hook
 from transformers import DPTImageProcessor, PreTrainedModel, PreTrainedTokenizerFast, T5Tokenizer
 
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
+
+_MOST_PARTS = 20_000
+"""Several times what any published network has: XL's UNet has 3,609."""
 
 _UNEXPORTED: Mapping[str, type[PreTrainedModel]] = {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker}
 """Classes that neither library has at its top."""
@@ -59,11 +66,30 @@ def load_t5_tokenizer(path: Path) -> PreTrainedTokenizerFast:
         ) from error
 
 
-def create_module(name: str, config: JsonObject) -> torch.nn.Module:
+def create_module(name: str, config: JsonObject) -> nn.Module:
     """A network of class ``name`` with fresh weights. Raises AttributeError if no library has the class, and whatever the class
     raises for a configuration that does not fit."""
+    with bound_construction():
+        return _create(name, config)
+
+
+@contextmanager
+def bound_construction() -> Generator[None]:
+    """Within it, a network of this thread that gets more parts than any published one raises ValueError: a configuration may ask
+    for millions of layers, which would take hours and all memory although none has weights."""
+    thread, parts = threading.get_ident(), itertools.count(1)
+
+    def count(module: nn.Module, name: str, part: nn.Module | nn.Parameter | None) -> None:
+        if threading.get_ident() == thread and next(parts) > _MOST_PARTS:
+            raise ValueError(f"it asks for more than {_MOST_PARTS:,} layers and weights")
+
+    with register_module_module_registration_hook(count), register_module_parameter_registration_hook(count):
+        yield
+
+
+def _create(name: str, config: JsonObject) -> nn.Module:
     if hasattr(diffusers, name):
-        module: torch.nn.Module = getattr(diffusers, name).from_config(dict(config))
+        module: nn.Module = getattr(diffusers, name).from_config(dict(config))
         return module
     found: type[PreTrainedModel] = _UNEXPORTED.get(name) or getattr(transformers, name)
     if found.config_class is None:

@@ -18,9 +18,10 @@ import pytest
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.library import search_paths
 from engine.checkpoints.library.catalogue import Catalogue, Inventory
-from engine.checkpoints.library.entry import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
-from engine.errors import EaselError
+from engine.checkpoints.load.components import build
+from engine.errors import CheckpointError, EaselError
 from engine.requests import ExecutionPlan
 from engine.settings import HOUSE, Settings
 from tests.attack.mutated_weights import CONTENTS, create_sound, mutate_json
@@ -185,6 +186,40 @@ def test_a_checkpoint_with_odd_settings_loads_or_says_why(count: int, settings: 
         shutil.rmtree(folder)
     print(f"tried {count}, listed and used {loaded}, traces {len(traces)}")
     assert not traces, traces[:5]
+
+
+@pytest.mark.parametrize("number", [2**31, -(2**63), 10**30])
+def test_no_number_in_a_configuration_takes_time_or_memory(number: int, settings: Settings) -> None:
+    """Every number of every component's configuration, one at a time."""
+    whole, folder, tried = settings.models / "starter", settings.models / "odd", 0
+    shutil.copytree(whole, folder, copy_function=os.link)
+    for odd in sorted(path for path in whole.rglob("*.json") if path.name in ("config.json", "scheduler_config.json")):
+        target, config = folder / odd.relative_to(whole), json.loads(odd.read_text("utf-8"))
+        for name, value in config.items():
+            for changed in change_numbers(value, number):
+                target.unlink()
+                target.write_text(json.dumps({**config, name: changed}))
+                with pytest.raises(EaselError, match=r"(?s)^(“|The ).*[.?]$"):
+                    entry_for(folder).config(target.parent.name)
+                tried += 1
+        target.unlink()
+        os.link(odd, target)
+    assert tried > 40
+
+
+def change_numbers(value: object, number: int) -> Iterator[object]:
+    """``value`` with ``number`` instead of each whole number in it."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield number
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from ([*value[:place], changed, *value[place + 1 :]] for changed in change_numbers(each, number))
+
+
+def test_a_configuration_that_asks_for_endless_layers_is_refused() -> None:
+    config = json.loads((HOUSE / "models/starter/unet/config.json").read_text("utf-8"))
+    with pytest.raises(CheckpointError, match="more than 20,000 layers"):
+        build("UNet2DConditionModel", {**config, "layers_per_block": 10**6})
 
 
 ODD_INDEX = {

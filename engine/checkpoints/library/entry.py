@@ -21,7 +21,8 @@ from engine.checkpoints.library import overrides
 from engine.checkpoints.library.overrides import Override
 from engine.checkpoints.library.starter_card import StarterCard, read_card
 from engine.checkpoints.library.t5_tokenizer import T5, find_t5_tokenizer
-from engine.json_values import JsonObject
+from engine.errors import CheckpointError
+from engine.json_values import JsonObject, JsonValue
 from engine.safe_text import name_to_text
 from engine.settings import Settings
 from engine.storage.file_version import Version, digest_versions, read_version
@@ -29,6 +30,12 @@ from engine.storage.regular_files import open_regular_file
 
 _MOST_FILES = 10_000
 """The most files of a checkpoint's folder that its stamp covers."""
+
+_MOST_OF_ANYTHING = 10**6
+"""No published configuration has a number as large: of layers, channels, timesteps or words."""
+
+_MOST: Mapping[str, int] = {"pos_embed_max_size": 512}
+"""Of a setting whose square is kept in memory while the network is built; published ones have up to 384."""
 
 _PIECE = 2**20
 """Bytes that are read at a time."""
@@ -138,7 +145,8 @@ class CheckpointEntry:
         return find_t5_tokenizer(each.path if each.is_folder else each.path.parent for each in (lender, self) if each is not None)
 
     def config(self, component: str) -> JsonObject:
-        """A component's configuration in diffusers' or transformers' format. Raises KeyError if there is no such component."""
+        """A component's configuration in diffusers' or transformers' format. Raises KeyError if there is no such component, and
+        CheckpointError for a number that no component can have."""
         folder = self.path if self.is_folder else self.configs
         if folder is None:
             found = bundled_config(self.family, component)
@@ -152,7 +160,22 @@ class CheckpointEntry:
         found = own if "_class_name" in own else {**found, **own}
         if component == "scheduler" and self.identity.prediction_type:
             found = {**found, "prediction_type": self.identity.prediction_type}
+        _check_numbers(component, found)
         return found
+
+
+def _check_numbers(component: str, value: JsonValue, name: str = "") -> None:
+    """Raise CheckpointError for a number with which a component would take all memory, whatever its weights are."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            _check_numbers(component, each, key)
+    elif isinstance(value, list):
+        for each in value:
+            _check_numbers(component, each, name)
+    elif isinstance(value, int) and abs(value) > _MOST.get(name, _MOST_OF_ANYTHING):
+        raise CheckpointError(
+            f"The configuration of a part ({component}) is damaged: {value} is no {name[:100]}. Fetch the checkpoint again."
+        )
 
 
 def entry_for(path: Path, settings: Settings | None = None, configs: Path | None = None) -> CheckpointEntry:

@@ -28,7 +28,7 @@ from engine.checkpoints.loaded import (
     LoadedPipeline,
     create_checkpoint,
 )
-from engine.compat.component_classes import find_scheduler_class, load_preprocessor, load_t5_tokenizer
+from engine.compat.component_classes import bound_construction, find_scheduler_class, load_preprocessor, load_t5_tokenizer
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
@@ -170,9 +170,10 @@ def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline
     """
     dtype = DTYPES[plan.dtypes.get("unet") or plan.dtypes.get("transformer") or "float32"]
     try:
-        pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
-            str(entry.path), local_files_only=True, use_safetensors=True, dtype=dtype, trust_remote_code=False
-        )
+        with bound_construction():
+            pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
+                str(entry.path), local_files_only=True, use_safetensors=True, dtype=dtype, trust_remote_code=False
+            )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
         raise CheckpointError(
             f"“{entry.path.name}” is of a kind that Easel does not know, and diffusers could not load it either "
