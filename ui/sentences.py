@@ -325,3 +325,13 @@ def tag_count(count: int) -> str:
 def made_for(family: str) -> str:
     """Of a LoRA or embedding that was trained for another family than the chosen checkpoint's."""
     return f"made for {family}"
+
+
+def no_cards(models: Path) -> str:
+    """There is neither a LoRA nor an embedding."""
+    return f"There is no LoRA and no embedding yet. Put some into {models}, with their preview and notes beside them, and reload."
+
+
+def broken_preview(name: str) -> str:
+    """The image beside a LoRA or an embedding cannot be shown."""
+    return f"The preview of “{shorten(name)}” cannot be read. Replace it, or delete it."

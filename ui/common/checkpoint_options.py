@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -157,6 +157,12 @@ class CheckpointOptions:
     def find_entry(self, name: str | None) -> CheckpointEntry:
         """The catalogue's entry of that name, without another scan where it is known. Raises CheckpointError."""
         return self._entries.get(name or "") or self._catalogue.find(name)
+
+    def find_fitting(self, entries: Iterable[CheckpointEntry], checkpoint: str) -> frozenset[str]:
+        """The names of the LoRAs or embeddings that were made for the base model of a checkpoint, or do not say for which."""
+        entry = self._entries.get(checkpoint) or next(iter(self._entries.values()), None)
+        base = entry.family.base if entry else None
+        return frozenset(each.name for each in entries if base is not None and each.identity.family in ("", base.name))
 
     def list_names(self) -> KnownNames:
         """The names of everything that the settings of an image can refer to."""

@@ -20,7 +20,7 @@ from ui.common.fields import Fields, Keeper
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, on
 from ui.templates import render_notice, render_notices
-from ui.words.panels import create_chips, wire_words
+from ui.words.panels import create_cards, create_chips, wire_words
 
 FILE, FOREIGN = "presets.toml", "styles.csv"
 """The user's file of presets in the data folder; AUTOMATIC1111's, there or in the models folder."""
@@ -112,6 +112,7 @@ def create_warning(tab: str) -> gr.HTML:
 def create_prompt_box(tab: str, session: PageSession, warning: gr.HTML) -> PromptBox:
     """Presets, and how both prompts are read, in the open column. ``warning`` is the tab's :func:`create_warning`."""
     presets = _create_preset_box(tab, Presets(session.settings))
+    create_cards(tab)
     chips = create_chips(tab, session)
     with gr.Accordion(messages.READING, open=False):
         return PromptBox(tab, warning, presets, chips, gr.HTML(elem_id=f"{tab}-tokens", **controls.BARE))

@@ -11,7 +11,7 @@ from ui.common import controls
 from ui.common.fields import Fields
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, on
-from ui.words import view
+from ui.words import cards, view
 
 
 def create_chips(tab: str, session: PageSession) -> gr.Accordion:
@@ -20,6 +20,12 @@ def create_chips(tab: str, session: PageSession) -> gr.Accordion:
     with gr.Accordion(messages.REPERTOIRE, open=False, visible=known is not None) as folded:
         gr.HTML(view.render_frame(tab, view.CHIPS), js_on_load=view.ON_LOAD, elem_id=f"{tab}-chips", **controls.BARE)
     return folded
+
+
+def create_cards(tab: str) -> None:
+    """LoRAs and embeddings as cards, in the open column."""
+    with gr.Accordion(messages.CARDS, open=False, elem_id=f"{tab}-card-box"):
+        gr.HTML(view.render_frame(tab, cards.CARDS), js_on_load=view.ON_LOAD, elem_id=f"{tab}-cards", **controls.BARE)
 
 
 def wire_words(tab: str, chips: gr.Accordion, fields: Fields, session: PageSession) -> None:

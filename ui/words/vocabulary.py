@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 from engine.checkpoints.families import BASE_MODELS
-from engine.checkpoints.library.catalogue import CheckpointEntry
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.search_paths import find_tag_folders, find_wildcard_folders
 from engine.prompt.wildcards import Wildcards
 from engine.settings import Settings
@@ -72,17 +72,10 @@ class Vocabulary:
         self, kind: str, query: str, checkpoint: Checkpoint, write: Callable[[CheckpointEntry], str]
     ) -> Completion:
         entries = self._known.inventory.of_kind(kind)
-        fitting = set(self.find_fitting(entries, checkpoint))
+        fitting = self._known.find_fitting(entries, checkpoint.name)
         found = sorted(_match(query, {entry.name: entry for entry in entries}), key=lambda entry: entry.name not in fitting)
         made = (Suggestion(each.name, _describe_fit(each, fitting), write(each), len(query)) for each in found)
         return Completion(tuple(islice(made, MOST)))
-
-    def find_fitting(self, entries: Iterable[CheckpointEntry], checkpoint: Checkpoint) -> Iterator[str]:
-        """The names of the LoRAs or embeddings that were made for the checkpoint's base model."""
-        if checkpoint.name not in self._known.names:
-            return
-        base = self._known.find_entry(checkpoint.name).family.base
-        yield from (entry.name for entry in entries if base is not None and entry.identity.family in ("", base.name))
 
     def _complete_wildcard(self, query: str, _checkpoint: Checkpoint) -> Completion:
         when, listed = self._wildcards
@@ -133,7 +126,7 @@ def _match(query: str, named: Mapping[str, T]) -> list[T]:
     return [named[name] for name in ordered]
 
 
-def _describe_fit(entry: CheckpointEntry, fitting: set[str]) -> str:
+def _describe_fit(entry: CheckpointEntry, fitting: frozenset[str]) -> str:
     """The base model of a LoRA or embedding that does not fit the checkpoint, "" for one that does."""
     base = BASE_MODELS.get(entry.identity.family)
     return sentences.made_for(base.label) if base and entry.name not in fitting else ""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from engine.checkpoints.families import BASE_MODELS
 from engine.checkpoints.files.headers import Header, Tensor
 from engine.checkpoints.identify.adapter_names import find_methods, group_layers
 from engine.checkpoints.identify.identity import Identity, Part
+from engine.json_values import parse_object
 
 OTHER_FAMILIES: Mapping[str, str] = {
     "Qwen-Image": r"transformer_blocks[._]\d+[._](img|txt)_(mod|mlp)",
@@ -58,8 +61,38 @@ def identify_adapter(names: Mapping[str, Tensor], header: Header) -> Identity | 
         container=header.container,
         digest=header.digest,
         weights_sha256=header.metadata.get("sshs_model_hash", "").lower(),
+        description=read_description(header.metadata),
         reason=kind,
     )
+
+
+DESCRIPTION = ("modelspec.title", "modelspec.description", "modelspec.trigger_phrase", "modelspec.usage_hint")
+"""Keys of a header's metadata that are for its users, in the names of Stability AI's ModelSpec."""
+
+THUMBNAIL, TRAINING_TAGS = "modelspec.thumbnail", "training tags"
+_TAG_FREQUENCY = "ss_tag_frequency"
+_LONGEST, _LONGEST_JSON, _MOST_TAGS = 20_000, 2**22, 12
+
+
+def read_description(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What a header says for the users of the file: :data:`DESCRIPTION`; under :data:`TRAINING_TAGS` the most frequent tags of
+    the training images; under :data:`THUMBNAIL` something if it holds a preview."""
+    found = {key: metadata[key][:_LONGEST] for key in DESCRIPTION if metadata.get(key)}
+    if metadata.get(THUMBNAIL, "").startswith("data:image/"):
+        found[THUMBNAIL] = "yes"
+    if tags := _count_tags(metadata.get(_TAG_FREQUENCY, "")[:_LONGEST_JSON]):
+        found[TRAINING_TAGS] = ", ".join(tag for tag, _ in tags.most_common(_MOST_TAGS))
+    return found
+
+
+def _count_tags(text: str) -> Counter[str]:
+    """kohya-ss/sd-scripts' ``{folder: {tag: count}}``; nothing for anything else."""
+    counts: Counter[str] = Counter()
+    with suppress(ValueError):
+        for folder in parse_object(text).values():
+            for tag, count in (folder if isinstance(folder, dict) else {}).items():
+                counts[tag.strip()[:200]] += count if isinstance(count, int) else 0
+    return counts
 
 
 def find_other_family(layers: Iterable[str]) -> str:

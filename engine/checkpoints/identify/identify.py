@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.checkpoints.families import BASE_MODELS
 from engine.checkpoints.files.headers import Header, Tensor, read_header
-from engine.checkpoints.identify.adapters import find_other_family, identify_adapter
+from engine.checkpoints.identify.adapters import find_other_family, identify_adapter, read_description
 from engine.checkpoints.identify.evidence import find_few_step_words
 from engine.checkpoints.identify.folders import identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
@@ -81,6 +81,7 @@ def _embedding(names: Mapping[str, Tensor], header: Header, path: Path) -> Ident
     return Identity(
         kind="embedding", family=family, parts={"embedding": Part.sum(list(wide.values()))}, container=header.container,
         digest=header.digest, reason=f"{tokens} learned token{'s' if tokens > 1 else ''}, {width} wide",
+        description=read_description(header.metadata),
     )  # fmt: skip
 
 

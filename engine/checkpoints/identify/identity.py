@@ -59,6 +59,7 @@ class Identity:
     beside the weights that were used, and ``configs`` the values that they put into a component's configuration
     (:mod:`engine.checkpoints.identify.markers`). ``digest`` is as in Header. ``weights_sha256`` is the SHA-256 of all bytes
     after the header, which trainers write into LoRAs and AUTOMATIC1111's program into its images; "" if the file has none.
+    ``description`` is that of :func:`~engine.checkpoints.identify.adapters.read_description`, for LoRAs and embeddings.
     ``reason`` says how it was recognised.
     """
 
@@ -74,6 +75,7 @@ class Identity:
     container: str = ""
     digest: str = ""
     weights_sha256: str = ""
+    description: Mapping[str, str] = field(default_factory=dict[str, str])
     reason: str = ""
 
     @property

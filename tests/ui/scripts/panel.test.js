@@ -1,4 +1,4 @@
-import { filterItems, insertWords, separate } from "/ui/words/panel.js";
+import { filterItems, insertWords, removeWords, separate } from "/ui/words/panel.js";
 import { equal, test } from "/tests/ui/scripts/harness.js";
 
 test("words are set off by a comma where words stand before them", () => {
@@ -28,4 +28,11 @@ test("a search hides what does not match, and headings without words", () => {
   equal([shown(), panel.querySelector("p").hidden], [[], false]);
   filterItems(panel, "");
   equal([shown().length, panel.querySelector("p").hidden], [3, true]);
+});
+
+test("a card that is pressed again takes its words out", () => {
+  equal(removeWords("a cat, <lora:ink:0.8>, red", "<lora:ink:"), "a cat, red");
+  equal(removeWords("<lora:ink:0.8>, a cat", "<lora:ink:"), "a cat");
+  equal(removeWords("a cat, (bad:1)", "(bad:"), "a cat");
+  equal(removeWords("a cat", "<lora:ink:"), null);
 });
