@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.errors import OutputError
 from engine.json_values import JsonValue, read_dataclass, write_dataclass
 from engine.requests import DTYPES
 from engine.storage.json_store import JsonStore, UnreadableFile
+from engine.storage.name_pattern import check_pattern
 
 FILE = "settings.json"
 MOST_WATERMARK = 200
@@ -29,7 +31,8 @@ class Preferences:
     saved without their record. ``watermark``: a text that is hidden in every image (see
     :mod:`engine.records.images.watermark`), "" for none. ``safety_checker``: images that a checkpoint's own safety checker
     flags are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the
-    device, which takes minutes once. ``troubles`` has a sentence for each part of the file that could not be used.
+    device, which takes minutes once. ``file_format``, ``quality`` and ``name_pattern`` are those of
+    :class:`engine.records.outputs.FileStyle`. ``troubles`` has a sentence for each part of the file that could not be used.
     """
 
     extra_models: tuple[str, ...] = ()
@@ -38,7 +41,21 @@ class Preferences:
     safety_checker: bool = False
     precision: str = "auto"
     compile: bool = False
+    file_format: str = "png"
+    quality: int = 95
+    name_pattern: str = ""
     troubles: tuple[str, ...] = field(default=(), compare=False)
+
+
+FILE_FORMATS = ("png", "jpeg", "webp")
+
+
+def _is_pattern(value: JsonValue) -> bool:
+    with suppress(OutputError):
+        if isinstance(value, str) and value:
+            check_pattern(value)
+        return isinstance(value, str)
+    return False
 
 
 _RULES: Mapping[str, tuple[Callable[[JsonValue], bool], str]] = {
@@ -47,6 +64,9 @@ _RULES: Mapping[str, tuple[Callable[[JsonValue], bool], str]] = {
     "watermark": (lambda v: isinstance(v, str) and len(v) <= MOST_WATERMARK, f"a text of up to {MOST_WATERMARK} characters"),
     "safety_checker": (lambda v: isinstance(v, bool), "true or false"),
     "compile": (lambda v: isinstance(v, bool), "true or false"),
+    "file_format": (lambda v: v in FILE_FORMATS, f"one of {', '.join(FILE_FORMATS)}"),
+    "quality": (lambda v: isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 100, "a whole number from 1 to 100"),
+    "name_pattern": (_is_pattern, "a pattern of names inside the outputs folder, such as {date}/{time} {prompt}"),
     "precision": (lambda v: v in ("auto", *DTYPES), f"one of auto, {', '.join(DTYPES)}"),
 }
 """Name -> what a value must be, as a test and in words."""

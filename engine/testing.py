@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from PIL import Image, ImageDraw
 
+import engine.preferences as preferences
 from engine.descriptions import EngineDescription
 from engine.errors import DiskFull, RequestError
 from engine.events import Event, Finished, Guided, ImageSaved, Loading, Notice, Result, Step
@@ -119,7 +120,9 @@ class ScriptedEngine:
             path = outputs.find_saved(folder, job).get(index)
             if path is None:
                 yield from self._run_steps(job, index, request.count, resolved, stop)
-                path = outputs.save(draw(resolved), _wrap(resolved), outputs=folder, job=job, index=index)
+                chosen = preferences.read(self._settings.data)
+                style = outputs.FileStyle(format=chosen.file_format, quality=chosen.quality, pattern=chosen.name_pattern)
+                path = outputs.save(draw(resolved), _wrap(resolved), outputs=folder, job=job, index=index, style=style)
             results.append(_read_result(path, resolved))
             yield ImageSaved(job=job, index=index, result=results[-1])
         yield Finished(job=job, results=tuple(results))

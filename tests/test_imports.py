@@ -44,7 +44,7 @@ ROOMS = {
     "engine.compat": (),
     "engine.local": ("engine.generate", "engine.plan", "engine.checkpoints", "engine.prompt", "engine.records", "engine.storage"),
     "engine.jobs": ("engine.records", "engine.storage"),
-    "engine.testing": ("engine.negative", "engine.prompt", "engine.records", "engine.storage"),
+    "engine.testing": ("engine.preferences", "engine.negative", "engine.prompt", "engine.records", "engine.storage"),
 }
 """Room -> the rooms it may import, beside the words and itself."""
 

@@ -153,6 +153,13 @@ SAFETY_CHECKER_HELP = "For checkpoints that include one. Pictures that it flags 
 WATERMARK = "Invisible watermark"
 WATERMARK_HELP = "A short text hidden in every picture of at least 256 × 256 pixels. Leave empty for none."
 
+FILE_FORMAT = "Save pictures as"
+FILE_FORMATS = {"png": "PNG: without losses", "jpeg": "JPEG: small, for photos", "webp": "WebP: smaller still"}
+FILE_FORMAT_HELP = "Each holds the settings. Upscaled pictures and comparisons of negative prompts stay PNG."
+QUALITY = "Quality of JPEG and WebP"
+QUALITY_HELP = "1 to 100. WebP at 100 is without losses."
+NAME_PATTERN = "Names of picture files"
+
 UPSCALE_TAB = "Upscale"
 SEND_TO_UPSCALE = "Upscale"
 IMAGES = "Pictures to upscale"

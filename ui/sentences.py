@@ -335,3 +335,14 @@ def no_cards(models: Path) -> str:
 def broken_preview(name: str) -> str:
     """The image beside a LoRA or an embedding cannot be shown."""
     return f"The preview of “{shorten(name)}” cannot be read. Replace it, or delete it."
+
+
+def wrong_quality(text: str) -> str:
+    """The quality on the Settings tab is not one."""
+    return f"The settings were not saved: the quality must be a whole number from 1 to 100, not “{shorten(text)}”."
+
+
+def name_pattern_help(parts: Sequence[str]) -> str:
+    """What may stand in the pattern of file names."""
+    listed = " ".join(f"{{{part}}}" for part in parts)
+    return f"A slash makes a folder. Parts: {listed}. The job, number and seed always follow, so no picture is overwritten."

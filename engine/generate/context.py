@@ -150,6 +150,9 @@ class Task(ABC):
     keep_newest: int | None = None
     """How many images to keep in the folder after the job; None for all."""
 
+    is_measured = False
+    """Whether the saved images are compared with each other, so that they must be as they were computed."""
+
     notices: tuple[str, ...] = ()
     """Notices to show before the run is planned."""
 

@@ -148,7 +148,10 @@ class Run:
             networks = denoiser, loaded.vae, tiny_decoder, loaded.text_encoder, loaded.text_encoder_3
             stack.enter_context(raise_on_stop(stop, *networks))
             yield Attempt(
-                saver=Saver(job=self._job, folder=self._folder, entry=entry, state=state, checker=checker),
+                saver=Saver(
+                    job=self._job, folder=self._folder, entry=entry, state=state, checker=checker,
+                    is_measured=self._task.is_measured,
+                ),
                 task=self._task, loaded=loaded, tiny_decoder=tiny_decoder, guard=guard, state=state,
                 progress=StepProgress(self._job, self._task.count_batches(prepared, state)),
                 refiner=stack.enter_context(lease_refiner(prepared.refiner, state, stop)),

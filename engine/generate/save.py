@@ -25,6 +25,7 @@ from engine.errors import ImageError, ImageWithheld
 from engine.events import Event, ImageSaved, Result
 from engine.generate.context import BatchImage
 from engine.generate.engine_state import EngineState
+from engine.preferences import Preferences
 from engine.records import outputs
 from engine.records.images import watermark
 from engine.requests import ExecutionPlan
@@ -41,6 +42,12 @@ _WITHHELD = (
 _FOLDER_MOVED = (
     "The folder “{folder}” was moved, renamed or removed while this job ran, so it was created again. What was saved before is "
     "where the old folder is now."
+)
+
+
+_WATERMARK_LOST = (
+    "The invisible watermark does not survive how this picture is compressed. Choose PNG, JPEG with a quality of 95 or more, or "
+    "WebP with a quality of 100 on the Settings tab."
 )
 
 
@@ -101,13 +108,15 @@ class Saved:
 
 @dataclass(frozen=True, kw_only=True)
 class Saver:
-    """Saves the images of one job in ``folder``. ``checker`` may withhold some."""
+    """Saves the images of one job in ``folder``. ``checker`` may withhold some. ``is_measured``: whether the saved images are
+    compared with each other."""
 
     job: str
     folder: Path
     entry: CheckpointEntry
     state: EngineState
     checker: SafetyChecker | None = None
+    is_measured: bool = False
 
     def save(self, planned: BatchImage, image: Image.Image) -> Saved:
         """Write ``image``, with the metadata and watermark that the preferences ask for. Raises OutputError or DiskFull."""
@@ -118,16 +127,36 @@ class Saver:
         sha256 = self.state.hashes.find(self.entry.path, self.entry.stamp)
         resolved = dataclasses.replace(planned.resolved, checkpoint_sha256=sha256)
         marked, notice = _add_watermark(image, chosen.watermark) if chosen.watermark else (image, "")
+        style = self._choose_style(chosen)
+        if chosen.watermark and not notice and loses_watermark(style):
+            notice = _WATERMARK_LOST
         notice = " ".join(filter(None, (notice, "" if self.folder.is_dir() else _FOLDER_MOVED.format(folder=self.folder))))
         path = outputs.save(
             marked, resolved, outputs=self.folder, job=self.job, index=planned.index, companions=planned.companions,
-            write_metadata=not chosen.leave_metadata_out,
+            style=style, write_metadata=not chosen.leave_metadata_out,
         )  # fmt: skip
         return Saved(began=began, path=path, notice=notice)
+
+    def _choose_style(self, chosen: Preferences) -> outputs.FileStyle:
+        """That of the preferences; drafts, and images that are measured against each other, are not compressed with losses."""
+        style = read_style(chosen)
+        if self.folder == self.state.settings.drafts:
+            return outputs.PLAIN
+        return dataclasses.replace(style, format="png") if self.is_measured else style
 
     def report(self, planned: BatchImage, path: Path, seconds: float = 0.0) -> ImageSaved:
         """The event of an image that is on disk; ``seconds`` is how long it took."""
         return ImageSaved(job=self.job, index=planned.index, result=read_result(path, planned.resolved.request.seed, seconds))
+
+
+def loses_watermark(style: outputs.FileStyle) -> bool:
+    """Whether the compression of a style removes the invisible watermark."""
+    return style.quality < {"png": 0, "jpeg": 95, "webp": 100}[style.format]
+
+
+def read_style(chosen: Preferences) -> outputs.FileStyle:
+    """How the preferences say that image files are written."""
+    return outputs.FileStyle(format=chosen.file_format, quality=chosen.quality, pattern=chosen.name_pattern)
 
 
 def load_checker(entry: CheckpointEntry, plan: ExecutionPlan, state: EngineState, stop: Stop) -> SafetyChecker | None:

@@ -55,11 +55,10 @@ def find_finished(folder: Path, known: set[str]) -> Iterator[tuple[Row, list[Row
     the oldest first."""
     images: dict[str, list[Path]] = defaultdict(list)
     try:
-        for day in outputs.list_days(folder):
-            for path in sorted(day.iterdir(), reverse=True):
-                job = outputs.read_job(path.name)
-                if job is not None and job not in known and (job in images or len(images) < MOST_JOBS):
-                    images[job].append(path)
+        for path in outputs.list_images(folder):
+            job = outputs.read_job(path.name)
+            if job is not None and job not in known and (job in images or len(images) < MOST_JOBS):
+                images[job].append(path)
     except (EaselError, OSError):
         return
     for job, paths in islice(reversed(images.items()), MOST_JOBS):

@@ -39,8 +39,9 @@ def read(source: Path | bytes) -> Record | None:
     return from_text(written) if written else None
 
 
-def encode(image: Image.Image, record: Record | None, format: str = "png") -> bytes:
-    """``image`` as the bytes of a "png", "jpeg" or "webp" with ``record``; without any metadata if it is None.
+def encode(image: Image.Image, record: Record | None, format: str = "png", quality: int = 95) -> bytes:
+    """``image`` as the bytes of a "png", "jpeg" or "webp" with ``record``; without any metadata if it is None. ``quality`` is for
+    the last two, 1 to 100; WebP at 100 is lossless.
 
     An ICC profile in ``image.info`` is kept either way, since it defines the colours. JPEG shows transparent parts in white.
     """
@@ -48,6 +49,8 @@ def encode(image: Image.Image, record: Record | None, format: str = "png") -> by
     image = _flatten(image) if format == "jpeg" else image
     stream = io.BytesIO()
     carried = prepare(record) if record else {}
+    if format != "png":
+        options = {**options, "quality": quality, **({"lossless": True} if format == "webp" and quality == 100 else {})}
     image.save(stream, format, icc_profile=image.info.get("icc_profile"), **options, **carried)
     return stream.getvalue()
 
@@ -78,8 +81,8 @@ def _for_webp(record: Record) -> dict[str, Any]:
 
 _WRITERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "png": (_for_png, {}),
-    "jpeg": (_for_jpeg, {"quality": 95, "subsampling": "4:4:4", "comment": b""}),
-    "webp": (_for_webp, {"quality": 95}),
+    "jpeg": (_for_jpeg, {"subsampling": "4:4:4", "comment": b""}),
+    "webp": (_for_webp, {}),
 }
 
 

@@ -17,13 +17,14 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
+import engine.preferences as preferences
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.compat.diffusers_pipelines import PipelineDefaults, call_pipeline, read_defaults
 from engine.errors import CheckpointError
 from engine.events import Event, ImageSaved, Loading, Notice
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import StepProgress, plan_for
-from engine.generate.save import read_result
+from engine.generate.save import read_result, read_style
 from engine.plan.pipeline_memory import fit_pipeline
 from engine.prompt.draw_prompts import draw_again
 from engine.records import outputs
@@ -86,7 +87,8 @@ class _PipelineRun:
             yield self.progress.step(index, min(step, steps), steps, None)
         image = images[0].convert("RGB")
         folder = self.state.settings.outputs
-        path = outputs.save(image, self._resolve(image, seed, steps), outputs=folder, job=self.job, index=index)
+        style = read_style(preferences.read(self.state.settings.data))
+        path = outputs.save(image, self._resolve(image, seed, steps), outputs=folder, job=self.job, index=index, style=style)
         yield ImageSaved(job=self.job, index=index, result=read_result(path, seed, time.monotonic() - began))
 
     def _resolve(self, image: Image.Image, seed: int, steps: int) -> Resolved:

@@ -22,6 +22,8 @@ from engine.stopping import Stop
 class CompareNegativeTask(TextToImageTask):
     """The task of :class:`~engine.requests.CompareNegative`. Raises RequestError if a negative prompt has no effect."""
 
+    is_measured = True
+
     def __init__(self, asked: CompareNegative) -> None:
         if not asked.negative_prompt.strip():
             raise RequestError("The negative prompt is empty, so there is nothing to compare. Write one first.")

@@ -33,6 +33,7 @@ ROWS = (4, 3, 2)
 class StudyNegativeTask(TextToImageTask):
     """The task of :class:`~engine.requests.StudyNegative`. Raises RequestError if a negative prompt has no effect."""
 
+    is_measured = True
     keep_newest = 1000  # images of studies accumulate, and only their findings are needed later
 
     def __init__(self, asked: StudyNegative) -> None:

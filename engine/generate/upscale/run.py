@@ -112,7 +112,8 @@ def _upscale_image(run: UpscaleRun, index: int, image: str) -> Iterator[Event]:
     planes, tile_upscaler = yield from _prepare(run, index, opened, resolved)
 
     # 6. The tiles, written from the top down as they are finished.
-    with outputs.create_file(resolved, outputs=run.folder, job=run.job, index=index) as (stream, target):
+    style = outputs.FileStyle(pattern=chosen.name_pattern)  # a PNG, which is written while its rows are made
+    with outputs.create_file(resolved, outputs=run.folder, job=run.job, index=index, style=style) as (stream, target):
         record = Record(resolved=resolved, job=run.job, index=index, source=inspect_file.texts(path))
         exif, texts = (b"", None) if chosen.leave_metadata_out else (upright_exif(path), metadata.png_info(record))
         planes_out = 3 if opened.alpha is None else 4

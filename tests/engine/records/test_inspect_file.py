@@ -46,7 +46,13 @@ def test_a_picture_made_from_another_still_says_how_that_came_to_be(resolved: Re
     first = metadata.encode(textured(64, 64), Record(resolved=resolved, job="first"), format)
     silent = replace(resolved, request=replace(resolved.request, prompt=""))
     path = outputs.save(
-        textured(64, 64), silent, outputs=tmp_path, job="second", index=0, format=format, source=inspect_file.texts(first)
+        textured(64, 64),
+        silent,
+        outputs=tmp_path,
+        job="second",
+        index=0,
+        style=outputs.FileStyle(format=format),
+        source=inspect_file.texts(first),
     )
     record = metadata.read(path)
     assert record is not None and record.resolved == silent

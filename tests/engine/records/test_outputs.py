@@ -33,7 +33,7 @@ def test_a_saved_picture_has_its_pixels_its_record_and_a_telling_name(
 
 @pytest.mark.parametrize("format, ending", [("jpeg", ".jpg"), ("webp", ".webp")])
 def test_other_formats(image: Image.Image, resolved: Resolved, outputs: Path, format: str, ending: str) -> None:
-    path = saving.save(image, resolved, outputs=outputs, job="a", index=0, format=format)
+    path = saving.save(image, resolved, outputs=outputs, job="a", index=0, style=saving.FileStyle(format=format))
     record = metadata.read(path)
     assert path.suffix == ending and record is not None and record.resolved == resolved
 
@@ -41,7 +41,9 @@ def test_other_formats(image: Image.Image, resolved: Resolved, outputs: Path, fo
 def test_nothing_is_told_when_metadata_is_off(image: Image.Image, resolved: Resolved, outputs: Path) -> None:
     image.info = {"comment": b"a secret", "parameters": "a secret"}
     for index, format in enumerate(("png", "jpeg", "webp")):
-        path = saving.save(image, resolved, outputs=outputs, job="a", index=index, format=format, write_metadata=False)
+        path = saving.save(
+            image, resolved, outputs=outputs, job="a", index=index, style=saving.FileStyle(format=format), write_metadata=False
+        )
         assert metadata.read(path) is None
         assert b"secret" not in path.read_bytes() and b"cat" not in path.read_bytes()
 
@@ -49,7 +51,9 @@ def test_nothing_is_told_when_metadata_is_off(image: Image.Image, resolved: Reso
 def test_saving_again_is_saving_once(image: Image.Image, resolved: Resolved, outputs: Path) -> None:
     first = saving.save(image, resolved, outputs=outputs, job="a", index=0)
     inode = first.stat().st_ino
-    again = saving.save(image, replace(resolved, threads=9), outputs=outputs, job="a", index=0, format="jpeg")
+    again = saving.save(
+        image, replace(resolved, threads=9), outputs=outputs, job="a", index=0, style=saving.FileStyle(format="jpeg")
+    )
     assert again == first and again.stat().st_ino == inode
     assert [p for p in outputs.rglob("*") if p.is_file()] == [first]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +11,10 @@ from markupsafe import Markup
 
 import engine.preferences as preferences
 from engine.checkpoints.library import search_paths
-from engine.errors import EaselError
+from engine.errors import EaselError, OutputError
 from engine.preferences import MOST_WATERMARK, Preferences
 from engine.settings import Settings
+from engine.storage.name_pattern import check_pattern
 from ui import messages, sentences
 from ui.templates import join, render_notice, render_notices
 
@@ -33,6 +35,9 @@ class SettingsService:
             "leave_metadata_out": chosen.leave_metadata_out,
             "safety_checker": chosen.safety_checker,
             "watermark": chosen.watermark,
+            "file_format": chosen.file_format,
+            "quality": str(chosen.quality),
+            "name_pattern": chosen.name_pattern,
         }
         return written, render_notices(chosen.troubles, "trouble") + _render_folders(chosen.extra_models)
 
@@ -46,14 +51,27 @@ class SettingsService:
             leave_metadata_out=bool(written["leave_metadata_out"]),
             safety_checker=bool(written["safety_checker"]),
             watermark=str(written["watermark"] or "").strip()[:MOST_WATERMARK],
+            file_format=str(written["file_format"] or "png"),
+            name_pattern=str(written["name_pattern"] or "").strip(),
         )
         try:
+            chosen = dataclasses.replace(chosen, quality=_read_quality(written["quality"]))
+            if chosen.name_pattern:
+                check_pattern(chosen.name_pattern)
             for folder in folders:
                 search_paths.check_folder(folder)
             preferences.write(self._folder, chosen)
         except EaselError as error:
             return render_notice(str(error), "trouble")
         return render_notice(messages.SAVED) + _render_folders(folders)
+
+
+def _read_quality(written: str | float | None) -> int:
+    """The quality in a field; an empty one means the default. Raises OutputError for anything but a whole number."""
+    text = str(written or "").strip()
+    if text and not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= 100):
+        raise OutputError(sentences.wrong_quality(text))
+    return int(text) if text else Preferences.quality
 
 
 def _render_folders(folders: tuple[str, ...]) -> Markup:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gradio as gr
 from gradio.components import Component
 
-from engine.preferences import MOST_WATERMARK
+from engine.preferences import FILE_FORMATS, MOST_WATERMARK
 from engine.requests import DTYPES
-from ui import messages
+from engine.storage.name_pattern import DEFAULT, PARTS
+from ui import messages, sentences
 from ui.common import controls
 from ui.common.fields import Fields, read_fields
 from ui.common.page_session import PageSession
@@ -69,5 +70,17 @@ def _create_fields() -> Fields:
         "watermark": gr.Textbox(
             label=messages.WATERMARK, info=messages.WATERMARK_HELP, max_lines=1, max_length=MOST_WATERMARK,
             elem_id=f"{NAME}-watermark", html_attributes=controls.NO_CORRECTION,
+        ),
+        "file_format": gr.Dropdown(
+            [(messages.FILE_FORMATS[name], name) for name in FILE_FORMATS], value="png", label=messages.FILE_FORMAT,
+            info=messages.FILE_FORMAT_HELP, elem_id=f"{NAME}-file_format",
+        ),
+        "quality": gr.Textbox(
+            label=messages.QUALITY, info=messages.QUALITY_HELP, placeholder="95", max_lines=1, elem_id=f"{NAME}-quality",
+            html_attributes=controls.NO_CORRECTION,
+        ),
+        "name_pattern": gr.Textbox(
+            label=messages.NAME_PATTERN, info=sentences.name_pattern_help(PARTS), placeholder=DEFAULT, max_lines=1,
+            elem_id=f"{NAME}-name_pattern", html_attributes=controls.NO_CORRECTION,
         ),
     }  # fmt: skip
