@@ -19,6 +19,7 @@ from engine.events import Event, Finished, ImageSaved, Notice, Result
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
 from engine.generate.prepare import prepare
+from engine.generate.speed.compile import find_store
 from engine.generate.tasks import image_to_image, negative_comparison, negative_study, text_to_image, upscale_afterwards
 from engine.generate.upscale import run as upscale
 from engine.plan import Hardware, count_threads, find_cache_budget
@@ -28,6 +29,7 @@ from engine.plan.hardware.facts import to_text
 from engine.plan.hardware.precision_trial import measure_gain
 from engine.plan.hardware.probe import limit_memory, probe
 from engine.plan.learned import LearnedFacts
+from engine.plan.precision import find_compiler
 from engine.prompt.draw_prompts import draw_prompts
 from engine.prompt.encode import EncodingCache
 from engine.requests import (
@@ -73,7 +75,8 @@ class Local:
         hardware = self._state.hardware
         return EngineDescription(
             device=hardware.device.name, notes=" ".join(hardware.notes), hardware=to_text(hardware),
-            measured=dict(self._state.measured), threads=self._state.threads,
+            measured=dict(self._state.measured), threads=self._state.threads, compiler=find_compiler(hardware),
+            kept_graphs=find_store(self._state.settings.data).count(),
         )  # fmt: skip
 
     def devices(self) -> tuple[str, ...]:

@@ -119,6 +119,7 @@ MACHINE_DEVICE = "Device"
 MACHINE_MEMORY = "Memory"
 MACHINE_KIND = "Precision, and why"
 MACHINE_MEASURED = "Measured on this computer"
+MACHINE_COMPILER = "Large networks are computed by"
 MACHINE_THREADS = "CPU cores in use"
 REPAIR = "Repair"
 REPAIR_QUESTION = (

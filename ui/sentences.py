@@ -278,6 +278,12 @@ def precision_gain(dtype: str, gain: float) -> str:
     return f"{dtype} is {gain:.1f} times as fast as float32"
 
 
+def kept_graphs(compiler: str, count: int) -> str:
+    """The library that computes large networks, and how many of its graphs are kept."""
+    name = {"openvino": "OpenVINO"}.get(compiler, compiler)
+    return f"{name}; {count} of its graphs {'is' if count == 1 else 'are'} kept in the data folder"
+
+
 def image_time(seconds: float | None, count: int) -> str:
     """How long ``count`` images take, ``seconds`` each; None: none was made with this checkpoint yet."""
     if seconds is None:

@@ -36,7 +36,7 @@ from engine.generate.prepare import Prepared
 from engine.generate.refiner import LoadedRefiner
 from engine.generate.samplers import create
 from engine.generate.save import Saved, SaveQueue, Saver
-from engine.generate.speed.compile import can_compile, explain_trouble, is_new
+from engine.generate.speed.compile import DURATIONS, CompiledRun, explain_trouble, is_new
 from engine.generate.speed.feature_cache import FeatureCache
 from engine.plan.learned import Circumstance, learn
 from engine.plan.speed import SPEEDS, speed_for
@@ -62,6 +62,7 @@ class Attempt:
     guard: PrecisionGuard
     state: EngineState
     progress: StepProgress
+    compiled: CompiledRun
     saving: SaveQueue
     refiner: LoadedRefiner | None
     turns: Turns | None
@@ -78,9 +79,9 @@ class Attempt:
     def announce(self, prepared: Prepared) -> Iterator[Event]:
         """Report what was noticed while loading, and that the first image of a size waits for the compiler."""
         yield from (Notice(job=self.saver.job, text=text) for text in self.loaded.notices)
-        resolved, name = prepared.resolved, prepared.entry.name
-        if can_compile(resolved.plan, prepared.additions) and is_new(self.loaded.denoiser, resolved.request):
-            text = f"Compiling {name} for this size, once: this takes a minute or more"
+        request, name = prepared.resolved.request, prepared.entry.name
+        if self.compiled.start_image(request, prepared.additions) and is_new(self.loaded.denoiser, request):
+            text = f"Compiling {name} for this size, once: this takes {DURATIONS[prepared.resolved.plan.compiler]}"
             yield Loading(job=self.saver.job, checkpoint=name, text=text)
 
     def encode(self, images: Sequence[Resolved]) -> list[PromptEncodings]:
@@ -125,6 +126,7 @@ class Attempt:
 
         On a device that computes asynchronously the work is only queued, and the next image's steps follow.
         """
+        planned = dataclasses.replace(planned, resolved=self.compiled.record(planned.resolved))
         stepped, context = time.monotonic(), denoising.context
         ahead = runs_ahead(context.device)
         latents, vae = denoising.latents[row : row + 1], self.loaded.vae

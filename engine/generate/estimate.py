@@ -103,7 +103,7 @@ def choose_precision(asked: Request, here: Circumstances) -> str:
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
     """The compiler for the networks: used only for large ones, and not where steps leave out or change layers."""
     exact = not isinstance(asked, GenerationRequest) or (asked.speed == EXACT_SPEED and asked.guidance != PERTURBED)
-    if entry.parameters.get("unet", 0) < WORTH_COMPILING or not exact:
+    if entry.parameters.get(plan.denoiser, 0) < WORTH_COMPILING or not exact or entry.family.skip_layers:
         return ""
     return plan.compiler or ("inductor" if wanted else "")
 

@@ -18,7 +18,6 @@ from engine.errors import CheckpointError
 from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import circumstance_of, find_cpu_plan, is_guided, plan_for, work_for
-from engine.generate.speed.compile import READS_WEIGHTS
 from engine.plan import fit_plan, lower_peak, predict
 from engine.plan.learned import apply_learned
 from engine.plan.speed import SPEEDS
@@ -102,8 +101,7 @@ def prepare(
 
     # 3. The plan, with the measures needed to fit into memory.
     plan = plan_for(entry, asked, state.circumstances)
-    if _varies_loras(request, asked.count, entry, state, inventory) and plan.compiler not in READS_WEIGHTS:
-        plan = dataclasses.replace(plan, compiler="")
+    _check_drawn_loras(request, asked.count, entry, state, inventory)
     tiny_decoder = find_tiny_decoder(entry, inventory)
     work = work_for(entry, request, refiner.entry if refiner else None, tiny_decoder)
     cpu_plan = find_cpu_plan(entry, plan, state.hardware)
@@ -144,18 +142,17 @@ def vary(resolved: Resolved, prepared: Prepared) -> tuple[Resolved, Additions, t
     return dataclasses.replace(resolved, environment={**kept, **hashes}), additions, tuple(notices)
 
 
-def _varies_loras(
+def _check_drawn_loras(
     first: ResolvedGeneration, count: int, entry: CheckpointEntry, state: EngineState, inventory: Inventory
-) -> bool:
-    """Whether images of a job draw LoRAs from templates. Raises CheckpointError if one of them is missing."""
+) -> None:
+    """Raises CheckpointError if a LoRA that images of a job draw from templates is missing."""
     if not first.prompt_template:
-        return False
+        return
     wildcards = state.wildcards
     images = (draw_again(request_at(first, index), first.seed, wildcards) for index in range(count))
     tags = {tag for request in images for tag in parse(request.prompt).loras}
     for tag in tags:
         _find_lora(tag, entry, inventory)
-    return bool(tags)
 
 
 def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:

@@ -103,6 +103,7 @@ class Run:
         images = [dataclasses.replace(image, resolved=own[0]) for image, own in zip(batch.images, varied, strict=True)]
         batch = dataclasses.replace(batch, images=tuple(images))
         _, additions, notices = varied[0]
+        attempt.compiled.start_image(images[0].resolved.request, additions)
         if additions == prepared.additions:
             yield batch, attempt, notices
             return
@@ -143,7 +144,7 @@ class Run:
             guard = stack.enter_context(
                 PrecisionGuard(lambda component, dtype: find_safer_dtype(dtype, component, state.hardware, entry.family))
             )
-            stack.enter_context(run_compiled(loaded, plan, prepared.additions, stop))
+            compiled = stack.enter_context(run_compiled(loaded, plan, stop, state.settings.data))
             denoiser = None if plan.compiler == "inductor" else loaded.denoiser  # its compiled steps have no blocks
             networks = denoiser, loaded.vae, tiny_decoder, loaded.text_encoder, loaded.text_encoder_3
             stack.enter_context(raise_on_stop(stop, *networks))
@@ -153,7 +154,7 @@ class Run:
                     is_measured=self._task.is_measured,
                 ),
                 task=self._task, loaded=loaded, tiny_decoder=tiny_decoder, guard=guard, state=state,
-                progress=StepProgress(self._job, self._task.count_batches(prepared, state)),
+                progress=StepProgress(self._job, self._task.count_batches(prepared, state)), compiled=compiled,
                 refiner=stack.enter_context(lease_refiner(prepared.refiner, state, stop)),
                 turns=stack.enter_context(let_experts_take_turns(plan)),
                 saving=stack.enter_context(SaveQueue()),

@@ -41,7 +41,7 @@ SCRATCH_ON_CPU, SCRATCH_ON_DEVICE = 48 * MIB, 128 * MIB
 DENOISERS = ("unet", "transformer")
 """Names of the network that denoises; a checkpoint has one of them."""
 
-COMPILED = ("unet", "vae")
+COMPILED = ("unet", "transformer", "vae")
 """Components that OpenVINO compiles."""
 
 COMPILED_BYTES = 8

@@ -53,7 +53,7 @@ def choose(
     orders = {c: _order(row, c, order, family, insisted) for c in family.dtypes}
     dtypes = {c: next((d for d in orders[c] if d in family.dtypes[c]), FULL) for c in family.dtypes}
     overflows = row.upcast or family.attention_upcast_in_fp16
-    compiler = row.compiler if row.compiler in hardware.extras else ""
+    compiler = find_compiler(hardware)
     return ExecutionPlan(
         device=hardware.device.torch,
         dtypes=dtypes,
@@ -61,6 +61,12 @@ def choose(
         reasons=(f"{row.name}: {row.reason}", *why_not, *why_order, *_exceptions(orders, dtypes), *_explain_compiler(compiler)),
         compiler=compiler,
     )
+
+
+def find_compiler(hardware: Hardware) -> str:
+    """The installed library that computes large networks on ``hardware.device``; "" for torch."""
+    compiler = find_row(hardware).compiler
+    return compiler if compiler in hardware.extras else ""
 
 
 def raise_precision(plan: ExecutionPlan, component: str, hardware: Hardware, family: PrecisionTraits) -> ExecutionPlan | None:

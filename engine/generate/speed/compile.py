@@ -1,49 +1,56 @@
 """Compiles networks for the duration of a job if the plan names a compiler; a table of compilers.
 
-Compiling a network for a shape (batch, size, tokens) takes a minute or more, once: the result is kept with the network. It
-does not support feature caching, or weights widened layer by layer, so such runs are not compiled; nor are runs with LoRAs by a
-compiler that has a copy of the weights.
+A compiler may not be ready when a job begins: OpenVINO's graph of an architecture is made once, by another process, and torch
+computes the images meanwhile. So it is decided before each image what computes it, and never changed inside one.
+Feature caching, perturbed attention, and weights widened layer by layer need torch's own layers, so such runs are not compiled.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Protocol
 
 import torch
+from diffusers import AutoencoderKL
 
 from engine.checkpoints.adapters.additions import Additions
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.dynamo import CompilerError, allow_recompiles
 from engine.compat.forward import Output, own_forward, replace_forward
-from engine.generate.speed.openvino_compiler import OpenVino
+from engine.generate.speed.network_graphs import GraphStore
+from engine.generate.speed.network_kinds import EVEN, Architecture, describe_decoder, describe_denoiser
+from engine.generate.speed.openvino_compiler import OpenVino, Unsupported
 from engine.plan.hardware.driver_errors import is_out_of_memory
-from engine.requests import ExecutionPlan, ResolvedGeneration
+from engine.requests import ExecutionPlan, Resolved, ResolvedGeneration
 from engine.stopping import Stop
 
 SHAPES = 64
 """Shapes that torch compiles a kind of network for before it falls back to running it uncompiled; torch's default is 8."""
 
+GRAPHS = "graphs"
+"""The folder of OpenVINO's graphs in the data folder."""
+
 
 class CompiledNetwork(Protocol):
-    """The compiled forward pass of a network. ``trouble``: why it could not be compiled and runs uncompiled, else ""."""
+    """The compiled forward pass of a network."""
 
-    trouble: str
+    def expect(self, weights: str) -> None:
+        """Note the name of what is merged into the module's weights now."""
+        ...
 
     def __call__(self, stop: Stop, *args: torch.Tensor, **kwargs: torch.Tensor | bool | None) -> Output:
-        """As the network with ``return_dict=False``. Raises CancelledError soon after ``stop`` is set."""
+        """As the network with ``return_dict=False``. Raises CancelledError soon after ``stop`` is set, Unsupported for arguments
+        that it was not compiled for, and RuntimeError if it cannot be compiled."""
         ...
 
 
 class Inductor:
-    """torch.compile with CUDA graphs. Its cache lies in the data folder and survives restarts.
-
-    ``trouble``: why torch cannot compile here, in its own words; the network then runs uncompiled.
-    """
-
-    trouble = ""
+    """torch.compile with CUDA graphs. Its cache lies in the data folder and survives restarts. Each step reads the weights."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         graphs = next(module.parameters()).device.type == "cuda"
@@ -51,40 +58,62 @@ class Inductor:
         self._module = weakref.ref(module)  # an attribute of the network must not keep it alive
         self._compiled = torch.compile(type(module).forward, dynamic=False, mode="reduce-overhead" if graphs else None)
 
+    def expect(self, weights: str) -> None:
+        """As :class:`CompiledNetwork`."""
+
     def __call__(self, stop: Stop, *args: torch.Tensor, **kwargs: torch.Tensor | bool | None) -> Output:
         """As :class:`CompiledNetwork`."""
         stop.raise_if_set()
         torch.compiler.cudagraph_mark_step_begin()
         module = self._module()
         assert module is not None, "it is the network that is running"
-        if self.trouble:
-            return own_forward(module)(*args, **kwargs)
-        try:
-            output = self._compiled(module, *args, **kwargs)
-        except CompilerError as error:
-            if is_out_of_memory(error):
-                raise
-            self.trouble = str(error).strip().partition("\n\n")[0][:300] or type(error).__name__
-            return self(stop, *args, **kwargs)
+        output = self._compiled(module, *args, **kwargs)
         # The next run of the graph writes into the same memory, and samplers remember earlier outputs.
         return (output[0].clone(), *output[1:]) if isinstance(output, tuple) else output.clone()
 
 
-COMPILERS: dict[str, Callable[[torch.nn.Module], CompiledNetwork]] = {"inductor": Inductor, "openvino": OpenVino}
+Compiler = Callable[[torch.nn.Module, Architecture, GraphStore], CompiledNetwork | None]
+"""Compiles a network, or says None if it cannot yet."""
+
+
+def _compile_with_inductor(module: torch.nn.Module, _architecture: Architecture, _store: GraphStore) -> CompiledNetwork:
+    return Inductor(module)
+
+
+def _compile_with_openvino(module: torch.nn.Module, architecture: Architecture, store: GraphStore) -> CompiledNetwork | None:
+    graph = store.find(architecture)
+    if graph is None:
+        store.make_later(architecture)
+        return None
+    return OpenVino(module, graph)
+
+
+COMPILERS: dict[str, Compiler] = {"inductor": _compile_with_inductor, "openvino": _compile_with_openvino}
 """A plan's ``compiler`` -> what compiles a network."""
 
-READS_WEIGHTS = frozenset({"inductor"})
-"""Compilers whose networks read the weights in each step, so that LoRAs which were merged into them count."""
+DURATIONS: dict[str, str] = {"inductor": "a minute or more", "openvino": "some seconds"}
+"""How long compiling takes, in words."""
 
-_COMPILED: weakref.WeakKeyDictionary[torch.nn.Module, tuple[str, CompiledNetwork]] = weakref.WeakKeyDictionary()
+COMPILES_DECODERS = frozenset({"openvino"})
+"""Compilers that pay for a single pass."""
+
+_Shape = tuple[int, int, bool]
+
+_COMPILED: weakref.WeakKeyDictionary[torch.nn.Module, tuple[str, Architecture, CompiledNetwork]] = weakref.WeakKeyDictionary()
+_TROUBLE: weakref.WeakKeyDictionary[torch.nn.Module, str] = weakref.WeakKeyDictionary()
 _REPORTED: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
-_SHAPES_SEEN: weakref.WeakKeyDictionary[torch.nn.Module, set[tuple[int, int, bool]]] = weakref.WeakKeyDictionary()
+_SHAPES_SEEN: weakref.WeakKeyDictionary[torch.nn.Module, set[_Shape]] = weakref.WeakKeyDictionary()
 
 
-def can_compile(plan: ExecutionPlan, additions: Additions) -> bool:
-    """Whether a run under ``plan`` with these additions can be compiled."""
-    follows = not additions.loras or plan.compiler in READS_WEIGHTS
-    return plan.compiler in COMPILERS and follows and not plan.storage and "unet_offload" not in plan.measures
+@cache
+def find_store(folder: Path) -> GraphStore:
+    """The graphs in a data folder, one store a process."""
+    return GraphStore(folder / GRAPHS)
+
+
+def can_compile(plan: ExecutionPlan) -> bool:
+    """Whether a run under ``plan`` can be compiled."""
+    return plan.compiler in COMPILERS and not plan.storage and "unet_offload" not in plan.measures
 
 
 def is_new(unet: torch.nn.Module, request: ResolvedGeneration) -> bool:
@@ -98,46 +127,103 @@ def is_new(unet: torch.nn.Module, request: ResolvedGeneration) -> bool:
 
 def explain_trouble(unet: torch.nn.Module) -> str:
     """A sentence for the page if ``unet`` could not be compiled; "" after the first call."""
-    kept = _COMPILED.get(unet)
-    if kept is None or not kept[1].trouble or unet in _REPORTED:
+    trouble = _TROUBLE.get(unet, "")
+    if not trouble or unet in _REPORTED:
         return ""
     _REPORTED.add(unet)
     return (
-        f"This checkpoint could not be compiled here, so it ran uncompiled. The compiler said: {kept[1].trouble}. "
+        f"This checkpoint could not be compiled here, so it ran uncompiled. The compiler said: {trouble}. "
         "Leave “Compile large checkpoints” on the Settings tab off, or install what the compiler lacks."
     )
 
 
-@contextmanager
-def run_compiled(loaded: LoadedCheckpoint, plan: ExecutionPlan, additions: Additions, stop: Stop) -> Generator[None]:
-    """Inside the block the UNet, and the decoder where it works on whole images, run compiled."""
-    with ExitStack() as stack:
-        if can_compile(plan, additions):
-            stack.enter_context(_replace_by_compiled(loaded.denoiser, plan.compiler, stop))
-            if plan.vae_tile == 0 and plan.compiler == "openvino":
-                stack.enter_context(_replace_by_compiled(loaded.vae.decoder, plan.compiler, stop))
-        yield
+class _Network:
+    """A network of a run. ``compiled`` computes it in this image, None for torch; ``is_used``: for all of the image so far."""
 
+    def __init__(self, module: torch.nn.Module, plan: ExecutionPlan, stop: Stop, store: GraphStore) -> None:
+        self.module, self._compiler, self._stop, self._store = module, plan.compiler, stop, store
+        self._planned, self._own = _dtype_of(module), own_forward(module)
+        self.compiled: CompiledNetwork | None = None
+        self.is_used = False
 
-@contextmanager
-def _replace_by_compiled(module: torch.nn.Module, compiler: str, stop: Stop) -> Generator[None]:
-    planned, own, run = _dtype_of(module), own_forward(module), _find_compiled(module, compiler)
+    def start_image(self, architecture: Architecture, weights: str) -> None:
+        """Choose what computes the next image."""
+        self.compiled = self._find_compiled(architecture)
+        self.is_used = self.compiled is not None
+        if self.compiled is not None:
+            self.compiled.expect(weights)
 
-    def forward(*args: torch.Tensor, **kwargs: torch.Tensor | bool | None) -> Output:
+    def forward(self, *args: torch.Tensor, **kwargs: torch.Tensor | bool | None) -> Output:
+        """The network's output, by torch where the compiled one does not fit."""
         # A network that overflowed was raised to another precision, for which nothing was compiled.
-        return run(stop, *args, **kwargs) if _dtype_of(module) == planned else own(*args, **kwargs)
+        if self.compiled is not None and _dtype_of(self.module) == self._planned:
+            try:
+                return self.compiled(self._stop, *args, **kwargs)
+            except Unsupported:
+                pass
+            except (CompilerError, RuntimeError) as error:
+                self._stop.raise_if_set()
+                if self._compiler == "inductor" and (is_out_of_memory(error) or not isinstance(error, CompilerError)):
+                    raise
+                _TROUBLE[self.module] = str(error).strip().partition("\n\n")[0][:300] or type(error).__name__
+                self.compiled = None
+        self.is_used = False
+        return self._own(*args, **kwargs)
 
-    with replace_forward(module, forward):
-        yield
+    def _find_compiled(self, architecture: Architecture) -> CompiledNetwork | None:
+        """The compiled network, None if its compiler cannot compile it or is not ready."""
+        if self.module in _TROUBLE:
+            return None
+        kept = _COMPILED.get(self.module)
+        if kept is not None and kept[:2] == (self._compiler, architecture):
+            return kept[2]
+        compiled = COMPILERS[self._compiler](self.module, architecture, self._store)
+        if compiled is not None:
+            _COMPILED[self.module] = self._compiler, architecture, compiled
+        return compiled
 
 
-def _find_compiled(module: torch.nn.Module, compiler: str) -> CompiledNetwork:
-    """The network compiled by ``compiler``, now if it was not before."""
-    kept = _COMPILED.get(module)
-    if kept is None or kept[0] != compiler:
-        kept = compiler, COMPILERS[compiler](module)
-        _COMPILED[module] = kept
-    return kept[1]
+class CompiledRun:
+    """What computes the networks of a run, image by image."""
+
+    def __init__(self, loaded: LoadedCheckpoint, plan: ExecutionPlan, stop: Stop, store: GraphStore) -> None:
+        self._loaded, self._plan = loaded, plan
+        self._denoiser = _Network(loaded.denoiser, plan, stop, store) if can_compile(plan) else None
+        decodes = self._denoiser is not None and plan.vae_tile == 0 and plan.compiler in COMPILES_DECODERS
+        self._decoder = _Network(loaded.vae.decoder, plan, stop, store) if decodes else None
+
+    @property
+    def networks(self) -> tuple[_Network, ...]:
+        """Those that may be compiled."""
+        return tuple(network for network in (self._denoiser, self._decoder) if network is not None)
+
+    def start_image(self, request: ResolvedGeneration, additions: Additions) -> bool:
+        """Choose what computes the next image; whether that is a compiler. ``additions`` are in the weights."""
+        scale = self._loaded.vae_scale_factor
+        even = not any(side // scale % EVEN for side in (request.width, request.height))
+        if self._denoiser is None:
+            return False
+        self._denoiser.start_image(describe_denoiser(self._loaded.denoiser, even), repr([lora.key for lora in additions.loras]))
+        if self._decoder is not None and isinstance(self._loaded.vae, AutoencoderKL):
+            self._decoder.start_image(describe_decoder(self._loaded.vae), "")
+        return self._denoiser.compiled is not None
+
+    def record(self, resolved: Resolved) -> Resolved:
+        """``resolved`` with the compiler that computed all steps of the last image."""
+        used = self._denoiser is not None and self._denoiser.is_used
+        plan = dataclasses.replace(resolved.plan, compiler=self._plan.compiler if used else "")
+        return dataclasses.replace(resolved, plan=plan)
+
+
+@contextmanager
+def run_compiled(loaded: LoadedCheckpoint, plan: ExecutionPlan, stop: Stop, data: Path) -> Generator[CompiledRun]:
+    """Inside the block the denoiser, and the decoder where it works on whole images, run as is chosen before each image.
+    ``data`` is the data folder."""
+    run = CompiledRun(loaded, plan, stop, find_store(data))
+    with ExitStack() as stack:
+        for network in run.networks:
+            stack.enter_context(replace_forward(network.module, network.forward))
+        yield run
 
 
 def _dtype_of(module: torch.nn.Module) -> torch.dtype:

@@ -31,5 +31,7 @@ def _list_rows(hardware: Hardware, described: EngineDescription) -> Iterator[tup
     yield messages.MACHINE_KIND, f"{row.name}. {row.reason}"
     for dtype, gain in described.measured.items():
         yield messages.MACHINE_MEASURED, sentences.precision_gain(dtype, gain)
+    if described.compiler:
+        yield messages.MACHINE_COMPILER, sentences.kept_graphs(described.compiler, described.kept_graphs)
     if device.kind == "cpu":
         yield messages.MACHINE_THREADS, str(described.threads)

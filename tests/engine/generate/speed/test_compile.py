@@ -1,4 +1,4 @@
-"""Compiled networks answer as the networks do, by each compiler that is installed. What is not installed is skipped."""
+"""torch's compiler answers as the networks do, and what cannot be compiled runs as it is."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ import gc
 import itertools
 import shutil
 import weakref
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from engine.checkpoints.adapters.additions import NOTHING, Additions
-from engine.checkpoints.adapters.merge import Lora
-from engine.checkpoints.identify.identity import Identity
-from engine.checkpoints.library.entry import CheckpointEntry
-from engine.errors import CancelledError
-from engine.events import Loading, Notice, Step
+from engine.checkpoints.adapters.additions import NOTHING
+from engine.events import Notice
 from engine.generate import estimate
 from engine.generate.prepare import prepare
 from engine.generate.speed import compile
@@ -29,8 +23,7 @@ from engine.generate.speed.compile import COMPILERS, Inductor, can_compile, run_
 from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.local import Local
 from engine.preferences import Preferences, write
-from engine.records import metadata
-from engine.requests import ExecutionPlan, TextToImage
+from engine.requests import ExecutionPlan, ResolvedGeneration, TextToImage
 from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
 from tests.engine.generate.conftest import Engine
@@ -41,6 +34,10 @@ _jobs = itertools.count()
 
 def job() -> str:
     return f"compiled{next(_jobs)}"
+
+
+def resolve(asked: TextToImage, local: Local) -> ResolvedGeneration:
+    return prepare(asked, TextToImageTask(asked).choose_size, local._state).resolved.request
 
 
 class Small(torch.nn.Module):
@@ -92,30 +89,24 @@ def test_where_torch_cannot_compile_the_network_runs_as_it_is_and_it_is_said_onc
     assert exact.tobytes() == one.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
-def test_what_is_kept_of_a_network_that_is_compiled_does_not_keep_it(compiler: str) -> None:
+def test_what_is_kept_of_a_network_that_is_compiled_does_not_keep_it(tmp_path: Path, engine: Engine) -> None:
     loaded = tiny.loaded("sd1")
-    with run_compiled(loaded, ExecutionPlan(compiler=compiler), NOTHING, Stop()):
+    with run_compiled(loaded, ExecutionPlan(compiler="inductor"), Stop(), tmp_path) as compiled:
+        assert compiled.start_image(resolve(ASKED, engine.local), NOTHING)
         gone = weakref.ref(loaded.unet)
-    del loaded
+    del loaded, compiled
     gc.collect()
     assert gone() is None
-
-
-def test_only_compilers_that_read_the_weights_anew_take_loras() -> None:
-    lora = Lora(entry=CheckpointEntry(name="a", path=Path("a"), identity=Identity(kind="lora")), text_strength=1, unet_strength=1)
-    for compiler, can in (("inductor", True), ("openvino", False)):
-        assert can_compile(ExecutionPlan(compiler=compiler), Additions(loras=(lora,))) == can
 
 
 @pytest.mark.parametrize("changes", [
     {"compiler": ""}, {"storage": {"unet": "float16"}}, {"measures": ("unet_offload",)}, {"compiler": "unheard of"},
 ])  # fmt: skip
-def test_what_cannot_be_compiled_runs_as_it_is(changes: dict[str, Any]) -> None:
+def test_what_cannot_be_compiled_runs_as_it_is(changes: dict[str, Any], tmp_path: Path) -> None:
     plan = dataclasses.replace(ExecutionPlan(compiler="inductor"), **changes)
-    assert not can_compile(plan, NOTHING)
+    assert not can_compile(plan)
     loaded = tiny.loaded("sd1")
-    with run_compiled(loaded, plan, NOTHING, Stop()):
+    with run_compiled(loaded, plan, Stop(), tmp_path):
         assert "forward" not in loaded.unet.__dict__
 
 
@@ -135,60 +126,6 @@ def test_small_checkpoints_and_lossy_speeds_are_not_compiled(engine: Engine, mon
     finally:
         write(engine.settings.data, Preferences())
     assert compiler(ASKED) == ""
-
-
-@pytest.fixture
-def with_openvino(local: Local, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
-    """An engine that compiles even tiny checkpoints, for a processor with 16-bit instructions."""
-    pytest.importorskip("openvino")
-    monkeypatch.setattr(estimate, "WORTH_COMPILING", 0)
-    hardware = local._state.hardware
-    cpu = dataclasses.replace(hardware.cpu, arch="x86_64")
-    extras = frozenset({"openvino"})
-    local._state = dataclasses.replace(local._state, hardware=dataclasses.replace(hardware, cpu=cpu, extras=extras))
-    yield local
-
-
-def made(local: Local, asked: TextToImage, **changes: Any) -> tuple[np.ndarray, list[Any]]:
-    from PIL import Image
-
-    events = list(local.run(job(), dataclasses.replace(asked, **changes), Stop()))
-    with Image.open(events[-1].results[-1].path) as saved:
-        return np.asarray(saved.convert("RGB"), float), events
-
-
-@pytest.mark.parametrize("kind", ["sd1", "sd1_inpainting", "sd2_v", "xl", "lcm"])
-def test_openvino_draws_what_torch_draws(kind: str, with_openvino: Local) -> None:
-    quick, events = made(with_openvino, ASKED, checkpoint=kind)
-    record = metadata.read(events[-1].results[-1].path)
-    assert record is not None and record.resolved.plan.compiler == "openvino" and "openvino" in record.resolved.environment
-    hardware = dataclasses.replace(with_openvino._state.hardware, extras=frozenset())
-    with_openvino._state = dataclasses.replace(with_openvino._state, hardware=hardware)
-    plain, events = made(with_openvino, ASKED, checkpoint=kind)
-    record = metadata.read(events[-1].results[-1].path)
-    assert record is not None and record.resolved.plan.compiler == ""
-    assert np.abs(quick - plain).mean() < 1
-
-
-def test_openvino_computes_in_the_planned_precision(with_openvino: Local) -> None:
-    exact, _ = made(with_openvino, ASKED)
-    brain, events = made(with_openvino, ASKED, precision="bfloat16")
-    record = metadata.read(events[-1].results[-1].path)
-    assert record is not None and record.resolved.plan.dtype("unet") == "bfloat16"
-    assert 0 < np.abs(brain - exact).mean() < 4
-
-
-def test_the_first_picture_of_a_size_waits_for_the_compiler_and_says_so(with_openvino: Local) -> None:
-    said = [[e.text for e in made(with_openvino, ASKED)[1] if isinstance(e, Loading)] for _ in range(2)]
-    assert any("Compiling sd1" in text for text in said[0]) and not any("Compiling" in text for text in said[1])
-
-
-def test_stop_is_heard_by_what_openvino_computes(with_openvino: Local) -> None:
-    stop = Stop()
-    with pytest.raises(CancelledError):
-        for event in with_openvino.run(job(), dataclasses.replace(ASKED, steps=50), stop):
-            if isinstance(event, Step):
-                stop.set()
 
 
 def test_the_compilers_are_those_that_plans_name() -> None:
