@@ -43,7 +43,7 @@ _PROGRAM = (
 
 
 @dataclass(frozen=True)
-class Graph:
+class NetworkGraph:
     """A network's computation. Its parameters are ``inputs``, then the ``weights`` by their names in torch's module; ``xml`` and
     ``constants`` are OpenVINO's format."""
 
@@ -58,11 +58,11 @@ class GraphStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[Architecture, Graph] = {}
+        self._read: dict[Architecture, NetworkGraph] = {}
         self._asked: set[Architecture] = set()
         self._maker: subprocess.Popen[bytes] | None = None
 
-    def find(self, architecture: Architecture) -> Graph | None:
+    def find(self, architecture: Architecture) -> NetworkGraph | None:
         """The graph of ``architecture``, None if there is none yet; a damaged file counts as none and is removed."""
         if architecture not in self._read:
             path = self._folder / _name_file(architecture)
@@ -94,7 +94,7 @@ class GraphStore:
         if self._maker is not None:
             self._maker.wait()
 
-    def make(self, architecture: Architecture) -> Graph:
+    def make(self, architecture: Architecture) -> NetworkGraph:
         """Trace ``architecture`` now and keep its graph. Raises OSError if it cannot be written."""
         graph = trace(architecture)
         make_private_folder(self._folder)
@@ -118,11 +118,11 @@ class GraphStore:
                 path.unlink()
 
 
-def _read_graph(path: Path) -> Graph:
+def _read_graph(path: Path) -> NetworkGraph:
     """Raises what :meth:`GraphStore.find` handles; each part of the file has a checksum."""
     with zipfile.ZipFile(path) as file:
         names = json.loads(file.read("names.json"))
-        return Graph(tuple(names["inputs"]), tuple(names["weights"]), file.read("graph.xml"), file.read("constants.bin"))
+        return NetworkGraph(tuple(names["inputs"]), tuple(names["weights"]), file.read("graph.xml"), file.read("constants.bin"))
 
 
 def _name_file(architecture: Architecture) -> str:
@@ -148,7 +148,7 @@ def lower_priority() -> None:
     psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10)
 
 
-def trace(architecture: Architecture) -> Graph:
+def trace(architecture: Architecture) -> NetworkGraph:
     """The graph of ``architecture``, made from its configuration alone."""
     import openvino  # type: ignore[import-not-found]
 
@@ -162,7 +162,7 @@ def trace(architecture: Architecture) -> Graph:
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer warns of every shape that it may take for fixed
         model = openvino.convert_model(traced, example_input=(*examples.values(), *zeros))
-    return Graph(tuple(examples), tuple(weights), *_serialize(model))
+    return NetworkGraph(tuple(examples), tuple(weights), *_serialize(model))
 
 
 def _serialize(model: Model) -> tuple[bytes, bytes]:

@@ -41,7 +41,7 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class NetworkKind:
+class TracedNetwork:
     """``create`` makes a network from its configuration. ``create_inputs(config, side)`` are inputs to trace it with, for latents
     of ``side`` x ``side``. ``arguments`` are further arguments of the forward pass."""
 
@@ -61,7 +61,7 @@ def describe_decoder(vae: AutoencoderKL) -> Architecture:
     return Architecture("decoder", _encode(vae.config))
 
 
-def _encode(config: Mapping[str, object]) -> str:
+def _encode(config: JsonObject) -> str:
     """What of a configuration makes the network: not where it came from."""
     return json.dumps({name: value for name, value in config.items() if not name.startswith("_")}, sort_keys=True, default=str)
 
@@ -117,9 +117,9 @@ def _create_decoder_inputs(config: JsonObject, side: int) -> Inputs:
 
 _NO_DICT = {"return_dict": False}
 
-KINDS: dict[str, NetworkKind] = {
-    "unet": NetworkKind(partial(_create, UNet2DConditionModel), _create_unet_inputs, _NO_DICT),
-    "transformer": NetworkKind(partial(_create, SD3Transformer2DModel), _create_transformer_inputs, _NO_DICT),
-    "decoder": NetworkKind(_create_decoder, _create_decoder_inputs),
+KINDS: dict[str, TracedNetwork] = {
+    "unet": TracedNetwork(partial(_create, UNet2DConditionModel), _create_unet_inputs, _NO_DICT),
+    "transformer": TracedNetwork(partial(_create, SD3Transformer2DModel), _create_transformer_inputs, _NO_DICT),
+    "decoder": TracedNetwork(_create_decoder, _create_decoder_inputs),
 }
 """Name -> kind."""

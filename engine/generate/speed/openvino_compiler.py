@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from engine.compat.forward import Output
-from engine.generate.speed.network_graphs import Graph, list_weights
+from engine.generate.speed.network_graphs import NetworkGraph, list_weights
 from engine.stopping import Stop
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class OpenVino:
     for them. One shape is kept, because each holds a copy of the weights in the processor's order.
     """
 
-    def __init__(self, module: torch.nn.Module, graph: Graph) -> None:
+    def __init__(self, module: torch.nn.Module, graph: NetworkGraph) -> None:
         self._module = weakref.ref(module)
         self._graph = graph
         self._names = tuple(inspect.signature(type(module).forward).parameters)[1:]
@@ -89,7 +89,7 @@ def _flatten(arguments: dict[str, Argument]) -> Iterator[tuple[str, torch.Tensor
             raise Unsupported
 
 
-def _compile(graph: Graph, module: torch.nn.Module, shapes: _Key) -> tuple[InferRequest, list[torch.Tensor]]:
+def _compile(graph: NetworkGraph, module: torch.nn.Module, shapes: _Key) -> tuple[InferRequest, list[torch.Tensor]]:
     """An inference request for exactly these shapes, with the module's weights, and tensors that must live as long as it does."""
     import openvino  # type: ignore[import-not-found]
 

@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> GraphStore:
     return GraphStore(tmp_path_factory.mktemp("graphs"))
 
 
-def find_or_make(store: GraphStore, architecture: Architecture) -> network_graphs.Graph:
+def find_or_make(store: GraphStore, architecture: Architecture) -> network_graphs.NetworkGraph:
     return store.find(architecture) or store.make(architecture)
 
 
