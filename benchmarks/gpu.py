@@ -38,7 +38,7 @@ from engine.generate.speed.compile import run_compiled
 from engine.preferences import Preferences
 from engine.preferences import write as prefer
 from engine.records import metadata
-from engine.requests import ExecutionPlan, Resolved
+from engine.requests import ExecutionPlan, ResolvedGeneration
 from engine.stopping import Stop
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -188,7 +188,7 @@ def measure_bare_loop(easel: Local, made: TimedJob) -> None:
     """Compare the UNet as Easel compiled it, alone and with a sampler, with Easel's loop."""
     data = easel._state.settings.data
     with lease_checkpoint(easel, made) as checkpoint, run_compiled(checkpoint, checkpoint.plan, Stop(), data) as compiled:
-        compiled.start_image(read_resolved(made).request, NOTHING)
+        compiled.start_image(read_request(made), NOTHING)
         loop = create_loop(checkpoint)
         for name, run in (("UNet alone", loop.unet_alone), ("UNet and sampler", loop.with_sampler)):
             rate = loop.rate(run, 60)
@@ -297,14 +297,16 @@ def create_loop(checkpoint: LoadedCheckpoint, images: int = 1) -> Loop:
 
 def read_plan(made: TimedJob) -> ExecutionPlan:
     """The execution plan in the record of the job's last image."""
-    return read_resolved(made).plan
-
-
-def read_resolved(made: TimedJob) -> Resolved:
-    """The record of the job's last image."""
     record = metadata.read(made.paths[-1])
     assert record is not None
-    return record.resolved
+    return record.resolved.plan
+
+
+def read_request(made: TimedJob) -> ResolvedGeneration:
+    """The request in the record of the job's last image."""
+    record = metadata.read(made.paths[-1])
+    assert record is not None and isinstance(record.resolved.request, ResolvedGeneration)
+    return record.resolved.request
 
 
 def read_pixels(made: TimedJob) -> np.ndarray:
