@@ -26,7 +26,7 @@ from ui.server.serve import serve
 if TYPE_CHECKING:
     from engine import Local
 
-ROUNDS = 6
+ROUNDS = 3
 PROMPT = "a cat on the beach"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -10,6 +10,7 @@ from types import TracebackType
 
 import torch
 
+import engine.preferences as preferences
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
@@ -28,6 +29,7 @@ from engine.plan.hardware.driver_errors import is_lost
 from engine.plan.hardware.facts import to_text
 from engine.plan.hardware.precision_trial import measure_gain
 from engine.plan.hardware.probe import limit_memory, probe
+from engine.plan.hardware.system import lower_priority
 from engine.plan.learned import LearnedFacts
 from engine.plan.precision import find_compiler
 from engine.prompt.draw_prompts import draw_prompts
@@ -100,6 +102,7 @@ class Local:
         ended its process. Raises EaselError for what cannot be done, and CancelledError soon after ``stop`` is set.
         """
         stop.raise_if_set()
+        self._give_way()
         self._look_at_memory()
         state = self._state.use_memory_sparingly() if attempt > 1 else self._state
         request = draw_prompts(request, state.wildcards)
@@ -148,6 +151,16 @@ class Local:
         """Free all memory held by checkpoints, and end background threads."""
         self._state.cache.release()
         self._state.hashes.close()
+
+    def _give_way(self) -> None:
+        """Use the priority and the cores that the user wants to give."""
+        wanted = preferences.read(self._state.settings.data).keep_usable
+        if wanted:
+            lower_priority()
+        threads = max(1, count_threads(self._state.hardware) - wanted)
+        if threads != self._state.threads:
+            torch.set_num_threads(threads)
+            self._state = dataclasses.replace(self._state, threads=threads)
 
     def _look_at_memory(self) -> None:
         """Know how much of the card is free now: other programs may have come or gone since the last job."""

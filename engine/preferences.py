@@ -31,8 +31,9 @@ class Preferences:
     saved without their record. ``watermark``: a text that is hidden in every image (see
     :mod:`engine.records.images.watermark`), "" for none. ``safety_checker``: images that a checkpoint's own safety checker
     flags are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the
-    device, which takes minutes once. ``file_format``, ``quality`` and ``name_pattern`` are those of
-    :class:`engine.records.outputs.FileStyle`. ``troubles`` has a sentence for each part of the file that could not be used.
+    device, which takes minutes once. ``keep_usable``: images are made at low priority, with one CPU core less. ``file_format``,
+    ``quality`` and ``name_pattern`` are those of :class:`engine.records.outputs.FileStyle`. ``troubles`` has a sentence for
+    each part of the file that could not be used.
     """
 
     extra_models: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Preferences:
     safety_checker: bool = False
     precision: str = "auto"
     compile: bool = False
+    keep_usable: bool = False
     file_format: str = "png"
     quality: int = 95
     name_pattern: str = ""
@@ -64,6 +66,7 @@ _RULES: Mapping[str, tuple[Callable[[JsonValue], bool], str]] = {
     "watermark": (lambda v: isinstance(v, str) and len(v) <= MOST_WATERMARK, f"a text of up to {MOST_WATERMARK} characters"),
     "safety_checker": (lambda v: isinstance(v, bool), "true or false"),
     "compile": (lambda v: isinstance(v, bool), "true or false"),
+    "keep_usable": (lambda v: isinstance(v, bool), "true or false"),
     "file_format": (lambda v: v in FILE_FORMATS, f"one of {', '.join(FILE_FORMATS)}"),
     "quality": (lambda v: isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 100, "a whole number from 1 to 100"),
     "name_pattern": (_is_pattern, "a pattern of names inside the outputs folder, such as {date}/{time} {prompt}"),

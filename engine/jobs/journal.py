@@ -22,7 +22,7 @@ from engine.events import Result, Step
 from engine.jobs.journal_rescue import describe_replacement, describe_unreadable, find_finished, insert_row, read_rows
 from engine.json_values import parse_json, parse_object
 from engine.records.job_ids import create_job_id
-from engine.requests import KINDS, Request, from_json, to_json
+from engine.requests import KINDS, Request, from_json, is_draft, to_json
 from engine.safe_text import name_to_text, text_to_name
 from engine.storage.blobs import find_hashes
 from engine.storage.database import describe_database_error, open_database, transaction
@@ -76,6 +76,8 @@ UPGRADES = (
     );
     CREATE TABLE IF NOT EXISTS guides (job TEXT PRIMARY KEY, depth TEXT NOT NULL);
     """,
+    # Version 2: one row while the user has paused the queue.
+    "CREATE TABLE pauses (began REAL NOT NULL);",
 )
 """The SQL that turns each version of the file into the next (see :func:`engine.storage.database.open_database`)."""
 
@@ -139,9 +141,23 @@ class Journal:
         return rows[0]
 
     def find_next(self) -> JobState | None:
-        """The job to run next, None if no job waits."""
-        waiting = self.order()
-        return self.get(waiting[0]) if waiting else None
+        """The job to run next, None if no job waits. While the queue is paused that is a draft, for which somebody waits."""
+        waiting, paused = (self.get(job) for job in self.order()), self.is_paused
+        return next((state for state in waiting if not paused or is_draft(state.request)), None)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the user has paused the queue, in this Easel or an earlier one."""
+        with self._lock, self._translate_errors():
+            return self._db.execute("SELECT 1 FROM pauses").fetchone() is not None
+
+    def pause(self) -> None:
+        """Let no further job start, until :meth:`resume`."""
+        self._execute("INSERT INTO pauses VALUES (?)", (time.time(),))
+
+    def resume(self) -> None:
+        """Let jobs start again."""
+        self._execute("DELETE FROM pauses", ())
 
     def order(self) -> list[str]:
         """The ids of the jobs that wait, in the order in which they will run.

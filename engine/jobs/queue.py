@@ -12,7 +12,7 @@ from types import TracebackType
 
 from engine.descriptions import EngineDescription
 from engine.errors import RequestError
-from engine.events import Cancelled, Event, Last, Queued
+from engine.events import Cancelled, Event, Last, Notice, Queued
 from engine.jobs.blob_sweep import BlobSweeper
 from engine.jobs.device_runner import DeviceRunner
 from engine.jobs.feed import Feed, follow, replay
@@ -27,6 +27,8 @@ from engine.seeds import draw_seed
 from engine.settings import Settings
 from engine.storage.blobs import BlobFolder, find_hashes
 from engine.storage.data_files import set_aside_unreadable_files
+
+PAUSED = "The queue is paused. This job starts after Resume in the Queue is pressed."
 
 
 class Jobs:
@@ -75,6 +77,9 @@ class Jobs:
         with self._changed:
             self._changed.notify_all()
         self._feed.publish(Queued(job=job, ahead=self._ahead(job)))
+        if self.is_paused and not is_draft(request):
+            self._journal.add_notice(job, PAUSED)
+            self._feed.publish(Notice(job=job, text=PAUSED))
         return job
 
     def stop(self, job: str) -> None:
@@ -102,6 +107,22 @@ class Jobs:
         """Let a job run before all others that wait, of other pages too. Nothing happens to one that no longer waits."""
         with self._changed:
             self._journal.move_to_front(job)
+
+    def pause(self) -> None:
+        """Let no further job start until :meth:`resume`, also after a restart. What runs goes on; drafts still run."""
+        with self._changed:
+            self._journal.pause()
+
+    def resume(self) -> None:
+        """Let jobs start again."""
+        with self._changed:
+            self._journal.resume()
+            self._changed.notify_all()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the user has paused the queue."""
+        return self._journal.is_paused
 
     def watch(self, job: str) -> Iterator[Event]:
         """The job's past events, then new ones as they come, until its last. Any number of callers may watch. Raises

@@ -58,6 +58,18 @@ class Foot:
     question: str
 
 
+@dataclass(frozen=True)
+class PauseButton:
+    """The button that pauses the queue, or lets it go on: its ``order``, ``words`` and ``help``."""
+
+    order: str
+    words: str
+    help: str = ""
+
+
+PAUSE, RESUME = PauseButton("pause", messages.PAUSE_QUEUE, messages.PAUSE_HELP), PauseButton("resume", messages.RESUME_QUEUE)
+
+
 class SharedPanel:
     """The panel, rendered once for all pages that look at about the same time. It belongs to one event loop."""
 
@@ -107,6 +119,8 @@ ORDERS: dict[str, Callable[[Jobs, str], object]] = {
     "stop": lambda jobs, job: jobs.stop(job),
     "again": lambda jobs, job: jobs.retry(job),
     "stop_all": lambda jobs, job: jobs.stop_all(),
+    "pause": lambda jobs, job: jobs.pause(),
+    "resume": lambda jobs, job: jobs.resume(),
 }
 """The actions of the panel's buttons."""
 
@@ -116,17 +130,19 @@ def render_panel(jobs: Jobs) -> Markup:
     try:
         line = [job for job in jobs.line() if not is_draft(job.request)]
         failed = [job for job in jobs.jobs((FAILED, SET_ASIDE), 3) if time.time() - (job.ended or 0) < _TROUBLE_SECONDS]
-        left = jobs.seconds_left() if line else None
+        left, paused = jobs.seconds_left() if line else None, jobs.is_paused
     except EaselError as error:
         return _HTML.render(
-            "panel", words=messages.QUEUE, marked=True, sentences=[str(error)], empty=False, items=[], foot=None, failed=[]
-        )
+            "panel", words=messages.QUEUE, marked=True, sentences=[str(error)], empty=False, items=[], foot=None, failed=[],
+            pause=None,
+        )  # fmt: skip
     running = sum(job.state == RUNNING for job in line)
     return _HTML.render(
         "panel",
         words=sentences.queue_label(running, len(line) - running),
-        marked=bool(jobs.paused or jobs.troubles),
-        sentences=[jobs.paused, *jobs.troubles],
+        marked=bool(paused or jobs.paused or jobs.troubles),
+        sentences=[messages.QUEUE_PAUSED if paused else "", jobs.paused, *jobs.troubles],
+        pause=RESUME if paused else PAUSE,
         empty=not line,
         items=_show_line(line),
         foot=_show_foot(len(line), left) if line else None,

@@ -20,11 +20,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import torch
 
 from engine.compat.forward import own_forward
 from engine.generate.speed.network_kinds import EVEN, KINDS, Architecture
+from engine.plan.hardware.system import lower_priority
 from engine.settings import HOUSE
 from engine.storage.atomic_files import make_private_folder, replace_file
 
@@ -141,11 +141,6 @@ def main(folder: str, architecture: str) -> None:
     lower_priority()
     torch.set_num_threads(1)
     GraphStore(Path(folder)).make(Architecture(**json.loads(architecture)))
-
-
-def lower_priority() -> None:
-    """Give way to every other program."""
-    psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10)
 
 
 def trace(architecture: Architecture) -> NetworkGraph:

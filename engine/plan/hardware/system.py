@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +28,9 @@ ARCHES: dict[str, str] = {"amd64": "x86_64", "aarch64": "arm64"}
 
 EXTRAS = ("openvino",)
 """Optional libraries that change the plan where they are installed."""
+
+LOW_PRIORITY = 10
+"""The niceness of what gives way to other programs; 0 is usual and 19 the lowest."""
 
 UNLIMITED = 2**60
 """cgroup v1 writes a number above this where it means "no limit"."""
@@ -54,6 +58,19 @@ def read_machine(features: frozenset[str] = frozenset(), root: Path = Path("/"))
         extras=frozenset(name for name in EXTRAS if find_spec(name)),
         setup_note=read_setup_note(Path(sys.prefix)),
     )
+
+
+def lower_priority() -> None:
+    """Let this process give way to other programs. Systems do not let a user take that back."""
+    process = psutil.Process()
+    with suppress(psutil.Error, OSError):
+        if sys.platform == "win32":
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        elif sys.platform == "linux":  # where each thread has a priority of its own
+            for thread in process.threads():
+                os.setpriority(os.PRIO_PROCESS, thread.id, max(LOW_PRIORITY, os.getpriority(os.PRIO_PROCESS, thread.id)))
+        else:
+            process.nice(max(LOW_PRIORITY, process.nice()))
 
 
 def read_setup_note(environment: Path) -> str:

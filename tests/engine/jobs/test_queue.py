@@ -9,14 +9,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from engine import events
 from engine.errors import OutputError, RequestError
 from engine.events import Event, Step
 from engine.jobs import Jobs
-from engine.jobs.journal import CANCELLED, FAILED, FINISHED, RUNNING, SET_ASIDE
+from engine.jobs.journal import CANCELLED, FAILED, FINISHED, QUEUED, RUNNING, SET_ASIDE
 from engine.jobs.watchdog import TimeLimits
-from engine.requests import TextToImage
+from engine.records.blobs import Blobs
+from engine.requests import ImageToImage, TextToImage
 from engine.settings import Settings
 from tests.engine.jobs.conftest import PATIENT_SECONDS, SCRIPTED, until
 
@@ -31,6 +33,11 @@ def slow(jobs: Jobs, page: str = "", steps: int = 40) -> str:
     job = jobs.submit(TextToImage(prompt="script: slow", steps=steps), page)
     until(lambda: jobs.state(job).progress is not None)
     return job
+
+
+def draft_of(settings: Settings) -> ImageToImage:
+    """A request for a Live picture."""
+    return ImageToImage(init_image=Blobs(settings.data / "blobs").put(Image.new("RGB", (8, 8))), seed=1, draft=True)
 
 
 def test_a_job_runs_and_its_events_come_in_order(jobs: Jobs) -> None:
@@ -70,6 +77,23 @@ def test_a_failure_is_a_sentence_and_the_next_request_works(jobs: Jobs) -> None:
     _, seen = run(jobs, "script: bug")
     assert isinstance(seen[-1], events.Failed) and "Traceback" not in seen[-1].message
     assert isinstance(run(jobs)[1][-1], events.Finished)
+
+
+def test_a_paused_queue_finishes_what_runs_and_starts_only_drafts_until_it_is_resumed(jobs: Jobs, settings: Settings) -> None:
+    running = slow(jobs)
+    jobs.pause()
+    waiting, draft = jobs.submit(TextToImage(prompt="a dog")), jobs.submit(draft_of(settings), "a page")
+    assert isinstance(list(jobs.watch(running))[-1], events.Finished)
+    assert isinstance(list(jobs.watch(draft))[-1], events.Finished)
+    assert (
+        jobs.is_paused and jobs.state(waiting).state == QUEUED and any("paused" in text for text in jobs.state(waiting).notices)
+    )
+    jobs.close()
+    with Jobs(settings, SCRIPTED) as later:
+        assert later.is_paused and isinstance(list(later.watch(later.submit(draft_of(settings), "a page")))[-1], events.Finished)
+        assert later.state(waiting).state == QUEUED
+        later.resume()
+        assert isinstance(list(later.watch(waiting))[-1], events.Finished) and not later.is_paused
 
 
 def test_stop_in_a_step_and_in_the_queue(jobs: Jobs) -> None:

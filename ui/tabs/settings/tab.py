@@ -61,6 +61,7 @@ def _create_fields() -> Fields:
             ["auto", *DTYPES], value="auto", label=messages.PRECISION, info=messages.PRECISION_HELP, elem_id=f"{NAME}-precision",
         ),
         "compile": gr.Checkbox(label=messages.COMPILE, info=messages.COMPILE_HELP, elem_id=f"{NAME}-compile"),
+        "keep_usable": gr.Checkbox(label=messages.KEEP_USABLE, info=messages.KEEP_USABLE_HELP, elem_id=f"{NAME}-keep_usable"),
         "leave_metadata_out": gr.Checkbox(
             label=messages.LEAVE_METADATA_OUT, info=messages.LEAVE_METADATA_OUT_HELP, elem_id=f"{NAME}-leave_metadata_out",
         ),
