@@ -10,7 +10,6 @@ from types import TracebackType
 
 import torch
 
-import engine.preferences as preferences
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
@@ -154,10 +153,10 @@ class Local:
 
     def _give_way(self) -> None:
         """Use the priority and the cores that the user wants to give."""
-        wanted = preferences.read(self._state.settings.data).keep_usable
-        if wanted:
+        keep_usable = self._state.keeps_computer_usable
+        if keep_usable:
             lower_priority()
-        threads = max(1, count_threads(self._state.hardware) - wanted)
+        threads = max(1, count_threads(self._state.hardware) - keep_usable)
         if threads != self._state.threads:
             torch.set_num_threads(threads)
             self._state = dataclasses.replace(self._state, threads=threads)

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 
+import engine.preferences as preferences
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.search_paths import find_wildcard_folders
@@ -46,6 +47,11 @@ class EngineState:
     def use_memory_sparingly(self) -> EngineState:
         """A copy of this state for a run whose earlier attempt ended its process."""
         return dataclasses.replace(self, hardware=self.hardware.with_half_the_memory, sparing=True)
+
+    @property
+    def keeps_computer_usable(self) -> bool:
+        """Whether the user wants images to be made at low priority, with one CPU core less."""
+        return preferences.read(self.settings.data).keep_usable
 
     @property
     def wildcards(self) -> Wildcards:
