@@ -92,3 +92,9 @@ KINDS: dict[str, type[EaselError]] = {
     )
 }
 """Error classes by the name under which they travel; see :attr:`EaselError.kind`."""
+
+
+def first_line(error: Exception) -> str:
+    """What a library says first, or the kind of its error where it says nothing; at most 200 characters."""
+    line = next(iter(str(error).strip().splitlines()), "")
+    return " ".join(line.split())[:200] or type(error).__name__

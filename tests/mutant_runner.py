@@ -17,7 +17,7 @@ import pytest
 import torch
 import transformers
 
-LONGEST = 600
+LONGEST = 900
 """Seconds."""
 
 PRELOADED = (

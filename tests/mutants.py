@@ -121,7 +121,7 @@ class Runner:
 
     def passes(self, tests: Sequence[str]) -> bool:
         assert self._process.stdin is not None and self._process.stdout is not None
-        print(json.dumps(["-q", "-x", "--timeout=180", "-p", "no:cacheprovider", *tests]), file=self._process.stdin, flush=True)
+        print(json.dumps(["-q", "-x", "--timeout=300", "-p", "no:cacheprovider", *tests]), file=self._process.stdin, flush=True)
         return int(self._process.stdout.readline()) == 0
 
     def kills(self, mutant: Mutant) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from engine.checkpoints.identify.adapter_names import METHODS
+from engine.errors import first_line
 
 Tensors = Mapping[str, torch.Tensor]
 """A layer's tensors in float32 by their LyCORIS names."""
@@ -261,7 +262,7 @@ def change_weight(method: Method, weight: torch.Tensor, tensors: Tensors) -> tor
     try:
         return change(weight, tensors)
     except (RuntimeError, IndexError, ZeroDivisionError) as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+        raise ValueError(first_line(error)) from error
 
 
 def change_of_bias(tensors: Tensors) -> torch.Tensor | None:

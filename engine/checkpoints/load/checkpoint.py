@@ -29,7 +29,7 @@ from engine.checkpoints.loaded import (
     create_checkpoint,
 )
 from engine.compat.component_classes import bound_construction, find_scheduler_class, load_preprocessor, load_t5_tokenizer
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, first_line
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
 from engine.requests.resolved import T5_OUT
@@ -174,10 +174,10 @@ def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline
             pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
                 str(entry.path), local_files_only=True, use_safetensors=True, dtype=dtype, trust_remote_code=False
             )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+    except Exception as error:  # whatever a library's reader raises for a damaged file
         raise CheckpointError(
             f"“{entry.path.name}” is of a kind that Easel does not know, and diffusers could not load it either "
-            f"({str(error).splitlines()[0][:200]})."
+            f"({first_line(error)})."
         ) from error
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module) and name in plan.dtypes:

@@ -30,7 +30,7 @@ from engine.checkpoints.loaded import (
 )
 from engine.compat.component_classes import create_module
 from engine.compat.gguf_layers import put_weight
-from engine.errors import CancelledError, CheckpointError
+from engine.errors import CancelledError, CheckpointError, first_line
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
 from engine.storage.file_version import read_version
@@ -51,9 +51,8 @@ def build(kind: str, config: JsonObject) -> torch.nn.Module:
         with init_empty_weights(include_buffers=False):
             return create_module(kind, config)
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
         raise CheckpointError(
-            f"The configuration of a part ({kind}) is damaged: {reason}. Fetch the checkpoint again."
+            f"The configuration of a part ({kind}) is damaged: {first_line(error)}. Fetch the checkpoint again."
         ) from error
 
 

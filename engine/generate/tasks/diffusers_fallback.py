@@ -20,7 +20,7 @@ from PIL import Image
 import engine.preferences as preferences
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.compat.diffusers_pipelines import PipelineDefaults, call_pipeline, read_defaults
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, EaselError, first_line
 from engine.events import Event, ImageSaved, Loading, Notice
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import StepProgress, plan_for
@@ -123,10 +123,12 @@ class _PipelineRun:
                 guidance_scale=self.asked.guidance_scale,
                 generator=torch.Generator("cpu").manual_seed(seed),
             )
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError, NotImplementedError, RuntimeError) as error:
+        except EaselError:
+            raise
+        except Exception as error:  # whatever another library's pipeline raises
             raise CheckpointError(
                 "diffusers' pipeline for this kind of checkpoint could not make the picture "
-                f"({str(error).splitlines()[0][:200]}). "
+                f"({first_line(error)}). "
                 "Try its usual size and steps, or choose another checkpoint."
             ) from error
 
