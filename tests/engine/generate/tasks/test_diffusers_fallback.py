@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import transformers
 from PIL import Image
 
 from engine.checkpoints.library.entry import entry_for
-from engine.errors import CancelledError, CheckpointError, DoesNotFit
+from engine.errors import CancelledError, CheckpointError, DoesNotFit, EaselError
 from engine.events import Notice, Step
 from engine.local import Local
 from engine.plan import Budget
@@ -43,6 +44,17 @@ def cog_view() -> diffusers.CogView3PlusPipeline:
         transformer=transformer, scheduler=diffusers.CogVideoXDDIMScheduler(), vae=tiny.vae(),
         text_encoder=transformers.T5EncoderModel(t5), tokenizer=tiny.tokenizer("<|endoftext|>"),
     )  # fmt: skip
+
+
+def list_numbers(folder: Path) -> list[tuple[str, str]]:
+    """Component and name of each whole number in the configurations of a folder."""
+    return [
+        (path.relative_to(folder).as_posix(), name)
+        for path in sorted(folder.glob("*/*config.json"))
+        if path.parent.name != "tokenizer"
+        for name, value in json.loads(path.read_text("utf-8")).items()
+        if isinstance(value, int) and not isinstance(value, bool)
+    ]
 
 
 @pytest.fixture
@@ -128,3 +140,20 @@ def test_a_pipeline_that_does_not_fit_is_offloaded_or_refused_in_a_sentence() ->
     for device, room in (("cuda:0", Budget(device=3 * gib, ram=4 * gib)), ("cpu", Budget(ram=4 * gib))):
         with pytest.raises(DoesNotFit, match="choose a smaller checkpoint"):
             fit_pipeline(weights, dataclasses.replace(plan, device=device), room)
+
+
+def test_a_damaged_configuration_is_a_sentence_or_makes_a_picture(local: Local, tmp_path: Path) -> None:
+    """0 instead of every whole number of every configuration, one at a time."""
+    folder, number = tmp_path / "models" / "cogview", 0
+    for where, name in list_numbers(folder):
+        path = folder / where
+        whole = path.read_text("utf-8")
+        number += 1
+        path.write_text(json.dumps({**json.loads(whole), name: 0}), "utf-8")
+        try:
+            local.make(dataclasses.replace(ASKED, steps=1))
+        except EaselError as error:
+            assert str(error).endswith(".") and "  " not in str(error)
+        path.write_text(whole, "utf-8")
+    assert number > 20
+    assert local.make(dataclasses.replace(ASKED, steps=1))
