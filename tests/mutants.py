@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 HOUSE = Path(__file__).resolve().parent.parent
-COPIED = ("engine", "launcher", "models", "tests", "ui", "app.py", "launch.py", "pyproject.toml")
+COPIED = ("api", "engine", "launcher", "models", "tests", "ui", "app.py", "launch.py", "pyproject.toml")
 
 PLAN = ("tests/engine/plan/test_memory.py", "tests/engine/plan/test_pinned_values.py", "tests/engine/plan/test_precision.py")
 TESTS = {

@@ -17,13 +17,15 @@ from functools import cache, cached_property
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parent.parent
-FOLDERS = ("engine", "ui", "launcher")
+FOLDERS = ("engine", "api", "ui", "launcher")
 IGNORE = re.compile(r"#\s*(type:\s*ignore|pyright:)")
 ROLES = ("__init__", "tab", "form", "service", "view", "render")
 """What a tab's modules are called, the same in each tab's folder."""
 
 IDENTITIES = {
     "ui.tabs.*.{tab,form,service,view,render}": "a part that every tab has",
+    "api.{a1111,openai,easel}.*": "a part of one program's API: its bodies, how they are read and answered, a group of routes",
+    "api.documentation": "what serves the documentation, with the only import of its package",
     "*.compat.*": "keeps apart what depends on another library's internals, with a canary test",
     "engine.checkpoints.families.*": "the rows of one kind of checkpoint; its package only lists them",
     "engine.records.foreign.*": "the reader of one program's records, a row of the table of readers",
@@ -80,11 +82,18 @@ SAME_NAMES = {
     "class Lora": "the tag in a prompt, and the file that is merged into the weights",
     "class KnownNames": "records take any of the names, the page gives all",
     "class Work": "what a run computes, for the estimate of memory, and what a decoding process computes",
+    "module answers": "of each program's API",
+    "module context": "what a run works with, and what the routes of the API do",
+    "module errors": "what can go wrong, and how the API says it",
     "module fields": "those of a form, and those of a foreign record",
     "module blobs": "storage keeps bytes, records keep images as such blobs; programs import Blobs from engine.records.blobs",
     "module estimate": "the engine computes it, the page shows it",
+    "module models": "of each program's API",
+    "module names": "those of downloads, and those that clients write",
     "module prepare": "the same phase of a run, for images and for upscaling",
+    "module routes": "of each program's API",
     "module run": "the same phase of a run, for images and for upscaling",
+    "module translate": "of each program's API",
 }
 """Names that several modules have -> why."""
 

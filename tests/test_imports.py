@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
-SOURCES = [*sorted(p for folder in ("engine", "ui") for p in (HOUSE / folder).rglob("*.py")), HOUSE / "app.py"]
+SOURCES = [*sorted(p for folder in ("engine", "api", "ui") for p in (HOUSE / folder).rglob("*.py")), HOUSE / "app.py"]
 
 WORDS = (
     "engine.requests",
@@ -93,10 +93,12 @@ def forbidden(importer: str, imported: str) -> str | None:
     top = imported.split(".")[0]
     if top in ("training", "benchmarks", "tests"):
         return "nobody imports training, benchmarks or tests"
-    if importer.startswith("engine") and top in ("gradio", "ui", "app"):
-        return "the engine knows nothing of the page"
-    if importer.startswith(("ui", "app")) and top in TORCH:
-        return "the page knows nothing of torch"
+    if importer.startswith("engine") and top in ("gradio", "ui", "api", "app"):
+        return "the engine knows nothing of the page and of the API"
+    if importer.startswith("api") and top in ("gradio", "ui", "app"):
+        return "the API knows nothing of the page"
+    if importer.startswith(("ui", "api", "app")) and top in TORCH:
+        return "the page and the API know nothing of torch"
     if top in TORCH and not importer.startswith(TORCH_ROOMS):
         return "this room knows nothing of torch"
     room = next((room for room in ROOMS if under(importer, room)), None)
@@ -118,4 +120,7 @@ def test_the_rule_sees_what_it_forbids() -> None:
     assert forbidden("engine.records.outputs", "engine.generate.denoise")
     assert forbidden("engine.plan.precision", "torch")
     assert forbidden("engine.jobs.queue", "gradio")
+    assert forbidden("engine.jobs.queue", "api.names")
+    assert forbidden("api.names", "ui.messages")
+    assert not forbidden("ui.server.serve", "api.application")
     assert not forbidden("engine.generate.denoise", "engine.plan.hardware.probe")

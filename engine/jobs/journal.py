@@ -78,6 +78,8 @@ UPGRADES = (
     """,
     # Version 2: one row while the user has paused the queue.
     "CREATE TABLE pauses (began REAL NOT NULL);",
+    # Version 3: the keys by which clients recognise the job that they submitted.
+    "CREATE TABLE keys (key TEXT PRIMARY KEY, job TEXT NOT NULL);",
 )
 """The SQL that turns each version of the file into the next (see :func:`engine.storage.database.open_database`)."""
 
@@ -123,15 +125,24 @@ class Journal:
             self._latest = create_job_id(max(self._latest, str(latest or "")), time.time())
             return self._latest
 
-    def add(self, job: str, page: str, request: Request) -> JobState:
-        """A new job at the end of the queue, on disk when this returns."""
+    def add(self, job: str, page: str, request: Request, key: str = "") -> JobState:
+        """A new job at the end of the queue, on disk when this returns; the earlier job if there is one with the same ``key``."""
         now = time.time()
         last = "(SELECT MAX(?, COALESCE(MAX(place), 0) + 0.001) FROM jobs)"  # the clock may have been set back
-        self._execute(
-            f"INSERT INTO jobs (id, page, request, state, place, submitted) VALUES (?, ?, ?, ?, {last}, ?)",
-            (job, name_to_text(page), json.dumps(to_json(request)), QUEUED, now, now),
-        )
+        with self._lock, self._translate_errors(), transaction(self._db):
+            if key and (earlier := self._find_by_key(key)) is not None:
+                return earlier
+            self._db.execute(
+                f"INSERT INTO jobs (id, page, request, state, place, submitted) VALUES (?, ?, ?, ?, {last}, ?)",
+                (job, name_to_text(page), json.dumps(to_json(request)), QUEUED, now, now),
+            )
+            if key:
+                self._db.execute("INSERT OR REPLACE INTO keys VALUES (?, ?)", (name_to_text(key), job))
         return self.get(job)
+
+    def _find_by_key(self, key: str) -> JobState | None:
+        found = self._read_states("WHERE id IN (SELECT job FROM keys WHERE key = ?)", (name_to_text(key),))
+        return found[0] if found else None
 
     def get(self, job: str) -> JobState:
         """The job's current state. Raises KeyError for an unknown id, or one whose row cannot be read."""

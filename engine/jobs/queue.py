@@ -60,20 +60,24 @@ class Jobs:
         for device in settings.device.split(","):
             self._open_runner(device.strip())
 
-    def submit(self, request: Request, page: str = "") -> str:
+    def submit(self, request: Request, page: str = "", key: str = "") -> str:
         """The id of a new job, which is on disk when this returns. An open seed is drawn now, so that a restarted job makes
-        the same image. A draft ends the earlier drafts of its page.
+        the same image. A draft ends the earlier drafts of its page. With a ``key``, the same request is submitted once: the
+        second time the id is that of the first.
 
-        Raises RequestError for values that no checkpoint can use, OutputError if the journal cannot be written.
+        Raises RequestError for values that no checkpoint can use or for a key of another request, OutputError if the journal
+        cannot be written.
         """
         check(request)
+        asked = request
         if request.seed is None:
             request = dataclasses.replace(request, seed=draw_seed())
         self._mark_blobs_used(request)
         if is_draft(request):
             self._end_drafts(page)
         job = self._journal.create_id()
-        self._journal.add(job, page, request)
+        if (added := self._journal.add(job, page, request, key)).id != job:
+            return _check_same(added, asked)
         with self._changed:
             self._changed.notify_all()
         self._feed.publish(Queued(job=job, ahead=self._ahead(job)))
@@ -285,3 +289,10 @@ class Jobs:
 
     def _with_progress(self, state: JobState) -> JobState:
         return dataclasses.replace(state, progress=self._feed.find_progress(state.id))
+
+
+def _check_same(earlier: JobState, asked: Request) -> str:
+    """The id of an earlier job with the same key. Raises RequestError if it was for another request."""
+    if dataclasses.replace(earlier.request, seed=asked.seed) != asked or asked.seed not in (None, earlier.request.seed):
+        raise RequestError("This key was used for another request. Take a new key for each request.")
+    return earlier.id

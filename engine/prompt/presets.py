@@ -25,8 +25,12 @@ from pathlib import Path
 
 from engine.errors import EaselError
 from engine.safe_text import make_encodable
+from engine.settings import Settings
 from engine.storage.atomic_files import lock_file, set_aside, write_file
 from engine.storage.regular_files import read_regular_file
+
+FILE, FOREIGN = "presets.toml", "styles.csv"
+"""The user's file of presets in the data folder; AUTOMATIC1111's, there or in the models folder."""
 
 PLACE = "{prompt}"
 """What stands for the user's own words in a preset; without it a preset's words go after them."""
@@ -81,6 +85,23 @@ BUILT_IN = (
     Preset("Crisp", "", "blurry, out of focus, noisy, compression artifacts, low contrast"),
 )
 """Presets that come with Easel."""
+
+
+def load_presets(settings: Settings) -> tuple[dict[str, Preset], tuple[str, ...]]:
+    """All presets by name, the user's before others of the same name, and problems found in the files.
+
+    The files are read each time, because the user may edit them.
+    """
+    found, problems = list(BUILT_IN), list[str]()
+    for path in (settings.data / FOREIGN, settings.models / FOREIGN, settings.data / FILE):
+        try:
+            read = read_presets(path)
+        except PresetError as error:
+            problems.append(str(error))
+            continue
+        found += read.presets
+        problems += read.problems
+    return {preset.name: preset for preset in found}, tuple(problems)
 
 
 def read_presets(path: Path) -> PresetFile:

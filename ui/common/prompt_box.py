@@ -9,7 +9,7 @@ import gradio as gr
 
 from engine.checkpoints.library.search_paths import find_wildcard_folders
 from engine.errors import EaselError
-from engine.prompt.presets import BUILT_IN, Preset, read_presets, remove_preset, save_preset
+from engine.prompt.presets import FILE, Preset, load_presets, read_presets, remove_preset, save_preset
 from engine.prompt.variants import draw, has_variants
 from engine.prompt.wildcards import Wildcards
 from engine.settings import Settings
@@ -22,9 +22,6 @@ from ui.compat.listeners import QUIET, Update, on
 from ui.templates import render_notice, render_notices
 from ui.words.panels import create_cards, create_chips, wire_words
 
-FILE, FOREIGN = "presets.toml", "styles.csv"
-"""The user's file of presets in the data folder; AUTOMATIC1111's, there or in the models folder."""
-
 FindCheckpoint = Callable[[str], Checkpoint]
 """The checkpoint that a value of the ``checkpoint`` field means."""
 
@@ -33,21 +30,12 @@ class Presets:
     """All current presets. The files are read each time, because the user may edit them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._own = settings.data / FILE
-        self._others = (settings.data / FOREIGN, settings.models / FOREIGN)
+        self._settings, self._own = settings, settings.data / FILE
 
     def load(self) -> tuple[dict[str, Preset], str]:
         """The presets by name, the user's before others of the same name, and problems found in the files."""
-        found, troubles = list(BUILT_IN), list[str]()
-        for path in (*self._others, self._own):
-            try:
-                read = read_presets(path)
-            except EaselError as error:
-                troubles.append(str(error))
-                continue
-            found += read.presets
-            troubles += read.problems
-        return {preset.name: preset for preset in found}, render_notices(troubles, "trouble")
+        presets, troubles = load_presets(self._settings)
+        return presets, render_notices(troubles, "trouble")
 
     def names(self) -> list[str]:
         """The names of all presets."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.types import Message, Receive
+
+from api.application import find_path
 
 FILES = ("/sketches", "/gradio_api/upload", "/upload")
 """Paths whose bodies are files, which are written to disk as they arrive. All other bodies are read into memory."""
@@ -21,8 +25,22 @@ UPLOADS_AT_ONCE = 6 * UPLOAD_LIMIT
 VALUES_LIMIT, VALUES_AT_ONCE = 2**24, 2**26
 """The same two limits, in bytes, for bodies that are not files."""
 
+API_LIMIT, API_AT_ONCE = 2**26, 2**27
+"""The same for the API, whose clients send pictures as texts."""
+
 DISK_SPARE = 2**29
 """Bytes that uploads leave free on the disk."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The most bytes of one body, and of all of its kind at once. ``kind``: "files" are written to the disk as they arrive,
+    "values" of the page and requests to the "api" are not."""
+
+    kind: str
+    limit: int
+    at_once: int
+
 
 TOO_LARGE = "This is larger than {megabytes} MB, the most that Easel takes at once. Send fewer files, or a shorter text."
 TOO_MUCH = "Easel is taking as many uploads as it can hold at a time. Wait until they are done and try again."
@@ -37,14 +55,14 @@ class BodyBudget:
 
     def __init__(self, disk: Path | None = None) -> None:
         self._disk = disk
-        self._taken = {True: 0, False: 0}
+        self._taken: Counter[str] = Counter()
 
     def refuse(self, path: str, length: int) -> str:
         """The sentence that refuses ``length`` more bytes at ``path``; "" if they are accepted."""
-        is_file = path.startswith(FILES)
-        if self._taken[is_file] + length > (UPLOADS_AT_ONCE if is_file else VALUES_AT_ONCE):
+        allowance = find_allowance(path)
+        if self._taken[allowance.kind] + length > allowance.at_once:
             return TOO_MUCH
-        return NO_ROOM if is_file and length and not self._has_room(length) else ""
+        return NO_ROOM if allowance.kind == "files" and length and not self._has_room(length) else ""
 
     @contextmanager
     def carry(self, path: str, length: int | None, receive: Receive) -> Generator[Body]:
@@ -53,11 +71,11 @@ class BodyBudget:
         try:
             yield body
         finally:
-            self._taken[path.startswith(FILES)] -= body.counted
+            self._taken[find_allowance(path).kind] -= body.counted
 
     def count(self, path: str, length: int) -> None:
         """Count ``length`` more bytes."""
-        self._taken[path.startswith(FILES)] += length
+        self._taken[find_allowance(path).kind] += length
 
     def _has_room(self, length: int) -> bool:
         if self._disk is None:
@@ -95,9 +113,18 @@ class Body:
             self.counted += more
 
 
+def find_allowance(path: str) -> Allowance:
+    """What requests may send to ``path``."""
+    if path.startswith(FILES):
+        return Allowance("files", UPLOAD_LIMIT, UPLOADS_AT_ONCE)
+    if find_path(path) is not None:
+        return Allowance("api", API_LIMIT, API_AT_ONCE)
+    return Allowance("values", VALUES_LIMIT, VALUES_AT_ONCE)
+
+
 def find_limit(path: str) -> int:
     """The most bytes that one request may send to ``path``."""
-    return UPLOAD_LIMIT if path.startswith(FILES) else VALUES_LIMIT
+    return find_allowance(path).limit
 
 
 def describe_limit(path: str) -> str:

@@ -66,11 +66,32 @@ def is_loopback(address: str) -> bool:
     return parsed is not None and parsed.is_loopback
 
 
-def has_login(authorization: str, login: str) -> bool:
-    """Whether an Authorization header carries ``login`` (``user:password``). Compares in constant time."""
-    expected = "Basic " + base64.b64encode(login.encode()).decode()
-    said, wanted = (hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in (authorization, expected))
-    return secrets.compare_digest(said, wanted)
+def has_login(authorization: str, login: str, is_key: Callable[[str], bool] = lambda secret: False) -> bool:
+    """Whether an Authorization header carries ``login`` (``user:password``): Basic with both, or Bearer with the password.
+
+    In the place of the password a key is as good, with any user. Compares in constant time.
+    """
+    user, _, password = login.partition(":")
+    scheme, _, value = authorization.partition(" ")
+    if scheme.casefold() == "bearer":
+        return _is_same(value.strip(), password) or is_key(value.strip())
+    if scheme.casefold() != "basic":
+        return False
+    given_user, given = _read_basic(value)
+    return (_is_same(given_user, user) & _is_same(given, password)) or is_key(given)
+
+
+def _read_basic(value: str) -> tuple[str, str]:
+    try:
+        user, _, password = base64.b64decode(value.strip(), validate=True).decode("utf-8", "surrogateescape").partition(":")
+    except ValueError:
+        return "", ""
+    return user, password
+
+
+def _is_same(said: str, wanted: str) -> bool:
+    digests = (hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in (said, wanted))
+    return secrets.compare_digest(*digests)
 
 
 def _find_network(address: str) -> str:

@@ -11,13 +11,16 @@ import ipaddress
 import math
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.application import find_path
+from api.errors import write_error
+from api.keys import is_key
 from ui.compat.addresses import FILES, PROXIES, is_session_gone
 from ui.server.body_budget import BodyBudget, describe_limit, find_limit, read_length
 from ui.server.login import Brake, has_login, is_loopback
@@ -62,13 +65,18 @@ class RequestGuard:
     """ASGI middleware around the whole page.
 
     ``login`` is ``"user:password"`` or None. ``open_to_network`` also accepts this machine's addresses and host name as Host;
-    names that others could point at this machine are still refused. ``data`` is a folder on the disk that uploads are written to.
+    names that others could point at this machine are still refused, unless they are among the owner's ``known_as``. Pages from
+    ``origins`` may use the API, but not the page. ``data`` is the data folder, on the disk that uploads are written to.
     """
 
     def __init__(
-        self, inside: ASGIApp, *, login: str | None = None, open_to_network: bool = False, data: Path | None = None
-    ) -> None:
+        self, inside: ASGIApp, *, login: str | None = None, open_to_network: bool = False, data: Path | None = None,
+        known_as: Collection[str] = (), origins: Collection[str] = (),
+    ) -> None:  # fmt: skip
         self.inside = inside
+        self.known_as = frozenset(name.lower() for name in known_as)
+        self.origins = frozenset(origin.lower().rstrip("/") for origin in origins)
+        self.data = data
         self.brake = Brake()
         self.bodies = BodyBudget(data)
         self.login = login
@@ -79,13 +87,14 @@ class RequestGuard:
         if scope["type"] == "lifespan":
             return await self.inside(scope, receive, send)
         refusal = self.refuse(scope)
+        origin = self._find_allowed_origin(scope)
         try:
             if scope["type"] == "websocket":
                 await (_close_websocket if refusal else self.inside)(scope, receive, send)
             elif refusal:
-                await refusal(scope, receive, _add_headers(send, scope["path"]))
+                await refusal(scope, receive, _add_headers(send, scope["path"], origin))
             else:
-                await self._pass_on(scope, receive, _add_headers(send, scope["path"]))
+                await self._pass_on(scope, receive, _add_headers(send, scope["path"], origin))
         except RuntimeError as broken:
             if not is_session_gone(scope["path"], broken):
                 raise
@@ -110,49 +119,60 @@ class RequestGuard:
                 if not body.refusal:
                     raise
             if body.refusal and not begun:
-                await _refuse_body(body.refusal)(scope, receive, send)
+                await _refuse_body(scope["path"], body.refusal)(scope, receive, send)
 
-    def refuse(self, scope: Scope) -> PlainTextResponse | None:
-        """The response to a request that is refused; None if it is accepted."""
-        headers = Headers(scope=scope)
+    def refuse(self, scope: Scope) -> Response | None:
+        """The response to a request that is refused, or that asks for permission; None if it is accepted."""
+        headers, path = Headers(scope=scope), scope["path"]
         if not self.is_own_host(headers.get("host", "")):
-            return PlainTextResponse(WRONG_HOST, status_code=403)
-        if not is_own(headers, scope):
-            return PlainTextResponse(ELSEWHERE, status_code=403)
-        if scope["path"].startswith(PROXIES) or _REMOTE_FILE.match(scope["path"]):
-            return PlainTextResponse(CLOSED, status_code=403)
+            return _refuse(path, WRONG_HOST, 403)
+        allowed = self._find_allowed_origin(scope)
+        if not allowed and not is_own(headers, scope):
+            return _refuse(path, ELSEWHERE, 403)
+        if allowed and scope.get("method") == "OPTIONS" and "access-control-request-method" in headers:
+            return _permit(headers)
+        if path.startswith(PROXIES) or _REMOTE_FILE.match(path):
+            return _refuse(path, CLOSED, 403)
         if self.login is not None and (refusal := self._refuse_login(headers, scope, self.login)) is not None:
             return refusal
         length = read_length(headers) or 0
-        if length > find_limit(scope["path"]):
-            return _refuse_body(describe_limit(scope["path"]))
-        reason = self.bodies.refuse(scope["path"], length)
-        return _refuse_body(reason) if reason else None
+        if length > find_limit(path):
+            return _refuse_body(path, describe_limit(path))
+        reason = self.bodies.refuse(path, length)
+        return _refuse_body(path, reason) if reason else None
 
-    def _refuse_login(self, headers: Headers, scope: Scope, login: str) -> PlainTextResponse | None:
+    def _find_allowed_origin(self, scope: Scope) -> str:
+        """The page elsewhere that sent a request to the API and may do so; "" for any other."""
+        origin = Headers(scope=scope).get("origin", "") if scope["type"] == "http" else ""
+        return origin if origin.lower() in self.origins and find_path(scope["path"]) else ""
+
+    def _is_key(self, secret: str) -> bool:
+        return self.data is not None and is_key(self.data, secret)
+
+    def _refuse_login(self, headers: Headers, scope: Scope, login: str) -> Response | None:
         """The response to a request without the right login; None if the login is right.
 
         An address that is locked out is refused even with the right login, unless it is this computer's own: no other program
         here can lock the owner out.
         """
-        address = scope["client"][0] if scope.get("client") else ""
+        address, path = (scope["client"][0] if scope.get("client") else ""), scope["path"]
         braked = self.brake.seconds_left(address)
         if braked and not is_loopback(address):
-            return _refuse_guess(braked)
-        if has_login(headers.get("authorization", ""), login):
+            return _refuse_guess(path, braked)
+        if has_login(headers.get("authorization", ""), login, self._is_key):
             return None
         if braked:
-            return _refuse_guess(braked)
+            return _refuse_guess(path, braked)
         if "authorization" in headers:
             self.brake.count_wrong(address)
         challenge = {"WWW-Authenticate": 'Basic realm="Easel", charset="UTF-8"'}
-        return PlainTextResponse(LOGIN, status_code=401, headers=challenge)
+        return _refuse(path, LOGIN, 401, challenge)
 
     def is_own_host(self, host: str) -> bool:
         """Whether ``host``, the Host header, names this machine."""
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         name = name.lower()
-        if name in LOCAL_NAMES:
+        if name in LOCAL_NAMES or name in self.known_as:
             return True
         return self.open_to_network and (_is_address(name.strip("[]")) or name in _list_own_names())
 
@@ -176,14 +196,34 @@ def is_own(headers: Headers, scope: Scope) -> bool:
     return opens_page and scope.get("method") == "GET" and scope["path"] == "/"
 
 
-def _refuse_guess(seconds: float) -> PlainTextResponse:
+def _refuse(path: str, sentence: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """The response that refuses a request, in the shape that clients of the API read if it is theirs."""
+    asked = find_path(path)
+    response = PlainTextResponse(sentence, status_code=status) if asked is None else write_error(asked, status, sentence)
+    response.headers.update(headers or {})
+    return response
+
+
+def _permit(headers: Headers) -> Response:
+    """The response to a browser that asks whether another page may send a request."""
+    return PlainTextResponse(
+        "",
+        headers={
+            "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+            "Access-Control-Allow-Headers": headers.get("access-control-request-headers", "*"),
+            "Access-Control-Max-Age": "600",
+        },
+    )
+
+
+def _refuse_guess(path: str, seconds: float) -> Response:
     wait = math.ceil(seconds)
-    return PlainTextResponse(BRAKED.format(seconds=wait), status_code=429, headers={"Retry-After": str(wait)})
+    return _refuse(path, BRAKED.format(seconds=wait), 429, {"Retry-After": str(wait)})
 
 
-def _refuse_body(reason: str) -> PlainTextResponse:
+def _refuse_body(path: str, reason: str) -> Response:
     """Closes the connection, so that the rest of the body is not read."""
-    return PlainTextResponse(reason, status_code=413, headers={"Connection": "close"})
+    return _refuse(path, reason, 413, {"Connection": "close"})
 
 
 def _is_address(name: str) -> bool:
@@ -199,13 +239,17 @@ def _list_own_names() -> set[str]:
     return {name, f"{name.split('.')[0]}.local"}
 
 
-def _add_headers(send: Send, path: str) -> Send:
-    """``send`` that adds :data:`HEADERS`, and marks files that a browser could execute as downloads."""
+def _add_headers(send: Send, path: str, origin: str = "") -> Send:
+    """``send`` that adds :data:`HEADERS`, lets the page at ``origin`` read the response, and marks files that a browser could
+    execute as downloads."""
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.update(HEADERS)
+            if origin:
+                headers["Access-Control-Allow-Origin"] = origin
+                headers.add_vary_header("Origin")
             if path.startswith(FILES) and any(kind in headers.get("content-type", "") for kind in _RUNNABLE):
                 headers["Content-Type"] = "application/octet-stream"
                 headers["Content-Disposition"] = "attachment"

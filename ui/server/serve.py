@@ -8,12 +8,15 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
 
+from api.application import ApiOrPage
+from api.application import create_application as create_api
+from api.context import create_context
 from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.records.images.thumbnails import SCREEN, Thumbnails
@@ -104,15 +107,23 @@ class Studio:
 
 
 @contextmanager
-def serve(settings: Settings, jobs: Jobs, *, port: int, listen: str | None = None) -> Generator[Studio]:
-    """Serve the page at ``port`` or the next free one while the block runs.
+def serve(
+    settings: Settings, jobs: Jobs, *, port: int, listen: str | None = None, known_as: Collection[str] = (),
+    origins: Collection[str] = (),
+) -> Generator[Studio]:  # fmt: skip
+    """Serve the page and the API at ``port`` or the next free one while the block runs.
 
-    ``listen`` is None for this machine alone, ``"user:password"`` for the network, or :data:`ANYONE`. Raises ServingError for
-    another text, or if no port is free.
+    ``listen`` is None for this machine alone, ``"user:password"`` for the network, or :data:`ANYONE`. ``known_as`` are further
+    names of this machine, ``origins`` the addresses of other pages that may use the API. Raises ServingError for another
+    ``listen``, or if no port is free.
     """
     login = _read_login(listen)
     application = create_application(settings, jobs)
-    page = RequestGuard(Streams(application), login=login, open_to_network=listen is not None, data=settings.data)
+    routes = EncodableBodies(create_api(create_context(settings, jobs)))
+    page = RequestGuard(
+        ApiOrPage(routes, Streams(application)), login=login, open_to_network=listen is not None, data=settings.data,
+        known_as=known_as, origins=origins,
+    )  # fmt: skip
     config = uvicorn.Config(
         Disconnects(page),
         http=PatientProtocol,
