@@ -74,7 +74,7 @@ def has_login(authorization: str, login: str, is_key: Callable[[str], bool] = la
     user, _, password = login.partition(":")
     scheme, _, value = authorization.partition(" ")
     if scheme.casefold() == "bearer":
-        return _is_same(value.strip(), password) or is_key(value.strip())
+        return _is_same(value, password) or is_key(value)
     if scheme.casefold() != "basic":
         return False
     given_user, given = _read_basic(value)
@@ -83,7 +83,7 @@ def has_login(authorization: str, login: str, is_key: Callable[[str], bool] = la
 
 def _read_basic(value: str) -> tuple[str, str]:
     try:
-        user, _, password = base64.b64decode(value.strip(), validate=True).decode("utf-8", "surrogateescape").partition(":")
+        user, _, password = base64.b64decode(value, validate=True).decode("utf-8", "surrogateescape").partition(":")
     except ValueError:
         return "", ""
     return user, password
