@@ -7,7 +7,8 @@ import importlib
 
 NAMES = {
     "start": "from `python app.py` to the first page, compared with a bare Gradio app",
-    "first_picture": "from the click to the file, with the starter",
+    "first_picture": "from the click to the file, with the starter: the engine alone, through the queue, and in a browser",
+    "kernels": "rates of matrix products, convolutions and attention by library and precision, beside the arithmetic limit",
     "stop": "from Stop to the end of the job, with a full-size checkpoint",
     "history": "the History tab with 10,000 pictures",
     "live": "from the end of a stroke to the repaint on the screen, with the starter",

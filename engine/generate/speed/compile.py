@@ -94,6 +94,13 @@ COMPILERS: dict[str, Compiler] = {"inductor": _compile_with_inductor, "openvino"
 DURATIONS: dict[str, str] = {"inductor": "a minute or more", "openvino": "some seconds"}
 """How long compiling takes, in words."""
 
+TROUBLES: dict[str, str] = {
+    "inductor": "This checkpoint could not be compiled here, so it ran uncompiled. The compiler said: {said}. "
+    "Leave “Compile large checkpoints” on the Settings tab off, or install what the compiler lacks.",
+    "openvino": "OpenVINO could not compute this checkpoint here, so torch did, which is slower. OpenVINO said: {said}.",
+}
+"""What the page says of a network that could not be compiled."""
+
 COMPILES_DECODERS = frozenset({"openvino"})
 """Compilers that pay for a single pass."""
 
@@ -101,6 +108,8 @@ _Shape = tuple[int, int, bool]
 
 _COMPILED: weakref.WeakKeyDictionary[torch.nn.Module, tuple[str, Architecture, CompiledNetwork]] = weakref.WeakKeyDictionary()
 _TROUBLE: weakref.WeakKeyDictionary[torch.nn.Module, str] = weakref.WeakKeyDictionary()
+"""A sentence on each network that could not be compiled."""
+
 _REPORTED: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
 _SHAPES_SEEN: weakref.WeakKeyDictionary[torch.nn.Module, set[_Shape]] = weakref.WeakKeyDictionary()
 
@@ -131,10 +140,7 @@ def explain_trouble(unet: torch.nn.Module) -> str:
     if not trouble or unet in _REPORTED:
         return ""
     _REPORTED.add(unet)
-    return (
-        f"This checkpoint could not be compiled here, so it ran uncompiled. The compiler said: {trouble}. "
-        "Leave “Compile large checkpoints” on the Settings tab off, or install what the compiler lacks."
-    )
+    return trouble
 
 
 class _Network:
@@ -165,7 +171,8 @@ class _Network:
                 self._stop.raise_if_set()
                 if self._compiler == "inductor" and (is_out_of_memory(error) or not isinstance(error, CompilerError)):
                     raise
-                _TROUBLE[self.module] = str(error).strip().partition("\n\n")[0][:300] or type(error).__name__
+                said = str(error).strip().partition("\n\n")[0][:300] or type(error).__name__
+                _TROUBLE[self.module] = TROUBLES[self._compiler].format(said=said)
                 self.compiled = None
         self.is_used = False
         return self._own(*args, **kwargs)

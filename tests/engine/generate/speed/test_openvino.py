@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from engine.errors import CancelledError
-from engine.events import ImageSaved, Step
+from engine.events import ImageSaved, Notice, Step
 from engine.generate import estimate
 from engine.generate.speed import network_graphs
 from engine.generate.speed.compile import find_store
@@ -222,3 +222,20 @@ def test_stop_is_heard_by_what_openvino_computes(with_openvino: tuple[Local, Set
         for event in local.run("stopped", dataclasses.replace(ASKED, steps=50), stop):
             if isinstance(event, Step):
                 stop.set()
+
+
+def test_where_openvino_fails_torch_draws_and_it_is_said_once(
+    with_openvino: tuple[Local, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local, settings = with_openvino
+    asked = dataclasses.replace(ASKED, checkpoint="sd2_v")
+    useless = network_graphs.NetworkGraph(("sample", "timestep", "encoder_hidden_states"), (), b"<net></net>", b"")
+    monkeypatch.setattr(find_store(settings.data), "find", lambda _architecture: useless)
+    said: list[str] = []
+    for _ in range(2):
+        for event in local.run(f"openvino{next(_jobs)}", asked, Stop()):
+            said += [event.text] if isinstance(event, Notice) else []
+            if isinstance(event, ImageSaved):
+                record = metadata.read(event.result.path)
+                assert record is not None and record.resolved.plan.compiler == ""
+    assert len([text for text in said if "OpenVINO could not compute" in text]) == 1
