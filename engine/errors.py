@@ -66,6 +66,10 @@ class WorkerLost(EaselError):
     """The worker process ended in the middle of a job: killed, out of memory, or crashed."""
 
 
+class DeviceLost(EaselError):
+    """The device stopped responding in the middle of a job. This process cannot use it any more; a new one may."""
+
+
 class CancelledError(EaselError):
     """Raised inside the engine when the user pressed Stop. Not a failure; nothing half-made is kept."""
 
@@ -88,6 +92,7 @@ KINDS: dict[str, type[EaselError]] = {
         ImageError,
         ImageWithheld,
         WorkerLost,
+        DeviceLost,
         CancelledError,
     )
 }

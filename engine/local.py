@@ -14,7 +14,7 @@ from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
 from engine.descriptions import EngineDescription
-from engine.errors import CheckpointError, DoesNotFit, RequestError
+from engine.errors import CheckpointError, DeviceLost, DoesNotFit, RequestError
 from engine.events import Event, Finished, ImageSaved, Notice, Result
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
@@ -94,16 +94,17 @@ class Local:
         drawn = draw_prompts(request, self._state.wildcards)
         return prepare(drawn, lambda native, multiple: (native, native), self._state).resolved
 
-    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
+    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1, *, device_was_lost: bool = False) -> Iterator[Event]:
         """Make the images of ``request``, event by event; the last is Finished.
 
         From the second ``attempt`` on memory is used sparingly, if the request can run that way, because the first attempt
-        ended its process. Raises EaselError for what cannot be done, and CancelledError soon after ``stop`` is set.
+        ended its process; unless it did so because the ``device_was_lost``. Raises EaselError for what cannot be done,
+        CancelledError soon after ``stop`` is set, and DeviceLost in the first attempt. In later ones the rest is made on the CPU.
         """
         stop.raise_if_set()
         self._give_way()
         self._look_at_memory()
-        state = self._state.use_memory_sparingly() if attempt > 1 else self._state
+        state = self._state.use_memory_sparingly() if attempt > 1 and not device_was_lost else self._state
         request = draw_prompts(request, state.wildcards)
         results: dict[int, Result] = {}
         while True:
@@ -120,7 +121,7 @@ class Local:
                     raise
                 remaining = self._state.hardware
             except RuntimeError as error:
-                remaining = self._find_other_device(error, state)
+                remaining = self._find_other_device(error, state, attempt)
             except OSError as error:
                 raise _explain_unreadable(error) from error
             # Outside of the handler: the error's traceback keeps the run's tensors alive.
@@ -167,11 +168,14 @@ class Local:
             self._state = self._state.look_at_memory()
             limit_memory(self._state.hardware.device)
 
-    def _find_other_device(self, error: RuntimeError, state: EngineState) -> Hardware:
-        """The machine without the device that ``error`` says is lost. Raises ``error`` if it says something else."""
+    def _find_other_device(self, error: RuntimeError, state: EngineState, attempt: int) -> Hardware:
+        """The machine without the device that ``error`` says is lost. Raises ``error`` if it says something else, and DeviceLost
+        where a new process should try the device again."""
         lost = state.hardware.device
         if lost.kind == "cpu" or not is_lost(error):
             raise error
+        if attempt == 1:
+            raise DeviceLost(f"“{lost.name or lost.kind}” stopped responding in the middle of this job.") from error
         return drop_device(self._state.hardware, lost, str(error))
 
     def _go_on_with(self, job: str, remaining: Hardware) -> Iterator[Event]:

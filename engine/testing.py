@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 import engine.preferences as preferences
 from engine.descriptions import EngineDescription
-from engine.errors import DiskFull, RequestError
+from engine.errors import DeviceLost, DiskFull, RequestError
 from engine.events import Event, Finished, Guided, ImageSaved, Loading, Notice, Result, Step
 from engine.negative import study
 from engine.negative.comparison import as_text_to_image, create_pair
@@ -63,6 +63,10 @@ def _crash() -> None:
     os._exit(9)
 
 
+def _lose_device() -> None:
+    raise DeviceLost("The script says that the device stopped responding in the middle of this job.")
+
+
 def _disk_full() -> None:
     raise DiskFull("The script says that the disk is full. Make room.")
 
@@ -72,6 +76,7 @@ SCRIPT: dict[str, Callable[[], None]] = {
     "script: crash": _crash,
     "script: hang": _hang,
     "script: disk full": _disk_full,
+    "script: lose device": _lose_device,
     "script: bug": lambda: [][0],
 }
 """Words in the prompt -> what happens at the third step. Further words: ``script: slow`` makes a step take half a second instead
@@ -107,7 +112,7 @@ class ScriptedEngine:
         """As :meth:`engine.local.Local.describe_run`: what its own records say."""
         return _wrap(resolve(request))
 
-    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
+    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1, *, device_was_lost: bool = False) -> Iterator[Event]:
         """As :meth:`engine.local.Local.run`."""
         outputs.check_writable(self._settings.outputs)
         yield Loading(job=job, checkpoint="scripted", text="Loading the scripted checkpoint")

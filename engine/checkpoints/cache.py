@@ -210,7 +210,7 @@ def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
     return (
         str(entry.path), entry.version or entry.stamp, entry.hash, entry.identity.prediction_type,
         tuple((name, str(lender.path), lender.version) for name, lender in sorted(entry.borrowed.items())),
-        plan.device, precision, plan.channels_last, plan.attention_upcast,
+        plan.device, precision, plan.channels_last, plan.attention_upcast, plan.attention_scores,
         entry.t5_tokenizer,
     )  # fmt: skip
 

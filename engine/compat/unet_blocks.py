@@ -11,6 +11,7 @@ import torch
 from diffusers import LayerSkipConfig, SD3Transformer2DModel, UNet2DConditionModel, apply_layer_skip
 from diffusers.hooks import HookRegistry
 
+from engine.compat.attention import allow_layer_skip
 from engine.compat.forward import replace_forward
 
 
@@ -49,6 +50,7 @@ def find_blocks(unet: UNet2DConditionModel) -> UNetBlocks | None:
 @contextmanager
 def perturb_self_attention(unet: UNet2DConditionModel) -> Generator[None]:
     """Inside the block, the self-attention of the deepest layers gives each place its own value: PAG's perturbation."""
+    allow_layer_skip()
     try:
         for name in list_deepest_attention(unet):
             layers = range(len(list(unet.get_submodule(name).children())))

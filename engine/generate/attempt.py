@@ -12,12 +12,12 @@ import torch
 from diffusers import AutoencoderTiny, UNet2DConditionModel
 from PIL import Image
 
-from engine.checkpoints.loaded import LoadedCheckpoint
+from engine.checkpoints.loaded import Autoencoder, LoadedCheckpoint
 from engine.compat.unet_blocks import UNetBlocks, find_blocks
 from engine.errors import ImageWithheld
 from engine.events import Event, Loading, Notice
 from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
-from engine.generate.decode import Decoding, match_tiny_decoder, render_preview
+from engine.generate.decode import Decoding, Preview, begin_preview, decode, match_tiny_decoder
 from engine.generate.denoise import (
     Denoiser,
     EncodingRows,
@@ -38,6 +38,7 @@ from engine.generate.samplers import create
 from engine.generate.save import Saved, SaveQueue, Saver
 from engine.generate.speed.compile import DURATIONS, CompiledRun, explain_trouble, is_new
 from engine.generate.speed.feature_cache import FeatureCache
+from engine.generate.transfers import runs_ahead, send
 from engine.plan.learned import Circumstance, learn
 from engine.plan.speed import SPEEDS, speed_for
 from engine.plan.timing import learn_timing
@@ -48,6 +49,13 @@ from engine.requests import GenerationRequest, Resolved, ResolvedGeneration, Stu
 
 EncodingKey = tuple[str, str, tuple[Place, ...]]
 """Prompt, negative prompt, and the places of the negative prompt that are silent."""
+
+
+@dataclass
+class PreviewSlot:
+    """The preview that the device is computing, if any."""
+
+    pending: Preview | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,18 +78,23 @@ class Attempt:
     withheld: list[ImageWithheld] = field(default_factory=list[ImageWithheld])
     encodings: dict[EncodingKey, PromptEncodings] = field(default_factory=dict[EncodingKey, PromptEncodings])
     reported: set[str] = field(default_factory=set[str])
+    previews: PreviewSlot = field(default_factory=PreviewSlot)
 
     def find_saved(self) -> dict[int, Path]:
         """The images of the job on disk, by index, once those being written are finished."""
         self.saving.wait()
         return outputs.find_saved(self.saver.folder, self.saver.job)
 
-    def announce(self, prepared: Prepared) -> Iterator[Event]:
-        """Report what was noticed while loading, and that the first image of a size waits for the compiler."""
+    def report_loaded(self) -> Iterator[Event]:
+        """Report what was noticed while loading."""
         yield from (Notice(job=self.saver.job, text=text) for text in self.loaded.notices)
-        request, name = prepared.resolved.request, prepared.entry.name
-        if self.compiled.start_image(request, prepared.additions) and is_new(self.loaded.denoiser, request):
-            text = f"Compiling {name} for this size, once: this takes {DURATIONS[prepared.resolved.plan.compiler]}"
+
+    def _announce_compiling(self, prepared: Prepared, denoising: Denoising) -> Iterator[Event]:
+        """Report that the first image of a shape waits for the compiler: a size, with or without guidance, a length of prompt."""
+        name = prepared.entry.name
+        if self.compiled.has_compiled and is_new(self.loaded.denoiser, denoising.shape):
+            takes = DURATIONS[prepared.resolved.plan.compiler]
+            text = f"Compiling {name} for this size and length of prompt, once: this takes {takes}"
             yield Loading(job=self.saver.job, checkpoint=name, text=text)
 
     def encode(self, images: Sequence[Resolved]) -> list[PromptEncodings]:
@@ -90,11 +103,12 @@ class Attempt:
         with phase("encode"), lend_text_encoders(self.loaded, self.loaded.plan, self.guard) as guard:
             return [self._find_encodings(resolved, guard) for resolved in images]
 
-    def report_unread(self) -> Iterator[Event]:
-        """Report, once each, what of the prompts encoded so far was not read."""
+    def report_start(self, prepared: Prepared, denoising: Denoising) -> Iterator[Event]:
+        """Report, once each, what of the prompts encoded so far was not read, and that the compiler is waited for."""
         new = {text for encodings in self.encodings.values() for text in encodings.notices} - self.reported
         self.reported.update(new)
         yield from (Notice(job=self.saver.job, text=text) for text in sorted(new))
+        yield from self._announce_compiling(prepared, denoising)
 
     def start(self, batch: Batch) -> Denoising:
         """Encode a batch's prompts and draw its first noise."""
@@ -114,25 +128,34 @@ class Attempt:
 
     def report_step(self, batch: Batch, denoising: Denoising) -> Event:
         """The event of the last step. There is no preview if images may be withheld, because those must not be shown either."""
-        preview = None
-        if self.saver.checker is None and self.progress.preview_is_due:
-            latents = denoising.latents[:1].cpu()  # waits for the step, so that its time is not counted as the preview's
-            family = self.loaded.family
-            preview = self.progress.preview(lambda: render_preview(latents, self.loaded.vae, family.preview, self.tiny_decoder))
-        return self.progress.step(batch.number, denoising.step, denoising.steps, preview)
+        shown = None
+        if self.saver.checker is None and (self.previews.pending is not None or self.progress.preview_is_due):
+            shown = self.progress.preview(lambda: self._find_preview(denoising))
+        return self.progress.step(batch.number, denoising.step, denoising.steps, shown)
 
-    def decode(self, denoising: Denoising, row: int, planned: BatchImage, images: int) -> None:
-        """Decode row ``row`` of a batch of ``images``, and have it saved on the saving thread.
+    def _find_preview(self, denoising: Denoising) -> bytes | None:
+        """The preview that was begun at this or an earlier step, if it is done. One that is not finite has the latents looked
+        at."""
+        family, slot = self.loaded.family, self.previews
+        if slot.pending is None:
+            slot.pending = begin_preview(denoising.latents[:1], self.loaded.vae, family.preview, self.tiny_decoder)
+        if slot.pending is None or not slot.pending.is_done:
+            return None
+        finished, slot.pending = slot.pending, None
+        shown = finished.render()
+        if shown is None:
+            denoising.doubt()
+        return shown
+
+    def decode(self, denoising: Denoising, batch: Batch, row: int) -> None:
+        """Decode row ``row`` of ``batch``, and have it saved on the saving thread.
 
         On a device that computes asynchronously the work is only queued, and the next image's steps follow.
         """
+        stepped, context, planned = time.monotonic(), denoising.context, batch.images[row]
         planned = dataclasses.replace(planned, resolved=self.compiled.record(planned.resolved))
-        stepped, context = time.monotonic(), denoising.context
-        ahead = runs_ahead(context.device)
-        latents, vae = denoising.latents[row : row + 1], self.loaded.vae
-        if self.tiny_decoder is not None and SPEEDS[planned.resolved.request.speed].tiny_decoder:
-            latents, vae = match_tiny_decoder(latents, vae, self.loaded.family.preview), self.tiny_decoder
-        decoding = Decoding(latents, vae, self.guard, ahead=ahead)
+        decoding = Decoding(*self._find_decoder(denoising, row, planned), self.guard, ahead=runs_ahead(context.device))
+        self.previews.pending = None
 
         def save(image: Image.Image) -> Saved:
             return self.saver.save(planned, self.task.finish(image, context))
@@ -142,11 +165,21 @@ class Attempt:
             return None if image is None else save(image)
 
         def report(saved: Saved | None) -> Iterator[Event]:
-            saved = saved or save(decoding.repair())
+            if saved is None:
+                for _ in denoising.repair():
+                    yield self.progress.step(batch.number, denoising.step, denoising.steps, None)
+                saved = save(decode(*self._find_decoder(denoising, row, planned), self.guard))
             self._learn_timing(planned.resolved, stepping=stepped - denoising.began, rest=saved.began - stepped)
-            yield from self._report(planned, saved, (saved.ended - denoising.began) / images)
+            yield from self._report(planned, saved, (saved.ended - denoising.began) / len(batch.images))
 
         self.saving.put(work, report)
+
+    def _find_decoder(self, denoising: Denoising, row: int, planned: BatchImage) -> tuple[torch.Tensor, Autoencoder]:
+        """The latents of an image, and what decodes them."""
+        latents, vae = denoising.latents[row : row + 1], self.loaded.vae
+        if self.tiny_decoder is None or not SPEEDS[planned.resolved.request.speed].tiny_decoder:
+            return latents, vae
+        return match_tiny_decoder(latents, vae, self.loaded.family.preview), self.tiny_decoder
 
     def is_saved(self, batch: Batch) -> bool:
         """Whether an earlier attempt saved all images of ``batch``."""
@@ -259,7 +292,7 @@ class Attempt:
             ),
             guard=self.guard,
             generator=context.generator,
-            extra_channels=None if start.extra_channels is None else start.extra_channels.to(context.device),
+            extra_channels=None if start.extra_channels is None else send(start.extra_channels, context.device),
             size=condition_on_size(self.loaded, request.width, request.height),
             features=None if blocks is None else FeatureCache(blocks, speed.full_every),
             ahead=runs_ahead(context.device),
@@ -273,11 +306,6 @@ class Attempt:
         """The blocks whose results can be kept from step to step; None for a network that is no UNet."""
         denoiser = self.loaded.denoiser
         return find_blocks(denoiser) if isinstance(denoiser, UNet2DConditionModel) else None
-
-
-def runs_ahead(device: torch.device) -> bool:
-    """Whether ``device`` computes asynchronously, so that the next step can be queued meanwhile."""
-    return device.type == "cuda"
 
 
 def _find_silenced(request: GenerationRequest) -> tuple[Place, ...]:

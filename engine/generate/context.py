@@ -20,6 +20,7 @@ from engine.generate.engine_state import EngineState
 from engine.generate.out_of_memory import phase
 from engine.generate.precision_guard import Overflowed, PrecisionGuard
 from engine.generate.prepare import Prepared
+from engine.generate.transfers import Pace, send
 from engine.requests import GenerationRequest, Resolved
 from engine.settings import Settings
 
@@ -88,7 +89,7 @@ class Beginning:
     @property
     def latents(self) -> torch.Tensor:
         """The first latents, on the device that computes the steps."""
-        return self.start.latents.to(self.denoiser.device)
+        return send(self.start.latents, self.denoiser.device)
 
     @cached_property
     def device_timesteps(self) -> torch.Tensor:
@@ -104,13 +105,23 @@ class Denoising:
 
     def __init__(self, begin: Callable[[], Beginning]) -> None:
         self.began = time.monotonic()
-        self._begin, self._from, self.step = begin, begin(), 0
+        self._begin, self._from, self.step, self._is_doubted = begin, begin(), 0, False
         self.latents = self._from.latents
+        self._pace = Pace(self._from.denoiser.device)
 
     @property
     def steps(self) -> int:
         """The number of steps."""
         return len(self._from.start.timesteps)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The rows of the network's batch, the tokens of the prompt, and the height and width of the latents."""
+        denoiser = self._from.denoiser
+        prompt, negative, *_ = denoiser.encodings.at(0)
+        rows = len(self.latents) * (len(denoiser.encodings.weights) + (negative is not None))
+        height, width = self.latents.shape[-2:]
+        return rows, prompt.shape[1], height, width
 
     @property
     def context(self) -> ImageContext:
@@ -120,25 +131,38 @@ class Denoising:
     def advance(self) -> bool:
         """Take the next step; False if there is none left. Raises MemoryShort.
 
-        Where a step that ran ahead turns out to have overflowed, it starts again from the noise, in safer precision.
+        Where steps that ran ahead turn out to have overflowed, they start again from the noise, in safer precision.
         """
         with phase("denoise"):
             while True:
                 start, denoiser, index = self._from.start, self._from.denoiser, self.step
                 try:
-                    if index == self.steps:
+                    if self._is_doubted:
+                        self._is_doubted = False
                         denoiser.settle()
-                        return False
-                    timestep, expert = start.timesteps[index], denoiser.expert(start.timesteps[index])
-                    prediction = expert.predict(index, self.latents, timestep, self._from.device_timesteps[index])
                 except Overflowed:
                     self._from, self.step = self._begin(), 0
                     self.latents = self._from.latents
                     continue
+                if index == self.steps:
+                    return False
+                timestep, expert = start.timesteps[index], denoiser.expert(start.timesteps[index])
+                prediction = expert.predict(index, self.latents, timestep, self._from.device_timesteps[index])
                 latents = denoiser.step(prediction.to(self.latents.device), timestep, self.latents)
                 self.latents = latents if start.after_step is None else start.after_step(index, latents)
                 self.step += 1
+                self._pace.step()
                 return True
+
+    def doubt(self) -> None:
+        """Say that the latents may not be finite: the next :meth:`advance` looks."""
+        self._is_doubted = True
+
+    def repair(self) -> Iterator[None]:
+        """Take all steps again, in safer precision, if one of them overflowed. Yields after each; raises as :meth:`advance`."""
+        self.doubt()
+        while self.advance():
+            yield
 
 
 class Task(ABC):

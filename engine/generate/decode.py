@@ -18,7 +18,8 @@ from PIL import Image
 from engine.checkpoints.families import LatentPreview
 from engine.checkpoints.loaded import Autoencoder
 from engine.generate.out_of_memory import phase
-from engine.generate.precision_guard import PrecisionGuard, copy_to_cpu
+from engine.generate.precision_guard import PrecisionGuard
+from engine.generate.transfers import CopyToRam, send
 
 _SMALL_VAE_PARAMETERS = 10_000_000
 _PREVIEW_LATENTS = 16 * 16
@@ -36,12 +37,11 @@ class Decoding:
     """
 
     def __init__(self, latents: torch.Tensor, vae: Autoencoder, guard: PrecisionGuard, *, ahead: bool) -> None:
-        self._latents, self._vae, self._guard = latents, vae, guard
         self._image = None if ahead else decode(latents, vae, guard)
-        self._pixels = self._queue() if ahead else None
+        self._pixels = _queue(latents, vae) if ahead else None
 
     def wait(self) -> Image.Image | None:
-        """The image as 8-bit RGB; None if it overflowed or came out black, and :meth:`repair` must decode it again.
+        """The image as 8-bit RGB; None if it overflowed or came out black, and must be decoded again by :func:`decode`.
 
         May be called on any thread, because it uses no network. Raises MemoryShort.
         """
@@ -51,13 +51,10 @@ class Decoding:
             pixels = self._pixels()
             return None if not torch.isfinite(pixels).all() or _is_black(pixels) else to_image(pixels[0])
 
-    def repair(self) -> Image.Image:
-        """The image, decoded again in safer precision. Call it on the thread that runs the networks. Raises as :func:`decode`."""
-        return decode(self._latents, self._vae, self._guard)
 
-    def _queue(self) -> Callable[[], torch.Tensor]:
-        with phase("decode"), torch.inference_mode():
-            return copy_to_cpu(_decode_pixels(self._latents, self._vae, _parameter(self._vae).dtype))
+def _queue(latents: torch.Tensor, vae: Autoencoder) -> CopyToRam:
+    with phase("decode"), torch.inference_mode():
+        return CopyToRam(_decode_pixels(latents, vae, _parameter(vae).dtype))
 
 
 def decode(latents: torch.Tensor, vae: Autoencoder, guard: PrecisionGuard) -> Image.Image:
@@ -77,28 +74,49 @@ def to_image(pixels: torch.Tensor) -> Image.Image:
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
 
 
-def render_preview(
+class Preview:
+    """A small image of latents (scaled, 1 x C x H x W) that the device is computing."""
+
+    def __init__(self, numbers: CopyToRam, paint: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        """``paint`` turns the copied numbers into pixels: 3 x H x W, -1..1."""
+        self._numbers, self._paint = numbers, paint
+
+    @property
+    def is_done(self) -> bool:
+        """Whether :meth:`render` need not wait."""
+        return self._numbers.is_done
+
+    def render(self) -> bytes | None:
+        """A JPEG, at most 256 pixels a side; None if its numbers are not finite."""
+        pixels = self._paint(self._numbers())
+        if not torch.isfinite(pixels).all():
+            return None
+        image, buffer = to_image(pixels), io.BytesIO()
+        image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+        image.save(buffer, "JPEG", quality=80)
+        return buffer.getvalue()
+
+
+def begin_preview(
     latents: torch.Tensor,
     vae: Autoencoder,
     preview: LatentPreview | None = None,
     tiny_decoder: AutoencoderTiny | None = None,
-) -> bytes | None:
-    """A JPEG of ``latents`` (scaled, 1 x C x H x W), at most 256 pixels a side.
+) -> Preview | None:
+    """A preview of ``latents`` (scaled, 1 x C x H x W).
 
     ``tiny_decoder`` is one for these latents. Without it, for a large ``vae``, the linear map ``preview`` of the family is used.
     None without any of them.
     """
     with phase("decode"), torch.inference_mode():
         if tiny_decoder is not None:
-            pixels = _decode_small(match_tiny_decoder(latents, vae, preview), tiny_decoder, _TINY_PREVIEW_LATENTS)
-        else:
-            pixels = _decode_small(latents, vae, _PREVIEW_LATENTS) if _is_small(vae) else _map_to_rgb(latents, vae, preview)
-    if pixels is None or not torch.isfinite(pixels).all():
-        return None
-    image, buffer = to_image(pixels), io.BytesIO()
-    image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
-    image.save(buffer, "JPEG", quality=80)
-    return buffer.getvalue()
+            small = _decode_small(match_tiny_decoder(latents, vae, preview), tiny_decoder, _TINY_PREVIEW_LATENTS)
+            return Preview(CopyToRam(small), lambda pixels: pixels)
+        if _is_small(vae):
+            return Preview(CopyToRam(_decode_small(latents, vae, _PREVIEW_LATENTS)), lambda pixels: pixels)
+        if preview is None or latents.shape[1] != len(preview.factors):
+            return None
+        return Preview(CopyToRam(match_tiny_decoder(latents, vae, preview)[0].float()), lambda copy: _map_to_rgb(copy, preview))
 
 
 def match_tiny_decoder(latents: torch.Tensor, vae: Autoencoder, preview: LatentPreview | None) -> torch.Tensor:
@@ -111,23 +129,24 @@ def match_tiny_decoder(latents: torch.Tensor, vae: Autoencoder, preview: LatentP
 
 def scale_latents(latents: torch.Tensor, vae: Autoencoder) -> torch.Tensor:
     """Latents as the VAE encodes them -> as the denoiser has them."""
-    mean, deviation = _find_moments(vae)
-    return (latents - mean.to(latents)) * vae.config["scaling_factor"] / deviation.to(latents)
+    mean, deviation = _find_moments(vae, latents)
+    return (latents - mean) * vae.config["scaling_factor"] / deviation
 
 
 def unscale_latents(latents: torch.Tensor, vae: Autoencoder, dtype: torch.dtype = torch.float32) -> torch.FloatTensor:
     """The opposite of :func:`scale_latents`: what the VAE decodes, in ``dtype`` on its device."""
-    mean, deviation = _find_moments(vae)
-    unscaled = latents * deviation.to(latents) / vae.config["scaling_factor"] + mean.to(latents)
+    mean, deviation = _find_moments(vae, latents)
+    unscaled = latents * deviation / vae.config["scaling_factor"] + mean
     return unscaled.to(_parameter(vae).device, dtype)
 
 
-def _find_moments(vae: Autoencoder) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation that the denoiser's latents were normalised with, by channel: 0 and 1 for most families."""
+def _find_moments(vae: Autoencoder, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | tuple[float, float]:
+    """Mean and standard deviation that the denoiser's ``latents`` were normalised with, by channel: 0 and 1 for most families."""
     mean, deviation = vae.config.get("latents_mean"), vae.config.get("latents_std")
     if mean is None or deviation is None:
-        return torch.tensor(vae.config.get("shift_factor") or 0.0), torch.tensor(1.0)
-    return torch.tensor(mean)[:, None, None], torch.tensor(deviation)[:, None, None]
+        return float(vae.config.get("shift_factor") or 0.0), 1.0
+    moments = (send(torch.tensor(numbers)[:, None, None], latents.device, latents.dtype) for numbers in (mean, deviation))
+    return next(moments), next(moments)
 
 
 def _decode_pixels(latents: torch.Tensor, vae: Autoencoder, dtype: torch.dtype) -> torch.Tensor:
@@ -149,17 +168,15 @@ def _is_small(vae: Autoencoder) -> bool:
 
 
 def _decode_small(latents: torch.Tensor, vae: Autoencoder, most: int) -> torch.Tensor:
-    """The image of ``latents``, which are averaged down to ``most`` of them before."""
+    """The pixels, on the device, of ``latents``, which are averaged down to ``most`` of them before."""
     height, width = latents.shape[-2:]
     share = math.sqrt(most / (height * width))
     size = max(1, int(height * share)), max(1, int(width * share))
     small = latents if share >= 1 else torch.nn.functional.interpolate(latents.float(), size, mode="area")
-    return _decode_pixels(small, vae, _parameter(vae).dtype)[0].cpu()
+    return _decode_pixels(small, vae, _parameter(vae).dtype)[0]
 
 
-def _map_to_rgb(latents: torch.Tensor, vae: Autoencoder, preview: LatentPreview | None) -> torch.Tensor | None:
-    if preview is None or latents.shape[1] != len(preview.factors):
-        return None
-    latents = match_tiny_decoder(latents, vae, preview)
+def _map_to_rgb(latents: torch.Tensor, preview: LatentPreview) -> torch.Tensor:
+    """The image of ``latents``, C x H x W, by a linear map of their channels."""
     to_rgb, bias = torch.tensor(preview.factors), torch.tensor(preview.bias)
-    return torch.einsum("chw,cr->rhw", latents[0].float().cpu(), to_rgb) + bias[:, None, None]
+    return torch.einsum("chw,cr->rhw", latents, to_rgb) + bias[:, None, None]

@@ -21,8 +21,9 @@ from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler, takes_generator
 from engine.compat.unet_blocks import perturb_self_attention, skip_blocks
 from engine.generate.guidance import Guidance
-from engine.generate.precision_guard import PrecisionGuard, dtype_of
+from engine.generate.precision_guard import Overflowed, PrecisionGuard, dtype_of
 from engine.generate.speed.feature_cache import FeatureCache
+from engine.generate.transfers import send
 
 Generator = torch.Generator | list[torch.Generator]
 """The source of a sampler's noise; a batch has a list, one a row."""
@@ -142,8 +143,8 @@ class Denoiser:
     ``device`` is where it computes, which differs from that of its weights if they are moved layer by layer.
     ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
     image, a depth map. ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level`` is
-    that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: a step is
-    queued while the device computes the one before, so an overflow is noticed a step late and raises Overflowed.
+    that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: steps are
+    queued while the device computes those before, so an overflow is noticed only by :meth:`settle`.
     ``prepare_unet`` is called with the UNet of the next step, where UNets take turns on the device.
     """
 
@@ -164,6 +165,8 @@ class Denoiser:
     ahead: bool = False
     prepare_unet: Callable[[Network], None] | None = None
     _conditions: _Conditions | None = field(default=None, init=False)
+    _finite: tuple[torch.dtype, torch.Tensor] | None = field(default=None, init=False)
+    """Whether all predictions so far were finite, on the device, and the precision that they were made in."""
 
     def expert(self, timestep: torch.Tensor) -> Denoiser:
         """The refiner for its timesteps, or else this denoiser. Its UNet is ready."""
@@ -210,7 +213,7 @@ class Denoiser:
 
     def _name_inputs(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions) -> dict[str, _Input]:
         """The network's arguments."""
-        sample = sample.to(self.device, conditions.dtype)
+        sample = send(sample, self.device, conditions.dtype)
         if isinstance(self.unet, SD3Transformer2DModel):
             return {
                 "hidden_states": sample,
@@ -234,10 +237,13 @@ class Denoiser:
         return self.scheduler.step(prediction, timestep, latents, return_dict=False)[0]
 
     def settle(self) -> None:
-        """Check the last prediction of each expert if that was deferred. Raises Overflowed if the image must start again."""
-        for expert in (self, self.refiner) if self.ahead else ():
-            if expert is not None:
-                expert.guard.settle()
+        """Look whether the predictions were finite; waits for the device. Raises Overflowed if the image must start again."""
+        for expert in (self, self.refiner):
+            if expert is None or expert._finite is None or expert._finite[1].item():
+                continue
+            if expert._finite[0] == dtype_of(expert.unet):  # another image may have raised it meanwhile
+                expert.guard.raise_after_overflow(component_of(expert.unet), expert.unet)
+            raise Overflowed
 
     def _guide(self, index: int, prediction: torch.Tensor, perturbed: torch.Tensor | None, guided: bool) -> torch.Tensor:
         """Each part of the prompt moves the prediction away from that of the negative, by its weight times the scale. A composed
@@ -257,11 +263,12 @@ class Denoiser:
         return composed
 
     def _accepts(self, prediction: torch.Tensor) -> bool:
-        """Whether the prediction is finite; if not, the UNet has been moved to a safer precision. May raise Overflowed."""
-        if self.ahead:
-            self.guard.check_later(component_of(self.unet), self.unet, prediction)
-            return True
-        return self.guard.check(component_of(self.unet), self.unet, prediction)
+        """Whether the prediction is finite; if not, the UNet has been moved to a safer precision."""
+        if not self.ahead:
+            return self.guard.check(component_of(self.unet), self.unet, prediction)
+        finite = torch.isfinite(prediction).all()
+        self._finite = dtype_of(self.unet), finite if self._finite is None else self._finite[1] & finite
+        return True
 
     def _find_conditions(self, index: int, dtype: torch.dtype) -> _Conditions:
         """The UNet's conditioning inputs, moved to the device only when they change."""
@@ -277,13 +284,13 @@ class Denoiser:
             return _Conditions(
                 encodings=encodings,
                 dtype=dtype,
-                encoder_hidden_states=hidden_states.to(self.device, dtype),
-                pooled_projections=_stack(pooled_negative, pooled).to(self.device, dtype),
+                encoder_hidden_states=send(hidden_states, self.device, dtype),
+                pooled_projections=send(_stack(pooled_negative, pooled), self.device, dtype),
             )
         return _Conditions(
             encodings=encodings,
             dtype=dtype,
-            encoder_hidden_states=hidden_states.to(self.device, dtype),
+            encoder_hidden_states=send(hidden_states, self.device, dtype),
             class_labels=None if level is None else torch.full((len(hidden_states),), level, device=self.device),
             timestep_cond=self._embed_guidance(len(hidden_states), dtype),
             added_cond_kwargs=None if pooled is None else self._add_size(pooled_negative, pooled, dtype),
@@ -296,8 +303,8 @@ class Denoiser:
             return None
         negative_ids = None if pooled_negative is None else self.size.negative.expand(len(pooled_negative), -1)
         return {
-            "text_embeds": _stack(pooled_negative, pooled).to(self.device, dtype),
-            "time_ids": _stack(negative_ids, self.size.prompt.expand(len(pooled), -1)).to(self.device, dtype),
+            "text_embeds": send(_stack(pooled_negative, pooled), self.device, dtype),
+            "time_ids": send(_stack(negative_ids, self.size.prompt.expand(len(pooled), -1)), self.device, dtype),
         }
 
     def _embed_guidance(self, batch: int, dtype: torch.dtype) -> torch.Tensor | None:
@@ -308,7 +315,7 @@ class Denoiser:
         half = width // 2
         frequencies = torch.exp(torch.arange(half) * (-torch.log(torch.tensor(10000.0)) / (half - 1)))
         angles = (self.guidance_scale - 1) * 1000.0 * frequencies
-        return torch.cat([angles.sin(), angles.cos()]).expand(batch, -1).to(self.device, dtype)
+        return send(torch.cat([angles.sin(), angles.cos()]).expand(batch, -1), self.device, dtype)
 
 
 AESTHETICS, NEGATIVE_AESTHETICS = 6.0, 2.5
@@ -346,7 +353,7 @@ def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.G
 
 def copy_timesteps(timesteps: torch.Tensor, device: torch.device) -> torch.Tensor:
     """``timesteps`` on ``device``, all at once. Fractions become float32, as in the UNet: not all devices have float64."""
-    return timesteps.to(device, torch.float32 if timesteps.is_floating_point() else timesteps.dtype)
+    return send(timesteps, device, torch.float32 if timesteps.is_floating_point() else None)
 
 
 def _stack(negative: torch.Tensor | None, positive: torch.Tensor) -> torch.Tensor:

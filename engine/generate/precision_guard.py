@@ -4,15 +4,14 @@ Half precision overflows in some networks on some hardware (GTX 16xx; XL's VAE; 
 image comes out black. The guard checks each component's output. On NaN or infinity it moves the component to the next
 safer precision, where it stays for the rest of the run, and the caller repeats the computation.
 
-On a device that computes asynchronously, checking a result means waiting for it. There a denoising step is checked while the
-next one runs, and after an overflow the image starts again from its noise.
+On a device that computes asynchronously, checking a result means waiting for it. There denoising steps are not checked: an
+overflow shows in a preview or in the decoded image, and the image starts again from its noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
 
 import torch
@@ -41,15 +40,6 @@ class Overflowed(Exception):
     """An earlier result was not finite. Its component is now in a safer precision, and the image must start again."""
 
 
-@dataclass(frozen=True)
-class _Unchecked:
-    """A result that has not been checked yet."""
-
-    name: str
-    component: torch.nn.Module
-    finite: Callable[[], torch.Tensor]
-
-
 class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
     """Checks the results of components during one run. At its end every component is restored to its precision. Use it only
     on the thread that runs the networks, whose weights it changes.
@@ -59,7 +49,6 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
         self._safer = safer
         self._original: dict[str, tuple[torch.nn.Module, torch.dtype]] = {}
         self._raised: dict[str, str] = {}
-        self._unchecked: _Unchecked | None = None
 
     @property
     def raised(self) -> dict[str, str]:
@@ -92,22 +81,12 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
         """
         if torch.isfinite(result).all():
             return True
-        self._raise_after_overflow(name, component)
+        self.raise_after_overflow(name, component)
         return False
 
-    def check_later(self, name: str, component: torch.nn.Module, result: torch.Tensor) -> None:
-        """Check the result given before, and defer ``result`` to the next call or to :meth:`settle`. Raises as :meth:`settle`."""
-        self.settle()
-        self._unchecked = _Unchecked(name, component, copy_to_cpu(torch.isfinite(result).all()))
-
-    def settle(self) -> None:
-        """Check the result that :meth:`check_later` deferred. Raises Overflowed, or CheckpointError as :meth:`run`."""
-        unchecked, self._unchecked = self._unchecked, None
-        if unchecked is not None and not unchecked.finite():
-            self._raise_after_overflow(unchecked.name, unchecked.component)
-            raise Overflowed
-
-    def _raise_after_overflow(self, name: str, component: torch.nn.Module) -> None:
+    def raise_after_overflow(self, name: str, component: torch.nn.Module) -> None:
+        """Move ``component`` to the next safer precision after a result that was not finite. Raises CheckpointError as
+        :meth:`run` does."""
         if not self._raise(name, component):
             raise CheckpointError(
                 f"The {_COMPONENT_NAMES.get(name, name)} of this checkpoint computes values that are not numbers, even in full "
@@ -145,21 +124,6 @@ class PrecisionGuard(AbstractContextManager["PrecisionGuard"]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for component, dtype in self._original.values():
             change_dtype(component, dtype)
-
-
-def copy_to_cpu(tensor: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """A function that returns ``tensor`` on the CPU, on any thread. It waits for the work that was queued before this call, and
-    for nothing queued on the device since."""
-    if tensor.device.type != "cuda":
-        return tensor.cpu
-    copy, copied = tensor.to("cpu", non_blocking=True), torch.cuda.Event()
-    copied.record(torch.cuda.current_stream(tensor.device))
-
-    def wait() -> torch.Tensor:
-        copied.synchronize()
-        return copy
-
-    return wait
 
 
 def dtype_of(component: torch.nn.Module) -> torch.dtype:

@@ -58,7 +58,7 @@ class Run:
         # 2. Load the checkpoint unless it is in memory.
         yield from self._announce(prepared)
         with self._open(prepared) as attempt:
-            yield from attempt.announce(prepared)
+            yield from attempt.report_loaded()
             try:
                 attempt.encode(self._task.list_encoded(prepared))
                 for batch in self._task.batches(prepared, self._state, attempt.find_saved):
@@ -70,7 +70,7 @@ class Run:
 
                         # 3. Encode the prompts, draw the noise, start from what the request gives.
                         denoising = own.start(varied)
-                        yield from own.report_unread()
+                        yield from own.report_start(prepared, denoising)
                         yield from self._task.events(self._job, self._state)
 
                         # 4. Denoise, a step at a time.
@@ -79,9 +79,11 @@ class Run:
                             yield from own.saving.collect_done()
 
                         # 5. Decode; the image is checked and saved while the next one is computed.
-                        for row, image in enumerate(varied.images):
+                        for row in range(len(varied.images)):
                             yield from own.saving.collect_all()
-                            own.decode(denoising, row, image, len(varied.images))
+                            own.decode(denoising, varied, row)
+                        if own is not attempt:  # the weights change for the next image
+                            yield from own.saving.collect_all()
                 yield from attempt.saving.collect_all()
             except Exception:
                 yield from attempt.saving.collect_all()
@@ -145,7 +147,8 @@ class Run:
                 PrecisionGuard(lambda component, dtype: find_safer_dtype(dtype, component, state.hardware, entry.family))
             )
             compiled = stack.enter_context(run_compiled(loaded, plan, stop, state.settings.data))
-            denoiser = None if plan.compiler == "inductor" else loaded.denoiser  # its compiled steps have no blocks
+            # What torch compiles has no blocks, and looks at Stop between steps.
+            denoiser = None if plan.compiler == "inductor" and compiled.networks else loaded.denoiser
             networks = denoiser, loaded.vae, tiny_decoder, loaded.text_encoder, loaded.text_encoder_3
             stack.enter_context(raise_on_stop(stop, *networks))
             yield Attempt(

@@ -1,7 +1,7 @@
 """Runs the jobs of one device: takes them from the journal, hands them to its worker, and supervises it.
 
-A worker that dies or hangs is started again and the job runs again from its seed, once. A job that ends two workers is set
-aside, and the queue goes on.
+A worker that dies or hangs, or whose device goes away, is started again and the job runs again from its seed, once. A job that
+ends two workers is set aside, and the queue goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import NoneType
 from typing import TypeAlias
 
 from engine.descriptions import EngineDescription
-from engine.errors import DiskFull, OutputError, WorkerLost
+from engine.errors import DeviceLost, DiskFull, OutputError, WorkerLost
 from engine.events import Cancelled, Event, Failed, Finished, Guided, ImageSaved, Last, Notice, Started
 from engine.jobs.awake_clock import AwakeClock
 from engine.jobs.feed import Feed
@@ -63,6 +63,10 @@ class _CannotStart(Exception):
     """The worker ended or reported an error before it was ready."""
 
 
+class _DeviceWentAway(Exception):
+    """The worker's device went away, with a sentence. A new worker may find it again."""
+
+
 class DeviceRunner:
     """Runs in a thread of its own from :meth:`open` to :meth:`close`.
 
@@ -89,6 +93,8 @@ class DeviceRunner:
         self._interrupted: str | None = None
         self._stopped: dict[str, float] = {}
         self._closing = False
+        self._lost_device_in: str | None = None
+        """The job whose first attempt lost the device."""
         self._watchdog = Watchdog(limits)
         self._clock = AwakeClock()
         self._thread = threading.Thread(target=self._serve, name=f"easel-runner {settings.device}", daemon=True)
@@ -98,6 +104,12 @@ class DeviceRunner:
     def open(self) -> None:
         """Start working."""
         self._thread.start()
+
+    def retire(self) -> None:
+        """End once nothing is running: the device is not there, or another runner has it."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """End the worker. A running job stays in the journal and is resumed at the next start."""
@@ -195,17 +207,24 @@ class DeviceRunner:
         finally:
             self._running = None
             self._stopped.pop(job.id, None)
+            if job.attempt > 1 and job.id == self._lost_device_in:
+                # If the device went away again, this worker has gone on without it; the next one looks for it anew.
+                self._lost_device_in = None
+                self._end_worker()
 
     def _attempt(self, job: JobState) -> None:
         try:
             worker = self._ensure_worker()
-            worker.send(RunJob(job.id, job.request, job.attempt))
+            worker.send(RunJob(job.id, job.request, job.attempt, device_was_lost=job.id == self._lost_device_in))
             if job.id in self._stopped:
                 self.stop(job.id)
             self._listen(worker, job)
         except _CannotStart as error:
             self._end_worker()
             self._handle(job, Failed(job=job.id, kind=WorkerLost.__name__, message=str(error)))
+        except _DeviceWentAway as error:
+            self._lost_device_in = job.id
+            self._handle_lost_worker(job, str(error))
         except TimeoutError:
             self._handle_lost_worker(job, "The process that generates the pictures stopped responding.")
         except (EOFError, OSError):
@@ -214,13 +233,15 @@ class DeviceRunner:
             self._handle_lost_worker(job, f"The process that generates the pictures ended in the middle of this job; {reason}.")
 
     def _listen(self, worker: Worker, job: JobState) -> None:
-        """Handle the worker's events until the job is over. Raises TimeoutError if it hangs."""
+        """Handle the worker's events until the job is over. Raises TimeoutError if it hangs, _DeviceWentAway."""
         self._watchdog.start_job(self._clock.advance())
         while True:
             message = worker.receive(min(_POLL_SECONDS, self._watchdog.limit))
             now = self._clock.advance()
             if message is None and self._watchdog.is_hung(now, self._stopped.get(job.id)):
                 raise TimeoutError
+            if isinstance(message, Failed) and message.kind == DeviceLost.kind:
+                raise _DeviceWentAway(message.message)
             if isinstance(message, Event):
                 self._watchdog.hear(message, now)
                 if self._handle(job, message):

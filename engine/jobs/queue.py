@@ -246,8 +246,11 @@ class Jobs:
         return next(iter(self._runners.values()))
 
     def _open_runner(self, device: str) -> None:
-        settings = dataclasses.replace(self._settings, device=device)
         on_devices = self._open_other_devices if device == "auto" else lambda devices: None
+        self._add_runner(device, on_devices)
+
+    def _add_runner(self, device: str, on_devices: Callable[[tuple[str, ...]], None]) -> None:
+        settings = dataclasses.replace(self._settings, device=device)
         runner = DeviceRunner(settings, self._start_worker, self._journal, self._feed, self._changed, self._limits, on_devices)
         self._runners = {**self._runners, device: runner}
         runner.open()
@@ -257,7 +260,16 @@ class Jobs:
         with self._changed:
             for device in devices[1:]:
                 if device not in self._runners and not self._closing.is_set():
-                    self._open_runner(device)
+                    self._add_runner(device, functools.partial(self._retire_elsewhere, device))
+
+    def _retire_elsewhere(self, device: str, found: tuple[str, ...]) -> None:
+        """A worker that was started for a further card and had to take another device is not needed."""
+        if found[0] != device:
+            with self._changed:
+                runners = dict(self._runners)
+                runner = runners.pop(device)
+                self._runners = runners
+                runner.retire()
 
     def _running(self) -> list[str]:
         return [state.id for state in reversed(self._journal.list((RUNNING,), limit=100))]

@@ -43,7 +43,9 @@ class Engine(Protocol):
 
     def describe(self) -> EngineDescription: ...
     def devices(self) -> tuple[str, ...]: ...
-    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]: ...
+    def run(
+        self, job: str, request: Request, stop: Stop, attempt: int = 1, *, device_was_lost: bool = False
+    ) -> Iterator[Event]: ...
     def warm(self, checkpoint: str, stop: Stop) -> None: ...
     def describe_run(self, request: Request) -> Resolved[Request]: ...
 
@@ -51,11 +53,12 @@ class Engine(Protocol):
 @dataclass(frozen=True)
 class RunJob:
     """To the child: generate these images. From the second ``attempt`` on with less memory, because the first one ended a
-    worker."""
+    worker, unless it was a device that went away."""
 
     job: str
     request: Request
     attempt: int = 1
+    device_was_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,9 @@ def _ignore_terminal() -> None:
 def _child(pipe: Connection, settings: Settings, engine: str) -> None:
     _ignore_terminal()
     set_thread_waiting()
+    if sys.platform == "linux":
+        # A card's memory is then given out in pieces that grow, so that changing sizes leave no holes between them.
+        os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     disable_downloads()  # only the page's process downloads; a file that a worker does not find is an error
     _log_to(settings.data / "logs" / "worker.log")
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
@@ -238,7 +244,7 @@ def _run(engine: Engine, task: RunJob, stop: Stop, pipe: Connection) -> None:
     """Send every event to the parent; any error becomes the last one."""
     results: list[Result] = []
     try:
-        for event in engine.run(task.job, task.request, stop, task.attempt):
+        for event in engine.run(task.job, task.request, stop, task.attempt, device_was_lost=task.device_was_lost):
             if isinstance(event, ImageSaved):
                 results.append(event.result)
             pipe.send(event)

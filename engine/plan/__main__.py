@@ -11,7 +11,7 @@ from engine.plan.hardware.facts import Hardware, count_threads
 from engine.plan.ladder import RUNGS, fit_plan
 from engine.plan.memory import find_budget, format_bytes
 from engine.plan.precision import choose
-from engine.plan.precision_table import ROWS, find_row
+from engine.plan.precision_table import ROWS, Row, find_row
 from engine.plan.reference_cards import REFERENCE_CARDS
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS, ReferenceCheckpoint
 
@@ -43,8 +43,16 @@ def describe_plan(hardware: Hardware, speeds: dict[str, float]) -> Iterator[str]
 
 def format_precision_table() -> str:
     """The rows of the precision table, in order."""
-    cells = ((row.name, ", ".join(row.dtypes), ", ".join(row.decoder) or "the same", row.reason) for row in ROWS)
-    return _format_markdown(("Hardware", "Precision, the best first", "Decoder (VAE)", "Why"), cells)
+    cells = (
+        (row.name, ", ".join(row.dtypes), ", ".join(row.decoder) or "the same", _describe_computing(row), row.reason)
+        for row in ROWS
+    )
+    return _format_markdown(("Hardware", "Precision, the best first", "Decoder (VAE)", "Attention and layout", "Why"), cells)
+
+
+def _describe_computing(row: Row) -> str:
+    attention = f"{'whole' if row.fused_attention else 'in slices'}{', in float32' if row.upcast else ''}"
+    return f"attention {attention}; channels {'last' if row.channels_last else 'first'}"
 
 
 def format_ladder_table() -> str:

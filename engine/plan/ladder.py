@@ -26,6 +26,10 @@ def _on_card(plan: ExecutionPlan) -> bool:
     return plan.device != "cpu"
 
 
+def _has_own_memory(plan: ExecutionPlan) -> bool:
+    return plan.has_own_memory
+
+
 def _holds_full_precision(plan: ExecutionPlan) -> bool:
     return plan.dtype(plan.denoiser) == "float32" and plan.denoiser not in plan.storage
 
@@ -77,13 +81,13 @@ RUNGS: tuple[Rung, ...] = (
     Rung(
         name="text_encoders_out",
         eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
-        usable=_on_card,
+        usable=_has_own_memory,
         words="the text encoders leave the card once the prompt is read",
     ),
     Rung(
         name="experts_in_turn",
         eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
-        usable=_on_card,
+        usable=_has_own_memory,
         refined=True,
         words="the denoiser and the refiner take turns on the card",
     ),
@@ -140,7 +144,7 @@ RUNGS: tuple[Rung, ...] = (
     Rung(
         name="unet_offload",
         eases=frozenset({LOAD, DENOISE, DECODE}),
-        usable=_on_card,
+        usable=_has_own_memory,
         words="the denoiser's layers come to the card one by one, which is about three times slower",
     ),
     Rung(

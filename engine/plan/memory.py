@@ -1,8 +1,8 @@
 """How much memory a run will need, before it starts: weights counted from the file's headers, the rest from the networks' shapes.
 
 The largest tensors of a U-Net and of a VAE decoder grow with channels times pixels, so each phase is a shape times a factor;
-the factors were measured (``python -m benchmarks.memory`` measures them again and prints both). Attention is taken to be the
-memory-efficient kind, which torch's own is on all but the oldest cards.
+the factors were measured (``python -m benchmarks.memory`` measures them again and prints both). Attention is of the
+memory-efficient kind, or in slices where torch has only the other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.plan.hardware.facts import Hardware
 from engine.requests import ExecutionPlan
-from engine.requests.resolved import T5_OUT
+from engine.requests.resolved import MOST_SCORES, T5_OUT
 
 MIB, GIB = 2**20, 2**30
 
@@ -29,14 +29,25 @@ PROMPT_TOKENS = 77 + 256
 DECODER_TENSORS = 3.3
 """Full-size tensors of the decoder's widest full-resolution layer that live at the same time. Measured 3.1 to 3.5."""
 
+TENSORS_BESIDE_WORKSPACE = 2.5
+"""The same while a convolution has its workspace: its input, that of the block around it, and its output of half as many."""
+
 TILES = 2.0
 """How much more tiles need than one image of their size, because of fragmentation."""
+
+CONVOLUTION_WORKSPACE = 6.1
+"""Workspace that cuDNN and MIOpen take for a convolution, in tensors of the size of its input. With it a decoder needs 2,200
+numbers a pixel, which is what ComfyUI reserves by its measurements, instead of the 845 of its tensors. The processor's
+convolutions do without."""
 
 SCRATCH_LAYERS = 2
 """Copies of the largest layer's weights that the libraries make to work on it. Measured 1.6 to 2.6, beside the fixed part."""
 
 SCRATCH_ON_CPU, SCRATCH_ON_DEVICE = 48 * MIB, 128 * MIB
 """The fixed part of the libraries' own scratch memory."""
+
+ATTENTION_HEADS = 10
+"""Heads of the attention with the most tokens: 8 in Stable Diffusion 1, 5 in 2, 10 in XL."""
 
 DENOISERS = ("unet", "transformer")
 """Names of the network that denoises; a checkpoint has one of them."""
@@ -47,6 +58,10 @@ COMPILED = ("unet", "transformer", "vae")
 COMPILED_BYTES = 8
 """Bytes a parameter that OpenVINO takes beside the weights: a plain copy to convert, and its own made for the processor. By a run
 at full size, whose process held 8 GB more than the weights of both sides."""
+
+PAGE_LOCKED = 1.3
+"""RAM of weights that wait page-locked, so that they are copied while the device computes, in times their size: torch gives each
+tensor a power of two."""
 
 RAM_RESERVE = 512 * MIB
 """RAM reserved for the page and other programs."""
@@ -118,8 +133,8 @@ class Work:
 class Prediction:
     """Peak bytes of a run, beyond those of the program itself.
 
-    ``peak_device`` is 0 on the CPU, where everything is RAM. ``phases`` maps ``"encode"``, ``"denoise"`` and ``"decode"`` to
-    what is held then; ``weights`` maps components to what they take.
+    ``peak_device`` is 0 on the CPU, where everything is RAM, and ``peak_ram`` on a device that shares it. ``phases`` maps
+    ``"encode"``, ``"denoise"`` and ``"decode"`` to what is held then; ``weights`` maps components to what they take.
     """
 
     peak_device: int
@@ -164,6 +179,8 @@ def predict(work: Work, plan: ExecutionPlan) -> Prediction:
     peak = max(phases.values())
     if kind == "cpu":
         return Prediction(peak_device=0, peak_ram=peak, phases=phases, weights=weights)
+    if not plan.has_own_memory:
+        return Prediction(peak_device=peak, peak_ram=0, phases=phases, weights=weights)
     return Prediction(peak_device=peak, peak_ram=_ram_beside(weights, plan), phases=phases, weights=weights)
 
 
@@ -215,25 +232,38 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
 
 
 def _denoiser_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
-    """Its tensors, and the weights of the running layer: copied, and loaded or widened if they are offloaded."""
+    """Its tensors, and the weights of the running layer: copied, widened, or if they are offloaded loaded with the next one's."""
     layout, width = work.layout, work.layout.transformer_width
     latents = (work.width // layout.scale) * (work.height // layout.scale)
-    numbers = TRANSFORMER_TENSORS * width * (latents / 4 + PROMPT_TOKENS) if width else count_unet_numbers(layout) * latents
-    tensors = numbers * batch * (work.parts + work.guided)
-    copies = SCRATCH_LAYERS + ("unet_offload" in plan.measures) + (plan.denoiser in plan.storage)
+    rows = batch * (work.parts + work.guided)
+    unet = count_unet_numbers(layout, _workspace(plan))
+    numbers = TRANSFORMER_TENSORS * width * (latents / 4 + PROMPT_TOKENS) if width else unet * latents
+    tensors = numbers * rows + _count_scores(plan, rows * ATTENTION_HEADS * latents**2)
+    copies = SCRATCH_LAYERS + 2 * ("unet_offload" in plan.measures) + (plan.denoiser in plan.storage)
     largest_layer = 9 * width**2 if width else 9 * 2 * layout.unet_channels[-1] ** 2
     return int(tensors + copies * largest_layer) * BYTES[plan.dtype(plan.denoiser)]
 
 
-def count_unet_numbers(layout: Layout) -> float:
-    """Numbers alive at the U-Net's highest point, per latent pixel: the skip connections and the widest layer in work."""
+def _workspace(plan: ExecutionPlan) -> float:
+    """The workspace of a convolution on the plan's device, in tensors of the size of its input."""
+    return CONVOLUTION_WORKSPACE if plan.device.startswith("cuda") else 0.0
+
+
+def _count_scores(plan: ExecutionPlan, scores: int) -> int:
+    """Scores that attention holds at once, before and after the softmax, where it is computed in slices."""
+    return 2 * min(scores, plan.attention_scores) if plan.attention_scores < MOST_SCORES else 0
+
+
+def count_unet_numbers(layout: Layout, workspace: float = 0.0) -> float:
+    """Numbers alive at the U-Net's highest point, per latent pixel: the skip connections and the widest layer in work.
+    ``workspace`` is that of a convolution, in tensors of the size of its input."""
     channels, last = layout.unet_channels, len(layout.unet_channels) - 1
     skips = channels[0] + sum(
         layout.unet_blocks * c / 4**i + (c / 4 ** (i + 1) if i < last else 0) for i, c in enumerate(channels)
     )
     wider = [*channels[1:], channels[-1]]
     in_work = [
-        max(4 * (c + up), 14 * c if attends else 0) / 4**i
+        max(4 * (c + up), (2 + workspace) * (c + up) + c, 14 * c if attends else 0) / 4**i
         for i, (c, up, attends) in enumerate(zip(channels, wider, layout.unet_attention, strict=False))
     ]
     return skips + max(in_work)
@@ -244,7 +274,8 @@ def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     channels = work.layout.decoder_channels
     widest = max(c / 4 ** max(0, i - 1) for i, c in enumerate(channels))
     tiled = 0 < plan.vae_tile < max(work.width, work.height)
-    tensors = DECODER_TENSORS * widest * width * height * batch * (TILES if tiled else 1)
+    alive = max(DECODER_TENSORS * (TILES if tiled else 1), TENSORS_BESIDE_WORKSPACE + _workspace(plan))
+    tensors = alive * widest * width * height * batch
     largest_layer = 9 * channels[-1] ** 2
     image = 3 * 4 * work.width * work.height * work.batch
     return int(tensors + SCRATCH_LAYERS * largest_layer) * BYTES[plan.dtype("vae")] + image
@@ -252,5 +283,10 @@ def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
 
 def _ram_beside(weights: Mapping[str, int], plan: ExecutionPlan) -> int:
     """RAM while the device computes: offloaded weights, or the largest component being moved to the device."""
-    kept = sum(size for component, size in weights.items() if plan.waits_in_ram(_role(component)))
+    locked = PAGE_LOCKED if "unet_offload" in plan.measures else 1.0
+    kept = sum(
+        int(size * (locked if _role(component) in DENOISERS else 1.0))
+        for component, size in weights.items()
+        if plan.waits_in_ram(_role(component))
+    )
     return max(kept, max(weights.values(), default=0))

@@ -10,6 +10,10 @@ from typing import Protocol
 from engine.plan.hardware.facts import Hardware
 from engine.plan.precision_table import BRAIN, FULL, HALF, Row, find_row
 from engine.requests import DTYPES, ExecutionPlan
+from engine.requests.resolved import MOST_SCORES
+
+SLICED_SCORES = 2**26
+"""Scores of attention at once where all of them are held, twice: 256 MB in 16 bits. More slices gain no memory that counts."""
 
 MUST_GAIN = 1.1
 """A lower precision is "faster" when it is at least this many times as fast as float32: less is not worth its error."""
@@ -57,6 +61,8 @@ def choose(
     return ExecutionPlan(
         device=hardware.device.torch,
         dtypes=dtypes,
+        channels_last=row.channels_last,
+        attention_scores=MOST_SCORES if row.fused_attention else SLICED_SCORES,
         attention_upcast=overflows and dtypes.get("unet") == HALF,
         reasons=(f"{row.name}: {row.reason}", *why_not, *why_order, *_exceptions(orders, dtypes), *_explain_compiler(compiler)),
         compiler=compiler,
@@ -132,7 +138,8 @@ def _order_by_gain(row: Row, measured: Mapping[str, float]) -> tuple[tuple[str, 
 def _order(row: Row, component: str, order: tuple[str, ...], family: PrecisionTraits, insisted: str) -> tuple[str, ...]:
     """Precisions to try for a component, the best first."""
     if insisted:
-        return (insisted, *DTYPES[DTYPES.index(insisted) - 1 :: -1], FULL) if insisted != FULL else (FULL,)
+        # Emulated bfloat16 takes gigabytes more in one layer of a decoder, so only who asks for it gets it.
+        return (insisted, *(d for d in (BRAIN, FULL) if DTYPES.index(d) < DTYPES.index(insisted) and d in (*row.dtypes, FULL)))
     mine = tuple(d for d in row.order(component) if d in (*order, FULL))
     overflows = {"unet": family.attention_upcast_in_fp16, "transformer": row.upcast}  # a transformer's is not computed in float32
     if overflows.get(component) and BRAIN in mine:

@@ -17,7 +17,8 @@ class Row:
     ``dtypes`` are the precisions worth using, the best first; ``decoder`` the same for the VAE where it differs. ``possible``
     are further ones that work when the user insists. ``if_faster`` names a precision that leads only if it was measured to be
     faster than float32 (``unmeasured`` tells what holds before that). ``compiler`` is an optional library that compiles the
-    networks where it is installed.
+    networks where it is installed. ``fused_attention``: whether torch computes attention here without holding all its scores.
+    ``channels_last``: whether convolutions are right and not slower with the channels as the innermost dimension.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Row:
     if_faster: str = ""
     unmeasured: bool = True
     compiler: str = ""
+    fused_attention: bool = True
+    channels_last: bool = True
 
     def matches(self, hardware: Hardware) -> bool:
         """Whether ``hardware`` is of this kind."""
@@ -166,6 +169,8 @@ ROWS: tuple[Row, ...] = (
         chip=r"gfx12",
         dtypes=(HALF, BRAIN, FULL),
         reason="Matrix instructions compute float16 and bfloat16 at the same speed; float16 is the more exact.",
+        fused_attention=False,
+        channels_last=False,
     ),
     Row(
         name="AMD RDNA 3",
@@ -173,6 +178,8 @@ ROWS: tuple[Row, ...] = (
         chip=r"gfx11",
         dtypes=(HALF, BRAIN, FULL),
         reason="The first AMD desktop cards with matrix instructions for float16 and bfloat16.",
+        fused_attention=False,
+        channels_last=False,
     ),
     Row(
         name="AMD RDNA 2",
@@ -180,6 +187,8 @@ ROWS: tuple[Row, ...] = (
         chip=r"gfx103",
         dtypes=(HALF, FULL),
         reason="Float16 at twice the speed of float32; no bfloat16, so what float16 cannot do runs in float32.",
+        fused_attention=False,
+        channels_last=False,
     ),
     Row(
         name="AMD RDNA 1",
@@ -188,6 +197,8 @@ ROWS: tuple[Row, ...] = (
         dtypes=(FULL,),
         possible=(HALF,),
         reason="These chips are known for invalid numbers (black pictures) in float16.",
+        fused_attention=False,
+        channels_last=False,
     ),
     Row(
         name="AMD Vega",
@@ -196,6 +207,8 @@ ROWS: tuple[Row, ...] = (
         dtypes=(HALF, FULL),
         decoder=(FULL,),
         reason="Float16 at twice the speed of float32; the decoder stays in float32, where older drivers are dependable.",
+        fused_attention=False,
+        channels_last=False,
     ),
     Row(
         name="other AMD",
@@ -203,6 +216,8 @@ ROWS: tuple[Row, ...] = (
         dtypes=(FULL,),
         possible=(HALF,),
         reason="It is not known how float16 works on this chip; float32 is correct everywhere.",
+        fused_attention=False,
+        channels_last=False,
     ),
     # Intel.
     Row(
@@ -219,8 +234,15 @@ ROWS: tuple[Row, ...] = (
         dtypes=(HALF, FULL),
         decoder=(FULL,),
         reason="Float16 at twice the speed of float32, but no matrix engines and no dependable bfloat16.",
+        fused_attention=False,
     ),
-    Row(name="other Intel graphics", kind="xpu", dtypes=(FULL,), reason="The driver offers no float16 on this chip."),
+    Row(
+        name="other Intel graphics",
+        kind="xpu",
+        dtypes=(FULL,),
+        reason="The driver offers no float16 on this chip.",
+        fused_attention=False,
+    ),
     # Apple, by macOS.
     Row(
         name="Apple, macOS 14.5 or later",
@@ -229,6 +251,8 @@ ROWS: tuple[Row, ...] = (
         dtypes=(HALF, BRAIN, FULL),
         upcast=True,
         reason="Float16 saves memory and time; since macOS 14.5 its attention gives black pictures, so that computes in float32.",
+        fused_attention=False,
+        channels_last=False,
     ),
     Row(
         name="Apple, macOS 14.0 to 14.4",
@@ -236,12 +260,16 @@ ROWS: tuple[Row, ...] = (
         system_at_least=(14, 0),
         dtypes=(HALF, BRAIN, FULL),
         reason="Float16 saves memory and time; bfloat16 came with macOS 14 and stands in where float16 overflows.",
+        fused_attention=False,
+        channels_last=False,
     ),
     Row(
         name="Apple, macOS 13 or earlier",
         kind="mps",
         dtypes=(HALF, FULL),
         reason="Float16 saves memory and time; there is no bfloat16 before macOS 14, so what float16 cannot do runs in float32.",
+        fused_attention=False,
+        channels_last=False,
     ),
     # CPUs: never float16.
     Row(
@@ -290,7 +318,12 @@ ROWS: tuple[Row, ...] = (
         possible=(BRAIN,),
         reason="This CPU has no bfloat16 instructions.",
     ),
-    Row(name="anything else", dtypes=(FULL,), reason="This hardware is unknown; float32 is correct everywhere."),
+    Row(
+        name="anything else",
+        dtypes=(FULL,),
+        reason="This hardware is unknown; float32 is correct everywhere.",
+        fused_attention=False,
+    ),
 )
 """The table. Kinds of device in order, within a kind from special to general; the last row matches all."""
 

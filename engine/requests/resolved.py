@@ -121,6 +121,13 @@ T5_OUT = "text_encoder_3_out"
 """The measure that leaves T5 out of a checkpoint of Stable Diffusion 3."""
 
 
+MOST_SCORES = 2**31 - 1
+"""Attention with more scores (rows x heads x queries x keys) than a 32-bit index counts is silently wrong on several devices."""
+
+SHARED_MEMORY = frozenset({"cpu", "mps"})
+"""Torch devices whose memory is the computer's RAM."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExecutionPlan:
     """How a checkpoint runs on this machine: the decision, not the facts.
@@ -130,13 +137,16 @@ class ExecutionPlan:
     ``measures`` names what is done to save memory (:data:`engine.plan.ladder.RUNGS`): ``storage`` maps a component to the
     dtype its weights are kept in where that differs from its compute dtype, ``vae_tile`` is the side of the tiles that the
     VAE decodes in pixels (0: whole images, else also one image at a time), ``batch_limit`` the most images at once
-    (0: no limit). ``compiler`` names what compiles the networks (:data:`engine.generate.speed.compile.COMPILERS`), "" for none.
+    (0: no limit). ``attention_scores`` are the most that attention computes at once, in float32 if
+    ``attention_upcast``. ``compiler`` names what compiles the networks (:data:`engine.generate.speed.compile.COMPILERS`), "" for
+    none.
     """
 
     device: str = "cpu"
     dtypes: Mapping[str, str] = field(default_factory=dict[str, str])
     channels_last: bool = True
     attention_upcast: bool = False
+    attention_scores: int = MOST_SCORES
     reasons: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
     storage: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -157,6 +167,11 @@ class ExecutionPlan:
         """The measures that decide which weights there are and where. Weights in memory serve plans that differ in the others
         only."""
         return tuple(measure for measure in self.measures if measure in (*WAITING, T5_OUT))
+
+    @property
+    def has_own_memory(self) -> bool:
+        """Whether the device has memory beside the computer's RAM, so that what waits in RAM makes room on it."""
+        return self.device not in SHARED_MEMORY
 
     @property
     def denoiser(self) -> str:

@@ -87,13 +87,13 @@ class Card:
 COUNTED = (
     "launches", "synchronisations", "event_synchronisations", "copies_to_card", "bytes_to_card", "copies_to_host",
     "bytes_to_host", "waiting_copies", "allocations", "out_of_memory", "used", "peak", "used_on_second", "convolutions",
-    "products",
+    "products", "page_locked", "contexts",
 )  # fmt: skip
 
 
 class Counts(ctypes.Structure):
     """What the card has counted since :func:`reset`; as in ``cuda/runtime.c``. ``waiting_copies`` are those to memory of the
-    host that is not page-locked, for which the driver waits."""
+    host that is not page-locked, for which the driver waits; ``contexts`` are cards that something was done on, ever."""
 
     _fields_ = tuple((name, ctypes.c_uint64) for name in COUNTED)
 
@@ -106,7 +106,7 @@ def read_counts() -> dict[str, int]:
 
 
 def reset() -> None:
-    """In the child: count from nothing again."""
+    """In the child: count from nothing again, but for contexts."""
     ctypes.CDLL(None).card_reset()
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from PIL import Image
 
-from engine.events import Notice
+from engine.events import Notice, Step
+from engine.generate.estimate import StepProgress
 from engine.local import Local
-from engine.requests import CompareNegative, Request, TextToImage
+from engine.records.blobs import Blobs
+from engine.requests import CompareNegative, Request, TextToImage, Upscale
+from engine.settings import HOUSE
 from engine.stopping import Stop
 from tests.card.exercise import start_engine
 from tests.card.stand_in import Card, read_counts, reset
@@ -32,6 +37,54 @@ def _count(local: Local, job: str, request: Request) -> tuple[dict[str, int], li
     reset()
     said = [event.text for event in local.run(job, request, Stop()) if isinstance(event, Notice)]
     return read_counts(), said
+
+
+STARTER = TextToImage(prompt="a cat", negative_prompt="dog", steps=4, seed=1, speed="exact")
+
+
+def count_previews(local: Local, job: str, due: bool) -> tuple[dict[str, int], int]:
+    """What a starter picture moved, and how many previews it showed."""
+    with patch.object(StepProgress, "preview_is_due", due):
+        reset()
+        events = list(local.run(job, STARTER, Stop()))
+    return read_counts(), sum(isinstance(event, Step) and event.preview is not None for event in events)
+
+
+def count_starter() -> list[tuple[dict[str, int], int]]:
+    """A starter picture that loads the checkpoint, one without previews, and one with a preview at each step."""
+    with start_engine(HOUSE / "models") as (local, _):
+        return [count_previews(local, f"job{number}", due) for number, due in enumerate((False, False, True))]
+
+
+def count_waits(counts: dict[str, int]) -> int:
+    return counts["synchronisations"] + counts["event_synchronisations"]
+
+
+def test_a_starter_picture_waits_for_the_card_once_a_step_and_reads_it_once(card: Card) -> None:
+    _, (plain, shown), (previewed, previews) = card.run(count_starter)
+    assert shown == 0 and previews == 4
+    assert count_waits(plain) <= 5 and plain["copies_to_host"] == 1, plain
+    assert previewed["copies_to_host"] == 1 + previews and previewed["waiting_copies"] == 0
+    # A preview is polled, and waited for by nobody.
+    assert count_waits(previewed) == count_waits(plain)
+
+
+def draw_on(device: str) -> tuple[str, int]:
+    """The device that drew and upscaled a starter picture, and how many cards something was done on."""
+    with start_engine(HOUSE / "models", device=device) as (local, _):
+        (picture,) = local.make(STARTER)
+        blob = Blobs(local._state.settings.data / "blobs").put(Image.open(picture.path))
+        local.make(Upscale(images=(blob,), factor=2.0))
+        return local._state.hardware.device.torch, read_counts()["contexts"]
+
+
+@pytest.mark.parametrize(("asked", "used"), [("auto", "cuda:0"), ("cuda:1", "cuda:1")])
+def test_of_two_cards_the_other_is_left_alone(asked: str, used: str, card_libraries: Path) -> None:
+    card = Card(card_libraries, count=2)
+    try:
+        assert card.run(draw_on, asked) == (used, 1)
+    finally:
+        card.close()
 
 
 @pytest.mark.long

@@ -20,6 +20,7 @@ from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.components import IsCancelled
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.gguf_layers import is_quantized, put_weight
+from engine.compat.hooks import refresh_offload
 from engine.errors import CancelledError, CheckpointError
 
 CHANGED = ("unet", "text_encoder", "text_encoder_2")
@@ -115,6 +116,8 @@ class MergedLoras:
         for layer, changes in wanted.items():
             _raise_if(cancelled)
             self._change(layer, changes)
+        for component in {name for name, _ in self._changed} | {layer.component for layer in wanted}:
+            refresh_offload(self.loaded.modules[component])  # quantised weights are replaced, and not changed in place
 
     def _restore(self, component: str, name: str) -> None:
         module, originals = self.loaded.modules[component], self.loaded.originals[component]

@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from accelerate import init_empty_weights
 from diffusers import ModelMixin
-from diffusers.hooks import apply_group_offloading
 from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN, apply_layerwise_casting_hook
-from diffusers.models.attention_processor import Attention
 from transformers import PreTrainedModel
 from transformers.models.t5.modeling_t5 import T5DenseGatedActDense
 
@@ -28,8 +26,10 @@ from engine.checkpoints.loaded import (
     COMPONENT_NAMES,
     missing_component,
 )
+from engine.compat.attention import bound_attention
 from engine.compat.component_classes import create_module
 from engine.compat.gguf_layers import put_weight
+from engine.compat.hooks import copy_for_waiting, offload_layers
 from engine.errors import CancelledError, CheckpointError, first_line
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
@@ -110,6 +110,8 @@ class _Placement:
     device: torch.device
     channels_last: bool
     storage: torch.dtype | None = None
+    locked: bool = False
+    """Whether it waits in page-locked memory."""
     narrow: frozenset[str] = frozenset()
     """Names of the weights that are kept in ``storage``: those of large layers, which are widened one by one."""
 
@@ -123,6 +125,7 @@ class _Placement:
             device=torch.device("cpu" if plan.waits_in_ram(component) else plan.device),
             channels_last=plan.channels_last and convolutional,
             storage=storage,
+            locked=plan.device.startswith("cuda") and component == plan.denoiser and "unet_offload" in plan.measures,
             narrow=frozenset(_large_weights(module)) if storage else frozenset(),
         )
 
@@ -131,7 +134,7 @@ class _Placement:
         layout = torch.channels_last if self.channels_last and view.dim() == 4 else torch.contiguous_format
         wanted = self.storage if self.storage and name in self.narrow else self.dtype
         dtype = wanted if view.is_floating_point() else view.dtype
-        return view.to(device=self.device, dtype=dtype, copy=True, memory_format=layout)
+        return copy_for_waiting(view.to(device=self.device, dtype=dtype, copy=True, memory_format=layout), self.locked)
 
 
 def _large_weights(module: torch.nn.Module) -> Iterator[str]:
@@ -225,21 +228,19 @@ def set_tensor(module: torch.nn.Module, name: str, tensor: torch.Tensor) -> None
 
 
 def _finish(module: torch.nn.Module, component: str, target: _Placement, plan: ExecutionPlan) -> None:
-    """What is not in a file: small buffers to the device, and attention in full precision where it would overflow."""
+    """What is not in a file: small buffers to the device, how weights wait, and how attention is computed."""
     for owner in module.modules():
         for leaf, buffer in list(owner.named_buffers(recurse=False)):
-            setattr(owner, leaf, buffer.to(device=target.device, dtype=target.dtype if buffer.is_floating_point() else None))
+            placed = buffer.to(device=target.device, dtype=target.dtype if buffer.is_floating_point() else None)
+            setattr(owner, leaf, copy_for_waiting(placed, target.locked))
     module.eval()
     if isinstance(module, PreTrainedModel):
         module.tie_weights()
     if target.storage is not None:
         _widen_when_used(module, target.storage, target.dtype)
     if component == plan.denoiser and "unet_offload" in plan.measures:
-        apply_group_offloading(module, torch.device(plan.device), torch.device("cpu"), offload_type="leaf_level")
-    if component == "unet" and plan.attention_upcast:
-        for block in module.modules():
-            if isinstance(block, Attention):
-                block.upcast_attention = True
+        offload_layers(module, torch.device(plan.device))
+    bound_attention(module, plan.attention_scores, upcast=plan.attention_upcast)
 
 
 def _widen_when_used(module: torch.nn.Module, storage: torch.dtype, dtype: torch.dtype) -> None:

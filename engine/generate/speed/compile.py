@@ -36,6 +36,10 @@ GRAPHS = "graphs"
 """The folder of OpenVINO's graphs in the data folder."""
 
 
+Shape = tuple[int, int, int, int]
+"""What a network is compiled for: rows of the batch, tokens of the prompt, and height and width of the latents."""
+
+
 class CompiledNetwork(Protocol):
     """The compiled forward pass of a network."""
 
@@ -104,14 +108,12 @@ TROUBLES: dict[str, str] = {
 COMPILES_DECODERS = frozenset({"openvino"})
 """Compilers that pay for a single pass."""
 
-_Shape = tuple[int, int, bool]
-
 _COMPILED: weakref.WeakKeyDictionary[torch.nn.Module, tuple[str, Architecture, CompiledNetwork]] = weakref.WeakKeyDictionary()
 _TROUBLE: weakref.WeakKeyDictionary[torch.nn.Module, str] = weakref.WeakKeyDictionary()
 """A sentence on each network that could not be compiled."""
 
 _REPORTED: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
-_SHAPES_SEEN: weakref.WeakKeyDictionary[torch.nn.Module, set[_Shape]] = weakref.WeakKeyDictionary()
+_SHAPES_SEEN: weakref.WeakKeyDictionary[torch.nn.Module, set[Shape]] = weakref.WeakKeyDictionary()
 
 
 @cache
@@ -125,10 +127,9 @@ def can_compile(plan: ExecutionPlan) -> bool:
     return plan.compiler in COMPILERS and not plan.storage and "unet_offload" not in plan.measures
 
 
-def is_new(unet: torch.nn.Module, request: ResolvedGeneration) -> bool:
-    """Whether images of this size are the first for a compiled ``unet``, whose start takes longer. True only the first time."""
+def is_new(unet: torch.nn.Module, shape: Shape) -> bool:
+    """Whether images of this shape are the first for a compiled ``unet``, whose start takes longer. True only the first time."""
     seen = _SHAPES_SEEN.setdefault(unet, set())
-    shape = (request.width, request.height, request.guidance_scale > 1)
     new = shape not in seen
     seen.add(shape)
     return new
@@ -204,6 +205,11 @@ class CompiledRun:
         """Those that may be compiled."""
         return tuple(network for network in (self._denoiser, self._decoder) if network is not None)
 
+    @property
+    def has_compiled(self) -> bool:
+        """Whether a compiler computes the image that was started last."""
+        return self._denoiser is not None and self._denoiser.compiled is not None
+
     def start_image(self, request: ResolvedGeneration, additions: Additions) -> bool:
         """Choose what computes the next image; whether that is a compiler. ``additions`` are in the weights."""
         scale = self._loaded.vae_scale_factor
@@ -213,7 +219,7 @@ class CompiledRun:
         self._denoiser.start_image(describe_denoiser(self._loaded.denoiser, even), repr([lora.key for lora in additions.loras]))
         if self._decoder is not None and isinstance(self._loaded.vae, AutoencoderKL):
             self._decoder.start_image(describe_decoder(self._loaded.vae), "")
-        return self._denoiser.compiled is not None
+        return self.has_compiled
 
     def record(self, resolved: Resolved) -> Resolved:
         """``resolved`` with the compiler that computed all steps of the last image."""

@@ -21,6 +21,7 @@ from engine.generate.samplers import skip_steps
 from engine.generate.tasks.conditioning import add_depth, create_extra_channels, encode_image, shrink_mask
 from engine.generate.tasks.input_image import Canvas, create_canvas, find_matching_size, open_images
 from engine.generate.tasks.text_to_image import TextToImageTask
+from engine.generate.transfers import send
 from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
 from engine.settings import Settings
@@ -109,7 +110,7 @@ def _keep_outside(
 ) -> Callable[[int, torch.Tensor], torch.Tensor]:
     """After each step the part outside the mask becomes the input again, noised as the next step expects it."""
     # Once for all steps: latents lie where the steps are computed.
-    inside, known, noise = (part.to(context.device) for part in (shrink_mask(mask, context), clean, context.noise))
+    inside, known, noise = (send(part, context.device) for part in (shrink_mask(mask, context), clean, context.noise))
 
     def after_step(index: int, latents: torch.Tensor) -> torch.Tensor:
         last = index + 1 == len(timesteps)

@@ -50,7 +50,8 @@ class Network:
             torch.manual_seed(self._seed)
             return self.network(own).float()
 
-        with torch.inference_mode(), torch.random.fork_rng():
+        # Only this device: asking others for their generators would take memory there.
+        with torch.inference_mode(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             large = self._guard.run("upscaler", self.network.model, call)
         return large.flatten(0, 1)[:3].mul(255).cpu()
 

@@ -23,13 +23,22 @@ T = TypeVar("T")
 def probe(prefer: str = "auto") -> Hardware:
     """What this machine has and which device to use; see :func:`engine.plan.hardware.choose_device.choose_device` for ``prefer``.
 
-    Runs one small kernel on every device. Never raises: devices that do not work are left out, with a sentence in ``notes``.
+    Runs one small kernel on the device that is chosen, on the next one if that does not work, and so on. The others are left
+    alone: whatever computes there takes some hundred megabytes of their memory. Never raises: devices that do not work are left
+    out, with a sentence in ``notes``.
     """
-    return choose_device(list(ask_drivers()), system.read_machine(read_cpu_features()), prefer)
+    answers, machine, tried = list(ask_drivers()), system.read_machine(read_cpu_features()), set[str]()
+    while True:
+        hardware = choose_device(answers, machine, prefer)
+        chosen = hardware.device
+        if chosen.kind == "cpu" or chosen.torch in tried:
+            return hardware
+        tried.add(chosen.torch)
+        answers = [_try(answer) if answer.device == chosen else answer for answer in answers]
 
 
 def ask_drivers() -> Iterator[Answer]:
-    """Try every accelerator that torch can see."""
+    """Every accelerator that torch can see, by its properties alone."""
     yield from _each("rocm" if torch.version.hip else "cuda", torch.cuda.init, torch.cuda.device_count, _cuda_device)
     yield Answer(kind="cuda" if torch.version.hip else "rocm", trouble="not compiled with support for this maker's cards")
     yield from _each("xpu", torch.xpu.init, torch.xpu.device_count, _xpu_device)
@@ -78,7 +87,7 @@ def _each(kind: str, start: Callable[[], None], count: Callable[[], int], descri
         return
     for index in range(found):
         trouble, device = _ask(lambda index=index: describe(index))
-        yield Answer(kind=kind, device=device, trouble=trouble if device is None else _try(device))
+        yield Answer(kind=kind, device=device, trouble=trouble if device is None else "")
 
 
 def _ask(question: Callable[[], T]) -> tuple[str, T | None]:
@@ -91,10 +100,15 @@ def _ask(question: Callable[[], T]) -> tuple[str, T | None]:
             return f"{error} {' '.join(str(w.message) for w in warned)}".strip() or type(error).__name__, None
 
 
-def _try(device: Device) -> str:
-    """The error from running one matrix product and one convolution on ``device``; empty if they work."""
+def _try(answer: Answer) -> Answer:
+    """The device with its free memory, and the error from running one matrix product and one convolution on it, if any."""
+    device = answer.device
+    if device is None:
+        return answer
     trouble, worked = _ask(lambda: _kernels(device.torch))
-    return "" if worked else trouble
+    free, total = _memory(device.kind, device.index)
+    tried = dataclasses.replace(device, free_bytes=free, total_bytes=total or device.total_bytes)
+    return Answer(kind=answer.kind, device=tried, trouble="" if worked else trouble)
 
 
 def _kernels(device: str) -> bool:
@@ -108,16 +122,13 @@ def _kernels(device: str) -> bool:
 
 def _cuda_device(index: int) -> Device:
     properties = torch.cuda.get_device_properties(index)
-    kind = "rocm" if torch.version.hip else "cuda"
-    free, total = _memory(kind, index)
     return Device(
-        kind=kind,
+        kind="rocm" if torch.version.hip else "cuda",
         index=index,
         name=properties.name,
         capability=(properties.major, properties.minor),
         architecture=getattr(properties, "gcnArchName", "").partition(":")[0],
-        total_bytes=total or properties.total_memory or None,
-        free_bytes=free,
+        total_bytes=properties.total_memory or None,
     )
 
 
@@ -128,20 +139,17 @@ def _xpu_device(index: int) -> Device:
         "bf16": properties.has_bfloat16_conversions,
         "matrix": properties.has_subgroup_matrix_multiply_accumulate,
     }
-    free, total = _memory("xpu", index)
     return Device(
         kind="xpu",
         index=index,
         name=properties.name,
         features=frozenset(name for name, has in features.items() if has),
-        total_bytes=total or properties.total_memory or None,
-        free_bytes=free,
+        total_bytes=properties.total_memory or None,
     )
 
 
 def _mps_device(index: int) -> Device:
-    free, total = _memory("mps", index)
-    return Device(kind="mps", name="Apple GPU", total_bytes=total, free_bytes=free)
+    return Device(kind="mps", index=index, name="Apple GPU")
 
 
 def _memory(kind: str, index: int) -> tuple[int | None, int | None]:

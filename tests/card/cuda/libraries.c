@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 extern struct {
-  uint64_t before[13], convolutions, products;
+  uint64_t before[13], convolutions, products, page_locked, contexts;
 } card_counts;
 /* What the next calls answer instead of success, and how many of them. */
 static int failures, failed_with;
@@ -74,6 +74,23 @@ B(cublasGemmEx) B(cublasGemmStridedBatchedEx) B(cublasSgemmEx) B(cublasSgemv_v2)
   *h = malloc(64);
   return 0;
 }
+/* A tensor's descriptor, and the convolutions' workspace: CARD_WORKSPACE tenths of the size of their input. */
+typedef struct {
+  int type, dimensions, sides[8];
+} Tensor;
+int cudnnSetTensorNdDescriptor(Tensor *tensor, int type, int dimensions, const int *sides, const int *strides) {
+  tensor->type = type;
+  tensor->dimensions = dimensions < 8 ? dimensions : 8;
+  memcpy(tensor->sides, sides, tensor->dimensions * sizeof(int));
+  return 0;
+}
+static size_t workspace(const Tensor *input) {
+  const char *tenths = getenv("CARD_WORKSPACE");
+  size_t size = input->type == 0 ? 4 : input->type == 1 ? 8 : 2;
+  for (int i = 0; i < input->dimensions; i++)
+    size *= input->sides[i];
+  return size * (tenths ? atol(tenths) : 61) / 10;
+}
 #define D(name)                                                                                                                \
   int name(void **d) {                                                                                                         \
     *d = malloc(64);                                                                                                           \
@@ -81,7 +98,7 @@ B(cublasGemmEx) B(cublasGemmStridedBatchedEx) B(cublasSgemmEx) B(cublasSgemv_v2)
   }
 D(cudnnCreateTensorDescriptor)
 D(cudnnCreateFilterDescriptor) D(cudnnCreateConvolutionDescriptor) D(cudnnCreateActivationDescriptor) Q(cudnnSetStream)
-    Q(cudnnSetTensorNdDescriptor) Q(cudnnSetFilterNdDescriptor) Q(cudnnSetConvolutionNdDescriptor)
+    Q(cudnnSetFilterNdDescriptor) Q(cudnnSetConvolutionNdDescriptor)
         Q(cudnnSetConvolutionGroupCount) Q(cudnnSetConvolutionMathType) Q(cudnnDestroyTensorDescriptor)
             Q(cudnnDestroyFilterDescriptor) Q(cudnnDestroyConvolutionDescriptor) Q(cudnnDestroyActivationDescriptor)
                 Q(cudnnSetActivationDescriptor) typedef struct {
@@ -91,29 +108,25 @@ D(cudnnCreateFilterDescriptor) D(cudnnCreateConvolutionDescriptor) D(cudnnCreate
   int determinism, mathType;
   int reserved[3];
 } Perf;
-static size_t workspace(void) {
-  const char *v = getenv("CARD_WORKSPACE_MB");
-  return (size_t)(v ? atol(v) : 32) << 20;
-}
-int cudnnGetConvolutionForwardAlgorithm_v7(void *h, void *s, void *f, void *c, void *d, int n, int *got, Perf *p) {
+int cudnnGetConvolutionForwardAlgorithm_v7(void *h, Tensor *s, void *f, void *c, void *d, int n, int *got, Perf *p) {
   memset(p, 0, sizeof *p);
   p->algo = 1;
-  p->memory = workspace();
+  p->memory = workspace(s);
   p->mathType = 1;
   *got = 1;
   return 0;
 }
-int cudnnFindConvolutionForwardAlgorithmEx(void *h, void *s, void *x, void *f, void *w, void *c, void *d, void *y, int n,
+int cudnnFindConvolutionForwardAlgorithmEx(void *h, Tensor *s, void *x, void *f, void *w, void *c, void *d, void *y, int n,
                                            int *got, Perf *p, void *ws, size_t wn) {
   memset(p, 0, sizeof *p);
   p->algo = 1;
-  p->memory = workspace();
+  p->memory = workspace(s);
   p->mathType = 1;
   *got = 1;
   return 0;
 }
-int cudnnGetConvolutionForwardWorkspaceSize(void *h, void *s, void *f, void *c, void *d, int a, size_t *n) {
-  *n = workspace();
+int cudnnGetConvolutionForwardWorkspaceSize(void *h, Tensor *s, void *f, void *c, void *d, int a, size_t *n) {
+  *n = workspace(s);
   return 0;
 }
 int cudnnConvolutionForward() { return answer(&card_counts.convolutions); }

@@ -19,7 +19,7 @@
 typedef struct {
   uint64_t launches, synchronisations, event_synchronisations;
   uint64_t copies_to_card, bytes_to_card, copies_to_host, bytes_to_host, waiting_copies;
-  uint64_t allocations, out_of_memory, used, peak, used_on_second, convolutions, products;
+  uint64_t allocations, out_of_memory, used, peak, used_on_second, convolutions, products, page_locked, contexts;
 } Counts;
 
 typedef struct {
@@ -33,6 +33,7 @@ static Block *blocks;
 static int block_count, block_room;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static size_t used[MOST_CARDS], peak[MOST_CARDS], total_bytes, other_bytes;
+static unsigned char has_context[MOST_CARDS]; /* whatever computes on a card, or chooses it, makes one there */
 static __thread int current;
 static __thread cudaError_t last;
 
@@ -61,6 +62,8 @@ void card_read(Counts *counts) {
   counts->used = used[0];
   counts->peak = peak[0];
   counts->used_on_second = used[1];
+  for (int i = 0; i < MOST_CARDS; i++)
+    counts->contexts += has_context[i];
 }
 void card_reset(void) {
   memset(&card_counts, 0, sizeof card_counts);
@@ -105,6 +108,7 @@ static int take(int card, size_t size) {
 }
 cudaError_t cudaMalloc(void **pointer, size_t size) {
   size = size ? (size + PAGE - 1) / PAGE * PAGE : PAGE;
+  has_context[current] = 1;
   pthread_mutex_lock(&lock);
   card_counts.allocations++;
   *pointer = take(current, size) ? reserve(size) : NULL;
@@ -132,7 +136,9 @@ cudaError_t cudaMallocManaged(void **p, size_t n, unsigned f) { return cudaMallo
 cudaError_t cudaMallocHost(void **pointer, size_t size) {
   size = size ? (size + PAGE - 1) / PAGE * PAGE : PAGE;
   *pointer = reserve(size);
+  has_context[current] = 1;
   pthread_mutex_lock(&lock);
+  card_counts.page_locked += size;
   add(*pointer, size, -1);
   pthread_mutex_unlock(&lock);
   return *pointer ? cudaSuccess : fail(cudaErrorMemoryAllocation);
@@ -194,6 +200,7 @@ cudaError_t cudaMemcpyToSymbol(const void *sym, const void *s, size_t n, size_t 
 cudaError_t cudaMemset(void *p, int v, size_t n) { return cudaSuccess; }
 cudaError_t cudaMemsetAsync(void *p, int v, size_t n, cudaStream_t s) { return cudaSuccess; }
 cudaError_t cudaMemGetInfo(size_t *f, size_t *t) {
+  has_context[current] = 1;
   *t = total_bytes;
   size_t o = used[current] + other_bytes;
   *f = o < total_bytes ? total_bytes - o : 0;
@@ -211,6 +218,7 @@ cudaError_t cudaSetDevice(int d) {
   if (d >= ndev())
     return fail(cudaErrorInvalidDevice);
   current = d;
+  has_context[d] = 1;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize(void) {
@@ -519,7 +527,7 @@ static int state(int d, unsigned *f, int *a) {
   if (f)
     *f = 0;
   if (a)
-    *a = 1;
+    *a = has_context[d];
   return 0;
 }
 static int getctx(void **c) {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,8 +20,10 @@ from engine.events import Event, ImageSaved, Notice, Step
 from engine.generate import attempt, decode
 from engine.generate.context import Beginning, Denoising, ImageContext, Start
 from engine.generate.denoise import Denoiser, condition_on_size, draw_noise
+from engine.generate.estimate import StepProgress
 from engine.generate.precision_guard import Overflowed, PrecisionGuard
 from engine.generate.samplers import SCHEDULERS, create
+from engine.generate.transfers import CopyToRam
 from engine.local import Local
 from engine.prompt.encode import Encoding, PromptEncodings
 from engine.requests import ExecutionPlan, Resolved, TextToImage
@@ -93,29 +94,33 @@ def layer(weight: float, dtype: torch.dtype = torch.float16) -> torch.nn.Linear:
     return made.to(dtype)
 
 
-def ahead(guard: PrecisionGuard, network: torch.nn.Linear) -> torch.Tensor:
-    result = network(torch.full((1, 4), 10.0, dtype=network.weight.dtype)).float()
-    guard.check_later("unet", network, result)
-    return result
+def predict_ahead(network: torch.nn.Module, guard: PrecisionGuard) -> Denoiser:
+    """A denoiser that has made one prediction ahead, by a network of one layer."""
+    scheduler = create("Euler", {"_class_name": "EulerDiscreteScheduler"})
+    denoiser = Denoiser(
+        unet=network, device=torch.device("cpu"), scheduler=scheduler, encodings=PromptEncodings(()),  # type: ignore[arg-type]
+        guidance_scale=1.0, guard=guard, generator=torch.Generator(), ahead=True,
+    )  # fmt: skip
+    denoiser._accepts(network(torch.full((1, 4), 10.0, dtype=next(network.parameters()).dtype)).float())
+    return denoiser
 
 
-def test_what_ran_ahead_is_looked_at_one_call_later() -> None:
+def test_what_ran_ahead_is_looked_at_when_somebody_asks() -> None:
     network = layer(30_000.0)
     with PrecisionGuard() as guard:
-        assert not torch.isfinite(ahead(guard, network)).all()
-        with pytest.raises(Overflowed):
-            ahead(guard, network)
-        assert guard.raised == {"unet": "float32"} and torch.isfinite(ahead(guard, network)).all()
-        guard.settle()
+        first, second = predict_ahead(network, guard), predict_ahead(network, guard)
+        assert guard.raised == {}
+        for denoiser in (first, second):  # of two images that overflowed alike, one raises the precision
+            with pytest.raises(Overflowed):
+                denoiser.settle()
+        assert guard.raised == {"transformer": "float32"}
+        predict_ahead(network, guard).settle()
     assert network.weight.dtype == torch.float16
 
 
-def test_the_last_of_what_ran_ahead_is_looked_at_too() -> None:
-    damaged = layer(float("nan"), torch.float32)
-    with PrecisionGuard() as guard:
-        ahead(guard, damaged)
-        with pytest.raises(CheckpointError, match="damaged"):
-            guard.settle()
+def test_a_damaged_network_is_said() -> None:
+    with PrecisionGuard() as guard, pytest.raises(CheckpointError, match="damaged"):
+        predict_ahead(layer(float("nan"), torch.float32), guard).settle()
 
 
 def made(local: Local, overflowing: int, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, list[Event]]:
@@ -142,22 +147,28 @@ def knows_bfloat16(local: Local) -> None:
     local._state = dataclasses.replace(local._state, hardware=dataclasses.replace(local._state.hardware, cpu=cpu))
 
 
-@pytest.mark.parametrize("at", [1, 2, 4])
-def test_a_picture_whose_step_overflowed_ahead_begins_again(at: int, local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the image of a run whose first step is seen to overflow at once, and computed again there and then."""
+@pytest.mark.parametrize("previews", [True, False])
+@pytest.mark.parametrize("at", [1, 4])
+def test_a_picture_whose_step_overflowed_ahead_begins_again(
+    at: int, previews: bool, local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the image of a run whose first step is seen to overflow at once, and computed again there and then. A preview shows
+    the overflow, or else the decoded image."""
+    monkeypatch.setattr(StepProgress, "preview_is_due", previews)
     knows_bfloat16(local)
     at_once, _ = made(local, 1, monkeypatch)
     monkeypatch.setattr(attempt, "runs_ahead", lambda device: True)
     later, events = made(local, at, monkeypatch)
     assert any("denoiser (UNet) gave invalid numbers" in event.text for event in events if isinstance(event, Notice))
-    assert [event.step for event in events if isinstance(event, Step)] == [*range(1, at + 1), 1, 2, 3, 4]
+    seen_after = at if previews else 4
+    assert [event.step for event in events if isinstance(event, Step)] == [*range(1, seen_after + 1), 1, 2, 3, 4]
     assert later == at_once
 
 
 def test_the_next_pictures_steps_do_not_wait_for_a_decoded_one(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody gets to see the first image before the UNet has begun with the second."""
     monkeypatch.setattr(attempt, "runs_ahead", lambda device: True)
-    real, copy_to_cpu, calls, begun = UNet2DConditionModel.forward, decode.copy_to_cpu, 0, threading.Event()
+    real, calls, begun = UNet2DConditionModel.forward, 0, threading.Event()
     looked: list[torch.Size] = []
 
     def forward(self: Any, *given: Any, **named: Any) -> Any:
@@ -167,17 +178,15 @@ def test_the_next_pictures_steps_do_not_wait_for_a_decoded_one(local: Local, mon
             begun.set()
         return real(self, *given, **named)
 
-    def late(asked: torch.Tensor) -> Callable[[], torch.Tensor]:
-        def look() -> torch.Tensor:
-            if asked.dim():
-                assert begun.wait(60), "the second picture waits for the first"
-                looked.append(asked.shape)
-            return copy_to_cpu(asked)()
+    class Late(CopyToRam):
+        def __call__(self) -> torch.Tensor:
+            assert begun.wait(60), "the second picture waits for the first"
+            looked.append(super().__call__().shape)
+            return super().__call__()
 
-        return look
-
+    monkeypatch.setattr(StepProgress, "preview_is_due", False)
     monkeypatch.setattr(UNet2DConditionModel, "forward", forward)
-    monkeypatch.setattr(decode, "copy_to_cpu", late)
+    monkeypatch.setattr(decode, "CopyToRam", Late)
     events = list(local.run("job", dataclasses.replace(ASKED, count=2), Stop()))
     assert [event.index for event in events if isinstance(event, ImageSaved)] == [0, 1] and len(looked) == 2
 

@@ -9,8 +9,14 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from engine.generate.decode import render_preview
+from engine.generate.decode import begin_preview
 from engine.settings import HOUSE
+
+
+def render(latents: torch.Tensor, vae: AutoencoderKL) -> bytes | None:
+    preview = begin_preview(latents, vae)
+    assert preview is not None and preview.is_done
+    return preview.render()
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +31,7 @@ def flat(vae: AutoencoderKL, height: int, width: int, value: float = 0.5) -> tor
 @pytest.mark.parametrize("side", [8, 16, 64, 500])
 def test_a_light_vae_is_its_own_preview_at_every_size(light: AutoencoderKL, side: int) -> None:
     shown = 16 * min(side, 16)
-    small = render_preview(flat(light, side, side), light)
+    small = render(flat(light, side, side), light)
     assert small is not None
     with Image.open(io.BytesIO(small)) as opened:
         assert opened.size == (shown, shown)
@@ -36,11 +42,11 @@ def test_a_light_vae_is_its_own_preview_at_every_size(light: AutoencoderKL, side
 
 
 def test_a_wide_picture_stays_wide(light: AutoencoderKL) -> None:
-    small = render_preview(flat(light, 16, 128), light)
+    small = render(flat(light, 16, 128), light)
     assert small is not None
     with Image.open(io.BytesIO(small)) as opened:
         assert opened.width > 6 * opened.height
 
 
 def test_what_is_not_finite_is_not_shown(light: AutoencoderKL) -> None:
-    assert render_preview(flat(light, 16, 16, float("nan")), light) is None
+    assert render(flat(light, 16, 16, float("nan")), light) is None

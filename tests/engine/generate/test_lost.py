@@ -8,7 +8,7 @@ from typing import Any
 import diffusers
 import pytest
 
-from engine.errors import EaselError
+from engine.errors import DeviceLost, EaselError
 from engine.events import Finished, ImageSaved, Notice
 from engine.local import Local
 from engine.plan.hardware.facts import Device
@@ -42,11 +42,20 @@ def break_once(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     monkeypatch.setattr(diffusers.UNet2DConditionModel, "forward", forward)
 
 
+def test_at_first_a_new_process_shall_try_the_card_again(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_in_a_card(local)
+    break_once(monkeypatch, 1)
+    with pytest.raises(DeviceLost, match="“a card” stopped responding in the middle of this job"):
+        list(local.run("job", ASKED, Stop()))
+
+
 @pytest.mark.parametrize("after", [1, 4])
-def test_the_job_goes_on_without_the_card_and_says_so(after: int, local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_it_is_lost_again_the_job_goes_on_without_the_card_and_says_so(
+    after: int, local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put_in_a_card(local)
     break_once(monkeypatch, after)
-    events = list(local.run("job", ASKED, Stop()))
+    events = list(local.run("job", ASKED, Stop(), attempt=2, device_was_lost=True))
     last = events[-1]
     assert isinstance(last, Finished) and len(last.results) == 2
     assert [event.index for event in events if isinstance(event, ImageSaved)] == [0, 1]

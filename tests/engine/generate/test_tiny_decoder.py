@@ -28,7 +28,7 @@ from engine.checkpoints.load.tiny_decoder import load_tiny_decoder
 from engine.errors import CheckpointError
 from engine.events import Event, ImageSaved, Notice, Step
 from engine.generate import estimate
-from engine.generate.decode import match_tiny_decoder, render_preview
+from engine.generate.decode import begin_preview, match_tiny_decoder
 from engine.local import Local
 from engine.records import metadata
 from engine.records.blobs import Blobs
@@ -165,7 +165,8 @@ def test_a_damaged_one_is_refused_in_a_sentence(tmp_path: Path) -> None:
 def test_previews_are_those_of_the_tiny_autoencoder_and_stay_small(size: tuple[int, int], tmp_path: Path) -> None:
     path = write(tmp_path / "taesd_decoder.pth", in_original_layout(make())[0])
     small, latents = load_tiny_decoder(entry_for(path), ExecutionPlan()), torch.full((1, 4, *size), 0.5)
-    drawn = render_preview(latents, tiny.vae(), BY_NAME["sd1"].preview, small)
+    preview = begin_preview(latents, tiny.vae(), BY_NAME["sd1"].preview, small)
+    drawn = None if preview is None else preview.render()
     assert drawn is not None
     with Image.open(io.BytesIO(drawn)) as opened:
         assert max(opened.size) <= 256

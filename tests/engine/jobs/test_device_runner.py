@@ -23,6 +23,13 @@ class TwoCards(ScriptedEngine):
     """A machine with two cards, of which the first was chosen."""
 
     def devices(self) -> tuple[str, ...]:
+        return ("cuda:1", "cuda:0") if self._settings.device == "cuda:1" else ("cuda:0", "cuda:1")
+
+
+class OneCardOfTwo(ScriptedEngine):
+    """A machine with two cards, of which the second does not work: its worker took the first."""
+
+    def devices(self) -> tuple[str, ...]:
         return ("cuda:0", "cuda:1")
 
 
@@ -49,6 +56,13 @@ def test_a_second_card_gets_a_worker_of_its_own(settings: Settings) -> None:
     with Jobs(settings, f"{__name__}:TwoCards") as jobs:
         until(lambda: jobs.devices == ("auto", "cuda:1"))
         run_both(jobs)
+
+
+def test_a_worker_whose_card_does_not_work_leaves_the_jobs_to_the_other(settings: Settings) -> None:
+    with Jobs(settings, f"{__name__}:OneCardOfTwo") as jobs:
+        until(lambda: jobs.describe() is not None and jobs.devices == ("auto",))
+        job = jobs.submit(TextToImage(prompt="a cat", steps=2))
+        assert isinstance(list(jobs.watch(job))[-1], events.Finished)
 
 
 def test_a_question_is_answered_between_jobs_and_waits_for_no_longer_than_it_is_told(jobs: Jobs) -> None:

@@ -152,6 +152,18 @@ def test_a_job_that_ends_two_workers_is_set_aside_and_the_queue_goes_on(jobs: Jo
     assert isinstance(run(jobs)[1][-1], events.Finished)
 
 
+def test_a_device_that_went_away_is_tried_again_by_a_new_worker_and_so_is_that_after_it(jobs: Jobs) -> None:
+    first = jobs.worker_pid
+    job, seen = run(jobs, "script: lose device script: once")
+    assert isinstance(seen[-1], events.Finished) and jobs.state(job).attempt == 2
+    (said,) = (event.text for event in seen if isinstance(event, events.Notice))
+    assert "stopped responding" in said and "starts again from the same seed" in said
+    until(lambda: jobs.worker_pid not in (None, first))
+    assert isinstance(run(jobs)[1][-1], events.Finished)
+    _, seen = run(jobs, "script: lose device")
+    assert isinstance(seen[-1], events.Failed) and "set aside" in seen[-1].message
+
+
 def test_a_worker_that_hangs_is_ended_and_the_job_runs_again(settings: Settings) -> None:
     with Jobs(settings, SCRIPTED, TimeLimits(load=8)) as jobs:
         job, seen = run(jobs, "script: hang script: once")

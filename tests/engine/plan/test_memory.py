@@ -138,11 +138,44 @@ def test_checkpoints_that_are_held_already_count_as_room() -> None:
         assert getattr(reused, which) >= getattr(bare, which) + 1.9 * GIB
 
 
-def test_apple_takes_device_memory_from_the_ram() -> None:
+def test_apple_counts_shared_memory_once() -> None:
     room = find_budget(mac(15, 0))
     assert room.together and room.device and room.ram
     predicted = predict(XL.work, choose(mac(15, 0), XL.family))
-    assert not Budget(device=room.device, ram=predicted.peak_device, together=True).holds(predicted)
+    assert predicted.peak_ram == 0
+    assert Budget(device=room.device, ram=predicted.peak_device, together=True).holds(predicted)
+    assert not Budget(device=room.device, ram=predicted.peak_device - 1, together=True).holds(predicted)
+
+
+@pytest.mark.parametrize(("gigabytes", "family"), [(16, "xl"), (8, "sd2_base"), (8, "sd2_v")])
+def test_apple_draws_without_moving_weights_where_they_fit(gigabytes: int, family: str) -> None:
+    known, whole = FAMILIES[family], mac(15, 0)
+    # macOS lets its GPU use two thirds of the memory; the system and a browser leave 5 of 8, or 12 of 16 GB.
+    free = int((gigabytes * 0.75 - (gigabytes == 8)) * GIB)
+    device = dataclasses.replace(
+        whole.device, total_bytes=gigabytes * GIB * 2 // 3, free_bytes=min(free, gigabytes * GIB * 2 // 3)
+    )
+    machine = dataclasses.replace(whole.on(device), ram_total=gigabytes * GIB, ram_available=free)
+    plan, _ = fit_plan(known.work, choose(machine, known.family), find_budget(machine), choose(machine.on_cpu, known.family))
+    assert plan.device == "mps" and not {"text_encoders_out", "unet_offload", "unet_byte_storage"} & {*plan.measures}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_no_device_computes_more_scores_of_attention_at_once_than_it_can_count(name: str) -> None:
+    plan = choose(MACHINES[name], V1.family)
+    assert 0 < plan.attention_scores < 2**31
+    least = predict(V1.work, dataclasses.replace(plan, attention_scores=2**31 - 1)).phases["denoise"]
+    most = predict(dataclasses.replace(V1.work, width=4096, height=4096), plan).phases["denoise"]
+    if plan.attention_scores < 2**31 - 1:
+        assert 0 < predict(V1.work, plan).phases["denoise"] - least <= 2 * plan.attention_scores * 4
+    assert most < 80 * GIB, "a score for each pair of 262,144 places would take 1,100 GB a head"
+
+
+def test_on_cards_the_decoder_is_planned_with_the_workspaces_of_its_convolutions() -> None:
+    plan = ExecutionPlan(device="cuda:0", dtypes=dict.fromkeys(V1.work.parameters, "float16"))
+    small, large = (predict(dataclasses.replace(V1.work, width=side, height=side), plan).phases["decode"] for side in (512, 1024))
+    numbers = (large - small) / 2 / (1024**2 - 512**2)
+    assert 2150 < numbers < 2250
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -11,6 +11,7 @@ from engine.requests import ExecutionPlan, Resolved
 PLAN = ExecutionPlan(
     device="cuda:0", dtypes={"unet": "float16"}, channels_last=False, attention_upcast=True, reasons=("It was asked for.",),
     measures=("unet_offload",), storage={"unet": "float8_e4m3fn"}, vae_tile=512, batch_limit=2, compiler="inductor",
+    attention_scores=2**26,
 )  # fmt: skip
 """In every field other than the plan of the fixture."""
 

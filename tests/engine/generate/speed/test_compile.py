@@ -7,6 +7,7 @@ import gc
 import itertools
 import shutil
 import weakref
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 import torch
 
 from engine.checkpoints.adapters.additions import NOTHING
-from engine.events import Notice
+from engine.errors import CancelledError
+from engine.events import Loading, Notice, Step
 from engine.generate import estimate
 from engine.generate.prepare import prepare
 from engine.generate.speed import compile
@@ -25,6 +27,7 @@ from engine.local import Local
 from engine.preferences import Preferences, write
 from engine.requests import ExecutionPlan, ResolvedGeneration, TextToImage
 from engine.stopping import Stop
+from tests.card.exercise import save_memory
 from tests.engine.checkpoints import tiny
 from tests.engine.generate.conftest import Engine
 
@@ -108,6 +111,46 @@ def test_what_cannot_be_compiled_runs_as_it_is(changes: dict[str, Any], tmp_path
     loaded = tiny.loaded("sd1")
     with run_compiled(loaded, plan, Stop(), tmp_path):
         assert "forward" not in loaded.unet.__dict__
+
+
+@pytest.fixture
+def with_inductor(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine that compiles even tiny checkpoints, by a compiler that leaves them as they are."""
+    monkeypatch.setattr(estimate, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(compile.torch, "compile", partial(torch.compile, backend="eager"))
+    hardware = dataclasses.replace(engine.local._state.hardware, extras=frozenset())
+    monkeypatch.setattr(engine.local, "_state", dataclasses.replace(engine.local._state, hardware=hardware))
+    write(engine.settings.data, Preferences(compile=True))
+    yield engine
+    write(engine.settings.data, Preferences())
+
+
+@pytest.mark.parametrize("measure", ["", "unet_half_storage"])
+def test_stop_is_heard_in_runs_whose_plan_names_a_compiler(measure: str, with_inductor: Engine) -> None:
+    stop, steps = Stop(), 0
+    with pytest.raises(CancelledError), save_memory(measure):
+        for event in with_inductor.local.run(job(), dataclasses.replace(ASKED, steps=40), stop):
+            if isinstance(event, Step):
+                steps += 1
+                stop.set()
+    assert steps == 1
+
+
+def test_each_shape_that_waits_for_the_compiler_is_announced_once(with_inductor: Engine) -> None:
+    long = "a cat " * 80
+    changes: list[dict[str, Any]] = [
+        {},
+        {},
+        {"width": 64},
+        {"guidance_scale": 1.0},
+        {"prompt": long},
+        {"prompt": long, "seed": 2},
+    ]
+    announced = []
+    for change in changes:
+        _, said = with_inductor.run(dataclasses.replace(ASKED, checkpoint="xl", **change), job())
+        announced.append(any("Compiling xl" in event.text for event in said if isinstance(event, Loading)))
+    assert announced == [True, False, True, True, True, False]
 
 
 def test_small_checkpoints_and_lossy_speeds_are_not_compiled(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -214,12 +214,34 @@ def test_what_a_driver_raises_becomes_an_answer(monkeypatch: pytest.MonkeyPatch)
     assert read_fault(answer.trouble).name == "driver_old"
 
 
-def test_a_card_that_is_seen_but_runs_nothing_becomes_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device string that this torch has no backend for takes the place of a card that its wheel has no kernels for."""
-    phantom = Device(kind="xpu", index=63, name="a phantom")
-    monkeypatch.setattr(torch.xpu, "init", lambda: None)
-    monkeypatch.setattr(torch.xpu, "device_count", lambda: 1)
-    monkeypatch.setattr(probe, "_xpu_device", lambda _index: phantom)
-    answer = next(a for a in probe.ask_drivers() if a.kind == "xpu")
-    assert answer.device is phantom and answer.trouble
-    assert phantom not in choose_device([answer], MACHINE).devices
+PHANTOMS = tuple(Device(kind="xpu", index=60 + size, name="a phantom", total_bytes=size << 30) for size in (1, 3, 2))
+"""Device strings that this torch has no backend for take the place of cards that its wheel has no kernels for."""
+
+
+@pytest.fixture
+def phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "ask_drivers", lambda: [Answer(kind="xpu", device=phantom) for phantom in PHANTOMS])
+
+
+def test_cards_that_are_seen_but_run_nothing_are_left_out_one_after_the_other(phantoms: None) -> None:
+    found = probe.probe()
+    assert found.device.kind == "cpu" and found.devices == (found.device,)
+    assert sum("a phantom cannot be used" in note for note in found.notes) == len(PHANTOMS)
+
+
+@pytest.mark.parametrize(("prefer", "tried"), [("auto", [63, 62, 61]), ("xpu:62", [62, 63, 61])])
+def test_cards_are_tried_until_one_works_and_the_others_are_left_alone(
+    prefer: str, tried: list[int], phantoms: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def compute(device: str) -> bool:
+        asked.append(int(device.partition(":")[2]))
+        if asked[-1] == tried[0]:
+            raise RuntimeError("no kernel image is available")
+        return True
+
+    monkeypatch.setattr(probe, "_kernels", compute)
+    found = probe.probe(prefer)
+    assert asked == tried[:2] and found.device.index == tried[1]
+    assert {device.index for device in found.devices if device.kind == "xpu"} == {*tried[1:]}
