@@ -24,7 +24,7 @@ from typing import Protocol, TypeAlias
 from engine.descriptions import EngineDescription
 from engine.errors import CancelledError, EaselError
 from engine.events import Cancelled, Event, Failed, ImageSaved, Result
-from engine.jobs.worker_environment import keep_freed_memory, set_thread_waiting
+from engine.jobs.worker_environment import keep_freed_memory, set_device_memory, set_thread_waiting
 from engine.jobs.worker_locks import lock_device
 from engine.offline import disable_downloads
 from engine.requests import Request, Resolved
@@ -191,9 +191,7 @@ def _ignore_terminal() -> None:
 def _child(pipe: Connection, settings: Settings, engine: str) -> None:
     _ignore_terminal()
     set_thread_waiting()
-    if sys.platform == "linux":
-        # A card's memory is then given out in pieces that grow, so that changing sizes leave no holes between them.
-        os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
+    set_device_memory()
     disable_downloads()  # only the page's process downloads; a file that a worker does not find is an error
     _log_to(settings.data / "logs" / "worker.log")
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import sys
 
 THREAD_WAITING: dict[str, str] = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
 """How torch's threads wait for each other. By default they spin, and beside a busy program, where one of two threads is often
@@ -16,6 +17,10 @@ thousands of times an image, which doubled the time of a small one. So they spin
 library, which torch for Linux brings, reads the second name (in turns of its loop); Intel's and LLVM's, which torch for Windows
 and macOS bring, read the third (in milliseconds); each ignores the other's."""
 
+DEVICE_MEMORY: dict[str, str] = {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
+"""How torch on Linux gives out a card's memory: in pieces that grow, so that pictures of changing sizes leave no holes between
+them that are too small for anything."""
+
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Names of glibc's ``malloc.h``."""
 
@@ -23,6 +28,12 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 def set_thread_waiting() -> None:
     """Apply :data:`THREAD_WAITING`. Where the user's environment says something else, that stands."""
     for name, value in THREAD_WAITING.items():
+        os.environ.setdefault(name, value)
+
+
+def set_device_memory() -> None:
+    """Apply :data:`DEVICE_MEMORY`, as :func:`set_thread_waiting` does. Other systems' drivers cannot do this."""
+    for name, value in DEVICE_MEMORY.items() if sys.platform == "linux" else ():
         os.environ.setdefault(name, value)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
+from engine.plan.hardware.probe import limit_memory, probe
 from tests.card.stand_in import Card, read_counts, reset
 
 
@@ -60,6 +63,25 @@ def test_it_refuses_what_a_card_refuses(card: Card) -> None:
     full, elsewhere, mixed = card.run(break_things)
     assert full.startswith("OutOfMemoryError: CUDA out of memory") and "8.00 GiB" in full
     assert "same device" in elsewhere and "should be the same" in mixed
+
+
+def exceed(megabytes: int) -> str:
+    """What is said to more memory than is free, on a card whose driver would go on in RAM."""
+    limit_memory(probe().device)
+    try:
+        torch.empty(megabytes << 20, dtype=torch.uint8, device="cuda")
+    except torch.OutOfMemoryError as error:
+        return str(error)
+    return ""
+
+
+def test_memory_is_refused_where_the_driver_would_go_on_in_ram(card_libraries: Path) -> None:
+    card = Card(card_libraries, spill=1)
+    try:
+        assert card.run(exceed, 2000) == ""
+        assert "out of memory" in card.run(exceed, 7800)
+    finally:
+        card.close()
 
 
 def test_copies_and_waits_are_counted(card: Card) -> None:

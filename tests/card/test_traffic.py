@@ -16,7 +16,7 @@ from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, Request, TextToImage, Upscale
 from engine.settings import HOUSE
 from engine.stopping import Stop
-from tests.card.exercise import start_engine
+from tests.card.exercise import save_memory, start_engine
 from tests.card.stand_in import Card, read_counts, reset
 
 XL: dict[str, Any] = {"checkpoint": "xl", "prompt": "a cat", "negative_prompt": "dog, red", "steps": 2, "seed": 1}
@@ -28,9 +28,13 @@ SMALL = 32 << 20
 
 
 def count_jobs(models: Path, requests: list[Request]) -> list[tuple[dict[str, int], list[str]]]:
-    """What each job moved, and what it said."""
+    """What each job moved, and what it said, after the start has loaded their checkpoint."""
     with start_engine(models) as (local, _):
-        return [_count(local, f"job{number}", request) for number, request in enumerate(requests)]
+        local.warm("xl", Stop())
+        counted = [_count(local, f"job{number}", request) for number, request in enumerate(requests)]
+        loaded = [event.checkpoint for event in local._state.cache.events if event.kind == "loaded"]
+        assert loaded.count("xl") == 1, "neither the first job nor a later one loads it again"
+        return counted
 
 
 def _count(local: Local, job: str, request: Request) -> tuple[dict[str, int], list[str]]:
@@ -67,6 +71,19 @@ def test_a_starter_picture_waits_for_the_card_once_a_step_and_reads_it_once(card
     assert previewed["copies_to_host"] == 1 + previews and previewed["waiting_copies"] == 0
     # A preview is polled, and waited for by nobody.
     assert count_waits(previewed) == count_waits(plain)
+
+
+def count_offloaded(models: Path) -> dict[str, int]:
+    """What a second picture moved whose denoiser's layers come to the card one by one."""
+    job = TextToImage(**{**XL, "width": 64, "height": 64})
+    with start_engine(models) as (local, _), save_memory("unet_offload"), patch.object(StepProgress, "preview_is_due", False):
+        return [_count(local, f"job{number}", job)[0] for number in range(2)][1]
+
+
+def test_layers_that_come_one_by_one_are_never_copied_back(card: Card, card_models: Path) -> None:
+    counts = card.run(count_offloaded, card_models)
+    assert counts["copies_to_host"] == 1, "the picture"
+    assert counts["copies_to_card"] > 100, "each layer in each step"
 
 
 def draw_on(device: str) -> tuple[str, int]:

@@ -38,10 +38,11 @@ def load_image_network(entry: CheckpointEntry, other: CheckpointEntry | None = N
     return network.eval()
 
 
-def place_image_network(network: ImageNetwork, device: str, dtype: str) -> None:
-    """Move a network to a torch device and into one of :data:`engine.requests.DTYPES`, in the memory format of its kind."""
+def place_image_network(network: ImageNetwork, device: str, dtype: str, *, channels_last: bool = True) -> None:
+    """Move a network to a torch device and into one of :data:`engine.requests.DTYPES`; ``channels_last``: in that memory format
+    if its kind supports it."""
     network.model.to(device, _DTYPES[dtype])
-    if BY_NAME[network.architecture.id].channels_last:
+    if channels_last and BY_NAME[network.architecture.id].channels_last:
         for weight in network.model.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)

@@ -29,13 +29,14 @@ class Lanczos:
 class Network:
     """A network, with the guard that runs it again in full precision if its numbers overflow.
 
-    ``seed``: some networks add noise, the same for every tile and every run.
+    ``seed``: some networks add noise, the same for every tile and every run. ``channels_last``: the memory format of its input.
     """
 
     feather, multiple = 4, 1
 
-    def __init__(self, network: ImageNetwork, guard: PrecisionGuard, seed: int = 0) -> None:
+    def __init__(self, network: ImageNetwork, guard: PrecisionGuard, seed: int = 0, *, channels_last: bool = True) -> None:
         self.network, self._guard, self._seed = network, guard, seed
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
         self.scale, self.around = network.scale, min(FARTHEST, receptive_radius(network.model))
 
     def __call__(self, tile: torch.Tensor) -> torch.Tensor:
@@ -46,7 +47,7 @@ class Network:
             pixels = pixels.transpose(0, 1)
 
         def call(dtype: torch.dtype) -> torch.Tensor:
-            own = pixels.to(dtype, memory_format=torch.channels_last, copy=True)  # some networks modify their input
+            own = pixels.to(dtype, memory_format=self._format, copy=True)  # some networks modify their input
             torch.manual_seed(self._seed)
             return self.network(own).float()
 

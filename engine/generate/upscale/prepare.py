@@ -112,11 +112,11 @@ def _open_network(
     network = load_image_network(entry, own[1] if own and is_own else None, asked.cleaning)
     traits = Tolerance(name="upscaler", dtypes={"upscaler": BY_NAME[network.architecture.id].dtypes})
     plan = choose(state.hardware, traits, overrule=choose_precision(asked, state.circumstances), measured=state.measured)
-    place_image_network(network, plan.device, plan.dtype("upscaler"))
+    place_image_network(network, plan.device, plan.dtype("upscaler"), channels_last=plan.channels_last)
     with ExitStack() as held:
         guard = held.enter_context(PrecisionGuard())
         held.enter_context(raise_on_stop(stop, network.model, every_layer=True))
-        tile_upscaler = Network(network, guard, asked.seed or 0)
+        tile_upscaler = Network(network, guard, asked.seed or 0, channels_last=plan.channels_last)
         side = asked.tile or tile_side(bytes_per_pixel(tile_upscaler), tile_upscaler.around, state)
         yield DirectUpscaler(
             name=BUILT_IN if is_own else entry.name, hash=entry.hash, plan=plan, side=side, tile_upscaler=tile_upscaler,

@@ -83,6 +83,13 @@ def test_what_was_learnt_is_kept_for_the_next_run(local: Local, breaking: Break)
     assert plan_of(first).measures == ("vae_tiles", "vae_small_tiles")
     second = list(local.run("next", TextToImage(**ASKED), Stop()))
     assert plan_of(second).measures == ("vae_tiles", "vae_small_tiles") and not any("ran out" in text for text in said(second))
+    assert [event.kind for event in local._state.cache.events] == ["loaded"], "tiles are no reason to load the weights again"
+
+
+def test_a_checkpoint_that_was_loaded_at_the_start_is_not_loaded_again_by_the_first_job(local: Local) -> None:
+    local.warm("xl", Stop())
+    made(local, checkpoint="xl", precision="auto")
+    assert [event.kind for event in local._state.cache.events] == ["loaded"]
 
 
 def test_pictures_that_are_there_are_not_made_again(local: Local, breaking: Break) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from engine.jobs.worker_environment import THREAD_WAITING, set_thread_waiting
+from engine.jobs.worker_environment import DEVICE_MEMORY, THREAD_WAITING, set_device_memory, set_thread_waiting
 
 FREED = """
 import ctypes, psutil
@@ -33,6 +33,15 @@ def test_threads_spin_for_a_moment_before_they_sleep_unless_the_user_says_otherw
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     set_thread_waiting()
     assert {name: os.environ[name] for name in THREAD_WAITING} == {**THREAD_WAITING, "OMP_WAIT_POLICY": "ACTIVE"}
+
+
+@pytest.mark.parametrize("system", ["linux", "win32", "darwin"])
+def test_a_cards_memory_is_given_out_in_pieces_that_grow_on_linux(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in DEVICE_MEMORY:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", system)
+    set_device_memory()
+    assert [os.environ.pop(name, "") for name in DEVICE_MEMORY] == ["expandable_segments:True" if system == "linux" else ""]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told what to keep")
