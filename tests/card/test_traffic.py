@@ -99,7 +99,7 @@ def draw_on(device: str) -> tuple[str, int]:
         return local._state.hardware.device.torch, read_counts()["contexts"]
 
 
-@pytest.mark.parametrize(("asked", "used"), [("auto", "cuda:0"), ("cuda:1", "cuda:1")])
+@pytest.mark.parametrize(("asked", "used"), [("auto", "cuda:0"), pytest.param("cuda:1", "cuda:1", marks=pytest.mark.long)])
 def test_of_two_cards_the_other_is_left_alone(asked: str, used: str, card_libraries: Path) -> None:
     card = Card(card_libraries, count=2)
     try:
