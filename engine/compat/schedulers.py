@@ -95,9 +95,9 @@ def create_scheduler(
     """
     import diffusers
 
-    from engine.compat import flow_matching, noise_levels, solvers
+    from engine.compat import noise_levels, solvers
 
-    module = next((each for each in (flow_matching, solvers) if class_name in each.__all__), diffusers)
+    module = solvers if class_name in solvers.__all__ else diffusers
     scheduler_class = getattr(module, class_name)
     inherited: JsonObject = {name: value for name, value in checkpoint_config.items() if name not in ignored}
     config: JsonObject = {**inherited, **options}

@@ -6,6 +6,9 @@ gives a similar image. It is drawn on the CPU, so that it is the same on every d
 it has alone.
 
 The linear multistep method may begin part of the way.
+
+Those for flow matching have the methods of the others: they name noising differently (``scale_noise``), and leave out what does
+nothing there, the scales of the first noise and of the network's input.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ from diffusers.schedulers.scheduling_dpmsolver_multistep import SchedulerOutput
 from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler, DPMSolverSDESchedulerOutput
 from diffusers.schedulers.scheduling_lms_discrete import LMSDiscreteSchedulerOutput
 
-__all__ = ["BrownianDPMSolverMultistepScheduler", "BrownianDPMSolverSDEScheduler", "LMSDiscreteScheduler"]
+__all__ = [
+    "BrownianDPMSolverMultistepScheduler", "BrownianDPMSolverSDEScheduler", "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler", "LMSDiscreteScheduler",
+]  # fmt: skip
 
 
 class _Path:
@@ -91,3 +97,31 @@ class LMSDiscreteScheduler(diffusers.LMSDiscreteScheduler):
     ) -> LMSDiscreteSchedulerOutput | tuple[torch.Tensor, ...]:
         """As the base class does."""
         return super().step(model_output, timestep, sample, min(order, len(self.derivatives) + 1), return_dict)
+
+
+class FlowMatchEulerDiscreteScheduler(diffusers.FlowMatchEulerDiscreteScheduler):
+    """Euler's method."""
+
+    init_noise_sigma = 1.0
+
+    def scale_model_input(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """``sample`` itself."""
+        return sample
+
+    def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """``original_samples`` with as much noise as the next step expects; ``timesteps`` is that step's."""
+        return self.scale_noise(original_samples, timesteps, noise)  # pyright: ignore[reportArgumentType]  # says FloatTensor
+
+
+class FlowMatchHeunDiscreteScheduler(diffusers.FlowMatchHeunDiscreteScheduler):
+    """Heun's method, which evaluates the network twice a step."""
+
+    init_noise_sigma = 1.0
+
+    def scale_model_input(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """``sample`` itself."""
+        return sample
+
+    def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """``original_samples`` with as much noise as the next step expects; ``timesteps`` is that step's."""
+        return self.scale_noise(original_samples, timesteps, noise)  # pyright: ignore[reportArgumentType]  # says FloatTensor

@@ -38,7 +38,7 @@ from engine.generate.samplers import create
 from engine.generate.save import Saved, SaveQueue, Saver
 from engine.generate.speed.compile import DURATIONS, CompiledRun, explain_trouble, is_new
 from engine.generate.speed.feature_cache import FeatureCache
-from engine.generate.transfers import runs_ahead, send
+from engine.generate.speed.transfers import runs_ahead, send
 from engine.plan.learned import Circumstance, learn
 from engine.plan.speed import SPEEDS, speed_for
 from engine.plan.timing import learn_timing

@@ -20,7 +20,7 @@ from engine.generate.engine_state import EngineState
 from engine.generate.out_of_memory import phase
 from engine.generate.precision_guard import Overflowed, PrecisionGuard
 from engine.generate.prepare import Prepared
-from engine.generate.transfers import Pace, send
+from engine.generate.speed.transfers import Pace, send
 from engine.requests import GenerationRequest, Resolved
 from engine.settings import Settings
 

@@ -19,7 +19,7 @@ from engine.checkpoints.families import LatentPreview
 from engine.checkpoints.loaded import Autoencoder
 from engine.generate.out_of_memory import phase
 from engine.generate.precision_guard import PrecisionGuard
-from engine.generate.transfers import CopyToRam, send
+from engine.generate.speed.transfers import CopyToRam, send
 
 _SMALL_VAE_PARAMETERS = 10_000_000
 _PREVIEW_LATENTS = 16 * 16

@@ -23,7 +23,7 @@ from engine.compat.unet_blocks import perturb_self_attention, skip_blocks
 from engine.generate.guidance import Guidance
 from engine.generate.precision_guard import Overflowed, PrecisionGuard, dtype_of
 from engine.generate.speed.feature_cache import FeatureCache
-from engine.generate.transfers import send
+from engine.generate.speed.transfers import send
 
 Generator = torch.Generator | list[torch.Generator]
 """The source of a sampler's noise; a batch has a list, one a row."""

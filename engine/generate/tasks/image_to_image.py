@@ -18,10 +18,10 @@ from engine.generate.context import ImageContext, Start
 from engine.generate.engine_state import EngineState
 from engine.generate.run import Run
 from engine.generate.samplers import skip_steps
+from engine.generate.speed.transfers import send
 from engine.generate.tasks.conditioning import add_depth, create_extra_channels, encode_image, shrink_mask
 from engine.generate.tasks.input_image import Canvas, create_canvas, find_matching_size, open_images
 from engine.generate.tasks.text_to_image import TextToImageTask
-from engine.generate.transfers import send
 from engine.records.blobs import Blobs
 from engine.requests import ImageToImage
 from engine.settings import Settings

@@ -23,7 +23,7 @@ from engine.generate.denoise import Denoiser, condition_on_size, draw_noise
 from engine.generate.estimate import StepProgress
 from engine.generate.precision_guard import Overflowed, PrecisionGuard
 from engine.generate.samplers import SCHEDULERS, create
-from engine.generate.transfers import CopyToRam
+from engine.generate.speed.transfers import CopyToRam
 from engine.local import Local
 from engine.prompt.encode import Encoding, PromptEncodings
 from engine.requests import ExecutionPlan, Resolved, TextToImage
