@@ -17,7 +17,7 @@ from engine.compat.unet_blocks import UNetBlocks, find_blocks
 from engine.errors import ImageWithheld
 from engine.events import Event, Loading, Notice
 from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
-from engine.generate.decode import Decoding, Preview, begin_preview, decode, match_tiny_decoder
+from engine.generate.decode import Decoding, PendingPreview, begin_preview, decode, match_tiny_decoder
 from engine.generate.denoise import (
     Denoiser,
     EncodingRows,
@@ -55,7 +55,7 @@ EncodingKey = tuple[str, str, tuple[Place, ...]]
 class PreviewSlot:
     """The preview that the device is computing, if any."""
 
-    pending: Preview | None = None
+    pending: PendingPreview | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

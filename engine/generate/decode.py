@@ -74,7 +74,7 @@ def to_image(pixels: torch.Tensor) -> Image.Image:
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
 
 
-class Preview:
+class PendingPreview:
     """A small image of latents (scaled, 1 x C x H x W) that the device is computing."""
 
     def __init__(self, numbers: CopyToRam, paint: Callable[[torch.Tensor], torch.Tensor]) -> None:
@@ -102,7 +102,7 @@ def begin_preview(
     vae: Autoencoder,
     preview: LatentPreview | None = None,
     tiny_decoder: AutoencoderTiny | None = None,
-) -> Preview | None:
+) -> PendingPreview | None:
     """A preview of ``latents`` (scaled, 1 x C x H x W).
 
     ``tiny_decoder`` is one for these latents. Without it, for a large ``vae``, the linear map ``preview`` of the family is used.
@@ -111,12 +111,14 @@ def begin_preview(
     with phase("decode"), torch.inference_mode():
         if tiny_decoder is not None:
             small = _decode_small(match_tiny_decoder(latents, vae, preview), tiny_decoder, _TINY_PREVIEW_LATENTS)
-            return Preview(CopyToRam(small), lambda pixels: pixels)
+            return PendingPreview(CopyToRam(small), lambda pixels: pixels)
         if _is_small(vae):
-            return Preview(CopyToRam(_decode_small(latents, vae, _PREVIEW_LATENTS)), lambda pixels: pixels)
+            return PendingPreview(CopyToRam(_decode_small(latents, vae, _PREVIEW_LATENTS)), lambda pixels: pixels)
         if preview is None or latents.shape[1] != len(preview.factors):
             return None
-        return Preview(CopyToRam(match_tiny_decoder(latents, vae, preview)[0].float()), lambda copy: _map_to_rgb(copy, preview))
+        return PendingPreview(
+            CopyToRam(match_tiny_decoder(latents, vae, preview)[0].float()), lambda copy: _map_to_rgb(copy, preview)
+        )
 
 
 def match_tiny_decoder(latents: torch.Tensor, vae: Autoencoder, preview: LatentPreview | None) -> torch.Tensor:
