@@ -86,16 +86,20 @@ def test_preferences_are_saved_and_folders_listed(settings: Settings, tmp_path: 
             "extra_models": folders,
             "precision": "float32",
             "compile": True,
+            "keep_usable": True,
             "leave_metadata_out": True,
             "safety_checker": True,
             "watermark": " mine ",
+            "file_format": "webp",
+            "quality": "80",
+            "name_pattern": "",
         }
     )
     assert "(ComfyUI): 1 file" in said and "There is no folder" in said
     written, _ = SettingsService(settings).read()
     assert written["extra_models"].splitlines() == [str(tmp_path / "comfy"), str(tmp_path / "gone")]
-    kept = ("precision", "leave_metadata_out", "safety_checker", "watermark")
-    assert [written[name] for name in kept] == ["float32", True, True, "mine"]
+    kept = ("precision", "keep_usable", "leave_metadata_out", "safety_checker", "watermark", "file_format", "quality")
+    assert [written[name] for name in kept] == ["float32", True, True, True, "mine", "webp", "80"]
     assert "a" in CheckpointOptions(settings).checkpoints
     (settings.data / preferences.FILE).write_text("{broken")
     written, said = service.read()
