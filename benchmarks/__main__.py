@@ -18,6 +18,7 @@ NAMES = {
     "loading": "a full-size checkpoint: loading compared with reading its bytes, memory, switches, the first picture after one",
     "memory": "predicted and measured peak memory",
     "gpu": "on a graphics card: compared with plain diffusers, compiled, in batches, in little memory, XL too",
+    "self_test": "how far the self-test's pictures are from float32's in each precision, and its result on this computer",
     "upscale": "the built-in upscaler compared with spandrel's plain call, tile seams, memory at 25 and 100 megapixels",
 }
 """Module -> what it measures."""

@@ -1,6 +1,6 @@
 """Easel's engine: makes images with Stable Diffusion on this machine. It does not depend on the page.
 
-Imports run one way: ``local, jobs -> generate -> checkpoints, negatives, prompt, plan, records -> requests, events ...``.
+Imports run one way: ``local, jobs -> idle -> generate -> checkpoints, negatives, prompt, plan, records -> requests, events ...``.
 
 In five lines (torch is imported when ``Local`` is made)::
 

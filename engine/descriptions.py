@@ -1,4 +1,4 @@
-"""An engine's description of the machine that it runs on."""
+"""What an engine says of itself: of the machine that it runs on, and of the memory that it gave back."""
 
 from __future__ import annotations
 
@@ -23,3 +23,20 @@ class EngineDescription:
     compiler: str = ""
     kept_graphs: int = 0
     hardware: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreedMemory:
+    """Memory that was given back to the system: bytes of the ``device``, beyond the RAM, and of the ``ram``. ``checkpoints`` are
+    the names of those that were unloaded."""
+
+    device: int = 0
+    ram: int = 0
+    checkpoints: tuple[str, ...] = ()
+
+    def __add__(self, other: FreedMemory) -> FreedMemory:
+        return FreedMemory(
+            device=self.device + other.device,
+            ram=self.ram + other.ram,
+            checkpoints=tuple(dict.fromkeys((*self.checkpoints, *other.checkpoints))),
+        )

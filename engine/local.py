@@ -13,7 +13,7 @@ import torch
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.library.sha256 import Hasher
-from engine.descriptions import EngineDescription
+from engine.descriptions import EngineDescription, FreedMemory
 from engine.errors import CheckpointError, DeviceLost, DoesNotFit, RequestError
 from engine.events import Event, Finished, ImageSaved, Notice, Result
 from engine.generate.engine_state import EngineState
@@ -22,6 +22,9 @@ from engine.generate.prepare import prepare
 from engine.generate.speed.compile import find_store
 from engine.generate.tasks import image_to_image, negative_comparison, negative_study, text_to_image, upscale_afterwards
 from engine.generate.upscale import run as upscale
+from engine.idle.duties import GIVE_BACK_SECONDS, SELF_TEST_SECONDS, Duties, Duty, unload_seconds
+from engine.idle.free_memory import give_back_unused, unload_checkpoints
+from engine.idle.self_test import SelfTest
 from engine.plan import Hardware, count_threads, find_cache_budget
 from engine.plan.hardware.choose_device import drop_device
 from engine.plan.hardware.driver_errors import is_lost
@@ -70,6 +73,8 @@ class Local:
             hashes=Hasher(settings.data),
             measured=measure_gain(hardware, settings.data / "measured.json"),
         )
+        self._has_drawn = False
+        self._duties = Duties(settings.data, self._list_duties())
 
     def describe(self) -> EngineDescription:
         """The device in use, why it is not another one, and everything that a plan is made from."""
@@ -103,6 +108,7 @@ class Local:
         """
         stop.raise_if_set()
         self._give_way()
+        self._duties.restart()
         self._look_at_memory()
         state = self._state.use_memory_sparingly() if attempt > 1 and not device_was_lost else self._state
         request = draw_prompts(request, state.wildcards)
@@ -114,6 +120,7 @@ class Local:
                         if event.index in results:
                             continue  # made, and reported, before the run began again
                         results[event.index] = event.result
+                        self._has_drawn = True
                     yield event
                 break
             except DoesNotFit:
@@ -139,6 +146,7 @@ class Local:
 
     def warm(self, checkpoint: str, stop: Stop) -> None:
         """Load a checkpoint in advance. Raises as :meth:`run` does."""
+        self._duties.restart()
         self._look_at_memory()
         entry = self._state.catalogue.find(checkpoint)
         if entry.family.loaded_by_diffusers:
@@ -146,6 +154,18 @@ class Local:
         else:
             plan = self.describe_run(TextToImage(checkpoint=checkpoint)).plan
         self._state.cache.load(entry, plan, stop.is_set)
+
+    def rest(self, seconds: float, stop: Stop) -> float | None:
+        """Do what is due ``seconds`` after the last job: test the device once it has drawn an image, give memory back.
+
+        Returns after how many seconds without a job to call it again, None for not before the next one.
+        Raises CancelledError soon after ``stop`` is set.
+        """
+        return self._duties.perform(seconds, stop)
+
+    def free_memory(self) -> FreedMemory:
+        """Unload every checkpoint, and give back all memory that is not used."""
+        return unload_checkpoints(self._state)
 
     def close(self) -> None:
         """Free all memory held by checkpoints, and end background threads."""
@@ -161,6 +181,18 @@ class Local:
         if threads != self._state.threads:
             torch.set_num_threads(threads)
             self._state = dataclasses.replace(self._state, threads=threads)
+
+    def _list_duties(self) -> tuple[Duty, ...]:
+        return (
+            Duty("self-test", lambda chosen: SELF_TEST_SECONDS if self._has_drawn else None, self._test_device),
+            Duty("giving memory back", lambda chosen: GIVE_BACK_SECONDS, lambda stop: print(give_back_unused(self._state))),
+            Duty("unloading checkpoints", unload_seconds, lambda stop: print(unload_checkpoints(self._state))),
+        )
+
+    def _test_device(self, stop: Stop) -> None:
+        test = SelfTest(self._state)
+        if test.is_due:
+            print(test.run(stop))
 
     def _look_at_memory(self) -> None:
         """Know how much of the card is free now: other programs may have come or gone since the last job."""

@@ -22,6 +22,9 @@ FILE = "settings.json"
 MOST_WATERMARK = 200
 """Characters that the invisible watermark's text may have."""
 
+MOST_MINUTES = 10_000
+"""Minutes after which checkpoints are unloaded, at most: a week."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
@@ -32,8 +35,8 @@ class Preferences:
     :mod:`engine.records.images.watermark`), "" for none. ``safety_checker``: images that a checkpoint's own safety checker
     flags are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the
     device, which takes minutes once. ``keep_usable``: images are made at low priority, with one CPU core less. ``file_format``,
-    ``quality`` and ``name_pattern`` are those of :class:`engine.records.outputs.FileStyle`. ``troubles`` has a sentence for
-    each part of the file that could not be used.
+    ``quality`` and ``name_pattern`` are those of :class:`engine.records.outputs.FileStyle`. ``unload_minutes``: after how many
+    minutes without a job checkpoints leave the memory; 0 for never. ``troubles`` has a sentence for each part of the file that could not be used.
     """
 
     extra_models: tuple[str, ...] = ()
@@ -46,6 +49,7 @@ class Preferences:
     file_format: str = "png"
     quality: int = 95
     name_pattern: str = ""
+    unload_minutes: int = 30
     troubles: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -70,6 +74,10 @@ _RULES: Mapping[str, tuple[Callable[[JsonValue], bool], str]] = {
     "file_format": (lambda v: v in FILE_FORMATS, f"one of {', '.join(FILE_FORMATS)}"),
     "quality": (lambda v: isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 100, "a whole number from 1 to 100"),
     "name_pattern": (_is_pattern, "a pattern of names inside the outputs folder, such as {date}/{time} {prompt}"),
+    "unload_minutes": (
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= MOST_MINUTES,
+        f"a whole number from 0 to {MOST_MINUTES}",
+    ),
     "precision": (lambda v: v in ("auto", *DTYPES), f"one of auto, {', '.join(DTYPES)}"),
 }
 """Name -> what a value must be, as a test and in words."""

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from PIL import Image, ImageDraw
 
 import engine.preferences as preferences
-from engine.descriptions import EngineDescription
+from engine.descriptions import EngineDescription, FreedMemory
 from engine.errors import DeviceLost, DiskFull, RequestError
 from engine.events import Event, Finished, Guided, ImageSaved, Loading, Notice, Result, Step
 from engine.negative import study
@@ -107,6 +107,14 @@ class ScriptedEngine:
     def devices(self) -> tuple[str, ...]:
         """As :meth:`engine.local.Local.devices`."""
         return (self._settings.device,)
+
+    def rest(self, seconds: float, stop: Stop) -> float | None:
+        """As :meth:`engine.local.Local.rest`: nothing is ever due."""
+        return None
+
+    def free_memory(self) -> FreedMemory:
+        """As :meth:`engine.local.Local.free_memory`: a gigabyte each time, of a checkpoint that was never there."""
+        return FreedMemory(ram=2**30, checkpoints=("scripted",))
 
     def describe_run(self, request: Request) -> Resolved[Request]:
         """As :meth:`engine.local.Local.describe_run`: what its own records say."""

@@ -42,7 +42,23 @@ ROOMS = {
         "engine.compat",
     ),
     "engine.compat": (),
-    "engine.local": ("engine.generate", "engine.plan", "engine.checkpoints", "engine.prompt", "engine.records", "engine.storage"),
+    "engine.idle": (
+        "engine.generate",
+        "engine.plan",
+        "engine.checkpoints",
+        "engine.prompt",
+        "engine.preferences",
+        "engine.compat",
+    ),
+    "engine.local": (
+        "engine.generate",
+        "engine.idle",
+        "engine.plan",
+        "engine.checkpoints",
+        "engine.prompt",
+        "engine.records",
+        "engine.storage",
+    ),
     "engine.jobs": ("engine.records", "engine.storage"),
     "engine.testing": ("engine.preferences", "engine.negative", "engine.prompt", "engine.records", "engine.storage"),
 }
@@ -61,6 +77,8 @@ TORCH_ROOMS = (
     "engine.prompt.encode",
     "engine.prompt.t5",
     "engine.generate",
+    "engine.idle.free_memory",
+    "engine.idle.images",
     "engine.local",
 )
 """The only rooms that know torch; a name covers what lies under it."""

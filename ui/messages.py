@@ -121,6 +121,9 @@ MACHINE_KIND = "Precision, and why"
 MACHINE_MEASURED = "Measured on this computer"
 MACHINE_COMPILER = "Large networks are computed by"
 MACHINE_THREADS = "CPU cores in use"
+MACHINE_SELF_TEST = "Self-test"
+FREE_MEMORY = "Free memory"
+FREE_MEMORY_BUSY = "A picture is being made. The memory is freed as soon as it is done."
 REPAIR = "Repair"
 REPAIR_QUESTION = (
     "Repair downloads and installs Easel's parts again, up to 4 GB, for the graphics card and driver that are there now. Easel "
@@ -152,6 +155,8 @@ KEEP_USABLE_HELP = (
     "Pictures give way to your other programs and leave one CPU core free, so they take longer. After you switch this off, the "
     "core is used again at once, and the usual priority comes back when Easel starts again."
 )
+UNLOAD_MINUTES = "Unload checkpoints after"
+UNLOAD_MINUTES_HELP = "Minutes without a picture; 0 for never. The next picture loads its checkpoint again."
 LEAVE_METADATA_OUT = "Leave settings out of picture files"
 LEAVE_METADATA_OUT_HELP = "Files then contain no prompt and no seed, so the picture cannot be made again from the file."
 SAFETY_CHECKER = "Use a checkpoint's own safety checker"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.descriptions import FreedMemory
 from ui.formatting import (
     format_count,
     format_gigabytes,
@@ -15,6 +16,9 @@ from ui.formatting import (
     shorten,
 )
 from ui.messages import CHOOSE_PRESET, CLEAN, MAX_TERMS, QUEUE, REPERTOIRE, TEXT_TAB, UPSCALE
+
+LEAST_FREED = 2**30 // 20
+"""Bytes below which freed memory is not worth a number: it would read 0.0 GB."""
 
 
 def missing_folder(folder: str) -> str:
@@ -271,6 +275,22 @@ def device_memory(free: int | None, total: int | None) -> str:
     if free is None or total is None:
         return "The device does not report its memory."
     return f"{format_gigabytes(free)} of {format_gigabytes(total)} were free when Easel started"
+
+
+def freed_memory(freed: FreedMemory) -> str:
+    """What the button that frees memory did."""
+    amounts = [
+        f"{format_gigabytes(count)} of {whose}"
+        for count, whose in ((freed.device, "the graphics card's memory"), (freed.ram, "RAM"))
+        if count >= LEAST_FREED
+    ]
+    unloaded = (
+        f"Unloaded: {list_quoted(freed.checkpoints)}. The next picture loads its checkpoint again." if freed.checkpoints else ""
+    )
+    if not amounts and not unloaded:
+        return "No checkpoint was loaded, and no memory was left to give back."
+    given = f"Given back: {' and '.join(amounts)}." if amounts else ""
+    return " ".join(filter(None, (given, unloaded)))
 
 
 def precision_gain(dtype: str, gain: float) -> str:

@@ -19,6 +19,7 @@ from engine.checkpoints.adapters.additions import NOTHING, Additions, apply_addi
 from engine.checkpoints.adapters.merge import MergedLoras
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.entry import CheckpointEntry
+from engine.checkpoints.load.attention import use_attention_backend
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
 from engine.checkpoints.load.components import IsCancelled, never_cancelled
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
@@ -130,7 +131,8 @@ class CheckpointCache:
         held = self._get(entry, plan, cancelled)
         held.leases += 1
         try:
-            yield held
+            with use_attention_backend(plan.attention_backend):
+                yield held
         finally:
             held.leases -= 1
             self._shrink(0, "memory is needed for others")
@@ -153,7 +155,7 @@ class CheckpointCache:
         kept = _key(entry, plan) if entry is not None and plan is not None else None
         for key in [k for k, held in self._held.items() if not held.leases and k != kept]:
             self._drop(key, "all memory was asked back")
-        _give_back_device_memory()
+        give_back_device_memory()
 
     def _get(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> _Held:
         key = _key(entry, plan)
@@ -195,7 +197,7 @@ class CheckpointCache:
         size, name = held.bytes, held.entry.name
         del held
         gc.collect()
-        _give_back_device_memory()
+        give_back_device_memory()
         self._tell(CacheEvent(kind="evicted", checkpoint=name, reason=reason, bytes=size))
 
     def _tell(self, event: CacheEvent) -> None:
@@ -211,6 +213,7 @@ def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
         str(entry.path), entry.version or entry.stamp, entry.hash, entry.identity.prediction_type,
         tuple((name, str(lender.path), lender.version) for name, lender in sorted(entry.borrowed.items())),
         plan.device, precision, plan.channels_last, plan.attention_upcast, plan.attention_scores,
+        plan.attention_backend,
         entry.t5_tokenizer,
     )  # fmt: skip
 
@@ -225,7 +228,8 @@ def _load(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -
     return load_checkpoint(entry, plan, cancelled)
 
 
-def _give_back_device_memory() -> None:
+def give_back_device_memory() -> None:
+    """Give memory that torch's allocators hold unused back to the devices."""
     for backend in (torch.cuda, torch.xpu, torch.mps):
         if backend is torch.mps and not torch.backends.mps.is_available():
             continue

@@ -54,7 +54,7 @@ class Decoding:
 
 def _queue(latents: torch.Tensor, vae: Autoencoder) -> CopyToRam:
     with phase("decode"), torch.inference_mode():
-        return CopyToRam(_decode_pixels(latents, vae, _parameter(vae).dtype))
+        return CopyToRam(decode_pixels(latents, vae, _parameter(vae).dtype))
 
 
 def decode(latents: torch.Tensor, vae: Autoencoder, guard: PrecisionGuard) -> Image.Image:
@@ -64,7 +64,7 @@ def decode(latents: torch.Tensor, vae: Autoencoder, guard: PrecisionGuard) -> Im
     output is not finite even in float32, MemoryShort if memory runs out.
     """
     with phase("decode"), torch.inference_mode():
-        pixels = guard.run("vae", vae, lambda dtype: _decode_pixels(latents, vae, dtype), suspicious=_is_black)[0]
+        pixels = guard.run("vae", vae, lambda dtype: decode_pixels(latents, vae, dtype), suspicious=_is_black)[0]
         return to_image(pixels.cpu())
 
 
@@ -151,7 +151,7 @@ def _find_moments(vae: Autoencoder, latents: torch.Tensor) -> tuple[torch.Tensor
     return next(moments), next(moments)
 
 
-def _decode_pixels(latents: torch.Tensor, vae: Autoencoder, dtype: torch.dtype) -> torch.Tensor:
+def decode_pixels(latents: torch.Tensor, vae: Autoencoder, dtype: torch.dtype) -> torch.Tensor:
     """Pixels in float32, 1 x 3 x H x W from -1 to 1."""
     return vae.decode(unscale_latents(latents, vae, dtype), return_dict=False)[0].float()
 
@@ -175,7 +175,7 @@ def _decode_small(latents: torch.Tensor, vae: Autoencoder, most: int) -> torch.T
     share = math.sqrt(most / (height * width))
     size = max(1, int(height * share)), max(1, int(width * share))
     small = latents if share >= 1 else torch.nn.functional.interpolate(latents.float(), size, mode="area")
-    return _decode_pixels(small, vae, _parameter(vae).dtype)[0]
+    return decode_pixels(small, vae, _parameter(vae).dtype)[0]
 
 
 def _map_to_rgb(latents: torch.Tensor, preview: LatentPreview) -> torch.Tensor:

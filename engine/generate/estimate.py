@@ -15,6 +15,7 @@ from engine.events import Step
 from engine.plan import Budget, Hardware, Layout, Work, choose, find_budget, fit_plan
 from engine.plan.learned import PLENTY, Circumstance, LearnedFacts, apply_learned
 from engine.plan.memory import REFINER
+from engine.plan.remedies import apply_remedies, read_result
 from engine.plan.timing import TimingKey, estimate_seconds
 from engine.prompt.composition import is_composed, split_prompt
 from engine.requests import SPEEDS, ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
@@ -79,13 +80,19 @@ def course_of(request: ResolvedGeneration) -> TimingKey:
 
 
 def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> ExecutionPlan:
-    """The plan of this machine for a checkpoint, with the precisions that earlier runs taught, before memory is looked at."""
+    """The plan of this machine for a checkpoint, with what the self-test and earlier runs taught, before memory is looked at."""
+    device = here.hardware.device
+    plan = apply_remedies(choose_plan(entry, asked, here), read_result(here.settings.data, device).remedies, here.hardware)
+    return apply_learned(here.notes, entry.hash, device, plan, PLENTY)
+
+
+def choose_plan(entry: CheckpointEntry, asked: Request, here: Circumstances) -> ExecutionPlan:
+    """The plan by the tables alone."""
     plan = choose(here.hardware, entry.family, overrule=choose_precision(asked, here), measured=here.measured)
     compiled = preferences.read(here.settings.data).compile
     absent = entry.family.optional - entry.parts.keys()
     dtypes = {component: dtype for component, dtype in plan.dtypes.items() if component not in absent}
-    plan = dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled), dtypes=dtypes)
-    return apply_learned(here.notes, entry.hash, here.hardware.device, plan, PLENTY)
+    return dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled), dtypes=dtypes)
 
 
 def circumstance_of(request: ResolvedGeneration, room: Budget) -> Circumstance:

@@ -25,6 +25,7 @@ from engine.errors import ImageError, ImageWithheld
 from engine.events import Event, ImageSaved, Result
 from engine.generate.context import BatchImage
 from engine.generate.engine_state import EngineState
+from engine.plan.remedies import ask_for_self_test
 from engine.preferences import Preferences
 from engine.records import outputs
 from engine.records.images import watermark
@@ -38,6 +39,11 @@ _WITHHELD = (
     "passes. The Settings tab has the switch for the checker."
 )
 
+
+_ONE_COLOUR = (
+    "This picture has one colour all over. In case the device computed wrong numbers, Easel tests it as soon as it is idle; the "
+    "Settings tab shows the result under This computer."
+)
 
 _FOLDER_MOVED = (
     "The folder “{folder}” was moved, renamed or removed while this job ran, so it was created again. What was saved before is "
@@ -130,7 +136,8 @@ class Saver:
         style = self._choose_style(chosen)
         if chosen.watermark and not notice and loses_watermark(style):
             notice = _WATERMARK_LOST
-        notice = " ".join(filter(None, (notice, "" if self.folder.is_dir() else _FOLDER_MOVED.format(folder=self.folder))))
+        moved = "" if self.folder.is_dir() else _FOLDER_MOVED.format(folder=self.folder)
+        notice = " ".join(filter(None, (notice, moved, self._suspect(image))))
         path = outputs.save(
             marked, resolved, outputs=self.folder, job=self.job, index=planned.index, companions=planned.companions,
             style=style, write_metadata=not chosen.leave_metadata_out,
@@ -143,6 +150,13 @@ class Saver:
         if self.folder == self.state.settings.drafts:
             return outputs.PLAIN
         return dataclasses.replace(style, format="png") if self.is_measured else style
+
+    def _suspect(self, image: Image.Image) -> str:
+        """A sentence for an image of one colour, which may come from wrong numbers: the device is tested again."""
+        if any(low != high for low, high in (band.getextrema() for band in image.convert("RGB").split())):
+            return ""
+        ask_for_self_test(self.state.settings.data, self.state.hardware.device)
+        return _ONE_COLOUR
 
     def report(self, planned: BatchImage, path: Path, seconds: float = 0.0) -> ImageSaved:
         """The event of an image that is on disk; ``seconds`` is how long it took."""

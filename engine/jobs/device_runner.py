@@ -22,19 +22,18 @@ from engine.jobs.feed import Feed
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, SET_ASIDE, JobState, Journal
 from engine.jobs.watchdog import TimeLimits, Watchdog
 from engine.jobs.worker import (
+    Answer,
     CheckpointLoaded,
-    DescribeRun,
     LoadCheckpoint,
+    Question,
     Ready,
     Reply,
-    RunDescribed,
     RunJob,
     StartFailed,
     StopJob,
     Worker,
 )
 from engine.records import outputs
-from engine.requests import Request, Resolved
 from engine.settings import Settings
 
 ATTEMPTS = 2
@@ -56,7 +55,8 @@ _EXIT_REASONS = {
 StartWorker: TypeAlias = Callable[[Settings], Worker]
 """Starts a worker for the device that the settings name."""
 
-Question: TypeAlias = tuple[DescribeRun, Future[Resolved[Request] | None]]
+Asked: TypeAlias = tuple[Question, Future[Answer | None]]
+"""A question, and where the worker's answer to it comes."""
 
 
 class _CannotStart(Exception):
@@ -88,7 +88,7 @@ class DeviceRunner:
         self._changed, self._limits, self._on_devices = changed, limits, on_devices
         self._worker: Worker | None = None
         self._to_load: LoadCheckpoint | None = None
-        self._questions: deque[Question] = deque()
+        self._questions: deque[Asked] = deque()
         self._running: str | None = None
         self._interrupted: str | None = None
         self._stopped: dict[str, float] = {}
@@ -132,11 +132,11 @@ class DeviceRunner:
             self._to_load = LoadCheckpoint(checkpoint)
             self._changed.notify_all()
 
-    def describe_run(self, request: Request) -> Future[Resolved[Request] | None]:
-        """How the first image of ``request`` would be made here now, once the worker is free. None if it cannot be made here."""
-        answer: Future[Resolved[Request] | None] = Future()
+    def ask(self, question: Question) -> Future[Answer | None]:
+        """The worker's answer to ``question``, once it is free. None if it cannot answer."""
+        answer: Future[Answer | None] = Future()
         with self._changed:
-            self._questions.append((DescribeRun(request), answer))
+            self._questions.append((question, answer))
             self._changed.notify_all()
         return answer
 
@@ -162,7 +162,7 @@ class DeviceRunner:
                     self._answer(*task)
         self._end_worker()
 
-    def _wait_for_task(self) -> JobState | LoadCheckpoint | Question | None:
+    def _wait_for_task(self) -> JobState | LoadCheckpoint | Asked | None:
         """Wait for something to do; None when closing. A full disk pauses jobs until there is room."""
         with self._changed:
             while not self._closing:
@@ -292,19 +292,19 @@ class DeviceRunner:
             self._journal.end(job.id, SET_ASIDE, error=message, kind=WorkerLost.__name__)
             self._feed.publish(Failed(job=job.id, kind=WorkerLost.__name__, message=message, results=results))
 
-    def _answer(self, question: DescribeRun, answer: Future[Resolved[Request] | None]) -> None:
-        resolved: Resolved[Request] | None = None
+    def _answer(self, question: Question, answer: Future[Answer | None]) -> None:
+        found: Answer | None = None
         try:
             worker = self._ensure_worker()
             worker.send(question)
-            while not isinstance(message := self._receive(worker, self._limits.load), RunDescribed):
+            while not isinstance(message := self._receive(worker, self._limits.load), Answer):
                 if message is None:
                     raise EOFError
-            resolved = message.resolved
+            found = message
         except (_CannotStart, EOFError, OSError):
             self._end_worker()
         finally:
-            answer.set_result(resolved)
+            answer.set_result(found)
 
     def _load(self, task: LoadCheckpoint | None) -> None:
         """Start the worker, and load a checkpoint if one is named. Errors are reported by the next job."""

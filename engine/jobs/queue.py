@@ -8,9 +8,10 @@ import json
 import queue
 import threading
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import wait
 from types import TracebackType
 
-from engine.descriptions import EngineDescription
+from engine.descriptions import EngineDescription, FreedMemory
 from engine.errors import RequestError
 from engine.events import Cancelled, Event, Last, Notice, Queued
 from engine.jobs.blob_sweep import BlobSweeper
@@ -19,7 +20,7 @@ from engine.jobs.feed import Feed, follow, replay
 from engine.jobs.journal import CANCELLED, FINISHED, QUEUED, RUNNING, JobState, Journal
 from engine.jobs.queue_estimate import estimate_seconds
 from engine.jobs.watchdog import TimeLimits
-from engine.jobs.worker import Worker
+from engine.jobs.worker import DescribeRun, FreeMemory, MemoryFreed, RunDescribed, Worker
 from engine.jobs.worker_locks import wait_for_workers
 from engine.records import outputs
 from engine.requests import Request, Resolved, check, is_draft, to_json
@@ -198,9 +199,22 @@ class Jobs:
         None if no such image can be made here, or if a worker that is busy has not answered after ``seconds``.
         """
         try:
-            return self._first.describe_run(request).result(seconds)
+            answer = self._first.ask(DescribeRun(request)).result(seconds)
         except TimeoutError:
             return None
+        return answer.resolved if isinstance(answer, RunDescribed) else None
+
+    def free_memory(self, seconds: float) -> FreedMemory | None:
+        """Unload every checkpoint, and give back all memory that is not used, on each device.
+
+        None if a worker is still busy after ``seconds``: then it does so as soon as its job is over.
+        """
+        answers = [runner.ask(FreeMemory()) for runner in self._runners.values()]
+        done, waiting = wait(answers, seconds)
+        if waiting:
+            return None
+        found = (answer.result() for answer in done)
+        return sum((each.freed for each in found if isinstance(each, MemoryFreed)), FreedMemory())
 
     def describe(self) -> EngineDescription | None:
         """The first worker's description of itself, None while it starts."""

@@ -13,6 +13,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -21,7 +22,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from engine.descriptions import EngineDescription
+from engine.descriptions import EngineDescription, FreedMemory
 from engine.errors import CancelledError, EaselError
 from engine.events import Cancelled, Event, Failed, ImageSaved, Result
 from engine.jobs.worker_environment import keep_freed_memory, set_device_memory, set_thread_waiting
@@ -48,6 +49,8 @@ class Engine(Protocol):
     ) -> Iterator[Event]: ...
     def warm(self, checkpoint: str, stop: Stop) -> None: ...
     def describe_run(self, request: Request) -> Resolved[Request]: ...
+    def rest(self, seconds: float, stop: Stop) -> float | None: ...
+    def free_memory(self) -> FreedMemory: ...
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,13 @@ class DescribeRun:
 
     request: Request
     job: str = "describe"
+
+
+@dataclass(frozen=True)
+class FreeMemory:
+    """To the child: unload checkpoints and give memory back. Answered by MemoryFreed."""
+
+    job: str = "free"
 
 
 @dataclass(frozen=True)
@@ -113,10 +123,20 @@ class RunDescribed:
     resolved: Resolved[Request] | None
 
 
-Task: TypeAlias = RunJob | LoadCheckpoint | DescribeRun
+@dataclass(frozen=True)
+class MemoryFreed:
+    """From the child: the answer to FreeMemory."""
+
+    freed: FreedMemory
+
+
+Question: TypeAlias = DescribeRun | FreeMemory
+Answer: TypeAlias = RunDescribed | MemoryFreed
+
+Task: TypeAlias = RunJob | LoadCheckpoint | Question
 """Messages that the child handles one after the other."""
 
-Reply: TypeAlias = Event | Ready | StartFailed | CheckpointLoaded | RunDescribed
+Reply: TypeAlias = Event | Ready | StartFailed | CheckpointLoaded | Answer
 
 
 class Worker:
@@ -196,7 +216,8 @@ def _child(pipe: Connection, settings: Settings, engine: str) -> None:
     _log_to(settings.data / "logs" / "worker.log")
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     stops: dict[str, Stop] = {}
-    threading.Thread(target=_listen, args=(pipe, tasks, stops), daemon=True).start()
+    rest = _Rest()
+    threading.Thread(target=_listen, args=(pipe, tasks, stops, rest), daemon=True).start()
     try:
         # One after the other on a device, also where a killed worker takes its time to go.
         lock = lock_device(settings.data, settings.device)
@@ -208,13 +229,42 @@ def _child(pipe: Connection, settings: Settings, engine: str) -> None:
         pipe.send(StartFailed(_describe_error(error)))
         return
     while lock.is_locked:
-        task = tasks.get()
+        task = rest.wait(created, tasks)
         stop = stops.setdefault(task.job, Stop())
         _perform(created, task, stop, pipe)
         stops.pop(task.job, None)
 
 
-def _listen(pipe: Connection, tasks: queue.SimpleQueue[Task], stops: dict[str, Stop]) -> None:
+class _Rest:
+    """The time between two tasks, in which the engine may do what is due; it gives way to a task at once."""
+
+    def __init__(self) -> None:
+        self._stop = Stop()
+
+    def end(self) -> None:
+        """A task is there."""
+        self._stop.set()
+
+    def wait(self, engine: Engine, tasks: queue.SimpleQueue[Task]) -> Task:
+        """The next task."""
+        began = time.monotonic()
+        while True:
+            # In this order: whoever puts a task ends the rest after it.
+            self._stop = Stop()
+            due = None if not tasks.empty() else self._use(engine, time.monotonic() - began)
+            try:
+                return tasks.get(timeout=None if due is None else max(0.0, began + due - time.monotonic()))
+            except queue.Empty:
+                continue
+
+    def _use(self, engine: Engine, seconds: float) -> float | None:
+        try:
+            return engine.rest(seconds, self._stop)
+        except CancelledError:
+            return None
+
+
+def _listen(pipe: Connection, tasks: queue.SimpleQueue[Task], stops: dict[str, Stop], rest: _Rest) -> None:
     """Receive from the parent while the main thread computes, and end with it."""
     while True:
         try:
@@ -226,6 +276,7 @@ def _listen(pipe: Connection, tasks: queue.SimpleQueue[Task], stops: dict[str, S
         else:
             stops[message.job] = Stop()
             tasks.put(message)
+            rest.end()
 
 
 def _perform(engine: Engine, task: Task, stop: Stop, pipe: Connection) -> None:
@@ -236,6 +287,8 @@ def _perform(engine: Engine, task: Task, stop: Stop, pipe: Connection) -> None:
             _load_checkpoint(engine, task, stop, pipe)
         case DescribeRun():
             _describe_run(engine, task, pipe)
+        case FreeMemory():
+            pipe.send(MemoryFreed(engine.free_memory()))
 
 
 def _run(engine: Engine, task: RunJob, stop: Stop, pipe: Connection) -> None:

@@ -2,7 +2,8 @@
 
 The largest tensors of a U-Net and of a VAE decoder grow with channels times pixels, so each phase is a shape times a factor;
 the factors were measured (``python -m benchmarks.memory`` measures them again and prints both). Attention is of the
-memory-efficient kind, or in slices where torch has only the other.
+memory-efficient kind, or in slices where torch has only the other,
+unless the plan names another.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ TRANSFORMER_TENSORS = 14.0
 
 PROMPT_TOKENS = 77 + 256
 """Tokens of a prompt beside those of the image: one run of CLIP's text encoders, and T5's."""
+
+SCORES = 2
+"""Matrices of attention scores that plain attention holds: the products, and their softmax."""
 
 DECODER_TENSORS = 3.3
 """Full-size tensors of the decoder's widest full-resolution layer that live at the same time. Measured 3.1 to 3.5."""
@@ -241,7 +245,17 @@ def _denoiser_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     tensors = numbers * rows + _count_scores(plan, rows * ATTENTION_HEADS * latents**2)
     copies = SCRATCH_LAYERS + 2 * ("unet_offload" in plan.measures) + (plan.denoiser in plan.storage)
     largest_layer = 9 * width**2 if width else 9 * 2 * layout.unet_channels[-1] ** 2
-    return int(tensors + copies * largest_layer) * BYTES[plan.dtype(plan.denoiser)]
+    return int(tensors + _count_plain_scores(work, plan, rows) + copies * largest_layer) * BYTES[plan.dtype(plan.denoiser)]
+
+
+def _count_plain_scores(work: Work, plan: ExecutionPlan, rows: int) -> int:
+    """Scores that the attention backend of the plan holds at once in the denoiser's widest attention; 0 for torch's own."""
+    layout, width = work.layout, work.layout.transformer_width
+    latents = (work.width // layout.scale) * (work.height // layout.scale)
+    level = next((i for i, attends in enumerate(layout.unet_attention) if attends), 0)
+    tokens, channels = (latents // 4 + PROMPT_TOKENS, width) if width else (latents // 4**level, layout.unet_channels[level])
+    kinds = {"math": rows * max(8, channels // 64), "sliced": rows * width // 64 if width else 1}
+    return SCORES * kinds.get(plan.attention_backend, 0) * tokens**2
 
 
 def _workspace(plan: ExecutionPlan) -> float:
@@ -276,6 +290,8 @@ def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     tiled = 0 < plan.vae_tile < max(work.width, work.height)
     alive = max(DECODER_TENSORS * (TILES if tiled else 1), TENSORS_BESIDE_WORKSPACE + _workspace(plan))
     tensors = alive * widest * width * height * batch
+    if plan.attention_backend:
+        tensors += SCORES * (width * height // work.layout.scale**2) ** 2
     largest_layer = 9 * channels[-1] ** 2
     image = 3 * 4 * work.width * work.height * work.batch
     return int(tensors + SCRATCH_LAYERS * largest_layer) * BYTES[plan.dtype("vae")] + image

@@ -45,6 +45,7 @@ MEANINGS: Mapping[str, _Meaning] = {
     "channels_last": _Meaning("Memory layout", True, _ROUNDING),
     "attention_upcast": _Meaning("Attention in full precision", True, _ROUNDING),
     "attention_scores": _Meaning("Attention in slices", True, _ROUNDING),
+    "attention_backend": _Meaning("Attention backend", True, _ROUNDING),
     "vae_tile": _Meaning("Decoding in tiles", True, "Tiles are blended where they meet; colours can shift a little."),
     "storage": _Meaning("Weights kept smaller", True, "Weights lose digits when they are kept in a smaller type."),
     "batch_limit": _Meaning("Most pictures at once", False, "It is an upper limit; how many ran at once is compared for itself."),

@@ -138,8 +138,9 @@ class ExecutionPlan:
     dtype its weights are kept in where that differs from its compute dtype, ``vae_tile`` is the side of the tiles that the
     VAE decodes in pixels (0: whole images, else also one image at a time), ``batch_limit`` the most images at once
     (0: no limit). ``attention_scores`` are the most that attention computes at once, in float32 if
-    ``attention_upcast``. ``compiler`` names what compiles the networks (:data:`engine.generate.speed.compile.COMPILERS`), "" for
-    none.
+    ``attention_upcast``; ``attention_backend`` is "" for what torch takes, "math" for plain matrix products, "sliced" for those
+    of one head at a time. ``compiler`` names what compiles the networks (:data:`engine.generate.speed.compile.COMPILERS`), ""
+    for none.
     """
 
     device: str = "cpu"
@@ -147,6 +148,7 @@ class ExecutionPlan:
     channels_last: bool = True
     attention_upcast: bool = False
     attention_scores: int = MOST_SCORES
+    attention_backend: str = ""
     reasons: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
     storage: Mapping[str, str] = field(default_factory=dict[str, str])

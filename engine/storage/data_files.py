@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.json_values import JsonValue
 from engine.storage.json_store import JsonStore
 
-FILES = ("settings.json", "checkpoint-choices.json", "checkpoint-hashes.json", "learnt.json", "measured.json")
+FILES = ("settings.json", "checkpoint-choices.json", "checkpoint-hashes.json", "learnt.json", "measured.json", "self-test.json")
 
 
 def set_aside_unreadable_files(data: Path) -> tuple[str, ...]:

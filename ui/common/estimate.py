@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import gradio as gr
 from markupsafe import Markup
@@ -11,8 +12,9 @@ from engine.checkpoints.library.entry import CheckpointEntry
 from engine.descriptions import EngineDescription
 from engine.errors import EaselError
 from engine.generate.estimate import Circumstances, Estimate, estimate
-from engine.plan.hardware.facts import from_text
+from engine.plan.hardware.facts import Hardware, from_text
 from engine.plan.learned import LearnedFacts
+from engine.plan.remedies import explain_remedies, read_result
 from engine.requests import GenerationRequest, ResolvedGeneration, complete
 from engine.settings import Settings
 from ui import messages, sentences
@@ -51,7 +53,7 @@ class EstimateService:
             found = estimate(entry, _complete(asked, entry), here)
         except (EaselError, KeyError):
             return ""  # Generate says what is wrong with the request or with the checkpoint.
-        return render_notices(here.hardware.notes) + render_estimate(found, asked.count)
+        return explain_device(here.hardware, self._settings.data) + render_estimate(found, asked.count)
 
 
 def wire_estimate(shown: gr.HTML, fields: Fields, session: PageSession, ask: Callable[[Values], GenerationRequest]) -> None:
@@ -72,6 +74,11 @@ def wire_estimate(shown: gr.HTML, fields: Fields, session: PageSession, ask: Cal
     gr.on(changes, look, every, shown, trigger_mode="always_last", **QUIET)
     session.worker_started.then(look, every, shown, **QUIET)
     on(fields["checkpoint"], "input")(warm, fields["checkpoint"], None, **QUIET)
+
+
+def explain_device(hardware: Hardware, data: Path) -> Markup:
+    """Why the device is not another one, and whether it computed wrong pictures, by its self-test in the ``data`` folder."""
+    return render_notices((*hardware.notes, *explain_remedies(read_result(data, hardware.device))))
 
 
 def render_estimate(found: Estimate, count: int) -> Markup:

@@ -21,6 +21,7 @@ from transformers.models.t5.modeling_t5 import T5DenseGatedActDense
 from engine.checkpoints.families.key_mapping import KeyMapping, TensorSource
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.library.entry import CheckpointEntry
+from engine.checkpoints.load.attention import slice_attention
 from engine.checkpoints.load.originals import Originals, reshape
 from engine.checkpoints.loaded import (
     COMPONENT_NAMES,
@@ -240,6 +241,7 @@ def _finish(module: torch.nn.Module, component: str, target: _Placement, plan: E
         _widen_when_used(module, target.storage, target.dtype)
     if component == plan.denoiser and "unet_offload" in plan.measures:
         offload_layers(module, torch.device(plan.device))
+    slice_attention(module, plan.attention_backend, upcast=plan.attention_upcast)
     bound_attention(module, plan.attention_scores, upcast=plan.attention_upcast)
 
 

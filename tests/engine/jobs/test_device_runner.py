@@ -6,15 +6,19 @@ import dataclasses
 import os
 import signal
 import sys
+import time
 
 import pytest
 
 from engine import events
+from engine.descriptions import FreedMemory
+from engine.errors import CancelledError
 from engine.jobs import Jobs
 from engine.jobs.watchdog import TimeLimits
 from engine.jobs.worker import Ready, Worker
 from engine.requests import TextToImage
 from engine.settings import Settings
+from engine.stopping import Stop
 from engine.testing import ScriptedEngine
 from tests.engine.jobs.conftest import PATIENT_SECONDS, SCRIPTED, until
 
@@ -31,6 +35,34 @@ class OneCardOfTwo(ScriptedEngine):
 
     def devices(self) -> tuple[str, ...]:
         return ("cuda:0", "cuda:1")
+
+
+class Resting(ScriptedEngine):
+    """Has work for idle times that ends only when it must give way."""
+
+    def rest(self, seconds: float, stop: Stop) -> float | None:
+        with (self._settings.data / "rests").open("a") as notes:
+            notes.write("began\n")
+        while not stop.is_set():
+            time.sleep(0.01)
+        raise CancelledError
+
+
+class Due(ScriptedEngine):
+    """Has three things to do while there is no job, one after the other."""
+
+    left = 3
+
+    def rest(self, seconds: float, stop: Stop) -> float | None:
+        with (self._settings.data / "rests").open("a") as notes:
+            notes.write("done\n")
+        self.left -= 1
+        return seconds + 0.1 if self.left else None
+
+
+def count_rests(settings: Settings) -> int:
+    path = settings.data / "rests"
+    return path.read_text().count("\n") if path.exists() else 0
 
 
 def run_both(jobs: Jobs) -> None:
@@ -93,3 +125,30 @@ def test_a_worker_that_does_not_heed_stop_is_ended(settings: Settings) -> None:
         assert isinstance(list(jobs.watch(job))[-1], events.Cancelled)
         after = jobs.submit(TextToImage(prompt="a cat"))
         assert isinstance(list(jobs.watch(after))[-1], events.Finished)
+
+
+def test_work_for_idle_times_gives_way_to_whatever_comes_and_is_taken_up_again(settings: Settings) -> None:
+    with Jobs(settings, f"{__name__}:Resting") as jobs:
+        until(lambda: count_rests(settings) == 1)
+        assert isinstance(list(jobs.watch(jobs.submit(TextToImage(prompt="a cat"))))[-1], events.Finished)
+        until(lambda: count_rests(settings) == 2)
+        assert jobs.describe_run(TextToImage(checkpoint="any"), seconds=PATIENT_SECONDS) is not None
+        until(lambda: count_rests(settings) == 3)
+        assert jobs.free_memory(PATIENT_SECONDS) is not None
+
+
+def test_an_engine_is_asked_again_when_it_said_that_something_is_due(settings: Settings) -> None:
+    with Jobs(settings, f"{__name__}:Due") as jobs:
+        until(lambda: count_rests(settings) == 3)
+        assert isinstance(list(jobs.watch(jobs.submit(TextToImage(prompt="a cat"))))[-1], events.Finished)
+
+
+def test_memory_is_freed_on_every_device_and_after_the_job_of_one_that_is_busy(settings: Settings) -> None:
+    with Jobs(dataclasses.replace(settings, device="one, two"), SCRIPTED) as jobs:
+        assert jobs.free_memory(PATIENT_SECONDS) == FreedMemory(ram=2 * 2**30, checkpoints=("scripted",))
+        job = jobs.submit(TextToImage(prompt="script: slow", steps=1000))
+        until(lambda: jobs.state(job).progress)
+        assert jobs.free_memory(0.2) is None
+        jobs.stop(job)
+        assert isinstance(list(jobs.watch(job))[-1], events.Cancelled)
+        assert jobs.free_memory(PATIENT_SECONDS) is not None

@@ -9,6 +9,7 @@ from engine.records.compare import MEANINGS, NOT_COMPARED, differences
 from engine.requests import ExecutionPlan, Resolved
 
 PLAN = ExecutionPlan(
+    attention_backend="math",
     device="cuda:0", dtypes={"unet": "float16"}, channels_last=False, attention_upcast=True, reasons=("It was asked for.",),
     measures=("unet_offload",), storage={"unet": "float8_e4m3fn"}, vae_tile=512, batch_limit=2, compiler="inductor",
     attention_scores=2**26,

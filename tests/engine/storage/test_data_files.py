@@ -17,6 +17,7 @@ from engine.errors import EaselError, OutputError
 from engine.jobs import Jobs
 from engine.jobs.single_instance import claim
 from engine.json_values import JsonValue
+from engine.plan import remedies
 from engine.plan.learned import LearnedFacts, apply_learned, learn
 from engine.plan.precision import choose
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS
@@ -71,6 +72,11 @@ def use_all(settings: Settings) -> None:
     learn_timing(notes, "abc", MACHINE.device, COURSE, stepping=1.0, rest=1.0)
     assert apply_learned(notes, "abc", MACHINE.device, PLAN).dtype("vae") == "float32"
     assert estimate_seconds(notes, "abc", MACHINE.device, COURSE) is not None
+    tested = remedies.read_result(settings.data, MACHINE.device)
+    assert remedies.describe_result(tested)
+    found = remedies.SelfTestResult(state=remedies.AGREES, remedies=("vae_float32",), versions={"torch": "2"})
+    remedies.write_result(settings.data, MACHINE.device, found)
+    assert remedies.read_result(settings.data, MACHINE.device) == found
 
 
 def nest(keys: tuple[str, ...], value: JsonValue) -> JsonValue:
@@ -89,6 +95,9 @@ def walk_fields(path: Path) -> dict[str, list[tuple[str, ...]]]:
         "checkpoint-choices.json": [(str(path),), (str(path), "architecture"), (str(path), "prediction_type")],
         "checkpoint-hashes.json": [(str(path),)],
         "learnt.json": learnt,
+        "self-test.json": [
+            (f"{ON} (cuda:0)", *field) for field in ((), ("versions",), ("remedies",), ("unfinished",), ("distance",))
+        ],
     }
 
 
@@ -102,7 +111,7 @@ def test_no_field_of_another_type_stops_anything(settings: Settings, monkeypatch
                 use_all(settings)
                 tried += 1
         (settings.data / name).unlink()
-    assert tried == len(ODD) * 20
+    assert tried == len(ODD) * 26
 
 
 @pytest.mark.parametrize(

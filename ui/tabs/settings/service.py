@@ -12,11 +12,15 @@ from markupsafe import Markup
 import engine.preferences as preferences
 from engine.checkpoints.library import search_paths
 from engine.errors import EaselError, OutputError
-from engine.preferences import MOST_WATERMARK, Preferences
+from engine.jobs import Jobs
+from engine.preferences import MOST_MINUTES, MOST_WATERMARK, Preferences
 from engine.settings import Settings
 from engine.storage.name_pattern import check_pattern
 from ui import messages, sentences
 from ui.templates import join, render_notice, render_notices
+
+FREE_MEMORY_SECONDS = 10.0
+"""How long a press on "Free memory" waits for a worker that is busy."""
 
 
 class SettingsService:
@@ -33,6 +37,7 @@ class SettingsService:
             "precision": chosen.precision,
             "compile": chosen.compile,
             "keep_usable": chosen.keep_usable,
+            "unload_minutes": chosen.unload_minutes,
             "leave_metadata_out": chosen.leave_metadata_out,
             "safety_checker": chosen.safety_checker,
             "watermark": chosen.watermark,
@@ -50,6 +55,7 @@ class SettingsService:
             precision=str(written["precision"] or "auto"),
             compile=bool(written["compile"]),
             keep_usable=bool(written["keep_usable"]),
+            unload_minutes=_read_minutes(written["unload_minutes"]),
             leave_metadata_out=bool(written["leave_metadata_out"]),
             safety_checker=bool(written["safety_checker"]),
             watermark=str(written["watermark"] or "").strip()[:MOST_WATERMARK],
@@ -74,6 +80,17 @@ def _read_quality(written: str | float | None) -> int:
     if text and not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= 100):
         raise OutputError(sentences.wrong_quality(text))
     return int(text) if text else Preferences.quality
+
+
+def describe_freed_memory(jobs: Jobs) -> str:
+    """Free memory on every device; a sentence on what was given back."""
+    freed = jobs.free_memory(FREE_MEMORY_SECONDS)
+    return messages.FREE_MEMORY_BUSY if freed is None else sentences.freed_memory(freed)
+
+
+def _read_minutes(written: float | None) -> int:
+    """A field that is empty is the default."""
+    return Preferences().unload_minutes if written is None else min(MOST_MINUTES, max(0, round(written)))
 
 
 def _render_folders(folders: tuple[str, ...]) -> Markup:

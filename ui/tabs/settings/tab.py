@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 from gradio.components import Component
 
-from engine.preferences import FILE_FORMATS, MOST_WATERMARK
+from engine.preferences import FILE_FORMATS, MOST_MINUTES, MOST_WATERMARK, Preferences
 from engine.requests import DTYPES
 from engine.storage.name_pattern import DEFAULT, PARTS
 from ui import messages, sentences
@@ -14,8 +14,9 @@ from ui.common.fields import Fields, read_fields
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.server import repair_routes, scripts
-from ui.tabs.settings.service import SettingsService
+from ui.tabs.settings.service import SettingsService, describe_freed_memory
 from ui.tabs.settings.view import render_machine
+from ui.templates import render_notice
 
 NAME = "settings"
 LABEL = "Settings"
@@ -29,6 +30,8 @@ def create_settings_tab(session: PageSession) -> None:
             computer = gr.HTML(
                 js_on_load=scripts.on_load("tabs/settings/repair.js", []), elem_id=f"{NAME}-machine", **controls.BARE
             )
+            free = gr.Button(messages.FREE_MEMORY, size="sm", elem_id=f"{NAME}-free-memory")
+            freed = gr.HTML(elem_id=f"{NAME}-freed-memory", **controls.BARE)
         fields = _create_fields()
         # Saving is disabled until the file was read, because blank fields would overwrite it.
         save = gr.Button(messages.SAVE, variant="primary", interactive=False, elem_id=f"{NAME}-save")
@@ -44,10 +47,14 @@ def create_settings_tab(session: PageSession) -> None:
     session.arrived.then(read, None, [*fields.values(), notice, save], **QUIET)
 
     def look() -> str:
-        return render_machine(session.jobs.describe(), repair_routes.is_offered())
+        return render_machine(session.jobs.describe(), repair_routes.is_offered(), session.settings.data)
+
+    def free_memory() -> str:
+        return render_notice(describe_freed_memory(session.jobs))
 
     on(box, "expand")(look, None, computer, **QUIET)
     session.worker_started.then(look, None, computer, **QUIET)
+    on(free, "click")(free_memory, None, freed).then(look, None, computer, **QUIET)
     on(save, "click")(keep, set(fields.values()), notice)
 
 
@@ -62,6 +69,10 @@ def _create_fields() -> Fields:
         ),
         "compile": gr.Checkbox(label=messages.COMPILE, info=messages.COMPILE_HELP, elem_id=f"{NAME}-compile"),
         "keep_usable": gr.Checkbox(label=messages.KEEP_USABLE, info=messages.KEEP_USABLE_HELP, elem_id=f"{NAME}-keep_usable"),
+        "unload_minutes": gr.Number(
+            value=Preferences().unload_minutes, minimum=0, maximum=MOST_MINUTES, precision=0, label=messages.UNLOAD_MINUTES,
+            info=messages.UNLOAD_MINUTES_HELP, elem_id=f"{NAME}-unload_minutes",
+        ),
         "leave_metadata_out": gr.Checkbox(
             label=messages.LEAVE_METADATA_OUT, info=messages.LEAVE_METADATA_OUT_HELP, elem_id=f"{NAME}-leave_metadata_out",
         ),

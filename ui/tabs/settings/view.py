@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from markupsafe import Markup
 
 from engine.descriptions import EngineDescription
 from engine.plan.hardware.facts import Hardware, from_text
 from engine.plan.precision_table import find_row
+from engine.plan.remedies import describe_result, read_result
 from ui import messages, sentences
 from ui.templates import Macros
 
 _HTML = Macros("tabs/settings/view.html")
 
 
-def render_machine(described: EngineDescription | None, can_repair: bool) -> Markup:
+def render_machine(described: EngineDescription | None, can_repair: bool, data: Path) -> Markup:
     """The computer; ``described`` is the worker's description of itself, None while it starts. ``can_repair``: whether there
-    is a launcher that can repair the set-up."""
+    is a launcher that can repair the set-up. ``data`` is the data folder, where the results of self-tests lie."""
     if described is None or not described.hardware:
         return _HTML.render("machine", rows=[], sentences=[messages.MACHINE_UNKNOWN], can_repair=can_repair)
     hardware = from_text(described.hardware)
-    return _HTML.render("machine", rows=list(_list_rows(hardware, described)), sentences=hardware.notes, can_repair=can_repair)
+    return _HTML.render(
+        "machine", rows=list(_list_rows(hardware, described, data)), sentences=hardware.notes, can_repair=can_repair
+    )
 
 
-def _list_rows(hardware: Hardware, described: EngineDescription) -> Iterator[tuple[str, str]]:
+def _list_rows(hardware: Hardware, described: EngineDescription, data: Path) -> Iterator[tuple[str, str]]:
     device, row = hardware.device, find_row(hardware)
     yield messages.MACHINE_DEVICE, device.name or device.kind
     yield messages.MACHINE_MEMORY, sentences.device_memory(device.free_bytes, device.total_bytes)
@@ -33,5 +37,9 @@ def _list_rows(hardware: Hardware, described: EngineDescription) -> Iterator[tup
         yield messages.MACHINE_MEASURED, sentences.precision_gain(dtype, gain)
     if described.compiler:
         yield messages.MACHINE_COMPILER, sentences.kept_graphs(described.compiler, described.kept_graphs)
+    yield messages.MACHINE_SELF_TEST, describe_result(read_result(data, device))
+    for other in hardware.devices:
+        if other.torch != device.torch and (result := read_result(data, other)).versions:
+            yield messages.MACHINE_SELF_TEST, f"{other.name or other.kind} ({other.torch}): {describe_result(result)}"
     if device.kind == "cpu":
         yield messages.MACHINE_THREADS, str(described.threads)

@@ -1,0 +1,1 @@
+"""What the worker does while there is no job: it tests the device, and gives memory back."""
