@@ -25,7 +25,12 @@ from types import TracebackType
 HOUSE = Path(__file__).resolve().parent.parent
 COPIED = ("api", "engine", "launcher", "models", "tests", "ui", "app.py", "launch.py", "pyproject.toml")
 
-PLAN = ("tests/engine/plan/test_memory.py", "tests/engine/plan/test_pinned_values.py", "tests/engine/plan/test_precision.py")
+PLAN = (
+    "tests/engine/plan/test_memory.py",
+    "tests/engine/plan/test_pinned_values.py",
+    "tests/engine/plan/test_precision.py",
+    "tests/engine/plan/test_remedies.py",
+)
 TESTS = {
     "engine/requests/limits.py": ("tests/engine/requests",),
     "engine/generate/samplers/pairs.py": ("tests/engine/generate/test_samplers.py",),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import engine.preferences as preferences
+from engine.errors import CancelledError
 from engine.preferences import Preferences
 from engine.stopping import Stop
 
@@ -63,7 +64,7 @@ class Duties:
         except Exception as error:
             if stop.is_set():
                 self._done.discard(duty.name)
-                raise
+                raise CancelledError from error  # a library may have wrapped it
             print(f"{duty.name}: {type(error).__name__}: {error}", flush=True)
 
 

@@ -106,6 +106,7 @@ class SelfTest:
         except CheckpointError:
             return math.inf
         except RuntimeError as error:
+            stop.raise_if_set()  # a library may have wrapped what the stop raised
             if is_out_of_memory(error) or is_lost(error):
                 raise
             return math.inf
