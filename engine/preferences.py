@@ -36,7 +36,8 @@ class Preferences:
     flags are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the
     device, which takes minutes once. ``keep_usable``: images are made at low priority, with one CPU core less. ``file_format``,
     ``quality`` and ``name_pattern`` are those of :class:`engine.records.outputs.FileStyle`. ``unload_minutes``: after how many
-    minutes without a job checkpoints leave the memory; 0 for never. ``troubles`` has a sentence for each part of the file that could not be used.
+    minutes without a job checkpoints leave the memory; 0 for never. ``troubles`` has a sentence for each part of the file that
+    could not be used.
     """
 
     extra_models: tuple[str, ...] = ()
