@@ -19,8 +19,9 @@ from ui.tabs.settings.service import SettingsService
 from ui.tabs.settings.view import render_machine
 
 FORM: dict[str, Any] = {
-    "extra_models": "", "precision": "auto", "compile": False, "keep_usable": False, "unload_minutes": 30, "leave_metadata_out": False,
-    "safety_checker": False, "watermark": "", "file_format": "png", "quality": "", "name_pattern": "",
+    "extra_models": "", "precision": "auto", "compile": False, "keep_usable": False, "unload_minutes": 30,
+    "leave_metadata_out": False, "safety_checker": False, "watermark": "", "file_format": "png", "quality": "",
+    "name_pattern": "",
 }  # fmt: skip
 AMPERE = MACHINES["NVIDIA Ampere"]
 DESCRIBED = EngineDescription(device=AMPERE.device.name, hardware=to_text(AMPERE))
