@@ -57,6 +57,7 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions) -
             await wait_for_worker(jobs)
 
         worker_started = arrived.then(wait, **QUIET)
+        scanned = arrived.then(known.refresh, None, None, **QUIET)
         with gr.Row(elem_id="head"):
             gr.HTML(_HTML.render("masthead"), elem_id="masthead", **controls.BARE)
             create_queue_panel(jobs, arrived)
@@ -64,7 +65,7 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions) -
         forms = {name: create_store(f"form-{name}", None) for name in _FORMS}
         with gr.Tabs(elem_id="tabs") as tabs:
             sending = Sending(bus, tabs, settings.outputs)
-            session = PageSession(settings, jobs, known, browser, arrived, worker_started, sending, forms)
+            session = PageSession(settings, jobs, known, browser, arrived, worker_started, scanned, sending, forms)
             for label, create in TABS.items():
                 with gr.Tab(label, id=label):
                     create(session)

@@ -5,3 +5,6 @@ import "./common/result_view.js";
 import "./common/shortcuts.js";
 import "./tabs/sketch_to_image/pad/pad.js";
 import "./words/completion.js";
+import { watchTabs } from "./common/tabs.js";
+
+watchTabs();

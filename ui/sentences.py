@@ -73,6 +73,16 @@ def queue_label(running: int, waiting: int) -> str:
     return " · ".join([QUEUE, *parts])
 
 
+def waiting_jobs(count: int) -> str:
+    """How many more jobs of a tab wait."""
+    return f"{count} more waiting"
+
+
+def strip_thumbnail(seed: int) -> str:
+    """A small image that shows itself large."""
+    return f"Show the picture with seed {seed}"
+
+
 def image_count(count: int) -> str:
     """How many images a job that waits will make."""
     return format_count(count, "picture")
@@ -163,7 +173,8 @@ def saved_images(count: int) -> str:
 def unknown_words(words: Sequence[str], models: Path) -> str:
     """Words that the starter was never taught, and the way out."""
     return (
-        f"The starter does not know {list_quoted(words)}. It draws what “{TEXT_TAB}” lists under “{REPERTOIRE}”. "
+        f"The starter does not know {list_quoted(words)}: it may change the picture, but not into what it means. "
+        f"It draws what “{TEXT_TAB}” lists under “{REPERTOIRE}”. "
         f"For everything else, put a Stable Diffusion checkpoint into {models} and reload this page."
     )
 

@@ -171,14 +171,16 @@ class Jobs:
             raise RequestError("Easel does not know this job. Press Generate to start a new one.") from None
         return self._with_progress(state)
 
-    def jobs(self, states: Collection[str] = (), limit: int = 100) -> list[JobState]:
-        """Jobs in these states (all if empty) but for drafts, the newest first."""
-        found = self._journal.list(states, limit=limit)
+    def jobs(self, states: Collection[str] = (), limit: int = 100, page: str | None = None) -> list[JobState]:
+        """Jobs in these states (all if empty) but for drafts, of one page or of all, the newest first."""
+        found = self._journal.list(states, page, limit)
         return [self._with_progress(state) for state in found if not is_draft(state.request)]
 
-    def line(self, limit: int = 100) -> list[JobState]:
-        """The running jobs, then the waiting ones in the order in which they will run."""
-        return [self._with_progress(self._journal.get(job)) for job in (*self._running(), *self._journal.order())[:limit]]
+    def line(self, limit: int = 100, page: str | None = None) -> list[JobState]:
+        """The running jobs, then the waiting ones in the order in which they will run; of one page, or of all."""
+        unfinished = {state.id: state for state in self._journal.list((RUNNING, QUEUED), page, limit=1_000_000)}
+        ordered = [job for job in (*self._running(), *self._journal.order()) if job in unfinished]
+        return [self._with_progress(unfinished[job]) for job in ordered[:limit]]
 
     def seconds_left(self) -> float | None:
         """An estimate until the queue is empty, by what the newest images took; None if nothing is known yet."""

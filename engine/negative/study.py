@@ -14,12 +14,12 @@ from pathlib import Path
 from engine.errors import RequestError
 from engine.negative import image_difference
 from engine.prompt.terms import Place, Term, find_terms, remove_terms
+from engine.records.outputs import STUDIES
 from engine.requests import StudyNegative
 
 SAME, AGAIN, FIRST = 0, 1, 2
 
-FOLDER = "studies"
-"""Where the images lie inside the outputs: apart from images that the user wants to keep."""
+FOLDER = STUDIES
 
 
 def choose_terms(asked: StudyNegative) -> tuple[Term, ...]:

@@ -17,7 +17,7 @@ from engine.records.history_file import COLUMNS
 from engine.records.images.thumbnails import Thumbnails
 from engine.records.job_ids import read_submission_time
 from engine.records.local_time import to_day
-from engine.records.outputs import read_index, read_job
+from engine.records.outputs import STUDIES, read_index, read_job
 from engine.records.summary import Summary, summarise
 from engine.safe_text import make_encodable, name_to_text, text_to_name
 from engine.storage.database import describe_database_error, transaction
@@ -50,12 +50,13 @@ class Entry:
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """Search criteria; empty ones match everything. All ``words`` must be in the prompts. ``day`` is a prefix of a date:
-    ``"2026"``, ``"2026-11"`` or ``"2026-11-25"``."""
+    ``"2026"``, ``"2026-11"`` or ``"2026-11-25"``. ``studies``: also the trials of studies, which are not meant to be kept."""
 
     words: str = ""
     checkpoint: str = ""
     day: str = ""
     favourites: bool = False
+    studies: bool = True
 
 
 class History:
@@ -122,9 +123,11 @@ class History:
         rows = self._read("SELECT DISTINCT checkpoint FROM pictures WHERE checkpoint != '' ORDER BY checkpoint")
         return [row[0] for row in rows]
 
-    def days(self) -> list[tuple[str, int]]:
-        """The days with images, newest first, and the number of images of each."""
-        rows = self._read("SELECT day, COUNT(*) FROM pictures WHERE width > 0 GROUP BY day ORDER BY MAX(place) DESC, day DESC")
+    def days(self, search: Search | None = None) -> list[tuple[str, int]]:
+        """The days with matching images, newest first, and the number of images of each."""
+        where, values = _condition(search or Search())
+        grouped = "GROUP BY day ORDER BY MAX(place) DESC, day DESC"
+        rows = self._read(f"SELECT day, COUNT(*) FROM pictures WHERE {where} {grouped}", *values)
         return [(row[0], row[1]) for row in rows]
 
     def set_favourite(self, name: str, favourite: bool) -> None:
@@ -258,6 +261,8 @@ def _condition(search: Search) -> tuple[str, list[_Value]]:
     if search.day:
         where.append("SUBSTR(day, 1, LENGTH(?)) = ?")
         values += [make_encodable(search.day)] * 2
+    if not search.studies:
+        where.append(f"name NOT LIKE '{STUDIES}/%'")
     if search.favourites:
         where.append("file IN (SELECT file FROM favourites)")
     return " AND ".join(where), values

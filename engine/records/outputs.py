@@ -34,6 +34,9 @@ SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 LONGEST_SIDES = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383, "tiff": 2**31 - 1}
 """Format -> the longest side in pixels that it can hold."""
 
+STUDIES = "studies"
+"""The folder inside the outputs for the images of studies: apart from those that the user wants to keep."""
+
 SPARE = 64 * 2**20
 """Bytes that must be free before a run starts: room for an image and the journal."""
 

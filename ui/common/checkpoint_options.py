@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ class CheckpointOptions:
     """The checkpoints in the models folder, as of the last scan."""
 
     def __init__(self, settings: Settings) -> None:
-        self._catalogue = Catalogue(settings)
+        self._catalogue, self._scanning = Catalogue(settings), threading.Lock()
         self.inventory = Inventory(settings=settings, entries=(), refused={})
         """What the last scan found."""
         self._entries: dict[str, CheckpointEntry] = {}
@@ -124,7 +125,17 @@ class CheckpointOptions:
         self.scan()
 
     def scan(self) -> Inventory:
-        """Scan the folders again and return everything in them."""
+        """Scan the folders again and return everything in them. Callers that come during a scan wait for it and share its
+        result."""
+        if not self._scanning.acquire(blocking=False):
+            with self._scanning:
+                return self.inventory
+        try:
+            return self._scan()
+        finally:
+            self._scanning.release()
+
+    def _scan(self) -> Inventory:
         inventory = self._catalogue.scan()
         found: dict[str, list[CheckpointEntry]] = defaultdict(list)
         for entry in inventory.entries:

@@ -60,14 +60,6 @@ def create_negative_prompt(tab: str, lines: int = 1) -> gr.Textbox:
     )
 
 
-def create_buttons(words: str = messages.GENERATE) -> tuple[gr.Button, gr.Button]:
-    """Generate, and Stop, which shows while a job runs. ``words``: what Generate says."""
-    with gr.Row(elem_classes="press"):
-        generate = gr.Button(words, variant="primary", size="lg", elem_classes="generate", scale=4)
-        stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop-job", scale=1, visible=False)
-    return generate, stop
-
-
 def create_notice(tab: str) -> gr.HTML:
     """A line for the reason why a press did nothing."""
     return gr.HTML(elem_id=f"{tab}-says", **BARE)

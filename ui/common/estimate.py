@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
+from gradio.events import Dependency
 from markupsafe import Markup
 
 from engine.checkpoints.library.entry import CheckpointEntry
@@ -56,8 +57,11 @@ class EstimateService:
         return explain_device(here.hardware, self._settings.data) + render_estimate(found, asked.count)
 
 
-def wire_estimate(shown: gr.HTML, fields: Fields, session: PageSession, ask: Callable[[Values], GenerationRequest]) -> None:
-    """``shown`` displays the estimate for ``ask(values of fields)``; a checkpoint that is chosen is loaded meanwhile."""
+def wire_estimate(
+    shown: gr.HTML, fields: Fields, session: PageSession, ask: Callable[[Values], GenerationRequest], ended: Dependency
+) -> None:
+    """``shown`` displays the estimate for ``ask(values of fields)``, anew when jobs have ``ended``, by which Easel learns how long
+    it takes; a checkpoint that is chosen is loaded meanwhile."""
     service = EstimateService(session.settings, session.checkpoint_options)
 
     def look(values: Values) -> str:
@@ -73,6 +77,7 @@ def wire_estimate(shown: gr.HTML, fields: Fields, session: PageSession, ask: Cal
     changes = [on(fields[name], "change") for name in WATCHED if name in fields]
     gr.on(changes, look, every, shown, trigger_mode="always_last", **QUIET)
     session.worker_started.then(look, every, shown, **QUIET)
+    ended.then(look, every, shown, **QUIET)
     on(fields["checkpoint"], "input")(warm, fields["checkpoint"], None, **QUIET)
 
 

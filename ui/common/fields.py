@@ -63,7 +63,6 @@ def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session
     store, known = session.forms[tab], session.checkpoint_options
 
     def restore(values: Values) -> dict[Component, Update]:
-        known.refresh()
         found = form.read_stored(values[store], known.checkpoints, SCHEDULERS, blank, SCHEDULES)
         # What was typed while the page was still opening stays, and so do blank fields: they may be typed in right now.
         # A field of a tab that was not opened yet may have no value.
@@ -75,9 +74,22 @@ def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session
         put_back |= {fields[name]: update for name, update in _update_additions(found, known).items() if name in fields}
         return put_back | {fields["checkpoint"]: gr.update(choices=choices, value=found["checkpoint"])}
 
+    def offer(chosen: str | None) -> dict[Component, Update]:
+        """What is in the folders now; choices that were made stay."""
+        updates: dict[Component, Update] = {
+            fields[name]: gr.update(choices=controls.list_additions(name, names)["choices"])
+            for name, names in known.additions.items()
+            if name in fields
+        }
+        offered = controls.list_checkpoints(known.checkpoints)
+        kept = chosen in known.checkpoints
+        updates[fields["checkpoint"]] = gr.update(choices=offered["choices"]) if kept else gr.update(**offered)
+        return updates
+
     every = list(fields.values())
     keeper = Keeper(tab, fields, store)
     keeper.begin(session.arrived.then(restore, {store, *every}, every, **QUIET))
+    session.scanned.then(offer, fields["checkpoint"], every, **QUIET)
     if "lora" in fields and "prompt" in fields:
         _wire_loras(fields, keeper)
     return keeper

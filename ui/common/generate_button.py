@@ -1,9 +1,12 @@
-"""Shared by every tab that makes images: Generate and Stop, a line for errors, the result view and its job."""
+"""Shared by every tab that makes images: Generate and Stop, a line for errors, the result view and its jobs."""
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import gradio as gr
@@ -11,15 +14,33 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from engine.errors import EaselError
+from engine.events import Result
 from engine.jobs import Jobs
-from engine.requests import GenerationRequest, Request, Upscale
-from ui import messages
-from ui.common import result_view
+from engine.jobs.journal import RUNNING, JobState
+from engine.requests import GenerationRequest, ImageToImage, Request, TextToImage, Upscale
+from ui import messages, sentences
+from ui.common import controls, result_view
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.common.job_view import View, follow_job
 from ui.common.page_session import PageSession
+from ui.common.result_view import ResultSide
 from ui.compat.listeners import QUIET, Listen, Update, Values, on
-from ui.templates import render_notice
+from ui.server import scripts
+from ui.templates import Macros, render_notice
+
+EARLIER = 24
+"""The most images of earlier jobs that a tab keeps in sight."""
+
+_PLAIN = TextToImage | ImageToImage | Upscale
+"""Requests whose results are images to look at, one by one."""
+
+_HTML = Macros("common/generate_button.html")
+
+_ON_LOAD = scripts.on_load("common/generate_button.js", ["cancel"])
+"""A press on “Cancel them” becomes an event."""
+
+_EDITED = {gr.File: "change"}
+"""The event of a component that somebody has changed, where it is not "input"."""
 
 Ask = Callable[[Values], Request]
 """Makes a request from the values of a tab's components; may raise EaselError."""
@@ -33,48 +54,91 @@ def render_images(asked: Request, view: View, outputs: Path) -> str:
     return result_view.render_stage(view, outputs)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a tab shows of its jobs: the id of the one that is shown, ``stage`` and ``progress`` as HTML, and how many more of the
+    tab's jobs wait."""
+
+    job: str
+    stage: Update
+    progress: Update
+    waiting: int
+    running: bool
+
+
 class TabJobs:
     """The jobs of one tab, in plain values. ``tab`` names them in the journal, ``render`` shows their results."""
 
     def __init__(self, jobs: Jobs, outputs: Path, tab: str, render: Render = render_images) -> None:
         self._jobs, self._outputs, self._tab, self._render = jobs, outputs, tab, render
 
-    def submit(self, ask: Callable[[], Request], browser: str) -> tuple[str, str]:
-        """The id of the new job, or "", and what to show: why there is none, or a warning.
+    def submit(self, ask: Callable[[], Request], browser: str) -> str:
+        """Submit a job and return what to show: why there is none, or a warning.
 
         ``ask`` makes the request and may raise EaselError.
         """
         try:
             asked = ask()
-            job = self._jobs.submit(asked, self._name(browser))
+            self._jobs.submit(asked, self._name(browser))
         except EaselError as error:
-            return "", render_notice(str(error), "trouble")
-        return job, "" if asked.prompt.strip() or isinstance(asked, Upscale) else render_notice(messages.EMPTY_PROMPT)
+            return render_notice(str(error), "trouble")
+        return "" if asked.prompt.strip() or isinstance(asked, Upscale) else render_notice(messages.EMPTY_PROMPT)
 
-    def find_latest(self, browser: str) -> str:
-        """The newest job of a browser on this tab, or ""."""
-        latest = self._jobs.latest(self._name(browser))
-        return latest.id if latest else ""
+    async def follow(self, browser: str) -> AsyncGenerator[Shown, None]:
+        """The tab's unfinished jobs one after the other, each until it ends; the newest job if all have ended.
 
-    async def follow(self, job: str) -> AsyncGenerator[tuple[View, Update], None]:
-        """The view of a job and its HTML until the job ends; unchanged HTML is not sent again."""
-        shown: View | None = None
-        try:
-            asked = self._jobs.state(job).request
-            async for view in follow_job(self._jobs, job):
-                yield view, gr.skip() if view is shown else self._render(asked, view, self._outputs)
-                shown = view
-        except EaselError as error:
-            view = View(trouble=str(error))
-            yield view, result_view.render_stage(view, self._outputs)
+        What did not change is not sent again: the finished images stay untouched while another one is made.
+        """
+        latest = await asyncio.to_thread(self._jobs.latest, self._name(browser))
+        job = await asyncio.to_thread(self._find_first, browser) or latest
+        while job is not None:
+            async for shown in self._follow_one(job, browser):
+                yield shown
+            job = await asyncio.to_thread(self._find_first, browser)
+
+    def count_waiting(self, browser: str) -> int:
+        """How many of the tab's jobs wait."""
+        return sum(job.state != RUNNING for job in self._list_unfinished(browser))
 
     def stop(self, job: str) -> str:
-        """Stop a job and return what to show."""
+        """Stop a job, if there is one, and return what to show."""
         try:
-            self._jobs.stop(job)
+            if job:
+                self._jobs.stop(job)
         except EaselError as error:
             return render_notice(str(error), "trouble")
         return ""
+
+    def stop_waiting(self, browser: str) -> None:
+        """End those of the tab's jobs that have not begun."""
+        for job in self._list_unfinished(browser):
+            if job.state != RUNNING:
+                self._jobs.stop(job.id)
+
+    async def _follow_one(self, job: JobState, browser: str) -> AsyncGenerator[Shown, None]:
+        earlier, last = await asyncio.to_thread(self._list_earlier, job, browser), None
+        try:
+            async for plain in follow_job(self._jobs, job.id):
+                view = dataclasses.replace(plain, job=job.id, earlier=earlier)
+                stage = gr.skip() if view.outcome == last else self._render(job.request, view, self._outputs)
+                waiting = await asyncio.to_thread(self.count_waiting, browser)
+                yield Shown(job.id, stage, result_view.render_progress(view), waiting, view.running)
+                last = view.outcome
+        except EaselError as error:
+            yield Shown(job.id, result_view.render_stage(View(trouble=str(error)), self._outputs), "", 0, False)
+
+    def _find_first(self, browser: str) -> JobState | None:
+        """The one of the tab's jobs that runs, or else the next to run."""
+        return next(iter(self._list_unfinished(browser)), None)
+
+    def _list_unfinished(self, browser: str) -> list[JobState]:
+        return self._jobs.line(page=self._name(browser))
+
+    def _list_earlier(self, job: JobState, browser: str) -> tuple[Result, ...]:
+        """What the tab's jobs before ``job`` made, the newest first."""
+        found = [state for state in self._jobs.jobs(limit=EARLIER, page=self._name(browser)) if state.id != job.id]
+        made = (result for state in found if isinstance(state.request, _PLAIN) for result in reversed(state.results))
+        return tuple(islice(made, EARLIER))
 
     def _name(self, browser: str) -> str:
         """The name in the journal of this tab's jobs from one browser."""
@@ -89,28 +153,46 @@ def warm_checkpoint(jobs: Jobs, known: CheckpointOptions, checkpoint: str = "") 
 
 
 @dataclass(frozen=True)
-class GenerateControls:
-    """The components, and the ``tab`` by whose name a reloaded page finds the tab's newest job.
+class PressRow:
+    """Generate with what stands beside it. Stop has its place from the start, so that it never comes under a pointer."""
 
-    ``job`` is the job started on this page, ``found`` the one that existed when it opened. They are two fields because
-    Generate may be pressed while the page is still looking. ``also``: further buttons that start a job, see
-    :func:`wire_button`. ``render`` shows the results of the tab's jobs.
+    generate: gr.Button
+    stop: gr.Button
+    waiting: gr.HTML
+    also: gr.Button | None = None
+
+
+def create_press_row(tab: str, words: str = messages.GENERATE, also: str = "", again: bool = False) -> PressRow:
+    """Generate, whose label is ``words``, a second button with the label ``also``, and Stop. ``again``: a box under them keeps
+    generating until it is told to stop."""
+    with gr.Row(elem_classes="press"):
+        generate = gr.Button(words, variant="primary", size="lg", elem_classes="generate", scale=4, min_width=120)
+        other = gr.Button(also, size="lg", elem_id=f"{tab}-also", elem_classes="also", scale=3, min_width=110) if also else None
+        stop = gr.Button(
+            messages.STOP, variant="stop", size="lg", elem_classes="stop-job", scale=1, min_width=80, interactive=False
+        )
+    with gr.Row(elem_classes="press-more"):
+        if again:
+            gr.Checkbox(label=messages.KEEP_GENERATING, elem_classes="forever", container=False)
+        waiting = gr.HTML(js_on_load=_ON_LOAD, elem_id=f"{tab}-waiting", elem_classes="waiting", **controls.BARE)
+    return PressRow(generate, stop, waiting, other)
+
+
+@dataclass(frozen=True)
+class GenerateControls:
+    """The components, and the ``tab`` by whose name a reloaded page finds the tab's jobs.
+
+    ``job`` is the id of the job that is shown, ``changes`` counts what makes the page look for the tab's jobs again.
+    ``render`` shows the results of the tab's jobs.
     """
 
     tab: str
-    generate: gr.Button
-    stop: gr.Button
+    press: PressRow
     notice: gr.HTML
-    stage: gr.HTML
-    also: tuple[gr.Button, ...] = ()
+    result: ResultSide
     render: Render = render_images
     job: gr.State = field(default_factory=lambda: gr.State(""))
-    found: gr.State = field(default_factory=lambda: gr.State(""))
-
-    @property
-    def buttons(self) -> tuple[gr.Button, ...]:
-        """The buttons whose state follows that of the job."""
-        return self.generate, *self.also, self.stop
+    changes: gr.State = field(default_factory=lambda: gr.State(0))
 
     def jobs(self, session: PageSession) -> TabJobs:
         """The tab's jobs."""
@@ -131,19 +213,28 @@ def wire_generate(
     inputs: set[Component],
     ask: Ask,
     script: BrowserScript | None = None,
-) -> tuple[Dependency, Dependency]:
-    """Generate submits ``ask(values of inputs)``; the result view follows the job, also after a reload.
+) -> Dependency:
+    """Generate submits ``ask(values of inputs)``, also while earlier jobs run; the result view follows the tab's jobs one after
+    the other, also after a reload.
 
-    Returns the two listeners that follow a job, the one asked for and the one found: attach what should happen after it to
-    their ``then``.
+    Returns the listener that follows them: attach what should happen when all have ended to its ``then``.
     """
-    jobs = controls.jobs(session)
-    submitted = wire_button(controls.generate, controls, session, inputs, ask, script)
-    on(controls.stop, "click")(
-        lambda job, found: jobs.stop(job or found), [controls.job, controls.found], controls.notice, **QUIET
-    )
-    found = session.arrived.then(jobs.find_latest, session.browser, controls.found, **QUIET)
-    return submitted, found.then(_follow(jobs, controls), controls.found, [controls.stage, *controls.buttons], **QUIET)
+    jobs, changes, press = controls.jobs(session), controls.changes, controls.press
+
+    def stop_waiting(browser: str) -> str:
+        jobs.stop_waiting(browser)
+        return render_waiting(jobs.count_waiting(browser))
+
+    wire_button(press.generate, controls, session, inputs, ask, script)
+    # What was said about the form is over when the form is changed.
+    typed = [on(each, _EDITED.get(type(each), "input")) for each in inputs if not isinstance(each, gr.State)]
+    gr.on(typed, None, None, controls.notice, js="() => ['']", trigger_mode="multiple", **QUIET)
+    on(press.stop, "click")(jobs.stop, controls.job, controls.notice, trigger_mode="multiple", **QUIET)
+    on(press.waiting, "cancel")(stop_waiting, session.browser, press.waiting, **QUIET)
+    session.arrived.then(lambda count: count + 1, changes, changes, **QUIET)
+    shown = [controls.result.stage, controls.result.progress, controls.job, press.stop, press.waiting]
+    # A press while this one still runs lets it run once more, which finds what the first may have missed at its very end.
+    return on(changes, "change")(_follow(jobs), session.browser, shown, trigger_mode="always_last", **QUIET)
 
 
 def wire_button(
@@ -153,34 +244,35 @@ def wire_button(
     inputs: set[Component],
     ask: Ask,
     script: BrowserScript | None = None,
-) -> Dependency:
+) -> None:
     """``button`` submits ``ask(values of inputs)`` as a job of the tab, and the result view follows it."""
     jobs = controls.jobs(session)
 
     def submit(values: Values) -> list[Update]:
-        job, said = jobs.submit(lambda: ask(values), values[session.browser])
-        return [job, said, *(_update_buttons(controls, True) if job else [gr.skip() for _ in controls.buttons])]
+        browser = values[session.browser]
+        said = jobs.submit(lambda: ask(values), browser)
+        return [said, values[controls.changes] + 1, render_waiting(jobs.count_waiting(browser))]
 
     click = on(button, "click")
-    listen: Listen = click if script is None else click(None, None, script.into, js=script.js, **QUIET).then
-    submitted = listen(submit, {*inputs, session.browser}, [controls.job, controls.notice, *controls.buttons], **QUIET)
-    return submitted.then(_follow(jobs, controls), controls.job, [controls.stage, *controls.buttons], **QUIET)
+    listen: Listen = click
+    if script is not None:
+        listen = click(None, None, script.into, js=script.js, trigger_mode="multiple", **QUIET).then
+    shown = [controls.notice, controls.changes, controls.press.waiting]
+    listen(submit, {*inputs, session.browser, controls.changes}, shown, trigger_mode="multiple", **QUIET)
 
 
-def _follow(jobs: TabJobs, controls: GenerateControls) -> Callable[[str], AsyncGenerator[list[Update], None]]:
-    """A listener that shows a job, by its id, until it ends, and nothing for an empty id."""
+def render_waiting(count: int) -> str:
+    """How many of the tab's jobs wait, with a button that cancels them; "" if none does."""
+    return _HTML.render("waiting", words=sentences.waiting_jobs(count)) if count else ""
 
-    async def follow(job: str) -> AsyncGenerator[list[Update], None]:
-        if not job:
-            yield [gr.skip() for _ in (controls.stage, *controls.buttons)]
-            return
-        async for view, shown in jobs.follow(job):
-            yield [shown, *_update_buttons(controls, view.running)]
+
+def _follow(jobs: TabJobs) -> Callable[[str], AsyncGenerator[list[Update], None]]:
+    """A listener that shows a browser's jobs of a tab."""
+
+    async def follow(browser: str) -> AsyncGenerator[list[Update], None]:
+        yield [gr.skip() for _ in range(5)]  # without any yield Gradio would empty the outputs
+        async for shown in jobs.follow(browser):
+            waiting = render_waiting(shown.waiting)
+            yield [shown.stage, shown.progress, shown.job, gr.update(interactive=shown.running), waiting]
 
     return follow
-
-
-def _update_buttons(controls: GenerateControls, running: bool) -> list[Update]:
-    """Disable the buttons that start a job while one of this tab runs, and show Stop meanwhile."""
-    starting = (controls.generate, *controls.also)
-    return [*(gr.update(interactive=not running) for _ in starting), gr.update(visible=running)]

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import singledispatch
 
 import engine.events as events
-from engine.events import Event, Result
+from engine.events import Event, Last, Result
 from engine.jobs import Jobs
 from ui import formatting, messages, sentences
+
+LEAST_SECONDS = 0.25
+"""Between two views of a job that goes on; the end of a job is shown at once. A view costs the browser up to 50 ms."""
 
 BEAT_SECONDS = 20.0
 """After this long without an event the same view is sent again, because Gradio notices only when sending that a page is gone."""
@@ -23,7 +26,8 @@ class View:
     """A job as the page shows it. ``status`` and ``left`` are sentences; ``share`` is 0..1, None when unknown.
 
     ``preview`` is a JPEG of the image that is being made. ``trouble`` is the sentence of a failure,
-    ``depth`` the hash of the depth map that guided the images.
+    ``depth`` the hash of the depth map that guided the images, ``job`` the id of the job,
+    ``earlier`` what the tab's jobs before it made, the newest first.
     """
 
     status: str = ""
@@ -35,6 +39,13 @@ class View:
     trouble: str = ""
     depth: str = ""
     running: bool = False
+    job: str = ""
+    earlier: tuple[Result, ...] = ()
+
+    @property
+    def outcome(self) -> View:
+        """What stays of it between two steps."""
+        return dataclasses.replace(self, status="" if self.running else self.status, left="", share=None, preview=None)
 
 
 IDLE = View()
@@ -43,7 +54,8 @@ IDLE = View()
 
 async def follow_job(jobs: Jobs, job: str) -> AsyncGenerator[View, None]:
     """The view of ``job`` after each event, from its past events to its end, or the same view after :data:`BEAT_SECONDS`
-    without an event. Views that the page had no time to show are skipped. No thread waits for the events.
+    without an event. There are at most four views a second: of the events between two of them only the outcome is shown. No
+    thread waits for the events.
 
     Raises RequestError for an unknown job.
     """
@@ -60,7 +72,7 @@ async def follow_job(jobs: Jobs, job: str) -> AsyncGenerator[View, None]:
         view = apply_events(known)
         yield view
         while view.running:
-            view = apply_events(await _take(inbox), view)
+            view = apply_events(await _take(inbox, loop.time() + LEAST_SECONDS), view)
             yield view
     finally:
         await asyncio.wait([listening])
@@ -69,14 +81,17 @@ async def follow_job(jobs: Jobs, job: str) -> AsyncGenerator[View, None]:
             unsubscribe()
 
 
-async def _take(inbox: asyncio.Queue[Event]) -> list[Event]:
-    """All events that have arrived, at least one unless :data:`BEAT_SECONDS` pass."""
+async def _take(inbox: asyncio.Queue[Event], until: float) -> list[Event]:
+    """The events that arrive by ``until``, a time of the event loop, or the first one after it. Nothing more is awaited after a
+    job's last event, or once :data:`BEAT_SECONDS` pass without any."""
     try:
         arrived = [await asyncio.wait_for(inbox.get(), BEAT_SECONDS)]
     except TimeoutError:
         return []
-    while not inbox.empty():
-        arrived.append(inbox.get_nowait())
+    with suppress(TimeoutError, asyncio.QueueEmpty):
+        while not isinstance(arrived[-1], Last):
+            left = until - asyncio.get_running_loop().time()
+            arrived.append(await asyncio.wait_for(inbox.get(), left) if left > 0 else inbox.get_nowait())
     return arrived
 
 

@@ -24,7 +24,9 @@ LOOK_SECONDS, PATIENCE_SECONDS = 0.5, 900.0
 class PageSession:
     """``browser`` is this browser's id, stored in it. ``arrived`` fires when the page has opened and the id is known: attach
     what a tab does on opening to ``arrived.then(...)``. ``worker_started`` fires once more, as soon as the worker has described
-    itself: attach to it what shows ``jobs.describe()``. ``sending`` sends finished images from one tab to another. ``forms``
+    itself: attach to it what shows ``jobs.describe()``. ``scanned`` fires when the folders have been read anew after the page
+    opened, which takes long where they are large: attach to it what offers checkpoints.
+    ``sending`` sends finished images from one tab to another. ``forms``
     are the stored forms by tab; they are created outside of the tabs, because components inside a tab read the browser's
     store only when the tab is opened."""
 
@@ -34,6 +36,7 @@ class PageSession:
     browser: gr.BrowserState
     arrived: Dependency
     worker_started: Dependency
+    scanned: Dependency
     sending: Sending
     forms: Mapping[str, gr.BrowserState]
 

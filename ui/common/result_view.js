@@ -1,32 +1,75 @@
-// The result view: the image while it is made and when it is there.
+// The result view: which of its images is large, and the buttons under it.
+
+import { openLightbox } from "./lightbox.js";
+
+const EVENTS = ["reuse", "reuse_template", "keep_seed", "pick", "trim"];
 
 // Every tab has a result view of its own; only the open tab's is visible.
 const findVisibleView = () => [...document.querySelectorAll(".stage")].find((each) => each.offsetParent);
+const listFigures = (view) => [...view.querySelectorAll(".viewer figure.result")];
+const isWriting = (target) => Boolean(target.closest?.("input, textarea, select, [contenteditable], canvas, [role=tablist], dialog"));
+
+// Shows the image of that name large, the first one for "".
+function choose(view, name) {
+  view.dataset.chosen = name;
+  const figures = listFigures(view);
+  const shown = figures.find((each) => each.dataset.name === name) ?? figures[0];
+  for (const figure of figures) figure.toggleAttribute("data-shown", figure === shown);
+  for (const button of view.querySelectorAll("[data-show]")) {
+    button.setAttribute("aria-pressed", button.dataset.show === shown?.dataset.name);
+  }
+  view.querySelector(".strip [aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+function step(view, by) {
+  const figures = listFigures(view), now = figures.findIndex((each) => each.hasAttribute("data-shown"));
+  const next = figures[now + by];
+  if (next) choose(view, next.dataset.name);
+  return Boolean(next);
+}
+
+const lookAt = (view, on) => view.closest(".result-side")?.toggleAttribute("data-looking", on);
+
+function findGenerate() {
+  return [...document.querySelectorAll("button.generate")].find((each) => each.offsetParent && !each.disabled);
+}
 
 // Ctrl+Enter (Cmd+Enter on a Mac) presses the visible Generate button from anywhere in its tab.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-  const button = [...document.querySelectorAll("button.generate")].find((each) => each.offsetParent && !each.disabled);
+  const button = findGenerate();
   if (!button) return;
   event.preventDefault();
   event.stopPropagation();
   button.click();
 }, true);
 
-// On a narrow page the result lies below the form: scroll to it when it starts.
-document.addEventListener("click", (event) => {
-  const view = findVisibleView();
-  if (!view || !event.target.closest("button.generate, button.study") || !matchMedia("(max-width: 800px)").matches) return;
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  view.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+// The arrow keys go through the strip.
+document.addEventListener("keydown", (event) => {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key], view = findVisibleView();
+  if (!by || !view || isWriting(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (step(view, by)) { lookAt(view, true); event.preventDefault(); }
 });
 
-// Stopping takes a moment while a step runs or a checkpoint loads: show at once that the press was noticed.
+// A press on Generate shows what it makes, not what was looked at; on a narrow page the result lies below the form.
 document.addEventListener("click", (event) => {
   const view = findVisibleView();
-  if (view && event.target.closest("button.generate, button.study, button.stop-job")) {
-    view.toggleAttribute("data-stopping", Boolean(event.target.closest("button.stop-job")));
-  }
+  if (!view || !event.target.closest("button.generate, button.also")) return;
+  choose(view, "");
+  lookAt(view, false);
+  if (!matchMedia("(max-width: 800px)").matches) return;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  view.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "nearest" });
+});
+
+// Stopping takes a moment while a step runs or a checkpoint loads: show at once that the press was noticed. It also ends
+// “Keep generating”.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("button.stop-job")) return;
+  const tab = event.target.closest("[role=tabpanel]"), making = tab.querySelector(".making");
+  if (making) making.closest(".progress-layer").dataset.stopping = making.dataset.job;
+  const forever = tab.querySelector(".forever input:checked");
+  forever?.click();
 });
 
 // Two images under a slider: its value is how much of the left one is visible.
@@ -34,12 +77,42 @@ document.addEventListener("input", (event) => {
   if (event.target.matches?.(".pair input")) event.target.closest(".pair").style.setProperty("--cut", `${event.target.value}%`);
 });
 
-const EVENTS = ["reuse", "reuse_template", "keep_seed", "pick", "trim"];
+// While “Keep generating” is on, the end of the last job presses Generate; a failure or Stop switches it off.
+function goOn(view, before, now) {
+  const tab = view.closest("[role=tabpanel]"), forever = tab?.querySelector(".forever input:checked");
+  if (!forever || before !== "running" || now === "running" || tab.querySelector(".waiting .count")) return;
+  if (now === "finished") tab.querySelector("button.generate").click(); else forever.click();
+}
+
+function watch(view) {
+  let state = "";
+  const look = () => {
+    const now = view.querySelector(".stage-inner")?.dataset.state ?? "";
+    if (listFigures(view).length) choose(view, view.dataset.chosen ?? "");
+    goOn(view, state, now);
+    state = now;
+  };
+  new MutationObserver(look).observe(view, { childList: true, subtree: true });
+  look();
+}
 
 // The buttons under the results raise the event that `data-what` names.
 export function mount(element, trigger) {
+  const view = element.closest(".stage") ?? element;
   element.addEventListener("click", (event) => {
-    const button = event.target.closest("button[data-what]");
+    const button = event.target.closest("button[data-what]"), small = event.target.closest("button[data-show]");
+    const large = event.target.closest("a.frame");
     if (EVENTS.includes(button?.dataset.what)) trigger(button.dataset.what, { ...button.dataset });
+    if (small) { choose(view, small.dataset.show); lookAt(view, true); }
+    if (large && !event.ctrlKey && !event.metaKey && !event.shiftKey && openLightbox(large, [...element.querySelectorAll("a.frame")])) {
+      event.preventDefault();
+    }
   });
+  watch(view);
 }
+
+// What is being made lies over what was made before, until somebody looks at that; a press on it brings it back.
+document.addEventListener("click", (event) => {
+  const side = event.target.closest(".under-way")?.closest(".result-side");
+  side?.removeAttribute("data-looking");
+});

@@ -7,6 +7,7 @@ import dataclasses
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import gradio as gr
@@ -15,12 +16,13 @@ from PIL import Image
 
 from engine.events import Result
 from engine.requests import ImageToImage, Request, ResolvedUpscale, model_of
-from ui import formatting, messages
+from engine.storage.file_version import Version, read_version
+from ui import formatting, messages, sentences
 from ui.common import controls, send_to
 from ui.common.job_view import View
 from ui.common.send_to import read_request
 from ui.server import image_routes, scripts
-from ui.templates import Macros, join, render_notice
+from ui.templates import Macros, render_notice
 
 ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "reuse_template", "keep_seed", "pick", "trim"])
 """A press on one of the view's buttons becomes an event, with the image's relative path, or with the words to remove from a
@@ -38,6 +40,15 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class Thumbnail:
+    """A small image in the strip under the large one: the image's name, the address of its thumbnail, and its label."""
+
+    name: str
+    address: str
+    words: str
+
+
+@dataclass(frozen=True)
 class ShownImage:
     """A finished image as templates take it: ``name`` is its path in the outputs, ``file`` the last part of it, ``address`` that
     of the image in full size and ``shown`` that of what the page shows of it."""
@@ -50,26 +61,35 @@ class ShownImage:
     words: str
 
 
-def create_stage(tab: str, shown: str) -> gr.HTML:
-    """The result view of a tab, showing ``shown`` at first."""
-    return gr.HTML(shown, js_on_load=ON_LOAD, elem_id=f"{tab}-stage", elem_classes="stage", **controls.BARE)
+@dataclass(frozen=True)
+class ResultSide:
+    """``stage`` holds the finished images, ``progress`` lies over it while another one is made: a step changes nothing but it."""
+
+    stage: gr.HTML
+    progress: gr.HTML
 
 
-def render_blank(sentence: str) -> Markup:
-    """An empty result view, which says what to do."""
-    return _HTML.render("blank", sentence=sentence)
+def create_result_side(tab: str, hint: str) -> ResultSide:
+    """The result view of a tab. ``hint`` says what to do while it is empty."""
+    stage = gr.HTML(
+        _HTML.render("blank", sentence=hint), js_on_load=ON_LOAD, elem_id=f"{tab}-stage", elem_classes="stage", **controls.BARE
+    )
+    return ResultSide(stage, gr.HTML(elem_id=f"{tab}-progress", elem_classes="progress-layer", **controls.BARE))
 
 
 def render_stage(view: View, outputs: Path, results: Markup | None = None) -> Markup:
-    """``view`` as HTML. ``outputs`` is the folder in which its images lie. ``results``: HTML to be shown instead of them."""
+    """The outcome of ``view`` as HTML. ``outputs`` is the folder of its images. ``results``: HTML to be shown instead of them."""
     return _HTML.render(
-        "stage",
-        view=view,
-        state=_find_state(view),
-        preview=None if view.preview is None else _read_preview(view.preview),
-        percent=None if view.share is None else round(100 * view.share),
-        results=_render_results(view, outputs) if results is None else results,
+        "stage", view=view, state=_find_state(view), results=_render_viewer(view, outputs) if results is None else results
     )
+
+
+def render_progress(view: View) -> Markup:
+    """How far a running job is, with the image so far; "" for one that has ended."""
+    if not view.running:
+        return Markup("")
+    preview = None if view.preview is None else _read_preview(view.preview)
+    return _HTML.render("progress", view=view, preview=preview, percent=None if view.share is None else round(100 * view.share))
 
 
 def render_live(view: View, drafts: Path) -> Markup:
@@ -105,10 +125,22 @@ def encode_data_url(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def _render_results(view: View, outputs: Path) -> Markup:
-    figures = render_figures(view.results, outputs)
-    several = len(view.results) > 1 or (view.results and view.running)
-    return _HTML.render("gallery", figures=figures) if several else join(figures)
+def _render_viewer(view: View, outputs: Path) -> Markup:
+    """One image large, with its settings and buttons, and all others small: the batch, then what was made before."""
+    gone = sum(not is_there(result.path, outputs) for result in view.results)
+    shown = [result for result in (*view.results, *view.earlier) if is_there(result.path, outputs)]
+    if not shown:
+        return render_notice(messages.IMAGE_GONE) if gone else Markup("")
+    thumbnails = [_describe_thumbnail(result, outputs) for result in shown]
+    figures = render_figures(shown, outputs)
+    return _HTML.render(
+        "viewer", figures=figures, thumbnails=thumbnails if len(shown) > 1 else [], gone=messages.IMAGE_GONE if gone else ""
+    )
+
+
+def _describe_thumbnail(result: Result, outputs: Path) -> Thumbnail:
+    name = image_routes.name_image(outputs, result.path)
+    return Thumbnail(name, image_routes.locate(name, image_routes.SMALL), sentences.strip_thumbnail(result.seed))
 
 
 def render_figures(results: Iterable[Result], outputs: Path) -> list[Markup]:
@@ -120,6 +152,11 @@ def _render_figure(result: Result, outputs: Path) -> Markup:
     # Images can be moved by hand, and the journal can be older than a change of the outputs folder.
     if not is_there(result.path, outputs):
         return render_notice(messages.IMAGE_GONE)
+    return _render_version(result, outputs, read_version(result.path))
+
+
+@lru_cache(maxsize=1024)
+def _render_version(result: Result, outputs: Path, _version: Version) -> Markup:
     request = read_request(result.path)
     name = image_routes.name_image(outputs, result.path)
     image = describe_image(name, result.width, result.height, request.prompt if request else "")

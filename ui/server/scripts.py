@@ -42,7 +42,7 @@ def locate(name: str) -> str:
 
 
 def render_head() -> str:
-    """The elements for the page's head that load the scripts, except ``websockets.js``, which is inlined."""
+    """The elements for the page's head that load the scripts, except those of the server, which are inlined."""
     names = (name for name in read_scripts() if not name.startswith("server/"))
     preloads = "".join(f'<link rel="modulepreload" href="{locate(name)}">' for name in names)
     return f'{preloads}<script type="module" src="{locate(ENTRY)}"></script>'

@@ -42,6 +42,9 @@ _PORTS = 100
 _WEBSOCKET_MESSAGE = 2**16
 """The most bytes of one WebSocket message from a page, which has nothing to send there."""
 
+PING_SECONDS = 120.0
+"""How long a page that is busy may take to answer a ping: a browser short of memory or CPU does so late, and loses nothing."""
+
 _START_SECONDS, _CLOSE_SECONDS = 60, 5
 
 
@@ -129,7 +132,7 @@ def serve(
         http=PatientProtocol,
         ws_max_size=_WEBSOCKET_MESSAGE,
         ws_ping_interval=PATIENCE / 2,
-        ws_ping_timeout=PATIENCE / 2,
+        ws_ping_timeout=PING_SECONDS,
         log_level="error",
         timeout_graceful_shutdown=1,
         timeout_keep_alive=30,

@@ -24,11 +24,16 @@ UNKNOWN = 1008
 _ASKER_MAY_GO = {"version": "3.0", "spec_version": "2.3"}
 """With this ASGI version a response stops when the client disconnects, as uvicorn declares for HTTP."""
 
-_SCRIPT = f'<script type="module">{Path(__file__).with_name("websockets.js").read_text("utf-8")}</script>'.encode()
+_FIRST = ("websockets.js", "tab_storage.js")
+"""Scripts that change what Gradio's own find, so they run before them."""
+
+_SCRIPT = "".join(
+    f'<script type="module">{Path(__file__).with_name(name).read_text("utf-8")}</script>' for name in _FIRST
+).encode()
 
 
 class Streams:
-    """ASGI middleware inside the request guard: adds the script to the page and serves its WebSockets. Forwards all else."""
+    """ASGI middleware inside the request guard: adds the scripts to the page and serves its WebSockets. Forwards all else."""
 
     def __init__(self, inside: ASGIApp) -> None:
         self.inside = inside
@@ -84,7 +89,7 @@ def _carry_messages(send: Send) -> Send:
 
 
 def _add_script(send: Send) -> Send:
-    """``send`` that inserts the script at the beginning of the page's head."""
+    """``send`` that inserts the scripts at the beginning of the page's head."""
     begun: Message = {}
     page = bytearray()
 

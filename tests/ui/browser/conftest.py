@@ -23,6 +23,9 @@ PATIENCE = 90_000
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking")
 PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
+SHOWN = "figure.result .picture:visible"
+"""The finished image that is shown large."""
+
 SCRIPTED = "engine.testing:ScriptedEngine"
 
 # Chromium says the first of an `autofocus` that finds its field focused already; Gradio the next three of the streams of a

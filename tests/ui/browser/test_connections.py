@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.browser.conftest import Studio, Visitor, ready, unfold
+from tests.ui.browser.conftest import SHOWN, Studio, Visitor, ready, unfold
 from tests.ui.browser.wire import wire
 from ui import messages
 
@@ -33,7 +33,7 @@ def test_ten_tabs_of_one_browser_listen_at_once(scripted: Studio, page_session: 
     for page in tabs:
         expect(page.locator("img.preview")).to_be_visible()
         expect(page.locator(".queue-button")).to_contain_text("1")
-    tabs[9].locator("button.stop-job").click()
+    tabs[9].locator("button.stop-job:visible").click()
     for page in tabs:
         expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
 
@@ -53,7 +53,7 @@ def lost_for(seconds: float, scripted: Studio, page_session: PageSession) -> Non
         ready(page)
         expect(page.locator("#text-prompt textarea")).to_have_value(SLOW)
         expect(page.locator("img.preview")).to_be_visible()
-        expect(page.locator("figure.result img")).to_be_visible()
+        expect(page.locator(SHOWN)).to_be_visible()
         expect(page.locator("button.generate")).to_be_enabled()
 
 

@@ -61,7 +61,7 @@ def test_type_generate_and_see_the_picture(easel: Studio, page_session: Callable
     generate(page)
     result(page)
     idle(page)
-    expect(page.locator(".facts")).to_contain_text("256 × 256")
+    expect(page.locator(".facts:visible")).to_contain_text("256 × 256")
     (path,) = finished_pictures(easel.settings)
     record = metadata.read(path)
     assert record is not None
@@ -83,7 +83,7 @@ def test_a_reload_in_the_middle_finds_the_picture_again_and_stop_stops(
     page.reload()
     ready(page)
     expect(page.locator("img.preview")).to_be_visible()
-    page.locator("button.stop-job").click()
+    page.locator("button.stop-job:visible").click()
     expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
     idle(page)
     assert finished_pictures(easel.settings) == before
@@ -160,5 +160,4 @@ def test_a_negative_prompt_is_seen_to_work_and_a_reload_in_the_middle_finds_its_
     expect(page.locator("#negative-stage .status")).to_be_visible()
     page.reload()
     open_tab(page)
-    expect(page.locator("button.study")).to_be_enabled()
     expect(page.locator("#negative-stage ol.words li")).to_have_count(2)

@@ -113,7 +113,7 @@ def many_pictures(studio: Studio, page_session: PageSession, count: int) -> None
     unfold(page, messages.SETTINGS)
     page.locator("#text-count").locator("textarea, input").fill(str(count))
     page.locator("button.generate").first.click()
-    expect(page.locator("figure.result img")).to_have_count(count)
+    expect(page.locator("#text-stage .strip button")).to_have_count(count)
     assert len(finished_pictures(studio.settings) - before) == count
     assert handed_in(studio) == uploads
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from engine.jobs import Jobs
-from engine.jobs.journal import JobState
 from engine.requests import TextToImage
-from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, keeping, ready, unfold
-from ui import messages
+from tests.ui.browser.conftest import SHOWN, Studio, Visitor, finished_pictures, keeping, ready, unfold
+from ui import messages, sentences
 from ui.common.send_to import read_request
 
 PageSession = Callable[..., Visitor]
 
 SLOW = "a cat, script: slow"
 """Half a second a step."""
-
-TABS_WITH_JOBS = ("text", "sketch", "negative", "upscale")
 
 ENDLESS = "900"
 """Steps that nobody waits for."""
@@ -47,36 +42,36 @@ def settings(page: Page) -> None:
 
 
 def generate(page: Page) -> None:
-    page.locator("button.generate").click()
+    page.locator("button.generate:visible").click()
 
 
 def result(page: Page) -> Locator:
     """The finished image, once the browser has decoded it."""
-    image = page.locator("figure.result img")
+    image = page.locator(SHOWN)
     expect(image).to_be_visible()
-    page.wait_for_function("[...document.querySelectorAll('figure.result img')].every((image) => image.naturalWidth > 0)")
+    expect(image).not_to_have_js_property("naturalWidth", 0)
     return image
 
 
 def idle(page: Page) -> None:
-    expect(page.locator("button.generate")).to_be_enabled()
-    expect(page.locator("button.stop-job")).to_be_hidden()
+    expect(page.locator("button.stop-job:visible")).to_be_disabled()
+    expect(page.locator(".making")).to_have_count(0)
 
 
 def test_from_words_to_a_picture(scripted: Studio, page_session: PageSession) -> None:
     page = page_session(scripted).open()
-    expect(page.get_by_text(messages.WAITING_FOR_FIRST)).to_be_visible()
+    expect(page.get_by_text(messages.FIRST_HINT)).to_be_visible()
     write(page, "prompt", SLOW)
     generate(page)
     expect(page.locator("img.preview")).to_be_visible()
     expect(page.locator(".status")).to_contain_text(re.compile(r"Step \d of 20"))
     expect(page.locator(".status")).to_contain_text(re.compile(r"left|almost"))
-    expect(page.locator("button.stop-job")).to_be_visible()
+    expect(page.locator("button.stop-job:visible")).to_be_enabled()
     picture = result(page)
     idle(page)
     assert picture.get_attribute("alt") == SLOW
     assert picture.bounding_box()["width"] > 300  # pyright: ignore[reportOptionalSubscript]
-    expect(page.locator(".facts")).to_contain_text("256 × 256")
+    expect(page.locator(".facts:visible")).to_contain_text("256 × 256")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
     saved = next(p for p in finished_pictures(scripted.settings) if p.name == download.value.suggested_filename)
@@ -91,7 +86,7 @@ def test_stop_leaves_nothing_half_done_and_the_next_one_works(scripted: Studio, 
     write(page, "steps", ENDLESS)
     generate(page)
     expect(page.locator("img.preview")).to_be_visible()
-    page.locator("button.stop-job").click()
+    page.locator("button.stop-job:visible").click()
     expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
     idle(page)
     assert finished_pictures(scripted.settings) == before
@@ -118,32 +113,37 @@ def test_a_reload_in_the_middle_finds_form_and_preview(scripted: Studio, page_se
     settings(page)
     assert [value(page, field) for field in ("negative_prompt", "seed", "steps")] == ["rain", "77", ENDLESS]
     assert value(page, "size").startswith("Portrait")
-    page.locator("button.stop-job").click()
+    page.locator("button.stop-job:visible").click()
     expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
 
 
-def test_generate_may_be_pressed_while_the_page_still_looks_for_an_older_job(
-    scripted: Studio, page_session: PageSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    latest, asked, answered = Jobs.latest, threading.Event(), threading.Semaphore(0)
-
-    def late(jobs: Jobs, page: str) -> JobState | None:
-        found = latest(jobs, page)
-        asked.wait()
-        answered.release()
-        return found
-
-    monkeypatch.setattr(Jobs, "latest", late)
+def test_presses_queue_and_stop_stops_one_of_them(scripted: Studio, page_session: PageSession) -> None:
     page = page_session(scripted).open()
     settings(page)
     write(page, "prompt", SLOW)
     write(page, "steps", ENDLESS)
-    generate(page)
+    place = page.locator("button.stop-job:visible").bounding_box()
+    for _ in range(3):
+        page.keyboard.press("Control+Enter")
+    waiting, stage = page.locator("#text-waiting"), page.locator("#text-stage")
+    expect(waiting).to_contain_text(sentences.waiting_jobs(2))
     expect(page.locator("img.preview")).to_be_visible()
-    asked.set()
-    assert all(answered.acquire(timeout=60) for _ in TABS_WITH_JOBS)
+    assert page.locator("button.stop-job:visible").bounding_box() == place, "nothing moves under the pointer"
     page.locator("button.stop-job:visible").click()
-    expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
+    expect(waiting).to_contain_text(sentences.waiting_jobs(1))
+    waiting.get_by_role("button").click()
+    expect(waiting).to_be_empty()
+    page.locator("button.stop-job:visible").click()
+    expect(stage).to_contain_text(messages.STOPPED)
+    idle(page)
+    # Until told: each picture is followed by another one, and the earlier ones stay in the strip.
+    write(page, "steps", "2")
+    write(page, "prompt", "a cat")
+    page.get_by_label(messages.KEEP_GENERATING).and_(page.locator(":visible")).check()
+    generate(page)
+    expect(page.locator("#text-stage .strip button").nth(2)).to_be_visible()
+    page.locator("button.stop-job:visible").click(force=True)
+    expect(page.get_by_label(messages.KEEP_GENERATING).and_(page.locator(":visible"))).not_to_be_checked()
 
 
 def test_words_that_were_pasted_and_deleted_are_kept_too(scripted: Studio, page_session: PageSession) -> None:
@@ -181,7 +181,7 @@ def test_a_second_tab_and_a_stop_from_there(scripted: Studio, page_session: Page
     expect(first.locator("img.preview")).to_be_visible()
     second = visitor.open()
     expect(second.locator("img.preview")).to_be_visible()
-    second.locator("button.stop-job").click()
+    second.locator("button.stop-job:visible").click()
     for page in (first, second):
         expect(page.locator("#text-stage")).to_contain_text(messages.STOPPED)
         idle(page)
@@ -248,7 +248,7 @@ def test_an_empty_prompt_and_a_very_long_one(scripted: Studio, page_session: Pag
     write(page, "prompt", "cat " * 5000)
     generate(page)
     expect(page.locator("#text-says")).not_to_contain_text(messages.EMPTY_PROMPT)
-    expect(page.locator("figure.result img")).to_have_attribute("alt", re.compile("^cat cat"))
+    expect(page.locator(SHOWN)).to_have_attribute("alt", re.compile("^cat cat"))
 
 
 def test_an_outputs_folder_in_trouble_is_said_and_the_next_one_works(scripted: Studio, page_session: PageSession) -> None:
@@ -300,9 +300,22 @@ def test_several_pictures_are_a_gallery(scripted: Studio, page_session: PageSess
     write(page, "count", "3")
     write(page, "seed", "10")
     generate(page)
-    expect(page.locator(".gallery figure.result")).to_have_count(3)
+    strip, facts = page.locator("#text-stage .strip button"), page.locator(".facts:visible")
+    expect(strip).to_have_count(3)
     idle(page)
-    assert [facts.split()[1] for facts in page.locator(".facts").all_inner_texts()] == ["10", "11", "12"]
+    for place, seed in enumerate(("10", "11", "12")):
+        strip.nth(place).click()
+        expect(facts).to_contain_text(seed)
+    page.keyboard.press("ArrowLeft")
+    expect(facts).to_contain_text("11")
+    page.locator(SHOWN).click()
+    large = page.locator("#lightbox img")
+    expect(large).to_be_visible()
+    before = large.get_attribute("src")
+    page.keyboard.press("ArrowRight")
+    expect(large).not_to_have_attribute("src", before or "")
+    page.keyboard.press("Escape")
+    expect(large).to_be_hidden()
 
 
 def test_settings_come_back_from_a_picture(scripted: Studio, page_session: PageSession) -> None:
@@ -383,7 +396,7 @@ def test_a_narrow_page_has_everything_in_one_column(scheme: str, scripted: Studi
     write(page, "prompt", "a cat, " + "x" * 200)
     generate(page)
     result(page)
-    expect(page.locator("figure.result img")).to_be_in_viewport()
+    expect(page.locator(SHOWN)).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
@@ -408,5 +421,5 @@ def test_a_job_of_an_earlier_easel_is_found_by_its_page(scripted: Studio, page_s
     scripted.jobs.submit(TextToImage(prompt="from elsewhere", steps=2), mine.page)
     page.reload()
     ready(page)
-    expect(page.locator("figure.result img")).to_have_attribute("alt", "from elsewhere")
+    expect(page.locator(SHOWN)).to_have_attribute("alt", "from elsewhere")
     assert read_request(scripted.jobs.jobs(limit=1)[0].results[0].path) is not None

@@ -195,4 +195,4 @@ def test_a_withheld_picture_is_said_and_not_shown(real: Studio, page_session: Pa
         preferences.write(real.settings.data, Preferences())
     choose(page, "text", "checkpoint", "sd1")
     made(page, real, messages.GENERATE)
-    expect(page.locator("#text-stage figure.result img")).to_be_visible()
+    expect(page.locator("#text-stage figure.result .picture:visible")).to_be_visible()

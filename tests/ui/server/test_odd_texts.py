@@ -139,7 +139,7 @@ def test_every_picture_of_any_name_is_listed_shown_marked_and_served(door: Door)
 def submit(door: Door, jobs: Jobs, prompt: str) -> str:
     """The prompt of the finished job that was asked for with ``prompt``."""
     asked: dict[str, JsonValue] = {"text-prompt": prompt, "text-negative_prompt": prompt[::-1]}
-    succeeded, (_, said, *_) = door.press(door.find("wire_button.<locals>.submit"), asked)
+    succeeded, (said, *_) = door.press(door.find("wire_button.<locals>.submit"), asked)
     assert succeeded
     if len(prompt) > MAX_PROMPT:
         assert "Shorten it" in str(said)

@@ -33,9 +33,13 @@ class CheckpointsService:
         """Whether a download is in progress."""
         return self._downloads.busy
 
+    def scan(self) -> None:
+        """Read the user's folders anew."""
+        self._checkpoint_options.scan()
+
     def render_inventory(self) -> str:
-        """Scan the user's folders and render everything in them."""
-        inventory = self._checkpoint_options.scan()
+        """Everything that the last scan found in the user's folders."""
+        inventory = self._checkpoint_options.inventory
         return view.render_inventory(inventory.entries, inventory.refused, overrides.read(self._settings.data))
 
     def render_offers(self) -> str:

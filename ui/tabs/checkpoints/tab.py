@@ -41,15 +41,22 @@ def create_checkpoints_tab(session: PageSession) -> None:
     """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     tab, service = _create_components(), CheckpointsService(session.settings, session.checkpoint_options)
 
-    def look() -> tuple[str, str]:
+    def show() -> tuple[str, str]:
         return service.render_inventory(), service.render_offers()
 
+    def look_again() -> tuple[str, str]:
+        service.scan()
+        return show()
+
     def choose(event: gr.EventData) -> tuple[str, str]:
-        return service.choose(event.entry, event.family, event.prediction_type), service.render_inventory()
+        said = service.choose(event.entry, event.family, event.prediction_type)
+        service.scan()
+        return said, service.render_inventory()
 
     shown = [tab.inventory, tab.offers]
-    session.arrived.then(look, None, shown, **QUIET)
-    on(tab.again, "click")(look, None, shown)
+    session.arrived.then(show, None, shown, **QUIET)
+    session.scanned.then(show, None, shown, **QUIET)
+    on(tab.again, "click")(look_again, None, shown, trigger_mode="multiple")
     on(tab.inventory, "choose")(choose, None, [tab.notice, tab.inventory], **QUIET)
     _wire_downloads(tab, session, service)
 
@@ -84,8 +91,10 @@ def _wire_downloads(tab: CheckpointsTab, session: PageSession, service: Checkpoi
         return [service.render_downloads(), gr.update(active=service.busy)]
 
     def tick(known: int) -> list[Update]:
-        finished = service.count_finished()
-        fresh = (service.render_inventory(), service.render_offers()) if finished > known else (gr.skip(), gr.skip())
+        finished, fresh = service.count_finished(), (gr.skip(), gr.skip())
+        if finished > known:
+            service.scan()
+            fresh = service.render_inventory(), service.render_offers()
         return [*show(), *fresh, finished]
 
     def paste(link: str) -> list[Update]:

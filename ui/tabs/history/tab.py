@@ -32,6 +32,7 @@ class HistoryTab:
     checkpoint: gr.Dropdown
     day: gr.Dropdown
     favourites: gr.Checkbox
+    studies: gr.Checkbox
     thumbs: gr.HTML
     detail: gr.HTML
     offset: gr.State
@@ -63,12 +64,13 @@ def _create_components() -> HistoryTab:
         checkpoint = _create_choice(messages.ANY_CHECKPOINT, "Checkpoint", "history-checkpoint")
         day = _create_choice(messages.ANY_DAY, "Date", "history-day")
         favourites = gr.Checkbox(label=messages.FAVOURITES, elem_id="history-favourites", scale=1, min_width=150)
+        studies = gr.Checkbox(label=messages.STUDIES, elem_id="history-studies", scale=1, min_width=150)
     with gr.Row(equal_height=False, elem_classes="album"):
         thumbs = gr.HTML(js_on_load=view.ON_THUMBS, elem_id="history-thumbs", **controls.BARE)
         with gr.Column(elem_classes="result-side"):
             detail = gr.HTML(view.render_nothing(), js_on_load=view.ON_CHOSEN, elem_id="history-chosen", **controls.BARE)
     states = {"offset": gr.State(0), "chosen": gr.State(""), "pinned": gr.State("")}
-    return HistoryTab(words, checkpoint, day, favourites, thumbs, detail, **states)
+    return HistoryTab(words, checkpoint, day, favourites, studies, thumbs, detail, **states)
 
 
 def _create_choice(anything: str, label: str, name: str) -> gr.Dropdown:
@@ -76,7 +78,7 @@ def _create_choice(anything: str, label: str, name: str) -> gr.Dropdown:
 
 
 def _wire_search(tab: HistoryTab, service: HistoryService, opened: gr.Tab) -> None:
-    asked = [tab.words, tab.checkpoint, tab.day, tab.favourites]
+    asked = [tab.words, tab.checkpoint, tab.day, tab.favourites, tab.studies]
 
     def look(*values: Any) -> Iterator[list[Update]]:
         """Scan the folder, then update the choices of the dropdowns."""
@@ -85,7 +87,8 @@ def _wire_search(tab: HistoryTab, service: HistoryService, opened: gr.Tab) -> No
             for reading in service.refresh():
                 yield [service.render_thumbnails(_read_search(wanted), offset, chosen, reading), gr.skip(), gr.skip()]
             checkpoints = [(messages.ANY_CHECKPOINT, ""), *((name, name) for name in service.history.checkpoints())]
-            days = [(messages.ANY_DAY, ""), *((f"{day} ({count})", day) for day, count in service.history.days())]
+            counted = service.history.days(Search(studies=bool(wanted[-1])))
+            days = [(messages.ANY_DAY, ""), *((f"{day} ({count})", day) for day, count in counted)]
         except EaselError as error:
             gr.Warning(str(error), duration=20)
             checkpoints, days = [(messages.ANY_CHECKPOINT, "")], [(messages.ANY_DAY, "")]
@@ -109,12 +112,14 @@ def _wire_search(tab: HistoryTab, service: HistoryService, opened: gr.Tab) -> No
 
 
 def _read_search(values: list[Any]) -> Search:
-    words, checkpoint, day, favourites = values
-    return Search(words=words or "", checkpoint=checkpoint or "", day=day or "", favourites=bool(favourites))
+    words, checkpoint, day, favourites, studies = values
+    return Search(
+        words=words or "", checkpoint=checkpoint or "", day=day or "", favourites=bool(favourites), studies=bool(studies)
+    )
 
 
 def _wire_choice(tab: HistoryTab, service: HistoryService) -> None:
-    asked = [tab.words, tab.checkpoint, tab.day, tab.favourites, tab.offset]
+    asked = [tab.words, tab.checkpoint, tab.day, tab.favourites, tab.studies, tab.offset]
 
     def choose(event: gr.EventData, pinned: str) -> tuple[str, str]:
         return service.render_chosen(event.image, pinned), event.image

@@ -14,7 +14,7 @@ from ui import messages
 from ui.common import controls, fields, form, result_view
 from ui.common.estimate import wire_estimate
 from ui.common.fields import Fields, Keeper
-from ui.common.generate_button import GenerateControls, wire_button, wire_generate
+from ui.common.generate_button import GenerateControls, create_press_row, wire_button, wire_generate
 from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
 from ui.common.send_to import Form, wire_reuse
@@ -37,7 +37,6 @@ class NegativePromptsTab:
 
     fields: Fields
     controls: GenerateControls
-    study: gr.Button
     estimate: gr.HTML
     box: PromptBox
 
@@ -66,15 +65,16 @@ def create_negative_prompts_tab(session: PageSession) -> None:
         return [written[name] for name in tab.fields]
 
     every = list(tab.fields.values())
-    wire_generate(tab.controls, session, set(every), compare)
-    wire_button(tab.study, tab.controls, session, set(every), study)
+    ended = wire_generate(tab.controls, session, set(every), compare)
+    if tab.controls.press.also is not None:
+        wire_button(tab.controls.press.also, tab.controls, session, set(every), study)
     fields.follow_checkpoint(tab.fields, known, lambda chosen: chosen.for_comparisons)
     keeper = fields.keep_form(NAME, tab.fields, BLANK, session)
-    wire_estimate(tab.estimate, tab.fields, session, expect)
+    wire_estimate(tab.estimate, tab.fields, session, expect, ended)
     wire_prompt_box(tab.box, tab.fields, session, keeper)
     _wire_trim(tab, keeper)
     own = Form(LABEL, fill, every, keeper.after)
-    wire_reuse(tab.controls.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
+    wire_reuse(tab.controls.result.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
     session.sending.forms.update(dict.fromkeys(("compare_negative", "study_negative"), own))
 
 
@@ -84,15 +84,12 @@ def _create_components(session: PageSession) -> NegativePromptsTab:
         with gr.Column(elem_classes="compose"):
             made: Fields = {"prompt": controls.create_prompt(NAME)}
             made["negative_prompt"] = controls.create_negative_prompt(NAME, lines=3)
-            with gr.Row(elem_classes="press"):
-                compare = gr.Button(messages.COMPARE, variant="primary", size="lg", elem_classes="generate", scale=2)
-                study = gr.Button(messages.EACH_WORD, size="lg", elem_classes="study", scale=2)
-                stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop-job", scale=1, visible=False)
+            press = create_press_row(NAME, messages.COMPARE, messages.EACH_WORD)
             notice = controls.create_notice(NAME)
             warning = create_warning(NAME)
             estimate = controls.create_estimate(NAME)
         with gr.Column(elem_classes="result-side"):
-            stage = result_view.create_stage(NAME, result_view.render_blank(messages.COMPARE_FIRST))
+            result = result_view.create_result_side(NAME, messages.COMPARE_FIRST)
         with gr.Column(elem_classes="more"):
             with gr.Accordion(messages.SETTINGS, open=False):
                 numbers = ("steps", "guidance_scale", "max_terms")
@@ -100,8 +97,7 @@ def _create_components(session: PageSession) -> NegativePromptsTab:
             box = create_prompt_box(NAME, session, warning)
     return NegativePromptsTab(
         fields={name: made[name] for name in BLANK},
-        controls=GenerateControls(NAME, compare, stop, notice, stage, (study,), view.render_results),
-        study=study,
+        controls=GenerateControls(NAME, press, notice, result, view.render_results),
         estimate=estimate,
         box=box,
     )
@@ -120,4 +116,4 @@ def _wire_trim(tab: NegativePromptsTab, keeper: Keeper) -> None:
         return remove_terms(now, places), render_notice(messages.TRIMMED)
 
     negative = tab.fields["negative_prompt"]
-    keeper.after(on(tab.controls.stage, "trim")(trim, negative, [negative, tab.controls.notice], **QUIET))
+    keeper.after(on(tab.controls.result.stage, "trim")(trim, negative, [negative, tab.controls.notice], **QUIET))

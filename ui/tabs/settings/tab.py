@@ -55,7 +55,10 @@ def create_settings_tab(session: PageSession) -> None:
     on(box, "expand")(look, None, computer, **QUIET)
     session.worker_started.then(look, None, computer, **QUIET)
     on(free, "click")(free_memory, None, freed).then(look, None, computer, **QUIET)
-    on(save, "click")(keep, set(fields.values()), notice)
+    # A second press while the folders of the first are still being read is a press all the same.
+    on(save, "click")(keep, set(fields.values()), notice, trigger_mode="multiple")
+    typed = [on(each, "input") for each in fields.values()]
+    gr.on(typed, None, None, notice, js="() => ['']", trigger_mode="multiple", **QUIET)
 
 
 def _create_fields() -> Fields:

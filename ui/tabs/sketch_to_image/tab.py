@@ -19,7 +19,7 @@ from ui.common.checkpoint_options import Checkpoint
 from ui.common.controls import Choices
 from ui.common.estimate import wire_estimate
 from ui.common.fields import Fields, Keeper
-from ui.common.generate_button import BrowserScript, GenerateControls, wire_button, wire_generate
+from ui.common.generate_button import BrowserScript, GenerateControls, create_press_row, wire_button, wire_generate
 from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
 from ui.common.send_to import Form, find_request, receive_images, wire_reuse
@@ -66,7 +66,6 @@ class SketchToImageTab:
     uploaded: gr.Textbox
     brought: gr.Textbox
     strength_words: gr.HTML
-    explore: gr.Button
     live: LiveControls
     estimate: gr.HTML
     box: PromptBox
@@ -95,14 +94,15 @@ def create_sketch_to_image_tab(session: PageSession) -> None:
 
     inputs: set[Component] = {*tab.fields.values(), tab.uploaded, tab.folded.depth}
     upload = BrowserScript(drawing_pad.HAND_IN, tab.uploaded)
-    wire_generate(tab.controls, session, inputs, ask, upload)
-    wire_button(tab.explore, tab.controls, session, inputs, explore, upload)
+    ended = wire_generate(tab.controls, session, inputs, ask, upload)
+    if tab.controls.press.also is not None:
+        wire_button(tab.controls.press.also, tab.controls, session, inputs, explore, upload)
     # An empty width or height has the drawing's shape, whatever the checkpoint.
     followed = {name: field for name, field in tab.fields.items() if name not in ("width", "height")}
     fields.follow_checkpoint(followed, known, lambda chosen: chosen.for_sketches)
     keeper = fields.keep_form(NAME, tab.fields, sketch_form.BLANK, session)
     wire_prompt_box(tab.box, tab.fields, session, keeper)
-    wire_estimate(tab.estimate, tab.fields, session, expect)
+    wire_estimate(tab.estimate, tab.fields, session, expect, ended)
     _wire_strength(tab)
     _wire_folded(tab, session, service, inputs, ask)
     _wire_live(tab, session, service)
@@ -125,13 +125,12 @@ def _create_components(session: PageSession) -> SketchToImageTab:
             strength_words = gr.HTML(meaning, elem_id=f"{NAME}-strength-words", **controls.BARE)
             made: Fields = {"strength": strength, "prompt": controls.create_prompt(NAME)}
             made["negative_prompt"] = controls.create_negative_prompt(NAME)
-            generate, stop = controls.create_buttons()
-            explore = gr.Button(messages.EXPLORE, elem_id=f"{NAME}-explore", elem_classes="explore")
+            press = create_press_row(NAME, also=messages.EXPLORE, again=True)
             notice = controls.create_notice(NAME)
             warning = create_warning(NAME)
             estimate = controls.create_estimate(NAME)
         with gr.Column(elem_classes="result-side"):
-            stage = result_view.create_stage(NAME, result_view.render_blank(messages.SKETCH_HINT))
+            result = result_view.create_result_side(NAME, messages.SKETCH_HINT)
         with gr.Column(elem_classes="more"):
             settings, live_checkpoint = _create_settings(known, chosen.for_sketches)
             made |= settings
@@ -139,12 +138,11 @@ def _create_components(session: PageSession) -> SketchToImageTab:
             box = create_prompt_box(NAME, session, warning)
     return SketchToImageTab(
         fields={name: made[name] for name in sketch_form.BLANK},
-        controls=GenerateControls(NAME, generate, stop, notice, stage, render=view.render_results),
+        controls=GenerateControls(NAME, press, notice, result, view.render_results),
         pad=pad,
         uploaded=gr.Textbox(visible=False),
         brought=gr.Textbox(visible=False),
         strength_words=strength_words,
-        explore=explore,
         live=LiveControls(live, live_checkpoint),
         estimate=estimate,
         box=box,
@@ -254,9 +252,9 @@ def _wire_live(tab: SketchToImageTab, session: PageSession, service: SketchServi
         return gr.update(value=messages.FINISH if switched_on else messages.GENERATE), drawn
 
     inputs: set[Component] = {*tab.fields.values(), tab.live.checkpoint, tab.folded.depth, session.browser}
-    seed, generate = tab.fields["seed"], tab.controls.generate
+    seed, generate = tab.fields["seed"], tab.controls.press.generate
     # Every stroke triggers a repaint, even while the previous one runs: the queue cancels that one.
-    on(tab.pad, "drawn")(repaint, inputs, tab.controls.stage, trigger_mode="multiple", **QUIET)
+    on(tab.pad, "drawn")(repaint, inputs, tab.controls.result.stage, trigger_mode="multiple", **QUIET)
     switched = on(tab.live.on, "change")(switch, [tab.live.on, seed], [generate, seed], **QUIET)
     switched.then(None, tab.live.on, None, js="(on) => { window.easelPad.setLive(on); }", **QUIET)
     changes = [on(tab.fields[name], "change") for name in ("strength", "prompt", "negative_prompt", "seed", "live_steps")]
@@ -283,7 +281,7 @@ def _wire_result(tab: SketchToImageTab, session: PageSession, service: SketchSer
             return gr.skip(), gr.skip(), said
         return request.strength, str(request.seed), render_notice(messages.PICKED.format(strength=request.strength))
 
-    stage, notice, seed = tab.controls.stage, tab.controls.notice, tab.fields["seed"]
+    stage, notice, seed = tab.controls.result.stage, tab.controls.notice, tab.fields["seed"]
     own = Form(LABEL, fill, [*tab.fields.values(), tab.folded.depth, tab.brought], restore, ImageToImage)
     wire_reuse(stage, notice, seed, own, session.settings.outputs)
     keeper.after(on(stage, "pick")(pick, None, [tab.fields["strength"], seed, notice], **QUIET))

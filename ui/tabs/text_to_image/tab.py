@@ -12,8 +12,7 @@ from ui import messages
 from ui.common import controls, fields, form, result_view
 from ui.common.estimate import wire_estimate
 from ui.common.fields import Fields, Keeper
-from ui.common.generate_button import GenerateControls, wire_generate
-from ui.common.job_view import IDLE
+from ui.common.generate_button import GenerateControls, create_press_row, wire_generate
 from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
 from ui.common.send_to import Form, wire_reuse
@@ -48,14 +47,14 @@ def create_text_to_image_tab(session: PageSession) -> None:
         return [written[name] for name in tab.fields]
 
     every = list(tab.fields.values())
-    wire_generate(tab.controls, session, set(every), ask)
-    wire_estimate(tab.estimate, tab.fields, session, ask)
+    ended = wire_generate(tab.controls, session, set(every), ask)
+    wire_estimate(tab.estimate, tab.fields, session, ask, ended)
     fields.follow_checkpoint(tab.fields, known)
     keeper = fields.keep_form(NAME, tab.fields, form.BLANK, session)
     _wire_examples(tab, session, keeper)
     wire_prompt_box(tab.box, tab.fields, session, keeper)
     own = Form(LABEL, fill, every, keeper.after)
-    wire_reuse(tab.controls.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
+    wire_reuse(tab.controls.result.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
     session.sending.forms["text_to_image"] = own
 
 
@@ -67,19 +66,19 @@ def _create_components(session: PageSession) -> TextToImageTab:
             made: Fields = {"prompt": controls.create_prompt(NAME, autofocus=True)}
             examples = gr.HTML(view.render_examples(chosen.repertoire), js_on_load=view.ON_LOAD, elem_id="chips", **controls.BARE)
             made["negative_prompt"] = controls.create_negative_prompt(NAME)
-            generate, stop = controls.create_buttons()
+            press = create_press_row(NAME, again=True)
             notice = controls.create_notice(NAME)
             warning = create_warning(NAME)
             estimate = controls.create_estimate(NAME)
         with gr.Column(elem_classes="result-side"):
-            stage = result_view.create_stage(NAME, result_view.render_stage(IDLE, session.settings.outputs))
+            result = result_view.create_result_side(NAME, messages.FIRST_HINT)
         with gr.Column(elem_classes="more"):
             with gr.Accordion(messages.SETTINGS, open=False):
                 made |= controls.create_settings(NAME, known, chosen) | controls.create_afterwards(NAME)
             box = create_prompt_box(NAME, session, warning)
     return TextToImageTab(
         fields={name: made[name] for name in form.BLANK},
-        controls=GenerateControls(NAME, generate, stop, notice, stage),
+        controls=GenerateControls(NAME, press, notice, result),
         estimate=estimate,
         examples=examples,
         box=box,

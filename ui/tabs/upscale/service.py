@@ -49,7 +49,7 @@ class UpscaleService:
 
     def list_upscalers(self) -> list[tuple[str, str]]:
         """Label and name of each upscaler, the built-in one first, then Lanczos, and the networks that clean last."""
-        inventory = self._checkpoint_options.scan()
+        inventory = self._checkpoint_options.inventory
         upscalers = [(entry.name, entry.name) for entry in list_upscalers(inventory)]
         cleaners = [(sentences.cleaner_label(entry.name), entry.name) for entry in list_cleaners(inventory)]
         return [(messages.BUILT_IN_UPSCALER, BUILT_IN), *upscalers, (messages.LANCZOS_UPSCALER, LANCZOS), *cleaners]

@@ -13,7 +13,7 @@ from engine.requests import Request, Upscale
 from ui import messages
 from ui.common import controls, fields, result_view
 from ui.common.fields import Fields, Keeper
-from ui.common.generate_button import Ask, GenerateControls, wire_generate
+from ui.common.generate_button import Ask, GenerateControls, create_press_row, wire_generate
 from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
 from ui.common.send_to import Form, receive_images, wire_reuse
@@ -76,14 +76,14 @@ def _create_components(session: PageSession, service: UpscaleService) -> Upscale
             made["cleaning"] = _create_slider("cleaning", (0, 1, 0.05), messages.CLEANING, messages.CLEANING_HELP)
             words, box = _create_words(made, session)
             cost = gr.HTML(elem_id=f"{NAME}-cost", **controls.BARE)
-            generate, stop = controls.create_buttons(messages.UPSCALE)
+            press = create_press_row(NAME, messages.UPSCALE)
             notice = controls.create_notice(NAME)
         with gr.Column(elem_classes="result-side"):
             slider = gr.ImageSlider(
                 label=messages.BEFORE_AFTER, visible=False, max_height=640, slider_position=50, elem_id=f"{NAME}-slider"
             )
-            stage = result_view.create_stage(NAME, result_view.render_blank(messages.UPSCALE_HINT))
-    return UpscaleTab(made, files, folder, cost, words, box, GenerateControls(NAME, generate, stop, notice, stage), slider)
+            result = result_view.create_result_side(NAME, messages.UPSCALE_HINT)
+    return UpscaleTab(made, files, folder, cost, words, box, GenerateControls(NAME, press, notice, result), slider)
 
 
 def _create_words(made: Fields, session: PageSession) -> tuple[gr.Column, PromptBox]:
@@ -113,10 +113,9 @@ def _wire_jobs(tab: UpscaleTab, session: PageSession, service: UpscaleService, a
         pair = service.compare_latest(session.jobs, job)
         return gr.update(visible=pair is not None, value=pair)
 
-    on(tab.controls.generate, "click")(lambda: gr.update(visible=False), None, tab.slider, **QUIET)
+    on(tab.controls.press.generate, "click")(lambda: gr.update(visible=False), None, tab.slider, **QUIET)
     ended = wire_generate(tab.controls, session, {*tab.fields.values(), tab.files}, ask)
-    for each, job in zip(ended, (tab.controls.job, tab.controls.found), strict=True):
-        each.then(compare, job, tab.slider, **QUIET)
+    ended.then(compare, tab.controls.job, tab.slider, **QUIET)
 
 
 def _keep_form(tab: UpscaleTab, session: PageSession, service: UpscaleService) -> Keeper:
@@ -133,6 +132,8 @@ def _keep_form(tab: UpscaleTab, session: PageSession, service: UpscaleService) -
 
     keeper = Keeper(NAME, tab.fields, store)
     keeper.begin(session.arrived.then(restore, store, every, **QUIET))
+    upscaler = tab.fields["upscaler"]
+    session.scanned.then(lambda: gr.update(choices=service.list_upscalers()), None, upscaler, **QUIET)
     return keeper
 
 
@@ -167,6 +168,6 @@ def _wire_result(tab: UpscaleTab, session: PageSession, service: UpscaleService,
         return [[lend_file(image, tab.files)]]
 
     own = Form(LABEL, fill, every, keeper.after, Upscale)
-    wire_reuse(tab.controls.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
+    wire_reuse(tab.controls.result.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
     session.sending.forms["upscale"] = own
     receive_images(NAME, session.sending, take, [tab.files])
