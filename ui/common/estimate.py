@@ -60,8 +60,10 @@ class EstimateService:
 def wire_estimate(
     shown: gr.HTML, fields: Fields, session: PageSession, ask: Callable[[Values], GenerationRequest], ended: Dependency
 ) -> None:
-    """``shown`` displays the estimate for ``ask(values of fields)``, anew when jobs have ``ended``, by which Easel learns how long
-    it takes; a checkpoint that is chosen is loaded meanwhile."""
+    """``shown`` displays the estimate for ``ask(values of fields)``, anew when jobs have ``ended``: they teach how long it takes.
+
+    A checkpoint that is chosen is loaded meanwhile.
+    """
     service = EstimateService(session.settings, session.checkpoint_options)
 
     def look(values: Values) -> str:

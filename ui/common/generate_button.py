@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -39,7 +39,7 @@ _HTML = Macros("common/generate_button.html")
 _ON_LOAD = scripts.on_load("common/generate_button.js", ["cancel"])
 """A press on “Cancel them” becomes an event."""
 
-_EDITED = {gr.File: "change"}
+_EDITED: Mapping[type[Component], str] = {gr.File: "change"}
 """The event of a component that somebody has changed, where it is not "input"."""
 
 Ask = Callable[[Values], Request]
