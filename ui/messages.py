@@ -38,7 +38,7 @@ SHORTCUT_KEYS = (
     ("?", "show these shortcuts"),
 )
 CLOSE = "Close"
-SETTINGS = "Settings"
+SETTINGS = "More settings"
 READING = "How the prompt was read"
 BOTH_ENCODERS = "Both text encoders of this checkpoint read it like this:"
 REPERTOIRE = "What the starter can draw"

@@ -1,5 +1,6 @@
 // What the page loads at its start. Scripts that belong to one component lie beside it.
 
+import "./common/changed_settings.js";
 import "./common/prompt_weights.js";
 import "./common/result_view.js";
 import "./common/shortcuts.js";

@@ -14,7 +14,7 @@ from engine.requests import DTYPES, GUIDANCES, SPEEDS, StudyNegative
 from ui import messages
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
-from ui.compat.listeners import QUIET
+from ui.compat.listeners import QUIET, on
 
 BARE: dict[str, Any] = {"padding": False, "apply_default_css": False}
 """For HTML styled by style.css alone."""
@@ -31,13 +31,13 @@ class Choices(TypedDict):
 NO_CORRECTION = gr.InputHTMLAttributes(autocorrect="off", spellcheck=False)
 
 
-def create_prompt(tab: str, autofocus: bool = False) -> gr.Textbox:
+def create_prompt(tab: str, autofocus: bool = False, lines: int = 3) -> gr.Textbox:
     """The prompt. ``autofocus``: where the cursor is when the page opens. ``tab`` begins the ids of a tab's fields."""
     return gr.Textbox(
         label=form.LABELS["prompt"],
         info=messages.PROMPT_HELP,
         placeholder=messages.PROMPT_EXAMPLE,
-        lines=3,
+        lines=lines,
         max_lines=12,
         autofocus=autofocus,
         elem_id=f"{tab}-prompt",
@@ -65,26 +65,41 @@ def create_notice(tab: str) -> gr.HTML:
     return gr.HTML(elem_id=f"{tab}-says", **BARE)
 
 
-def create_settings(
-    tab: str, known: Mapping[str, Checkpoint], chosen: Checkpoint, numbers: Sequence[str] = ("steps", "guidance_scale", "count")
+def create_settings_line(
+    tab: str, known: Mapping[str, Checkpoint], chosen: Checkpoint, names: Sequence[str] = ("checkpoint", "size", "count", "seed")
 ) -> dict[str, Component]:
-    """The fields of a request other than the prompts. ``numbers``: fields that stand in one row."""
+    """What changes most often, always in sight; with the size come the fields of one's own."""
+    offered = {"checkpoint": list_checkpoints(known), "size": list_sizes(chosen)}
     made: dict[str, Component] = {}
-    with gr.Row():
-        made["checkpoint"] = create_choice(tab, "checkpoint", list_checkpoints(known))
-        made["size"] = size = create_choice(tab, "size", list_sizes(chosen))
+    with gr.Row(elem_classes="settings-line"):
+        for name in names:
+            if name in offered:
+                made[name] = create_choice(tab, name, offered[name], scale=3, min_width=150)
+            else:
+                made[name] = create_number(tab, name, messages.RANDOM_SEED if name == "seed" else describe_best(name, chosen))
+    if "size" in made:
+        made |= _create_own_size(tab, chosen, made["size"])
+    return made
+
+
+def _create_own_size(tab: str, chosen: Checkpoint, size: Component) -> dict[str, Component]:
     with gr.Row(visible=False) as own_size:
-        made["width"], made["height"] = (create_number(tab, name, describe_best(name, chosen)) for name in ("width", "height"))
+        made: dict[str, Component] = {name: create_number(tab, name, describe_best(name, chosen)) for name in ("width", "height")}
+    on(size, "change")(lambda chosen: gr.update(visible=chosen == form.OWN_SIZE), size, own_size, **QUIET)
+    return made
+
+
+def create_settings(tab: str, chosen: Checkpoint, numbers: Sequence[str] = ("steps", "guidance_scale")) -> dict[str, Component]:
+    """The fields of a request that are neither prompts nor in :func:`create_settings_line`. ``numbers`` stand in one row."""
+    made: dict[str, Component] = {}
     with gr.Row():
         for name in numbers:
             made[name] = create_number(tab, name, describe_best(name, chosen))
     with gr.Row():
         made["scheduler"] = create_choice(tab, "scheduler", list_schedulers(chosen))
         made["schedule"] = create_choice(tab, "schedule", list_schedules())
-        made["seed"] = create_number(tab, "seed", messages.RANDOM_SEED)
     made |= create_execution(tab)
     made |= create_additions(tab)
-    size.change(lambda chosen: gr.update(visible=chosen == form.OWN_SIZE), size, own_size, **QUIET)
     return made
 
 
@@ -181,9 +196,9 @@ def describe_best(name: str, chosen: Checkpoint) -> str:
     return f"{BEST[name](chosen):g}" if name in BEST else ""
 
 
-def create_choice(tab: str, name: str, offered: Choices) -> gr.Dropdown:
+def create_choice(tab: str, name: str, offered: Choices, scale: int | None = None, min_width: int = 200) -> gr.Dropdown:
     """A dropdown; ``offered`` has its choices and its initial value."""
-    return gr.Dropdown(**offered, label=form.LABELS[name], min_width=200, elem_id=f"{tab}-{name}")
+    return gr.Dropdown(**offered, label=form.LABELS[name], scale=scale, min_width=min_width, elem_id=f"{tab}-{name}")
 
 
 def create_number(tab: str, name: str, placeholder: str) -> gr.Textbox:

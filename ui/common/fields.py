@@ -15,10 +15,13 @@ from ui.common import controls, form
 from ui.common.checkpoint_options import Checkpoint, CheckpointOptions
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, Values, on
+from ui.templates import Macros
 
 Fields = dict[str, Component]
 """A component for every name in the tab's blank form (:data:`ui.common.form.BLANK` and what the tab adds)."""
 
+
+_HTML = Macros("common/changed_settings.html")
 
 UseCheckpoint = Callable[[Checkpoint], Checkpoint]
 """The checkpoint with what is best for a tab."""
@@ -56,6 +59,19 @@ def update_field(name: str, chosen: Checkpoint) -> Update:
     if name in form.NOT_OF_PIPELINES:
         changes["visible"] = not chosen.runs_itself
     return gr.update(**changes)
+
+
+_IN_SIGHT = (
+    "prompt", "negative_prompt", "checkpoint", "size", "width", "height", "count", "seed", "strength", "lora", "max_terms",
+)  # fmt: skip
+"""Fields that are not folded away, and the one that empties itself."""
+
+
+def create_changed_line(tab: str, blank: Mapping[str, form.Value]) -> gr.HTML:
+    """A line that says what is set among the folded fields of a tab."""
+    folded = {name: value for name, value in blank.items() if name not in _IN_SIGHT}
+    known = {"labels": {name: form.LABELS[name] for name in folded}, "blank": folded}
+    return gr.HTML(_HTML.render("line", tab=tab, form=json.dumps(known)), **controls.BARE)
 
 
 def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session: PageSession) -> Keeper:
@@ -121,7 +137,8 @@ class Keeper:
         self._fields, self._store = list(fields.values()), store
         self._ready = f"document.documentElement.dataset.{tab}Form"
         # The browser builds the form as one object, so nothing is sent while somebody types.
-        self._form = f"Object.fromEntries({json.dumps(list(fields))}.map((name, i) => [name, values[i]]))"
+        form = f"Object.fromEntries({json.dumps(list(fields))}.map((name, i) => [name, values[i]]))"
+        self._form = f"((form) => {{ window.easelShowForm?.({json.dumps(tab)}, form); return form; }})({form})"
 
     def begin(self, restored: Dependency) -> None:
         """Store every change once ``restored`` has put back the stored form; before that, fields change because they appear."""

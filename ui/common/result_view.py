@@ -69,6 +69,23 @@ class ResultSide:
     progress: gr.HTML
 
 
+@dataclass(frozen=True)
+class Side:
+    """One image of a pair, with its label."""
+
+    address: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images on top of each other; ``ratio`` is width by height."""
+
+    left: Side
+    right: Side
+    ratio: str
+
+
 def create_result_side(tab: str, hint: str) -> ResultSide:
     """The result view of a tab. ``hint`` says what to do while it is empty."""
     stage = gr.HTML(

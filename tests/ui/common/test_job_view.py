@@ -17,7 +17,7 @@ from engine.requests import TextToImage
 from engine.settings import Settings
 from tests.ui import run_async
 from ui import formatting, messages
-from ui.common.job_view import IDLE, View, advance, apply_events, follow_job
+from ui.common.job_view import IDLE, View, _take, advance, apply_events, follow_job
 
 J = "job"
 
@@ -98,6 +98,20 @@ def test_nothing_is_known_of_no_events() -> None:
 )
 def test_time_left_is_as_coarse_as_it_is_known(seconds: float, words: str) -> None:
     assert formatting.format_time_left(seconds) == words
+
+
+def test_what_comes_between_two_views_is_one_and_an_end_is_not_waited_for() -> None:
+    async def take() -> tuple[list[Event], list[Event]]:
+        inbox, soon = asyncio.Queue[Event](), asyncio.get_running_loop().time() + 3600
+        for number in range(50):
+            inbox.put_nowait(step(number))
+        passed = await _take(inbox, 0)
+        inbox.put_nowait(step(51))
+        inbox.put_nowait(events.Finished(job=J, results=()))
+        return passed, await _take(inbox, soon)
+
+    passed, last = run_async.run(take())
+    assert len(passed) == 50 and len(last) == 2
 
 
 @pytest.fixture(scope="module")

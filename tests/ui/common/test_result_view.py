@@ -53,9 +53,9 @@ def saved(folder: Path, prompt: str = "a cat", index: int = 0) -> Result:
     return Result(path=path, seed=7, width=64, height=48, seconds=2.34)
 
 
-def test_an_idle_stage_says_what_to_do(tmp_path: Path) -> None:
+def test_a_stage_without_images_is_empty(tmp_path: Path) -> None:
     shown = Checked(result_view.render_stage(IDLE, tmp_path))
-    assert messages.WAITING_FOR_FIRST in shown.text and not shown.all("img")
+    assert {"class": "frame empty"} in shown.all("div") and not shown.all("img") and not shown.text
 
 
 def test_a_finished_picture_comes_with_its_seed_and_settings(tmp_path: Path) -> None:
@@ -77,29 +77,30 @@ def test_what_a_person_typed_is_text_and_never_markup(tmp_path: Path) -> None:
     assert shown.all("img")[0]["alt"] == hostile and shown.text.count(hostile) == 2
 
 
-def test_a_batch_is_a_gallery(tmp_path: Path) -> None:
-    view = View(results=(saved(tmp_path), saved(tmp_path, index=1)))
-    shown = Checked(result_view.render_stage(view, tmp_path))
-    assert len(shown.all("figure")) == 2 and {"class": "gallery"} in shown.all("div")
+def test_a_batch_and_what_was_made_before_lie_in_one_strip(tmp_path: Path) -> None:
+    batch, earlier = (saved(tmp_path), saved(tmp_path, index=1)), saved(tmp_path, "a dog", index=2)
+    shown = Checked(result_view.render_stage(View(results=batch, earlier=(earlier,)), tmp_path))
+    names = [figure["data-name"] for figure in shown.all("figure")]
+    assert names == [button["data-show"] for button in shown.all("button") if "data-show" in button] and len(names) == 3
+    assert names[2] == earlier.path.relative_to(tmp_path).as_posix()
+    alone = Checked(result_view.render_stage(View(results=batch[:1]), tmp_path))
+    assert len(alone.all("figure")) == 1 and not [each for each in alone.all("button") if "data-show" in each]
 
 
-def test_a_running_job_shows_preview_progress_and_what_is_done(tmp_path: Path) -> None:
+def test_a_step_changes_the_progress_and_nothing_of_what_is_finished(tmp_path: Path) -> None:
     jpeg = io.BytesIO()
     Image.new("RGB", (32, 16)).save(jpeg, "JPEG")
-    view = View(
-        running=True,
-        status="Step 5 of 20",
-        left="about 3 s left",
-        share=0.25,
-        preview=jpeg.getvalue(),
-        results=(saved(tmp_path),),
-    )
-    shown = Checked(result_view.render_stage(view, tmp_path))
-    preview, done = shown.all("img")
-    assert str(preview["src"]).startswith("data:image/jpeg;base64,") and str(done["src"]).startswith("/pictures/")
+    made = {"running": True, "results": (saved(tmp_path),)}
+    view = View(status="Step 5 of 20", left="about 3 s left", share=0.25, preview=jpeg.getvalue(), **made)
+    shown = Checked(result_view.render_progress(view))
+    (preview,) = shown.all("img")
+    assert str(preview["src"]).startswith("data:image/jpeg;base64,")
     assert {"style": "--ratio: 2.0000", "class": "frame"} in shown.all("div")
     assert [bar["aria-valuenow"] for bar in shown.all("div") if bar.get("role") == "progressbar"] == ["25"]
     assert "Step 5 of 20" in shown.text and "about 3 s left" in shown.text
+    assert view.outcome == View(status="Step 6 of 20", **made).outcome
+    assert result_view.render_stage(view, tmp_path) == result_view.render_stage(view.outcome, tmp_path)
+    assert not result_view.render_progress(View(status=messages.STOPPED))
 
 
 @pytest.mark.parametrize("view", [View(trouble="The disk is full."), View(status=messages.STOPPED)])

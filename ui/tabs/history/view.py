@@ -12,7 +12,7 @@ from engine.records.local_time import to_local_time
 from engine.records.recall import Recalled
 from ui import messages, sentences
 from ui.common import result_view, send_to
-from ui.common.result_view import ShownImage, find_differences, list_settings
+from ui.common.result_view import Pair, ShownImage, Side, find_differences, list_settings
 from ui.server import image_routes, scripts
 from ui.templates import Macros
 
@@ -92,14 +92,15 @@ def render_chosen(entry: Entry, recalled: Recalled | None, problem: str = "") ->
 
 
 def render_pair(first: Entry, second: Entry, first_recalled: Recalled | None, second_recalled: Recalled | None) -> Markup:
-    """Two images, and in which settings they differ."""
+    """Two images under a slider, and in which settings they differ."""
     rows: list[tuple[str, str, str]] = []
     sentence = messages.NO_RECORD
     if first_recalled is not None and second_recalled is not None:
         rows = find_differences(first_recalled.request, second_recalled.request)
         sentence = "" if rows else messages.SAME_SETTINGS
-    sides = [{"image": _describe(entry), "when": _format_time(entry)} for entry in (first, second)]
-    return _HTML.render("pair", sides=sides, name=second.name, rows=rows, sentence=sentence)
+    left, right = (Side(_describe(entry).shown, _format_time(entry)) for entry in (first, second))
+    images = Pair(left, right, result_view.format_ratio(first.width, first.height))
+    return _HTML.render("pair", images=images, name=second.name, rows=rows, sentence=sentence)
 
 
 def _describe(entry: Entry) -> ShownImage:

@@ -84,6 +84,8 @@ def _create_components(session: PageSession) -> NegativePromptsTab:
         with gr.Column(elem_classes="compose"):
             made: Fields = {"prompt": controls.create_prompt(NAME)}
             made["negative_prompt"] = controls.create_negative_prompt(NAME, lines=3)
+            best = chosen.for_comparisons
+            made |= controls.create_settings_line(NAME, known, best, ("checkpoint", "size", "seed"))
             press = create_press_row(NAME, messages.COMPARE, messages.EACH_WORD)
             notice = controls.create_notice(NAME)
             warning = create_warning(NAME)
@@ -91,9 +93,10 @@ def _create_components(session: PageSession) -> NegativePromptsTab:
         with gr.Column(elem_classes="result-side"):
             result = result_view.create_result_side(NAME, messages.COMPARE_FIRST)
         with gr.Column(elem_classes="more"):
+            fields.create_changed_line(NAME, BLANK)
             with gr.Accordion(messages.SETTINGS, open=False):
                 numbers = ("steps", "guidance_scale", "max_terms")
-                made |= controls.create_settings(NAME, known, chosen.for_comparisons, numbers)
+                made |= controls.create_settings(NAME, best, numbers)
             box = create_prompt_box(NAME, session, warning)
     return NegativePromptsTab(
         fields={name: made[name] for name in BLANK},

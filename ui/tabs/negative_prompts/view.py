@@ -18,27 +18,11 @@ from engine.storage.file_version import Version, read_version
 from ui import formatting, messages, sentences
 from ui.common import result_view, send_to
 from ui.common.job_view import View
+from ui.common.result_view import Pair, Side
 from ui.server import image_routes
 from ui.templates import Macros, render_notice
 
 _HTML = Macros("tabs/negative_prompts/view.html")
-
-
-@dataclass(frozen=True)
-class Side:
-    """One image of a pair, with its label."""
-
-    address: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two images on top of each other; ``ratio`` is width by height."""
-
-    left: Side
-    right: Side
-    ratio: str
 
 
 @dataclass(frozen=True)

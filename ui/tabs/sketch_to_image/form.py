@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import ImageError
-from engine.requests import ImageToImage, check
+from engine.generate.samplers import split_name
+from engine.requests import ImageToImage, Request, check
 from ui import messages
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
@@ -108,6 +109,21 @@ def create_live_request(written: Mapping[str, Any], checkpoint: Checkpoint, draw
     asked = dataclasses.replace(words, steps=steps, draft=True, width=None, height=None)
     check(asked)
     return asked
+
+
+def fill_from_other(request: Request, checkpoint: Checkpoint) -> dict[str, Any]:
+    """The words and settings of an image of any kind that is drawn on.
+
+    Size and seed stay open: the drawing has its own. What was the checkpoint's best for words alone follows the tab's best.
+    """
+    plain = form.fill_form(request, checkpoint)
+    usual = {
+        "steps": f"{checkpoint.steps}",
+        "guidance_scale": f"{checkpoint.guidance_scale:g}",
+        "scheduler": split_name(checkpoint.scheduler)[0],
+    }
+    kept = {name: "" if usual.get(name) == text else text for name, text in plain.items() if name in BLANK}
+    return {name: text for name, text in kept.items() if name not in ("width", "height", "seed", "count")}
 
 
 def fill_form(request: ImageToImage, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -22,7 +23,7 @@ from ui.common.fields import Fields, Keeper
 from ui.common.generate_button import BrowserScript, GenerateControls, create_press_row, wire_button, wire_generate
 from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
-from ui.common.send_to import Form, find_request, receive_images, wire_reuse
+from ui.common.send_to import Form, find_request, read_request, receive_images, wire_reuse
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.compat.uploads import lend_file
 from ui.server import image_routes
@@ -113,8 +114,11 @@ def create_sketch_to_image_tab(session: PageSession) -> None:
 def _create_components(session: PageSession) -> SketchToImageTab:
     known, chosen = session.checkpoint_options.checkpoints, session.checkpoint_options.find(None)
     with gr.Row(equal_height=False, elem_classes="studio sketching"):
-        with gr.Column(elem_classes="compose"):
+        with gr.Column(elem_classes="pad-side"):
             pad = gr.HTML(drawing_pad.render_pad(), js_on_load=drawing_pad.ON_LOAD, elem_id="pad", **controls.BARE)
+        with gr.Column(elem_classes="compose"):
+            made: Fields = {"prompt": controls.create_prompt(NAME, lines=2)}
+            press = create_press_row(NAME, also=messages.EXPLORE, again=True)
             with gr.Row(elem_classes="strength-row"):
                 strength = gr.Slider(
                     0, 1, sketch_form.BLANK["strength"], step=0.05, label=form.LABELS["strength"], elem_id=f"{NAME}-strength",
@@ -123,15 +127,15 @@ def _create_components(session: PageSession) -> SketchToImageTab:
                 live = gr.Checkbox(label=messages.LIVE, elem_id=f"{NAME}-live", scale=2)
             meaning = view.render_strength_words(sketch_form.BLANK["strength"])
             strength_words = gr.HTML(meaning, elem_id=f"{NAME}-strength-words", **controls.BARE)
-            made: Fields = {"strength": strength, "prompt": controls.create_prompt(NAME)}
-            made["negative_prompt"] = controls.create_negative_prompt(NAME)
-            press = create_press_row(NAME, also=messages.EXPLORE, again=True)
+            made["strength"] = strength
+            made |= controls.create_settings_line(NAME, known, chosen.for_sketches, ("checkpoint", "count", "seed"))
             notice = controls.create_notice(NAME)
             warning = create_warning(NAME)
             estimate = controls.create_estimate(NAME)
         with gr.Column(elem_classes="result-side"):
             result = result_view.create_result_side(NAME, messages.SKETCH_HINT)
         with gr.Column(elem_classes="more"):
+            made["negative_prompt"] = controls.create_negative_prompt(NAME)
             settings, live_checkpoint = _create_settings(known, chosen.for_sketches)
             made |= settings
             folded = _create_folded(chosen)
@@ -153,21 +157,20 @@ def _create_components(session: PageSession) -> SketchToImageTab:
 def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tuple[Fields, gr.Dropdown]:
     """The folded fields of the form, and Live's checkpoint."""
     made: Fields = {}
+    fields.create_changed_line(NAME, sketch_form.BLANK)
     with gr.Accordion(messages.SETTINGS, open=False):
         with gr.Row():
-            made["checkpoint"] = controls.create_choice(NAME, "checkpoint", controls.list_checkpoints(known))
             fits: Choices = {"choices": [(messages.FIT[each], each) for each in FITS], "value": sketch_form.BLANK["fit"]}
             made["fit"] = controls.create_choice(NAME, "fit", fits)
         with gr.Row():
             for name in ("width", "height"):
                 made[name] = controls.create_number(NAME, name, messages.AS_DRAWN)
         with gr.Row():
-            for name in ("steps", "guidance_scale", "count"):
+            for name in ("steps", "guidance_scale"):
                 made[name] = controls.create_number(NAME, name, controls.describe_best(name, chosen))
         with gr.Row():
             made["scheduler"] = controls.create_choice(NAME, "scheduler", controls.list_schedulers(chosen))
             made["schedule"] = controls.create_choice(NAME, "schedule", controls.list_schedules())
-            made["seed"] = controls.create_number(NAME, "seed", messages.RANDOM_SEED)
         made |= controls.create_execution(NAME)
         with gr.Row():
             live_checkpoint = controls.create_choice(NAME, "live_checkpoint", _list_live_checkpoints(known))
@@ -296,9 +299,15 @@ def _wire_pad(tab: SketchToImageTab, session: PageSession, keeper: Keeper) -> No
         return known[event.name] if not prompt.strip() or prompt in known.values() else prompt
 
     def take(image: Path) -> Sequence[Update]:
-        return [image_routes.locate_path(session.settings.outputs.resolve(), image)]
+        request, known = read_request(image), session.checkpoint_options
+        written: dict[str, Any] = {}
+        if request is not None:
+            written = sketch_form.fill_from_other(request, known.find(form.find_checkpoint_name(request)))
+        address = image_routes.locate_path(session.settings.outputs.resolve(), image)
+        return [*(written.get(name, gr.skip()) for name in tab.fields), address]
 
     prompt = tab.fields["prompt"]
     keeper.after(on(tab.pad, "sample")(name_sample, prompt, prompt, **QUIET))
-    taken = receive_images(NAME, session.sending, take, [tab.brought])
+    taken = receive_images(NAME, session.sending, take, [*tab.fields.values(), tab.brought])
+    keeper.after(taken)
     taken.then(None, tab.brought, tab.brought, js=drawing_pad.TAKE, **QUIET)

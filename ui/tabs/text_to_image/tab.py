@@ -66,6 +66,7 @@ def _create_components(session: PageSession) -> TextToImageTab:
             made: Fields = {"prompt": controls.create_prompt(NAME, autofocus=True)}
             examples = gr.HTML(view.render_examples(chosen.repertoire), js_on_load=view.ON_LOAD, elem_id="chips", **controls.BARE)
             made["negative_prompt"] = controls.create_negative_prompt(NAME)
+            made |= controls.create_settings_line(NAME, known, chosen)
             press = create_press_row(NAME, again=True)
             notice = controls.create_notice(NAME)
             warning = create_warning(NAME)
@@ -73,8 +74,9 @@ def _create_components(session: PageSession) -> TextToImageTab:
         with gr.Column(elem_classes="result-side"):
             result = result_view.create_result_side(NAME, messages.FIRST_HINT)
         with gr.Column(elem_classes="more"):
+            fields.create_changed_line(NAME, form.BLANK)
             with gr.Accordion(messages.SETTINGS, open=False):
-                made |= controls.create_settings(NAME, known, chosen) | controls.create_afterwards(NAME)
+                made |= controls.create_settings(NAME, chosen) | controls.create_afterwards(NAME)
             box = create_prompt_box(NAME, session, warning)
     return TextToImageTab(
         fields={name: made[name] for name in form.BLANK},

@@ -9,6 +9,7 @@ from pathlib import Path
 import gradio as gr
 from gradio.components import Component
 
+from engine.prompt.draw_prompts import write_prompts
 from engine.requests import Request, Upscale
 from ui import messages
 from ui.common import controls, fields, result_view
@@ -16,7 +17,7 @@ from ui.common.fields import Fields, Keeper
 from ui.common.generate_button import Ask, GenerateControls, create_press_row, wire_generate
 from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
-from ui.common.send_to import Form, receive_images, wire_reuse
+from ui.common.send_to import Form, read_request, receive_images, wire_reuse
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.compat.uploads import lend_file
 from ui.tabs.upscale import form
@@ -165,9 +166,12 @@ def _wire_result(tab: UpscaleTab, session: PageSession, service: UpscaleService,
         return [*(written[name] for name in tab.fields), None if source is None else [lend_file(source, tab.files)]]
 
     def take(image: Path) -> Sequence[Update]:
-        return [[lend_file(image, tab.files)]]
+        request = read_request(image)
+        prompts = [gr.skip(), gr.skip()] if request is None else list(write_prompts(request))
+        return [*prompts, [lend_file(image, tab.files)]]
 
     own = Form(LABEL, fill, every, keeper.after, Upscale)
     wire_reuse(tab.controls.result.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
     session.sending.forms["upscale"] = own
-    receive_images(NAME, session.sending, take, [tab.files])
+    prompts = [tab.fields["prompt"], tab.fields["negative_prompt"]]
+    keeper.after(receive_images(NAME, session.sending, take, [*prompts, tab.files]))

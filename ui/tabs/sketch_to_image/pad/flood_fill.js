@@ -1,26 +1,67 @@
 import { getContext } from "./sheet.js";
 
-// Fills the area of one colour around a point, as everything visible shows it, on `layer`.
+const EDGE = 2;  // pixels: as wide as the soft edge of a line
+
+// Fills the area of one colour around a point, as everything visible shows it, on `layer`. The colour goes on under the soft edge
+// of what bounds the area, so that no fringe of the old colour stays.
 export function floodFill(drawing, layer, x, y, colour, tolerance = 40) {
   const { width, height } = drawing.sheet;
   const seen = getContext(drawing.flatten()).getImageData(0, 0, width, height).data;
-  const filled = new Uint8Array(width * height), first = (y * width + x) * 4;
-  const alike = (i) => [0, 1, 2].every((c) => Math.abs(seen[i * 4 + c] - seen[first + c]) <= tolerance);
-  const waiting = [y * width + x];
-  while (waiting.length) {
-    const i = waiting.pop();
-    if (filled[i] || !alike(i)) continue;
-    filled[i] = 1;
-    const column = i % width;
-    if (column > 0) waiting.push(i - 1);
-    if (column < width - 1) waiting.push(i + 1);
-    if (i >= width) waiting.push(i - width);
-    if (i < width * (height - 1)) waiting.push(i + width);
-  }
-  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  const first = [0, 1, 2].map((c) => seen[(y * width + x) * 4 + c]);
+  const distance = (i) => Math.max(...first.map((level, c) => Math.abs(seen[i * 4 + c] - level)));
+  const filled = findArea(y * width + x, width, height, (i) => distance(i) <= tolerance);
+  const edge = growArea(filled, width, height, EDGE);
+  const fill = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
   drawing.paint(layer, (context) => {
     const pixels = context.getImageData(0, 0, width, height);
-    filled.forEach((on, i) => { if (on) pixels.data.set([red, green, blue, 255], i * 4); });
+    filled.forEach((on, i) => { if (on) pixels.data.set([...fill, 255], i * 4); });
+    for (const i of edge) pixels.data.set(blend(i, pixels.data, seen, first, fill, distance, width), i * 4);
     context.putImageData(pixels, 0, 0);
   });
+}
+
+function visitNeighbours(i, width, height, visit) {
+  const column = i % width;
+  if (column > 0) visit(i - 1);
+  if (column < width - 1) visit(i + 1);
+  if (i >= width) visit(i - width);
+  if (i < width * (height - 1)) visit(i + width);
+}
+
+function findArea(start, width, height, belongs) {
+  const area = new Uint8Array(width * height), waiting = [start], wait = (i) => { if (!area[i]) waiting.push(i); };
+  while (waiting.length) {
+    const i = waiting.pop();
+    if (area[i] || !belongs(i)) continue;
+    area[i] = 1;
+    visitNeighbours(i, width, height, wait);
+  }
+  return area;
+}
+
+// The pixels outside an area that lie at most so many pixels from it.
+function growArea(area, width, height, by) {
+  const known = area.slice(), ring = [];
+  let border = [];
+  const add = (i) => { if (!known[i]) { known[i] = 1; border.push(i); } };
+  area.forEach((on, i) => { if (on) visitNeighbours(i, width, height, add); });
+  for (let round = 1; round <= by; round += 1) {
+    const reached = border;
+    for (const i of reached) ring.push(i);
+    border = [];
+    if (round < by) for (const i of reached) visitNeighbours(i, width, height, add);
+  }
+  return ring;
+}
+
+// A pixel of the soft edge. Where the layer lets something through, the colour lies under it; where it is opaque, the share of the
+// old colour in it is replaced.
+function blend(i, layer, seen, first, fill, distance, width) {
+  const pixel = [...layer.slice(i * 4, i * 4 + 4)], alpha = pixel[3] / 255;
+  if (alpha < 1) return [...fill.map((level, c) => Math.round(pixel[c] * alpha + level * (1 - alpha))), 255];
+  // The line beside the area is what differs most from it nearby.
+  const around = [-2, -1, 0, 1, 2].flatMap((row) => [-2, -1, 0, 1, 2].map((column) => i + row * width + column));
+  const farthest = Math.max(...around.filter((each) => each >= 0 && each * 4 < seen.length).map(distance), 1);
+  const share = 1 - distance(i) / farthest;
+  return [...fill.map((level, c) => Math.round(pixel[c] + share * (level - first[c]))), 255];
 }

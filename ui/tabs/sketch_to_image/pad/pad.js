@@ -335,7 +335,14 @@ document.addEventListener("keydown", (event) => {
   if (pad.isVisible && !writing && pad.key(event)) event.preventDefault();
 });
 
+// A word processor puts a picture of the words beside the words: into a field only the words go.
+export function findPastedImages(clipboard, isWriting) {
+  const files = [...(clipboard?.files ?? [])].filter((each) => each.type.startsWith("image/"));
+  const hasWords = [...(clipboard?.types ?? [])].some((type) => type === "text/plain" || type === "text/html");
+  return isWriting && hasWords ? [] : files;
+}
+
 document.addEventListener("paste", (event) => {
-  const files = [...(event.clipboardData?.files ?? [])].filter((each) => each.type.startsWith("image/"));
+  const files = findPastedImages(event.clipboardData, Boolean(event.target.closest?.("input, textarea, [contenteditable]")));
   if (files.length && pad.isVisible) { event.preventDefault(); pad.open(...files); }
 });

@@ -11,12 +11,15 @@ export class Stroke {
     this.box = null;
   }
 
-  to(point) {
-    this.points.push(point);
-    this.#grow(point);
-    // A line of one width is redrawn as a whole: overlapping pieces would show seams.
-    if (this.points.every(({ width }) => width === point.width)) this.#draw(this.points, true);
-    else this.#draw(this.points.slice(-3), false);
+  // Several points at once, as they come between two frames, are drawn at once.
+  to(...points) {
+    const first = Math.max(0, this.points.length - 2);
+    this.points.push(...points);
+    for (const point of points) this.box = grow(this.box, point);
+    const fresh = this.points.slice(first).reduce(grow, null), { width } = this.points[0];
+    // A line of one width is drawn as a whole, where it changed: overlapping pieces would show seams.
+    if (this.points.every((point) => point.width === width)) this.#draw(this.points, fresh);
+    else for (let i = first + 1; i <= this.points.length; i += 1) this.#draw(this.points.slice(Math.max(0, i - 3), i), null);
   }
 
   end() {
@@ -26,16 +29,17 @@ export class Stroke {
 
   cancel() { this.started.cancel(); }
 
-  #draw(points, anew) {
-    const { context, box } = this, last = points.at(-1);
+  #draw(points, part) {
+    const { context } = this, last = points.at(-1);
     context.save();
-    if (anew) {
+    if (part) {
+      const x = Math.floor(part.left), y = Math.floor(part.top);
+      const width = Math.ceil(part.right) - x + 1, height = Math.ceil(part.bottom) - y + 1;
       context.beginPath();
-      const width = Math.ceil(box.right - box.left) + 1, height = Math.ceil(box.bottom - box.top) + 1;
-      context.rect(Math.floor(box.left), Math.floor(box.top), width, height);
+      context.rect(x, y, width, height);
       context.clip();
-      context.globalCompositeOperation = "copy";
-      context.drawImage(this.started.before, 0, 0);
+      context.clearRect(x, y, width, height);
+      context.drawImage(this.started.before, x, y, width, height, x, y, width, height);
     }
     Object.assign(context, this.style, { lineWidth: last.width, globalCompositeOperation: this.mode });
     context.beginPath();
@@ -49,13 +53,13 @@ export class Stroke {
     if (points.length === 1) context.fill(); else context.stroke();
     context.restore();
   }
+}
 
-  #grow({ x, y, width }) {
-    const reach = width / 2 + 2;
-    const { left = x, top = y, right = x, bottom = y } = this.box ?? {};
-    this.box = {
-      left: Math.min(left, x - reach), top: Math.min(top, y - reach),
-      right: Math.max(right, x + reach), bottom: Math.max(bottom, y + reach),
-    };
-  }
+// The box around a line, with one more point of it.
+function grow(box, { x, y, width }) {
+  const reach = width / 2 + 2, { left = x, top = y, right = x, bottom = y } = box ?? {};
+  return {
+    left: Math.min(left, x - reach), top: Math.min(top, y - reach),
+    right: Math.max(right, x + reach), bottom: Math.max(bottom, y + reach),
+  };
 }

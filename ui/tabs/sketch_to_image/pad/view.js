@@ -3,6 +3,7 @@
 import { MASK_COLOUR } from "./sheet.js";
 import { Stroke } from "./stroke.js";
 
+const PEN_ERASER = 5;  // the button that a browser reports for the other end of a pen
 const NEAREST = 0.25, FARTHEST = 32;  // zoom, in shares of the view that shows all of the sheet
 
 export class View {
@@ -88,12 +89,17 @@ export class View {
     event.preventDefault();
     this.screen.focus({ preventScroll: true });
     this.screen.setPointerCapture(event.pointerId);
+    // A hand that rests beside the pen neither draws nor moves the sheet, whichever of them came first.
+    if (event.pointerType === "pen") this.#letPenDraw();
+    if (this.penDraws && event.pointerType === "touch") return;
     this.pointers.set(event.pointerId, this.#inside(event));
+    if (event.pointerType === "pen") this.penDraws = true;
     if (this.pointers.size === 2) return this.#pinch();
     if (this.pointers.size > 2) return;
     const tool = this.tool();
     if (event.button === 1 || tool.name === "hand") { this.panning = this.#inside(event); return; }
-    if (event.button > 0) return;
+    const turned = event.button === PEN_ERASER;
+    if (event.button > 0 && !turned) return;
     if (tool.name === "fill" || tool.name === "pick") {
       const { x, y } = this.#onSheet(event), { width, height } = this.drawing.sheet;
       if (x >= 0 && y >= 0 && x < width && y < height) this.used(tool.name, Math.floor(x), Math.floor(y));
@@ -102,7 +108,7 @@ export class View {
     const onMask = tool.name === "mask" || tool.name === "unmask";
     const layer = onMask ? this.drawing.sheet.mask : this.drawing.layer;
     layer.visible = true;
-    this.stroke = new Stroke(this.drawing, layer, onMask ? MASK_COLOUR : tool.colour, ["eraser", "unmask"].includes(tool.name));
+    this.stroke = new Stroke(this.drawing, layer, onMask ? MASK_COLOUR : tool.colour, turned || ["eraser", "unmask"].includes(tool.name));
     this.#draws(event);
   }
 
@@ -122,16 +128,25 @@ export class View {
 
   #draws(event) {
     const seen = event.getCoalescedEvents?.() ?? [];
-    for (const each of seen.length ? seen : [event]) {
+    const points = (seen.length ? seen : [event]).map((each) => {
       // A pen presses; a mouse and a finger always do so alike.
       const pressed = each.pointerType === "pen" && each.pressure ? 0.3 + 0.7 * each.pressure : 1;
-      this.stroke.to({ ...this.#onSheet(each), width: this.tool().width * pressed });
-    }
+      return { ...this.#onSheet(each), width: this.tool().width * pressed };
+    });
+    this.stroke.to(...points);
     this.show();
   }
 
+  // What fingers had begun when the pen came is taken back.
+  #letPenDraw() {
+    this.stroke?.cancel();
+    this.stroke = this.panning = this.pinching = null;
+    this.pointers.clear();
+  }
+
   #up(event) {
-    this.pointers.delete(event.pointerId);
+    if (!this.pointers.delete(event.pointerId)) return;
+    if (event.pointerType === "pen") this.penDraws = false;
     if (this.pointers.size < 2) this.pinching = null;
     this.panning = null;
     const stroke = this.stroke;
@@ -140,6 +155,7 @@ export class View {
   }
 
   #cancelled(event) {
+    if (!this.pointers.has(event.pointerId)) return;
     const stroke = this.stroke;
     this.stroke = null;
     this.#up(event);
