@@ -147,6 +147,29 @@ test("flood fill stops at a border and fills what is shown, on the layer that it
   equal([pixel(above.canvas, 0, 19), pixel(above.canvas, 10, 5), pixel(above.canvas, 15, 5)], [RED, NOTHING, NOTHING]);
 });
 
+test("flood fill leaves no fringe at a soft line, and none on its other side", () => {
+  const { drawing } = create(24, 24);
+  const stroke = new Stroke(drawing, drawing.layer, "#000000", false);
+  for (const y of [-4, 12, 28]) stroke.to({ x: 12.5 + y / 40, y, width: 3 });
+  stroke.end();
+  floodFill(drawing, drawing.layer, 2, 12, "#ff0000");
+  const flat = drawing.flatten(), row = [...Array(24).keys()].map((x) => pixel(flat, x, 12));
+  const core = row.findIndex(([red]) => red < 40);
+  equal(row.slice(0, core).every(([, green, blue]) => green < 40 && blue < 40), true, "red up to the line, without white in it");
+  equal(row.slice(core + 4), row.slice(core + 4).map(() => [255, 255, 255, 255]), "paper beyond it");
+});
+
+test("points that come together are drawn as if they came one by one", () => {
+  const points = [5, 9, 14, 20, 27, 33].map((x) => ({ x, y: 20 + (x % 4), width: 7 }));
+  const draw = (...groups) => {
+    const { drawing } = create(40, 40), stroke = new Stroke(drawing, drawing.layer, "#ff0000", false);
+    for (const group of groups) stroke.to(...group);
+    stroke.end();
+    return [...getContext(drawing.layer.canvas).getImageData(0, 0, 40, 40).data];
+  };
+  equal(draw(...points.map((each) => [each])), draw(points));
+});
+
 test("every sample fits a sheet of any shape", () => {
   for (const name of ["bird", "boat", "house", "balloon"]) {
     for (const [width, height] of [[64, 64], [48, 64], [64, 48]]) {
