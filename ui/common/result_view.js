@@ -7,7 +7,8 @@ const EVENTS = ["reuse", "reuse_template", "keep_seed", "pick", "trim"];
 // Every tab has a result view of its own; only the open tab's is visible.
 const findVisibleView = () => [...document.querySelectorAll(".stage")].find((each) => each.offsetParent);
 const listFigures = (view) => [...view.querySelectorAll(".viewer figure.result")];
-const isWriting = (target) => Boolean(target.closest?.("input, textarea, select, [contenteditable], canvas, [role=tablist], dialog"));
+const BUSY = "input, textarea, select, [contenteditable], canvas, [role=tablist], dialog";
+const isWriting = (target) => Boolean(target.closest?.(BUSY));
 
 // Shows the image of that name large, the first one for "".
 function choose(view, name) {
@@ -104,9 +105,8 @@ export function mount(element, trigger) {
     const large = event.target.closest("a.frame");
     if (EVENTS.includes(button?.dataset.what)) trigger(button.dataset.what, { ...button.dataset });
     if (small) { choose(view, small.dataset.show); lookAt(view, true); }
-    if (large && !event.ctrlKey && !event.metaKey && !event.shiftKey && openLightbox(large, [...element.querySelectorAll("a.frame")])) {
-      event.preventDefault();
-    }
+    const plain = large && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+    if (plain && openLightbox(large, [...element.querySelectorAll("a.frame")])) event.preventDefault();
   });
   watch(view);
 }

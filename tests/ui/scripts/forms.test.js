@@ -8,7 +8,8 @@ test("only what differs from the blank form is named", () => {
   const labels = { steps: "Steps", guidance: "Guidance", only_masked: "Only the masked part" };
   const blank = { steps: "", guidance: "cfg", only_masked: false };
   equal(describeChanged(blank, labels, blank), "");
-  equal(describeChanged({ steps: "9", guidance: "cfg", only_masked: true, prompt: "a cat" }, labels, blank), "Steps 9 · Only the masked part");
+  const form = { steps: "9", guidance: "cfg", only_masked: true, prompt: "a cat" };
+  equal(describeChanged(form, labels, blank), "Steps 9 · Only the masked part");
 });
 
 test("a tab has an address of its own", () => {

@@ -128,13 +128,13 @@ def _create_components(session: PageSession) -> SketchToImageTab:
             meaning = view.render_strength_words(sketch_form.BLANK["strength"])
             strength_words = gr.HTML(meaning, elem_id=f"{NAME}-strength-words", **controls.BARE)
             made["strength"] = strength
-            made |= controls.create_settings_line(NAME, known, chosen.for_sketches, ("checkpoint", "count", "seed"))
             notice = controls.create_notice(NAME)
-            warning = create_warning(NAME)
-            estimate = controls.create_estimate(NAME)
         with gr.Column(elem_classes="result-side"):
             result = result_view.create_result_side(NAME, messages.SKETCH_HINT)
         with gr.Column(elem_classes="more"):
+            made |= controls.create_settings_line(NAME, known, chosen.for_sketches, ("checkpoint", "count", "seed"))
+            warning = create_warning(NAME)
+            estimate = controls.create_estimate(NAME)
             made["negative_prompt"] = controls.create_negative_prompt(NAME)
             settings, live_checkpoint = _create_settings(known, chosen.for_sketches)
             made |= settings

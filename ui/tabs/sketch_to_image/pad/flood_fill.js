@@ -55,8 +55,8 @@ function growArea(area, width, height, distance) {
   return edge;
 }
 
-// A pixel of the soft edge on the layer that is filled. Under what is half there on that layer lies the colour; elsewhere the share
-// of the old colour that is still seen is replaced.
+// A pixel of the soft edge on the layer that is filled. Under what is half there on that layer lies the colour; elsewhere the
+// share of the old colour that is still seen is replaced.
 function blend(i, layer, seen, first, fill, distance, width) {
   const pixel = [...layer.slice(i * 4, i * 4 + 4)], alpha = pixel[3] / 255;
   if (alpha > 0 && alpha < 1) return [...fill.map((level, c) => Math.round(pixel[c] * alpha + level * (1 - alpha))), 255];

@@ -108,7 +108,8 @@ export class View {
     const onMask = tool.name === "mask" || tool.name === "unmask";
     const layer = onMask ? this.drawing.sheet.mask : this.drawing.layer;
     layer.visible = true;
-    this.stroke = new Stroke(this.drawing, layer, onMask ? MASK_COLOUR : tool.colour, turned || ["eraser", "unmask"].includes(tool.name));
+    const erases = turned || ["eraser", "unmask"].includes(tool.name);
+    this.stroke = new Stroke(this.drawing, layer, onMask ? MASK_COLOUR : tool.colour, erases);
     this.#draws(event);
   }
 
