@@ -68,6 +68,7 @@ class CheckpointsService:
             overrides.write(self._settings.data, entry.path, Override(family, prediction_type))
         except EaselError as error:
             return render_notice(str(error), "trouble")
+        self.scan()
         return render_notice(messages.CHOICE_KEPT)
 
     def paste(self, link: str) -> str:

@@ -49,9 +49,7 @@ def create_checkpoints_tab(session: PageSession) -> None:
         return show()
 
     def choose(event: gr.EventData) -> tuple[str, str]:
-        said = service.choose(event.entry, event.family, event.prediction_type)
-        service.scan()
-        return said, service.render_inventory()
+        return service.choose(event.entry, event.family, event.prediction_type), service.render_inventory()
 
     shown = [tab.inventory, tab.offers]
     session.arrived.then(show, None, shown, **QUIET)
