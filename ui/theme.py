@@ -45,7 +45,7 @@ _COLOURS: dict[str, tuple[str, str]] = {
     "input_background_fill_focus": ("#ffffff", "#1b1815"),
     "input_border_color": ("#ddd6ce", "#3f3832"),
     "input_border_color_focus": ("#c2410c", "#fb923c"),
-    "input_placeholder_color": ("#8b837b", "#827a73"),
+    "input_placeholder_color": ("#6b645e", "#a8a099"),
     "button_primary_background_fill": ("#c2410c", "#fb923c"),
     "button_primary_background_fill_hover": ("#9a3412", "#fdba74"),
     "button_primary_border_color": ("#c2410c", "#fb923c"),

@@ -8,6 +8,7 @@ text message, then the body.
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -44,7 +45,8 @@ class Streams:
             return await self._carry(scope, receive, send)
         if scope["type"] == "http" and scope["path"] == "/":
             uncompressed = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-            return await self.inside({**scope, "headers": uncompressed}, receive, _add_script(send))
+            can_unzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
+            return await self.inside({**scope, "headers": uncompressed}, receive, _add_script(send, can_unzip))
         return await self.inside(scope, receive, send)
 
     async def _carry(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,8 +90,9 @@ def _carry_messages(send: Send) -> Send:
     return carry
 
 
-def _add_script(send: Send) -> Send:
-    """``send`` that inserts the scripts at the beginning of the page's head."""
+def _add_script(send: Send, can_unzip: bool) -> Send:
+    """``send`` that inserts the scripts at the beginning of the page's head. The page is long, so it is compressed where the
+    browser ``can_unzip`` it."""
     begun: Message = {}
     page = bytearray()
 
@@ -102,8 +105,12 @@ def _add_script(send: Send) -> Send:
             return
         whole = bytes(page)
         if Headers(scope=begun).get("content-type", "").startswith("text/html"):
-            whole = whole.replace(PAGE_HEAD, PAGE_HEAD + _SCRIPT, 1)
-            MutableHeaders(scope=begun)["content-length"] = str(len(whole))
+            whole, headers = whole.replace(PAGE_HEAD, PAGE_HEAD + _SCRIPT, 1), MutableHeaders(scope=begun)
+            headers.add_vary_header("Accept-Encoding")
+            if can_unzip:
+                whole = gzip.compress(whole, compresslevel=5)
+                headers["content-encoding"] = "gzip"
+            headers["content-length"] = str(len(whole))
         await send(begun)
         await send({"type": "http.response.body", "body": whole})
 

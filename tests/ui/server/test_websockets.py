@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import asyncio
 import socket
 import threading
@@ -111,8 +112,10 @@ def test_nothing_else_is_carried(page: Streaming, path: str) -> None:
 
 
 def test_the_script_is_the_first_thing_in_the_page(page: Streaming) -> None:
-    status, body, headers = page.ask("/", Accept_Encoding="gzip, br")
+    status, body, headers = page.ask("/")
     assert status == 200 and body.startswith(b'<html><head><script type="module">')
     assert body.endswith(b"<script>own</script></head></html>")
     assert int(headers["content-length"]) == len(body)
+    _, small, zipped = page.ask("/", Accept_Encoding="gzip, br")
+    assert zipped["content-encoding"] == "gzip" and gzip.decompress(small) == body and int(zipped["content-length"]) == len(small)
     assert b'type="module"' not in page.ask("/other")[1]

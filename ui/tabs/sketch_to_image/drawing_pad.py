@@ -20,10 +20,11 @@ RESTORE = "(made) => { if (made) window.easelPad.attempt((pad) => pad.restore(JS
 :func:`ui.tabs.sketch_to_image.form.describe_drawing`), once."""
 
 PALETTE = (
-    *("#1c1917", "#6b645e", "#ffffff", "#d9262b", "#e8792b", "#f2c94c", "#8ac94a", "#3f8f3a"),
-    *("#4f9bd9", "#1f4fa3", "#7a4fb5", "#e58bb6", "#f1c9a5", "#7a4a21"),
-)
-"""The colours of the palette."""
+    ("#1c1917", "Black"), ("#6b645e", "Grey"), ("#ffffff", "White"), ("#d9262b", "Red"), ("#e8792b", "Orange"),
+    ("#f2c94c", "Yellow"), ("#8ac94a", "Light green"), ("#3f8f3a", "Green"), ("#4f9bd9", "Light blue"), ("#1f4fa3", "Blue"),
+    ("#7a4fb5", "Purple"), ("#e58bb6", "Pink"), ("#f1c9a5", "Skin"), ("#7a4a21", "Brown"),
+)  # fmt: skip
+"""The colours of the palette, with their names."""
 
 SAMPLES = {"bird": "a bird", "boat": "a boat", "house": "a house", "balloon": "a red balloon"}
 """Sketch of ``samples.js`` -> its words on the button and, where the prompt is empty, in the prompt."""
