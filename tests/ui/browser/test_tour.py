@@ -1,4 +1,4 @@
-"""One walk through the page as a person takes it at 1366 x 768: everything that answers is in sight, nothing is lost on the way."""
+"""A walk through the page at 1366 x 768: everything that answers is in sight, and nothing is lost on the way."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from ui import messages
 
 PageSession = Callable[..., Visitor]
 
-SETTINGS = (
-    "a red fox\nNegative prompt: blurry\nSteps: 31, Sampler: Euler a, CFG scale: 6, Seed: 99, Size: 256x256, Model: starter"
-)
+SETTINGS = "a red fox\nNegative prompt: blurry\nSteps: 31, Sampler: Euler a, CFG scale: 6, Seed: 99, Model: starter"
 
 PASTE = """(field, text) => {
   const data = new DataTransfer();

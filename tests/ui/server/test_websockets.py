@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import asyncio
+import gzip
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
