@@ -21,7 +21,6 @@ from ui.compat.uploads import DELETE_AFTER
 from ui.tabs.checkpoints import tab as checkpoints
 from ui.tabs.history import tab as history
 from ui.tabs.image_info import tab as image_info
-from ui.tabs.image_info.dropped_settings import create_dropped_settings
 from ui.tabs.negative_prompts import tab as negative_prompts
 from ui.tabs.settings import tab as settings_tab
 from ui.tabs.sketch_to_image import tab as sketch_to_image
@@ -70,6 +69,6 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions) -
             for label, create in TABS.items():
                 with gr.Tab(label, id=label, elem_id=f"panel-{label.lower().replace(' ', '-')}"):
                     create(session)
-        create_dropped_settings(session)
+        image_info.create_dropped_settings(session)
     # With Gradio's default of one listener per event, a second page would wait for the first.
     return page.queue(default_concurrency_limit=None, api_open=False)

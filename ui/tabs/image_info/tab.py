@@ -9,6 +9,8 @@ import gradio as gr
 
 from engine.errors import EaselError, ImageError
 from engine.records import compare, inspect_file, recall
+from engine.records.blobs import Blobs
+from engine.records.foreign import readers
 from engine.records.recall import Recalled
 from engine.requests import Request, Resolved
 from ui import messages, sentences
@@ -16,6 +18,7 @@ from ui.common import controls
 from ui.common.page_session import PageSession
 from ui.common.send_to import receive_images, wire_recall
 from ui.compat.listeners import QUIET, on
+from ui.server import scripts
 from ui.tabs.image_info import view
 from ui.templates import join, render_notice
 
@@ -23,6 +26,9 @@ LABEL = messages.INFO_TAB
 
 _ASK_SECONDS = 8
 """Seconds to wait for a busy worker."""
+
+_ON_DROPPED = scripts.on_load("tabs/image_info/dropped_settings.js", ["parameters", "picture"])
+"""The text that was pasted, or the hash of the picture, becomes an event."""
 
 
 def create_image_info_tab(session: PageSession) -> None:
@@ -92,3 +98,32 @@ def _compare(resolved: Resolved[Request] | None, session: PageSession) -> str:
     if here is None:
         return render_notice(messages.CANNOT_COMPARE)
     return view.render_differences(compare.differences(resolved, here))
+
+
+def create_dropped_settings(session: PageSession) -> None:
+    """Let settings that are pasted into a prompt as text, or dropped on it with a picture, fill the form of their kind.
+
+    The forms of all tabs must be there already.
+    """
+    bus = gr.HTML(js_on_load=_ON_DROPPED, elem_id="dropped", padding=False)
+    blobs, known = Blobs(session.settings.data / "blobs"), session.checkpoint_options
+
+    def read_text(event: gr.EventData) -> Recalled | None:
+        written = readers.read_fields({"parameters": str(event.text)})
+        return _warn_of_none(recall.recall_record(None, written, **known.list_names()))
+
+    def read_picture(event: gr.EventData) -> Recalled | None:
+        try:
+            return _warn_of_none(recall.recall(blobs.path(str(event.hash)), **known.list_names()))
+        except (EaselError, OSError):
+            gr.Warning(str(event.trouble) or messages.NO_RECORD)
+            return None
+
+    wire_recall(on(bus, "parameters"), read_text, None, session.sending)
+    wire_recall(on(bus, "picture"), read_picture, None, session.sending)
+
+
+def _warn_of_none(recalled: Recalled | None) -> Recalled | None:
+    if recalled is None:
+        gr.Warning(messages.NO_RECORD)
+    return recalled
