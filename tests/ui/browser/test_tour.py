@@ -48,7 +48,7 @@ def test_from_words_to_a_drawing_and_back(scripted: Studio, page_session: PageSe
     page.locator("#text-stage figure[data-shown] [data-send=to_sketch]").click()
     expect(page.locator(".pad[data-ready]")).to_be_visible()
     expect(field(page, "prompt")).to_have_value("a red fox")
-    expect(field(page, "steps")).to_have_value("31")
+    expect(page.locator(".changed-settings:visible")).to_contain_text("Steps 31")
     expect(field(page, "seed")).to_have_value("")
     in_sight(page, page.locator(".pad-view"), field(page, "prompt"), page.locator("#sketch-stage .canvas"))
     press(page, "tool", "brush")
