@@ -73,6 +73,7 @@ IDENTITIES = {
     "ui.tabs.history.desktop": "the commands of each operating system",
     "ui.tabs.sketch_to_image.drawing_pad": "a component with scripts of its own",
     "ui.text_direction": "rules of Unicode's, which know nothing of templates",
+    "ui.saved_forms.store": "a file format of Easel's own, beside the components that show it",
     "ui.theme": "how the page looks",
     "ui.words.panels": "the components of its room, which knows completion and cards as HTML and data alone",
 }

@@ -4,6 +4,7 @@ import "./common/changed_settings.js";
 import "./common/prompt_weights.js";
 import "./common/result_view.js";
 import "./common/shortcuts.js";
+import "./common/when_done.js";
 import "./tabs/sketch_to_image/pad/pad.js";
 import "./words/completion.js";
 import { watchTabs } from "./common/tabs.js";

@@ -383,3 +383,31 @@ def name_pattern_help(parts: Sequence[str]) -> str:
     """What may stand in the pattern of file names."""
     listed = " ".join(f"{{{part}}}" for part in parts)
     return f"A slash makes a folder. Parts: {listed}. The job, number and seed always follow, so no picture is overwritten."
+
+
+def wrong_defaults(most_steps: int, most_guidance: float) -> str:
+    """The usual steps or CFG scale of a checkpoint cannot be used."""
+    return (
+        f"This was not saved: steps go from 1 to {most_steps}, and the CFG scale from 0 to {most_guidance:g}. Correct the number."
+    )
+
+
+def saved_form(name: str) -> str:
+    """The form can be filled in again."""
+    return f"This form is saved as “{shorten(name)}”."
+
+
+def removed_form(name: str) -> str:
+    """A saved form is gone."""
+    return f"The saved form “{shorten(name)}” is removed."
+
+
+def filled_form(name: str, lost: Sequence[str]) -> str:
+    """The form stands in the fields; ``lost`` are the labels of what could not be used."""
+    filled = f"“{shorten(name)}” is in the form now."
+    return f"{filled} Not here, or not known to this version: {list_quoted(lost)}." if lost else filled
+
+
+def form_of_another_tab(tab: str) -> str:
+    """A form was exported on another tab."""
+    return f"This form was exported on another tab ({shorten(tab)}). Open that tab and import it there."

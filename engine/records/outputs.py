@@ -40,7 +40,6 @@ STUDIES = "studies"
 SPARE = 64 * 2**20
 """Bytes that must be free before a run starts: room for an image and the journal."""
 
-_PART = re.compile(rf"\.[0-9a-z]+{re.escape(PART)}")
 _JOB = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME = re.compile(rf"(?:\d{{6}}-|.*{MARK})(?P<job>[^{MARK}]+)-(?P<index>\d+)-(?P<seed>\d+)\.(png|jpg|webp|tif)", re.DOTALL)
 
@@ -203,7 +202,8 @@ def keep_newest(outputs: Path, count: int) -> None:
 def remove_leftovers(outputs: Path) -> int:
     """Delete the part-files of a killed worker, and return their number. Must not be called while a worker runs."""
     with translate_errors(outputs):
-        left = [Path(folder, name) for folder, names in _walk(outputs) for name in names if _PART.fullmatch(name)]
+        hidden = (Path(folder, name) for folder, names in _walk(outputs) for name in names if name.startswith("."))
+        left = [path for path in hidden if path.name.endswith(PART)]
         for path in left:
             path.unlink(missing_ok=True)
     return len(left)

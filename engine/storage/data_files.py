@@ -7,7 +7,10 @@ from pathlib import Path
 from engine.json_values import JsonValue
 from engine.storage.json_store import JsonStore
 
-FILES = ("settings.json", "checkpoint-choices.json", "checkpoint-hashes.json", "learnt.json", "measured.json", "self-test.json")
+FILES = (
+    "settings.json", "checkpoint-choices.json", "checkpoint-hashes.json", "learnt.json", "measured.json", "self-test.json",
+    "forms.json",
+)  # fmt: skip
 
 
 def set_aside_unreadable_files(data: Path) -> tuple[str, ...]:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TypedDict
 
 from engine.checkpoints.families import CONFIGS, DEPTH, TEXT
+from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import Catalogue, Inventory
 from engine.checkpoints.library.entry import CheckpointEntry
+from engine.checkpoints.library.overrides import Override
 from engine.checkpoints.library.upscalers import BUILT_IN, find_built_in, is_diffusion
 from engine.generate.samplers import SCHEDULERS, SCHEDULES, split_name
 from engine.settings import Settings
@@ -47,7 +49,8 @@ class TextEncoder:
 class Checkpoint:
     """A checkpoint as the form offers it. Sizes are pixels. ``guidance_free`` and ``distilled`` as in
     :func:`engine.negative.effectiveness.explain_no_effect`. ``for_drafts`` is its version for few steps, if it brings one.
-    ``runs_itself``: diffusers' own pipeline draws it, which has settings of its own.
+    ``runs_itself``: diffusers' own pipeline draws it, which has settings of its own. ``vae`` and ``words_before`` are the user's
+    for this checkpoint (:class:`engine.checkpoints.library.overrides.Override`), as may be the steps and the guidance scale.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Checkpoint:
     sketch_guidance_scale: float | None = None
     negative_guidance_scale: float | None = None
     for_drafts: Checkpoint | None = None
+    vae: str = ""
+    words_before: str = ""
 
     @property
     def for_sketches(self) -> Checkpoint:
@@ -77,6 +82,9 @@ class Checkpoint:
         """The same checkpoint with its recommended settings for comparing with and without a negative prompt."""
         return dataclasses.replace(self, guidance_scale=self.negative_guidance_scale or self.guidance_scale)
 
+
+KEPT = Override()
+"""Nothing is overridden."""
 
 NONE = Checkpoint(
     name="", label="none found", native_size=512, size_multiple=8, steps=25, guidance_scale=7.5, scheduler="DPM++ 2M"
@@ -142,7 +150,13 @@ class CheckpointOptions:
             found[entry.identity.kind].append(entry)
         entries = sorted(found["checkpoint"], key=lambda each: (each.family.name != "starter", each.name.casefold()))
         offered = {entry.name: entry for entry in entries if TEXT in entry.family.pipelines}
-        known, odd = read_each(offered, lambda name: describe_checkpoint(offered[name], found["embedding"]))
+        chosen = overrides.read(inventory.settings.data)
+
+        def describe(name: str) -> Checkpoint:
+            entry = offered[name]
+            return describe_checkpoint(entry, found["embedding"], chosen.get(str(entry.path), Override()))
+
+        known, odd = read_each(offered, describe)
         self._entries = {entry.name: entry for entry in entries if entry.name not in odd}
         self._known = known or {NONE.name: NONE}
         self.additions = {
@@ -196,17 +210,19 @@ def _list_upscalers(networks: Sequence[CheckpointEntry], checkpoints: Sequence[C
     return *own, *(entry.name for entry in (*others, *filter(is_diffusion, checkpoints)))
 
 
-def describe_checkpoint(entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry] = ()) -> Checkpoint:
+def describe_checkpoint(
+    entry: CheckpointEntry, embeddings: Sequence[CheckpointEntry] = (), chosen: Override = KEPT
+) -> Checkpoint:
     """What the page needs to know of ``entry``; ``embeddings`` are all textual inversions that there are."""
-    family = entry.family
+    family, scale = entry.family, chosen.guidance_scale
     card = entry.card
     return Checkpoint(
         name=entry.name,
         label=family.label if card else entry.name,
         native_size=family.native_size,
         size_multiple=family.size_multiple,
-        steps=family.steps,
-        guidance_scale=family.guidance_scale,
+        steps=chosen.steps or family.steps,
+        guidance_scale=family.guidance_scale if scale is None else scale,
         scheduler=family.scheduler if split_name(family.scheduler)[0] in SCHEDULERS else NONE.scheduler,
         guidance_free=family.guidance_free,
         distilled=_is_distilled(entry),
@@ -214,9 +230,11 @@ def describe_checkpoint(entry: CheckpointEntry, embeddings: Sequence[CheckpointE
         repertoire=Repertoire(card.things, card.backgrounds, card.colours, card.styles, card.words) if card else None,
         reads_depth=DEPTH in family.pipelines,
         runs_itself=family.loaded_by_diffusers,
-        sketch_guidance_scale=family.sketch_guidance_scale,
-        negative_guidance_scale=family.negative_guidance_scale,
+        sketch_guidance_scale=family.sketch_guidance_scale if scale is None else None,
+        negative_guidance_scale=family.negative_guidance_scale if scale is None else None,
         for_drafts=describe_checkpoint(entry.for_drafts, embeddings) if entry.few_steps and not entry.quick else None,
+        vae=chosen.vae,
+        words_before=chosen.words_before,
     )
 
 

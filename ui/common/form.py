@@ -107,7 +107,7 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
     )
     refiner_start = read_number(written, "refiner_start")
     asked = TextToImage(
-        prompt=str(written["prompt"] or ""),
+        prompt=begin_prompt(str(written["prompt"] or ""), checkpoint.words_before),
         negative_prompt=str(written["negative_prompt"] or ""),
         checkpoint=checkpoint.name or None,
         width=width,
@@ -121,7 +121,7 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
         seed=read_seed(written),
         count=1 if count is None else count,
         clip_skip=read_whole(written, "clip_skip"),
-        vae=str(written["vae"] or "") or None,
+        vae=str(written["vae"] or "") or checkpoint.vae or None,
         refiner=str(written["refiner"] or "") or None,
         refiner_start=TextToImage.refiner_start if refiner_start is None else refiner_start,
         speed=str(written["speed"]),
@@ -130,6 +130,13 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
     )
     check(asked)
     return asked
+
+
+def begin_prompt(prompt: str, words: str) -> str:
+    """``prompt`` with the checkpoint's own words before it, unless it begins with them already, as one that was reused does."""
+    if not words or prompt.startswith(words):
+        return prompt
+    return f"{words}, {prompt}" if prompt.strip() else words
 
 
 def read_size(written: Mapping[str, Value], checkpoint: Checkpoint) -> tuple[int | None, int | None]:

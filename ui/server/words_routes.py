@@ -22,7 +22,7 @@ from ui import sentences
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.server.body_budget import UPLOAD_LIMIT
 from ui.words import view
-from ui.words.cards import CARDS, KINDS_WITH_CARDS, PREVIEWS, render_cards
+from ui.words.model_cards import CARDS, KINDS_WITH_CARDS, PREVIEWS, render_cards
 from ui.words.vocabulary import LONGEST_QUERY, Vocabulary
 
 PATH = "/words"

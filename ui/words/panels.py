@@ -11,7 +11,7 @@ from ui.common import controls
 from ui.common.fields import Fields
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, on
-from ui.words import cards, view
+from ui.words import model_cards, view
 
 
 def create_chips(tab: str, session: PageSession) -> gr.Accordion:
@@ -25,7 +25,7 @@ def create_chips(tab: str, session: PageSession) -> gr.Accordion:
 def create_cards(tab: str) -> None:
     """LoRAs and embeddings as cards, in the open column."""
     with gr.Accordion(messages.CARDS, open=False, elem_id=f"{tab}-card-box"):
-        gr.HTML(view.render_frame(tab, cards.CARDS), js_on_load=view.ON_LOAD, elem_id=f"{tab}-cards", **controls.BARE)
+        gr.HTML(view.render_frame(tab, model_cards.CARDS), js_on_load=view.ON_LOAD, elem_id=f"{tab}-cards", **controls.BARE)
 
 
 def wire_words(tab: str, chips: gr.Accordion, fields: Fields, session: PageSession) -> None:

@@ -18,13 +18,32 @@ PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 @dataclass(frozen=True)
 class Override:
-    """The user's overrides for one file; "" keeps the file's own value."""
+    """The user's overrides for one file; "" and None keep the file's own value.
+
+    The last four are what the page fills in for a checkpoint: ``steps``, ``guidance_scale``, the name of a ``vae``, and
+    ``words_before``, which every prompt begins with.
+    """
 
     family: str = ""
     prediction_type: str = ""
+    steps: int | None = None
+    guidance_scale: float | None = None
+    vae: str = ""
+    words_before: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a value outside its range."""
+        if self.steps is not None and not 1 <= self.steps <= MOST_STEPS:
+            raise ValueError("steps")
+        if self.guidance_scale is not None and not 0 <= self.guidance_scale <= MOST_GUIDANCE:
+            raise ValueError("guidance_scale")
 
 
-_KEYS = {"family": "architecture", "prediction_type": "prediction_type"}
+MOST_STEPS, MOST_GUIDANCE = 1000, 100.0
+
+_KEYS = {"family": "architecture"} | {
+    name: name for name in ("prediction_type", "steps", "guidance_scale", "vae", "words_before")
+}
 """Field -> its key in the file, which dates from its first version."""
 
 
@@ -45,11 +64,11 @@ def _open_store(folder: Path) -> JsonStore[Override]:
 
 def _parse(value: JsonValue) -> Override:
     written = as_object(value)
-    return read_dataclass(Override, {field: written.get(key, "") for field, key in _KEYS.items()})
+    return read_dataclass(Override, {field: written[key] for field, key in _KEYS.items() if key in written})
 
 
 def _dump(override: Override) -> JsonValue:
-    return {_KEYS[field]: value for field, value in dataclasses.asdict(override).items() if value}
+    return {_KEYS[field]: value for field, value in dataclasses.asdict(override).items() if value not in ("", None)}
 
 
 def alternatives(family: str) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def use_all(settings: Settings) -> None:
     assert Preferences(**{f.name: getattr(chosen, f.name) for f in dataclasses.fields(Preferences)}) == chosen
     entry = Catalogue(settings).find("x")
     assert entry.family.name in ("sd2_base", "sd2_v") and len(entry.sha256) in (0, 64)
-    overrides.write(settings.data, entry.path, Override("sd2_v", "v_prediction"))
+    overrides.write(settings.data, entry.path, Override("sd2_v", "v_prediction", 7, 5.5, "x", "words"))
     assert overrides.read(settings.data)[str(entry.path)].family == "sd2_v"
     preferences.write(settings.data, dataclasses.replace(chosen, watermark="mine"))
     assert preferences.read(settings.data).watermark == "mine"
@@ -92,7 +92,13 @@ def walk_fields(path: Path) -> dict[str, list[tuple[str, ...]]]:
     ]  # fmt: skip
     return {
         "settings.json": [(field.name,) for field in dataclasses.fields(Preferences)],
-        "checkpoint-choices.json": [(str(path),), (str(path), "architecture"), (str(path), "prediction_type")],
+        "checkpoint-choices.json": [
+            (str(path),),
+            *(
+                (str(path), name)
+                for name in ("architecture", "prediction_type", "steps", "guidance_scale", "vae", "words_before")
+            ),
+        ],
         "checkpoint-hashes.json": [(str(path),)],
         "learnt.json": learnt,
         "self-test.json": [
@@ -111,7 +117,7 @@ def test_no_field_of_another_type_stops_anything(settings: Settings, monkeypatch
                 use_all(settings)
                 tried += 1
         (settings.data / name).unlink()
-    assert tried == len(ODD) * 30
+    assert tried == len(ODD) * 34
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from engine.settings import Settings
 from tests.engine.checkpoints import additions
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.server.words_routes import create_routes
-from ui.words.cards import render_cards
+from ui.words.model_cards import render_cards
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,9 @@ export function mount(element, trigger) {
   element.addEventListener("change", (event) => {
     const row = event.target.closest("[data-entry]");
     if (!row) return;
-    const chosen = Object.fromEntries([...row.querySelectorAll("select")].map(({ name, value }) => [name, value]));
-    trigger("choose", { entry: row.dataset.entry, family: "", prediction_type: "", ...chosen });
+    const chosen = (name) => row.querySelector(`[name=${name}]`)?.value ?? "";
+    const [family, prediction_type, vae] = ["family", "prediction_type", "vae"].map(chosen);
+    const [steps, guidance_scale, words_before] = ["steps", "guidance_scale", "words_before"].map(chosen);
+    trigger("choose", { entry: row.dataset.entry, family, prediction_type, steps, guidance_scale, vae, words_before });
   });
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+
 import engine.preferences as preferences
 from engine.checkpoints.download import background as downloads
 from engine.checkpoints.download import hub
@@ -12,12 +15,15 @@ from engine.checkpoints.download.sources import DownloadSource, read_link, read_
 from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.overrides import Override
-from engine.errors import EaselError
+from engine.errors import EaselError, RequestError
 from engine.settings import Settings
-from ui import messages
+from ui import messages, sentences
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.checkpoints import downloads_view, view
 from ui.templates import render_notice
+
+LONGEST_WORDS = 2000
+"""Characters of the words before a checkpoint's prompts."""
 
 
 class CheckpointsService:
@@ -55,8 +61,9 @@ class CheckpointsService:
         """The number of complete downloads, by which a page notices a new one."""
         return sum(download.state == downloads.FINISHED for download in self._downloads.all())
 
-    def choose(self, name: str, family: str, prediction_type: str) -> str:
-        """Save the user's overrides for an entry's file and return what to show. Values that were not offered are ignored."""
+    def choose(self, name: str, family: str, prediction_type: str, defaults: Mapping[str, str] | None = None) -> str:
+        """Save the user's overrides for an entry's file and return what to show. Values that were not offered are ignored;
+        ``defaults`` has the texts of the fields in :data:`ui.tabs.checkpoints.view.DEFAULTS`."""
         entry = next((entry for entry in self._checkpoint_options.inventory.entries if entry.name == name), None)
         if entry is None:
             return render_notice(messages.FILE_GONE, "trouble")
@@ -65,7 +72,8 @@ class CheckpointsService:
         if family and not prediction_type:
             prediction_type = BY_NAME[family].prediction_type
         try:
-            overrides.write(self._settings.data, entry.path, Override(family, prediction_type))
+            override = _read_defaults(Override(family, prediction_type), defaults or {})
+            overrides.write(self._settings.data, entry.path, override)
         except EaselError as error:
             return render_notice(str(error), "trouble")
         self.scan()
@@ -96,3 +104,18 @@ class CheckpointsService:
                 self._downloads.ask(offer.sources, offer.label, offer.licence, offer.licence_link)
         elif what in orders and which.isdecimal() and len(which) < 10:
             orders[what](int(which))
+
+
+def _read_defaults(override: Override, written: Mapping[str, str]) -> Override:
+    """``override`` with the defaults that were typed. Raises RequestError, a sentence, for a number that cannot be used."""
+    steps, guidance_scale = (written.get(name, "").strip().replace(",", ".") for name in ("steps", "guidance_scale"))
+    try:
+        return dataclasses.replace(
+            override,
+            steps=int(steps) if steps else None,
+            guidance_scale=float(guidance_scale) if guidance_scale else None,
+            vae=written.get("vae", ""),
+            words_before=written.get("words_before", "").strip()[:LONGEST_WORDS],
+        )
+    except ValueError as error:
+        raise RequestError(sentences.wrong_defaults(overrides.MOST_STEPS, overrides.MOST_GUIDANCE)) from error

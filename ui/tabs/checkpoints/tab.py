@@ -49,7 +49,10 @@ def create_checkpoints_tab(session: PageSession) -> None:
         return show()
 
     def choose(event: gr.EventData) -> tuple[str, str]:
-        return service.choose(event.entry, event.family, event.prediction_type), service.render_inventory()
+        defaults = {
+            "steps": event.steps, "guidance_scale": event.guidance_scale, "vae": event.vae, "words_before": event.words_before,
+        }  # fmt: skip
+        return service.choose(event.entry, event.family, event.prediction_type, defaults), service.render_inventory()
 
     shown = [tab.inventory, tab.offers]
     session.arrived.then(show, None, shown, **QUIET)

@@ -61,6 +61,16 @@ class OverrideChoice:
 
 
 @dataclass(frozen=True)
+class DefaultField:
+    """A default of a checkpoint that is typed; ``placeholder`` is what the checkpoint says itself."""
+
+    name: str
+    label: str
+    value: str
+    placeholder: str
+
+
+@dataclass(frozen=True)
 class FileRow:
     """A file as the table shows it; ``folder`` are the parts of its folder's path."""
 
@@ -69,6 +79,7 @@ class FileRow:
     kind: str
     reason: str
     choices: list[OverrideChoice]
+    defaults: list[DefaultField]
     hashes: list[str]
     size: str
     precision: str
@@ -86,8 +97,16 @@ class FileTable:
 
 def render_inventory(entries: Sequence[CheckpointEntry], refused: Mapping[Path, str], chosen: Overrides) -> Markup:
     """All files found, and those that are not used, each with the reason."""
+    vaes = [entry.name for entry in entries if entry.identity.kind == "vae"]
     tables = [
-        FileTable(heading, [_create_row(entry, chosen) for entry in entries if entry.identity.kind == kind])
+        FileTable(
+            heading,
+            [
+                _create_row(entry, chosen.get(str(entry.path), Override()), vaes)
+                for entry in entries
+                if entry.identity.kind == kind
+            ],
+        )
         for kind, heading in GROUPS
     ]
     shown = {kind for kind, _ in GROUPS}
@@ -104,7 +123,7 @@ def format_size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _create_row(entry: CheckpointEntry, chosen: Overrides) -> FileRow:
+def _create_row(entry: CheckpointEntry, chosen: Override, vaes: Sequence[str]) -> FileRow:
     identity = entry.identity
     hashes = [sentences.quick_hash(identity.digest)] if identity.digest else []
     hashes += [sentences.full_hash(entry.sha256)] if entry.sha256 else []
@@ -113,7 +132,8 @@ def _create_row(entry: CheckpointEntry, chosen: Overrides) -> FileRow:
         abilities=_list_abilities(entry),
         kind=_describe_kind(entry),
         reason=" ".join((sentences.recognition(identity.reason), *explain_missing(entry))),
-        choices=list(_list_choices(entry, chosen.get(str(entry.path), Override()))),
+        choices=list(_list_choices(entry, chosen, vaes)),
+        defaults=list(_list_defaults(entry, chosen)),
         hashes=hashes,
         size=format_size(entry.stamp[0]),
         precision=_PRECISIONS.get(identity.dtype, identity.dtype) or "–",
@@ -138,15 +158,30 @@ def _list_abilities(entry: CheckpointEntry) -> str:
     return ", ".join(entry.abilities) or messages.NO_ABILITY
 
 
-def _list_choices(entry: CheckpointEntry, chosen: Override) -> Iterator[OverrideChoice]:
+def _list_choices(entry: CheckpointEntry, chosen: Override, vaes: Sequence[str]) -> Iterator[OverrideChoice]:
     offers = (
         ("family", messages.IS_A, chosen.family, _list_families(entry)),
         ("prediction_type", messages.PREDICTS, chosen.prediction_type, _list_predictions(entry)),
+        ("vae", messages.USUAL_VAE, chosen.vae, {name: name for name in vaes} if has_defaults(entry) else {}),
     )
     for name, label, wanted, offered in offers:
         if offered:
             texts = {"": messages.AS_FOUND, **offered}
             yield OverrideChoice(name, label, [Option(value, text, value == wanted) for value, text in texts.items()])
+
+
+def has_defaults(entry: CheckpointEntry) -> bool:
+    """Whether a user may choose what the page fills in for it."""
+    return entry.identity.kind == "checkpoint" and not entry.family.loaded_by_diffusers
+
+
+def _list_defaults(entry: CheckpointEntry, chosen: Override) -> Iterator[DefaultField]:
+    if not has_defaults(entry):
+        return
+    scale = "" if chosen.guidance_scale is None else f"{chosen.guidance_scale:g}"
+    yield DefaultField("steps", messages.USUAL_STEPS, f"{chosen.steps or ''}", str(entry.family.steps))
+    yield DefaultField("guidance_scale", messages.USUAL_GUIDANCE, scale, f"{entry.family.guidance_scale:g}")
+    yield DefaultField("words_before", messages.WORDS_BEFORE, chosen.words_before, messages.NO_WORDS_BEFORE)
 
 
 def _list_families(entry: CheckpointEntry) -> dict[str, str]:

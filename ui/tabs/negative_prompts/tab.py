@@ -19,6 +19,7 @@ from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
 from ui.common.send_to import Form, wire_reuse
 from ui.compat.listeners import QUIET, Update, Values, on
+from ui.saved_forms.panel import FormBox, create_form_box, wire_form_box
 from ui.tabs.negative_prompts import view
 from ui.templates import render_notice
 
@@ -39,6 +40,7 @@ class NegativePromptsTab:
     controls: GenerateControls
     estimate: gr.HTML
     box: PromptBox
+    forms: FormBox
 
 
 def create_negative_prompts_tab(session: PageSession) -> None:
@@ -72,6 +74,7 @@ def create_negative_prompts_tab(session: PageSession) -> None:
     keeper = fields.keep_form(NAME, tab.fields, BLANK, session)
     wire_estimate(tab.estimate, tab.fields, session, expect, ended)
     wire_prompt_box(tab.box, tab.fields, session, keeper)
+    wire_form_box(tab.forms, tab.fields, BLANK, session, keeper)
     _wire_trim(tab, keeper)
     own = Form(LABEL, fill, every, keeper.after)
     wire_reuse(tab.controls.result.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
@@ -98,11 +101,13 @@ def _create_components(session: PageSession) -> NegativePromptsTab:
                 numbers = ("steps", "guidance_scale", "max_terms")
                 made |= controls.create_settings(NAME, best, numbers)
             box = create_prompt_box(NAME, session, warning)
+            forms = create_form_box(NAME)
     return NegativePromptsTab(
         fields={name: made[name] for name in BLANK},
         controls=GenerateControls(NAME, press, notice, result, view.render_results),
         estimate=estimate,
         box=box,
+        forms=forms,
     )
 
 

@@ -26,6 +26,7 @@ from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, w
 from ui.common.send_to import Form, find_request, read_request, receive_images, wire_reuse
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.compat.uploads import lend_file
+from ui.saved_forms.panel import FormBox, create_form_box, wire_form_box
 from ui.server import image_routes
 from ui.tabs.sketch_to_image import drawing_pad, view
 from ui.tabs.sketch_to_image import form as sketch_form
@@ -70,6 +71,7 @@ class SketchToImageTab:
     live: LiveControls
     estimate: gr.HTML
     box: PromptBox
+    forms: FormBox
     folded: FoldedBoxes
 
 
@@ -103,6 +105,7 @@ def create_sketch_to_image_tab(session: PageSession) -> None:
     fields.follow_checkpoint(followed, known, lambda chosen: chosen.for_sketches)
     keeper = fields.keep_form(NAME, tab.fields, sketch_form.BLANK, session)
     wire_prompt_box(tab.box, tab.fields, session, keeper)
+    wire_form_box(tab.forms, tab.fields, sketch_form.BLANK, session, keeper)
     wire_estimate(tab.estimate, tab.fields, session, expect, ended)
     _wire_strength(tab)
     _wire_folded(tab, session, service, inputs, ask)
@@ -140,6 +143,7 @@ def _create_components(session: PageSession) -> SketchToImageTab:
             made |= settings
             folded = _create_folded(chosen)
             box = create_prompt_box(NAME, session, warning)
+            forms = create_form_box(NAME)
     return SketchToImageTab(
         fields={name: made[name] for name in sketch_form.BLANK},
         controls=GenerateControls(NAME, press, notice, result, view.render_results),
@@ -150,6 +154,7 @@ def _create_components(session: PageSession) -> SketchToImageTab:
         live=LiveControls(live, live_checkpoint),
         estimate=estimate,
         box=box,
+        forms=forms,
         folded=folded,
     )
 

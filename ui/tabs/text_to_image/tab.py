@@ -17,6 +17,7 @@ from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
 from ui.common.send_to import Form, wire_reuse
 from ui.compat.listeners import QUIET, Update, Values, on
+from ui.saved_forms.panel import FormBox, create_form_box, wire_form_box
 from ui.tabs.text_to_image import view
 
 NAME = "text"
@@ -32,6 +33,7 @@ class TextToImageTab:
     estimate: gr.HTML
     examples: gr.HTML
     box: PromptBox
+    forms: FormBox
 
 
 def create_text_to_image_tab(session: PageSession) -> None:
@@ -53,6 +55,7 @@ def create_text_to_image_tab(session: PageSession) -> None:
     keeper = fields.keep_form(NAME, tab.fields, form.BLANK, session)
     _wire_examples(tab, session, keeper)
     wire_prompt_box(tab.box, tab.fields, session, keeper)
+    wire_form_box(tab.forms, tab.fields, form.BLANK, session, keeper)
     own = Form(LABEL, fill, every, keeper.after)
     wire_reuse(tab.controls.result.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
     session.sending.forms["text_to_image"] = own
@@ -78,12 +81,14 @@ def _create_components(session: PageSession) -> TextToImageTab:
             with gr.Accordion(messages.SETTINGS, open=False):
                 made |= controls.create_settings(NAME, chosen) | controls.create_afterwards(NAME)
             box = create_prompt_box(NAME, session, warning)
+            forms = create_form_box(NAME)
     return TextToImageTab(
         fields={name: made[name] for name in form.BLANK},
         controls=GenerateControls(NAME, press, notice, result),
         estimate=estimate,
         examples=examples,
         box=box,
+        forms=forms,
     )
 
 

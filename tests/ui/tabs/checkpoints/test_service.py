@@ -92,15 +92,24 @@ def test_preferences_are_saved_and_folders_listed(settings: Settings, tmp_path: 
             "safety_checker": True,
             "watermark": " mine ",
             "file_format": "webp",
-            "quality": "80",
-            "name_pattern": "",
+            "quality": "",
+            "name_pattern": " {date}/{prompt} ",
         }
     )
     assert "(ComfyUI): 1 file" in said and "There is no folder" in said
     written, _ = SettingsService(settings).read()
     assert written["extra_models"].splitlines() == [str(tmp_path / "comfy"), str(tmp_path / "gone")]
-    kept = ("precision", "keep_usable", "leave_metadata_out", "safety_checker", "watermark", "file_format", "quality")
-    assert [written[name] for name in kept] == ["float32", True, True, True, "mine", "webp", "80"]
+    kept = (
+        "precision",
+        "keep_usable",
+        "leave_metadata_out",
+        "safety_checker",
+        "watermark",
+        "file_format",
+        "quality",
+        "name_pattern",
+    )
+    assert [written[name] for name in kept] == ["float32", True, True, True, "mine", "webp", "95", "{date}/{prompt}"]
     assert "a" in CheckpointOptions(settings).checkpoints
     (settings.data / preferences.FILE).write_text("{broken")
     written, said = service.read()
@@ -124,6 +133,21 @@ def test_a_folder_that_can_hold_nothing_is_not_saved(folder: str, why: str, sett
     assert why in said
     saved = preferences.read(settings.data).extra_models
     assert saved == ((str(tmp_path), named) if "There is no folder" in said else ())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        *(("quality", value, "from 1 to 100") for value in ("0", "101", "x", "9.5", "9" * 5000)),
+        *(("name_pattern", value, "pattern for file names") for value in ("../{date}", "/a", "{no}")),
+    ],
+)
+def test_a_name_pattern_or_a_quality_that_cannot_be_used_is_not_saved(
+    settings: Settings, name: str, value: str, why: str
+) -> None:
+    service = SettingsService(settings)
+    assert why in service.save({**service.read()[0], name: value})
+    assert preferences.read(settings.data) == preferences.Preferences()
 
 
 def test_a_forbidden_folder_is_not_saved(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,3 +188,22 @@ def test_additions_go_from_the_form_to_the_request_and_back(settings: Settings) 
     }  # fmt: skip
     plain = form.create_request({**form.BLANK, "checkpoint": "two"}, checkpoint)
     assert (plain.vae, plain.refiner, plain.clip_skip) == (None, None, None)
+
+
+def test_a_checkpoints_usual_values_fill_the_form_and_stay(settings: Settings) -> None:
+    options = CheckpointOptions(settings)
+    service = CheckpointsService(settings, options)
+    name = next(iter(options.checkpoints))
+    kept = {"steps": "7", "guidance_scale": "0", "vae": "", "words_before": "masterpiece"}
+    assert messages.CHOICE_KEPT in service.choose(name, "", "", kept)
+    assert 'value="masterpiece"' in service.render_inventory()
+    chosen = options.find(name)
+    request = form.create_request({**form.BLANK, "prompt": "a cat"}, chosen)
+    assert (request.steps, request.guidance_scale, request.prompt) == (7, 0, "masterpiece, a cat")
+    again = form.create_request({**form.BLANK, "prompt": request.prompt, "steps": "9", "vae": "x"}, chosen)
+    assert (again.steps, again.prompt, again.vae) == (9, request.prompt, "x")
+    for wrong in ({"steps": "0"}, {"steps": "x"}, {"steps": "1001"}, {"guidance_scale": "nan"}, {"guidance_scale": "-1"}):
+        assert "was not saved" in service.choose(name, "", "", {**kept, **wrong})
+    assert CheckpointOptions(settings).find(name) == chosen
+    service.choose(name, "", "", {})
+    assert CheckpointOptions(settings).find(name).words_before == ""

@@ -23,7 +23,7 @@ _HTML = Macros("words/view.html")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Card:
+class ModelCard:
     """A card as the template takes it. ``toggle``: how what it inserts begins, to find it in the prompt; ``search``: all that is
     searched, in small letters; ``broken`` is said where the preview does not load."""
 
@@ -51,14 +51,14 @@ def render_cards(known: CheckpointOptions, checkpoint: str) -> str:
     return _HTML.render("cards", items=cards, advice=sentences.no_cards(known.inventory.settings.models))
 
 
-def _create_card(entry: CheckpointEntry, notes: ModelNotes, fits: bool) -> Card:
+def _create_card(entry: CheckpointEntry, notes: ModelNotes, fits: bool) -> ModelCard:
     kind, base = entry.identity.kind, BASE_MODELS.get(entry.identity.family)
     weight = f"{notes.weight or 1:g}"
     toggle = f"<lora:{entry.name}:" if kind == "lora" else f"({entry.word}:"
     insert = f"{toggle}{weight}{'>' if kind == 'lora' else ')'}"
     searched = " ".join((entry.name, notes.title, *notes.words, notes.text)).casefold()
     query = urlencode({"kind": kind, "name": make_encodable(entry.name)})
-    return Card(
+    return ModelCard(
         kind=KINDS[kind],
         title=entry.name if kind == "lora" else entry.word,
         note=notes.title if fits or base is None else sentences.made_for(base.label),

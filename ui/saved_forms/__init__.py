@@ -1,0 +1,1 @@
+"""Whole forms that are saved under a name, and exchanged as files."""
