@@ -225,7 +225,7 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
     """Components whose weights are on the device in a phase."""
     away: tuple[str, ...] = ()
     if "text_encoders_out" in plan.measures:
-        away = (*DENOISERS, "vae") if phase == "encode" else ("text_encoder",)
+        away = DENOISERS if phase == "encode" else ("text_encoder",)  # the decoder makes way only where it must
     if "unet_offload" in plan.measures:
         away += DENOISERS
     resident = [c for c in components if not _role(c).startswith(away)] if away else list(components)

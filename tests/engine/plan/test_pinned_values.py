@@ -175,7 +175,7 @@ PINNED_PREDICTIONS: dict[str, tuple[int, ...]] = {
     "in tiles": (0, 4562, 4118, 4534, 4562),
     "stored in 8 bits": (0, 2524, 1658, 2186, 2524),
     "offloaded": (3140, 4265, 918, 1671, 3140),
-    "text encoders out": (5952, 3281, 597, 4258, 5952),
+    "text encoders out": (5952, 3281, 918, 4258, 5952),
     "compiled": (0, 12186, 11320, 11736, 12186),
 }
 
