@@ -147,8 +147,7 @@ class Run:
                 PrecisionGuard(lambda component, dtype: find_safer_dtype(dtype, component, state.hardware, entry.family))
             )
             compiled = stack.enter_context(run_compiled(loaded, plan, stop, state.settings.data))
-            # What torch compiles has no blocks, and looks at Stop between steps.
-            denoiser = None if plan.compiler == "inductor" and compiled.networks else loaded.denoiser
+            denoiser = None if compiled.networks else loaded.denoiser  # what may be compiled looks at Stop itself
             networks = denoiser, loaded.vae, tiny_decoder, loaded.text_encoder, loaded.text_encoder_3
             stack.enter_context(raise_on_stop(stop, *networks))
             yield Attempt(

@@ -243,7 +243,7 @@ def _denoiser_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     unet = count_unet_numbers(layout, _workspace(plan))
     numbers = TRANSFORMER_TENSORS * width * (latents / 4 + PROMPT_TOKENS) if width else unet * latents
     tensors = numbers * rows + _count_scores(plan, rows * ATTENTION_HEADS * latents**2)
-    copies = SCRATCH_LAYERS + 2 * ("unet_offload" in plan.measures) + (plan.denoiser in plan.storage)
+    copies = _scratch_layers(plan) + 2 * ("unet_offload" in plan.measures) + (plan.denoiser in plan.storage)
     largest_layer = 9 * width**2 if width else 9 * 2 * layout.unet_channels[-1] ** 2
     return int(tensors + _count_plain_scores(work, plan, rows) + copies * largest_layer) * BYTES[plan.dtype(plan.denoiser)]
 
@@ -261,6 +261,11 @@ def _count_plain_scores(work: Work, plan: ExecutionPlan, rows: int) -> int:
 def _workspace(plan: ExecutionPlan) -> float:
     """The workspace of a convolution on the plan's device, in tensors of the size of its input."""
     return CONVOLUTION_WORKSPACE if plan.device.startswith("cuda") else 0.0
+
+
+def _scratch_layers(plan: ExecutionPlan) -> int:
+    """Copies of the largest layer's weights that the libraries make; where they take workspaces, those are counted instead."""
+    return 0 if _workspace(plan) else SCRATCH_LAYERS
 
 
 def _count_scores(plan: ExecutionPlan, scores: int) -> int:
@@ -294,7 +299,7 @@ def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
         tensors += SCORES * (width * height // work.layout.scale**2) ** 2
     largest_layer = 9 * channels[-1] ** 2
     image = 3 * 4 * work.width * work.height * work.batch
-    return int(tensors + SCRATCH_LAYERS * largest_layer) * BYTES[plan.dtype("vae")] + image
+    return int(tensors + _scratch_layers(plan) * largest_layer) * BYTES[plan.dtype("vae")] + image
 
 
 def _ram_beside(weights: Mapping[str, int], plan: ExecutionPlan) -> int:

@@ -22,6 +22,7 @@ from engine.checkpoints.adapters.additions import Additions
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.dynamo import CompilerError, allow_recompiles
 from engine.compat.forward import Output, own_forward, replace_forward
+from engine.compat.stop_hooks import raise_on_stop
 from engine.generate.speed.network_graphs import GraphStore
 from engine.generate.speed.network_kinds import EVEN, Architecture, describe_decoder, describe_denoiser
 from engine.generate.speed.openvino_compiler import OpenVino, Unsupported
@@ -176,7 +177,8 @@ class _Network:
                 _TROUBLE[self.module] = TROUBLES[self._compiler].format(said=said)
                 self.compiled = None
         self.is_used = False
-        return self._own(*args, **kwargs)
+        with raise_on_stop(self._stop, self.module):
+            return self._own(*args, **kwargs)
 
     def _find_compiled(self, architecture: Architecture) -> CompiledNetwork | None:
         """The compiled network, None if its compiler cannot compile it or is not ready."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import importlib
 import itertools
 import shutil
 import weakref
@@ -27,7 +28,6 @@ from engine.local import Local
 from engine.preferences import Preferences, write
 from engine.requests import ExecutionPlan, ResolvedGeneration, TextToImage
 from engine.stopping import Stop
-from tests.card.exercise import save_memory
 from tests.engine.checkpoints import tiny
 from tests.engine.generate.conftest import Engine
 
@@ -125,11 +125,25 @@ def with_inductor(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[E
     write(engine.settings.data, Preferences())
 
 
-@pytest.mark.parametrize("measure", ["", "unet_half_storage"])
-def test_stop_is_heard_in_runs_whose_plan_names_a_compiler(measure: str, with_inductor: Engine) -> None:
+def fail_to_compile(*_: Any) -> None:
+    raise RuntimeError("Cannot find a working triton installation.")
+
+
+@pytest.mark.parametrize("backend", ["eager", fail_to_compile])
+@pytest.mark.parametrize("storage", [{}, {"unet": "float16"}])
+def test_stop_is_heard_in_runs_whose_plan_names_a_compiler(
+    storage: dict[str, str], backend: Any, with_inductor: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the network could not be compiled, or is of those that cannot be."""
+
+    def plan_for(*given: Any) -> ExecutionPlan:
+        return dataclasses.replace(estimate.plan_for(*given), storage=storage)
+
+    monkeypatch.setattr(compile.torch, "compile", partial(torch.compile, backend=backend))
+    monkeypatch.setattr(importlib.import_module("engine.generate.prepare"), "plan_for", plan_for)
     stop, steps = Stop(), 0
-    with pytest.raises(CancelledError), save_memory(measure):
-        for event in with_inductor.local.run(job(), dataclasses.replace(ASKED, steps=40), stop):
+    with pytest.raises(CancelledError):
+        for event in with_inductor.local.run(job(), dataclasses.replace(ASKED, checkpoint="sd2_base", steps=40), stop):
             if isinstance(event, Step):
                 steps += 1
                 stop.set()
