@@ -19,7 +19,7 @@ export function decide(choice, isHidden) {
 }
 
 function findShares() {
-  const bars = [...document.querySelectorAll(".stage .bar[role=progressbar]")];
+  const bars = [...document.querySelectorAll(".making .bar[role=progressbar]")];
   return bars.map((bar) => (bar.hasAttribute("aria-valuenow") ? Number(bar.getAttribute("aria-valuenow")) : null));
 }
 

@@ -66,9 +66,11 @@ def test_from_words_to_a_picture(scripted: Studio, page_session: PageSession) ->
     expect(page.locator("img.preview")).to_be_visible()
     expect(page.locator(".status")).to_contain_text(re.compile(r"Step \d of 20"))
     expect(page.locator(".status")).to_contain_text(re.compile(r"left|almost"))
+    expect(page).to_have_title(re.compile(rf"^(\d+ %|…) · {messages.TITLE}$"))
     expect(page.locator("button.stop-job:visible")).to_be_enabled()
     picture = result(page)
     idle(page)
+    expect(page).to_have_title(messages.TITLE)
     assert picture.get_attribute("alt") == SLOW
     assert picture.bounding_box()["width"] > 300  # pyright: ignore[reportOptionalSubscript]
     expect(page.locator(".facts:visible")).to_contain_text("256 × 256")
