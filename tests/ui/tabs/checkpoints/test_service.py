@@ -84,6 +84,7 @@ def test_preferences_are_saved_and_folders_listed(settings: Settings, tmp_path: 
     folders = f'"{tmp_path / "comfy"}"\n\n{tmp_path / "gone"}\n'
     said = service.save(
         {
+            **service.read()[0],
             "extra_models": folders,
             "precision": "float32",
             "compile": True,
