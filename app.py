@@ -10,6 +10,7 @@ if __name__ == "__main__":
 import argparse
 import dataclasses
 import os
+import socket
 import sys
 import webbrowser
 from pathlib import Path
@@ -27,6 +28,7 @@ if __name__ == "__main__":
     os.environ.clear()
     os.environ.update(chosen)
 
+from cli import COMMANDS
 from engine import DTYPES, VERSION, Jobs, Settings, claim
 from engine.errors import EaselError
 from engine.safe_text import print_any_name
@@ -45,6 +47,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "environment variable EASEL_PASSWORD or from the terminal ('anyone' instead lets everybody in without one)",
     )
     flags.add_argument("--password-file", metavar="FILE", help="file whose first line is the password for --listen")
+    flags.add_argument(
+        "--known-as",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="also answer under this name (host.docker.internal)",
+    )
+    flags.add_argument(
+        "--api-allow-origin", action="append", default=[], metavar="URL", help="let the web page at this address use the API"
+    )
     flags.add_argument("--models", type=Path, metavar="FOLDER", help="where your checkpoints are (models)")
     flags.add_argument("--outputs", type=Path, metavar="FOLDER", help="where pictures are saved (outputs)")
     flags.add_argument("--data", type=Path, metavar="FOLDER", help="where the queue and caches are kept, on a local disk")
@@ -63,6 +75,10 @@ def settings_from(flags: argparse.Namespace) -> Settings:
 
 def main(arguments: list[str]) -> int:
     """Run the studio until the window that started it closes or Ctrl+C is pressed."""
+    if arguments[:1] and arguments[0] in COMMANDS:
+        from cli.main import main as run_command
+
+        return run_command(arguments)
     print_any_name()
     flags = parse(arguments)
     # The processes that Easel starts do not inherit it.
@@ -75,13 +91,19 @@ def main(arguments: list[str]) -> int:
         os.environ["GRADIO_TEMP_DIR"] = str(settings.data / "uploads")  # read when Gradio is imported
         from ui.server.serve import serve
 
-        with Jobs(settings) as jobs, serve(settings, jobs, port=flags.port, listen=listen) as studio:
+        others = {"known_as": flags.known_as, "origins": flags.api_allow_origin}
+        with (
+            Jobs(settings) as jobs,
+            serve(settings, jobs, port=flags.port, listen=listen, **others) as studio,
+        ):
             for trouble in jobs.troubles:
                 print(trouble)
             if studio.port != flags.port:
                 print(f"Port {flags.port} is busy, so Easel takes {studio.port}.")
             claimed.publish_url(studio.url)
             announce(studio.url, flags.no_browser)
+            if listen is not None and (address := find_network_address()):
+                print(f"Other computers on your network find it at http://{address}:{studio.port}", flush=True)
             studio.wait()
     return EXIT_STATUS if studio.repair_wanted else 0
 
@@ -103,6 +125,16 @@ def find_login(listen: str | None, file: str | None, known: str | None) -> str |
     except password.NoPassword as error:
         print(error, flush=True)
         return None
+
+
+def find_network_address() -> str:
+    """This computer's address on its network, "" if it has none. Nothing is sent."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # an address for documentation (RFC 5737): only the route to it is looked up
+            return probe.getsockname()[0]
+    except OSError:
+        return ""
 
 
 def announce(url: str, quiet: bool) -> int:

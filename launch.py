@@ -27,15 +27,20 @@ import webbrowser
 from pathlib import Path
 
 from launcher import desktop_entry, run_tests
+from launcher.commands import build_environment
 from launcher.environment import prepare
 from launcher.folder import Folder
 from launcher.process.password import hand_over_password
 from launcher.process.repair import EXIT_STATUS
+from launcher.process.variables import STUDIO
 from launcher.progress import PHASES, Progress
 from launcher.progress_page import ProgressPage
 from launcher.run_studio import run_studio
 from launcher.setup_errors import SetupError, explain_output
 from launcher.setup_lock import SetupLock
+
+COMMANDS = ("make", "upscale", "info", "list", "plan", "jobs", "key")
+"""The words that run in the terminal instead of starting the page, as in cli/__init__.py."""
 
 REDIRECT = 10.0
 """Seconds that the page in the browser has to learn that Easel was already running at another address."""
@@ -70,8 +75,10 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main(arguments: list[str]) -> int:
-    asked, rest = parse(arguments)
     folder = Folder(Path(__file__).resolve().parent)
+    if arguments[:1] and arguments[0] in COMMANDS:
+        return run_command(folder, arguments)
+    asked, rest = parse(arguments)
     if asked.help:
         return show_help(folder, asked.usage)
     if asked.version:
@@ -83,6 +90,14 @@ def main(arguments: list[str]) -> int:
     if asked.test:
         return run_tests.main(folder, [*run_tests.long_tests(folder, asked.long), *rest])
     return Launch(folder, asked, rest).run()
+
+
+def run_command(folder: Folder, arguments: list[str]) -> int:
+    """A command for the terminal, by the set-up that is there; its exit status."""
+    if not folder.python.exists():
+        print("Easel is not set up yet. Start it once without a command, or with --setup-only.", file=sys.stderr, flush=True)
+        return 1
+    return subprocess.call([str(folder.python), str(folder.root / "app.py"), *arguments], env=build_environment(STUDIO))
 
 
 def show_help(folder: Folder, usage: str) -> int:

@@ -16,9 +16,12 @@ LAZY = ("engine.local", "engine.plan.hardware.precision_trial", "engine.plan.har
 """Modules that import torch when they are used."""
 
 SLOW = (
+    "tests/api",
     "tests/attack",
     "tests/benchmarks",
     "tests/card",
+    "tests/cli",
+    "tests/clients",
     "tests/engine/checkpoints/download/test_cancel.py",
     "tests/engine/checkpoints/download/test_network_errors.py",
     "tests/engine/generate",

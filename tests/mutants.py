@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 HOUSE = Path(__file__).resolve().parent.parent
-COPIED = ("api", "engine", "launcher", "models", "tests", "ui", "app.py", "launch.py", "pyproject.toml")
+COPIED = ("api", "cli", "engine", "launcher", "models", "tests", "ui", "app.py", "launch.py", "pyproject.toml")
 
 PLAN = (
     "tests/engine/plan/test_memory.py",

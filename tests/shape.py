@@ -17,7 +17,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parent.parent
-FOLDERS = ("engine", "api", "ui", "launcher")
+FOLDERS = ("engine", "api", "cli", "ui", "launcher")
 IGNORE = re.compile(r"#\s*(type:\s*ignore|pyright:)")
 ROLES = ("__init__", "tab", "form", "service", "view", "render")
 """What a tab's modules are called, the same in each tab's folder."""
@@ -25,6 +25,7 @@ ROLES = ("__init__", "tab", "form", "service", "view", "render")
 IDENTITIES = {
     "ui.tabs.*.{tab,form,service,view,render}": "a part that every tab has",
     "api.{a1111,openai,easel}.*": "a part of one program's API: its bodies, how they are read and answered, a group of routes",
+    "cli.{making,looking}": "the commands that make images, and those that do not",
     "api.documentation": "what serves the documentation, with the only import of its package",
     "*.compat.*": "keeps apart what depends on another library's internals, with a canary test",
     "engine.checkpoints.families.*": "the rows of one kind of checkpoint; its package only lists them",

@@ -137,7 +137,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """The whole Easel, with the environment that the tests run in."""
     folder = Folder(tmp_path / "house")
     folder.root.mkdir()
-    for name in ("app.py", "api", "engine", "ui", "models", "launcher", "pyproject.toml", "constraints.txt"):
+    for name in ("app.py", "api", "cli", "engine", "ui", "models", "launcher", "pyproject.toml", "constraints.txt"):
         (folder.root / name).symlink_to(HOUSE / name)
     shutil.copy(HOUSE / "launch.py", folder.root)
     program(folder.python, f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')

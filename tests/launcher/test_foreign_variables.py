@@ -173,7 +173,7 @@ def test_a_set_up_succeeds_under_all_of_them(small_house: Folder, home: Path, tm
 
 def real_house(folder: Folder) -> Folder:
     """The whole Easel, with the environment that the tests run in."""
-    for name in ("app.py", "api", "engine", "ui", "models", "pyproject.toml", "constraints.txt"):
+    for name in ("app.py", "api", "cli", "engine", "ui", "models", "pyproject.toml", "constraints.txt"):
         (folder.root / name).unlink(missing_ok=True)
         (folder.root / name).symlink_to(HOUSE / name)
     folder.mark_ready(set())
