@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from engine import Local, Settings
-from engine.idle.images import DISTANCES, draw_images, find_limit, measure_distance, reference_plan
+from engine.idle.reference_images import DISTANCES, draw_images, find_limit, measure_distance, reference_plan
 from engine.idle.self_test import SelfTest
 from engine.plan.remedies import describe_result
 from engine.requests import DTYPES, ExecutionPlan

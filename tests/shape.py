@@ -51,7 +51,7 @@ IDENTITIES = {
     "engine.generate.speed.openvino_compiler": "a row of the table of compilers",
     "engine.generate.tasks.*": "one kind of request",
     "engine.generate.upscale.*": "the phases that engine.generate has for images, for upscaling",
-    "engine.idle.images": "draws and compares images; what is concluded from them is in self_test",
+    "engine.idle.reference_images": "draws and compares images; what is concluded from them is in self_test",
     "engine.jobs.awake_clock": "a clock, which knows nothing of jobs",
     "engine.jobs.journal_rescue": "only runs when a journal is damaged",
     "engine.jobs.single_instance": "a lock between processes, taken before there is a queue",

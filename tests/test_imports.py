@@ -78,7 +78,7 @@ TORCH_ROOMS = (
     "engine.prompt.t5",
     "engine.generate",
     "engine.idle.free_memory",
-    "engine.idle.images",
+    "engine.idle.reference_images",
     "engine.local",
 )
 """The only rooms that know torch; a name covers what lies under it."""

@@ -19,7 +19,7 @@ from engine.checkpoints.adapters.additions import NOTHING, Additions, apply_addi
 from engine.checkpoints.adapters.merge import MergedLoras
 from engine.checkpoints.files.headers import BYTES
 from engine.checkpoints.library.entry import CheckpointEntry
-from engine.checkpoints.load.attention import use_attention_backend
+from engine.checkpoints.load.attention_backends import use_attention_backend
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
 from engine.checkpoints.load.components import IsCancelled, never_cancelled
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker

@@ -13,7 +13,7 @@ from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import CheckpointError
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import choose_plan
-from engine.idle.images import (
+from engine.idle.reference_images import (
     IMAGES,
     Pixels,
     draw_images,

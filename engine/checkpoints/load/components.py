@@ -21,7 +21,7 @@ from transformers.models.t5.modeling_t5 import T5DenseGatedActDense
 from engine.checkpoints.families.key_mapping import KeyMapping, TensorSource
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.library.entry import CheckpointEntry
-from engine.checkpoints.load.attention import slice_attention
+from engine.checkpoints.load.attention_backends import slice_attention
 from engine.checkpoints.load.originals import Originals, reshape
 from engine.checkpoints.loaded import (
     COMPONENT_NAMES,

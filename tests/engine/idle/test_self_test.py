@@ -19,7 +19,15 @@ from engine.errors import CancelledError
 from engine.events import Notice
 from engine.generate.denoise import Denoiser
 from engine.idle.duties import SELF_TEST_SECONDS
-from engine.idle.images import DISTANCES, IMAGES, create_reference, draw_images, find_limit, measure_distance, reference_plan
+from engine.idle.reference_images import (
+    DISTANCES,
+    IMAGES,
+    create_reference,
+    draw_images,
+    find_limit,
+    measure_distance,
+    reference_plan,
+)
 from engine.idle.self_test import NO_STARTER, SelfTest, find_remedies
 from engine.local import Local
 from engine.plan.remedies import AGREES, DIFFERS, FILE, REMEDIES, SelfTestResult, describe_result, read_result, write_result

@@ -34,7 +34,7 @@ Pixels = torch.Tensor
 def create_reference(prompt: str, negative_prompt: str, *, width: int, height: int, steps: int, seed: int) -> ResolvedTextToImage:
     """The request of an image of the self-test, ``width`` x ``height`` pixels."""
     return ResolvedTextToImage(
-        prompt=prompt, negative_prompt=negative_prompt, checkpoint="starter", width=width, height=height, steps=steps, seed=seed,
+        prompt=prompt, negative_prompt=negative_prompt, checkpoint="", width=width, height=height, steps=steps, seed=seed,
         guidance_scale=5.0, scheduler="DPM++ 2M", schedule="Karras", clip_skip=0,
     )  # fmt: skip
 
