@@ -411,3 +411,23 @@ def filled_form(name: str, lost: Sequence[str]) -> str:
 def form_of_another_tab(tab: str) -> str:
     """A form was exported on another tab."""
     return f"This form was exported on another tab ({shorten(tab)}). Open that tab and import it there."
+
+
+def trash_question(name: str, size: str) -> str:
+    """Before a checkpoint is moved to the trash."""
+    return f"Move “{shorten(name)}” ({size}) to the trash? Pictures made with it stay, but cannot be made again without it."
+
+
+def checkpoint_in_trash(name: str) -> str:
+    """A checkpoint was moved there."""
+    return f"“{shorten(name)}” is in the trash."
+
+
+def checkpoint_stays(path: Path) -> str:
+    """The system has no trash for a checkpoint."""
+    return f"The system's trash cannot take this file, so it stays. Delete it yourself: {path}"
+
+
+def foreign_file(path: Path) -> str:
+    """A file that Easel does not remove: another program's, or its own."""
+    return f"This file belongs to Easel itself or to another program, so Easel leaves it where it is: {path}"

@@ -1,6 +1,10 @@
 // A choice in a row of the inventory: what the user says that a file is.
 
 export function mount(element, trigger) {
+  element.addEventListener("click", (event) => {
+    const [button, row] = [event.target.closest("[data-trash]"), event.target.closest("[data-entry]")];
+    if (button && confirm(button.dataset.ask)) trigger("trash", { entry: row.dataset.entry });
+  });
   element.addEventListener("change", (event) => {
     const row = event.target.closest("[data-entry]");
     if (!row) return;

@@ -20,6 +20,7 @@ from engine.settings import Settings
 from ui import messages, sentences
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.checkpoints import downloads_view, view
+from ui.tabs.history.desktop import DesktopError, move_to_trash
 from ui.templates import render_notice
 
 LONGEST_WORDS = 2000
@@ -46,7 +47,8 @@ class CheckpointsService:
     def render_inventory(self) -> str:
         """Everything that the last scan found in the user's folders."""
         inventory = self._checkpoint_options.inventory
-        return view.render_inventory(inventory.entries, inventory.refused, overrides.read(self._settings.data))
+        chosen = overrides.read(self._settings.data)
+        return view.render_inventory(inventory.entries, inventory.refused, chosen, self._settings.models)
 
     def render_offers(self) -> str:
         """The known checkpoints, and which of them the last scan found."""
@@ -78,6 +80,22 @@ class CheckpointsService:
             return render_notice(str(error), "trouble")
         self.scan()
         return render_notice(messages.CHOICE_KEPT)
+
+    def trash(self, name: str, busy: bool) -> str:
+        """Move an entry of Easel's own models folder to the system's trash and return what to show. ``busy``: whether a job runs
+        or waits, any of which may need the file."""
+        entry = next((entry for entry in self._checkpoint_options.inventory.entries if entry.name == name), None)
+        if entry is None:
+            return render_notice(messages.FILE_GONE, "trouble")
+        if not view.can_trash(entry, self._settings.models):
+            return render_notice(sentences.foreign_file(entry.path), "trouble")
+        if busy:
+            return render_notice(messages.JOBS_MAY_NEED_IT, "trouble")
+        try:
+            move_to_trash(entry.path)
+        except DesktopError:
+            return render_notice(sentences.checkpoint_stays(entry.path), "trouble")
+        return render_notice(sentences.checkpoint_in_trash(entry.name))
 
     def paste(self, link: str) -> str:
         """Look up a hub name or a link and return what to show."""

@@ -54,11 +54,15 @@ def create_checkpoints_tab(session: PageSession) -> None:
         }  # fmt: skip
         return service.choose(event.entry, event.family, event.prediction_type, defaults), service.render_inventory()
 
+    def trash(event: gr.EventData) -> tuple[str, str]:
+        return service.trash(event.entry, bool(session.jobs.line(limit=1))), service.render_inventory()
+
     shown = [tab.inventory, tab.offers]
     session.arrived.then(show, None, shown, **QUIET)
     session.scanned.then(show, None, shown, **QUIET)
     on(tab.again, "click")(look_again, None, shown, trigger_mode="multiple")
     on(tab.inventory, "choose")(choose, None, [tab.notice, tab.inventory], **QUIET)
+    on(tab.inventory, "trash")(trash, None, [tab.notice, tab.inventory], **QUIET)
     _wire_downloads(tab, session, service)
 
 

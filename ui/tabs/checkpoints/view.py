@@ -15,6 +15,7 @@ from engine.checkpoints.library import overrides
 from engine.checkpoints.library.borrowing import explain_missing
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.overrides import Override
+from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.safe_text import name_to_text
 from ui import messages, sentences
 from ui.server import scripts
@@ -27,7 +28,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 """Kind of file -> the heading over its table, in the order of the page."""
 
-ON_LOAD = scripts.on_load("tabs/checkpoints/inventory.js", ["choose"])
+ON_LOAD = scripts.on_load("tabs/checkpoints/inventory.js", ["choose", "trash"])
 """A choice in a row becomes an event of the table: the entry's name, and all that is chosen for it.
 
 (Gradio takes whatever is called ``path`` for an uploaded file.)
@@ -85,6 +86,7 @@ class FileRow:
     precision: str
     path: str
     folder: list[str]
+    question: str
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,14 @@ class FileTable:
     rows: list[FileRow]
 
 
-def render_inventory(entries: Sequence[CheckpointEntry], refused: Mapping[Path, str], chosen: Overrides) -> Markup:
-    """All files found, and those that are not used, each with the reason."""
+def render_inventory(entries: Sequence[CheckpointEntry], refused: Mapping[Path, str], chosen: Overrides, models: Path) -> Markup:
+    """All files found, and those that are not used, each with the reason. ``models`` is Easel's own folder of them."""
     vaes = [entry.name for entry in entries if entry.identity.kind == "vae"]
     tables = [
         FileTable(
             heading,
             [
-                _create_row(entry, chosen.get(str(entry.path), Override()), vaes)
+                _create_row(entry, chosen.get(str(entry.path), Override()), vaes, models)
                 for entry in entries
                 if entry.identity.kind == kind
             ],
@@ -123,7 +125,7 @@ def format_size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _create_row(entry: CheckpointEntry, chosen: Override, vaes: Sequence[str]) -> FileRow:
+def _create_row(entry: CheckpointEntry, chosen: Override, vaes: Sequence[str], models: Path) -> FileRow:
     identity = entry.identity
     hashes = [sentences.quick_hash(identity.digest)] if identity.digest else []
     hashes += [sentences.full_hash(entry.sha256)] if entry.sha256 else []
@@ -139,6 +141,7 @@ def _create_row(entry: CheckpointEntry, chosen: Override, vaes: Sequence[str]) -
         precision=_PRECISIONS.get(identity.dtype, identity.dtype) or "–",
         path=name_to_text(str(entry.path)),
         folder=_shorten_folder(entry.path).split("/"),
+        question=sentences.trash_question(entry.name, format_size(entry.stamp[0])) if can_trash(entry, models) else "",
     )
 
 
@@ -168,6 +171,13 @@ def _list_choices(entry: CheckpointEntry, chosen: Override, vaes: Sequence[str])
         if offered:
             texts = {"": messages.AS_FOUND, **offered}
             yield OverrideChoice(name, label, [Option(value, text, value == wanted) for value, text in texts.items()])
+
+
+def can_trash(entry: CheckpointEntry, models: Path) -> bool:
+    """Whether a file is one that Easel may move to the trash: in its own folder, not there by a link, and not part of Easel."""
+    if entry.family.is_bundled or entry.path.is_symlink() or BUILT_IN in entry.path.parts:
+        return False
+    return entry.path != models and entry.path.resolve().is_relative_to(models.resolve())
 
 
 def has_defaults(entry: CheckpointEntry) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ui import messages, sentences
 from ui.common import form
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.tabs.checkpoints.service import CheckpointsService
+from ui.tabs.checkpoints.view import can_trash
 from ui.tabs.settings.service import SettingsService
 from ui.tabs.upscale import form as upscale_form
 from ui.tabs.upscale.service import UpscaleService
@@ -208,3 +210,24 @@ def test_a_checkpoints_usual_values_fill_the_form_and_stay(settings: Settings) -
     assert CheckpointOptions(settings).find(name) == chosen
     service.choose(name, "", "", {})
     assert CheckpointOptions(settings).find(name).words_before == ""
+
+
+def test_only_files_of_easels_own_folder_go_to_the_trash(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("send2trash.send2trash", lambda path: Path(path).unlink())
+    write(tmp_path / "other" / "theirs.ckpt", SD2)
+    (settings.models / "linked.ckpt").symlink_to(tmp_path / "other" / "theirs.ckpt")
+    settings = dataclasses.replace(settings, extra_models=(tmp_path / "other",))
+    options = CheckpointOptions(settings)
+    service = CheckpointsService(settings, options)
+    service.render_inventory()
+    for name in ("theirs", "linked"):
+        assert "leaves it where it is" in service.trash(name, busy=False)
+    assert messages.JOBS_MAY_NEED_IT in service.trash("two", busy=True)
+    assert (settings.models / "two.ckpt").exists() and (tmp_path / "other" / "theirs.ckpt").exists()
+    assert "“two” is in the trash" in service.trash("two", busy=False)
+    assert not (settings.models / "two.ckpt").exists()
+    assert messages.FILE_GONE in service.trash("../two", busy=False)
+    starter = CheckpointOptions(Settings(data=tmp_path / "fresh")).find_entry("starter")
+    assert not can_trash(starter, starter.path.parent)
