@@ -79,19 +79,21 @@ document.addEventListener("input", (event) => {
 });
 
 // While “Keep generating” is on, the end of the last job presses Generate; a failure or Stop switches it off.
-function goOn(view, before, now) {
+function goOn(view, state) {
   const tab = view.closest("[role=tabpanel]"), forever = tab?.querySelector(".forever input:checked");
-  if (!forever || before !== "running" || now === "running" || tab.querySelector(".waiting .count")) return;
-  if (now === "finished") tab.querySelector("button.generate").click(); else forever.click();
+  if (!forever || tab.querySelector(".waiting .count")) return;
+  if (state === "finished") tab.querySelector("button.generate").click(); else forever.click();
 }
 
+// A quick job may have ended before the page has seen it run, so it is by its name that its end is noticed, once.
 function watch(view) {
-  let state = "";
+  let ended = "";
   const look = () => {
-    const now = view.querySelector(".stage-inner")?.dataset.state ?? "";
+    const { state = "running", job = "" } = view.querySelector(".stage-inner")?.dataset ?? {};
     if (listFigures(view).length) choose(view, view.dataset.chosen ?? "");
-    goOn(view, state, now);
-    state = now;
+    if (state === "running" || !job || job === ended) return;
+    ended = job;
+    goOn(view, state);
   };
   new MutationObserver(look).observe(view, { childList: true, subtree: true });
   look();
