@@ -5,7 +5,7 @@ import { openLightbox } from "./lightbox.js";
 const EVENTS = ["reuse", "reuse_template", "keep_seed", "pick", "trim"];
 
 // Every tab has a result view of its own; only the open tab's is visible.
-const findVisibleView = () => [...document.querySelectorAll(".stage")].find((each) => each.offsetParent);
+const findVisibleView = () => [...document.querySelectorAll(".block.stage")].find((each) => each.offsetParent);
 const listFigures = (view) => [...view.querySelectorAll(".viewer figure.result")];
 const BUSY = "input, textarea, select, [contenteditable], canvas, [role=tablist], dialog";
 const isWriting = (target) => Boolean(target.closest?.(BUSY));
@@ -19,7 +19,8 @@ function choose(view, name) {
   for (const button of view.querySelectorAll("[data-show]")) {
     button.setAttribute("aria-pressed", button.dataset.show === shown?.dataset.name);
   }
-  view.querySelector(".strip [aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const strip = view.querySelector(".strip"), pressed = strip?.querySelector("[aria-pressed=true]");
+  if (pressed) strip.scrollLeft = pressed.offsetLeft - strip.offsetLeft - strip.clientWidth / 2;  // and not the page
 }
 
 function step(view, by) {
@@ -67,11 +68,17 @@ document.addEventListener("click", (event) => {
 // “Keep generating”.
 document.addEventListener("click", (event) => {
   if (!event.target.closest("button.stop-job")) return;
-  const tab = event.target.closest("[role=tabpanel]"), making = tab.querySelector(".making");
-  if (making) making.closest(".progress-layer").dataset.stopping = making.dataset.job;
-  const forever = tab.querySelector(".forever input:checked");
-  forever?.click();
+  const tab = event.target.closest("[role=tabpanel]"), side = tab.querySelector(".result-side");
+  side.dataset.stopped = side.querySelector(".making")?.dataset.job ?? "";
+  showStopping(side);
+  tab.querySelector(".forever input:checked")?.click();
 });
+
+// Each step brings new content, which is of the job that was stopped until that has ended.
+function showStopping(side) {
+  const making = side.querySelector(".making");
+  making?.toggleAttribute("data-stopping", making.dataset.job === side.dataset.stopped);
+}
 
 // Two images under a slider: its value is how much of the left one is visible.
 document.addEventListener("input", (event) => {
@@ -95,13 +102,15 @@ function watch(view) {
     ended = job;
     goOn(view, state);
   };
+  const side = view.closest(".result-side");
   new MutationObserver(look).observe(view, { childList: true, subtree: true });
+  new MutationObserver(() => showStopping(side)).observe(side, { childList: true, subtree: true });
   look();
 }
 
 // The buttons under the results raise the event that `data-what` names.
 export function mount(element, trigger) {
-  const view = element.closest(".stage") ?? element;
+  const view = element.closest(".block.stage");
   element.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-what]"), small = event.target.closest("button[data-show]");
     const large = event.target.closest("a.frame");
