@@ -107,7 +107,7 @@ def test_the_page_and_its_lists_show_files_of_any_name(door: Door) -> None:
     answer = door.client.get("/")
     assert answer.status_code == 200 and "Easel" in answer.text
     assert door.client.get("/config").status_code == 200
-    succeeded, (listed, *_) = door.press(door.find("create_checkpoints_tab.<locals>.look"), {})
+    succeeded, (listed, *_) = door.press(door.find("create_checkpoints_tab.<locals>.look_again"), {})
     assert succeeded and f"<small>{len(NAMES)}</small>" in str(listed)
 
 
