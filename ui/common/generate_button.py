@@ -39,7 +39,7 @@ _HTML = Macros("common/generate_button.html")
 _ON_LOAD = scripts.on_load("common/generate_button.js", ["cancel"])
 """A press on “Cancel them” becomes an event."""
 
-_EDITED: Mapping[type[Component], str] = {gr.File: "change"}
+_EDITED: Mapping[type[Component], str] = {gr.File: "upload"}
 """The event of a component that somebody has changed, where it is not "input"."""
 
 Ask = Callable[[Values], Request]

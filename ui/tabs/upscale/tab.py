@@ -168,10 +168,10 @@ def _wire_result(tab: UpscaleTab, session: PageSession, service: UpscaleService,
     def take(image: Path) -> Sequence[Update]:
         request = read_request(image)
         prompts = [gr.skip(), gr.skip()] if request is None else list(write_prompts(request))
-        return [*prompts, [lend_file(image, tab.files)]]
+        return [*prompts, [lend_file(image, tab.files)], ""]
 
     own = Form(LABEL, fill, every, keeper.after, Upscale)
     wire_reuse(tab.controls.result.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
     session.sending.forms["upscale"] = own
     prompts = [tab.fields["prompt"], tab.fields["negative_prompt"]]
-    keeper.after(receive_images(NAME, session.sending, take, [*prompts, tab.files]))
+    keeper.after(receive_images(NAME, session.sending, take, [*prompts, tab.files, tab.controls.notice]))
