@@ -35,7 +35,7 @@ from engine.plan.hardware.system import lower_priority
 from engine.plan.learned import LearnedFacts
 from engine.plan.precision import find_compiler
 from engine.prompt.draw_prompts import draw_prompts
-from engine.prompt.encode import EncodingCache
+from engine.prompt.encoding.text_encoders import EncodingCache
 from engine.requests import (
     CompareNegative,
     GenerationRequest,

@@ -219,7 +219,7 @@ def _key(entry: CheckpointEntry, plan: ExecutionPlan) -> Key:
 
 
 def _expected_bytes(entry: CheckpointEntry, plan: ExecutionPlan) -> int:
-    return sum(count * BYTES.get(plan.dtype(part), 4) for part, count in entry.parameters.items())
+    return sum(part.bytes_in(BYTES.get(plan.dtype(name), 4)) for name, part in entry.parts.items())
 
 
 def _load(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> LoadedCheckpoint | LoadedPipeline:

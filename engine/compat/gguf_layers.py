@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from diffusers.quantizers.gguf.utils import SUPPORTED_GGUF_QUANT_TYPES, GGUFLinear, GGUFParameter, dequantize_gguf_tensor
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
@@ -19,8 +21,15 @@ class QuantizedLinear(GGUFLinear):
         return self.forward_native(inputs)
 
 
-def create_parameter(raw: torch.Tensor, quantization: str, shape: tuple[int, ...]) -> GGUFParameter:
-    """The bytes of a tensor of ``shape`` as diffusers holds them, row by row if its rows divide into blocks.
+PickRows = Callable[[torch.Tensor], torch.Tensor]
+"""Some rows of a matrix, in memory of their own."""
+
+
+def create_parameter(
+    raw: torch.Tensor, quantization: str, shape: tuple[int, ...], pick_rows: PickRows | None = None
+) -> GGUFParameter:
+    """The bytes of a tensor of ``shape`` as diffusers holds them, row by row if its rows divide into blocks. Of such a matrix
+    ``pick_rows`` may take a part.
 
     Raises CheckpointError for a quantisation that diffusers cannot undo.
     """
@@ -31,6 +40,7 @@ def create_parameter(raw: torch.Tensor, quantization: str, shape: tuple[int, ...
             "Q4_K_M or Q8_0."
         )
     rows = raw.reshape(shape[0], -1) if divides(shape, quantization) else raw[None]
+    rows = rows if pick_rows is None else pick_rows(rows)
     return GGUFParameter.__new__(GGUFParameter, rows, False, kind)
 
 

@@ -13,6 +13,8 @@ nothing there, the scales of the first noise and of the network's input.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import diffusers
 import torch
 from diffusers.schedulers.scheduling_dpmsolver_multistep import SchedulerOutput
@@ -99,29 +101,31 @@ class LMSDiscreteScheduler(diffusers.LMSDiscreteScheduler):
         return super().step(model_output, timestep, sample, min(order, len(self.derivatives) + 1), return_dict)
 
 
-class FlowMatchEulerDiscreteScheduler(diffusers.FlowMatchEulerDiscreteScheduler):
+class _ScalesNoise(Protocol):
+    def scale_noise(
+        self, sample: torch.FloatTensor, timestep: torch.FloatTensor, noise: torch.FloatTensor | None = None
+    ) -> torch.FloatTensor: ...
+
+
+class _UsualMethods:
+    """What diffusers' schedulers for other than flow matching have."""
+
+    init_noise_sigma = 1.0
+
+    def scale_model_input(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """``sample`` itself."""
+        return sample
+
+    def add_noise(
+        self: _ScalesNoise, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+    ) -> torch.Tensor:
+        """``original_samples`` with as much noise as the next step expects; ``timesteps`` is that step's."""
+        return self.scale_noise(original_samples, timesteps, noise)  # pyright: ignore[reportArgumentType]  # says FloatTensor
+
+
+class FlowMatchEulerDiscreteScheduler(_UsualMethods, diffusers.FlowMatchEulerDiscreteScheduler):
     """Euler's method."""
 
-    init_noise_sigma = 1.0
 
-    def scale_model_input(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        """``sample`` itself."""
-        return sample
-
-    def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """``original_samples`` with as much noise as the next step expects; ``timesteps`` is that step's."""
-        return self.scale_noise(original_samples, timesteps, noise)  # pyright: ignore[reportArgumentType]  # says FloatTensor
-
-
-class FlowMatchHeunDiscreteScheduler(diffusers.FlowMatchHeunDiscreteScheduler):
+class FlowMatchHeunDiscreteScheduler(_UsualMethods, diffusers.FlowMatchHeunDiscreteScheduler):
     """Heun's method, which evaluates the network twice a step."""
-
-    init_noise_sigma = 1.0
-
-    def scale_model_input(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        """``sample`` itself."""
-        return sample
-
-    def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """``original_samples`` with as much noise as the next step expects; ``timesteps`` is that step's."""
-        return self.scale_noise(original_samples, timesteps, noise)  # pyright: ignore[reportArgumentType]  # says FloatTensor

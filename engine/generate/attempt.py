@@ -18,15 +18,7 @@ from engine.errors import ImageWithheld
 from engine.events import Event, Loading, Notice
 from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
 from engine.generate.decode import Decoding, PendingPreview, begin_preview, decode, match_tiny_decoder
-from engine.generate.denoise import (
-    Denoiser,
-    EncodingRows,
-    Encodings,
-    GuidedUntil,
-    condition_on_size,
-    draw_noise,
-    guidance_embedding_width,
-)
+from engine.generate.denoise import Denoiser, condition_on_size, draw_noise, guidance_embedding_width
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import StepProgress, circumstance_of, course_of
 from engine.generate.guidance import GUIDANCES, Guidance
@@ -42,7 +34,9 @@ from engine.generate.speed.transfers import runs_ahead, send
 from engine.plan.learned import Circumstance, learn
 from engine.plan.speed import SPEEDS, speed_for
 from engine.plan.timing import learn_timing
-from engine.prompt.encode import Guard, PromptEncodings, encode_pair
+from engine.prompt.encoding.encode import PromptEncodings, encode_pair
+from engine.prompt.encoding.steps import EncodingRows, Encodings, GuidedUntil
+from engine.prompt.encoding.text_encoders import Guard
 from engine.prompt.terms import Place
 from engine.records import outputs
 from engine.requests import GenerationRequest, Resolved, ResolvedGeneration, StudyNegative
@@ -282,7 +276,7 @@ class Attempt:
         # Layers that are skipped could not be perturbed.
         blocks = self._find_blocks() if speed.full_every > 1 and not perturbed else None
         denoiser = Denoiser(
-            unet=self.loaded.denoiser,
+            network=self.loaded.denoiser,
             device=context.device,
             scheduler=context.scheduler,
             encodings=GuidedUntil(encodings, speed.guided_steps(steps)),
@@ -296,7 +290,7 @@ class Attempt:
             size=condition_on_size(self.loaded, request.width, request.height),
             features=None if blocks is None else FeatureCache(blocks, speed.full_every),
             ahead=runs_ahead(context.device),
-            prepare_unet=None if self.turns is None else self.turns.take,
+            prepare_network=None if self.turns is None else self.turns.take,
         )
         if self.refiner is not None:
             self.refiner.join(denoiser, request)

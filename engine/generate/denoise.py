@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from diffusers import SD3Transformer2DModel, UNet2DConditionModel
@@ -24,76 +23,12 @@ from engine.generate.guidance import Guidance
 from engine.generate.precision_guard import Overflowed, PrecisionGuard, dtype_of
 from engine.generate.speed.feature_cache import FeatureCache
 from engine.generate.speed.transfers import send
+from engine.prompt.encoding.steps import Encodings, StepEncodings
 
 Generator = torch.Generator | list[torch.Generator]
 """The source of a sampler's noise; a batch has a list, one a row."""
 
-StepEncodings = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
-"""Prompt, negative, pooled prompt, pooled negative: one row per image, the prompts one per image for each of their parts, all
-images of a part together; the negatives are None without guidance."""
-
 _Input = torch.Tensor | dict[str, torch.Tensor] | None
-
-PLAIN = (1.0,)
-"""The weights of a prompt that is not composed."""
-
-
-class Encodings(Protocol):
-    """The encoded prompt at each step, and the weights of its parts; see :mod:`engine.prompt.encode`."""
-
-    @property
-    def weights(self) -> tuple[float, ...]: ...
-
-    def at(self, step: int) -> StepEncodings:
-        """The encodings for ``step``, from 0."""
-        ...
-
-
-@dataclass(frozen=True)
-class GuidedUntil:
-    """``encodings``, without the negative from step ``end`` on, except that a composed prompt always needs it."""
-
-    encodings: Encodings
-    end: int
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """As :attr:`Encodings.weights`."""
-        return self.encodings.weights
-
-    def at(self, step: int) -> StepEncodings:
-        """As :meth:`Encodings.at`."""
-        prompt, negative, pooled, pooled_negative = self.encodings.at(step)
-        guided = step < self.end or self.weights != PLAIN
-        return (prompt, negative, pooled, pooled_negative) if guided else (prompt, None, pooled, None)
-
-
-@dataclass(frozen=True)
-class EncodingRows:
-    """The encodings of several images as one batch, a row each. Their prompts have parts of the same weights."""
-
-    rows: tuple[Encodings, ...]
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """As :attr:`Encodings.weights`."""
-        return self.rows[0].weights
-
-    def at(self, step: int) -> StepEncodings:
-        """As :meth:`Encodings.at`."""
-        prompts, negatives, pooled, pooled_negatives = zip(*(row.at(step) for row in self.rows), strict=True)
-        said = [parts for parts in pooled if parts is not None]
-        return _join_parts(prompts), _join(negatives), _join_parts(said) if said else None, _join(pooled_negatives)
-
-
-def _join(rows: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
-    found = [row for row in rows if row is not None]
-    return torch.cat(found) if found else None
-
-
-def _join_parts(images: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The rows of all images for the first part of their prompts, then those for the second part, and so on."""
-    return torch.stack(list(images), dim=1).flatten(0, 1)
 
 
 @dataclass(frozen=True)
@@ -138,17 +73,17 @@ class SizeConditioning:
 
 @dataclass(kw_only=True)
 class Denoiser:
-    """A UNet or transformer, ``unet``, with everything that stays the same from step to step.
+    """A UNet or transformer, ``network``, with everything that stays the same from step to step.
 
     ``device`` is where it computes, which differs from that of its weights if they are moved layer by layer.
     ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
     image, a depth map. ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level`` is
     that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: steps are
     queued while the device computes those before, so an overflow is noticed only by :meth:`settle`.
-    ``prepare_unet`` is called with the UNet of the next step, where UNets take turns on the device.
+    ``prepare_network`` is called with the network of the next step, where two take turns on the device.
     """
 
-    unet: Network
+    network: Network
     device: torch.device
     scheduler: Scheduler
     encodings: Encodings
@@ -163,7 +98,7 @@ class Denoiser:
     refine_below: int = 0
     features: FeatureCache | None = None
     ahead: bool = False
-    prepare_unet: Callable[[Network], None] | None = None
+    prepare_network: Callable[[Network], None] | None = None
     _conditions: _Conditions | None = field(default=None, init=False)
     _finite: tuple[torch.dtype, torch.Tensor] | None = field(default=None, init=False)
     """Whether all predictions so far were finite, on the device, and the precision that they were made in."""
@@ -171,8 +106,8 @@ class Denoiser:
     def expert(self, timestep: torch.Tensor) -> Denoiser:
         """The refiner for its timesteps, or else this denoiser. Its UNet is ready."""
         expert = self.refiner if self.refiner is not None and timestep < self.refine_below else self
-        if self.prepare_unet is not None:
-            self.prepare_unet(expert.unet)
+        if self.prepare_network is not None:
+            self.prepare_network(expert.network)
         return expert
 
     def predict(
@@ -193,9 +128,9 @@ class Denoiser:
             for rows, manner in self._list_passes(index, sample):
                 with manner:
                     while True:
-                        conditions = self._find_conditions(index, dtype_of(self.unet)).select_last(len(rows))
+                        conditions = self._find_conditions(index, dtype_of(self.network)).select_last(len(rows))
                         inputs = self._name_inputs(rows, timestep if device_timestep is None else device_timestep, conditions)
-                        prediction: torch.Tensor = self.unet(**inputs, return_dict=False)[0].float()
+                        prediction: torch.Tensor = self.network(**inputs, return_dict=False)[0].float()
                         if self._accepts(prediction):
                             break
                 found.append(prediction)
@@ -205,16 +140,16 @@ class Denoiser:
         """The passes of a step through the network: rows of ``sample``, and how it runs meanwhile. The first has all rows; one
         with perturbed self-attention, or without some layers, has those of the prompt."""
         yield sample, self.features.skip_layers(index, len(sample)) if self.features is not None else nullcontext()
-        if self.guidance.kind.perturbed_scale and isinstance(self.unet, UNet2DConditionModel):
-            yield sample[-len(self.encodings.at(index)[0]) :], perturb_self_attention(self.unet)
+        if self.guidance.kind.perturbed_scale and isinstance(self.network, UNet2DConditionModel):
+            yield sample[-len(self.encodings.at(index)[0]) :], perturb_self_attention(self.network)
         skipped = self.guidance.layers_to_skip(index) if self.encodings.at(index)[1] is not None else ()
-        if skipped and isinstance(self.unet, SD3Transformer2DModel):
-            yield sample[-len(self.encodings.at(index)[0]) :], skip_blocks(self.unet, skipped)
+        if skipped and isinstance(self.network, SD3Transformer2DModel):
+            yield sample[-len(self.encodings.at(index)[0]) :], skip_blocks(self.network, skipped)
 
     def _name_inputs(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions) -> dict[str, _Input]:
         """The network's arguments."""
         sample = send(sample, self.device, conditions.dtype)
-        if isinstance(self.unet, SD3Transformer2DModel):
+        if isinstance(self.network, SD3Transformer2DModel):
             return {
                 "hidden_states": sample,
                 "timestep": timestep.to(self.device).expand(len(sample)),
@@ -241,8 +176,8 @@ class Denoiser:
         for expert in (self, self.refiner):
             if expert is None or expert._finite is None or expert._finite[1].item():
                 continue
-            if expert._finite[0] == dtype_of(expert.unet):  # another image may have raised it meanwhile
-                expert.guard.raise_after_overflow(component_of(expert.unet), expert.unet)
+            if expert._finite[0] == dtype_of(expert.network):  # another image may have raised it meanwhile
+                expert.guard.raise_after_overflow(component_of(expert.network), expert.network)
             raise Overflowed
 
     def _guide(self, index: int, prediction: torch.Tensor, perturbed: torch.Tensor | None, guided: bool) -> torch.Tensor:
@@ -251,7 +186,7 @@ class Denoiser:
         if not guided:
             return self.guidance.finish(index, prediction, prediction, perturbed) if perturbed is not None else prediction
         without, *parts = prediction.chunk(1 + len(self.encodings.weights))
-        scale = self.guidance_scale if self.guidance_scale > 1 and guidance_embedding_width(self.unet) is None else 1.0
+        scale = self.guidance_scale if self.guidance_scale > 1 and guidance_embedding_width(self.network) is None else 1.0
         usual, prompt = self._compose(without, parts, scale), self._compose(without, parts, 1.0)
         disturbed = None if perturbed is None else self._compose(without, perturbed.chunk(len(parts)), 1.0)
         return self.guidance.finish(index, self.guidance.guide(index, usual, prompt, without, scale), prompt, disturbed)
@@ -265,9 +200,9 @@ class Denoiser:
     def _accepts(self, prediction: torch.Tensor) -> bool:
         """Whether the prediction is finite; if not, the UNet has been moved to a safer precision."""
         if not self.ahead:
-            return self.guard.check(component_of(self.unet), self.unet, prediction)
+            return self.guard.check(component_of(self.network), self.network, prediction)
         finite = torch.isfinite(prediction).all()
-        self._finite = dtype_of(self.unet), finite if self._finite is None else self._finite[1] & finite
+        self._finite = dtype_of(self.network), finite if self._finite is None else self._finite[1] & finite
         return True
 
     def _find_conditions(self, index: int, dtype: torch.dtype) -> _Conditions:
@@ -280,7 +215,7 @@ class Denoiser:
     def _create_conditions(self, encodings: StepEncodings, dtype: torch.dtype) -> _Conditions:
         prompt, negative, pooled, pooled_negative = encodings
         hidden_states, level = _stack(negative, prompt), self.noise_level
-        if isinstance(self.unet, SD3Transformer2DModel) and pooled is not None:
+        if isinstance(self.network, SD3Transformer2DModel) and pooled is not None:
             return _Conditions(
                 encodings=encodings,
                 dtype=dtype,
@@ -309,7 +244,7 @@ class Denoiser:
 
     def _embed_guidance(self, batch: int, dtype: torch.dtype) -> torch.Tensor | None:
         """Checkpoints with distilled guidance (LCM) read the scale as an input instead of running twice."""
-        width = guidance_embedding_width(self.unet)
+        width = guidance_embedding_width(self.network)
         if width is None:
             return None
         half = width // 2

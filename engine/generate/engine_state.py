@@ -19,7 +19,7 @@ from engine.generate.estimate import Circumstances
 from engine.plan import Budget, Hardware, find_budget
 from engine.plan.hardware.probe import refresh
 from engine.plan.learned import LearnedFacts
-from engine.prompt.encode import EncodingCache
+from engine.prompt.encoding.text_encoders import EncodingCache
 from engine.prompt.wildcards import Wildcards
 from engine.settings import Settings
 

@@ -15,9 +15,11 @@ from engine.events import Step
 from engine.plan import Budget, Hardware, Layout, Work, choose, find_budget, fit_plan
 from engine.plan.learned import PLENTY, Circumstance, LearnedFacts, apply_learned
 from engine.plan.memory import REFINER
+from engine.plan.pipeline_memory import fit_pipeline, predict_pipeline
 from engine.plan.remedies import apply_remedies, read_result
 from engine.plan.timing import TimingKey, estimate_seconds
 from engine.prompt.composition import is_composed, split_prompt
+from engine.prompt.grammar import parse
 from engine.requests import SPEEDS, ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
 from engine.settings import Settings
 
@@ -56,6 +58,8 @@ def estimate(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumst
     """Whether ``request`` fits on this machine, and how long an image takes."""
     plan = plan_for(entry, request, here)
     room = find_budget(here.hardware)
+    if entry.family.loaded_by_diffusers:
+        return _estimate_pipeline(entry, request, plan, here)
     start = apply_learned(here.notes, entry.hash, here.hardware.device, plan, circumstance_of(request, room))
     try:
         fitting, predicted = fit_plan(work_for(entry, request), start, room, find_cpu_plan(entry, plan, here.hardware))
@@ -65,6 +69,21 @@ def estimate(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumst
     return Estimate(
         need=predicted.peak_device if on_device else predicted.peak_ram,
         free=room.device if on_device else room.ram,
+        measures=tuple(reason for reason in fitting.reasons if reason not in plan.reasons),
+        seconds=estimate_seconds(here.notes, entry.hash, here.hardware.device, course_of(request)),
+    )
+
+
+def _estimate_pipeline(entry: CheckpointEntry, request: ResolvedGeneration, plan: ExecutionPlan, here: Circumstances) -> Estimate:
+    """For a checkpoint that runs in diffusers' own pipeline."""
+    room = find_budget(here.hardware)
+    try:
+        fitting = fit_pipeline(entry.parameters, plan, room)
+    except DoesNotFit as refused:
+        return Estimate(refusal=str(refused))
+    return Estimate(
+        need=predict_pipeline(entry.parameters, fitting),
+        free=room.ram if plan.device == "cpu" else room.device,
         measures=tuple(reason for reason in fitting.reasons if reason not in plan.reasons),
         seconds=estimate_seconds(here.notes, entry.hash, here.hardware.device, course_of(request)),
     )
@@ -108,9 +127,11 @@ def choose_precision(asked: Request, here: Circumstances) -> str:
 
 
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
-    """The compiler for the networks: used only for large ones, and not where steps leave out or change layers."""
+    """The compiler for the networks: used only for large ones, and not where weights are packed or steps leave out or change
+    layers."""
     exact = not isinstance(asked, GenerationRequest) or (asked.speed == EXACT_SPEED and asked.guidance != PERTURBED)
-    if entry.parameters.get(plan.denoiser, 0) < WORTH_COMPILING or not exact or entry.family.skip_layers:
+    denoiser = entry.parts.get(plan.denoiser)
+    if denoiser is None or denoiser.parameters < WORTH_COMPILING or denoiser.packed or not exact or entry.family.skip_layers:
         return ""
     return plan.compiler or ("inductor" if wanted else "")
 
@@ -141,12 +162,15 @@ def work_for(
 ) -> Work:
     """The work of one image of a resolved request, for the memory estimate. Decoding counts as the VAE's, which takes more memory
     than that of ``tiny_decoder``."""
+    # A LoRA is merged into plain weights.
+    unpacked = bool(parse(request.prompt).loras)
+    parts = {**entry.parts, **{f"{REFINER}{name}": part for name, part in (refiner.parts if refiner else {}).items()}}
     return Work(
         parameters={
-            **entry.parameters,
-            **{f"{REFINER}{component}": count for component, count in (refiner.parameters if refiner else {}).items()},
+            **{name: part.parameters - (0 if unpacked else part.packed) for name, part in parts.items()},
             **({TINY_VAE: sum(tiny_decoder.parameters.values())} if tiny_decoder else {}),
         },
+        packed={} if unpacked else {name: part.packed_bytes for name, part in parts.items() if part.packed_bytes},
         width=request.width,
         height=request.height,
         guided=is_guided(request),

@@ -21,7 +21,7 @@ from engine.plan.hardware.probe import read_reusable_bytes
 from engine.plan.ladder import Rung
 from engine.plan.learned import learn
 from engine.plan.memory import SCRATCH_ON_DEVICE
-from engine.prompt.encode import Guard
+from engine.prompt.encoding.text_encoders import Guard
 from engine.requests import ExecutionPlan
 
 _PHASES = {
@@ -122,7 +122,7 @@ class _OnDemand:
     _are_there: bool = False
 
     def run(self, name: str, component: torch.nn.Module, call: Callable[[torch.dtype], torch.Tensor]) -> torch.Tensor:
-        """As :meth:`engine.prompt.encode.Guard.run`."""
+        """As :meth:`engine.prompt.encoding.text_encoders.Guard.run`."""
         if not self._are_there:
             self._are_there = True
             self._move()

@@ -15,9 +15,10 @@ from engine.checkpoints.library.catalogue import Inventory
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.tiny_decoders import find_tiny_decoder
 from engine.errors import CheckpointError
-from engine.generate import samplers
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import circumstance_of, find_cpu_plan, is_guided, plan_for, work_for
+from engine.generate.samplers import is_flow_matching
+from engine.generate.samplers.choose import choose_sampling
 from engine.plan import fit_plan, lower_peak, predict
 from engine.plan.learned import apply_learned
 from engine.plan.speed import SPEEDS
@@ -173,7 +174,7 @@ def complete_request(
     """
     check(asked)
     defaults = _defaults_for(asked, entry.family)
-    sampling = _choose_sampling(asked, defaults, entry, additions)
+    sampling = choose_sampling(asked, defaults, entry, additions)
     native_width, native_height = choose_size(defaults.native_size, defaults.size_multiple)
     largest = _find_largest_side(entry)
     width, width_notice = _fit_side("width", asked.width, native_width, defaults.size_multiple, largest)
@@ -202,7 +203,7 @@ def complete_request(
 def _choose_guidance(asked: GenerationRequest, entry: CheckpointEntry) -> tuple[str, str]:
     """The kind of guidance, and a sentence if the checkpoint cannot run the one that was asked for."""
     usual = GUIDANCES[0]
-    if asked.guidance == "cfg_zero" and not samplers.is_flow_matching(entry.config("scheduler")):
+    if asked.guidance == "cfg_zero" and not is_flow_matching(entry.config("scheduler")):
         return usual, "CFG-Zero* is for checkpoints of flow matching, such as Stable Diffusion 3.5, so the usual guidance runs."
     if asked.guidance == "pag" and "unet" not in entry.parameters:
         return usual, "PAG changes the attention of a UNet, which this checkpoint does not have, so the usual guidance runs."
@@ -216,34 +217,6 @@ def _explain_guidance(request: ResolvedGeneration) -> str:
     if request.guidance in ("apg", "cfg_zero", "slg") and not is_guided(request):
         return "This kind of guidance changes how the negative prompt guides, so at a CFG scale of 1 or less it has no effect."
     return ""
-
-
-@dataclass(frozen=True)
-class _Sampling:
-    pair: samplers.SamplingMethod
-    steps: int
-    notices: tuple[str, ...]
-
-
-def _choose_sampling(asked: GenerationRequest, defaults: Family, entry: CheckpointEntry, additions: Additions) -> _Sampling:
-    """The sampler, its schedule and the steps, and a sentence for each that differs from the request."""
-    config = entry.config("scheduler")
-    chosen, instead = _choose_pair(asked, defaults, entry.name)
-    is_chosen = samplers.names_schedule(asked.scheduler or "", asked.schedule)
-    if not is_chosen and chosen.schedule == samplers.DEFAULT and _needs_few_steps(entry, additions):
-        chosen = samplers.find_few_step_pair(chosen, config)
-    pair, replaced = samplers.fit_pair(chosen, config)
-    if pair.sampler == chosen.sampler and not is_chosen:
-        replaced = ""  # nobody chose what was replaced
-    steps, bounded = samplers.bound_steps(pair, defaults.steps if asked.steps is None else asked.steps, config)
-    return _Sampling(pair, steps, (instead, replaced, bounded))
-
-
-def _needs_few_steps(entry: CheckpointEntry, additions: Additions) -> bool:
-    """Whether a checkpoint is distilled, or has a LoRA added that is."""
-    signature = entry.family.signature
-    distilled = signature is not None and (signature.few_steps or signature.guidance_embedding)
-    return distilled or any(lora.entry.identity.few_steps for lora in additions.loras)
 
 
 def find_additions(request: GenerationRequest, entry: CheckpointEntry, inventory: Inventory) -> Additions:
@@ -266,19 +239,6 @@ def _defaults_for(asked: GenerationRequest, family: Family) -> Family:
     if isinstance(asked, ImageToImage):
         return family.for_image_to_image
     return family.for_negative_study if isinstance(asked, CompareNegative | StudyNegative) else family
-
-
-def _choose_pair(asked: GenerationRequest, family: Family, checkpoint: str) -> tuple[samplers.SamplingMethod, str]:
-    """The sampler and its schedule, and a sentence if the sampler is not the one that was asked for. Raises RequestError for
-    unknown ones.
-    """
-    found, schedule = samplers.find_pair(asked.scheduler or family.scheduler, asked.schedule), family.noise_schedule
-    if schedule is None or not schedule.continuous or samplers.fits_continuous(found.sampler):
-        return found, ""
-    return samplers.find_pair(schedule.scheduler, asked.schedule), (
-        f"The sampler is {schedule.scheduler} instead of {found.sampler}: “{checkpoint}” was trained on continuous noise levels "
-        "(EDM), which only Euler and the DPM++ 2M samplers know."
-    )
 
 
 def _find_largest_side(entry: CheckpointEntry) -> int | None:

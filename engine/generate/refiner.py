@@ -21,7 +21,8 @@ from engine.generate.engine_state import EngineState
 from engine.generate.out_of_memory import lend_text_encoders, phase
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.prepare import Refiner
-from engine.prompt.encode import EncodingCache, encode_pair
+from engine.prompt.encoding.encode import encode_pair
+from engine.prompt.encoding.text_encoders import EncodingCache
 from engine.requests import ResolvedGeneration
 from engine.stopping import Stop
 
@@ -50,7 +51,7 @@ class LoadedRefiner:
                 guard=guard,
             )
         base.refiner = dataclasses.replace(
-            base, unet=self.loaded.denoiser, device=self.device, encodings=encodings, guard=self.guard, features=None,
+            base, network=self.loaded.denoiser, device=self.device, encodings=encodings, guard=self.guard, features=None,
             size=condition_on_size(self.loaded, request.width, request.height),
         )  # fmt: skip
         base.refine_below = round(base.scheduler.config["num_train_timesteps"] * (1 - self.start))

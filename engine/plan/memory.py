@@ -113,7 +113,8 @@ class Layout:
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """The work of a run. ``parameters`` counts those of each component, from the file's headers; the components of a refiner
-    have names that begin with :data:`REFINER`.
+    have names that begin with :data:`REFINER`. ``packed``: component -> bytes of weights that stay as a GGUF file packs them, and
+    are not among its ``parameters``.
 
     ``width`` and ``height`` are pixels of the result, ``batch`` images at once. For each image the U-Net's batch has a row for
     each of the ``parts`` of the prompt, and one more if it is ``guided``.
@@ -126,6 +127,7 @@ class Work:
     guided: bool = True
     parts: int = 1
     layout: Layout = field(default_factory=Layout)
+    packed: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def is_refined(self) -> bool:
@@ -170,7 +172,7 @@ def predict(work: Work, plan: ExecutionPlan) -> Prediction:
     """Peak memory of ``work`` under ``plan``, within about 15 % of what is measured."""
     kind = plan.device.partition(":")[0]
     left_out = ("text_encoder_3",) if T5_OUT in plan.measures else ()
-    weights = {c: _weights(c, count, plan) for c, count in work.parameters.items() if c not in left_out}
+    weights = {c: _weights(c, count, plan) + work.packed.get(c, 0) for c, count in work.parameters.items() if c not in left_out}
     batch = min(work.batch, plan.batch_limit or work.batch)
     fixed = SCRATCH_ON_CPU if kind == "cpu" else SCRATCH_ON_DEVICE
     working = {
@@ -243,7 +245,8 @@ def _denoiser_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     unet = count_unet_numbers(layout, _workspace(plan))
     numbers = TRANSFORMER_TENSORS * width * (latents / 4 + PROMPT_TOKENS) if width else unet * latents
     tensors = numbers * rows + _count_scores(plan, rows * ATTENTION_HEADS * latents**2)
-    copies = _scratch_layers(plan) + 2 * ("unet_offload" in plan.measures) + (plan.denoiser in plan.storage)
+    widened = plan.denoiser in plan.storage or work.packed.get(plan.denoiser, 0) > 0
+    copies = _scratch_layers(plan) + 2 * ("unet_offload" in plan.measures) + widened
     largest_layer = 9 * width**2 if width else 9 * 2 * layout.unet_channels[-1] ** 2
     return int(tensors + _count_plain_scores(work, plan, rows) + copies * largest_layer) * BYTES[plan.dtype(plan.denoiser)]
 

@@ -23,8 +23,7 @@ _REASONS: Mapping[str, str] = {
 
 def fit_pipeline(parameters: Mapping[str, int], plan: ExecutionPlan, room: Budget) -> ExecutionPlan:
     """``plan`` with what is needed for components with so many ``parameters`` to fit. Raises DoesNotFit if nothing helps."""
-    weights = [count * BYTES[plan.dtype(component)] for component, count in parameters.items()]
-    whole, largest = sum(weights) + WORKING, max(weights, default=0) + WORKING
+    whole, largest = _measure(parameters, plan)
     free = None if plan.device == "cpu" else room.device
     measure = "" if free is None or whole <= free else PARTS_OFFLOAD if largest <= free else LAYERS_OFFLOAD
     held = whole if measure or plan.device == "cpu" else largest
@@ -36,3 +35,17 @@ def fit_pipeline(parameters: Mapping[str, int], plan: ExecutionPlan, room: Budge
     if not measure:
         return plan
     return dataclasses.replace(plan, measures=(*plan.measures, measure), reasons=(*plan.reasons, _REASONS[measure]))
+
+
+def predict_pipeline(parameters: Mapping[str, int], plan: ExecutionPlan) -> int:
+    """Peak bytes under ``plan``: on its device, and in RAM on the CPU."""
+    whole, largest = _measure(parameters, plan)
+    if LAYERS_OFFLOAD in plan.measures:
+        return WORKING
+    return largest if PARTS_OFFLOAD in plan.measures else whole
+
+
+def _measure(parameters: Mapping[str, int], plan: ExecutionPlan) -> tuple[int, int]:
+    """Bytes for all components at once, and for the largest alone."""
+    weights = [count * BYTES[plan.dtype(component)] for component, count in parameters.items()]
+    return sum(weights) + WORKING, max(weights, default=0) + WORKING

@@ -1,1 +1,1 @@
-"""Prompts: their syntax (grammar), their tokens (tokens), and the encodings that the UNet receives (encode)."""
+"""Prompts: their syntax (grammar), their tokens (tokens), and the encodings that the UNet receives (encoding)."""

@@ -41,11 +41,16 @@ def is_block_weights(text: str) -> bool:
 def read_block_weights(text: str, *, levels: int) -> dict[str, float]:
     """Block -> what a strength is multiplied by there, 0 for those that are not in it; empty for no text.
 
-    ``text`` is as in :func:`is_block_weights`; ``levels`` are the UNet's, 4 for Stable Diffusion 1 and 2, 3 for XL. Raises
-    RequestError for a list of a length that its family does not have.
+    ``text`` is as in :func:`is_block_weights`; ``levels`` are the UNet's, 4 for Stable Diffusion 1 and 2, 3 for XL, 0 for a
+    transformer. Raises RequestError for a transformer, and for a list of a length that its family does not have.
     """
     if not text:
         return {}
+    if not levels:
+        raise RequestError(
+            f"“{text[:60]}” gives a LoRA block weights, which name the blocks of a UNet. This checkpoint is a transformer: "
+            "take them out of the tag."
+        )
     xl = levels == 3
     short, every = (_XL, _EVERY_XL) if xl else (_SD, _EVERY_SD)
     if text.strip().upper() in NAMED:

@@ -64,3 +64,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
         return file
 
     return path
+
+
+@pytest.fixture(scope="session")
+def sd3_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the diffusers folder of a tiny checkpoint of each kind of Stable Diffusion 3."""
+    from tests.engine.checkpoints import tiny_sd3
+
+    made = tmp_path_factory.mktemp("sd3")
+    for kind in tiny_sd3.NETWORKS:
+        tiny_sd3.pipeline(kind).save_pretrained(made / kind)
+    return made

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoints.adapters.layer_names import Layer
+from engine.checkpoints.adapters.layer_names import NamedLayers
 from engine.checkpoints.adapters.weight_changes import ALPHA, Method, find_method
 from engine.checkpoints.files.headers import read_header
 from engine.checkpoints.files.tensors import TensorStore
@@ -27,16 +27,19 @@ ALONE = "without the tensors that they belong to"
 """Reasons why tensors are not used."""
 
 _FOR_TEXT_ENCODERS = re.compile(
-    r"(lora|oft|lycoris)_te\d?_|lycoris_text_encoder(_2)?_|text_encoder(_2)?\.|te\d?\.|(text_encoders\.)?clip_[lg]\."
+    r"(lora|oft|lycoris)_te\d?_|lycoris_text_encoder(_[23])?_|text_encoder(_[23])?\.|te\d?\.|(text_encoders\.)?(clip_[lg]|t5xxl)\."
 )
+COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
+"""The components that adapters change."""
+
 _METADATA = "lora_adapter_metadata"
 
 
 @dataclass(frozen=True)
 class LayerChange:
-    """What a file changes in a layer: the method, and its tensors by their LyCORIS names."""
+    """What a file changes under one name: the layers, the method, and its tensors by their LyCORIS names."""
 
-    layer: Layer
+    target: NamedLayers
     method: Method
     names: Mapping[str, str]
 
@@ -67,7 +70,7 @@ class AdapterFile:
         return f"“{self.entry.name}” is used without {parts}."
 
 
-def read_adapter(entry: CheckpointEntry, layers: Mapping[str, Layer]) -> AdapterFile:
+def read_adapter(entry: CheckpointEntry, layers: Mapping[str, NamedLayers]) -> AdapterFile:
     """The changes in the file of ``entry`` to ``layers``, which ``name_layers`` named.
 
     Raises CheckpointError, a sentence, for a file that changes none of them, or contains tensors of an unknown method.
@@ -100,7 +103,7 @@ def read_adapter(entry: CheckpointEntry, layers: Mapping[str, Layer]) -> Adapter
     return found
 
 
-def _is_absent_encoder(layer: str, layers: Mapping[str, Layer]) -> bool:
+def _is_absent_encoder(layer: str, layers: Mapping[str, NamedLayers]) -> bool:
     """Whether a missing layer belongs to a text encoder that the checkpoint does not have at all."""
     match = _FOR_TEXT_ENCODERS.match(layer)
     return match is not None and not any(name.startswith(match[0]) for name in layers)
@@ -136,7 +139,7 @@ class _PeftRanks:
     def scale(self, names: Mapping[str, str], rank: int) -> float:
         """The factor for the change of a layer of this rank."""
         key = next(iter(names.values()))
-        component = next((c for c in ("text_encoder_2", "text_encoder", "unet") if key.startswith(f"{c}.")), "")
+        component = next((name for name in COMPONENTS if key.startswith(f"{name}.")), "")
         alpha = self._alpha(component, key)
         if alpha is None:
             return 1.0

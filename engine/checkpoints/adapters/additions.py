@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL
 
 from engine.checkpoints.adapters.embeddings import add_words, read_bundled, read_embedding
 from engine.checkpoints.adapters.merge import Lora, MergedLoras
-from engine.checkpoints.families import BASE_MODELS, key_mapping
+from engine.checkpoints.families import BASE_MODELS, BaseModel, key_mapping
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.components import IsCancelled, make_component
@@ -52,6 +52,8 @@ def apply_additions(
     """
     for addition in (*(lora.entry for lora in additions.loras), *additions.embeddings):
         check_family(addition, entry)
+    if additions.vae is not None:
+        check_latents(additions.vae, entry)
     merged.set(additions.loras, cancelled)
     loaded = dataclasses.replace(merged.loaded, merged=merged.digest, notices=(*merged.loaded.notices, *merged.notices))
     words = {
@@ -74,6 +76,18 @@ def check_family(addition: CheckpointEntry, entry: CheckpointEntry) -> None:
         raise CheckpointError(
             f"“{addition.name}” was made for {label}, and “{entry.name}” is {entry.family.label}. "
             "Choose a checkpoint of its family, or leave it out."
+        )
+
+
+def check_latents(vae: CheckpointEntry, entry: CheckpointEntry) -> None:
+    """Raises CheckpointError if ``vae`` has latents of other channels than ``entry`` draws. A VAE of 4 channels does not say its
+    family."""
+    own = BASE_MODELS.get(vae.identity.family)
+    channels = own.latent_channels if own else BaseModel.latent_channels
+    if entry.family.base is not None and channels != entry.family.base.latent_channels:
+        raise CheckpointError(
+            f"“{vae.name}” is a VAE for latents of {channels} channels, and “{entry.name}” draws latents of "
+            f"{entry.family.base.latent_channels}. Choose a VAE of {entry.family.label}, or none."
         )
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from engine.checkpoints.adapters.adapter_file import AdapterFile, LayerChange, read_adapter
-from engine.checkpoints.adapters.layer_names import Layer, block_of, name_layers
+from engine.checkpoints.adapters.adapter_file import COMPONENTS, AdapterFile, LayerChange, read_adapter
+from engine.checkpoints.adapters.layer_names import Layer, NamedLayers, block_of, name_layers
 from engine.checkpoints.adapters.weight_changes import change_of_bias, change_weight
 from engine.checkpoints.files.tensors import DTYPES
 from engine.checkpoints.library.entry import CheckpointEntry
@@ -23,8 +23,7 @@ from engine.compat.gguf_layers import is_quantized, put_weight
 from engine.compat.hooks import refresh_offload
 from engine.errors import CancelledError, CheckpointError
 
-CHANGED = ("unet", "text_encoder", "text_encoder_2")
-"""The components that LoRAs change."""
+DENOISERS = ("unet", "transformer")
 
 NO_BIAS = "for biases that its layers do not have"
 _BASE = "BASE"
@@ -32,8 +31,9 @@ _BASE = "BASE"
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """A LoRA file with its strengths in text encoders and UNet. ``block_weights`` multiply them per block, by its name in the
-    original UNet (``IN04``, ``M00``, ``OUT11``; BASE for the text encoders), with 0 for missing blocks; empty means 1 for all.
+    """A LoRA file with its strengths in text encoders and in the UNet or transformer. ``block_weights`` multiply them per block,
+    by its name in the original UNet (``IN04``, ``M00``, ``OUT11``; BASE for the text encoders), with 0 for missing blocks; empty
+    means 1 for all.
     """
 
     entry: CheckpointEntry
@@ -43,7 +43,7 @@ class Lora:
 
     def strength(self, layer: Layer) -> float:
         """The strength in ``layer``."""
-        whole = self.unet_strength if layer.component == "unet" else self.text_strength
+        whole = self.unet_strength if layer.component in DENOISERS else self.text_strength
         if not self.block_weights:
             return whole
         block = block_of(layer.original) if layer.component == "unet" else _BASE
@@ -94,9 +94,9 @@ class MergedLoras:
         self.loras, self._is_known = loras, True
         self.notices = tuple(file.notice for file in files if file.notice)
 
-    def _layers(self) -> dict[str, Layer]:
-        """Every name that a file may use for a layer -> the layer."""
-        modules = {name: module for name, module in self.loaded.modules.items() if name in CHANGED}
+    def _layers(self) -> dict[str, NamedLayers]:
+        """Every name that a file may use for layers -> the layers."""
+        modules = {name: module for name, module in self.loaded.modules.items() if name in COMPONENTS}
         return {
             alias: layer
             for component, module in reversed(modules.items())
@@ -107,8 +107,9 @@ class MergedLoras:
         wanted: dict[Layer, list[tuple[Lora, AdapterFile, LayerChange]]] = {}
         for lora, file in zip(loras, files, strict=True):
             for change in file.changes:
-                if lora.strength(change.layer) != 0:
-                    wanted.setdefault(change.layer, []).append((lora, file, change))
+                for layer in change.target.layers:
+                    if lora.strength(layer) != 0:
+                        wanted.setdefault(layer, []).append((lora, file, change))
         now = {(layer.component, f"{layer.name}.{leaf}") for layer in wanted for leaf in ("weight", "bias")}
         for component, name in sorted(self._changed - now):
             _raise_if(cancelled)
@@ -138,7 +139,9 @@ class MergedLoras:
         for lora, file, change in changes:
             tensors, strength = file.tensors(change, device), lora.strength(layer)
             try:
-                total += strength * (change_weight(change.method, weight, tensors) - weight)
+                whole = self._read_joined(change.target, weight, device)
+                changed = change_weight(change.method, whole, tensors)
+                total += strength * (change.target.take(changed, layer) - weight)
             except ValueError as error:
                 raise CheckpointError(
                     f"“{lora.entry.name}” does not fit this checkpoint: its shapes for {layer.name[:60]} differ. It was made "
@@ -147,7 +150,7 @@ class MergedLoras:
             if (more := change_of_bias(tensors)) is not None and bias is None:
                 file.left[NO_BIAS] += 1
             elif more is not None and bias is not None:
-                bias, added = bias + strength * more.reshape(bias.shape), True
+                bias, added = bias + strength * change.target.take(more.flatten(), layer).reshape(bias.shape), True
         self._changed.add((layer.component, name))
         if is_quantized(self.loaded.modules[layer.component], name):
             widened = total.to(device=parameter.device, dtype=DTYPES[self.loaded.plan.dtype(layer.component)])
@@ -157,6 +160,13 @@ class MergedLoras:
         if bias is not None and (added or (layer.component, bias_name) in self._changed):
             self._changed.add((layer.component, bias_name))
             _fill(self._parameter(layer.component, bias_name), bias)
+
+    def _read_joined(self, target: NamedLayers, weight: torch.Tensor, device: torch.device) -> torch.Tensor:
+        """The weight that a file's change is for; ``weight`` is that of its only layer."""
+        if len(target.layers) == 1:
+            return target.join([weight])
+        weights = (self.loaded.originals[layer.component].read(f"{layer.name}.weight") for layer in target.layers)
+        return target.join([each.to(device=device, dtype=torch.float32) for each in weights])
 
     def _parameter(self, component: str, name: str) -> torch.Tensor:
         return self.loaded.modules[component].get_parameter(name).data

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from engine.checkpoints.families.key_mapping import KeyMapping, map_unet, map_vae
+from engine.checkpoints.families.key_mapping import KeyMapping, map_unet, map_vae, or_in_diffusers_layout
 from engine.checkpoints.families.mmdit_keys import map_mmdit
 from engine.checkpoints.families.noise_schedules import NoiseSchedule
 from engine.json_values import JsonObject, parse_object
@@ -202,8 +202,8 @@ class Family:
         """Component -> where its tensors are in a single file; empty for families that come as folders only."""
         if self.signature is None:
             return {}
-        denoiser = {"unet": map_unet} if self.denoiser == "unet" else {"transformer": map_mmdit}
-        return {**denoiser, "vae": map_vae, **self.signature.text.key_mapping}
+        original = map_unet if self.denoiser == "unet" else map_mmdit
+        return {self.denoiser: or_in_diffusers_layout(original), "vae": map_vae, **self.signature.text.key_mapping}
 
     @property
     def aligned_steps(self) -> str:

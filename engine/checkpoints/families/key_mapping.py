@@ -7,6 +7,7 @@ that a component needs and looks each up here, so that what is missing in a file
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,28 @@ def map_unet(name: str, config: Config) -> TensorSource:
         side, block, part, index, rest = match.groups()
         return TensorSource((UNET + _unet_block(side, block, part, index, rest, config),))
     return TensorSource((UNET + name,))
+
+
+def or_in_diffusers_layout(original: KeyMapping) -> KeyMapping:
+    """Where a denoiser's tensors are: under ``original`` names, or under those of ``diffusion_pytorch_model.safetensors``."""
+
+    def map_tensor(name: str, config: Config) -> TensorSource:
+        own = TensorSource((*map_folder(name, config).names, f"unet.{name}"))
+        return dataclasses.replace(original(name, config), otherwise=own)
+
+    return map_tensor
+
+
+def rename_to_original(names: Sequence[str]) -> dict[str, str]:
+    """Names of a UNet in diffusers' layout -> those in the original one. The network's layout is read from the names."""
+    levels = {match[1] for name in names if (match := re.match(r"up_blocks\.(\d+)\.", name))}
+    resnets = {match[1] for name in names if (match := re.match(r"down_blocks\.0\.resnets\.(\d+)\.", name))}
+    attends = {match[1] for name in names if (match := re.match(r"up_blocks\.(\d+)\.attentions\.", name))}
+    config: Config = {
+        "layers_per_block": len(resnets),
+        "up_block_types": ["CrossAttn" if str(level) in attends else "" for level in range(len(levels))],
+    }
+    return {name: map_unet(name, config).names[0] for name in names}
 
 
 def _unet_block(side: str, block: str, part: str, index: str, rest: str, config: Config) -> str:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from engine.checkpoints.files.pickle_names import describe_refused, is_allowed
+
 
 class PickleRefused(Exception):
     """The pickle is damaged or contains what no checkpoint needs. The message is the second half of a sentence."""
@@ -52,39 +54,6 @@ PickleValue: TypeAlias = "_PickleScalar | Name | Call | Persistent | PickleDict 
 PickleDict: TypeAlias = dict[PickleValue, PickleValue]
 """A value in a pickle."""
 
-NEEDED = frozenset(
-    {
-        "collections.OrderedDict",
-        "torch._utils._rebuild_tensor",
-        "torch._utils._rebuild_tensor_v2",
-        "torch._utils._rebuild_parameter",
-        "torch.Size",
-        "torch.device",
-        "torch.nn.parameter.Parameter",
-        "torch.nn.modules.container.ParameterDict",
-        "torch._utils._rebuild_device_tensor_from_numpy",
-        "numpy.core.multiarray._reconstruct",
-        "numpy._core.multiarray._reconstruct",
-        "numpy.ndarray",
-        "torch.serialization._get_layout",
-        "torch.storage.UntypedStorage",
-        "torch.storage.TypedStorage",
-        "torch.storage._load_from_bytes",
-    }
-)
-"""Globals that tensors and state dicts need."""
-
-INERT = (
-    "pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.", "typing.", "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode", "torch.optim.", "pathlib.PosixPath",
-    "pathlib.PurePosixPath",
-    "argparse.Namespace", "diffusers.", "transformers.", "ldm.", "collections.defaultdict", "builtins.dict", "__builtin__.dict",
-    "builtins.int", "__builtin__.int", "builtins.float", "__builtin__.float", "builtins.str", "__builtin__.str",
-    "builtins.list", "__builtin__.list", "builtins.set", "__builtin__.set", "builtins.bool", "__builtin__.bool",
-)  # fmt: skip
-"""Globals that training programs leave in old files (the first Stable Diffusion has Lightning's ModelCheckpoint). They are kept
-as names and never imported; one that ends in a dot covers all that begin with it."""
-
 MOST_INSTRUCTIONS = 2_000_000
 """A full-size checkpoint has tens of thousands of instructions, with its training state some hundred thousand."""
 
@@ -93,21 +62,6 @@ _MOST_INTEGER = 64
 
 _MARK = Name("mark")
 """On the stack, the beginning of a list, tuple or dictionary."""
-
-
-def is_allowed(path: str) -> bool:
-    """Whether a checkpoint may contain this global."""
-    if path in NEEDED or (path.startswith("torch.") and (path.endswith("Storage") or path.removeprefix("torch.") in DTYPES)):
-        return True
-    return any(path.startswith(inert) if inert.endswith(".") else path == inert for inert in INERT)
-
-
-DTYPES = frozenset(
-    {
-        "float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2",
-        "int64", "int32", "int16", "int8", "uint8", "bool",
-    }
-)  # fmt: skip
 
 
 def read_pickle(source: bytes, start: int = 0) -> tuple[PickleValue, int]:
@@ -179,7 +133,7 @@ class _PickleReader:
 
     def name(self, path: str) -> None:
         if not is_allowed(path):
-            raise UnsafePickle(f"it asks for “{path[:80]}”, which no checkpoint needs and which could run a program")
+            raise UnsafePickle(describe_refused(path))
         self.push(Name(path))
 
 

@@ -59,6 +59,11 @@ class Tensor:
         """Whether its numbers are packed in blocks."""
         return self.dtype not in BYTES
 
+    @property
+    def is_packed_matrix(self) -> bool:
+        """Whether it is a matrix whose rows are packed one by one, so that it can stay packed in memory."""
+        return self.is_quantized and len(self.shape) == 2 and self.shape[0] > 0 and self.bytes % self.shape[0] == 0
+
 
 @dataclass(frozen=True)
 class Header:

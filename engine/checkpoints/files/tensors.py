@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.files.headers import Header, Tensor, create_refusal, read_header
-from engine.compat.gguf_layers import GGUFParameter, create_parameter, dequantize, divides
+from engine.compat.gguf_layers import GGUFParameter, PickRows, create_parameter, dequantize, divides
 from engine.storage.regular_files import open_regular_file
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -91,11 +91,12 @@ class TensorStore:
         tensor = self._places[name][1]
         return tensor.is_quantized and divides(tensor.shape, tensor.dtype)
 
-    def read_quantized(self, name: str, device: torch.device | None = None) -> GGUFParameter:
-        """A quantised tensor as diffusers holds it, in memory of its own. Raises CheckpointError if diffusers cannot undo it."""
+    def read_quantized(self, name: str, device: torch.device | None = None, pick_rows: PickRows | None = None) -> GGUFParameter:
+        """A quantised tensor, or some rows of a matrix, as diffusers holds it, in memory of its own. Raises CheckpointError if
+        diffusers cannot undo it."""
         path, tensor = self._places[name]
         raw = torch.frombuffer(_read(path, tensor.offset, tensor.bytes), dtype=torch.uint8)
-        return create_parameter(raw.to(device or "cpu"), tensor.dtype, tensor.shape)
+        return create_parameter(raw.to(device or "cpu"), tensor.dtype, tensor.shape, pick_rows)
 
     def scales(self) -> set[str]:
         """The names of tensors that scale others: they are used when those are read."""

@@ -52,7 +52,7 @@ def read_zip(path: Path, file: BinaryIO, size: int) -> Header:
         entries = {i.filename: i for i in archive.infolist()}
         index = next((n for n in entries if n == "data.pkl" or n.endswith("/data.pkl")), None)
         if index is None:
-            raise UnusableFile("it is a zip archive, but not one that torch wrote")
+            raise UnusableFile("it is a zip archive, but not one that torch wrote: unpack it into the folder")
         if any(i.compress_type != zipfile.ZIP_STORED or i.file_size != i.compress_size for i in entries.values()):
             raise UnusableFile("parts of it are compressed, which torch never does: it could unpack to any size")
         raw = _piece(file, entries[index], size)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from engine.checkpoints.families import BASE_MODELS
+from engine.checkpoints.families.stable_diffusion_3 import SD3
 from engine.checkpoints.files.headers import Header, Tensor
 from engine.checkpoints.identify.adapter_names import find_methods, group_layers
 from engine.checkpoints.identify.identity import Identity, Part
@@ -19,8 +20,6 @@ OTHER_FAMILIES: Mapping[str, str] = {
     "Flux": r"(^|[._])(double|single)_blocks[._]\d|single_transformer_blocks[._]\d",
     "Wan": r"(^|[._])blocks[._]\d+[._](self|cross)_attn[._][qkvo]($|[._])",
     "Z-Image": r"(noise|context)_refiner[._]\d|(^|[._])layers[._]\d+[._](attention|feed_forward|adaLN_modulation)[._]",
-    "Stable Diffusion 3": r"joint_blocks[._]\d|^(transformer[._]|lora_transformer_|lora_unet_)?transformer_blocks[._]\d+[._]"
-                          r"(attn2?[._](add_[qkv]_proj|to_add_out)|ff_context)",
     "a transformer such as PixArt or Sana": r"^(transformer[._]|lora_transformer_|diffusion_model\.|base_model\.model\.)?"
                                             r"transformer_blocks[._]\d",
 }  # fmt: skip
@@ -28,6 +27,15 @@ OTHER_FAMILIES: Mapping[str, str] = {
 
 The names are those of diffusers' transformers and of the families' own code, as kohya-ss/sd-scripts and diffusers write them.
 """
+
+_SD3 = re.compile(
+    r"joint_blocks[._]\d|^(transformer[._]|lora_transformer_|lora_unet_|lycoris_|diffusion_model\.|base_model\.model\.)?"
+    r"transformer_blocks[._]\d+[._](attn[._]|norm1_context|ff_context)"
+)
+"""Layers of Stable Diffusion 3, as kohya-ss/sd-scripts (``networks/lora_sd3.py``), diffusers and OneTrainer write them. Flux and
+Qwen-Image have some of the same names, and are wider."""
+
+_FLUX_WIDTH = 3072
 
 _WIDTHS: Mapping[str, tuple[str, ...]] = {
     "LoRA": ("lora_down.weight",), "LoHa": ("hada_w1_b",), "full difference": ("diff",), "GLoRA": ("a2.weight",),
@@ -48,6 +56,8 @@ def identify_adapter(names: Mapping[str, Tensor], header: Header) -> Identity | 
     if not methods or methods == ["bias"]:
         return None
     other = find_other_family(layers)
+    if _names_sd3(layers):
+        other = _find_wider_family(layers, names)
     if other:
         reason = f"it is a LoRA for {other}, which Easel does not draw with"
         return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
@@ -104,8 +114,21 @@ def find_other_family(layers: Iterable[str]) -> str:
     return ""
 
 
+def _names_sd3(layers: Iterable[str]) -> bool:
+    """Whether layers have names of Stable Diffusion 3's, and none of those that only others have."""
+    names = list(layers)
+    others = (pattern for family, pattern in OTHER_FAMILIES.items() if family in ("Flux", "Qwen-Image"))
+    return any(_SD3.search(name) for name in names) and not any(re.search(p, name) for p in others for name in names)
+
+
+def _find_wider_family(layers: Mapping[str, Mapping[str, str]], names: Mapping[str, Tensor]) -> str:
+    return "Flux or Qwen-Image" if _FLUX_WIDTH in _widths(layers, names, re.compile(r"attn[._](to|add)_[qkv]")) else ""
+
+
 def base_model(layers: Mapping[str, Mapping[str, str]], names: Mapping[str, Tensor], header: Header) -> str:
     """The base model that an adapter was trained for, if it can be determined, else ""."""
+    if _names_sd3(layers):
+        return SD3.name
     said = (header.metadata.get("ss_base_model_version", "") + header.metadata.get("modelspec.architecture", "")).lower()
     for base in BASE_MODELS.values():
         if (base.metadata_word and base.metadata_word in said) or any(n.startswith(base.key_prefixes) for n in names):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.checkpoints.families import BASE_MODELS
+from engine.checkpoints.families.stable_diffusion_3 import SD3
 from engine.checkpoints.files.headers import Header, Tensor, read_header
 from engine.checkpoints.identify.adapters import find_other_family, identify_adapter, read_description
 from engine.checkpoints.identify.evidence import find_few_step_words
@@ -18,7 +19,7 @@ from engine.checkpoints.identify.folders import identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
 from engine.checkpoints.identify.mmdit_file import identify_mmdit, identify_text_encoder
-from engine.checkpoints.identify.single_file import identify_checkpoint
+from engine.checkpoints.identify.single_file import identify_checkpoint, identify_unet_in_diffusers_layout
 from engine.checkpoints.identify.tiny_vae import identify_tiny_vae
 from engine.errors import CheckpointError
 from engine.storage.items import translate_any_error
@@ -97,6 +98,9 @@ def _network(names: Mapping[str, Tensor], header: Header, path: Path) -> Identit
     return identify_network(names, header)
 
 
+_NAMES_FLUX = re.compile(r"flux|^ae$", re.IGNORECASE)
+"""In the name of a VAE's file: Flux' has the shapes of Stable Diffusion 3's, and is published as ``ae.safetensors``."""
+
 _VAE_NAMES = re.compile(r"(first_stage_model\.|vae\.)?(encoder|decoder|quant_conv|post_quant_conv|loss|model_ema)\b.*")
 
 
@@ -108,7 +112,12 @@ def _vae(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | 
     if len(decoder.shape) == 4 and decoder.shape[1] == 4:
         return _alone("vae", ("encoder.conv_in.weight", "decoder.conv_in.weight"), "an autoencoder (VAE)")(names, header, path)
     channels = decoder.shape[1] if len(decoder.shape) > 1 else 0
-    reason = f"it is a VAE with latents of {channels} channels, for a family that Easel does not draw with (Flux, SD 3)"
+    if channels == SD3.latent_channels and not _NAMES_FLUX.search(path.stem):
+        return Identity(
+            kind="vae", family=SD3.name, parts={"vae": Part.sum(names.values())}, container=header.container,
+            digest=header.digest, reason="an autoencoder (VAE) of Stable Diffusion 3, whose latents have 16 channels",
+        )  # fmt: skip
+    reason = f"it is a VAE with latents of {channels} channels, for a family that Easel does not draw with, such as Flux"
     return Identity(kind="unknown", container=header.container, digest=header.digest, reason=reason)
 
 
@@ -156,7 +165,7 @@ _RECOGNISERS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | No
     _adapter,
     identify_tiny_vae,
     _network,
-    _alone("unet", ("down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight"), "a UNet without the rest"),
+    identify_unet_in_diffusers_layout,
     _vae,
     identify_text_encoder,
     _alone("depth", ("pretrained.model.blocks.0.attn.qkv.weight", "scratch.output_conv.0.weight"), "a MiDaS depth estimator"),

@@ -13,7 +13,7 @@ KINDS: Mapping[str, str] = {
     "checkpoint": "checkpoint", "lora": "LoRA", "embedding": "embedding", "vae": "VAE", "upscaler": "upscaler",
     "cleaner": "cleaner", "face_restorer": "face restorer", "mask_filler": "mask filler",
     "tiny_vae": "tiny autoencoder (TAESD)",
-    "text_encoder": "text encoder", "unet": "UNet alone", "controlnet": "ControlNet", "depth": "depth estimator",
+    "text_encoder": "text encoder", "unet": "denoiser alone", "controlnet": "ControlNet", "depth": "depth estimator",
     "unknown": "unknown kind of file",
 }  # fmt: skip
 """Kind of file -> its name in sentences."""
@@ -29,22 +29,32 @@ COMPONENT_NAMES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Part:
-    """One component in a file. ``parameters`` is a count, ``bytes`` their size, ``dtype`` the most frequent one."""
+    """One component in a file. ``parameters`` is a count, ``bytes`` their size, ``dtype`` the most frequent one. ``packed`` are
+    those of the parameters that stay packed in memory, in ``packed_bytes``: matrices of GGUF files."""
 
     dtype: str
     parameters: int
     bytes: int
+    packed: int = 0
+    packed_bytes: int = 0
 
     @classmethod
     def sum(cls, tensors: Iterable[Tensor]) -> Part:
         """A component of these tensors."""
         counts: Counter[str] = Counter()
-        size = 0
+        size = packed = packed_bytes = 0
         for tensor in tensors:
             counts[tensor.dtype] += tensor.count
             size += tensor.bytes
+            if tensor.is_packed_matrix:
+                packed += tensor.count
+                packed_bytes += tensor.bytes
         dtype = counts.most_common(1)[0][0] if counts else "float32"
-        return cls(dtype, counts.total(), size)
+        return cls(dtype, counts.total(), size, packed, packed_bytes)
+
+    def bytes_in(self, width: int) -> int:
+        """Its size in memory, where a number that is not packed takes ``width`` bytes."""
+        return (self.parameters - self.packed) * width + self.packed_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.checkpoints.families import stable_diffusion_3 as sd3
@@ -12,34 +13,66 @@ from engine.checkpoints.identify.evidence import Evidence, find_family, names_fe
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.single_file import says_few_steps
 
-_BLOCK = "joint_blocks.0.x_block."
-_TRANSFORMER = ("joint_blocks.", "x_embedder.", "t_embedder.", "y_embedder.", "context_embedder.", "final_layer.", "pos_embed")
 _VAE = ("first_stage_model.", "vae.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """How the names of a transformer's tensors begin; those that tell it, its normalised queries, and its second attention."""
+
+    prefix: str
+    clues: tuple[str, ...]
+    norm: str
+    second_attention: str
+    starts: tuple[str, ...]
+
+
+def _original(prefix: str) -> _Layout:
+    """Stability-AI/sd3.5, ``mmditx.py``."""
+    block = "joint_blocks.0.x_block."
+    return _Layout(
+        prefix=prefix, clues=(f"{block}attn.qkv.weight",), norm=f"{block}attn.ln_q.weight",
+        second_attention=f"{block}attn2.qkv.weight",
+        starts=("joint_blocks.", "x_embedder.", "t_embedder.", "y_embedder.", "context_embedder.", "final_layer.", "pos_embed"),
+    )  # fmt: skip
+
+
+_LAYOUTS = (
+    _original(UNET),
+    _original(""),
+    _Layout(
+        prefix="", clues=("transformer_blocks.0.attn.add_q_proj.weight", "pos_embed.proj.weight", "norm_out.linear.weight"),
+        norm="transformer_blocks.0.attn.norm_q.weight", second_attention="transformer_blocks.0.attn2.to_q.weight", starts=("",),
+    ),
+)  # fmt: skip
+"""The last is diffusers', for ``diffusion_pytorch_model.safetensors``."""
 
 
 def identify_mmdit(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
     """The identity of a single file of Stable Diffusion 3; None for any other."""
-    prefix = next((each for each in (UNET, "") if f"{each}{_BLOCK}attn.qkv.weight" in names), None)
-    if prefix is None:
+    layout = next((each for each in _LAYOUTS if all(f"{each.prefix}{name}" in names for name in each.clues)), None)
+    if layout is None:
         return None
-    network = sd3.MMDIT_NORMALISED if f"{prefix}{_BLOCK}attn.ln_q.weight" in names else sd3.MMDIT
-    network = sd3.MMDIT_X if f"{prefix}{_BLOCK}attn2.qkv.weight" in names else network
+    network = sd3.MMDIT_NORMALISED if f"{layout.prefix}{layout.norm}" in names else sd3.MMDIT
+    network = sd3.MMDIT_X if f"{layout.prefix}{layout.second_attention}" in names else network
     family = find_family(
         Evidence(text=sd3.THREE, channels=16, network=network, few_steps=says_few_steps(header) or names_few_steps(path.stem)),
         "flow_prediction",
     )
     if family is None:
         return None
-    starts = {"transformer": tuple(prefix + each for each in _TRANSFORMER), "vae": _VAE, **sd3.THREE.prefixes}
+    starts = {"transformer": tuple(layout.prefix + each for each in layout.starts), "vae": _VAE, **sd3.THREE.prefixes}
     parts = {component: Part.sum(t for n, t in names.items() if n.startswith(begin)) for component, begin in starts.items()}
+    there = {component: part for component, part in parts.items() if part.parameters}
+    alone = set(there) == {"transformer"}
     return Identity(
-        kind="checkpoint",
+        kind="unet" if alone else "checkpoint",
         family=family.name,
-        parts={component: part for component, part in parts.items() if part.parameters},
+        parts=there,
         native_size=family.native_size,
         container=header.container,
         digest=header.digest,
-        reason="a transformer of Stable Diffusion 3",
+        reason=f"a transformer of Stable Diffusion 3{' without text encoders and VAE' if alone else ''}",
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.checkpoints.families import FAMILIES, TEXT_LAYOUTS, Family, TextLayout
-from engine.checkpoints.families.key_mapping import UNET
+from engine.checkpoints.families.key_mapping import UNET, rename_to_original
 from engine.checkpoints.families.noise_schedules import find_noise_schedule
 from engine.checkpoints.families.stable_diffusion_xl import BOTH
 from engine.checkpoints.files.headers import Header, Tensor
@@ -30,6 +31,8 @@ _GUIDANCE_EMBEDDING = UNET + "time_embed.cond_proj.weight"
 _LAST_NORM = re.compile(re.escape(UNET) + r"output_blocks\.(\d{1,3})\.1\.transformer_blocks\.0\.norm1\.bias")
 _V_FROM = 0.09
 """ComfyUI's rule (SD20.model_type): v-prediction checkpoints have a larger standard deviation of the last block's bias."""
+
+_DIFFUSERS_UNET = ("conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight", "conv_out.weight")
 
 _UNCLIP = ("noise_augmentor.", "embedder.model.visual.")
 """Stability-AI/stablediffusion, ``v2-1-stable-unclip-h-inference.yaml``: beside the UNet, the image encoder and its noise."""
@@ -78,6 +81,16 @@ def identify_checkpoint(names: Mapping[str, Tensor], header: Header, path: Path)
         if alone
         else f"{small.name if small else 'a UNet'} with {channels} input channels and {text.description}",
     )
+
+
+def identify_unet_in_diffusers_layout(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
+    """The identity of a UNet alone as diffusers saves it, ``diffusion_pytorch_model.safetensors``; None for any other file."""
+    for prefix in ("", "unet."):
+        bare = {name.removeprefix(prefix): tensor for name, tensor in names.items() if name.startswith(prefix)}
+        if bare.keys() >= set(_DIFFUSERS_UNET):
+            renamed = {new: bare[name] for name, new in rename_to_original(list(bare)).items()}
+            return identify_checkpoint(renamed, dataclasses.replace(header, tensors=renamed), path)
+    return None
 
 
 def _native_size(family: Family, header: Header) -> int:

@@ -22,7 +22,7 @@ from engine.checkpoints.families.key_mapping import KeyMapping, TensorSource
 from engine.checkpoints.files.tensors import DTYPES, TensorStore
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.attention_backends import slice_attention
-from engine.checkpoints.load.originals import Originals, reshape
+from engine.checkpoints.load.originals import Originals, read_packed, reshape
 from engine.checkpoints.loaded import (
     COMPONENT_NAMES,
     missing_component,
@@ -94,7 +94,7 @@ class ComponentLoader:
             if self.cancelled():
                 raise CancelledError
             if name in quantized:
-                put_weight(module, name, store.read_quantized(place, target.device))
+                put_weight(module, name, read_packed(store, place, source, target.device))
                 continue
             set_tensor(module, name, target.copy(reshape(store.read(place), source, shapes[name]), name))
         _finish(module, component, target, self.plan)
@@ -177,12 +177,11 @@ def _find_quantized(
 ) -> frozenset[str]:
     """The weights of linear layers that stay quantised as the file has them."""
     layers = {f"{path}.weight" for path, layer in module.named_modules() if isinstance(layer, torch.nn.Linear)}
-    whole = (
+    return frozenset(
         name
-        for name, (_, source) in places.items()
-        if source.third is None and not (source.transposed or source.swapped) and name in layers
+        for name, (place, source) in places.items()
+        if name in layers and not source.transposed and store.is_matrix_of_blocks(place)
     )
-    return frozenset(name for name in whole if store.is_matrix_of_blocks(places[name][0]))
 
 
 def _create_missing_error(

@@ -32,8 +32,8 @@ class Originals:
         return reshape(self.store.read(place), source, self.shapes[name])
 
     def read_quantized(self, name: str, device: torch.device) -> torch.nn.Parameter:
-        """A tensor of a GGUF file as it is packed there, on ``device``."""
-        return self.store.read_quantized(self.places[name][0], device)
+        """A matrix of a GGUF file as it is packed there, on ``device``."""
+        return read_packed(self.store, *self.places[name], device)
 
     def __contains__(self, name: str) -> bool:
         return name in self.places
@@ -52,12 +52,20 @@ class Originals:
                 )
 
 
+def read_packed(store: TensorStore, place: str, source: TensorSource, device: torch.device) -> torch.nn.Parameter:
+    """A matrix of a GGUF file as it is packed there, on ``device``. Its rows can be taken apart, since they are whole blocks."""
+    whole = source.third is None and not source.swapped
+    return store.read_quantized(place, device, None if whole else lambda rows: _pick_rows(rows, source).clone())
+
+
 def reshape(tensor: torch.Tensor, source: TensorSource, shape: torch.Size) -> torch.Tensor:
     """A stored tensor as the component has it."""
+    tensor = _pick_rows(tensor, source)
+    return (tensor.t() if source.transposed else tensor).reshape(shape)
+
+
+def _pick_rows(tensor: torch.Tensor, source: TensorSource) -> torch.Tensor:
+    """The rows of a stored tensor that belong to the component's, in its order."""
     if source.third is not None:
         tensor = tensor.chunk(3)[source.third]
-    if source.transposed:
-        tensor = tensor.t()
-    if source.swapped:
-        tensor = torch.cat(tensor.chunk(2)[::-1])
-    return tensor.reshape(shape)
+    return torch.cat(tensor.chunk(2)[::-1]) if source.swapped else tensor

@@ -23,12 +23,13 @@ from engine.compat.diffusers_pipelines import PipelineDefaults, call_pipeline, r
 from engine.errors import CheckpointError, EaselError, first_line
 from engine.events import Event, ImageSaved, Loading, Notice
 from engine.generate.engine_state import EngineState, environment
-from engine.generate.estimate import StepProgress, plan_for
+from engine.generate.estimate import StepProgress, course_of, plan_for
 from engine.generate.save import read_result, read_style
 from engine.plan.pipeline_memory import fit_pipeline
+from engine.plan.timing import learn_timing
 from engine.prompt.draw_prompts import draw_again
 from engine.records import outputs
-from engine.requests import ExecutionPlan, Resolved, TextToImage, check, complete
+from engine.requests import ExecutionPlan, Resolved, ResolvedGeneration, TextToImage, check, complete
 from engine.seeds import draw_seed
 from engine.stopping import Stop
 
@@ -81,17 +82,24 @@ class _PipelineRun:
     def make_image(self, index: int, seed: int) -> Iterator[Event]:
         """One image, from its seed to a file."""
         began, steps = time.monotonic(), self.asked.steps or self.defaults.steps or 1
+        stepped = began
         self.progress.start_image()
         images: list[Image.Image] = []
         for step in _run_in_thread(lambda report: images.append(self._call(seed, report))):
             yield self.progress.step(index, min(step, steps), steps, None)
+            stepped = time.monotonic()
         image = images[0].convert("RGB")
-        folder = self.state.settings.outputs
+        folder, resolved = self.state.settings.outputs, self._resolve(image, seed, steps)
         style = read_style(preferences.read(self.state.settings.data))
-        path = outputs.save(image, self._resolve(image, seed, steps), outputs=folder, job=self.job, index=index, style=style)
-        yield ImageSaved(job=self.job, index=index, result=read_result(path, seed, time.monotonic() - began))
+        path = outputs.save(image, resolved, outputs=folder, job=self.job, index=index, style=style)
+        ended = time.monotonic()
+        learn_timing(
+            self.state.notes, self.entry.hash, self.state.hardware.device, course_of(resolved.request),
+            stepping=stepped - began, rest=ended - stepped,
+        )  # fmt: skip
+        yield ImageSaved(job=self.job, index=index, result=read_result(path, seed, ended - began))
 
-    def _resolve(self, image: Image.Image, seed: int, steps: int) -> Resolved:
+    def _resolve(self, image: Image.Image, seed: int, steps: int) -> Resolved[ResolvedGeneration]:
         """How ``image`` was made, as far as the pipeline shows."""
         asked, device = self.asked, self.state.hardware.device
         scale = self.defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale

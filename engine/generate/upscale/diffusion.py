@@ -22,7 +22,7 @@ from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler
 from engine.compat.stop_hooks import raise_on_stop
 from engine.generate.decode import unscale_latents
-from engine.generate.denoise import Denoiser, Encodings
+from engine.generate.denoise import Denoiser
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
 from engine.generate.out_of_memory import lend_text_encoders
@@ -33,7 +33,8 @@ from engine.plan import Layout, Work, find_budget, fit_plan
 from engine.plan.hardware.driver_errors import is_out_of_memory
 from engine.plan.hardware.probe import refresh
 from engine.prompt.composition import split_prompt
-from engine.prompt.encode import encode_pair
+from engine.prompt.encoding.encode import encode_pair
+from engine.prompt.encoding.steps import Encodings
 from engine.requests import ExecutionPlan, Resolved, ResolvedUpscale, Upscale
 from engine.stopping import Stop
 
@@ -148,7 +149,7 @@ class DiffusionUpscaler:
         latents = torch.randn((1, pipeline.latent_channels, *low.shape[2:]), generator=generator)
         latents = latents * scheduler.init_noise_sigma
         denoiser = Denoiser(
-            unet=pipeline.unet, device=torch.device(self.plan.device), scheduler=scheduler, encodings=encodings,
+            network=pipeline.unet, device=torch.device(self.plan.device), scheduler=scheduler, encodings=encodings,
             guidance_scale=request.guidance_scale, guard=self._guard, generator=generator,
             noise_level=request.noise_level,
         )  # fmt: skip

@@ -6,12 +6,14 @@ The single file's layout is written down here as Stability-AI/sd3.5 builds it (`
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import diffusers
+import sentencepiece
 import torch
 import transformers
 
@@ -38,6 +40,17 @@ def t5_tokenizer() -> Any:
     letters = [(letter, -9.0) for letter in "abcdefghijklmnopqrstuvwxyz.0123456789()[]:"]
     special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     return transformers.T5Tokenizer(vocab=[*special, *((word, -3.0) for word in WORDS), *letters], extra_ids=0)
+
+
+@cache
+def sentencepiece_model() -> bytes:
+    """What a ``spiece.model`` of T5's kind holds, trained on a few words."""
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a cat on grass", "a red dog on grass", "red cat, a dog"] * 20), model_writer=written,
+        model_type="unigram", vocab_size=40, hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2,
+    )  # fmt: skip
+    return written.getvalue()
 
 
 def t5() -> Any:

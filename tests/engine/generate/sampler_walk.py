@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
+from engine.compat.component_classes import load_t5_tokenizer
 from engine.compat.schedulers import Scheduler, takes_generator
 from engine.generate.samplers import SCHEDULERS, SCHEDULES, SamplingMethod, bound_steps, create, fit_pair, skip_steps
+from tests.engine.checkpoints import tiny_sd3
 
 CHECKPOINT = {
     "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
@@ -47,6 +51,13 @@ def run(scheduler: Scheduler, steps: int, strength: float = 1.0, prediction: str
         given = answer(prediction, scheduler, noisy, 0.5, timestep)
         latents = scheduler.step(given, timestep, latents, **options, return_dict=False)[0]
     return latents
+
+
+def read_with_t5(folder: Path) -> list[list[int]]:
+    """The tokens of a prompt by T5's tokenizer from each kind of file."""
+    tiny_sd3.t5_tokenizer().save_pretrained(folder)
+    (folder / "spiece.model").write_bytes(tiny_sd3.sentencepiece_model())
+    return [load_t5_tokenizer(folder / name)("a cat on grass")["input_ids"] for name in ("tokenizer.json", "spiece.model")]
 
 
 def walk() -> None:

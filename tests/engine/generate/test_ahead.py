@@ -25,7 +25,8 @@ from engine.generate.precision_guard import Overflowed, PrecisionGuard
 from engine.generate.samplers import SCHEDULERS, create
 from engine.generate.speed.transfers import CopyToRam
 from engine.local import Local
-from engine.prompt.encode import Encoding, PromptEncodings
+from engine.prompt.encoding.encode import PromptEncodings
+from engine.prompt.encoding.text_encoders import Encoding
 from engine.requests import ExecutionPlan, Resolved, TextToImage
 from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
@@ -59,7 +60,7 @@ def stepped(loaded: LoadedCheckpoint, sampler: str) -> torch.Tensor:
         loaded=loaded, scheduler=scheduler, resolved=resolved, noise=noise, generator=generator, guard=guard
     )  # fmt: skip
     denoiser = Denoiser(
-        unet=loaded.unet, device=CARD, scheduler=scheduler, encodings=words(loaded), guidance_scale=7.0,
+        network=loaded.unet, device=CARD, scheduler=scheduler, encodings=words(loaded), guidance_scale=7.0,
         guard=guard, size=condition_on_size(loaded, 64, 64), generator=generator,
     )  # fmt: skip
     start = Start(latents=noise * scheduler.init_noise_sigma, timesteps=scheduler.timesteps)

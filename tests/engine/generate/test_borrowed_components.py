@@ -62,6 +62,18 @@ def test_a_quantised_denoiser_draws_with_the_components_of_another_checkpoint(xl
     assert np.array_equal(drawn, again)
 
 
+def test_a_unet_that_diffusers_saved_alone_draws_with_the_components_of_another_checkpoint(
+    xl_engine: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, models = tiny.pipeline("xl"), tmp_path / "models"
+    save_file(tiny.in_original_layout("xl", made), models / "whole.safetensors")
+    made.unet.save_pretrained(models / "unet")
+    (models / "unet" / "config.json").unlink()
+    wanted, _, _ = draw(xl_engine, checkpoint="whole")
+    drawn, said, _ = draw(xl_engine, checkpoint="diffusion_pytorch_model")
+    assert np.array_equal(drawn, wanted) and any("text encoder from “whole”" in text for text in said)
+
+
 def test_a_checkpoint_without_a_vae_takes_the_chosen_one_or_one_beside_it_or_says_so(xl_engine: Local, tmp_path: Path) -> None:
     tensors = tiny.in_original_layout("xl", tiny.pipeline("xl"))
     own = {name: tensor for name, tensor in tensors.items() if name.startswith("first_stage_model.")}

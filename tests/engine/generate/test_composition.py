@@ -13,12 +13,14 @@ from PIL import Image
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.events import ImageSaved
-from engine.generate.denoise import Denoiser, EncodingRows, condition_on_size
+from engine.generate.denoise import Denoiser, condition_on_size
 from engine.generate.estimate import work_for
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.samplers import create
 from engine.local import Local
-from engine.prompt.encode import EncodingCache, encode_pair
+from engine.prompt.encoding.encode import encode_pair
+from engine.prompt.encoding.steps import EncodingRows
+from engine.prompt.encoding.text_encoders import EncodingCache
 from engine.records import metadata
 from engine.records.blobs import Blobs
 from engine.requests import CompareNegative, ImageToImage, Request, ResolvedTextToImage, StudyNegative, TextToImage
@@ -40,7 +42,7 @@ def predicted(
         loaded, prompt, negative, steps=2, clip_skip=0, guidance=scale > 1, cache=EncodingCache()
     )  # fmt: skip
     denoiser = Denoiser(
-        unet=loaded.unet, device=torch.device("cpu"), scheduler=scheduler, guidance_scale=scale, guard=PrecisionGuard(),
+        network=loaded.unet, device=torch.device("cpu"), scheduler=scheduler, guidance_scale=scale, guard=PrecisionGuard(),
         encodings=encodings if rows == 1 else EncodingRows((encodings,) * rows), generator=torch.Generator(),
         size=condition_on_size(loaded, 64, 64),
     )  # fmt: skip

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
-from engine.errors import CancelledError
+from engine.errors import CancelledError, CheckpointError
 from engine.events import Notice, Step
 from engine.local import Local
 from engine.records.recall import recall
 from engine.requests import CompareNegative, ImageToImage, StudyNegative, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
-from tests.engine.checkpoints import tiny_sd3
+from tests.engine.checkpoints import tiny, tiny_sd3
 from tests.engine.generate.conftest import Engine
 
 PROMPT, NEGATIVE = "a cat on grass", "dog, red"
@@ -166,3 +167,19 @@ def test_a_live_draft_draws_and_stop_is_heard(sd3: Engine) -> None:
         for event in sd3.local.run("stopped", dataclasses.replace(asked, steps=50), stop):
             if isinstance(event, Step):
                 stop.set()
+
+
+def test_a_vae_is_chosen_and_one_of_other_latents_is_refused(tmp_path: Path) -> None:
+    settings = Settings(models=tmp_path / "models", data=tmp_path / "data", outputs=tmp_path / "out", device="cpu")
+    made = tiny_sd3.pipeline("sd3_medium")
+    made.save_pretrained(settings.models / "small")
+    torch.manual_seed(9)
+    save_file(tiny_sd3.vae().state_dict(), settings.models / "other_sd3_vae.safetensors")
+    save_file(tiny.vae().state_dict(), settings.models / "four.safetensors")
+    with Local(dataclasses.replace(settings, precision="float32")) as local:
+        engine = Engine(local, settings)
+        own, _ = engine.run(ask(checkpoint="small"), "own")
+        chosen, _ = engine.run(ask(checkpoint="small", vae="other_sd3_vae"), "chosen")
+        with pytest.raises(CheckpointError, match=r"latents of 4 channels.*draws latents of 16"):
+            engine.run(ask(checkpoint="small", vae="four"), "four")
+    assert not np.array_equal(np.asarray(own), np.asarray(chosen))

@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
-from engine.prompt.encode import EncodingCache, PromptEncodings, encode_pair
+from engine.prompt.encoding.encode import PromptEncodings, encode_pair
+from engine.prompt.encoding.text_encoders import EncodingCache
 from engine.prompt.terms import find_terms
 from tests.engine.prompt.pipelines import PROJECTED, WIDTH, encoders_of, pipeline, text_encoder
 

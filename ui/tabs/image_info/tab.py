@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from engine.errors import EaselError, ImageError
+from engine.prompt.draw_prompts import restore_templates
 from engine.records import compare, inspect_file, recall
 from engine.records.blobs import Blobs
 from engine.records.foreign import readers
@@ -16,7 +18,7 @@ from engine.requests import Request, Resolved
 from ui import messages, sentences
 from ui.common import controls
 from ui.common.page_session import PageSession
-from ui.common.send_to import receive_images, wire_recall
+from ui.common.send_to import has_template, receive_images, wire_recall
 from ui.compat.listeners import QUIET, on
 from ui.server import scripts
 from ui.tabs.image_info import view
@@ -38,6 +40,7 @@ def create_image_info_tab(session: PageSession) -> None:
             # The file as it is: Gradio's own image component would rewrite it, without its texts.
             dropped = gr.File(label=messages.DROP_IMAGE, file_count="multiple", height=180, elem_id="info-file")
             use = gr.Button(messages.USE_SETTINGS, variant="primary", visible=False, elem_id="info-use")
+            use_template = gr.Button(messages.REUSE_TEMPLATE, visible=False, elem_id="info-use-template")
             why = gr.Button(messages.WHY_DIFFERENT, visible=False, elem_id="info-why")
             answer = gr.HTML(elem_id="info-answer", **controls.BARE)
         shown = gr.HTML(render_notice(messages.DROP_HINT), elem_id="info-shown", **controls.BARE)
@@ -61,21 +64,28 @@ def create_image_info_tab(session: PageSession) -> None:
             shown, *others = _say(render_notice(str(error), "trouble"))
         return [join([listed, shown]), *others]
 
-    outputs = [shown, answer, use, why, recalled, resolved]
+    outputs = [shown, answer, use, use_template, why, recalled, resolved]
     on(dropped, "change")(inspect_dropped, dropped, outputs, **QUIET)
     on(dropped, "select")(inspect_chosen, dropped, outputs, **QUIET)
     receive_images("info", session.sending, look, outputs)
     on(why, "click")(lambda made: _compare(made, session), resolved, answer)
     wire_recall(on(use, "click"), _take_recalled, [recalled], session.sending)
+    wire_recall(on(use_template, "click"), _take_with_templates, [recalled], session.sending)
 
 
 def _take_recalled(recalled: Recalled | None) -> Recalled | None:
     return recalled
 
 
+def _take_with_templates(recalled: Recalled | None) -> Recalled | None:
+    """The settings with the texts that the image's prompts were drawn from."""
+    return recalled and dataclasses.replace(recalled, request=restore_templates(recalled.request))
+
+
 def _say(notice: str) -> list[Any]:
     """The outputs when there is no image to show."""
-    return [notice, "", gr.update(visible=False), gr.update(visible=False), None, None]
+    hidden = gr.update(visible=False)
+    return [notice, "", hidden, hidden, hidden, None, None]
 
 
 def _inspect(path: Path, session: PageSession) -> list[Any]:
@@ -87,7 +97,8 @@ def _inspect(path: Path, session: PageSession) -> list[Any]:
         raise ImageError(messages.IMAGE_GONE) from error
     recalled = recall.recall_record(found.record, found.foreign, **session.checkpoint_options.list_names())
     resolved = found.record.resolved if found.record else None
-    buttons = gr.update(visible=recalled is not None), gr.update(visible=resolved is not None)
+    varies = recalled is not None and has_template(recalled.request)
+    buttons = (gr.update(visible=shown) for shown in (recalled is not None, varies, resolved is not None))
     return [view.render_inspection(found, recalled), "", *buttons, recalled, resolved]
 
 

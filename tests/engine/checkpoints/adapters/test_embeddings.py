@@ -12,7 +12,7 @@ import torch
 
 from engine.checkpoints.adapters.embeddings import LearnedWord, add_words, read_embedding
 from engine.checkpoints.library.entry import entry_for
-from engine.prompt.encode import text_parts
+from engine.prompt.encoding.text_encoders import text_parts
 from engine.prompt.tokens import read_prompt
 from tests.engine.checkpoints import tiny
 

@@ -49,14 +49,31 @@ OTHERS = {
     "lora_unet_single_blocks_37_linear1": "Flux",
     "transformer.single_transformer_blocks.3.attn.to_q": "Flux",
     "diffusion_model.double_blocks.7.txt_mlp.0": "Flux",
-    "lora_unet_joint_blocks_0_context_block_attn_qkv": "Stable Diffusion 3",
-    "transformer.transformer_blocks.0.attn.add_k_proj": "Stable Diffusion 3",
     "transformer.transformer_blocks.0.img_mlp.net.2": "Qwen-Image",
     "diffusion_model.layers.3.attention.to_q": "Z-Image",
     "lora_unet_layers_3_attention_qkv": "Z-Image",
     "diffusion_model.blocks.0.cross_attn.k": "Wan",
     "transformer.transformer_blocks.4.attn1.to_q": "a transformer such as PixArt or Sana",
 }
+
+
+# kohya-ss/sd-scripts networks/lora_sd3.py; diffusers' train_dreambooth_lora_sd3.py; OneTrainer; ComfyUI comfy/lora.py
+SD3 = (
+    "lora_unet_joint_blocks_0_context_block_attn_qkv", "transformer.transformer_blocks.0.attn.add_k_proj",
+    "transformer.transformer_blocks.3.attn.to_q", "lora_transformer_transformer_blocks_0_attn_to_out_0",
+    "diffusion_model.joint_blocks.4.x_block.mlp.fc1", "base_model.model.transformer_blocks.0.ff_context.net.2",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", SD3)
+@pytest.mark.parametrize("width", [1536, 2432, 3072])
+def test_stable_diffusion_3_is_told_from_the_wider_flux(layer: str, width: int) -> None:
+    shapes = {f"{layer}.lora_down.weight": (4, width), f"{layer}.lora_up.weight": (width, 4)}
+    attends = ("to_q", "add_k_proj")
+    if width == 3072 and layer.endswith(attends):
+        assert identify(shapes)[0] == "unknown" and "Flux" in identify(shapes)[2]
+    else:
+        assert identify(shapes)[:2] == ("lora", "sd3")
 
 
 @pytest.mark.parametrize("layer", OTHERS)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from collections.abc import Mapping
 from pathlib import Path
 
 import diffusers
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from engine.checkpoints.files.headers import Header, Tensor
 from engine.checkpoints.identify.identify import identify as identify_file
 from engine.checkpoints.identify.identify import identify_header
 from engine.checkpoints.identify.identity import Identity
 from engine.errors import CheckpointError
+from tests.engine.checkpoints import tiny, tiny_sd3
 
 UNET = "model.diffusion_model."
 ATTENTION = f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
@@ -41,7 +46,7 @@ OTHERS = {
     "the T5 text encoder alone": {"encoder.block.0.layer.0.SelfAttention.q.weight": (8, 8), "shared.weight": (8, 8)},
     "an image encoder": {"vision_model.encoder.layers.0.mlp.fc1.weight": (8, 8), "visual_projection.weight": (8, 8)},
     "an IP-Adapter": {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (8, 8)},
-    "a VAE with latents of 16 channels": {**VAE, "decoder.conv_in.weight": (512, 16, 3, 3)},
+    "a VAE with latents of 32 channels": {**VAE, "decoder.conv_in.weight": (512, 32, 3, 3)},
     "a checkpoint of Flux": {"double_blocks.0.img_attn.qkv.weight": (8, 8), "vae.decoder.conv_in.weight": (8, 16, 3, 3)},
     "a checkpoint of Z-Image": {f"{UNET}noise_refiner.0.attention.qkv.weight": (8, 8)},
 }  # fmt: skip
@@ -58,9 +63,51 @@ def test_a_vae_is_one_only_if_every_tensor_is_a_vaes() -> None:
     assert identify({**VAE, "joint_blocks.0.x_block.attn.qkv.weight": (8, 8)}).kind != "vae"
 
 
-def test_a_unet_alone_is_named_as_that() -> None:
+def test_the_name_alone_tells_the_vae_of_flux_from_that_of_stable_diffusion_3() -> None:
+    tensors = {name: Tensor(dtype="float16", shape=shape, offset=0) for name, shape in VAE.items()}
+    wide = {**tensors, "decoder.conv_in.weight": Tensor(dtype="float16", shape=(512, 16, 3, 3), offset=0)}
+    told = {name: identify_header(Header("safetensors", wide), Path(f"{name}.safetensors")) for name in ("ae", "flux_vae", "sd3")}
+    assert {name: (found.kind, found.family) for name, found in told.items()} == {
+        "ae": ("unknown", ""), "flux_vae": ("unknown", ""), "sd3": ("vae", "sd3"),
+    }  # fmt: skip
+    assert "Flux" in told["ae"].reason
+
+
+def test_a_denoiser_alone_is_named_as_that() -> None:
     assert identify(unet(768)).kind == "unet"
     assert identify({**unet(768), **IN_CHECKPOINT}).kind == "checkpoint"
+
+
+@pytest.mark.parametrize("prefix", ["", "unet."])
+@pytest.mark.parametrize(("width", "family"), [(768, "sd1"), (1024, "sd2_base"), (2048, "xl")])
+def test_a_unet_that_diffusers_saved_alone_is_told_by_its_family(prefix: str, width: int, family: str, tmp_path: Path) -> None:
+    made = tiny.unet(cross_attention_dim=width).state_dict()
+    save_file({prefix + name: tensor.half() for name, tensor in made.items()}, tmp_path / "x.safetensors")
+    found = identify_file(tmp_path / "x.safetensors")
+    assert (found.kind, found.family, list(found.parts)) == ("unet", family, ["unet"])
+
+
+@pytest.mark.parametrize("kind", tiny_sd3.NETWORKS)
+def test_a_transformer_that_diffusers_saved_alone_is_told_by_its_family(kind: str) -> None:
+    made = tiny_sd3.transformer(kind).state_dict()
+    found = identify({name: tuple(tensor.shape) for name, tensor in made.items()})
+    assert (found.kind, found.family, list(found.parts)) == ("unet", kind, ["transformer"])
+
+
+def test_a_detector_that_is_a_program_is_named_with_how_to_export_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As github.com/ultralytics/ultralytics saves it: the whole model object (``engine/trainer.py``), in version 5 too
+    (github.com/ultralytics/yolov5, ``train.py``)."""
+    for name in ("ultralytics.nn.tasks", "models.yolo"):
+        module = types.ModuleType(name)
+        kind = type("DetectionModel", (), {"__module__": name})
+        monkeypatch.setattr(module, "DetectionModel", kind, raising=False)
+        parents = {name.rsplit(".", count)[0]: types.ModuleType("") for count in range(1, name.count(".") + 1)}
+        for path, each in {**parents, name: module}.items():
+            monkeypatch.setitem(sys.modules, path, each)
+        torch.save({"epoch": -1, "model": kind()}, tmp_path / "face_yolov8n.pt")
+        with pytest.raises(CheckpointError, match=r"YOLO detector.*format=onnx") as refused:
+            identify_file(tmp_path / "face_yolov8n.pt")
+        assert "Fetch" not in str(refused.value)
 
 
 def test_turbo_with_the_text_keys_of_the_refiner_is_told_by_its_width() -> None:

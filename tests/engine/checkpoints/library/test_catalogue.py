@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from engine import preferences
-from engine.checkpoints.library import overrides
+from engine.checkpoints.library import overrides, search_paths
 from engine.checkpoints.library.catalogue import Catalogue, Inventory
 from engine.checkpoints.library.overrides import Override
 from engine.errors import CheckpointError
 from engine.preferences import Preferences
 from engine.settings import Settings
+from tests.engine.checkpoints.identify.test_other_files import FOREIGN, MORE, OTHERS
 
 
 def write(path: Path, names: dict[str, list[int]], metadata: dict[str, str] | None = None) -> Path:
@@ -55,6 +56,24 @@ def settings(tmp_path: Path) -> Settings:
 
 def found(settings: Settings) -> dict[str, str]:
     return {entry.name: entry.identity.kind for entry in Catalogue(settings).scan().entries}
+
+
+def test_nothing_in_the_models_folder_stays_unmentioned(settings: Settings) -> None:
+    """Every kind that is named, in every container, and a file without meaning for every ending that is looked at."""
+    settings.models.mkdir()
+    named = {**OTHERS, **{what: {name: (8, 8)} for what, name in MORE.items()}}
+    for number, shapes in enumerate(named.values()):
+        write(settings.models / f"named {number}.safetensors", {name: list(shape) for name, shape in shapes.items()})
+    for what, beginning in FOREIGN.items():
+        (settings.models / f"{what}.onnx").write_bytes(beginning)
+    for ending in search_paths.ENDINGS:
+        (settings.models / f"junk{ending}").write_bytes(b"junk " * 20)
+    for name, shapes in {"sd1": SD1, "xl": XL, "lora": LORA, "vae": VAE, "esrgan": ESRGAN}.items():
+        write(settings.models / f"{name}.safetensors", shapes)
+    scanned = Catalogue(settings).scan()
+    assert {entry.path.stem for entry in scanned.entries} == {"sd1", "xl", "lora", "vae", "esrgan"}
+    assert {*scanned.refused, *(entry.path for entry in scanned.entries)} == set(settings.models.iterdir())
+    assert all(path.name in sentence and sentence.endswith(".") for path, sentence in scanned.refused.items())
 
 
 def test_content_decides_and_names_say_nothing(settings: Settings) -> None:

@@ -16,12 +16,13 @@ from engine.checkpoints.adapters.merge import Lora
 from engine.checkpoints.cache import CheckpointCache
 from engine.checkpoints.files.headers import read_header
 from engine.checkpoints.files.tensors import TensorStore
+from engine.checkpoints.library.borrowing import borrow_components
 from engine.checkpoints.library.entry import entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
 from engine.compat.gguf_layers import QuantizedLinear
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
-from tests.engine.checkpoints import additions, ggufs, tiny
+from tests.engine.checkpoints import additions, ggufs, tiny, tiny_sd3
 
 FULL = ExecutionPlan(channels_last=False)
 KIND = gguf.GGMLQuantizationType
@@ -55,6 +56,47 @@ def test_a_whole_checkpoint_in_gguf_draws_with_its_rounded_weights(kind: Any, ch
     assert encoder is not None and wanted.text_encoder is not None
     tokens = torch.arange(20)[None]
     assert torch.allclose(encoder(tokens)[0], wanted.text_encoder(tokens)[0], atol=HALF)
+
+
+@pytest.mark.parametrize("kind", [KIND.Q8_0, KIND.Q5_1], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("network", tiny_sd3.NETWORKS)
+@pytest.mark.parametrize("prefix", [False, True])
+def test_a_denoiser_of_stable_diffusion_3_in_gguf_keeps_its_rounded_weights(
+    kind: Any, network: str, prefix: bool, sd3_folders: Path, tmp_path: Path
+) -> None:
+    """With and without the prefix, as stable-diffusion.cpp and ComfyUI-GGUF write them; the rest is another checkpoint's."""
+    if prefix and (network, kind) != ("sd35_large", KIND.Q8_0):
+        return
+    tensors = tiny_sd3.in_original_layout(network, encoders=(), prefix=prefix)
+    denoiser = {name: tensor for name, tensor in tensors.items() if not name.startswith("first_stage_model.")}
+    rounded = ggufs.write(tmp_path / "x.gguf", denoiser, kind, "sd3")
+    whole = tiny_sd3.in_original_layout(network, prefix=prefix)
+    save_file({**whole, **{n: t.contiguous() for n, t in rounded.items()}}, tmp_path / "rounded.safetensors")
+    configs = sd3_folders / network
+    alone = entry_for(tmp_path / "x.gguf", configs=configs)
+    assert (alone.identity.kind, alone.family.name) == ("unet", network)
+    entry = borrow_components(alone, [entry_for(configs)])
+    assert entry.identity.kind == "checkpoint" and set(entry.borrowed) == {
+        "vae",
+        "text_encoder",
+        "text_encoder_2",
+        "text_encoder_3",
+    }
+    loaded = load_checkpoint(entry, FULL)
+    wanted = load_checkpoint(entry_for(tmp_path / "rounded.safetensors", configs=configs), FULL)
+    linear = [name for name, layer in loaded.denoiser.named_modules() if isinstance(layer, torch.nn.Linear)]
+    kept = [name for name, layer in loaded.denoiser.named_modules() if isinstance(layer, QuantizedLinear)]
+    assert "transformer_blocks.0.attn.to_k" in kept and len(kept) > len(linear) * 0.8
+    packed = entry.parts["transformer"]
+    assert packed.bytes_in(4) < packed.parameters * 4 * 0.6
+    given = torch.Generator().manual_seed(1)
+    inputs = (torch.randn(1, 16, 8, 8, generator=given), torch.randn(1, 5, 2 * tiny.WIDTH, generator=given))
+    pooled = torch.randn(1, 2 * tiny.WIDTH, generator=given)
+    with torch.inference_mode():
+        mine, theirs = (
+            each.denoiser(inputs[0], inputs[1], pooled, torch.tensor([500]), return_dict=False)[0] for each in (loaded, wanted)
+        )
+    assert (mine - theirs).abs().max() < HALF * theirs.abs().max()
 
 
 def test_a_lora_on_quantised_weights_is_added_and_taken_out_again(checkpoint: Maker, tmp_path: Path) -> None:

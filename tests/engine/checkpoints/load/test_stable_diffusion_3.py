@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentencepiece
 import torch
 from diffusers.loaders.single_file_utils import convert_sd3_transformer_checkpoint_to_diffusers
 from safetensors.torch import save_file
@@ -22,15 +23,6 @@ from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny_sd3
 
 FULL = ExecutionPlan(channels_last=False)
-
-
-@pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the diffusers folder of each kind."""
-    made = tmp_path_factory.mktemp("sd3")
-    for kind in tiny_sd3.NETWORKS:
-        tiny_sd3.pipeline(kind).save_pretrained(made / kind)
-    return made
 
 
 def weights(parts: Any) -> dict[str, torch.Tensor]:
@@ -58,10 +50,10 @@ def test_the_original_layout_is_the_one_that_diffusers_converts(kind: str) -> No
 
 
 @pytest.mark.parametrize("kind, prefix", [*((kind, True) for kind in tiny_sd3.NETWORKS), ("sd35_medium", False)])
-def test_a_single_file_loads_as_its_folder(kind: str, prefix: bool, folders: Path, tmp_path: Path) -> None:
+def test_a_single_file_loads_as_its_folder(kind: str, prefix: bool, sd3_folders: Path, tmp_path: Path) -> None:
     save_file(tiny_sd3.in_original_layout(kind, prefix=prefix), tmp_path / "x.safetensors")
-    (tmp_path / "tokenizer.json").write_bytes((folders / kind / "tokenizer_3" / "tokenizer.json").read_bytes())
-    file, folder = entry_for(tmp_path / "x.safetensors", configs=folders / kind), entry_for(folders / kind)
+    (tmp_path / "tokenizer.json").write_bytes((sd3_folders / kind / "tokenizer_3" / "tokenizer.json").read_bytes())
+    file, folder = entry_for(tmp_path / "x.safetensors", configs=sd3_folders / kind), entry_for(sd3_folders / kind)
     assert file.family.name == folder.family.name == kind
     assert file.parts.keys() == folder.parts.keys()
     for entry in (file, folder):
@@ -70,12 +62,12 @@ def test_a_single_file_loads_as_its_folder(kind: str, prefix: bool, folders: Pat
         assert loaded.tokenizer_3 is not None and loaded.notices == ()
 
 
-def test_few_steps_are_told_by_the_metadata_or_else_the_name(folders: Path, tmp_path: Path) -> None:
+def test_few_steps_are_told_by_the_metadata_or_else_the_name(sd3_folders: Path, tmp_path: Path) -> None:
     weights = tiny_sd3.in_original_layout("sd35_large", encoders=())
     save_file(weights, tmp_path / "a.safetensors", {"modelspec.title": "SD 3.5 Large Turbo"})
     save_file(weights, tmp_path / "sd3.5_large_turbo.safetensors")
     save_file(weights, tmp_path / "turbot.safetensors")
-    (tmp_path / "stable-diffusion-3.5-large-turbo").symlink_to(folders / "sd35_large")
+    (tmp_path / "stable-diffusion-3.5-large-turbo").symlink_to(sd3_folders / "sd35_large")
     told = {path.name: entry_for(path).family.name for path in sorted(tmp_path.iterdir())}
     assert told == {
         "a.safetensors": "sd35_large_turbo", "sd3.5_large_turbo.safetensors": "sd35_large_turbo",
@@ -83,10 +75,10 @@ def test_few_steps_are_told_by_the_metadata_or_else_the_name(folders: Path, tmp_
     }  # fmt: skip
 
 
-def alone(folders: Path, tmp_path: Path, kind: str = "sd35_medium") -> CheckpointEntry:
+def alone(sd3_folders: Path, tmp_path: Path, kind: str = "sd35_medium") -> CheckpointEntry:
     """A single file without text encoders."""
     save_file(tiny_sd3.in_original_layout(kind, encoders=()), tmp_path / "alone.safetensors")
-    return entry_for(tmp_path / "alone.safetensors", configs=folders / kind)
+    return entry_for(tmp_path / "alone.safetensors", configs=sd3_folders / kind)
 
 
 def lend(entry: CheckpointEntry, folder: Path, kind: str = "sd35_medium") -> CheckpointEntry:
@@ -101,33 +93,43 @@ def lend(entry: CheckpointEntry, folder: Path, kind: str = "sd35_medium") -> Che
     return take_components(entry, lenders)
 
 
-def test_text_encoders_of_their_own_files_load_as_the_folder(folders: Path, tmp_path: Path) -> None:
-    entry = lend(alone(folders, tmp_path), tmp_path)
-    (tmp_path / "tokenizer.json").write_bytes((folders / "sd35_medium" / "tokenizer_3" / "tokenizer.json").read_bytes())
+def test_text_encoders_of_their_own_files_load_as_the_folder(sd3_folders: Path, tmp_path: Path) -> None:
+    entry = lend(alone(sd3_folders, tmp_path), tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes((sd3_folders / "sd35_medium" / "tokenizer_3" / "tokenizer.json").read_bytes())
     assert_same(load_checkpoint(entry, FULL), "sd35_medium")
 
 
-def test_text_encoders_are_taken_from_the_folder_of_another(folders: Path, tmp_path: Path) -> None:
-    entry = alone(folders, tmp_path)
+def test_text_encoders_are_taken_from_the_folder_of_another(sd3_folders: Path, tmp_path: Path) -> None:
+    entry = alone(sd3_folders, tmp_path)
     with pytest.raises(CheckpointError, match=r"Put clip_l\.safetensors beside it"):
         load_checkpoint(entry, FULL)
     assert "clip_l.safetensors and clip_g.safetensors" in next(explain_missing(entry))
-    whole = borrow_components(entry, [entry_for(folders / "sd35_medium"), entry])
-    assert not list(explain_missing(whole)) and whole.parameters == entry_for(folders / "sd35_medium").parameters
+    whole = borrow_components(entry, [entry_for(sd3_folders / "sd35_medium"), entry])
+    assert not list(explain_missing(whole)) and whole.parameters == entry_for(sd3_folders / "sd35_medium").parameters
     assert_same(load_checkpoint(whole, FULL), "sd35_medium")
 
 
-def test_t5_is_left_out_without_its_tokenizer_and_that_is_said(folders: Path, tmp_path: Path) -> None:
-    entry = lend(alone(folders, tmp_path), tmp_path)
+def test_t5_is_left_out_without_its_tokenizer_and_that_is_said(sd3_folders: Path, tmp_path: Path) -> None:
+    entry = lend(alone(sd3_folders, tmp_path), tmp_path)
     loaded = load_checkpoint(entry, FULL)
     assert loaded.text_encoder_3 is None and loaded.tokenizer_3 is None and "text_encoder_3" not in entry.parameters
     assert len(loaded.notices) == 1 and "tokenizer.json" in loaded.notices[0]
 
 
+def test_a_model_of_sentencepiece_beside_the_file_is_t5s_tokenizer(sd3_folders: Path, tmp_path: Path) -> None:
+    entry = lend(alone(sd3_folders, tmp_path), tmp_path)
+    (tmp_path / "spiece.model").write_bytes(tiny_sd3.sentencepiece_model())
+    tokenizer = load_checkpoint(entry, FULL).tokenizer_3
+    referee = sentencepiece.SentencePieceProcessor(model_proto=tiny_sd3.sentencepiece_model())
+    assert tokenizer is not None
+    for text in ("a cat on grass", "red dog, a cat"):
+        assert tokenizer(text)["input_ids"] == [*referee.encode(text), referee.eos_id()]
+
+
 @pytest.mark.parametrize("gone", ["text_encoder_3", "tokenizer_3"])
-def test_a_folder_without_t5_loads_without_it(gone: str, folders: Path, tmp_path: Path) -> None:
-    for source in sorted((folders / "sd35_medium").rglob("*")):
-        target = tmp_path / "model" / source.relative_to(folders / "sd35_medium")
+def test_a_folder_without_t5_loads_without_it(gone: str, sd3_folders: Path, tmp_path: Path) -> None:
+    for source in sorted((sd3_folders / "sd35_medium").rglob("*")):
+        target = tmp_path / "model" / source.relative_to(sd3_folders / "sd35_medium")
         if source.is_file() and target.parent.name != gone:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(source)
@@ -182,8 +184,8 @@ def test_other_text_encoders_are_not_taken_for_those(shapes: dict[str, tuple[int
     assert identify(sparse(tmp_path / "x.safetensors", shapes)).kind == "unknown"
 
 
-def test_the_best_text_encoder_is_the_one_beside_the_checkpoint_or_else_the_largest(folders: Path, tmp_path: Path) -> None:
-    entry = alone(folders, tmp_path)
+def test_the_best_text_encoder_is_the_one_beside_the_checkpoint_or_else_the_largest(sd3_folders: Path, tmp_path: Path) -> None:
+    entry = alone(sd3_folders, tmp_path)
     (tmp_path / "far").mkdir()
     small = entry_for(sparse(tmp_path / "far" / "t5xxl_fp8.safetensors", T5))
     large = entry_for(sparse(tmp_path / "far" / "t5xxl_fp16.safetensors", T5, "F16", 2))

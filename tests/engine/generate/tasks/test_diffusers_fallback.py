@@ -17,12 +17,15 @@ from PIL import Image
 from engine.checkpoints.library.entry import entry_for
 from engine.errors import CancelledError, CheckpointError, DoesNotFit, EaselError
 from engine.events import Notice, Step
+from engine.generate.estimate import Circumstances, Estimate, estimate
 from engine.local import Local
 from engine.plan import Budget
+from engine.plan.hardware.facts import from_text
+from engine.plan.learned import LearnedFacts
 from engine.plan.pipeline_memory import LAYERS_OFFLOAD, PARTS_OFFLOAD, fit_pipeline
 from engine.records import metadata
 from engine.records.blobs import Blobs
-from engine.requests import CompareNegative, ExecutionPlan, ImageToImage, TextToImage
+from engine.requests import CompareNegative, ExecutionPlan, ImageToImage, TextToImage, complete
 from engine.settings import Settings
 from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
@@ -126,6 +129,24 @@ def test_what_is_left_open_is_the_pipelines_own(local: Local, tmp_path: Path) ->
     scale = 2 ** (len(tiny.vae().config.block_out_channels) - 1)
     assert (request.width, request.height, request.guidance_scale) == (16 * scale, 16 * scale, 5.0)
     assert form.fill_form(request, checkpoint)["scheduler"] == "", "the field is hidden and has no such choice"
+
+
+def test_memory_and_time_are_estimated_before_generate_is_pressed(local: Local, tmp_path: Path) -> None:
+    entry, hardware = entry_for(tmp_path / "models" / "cogview"), from_text(local.describe().hardware)
+    request = complete(ASKED, checkpoint="cogview", width=32, height=32, steps=3, guidance_scale=4.0, scheduler="x", seed=5)
+    settings = Settings(models=tmp_path / "models", data=tmp_path / "data", outputs=tmp_path / "outputs", precision="float32")
+
+    def look(available: int) -> Estimate:
+        here = dataclasses.replace(hardware, ram_available=available)
+        notes = LearnedFacts(settings.data / "learnt.json")
+        return estimate(entry, request, Circumstances(settings=settings, hardware=here, notes=notes))
+
+    before = look(8 * 2**30)
+    assert before.need > 2**30 and before.free and before.seconds is None and not before.refusal
+    assert "choose a smaller checkpoint" in look(2**30).refusal
+    local.make(ASKED)
+    after = look(8 * 2**30)
+    assert after.seconds is not None and after.seconds > 0
 
 
 def test_a_pipeline_that_does_not_fit_is_offloaded_or_refused_in_a_sentence() -> None:

@@ -1,0 +1,1 @@
+"""Encodes prompts with the text encoders of a loaded checkpoint."""
