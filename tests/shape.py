@@ -36,7 +36,7 @@ IDENTITIES = {
     "engine.checkpoints.identify.markers": "a table: what another program's keys mean",
     "engine.checkpoints.identify.unet_layouts": "a table",
     "engine.checkpoints.identify.mmdit_file": "the rules for single files of one architecture, beside those of UNets",
-    "engine.prompt.t5": "another kind of text encoder than CLIP's, whose rules of reading differ",
+    "engine.prompt.encoding.t5": "another kind of text encoder than CLIP's, whose rules of reading differ",
     "engine.checkpoints.identify.single_file": "the rules for one of the two layouts, beside folders",
     "engine.checkpoints.library.starter_card": "a file format of Easel's own",
     "engine.checkpoints.library.tiny_decoders": "a question to the list of files, without torch, beside those for upscalers",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from engine.checkpoints.library.catalogue import CheckpointEntry, entry_for
+from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.library.model_notes import LONGEST_TEXT, MOST_BYTES, ModelNotes, read_notes, read_thumbnail
 from engine.errors import CheckpointError
 from tests.engine.checkpoints import additions
