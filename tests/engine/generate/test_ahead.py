@@ -99,7 +99,7 @@ def predict_ahead(network: torch.nn.Module, guard: PrecisionGuard) -> Denoiser:
     """A denoiser that has made one prediction ahead, by a network of one layer."""
     scheduler = create("Euler", {"_class_name": "EulerDiscreteScheduler"})
     denoiser = Denoiser(
-        unet=network, device=torch.device("cpu"), scheduler=scheduler, encodings=PromptEncodings(()),  # type: ignore[arg-type]
+        network=network, device=torch.device("cpu"), scheduler=scheduler, encodings=PromptEncodings(()),  # type: ignore[arg-type]
         guidance_scale=1.0, guard=guard, generator=torch.Generator(), ahead=True,
     )  # fmt: skip
     denoiser._accepts(network(torch.full((1, 4), 10.0, dtype=next(network.parameters()).dtype)).float())
