@@ -32,6 +32,7 @@ IDENTITIES = {
     "engine.records.foreign.*": "the reader of one program's records, a row of the table of readers",
     "engine.checkpoints.files.pickles": "the one place that interprets pickles, which attackers write",
     "engine.checkpoints.files.*_file": "the reader of one container format",
+    "engine.checkpoints.files.pickle_names": "a table: what a pickle may ask for, apart from the machine that reads it",
     "engine.checkpoints.identify.identify": "what its folder offers: the one question that all others ask",
     "engine.checkpoints.identify.markers": "a table: what another program's keys mean",
     "engine.checkpoints.identify.unet_layouts": "a table",
