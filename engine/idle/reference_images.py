@@ -22,7 +22,8 @@ from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.samplers import create
 from engine.generate.speed.compile import find_store, run_compiled
 from engine.generate.speed.network_kinds import EVEN, describe_decoder, describe_denoiser
-from engine.prompt.encode import EncodingCache, encode_pair
+from engine.prompt.encoding.encode import encode_pair
+from engine.prompt.encoding.text_encoders import EncodingCache
 from engine.requests import DTYPES, ExecutionPlan
 from engine.requests.resolved import ResolvedTextToImage
 from engine.stopping import Stop
@@ -149,7 +150,7 @@ def _draw(image: ResolvedTextToImage, loaded: LoadedCheckpoint, guard: Precision
         guard=guard,
     )  # fmt: skip
     denoiser = Denoiser(
-        unet=loaded.denoiser, device=loaded.device, scheduler=scheduler, encodings=encodings, guidance_scale=image.guidance_scale,
+        network=loaded.denoiser, device=loaded.device, scheduler=scheduler, encodings=encodings, guidance_scale=image.guidance_scale,
         guard=guard, generator=generator,
     )  # fmt: skip
     latents = (noise * scheduler.init_noise_sigma).to(loaded.device)
