@@ -150,8 +150,8 @@ def _draw(image: ResolvedTextToImage, loaded: LoadedCheckpoint, guard: Precision
         guard=guard,
     )  # fmt: skip
     denoiser = Denoiser(
-        network=loaded.denoiser, device=loaded.device, scheduler=scheduler, encodings=encodings, guidance_scale=image.guidance_scale,
-        guard=guard, generator=generator,
+        network=loaded.denoiser, device=loaded.device, scheduler=scheduler, encodings=encodings,
+        guidance_scale=image.guidance_scale, guard=guard, generator=generator,
     )  # fmt: skip
     latents = (noise * scheduler.init_noise_sigma).to(loaded.device)
     for index, timestep in enumerate(scheduler.timesteps):
