@@ -25,13 +25,26 @@ class JobEvents:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._unread: list[Event] = []
+        self._early: list[Event] | None = []
         self._arrived = asyncio.Event()
         self.last: Finished | Cancelled | Failed | None = None
 
     def put_from_any_thread(self, event: Event) -> None:
         """Take an event."""
         with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-            self._loop.call_soon_threadsafe(self.put, event)
+            self._loop.call_soon_threadsafe(self._put_live, event)
+
+    def begin(self, known: list[Event]) -> None:
+        """Take the past events, which come before those that happened meanwhile."""
+        early, self._early = self._early or [], None
+        for event in (*known, *early):
+            self.put(event)
+
+    def _put_live(self, event: Event) -> None:
+        if self._early is None:
+            self.put(event)
+        else:
+            self._early.append(event)
 
     def put(self, event: Event) -> None:
         """Take an event, on the loop's thread."""
@@ -58,8 +71,7 @@ async def watch(context: ApiContext, job: str) -> AsyncGenerator[JobEvents]:
     events = JobEvents()
     known, stop_listening = await context.run(context.jobs.listen, job, events.put_from_any_thread)
     try:
-        for event in known:
-            events.put(event)
+        events.begin(known)
         yield events
     finally:
         stop_listening()

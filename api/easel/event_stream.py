@@ -51,6 +51,7 @@ class _Counter:
     def __init__(self, before: Received | None) -> None:
         self._is_first = before is None
         self._before, self.now = before or Received(), Received()
+        self._notices: set[str] = set()
 
     def is_new(self, event: Event) -> bool:
         """Count ``event``; whether its client has not received it before."""
@@ -60,16 +61,18 @@ class _Counter:
                 return self._is_first
             case Started():
                 self.now = dataclasses.replace(now, attempt=event.attempt)
-                return event.attempt > before.attempt
+                return event.attempt > max(before.attempt, now.attempt)
             case Notice():
-                self.now = dataclasses.replace(now, notices=now.notices + 1)
-                return self.now.notices > before.notices
+                # An event that happened while the journal was read is in both. A job says nothing twice.
+                self._notices.add(event.text)
+                self.now = dataclasses.replace(now, notices=len(self._notices))
+                return self.now.notices > max(before.notices, now.notices)
             case ImageSaved():
                 self.now = dataclasses.replace(now, images=max(now.images, event.index + 1))
-                return event.index >= before.images
+                return event.index >= max(before.images, now.images)
             case Guided():
                 self.now = dataclasses.replace(now, depth=True)
-                return not before.depth
+                return not (before.depth or now.depth)
             case _:
                 return True
 
