@@ -152,11 +152,14 @@ def trace(architecture: Architecture) -> NetworkGraph:
         network = kind.create(config).eval()
     examples = kind.create_inputs(config, 2 * EVEN if architecture.even else 2 * EVEN + 1)
     weights = dict(list_weights(network))
-    traced = _Traced(network, kind.arguments, tuple(examples), tuple(weights))
+    forward = _Forward(network, kind.arguments, tuple(examples), tuple(weights))
     zeros = [torch.zeros((), dtype=weight.dtype).expand(weight.shape) for weight in weights.values()]
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer warns of every shape that it may take for fixed
-        model = openvino.convert_model(traced, example_input=(*examples.values(), *zeros))
+        # Traced here: OpenVINO's own call of the tracer copies the inputs, and the weights are among them.
+        inputs = (*examples.values(), *zeros)
+        traced = torch.jit.trace(lambda *tensors: forward(*tensors), inputs, check_trace=False, strict=False)
+        model = openvino.convert_model(traced)
     return NetworkGraph(tuple(examples), tuple(weights), *_serialize(model))
 
 
@@ -176,20 +179,18 @@ def list_weights(network: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
     return [*network.named_parameters(), *network.named_buffers()]
 
 
-class _Traced(torch.nn.Module):
+class _Forward:
     """A forward pass whose weights are inputs. Gives the network's first tensor."""
 
     def __init__(
         self, network: torch.nn.Module, arguments: Mapping[str, bool], inputs: tuple[str, ...], weights: tuple[str, ...]
     ) -> None:
-        super().__init__()
-        self._hidden = (network,)  # as an attribute, its weights would be the tracer's
-        self._arguments, self._inputs, self._weights = arguments, inputs, weights
+        self._network, self._arguments, self._inputs, self._weights = network, arguments, inputs, weights
 
-    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+    def __call__(self, *tensors: torch.Tensor) -> torch.Tensor:
         """``tensors`` are the inputs, then the weights."""
         named = dict(zip((*self._inputs, *self._weights), tensors, strict=True))
-        (network,) = self._hidden
+        network = self._network
         for name in self._weights:
             owner, _, attribute = name.rpartition(".")
             module = network.get_submodule(owner)
