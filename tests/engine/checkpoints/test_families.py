@@ -28,6 +28,19 @@ def name_of(family: Family) -> str:
     return family.name
 
 
+PUBLISHED = {
+    "lcm": (4, 8.0, 512), "lcm_xl": (4, 8.0, 1024), "sd_turbo": (4, 1.0, 512), "xl_turbo": (4, 1.0, 512), 
+    "sd3_medium": (28, 7.0, 1024), "sd35_medium": (40, 4.5, 1024), "sd35_large": (28, 3.5, 1024), "sd35_large_turbo": (4, 1.0, 1024),
+}  # fmt: skip
+"""Family -> steps, CFG scale and side of an image by its model card."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_family_draws_as_its_model_card_recommends(name: str) -> None:
+    family = BY_NAME[name]
+    assert (family.steps, family.guidance_scale, family.native_size) == PUBLISHED[name]
+
+
 def test_no_two_families_have_one_name() -> None:
     assert len(BY_NAME) == len(FAMILIES) and len({family.label for family in FAMILIES}) == len(FAMILIES)
 
