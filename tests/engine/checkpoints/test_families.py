@@ -29,8 +29,9 @@ def name_of(family: Family) -> str:
 
 
 PUBLISHED = {
-    "lcm": (4, 8.0, 512), "lcm_xl": (4, 8.0, 1024), "sd_turbo": (4, 1.0, 512), "xl_turbo": (4, 1.0, 512), 
-    "sd3_medium": (28, 7.0, 1024), "sd35_medium": (40, 4.5, 1024), "sd35_large": (28, 3.5, 1024), "sd35_large_turbo": (4, 1.0, 1024),
+    "lcm": (4, 8.0, 512), "lcm_xl": (4, 8.0, 1024), "sd_turbo": (4, 1.0, 512), "xl_turbo": (4, 1.0, 512),
+    "sd3_medium": (28, 7.0, 1024), "sd35_medium": (40, 4.5, 1024), "sd35_large": (28, 3.5, 1024),
+    "sd35_large_turbo": (4, 1.0, 1024),
 }  # fmt: skip
 """Family -> steps, CFG scale and side of an image by its model card."""
 
