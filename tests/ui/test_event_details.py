@@ -71,6 +71,7 @@ def test_listeners_read_what_scripts_send(settings: Settings, jobs: Jobs) -> Non
         name
         for script in read_scripts().values()
         for found in TRIGGER.finditer(script.decode())
+        if found["detail"].strip()
         for name in re.findall(r'"(\w+)"', found["event"])
     }
     assert sent <= followed, f"nobody reads {sent - followed}"

@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import PurePosixPath
 
 from engine.checkpoints.families import FAMILIES
-from engine.checkpoints.library.search_paths import ENDINGS, PLACES, PROGRAMS, SKIPPED, SORTED
+from engine.checkpoints.library.search_paths import PLACES, PROGRAMS, SKIPPED, SORTED, WEIGHTS
 from engine.errors import DownloadError
 
 MAX_BYTES = 150
@@ -31,7 +31,7 @@ def make_safe_name(name: str) -> str:
     """The last part of ``name`` as a file name that every system accepts, without folders, devices and unusual characters."""
     last = re.split(r"[\\/]", unicodedata.normalize("NFC", name).rstrip("\\/"))[-1]
     plain = re.sub(r"[^\w .()\[\]-]", "_", last).rstrip(". ")
-    ending = next((end for end in (*ENDINGS, ".part") if plain.casefold().endswith(end)), "")
+    ending = next((end for end in (*WEIGHTS, ".part") if plain.casefold().endswith(end)), "")
     stem = plain[: len(plain) - len(ending)] if ending else plain
     stem = stem.encode()[: MAX_BYTES - len(ending)].decode(errors="ignore").strip(". ")
     if ending == ".part":  # Easel's own extension for incomplete files
@@ -44,14 +44,14 @@ def make_safe_name(name: str) -> str:
 
 def is_weights(name: str) -> bool:
     """Whether ``name`` has the extension of a weights file."""
-    return name.casefold().endswith(ENDINGS)
+    return name.casefold().endswith(WEIGHTS)
 
 
 def check_weights(name: str) -> None:
     """Raises DownloadError unless ``name`` has the extension of a weights file."""
     if not is_weights(name):
         raise DownloadError(
-            f"“{name}” is not a checkpoint: Easel downloads files that end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}. Copy "
+            f"“{name}” is not a checkpoint: Easel downloads files that end in {', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}. Copy "
             "the link of such a file."
         )
 

@@ -24,10 +24,10 @@ from engine.settings import Settings
 from engine.storage.items import translate_any_error
 from engine.storage.regular_files import is_of_system
 
-ENDINGS = (
-    ".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".th", ".pkl", ".bin", ".gguf", ".onnx",
-    ".h5", ".msgpack", ".pb", ".tflite", ".engine", ".zip", ".7z", ".rar",
-)  # fmt: skip
+WEIGHTS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
+"""Extensions of files that may hold weights that Easel uses, now or later; these can be downloaded."""
+
+ENDINGS = (*WEIGHTS, ".th", ".pkl", ".h5", ".msgpack", ".pb", ".tflite", ".engine", ".zip", ".7z", ".rar")
 """Extensions of files that are examined; the content determines their kind."""
 
 PROGRAMS: Mapping[str, str] = {
