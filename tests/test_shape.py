@@ -32,7 +32,7 @@ def test_imports_run_in_no_circle() -> None:
 def test_functions_are_short() -> None:
     lengths = shape.function_lengths()
     assert statistics.median(lengths.values()) <= 6
-    assert {name: lines for name, lines in lengths.items() if lines > 60} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > 38} == {}
 
 
 def test_every_parameter_is_typed_and_none_as_object() -> None:

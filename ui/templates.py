@@ -27,7 +27,7 @@ _BETWEEN_WORDS = re.compile(r"\s*\n\s*")
 _CODE = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.S)
 
 
-class _Layout(Extension):
+class _LineBreaks(Extension):
     """Takes the line breaks out of a template: removed between tags, replaced by one space inside a tag or text."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
@@ -38,7 +38,7 @@ class _Layout(Extension):
 class _Direction(Extension):
     """Isolates the direction of every value that stands between tags; one in an attribute stays as it is."""
 
-    priority = _Layout.priority + 1
+    priority = _LineBreaks.priority + 1
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """The template as it is compiled."""
@@ -57,7 +57,7 @@ ENVIRONMENT = Environment(
     loader=FileSystemLoader(ROOT),
     autoescape=True,
     undefined=StrictUndefined,
-    extensions=[_Layout, _Direction],
+    extensions=[_LineBreaks, _Direction],
     auto_reload=False,
 )
 _GLOBALS: dict[str, Any] = ENVIRONMENT.globals

@@ -72,8 +72,7 @@ def create_routes(context: ApiContext) -> APIRouter:
         try:
             return _write_model(find_entry("Model", id, await context.run(_list_models, context)))
         except NotFound as error:
-            said = {"message": str(error), "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
-            return JSONResponse({"error": said}, status_code=404)
+            return _refuse_model(error)
 
     @routes.post("/images/generations", response_model=ImagesAnswer)
     async def generate(body: GenerationBody, request: Request) -> Response | ImagesAnswer:
@@ -84,19 +83,27 @@ def create_routes(context: ApiContext) -> APIRouter:
     @routes.post("/images/edits", response_model=ImagesAnswer, openapi_extra=_FORM)
     async def edit(form: Form, request: Request) -> Response | ImagesAnswer:
         """Change a picture, or draw anew what is transparent in the mask."""
-        body = _read_options(form)
-        images, masks = await _read_files(form, ("image", "image[]")), await _read_files(form, ("mask",))
-        asked = await context.run(translate_edit, context, body, images, masks[0] if masks else None)
+        body, images = _read_options(form), await _read_files(form, ("image", "image[]"))
+        asked = await context.run(translate_edit, context, body, images, await _read_mask(form))
         return await _deliver(context, request, body, asked, "image_edit")
 
     @routes.post("/images/variations", response_model=ImagesAnswer, openapi_extra=_FORM)
     async def vary(form: Form, request: Request) -> Response | ImagesAnswer:
         """Draw pictures like a picture."""
-        body = _read_options(form)
-        asked = await context.run(translate_edit, context, body, await _read_files(form, ("image",)), None)
+        body, images = _read_options(form), await _read_files(form, ("image",))
+        asked = await context.run(translate_edit, context, body, images, None)
         return await _deliver(context, request, body, asked, "image_edit")
 
     return routes
+
+
+async def _read_mask(form: Form) -> bytes | None:
+    return next(iter(await _read_files(form, ("mask",))), None)
+
+
+def _refuse_model(error: NotFound) -> JSONResponse:
+    said = {"message": str(error), "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
+    return JSONResponse({"error": said}, status_code=404)
 
 
 async def _deliver(

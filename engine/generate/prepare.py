@@ -18,9 +18,10 @@ from engine.errors import CheckpointError
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import circumstance_of, find_cpu_plan, is_guided, plan_for, work_for
 from engine.generate.samplers import is_flow_matching
-from engine.generate.samplers.choose import choose_sampling
+from engine.generate.samplers.sampling import choose_sampling
 from engine.plan import fit_plan, lower_peak, predict
 from engine.plan.learned import apply_learned
+from engine.plan.memory import Work
 from engine.plan.speed import SPEEDS
 from engine.prompt.block_weights import read_block_weights
 from engine.prompt.draw_prompts import draw_again
@@ -86,8 +87,8 @@ def prepare(
 
     Raises CheckpointError for a missing checkpoint, RequestError for values that cannot be used, and DoesNotFit.
     """
-    inventory = inventory or state.catalogue.scan()
     # 1. The checkpoint, with what the request adds to it.
+    inventory = inventory or state.catalogue.scan()
     found = inventory.find(asked.checkpoint)
     entry = found.for_drafts if is_draft(asked) else found
     if entry.family.loaded_by_diffusers:
@@ -101,19 +102,13 @@ def prepare(
     request, notices = complete_request(asked, entry, choose_size, additions)
 
     # 3. The plan, with the measures needed to fit into memory.
-    plan = plan_for(entry, asked, state.circumstances)
     _check_drawn_loras(request, asked.count, entry, state, inventory)
     tiny_decoder = find_tiny_decoder(entry, inventory)
     work = work_for(entry, request, refiner.entry if refiner else None, tiny_decoder)
-    cpu_plan = find_cpu_plan(entry, plan, state.hardware)
-    start = apply_learned(state.notes, entry.hash, state.hardware.device, plan, circumstance_of(request, state.budget))
-    fitting, _ = fit_plan(work, start, state.budget, cpu_plan)
-    if state.sparing and fitting.measures == start.measures:
-        fitting = lower_peak(fitting, work, cpu_plan)
+    fitting, measures = _fit(asked, work, entry, state, request)
     borrowed = (explain_borrowed(entry),) if entry.borrowed else ()
     decoder = tiny_decoder if SPEEDS[request.speed].tiny_decoder else None
     decoding = (_explain_decoder(decoder),) if decoder else ()
-    measures = tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
     machine = environment(state.hardware.device.name or state.hardware.device.kind)
     resolved = Resolved(
         request=request, plan=fitting, threads=state.threads, checkpoint_hash=entry.hash,
@@ -123,6 +118,19 @@ def prepare(
         entry, resolved, (*notices, *explain_unused(request, additions), *borrowed, *decoding, *measures), inventory,
         additions, refiner.under(fitting, state) if refiner else None, tiny_decoder,
     )  # fmt: skip
+
+
+def _fit(
+    asked: GenerationRequest, work: Work, entry: CheckpointEntry, state: EngineState, request: ResolvedGeneration
+) -> tuple[ExecutionPlan, tuple[str, ...]]:
+    """The plan that fits into memory, and a sentence for each measure that it takes."""
+    plan = plan_for(entry, asked, state.circumstances)
+    cpu_plan = find_cpu_plan(entry, plan, state.hardware)
+    start = apply_learned(state.notes, entry.hash, state.hardware.device, plan, circumstance_of(request, state.budget))
+    fitting, _ = fit_plan(work, start, state.budget, cpu_plan)
+    if state.sparing and fitting.measures == start.measures:
+        fitting = lower_peak(fitting, work, cpu_plan)
+    return fitting, tuple(reason for reason in fitting.reasons if reason not in plan.reasons)
 
 
 def request_image(resolved: Resolved, index: int, wildcards: WildcardValues) -> Resolved:

@@ -88,15 +88,15 @@ class Run:
             except Exception:
                 yield from attempt.saving.collect_all()
                 raise
-            attempt.check_withheld()
 
             # 6. Store what the next run can use.
-            self._remove_old_drafts()
-            yield from attempt.learn(prepared)
+            yield from self._finish(attempt, prepared)
 
-    def _remove_old_drafts(self) -> None:
+    def _finish(self, attempt: Attempt, prepared: Prepared) -> Iterator[Event]:
+        attempt.check_withheld()
         if self._task.keep_newest is not None:
             outputs.keep_newest(self._folder, self._task.keep_newest)
+        yield from attempt.learn(prepared)
 
     @contextmanager
     def _vary(self, batch: Batch, attempt: Attempt, prepared: Prepared) -> Generator[tuple[Batch, Attempt, tuple[str, ...]]]:

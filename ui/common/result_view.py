@@ -40,7 +40,7 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Thumbnail:
+class StripImage:
     """A small image in the strip under the large one: the image's name, the address of its thumbnail, and its label."""
 
     name: str
@@ -155,9 +155,9 @@ def _render_viewer(view: View, outputs: Path) -> Markup:
     )
 
 
-def _describe_thumbnail(result: Result, outputs: Path) -> Thumbnail:
+def _describe_thumbnail(result: Result, outputs: Path) -> StripImage:
     name = image_routes.name_image(outputs, result.path)
-    return Thumbnail(name, image_routes.locate(name, image_routes.SMALL), sentences.strip_thumbnail(result.seed))
+    return StripImage(name, image_routes.locate(name, image_routes.SMALL), sentences.strip_thumbnail(result.seed))
 
 
 def render_figures(results: Iterable[Result], outputs: Path) -> list[Markup]:

@@ -62,58 +62,75 @@ def create_form_box(tab: str) -> FormBox:
 
 def wire_form_box(box: FormBox, fields: Fields, blank: Mapping[str, form.Value], session: PageSession, keeper: Keeper) -> None:
     """Let the panel save and fill ``fields``, whose initial values are ``blank``."""
-    saved, known, every = SavedForms(session.settings, box.tab), session.checkpoint_options, list(fields.values())
+    panel = _Panel(box, fields, blank, SavedForms(session.settings, box.tab), session.checkpoint_options)
+    every, said = list(fields.values()), [box.chosen, box.notice]
+    on(box.save, "click")(panel.save, {box.name, *every}, said, **QUIET)
+    on(box.remove, "click")(panel.remove, box.chosen, said, **QUIET)
+    keeper.after(on(box.use, "click")(panel.use, box.chosen, [*every, box.notice], **QUIET))
+    keeper.after(on(box.bring, "upload")(panel.bring, box.bring, [*every, *said], **QUIET))
+    on(box.export, "click")(None, [box.name, *every], None, js=_write_export(box.tab, list(fields)), **QUIET)
+    session.arrived.then(panel.offer, box.chosen, said, **QUIET)
+    on(box.chosen, "focus")(panel.list_names, None, box.chosen, **QUIET)
 
-    def offer(value: str | None = None) -> tuple[Update, str]:
+
+@dataclass(frozen=True)
+class _Panel:
+    """The panel's listeners. ``blank``: the initial values of ``fields``."""
+
+    box: FormBox
+    fields: Fields
+    blank: Mapping[str, form.Value]
+    saved: SavedForms
+    known: CheckpointOptions
+
+    def list_names(self, chosen: str | None = None) -> Update:
+        return self.offer(chosen)[0]
+
+    def offer(self, chosen: str | None = None) -> tuple[Update, str]:
         try:
-            names, said = list(saved.read()), ""
+            names, said = list(self.saved.read()), ""
         except EaselError as error:
             names, said = [], render_notice(str(error), "trouble")
-        return gr.update(choices=names, value=value if value in names else None), said
+        return gr.update(choices=names, value=chosen if chosen in names else None), said
 
-    def save(values: Values) -> dict[Component, Update]:
-        name = str(values[box.name] or "").strip()
+    def save(self, values: Values) -> dict[Component, Update]:
+        name = str(values[self.box.name] or "").strip()
         try:
-            saved.save(name, read_fields(fields, values))
+            self.saved.save(name, read_fields(self.fields, values))
         except EaselError as error:
-            return {box.notice: render_notice(str(error), "trouble")}
-        return {box.chosen: offer(name)[0], box.notice: render_notice(sentences.saved_form(name))}
+            return self._say(str(error), "trouble")
+        return {self.box.chosen: self.list_names(name), **self._say(sentences.saved_form(name))}
 
-    def remove(name: str | None) -> dict[Component, Update]:
+    def remove(self, name: str | None) -> dict[Component, Update]:
         try:
-            saved.remove(name or "")
+            self.saved.remove(name or "")
         except EaselError as error:
-            return {box.notice: render_notice(str(error), "trouble")}
-        return {box.chosen: offer()[0], box.notice: render_notice(sentences.removed_form(name) if name else messages.CHOOSE_FORM)}
+            return self._say(str(error), "trouble")
+        said = sentences.removed_form(name) if name else messages.CHOOSE_FORM
+        return {self.box.chosen: self.list_names(), **self._say(said)}
 
-    def fill(found: SavedForm) -> dict[Component, Update]:
-        values, lost = complete_form(found.fields, blank, known)
-        said = render_notice(sentences.filled_form(found.name, lost))
-        return {**{fields[name]: values[name] for name in fields}, box.notice: said}
-
-    def use(name: str | None) -> dict[Component, Update]:
+    def use(self, name: str | None) -> dict[Component, Update]:
         try:
-            found = saved.read().get(name or "")
+            found = self.saved.read().get(name or "")
         except EaselError as error:
-            return {box.notice: render_notice(str(error), "trouble")}
-        return fill(found) if found else {box.notice: render_notice(messages.CHOOSE_FORM, "trouble")}
+            return self._say(str(error), "trouble")
+        return self._fill(found) if found else self._say(messages.CHOOSE_FORM, "trouble")
 
-    def bring(content: bytes) -> dict[Component, Update]:
+    def bring(self, content: bytes) -> dict[Component, Update]:
         try:
-            found = read_form(content, box.tab)
-            saved.save(found.name, found.fields)
+            found = read_form(content, self.box.tab)
+            self.saved.save(found.name, found.fields)
         except EaselError as error:
-            return {box.notice: render_notice(str(error), "trouble")}
-        return {**fill(found), box.chosen: offer(found.name)[0]}
+            return self._say(str(error), "trouble")
+        return {**self._fill(found), self.box.chosen: self.list_names(found.name)}
 
-    said = [box.chosen, box.notice]
-    on(box.save, "click")(save, {box.name, *every}, said, **QUIET)
-    on(box.remove, "click")(remove, box.chosen, said, **QUIET)
-    keeper.after(on(box.use, "click")(use, box.chosen, [*every, box.notice], **QUIET))
-    keeper.after(on(box.bring, "upload")(bring, box.bring, [*every, *said], **QUIET))
-    on(box.export, "click")(None, [box.name, *every], None, js=_write_export(box.tab, list(fields)), **QUIET)
-    session.arrived.then(offer, box.chosen, said, **QUIET)
-    on(box.chosen, "focus")(lambda: offer()[0], None, box.chosen, **QUIET)
+    def _fill(self, found: SavedForm) -> dict[Component, Update]:
+        values, lost = complete_form(found.fields, self.blank, self.known)
+        said = self._say(sentences.filled_form(found.name, lost))
+        return {**{self.fields[name]: values[name] for name in self.fields}, **said}
+
+    def _say(self, text: str, kind: str = "note") -> dict[Component, Update]:
+        return {self.box.notice: render_notice(text, kind)}
 
 
 def complete_form(

@@ -127,7 +127,7 @@ def test_one_whose_name_tells_nothing_is_asked_about_and_used_once_chosen(tmp_pa
     path = write(tmp_path / "models" / "one.pth", in_original_layout(make())[0])
     catalogue = scan(tmp_path / "models")
     found = catalogue.scan()
-    shown = render_inventory(found.entries, found.refused, {})
+    shown = render_inventory(found.entries, found.refused, {}, tmp_path / "models")
     assert "Tiny autoencoders (TAESD)" in shown and "does not say" in shown and "for Stable Diffusion XL" in shown
     xl = CheckpointEntry(name="xl", path=path, identity=Identity(kind="checkpoint", family="xl"))
     assert find_tiny_decoder(xl, found) is None

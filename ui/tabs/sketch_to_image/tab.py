@@ -120,21 +120,14 @@ def _create_components(session: PageSession) -> SketchToImageTab:
         with gr.Column(elem_classes="pad-side"):
             pad = gr.HTML(drawing_pad.render_pad(), js_on_load=drawing_pad.ON_LOAD, elem_id="pad", **controls.BARE)
         with gr.Column(elem_classes="compose"):
-            made: Fields = {"prompt": controls.create_prompt(NAME, lines=2)}
+            prompt = controls.create_prompt(NAME, lines=2)
             press = create_press_row(NAME, also=messages.EXPLORE, again=True)
-            with gr.Row(elem_classes="strength-row"):
-                strength = gr.Slider(
-                    0, 1, sketch_form.BLANK["strength"], step=0.05, label=form.LABELS["strength"], elem_id=f"{NAME}-strength",
-                    scale=3,
-                )  # fmt: skip
-                live = gr.Checkbox(label=messages.LIVE, elem_id=f"{NAME}-live", scale=2)
-            meaning = view.render_strength_words(sketch_form.BLANK["strength"])
-            strength_words = gr.HTML(meaning, elem_id=f"{NAME}-strength-words", **controls.BARE)
-            made["strength"] = strength
+            strength, live, strength_words = _create_strength()
             notice = controls.create_notice(NAME)
         with gr.Column(elem_classes="result-side"):
             result = result_view.create_result_side(NAME, messages.SKETCH_HINT)
         with gr.Column(elem_classes="more"):
+            made: Fields = {"prompt": prompt, "strength": strength}
             made |= controls.create_settings_line(NAME, known, chosen.for_sketches, ("checkpoint", "count", "seed"))
             warning = create_warning(NAME)
             estimate = controls.create_estimate(NAME)
@@ -157,6 +150,17 @@ def _create_components(session: PageSession) -> SketchToImageTab:
         forms=forms,
         folded=folded,
     )
+
+
+def _create_strength() -> tuple[gr.Slider, gr.Checkbox, gr.HTML]:
+    """The strength, Live beside it, and what the strength means in words."""
+    with gr.Row(elem_classes="strength-row"):
+        strength = gr.Slider(
+            0, 1, sketch_form.BLANK["strength"], step=0.05, label=form.LABELS["strength"], elem_id=f"{NAME}-strength", scale=3,
+        )  # fmt: skip
+        live = gr.Checkbox(label=messages.LIVE, elem_id=f"{NAME}-live", scale=2)
+    meaning = view.render_strength_words(sketch_form.BLANK["strength"])
+    return strength, live, gr.HTML(meaning, elem_id=f"{NAME}-strength-words", **controls.BARE)
 
 
 def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tuple[Fields, gr.Dropdown]:

@@ -16,7 +16,7 @@ from engine.records.foreign.fields import Fields, KnownFields
 from engine.records.foreign.foreign_record import ForeignLora, ForeignRecord
 from engine.records.foreign.loras import read_tags, take_lora
 from engine.records.foreign.nearest_names import plain_name
-from engine.records.foreign.sampler_names import read_sampler
+from engine.records.foreign.sampler_names import SamplerName, read_sampler
 from engine.records.foreign.values import number, text, whole
 
 _KEY = re.compile(r"\s*([A-Za-z][\w /.+()-]{0,60}?):\s*")
@@ -71,14 +71,12 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
     prompt, negative, line = parts
     settings = _open_settings(fields, line)
     program = _find_program(fields, settings)
-    usual = "Default" if program == "Easel" else "Normal"
-    found = read_sampler(settings.text("sampler"), settings.text("schedule type", "scheduler"), usual)
+    found = _take_sampler(settings, program)
     width, height = _take_size(settings)
     prompt = settings.text("raw prompt") or prompt
     hashes = _read_hashes(settings)
     checkpoint, resources = _take_resources(settings)
     refiner, refiner_start = _take_refiner(settings)
-    rescale = settings.number("cfg rescale")
     return ForeignRecord(
         program=program,
         raw=raw,
@@ -88,7 +86,7 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
         negative_template=settings.text("negative template", "wildcard negative prompt") or "",
         steps=settings.whole("steps"),
         guidance_scale=settings.number("cfg scale"),
-        guidance_rescale=0.0 if rescale is None and program == "Easel" else rescale,
+        guidance_rescale=_take_rescale(settings, program),
         scheduler=found.name,
         schedule=found.schedule,
         seed=settings.whole("seed"),
@@ -112,6 +110,17 @@ def _open_settings(fields: Fields, line: str) -> Fields:
     )
     settings.text("easel hash")  # Easel's own record, which is read first, contains more than this text
     return settings
+
+
+def _take_sampler(settings: Fields, program: str) -> SamplerName:
+    usual = "Default" if program == "Easel" else "Normal"
+    return read_sampler(settings.text("sampler"), settings.text("schedule type", "scheduler"), usual)
+
+
+def _take_rescale(settings: Fields, program: str) -> float | None:
+    """The CFG rescale; Easel writes none where there is none."""
+    rescale = settings.number("cfg rescale")
+    return 0.0 if rescale is None and program == "Easel" else rescale
 
 
 def _take_vae(settings: Fields) -> str | None:
