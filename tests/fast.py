@@ -25,6 +25,7 @@ SLOW = (
     "tests/engine/checkpoints/download/test_cancel.py",
     "tests/engine/checkpoints/download/test_network_errors.py",
     "tests/engine/generate",
+    "tests/engine/idle",
     "tests/engine/jobs/test_blob_sweep.py",
     "tests/engine/jobs/test_device_runner.py",
     "tests/engine/jobs/test_durability.py",
@@ -81,10 +82,11 @@ def reach(path: Path) -> set[Path]:
 
 @cache
 def sources(name: str) -> tuple[Path, ...]:
-    """The files that importing a dotted name executes: those of the packages above it, and its own."""
+    """The files that importing a dotted name executes: those of the packages above it, and the module that it is or stands in."""
     parts = name.split(".")
     packages = [HOUSE.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
-    return tuple(path for path in (*packages, HOUSE.joinpath(*parts).with_suffix(".py")) if path.is_file())
+    modules = [HOUSE.joinpath(*parts[:depth]).with_suffix(".py") for depth in (len(parts) - 1, len(parts)) if depth]
+    return tuple(path for path in (*packages, *modules) if path.is_file())
 
 
 @cache

@@ -26,6 +26,7 @@ def test_at_least_300_tests_are_fast_and_import_no_torch() -> None:
 def test_what_imports_torch_by_way_of_another_module_is_seen() -> None:
     assert imports_torch(HOUSE / "engine/generate/denoise.py")
     assert imports_torch(HOUSE / "tests/engine/prompt/test_encode.py")
+    assert imports_torch(HOUSE / "tests/engine/checkpoints/library/test_catalogue.py")  # through a constant of another test file
     assert not imports_torch(HOUSE / "tests/engine/prompt/test_grammar.py")
     assert is_fast(HOUSE / "tests/engine/prompt/test_grammar.py")
 

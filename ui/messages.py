@@ -71,6 +71,7 @@ FORM_HELP = "Every field is saved, with prompts, checkpoint and size."
 UNNAMED_FORM = "form"
 NAME_THE_FORM = "The form was not saved: give it a name first."
 CHOOSE_FORM = "Choose a saved form first."
+FORM_GONE = "It cannot be read any more. Choose it again."
 NO_FORM = "This file is not a form that Easel exported. Choose one that “Export this form” saved."
 
 CHOOSE_PRESET = "Choose a preset first."

@@ -408,6 +408,16 @@ def filled_form(name: str, lost: Sequence[str]) -> str:
     return f"{filled} Not here, or not known to this version: {list_quoted(lost)}." if lost else filled
 
 
+def imported_forms(names: Sequence[str]) -> str:
+    """Several forms were imported at once; the last is filled in."""
+    return f"{len(names)} forms were imported: {list_quoted(names)}."
+
+
+def form_trouble(file: str, trouble: str) -> str:
+    """Why a file was not imported."""
+    return f"“{shorten(file)}” was not imported. {trouble}"
+
+
 def form_of_another_tab(tab: str) -> str:
     """A form was exported on another tab."""
     return f"This form was exported on another tab ({shorten(tab)}). Open that tab and import it there."

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import gradio as gr
 from gradio.components import Component
 
 from engine.errors import EaselError
 from engine.generate.samplers import SCHEDULERS, SCHEDULES
+from engine.safe_text import name_to_text
 from ui import messages, sentences
 from ui.common import controls, form
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.common.fields import Fields, Keeper, read_fields
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, Values, on
-from ui.saved_forms.store import FORMAT, SavedForm, SavedForms, read_form
-from ui.templates import render_notice
+from ui.saved_forms.store import FORMAT, SavedForm, SavedForms, read_form_file
+from ui.templates import join, render_notice, render_notices
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,16 @@ def create_form_box(tab: str) -> FormBox:
             save = gr.Button(messages.SAVE_FORM, elem_id=f"{tab}-save-form", scale=2, min_width=120)
         with gr.Row(elem_classes="aligned"):
             export = gr.Button(messages.EXPORT_FORM, elem_id=f"{tab}-export-form")
-            bring = gr.UploadButton(messages.IMPORT_FORM, file_types=[".json"], type="binary", elem_id=f"{tab}-import-form")
+            bring = gr.UploadButton(
+                messages.IMPORT_FORM, file_count="multiple", file_types=[".json"], elem_id=f"{tab}-import-form"
+            )
         notice = gr.HTML(elem_id=f"{tab}-forms-say", **controls.BARE)
     return FormBox(tab, chosen, use, remove, name, save, export, bring, notice)
 
 
 def wire_form_box(box: FormBox, fields: Fields, blank: Mapping[str, form.Value], session: PageSession, keeper: Keeper) -> None:
     """Let the panel save and fill ``fields``, whose initial values are ``blank``."""
-    panel = _Panel(box, fields, blank, SavedForms(session.settings, box.tab), session.checkpoint_options)
+    panel = FormPanel(box, fields, blank, SavedForms(session.settings, box.tab), session.checkpoint_options)
     every, said = list(fields.values()), [box.chosen, box.notice]
     on(box.save, "click")(panel.save, {box.name, *every}, said, **QUIET)
     on(box.remove, "click")(panel.remove, box.chosen, said, **QUIET)
@@ -74,8 +78,8 @@ def wire_form_box(box: FormBox, fields: Fields, blank: Mapping[str, form.Value],
 
 
 @dataclass(frozen=True)
-class _Panel:
-    """The panel's listeners. ``blank``: the initial values of ``fields``."""
+class FormPanel:
+    """What the panel's buttons do. ``blank``: the initial values of ``fields``."""
 
     box: FormBox
     fields: Fields
@@ -114,20 +118,28 @@ class _Panel:
             found = self.saved.read().get(name or "")
         except EaselError as error:
             return self._say(str(error), "trouble")
-        return self._fill(found) if found else self._say(messages.CHOOSE_FORM, "trouble")
+        if found is None:
+            return self._say(messages.CHOOSE_FORM, "trouble")
+        filled, said = self._fill(found)
+        return {**filled, **self._say(said)}
 
-    def bring(self, content: bytes) -> dict[Component, Update]:
-        try:
-            found = read_form(content, self.box.tab)
-            self.saved.save(found.name, found.fields)
-        except EaselError as error:
-            return self._say(str(error), "trouble")
-        return {**self._fill(found), self.box.chosen: self.list_names(found.name)}
+    def bring(self, paths: list[str] | None) -> dict[Component, Update]:
+        """Save each form that is imported, fill the last one in, and say of each other file why it is none."""
+        came: list[SavedForm] = []
+        troubles: list[str] = []
+        for path in map(Path, paths or ()):
+            try:
+                came.append(self.saved.add(read_form_file(path, self.box.tab)))
+            except EaselError as error:
+                troubles.append(sentences.form_trouble(name_to_text(path.name), str(error)))
+        filled, said = self._fill(came[-1]) if came else ({}, "")
+        several = sentences.imported_forms([each.name for each in came]) if len(came) > 1 else ""
+        notices = join([render_notice(said), render_notice(several), render_notices(troubles, "trouble")])
+        return {**filled, self.box.chosen: self.list_names(came[-1].name if came else None), self.box.notice: notices}
 
-    def _fill(self, found: SavedForm) -> dict[Component, Update]:
+    def _fill(self, found: SavedForm) -> tuple[dict[Component, Update], str]:
         values, lost = complete_form(found.fields, self.blank, self.known)
-        said = self._say(sentences.filled_form(found.name, lost))
-        return {**{self.fields[name]: values[name] for name in self.fields}, **said}
+        return {self.fields[name]: values[name] for name in self.fields}, sentences.filled_form(found.name, lost)
 
     def _say(self, text: str, kind: str = "note") -> dict[Component, Update]:
         return {self.box.notice: render_notice(text, kind)}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.errors import RequestError
 from engine.json_values import JsonValue, as_object, parse_object
 from engine.settings import Settings
 from engine.storage.atomic_files import translate_errors
 from engine.storage.json_store import JsonStore
+from engine.storage.regular_files import open_regular_file
 from ui import messages, sentences
 from ui.common import form
 
@@ -48,6 +51,14 @@ class SavedForms:
             raise RequestError(messages.NAME_THE_FORM)
         self._change(SavedForm(self._tab, name.strip()[:LONGEST_NAME], fields))
 
+    def add(self, found: SavedForm) -> SavedForm:
+        """Save an imported form. Another one of the same name stays: the new one gets a number. Raises like :meth:`save`."""
+        there = self.read()
+        names = itertools.chain([found.name], (f"{found.name[: LONGEST_NAME - 8]} ({number})" for number in itertools.count(2)))
+        named = next(name for name in names if name not in there or there[name].fields == found.fields)
+        self.save(named, found.fields)
+        return SavedForm(self._tab, named, found.fields)
+
     def remove(self, name: str) -> None:
         """Remove a form. Raises OutputError."""
         self._change(SavedForm(self._tab, name, {}), keep=False)
@@ -57,8 +68,17 @@ class SavedForms:
             self._store.update(lambda _: {f"{changed.tab}: {changed.name}": changed if keep else None})
 
 
+def read_form_file(path: Path, tab: str) -> SavedForm:
+    """The form in a file. Raises RequestError, a sentence, for another file or the form of another tab, or one that is gone."""
+    try:
+        with open_regular_file(path) as file:
+            return read_form(file.read(MOST_BYTES + 1), tab)
+    except OSError as error:
+        raise RequestError(messages.FORM_GONE) from error
+
+
 def read_form(content: bytes, tab: str) -> SavedForm:
-    """The form in a file. Raises RequestError, a sentence, for another file or the form of another tab."""
+    """As :func:`read_form_file`, from the file's bytes."""
     try:
         if len(content) > MOST_BYTES:
             raise ValueError("it is too large")

@@ -79,8 +79,8 @@ class Visitor:
 
 
 def ready(page: Page) -> None:
-    """Wait until the page has its form back and knows who it is."""
-    expect(page.locator("button.generate")).to_be_visible()
+    """Wait until the page has its form back and knows who it is, whichever tab it opens at."""
+    expect(page.locator("[role=tabpanel]:visible button").first).to_be_visible()
     expect(page.locator("html[data-text-form=ready]")).to_be_attached()
 
 

@@ -24,9 +24,9 @@ class ListeningEngine(Local):
         self._heard = settings.data / FILE
         self._state.cache._on_event = self._note
 
-    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1) -> Iterator[Event]:
+    def run(self, job: str, request: Request, stop: Stop, attempt: int = 1, *, device_was_lost: bool = False) -> Iterator[Event]:
         """As the engine does."""
-        for event in super().run(job, request, stop, attempt):
+        for event in super().run(job, request, stop, attempt, device_was_lost=device_was_lost):
             if isinstance(event, Loading):
                 self._write("job", "loading", event.checkpoint)
             yield event

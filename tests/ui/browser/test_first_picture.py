@@ -58,11 +58,12 @@ def page_with(visitor: Visitor, prompt: str, seed: str = "") -> Page:
 
 def test_type_generate_and_see_the_picture(easel: Studio, page_session: Callable[..., Visitor]) -> None:
     page = page_with(page_session(easel), "a cat on the beach", "3")
+    before = finished_pictures(easel.settings)
     generate(page)
     result(page)
     idle(page)
     expect(page.locator(".facts:visible")).to_contain_text("256 × 256")
-    (path,) = finished_pictures(easel.settings)
+    (path,) = finished_pictures(easel.settings) - before
     record = metadata.read(path)
     assert record is not None
     made_with = record.resolved.request

@@ -35,10 +35,7 @@ def make(studio: Studio, prompt: str, **asked: object) -> None:
     list(studio.jobs.watch(studio.jobs.submit(TextToImage(prompt=prompt, checkpoint="starter", **asked))))  # type: ignore[arg-type]
 
 
-def test_search_look_mark_reuse_and_delete(
-    own: Studio, page_session: PageSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where a desktop keeps its trash
+def test_search_look_mark_reuse_and_delete(own: Studio, page_session: PageSession, trash: Path) -> None:
     make(own, "a cat on the beach", seed=41, steps=7)
     make(own, "a dog", seed=42)
     page = page_session(own).open()
@@ -63,7 +60,7 @@ def test_search_look_mark_reuse_and_delete(
     chosen.get_by_role("button", name=messages.TRASH).click()
     expect(page.locator(".thumb")).to_have_count(0)
     gone = before - finished_pictures(own.settings)
-    assert len(gone) == 1 and {path.name for path in tmp_path.rglob("*.png")} == {path.name for path in gone}
+    assert len(gone) == 1 and {path.name for path in trash.rglob("*.png")} == {path.name for path in gone}
 
 
 def test_any_picture_tells_and_its_settings_are_used(own: Studio, page_session: PageSession, tmp_path: Path) -> None:

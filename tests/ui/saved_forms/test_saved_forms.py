@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from engine.errors import EaselError
 from engine.settings import Settings
 from ui.common import form
 from ui.common.checkpoint_options import CheckpointOptions
-from ui.saved_forms.panel import complete_form
+from ui.common.fields import Fields
+from ui.saved_forms.panel import FormPanel, complete_form, create_form_box
 from ui.saved_forms.store import FILE, FORMAT, SavedForms, read_form
 
 FIELDS: dict[str, form.Value] = {**form.BLANK, "prompt": "a cat “😀”", "steps": "7", "size": "own", "width": "512"}
@@ -67,3 +69,27 @@ def test_what_is_not_here_is_named_and_the_rest_is_filled_in(settings: Settings)
     assert (found["prompt"], found["count"], found["vae"], found["scheduler"]) == (FIELDS["prompt"], "2", "", "")
     assert lost == [form.LABELS["scheduler"], form.LABELS["vae"], "odd"]
     assert complete_form({**FIELDS, "checkpoint": next(iter(known.checkpoints))}, form.BLANK, known)[1] == []
+
+
+def test_several_files_are_imported_and_none_replaces_a_form_or_goes_without_a_word(settings: Settings, tmp_path: Path) -> None:
+    with gr.Blocks():
+        fields: Fields = {name: gr.Textbox() for name in form.BLANK}
+        box = create_form_box("text")
+    forms = SavedForms(settings, "text")
+    panel = FormPanel(box, fields, form.BLANK, forms, CheckpointOptions(settings))
+    forms.save("mine", {"prompt": "before"})
+    files: list[Path] = []
+    for number, (name, tab) in enumerate([("mine", "text"), ("other", "text"), ("mine", "sketch"), ("mine", "text")]):
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(
+            json.dumps({FORMAT: 1, "tab": tab, "name": name, "fields": {**FIELDS, "seed": str(number % 3)}}), "utf-8"
+        )
+    (tmp_path / "broken.json").write_text("{")
+    answer = panel.bring([str(path) for path in (*files, tmp_path / "broken.json", tmp_path / "gone.json")])
+    said = str(answer[box.notice])
+    assert forms.read()["mine"].fields == {"prompt": "before"}
+    assert set(forms.read()) == {"mine", "mine (2)", "other"}  # the first and the last are the same form
+    assert "3 forms were imported" in said and "“mine (2)” is in the form now" in said
+    assert all(f"“{name}” was not imported" in said for name in ("2.json", "broken.json", "gone.json"))
+    assert "was not imported" in str(panel.bring([str(tmp_path / "gone.json")])[box.notice])
+    assert forms.read().keys() == {"mine", "mine (2)", "other"}

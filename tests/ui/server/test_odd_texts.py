@@ -83,6 +83,12 @@ class Door:
         return done["success"], done["output"].get("data", [])
 
 
+def list_files(folder: bytes) -> Iterator[bytes]:
+    """Files by their names as the disk has them."""
+    for where, _, names in os.walk(folder):
+        yield from (os.path.join(where, name) for name in names)
+
+
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return make_odd_files(tmp_path_factory.mktemp("odd"))
@@ -120,10 +126,11 @@ def test_each_file_is_found_by_the_name_that_the_page_gives_it(odd: Settings) ->
             assert inventory.find(name, entry.identity.kind).path.samefile(entry.path)
 
 
-def test_every_picture_of_any_name_is_listed_shown_marked_and_served(door: Door) -> None:
+def test_every_picture_of_any_name_is_listed_shown_marked_and_served(door: Door, odd: Settings) -> None:
     succeeded, (thumbs, *_) = door.press(door.find("_wire_search.<locals>.look"), {})
     names = re.findall(r'data-choose="([^"]*)"', json.dumps(thumbs).replace('\\"', '"'))
-    assert succeeded and len(names) == len(NAMES)
+    there = sum(path.endswith(b".png") for path in list_files(os.fsencode(odd.outputs)))
+    assert succeeded and len(names) == there >= len(NAMES)  # another test of this server may have made one more
     for address in re.findall(r'src="([^"]*)"', str(thumbs)):
         assert door.client.get(html.unescape(address)).status_code == 200
     for name in re.findall(r'data-choose="([^"]*)"', str(thumbs)):
