@@ -158,7 +158,7 @@ def test_a_negative_prompt_is_seen_to_work_and_a_reload_in_the_middle_finds_its_
     assert [list(record.companions) for record in records if record] == [[COMPANIONS[0]], [COMPANIONS[1]]]
     field(page, "steps").fill("300")  # time to reload
     press(page, messages.EACH_WORD)
-    expect(page.locator("#negative-stage .status")).to_be_visible()
+    expect(page.locator("#negative-progress .status")).to_be_visible()
     page.reload()
     open_tab(page)
     expect(page.locator("#negative-stage ol.words li")).to_have_count(2)
