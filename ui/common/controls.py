@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
 import gradio as gr
@@ -87,6 +88,43 @@ def _create_own_size(tab: str, chosen: Checkpoint, size: Component) -> dict[str,
         made: dict[str, Component] = {name: create_number(tab, name, describe_best(name, chosen)) for name in ("width", "height")}
     on(size, "change")(lambda chosen: gr.update(visible=chosen == form.OWN_SIZE), size, own_size, **QUIET)
     return made
+
+
+@dataclass(frozen=True)
+class SavedBox:
+    """Things that are saved under names: one is chosen and used or removed, or another is saved."""
+
+    chosen: gr.Dropdown
+    use: gr.Button
+    remove: gr.Button
+    name: gr.Textbox
+    save: gr.Button
+
+
+@dataclass(frozen=True)
+class SavedWords:
+    """The labels of a :class:`SavedBox`, and the ``help`` for a name."""
+
+    chosen: str
+    use: str
+    remove: str
+    name: str
+    help: str
+    save: str
+
+
+def create_saved_box(tab: str, kind: str, words: SavedWords, names: Sequence[str] = ()) -> SavedBox:
+    """The two rows of the box for a ``kind`` of things, of which ``names`` are there."""
+    with gr.Row(elem_classes="aligned"):
+        chosen = gr.Dropdown(list(names), value=None, label=words.chosen, elem_id=f"{tab}-{kind}", scale=3)
+        use = gr.Button(words.use, elem_id=f"{tab}-use-{kind}", scale=1, min_width=90)
+        remove = gr.Button(words.remove, elem_id=f"{tab}-remove-{kind}", scale=1, min_width=90)
+    with gr.Row(elem_classes="aligned"):
+        name = gr.Textbox(
+            label=words.name, info=words.help, max_lines=1, elem_id=f"{tab}-{kind}-name", scale=3, html_attributes=NO_CORRECTION,
+        )  # fmt: skip
+        save = gr.Button(words.save, elem_id=f"{tab}-save-{kind}", scale=2, min_width=140)
+    return SavedBox(chosen, use, remove, name, save)
 
 
 def create_settings(tab: str, chosen: Checkpoint, numbers: Sequence[str] = ("steps", "guidance_scale")) -> dict[str, Component]:

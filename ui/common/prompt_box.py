@@ -70,15 +70,16 @@ class Presets:
 
 
 @dataclass(frozen=True)
-class PresetBox:
+class PresetBox(controls.SavedBox):
     """The components."""
 
-    chosen: gr.Dropdown
-    use: gr.Button
-    remove: gr.Button
-    name: gr.Textbox
-    save: gr.Button
     notice: gr.HTML
+
+
+_WORDS = controls.SavedWords(
+    chosen=messages.PRESET, use=messages.USE_PRESET, remove=messages.REMOVE_PRESET, name=messages.PRESET_NAME,
+    help=messages.PRESET_HELP, save=messages.SAVE_PRESET,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -150,22 +151,9 @@ def read_prompts(
 
 def _create_preset_box(tab: str, presets: Presets) -> PresetBox:
     with gr.Accordion(messages.PRESETS, open=False, elem_id=f"{tab}-presets"):
-        with gr.Row(elem_classes="aligned"):
-            chosen = gr.Dropdown(presets.names(), value=None, label=messages.PRESET, elem_id=f"{tab}-preset", scale=3)
-            use = gr.Button(messages.USE_PRESET, elem_id=f"{tab}-use-preset", scale=1, min_width=90)
-            remove = gr.Button(messages.REMOVE_PRESET, elem_id=f"{tab}-remove-preset", scale=1, min_width=90)
-        with gr.Row(elem_classes="aligned"):
-            name = gr.Textbox(
-                label=messages.PRESET_NAME,
-                info=messages.PRESET_HELP,
-                max_lines=1,
-                elem_id=f"{tab}-preset-name",
-                scale=3,
-                html_attributes=controls.NO_CORRECTION,
-            )
-            save = gr.Button(messages.SAVE_PRESET, elem_id=f"{tab}-save-preset", scale=2, min_width=160)
+        saved = controls.create_saved_box(tab, "preset", _WORDS, presets.names())
         notice = gr.HTML(elem_id=f"{tab}-presets-say", **controls.BARE)
-    return PresetBox(chosen, use, remove, name, save, notice)
+    return PresetBox(**vars(saved), notice=notice)
 
 
 def _wire_presets(box: PresetBox, presets: Presets, fields: Fields, session: PageSession, keeper: Keeper) -> None:

@@ -24,44 +24,32 @@ from ui.templates import join, render_notice, render_notices
 
 
 @dataclass(frozen=True)
-class FormBox:
+class FormBox(controls.SavedBox):
     """The components."""
 
     tab: str
-    chosen: gr.Dropdown
-    use: gr.Button
-    remove: gr.Button
-    name: gr.Textbox
-    save: gr.Button
     export: gr.Button
     bring: gr.UploadButton
     notice: gr.HTML
 
 
+_WORDS = controls.SavedWords(
+    chosen=messages.SAVED_FORM, use=messages.USE_FORM, remove=messages.REMOVE_FORM, name=messages.FORM_NAME,
+    help=messages.FORM_HELP, save=messages.SAVE_FORM,
+)  # fmt: skip
+
+
 def create_form_box(tab: str) -> FormBox:
     """The panel, in the open column."""
     with gr.Accordion(messages.SAVED_FORMS, open=False, elem_id=f"{tab}-forms"):
-        with gr.Row(elem_classes="aligned"):
-            chosen = gr.Dropdown([], value=None, label=messages.SAVED_FORM, elem_id=f"{tab}-form", scale=3)
-            use = gr.Button(messages.USE_FORM, elem_id=f"{tab}-use-form", scale=1, min_width=90)
-            remove = gr.Button(messages.REMOVE_FORM, elem_id=f"{tab}-remove-form", scale=1, min_width=90)
-        with gr.Row(elem_classes="aligned"):
-            name = gr.Textbox(
-                label=messages.FORM_NAME,
-                info=messages.FORM_HELP,
-                max_lines=1,
-                elem_id=f"{tab}-form-name",
-                scale=3,
-                html_attributes=controls.NO_CORRECTION,
-            )
-            save = gr.Button(messages.SAVE_FORM, elem_id=f"{tab}-save-form", scale=2, min_width=120)
+        saved = controls.create_saved_box(tab, "form", _WORDS)
         with gr.Row(elem_classes="aligned"):
             export = gr.Button(messages.EXPORT_FORM, elem_id=f"{tab}-export-form")
             bring = gr.UploadButton(
                 messages.IMPORT_FORM, file_count="multiple", file_types=[".json"], elem_id=f"{tab}-import-form"
             )
         notice = gr.HTML(elem_id=f"{tab}-forms-say", **controls.BARE)
-    return FormBox(tab, chosen, use, remove, name, save, export, bring, notice)
+    return FormBox(**vars(saved), tab=tab, export=export, bring=bring, notice=notice)
 
 
 def wire_form_box(box: FormBox, fields: Fields, blank: Mapping[str, form.Value], session: PageSession, keeper: Keeper) -> None:

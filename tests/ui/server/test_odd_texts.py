@@ -136,11 +136,11 @@ def test_every_picture_of_any_name_is_listed_shown_marked_and_served(door: Door,
     for name in re.findall(r'data-choose="([^"]*)"', str(thumbs)):
         picture = html.unescape(name)
         succeeded, (chosen, _) = door.press(door.find("_wire_choice.<locals>.choose"), {}, {"image": picture})
-        assert succeeded and 'data-deed="mark"' in str(chosen)
+        assert succeeded and 'data-action="mark"' in str(chosen)
         (address,) = set(re.findall(r'href="([^"]*)" download', str(chosen)))
         assert door.client.get(html.unescape(address)).status_code == 200
-        succeeded, (marked, *_) = door.press(door.find("_wire_choice.<locals>.deed"), {}, {"image": picture, "deed": "mark"})
-        assert succeeded and 'data-deed="unmark"' in str(marked)
+        succeeded, (marked, *_) = door.press(door.find("_wire_choice.<locals>.act"), {}, {"image": picture, "action": "mark"})
+        assert succeeded and 'data-action="unmark"' in str(marked)
 
 
 def submit(door: Door, jobs: Jobs, prompt: str) -> str:
@@ -190,7 +190,7 @@ def test_no_event_of_the_page_answers_odd_texts_with_500(text: str, door: Door) 
         fields = (
             "image",
             "picture",
-            "deed",
+            "action",
             "order",
             "job",
             "name",

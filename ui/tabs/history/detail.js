@@ -6,9 +6,9 @@ export function mount(element, trigger) {
   element.addEventListener("click", (event) => {
     const frame = event.target.closest("a.frame");
     if (frame && !event.ctrlKey && !event.metaKey && !event.shiftKey && openLightbox(frame, [frame])) event.preventDefault();
-    const button = event.target.closest("button[data-deed]");
+    const button = event.target.closest("button[data-action]");
     if (!button || (button.dataset.ask && !confirm(button.dataset.ask))) return;
-    const { deed, image } = button.dataset;
-    trigger(deed.startsWith("reuse") ? "reuse" : "deed", { deed, image });
+    const { action, image } = button.dataset;
+    trigger(action.startsWith("reuse") ? "reuse" : "action", { action, image });
   });
 }

@@ -51,7 +51,7 @@ def create_history_tab(session: PageSession) -> None:
         recalled = service.recall(event.image)
         if recalled is None:
             gr.Warning(messages.NO_RECORD)
-        elif event.deed == "reuse_template":
+        elif event.action == "reuse_template":
             return dataclasses.replace(recalled, request=restore_templates(recalled.request))
         return recalled
 
@@ -124,18 +124,18 @@ def _wire_choice(tab: HistoryTab, service: HistoryService) -> None:
     def choose(event: gr.EventData, pinned: str) -> tuple[str, str]:
         return service.render_chosen(event.image, pinned), event.image
 
-    def deed(event: gr.EventData, request: gr.Request, *values: Any) -> list[Update]:
+    def act(event: gr.EventData, request: gr.Request, *values: Any) -> list[Update]:
         *wanted, offset, pinned = values
         image = event.image
         try:
-            image, pinned = _DEEDS[event.deed](service, image, pinned, request)
+            image, pinned = _ACTIONS[event.action](service, image, pinned, request)
         except EaselError as error:
             gr.Warning(str(error), duration=20)
         shown = service.render_thumbnails(_read_search(wanted), offset, image)
         return [service.render_chosen(image, pinned), shown, image, pinned]
 
     on(tab.thumbs, "choose")(choose, tab.pinned, [tab.detail, tab.chosen], **QUIET)
-    on(tab.detail, "deed")(deed, [*asked, tab.pinned], [tab.detail, tab.thumbs, tab.chosen, tab.pinned], **QUIET)
+    on(tab.detail, "action")(act, [*asked, tab.pinned], [tab.detail, tab.thumbs, tab.chosen, tab.pinned], **QUIET)
 
 
 def _compare(service: HistoryService, image: str, pinned: str, request: gr.Request) -> tuple[str, str]:
@@ -162,7 +162,7 @@ def _trash(service: HistoryService, image: str, pinned: str, request: gr.Request
     return "", ""
 
 
-_DEEDS: dict[str, Callable[[HistoryService, str, str, gr.Request], tuple[str, str]]] = {
+_ACTIONS: dict[str, Callable[[HistoryService, str, str, gr.Request], tuple[str, str]]] = {
     "mark": _mark(True),
     "unmark": _mark(False),
     "compare": _compare,

@@ -19,7 +19,7 @@ from ui.templates import Macros
 ON_THUMBS = scripts.on_load("tabs/history/thumbnails.js", ["turn", "choose"])
 """A press on a thumbnail chooses it, a press on the pager turns the page."""
 
-ON_CHOSEN = scripts.on_load("tabs/history/detail.js", ["reuse", "deed"])
+ON_CHOSEN = scripts.on_load("tabs/history/detail.js", ["reuse", "action"])
 """A press on one of the buttons under the chosen image."""
 
 _HTML = Macros("tabs/history/view.html")
