@@ -74,7 +74,7 @@ def _plan_briefly(hardware: Hardware, known: ReferenceCheckpoint) -> str:
         plan, _ = fit_plan(known.work, choose(hardware, known.family), find_budget(hardware), on_cpu)
     except DoesNotFit:
         return "does not fit"
-    return ", ".join((plan.dtype("unet"), *plan.measures))
+    return ", ".join((plan.dtype(plan.denoiser), *plan.measures))
 
 
 def _format_markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

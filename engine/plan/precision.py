@@ -63,7 +63,7 @@ def choose(
         dtypes=dtypes,
         channels_last=row.channels_last,
         attention_scores=MOST_SCORES if row.fused_attention else SLICED_SCORES,
-        attention_upcast=overflows and dtypes.get("unet") == HALF,
+        attention_upcast=overflows and dtypes.get("transformer", dtypes.get("unet")) == HALF,
         reasons=(f"{row.name}: {row.reason}", *why_not, *why_order, *_exceptions(orders, dtypes), *_explain_compiler(compiler)),
         compiler=compiler,
     )

@@ -44,7 +44,7 @@ def test_every_plan_is_within_what_family_and_hardware_bear(name: str, family: F
         assert dtype in family.dtypes[component]
         assert dtype in find_row(machine).works
         assert machine.device.kind != "cpu" or dtype != "float16"
-    overflowing = family.attention_upcast_in_fp16 and plan.dtype("unet") == "float16"
+    overflowing = family.attention_upcast_in_fp16 and plan.dtype(plan.denoiser) == "float16"
     assert plan.attention_upcast or not overflowing
     assert plan.reasons and plan.device == machine.device.torch
 
@@ -161,3 +161,10 @@ def test_what_overflowed_goes_on_in_a_precision_that_is_worth_using_there(machin
     for component in ("unet", "vae"):
         safer = find_safer_dtype("float16", component, machine, V1)
         assert safer in (*find_row(machine).order(component), "float32")
+
+
+@pytest.mark.parametrize("denoiser", ["unet", "transformer"])
+def test_attention_that_overflows_is_computed_in_full_whatever_network_denoises(denoiser: str) -> None:
+    family = Tolerance(name="any", dtypes={denoiser: ("float16", "float32")}, attention_upcast_in_fp16=True)
+    plan = choose(MACHINES["NVIDIA Ampere"], family)
+    assert (plan.dtype(plan.denoiser), plan.attention_upcast) == ("float16", True)
