@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import socket
@@ -86,6 +87,25 @@ def test_a_busy_port_gives_the_next_free_one() -> None:
         taken = busy.getsockname()[1]
         with serving._open_listener("127.0.0.1", taken) as listener:
             assert listener.getsockname()[1] != taken
+
+
+def test_answers_are_sent_at_once() -> None:
+    with serving._open_listener("127.0.0.1", 0) as listener:
+        listener.listen()
+
+        async def answer_at_once() -> int:
+            set_up: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+            def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                connection = writer.get_extra_info("socket")
+                set_up.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                writer.close()
+
+            async with await asyncio.start_server(accept, sock=listener):
+                socket.create_connection(listener.getsockname()).close()
+                return await set_up
+
+        assert asyncio.run(answer_at_once()) != 0
 
 
 def test_the_port_is_asked_back_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
