@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from api.a1111.options import save_options, write_options
 from api.context import ApiContext, Json
+from api.errors import NotFound
 from api.names import SHORT_HASH, list_drawing, list_refiners, list_upscaler_names, write_title
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.upscalers import LANCZOS
@@ -41,6 +42,10 @@ _CONTROLNET: dict[str, Json] = {
 }
 """What clients of the ControlNet extension read: that there is none."""
 
+_NO_CONTROLNET = (
+    "Easel has no ControlNet, so it finds no edges, depth or poses in pictures. Draw from the picture itself with img2img."
+)
+
 _AUTOMATIC = "Automatic"
 _HIDDEN = ("Default Karras", "DPM++ 2M SDE (white noise)")
 """Names that only old records use."""
@@ -57,6 +62,11 @@ def create_routes(context: ApiContext) -> APIRouter:
         routes.add_api_route(f"/sdapi/v1/{name}", _answer(context, lambda _: {}), methods=["POST"], name=name)
     for name, fixed in _CONTROLNET.items():
         routes.add_api_route(f"/controlnet/{name}", _answer(context, lambda _, fixed=fixed: fixed), methods=["GET"], name=name)
+
+    @routes.post("/controlnet/detect")
+    async def detect() -> Json:
+        """What a ControlNet would read from a picture: there is nothing here that can do so."""
+        raise NotFound(_NO_CONTROLNET)
 
     @routes.post("/sdapi/v1/options")
     async def set_options(body: dict[str, JsonValue]) -> Json:
