@@ -35,6 +35,11 @@ UNWANTED = ("openvino-telemetry",)
 ignore that file's
 settings (UV_NO_CONFIG), brought them in."""
 
+FASTER = "openvino"
+"""The extra of pyproject.toml that computes faster than PyTorch on x86 processors."""
+
+X86 = ("x86_64", "amd64")
+
 
 def prepare(folder: Folder, progress: Progress, extras: set[str], anew: bool = False) -> None:
     """Make the environment ready unless it is; ``anew`` also then, and without trusting what was fetched before.
@@ -84,8 +89,34 @@ def set_up(folder: Folder, progress: Progress, extras: set[str], options: list[s
     if fresh:
         check_disk_space(folder, uv, build.disk_space(own_index, platform.system()))
     folder.mark_unfinished()
-    install(progress, [*install_command(folder, uv, extras, build), *options], folder, build, own_index)
+    extras = install_extras(folder, uv, progress, extras, build, own_index, options)
     finish(folder, uv, progress, extras, build)
+
+
+def install_extras(
+    folder: Folder, uv: Path, progress: Progress, extras: set[str], build: Build, own_index: bool, options: list[str | Path]
+) -> set[str]:
+    """Install everything, with ``extras`` and what makes this computer faster; returns the extras that are there then."""
+
+    def install_with(chosen: set[str]) -> set[str]:
+        install(progress, [*install_command(folder, uv, chosen, build), *options], folder, build, own_index)
+        return chosen
+
+    wanted = extras | find_faster(build)
+    try:
+        return install_with(wanted)
+    except SetupError as error:
+        if error.kind != "build" or wanted == extras:
+            raise
+        progress.note(
+            "OpenVINO, which makes pictures faster on processors, is not published for this system. Easel works without it."
+        )
+        return install_with(extras)
+
+
+def find_faster(build: Build) -> set[str]:
+    """The extras that make this computer faster: OpenVINO where an x86 processor makes the pictures."""
+    return {FASTER} if not build.variant and platform.machine().lower() in X86 else set()
 
 
 def finish(folder: Folder, uv: Path, progress: Progress, extras: set[str], build: Build) -> None:

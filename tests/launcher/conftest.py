@@ -132,7 +132,7 @@ def small_house(folder: Folder) -> Folder:
     needs = ", ".join(f'"{path.name.partition("-")[0]} @ {path.as_uri()}"' for path in wheels)
     (folder.root / "pyproject.toml").write_text(
         f'[project]\nname = "easel"\nversion = "1.2.3"\ndependencies = [{needs}]\n'
-        "[project.optional-dependencies]\nheif = []\ntest = []\ntraining = []\n",
+        "[project.optional-dependencies]\nheif = []\nopenvino = []\ntest = []\ntraining = []\n",
         "utf-8",
     )
     return folder

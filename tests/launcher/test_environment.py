@@ -216,6 +216,37 @@ def test_a_full_disk_is_not_tried_twice(folder: Folder, progress: Progress) -> N
 
 
 @pytest.mark.parametrize(
+    ("machine", "backend", "brought"),
+    [
+        ("x86_64", "cpu", {"openvino"}),
+        ("AMD64", "cpu", {"openvino"}),
+        ("x86_64", "cu132", set()),
+        ("x86_64", "xpu", set()),
+        ("arm64", "cpu", set()),
+        ("aarch64", "cpu", set()),
+    ],
+)
+def test_what_makes_an_x86_processor_faster_comes_with_the_rest(
+    machine: str, backend: str, brought: set[str], folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    uv = program(folder.tools / "uv", "#!/bin/sh\n")
+    assert environment.install_extras(folder, uv, progress, {"heif"}, Build(backend), False, []) == {"heif"} | brought
+
+
+def test_where_it_is_not_published_easel_is_set_up_without(
+    folder: Folder, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    script = '#!/bin/sh\ncase "$*" in *openvino*) echo "no wheels with a matching platform tag"; exit 1;; esac\n'
+    uv = program(folder.tools / "uv", script)
+    assert environment.install_extras(folder, uv, progress, {"heif"}, Build(), True, []) == {"heif"}
+    assert "OpenVINO" in progress.notes[-1]
+    with pytest.raises(SetupError):
+        environment.install_extras(folder, uv, progress, {"openvino"}, Build(), True, [])
+
+
+@pytest.mark.parametrize(
     ("backend", "free", "refused"), [("cu132", 5, True), ("rocm7.2", 9, False), ("cpu", 5, False), ("cpu", 1, True)]
 )
 def test_room_is_looked_at_before_the_download(
