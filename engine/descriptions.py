@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 class EngineDescription:
     """``device`` is the name of the device in use, ``notes`` are sentences on why it is not another one.
 
-    ``threads`` are the CPU threads in use. ``measured`` holds how many times faster each dtype was than float32 where that was
-    tried. ``compiler`` is the library that computes large networks, "" for torch, and ``kept_graphs`` how many of its graphs
-    were on disk when the engine started. ``hardware`` is the JSON of :class:`engine.plan.hardware.facts.Hardware`, "" for an
-    engine that does not know it.
+    ``threads`` are the CPU threads in use. ``measured`` is as in :func:`engine.plan.precision.choose`. ``compiler`` is the
+    library that computes networks, "" for torch, and ``kept_graphs`` how many of its graphs were on disk when the engine started.
+    ``hardware`` is the JSON of :class:`engine.plan.hardware.facts.Hardware`, "" for an engine that does not know it.
     """
 
     device: str

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 
 import torch
@@ -29,6 +30,7 @@ from engine.plan import Hardware, count_threads, find_cache_budget
 from engine.plan.hardware.choose_device import drop_device
 from engine.plan.hardware.driver_errors import is_lost
 from engine.plan.hardware.facts import to_text
+from engine.plan.hardware.kernel_trial import compute_gains, measure_rates, read_rates
 from engine.plan.hardware.precision_trial import measure_gain
 from engine.plan.hardware.probe import limit_memory, probe
 from engine.plan.hardware.system import lower_priority
@@ -71,7 +73,7 @@ class Local:
             threads=count_threads(hardware),
             notes=LearnedFacts(settings.data / "learnt.json"),
             hashes=Hasher(settings.data),
-            measured=measure_gain(hardware, settings.data / "measured.json"),
+            measured=_read_gains(hardware, settings),
         )
         self._has_drawn = False
         self._duties = Duties(settings.data, self._list_duties())
@@ -81,7 +83,8 @@ class Local:
         hardware = self._state.hardware
         return EngineDescription(
             device=hardware.device.name, notes=" ".join(hardware.notes), hardware=to_text(hardware),
-            measured=dict(self._state.measured), threads=self._state.threads, compiler=find_compiler(hardware),
+            measured=dict(self._state.measured), threads=self._state.threads,
+            compiler=find_compiler(hardware, self._state.measured),
             kept_graphs=find_store(self._state.settings.data).count(),
         )  # fmt: skip
 
@@ -184,10 +187,18 @@ class Local:
 
     def _list_duties(self) -> tuple[Duty, ...]:
         return (
+            Duty("measuring", lambda chosen: SELF_TEST_SECONDS if self._has_drawn else None, self._measure_kernels),
             Duty("self-test", lambda chosen: SELF_TEST_SECONDS if self._has_drawn else None, self._test_device),
             Duty("giving memory back", lambda chosen: GIVE_BACK_SECONDS, lambda stop: print(give_back_unused(self._state))),
             Duty("unloading checkpoints", unload_seconds, lambda stop: print(unload_checkpoints(self._state))),
         )
+
+    def _measure_kernels(self, stop: Stop) -> None:
+        """Once on a processor: what the following plans go by."""
+        hardware, path = self._state.hardware, _find_measured(self._state.settings)
+        if hardware.device.kind == "cpu" and not read_rates(hardware, path):
+            measure_rates(hardware, path, stop)
+            self._state = dataclasses.replace(self._state, measured=_read_gains(hardware, self._state.settings))
 
     def _test_device(self, stop: Stop) -> None:
         test = SelfTest(self._state)
@@ -224,6 +235,17 @@ class Local:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _find_measured(settings: Settings) -> Path:
+    return settings.data / "measured.json"
+
+
+def _read_gains(hardware: Hardware, settings: Settings) -> dict[str, float]:
+    """What was measured on the device in use. The precision is, now, if the table asks for it."""
+    path = _find_measured(settings)
+    rates = read_rates(hardware, path) if hardware.device.kind == "cpu" else {}
+    return {**measure_gain(hardware, path), **compute_gains(rates)}
 
 
 def _explain_unreadable(error: OSError) -> CheckpointError:

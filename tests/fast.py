@@ -12,7 +12,7 @@ from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parent.parent
 TORCH = ("torch", "torchvision", "diffusers", "transformers", "accelerate", "spandrel", "peft")
-LAZY = ("engine.local", "engine.plan.hardware.precision_trial", "engine.plan.hardware.probe")
+LAZY = ("engine.local", "engine.plan.hardware.kernel_trial", "engine.plan.hardware.precision_trial", "engine.plan.hardware.probe")
 """Modules that import torch when they are used."""
 
 SLOW = (

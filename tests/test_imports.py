@@ -67,6 +67,7 @@ ROOMS = {
 TORCH = ("torch", "torchvision", "diffusers", "transformers", "accelerate", "spandrel", "peft")
 TORCH_ROOMS = (
     "engine.plan.hardware.probe",
+    "engine.plan.hardware.kernel_trial",
     "engine.plan.hardware.precision_trial",
     "engine.checkpoints.load",
     "engine.checkpoints.files.tensors",

@@ -29,7 +29,7 @@ class EngineState:
     """Everything that a run needs besides its request. One per process that runs torch.
 
     ``sparing``: an earlier attempt at the job ended its process, so one more memory measure is taken than seems needed.
-    ``measured`` maps a precision to how many times as fast as float32 it is here; ``notes`` store what runs have learned,
+    ``measured`` is as in :func:`engine.plan.precision.choose`; ``notes`` store what runs have learned,
     ``hashes`` the SHA-256 of whole files.
     """
 

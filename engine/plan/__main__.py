@@ -14,6 +14,7 @@ from engine.plan.precision import choose
 from engine.plan.precision_table import ROWS, Row, find_row
 from engine.plan.reference_cards import REFERENCE_CARDS
 from engine.plan.reference_checkpoints import REFERENCE_CHECKPOINTS, ReferenceCheckpoint
+from engine.stopping import Stop
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     flags = argparse.ArgumentParser(prog="python -m engine.plan", description="What Easel does on this machine, and why.")
     flags.add_argument("--device", default="auto", help="a torch device (cuda:1, cpu) instead of the one Easel would take")
     flags.add_argument("--tables", action="store_true", help="print the whole tables as Markdown, and nothing else")
-    flags.add_argument("--no-measuring", action="store_true", help="do not measure whether a lower precision is faster here")
+    flags.add_argument("--no-measuring", action="store_true", help="do not measure what is faster here")
     chosen = flags.parse_args()
     if chosen.tables:
         print(format_precision_table(), format_ladder_table(), format_card_table(), sep="\n", end="")
@@ -82,10 +83,14 @@ def _format_markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _measure(hardware: Hardware) -> dict[str, float]:
+    from engine.plan.hardware.kernel_trial import compute_gains, measure_rates, read_rates
     from engine.plan.hardware.precision_trial import measure_gain
     from engine.settings import Settings
 
-    return measure_gain(hardware, Settings().data / "measured.json")
+    path = Settings().data / "measured.json"
+    if hardware.device.kind != "cpu":
+        return measure_gain(hardware, path)
+    return compute_gains(read_rates(hardware, path) or measure_rates(hardware, path, Stop()))
 
 
 def _describe_machine(hardware: Hardware) -> Iterator[str]:

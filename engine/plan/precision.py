@@ -18,6 +18,9 @@ SLICED_SCORES = 2**26
 MUST_GAIN = 1.1
 """A lower precision is "faster" when it is at least this many times as fast as float32: less is not worth its error."""
 
+CHANNELS_LAST = "channels_last"
+"""What is measured of the layout in which convolutions are computed, beside precisions and libraries."""
+
 
 class PrecisionTraits(Protocol):
     """What the plan needs to know about a checkpoint's family; a row of the families table is one.
@@ -49,30 +52,39 @@ def choose(
     """How a checkpoint of ``family`` runs on ``hardware.device``.
 
     ``overrule`` is the user's choice (``"auto"`` or one of DTYPES), used for every component that supports it.
-    ``measured`` maps a precision to how many times as fast as float32 it was measured to be on this device.
+    ``measured`` is what was measured on this device: how many times as fast as float32 a precision is, as torch a library, and
+    :data:`CHANNELS_LAST` as the other layout. What is not in it counts as faster, where the table does not say otherwise.
     """
+    measured = measured or {}
     row = find_row(hardware)
     insisted, why_not = _choose_requested(row, overrule)
-    order, why_order = _order_by_gain(row, measured or {})
+    order, why_order = _order_by_gain(row, measured)
     orders = {c: _order(row, c, order, family, insisted) for c in family.dtypes}
     dtypes = {c: next((d for d in orders[c] if d in family.dtypes[c]), FULL) for c in family.dtypes}
     overflows = row.upcast or family.attention_upcast_in_fp16
-    compiler = find_compiler(hardware)
+    compiler = find_compiler(hardware, measured)
     return ExecutionPlan(
         device=hardware.device.torch,
         dtypes=dtypes,
-        channels_last=row.channels_last,
+        channels_last=row.channels_last and measured.get(CHANNELS_LAST, 1.0) >= 1,
         attention_scores=MOST_SCORES if row.fused_attention else SLICED_SCORES,
         attention_upcast=overflows and dtypes.get("transformer", dtypes.get("unet")) == HALF,
-        reasons=(f"{row.name}: {row.reason}", *why_not, *why_order, *_exceptions(orders, dtypes), *_explain_compiler(compiler)),
+        reasons=(
+            f"{row.name}: {row.reason}",
+            *why_not,
+            *why_order,
+            *_exceptions(orders, dtypes),
+            *_explain_compiler(hardware, measured),
+        ),
         compiler=compiler,
     )
 
 
-def find_compiler(hardware: Hardware) -> str:
-    """The installed library that computes large networks on ``hardware.device``; "" for torch."""
+def find_compiler(hardware: Hardware, measured: Mapping[str, float]) -> str:
+    """The installed library that computes networks on ``hardware.device``; "" for torch, also where that was measured to be
+    faster."""
     compiler = find_row(hardware).compiler
-    return compiler if compiler in hardware.extras else ""
+    return compiler if compiler in hardware.extras and measured.get(compiler, 1.0) >= 1 else ""
 
 
 def raise_precision(plan: ExecutionPlan, component: str, hardware: Hardware, family: PrecisionTraits) -> ExecutionPlan | None:
@@ -147,8 +159,15 @@ def _order(row: Row, component: str, order: tuple[str, ...], family: PrecisionTr
     return mine
 
 
-def _explain_compiler(compiler: str) -> list[str]:
-    return [f"The library {compiler} is installed and compiles large networks for this processor."] if compiler else []
+def _explain_compiler(hardware: Hardware, measured: Mapping[str, float]) -> list[str]:
+    """Why a library computes the networks, or does not though it is installed."""
+    compiler = find_row(hardware).compiler
+    if compiler not in hardware.extras:
+        return []
+    gain = measured.get(compiler)
+    compared = "" if gain is None else f" Measured here: it is {gain:.2f} times as fast as torch."
+    done = "computes" if find_compiler(hardware, measured) else "is installed but does not compute"
+    return [f"The library {compiler} {done} the networks on this processor.{compared}"]
 
 
 def _exceptions(orders: Mapping[str, tuple[str, ...]], dtypes: Mapping[str, str]) -> list[str]:

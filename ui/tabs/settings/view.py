@@ -33,8 +33,8 @@ def _list_rows(hardware: Hardware, described: EngineDescription, data: Path) -> 
     yield messages.MACHINE_DEVICE, device.name or device.kind
     yield messages.MACHINE_MEMORY, sentences.device_memory(device.free_bytes, device.total_bytes)
     yield messages.MACHINE_KIND, f"{row.name}. {row.reason}"
-    for dtype, gain in described.measured.items():
-        yield messages.MACHINE_MEASURED, sentences.precision_gain(dtype, gain)
+    for name, gain in described.measured.items():
+        yield messages.MACHINE_MEASURED, sentences.measured_gain(name, gain)
     if described.compiler:
         yield messages.MACHINE_COMPILER, sentences.kept_graphs(described.compiler, described.kept_graphs)
     yield messages.MACHINE_SELF_TEST, describe_result(read_result(data, device))
