@@ -10,7 +10,6 @@ if __name__ == "__main__":
 import argparse
 import dataclasses
 import os
-import socket
 import sys
 import webbrowser
 from pathlib import Path
@@ -28,6 +27,7 @@ if __name__ == "__main__":
     os.environ.clear()
     os.environ.update(chosen)
 
+from api.addresses import find_network_address, read_root_path
 from cli import COMMANDS
 from engine import DTYPES, VERSION, Jobs, Settings, claim
 from engine.errors import EaselError
@@ -57,6 +57,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     flags.add_argument(
         "--api-allow-origin", action="append", default=[], metavar="URL", help="let the web page at this address use the API"
     )
+    flags.add_argument(
+        "--root-path", default="", metavar="PATH", help="the path at which a reverse proxy serves Easel, such as /studio"
+    )
     flags.add_argument("--models", type=Path, metavar="FOLDER", help="where your checkpoints are (models)")
     flags.add_argument("--outputs", type=Path, metavar="FOLDER", help="where pictures are saved (outputs)")
     flags.add_argument("--data", type=Path, metavar="FOLDER", help="where the queue and caches are kept, on a local disk")
@@ -83,7 +86,7 @@ def main(arguments: list[str]) -> int:
     flags = parse(arguments)
     # The processes that Easel starts do not inherit it.
     known = os.environ.pop(password.VARIABLE, None)
-    settings = settings_from(flags)
+    settings, root_path = settings_from(flags), read_root_path(flags.root_path)
     with claim(settings.data) as claimed:
         if claimed.url is not None:
             return announce(claimed.url, flags.no_browser)
@@ -91,7 +94,7 @@ def main(arguments: list[str]) -> int:
         os.environ["GRADIO_TEMP_DIR"] = str(settings.data / "uploads")  # read when Gradio is imported
         from ui.server.serve import serve
 
-        others = {"known_as": flags.known_as, "origins": flags.api_allow_origin}
+        others = {"known_as": flags.known_as, "origins": flags.api_allow_origin, "root_path": root_path}
         with (
             Jobs(settings) as jobs,
             serve(settings, jobs, port=flags.port, listen=listen, **others) as studio,
@@ -125,16 +128,6 @@ def find_login(listen: str | None, file: str | None, known: str | None) -> str |
     except password.NoPassword as error:
         print(error, flush=True)
         return None
-
-
-def find_network_address() -> str:
-    """This computer's address on its network, "" if it has none. Nothing is sent."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))  # an address for documentation (RFC 5737): only the route to it is looked up
-            return probe.getsockname()[0]
-    except OSError:
-        return ""
 
 
 def announce(url: str, quiet: bool) -> int:

@@ -40,7 +40,10 @@ _TITLE, _SUMMARY = "Easel", "Easel's own API, and those of AUTOMATIC1111 and Ope
 
 def create_application(context: ApiContext) -> FastAPI:
     """The application with every route."""
-    app = FastAPI(title=_TITLE, summary=_SUMMARY, version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
+    servers = [{"url": context.reach.root_path}] if context.reach.root_path else None
+    app = FastAPI(
+        title=_TITLE, summary=_SUMMARY, version=VERSION, servers=servers, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     for create_routes in _ROUTERS:
         app.include_router(create_routes(context))
     documentation.add_documentation(app)

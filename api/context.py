@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 from pydantic import JsonValue
 
+from api.addresses import Reach
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.jobs import Jobs
 from engine.records.blobs import Blobs
@@ -30,6 +31,8 @@ turns, so that no client starves a person."""
 Json = dict[str, JsonValue]
 """A JSON object, as pydantic describes it."""
 
+_HERE = Reach()
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -42,6 +45,7 @@ class ApiContext:
     jobs: Jobs
     catalogue: Catalogue
     blobs: Blobs
+    reach: Reach
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
 
     async def run(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
@@ -62,6 +66,6 @@ class ApiContext:
                 path.unlink(missing_ok=True)
 
 
-def create_context(settings: Settings, jobs: Jobs) -> ApiContext:
+def create_context(settings: Settings, jobs: Jobs, reach: Reach = _HERE) -> ApiContext:
     """The context of one server."""
-    return ApiContext(settings, jobs, Catalogue(settings), Blobs(settings.data / "blobs"))
+    return ApiContext(settings, jobs, Catalogue(settings), Blobs(settings.data / "blobs"), reach)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
+from api.addresses import Reach
 from engine.jobs import Jobs
 from engine.settings import Settings
 from ui import messages
@@ -44,9 +45,10 @@ _FORMS = (text_to_image.NAME, sketch_to_image.NAME, negative_prompts.NAME, upsca
 """Tabs whose form the browser keeps."""
 
 _HTML = Macros("masthead.html")
+_HERE = Reach()
 
 
-def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions) -> gr.Blocks:
+def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions, reach: Reach = _HERE) -> gr.Blocks:
     """The whole page, not yet served. Gradio's own temporary copies live a day."""
     with Page(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=DELETE_AFTER) as page:
         browser = create_store("page", "")
@@ -65,7 +67,7 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions) -
         forms = {name: create_store(f"form-{name}", None) for name in _FORMS}
         with gr.Tabs(elem_id="tabs") as tabs:
             sending = Sending(bus, tabs, settings.outputs)
-            session = PageSession(settings, jobs, known, browser, arrived, worker_started, scanned, sending, forms)
+            session = PageSession(settings, jobs, known, browser, arrived, worker_started, scanned, sending, forms, reach)
             for label, create in TABS.items():
                 with gr.Tab(label, id=label, elem_id=f"panel-{label.lower().replace(' ', '-')}"):
                     create(session)

@@ -137,6 +137,36 @@ SPEED_HELP = (
     "Measured against Exact, with the starter: Balanced PSNR 40.4 dB, GMSD 0.005; Draft 27.4 dB, 0.077. With a full-size random "
     "checkpoint: 40.7 dB, 0.003; 36.4 dB, 0.009. GMSD is a distance as an eye sees it: 0 is equal, 0.3 another picture."
 )
+PROGRAMS = "Other programs and computers"
+ADDRESS_A1111 = "For programs made for AUTOMATIC1111"
+ADDRESS_OPENAI = "For programs made for OpenAI"
+ADDRESS_OWN = "For scripts of your own"
+ADDRESS_NETWORK = "For other computers and phones"
+API_DOCS = "all routes"
+QR_CODE = "A phone on the same network opens Easel with this code."
+NO_NETWORK = "This computer is on no network at the moment."
+NOT_ON_NETWORK = (
+    "Easel answers only programs on this computer. To open it on a phone or another computer, start it with --listen and a "
+    "user's name; its address and a QR code then stand here."
+)
+KEYS_HELP = (
+    "Give each program a key of its own in the place of the password. Only its fingerprint is kept, and it can be revoked "
+    "without a new password."
+)
+KEYS_NOT_NEEDED = (
+    "Easel asks for no password at the moment, so programs need no key. Keys count once it is started with --listen."
+)
+KEY_NAME = "Name of a new key"
+KEY_NAME_HELP = "What the program is called that will use it"
+ADD_KEY = "Make a key"
+KEYS = "Keys"
+REVOKE_KEY = "Revoke this key"
+NEW_KEY = "Copy this key now: it is shown only this once."
+KEYS_FOR_OWNERS = (
+    "Here anybody on the network could change keys. Start Easel with a password, or use ./launch.sh key in a terminal."
+)
+NO_KEY_CHOSEN = "Choose the key that is to be revoked."
+
 MACHINE = "This computer"
 MACHINE_UNKNOWN = "The image generator is still starting. This section follows in a moment."
 MACHINE_DEVICE = "Device"

@@ -383,6 +383,11 @@ def wrong_quality(text: str) -> str:
     return f"The settings were not saved: the quality must be a whole number from 1 to 100, not “{shorten(text)}”."
 
 
+def revoked_key(name: str) -> str:
+    """A key is of no use any more."""
+    return f"The key “{name}” is revoked. The program that used it is refused from now on."
+
+
 def name_pattern_help(parts: Sequence[str]) -> str:
     """What may stand in the pattern of file names."""
     listed = " ".join(f"{{{part}}}" for part in parts)

@@ -110,7 +110,7 @@ async def _deliver(
     context: ApiContext, request: Request, body: Options, asked: Translation, kind: Kind
 ) -> Response | ImagesAnswer:
     job = await context.run(context.jobs.submit, asked.request, COMPATIBLE_PAGE)
-    delivery = Delivery(body, str(request.base_url).rstrip("/"), asked.notes)
+    delivery = Delivery(body, str(request.base_url).rstrip("/") + context.reach.root_path, asked.notes)
     if body.stream:
         return EventStream(stream_answer(context, job, delivery, kind))
     await wait_for_results(context, request, job)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.events import Dependency
 
+from api.addresses import Reach
 from engine.jobs import Jobs
 from engine.settings import Settings
 from ui.common.checkpoint_options import CheckpointOptions
@@ -28,7 +29,7 @@ class PageSession:
     opened, which takes long where they are large: attach to it what offers checkpoints.
     ``sending`` sends finished images from one tab to another. ``forms``
     are the stored forms by tab; they are created outside of the tabs, because components inside a tab read the browser's
-    store only when the tab is opened."""
+    store only when the tab is opened. ``reach`` is where other programs find Easel."""
 
     settings: Settings
     jobs: Jobs
@@ -39,6 +40,7 @@ class PageSession:
     scanned: Dependency
     sending: Sending
     forms: Mapping[str, gr.BrowserState]
+    reach: Reach
 
 
 def create_store(name: str, blank: Update) -> gr.BrowserState:

@@ -103,14 +103,15 @@ def _make_encodable(value: JsonValue) -> JsonValue:
             return value
 
 
-def mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
-    """Serve ``page`` at the root of ``app``."""
+def mount(app: FastAPI, page: gr.Blocks, root_path: str = "") -> FastAPI:
+    """Serve ``page`` at the root of ``app``, which a reverse proxy serves at ``root_path``."""
     page.has_launched = True
     page._queue.max_thread_count = EVENTS_AT_ONCE  # pyright: ignore[reportPrivateUsage]
     return mount_gradio_app(
         app,
         page,
         path="/",
+        root_path=root_path or None,
         theme=theme.create(),
         css_paths=theme.STYLE,
         head=theme.head(),

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from api.addresses import Reach
 from api.application import ApiOrPage
 from api.application import create_application as create_api
 from api.context import create_context
@@ -30,11 +31,13 @@ from ui.server import blob_routes, image_routes, repair_routes, scripts, words_r
 from ui.server.disconnects import Disconnects
 from ui.server.encodable_bodies import EncodableBodies
 from ui.server.request_guard import RequestGuard
+from ui.server.root_path import RootPath
 from ui.server.websockets import Streams
 
 ANYONE = "anyone"
 """The value of ``--listen`` that lets everybody on the network in without a login."""
 
+_HERE = Reach()
 _LOCAL, _EVERYWHERE = "127.0.0.1", "0.0.0.0"
 _PORTS = 100
 """How many ports are tried, starting at the wanted one, before the system chooses one."""
@@ -112,23 +115,26 @@ class Studio:
 @contextmanager
 def serve(
     settings: Settings, jobs: Jobs, *, port: int, listen: str | None = None, known_as: Collection[str] = (),
-    origins: Collection[str] = (),
+    origins: Collection[str] = (), root_path: str = "",
 ) -> Generator[Studio]:  # fmt: skip
     """Serve the page and the API at ``port`` or the next free one while the block runs.
 
     ``listen`` is None for this machine alone, ``"user:password"`` for the network, or :data:`ANYONE`. ``known_as`` are further
-    names of this machine, ``origins`` the addresses of other pages that may use the API. Raises ServingError for another
-    ``listen``, or if no port is free.
+    names of this machine, ``origins`` the addresses of other pages that may use the API, ``root_path`` the path under which a
+    reverse proxy serves Easel. Raises ServingError for another ``listen``, or if no port is free.
     """
     login = _read_login(listen)
-    application = create_application(settings, jobs)
-    routes = EncodableBodies(create_api(create_context(settings, jobs)))
+    _ask_launcher_for_its_port()
+    listener = _open_listener(_EVERYWHERE if listen else _LOCAL, port)
+    reach = Reach(listener.getsockname()[1], root_path, on_network=listen is not None, has_login=login is not None)
+    application = create_application(settings, jobs, reach)
+    routes = EncodableBodies(create_api(create_context(settings, jobs, reach)))
     page = RequestGuard(
         ApiOrPage(routes, Streams(application)), login=login, open_to_network=listen is not None, data=settings.data,
         known_as=known_as, origins=origins,
     )  # fmt: skip
     config = uvicorn.Config(
-        Disconnects(page),
+        RootPath(Disconnects(page), root_path) if root_path else Disconnects(page),
         http=PatientProtocol,
         ws_max_size=_WEBSOCKET_MESSAGE,
         ws_ping_interval=PATIENCE / 2,
@@ -138,8 +144,7 @@ def serve(
         timeout_keep_alive=30,
     )
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every upload that is cut off
-    _ask_launcher_for_its_port()
-    studio = Studio(PatientServer(config), _open_listener(_EVERYWHERE if listen else _LOCAL, port))
+    studio = Studio(PatientServer(config), listener)
     application.router.routes.insert(0, repair_routes.create_route(studio.end_for_repair))
     try:
         studio.open()
@@ -148,7 +153,7 @@ def serve(
         studio.close()
 
 
-def create_application(settings: Settings, jobs: Jobs) -> FastAPI:
+def create_application(settings: Settings, jobs: Jobs, reach: Reach = _HERE) -> FastAPI:
     """The application with the page and its images, without the request guard."""
     use_folder(settings.data / "uploads")
     use_parser()
@@ -161,7 +166,7 @@ def create_application(settings: Settings, jobs: Jobs) -> FastAPI:
     app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))
     known = CheckpointOptions(settings)
     app.router.routes += words_routes.create_routes(settings, known)
-    return mount(app, create_interface(settings, jobs, known))
+    return mount(app, create_interface(settings, jobs, known, reach), reach.root_path)
 
 
 def _read_login(listen: str | None) -> str | None:

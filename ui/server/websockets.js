@@ -1,7 +1,7 @@
 // Gradio's event streams over WebSockets, which do not count among the six connections that a browser opens to a host.
 // Where no WebSocket opens, they come over HTTP. This replaces `fetch`, so it runs before any other script of the page.
 
-const STREAMS = /^\/gradio_api\/(queue\/data$|heartbeat\/)/;
+const STREAMS = /\/gradio_api\/(queue\/data$|heartbeat\/)/;
 const plainFetch = window.fetch;
 
 function openStream(request) {

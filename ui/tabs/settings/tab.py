@@ -14,6 +14,7 @@ from ui.common.fields import Fields, read_fields
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.server import repair_routes, scripts
+from ui.tabs.settings.programs import create_programs
 from ui.tabs.settings.service import SettingsService, describe_freed_memory
 from ui.tabs.settings.view import render_machine
 from ui.templates import render_notice
@@ -32,6 +33,7 @@ def create_settings_tab(session: PageSession) -> None:
             )
             free = gr.Button(messages.FREE_MEMORY, size="sm", elem_id=f"{NAME}-free-memory")
             freed = gr.HTML(elem_id=f"{NAME}-freed-memory", **controls.BARE)
+        create_programs(session)
         fields = _create_fields()
         # Saving is disabled until the file was read, because blank fields would overwrite it.
         save = gr.Button(messages.SAVE, variant="primary", interactive=False, elem_id=f"{NAME}-save")
