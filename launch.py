@@ -39,7 +39,7 @@ from launcher.run_studio import run_studio
 from launcher.setup_errors import SetupError, explain_output
 from launcher.setup_lock import SetupLock
 
-COMMANDS = ("make", "upscale", "info", "list", "plan", "jobs", "key")
+COMMANDS = ("make", "upscale", "info", "list", "plan", "jobs", "key", "mcp")
 """The words that run in the terminal instead of starting the page, as in cli/__init__.py."""
 
 REDIRECT = 10.0
@@ -59,7 +59,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     flags.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
     flags.add_argument("--repair", action="store_true", help="download and install everything again")
     flags.add_argument("--setup-only", action="store_true", help="set up, do not start the studio")
-    flags.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install an extra: openvino")
+    flags.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install an extra: openvino, mcp")
     flags.add_argument("--desktop-entry", action="store_true", help="add Easel to the applications menu (Linux) and exit")
     flags.add_argument("--test", action="store_true", help="set up what the tests need and run them")
     flags.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from pathlib import Path
 
 from api.keys import create_key, read_keys, revoke_key
 from cli.making import read_request
@@ -21,31 +22,42 @@ _NO_SETTINGS = "There are no settings in this picture."
 
 def info(asked: argparse.Namespace, settings: Settings) -> int:
     """The settings in an image file."""
-    found = inspect_image_file(asked.image)
     if asked.json:
+        found = inspect_image_file(asked.image)
         own = json.loads(to_text(found.record)) if found.record else None
         size = {"width": found.image.width, "height": found.image.height}
         print(json.dumps({**size, "record": own, "texts": dict(found.texts)}))
         return 0
-    print(f"{found.image.format}, {found.image.width} x {found.image.height}")
-    print(parameters(found.record) if found.record else found.foreign.raw if found.foreign else _NO_SETTINGS)
+    print(describe_settings(asked.image))
     return 0
+
+
+def describe_settings(image: Path) -> str:
+    """The format and size of an image file, then its settings as text. Raises ImageError."""
+    found = inspect_image_file(image)
+    settings = parameters(found.record) if found.record else found.foreign.raw if found.foreign else _NO_SETTINGS
+    return f"{found.image.format}, {found.image.width} x {found.image.height}\n{settings}"
 
 
 def list_files(asked: argparse.Namespace, settings: Settings) -> int:
     """What there is to draw with."""
-    inventory = Catalogue(settings).scan()
-    rows: list[JsonObject] = [
-        {"kind": entry.identity.kind, "name": entry.name, "family": entry.identity.family} for entry in inventory.entries
-    ]
-    for kind, names in {"sampler": SCHEDULERS, "schedule": SCHEDULES}.items():
-        rows.extend({"kind": kind, "name": name} for name in names)
-    rows = [row for row in rows if asked.kind in (None, row["kind"])]
+    rows = list_rows(settings, asked.kind)
     if asked.json:
         print(json.dumps(rows))
     else:
         print("\n".join(f"{row['kind']:12} {row['name']}" for row in rows))
     return 0
+
+
+def list_rows(settings: Settings, kind: str | None = None) -> list[JsonObject]:
+    """Everything in the user's folders, with samplers and noise schedules, or what is of one ``kind``."""
+    inventory = Catalogue(settings).scan()
+    rows: list[JsonObject] = [
+        {"kind": entry.identity.kind, "name": entry.name, "family": entry.identity.family} for entry in inventory.entries
+    ]
+    for each, names in {"sampler": SCHEDULERS, "schedule": SCHEDULES}.items():
+        rows.extend({"kind": each, "name": name} for name in names)
+    return [row for row in rows if kind in (None, row["kind"])]
 
 
 def plan(asked: argparse.Namespace, queue: Queue) -> int:

@@ -27,6 +27,9 @@ _WITHOUT: Mapping[str, Callable[[argparse.Namespace, Settings], int]] = {
 }  # fmt: skip
 
 
+_NO_MCP = "For this, Easel needs a further package. Get it with ./launch.sh --extra mcp --setup-only (Windows: launch.bat)."
+
+
 def main(arguments: list[str], engine: str = "engine.local:Local") -> int:
     """Run a command; its exit status."""
     print_any_name()
@@ -34,6 +37,8 @@ def main(arguments: list[str], engine: str = "engine.local:Local") -> int:
     try:
         folders = {name: folder for name, folder in vars(asked).items() if name in _FOLDERS and folder}
         settings = dataclasses.replace(Settings(), **{name: expand_user(folder) for name, folder in folders.items()})
+        if asked.command == "mcp":
+            return _serve_mcp(settings, engine)
         if asked.command in _WITHOUT:
             return _WITHOUT[asked.command](asked, settings)
         with open_queue(settings, engine) as queue:
@@ -43,6 +48,17 @@ def main(arguments: list[str], engine: str = "engine.local:Local") -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _serve_mcp(settings: Settings, engine: str) -> int:
+    """Raises EaselError where the SDK is not installed, which is an extra."""
+    try:
+        from cli.mcp_server import serve_mcp
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "mcp":
+            raise
+        raise EaselError(_NO_MCP) from error
+    return serve_mcp(settings, engine)
 
 
 def create_parser() -> argparse.ArgumentParser:
@@ -72,6 +88,7 @@ def create_parser() -> argparse.ArgumentParser:
     keys = commands.add_parser("key", parents=[shared], help="keys for programs that use a locked Easel")
     keys.add_argument("action", choices=("add", "list", "revoke"))
     keys.add_argument("name", nargs="?", default="", help="what the key is called, such as the program that uses it")
+    commands.add_parser("mcp", parents=[shared], help="serve language models over the Model Context Protocol")
     return parser
 
 

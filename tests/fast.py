@@ -22,6 +22,7 @@ SLOW = (
     "tests/card",
     "tests/cli",
     "tests/clients",
+    "tests/containers",
     "tests/engine/checkpoints/download/test_cancel.py",
     "tests/engine/checkpoints/download/test_network_errors.py",
     "tests/engine/generate",

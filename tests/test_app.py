@@ -18,6 +18,7 @@ import httpx
 import psutil
 import pytest
 
+from api.addresses import find_network_address
 from app import find_login
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -128,6 +129,8 @@ def test_the_password_comes_from_a_variable_that_no_other_process_inherits(tmp_p
     with app(tmp_path, "--port", "0", "--listen", "ann", EASEL_PASSWORD="se:cret") as process:
         assert ask_page(process, "ann:se:cret") == 200
         assert listens_everywhere(process)
+        if address := find_network_address():
+            assert line(process).startswith(f"Other computers on your network find it at http://{address}:")
         children = psutil.Process(process.pid).children(recursive=True)
         assert children and not any("EASEL_PASSWORD" in child.environ() for child in children)
 

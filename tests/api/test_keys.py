@@ -63,6 +63,13 @@ def test_password_and_keys_let_in_and_nothing_else_does(locked: Served) -> None:
     assert ask(locked, Authorization=f"Bearer {key}").status_code == 401
 
 
+def test_whether_it_lives_is_said_without_a_login_and_nothing_else(locked: Served) -> None:
+    health = "/easel/v1/health"
+    assert ask(locked, health).json() == {"status": "ok"}
+    assert "version" in ask(locked, health, Authorization="Bearer secret word").json()
+    assert ask(locked, health, Authorization="Bearer wrong").status_code == 401
+
+
 def test_a_refusal_has_the_shape_that_clients_read(locked: Served) -> None:
     openai, a1111 = ask(locked), ask(locked, "/sdapi/v1/options")
     assert openai.json()["error"]["code"] == "invalid_api_key" and "Basic" in openai.headers["WWW-Authenticate"]

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.application import find_path
@@ -47,6 +47,9 @@ _END: dict[str, Message] = {
     "websocket": {"type": "websocket.close", "code": 1000},
 }
 """The messages that end a response, by protocol."""
+
+HEALTH = "/easel/v1/health"
+"""Where containers are asked whether they live, by programs that have no login: they learn that and nothing else."""
 
 _REMOTE_FILE = re.compile(r"(/gradio_api)?/file[=/]\s*/*[a-z][a-z0-9+.-]+:", re.I)
 """A path to a file that is a URL instead, which Gradio would fetch. A Windows drive has a single letter."""
@@ -165,6 +168,8 @@ class RequestGuard:
             return _refuse_guess(path, braked)
         if "authorization" in headers:
             self.brake.count_wrong(address)
+        elif path.rstrip("/") == HEALTH:
+            return JSONResponse({"status": "ok"})
         challenge = {"WWW-Authenticate": 'Basic realm="Easel", charset="UTF-8"'}
         return _refuse(path, LOGIN, 401, challenge)
 
