@@ -98,17 +98,26 @@ def _find_format(content: bytes) -> str:
 def create_server(settings: Settings, engine: str) -> MCPServer:
     """The server with its tools; ``engine`` makes the pictures where no Easel runs."""
     server = MCPServer("easel", title="Easel", version=VERSION, instructions=INSTRUCTIONS, log_level="ERROR")
-    _add_drawing(server, settings, engine)
+    drawer = _Drawer(settings, engine)
+    _add_drawing(server, drawer)
+    _add_editing(server, drawer)
     _add_looking(server, settings)
     return server
 
 
-def _add_drawing(server: MCPServer, settings: Settings, engine: str) -> None:
-    async def draw(context: Context, build: Callable[[Queue], Request]) -> Content:
+@dataclass(frozen=True)
+class _Drawer:
+    """Makes pictures for one call after the other; ``engine`` does where no Easel runs."""
+
+    settings: Settings
+    engine: str
+
+    async def draw(self, context: Context, build: Callable[[Queue], Request]) -> Content:
+        """The pictures of the request that ``build`` makes. Raises ToolError. Its job is stopped if the client gives up."""
         call = _Call(lambda step, steps: anyio.from_thread.run(context.report_progress, step, steps))
 
         def work() -> Content:
-            with open_queue(settings, engine) as queue:
+            with open_queue(self.settings, self.engine) as queue:
                 return call.run(queue, build(queue))
 
         try:
@@ -118,6 +127,8 @@ def _add_drawing(server: MCPServer, settings: Settings, engine: str) -> None:
         finally:
             call.stopped.set()
 
+
+def _add_drawing(server: MCPServer, drawer: _Drawer) -> None:
     @server.tool(structured_output=False)
     async def make(
         context: Context, prompt: str, negative_prompt: str = "", width: int | None = None, height: int | None = None,
@@ -129,8 +140,17 @@ def _add_drawing(server: MCPServer, settings: Settings, engine: str) -> None:
             prompt=prompt, negative_prompt=negative_prompt, width=width, height=height, count=count, seed=seed, steps=steps,
             guidance_scale=cfg_scale, scheduler=sampler, checkpoint=checkpoint,
         )  # fmt: skip
-        return await draw(context, lambda queue: request)
+        return await drawer.draw(context, lambda queue: request)
 
+    @server.tool(structured_output=False)
+    async def upscale(context: Context, image: str, factor: float = 4.0, upscaler: str | None = None) -> Content:
+        """Make a picture larger: ``image`` is the path of its file, ``factor`` how many times as wide and high it becomes."""
+        return await drawer.draw(
+            context, lambda queue: Upscale(images=(queue.store(Path(image)),), upscaler=upscaler, factor=factor)
+        )
+
+
+def _add_editing(server: MCPServer, drawer: _Drawer) -> None:
     @server.tool(structured_output=False)
     async def edit(
         context: Context, image: str, prompt: str, mask: str | None = None, strength: float | None = None,
@@ -147,12 +167,7 @@ def _add_drawing(server: MCPServer, settings: Settings, engine: str) -> None:
                 mask_image=blank.mask_image, strength=kept if strength is None else strength,
             )  # fmt: skip
 
-        return await draw(context, build)
-
-    @server.tool(structured_output=False)
-    async def upscale(context: Context, image: str, factor: float = 4.0, upscaler: str | None = None) -> Content:
-        """Make a picture larger: ``image`` is the path of its file, ``factor`` how many times as wide and high it becomes."""
-        return await draw(context, lambda queue: Upscale(images=(queue.store(Path(image)),), upscaler=upscaler, factor=factor))
+        return await drawer.draw(context, build)
 
 
 def _add_looking(server: MCPServer, settings: Settings) -> None:
