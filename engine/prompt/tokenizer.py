@@ -19,6 +19,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from engine.errors import CheckpointError
 from engine.storage.file_version import Version, read_version
+from engine.storage.regular_files import check_folder
 
 WORD_END = "</w>"
 """The mark of a word's last piece in the vocabulary."""
@@ -27,6 +28,9 @@ USUAL_LENGTH = 77
 """Tokens that CLIP reads at once, start and end included."""
 
 _SPLIT = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+_MOST_BYTES = 64 * 2**20
+"""Of one file in a tokenizer's folder."""
+
 _FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _SPECIAL = {"bos_token": _START, "eos_token": _END, "pad_token": _END, "unk_token": _END}
@@ -194,6 +198,7 @@ def load_tokenizer(folder: Path, *, pad_token: str | None = None, embeddings: Le
 def _load(
     folder: Path, _versions: tuple[Version | None, ...], pad_token: str | None, embeddings: LearnedWords
 ) -> PromptTokenizer:
+    check_folder(folder, _MOST_BYTES)
     settings = _read_settings(folder)
     special = {name: pad_token if name == "pad_token" and pad_token else _read_content(settings[name]) for name in _SPECIAL}
     backend = _build_backend(folder, special["unk_token"])

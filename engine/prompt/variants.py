@@ -30,6 +30,12 @@ from engine.prompt.tree import MAX_DEPTH
 MAX_LENGTH = 50_000
 """Characters that a drawn prompt may have."""
 
+MAX_TEMPLATE = 250_000
+"""Characters of a template; its many variants may be longer than what is drawn from them."""
+
+_LONGEST_TAG = 500
+"""How far before a name the ``<`` of its tag is looked for, in characters."""
+
 _WILDCARD = r"__[~!@]?(?P<name>[^\s_{}|$#()<>:,\\](?:(?!__)[^\n{}|$#()<>:,]){0,200}?)(?P<variables>\([^()\n]*\))?(?<![\s\\])__"
 _LEXEMES = re.compile(
     r"(?P<comment>^#[^\n]*)"
@@ -188,7 +194,11 @@ class _OpenVariants:
 
 
 def parse_template(text: str) -> tuple[Node, ...]:
-    """The nodes of a template. Raises RequestError for variables, which Easel does not know."""
+    """The nodes of a template. Raises RequestError for one that is too long, and for variables, which Easel does not know."""
+    if len(text) > MAX_TEMPLATE:
+        raise RequestError(
+            f"A prompt with variants has at most {MAX_TEMPLATE:,} characters; this one has {len(text):,}. Shorten it."
+        )
     paired = _pair_braces(text)
     stack = [_OpenVariants()]
     at = 0
@@ -243,7 +253,8 @@ def _read_lexeme(found: re.Match[str]) -> Node | _Separator:
         return slashes + written
     if found["variables"] is not None:
         raise RequestError(f"“{written[:100]}” sets a variable, which Easel does not know. Take the part in brackets out.")
-    before = found.string[: found.start("wildcard")].rpartition("<")
+    name = found.start("wildcard")
+    before = found.string[max(0, name - _LONGEST_TAG) : name].rpartition("<")
     in_tag = bool(before[1]) and re.match(r"[A-Za-z_]+:[^<>]*\Z", before[2]) is not None
     return Wildcard(found["name"].strip(), slashes + written, optional=in_tag)
 
@@ -281,13 +292,7 @@ def _close(closed: _OpenVariants) -> Variants:
 
 def _split_options(content: list[Node | _Separator]) -> list[list[Node | _Separator]]:
     """``content`` at its bars, those inside of square brackets excepted."""
-    waiting: list[int] = []
-    inside: set[int] = set()
-    for index, node in enumerate(content):
-        if node == _Separator("["):
-            waiting.append(index)
-        elif node == _Separator("]") and waiting:
-            inside.update(range(waiting.pop(), index))
+    inside = {index for start, end in _pair_brackets(content) for index in range(start, end)}
     options: list[list[Node | _Separator]] = [[]]
     for index, node in enumerate(content):
         if node == _Separator("|") and index not in inside:
@@ -295,6 +300,21 @@ def _split_options(content: list[Node | _Separator]) -> list[list[Node | _Separa
         else:
             options[-1].append(node)
     return options
+
+
+def _pair_brackets(content: Sequence[Node | _Separator]) -> list[tuple[int, int]]:
+    """Where square brackets that have a partner begin and end, without those inside of others."""
+    waiting: list[int] = []
+    pairs: list[tuple[int, int]] = []
+    for index, node in enumerate(content):
+        if node == _Separator("["):
+            waiting.append(index)
+        elif node == _Separator("]") and waiting:
+            start = waiting.pop()
+            while pairs and pairs[-1][0] > start:
+                pairs.pop()
+            pairs.append((start, index))
+    return pairs
 
 
 def _read_option(content: list[Node | _Separator]) -> Variant:
@@ -313,11 +333,14 @@ def read_option(text: str) -> Variant:
 
 def _join(content: Sequence[Node | _Separator]) -> tuple[Node, ...]:
     """Signs become text, and texts that touch become one."""
+    parts = (node.text if isinstance(node, _Separator) else node for node in content)
     joined: list[Node] = []
-    for node in content:
-        part = node.text if isinstance(node, _Separator) else node
-        if isinstance(part, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += part
-        elif part != "":
-            joined.append(part)
+    texts: list[str] = []
+    for part in (*parts, None):
+        if isinstance(part, str):
+            texts.append(part)
+            continue
+        joined += [text for text in ("".join(texts),) if text]
+        joined += [] if part is None else [part]
+        texts.clear()
     return tuple(joined)

@@ -11,27 +11,35 @@ from __future__ import annotations
 
 import codecs
 import fnmatch
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as Loader  # many times faster, and refuses what is nested too deeply
+except ImportError:
+    from yaml import SafeLoader as Loader
+
 from engine.errors import EaselError, RequestError
-from engine.json_values import JsonValue
+from engine.json_values import JsonValue, parse_json
 from engine.prompt.tree import MAX_DEPTH
 from engine.prompt.variants import Variant, find_wildcards, read_option
 from engine.storage.items import translate_any_error
 from engine.storage.regular_files import read_regular_file
 
-MOST_FILES, MOST_BYTES, MOST_LISTS = 20_000, 16 * 2**20, 50_000
-"""Limits of a search: files in all folders, bytes of one file, lists in one structured file."""
+MOST_FILES, MOST_BYTES, MOST_LISTS, MOST_ITEMS = 20_000, 16 * 2**20, 50_000, 500_000
+"""Limits of a search: files in all folders, bytes of one file, lists and everything together in one structured file."""
 
 STRUCTURED = (".yaml", ".yml", ".json")
 _ENDINGS = (".txt", *STRUCTURED)
+_MOST_DEPTH = 100
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
@@ -160,23 +168,52 @@ def _list_sources(path: Path, folder: Path) -> Iterator[tuple[str, _Source]]:
     if path.suffix.lower() not in STRUCTURED:
         yield path.relative_to(folder).with_suffix("").as_posix(), _Source(path)
         return
-    content: JsonValue = yaml.safe_load(_read_text(path))  # JSON is YAML
+    found = _parse(path, _read_text(path))
+    content: JsonValue = {path.stem: found} if isinstance(found, list) else found
     above = path.parent.relative_to(folder)
-    if isinstance(content, list):
-        content = {path.stem: content}
-    for count, (names, lines) in enumerate(_walk_lists(content, ())):
+    items = itertools.count(1)
+    for count, (names, lines) in enumerate(_walk_lists(content, (), items)):
         if count >= MOST_LISTS:
             return
         yield above.joinpath(*names).as_posix(), _Source(path, lines)
 
 
-def _walk_lists(content: JsonValue, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Every list in a structured file, with the keys that lead to it."""
+def _parse(path: Path, text: str) -> JsonValue:
+    """What a structured file holds. Most JSON is YAML too, but is read faster as what it is."""
+    if path.suffix.lower() == ".json":
+        with suppress(ValueError):
+            return parse_json(text)
+    try:
+        _check_size(path, text)
+        content: JsonValue = yaml.load(text, Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise EaselError(f"“{path}” was left out: it is not YAML or JSON that can be read. Repair it, or remove it.") from error
+    return content
+
+
+def _check_size(path: Path, text: str) -> None:
+    """Raises EaselError for a file of too many values, or nested so deeply that its loader would overflow the stack."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_DEPTH or count > MOST_ITEMS:
+            raise EaselError(
+                f"“{path}” was left out: it holds too many values, or is nested too deeply. Split it into several files."
+            )
+
+
+def _walk_lists(
+    content: JsonValue, names: tuple[str, ...], items: Iterator[int]
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Every list in a structured file, with the keys that lead to it. Raises EaselError for more than :data:`MOST_ITEMS`, which a
+    short file can mean by naming its parts again and again."""
+    if next(items) > MOST_ITEMS:
+        raise EaselError(f"“{names[0]}” holds more than {MOST_ITEMS:,} values, and was left out. Split its file into several.")
     if isinstance(content, dict):
         for name, inner in content.items():
-            yield from _walk_lists(inner, (*names, str(name)))
+            yield from _walk_lists(inner, (*names, str(name)), items)
     elif isinstance(content, list):
-        yield names, tuple(_write_item(item) for item in content)
+        yield names, tuple(_write_item(item) for item, _ in zip(content, items, strict=False))
     elif content is not None:
         yield names, (str(content),)
 
@@ -185,7 +222,7 @@ def _write_item(item: JsonValue) -> str:
     """An item of a list as a line: a text, or an object with ``text`` or ``content`` and ``weight``."""
     if isinstance(item, dict):
         return f"{item.get('weight', 1)}::{item.get('text') or item.get('content') or ''}"
-    return "" if item is None else str(item)
+    return "" if item is None or isinstance(item, list) else str(item)
 
 
 def _read_text(path: Path) -> str:

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +25,9 @@ _SYSTEM = frozenset(
     }
 )  # fmt: skip
 """Virtual file systems of the kernel. Their files look regular, and reading one may block or never end."""
+
+_TEXTS = (".json", ".txt", ".model", ".yaml", ".jinja")
+"""Endings of files that hold settings and vocabularies, which libraries read whole."""
 
 _OPEN_FLAGS = os.O_RDONLY | sum(
     vars(os).get(name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT")
@@ -86,3 +90,15 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
     if len(content) > most_bytes:
         raise ValueError(f"it is larger than {most_bytes // 2**20} MB")
     return content
+
+
+def check_folder(folder: Path, most_bytes: int) -> None:
+    """Raises NotRegular if there is anything but regular files in ``folder``, which another library is about to read by itself,
+    and ValueError for a text of more than ``most_bytes``. Links that lead nowhere are left to the library."""
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                check_regular(path, found)
+                if path.suffix in _TEXTS and found.st_size > most_bytes:
+                    raise ValueError(f"“{path.name}” is larger than {most_bytes // 2**20} MB")

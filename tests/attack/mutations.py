@@ -110,7 +110,7 @@ def _create_folder(rng: random.Random, name: str, canary: Path) -> Mutation:
 def _create_odd_part(rng: random.Random, name: str, canary: Path) -> Mutation:
     """A folder in which a file or folder is missing or is something else."""
     part = rng.choice([*_PLAIN, *_WEIGHTS, "unet", "vae", "tokenizer"])
-    replace = rng.choice([None, *_SPECIAL.values(), lambda path: path.mkdir(), lambda path: _write(path, rng.randbytes(50))])
+    replace = rng.choice([None, *SPECIAL.values(), lambda path: path.mkdir(), lambda path: _write(path, rng.randbytes(50))])
 
     def write(path: Path) -> None:
         write_folder(path, starter=True)
@@ -138,6 +138,12 @@ def _bind(path: Path) -> None:
             os.chdir(here)
 
 
+def write_sparse(path: Path) -> None:
+    """A file of 1 TB that takes no room."""
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
 def _link(target: str) -> Callable[[Path], None]:
     return lambda path: path.symlink_to(target)
 
@@ -147,7 +153,7 @@ def _write_without_rights(path: Path) -> None:
     path.chmod(0)
 
 
-_SPECIAL: dict[str, Callable[[Path], None]] = {
+SPECIAL: dict[str, Callable[[Path], None]] = {
     "pipe": os.mkfifo, "socket": _bind, "zeros": _link("/dev/zero"), "terminal": _link("/dev/tty"), "input": _link("/dev/stdin"),
     "kernel": _link("/proc/kmsg"), "memory": _link("/proc/self/mem"), "environment": _link("/proc/self/environ"),
     "core": _link("/proc/kcore"), "nothing": _link("nothing at all"), "long link": _link("x" * 250),
@@ -160,8 +166,8 @@ _LINKED: dict[str, str] = {"parent": "..", "here": ".", "processes": "/proc", "s
 
 
 def _create_special(rng: random.Random, name: str, canary: Path) -> Mutation:
-    kind = rng.choice(list(_SPECIAL))
-    return Mutation(f"{name} {kind}{rng.choice(ENDINGS)}", _SPECIAL[kind])
+    kind = rng.choice(list(SPECIAL))
+    return Mutation(f"{name} {kind}{rng.choice(ENDINGS)}", SPECIAL[kind])
 
 
 def _create_linked(rng: random.Random, name: str, canary: Path) -> Mutation:

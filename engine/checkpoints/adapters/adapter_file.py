@@ -19,6 +19,7 @@ from engine.checkpoints.identify.adapter_names import BUNDLED, group_layers
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject, JsonValue, parse_object
+from engine.storage.regular_files import read_regular_file
 
 NO_TEXT_ENCODER = "for a text encoder that this checkpoint does not have"
 NO_LAYER = "for layers that this checkpoint does not have"
@@ -33,6 +34,12 @@ COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_enc
 """The components that adapters change."""
 
 _METADATA = "lora_adapter_metadata"
+_MOST_CONFIG = 16 * 2**20
+"""Bytes of a configuration beside a file."""
+
+_QUANTIFIER = re.compile(r"[*+?{]")
+_MOST_QUANTIFIERS, _LONGEST_PATTERN = 4, 300
+"""Limits of a regular expression that a file brings: others may take for ever on a name that they nearly match."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ class _PeftRanks:
         beside = path.parent / "adapter_config.json"
         try:
             if not text and path.stem.startswith("adapter_model") and beside.is_file():
-                text = beside.read_text("utf-8")
+                text = read_regular_file(beside, _MOST_CONFIG).decode("utf-8")
             return cls(parse_object(text)) if text else None
         except (OSError, ValueError):
             return None
@@ -159,7 +166,13 @@ def _values(pattern: JsonObject, key: str) -> Iterator[JsonValue]:
     """The values of a pattern whose keys, names of layers or regular expressions for their ends, match the tensor ``key``."""
     for name, value in pattern.items():
         try:
-            if f".{name}." in f".{key}" or re.search(rf"(^|\.){name}\.[^.]*lora", key):
+            if f".{name}." in f".{key}" or (_is_simple(name) and re.search(rf"(^|\.){name}\.[^.]*lora", key)):
                 yield value
         except re.error:
             continue
+
+
+def _is_simple(pattern: str) -> bool:
+    """Whether a regular expression takes little time whatever it is matched with."""
+    few = len(pattern) <= _LONGEST_PATTERN and len(_QUANTIFIER.findall(pattern)) <= _MOST_QUANTIFIERS
+    return few and re.search(r"\)[*+?{]", pattern) is None

@@ -34,6 +34,7 @@ from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
 from engine.requests.resolved import T5_OUT
 from engine.storage.items import translate_any_error
+from engine.storage.regular_files import check_folder
 
 
 def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> LoadedCheckpoint:
@@ -170,6 +171,7 @@ def load_pipeline(entry: CheckpointEntry, plan: ExecutionPlan) -> LoadedPipeline
     """
     dtype = DTYPES[plan.dtypes.get("unet") or plan.dtypes.get("transformer") or "float32"]
     try:
+        check_folder(entry.path, folders.MOST_JSON)
         with bound_construction():
             pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
                 str(entry.path), local_files_only=True, use_safetensors=True, dtype=dtype, trust_remote_code=False

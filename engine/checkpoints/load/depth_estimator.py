@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -121,9 +122,10 @@ def keep_name(name: str, config: Config) -> TensorSource:
 def _beside(entry: CheckpointEntry) -> Path:
     """A transformers folder of a DPT next to the checkpoint."""
     for path in sorted(entry.path.parent.glob("*/config.json")):
-        classes = folders.read_json(path).get("architectures")
-        if isinstance(classes, list) and "DPTForDepthEstimation" in classes:
-            return path.parent
+        with suppress(CheckpointError):  # it belongs to another checkpoint, which has a sentence of its own
+            classes = folders.read_json(path).get("architectures")
+            if isinstance(classes, list) and "DPTForDepthEstimation" in classes:
+                return path.parent
     raise CheckpointError(
         f"“{entry.path.name}” is a depth checkpoint that was saved without its depth estimator. Put the folder of a DPT depth "
         "estimator (config.json and model.safetensors) beside it, or choose a file that has it."

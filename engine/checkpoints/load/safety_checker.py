@@ -20,6 +20,8 @@ from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.components import IsCancelled, make_component, never_cancelled
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
+from engine.storage.items import translate_any_error
+from engine.storage.regular_files import check_folder
 
 COMPONENT = "safety_checker"
 
@@ -65,7 +67,9 @@ def _extractor(entry: CheckpointEntry) -> CLIPImageProcessor:
     """CLIP's image preprocessing; the defaults are the published ones."""
     folder = entry.path / "feature_extractor"
     if (folder / "preprocessor_config.json").is_file():
-        return CLIPImageProcessor.from_pretrained(str(folder), local_files_only=True)
+        with translate_any_error(CheckpointError, f"{entry.path.name}/{folder.name}"):
+            check_folder(folder, folders.MOST_JSON)
+            return CLIPImageProcessor.from_pretrained(str(folder), local_files_only=True)
     return CLIPImageProcessor()
 
 

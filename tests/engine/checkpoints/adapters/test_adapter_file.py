@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from engine.checkpoints.load.components import never_cancelled
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import CancelledError, CheckpointError
 from engine.requests import ExecutionPlan
+from tests.attack.mutations import SPECIAL, write_sparse
 from tests.engine.checkpoints import tiny
 
 LAYER = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
@@ -123,6 +125,24 @@ def test_strengths_in_diffusers_metadata_count(
 def test_pefts_own_folder_has_its_strength_beside_it(loaded: LoadedCheckpoint, tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 4, "lora_alpha": 8, "peft_type": "LORA"}))
     added, _ = change(loaded, tmp_path / "adapter_model.safetensors", pair(f"base_model.model.{LAYER}", 4, PEFT))
+    assert torch.allclose(added, low_rank(4, 2.0), atol=1e-5)
+
+
+@pytest.mark.parametrize("write", (*SPECIAL.values(), write_sparse, Path.mkdir))
+def test_whatever_lies_in_the_place_of_that_file_counts_as_none(
+    loaded: LoadedCheckpoint, tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    write(tmp_path / "adapter_config.json")
+    added, _ = change(loaded, tmp_path / "adapter_model.safetensors", pair(f"base_model.model.{LAYER}", 4, PEFT))
+    assert torch.allclose(added, low_rank(4, 1.0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(.+)+!", "(a|.)*!", ".*.*.*.*.*.*.*.*!", "(.?){99}!", "(((.*)*)*)*!", ".{0,99}" * 9, "(" * 9999]
+)
+def test_no_pattern_in_a_file_takes_time(loaded: LoadedCheckpoint, tmp_path: Path, pattern: str) -> None:
+    metadata = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 8, "unet.alpha_pattern": {pattern: 2}})}
+    added, _ = change(loaded, tmp_path / "x.safetensors", pair(f"unet.{LAYER}", 4, PEFT), metadata)
     assert torch.allclose(added, low_rank(4, 2.0), atol=1e-5)
 
 
