@@ -21,13 +21,9 @@ from transformers import DPTImageProcessor, PreTrainedModel, PreTrainedTokenizer
 
 from engine.errors import CheckpointError
 from engine.json_values import JsonObject
-from engine.storage.regular_files import check_folder, open_regular_file
 
 _MOST_PARTS = 20_000
 """Several times what any published network has: XL's UNet has 3,609."""
-
-_MOST_BYTES = 64 * 2**20
-"""Of a file with settings or a vocabulary."""
 
 _UNEXPORTED: Mapping[str, type[PreTrainedModel]] = {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker}
 """Classes that neither library has at its top."""
@@ -53,14 +49,12 @@ def load_preprocessor(name: str, folder: str) -> transformers.CLIPTokenizer | DP
     found = getattr(transformers, name, None) or getattr(transformers, name.replace("FeatureExtractor", "ImageProcessor"), None)
     if found is None or name.startswith("Auto") or not name.endswith(_PREPROCESSORS):
         return None
-    check_folder(Path(folder), _MOST_BYTES)
     return found.from_pretrained(folder, local_files_only=True)
 
 
 def load_t5_tokenizer(path: Path) -> PreTrainedTokenizerFast:
     """T5's tokenizer from its ``tokenizer.json`` or ``spiece.model``. Raises CheckpointError for a file that is damaged."""
     try:
-        open_regular_file(path).close()
         if path.suffix == ".json":
             return PreTrainedTokenizerFast(
                 tokenizer_file=str(path), eos_token="</s>", unk_token="<unk>", pad_token="<pad>", model_max_length=512

@@ -36,6 +36,9 @@ from engine.requests.resolved import T5_OUT
 from engine.storage.items import translate_any_error
 from engine.storage.regular_files import check_folder
 
+_MOST_TEXT = 64 * 2**20
+"""Bytes of one file with a vocabulary or settings."""
+
 
 def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> LoadedCheckpoint:
     """Load all components of ``entry``, a checkpoint of a known family, as ``plan`` says.
@@ -158,6 +161,7 @@ def _other_part(entry: CheckpointEntry, component: str, library: str, kind: str)
     """Load a component without weights: scheduler, tokenizer or feature extractor."""
     if component.endswith("scheduler"):
         return _create_scheduler(entry.config(component))
+    check_folder(entry.path / component, _MOST_TEXT)
     part = load_preprocessor(kind, str(entry.path / component)) if library == "transformers" else None
     if part is None:
         raise CheckpointError(f"“{entry.path.name}” needs a part that Easel does not know ({kind}).")
