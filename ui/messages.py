@@ -118,6 +118,7 @@ SPEEDS = {
     "exact": "Exact",
     "balanced": "Balanced: about 1.6 times as fast, nearly the same",
     "draft": "Draft: about 2.3 times as fast, clearly another picture",
+    "few_steps": "Few steps: about 4, with a LoRA that was trained for it; another picture",
 }
 SCHEDULE = "Schedule"
 AUTOMATIC_SCHEDULE = "Automatic"

@@ -17,13 +17,15 @@ from engine.plan.learned import PLENTY, Circumstance, LearnedFacts, apply_learne
 from engine.plan.memory import REFINER
 from engine.plan.pipeline_memory import fit_pipeline, predict_pipeline
 from engine.plan.remedies import apply_remedies, read_result
+from engine.plan.speed import EXACT, SPEEDS
 from engine.plan.timing import TimingKey, estimate_seconds
 from engine.prompt.composition import is_composed, split_prompt
 from engine.prompt.grammar import parse
-from engine.requests import SPEEDS, ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
+from engine.requests import ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
 from engine.settings import Settings
 
-EXACT_SPEED = SPEEDS[0]
+UNABRIDGED = frozenset(name for name, speed in SPEEDS.items() if speed == EXACT)
+"""Names of the speeds whose steps leave nothing out."""
 
 PERTURBED = "pag"
 """The kind of guidance that runs part of the UNet anew in each step."""
@@ -129,7 +131,7 @@ def choose_precision(asked: Request, here: Circumstances) -> str:
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
     """The compiler for the networks: used only for large ones, and not where weights are packed or steps leave out or change
     layers."""
-    exact = not isinstance(asked, GenerationRequest) or (asked.speed == EXACT_SPEED and asked.guidance != PERTURBED)
+    exact = not isinstance(asked, GenerationRequest) or (asked.speed in UNABRIDGED and asked.guidance != PERTURBED)
     denoiser = entry.parts.get(plan.denoiser)
     if denoiser is None or denoiser.parameters < WORTH_COMPILING or denoiser.packed or not exact or entry.family.skip_layers:
         return ""

@@ -27,10 +27,14 @@ class Speed:
 
 EXACT = Speed()
 
+FEW_STEPS = "few_steps"
+"""The setting that draws with a LoRA for few steps, each of which is exact."""
+
 SPEEDS: Mapping[str, Speed] = {
     "exact": EXACT,
     "balanced": Speed(full_every=2),
     "draft": Speed(full_every=3, guided=0.6, tiny_decoder=True),
+    FEW_STEPS: Speed(),
 }
 """Name of the setting, as in :data:`engine.requests.SPEEDS` -> its row."""
 

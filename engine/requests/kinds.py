@@ -9,7 +9,7 @@ from engine.seeds import read_seed
 DTYPES = ("float32", "bfloat16", "float16")
 """The precisions that a component can have, the safest first."""
 
-SPEEDS = ("exact", "balanced", "draft")
+SPEEDS = ("exact", "balanced", "draft", "few_steps")
 """Names of :data:`engine.plan.speed.SPEEDS`, the exact one first."""
 
 GUIDANCES = ("cfg", "pag", "apg", "cfg_zero", "slg")
@@ -59,8 +59,9 @@ class GenerationRequest(Request):
     to decode with. ``guidance`` is one of :data:`GUIDANCES`; ``guidance_rescale`` (0..1) is the share of the loss of contrast by
     guidance that is undone, None for what the checkpoint needs. ``refiner`` names an XL refiner, which takes over after the
     share ``refiner_start`` (0..1) of the steps. ``speed`` is one of :data:`SPEEDS`: all but ``"exact"`` leave work out and
-    change the image. ``upscaler`` names what makes each finished image four times as large, which is saved beside it (see
-    :class:`Upscale`); "" for none. Comparisons and drafts are never upscaled.
+    change the image; ``"few_steps"`` adds a LoRA for few steps and sets ``steps``, ``guidance_scale``, ``scheduler`` and
+    ``schedule`` by its method. ``upscaler`` names what makes each finished image four times as large, which is saved beside it
+    (see :class:`Upscale`); "" for none. Comparisons and drafts are never upscaled.
     """
 
     checkpoint: str | None = None

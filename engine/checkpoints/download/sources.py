@@ -52,7 +52,7 @@ class DownloadSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A known checkpoint, a table of ``models/catalogue.toml``. ``sources`` are tried in order."""
+    """A known checkpoint or LoRA, a table of ``models/catalogue.toml``. ``sources`` are tried in order."""
 
     name: str
     label: str
@@ -64,8 +64,9 @@ class Offer:
 
 
 def read_offers(path: Path = HOUSE / "models" / "catalogue.toml") -> tuple[Offer, ...]:
-    """The known checkpoints."""
-    rows = tomllib.loads(path.read_text("utf-8"))["checkpoint"]
+    """The known checkpoints, then the LoRAs."""
+    tables = tomllib.loads(path.read_text("utf-8"))
+    rows = [*tables["checkpoint"], *tables["lora"]]
     return tuple(Offer(sources=tuple(DownloadSource(**source) for source in row.pop("sources")), **row) for row in rows)
 
 

@@ -17,6 +17,23 @@ def find_few_step_words(title: str) -> set[str]:
     return {word.lower() for word in words}.intersection(FEW_STEPS)
 
 
+@dataclass(frozen=True)
+class FewSteps:
+    """What the titles of a LoRA say about few steps: the ``methods`` that they name, of :data:`FEW_STEPS`, the ``steps`` that it
+    was trained for, 0 if they do not say, and whether it ``keeps_guidance`` ("CFG-LoRA")."""
+
+    methods: frozenset[str]
+    steps: int = 0
+    keeps_guidance: bool = False
+
+
+def read_few_steps(title: str) -> FewSteps | None:
+    """What a title says about few steps; None if it names no method."""
+    methods = find_few_step_words(title)
+    steps = re.search(r"(?<!\d)(\d{1,2})[ _-]?steps?", title, re.IGNORECASE)
+    return FewSteps(frozenset(methods), int(steps[1]) if steps else 0, bool(re.search(r"\bCFG\b", title))) if methods else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """See :class:`~engine.checkpoints.families.Signature`. ``few_steps``: whether the checkpoint says that it needs few steps."""

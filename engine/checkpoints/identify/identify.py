@@ -14,7 +14,7 @@ from engine.checkpoints.families import BASE_MODELS
 from engine.checkpoints.families.stable_diffusion_3 import SD3
 from engine.checkpoints.files.headers import Header, Tensor, read_header
 from engine.checkpoints.identify.adapters import find_other_family, identify_adapter, read_description
-from engine.checkpoints.identify.evidence import find_few_step_words
+from engine.checkpoints.identify.evidence import read_few_steps
 from engine.checkpoints.identify.folders import identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
@@ -90,7 +90,7 @@ def _adapter(names: Mapping[str, Tensor], header: Header, path: Path) -> Identit
     """A LoRA or a related method. Only titles tell those for few steps, of which the file's name is often the only one."""
     found = identify_adapter(names, header)
     titles = (path.stem, *(header.metadata.get(key, "") for key in ("modelspec.title", "ss_output_name")))
-    return found and dataclasses.replace(found, few_steps=bool(find_few_step_words(" ".join(titles))))
+    return found and dataclasses.replace(found, few_steps=read_few_steps(" ".join(titles)))
 
 
 def _network(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from engine.checkpoints.files.headers import Tensor
+from engine.checkpoints.identify.evidence import FewSteps
 from engine.json_values import JsonObject
 
 KINDS: Mapping[str, str] = {
@@ -64,7 +65,7 @@ class Identity:
     ``kind`` is a key of :data:`KINDS`. ``family`` names a row of
     :data:`~engine.checkpoints.families.FAMILIES`; for additions it is the base model that they were trained for, a key of
     :data:`~engine.checkpoints.families.BASE_MODELS` or ``""``. ``parts`` maps components to their size. ``native_size`` is
-    in pixels per side. ``few_steps``: whether it is a LoRA that lets a checkpoint draw in few steps. ``noise_schedule`` names a
+    in pixels per side. ``few_steps``: set for a LoRA that lets a checkpoint draw in few steps. ``noise_schedule`` names a
     row of :data:`~engine.checkpoints.families.noise_schedules.NOISE_SCHEDULES`, "" for the family's own. ``markers`` are the keys
     beside the weights that were used, and ``configs`` the values that they put into a component's configuration
     (:mod:`engine.checkpoints.identify.markers`). ``digest`` is as in Header. ``weights_sha256`` is the SHA-256 of all bytes
@@ -78,7 +79,7 @@ class Identity:
     prediction_type: str = ""
     parts: Mapping[str, Part] = field(default_factory=dict)
     native_size: int = 0
-    few_steps: bool = False
+    few_steps: FewSteps | None = None
     noise_schedule: str = ""
     markers: tuple[str, ...] = ()
     configs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])

@@ -48,7 +48,7 @@ def _needs_few_steps(entry: CheckpointEntry, additions: Additions) -> bool:
     """Whether a checkpoint is distilled, or has a LoRA added that is."""
     signature = entry.family.signature
     distilled = signature is not None and (signature.few_steps or signature.guidance_embedding)
-    return distilled or any(lora.entry.identity.few_steps for lora in additions.loras)
+    return distilled or any(lora.entry.identity.few_steps is not None for lora in additions.loras)
 
 
 def _choose_pair(asked: GenerationRequest, family: Family, checkpoint: str) -> tuple[SamplingMethod, str]:

@@ -100,3 +100,8 @@ def test_both_versions_stay_in_memory_and_are_told_apart(engine: Engine) -> None
     entry = engine.local._state.catalogue.find("both")
     assert entry.for_drafts.hash != entry.hash and len(entry.for_drafts.hash) == 64
     assert engine.local._state.catalogue.find("plain").for_drafts.hash == engine.local._state.catalogue.find("plain").hash
+
+
+def test_the_speed_few_steps_paints_with_the_lora_that_the_checkpoint_brings(engine: Engine) -> None:
+    asked = painted(engine, "both", draft=True), painted(engine, "both", speed="few_steps", steps=20, guidance_scale=5.0)
+    assert np.array_equal(*asked)

@@ -215,7 +215,7 @@ def test_sizes_are_offered_in_multiples_of_64() -> None:
 
 def test_what_each_speed_leaves_out() -> None:
     assert {name: (speed.full_every, speed.guided) for name, speed in SPEEDS.items()} == {
-        "exact": (1, 1.0), "balanced": (2, 1.0), "draft": (3, 0.6),
+        "exact": (1, 1.0), "balanced": (2, 1.0), "draft": (3, 0.6), "few_steps": (1, 1.0),
     }  # fmt: skip
     assert speed_for("draft", 9) == SPEEDS["exact"] and speed_for("draft", 10) == SPEEDS["draft"]
     assert SPEEDS["draft"].guided_steps(21) == 13

@@ -51,9 +51,9 @@ class CheckpointsService:
         return view.render_inventory(inventory.entries, inventory.refused, chosen, self._settings.models)
 
     def render_offers(self) -> str:
-        """The known checkpoints, and which of them the last scan found."""
-        checkpoints = self._checkpoint_options.inventory.checkpoints()
-        return downloads_view.render_offers(self._offers, {entry.path.name for entry in checkpoints})
+        """The known checkpoints and LoRAs, and which of them the last scan found."""
+        entries = self._checkpoint_options.inventory.entries
+        return downloads_view.render_offers(self._offers, {entry.path.name for entry in entries})
 
     def render_downloads(self) -> str:
         """The downloads as they are now."""
