@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.checkpoints.families import BY_NAME
 from engine.plan.ladder import RUNGS
+from engine.plan.speed import FEW_STEPS
 from engine.requests import SPEEDS
 from tests.engine.checkpoints import tiny
 
@@ -52,7 +53,7 @@ AXES: dict[str, Sequence[Any]] = {
     "lora": (False, True),
     "refiner": (False, True),
     "count": (1, 2),
-    "speed": SPEEDS,
+    "speed": tuple(name for name in SPEEDS if name != FEW_STEPS),  # which is another LoRA, and nothing else for a card
 }
 
 

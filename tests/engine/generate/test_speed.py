@@ -15,7 +15,7 @@ from engine.compat.unet_blocks import find_blocks
 from engine.errors import CancelledError, RequestError
 from engine.events import Step
 from engine.generate.speed.feature_cache import FeatureCache
-from engine.plan.speed import LEAST_STEPS, SPEEDS
+from engine.plan.speed import EXACT, LEAST_STEPS, SPEEDS
 from engine.records import metadata
 from engine.requests import SPEEDS as NAMES
 from engine.requests import ImageToImage, StudyNegative, TextToImage, check
@@ -23,7 +23,7 @@ from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
 from tests.engine.generate.conftest import Engine
 
-LOSSY = [name for name in NAMES if name != "exact"]
+LOSSY = [name for name, speed in SPEEDS.items() if speed != EXACT]
 _jobs = itertools.count()
 
 
