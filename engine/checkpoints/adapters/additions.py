@@ -18,7 +18,8 @@ from engine.checkpoints.adapters.merge import Lora, MergedLoras
 from engine.checkpoints.families import BASE_MODELS, BaseModel, key_mapping
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.library.entry import CheckpointEntry
-from engine.checkpoints.load.components import IsCancelled, make_component
+from engine.checkpoints.load.components import ComponentLoader, IsCancelled
+from engine.checkpoints.load.leftovers import count_tensors
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
@@ -97,7 +98,9 @@ def _with_vae(
     store = TensorStore([vae.path])
     naming = key_mapping.find_vae_mapping(store.names())
     config = {**entry.config("vae"), "_class_name": "AutoencoderKL"}
-    other = make_component("AutoencoderKL", "vae", config, store, naming, vae, plan, cancelled)
+    make = ComponentLoader(vae, plan, cancelled)
+    other = make("AutoencoderKL", "vae", config, store, naming)
     if not isinstance(other, AutoencoderKL):
         raise CheckpointError(f"“{vae.name}” is not a VAE that Easel can use. Choose another one.")
-    return dataclasses.replace(loaded, vae=other)
+    unused = count_tensors(make.originals.values()).explain(vae.name)
+    return dataclasses.replace(loaded, vae=other, notices=(*loaded.notices, *filter(None, (unused,))))

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from engine.checkpoints.files.tensors import TensorStore
 from engine.checkpoints.identify.adapter_names import BUNDLED
 from engine.checkpoints.library.entry import CheckpointEntry
+from engine.checkpoints.load.leftovers import count_names
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.errors import CheckpointError
 
@@ -28,8 +29,8 @@ class LearnedWord:
     name: str
     matrices: Mapping[str, torch.Tensor]
 
-    def vectors(self, key: str, width: int) -> torch.Tensor:
-        """The learned vectors for one text encoder, one per row: those under ``key`` in files for XL, else the only ones.
+    def find(self, key: str, width: int) -> str:
+        """The name of the vectors for one text encoder: ``key`` in files for XL, else that of the only ones.
 
         Raises CheckpointError if they were learned for another width.
         """
@@ -41,7 +42,12 @@ class LearnedWord:
                 f"“{self.name}” was made for another family: its words are {found} wide, and this checkpoint's {width}. "
                 "Leave it out."
             )
-        return wide[name] if wide[name].dim() == 2 else wide[name][None]
+        return name
+
+    def vectors(self, key: str, width: int) -> torch.Tensor:
+        """The learned vectors for one text encoder, one per row. Raises as :meth:`find` does."""
+        found = self.matrices[self.find(key, width)]
+        return found if found.dim() == 2 else found[None]
 
 
 def read_embedding(embedding: CheckpointEntry) -> LearnedWord:
@@ -67,18 +73,24 @@ def _read(store: TensorStore, names: Mapping[str, str]) -> dict[str, torch.Tenso
 
 @contextlib.contextmanager
 def add_words(words: Mapping[str, LearnedWord], loaded: LoadedCheckpoint) -> Generator[LoadedCheckpoint]:
-    """``loaded`` with ``words`` added to its vocabulary within the block. Raises CheckpointError for a word that does not fit."""
+    """``loaded`` with ``words`` added to its vocabulary within the block, and with notices about tensors of theirs that are not
+    used. Raises CheckpointError for a word that does not fit."""
     encoders = {"text_encoder": loaded.text_encoder, "text_encoder_2": loaded.text_encoder_2}
     tokenizers = {"text_encoder": loaded.tokenizer, "text_encoder_2": loaded.tokenizer_2}
     learned: dict[str, tuple[tuple[str, int], ...]] = {}
+    taken: dict[str, set[str]] = {name: set() for name in words}
     with contextlib.ExitStack() as stack:
         for component, encoder in encoders.items():
             tokenizer = tokenizers[component]
             if encoder is not None and tokenizer is not None:
-                vectors = {name: word.vectors(ENCODERS[component], _width(encoder)) for name, word in words.items()}
+                key, width = ENCODERS[component], _width(encoder)
+                vectors = {name: word.vectors(key, width) for name, word in words.items()}
+                for name, word in words.items():
+                    taken[name].add(word.find(key, width))
                 stack.enter_context(_extend_vocabulary(encoder, len(tokenizer), vectors.values()))
                 learned[component] = tuple((name, len(rows)) for name, rows in vectors.items())
-        yield dataclasses.replace(loaded, learned=learned)
+        unused = (count_names(word.matrices, taken[name]).explain(word.name) for name, word in words.items())
+        yield dataclasses.replace(loaded, learned=learned, notices=(*loaded.notices, *filter(None, unused)))
 
 
 def _width(encoder: PreTrainedModel) -> int:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from engine.checkpoints.adapters.adapter_file import COMPONENTS, AdapterFile, LayerChange, read_adapter
+from engine.checkpoints.adapters.adapter_file import AdapterFile, LayerChange, read_adapter
 from engine.checkpoints.adapters.layer_names import Layer, NamedLayers, block_of, name_layers
+from engine.checkpoints.adapters.peft_config import COMPONENTS
 from engine.checkpoints.adapters.weight_changes import change_of_bias, change_weight
 from engine.checkpoints.files.tensors import DTYPES
 from engine.checkpoints.library.entry import CheckpointEntry
@@ -135,7 +136,7 @@ class MergedLoras:
         device = parameter.device if parameter.device.type == "cuda" else torch.device("cpu")
         weight = originals.read(name).to(device=device, dtype=torch.float32)
         bias = originals.read(bias_name).to(device=device, dtype=torch.float32) if bias_name in originals else None
-        total, added = weight.clone(), False
+        own_bias, total, added = bias, weight.clone(), False
         for lora, file, change in changes:
             tensors, strength = file.tensors(change, device), lora.strength(layer)
             try:
@@ -147,7 +148,7 @@ class MergedLoras:
                     f"“{lora.entry.name}” does not fit this checkpoint: its shapes for {layer.name[:60]} differ. It was made "
                     "for another family: leave it out, or choose another checkpoint."
                 ) from error
-            if (more := change_of_bias(tensors)) is not None and bias is None:
+            if (more := change_of_bias(tensors, whole, own_bias)) is not None and bias is None:
                 file.left[NO_BIAS] += 1
             elif more is not None and bias is not None:
                 bias, added = bias + strength * change.target.take(more.flatten(), layer).reshape(bias.shape), True

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from engine.checkpoints.adapters.peft_methods import rotate_inputs, rotate_inputs_in_stages, scale_by_factor, scales_inputs
 from engine.checkpoints.identify.adapter_names import METHODS
 from engine.errors import first_line
 
@@ -21,7 +22,10 @@ Tensors = Mapping[str, torch.Tensor]
 Change = Callable[[torch.Tensor, Tensors], torch.Tensor]
 """(the layer's weight, its tensors) -> the weight at strength 1."""
 
-DORA, ALPHA, BIAS = "dora_scale", "alpha", "diff_b"
+DORA, ALPHA, BIAS, UP_BIAS = "dora_scale", "alpha", "diff_b", "lora_up.bias"
+SCALE = "config.scale"
+"""Beside a layer's tensors: the factor that the file's configuration gives, instead of an alpha."""
+
 MAGNITUDE = "lora_magnitude_vector"
 """PEFT's name for DoRA's magnitude, which is always per row."""
 
@@ -59,9 +63,11 @@ def _low_rank(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
 
 
 def _scale(tensors: Tensors, rank: int) -> float:
-    """``alpha`` over the rank; 1 for a file without alpha."""
+    """``alpha`` over the rank; 1 for a file without alpha, and for matrices without a rank."""
+    if SCALE in tensors:
+        return tensors[SCALE].item()
     alpha = tensors.get(ALPHA)
-    return 1.0 if alpha is None else alpha.item() / rank
+    return 1.0 if alpha is None or rank == 0 else alpha.item() / rank
 
 
 def _decompose(weight: torch.Tensor, change: torch.Tensor, tensors: Tensors) -> torch.Tensor:
@@ -112,9 +118,8 @@ def _kronecker(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
     second, rank_2 = _kronecker_factor(tensors, 2)
     if second.dim() > first.dim():
         first = first.view(*first.shape, *(1,) * (second.dim() - first.dim()))
-    rank = rank_2 or rank_1
-    scale = _scale(tensors, rank) if rank else 1.0
-    return _decompose(weight, torch.kron(first.contiguous(), second.contiguous()) * scale, tensors)
+    change = torch.kron(first.contiguous(), second.contiguous()) * _scale(tensors, rank_2 or rank_1)
+    return _decompose(weight, change, tensors)
 
 
 def _kronecker_factor(tensors: Tensors, number: int) -> tuple[torch.Tensor, int]:
@@ -127,8 +132,11 @@ def _kronecker_factor(tensors: Tensors, number: int) -> tuple[torch.Tensor, int]
 
 
 def _glora(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """GLoRA (Chavan et al. 2023, arXiv 2306.07967): W A + B, both low-rank."""
+    """GLoRA (Chavan et al. 2023, arXiv 2306.07967): W A + B, both low-rank. Until its version 2, LyCORIS called the factors of
+    each the other way round."""
     a1, a2, b1, b2 = (tensors[f"{name}.weight"].flatten(1) for name in ("a1", "a2", "b1", "b2"))
+    if (a1.shape[0], b1.shape[0]) != (weight.shape[1], weight.shape[0]):
+        a1, a2, b1, b2 = a2, a1, b2, b1
     change = torch.einsum("o i ..., i j -> o j ...", weight, a1 @ a2)
     return weight + (change + (b1 @ b2).reshape(weight.shape)) * _scale(tensors, a2.shape[0])
 
@@ -148,12 +156,6 @@ def _norm(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
 def _ia3(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
     """IA3 (Liu et al. 2022, arXiv 2205.05638) as LyCORIS stores it: 1 + w times each output, or each input."""
     return weight * (1 + _along(weight, tensors["weight"], on_input=bool(tensors["on_input"].item())))
-
-
-def _ia3_of_peft(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """IA3 as PEFT stores it: the factor itself, a row for inputs, a column for outputs."""
-    factor = tensors["ia3_l"]
-    return weight * _along(weight, factor, on_input=factor.dim() > 1 and factor.shape[0] == 1)
 
 
 def _along(weight: torch.Tensor, vector: torch.Tensor, *, on_input: bool) -> torch.Tensor:
@@ -212,20 +214,6 @@ def _rescale(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
     return weight if rescale is None else weight * _along(weight, rescale, on_input=False)
 
 
-def _rotation_of_peft(weight: torch.Tensor, tensors: Tensors) -> torch.Tensor:
-    """OFT as PEFT stores it: Q's upper triangle; inputs are rotated, by five terms of the Neumann series (PEFT's default)."""
-    triangle = tensors["oft_R.weight"]
-    size = round((1 + (1 + 8 * triangle.shape[1]) ** 0.5) / 2)
-    skew = weight.new_zeros(triangle.shape[0], size, size)
-    rows, columns = torch.triu_indices(size, size, 1)
-    skew[:, rows, columns] = triangle
-    skew = skew - skew.transpose(-1, -2)
-    square = skew @ skew
-    rotation = torch.eye(size, device=weight.device) + 2 * skew + 2 * square + 2 * square @ skew + square @ square
-    inputs = weight.flatten(1).unflatten(1, (-1, size))
-    return torch.einsum("o r c, r k c -> o r k", inputs, rotation.expand(inputs.shape[1], -1, -1)).reshape(weight.shape)
-
-
 _COMMON = frozenset({ALPHA, DORA, MAGNITUDE, BIAS})
 
 
@@ -234,15 +222,16 @@ def _row(name: str, change: Change, optional: frozenset[str] = frozenset()) -> M
 
 
 CHANGES: tuple[Method, ...] = (
-    _row("LoRA", _low_rank, _COMMON | {"lora_mid.weight"}),
+    _row("LoRA", _low_rank, _COMMON | {"lora_mid.weight", UP_BIAS}),
     _row("LoHa", _hadamard, _COMMON | {"hada_t1", "hada_t2"}),
     _row("LoKr", _kronecker, _COMMON | {"lokr_t1", "lokr_t2"}),
     _row("GLoRA", _glora, frozenset({ALPHA, BIAS})),
     _row("full difference", _full, frozenset({ALPHA, BIAS})),
     _row("norm", _norm, frozenset({"b_norm", ALPHA})),
     _row("IA3", _ia3, frozenset({ALPHA})),
-    _row("IA3 (PEFT)", _ia3_of_peft),
-    _row("OFT (PEFT)", _rotation_of_peft),
+    _row("IA3 (PEFT)", scale_by_factor),
+    _row("OFT (PEFT)", rotate_inputs),
+    _row("BOFT (PEFT)", rotate_inputs_in_stages),
     _row("OFT", _rotation, frozenset({ALPHA, "rescale"})),
     _row("bias", lambda weight, _: weight),
 )
@@ -265,6 +254,10 @@ def change_weight(method: Method, weight: torch.Tensor, tensors: Tensors) -> tor
         raise ValueError(first_line(error)) from error
 
 
-def change_of_bias(tensors: Tensors) -> torch.Tensor | None:
-    """What is added to the layer's bias at strength 1; None if nothing."""
+def change_of_bias(tensors: Tensors, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor | None:
+    """What is added to the layer's ``bias``, None if it has none, at strength 1; None if nothing."""
+    if UP_BIAS in tensors:
+        return tensors[UP_BIAS] * _scale(tensors, tensors["lora_down.weight"].shape[0])
+    if "ia3_l" in tensors and bias is not None and not scales_inputs(weight, tensors):
+        return bias * (tensors["ia3_l"].flatten() - 1)
     return next((tensors[name] for name in _BIASES if name in tensors), None)

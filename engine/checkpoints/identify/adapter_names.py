@@ -15,10 +15,10 @@ _ENDS: Mapping[str, str] = {
     r"\.lora_linear_layer\.down\.weight": "lora_down.weight", r"\.lora_linear_layer\.up\.weight": "lora_up.weight",
     r"\.lora\.down\.weight": "lora_down.weight", r"\.lora\.up\.weight": "lora_up.weight",
     r"\.lora_A(\.\w+)?\.weight": "lora_down.weight", r"\.lora_B(\.\w+)?\.weight": "lora_up.weight",
-    r"\.lora_B(\.\w+)?\.bias": "diff_b", r"\.lora_magnitude_vector(\.\w+)?(\.weight)?": "lora_magnitude_vector",
+    r"\.lora_B(\.\w+)?\.bias": "lora_up.bias", r"\.lora_magnitude_vector(\.\w+)?(\.weight)?": "lora_magnitude_vector",
     r"\.(lora_down|lora_up|lora_mid)\.weight": ".weight",
     r"\.(alpha|dora_scale|diff|diff_b|w_norm|b_norm|rescale|on_input)": "",
-    r"\.(hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t[12])|oft_blocks|ia3_l)(\.default)?": "",
+    r"\.(hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t[12])|oft_blocks|ia3_l|boft_[Rs])(\.default)?": "",
     r"\.(a1|a2|b1|b2|bm|oft_R)(\.default)?\.weight": ".weight", r"\.ia3_l\.weight": "ia3_l", r"\.weight": "weight",
 }  # fmt: skip
 """End of a name, a regular expression -> the tensor's name in LyCORIS. "" is the first group; a suffix begins with a dot."""
@@ -66,6 +66,7 @@ METHODS: Mapping[str, tuple[frozenset[str], ...]] = {
     "IA3": (frozenset({"weight", "on_input"}),),
     "IA3 (PEFT)": (frozenset({"ia3_l"}),),
     "OFT (PEFT)": (frozenset({"oft_R.weight"}),),
+    "BOFT (PEFT)": (frozenset({"boft_R", "boft_s"}),),
     "OFT": (frozenset({"oft_blocks"}),),
     "bias": (frozenset({"diff_b"}), frozenset({"b_norm"})),
 }

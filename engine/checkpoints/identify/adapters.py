@@ -17,6 +17,7 @@ from engine.json_values import parse_object
 
 OTHER_FAMILIES: Mapping[str, str] = {
     "Qwen-Image": r"transformer_blocks[._]\d+[._](img|txt)_(mod|mlp)",
+    "Stable Cascade": r"^lora_prior_(unet|te)_",
     "Flux": r"(^|[._])(double|single)_blocks[._]\d|single_transformer_blocks[._]\d",
     "Wan": r"(^|[._])blocks[._]\d+[._](self|cross)_attn[._][qkvo]($|[._])",
     "Z-Image": r"(noise|context)_refiner[._]\d|(^|[._])layers[._]\d+[._](attention|feed_forward|adaLN_modulation)[._]",

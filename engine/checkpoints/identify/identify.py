@@ -71,7 +71,7 @@ def _embedding(names: Mapping[str, Tensor], header: Header, path: Path) -> Ident
     """Textual inversion: A1111's ``string_to_param``, ``emb_params``, XL's ``clip_l`` and ``clip_g``, or a single matrix; a
     single vector in diffusers' ``learned_embeds.bin``."""
     vectors = {n: t for n, t in names.items() if len(t.shape) == 1 and len(names) == 1 and header.container != "safetensors"}
-    wide = vectors or {n: t for n, t in names.items() if len(t.shape) == 2 and t.shape[0] <= 1024}
+    wide = vectors or {n: t for n, t in names.items() if len(t.shape) == 2 and 0 < t.shape[0] <= 1024}
     known = any(n.startswith("string_to_param.") or n in ("emb_params", "clip_l", "clip_g") for n in wide)
     if not wide or not (known or len(names) == 1):
         return None
@@ -146,6 +146,8 @@ _OTHERS: tuple[tuple[str, str], ...] = (
     (r"(image_encoder\.|vision_model\.)", "it holds an image encoder (CLIP vision), which Easel does not use yet"),
     (r"(image_proj|ip_adapter)\.", "it is an IP-Adapter, which Easel does not use yet"),
     (r"(body\.\d+\.block\d|adapter\.body)", "it is a T2I-Adapter, which Easel does not use yet"),
+    (r".*\.(lambda_layer|hra_u|vera_lambda_[bd]|fourierft_spectrum|oft_diag)(\.\w+)?$",
+     "it is an adapter by a method that Easel cannot merge, such as T-LoRA, HRA or VeRA. Get it as LoRA, LoHa or LoKr"),
     (r"lllite_unet", "it is a ControlNet of the kind LLLite, which Easel does not use yet"),
     (r"(control_model\.|controlnet_|control_add_embedding|lora_controlnet)", "it is a ControlNet, which Easel does not use yet"),
     (r".*motion_modules\.", "it is a motion module of AnimateDiff. Easel draws pictures, not films: choose another file"),

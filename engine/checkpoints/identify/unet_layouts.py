@@ -1,7 +1,7 @@
 """UNets of XL with fewer blocks than XL's, told by where their transformer blocks are.
 
-The rows are those of ComfyUI (``comfy/model_detection.py``, ``unet_config_from_diffusers_unet``) and of the published
-``unet/config.json``: SSD-1B and Segmind-Vega (Gupta et al. 2024, arXiv 2401.02677), KOALA (Lee et al. 2023, arXiv 2312.04005).
+Where the blocks are is as in ComfyUI (``comfy/model_detection.py``, ``unet_config_from_diffusers_unet``): SSD-1B and
+Segmind-Vega (Gupta et al. 2024, arXiv 2401.02677), KOALA (Lee et al. 2023, arXiv 2312.04005).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import diffusers
 import torch
@@ -53,9 +53,16 @@ def load_checkpoint(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCa
         parts[T5_TOKENIZER] = load_t5_tokenizer(entry.t5_tokenizer)
     with translate_any_error(CheckpointError, entry.path.name):
         loaded = create_checkpoint(entry, plan, parts, make.originals)
-        own = [originals for component, originals in make.originals.items() if component not in entry.borrowed]
-        unused = count_tensors(own, entry.identity.markers).explain(entry.name)
-        return dataclasses.replace(loaded, notices=(*explain_missing(entry), *((unused,) if unused else ())))
+        return dataclasses.replace(loaded, notices=(*explain_missing(entry), *filter(None, _explain_unused(entry, make))))
+
+
+def _explain_unused(entry: CheckpointEntry, make: ComponentLoader) -> Iterator[str]:
+    """Sentences, some empty, about unused tensors: of the checkpoint, and of each file that lends it its only component."""
+    own = [originals for component, originals in make.originals.items() if component not in entry.borrowed]
+    yield count_tensors(own, entry.identity.markers).explain(entry.name)
+    for component, lender in entry.borrowed.items():
+        if component in make.originals and lender.identity.kind in ("vae", "text_encoder"):
+            yield count_tensors([make.originals[component]]).explain(lender.name)
 
 
 def _is_used(entry: CheckpointEntry, plan: ExecutionPlan, component: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def load_image_network(entry: CheckpointEntry, other: CheckpointEntry | None = N
     """The network of ``entry`` on the CPU in float32, ready to run.
 
     ``share`` (0..1) mixes in the weights of ``other``, a network of the same shape: between two trainings of one network the
-    weights can be mixed (Wang et al. 2019, arXiv 1811.10515). Raises CheckpointError for a file that holds no such network.
+    weights can be mixed (Wang et al. 2019, arXiv 1811.10515). Raises CheckpointError for a file that holds no such network, or
+    tensors besides.
     """
     weights = _read_weights(entry.path)
     if other is not None and share:
@@ -32,10 +34,23 @@ def load_image_network(entry: CheckpointEntry, other: CheckpointEntry | None = N
     except UnsupportedModelError as error:
         raise create_refusal(entry.path, "it holds a network of a kind that Easel does not know", is_whole=True) from error
     except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AssertionError) as error:
-        raise create_refusal(entry.path, "its parts do not fit together: it is damaged or incomplete") from error
+        raise create_refusal(entry.path, _explain(error), is_whole=True) from error
     if not isinstance(network, ImageModelDescriptor) or network.input_channels not in (1, 3):
         raise create_refusal(entry.path, "its input is not an image", is_whole=True)
     return network.eval()
+
+
+_NAME = re.compile(r'"([^"]+)"')
+
+
+def _explain(error: Exception) -> str:
+    """Why a network was not loaded. torch refuses tensors that a network lacks, and names those that it does not have."""
+    wrong, _, unexpected = str(error).partition("Unexpected key(s)")
+    unknown = _NAME.findall(unexpected.partition("\n")[0])
+    if not unknown or "Missing key(s)" in wrong or "size mismatch" in unexpected:
+        return "its parts do not fit together: it was saved incompletely, or is of another kind"
+    count = f"{len(unknown)} part{'s' if len(unknown) > 1 else ''}"
+    return f"it has {count} that its kind of network does not have ({unknown[0][:80]}), so the result would be wrong"
 
 
 def place_image_network(network: ImageNetwork, device: str, dtype: str, *, channels_last: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""After a load: which tensors of a checkpoint's files were used, and why others were not."""
+"""After a load: which tensors of a file were used, and why others were not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _EXPECTED: Mapping[str, str] = {
     r"text_encoders\.t5xxl\..*": "the text encoder T5, which was left out",
     r".*text_projection(\.weight)?": "a projection of the text, which this family does not read",
     r".*(transformer\.resblocks|encoder\.layers)\.\d+\..*": "the text encoder's last layers, which this family does not read",
-    r"(first_stage_model|vae)\.(loss|discriminator)\..*": "the VAE's loss, which only training needs",
+    r"((first_stage_model|vae)\.)?(loss|discriminator)\..*": "the VAE's loss, which only training needs",
+    r"(.*\.)?(shared|encoder\.embed_tokens)\.weight": "T5's table of words, which some files have twice",
+    r"decoder\.(block\..*|(final_layer_norm|embed_tokens)\.weight)|lm_head\.weight": "T5's decoder, which reads no prompt",
+    r"string_to_token\..*": "the number of a learned word in training",
+    r"clip_[lg]|t5xxl": "a learned word's vectors for a text encoder that this checkpoint does not have",
     r"depth_model\..*": "parts of MiDaS that estimate no depth",
     r".*\.num_batches_tracked": "a counter of training",
     r"(cond_stage_model|conditioner\.embedders\.\d+)\.(model\.)?(visual|attn_mask|transformer\.vision_model).*":
@@ -35,14 +39,14 @@ class TensorUse:
     taken: int
     left: Mapping[str, tuple[str, ...]]
 
-    def explain(self, checkpoint: str) -> str:
-        """A sentence about the tensors that Easel does not know; "" if there are none."""
+    def explain(self, file: str) -> str:
+        """A sentence about the tensors of a file of that name that Easel does not know; "" if there are none."""
         unknown = self.left.get("", ())
         if not unknown:
             return ""
         examples = ", ".join(name[:80] for name in unknown[:3]) + (", ..." if len(unknown) > 3 else "")
         return (
-            f"“{checkpoint}” has {len(unknown)} of {self.given} parts that Easel does not know and did not use ({examples}). If "
+            f"“{file}” has {len(unknown)} of {self.given} parts that Easel does not know and did not use ({examples}). If "
             "its pictures are not what they should be, it is of a kind that Easel does not draw with yet."
         )
 
@@ -56,12 +60,20 @@ def count_tensors(loaded: Iterable[Originals], markers: Collection[str] = ()) ->
         names |= given
         taken |= {place for place, _ in component.places.values()} & given
         taken |= component.store.scales()
+    return count_names(names, taken)
+
+
+def count_names(given: Iterable[str], taken: Collection[str]) -> TensorUse:
+    """How the tensors of a file, called ``given``, were used."""
+    names = set(given)
     left: dict[str, list[str]] = {}
-    for name in sorted(names - taken):
+    for name in sorted(names.difference(taken)):
         left.setdefault(_describe(name), []).append(name)
     return TensorUse(
-        given=len(names), taken=len(names & taken), left={what: tuple(found) for what, found in left.items()}
-    )  # fmt: skip
+        given=len(names),
+        taken=len(names.intersection(taken)),
+        left={what: tuple(found) for what, found in left.items()},
+    )
 
 
 def _describe(name: str) -> str:

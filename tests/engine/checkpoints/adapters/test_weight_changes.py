@@ -1,13 +1,9 @@
-"""Every method gives the weight that the library which writes its files gives: LyCORIS, PEFT."""
+"""Every method gives the weight that the library which writes its files gives: LyCORIS."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import peft
 import pytest
 import torch
-from peft import LoraConfig, OFTConfig
 
 from engine.checkpoints.adapters.weight_changes import change_of_bias, change_weight, find_method
 from tests.engine.checkpoints.adapters import writers
@@ -33,7 +29,7 @@ def test_a_method_gives_the_weight_that_its_library_merges(name: str, layer_name
     changed = change_weight(method, weight, tensors)
     assert torch.allclose(changed, made.weight, atol=1e-5), (changed - made.weight).abs().max()
     assert not torch.allclose(changed, weight, atol=1e-4), "a change that changes nothing proves nothing"
-    bias = change_of_bias(tensors)
+    bias = change_of_bias(tensors, weight, layer.bias)
     if made.bias is not None and layer.bias is not None:
         assert bias is not None and torch.allclose(layer.bias + bias, made.bias, atol=1e-6)
 
@@ -44,46 +40,29 @@ def test_norms_are_changed(make: object) -> None:
     made = writers.NORM(layer, torch.Generator().manual_seed(2))
     method = find_method(frozenset(made.tensors))
     assert method is not None
-    bias = change_of_bias(made.tensors)
+    bias = change_of_bias(made.tensors, layer.weight, layer.bias)
     assert torch.allclose(change_weight(method, layer.weight.detach(), made.tensors), made.weight)
     assert bias is not None and made.bias is not None and torch.allclose(layer.bias + bias, made.bias)
 
 
-@pytest.mark.parametrize("layer_name", ["linear", "convolution", "square"])
-@pytest.mark.parametrize("options", [{"use_dora": True}, {"use_rslora": True}, {}])
-def test_pefts_lora_is_what_peft_merges(layer_name: str, options: dict[str, bool]) -> None:
+@pytest.mark.parametrize("layer_name", LAYERS)
+def test_the_older_layout_of_glora_is_read(layer_name: str) -> None:
+    """LyCORIS until 2: a2 and b2 come before a1 and b1 (github.com/comfyanonymous/ComfyUI, comfy/weight_adapter/glora.py)."""
     torch.manual_seed(1)
-    model = torch.nn.Sequential(LAYERS[layer_name]())
-    weight = model[0].weight.detach().clone()
-    config = LoraConfig(r=4, lora_alpha=4, target_modules=["0"], init_lora_weights=False, **options)
-    wrapped = peft.get_peft_model(model, config)
-    layer: Any = wrapped.base_model.model[0]  # type: ignore[index]
-    tensors = {"lora_down.weight": layer.lora_A["default"].weight, "lora_up.weight": layer.lora_B["default"].weight}
-    if "use_rslora" in options:
-        tensors["alpha"] = torch.tensor(4 * 4 / 4**0.5)
-    if "use_dora" in options:
-        tensors["lora_magnitude_vector"] = layer.lora_magnitude_vector["default"].weight * 1.3
-        layer.lora_magnitude_vector["default"].weight.data *= 1.3
-    tensors = {leaf: tensor.detach().clone() for leaf, tensor in tensors.items()}
-    layer.merge()
-    method = find_method(frozenset(tensors))
+    layer = LAYERS[layer_name]()
+    made = writers.LINEAR_AND_CONVOLUTION["GLoRA"](layer, torch.Generator().manual_seed(2))
+    swapped = {"a1": "a2", "a2": "a1", "b1": "b2", "b2": "b1"}
+    older = {swapped.get(name[:2], name[:2]) + name[2:]: tensor for name, tensor in made.tensors.items()}
+    method = find_method(frozenset(older))
     assert method is not None
-    changed = change_weight(method, weight, tensors)
-    assert torch.allclose(changed, layer.base_layer.weight, atol=1e-5)
+    assert torch.allclose(change_weight(method, layer.weight.detach(), older), made.weight, atol=1e-5)
 
 
-def test_pefts_oft_is_what_peft_merges() -> None:
-    torch.manual_seed(1)
-    model = torch.nn.Sequential(torch.nn.Linear(16, 32))
-    weight = model[0].weight.detach().clone()
-    wrapped = peft.get_peft_model(model, OFTConfig(oft_block_size=4, target_modules=["0"]))
-    layer: Any = wrapped.base_model.model[0]  # type: ignore[index]
-    torch.nn.init.normal_(layer.oft_R["default"].weight, std=0.05)
-    tensors = {"oft_R.weight": layer.oft_R["default"].weight.detach().clone()}
-    layer.merge()
+def test_a_layer_of_rank_0_is_left_as_it_is() -> None:
+    tensors = {"lora_down.weight": torch.zeros(0, 16), "lora_up.weight": torch.zeros(32, 0), "alpha": torch.tensor(4.0)}
     method = find_method(frozenset(tensors))
     assert method is not None
-    assert torch.allclose(change_weight(method, weight, tensors), layer.base_layer.weight, atol=1e-5)
+    assert torch.equal(change_weight(method, torch.ones(32, 16), tensors), torch.ones(32, 16))
 
 
 def test_a_layer_with_tensors_of_no_method_has_none() -> None:

@@ -45,6 +45,7 @@ def test_only_xl_has_several_transformer_blocks_in_a_place() -> None:
 
 OTHERS = {
     # kohya-ss/sd-scripts networks/lora_flux.py, lora_sd3.py; diffusers' save_lora_weights; the families' own code
+    "lora_prior_unet_down_blocks_0_1_attention_attn_in_proj": "Stable Cascade",
     "lora_unet_double_blocks_0_img_attn_qkv": "Flux",
     "lora_unet_single_blocks_37_linear1": "Flux",
     "transformer.single_transformer_blocks.3.attn.to_q": "Flux",

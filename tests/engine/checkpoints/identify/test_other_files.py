@@ -37,8 +37,8 @@ def identify(shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str] 
     return identify_header(Header("safetensors", tensors, metadata or {}), Path("x.safetensors"))
 
 
-# Names of tensors as in black-forest-labs/flux, Stability-AI/sd3-ref, Tongyi-MAI/Z-Image, transformers (T5, CLIP) and
-# tencent-ailab/IP-Adapter.
+# Names of tensors as in black-forest-labs/flux, Stability-AI/sd3-ref, Tongyi-MAI/Z-Image, transformers (T5, CLIP),
+# tencent-ailab/IP-Adapter, LyCORIS (tlora.py) and PEFT (HRA, VeRA, FourierFT).
 OTHERS = {
     "the averaged weights (EMA) alone": {"model_ema.diffusion_modelinput_blocks00weight": (320, 4, 3, 3)},
     "a text encoder alone": TEXT,
@@ -47,6 +47,15 @@ OTHERS = {
     "an image encoder": {"vision_model.encoder.layers.0.mlp.fc1.weight": (8, 8), "visual_projection.weight": (8, 8)},
     "an IP-Adapter": {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (8, 8)},
     "a VAE with latents of 32 channels": {**VAE, "decoder.conv_in.weight": (512, 32, 3, 3)},
+    "a method that Easel cannot merge": {
+        "lora_unet_mid_block_attn1_to_q.q_layer.weight": (3, 8), "lora_unet_mid_block_attn1_to_q.p_layer.weight": (8, 3),
+        "lora_unet_mid_block_attn1_to_q.lambda_layer": (1, 3), "lora_unet_mid_block_attn1_to_q.alpha": (),
+    },
+    "a method that Easel cannot merge ": {"base_model.model.mid_block.attn1.to_q.hra_u": (8, 4)},
+    "a method that Easel cannot merge  ": {
+        "base_model.model.to_q.vera_lambda_b": (8,), "base_model.model.to_q.vera_lambda_d": (4,), "base_model.vera_A": (4, 8),
+    },
+    "a method that Easel cannot merge   ": {"base_model.model.mid_block.attn1.to_q.fourierft_spectrum": (10,)},
     "a checkpoint of Flux": {"double_blocks.0.img_attn.qkv.weight": (8, 8), "vae.decoder.conv_in.weight": (8, 16, 3, 3)},
     "a checkpoint of Z-Image": {f"{UNET}noise_refiner.0.attention.qkv.weight": (8, 8)},
 }  # fmt: skip

@@ -1,9 +1,9 @@
 """Networks of XL's kind that are smaller than XL, and its latent consistency model: from a single file as from a folder.
 
-The configurations are the published ones but for their widths: huggingface.co/segmind/SSD-1B and segmind/Segmind-Vega,
-huggingface.co/etri-vilab/koala-700m-llava-cap and koala-1b-llava-cap, huggingface.co/latent-consistency/lcm-sdxl
-(``unet/config.json``). The names in single files are those of ComfyUI's UNetModel for these layouts
-(github.com/comfyanonymous/ComfyUI, ``comfy/model_detection.py``: SSD_1B, Segmind_Vega, KOALA_700M, KOALA_1B).
+Where their transformer blocks are is compared with ComfyUI's table, and the names in single files are those of its UNetModel for
+these layouts. The width of the guidance embedding of latent consistency models is that of diffusers' training script
+(github.com/huggingface/diffusers, ``examples/consistency_distillation/train_lcm_distill_sdxl_wds.py``,
+``--unet_time_cond_proj_dim``). Only the layers' widths are smaller here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from engine.checkpoints.families import FAMILIES
+from engine.checkpoints.identify.unet_layouts import SMALL_UNETS, UnetLayout
 from engine.checkpoints.library import entry as entries
 from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
@@ -41,6 +43,27 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "KOALA-1B": {"layers_per_block": 1, "transformer_layers_per_block": [1, 2, 6]},
     "LCM-XL": {"time_cond_proj_dim": 16},
 }  # fmt: skip
+
+
+COMFY: dict[str, tuple[list[int], int, list[int]]] = {
+    "SSD-1B": ([0, 0, 2, 2, 4, 4], -1, [0, 0, 0, 1, 1, 2, 10, 4, 4]),
+    "Segmind-Vega": ([0, 0, 1, 1, 2, 2], -1, [0, 0, 0, 1, 1, 1, 2, 2, 2]),
+    "KOALA-700M": ([0, 2, 5], -2, [0, 0, 2, 2, 5, 5]),
+    "KOALA-1B": ([0, 2, 6], 6, [0, 0, 2, 2, 6, 6]),
+}
+"""``transformer_depth``, ``transformer_depth_middle`` and ``transformer_depth_output``, which is read from its end, in
+github.com/comfyanonymous/ComfyUI/blob/006dd0ae6cf66f66ea0d2ad7db73dea920de9936/comfy/model_detection.py
+(``unet_config_from_diffusers_unet``)."""
+
+
+def test_the_layouts_are_those_of_comfyui() -> None:
+    layouts = {small.name: small.layout for small in SMALL_UNETS}
+    assert layouts == {name: UnetLayout(tuple(down), middle, tuple(up[::-1])) for name, (down, middle, up) in COMFY.items()}
+
+
+def test_the_guidance_embedding_has_the_width_of_the_training_script() -> None:
+    family = next(family for family in FAMILIES if family.name == "lcm_xl")
+    assert entries.bundled_config(family, "unet")["time_cond_proj_dim"] == 256
 
 
 @pytest.fixture(scope="module")
