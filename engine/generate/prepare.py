@@ -18,7 +18,7 @@ from engine.errors import CheckpointError
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import circumstance_of, find_cpu_plan, is_guided, plan_for, work_for
 from engine.generate.samplers import is_flow_matching
-from engine.generate.samplers.few_steps import choose_few_steps
+from engine.generate.samplers.few_steps import apply_few_steps
 from engine.generate.samplers.sampling import choose_sampling
 from engine.plan import fit_plan, lower_peak, predict
 from engine.plan.learned import apply_learned
@@ -90,10 +90,7 @@ def prepare(
     """
     # 1. The checkpoint, with what the request adds to it.
     inventory = inventory or state.catalogue.scan()
-    found = inventory.find(asked.checkpoint)
-    few_steps = choose_few_steps(asked, found, inventory)
-    asked, explained = few_steps.complete(asked) if few_steps else (asked, "")
-    found = few_steps.entry if few_steps else found
+    asked, found, explained = apply_few_steps(asked, inventory.find(asked.checkpoint), inventory)
     entry = found.for_drafts if is_draft(asked) else found
     if entry.family.loaded_by_diffusers:
         raise CheckpointError(f"“{entry.name}” is of a kind that only does text to image here. Choose another checkpoint.")
@@ -110,7 +107,7 @@ def prepare(
     tiny_decoder = find_tiny_decoder(entry, inventory)
     work = work_for(entry, request, refiner.entry if refiner else None, tiny_decoder)
     fitting, measures = _fit(asked, work, entry, state, request)
-    borrowed = (*((explained,) if explained else ()), *((explain_borrowed(entry),) if entry.borrowed else ()))
+    borrowed = (explain_borrowed(entry),) if entry.borrowed else ()
     decoder = tiny_decoder if SPEEDS[request.speed].tiny_decoder else None
     decoding = (_explain_decoder(decoder),) if decoder else ()
     machine = environment(state.hardware.device.name or state.hardware.device.kind)
@@ -119,7 +116,7 @@ def prepare(
         environment={**machine, **_hashes(additions), **_hashes_of_lenders(entry), **_hash(decoder)},
     )  # fmt: skip
     return Prepared(
-        entry, resolved, (*notices, *explain_unused(request, additions), *borrowed, *decoding, *measures), inventory,
+        entry, resolved, (*explained, *notices, *explain_unused(request, additions), *borrowed, *decoding, *measures), inventory,
         additions, refiner.under(fitting, state) if refiner else None, tiny_decoder,
     )  # fmt: skip
 

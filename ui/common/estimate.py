@@ -13,7 +13,7 @@ from engine.checkpoints.library.entry import CheckpointEntry
 from engine.descriptions import EngineDescription
 from engine.errors import EaselError
 from engine.generate.estimate import Circumstances, Estimate, estimate
-from engine.generate.samplers.few_steps import choose_few_steps
+from engine.generate.samplers.few_steps import apply_few_steps
 from engine.plan.hardware.facts import Hardware, from_text
 from engine.plan.learned import LearnedFacts
 from engine.plan.remedies import explain_remedies, read_result
@@ -52,8 +52,7 @@ class EstimateService:
         )
         try:
             entry = self._checkpoint_options.find_entry(asked.checkpoint)
-            if few_steps := choose_few_steps(asked, entry, self._checkpoint_options.inventory):
-                entry, (asked, _) = few_steps.entry, few_steps.complete(asked)
+            asked, entry, _ = apply_few_steps(asked, entry, self._checkpoint_options.inventory)
             found = estimate(entry, _complete(asked, entry), here)
         except (EaselError, KeyError):
             return ""  # Generate says what is wrong with the request or with the checkpoint.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.checkpoints.families import FAMILIES, Family, TextLayout
 
 FEW_STEPS = ("turbo", "lightning", "hyper", "lcm", "dmd", "tcd", "pcm")
+TURBO, LIGHTNING, HYPER, LCM, DMD, TCD, _ = FEW_STEPS
 """Words for methods of distillation that let a checkpoint, with or without a LoRA, draw in few steps."""
 
 

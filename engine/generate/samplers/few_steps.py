@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from engine.checkpoints.library.catalogue import Inventory
 from engine.checkpoints.library.entry import CheckpointEntry
-from engine.checkpoints.library.few_steps import FewStepMethod, find_few_step_lora, find_method
+from engine.checkpoints.library.few_step_loras import FewStepMethod, find_few_step_lora, find_method
 from engine.errors import CheckpointError
 from engine.plan.speed import FEW_STEPS
 from engine.prompt.grammar import parse
@@ -44,6 +44,16 @@ class FewStepChoice:
 
     def _add_tag(self, prompt: str) -> str:
         return f"{prompt.rstrip()} {self.tag}".strip() if self.tag else prompt
+
+
+def apply_few_steps(asked: R, entry: CheckpointEntry, inventory: Inventory) -> tuple[R, CheckpointEntry, tuple[str, ...]]:
+    """``asked`` and its checkpoint as they are with the speed "few steps", if it has that, and a sentence about it. Raises as
+    :func:`choose_few_steps` does."""
+    choice = choose_few_steps(asked, entry, inventory)
+    if choice is None:
+        return asked, entry, ()
+    completed, explained = choice.complete(asked)
+    return completed, choice.entry, (explained,)
 
 
 def choose_few_steps(asked: GenerationRequest, entry: CheckpointEntry, inventory: Inventory) -> FewStepChoice | None:

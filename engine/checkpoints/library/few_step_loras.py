@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.checkpoints.identify.evidence import DMD, HYPER, LCM, LIGHTNING, TCD, TURBO
 from engine.checkpoints.library.catalogue import Inventory
 from engine.checkpoints.library.entry import CheckpointEntry
 
@@ -27,24 +28,24 @@ class FewStepMethod:
 
 
 METHODS: Mapping[str, FewStepMethod] = {
-    "hyper": FewStepMethod(
+    HYPER: FewStepMethod(
         label="Hyper-SD", scheduler="DDIM", source="the card of ByteDance/Hyper-SD; Ren et al. 2024, arXiv 2404.13686"
     ),
-    "lightning": FewStepMethod(
+    LIGHTNING: FewStepMethod(
         label="Lightning", scheduler="Euler", source="the card of ByteDance/SDXL-Lightning; Lin et al. 2024, arXiv 2402.13929"
     ),
-    "dmd": FewStepMethod(
+    DMD: FewStepMethod(
         label="DMD2", scheduler="LCM", schedule="Default", source="the card of tianweiy/DMD2; Yin et al. 2024, arXiv 2405.14867"
     ),
-    "lcm": FewStepMethod(
+    LCM: FewStepMethod(
         label="LCM", scheduler="LCM", schedule="Default", most_guidance=2.0,
         source="the card of latent-consistency/lcm-lora-sdxl; Luo et al. 2023, arXiv 2311.05556",
     ),
-    "tcd": FewStepMethod(
+    TCD: FewStepMethod(
         label="TCD", scheduler="TCD", schedule="Default", most_steps=50,
         source="diffusers' guide to TCD-LoRA; Zheng et al. 2024, arXiv 2402.19159",
     ),
-    "turbo": FewStepMethod(
+    TURBO: FewStepMethod(
         label="Turbo", scheduler="Euler a", source="the card of stabilityai/sdxl-turbo; Sauer et al. 2023, arXiv 2311.17042"
     ),
 }  # fmt: skip
@@ -69,7 +70,7 @@ def find_method(lora: CheckpointEntry) -> FewStepMethod | None:
         method = dataclasses.replace(method, steps=found.steps, most_steps=max(method.most_steps, found.steps))
     if found.keeps_guidance:
         method = dataclasses.replace(method, guidance_scale=KEPT_GUIDANCE, most_guidance=MOST_KEPT_GUIDANCE)
-    if name == "hyper" and found.steps == 1:
+    if name == HYPER and found.steps == 1:
         method = dataclasses.replace(method, scheduler="TCD", schedule="Default")  # as its card says
     return method
 
