@@ -13,7 +13,7 @@ NAMES = {
     "history": "the History tab with 10,000 pictures",
     "live": "from the end of a stroke to the repaint on the screen, with the starter",
     "load": "50 pages that watch 200 jobs: the page's answer time beside that of an idle one, and memory",
-    "diffusers": "compared with plain diffusers, with a full-size checkpoint",
+    "diffusers": "plain diffusers, Easel and Easel without OpenVINO, with a full-size checkpoint, beside the arithmetic limit",
     "speeds": "how much the Speed setting saves, and how far its pictures are from exact ones",
     "loading": "a full-size checkpoint: loading compared with reading its bytes, memory, switches, the first picture after one",
     "memory": "predicted and measured peak memory",
@@ -22,6 +22,9 @@ NAMES = {
     "upscale": "the built-in upscaler compared with spandrel's plain call, tile seams, memory at 25 and 100 megapixels",
 }
 """Module -> what it measures."""
+
+LONG = ("diffusers",)
+"""Modules with a ``main_long``."""
 
 
 def main() -> None:
@@ -33,9 +36,12 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_argument("names", nargs="*", metavar="NAME", choices=[*NAMES, []], default=[])
-    for name in flags.parse_args().names or NAMES:
+    flags.add_argument("--long", action="store_true", help=f"what takes an hour too: XL in {' and '.join(LONG)}")
+    chosen = flags.parse_args()
+    for name in chosen.names or NAMES:
         print(f"\n== {name}: {NAMES[name]}", flush=True)
-        importlib.import_module(f"benchmarks.{name}").main()
+        module = importlib.import_module(f"benchmarks.{name}")
+        module.main_long() if chosen.long and name in LONG else module.main()
 
 
 if __name__ == "__main__":

@@ -129,13 +129,15 @@ def choose_precision(asked: Request, here: Circumstances) -> str:
 
 
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
-    """The compiler for the networks: used only for large ones, and not where weights are packed or steps leave out or change
-    layers."""
+    """The compiler for the networks: used only for large ones and the starter's, and not where weights are packed or steps leave
+    out or change layers."""
     exact = not isinstance(asked, GenerationRequest) or (asked.speed in UNABRIDGED and asked.guidance != PERTURBED)
     denoiser = entry.parts.get(plan.denoiser)
-    if denoiser is None or denoiser.parameters < WORTH_COMPILING or denoiser.packed or not exact or entry.family.skip_layers:
+    if denoiser is None or denoiser.packed or not exact or entry.family.skip_layers:
         return ""
-    return plan.compiler or ("inductor" if wanted else "")
+    is_large = denoiser.parameters >= WORTH_COMPILING
+    own = plan.compiler if is_large or entry.family.is_bundled else ""
+    return own or ("inductor" if wanted and is_large else "")
 
 
 def is_guided(request: Request) -> bool:

@@ -11,6 +11,7 @@ import dataclasses
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,7 @@ from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.dynamo import CompilerError, allow_recompiles
 from engine.compat.forward import Output, own_forward, replace_forward
 from engine.compat.stop_hooks import raise_on_stop
+from engine.generate import estimate
 from engine.generate.speed.network_graphs import GraphStore
 from engine.generate.speed.network_kinds import EVEN, Architecture, describe_decoder, describe_denoiser
 from engine.generate.speed.openvino_compiler import OpenVino, Unsupported
@@ -77,20 +79,30 @@ class Inductor:
         return (output[0].clone(), *output[1:]) if isinstance(output, tuple) else output.clone()
 
 
-Compiler = Callable[[torch.nn.Module, Architecture, GraphStore], CompiledNetwork | None]
+@dataclass(frozen=True)
+class GraphSource:
+    """Where graphs come from. ``makes``: whether those that are missing are made while torch draws; those of the starter, whose
+    images would wait for that, are made by the self-test."""
+
+    store: GraphStore
+    makes: bool
+
+
+Compiler = Callable[[torch.nn.Module, Architecture, GraphSource], CompiledNetwork | None]
 """Compiles a network, or says None if it cannot yet."""
 
 
-def _compile_with_inductor(module: torch.nn.Module, _architecture: Architecture, _store: GraphStore) -> CompiledNetwork:
+def _compile_with_inductor(module: torch.nn.Module, _architecture: Architecture, _source: GraphSource) -> CompiledNetwork:
     return Inductor(module)
 
 
-def _compile_with_openvino(module: torch.nn.Module, architecture: Architecture, store: GraphStore) -> CompiledNetwork | None:
-    graph = store.find(architecture)
-    if graph is None:
-        store.make_later(architecture)
-        return None
-    return OpenVino(module, graph)
+def _compile_with_openvino(module: torch.nn.Module, architecture: Architecture, source: GraphSource) -> CompiledNetwork | None:
+    graph = source.store.find(architecture)
+    if graph is not None:
+        return OpenVino(module, graph)
+    if source.makes:
+        source.store.make_later(architecture)
+    return None
 
 
 COMPILERS: dict[str, Compiler] = {"inductor": _compile_with_inductor, "openvino": _compile_with_openvino}
@@ -148,8 +160,8 @@ def explain_trouble(unet: torch.nn.Module) -> str:
 class _Network:
     """A network of a run. ``compiled`` computes it in this image, None for torch; ``is_used``: for all of the image so far."""
 
-    def __init__(self, module: torch.nn.Module, plan: ExecutionPlan, stop: Stop, store: GraphStore) -> None:
-        self.module, self._compiler, self._stop, self._store = module, plan.compiler, stop, store
+    def __init__(self, module: torch.nn.Module, plan: ExecutionPlan, stop: Stop, source: GraphSource) -> None:
+        self.module, self._compiler, self._stop, self._source = module, plan.compiler, stop, source
         self._planned, self._own = _dtype_of(module), own_forward(module)
         self.compiled: CompiledNetwork | None = None
         self.is_used = False
@@ -187,7 +199,7 @@ class _Network:
         kept = _COMPILED.get(self.module)
         if kept is not None and kept[:2] == (self._compiler, architecture):
             return kept[2]
-        compiled = COMPILERS[self._compiler](self.module, architecture, self._store)
+        compiled = COMPILERS[self._compiler](self.module, architecture, self._source)
         if compiled is not None:
             _COMPILED[self.module] = self._compiler, architecture, compiled
         return compiled
@@ -198,9 +210,11 @@ class CompiledRun:
 
     def __init__(self, loaded: LoadedCheckpoint, plan: ExecutionPlan, stop: Stop, store: GraphStore) -> None:
         self._loaded, self._plan = loaded, plan
-        self._denoiser = _Network(loaded.denoiser, plan, stop, store) if can_compile(plan) else None
+        parameters = sum(weight.numel() for weight in loaded.denoiser.parameters())
+        source = GraphSource(store, makes=parameters >= estimate.WORTH_COMPILING)
+        self._denoiser = _Network(loaded.denoiser, plan, stop, source) if can_compile(plan) else None
         decodes = self._denoiser is not None and plan.vae_tile == 0 and plan.compiler in COMPILES_DECODERS
-        self._decoder = _Network(loaded.vae.decoder, plan, stop, store) if decodes else None
+        self._decoder = _Network(loaded.vae.decoder, plan, stop, source) if decodes else None
 
     @property
     def networks(self) -> tuple[_Network, ...]:

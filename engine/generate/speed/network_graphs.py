@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import subprocess
 import sys
+import time
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -23,16 +25,20 @@ from typing import TYPE_CHECKING
 import torch
 
 from engine.compat.forward import own_forward
+from engine.errors import EaselError
 from engine.generate.speed.network_kinds import EVEN, KINDS, Architecture
 from engine.plan.hardware.system import lower_priority
 from engine.settings import HOUSE
-from engine.storage.atomic_files import make_private_folder, replace_file
+from engine.storage.atomic_files import PART, make_private_folder, replace_file
 
 if TYPE_CHECKING:
     from openvino import Model  # type: ignore[import-not-found]
 
 KEPT_GRAPHS = 24
 """Graphs on disk, of about 0.1 MB each; the ones that were used longest ago are removed."""
+
+UNFINISHED_SECONDS = 3600.0
+"""A file that is being written for longer was left behind by a crash."""
 
 FORMAT = 1
 """Counts changes to this module by which older graphs become useless."""
@@ -95,27 +101,37 @@ class GraphStore:
             self._maker.wait()
 
     def make(self, architecture: Architecture) -> NetworkGraph:
-        """Trace ``architecture`` now and keep its graph. Raises OSError if it cannot be written."""
-        graph = trace(architecture)
-        make_private_folder(self._folder)
-        with (
-            replace_file(self._folder / _name_file(architecture)) as stream,
-            zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file,
-        ):
-            file.writestr("names.json", json.dumps({"inputs": graph.inputs, "weights": graph.weights}))
-            file.writestr("graph.xml", graph.xml)
-            file.writestr("constants.bin", graph.constants)
-        self._sweep()
-        self._read[architecture] = graph
+        """Trace ``architecture`` now and keep its graph; where it cannot be written, in the memory of this process alone."""
+        graph = self._read[architecture] = trace(architecture)
+        with suppress(OSError, EaselError):
+            make_private_folder(self._folder)
+            _write_graph(graph, self._folder / _name_file(architecture))
+            self._sweep()
         return graph
 
     def _sweep(self) -> None:
-        """Remove graphs of other versions, and the oldest of more than :data:`KEPT_GRAPHS`."""
-        files = sorted(self._folder.glob("*.zip"), key=lambda path: path.stat().st_mtime, reverse=True)
+        """Remove graphs of other versions, the oldest of more than :data:`KEPT_GRAPHS`, and what was never finished."""
+        files = sorted(self._folder.glob("*.zip"), key=_read_age)
         current = [path for path in files if path.name.startswith(_digest_versions())]
-        for path in {*files} - {*current[:KEPT_GRAPHS]}:
+        unfinished = {path for path in self._folder.glob(f"*{PART}") if _read_age(path) > UNFINISHED_SECONDS}
+        for path in {*files} - {*current[:KEPT_GRAPHS]} | unfinished:
             with suppress(OSError):
                 path.unlink()
+
+
+def _read_age(path: Path) -> float:
+    """Seconds since ``path`` was used; infinite for one that another process has just removed."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return math.inf
+
+
+def _write_graph(graph: NetworkGraph, path: Path) -> None:
+    with replace_file(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("names.json", json.dumps({"inputs": graph.inputs, "weights": graph.weights}))
+        file.writestr("graph.xml", graph.xml)
+        file.writestr("constants.bin", graph.constants)
 
 
 def _read_graph(path: Path) -> NetworkGraph:

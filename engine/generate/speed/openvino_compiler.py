@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _STOP_INTERVAL = 50
 """Milliseconds between two checks of Stop."""
 
+SMALL_BYTES, SHAPES_OF_SMALL = 100 * 2**20, 4
+"""Of a network with weights of up to so many bytes, so many shapes are kept."""
+
 Argument = torch.Tensor | dict[str, torch.Tensor] | float | None
 _Key = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -35,22 +38,23 @@ class OpenVino:
     ``return_dict=False``.
 
     The weights are read when it compiles: for another shape, which takes seconds, and after :meth:`expect` was given another name
-    for them. One shape is kept, because each holds a copy of the weights in the processor's order.
+    for them. One shape is kept, because each holds a copy of the weights in the processor's order; of a small network several.
     """
 
     def __init__(self, module: torch.nn.Module, graph: NetworkGraph) -> None:
         self._module = weakref.ref(module)
         self._graph = graph
         self._names = tuple(inspect.signature(type(module).forward).parameters)[1:]
-        self._key: _Key = ()
-        self._request: InferRequest | None = None
-        self._shared: list[torch.Tensor] = []
+        self._compiled: dict[_Key, tuple[InferRequest, list[torch.Tensor]]] = {}
+        is_small = sum(weight.nbytes for weight in module.parameters()) <= SMALL_BYTES
+        self._most_shapes = SHAPES_OF_SMALL if is_small else 1
         self._weights = ""
 
     def expect(self, weights: str) -> None:
         """Compile anew if the module's weights had another name until now."""
         if weights != self._weights:
-            self._weights, self._request, self._shared = weights, None, []
+            self._weights = weights
+            self._compiled.clear()
 
     def __call__(self, stop: Stop, *args: Argument, **kwargs: Argument) -> Output:
         """The network's output. Raises CancelledError soon after ``stop`` is set, Unsupported for other arguments than the
@@ -64,15 +68,15 @@ class OpenVino:
     def _find_request(self, tensors: dict[str, torch.Tensor]) -> InferRequest:
         """The inference request for these shapes, compiled now if need be."""
         key = tuple((name, tuple(tensors[name].shape)) for name in self._graph.inputs)
-        if self._request is None or key != self._key:
-            self._request, self._shared = None, []
+        if key not in self._compiled:
+            while len(self._compiled) >= self._most_shapes:
+                del self._compiled[next(iter(self._compiled))]
             gc.collect()
             module = self._module()
             assert module is not None, "it is the network that is running"
-            self._request, self._shared = _compile(self._graph, module, key)
-            self._key = key
+            self._compiled[key] = _compile(self._graph, module, key)
             gc.collect()
-        return self._request
+        return self._compiled[key][0]
 
 
 def _flatten(arguments: dict[str, Argument]) -> Iterator[tuple[str, torch.Tensor]]:

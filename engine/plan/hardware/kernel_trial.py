@@ -31,7 +31,7 @@ ROWS = BATCH * SIDE**2
 SHARES: Mapping[str, float] = {"convolution": 0.55, "matrix product": 0.29, "attention": 0.16}
 """Computation -> its share of the floating-point operations of Stable Diffusion 1's UNet at 512 x 512."""
 
-LEAST_ROUNDS, SECONDS = 2, 5.0
+LEAST_ROUNDS, SECONDS = 2, 3.0
 """Each kernel runs so often at least, and all together for so long."""
 
 UNDISTURBED = 0.75

@@ -17,19 +17,23 @@ import pytest
 import torch
 
 from engine.checkpoints.adapters.additions import NOTHING
+from engine.checkpoints.library.catalogue import Catalogue
 from engine.errors import CancelledError
 from engine.events import Loading, Notice, Step
 from engine.generate import estimate
+from engine.generate.estimate import choose_plan
 from engine.generate.prepare import prepare
 from engine.generate.speed import compile
 from engine.generate.speed.compile import COMPILERS, Inductor, can_compile, run_compiled
 from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.local import Local
 from engine.preferences import Preferences, write
-from engine.requests import ExecutionPlan, ResolvedGeneration, TextToImage
+from engine.requests import SPEEDS, ExecutionPlan, ResolvedGeneration, TextToImage
+from engine.settings import Settings
 from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
 from tests.engine.generate.conftest import Engine
+from tests.engine.plan.conftest import MACHINES
 
 ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=32, height=32, steps=3, seed=1, precision="float32")
 _jobs = itertools.count()
@@ -183,6 +187,15 @@ def test_small_checkpoints_and_lossy_speeds_are_not_compiled(engine: Engine, mon
     finally:
         write(engine.settings.data, Preferences())
     assert compiler(ASKED) == ""
+
+
+def test_the_starter_is_compiled_where_the_plan_names_a_library(engine: Engine) -> None:
+    hardware = dataclasses.replace(MACHINES["x86 CPU without bfloat16"], extras=frozenset({"openvino"}))
+    here = dataclasses.replace(engine.local._state.circumstances, hardware=hardware)
+    starter = Catalogue(Settings()).find("starter")
+    compilers = {speed: choose_plan(starter, TextToImage(speed=speed), here).compiler for speed in SPEEDS}
+    assert compilers == {"exact": "openvino", "balanced": "", "draft": "", "few_steps": "openvino"}
+    assert choose_plan(engine.local._state.catalogue.find("sd1"), TextToImage(), here).compiler == "", "as small, not the starter"
 
 
 def test_the_compilers_are_those_that_plans_name() -> None:

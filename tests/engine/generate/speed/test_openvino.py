@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import gc
 import itertools
 import json
+import os
+import threading
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +20,22 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.checkpoints.adapters.additions import NOTHING
 from engine.errors import CancelledError
 from engine.events import ImageSaved, Notice, Step
 from engine.generate import estimate
 from engine.generate.speed import network_graphs
-from engine.generate.speed.compile import find_store
+from engine.generate.speed.compile import find_store, run_compiled
 from engine.generate.speed.network_graphs import GraphStore, nest_inputs
 from engine.generate.speed.network_kinds import KINDS, Architecture, describe_decoder, describe_denoiser
 from engine.generate.speed.openvino_compiler import OpenVino
+from engine.idle.reference_images import create_reference
 from engine.local import Local
 from engine.records import metadata
-from engine.requests import TextToImage
+from engine.requests import ExecutionPlan, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
-from tests.engine.checkpoints import tiny
+from tests.engine.checkpoints import tiny, tiny_sd3
 
 pytest.importorskip("openvino")
 
@@ -83,6 +89,16 @@ def test_one_graph_of_a_denoiser_serves_every_size_batch_and_precision(kind: str
     brain = tiny.loaded(kind).denoiser.bfloat16()
     architecture = describe_denoiser(brain, True)
     assert 1e-4 < difference(*compute(brain, OpenVino(brain, find_or_make(store, architecture)), architecture, 8, 2)) < 0.03
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.long) for kind in tiny_sd3.NETWORKS])
+def test_one_graph_of_a_transformer_serves_every_size_batch_and_precision(kind: str, store: GraphStore) -> None:
+    for dtype, most in ((torch.float32, 1e-4), (torch.bfloat16, 0.03)):
+        network = tiny_sd3.transformer(kind).eval().to(dtype)
+        architecture = describe_denoiser(network, True)
+        run = OpenVino(network, find_or_make(store, architecture))
+        for side, rows in ((8, 2), (10, 1)):
+            assert difference(*compute(network, run, architecture, side, rows)) < most, (kind, side, rows)
 
 
 def test_one_graph_serves_every_checkpoint_of_a_family_and_what_is_merged_into_it(store: GraphStore) -> None:
@@ -152,6 +168,48 @@ def test_graphs_of_other_versions_and_the_oldest_are_swept(tmp_path: Path, monke
     assert kept != newer
 
 
+def test_where_the_disk_is_full_a_graph_serves_its_process_and_nothing_half_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = describe_decoder(tiny.loaded("sd1").vae)  # pyright: ignore[reportArgumentType]
+    store = GraphStore(tmp_path)
+
+    def fill(_file: Any, _name: str, _content: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(network_graphs.zipfile.ZipFile, "writestr", fill)
+        graph = store.make(decoder)
+    assert store.find(decoder) == graph and not list(tmp_path.iterdir()) and GraphStore(tmp_path).find(decoder) is None
+    assert store.make(decoder).weights == graph.weights and GraphStore(tmp_path).find(decoder) is not None
+
+
+def test_two_easels_share_a_folder_at_once(tmp_path: Path) -> None:
+    decoder = describe_decoder(tiny.loaded("sd1").vae)  # pyright: ignore[reportArgumentType]
+    graph, stores = network_graphs.trace(decoder), [GraphStore(tmp_path) for _ in range(2)]
+    path, ended = tmp_path / network_graphs._name_file(decoder), threading.Event()
+    network_graphs._write_graph(graph, path)
+
+    def write() -> None:
+        while not ended.is_set():
+            network_graphs._write_graph(graph, path)
+            stores[0]._sweep()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert all(GraphStore(tmp_path).find(decoder) == graph for _ in range(50)), "whole at every moment"
+    finally:
+        ended.set()
+        writer.join()
+    left = tmp_path / f"left behind{network_graphs.PART}"
+    for age, stays in ((0, True), (2 * network_graphs.UNFINISHED_SECONDS, False)):
+        left.touch()
+        os.utime(left, (time.time() - age, time.time() - age))
+        stores[1]._sweep()
+        assert left.exists() == stays and path.exists()
+
+
 @pytest.fixture
 def with_openvino(studio: tuple[Local, Settings], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Local, Settings]]:
     """An engine that compiles even tiny checkpoints."""
@@ -188,6 +246,17 @@ def test_torch_draws_until_the_graph_is_there_and_it_changes_over_between_images
     assert [record.resolved.plan.compiler for record in records if record is not None] == ["", "openvino"]
 
 
+def test_no_graph_of_a_small_network_is_made_while_somebody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, plan, asked = tiny.loaded("sd1"), ExecutionPlan(compiler="openvino"), list[Architecture]()
+    monkeypatch.setattr(GraphStore, "make_later", lambda _store, architecture: asked.append(architecture))
+    request = create_reference("", "", width=64, height=64, steps=1, seed=0)
+    for least, made in ((estimate.WORTH_COMPILING, 0), (0, 2)):
+        monkeypatch.setattr(estimate, "WORTH_COMPILING", least)
+        with run_compiled(loaded, plan, Stop(), tmp_path) as run:
+            assert not run.start_image(request, NOTHING)
+        assert len(asked) == made
+
+
 @pytest.mark.long
 def test_a_process_of_its_own_makes_the_graph(tmp_path: Path) -> None:
     store, decoder = GraphStore(tmp_path), describe_decoder(tiny.loaded("sd1").vae)  # pyright: ignore[reportArgumentType]
@@ -212,6 +281,25 @@ def test_pictures_are_torchs_also_with_a_lora_in_other_sizes_and_without_guidanc
         plain, names = run_job(local, asked)
         assert names == [""] and np.abs(images[0] - plain[0]).mean() < 1
     assert np.abs(compiled[0][0][0] - compiled[1][0][0]).mean() > 0.1, "the LoRA changes the picture"
+
+
+def test_a_changed_checkpoint_of_the_same_name_is_computed_anew(with_openvino: tuple[Local, Settings]) -> None:
+    local, settings = with_openvino
+    store, asked = find_store(settings.data), dataclasses.replace(ASKED, checkpoint="changing")
+    images: list[np.ndarray] = []
+    for change in (1.0, 0.8):
+        made = tiny.pipeline("sd1")
+        with torch.no_grad():
+            for weight in made.unet.parameters():
+                weight.mul_(change)
+        for architecture in (describe_denoiser(made.unet, True), describe_decoder(made.vae)):
+            find_or_make(store, architecture)
+        made.save_pretrained(settings.models / "changing")
+        (compiled,), names = run_job(local, asked)
+        (plain,), _ = run_job(local, dataclasses.replace(asked, speed="draft"))  # of two steps all are exact, by torch
+        assert names == ["openvino"] and np.abs(compiled - plain).mean() < 1
+        images.append(compiled)
+    assert np.abs(images[0] - images[1]).mean() > 1
 
 
 def test_stop_is_heard_by_what_openvino_computes(with_openvino: tuple[Local, Settings]) -> None:
