@@ -38,8 +38,9 @@ from launcher.progress_page import ProgressPage
 from launcher.run_studio import run_studio
 from launcher.setup_errors import SetupError, explain_output
 from launcher.setup_lock import SetupLock
+from launcher.update.update import go_back, update
 
-COMMANDS = ("make", "upscale", "info", "list", "plan", "jobs", "key", "mcp")
+COMMANDS = ("make", "upscale", "info", "list", "plan", "jobs", "key", "mcp", "quit")
 """The words that run in the terminal instead of starting the page, as in cli/__init__.py."""
 
 REDIRECT = 10.0
@@ -60,6 +61,14 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     flags.add_argument("--repair", action="store_true", help="download and install everything again")
     flags.add_argument("--setup-only", action="store_true", help="set up, do not start the studio")
     flags.add_argument("--extra", action="append", default=[], metavar="NAME", help="also install an extra: openvino, mcp")
+    flags.add_argument(
+        "--update",
+        nargs="?",
+        const="",
+        metavar="FILE_OR_URL",
+        help="put the newest version in place, from the remote of the clone or from this archive, and exit",
+    )
+    flags.add_argument("--back", action="store_true", help="return to the version before the last update, and exit")
     flags.add_argument("--desktop-entry", action="store_true", help="add Easel to the applications menu (Linux) and exit")
     flags.add_argument("--test", action="store_true", help="set up what the tests need and run them")
     flags.add_argument(
@@ -87,6 +96,8 @@ def main(arguments: list[str]) -> int:
     if asked.desktop_entry:
         print(f"Easel is in the applications menu: {desktop_entry.write_entry(folder)}", flush=True)
         return 0
+    if asked.update is not None or asked.back:
+        return change_version(folder, asked, rest)
     if asked.test:
         return run_tests.main(folder, [*run_tests.long_tests(folder, asked.long), *rest])
     return Launch(folder, asked, rest).run()
@@ -98,6 +109,21 @@ def run_command(folder: Folder, arguments: list[str]) -> int:
         print("Easel is not set up yet. Start it once without a command, or with --setup-only.", file=sys.stderr, flush=True)
         return 1
     return subprocess.call([str(folder.python), str(folder.root / "app.py"), *arguments], env=build_environment(STUDIO))
+
+
+def change_version(folder: Folder, asked: argparse.Namespace, rest: list[str]) -> int:
+    """Update or go back, unless another update is at work; the exit status."""
+    lock = SetupLock(folder, "update")
+    if not lock.acquire():
+        print("Another update is at work in this folder. Wait until it is done, and try again.", file=sys.stderr, flush=True)
+        return 1
+    try:
+        return go_back(folder, rest) if asked.back else update(folder, asked.update, rest)
+    except (SetupError, OSError) as error:
+        print(error if isinstance(error, SetupError) else explain_output([str(error)]), file=sys.stderr, flush=True)
+        return 1
+    finally:
+        lock.release()
 
 
 def show_help(folder: Folder, usage: str) -> int:

@@ -12,7 +12,9 @@ NAMES = {
     "stop": "from Stop to the end of the job, with a full-size checkpoint",
     "history": "the History tab with 10,000 pictures",
     "live": "from the end of a stroke to the repaint on the screen, with the starter",
-    "load": "50 pages that watch 200 jobs: the page's answer time beside that of an idle one, and memory",
+    "load": "50 pages that watch 200 jobs, and many, slow and rude clients of the API: the page's answer time beside that of an "
+    "idle one, and memory",
+    "over_http": "a starter picture over HTTP compared with the same job submitted in Python",
     "diffusers": "plain diffusers, Easel and Easel without OpenVINO, with a full-size checkpoint, beside the arithmetic limit",
     "speeds": "how much the Speed setting saves, and how far its pictures are from exact ones",
     "loading": "a full-size checkpoint: loading compared with reading its bytes, memory, switches, the first picture after one",

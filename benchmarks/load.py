@@ -1,7 +1,8 @@
-"""Many pages that watch many jobs: whether each page receives every job, and how fast the server still answers."""
+"""Many pages that watch many jobs, and many clients of the API: whether all are answered, and how fast the page still is."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import httpx
 import psutil
 from wsproto import ConnectionType, WSConnection, events
 
+from benchmarks import load_api
 from engine import Jobs, Settings, TextToImage
 from ui.compat.addresses import QUEUE
 from ui.server.serve import Studio, serve
@@ -68,6 +71,41 @@ def main() -> None:
             most = psutil.Process().memory_info().rss
     print(f"{os.cpu_count()} cores; the front page, median of {ROUNDS}: idle {idle * 1000:.0f} ms, watched {busy * 1000:.0f} ms")
     print(f"{PAGES} pages watch {JOBS} jobs: {answered} of {PAGES} heard of all, {(most - before) / 2**20:.0f} MB more memory")
+    measure_api()
+
+
+def measure_api() -> None:
+    """Print what many, slow and rude clients of the API do, with the page's response time and the memory meanwhile."""
+    with tempfile.TemporaryDirectory() as name:
+        settings = Settings(data=Path(name) / "data", outputs=Path(name) / "outputs")
+        with Jobs(settings, "engine.testing:ScriptedEngine") as jobs, serve(settings, jobs, port=0) as studio:
+            client = load_api.Client(studio.url, jobs)
+            idle, before = time_page(studio.url), load_api.measure_memory()
+            report = functools.partial(_report, studio.url, idle, before)
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(client.request_all, load_api.REQUESTS)
+                busy = time_page(studio.url)
+                _print_trial(asked.result(), idle, busy, before)
+            with client.hang_streams(load_api.STREAMS) as trial:
+                report(trial)
+            with client.stop_reading(load_api.STALLED) as trial:
+                report(trial)
+            report(client.send_much(load_api.BODY))
+            with client.fill_queue(load_api.QUEUED) as trial:
+                report(trial)
+
+
+def _report(url: str, idle: float, before: int, trial: load_api.Trial) -> None:
+    _print_trial(trial, idle, time_page(url), before)
+
+
+def _print_trial(trial: load_api.Trial, idle: float, busy: float, before: int) -> None:
+    more = (load_api.measure_memory() - before) / 2**20
+    print(
+        f"{trial.name}: {trial.answered} of {trial.count} as they should be; front page {busy * 1000:.0f} ms, idle "
+        f"{idle * 1000:.0f} ms; {more:.0f} MB more memory",
+        flush=True,
+    )
 
 
 class Load:

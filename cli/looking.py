@@ -9,7 +9,7 @@ from pathlib import Path
 
 from api.keys import create_key, read_keys, revoke_key
 from cli.making import read_request
-from cli.queues import Queue
+from cli.queues import Queue, end_running
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.generate.samplers import SCHEDULERS, SCHEDULES
 from engine.json_values import JsonObject
@@ -78,6 +78,12 @@ def jobs(asked: argparse.Namespace, queue: Queue) -> int:
     for each in found:
         request = each.get("request")
         print(f"{each['id']}  {each['state']!s:10} {str(request.get('prompt') if isinstance(request, dict) else '')[:80]}")
+    return 0
+
+
+def quit_running(asked: argparse.Namespace, settings: Settings) -> int:
+    """End the Easel that runs, once its picture is finished."""
+    print("Easel has ended." if end_running(settings) else "No Easel runs here.")
     return 0
 
 

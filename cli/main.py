@@ -23,7 +23,7 @@ _WITH_QUEUE: Mapping[str, Callable[[argparse.Namespace, Queue], int]] = {
     "make": making.make, "upscale": making.upscale, "plan": looking.plan, "jobs": looking.jobs,
 }  # fmt: skip
 _WITHOUT: Mapping[str, Callable[[argparse.Namespace, Settings], int]] = {
-    "info": looking.info, "list": looking.list_files, "key": looking.key,
+    "info": looking.info, "list": looking.list_files, "key": looking.key, "quit": looking.quit_running,
 }  # fmt: skip
 
 
@@ -88,6 +88,7 @@ def create_parser() -> argparse.ArgumentParser:
     keys = commands.add_parser("key", parents=[shared], help="keys for programs that use a locked Easel")
     keys.add_argument("action", choices=("add", "list", "revoke"))
     keys.add_argument("name", nargs="?", default="", help="what the key is called, such as the program that uses it")
+    commands.add_parser("quit", parents=[shared], help="end the Easel that runs, once its picture is finished")
     commands.add_parser("mcp", parents=[shared], help="serve language models over the Model Context Protocol")
     return parser
 

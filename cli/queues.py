@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ KEY, PASSWORD = "EASEL_KEY", "EASEL_PASSWORD"
 """Environment variables with a key or the password of an Easel that asks for one."""
 
 _PLAN_SECONDS = 600.0
+_END_SECONDS, _LOOK_SECONDS = 120.0, 0.2
+"""How long an Easel that is told to end may take, and how often is looked."""
+
 _UNAUTHORIZED = 401
 
 _GONE = "Easel does not answer any more. Start it again: its jobs go on."
@@ -71,6 +75,32 @@ def open_queue(settings: Settings, engine: str = "engine.local:Local") -> Genera
         else:
             with Jobs(settings, engine) as jobs:
                 yield OwnQueue(settings, jobs)
+
+
+def end_running(settings: Settings) -> bool:
+    """Let the Easel that runs finish its picture, and end it; False if none runs. Its waiting jobs go on at the next start.
+
+    Raises EaselError if it does not end.
+    """
+    with claim(settings.data) as claimed:
+        url = claimed.url
+    if url is None:
+        return False
+    with _connect(url) as client:
+        try:
+            answer = client.post(f"{url}/quit", timeout=None)
+        except httpx.HTTPError as error:
+            raise EaselError(_GONE) from error
+    if answer.status_code == _UNAUTHORIZED:
+        raise EaselError(_LOCKED)
+    if answer.is_error:
+        raise EaselError(answer.text)
+    for _ in range(int(_END_SECONDS / _LOOK_SECONDS)):
+        with claim(settings.data) as claimed:
+            if claimed.url is None:
+                return True
+        time.sleep(_LOOK_SECONDS)
+    raise EaselError("Easel was told to end and still runs. Close its window, and try again.")
 
 
 def _connect(url: str) -> httpx.Client:

@@ -9,7 +9,7 @@ import re
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 SETUP_VERSION = 1
 """Raise it when environments made by an older launcher must be updated."""
@@ -119,20 +119,27 @@ class Folder:
         """Where the environment is kept while a repair makes a new one."""
         return self.state / "environment-before-repair"
 
-    def set_environment_aside(self) -> None:
+    @property
+    def before_update(self) -> Path:
+        """Where the environment is kept until a new version has drawn a picture."""
+        return self.state / "environment-before-update"
+
+    def set_environment_aside(self, place: Optional[Path] = None) -> None:
         """Move a finished environment away, so that it can be taken back if the new one cannot be made."""
+        place = place or self.set_aside
         if self.unfinished.exists() or not self.python.exists():
             self.delete_environment()
         else:
             self.state.mkdir(exist_ok=True)
-            shutil.rmtree(self.set_aside, ignore_errors=True)
-            os.replace(self.venv, self.set_aside)
+            shutil.rmtree(place, ignore_errors=True)
+            os.replace(self.venv, place)
 
-    def take_environment_back(self) -> None:
+    def take_environment_back(self, place: Optional[Path] = None) -> None:
         """Undo :meth:`set_environment_aside`, if it moved anything."""
-        if self.set_aside.exists():
+        place = place or self.set_aside
+        if place.exists():
             self.delete_environment()
-            os.replace(self.set_aside, self.venv)
+            os.replace(place, self.venv)
 
     def delete_environment(self) -> None:
         """Delete the environment. Downloads stay in uv's cache."""

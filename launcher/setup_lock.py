@@ -28,8 +28,8 @@ class SetupLock:
     """Held from :meth:`acquire` until :meth:`release` or the end of the process. A file beside it holds the address of the
     holder's page."""
 
-    def __init__(self, folder: Folder) -> None:
-        self._place: Path = folder.state
+    def __init__(self, folder: Folder, name: str = "") -> None:
+        self._place: Path = folder.state / name
         self._file: IO[bytes] | None = None
 
     @property
@@ -38,7 +38,7 @@ class SetupLock:
 
     def acquire(self) -> bool:
         """False when another process has it. Raises OSError when the folder cannot be written to."""
-        self._place.mkdir(exist_ok=True)
+        self._place.mkdir(parents=True, exist_ok=True)
         file = (self._place / "lock").open("ab")
         try:
             lock_file(file)

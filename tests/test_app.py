@@ -20,6 +20,7 @@ import pytest
 
 from api.addresses import find_network_address
 from app import find_login
+from cli.main import main as run_command
 
 HOUSE = Path(__file__).resolve().parent.parent
 
@@ -143,6 +144,15 @@ def test_where_a_login_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == ""
     assert find_login("ann:se:cret", None, None) == "ann:se:cret"
     assert "--password-file" in capsys.readouterr().out
+
+
+def test_the_one_that_runs_ends_when_it_is_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = ("--data", str(tmp_path / "data"), "--outputs", str(tmp_path / "outputs"))
+    with app(tmp_path, "--port", "0") as process:
+        assert ask_page(process, None) == 200
+        assert run_command(["quit", *folders]) == 0 and "Easel has ended" in capsys.readouterr().out
+        assert process.wait(60) == 0
+    assert run_command(["quit", *folders]) == 0 and "No Easel runs" in capsys.readouterr().out
 
 
 def test_without_a_password_this_computer_alone_is_let_in(tmp_path: Path) -> None:

@@ -185,6 +185,7 @@ REPAIR_QUESTION = (
     "ends and starts again by itself. Your pictures, checkpoints and the queue stay."
 )
 REPAIRING = "Repairing ..."
+QUIT_ELSEWHERE = "Easel can only be ended from the computer that it runs on."
 REPAIR_ELSEWHERE = "Easel can only be repaired on the computer that it runs on."
 REPAIR_BY_HAND = "To repair the set-up, close Easel and start it with: launch.sh --repair (on Windows: launch.bat --repair)."
 DOES_NOT_FIT = "This does not fit into memory."

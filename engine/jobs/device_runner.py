@@ -111,6 +111,10 @@ class DeviceRunner:
             self._closing = True
             self._changed.notify_all()
 
+    def join(self) -> None:
+        """Wait for the end of a runner that was retired."""
+        self._thread.join()
+
     def close(self) -> None:
         """End the worker. A running job stays in the journal and is resumed at the next start."""
         with self._changed:

@@ -124,6 +124,14 @@ class Jobs:
             self._journal.resume()
             self._changed.notify_all()
 
+    def finish_running(self) -> None:
+        """Start no further job, and return when those that run have ended. The others wait for the next start of Easel."""
+        runners = list(self._runners.values())
+        for runner in runners:
+            runner.retire()
+        for runner in runners:
+            runner.join()
+
     @property
     def is_paused(self) -> bool:
         """Whether the user has paused the queue."""

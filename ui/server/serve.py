@@ -93,10 +93,14 @@ class Studio:
         while not self._ended.wait(timeout=1):
             pass
 
+    def end(self) -> None:
+        """Stop serving, so that :meth:`wait` returns."""
+        self._server.should_exit = True
+
     def end_for_repair(self) -> None:
         """Stop serving, so that :meth:`wait` returns, because the set-up is to be repaired."""
         self.repair_wanted = True
-        self._server.should_exit = True
+        self.end()
 
     def close(self) -> None:
         """Stop serving. Open event streams are cut off, each of which uvicorn would report with a stack trace."""
@@ -146,6 +150,7 @@ def serve(
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every upload that is cut off
     studio = Studio(PatientServer(config), listener)
     application.router.routes.insert(0, repair_routes.create_route(studio.end_for_repair))
+    application.router.routes.insert(0, repair_routes.create_quit_route(jobs.finish_running, studio.end))
     try:
         studio.open()
         yield studio

@@ -227,3 +227,13 @@ def test_a_journal_that_cannot_be_written_is_said(settings: Settings, tmp_path: 
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="journal"):
         Jobs(dataclasses.replace(settings, data=tmp_path / "file"), SCRIPTED)
+
+
+def test_what_runs_is_finished_and_the_rest_waits_for_the_next_start(settings: Settings) -> None:
+    with Jobs(settings, SCRIPTED) as jobs:
+        running, waiting = (jobs.submit(TextToImage(prompt="script: slow", steps=2)) for _ in range(2))
+        until(lambda: jobs.state(running).state != QUEUED)
+        jobs.finish_running()
+        assert (jobs.state(running).state, jobs.state(waiting).state) == (FINISHED, QUEUED)
+    with Jobs(settings, SCRIPTED) as jobs:
+        assert isinstance([*jobs.watch(waiting)][-1], events.Finished)
