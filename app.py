@@ -27,7 +27,7 @@ if __name__ == "__main__":
     os.environ.clear()
     os.environ.update(chosen)
 
-from api.addresses import find_network_address, read_root_path
+from api.reach import find_network_address, read_root_path
 from cli import COMMANDS
 from engine import DTYPES, VERSION, Jobs, Settings, claim
 from engine.errors import EaselError

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 from pydantic import JsonValue
 
-from api.addresses import Reach
+from api.reach import Reach
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.jobs import Jobs
 from engine.records.blobs import Blobs

@@ -26,6 +26,8 @@ IDENTITIES = {
     "ui.tabs.*.{tab,form,service,view,render}": "a part that every tab has",
     "api.{a1111,openai,easel}.*": "a part of one program's API: its bodies, how they are read and answered, a group of routes",
     "cli.{making,looking}": "the commands that make images, and those that do not",
+    "cli.mcp_server": "what serves language models, with the only imports of the protocol's package, which is an extra",
+    "launcher.update.new_version": "where a new version comes from, apart from the steps of an update",
     "api.documentation": "what serves the documentation, with the only import of its package",
     "*.compat.*": "keeps apart what depends on another library's internals, with a canary test",
     "engine.checkpoints.families.*": "the rows of one kind of checkpoint; its package only lists them",

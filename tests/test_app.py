@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from api.addresses import find_network_address
+from api.reach import find_network_address
 from app import find_login
 from cli.main import main as run_command
 

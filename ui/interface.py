@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from api.addresses import Reach
+from api.reach import Reach
 from engine.jobs import Jobs
 from engine.settings import Settings
 from ui import messages

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Sequence, Union
 
@@ -13,7 +14,7 @@ from launcher.commands import build_environment
 from launcher.folder import Folder, read_json, write_json
 from launcher.process.variables import STUDIO
 from launcher.setup_errors import SetupError
-from launcher.update.sources import NO_SOURCE, ArchiveSource, CloneSource
+from launcher.update.new_version import NO_SOURCE, ArchiveSource, CloneSource, Kept
 
 Source = Union[CloneSource, ArchiveSource]
 
@@ -43,17 +44,18 @@ def update(folder: Folder, archive: str, rest: Sequence[str]) -> int:
             raise
         print(f"The new version does not work here, so Easel {before} is back. {error}", file=sys.stderr, flush=True)
         return 1
-    write_json(state_file(folder), {"archive": bool(archive), "version": before, **kept})
+    write_json(state_file(folder), {"archive": bool(archive), "version": before, **asdict(kept)})
     print(f"Easel {folder.version} is in place of {before}. Start it as always; ./launch.sh --back returns.", flush=True)
     return 0
 
 
 def go_back(folder: Folder, rest: Sequence[str]) -> int:
     """Return to the version before the last update. Pictures, favourites, presets and jobs stay. The exit status."""
-    kept = read_json(state_file(folder))
-    if not kept:
+    written = read_json(state_file(folder))
+    if not written:
         raise NO_WAY_BACK
-    source: Source = ArchiveSource(folder, "") if kept["archive"] else CloneSource(folder)
+    kept = Kept(written["commit"], written["names"])
+    source: Source = ArchiveSource(folder, "") if written["archive"] else CloneSource(folder)
     if isinstance(source, CloneSource):
         source.refuse_changes()
     end_running(folder, rest)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.events import Dependency
 
-from api.addresses import Reach
+from api.reach import Reach
 from engine.jobs import Jobs
 from engine.settings import Settings
 from ui.common.checkpoint_options import CheckpointOptions

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
-from api.addresses import Reach
 from api.application import ApiOrPage
 from api.application import create_application as create_api
 from api.context import create_context
+from api.reach import Reach
 from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.records.images.thumbnails import SCREEN, Thumbnails
@@ -137,7 +138,20 @@ def serve(
         ApiOrPage(routes, Streams(application)), login=login, open_to_network=listen is not None, data=settings.data,
         known_as=known_as, origins=origins,
     )  # fmt: skip
-    config = uvicorn.Config(
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every upload that is cut off
+    studio = Studio(PatientServer(_configure(page, root_path)), listener)
+    application.router.routes.insert(0, repair_routes.create_route(studio.end_for_repair))
+    application.router.routes.insert(0, repair_routes.create_quit_route(jobs.finish_running, studio.end))
+    try:
+        studio.open()
+        yield studio
+    finally:
+        studio.close()
+
+
+def _configure(page: ASGIApp, root_path: str) -> uvicorn.Config:
+    """How uvicorn serves ``page``."""
+    return uvicorn.Config(
         RootPath(Disconnects(page), root_path) if root_path else Disconnects(page),
         http=PatientProtocol,
         ws_max_size=_WEBSOCKET_MESSAGE,
@@ -147,15 +161,6 @@ def serve(
         timeout_graceful_shutdown=1,
         timeout_keep_alive=30,
     )
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every upload that is cut off
-    studio = Studio(PatientServer(config), listener)
-    application.router.routes.insert(0, repair_routes.create_route(studio.end_for_repair))
-    application.router.routes.insert(0, repair_routes.create_quit_route(jobs.finish_running, studio.end))
-    try:
-        studio.open()
-        yield studio
-    finally:
-        studio.close()
 
 
 def create_application(settings: Settings, jobs: Jobs, reach: Reach = _HERE) -> FastAPI:

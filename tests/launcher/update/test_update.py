@@ -18,7 +18,7 @@ import pytest
 
 from launcher.folder import Folder
 from launcher.setup_errors import SetupError
-from launcher.update import sources
+from launcher.update import new_version
 from launcher.update.update import go_back, update
 from tests.launcher.conftest import HOUSE
 
@@ -241,7 +241,7 @@ def test_what_is_no_version_changes_nothing(plain: Folder, tmp_path: Path, kind:
 def test_a_full_disk_is_said_before_anything_is_changed(plain: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = pack(write_version(tmp_path / "tree", "2.0"), tmp_path / "new.zip")
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda place: usage(10**9, 10**9, 10**6))
+    monkeypatch.setattr(new_version.shutil, "disk_usage", lambda place: usage(10**9, 10**9, 10**6))
     with pytest.raises(SetupError, match="free disk space"):
         update(plain, str(archive), [])
     monkeypatch.undo()
@@ -250,7 +250,7 @@ def test_a_full_disk_is_said_before_anything_is_changed(plain: Folder, tmp_path:
 
 def test_what_cannot_be_moved_is_put_back(plain: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = pack(write_version(tmp_path / "tree", "2.0"), tmp_path / "new.zip")
-    swap, calls = sources._swap, []
+    swap, calls = new_version._swap, []
 
     def fail_once(place: Path, away: Path, new: Path) -> None:
         calls.append(place)
@@ -258,7 +258,7 @@ def test_what_cannot_be_moved_is_put_back(plain: Folder, tmp_path: Path, monkeyp
             raise OSError(28, "No space left on device")
         swap(place, away, new)
 
-    monkeypatch.setattr(sources, "_swap", fail_once)
+    monkeypatch.setattr(new_version, "_swap", fail_once)
     with pytest.raises(OSError):
         update(plain, str(archive), [])
     check(plain, "1.0")

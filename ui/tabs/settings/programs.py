@@ -8,8 +8,8 @@ import gradio as gr
 import segno
 from markupsafe import Markup
 
-from api.addresses import Reach
 from api.keys import MOST_NAME, create_key, read_keys, revoke_key
+from api.reach import Reach
 from engine.errors import EaselError
 from ui import messages, sentences
 from ui.common import controls

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from api import addresses
-from api.addresses import Reach, read_root_path
+from api import reach
 from api.keys import is_key, read_keys
+from api.reach import Reach, read_root_path
 from engine.errors import RequestError
 from ui import messages
 from ui.tabs.settings.programs import describe_revoked_key, render_addresses, render_new_key
 
 
 def test_a_phone_is_shown_a_code_only_where_it_gets_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses, "find_network_address", lambda: "192.168.1.20")
+    monkeypatch.setattr(reach, "find_network_address", lambda: "192.168.1.20")
     shown = render_addresses(Reach(7861, on_network=True, has_login=True))
     assert "http://192.168.1.20:7861" in shown and "<svg" in shown and "http://127.0.0.1:7861/v1" in shown
     assert messages.KEYS_HELP in shown
     alone = render_addresses(Reach(7861))
     assert "<svg" not in alone and "192.168" not in alone and "--listen" in alone
-    monkeypatch.setattr(addresses, "find_network_address", lambda: "")
+    monkeypatch.setattr(reach, "find_network_address", lambda: "")
     assert messages.NO_NETWORK in render_addresses(Reach(7861, on_network=True))
 
 

@@ -9,6 +9,7 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Sequence
 
@@ -31,6 +32,14 @@ NO_SOURCE = SetupError(
     "This Easel was not cloned, so it does not know where a new version comes from.",
     "Download the new version as an archive and give it: ./launch.sh --update FILE (or its address).",
 )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the way back needs: the ``commit`` of a clone, or the ``names`` of what an archive has replaced."""
+
+    commit: str = ""
+    names: Sequence[str] = ()
 
 
 class CloneSource:
@@ -67,14 +76,14 @@ class CloneSource:
                 "Put the changes away with git stash, or undo them with git checkout, and try again.",
             )
 
-    def put_in_place(self) -> dict[str, object]:
-        """Make the new version the present one; what :func:`undo_clone` needs."""
+    def put_in_place(self) -> Kept:
+        """Make the new version the present one; what :meth:`undo` needs."""
         self._run("merge", "--ff-only", "--quiet", self.new)
-        return {"commit": self.before}
+        return Kept(commit=self.before)
 
-    def undo(self, kept: dict[str, object]) -> None:
+    def undo(self, kept: Kept) -> None:
         """Make the version before the present one again."""
-        self._run("reset", "--hard", "--quiet", str(kept["commit"]))
+        self._run("reset", "--hard", "--quiet", kept.commit)
 
     def _ask(self, *arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(self.folder.root), *arguments], capture_output=True, text=True, check=False)
@@ -152,26 +161,23 @@ class ArchiveSource:
                 "disk",
             )
 
-    def put_in_place(self) -> dict[str, object]:
+    def put_in_place(self) -> Kept:
         """Make the new version the present one; what :meth:`undo` needs. The old files are kept beside it."""
         old = self.place / "old"
         shutil.rmtree(str(old), ignore_errors=True)
         moved: list[str] = []
-        kept: dict[str, object] = {"names": moved}
         try:
             for name in list_pieces(self.tree):
                 _swap(self.folder.root / name, old / name, self.tree / name)
                 moved.append(name)
         except OSError:
-            self.undo(kept)
+            self.undo(Kept(names=moved))
             raise
-        return kept
+        return Kept(names=moved)
 
-    def undo(self, kept: dict[str, object]) -> None:
+    def undo(self, kept: Kept) -> None:
         """Make the version before the present one again."""
-        names = kept["names"]
-        assert isinstance(names, list)
-        for name in reversed(names):
+        for name in reversed(kept.names):
             _swap(self.folder.root / name, self.tree / name, self.place / "old" / name)
 
 
@@ -183,13 +189,20 @@ def list_pieces(tree: Path) -> list[str]:
 
 
 def _swap(place: Path, away: Path, new: Path) -> None:
-    """Move what is at ``place`` to ``away``, and ``new`` to ``place``; either may be missing."""
-    if os.path.lexists(str(place)):
+    """Move what is at ``place`` to ``away``, and ``new`` to ``place``; either may be missing. Raises OSError, and then both lie
+    where they lay."""
+    there = os.path.lexists(str(place))
+    if there:
         away.parent.mkdir(parents=True, exist_ok=True)
         os.replace(str(place), str(away))
-    if os.path.lexists(str(new)):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(str(new), str(place))
+    try:
+        if os.path.lexists(str(new)):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(str(new), str(place))
+    except OSError:
+        if there:
+            os.replace(str(away), str(place))
+        raise
 
 
 def _find_root(unpacked: Path) -> Path:
