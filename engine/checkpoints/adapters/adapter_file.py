@@ -24,7 +24,7 @@ ALONE = "without the tensors that they belong to"
 """Reasons why tensors are not used."""
 
 _FOR_TEXT_ENCODERS = re.compile(
-    r"(lora|oft|lycoris)_te\d?_|lycoris_text_encoder(_[23])?_|text_encoder(_[23])?\.|te\d?\.|(text_encoders\.)?(clip_[lg]|t5xxl)\."
+    r"(lora|oft|lycoris)_te\d?[_.]|lycoris_text_encoder(_[23])?_|text_encoder(_[23])?\.|te\d?\.|(text_encoders\.)?(clip_[lg]|t5(xxl)?)\."
 )
 
 
@@ -57,7 +57,7 @@ class AdapterFile:
         """A sentence on what of the file is not used; "" if everything is."""
         if not self.left:
             return ""
-        parts = " and ".join(f"{count} {'tensor' if count == 1 else 'tensors'} {reason}" for reason, count in self.left.items())
+        parts = " and ".join(f"{_count(count)} {reason}" for reason, count in self.left.items())
         return f"“{self.entry.name}” is used without {parts}."
 
 
@@ -86,7 +86,7 @@ def read_adapter(entry: CheckpointEntry, layers: Mapping[str, NamedLayers]) -> A
             found.changes.append(LayerChange(layer, method, names))
     if unknown:
         raise CheckpointError(
-            f"“{entry.name}” has {len(unknown)} tensors {NO_METHOD} ({unknown[0][:80]}), so the result would be wrong. "
+            f"“{entry.name}” has {_count(len(unknown))} {NO_METHOD} ({unknown[0][:80]}), so the result would be wrong. "
             "Leave it out."
         )
     if not found.changes and not any(name.startswith(BUNDLED) for name in store.names()):
@@ -98,3 +98,7 @@ def _is_absent_encoder(layer: str, layers: Mapping[str, NamedLayers]) -> bool:
     """Whether a missing layer belongs to a text encoder that the checkpoint does not have at all."""
     match = _FOR_TEXT_ENCODERS.match(layer)
     return match is not None and not any(name.startswith(match[0]) for name in layers)
+
+
+def _count(tensors: int) -> str:
+    return "1 tensor" if tensors == 1 else f"{tensors} tensors"

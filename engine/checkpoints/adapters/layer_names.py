@@ -49,21 +49,25 @@ def _swap(tensor: torch.Tensor) -> torch.Tensor:
 
 _ENCODERS: Mapping[str, tuple[str, ...]] = {
     "text_encoder": (
-        "lora_te_", "lora_te1_", "oft_te_", "lycoris_te_", "lycoris_te1_", "lycoris_text_encoder_", "text_encoder.", "te1.",
+        "lora_te_", "lora_te1_", "lora_te.", "lora_te1.", "clip_l.",
+        "oft_te_", "lycoris_te_", "lycoris_te1_", "lycoris_text_encoder_", "text_encoder.", "te1.",
         "clip_l.transformer.", "text_encoders.clip_l.transformer.", "cond_stage_model.transformer.",
         "conditioner.embedders.0.transformer.", "base_model.model.", "text_encoder.base_model.model.",
     ),
     "text_encoder_2": (
-        "lora_te2_", "lycoris_te2_", "lycoris_text_encoder_2_", "text_encoder_2.", "te2.", "clip_g.transformer.",
+        "lora_te2_", "lora_te2.", "clip_g.",
+        "lycoris_te2_", "lycoris_text_encoder_2_", "text_encoder_2.", "te2.", "clip_g.transformer.",
         "text_encoders.clip_g.transformer.", "text_encoder_2.base_model.model.",
     ),
     "text_encoder_3": (
-        "lora_te3_", "lycoris_te3_", "lycoris_text_encoder_3_", "text_encoder_3.", "te3.", "t5xxl.transformer.",
+        "lora_te3_", "lora_te3.", "t5.",
+        "lycoris_te3_", "lycoris_text_encoder_3_", "text_encoder_3.", "te3.", "t5xxl.transformer.",
         "text_encoders.t5xxl.transformer.", "text_encoder_3.base_model.model.",
     ),
 }  # fmt: skip
 _UNET_PREFIXES = (
-    "lora_unet_", "oft_unet_", "lycoris_unet_", "lycoris_", "unet.", "", "diffusion_model.", UNET, "base_model.model.",
+    "lora_unet_", "lora_unet.",
+    "oft_unet_", "lycoris_unet_", "lycoris_", "unet.", "", "diffusion_model.", UNET, "base_model.model.",
     "unet.base_model.model.", "model.", "base_model.model.unet.",
 )  # fmt: skip
 

@@ -148,6 +148,11 @@ class MergedLoras:
                     f"“{lora.entry.name}” does not fit this checkpoint: its shapes for {layer.name[:60]} differ. It was made "
                     "for another family: leave it out, or choose another checkpoint."
                 ) from error
+            if whole.isfinite().all() and not changed.isfinite().all():
+                raise CheckpointError(
+                    f"“{lora.entry.name}” has numbers that are no finite ones (NaN, infinity, in {layer.name[:60]}), with which "
+                    "nothing can be drawn. Leave it out."
+                )
             if (more := change_of_bias(tensors, whole, own_bias)) is not None and bias is None:
                 file.left[NO_BIAS] += 1
             elif more is not None and bias is not None:

@@ -45,7 +45,8 @@ def identify_header(header: Header, path: Path) -> Identity:
         found = recognise(names, header, path)
         if found is not None:
             return found
-    return Identity(kind="unknown", digest=header.digest, reason="its parts have names that Easel does not know")
+    reason = "its parts have names that Easel does not know" if names else "it is empty: there are no weights in it"
+    return Identity(kind="unknown", digest=header.digest, reason=reason)
 
 
 def _alone(kind: str, clues: tuple[str, ...], reason: str, component: str = "") -> Callable[..., Identity | None]:

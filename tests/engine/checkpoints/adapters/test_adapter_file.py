@@ -93,6 +93,16 @@ def test_other_shapes_are_said_and_leave_nothing_behind(loaded: LoadedCheckpoint
         change(loaded, tmp_path / "x.safetensors", {f"{KEY}.{KOHYA[0]}": torch.ones(2, 7), f"{KEY}.{KOHYA[1]}": torch.ones(9, 2)})
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_said_and_leave_nothing_behind(
+    loaded: LoadedCheckpoint, tmp_path: Path, number: float
+) -> None:
+    tensors = pair()
+    tensors[f"{KEY}.{KOHYA[1]}"][0, 0] = number
+    with pytest.raises(CheckpointError, match="“x” has numbers that are no finite ones"):
+        change(loaded, tmp_path / "x.safetensors", tensors)
+
+
 def test_ranks_that_differ_by_layer_have_each_their_own_strength(loaded: LoadedCheckpoint, tmp_path: Path) -> None:
     other = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v"
     for rank in (1, 3, 8):

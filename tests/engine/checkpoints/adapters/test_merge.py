@@ -80,9 +80,19 @@ def lycoris(family: str, component: str, layer: str) -> str:
     return prefixes[component] + layer.replace(".", "_")
 
 
+def dotted_kohya(family: str, component: str, layer: str) -> str:
+    """kohya's prefixes before dotted names."""
+    return _KOHYA[family][component].rstrip("_") + f".{layer}"
+
+
+def omi(family: str, component: str, layer: str) -> str:
+    """OneTrainer's OMI format (github.com/Nerogar/OneTrainer, modules/util/convert/lora/convert_sdxl_lora.py)."""
+    return {"unet": "unet.", "text_encoder": "clip_l.", "text_encoder_2": "clip_g."}[component] + layer
+
+
 NAMINGS: dict[str, Callable[[str, str, str], str]] = {
     "kohya": kohya, "kohya, original blocks": kohya_original, "diffusers": dotted, "bare": bare, "ComfyUI": comfy,
-    "LyCORIS": lycoris,
+    "LyCORIS": lycoris, "dotted kohya": dotted_kohya, "OMI": omi,
 }  # fmt: skip
 
 CHECKPOINTS: dict[str, LoadedCheckpoint] = {}

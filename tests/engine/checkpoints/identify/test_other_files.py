@@ -47,6 +47,7 @@ OTHERS = {
     "an image encoder": {"vision_model.encoder.layers.0.mlp.fc1.weight": (8, 8), "visual_projection.weight": (8, 8)},
     "an IP-Adapter": {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (8, 8)},
     "a VAE with latents of 32 channels": {**VAE, "decoder.conv_in.weight": (512, 32, 3, 3)},
+    "it is empty": {},
     "a method that Easel cannot merge": {
         "lora_unet_mid_block_attn1_to_q.q_layer.weight": (3, 8), "lora_unet_mid_block_attn1_to_q.p_layer.weight": (8, 3),
         "lora_unet_mid_block_attn1_to_q.lambda_layer": (1, 3), "lora_unet_mid_block_attn1_to_q.alpha": (),
