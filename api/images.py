@@ -16,6 +16,7 @@ from engine.errors import ImageError, RequestError
 from engine.records import metadata
 from engine.records.images.decoder import decode
 from engine.records.images.open_image import open_header, open_image
+from engine.storage.regular_files import open_regular_file
 
 MaskKind = Literal["white", "black", "transparent"]
 """Which part of a mask is repainted. A mask of "white" or "black" with an alpha channel is read from that, as A1111 does."""
@@ -104,7 +105,8 @@ def encode_image(path: Path, format: str, quality: int = 95) -> bytes:
     Raises ImageError if the file is gone.
     """
     try:
-        content = path.read_bytes()
+        with open_regular_file(path) as file:
+            content = file.read()
     except OSError as error:
         raise ImageError("The picture was made, but its file is no longer in the outputs folder.") from error
     if format == "png" and path.suffix == ".png":

@@ -19,6 +19,7 @@ from engine.json_values import JsonObject, as_object, parse_json, parse_object
 from engine.records.blobs import Blobs
 from engine.requests import Request, from_json, resolved_to_json, to_json
 from engine.settings import Settings
+from engine.storage.regular_files import open_regular_file
 
 KEY, PASSWORD = "EASEL_KEY", "EASEL_PASSWORD"
 """Environment variables with a key or the password of an Easel that asks for one."""
@@ -208,7 +209,8 @@ class OwnQueue:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open_regular_file(path) as file:
+            return file.read()
     except OSError as error:
         raise RequestError(f"“{path}” cannot be read: {error.strerror or error}.") from error
 

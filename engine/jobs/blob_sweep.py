@@ -15,6 +15,7 @@ from engine.records.outputs import SUFFIXES, read_job
 from engine.records.record import to_text
 from engine.settings import Settings
 from engine.storage.blobs import SECONDS_KEPT, BlobFolder, find_hashes
+from engine.storage.regular_files import NotRegular, open_regular_file
 
 PAUSE_SECONDS = 3600.0
 """The least time between two sweeps."""
@@ -81,10 +82,11 @@ def _read_records(outputs: Path, known: set[str], stop: threading.Event) -> Iter
 def _read_record(path: Path) -> str:
     try:
         record = metadata.read(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotRegular):
         return ""
     except RequestError:  # written by a newer version, for example: everything that looks like a blob's name is kept
-        return path.read_bytes().decode("latin-1")
+        with open_regular_file(path) as file:
+            return file.read().decode("latin-1")
     return to_text(record) if record else ""
 
 

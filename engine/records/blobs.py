@@ -18,6 +18,7 @@ from engine.records.images.decoder import read_size
 from engine.records.images.open_image import open_header, open_image
 from engine.records.images.previews import describe_file
 from engine.storage.blobs import BlobFolder
+from engine.storage.regular_files import open_regular_file
 
 _MODES = ("1", "L", "LA", "RGB", "RGBA")
 """Modes that PNG stores losslessly and every reader supports; others are converted to RGB or RGBA."""
@@ -48,7 +49,7 @@ class Blobs(BlobFolder):
         else:
             describe_file(path)
         try:
-            with path.open("rb") as stream:
+            with open_regular_file(path) as stream:
                 hash = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise ImageError(f"“{path.name}” cannot be opened ({error.strerror}). Choose another picture.") from error

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from engine.storage.atomic_files import PART, lock_file, make_folder, replace_file, translate_errors, write_file
+from engine.storage.regular_files import open_regular_file
 
 SECONDS_KEPT = 24 * 3600
 """How long :meth:`BlobFolder.sweep` leaves what was not used: its request may still be filled in."""
@@ -46,7 +47,7 @@ class BlobFolder:
             # Without the lock, for a large file takes a while: the sweep removes none that is new.
             place = self._place(hash)
             make_folder(place.parent)
-            with path.open("rb") as source, replace_file(place) as target:
+            with open_regular_file(path) as source, replace_file(place) as target:
                 shutil.copyfileobj(source, target)
 
     def find(self, hash: str) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,6 +66,16 @@ def test_what_goes_wrong_is_one_sentence_and_a_status(run: Run, tmp_path: Path, 
         assert run(*words) == 1
         said = capsys.readouterr()
         assert said.out == "" and len(said.err.splitlines()) == 1 and said.err.strip().endswith(".")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe has no name on this system")
+@pytest.mark.parametrize("command", ["upscale", "info"])
+def test_what_is_no_file_is_not_waited_for(run: Run, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path("/dev/zero"), tmp_path):
+        assert run(command, path, *(("--out", tmp_path / "out.png") if command == "upscale" else ())) == 1
+        said = capsys.readouterr()
+        assert "not a file" in said.err or "no picture" in said.err or "folder" in said.err, said
 
 
 def test_prompts_are_read_from_standard_input(

@@ -19,6 +19,7 @@ from engine.checkpoints.files.headers import read_header
 from engine.errors import CheckpointError, DownloadError
 from engine.json_values import parse_object
 from engine.storage.atomic_files import PART, write_file
+from engine.storage.regular_files import open_regular_file, read_regular_file
 
 PIECE = 1 << 18
 """The most bytes that are read at once."""
@@ -31,6 +32,8 @@ RETRY_DELAY = 0.5
 
 ROOM_STEP = 32 << 20
 """Bytes after which the free disk space is checked again."""
+
+_LARGEST_NOTE = 1 << 20
 
 UNDECLARED_LIMIT = 64 << 30
 """The most bytes of a file of unknown size."""
@@ -192,7 +195,7 @@ class PartFile:
 
     def _hash(self) -> str:
         digest = hashlib.sha256()
-        with self.path.open("rb") as file:
+        with open_regular_file(self.path) as file:
             while piece := file.read(1 << 22):
                 self._control.wait()
                 digest.update(piece)
@@ -205,7 +208,7 @@ class PartFile:
     def _recall(self) -> None:
         """Read the note of an earlier attempt. The part of another file is deleted. Raises OSError."""
         try:
-            known = parse_object(self._note.read_bytes()) if self._note.exists() else {}
+            known = parse_object(read_regular_file(self._note, _LARGEST_NOTE)) if self._note.exists() else {}
         except ValueError:
             known = {}
         validator, total = known.get("mark"), known.get("total")

@@ -21,6 +21,7 @@ from typing import IO, Generic, TypeVar, TypeVarTuple
 from engine.errors import ImageError
 from engine.records.images.open_image import open_header
 from engine.settings import HOUSE
+from engine.storage.regular_files import open_regular_file
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -145,7 +146,7 @@ def _read_size(path: Path) -> tuple[int, int]:
 def _has_plain_head(path: Path) -> bool:
     """Whether it is safe to open a file in this process to read its header."""
     try:
-        with path.open("rb") as stream:
+        with open_regular_file(path) as stream:
             start = stream.read(16)
             return os.fstat(stream.fileno()).st_size <= SMALL_BYTES and (not start or _PLAIN.match(start) is not None)
     except OSError:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from engine.records.images.box_chunks import read_boxes, read_gif, read_tiff
 from engine.records.images.texts import EXIF_DIRECTORY, LARGEST, USER_COMMENT, Texts, decode_latin_or_utf8, decode_utf8, unpack
+from engine.storage.regular_files import open_regular_file
 
 __all__ = ["LARGEST", "Texts", "exif_with_comment", "jpeg_extended_xmp", "jpeg_xmp", "read_texts"]
 
@@ -24,7 +25,7 @@ _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 
 def read_texts(source: Path | bytes) -> Texts | None:
     """The texts of a PNG, JPEG, WebP, GIF, TIFF, AVIF or HEIC; None for any other file. Raises OSError if it cannot be read."""
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+    with io.BytesIO(source) if isinstance(source, bytes) else open_regular_file(source) as stream:
         start = stream.read(16)
         stream.seek(0)
         for format, is_one, read in _FORMATS:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageColor
 
 from engine.errors import ImageError
+from engine.storage.regular_files import open_regular_file
 
 MAX_PIXELS = 2**28
 """The most pixels of an image (16,384 x 16,384): more would not fit into the memory of an ordinary computer."""
@@ -183,7 +184,7 @@ def _stream(source: Path | bytes) -> tuple[io.BytesIO | Path, bytes]:
     if isinstance(source, bytes):
         return io.BytesIO(source), source[:1024]
     try:
-        with source.open("rb") as file:
+        with open_regular_file(source) as file:
             return source, file.read(1024)
     except OSError as error:
         raise ImageError(f"“{source.name}” cannot be opened ({error.strerror}). Choose another picture.") from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -158,20 +161,19 @@ def test_the_record_says_what_was_added(studio: Studio) -> None:
     assert {"lora one", "embedding zorble", "vae another"} <= record.resolved.environment.keys()
 
 
-def test_standing_choices_count_from_the_next_picture_on(studio: Studio) -> None:
-    data = studio[1].data
-    large, small = (TextToImage(prompt="a cat", checkpoint="sd1", steps=1, width=side, height=side) for side in (256, 16))
-    try:
-        preferences.write(data, Preferences(leave_metadata_out=True, watermark="mine"))
-        (plain,) = studio[0].make(large)
+def test_standing_choices_count_from_the_next_picture_on(tmp_path: Path) -> None:
+    settings = dataclasses.replace(Settings(), data=tmp_path / "data", outputs=tmp_path / "outputs")
+    large, small = (TextToImage(prompt="a cat", checkpoint="starter", steps=1, width=side, height=side) for side in (256, 64))
+    with Local(settings) as local:
+        preferences.write(settings.data, Preferences(leave_metadata_out=True, watermark="mine"))
+        (plain,) = local.make(large)
         with Image.open(plain.path) as image:
             assert watermark.decode(image, ("mine",)) == "mine"
         assert metadata.read(plain.path) is None
-        said = [event.text for event in studio[0].run("small", small, Stop()) if isinstance(event, Notice)]
+        said = [event.text for event in local.run("small", small, Stop()) if isinstance(event, Notice)]
         assert any("without the invisible watermark" in text for text in said)
-    finally:
-        preferences.write(data, Preferences())
-    assert metadata.read(studio[0].make(large)[0].path) is not None
+        preferences.write(settings.data, Preferences())
+        assert metadata.read(local.make(large)[0].path) is not None
 
 
 def test_one_image_takes_one_scan_of_the_catalogue(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

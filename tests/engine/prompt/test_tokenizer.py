@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -77,6 +78,19 @@ def test_a_damaged_folder_is_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "vocab.json").write_text(content)
     with pytest.raises(CheckpointError, match="tokenizer"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe has no name on this system")
+@pytest.mark.parametrize(
+    "name", ["tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt", "tokenizer.json"]
+)
+def test_a_pipe_in_its_place_is_a_sentence(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizer"
+    shutil.copytree(CLIP, folder)
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(CheckpointError, match="pipe"):
+        load_tokenizer(folder)
 
 
 def test_an_empty_folder_is_a_sentence(tmp_path: Path) -> None:
