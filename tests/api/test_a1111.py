@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from api.context import COMPATIBLE_PAGE
 from engine.generate.samplers import SCHEDULERS
 from engine.jobs import JobState
 from engine.json_values import JsonObject
+from engine.records.images.open_image import open_image
 from engine.requests import ImageToImage, Request
 from tests.api.images import PICTURE, decode, encode, to_base64
 from tests.api.serving import Served
@@ -148,6 +150,46 @@ def test_an_image_to_begin_with_and_its_mask(client: httpx.Client, served: Serve
     assert (request.strength, request.fit, request.only_masked, request.padding) == (0.4, "pad", True, 12)
     with Image.open(served.settings.data / "blobs" / request.mask_image[:2] / request.mask_image) as stored:
         assert [stored.getpixel((x, 10)) for x in (4, 28)] == [0, 255]
+
+
+def stored(served: Served, name: str | None) -> Path:
+    assert name
+    return served.settings.data / "blobs" / name[:2] / name
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_phone_photograph_lies_upright_under_its_mask(client: httpx.Client, served: Served, orientation: int) -> None:
+    """The mask is drawn on the photograph as it is shown."""
+    upright = Image.new("L", (40, 24) if orientation < 5 else (24, 40))
+    upright.paste(255, (0, 0, 8, 10))
+    photo = to_base64(encode(Image.new("RGB", (40, 24), "red"), "JPEG", orientation))
+    generate(client, prompt="x", init_images=[photo], mask=f"data:image/png;base64,{to_base64(encode(upright))}")
+    request = last_request(served)
+    assert isinstance(request, ImageToImage)
+    with Image.open(stored(served, request.mask_image)) as mask:
+        assert mask.tobytes() == upright.tobytes()
+        assert open_image(stored(served, request.init_image)).colours.size == mask.size
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "seen"),
+    [
+        ("RGBA", (255, 0, 0, 0), (255, 255, 255)),
+        ("RGBA", (255, 0, 0, 255), (255, 0, 0)),
+        ("LA", (0, 0), (255, 255, 255)),
+        ("I;16", 32896, (128, 128, 128)),
+        ("L", 128, (128, 128, 128)),
+        ("1", 1, (255, 255, 255)),
+    ],
+)
+def test_pictures_of_every_depth_and_transparency_are_inputs(
+    client: httpx.Client, served: Served, mode: str, value: float | tuple[int, ...], seen: tuple[int, int, int]
+) -> None:
+    generate(client, prompt="x", init_images=[to_base64(encode(Image.new(mode, (16, 16), value)))])
+    request = last_request(served)
+    assert isinstance(request, ImageToImage)
+    found = open_image(stored(served, request.init_image)).image.getpixel((5, 5))
+    assert isinstance(found, tuple) and all(abs(a - b) <= 1 for a, b in zip(found, seen, strict=True))
 
 
 def test_presets_are_styles(client: httpx.Client, served: Served) -> None:

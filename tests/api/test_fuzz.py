@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode, openapi
 
 from engine.json_values import JsonObject
+from tests.api.images import decode
 from tests.api.serving import Served, serve_api
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text("utf-8"))
@@ -22,6 +24,8 @@ REAL, SCRIPTED, LONG = 50, 60, 2000
 """Requests: to the real engine and to the scripted one in every run, and to the scripted one in a long run."""
 
 SECONDS = 120.0
+
+LOCAL = "engine.local:Local"
 
 COSTLY = {
     "steps": 1, "n_iter": 1, "batch_size": 1, "n": 1, "count": 1, "width": 64, "height": 64, "upscaling_resize": 1.0,
@@ -103,6 +107,34 @@ def test_the_scripted_engine_answers_very_many(served: Served) -> None:
     attack(served, LONG)
 
 
-def test_the_real_engine_answers_every_request(tmp_path: Path) -> None:
-    with serve_api(tmp_path, engine="engine.local:Local") as real:
-        attack(real, REAL, cheap=True)
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serve_api(tmp_path_factory.mktemp("real"), engine=LOCAL) as opened:
+        yield opened
+
+
+def test_the_real_engine_answers_every_request(real: Served) -> None:
+    attack(real, REAL, cheap=True)
+
+
+SMALL = {"steps": 1, "width": 64, "height": 64}
+A = {**SMALL, "prompt": "a cat", "seed": 1, "override_settings": {"CLIP_stop_at_last_layers": 2}, "cfg_scale": 3}
+B = {**SMALL, "prompt": "a red dog", "seed": 2, "sampler_name": "DDIM", "batch_size": 2, "negative_prompt": "rain"}
+
+
+def draw(served: Served, body: JsonObject) -> list[str]:
+    """The pictures' files without their records."""
+    answer = httpx.post(f"{served.url}/sdapi/v1/txt2img", json=body, timeout=SECONDS).json()
+    return [hashlib.sha256(decode(image).tobytes()).hexdigest() for image in answer["images"]]
+
+
+def test_no_state_goes_from_one_request_into_the_next(real: Served) -> None:
+    first, second, *again = [draw(real, body) for body in (A, B, A, B)]
+    assert again == [first, second] and len({*first, *second}) == 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("body", [A, B])
+def test_pictures_are_those_of_a_fresh_process(real: Served, tmp_path: Path, body: JsonObject) -> None:
+    with serve_api(tmp_path, engine=LOCAL) as fresh:
+        assert draw(fresh, body) == draw(real, body)
