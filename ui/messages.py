@@ -170,6 +170,11 @@ NO_KEY_CHOSEN = "Choose the key that is to be revoked."
 
 MACHINE = "This computer"
 MACHINE_UNKNOWN = "The image generator is still starting. This section follows in a moment."
+MACHINE_VERSION = "Easel's version"
+WHATS_NEW = "What is new in it"
+HOW_TO_UPDATE = (
+    "Easel looks for no new version by itself. ./launch.sh --update (Windows: launch.bat --update) brings the newest one."
+)
 MACHINE_DEVICE = "Device"
 MACHINE_MEMORY = "Memory"
 MACHINE_KIND = "Precision, and why"

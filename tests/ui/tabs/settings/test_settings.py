@@ -11,12 +11,12 @@ from engine.descriptions import EngineDescription, FreedMemory
 from engine.plan.hardware.facts import Device, to_text
 from engine.plan.remedies import AGREES, DIFFERS, SelfTestResult, write_result
 from engine.preferences import MOST_MINUTES, Preferences, read
-from engine.settings import Settings
+from engine.settings import VERSION, Settings
 from tests.engine.plan.conftest import MACHINES
 from ui import messages, sentences
 from ui.common.estimate import explain_device
 from ui.tabs.settings.service import SettingsService
-from ui.tabs.settings.view import render_machine
+from ui.tabs.settings.view import read_changes, render_machine
 
 FORM: dict[str, Any] = {
     "extra_models": "", "precision": "auto", "compile": False, "keep_usable": False, "unload_minutes": 30,
@@ -46,6 +46,18 @@ def test_what_was_given_back_is_said() -> None:
     )
     assert "“starter”" in sentences.freed_memory(FreedMemory(ram=1000, checkpoints=("starter",)))
     assert "No checkpoint was loaded" in sentences.freed_memory(FreedMemory(ram=1000))
+
+
+def test_the_version_and_what_is_new_in_it_are_shown(tmp_path: Path) -> None:
+    for described in (None, DESCRIBED):
+        shown = render_machine(described, False, tmp_path)
+        assert VERSION in shown and "--update" in shown
+    log = tmp_path / "CHANGELOG.md"
+    log.write_text(
+        "# Changelog\n\n## 2.0\n\nNew:\n\n* A `word` in [docs](a.md), *Queue*\n  and more.\n* Two\n\n## 1.0\n\n* Old\n", "utf-8"
+    )
+    assert read_changes(log) == ["A word in docs, Queue and more.", "Two"]
+    assert read_changes(tmp_path / "none") == []
 
 
 def test_the_self_test_of_every_device_is_shown(tmp_path: Path) -> None:
