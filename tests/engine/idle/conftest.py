@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from engine.local import Local
+from engine.plan.hardware import kernel_trial
 from engine.settings import Settings
 from tests.engine.checkpoints import tiny
 
@@ -24,15 +26,20 @@ def starter_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start_engine(starter_models: Path, tmp_path: Path) -> Iterator[StartEngine]:
-    """Starts the engine on the CPU in a precision, which is then the device under test; each on the same folders."""
+def start_engine(starter_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartEngine]:
+    """Starts the engine on the CPU in a precision, which is then the device under test; each on the same folders. Torch alone
+    computes, whatever is installed."""
     made: list[Local] = []
+    monkeypatch.setattr(kernel_trial, "SECONDS", 0.0)
 
     def start(precision: str = "bfloat16", models: Path = starter_models) -> Local:
         settings = Settings(
             models=models, data=tmp_path / "data", outputs=tmp_path / "outputs", precision=precision, device="cpu"
         )
-        made.append(Local(settings))
+        local = Local(settings)
+        hardware = dataclasses.replace(local._state.hardware, extras=frozenset())
+        local._state = dataclasses.replace(local._state, hardware=hardware)
+        made.append(local)
         torch.set_num_threads(1)
         return made[-1]
 
