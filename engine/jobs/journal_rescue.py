@@ -19,6 +19,7 @@ from engine.records.record import Record
 from engine.requests import to_json
 from engine.safe_text import name_to_text
 from engine.storage.database import Replacement
+from engine.storage.regular_files import is_regular_or_absent
 
 MOST_JOBS = 200
 """Jobs that are found again by their images, the newest."""
@@ -29,6 +30,8 @@ Row = Mapping[str, str | int | float | bytes | None]
 def read_rows(damaged: Path, table: str) -> list[Row]:
     """The rows of ``table`` that can be read, from its beginning until the damage and from its end back to it."""
     found: dict[int, Row] = {}
+    if not is_regular_or_absent(damaged):
+        return []
     for direction in ("ASC", "DESC"):
         try:
             with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as database:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.storage.atomic_files import create_private_file, set_aside
+from engine.storage.database import list_database_files
+from engine.storage.regular_files import is_regular_or_absent
 
 VERSION = 2
 
@@ -66,14 +68,17 @@ def open_index(path: Path) -> tuple[sqlite3.Connection, str]:
 
 def remove_index(path: Path) -> None:
     """Delete the file and SQLite's files beside it; anything but a file is moved aside. Raises OSError."""
-    if path.exists() and not path.is_file():
-        set_aside(path, "damaged")
-    for ending in ("", "-wal", "-shm"):
-        Path(f"{path}{ending}").unlink(missing_ok=True)
+    for file in list_database_files(path):
+        if is_regular_or_absent(file):
+            file.unlink(missing_ok=True)
+        else:
+            set_aside(file, "damaged")
 
 
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not all(map(is_regular_or_absent, list_database_files(path))):
+        raise IndexDamaged
     create_private_file(path)
     opened = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
     try:

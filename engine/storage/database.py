@@ -5,7 +5,6 @@ What was committed survives a power cut: WAL mode with full synchronisation.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from engine.storage.atomic_files import (
     set_aside,
     sync_folder,
 )
+from engine.storage.regular_files import is_regular_or_absent
 
 _UNUSABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """Primary result codes that speak of the file's content, not of the disk; SQLITE_ERROR of tables that are not Easel's."""
@@ -70,9 +70,9 @@ def open_database(path: Path, upgrades: Sequence[str]) -> tuple[sqlite3.Connecti
     Raises sqlite3.Error or OSError where the disk or the folder is the reason.
     """
     make_folder(path.parent)
-    if os.path.lexists(path) and not os.path.isfile(path):
-        aside = set_aside(path, "damaged")
-        return _open(path, upgrades), Replacement(aside, newer=False)
+    aside = {file: set_aside(file, "damaged") for file in list_database_files(path) if not is_regular_or_absent(file)}
+    if path in aside:
+        return _open(path, upgrades), Replacement(aside[path], newer=False)
     try:
         return _open(path, upgrades), None
     except _TooNew:
@@ -83,6 +83,11 @@ def open_database(path: Path, upgrades: Sequence[str]) -> tuple[sqlite3.Connecti
         newer = False
     aside = _move_aside(path, "newer" if newer else "damaged")
     return _open(path, upgrades), Replacement(aside, newer)
+
+
+def list_database_files(path: Path) -> tuple[Path, Path, Path]:
+    """``path`` and the files that SQLite keeps beside it."""
+    return path, Path(f"{path}-wal"), Path(f"{path}-shm")
 
 
 @contextmanager
@@ -159,10 +164,9 @@ def _copy(database: sqlite3.Connection, target: Path) -> None:
 def _move_aside(path: Path, reason: str) -> Path:
     """Renames the file, and what SQLite keeps beside it, which belongs to it by its name."""
     aside = set_aside(path, reason)
-    for suffix in ("-wal", "-shm"):
-        beside = Path(f"{path}{suffix}")
+    for beside, moved in zip(list_database_files(path)[1:], list_database_files(aside)[1:], strict=True):
         if beside.exists():
-            beside.replace(f"{aside}{suffix}")
+            beside.replace(moved)
     return aside
 
 

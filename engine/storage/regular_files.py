@@ -50,6 +50,21 @@ def check_regular(path: Path, found: os.stat_result) -> None:
         raise NotRegular("it belongs to the operating system", path)
 
 
+def is_regular_or_absent(path: Path) -> bool:
+    """Whether ``path``, or what it is a link to, is a regular file, or there is nothing of this name yet. Raises OSError."""
+    try:
+        check_regular(path, path.stat())
+    except FileNotFoundError:
+        return not os.path.lexists(path)
+    except NotRegular:
+        return False
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
+    return True
+
+
 def is_of_system(found: os.stat_result) -> bool:
     """Whether ``os.stat`` found a file or folder of a virtual file system, such as ``/proc``."""
     return found.st_dev in _find_system_devices()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -88,6 +88,8 @@ DAMAGES = {
     "foreign tables": lambda path: (path.unlink(), fill_foreign(path)),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
     "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "a device": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+    "the kernel's log": lambda path: (path.unlink(), path.symlink_to("/proc/kmsg")),
 }
 
 
@@ -104,6 +106,16 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(tmp_path: Path, damag
     replacement = reopen(path, [FIRST + "CREATE INDEX IF NOT EXISTS by_words ON jobs (words);"])
     assert replacement is not None and not replacement.newer and replacement.aside.exists()
     assert read(path, "SELECT COUNT(*) FROM jobs") == [(0,)]
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+@pytest.mark.parametrize("odd", [os.mkfifo, os.mkdir, lambda path: os.symlink("/proc/kmsg", path)])
+def test_nothing_odd_beside_it_is_waited_for(tmp_path: Path, ending: str, odd: Callable[[str], None]) -> None:
+    path = tmp_path / "jobs.db"
+    fill(path, [FIRST])
+    odd(f"{path}{ending}")
+    assert reopen(path, [FIRST]) is None
+    assert read(path, "SELECT COUNT(*) FROM jobs") == [(50,)]
 
 
 def test_a_folder_that_cannot_be_written_moves_nothing(tmp_path: Path) -> None:
