@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 
@@ -14,6 +15,11 @@ def format_time_left(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"about {round(seconds / 60)} min left"
     return f"about {round(seconds / 3600)} h left"
+
+
+def format_clock(seconds: float) -> str:
+    """The time of day in so many seconds from now, on this computer's clock."""
+    return time.strftime("%H:%M", time.localtime(time.time() + seconds))
 
 
 def format_duration(seconds: float) -> str:
@@ -36,6 +42,15 @@ def format_rough_duration(seconds: float) -> str:
 def format_gigabytes(count: int) -> str:
     """Bytes in gigabytes."""
     return f"{count / 2**30:.1f} GB"
+
+
+def format_size(count: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
 
 
 def format_count(number: int, noun: str) -> str:

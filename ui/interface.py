@@ -62,7 +62,7 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions, r
         scanned = arrived.then(known.refresh, None, None, **QUIET)
         with gr.Row(elem_id="head"):
             gr.HTML(_HTML.render("masthead"), elem_id="masthead", **controls.BARE)
-            create_queue_panel(jobs, arrived)
+            create_queue_panel(jobs, settings.outputs, arrived)
         bus = send_to.create_bus()
         forms = {name: create_store(f"form-{name}", None) for name in _FORMS}
         with gr.Tabs(elem_id="tabs") as tabs:
@@ -70,6 +70,7 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions, r
             session = PageSession(settings, jobs, known, browser, arrived, worker_started, scanned, sending, forms, reach)
             for label, create in TABS.items():
                 with gr.Tab(label, id=label, elem_id=f"panel-{label.lower().replace(' ', '-')}"):
+                    gr.HTML(_HTML.render("tab_heading", label=label), elem_classes="tab-heading", **controls.BARE)
                     create(session)
         image_info.create_dropped_settings(session)
     # With Gradio's default of one listener per event, a second page would wait for the first.

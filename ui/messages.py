@@ -34,9 +34,13 @@ SHORTCUT_KEYS = (
     ("Shift + Enter", "begin a new line in a prompt"),
     ("↓, ↑, then Enter", "take a suggestion while you type a prompt; Esc closes the list"),
     ("B, E, F, M, H", "on the drawing: brush, eraser, fill, mask, move the view"),
+    ("L, R, O", "on the drawing: line, rectangle, ellipse"),
+    ("Arrows, Enter", "in the drawing: move a pointer, press and lift it"),
     ("Ctrl + Z, Ctrl + Y", "on the drawing: undo, redo"),
     ("?", "show these shortcuts"),
 )
+SKIP = "Go to the prompt"
+LIVE_BEGUN = "Your picture is being made."
 CLOSE = "Close"
 WHEN_DONE = "When pictures are done"
 WHEN_DONE_QUESTION = "Your picture was finished while you looked elsewhere. Shall a notification and a sound say so from now on?"
@@ -47,8 +51,12 @@ READING = "How the prompt was read"
 BOTH_ENCODERS = "Both text encoders of this checkpoint read it like this:"
 REPERTOIRE = "What the starter can draw"
 TEXT_TAB = "Text to image"
+NEGATIVE_TAB = "Negative prompts"
 OWN_SIZE = "Another size"
 RANDOM_SEED = "random"
+SEED = "Seed"
+SEED_RANDOM = "Another seed for each picture"
+SEED_LOCK = "Keep the seed of the picture that is shown"
 SEED_HELP = "Leave empty for a new one each time. The same seed and settings give the same picture."
 EXAMPLES = "Try"
 FIRST_HINT = "Type a prompt and press Generate. Your picture appears here."
@@ -247,10 +255,18 @@ NOISE_LEVEL = "Noise level"
 NOISE_LEVEL_HELP = "How far the result may depart from the original: 20 is usual, higher values invent more detail."
 BEST = "best"
 UPSCALE = "Upscale"
-BEFORE_AFTER = "Before and after"
+BEFORE, AFTER = "Before", "After"
 NOTHING_TO_UPSCALE = "There is no picture to upscale. Choose one or more first."
 
 YOURS = "Your checkpoints"
+SUITS = {
+    "recommended": "Recommended for this computer",
+    "usable": "Works here, more slowly",
+    "too large": "Needs more memory than is free here",
+    "unknown": "",
+}
+"""How a checkpoint suits the computer, by :func:`engine.plan.reference_checkpoints.judge`."""
+
 LOOK_AGAIN = "Look again"
 GET_MORE = "Get more"
 GET_MORE_HELP = "Nothing is downloaded and no server is contacted until you press a button here."
@@ -319,6 +335,11 @@ STRENGTHS = {
 
 # The drawing pad
 PAD_LABEL = "Drawing"
+PAD_KEYS = (
+    "The arrow keys move a pointer, with Shift by one pixel. Enter or Space presses it and lifts it again; Escape takes back "
+    "what was begun. Plus and minus zoom. Letters choose the tool."
+)
+PAD_TOOLBAR, PAD_COLOURS, PAD_BEGIN = "Drawing tools", "Colours", "Begin with a picture or an example"
 PAD_WIDTH = "Width"
 PAD_COLOUR = "Another colour"
 PAD_PAPER = "Paper"
@@ -339,6 +360,9 @@ PAD_SHAPES = {
 PAD_TOOLS = {
     "brush": "Brush (B)",
     "eraser": "Eraser (E)",
+    "line": "Line (L)",
+    "rectangle": "Rectangle (R)",
+    "ellipse": "Ellipse (O)",
     "fill": "Fill (F)",
     "pick": "Pick a colour from the drawing",
     "mask": "Mask: paint over the part to repaint (M)",
@@ -376,6 +400,17 @@ SAME_SETTINGS = "Both were made with the same settings."
 SHOW_FILE = "Show the file"
 TRASH = "Delete"
 REALLY_TRASH = "Move this picture to the trash?"
+SELECT_MANY, SELECT_NONE, SELECTED = "Select several", "Select none", "{count} selected"
+UNMARK_MANY = "No favourite"
+DISK = "What Easel keeps on the disk"
+DISK_OUTPUTS = "Pictures"
+DISK_MODELS = "Checkpoints and other files in Easel’s models folder"
+DISK_BLOBS = "Drawings, pictures that you brought, and drafts"
+DISK_THUMBNAILS = "Thumbnails (a cache)"
+DISK_COMPILED = "Compiled networks (a cache)"
+REMOVE_CACHES = "Remove the caches"
+CACHES_IN_USE = "A job runs or waits and may need them. Try again when the queue is empty."
+REALLY_TRASH_MANY = "Move all selected pictures to the trash?"
 IN_TRASH = "The picture is in the trash."
 NEWER = "‹ Newer"
 OLDER = "Older ›"
@@ -404,6 +439,9 @@ MATTERS_NOT = "No"
 
 QUEUE = "Queue"
 QUEUE_EMPTY = "Nothing is running or waiting."
+GO_THERE = "Go to its tab"
+MOVE_UP, MOVE_DOWN = "Move up", "Move down"
+DISMISS = "Dismiss"
 TO_FRONT = "Move to the front"
 CANCEL = "Cancel"
 CANCEL_ALL = "Cancel all"

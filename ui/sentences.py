@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from engine.descriptions import FreedMemory
 from ui.formatting import (
+    format_clock,
     format_count,
     format_gigabytes,
     format_percent,
@@ -90,7 +92,35 @@ def image_count(count: int) -> str:
 
 def queue_time(seconds: float) -> str:
     """When the queue will be empty."""
-    return f"All jobs: {format_time_left(seconds)}"
+    return f"All jobs: {format_time_left(seconds)}, {expected_end(seconds)}"
+
+
+def expected_end(seconds: float) -> str:
+    """When a job of the queue will be done."""
+    return f"done at about {format_clock(seconds)}"
+
+
+def rough_size(size: str) -> str:
+    """How large a checkpoint is that can be downloaded."""
+    return f"About {size} in half precision, twice that in full precision."
+
+
+def done_with_many(action: str, count: int) -> str:
+    """After something was done with all selected images."""
+    pictures = format_count(count, "picture")
+    if action == "trash_many":
+        return f"{pictures} moved to the trash."
+    return f"{pictures} added to the favourites." if action == "mark" else f"{pictures} taken out of the favourites."
+
+
+def caches_removed(freed: int) -> str:
+    """After the caches were removed."""
+    return f"{freed / 1e6:,.0f} MB were freed. What is needed is made anew, so the next pages and pictures take longer once."
+
+
+def day_heading(day: date) -> str:
+    """Over the pictures of one day."""
+    return f"{day:%A}, {day.day} {day:%B %Y}"
 
 
 def reduced_size(width: int, height: int, longest: int) -> str:

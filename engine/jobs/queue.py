@@ -7,7 +7,7 @@ import functools
 import json
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import wait
 from types import TracebackType
 
@@ -18,7 +18,7 @@ from engine.jobs.blob_sweep import BlobSweeper
 from engine.jobs.device_runner import DeviceRunner
 from engine.jobs.feed import Feed, follow, replay
 from engine.jobs.journal import CANCELLED, FINISHED, QUEUED, RUNNING, JobState, Journal
-from engine.jobs.queue_estimate import estimate_seconds
+from engine.jobs.queue_estimate import estimate_ends
 from engine.jobs.watchdog import TimeLimits
 from engine.jobs.worker import DescribeRun, FreeMemory, MemoryFreed, RunDescribed, Worker
 from engine.jobs.worker_locks import wait_for_workers
@@ -113,6 +113,18 @@ class Jobs:
         with self._changed:
             self._journal.move_to_front(job)
 
+    def move(self, job: str, by: int) -> None:
+        """Let a job that waits run ``by`` places later than it would, earlier if negative, whichever pages the others belong to.
+        Nothing happens to one that no longer waits."""
+        with self._changed:
+            order = self._journal.order()
+            if job not in order:
+                return
+            old = order.index(job)
+            new = min(len(order) - 1, max(0, old + by))
+            order.insert(new, order.pop(old))
+            self._journal.put_first(order[: max(old, new) + 1])
+
     def pause(self) -> None:
         """Let no further job start until :meth:`resume`, also after a restart. What runs goes on; drafts still run."""
         with self._changed:
@@ -190,9 +202,10 @@ class Jobs:
         ordered = [job for job in (*self._running(), *self._journal.order()) if job in unfinished]
         return [self._with_progress(unfinished[job]) for job in ordered[:limit]]
 
-    def seconds_left(self) -> float | None:
-        """An estimate until the queue is empty, by what the newest images took; None if nothing is known yet."""
-        return estimate_seconds(self.line(1000), self._journal.list((FINISHED,), limit=20), len(self._runners))
+    def estimate_ends(self, line: Sequence[JobState]) -> list[float | None]:
+        """Seconds until each job of ``line``, which is :meth:`line`, will have ended, by what the newest images took; None where
+        that is not known yet."""
+        return estimate_ends(line, self._journal.list((FINISHED,), limit=20), len(self._runners))
 
     def latest(self, page: str) -> JobState | None:
         """The newest job of a page, or None: what a reloaded page shows."""

@@ -9,17 +9,21 @@ from engine.jobs.journal import JobState
 from engine.requests import Request, size_of
 
 
-def estimate_seconds(line: Iterable[JobState], finished: Iterable[JobState], workers: int) -> float | None:
-    """Seconds until ``workers`` workers have done everything in ``line``; None if that is unknown for a job in it.
+def estimate_ends(line: Iterable[JobState], finished: Iterable[JobState], workers: int) -> list[float | None]:
+    """Seconds until each job of ``line`` has ended, with ``workers`` workers; None from the first on for which that is unknown.
 
     A running job reports its own remaining time. One that waits is estimated from its size and steps, at the median speed of
     the images in ``finished``.
     """
     speeds = [result.seconds / _work(job.request) for job in finished for result in job.results if result.seconds > 0]
     speed = statistics.median(speeds) if speeds else None
-    needs = [_estimate_job(job, speed) for job in line]
-    known = [seconds for seconds in needs if seconds is not None]
-    return sum(known) / workers if len(known) == len(needs) else None
+    ends: list[float | None] = []
+    total: float | None = 0.0
+    for job in line:
+        needed = _estimate_job(job, speed)
+        total = None if total is None or needed is None else total + needed
+        ends.append(None if total is None else total / workers)
+    return ends
 
 
 def _estimate_job(job: JobState, speed: float | None) -> float | None:

@@ -1,5 +1,7 @@
 // What is set where it cannot be seen is said beside it, and what was filled in by a button lights up for a moment.
 
+import { showSeed } from "./seed.js";
+
 const before = new Map();
 
 const same = (one, other) => String(one ?? "") === String(other ?? "");
@@ -21,6 +23,7 @@ function lightUp(element) {
 export function showForm(tab, form) {
   const old = before.get(tab), line = document.querySelector(`.changed-settings[data-tab="${tab}"]`);
   before.set(tab, form);
+  showSeed(tab, form.seed);
   if (line) {
     const { labels, blank } = JSON.parse(line.dataset.form), text = describeChanged(form, labels, blank);
     if (old && text !== line.textContent) lightUp(line);

@@ -1,4 +1,6 @@
-// The Queue panel: opened by its button, closed by Escape or a press elsewhere; its buttons give orders.
+// The Queue panel: opened by its button, closed by Escape or a press elsewhere. Its buttons give orders; a job leads to its tab.
+
+import { openTab } from "./tabs.js";
 
 export function mount(element, trigger) {
   const showState = () => {
@@ -8,6 +10,8 @@ export function mount(element, trigger) {
   new MutationObserver(showState).observe(element, { childList: true, subtree: true });
   element.addEventListener("click", (event) => {
     if (event.target.closest(".queue-button")) { element.classList.toggle("queue-open"); showState(); }
+    const go = event.target.closest("button[data-go]")?.dataset.go;
+    if (go) { close(); openTab(go); }
     const button = event.target.closest("button[data-order]");
     if (button && (!button.dataset.ask || confirm(button.dataset.ask))) {
       trigger("order", { order: button.dataset.order, job: button.dataset.job });

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import gradio as gr
 from gradio.events import Dependency
@@ -15,11 +16,11 @@ from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.jobs.journal import FAILED, RUNNING, SET_ASIDE, JobState
-from engine.requests import Request, Upscale, is_draft
+from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, Upscale, is_draft
 from ui import formatting, messages, sentences
 from ui.common import controls
 from ui.compat.listeners import QUIET, Update, on
-from ui.server import scripts
+from ui.server import image_routes, scripts
 from ui.templates import Macros
 
 LOOK_SECONDS = 0.7
@@ -40,14 +41,17 @@ _HTML = Macros("common/queue_panel.html")
 
 @dataclass(frozen=True)
 class ShownJob:
-    """A job as the panel shows it: ``state`` as in the journal, ``status`` in words. ``can_move``: other waiting jobs run
-    before it."""
+    """A job as the panel shows it: ``kind`` is the tab that it belongs to, ``thumbnail`` the address of a small image or "",
+    ``state`` as in the journal, ``status`` in words. ``can_rise``: other waiting jobs run before it, ``can_sink``: after it."""
 
     job: str
+    kind: str
+    thumbnail: str
     state: str
     words: str
     status: str
-    can_move: bool = False
+    can_rise: bool = False
+    can_sink: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,95 @@ class PauseButton:
 PAUSE, RESUME = PauseButton("pause", messages.PAUSE_QUEUE, messages.PAUSE_HELP), PauseButton("resume", messages.RESUME_QUEUE)
 
 
+class QueuePanel:
+    """What the panel shows of the queue, and what its buttons do. ``outputs`` is the folder of finished images."""
+
+    def __init__(self, jobs: Jobs, outputs: Path) -> None:
+        self._jobs, self._outputs = jobs, outputs
+        self._dismissed: set[str] = set()
+
+    def order(self, name: str, job: str) -> None:
+        """Do what the button called ``name`` says, to ``job``. Raises EaselError."""
+        if name == "dismiss":
+            self._dismissed.add(job)
+        elif name == "again":
+            self._jobs.retry(job)
+            self._dismissed.add(job)
+        else:
+            ORDERS[name](self._jobs, job)
+
+    def render(self) -> Markup:
+        """The button and the panel that it opens, as HTML."""
+        jobs = self._jobs
+        try:
+            line = [job for job in jobs.line() if not is_draft(job.request)]
+            recent = [job for job in jobs.jobs((FAILED, SET_ASIDE), 3) if time.time() - (job.ended or 0) < _TROUBLE_SECONDS]
+            failed = [job for job in recent if job.id not in self._dismissed]
+            ends, paused = jobs.estimate_ends(line), jobs.is_paused
+        except EaselError as error:
+            return _HTML.render(
+                "panel", words=messages.QUEUE, marked=True, sentences=[str(error)], empty=False, items=[], foot=None, failed=[],
+                pause=None,
+            )  # fmt: skip
+        running = sum(job.state == RUNNING for job in line)
+        return _HTML.render(
+            "panel",
+            words=sentences.queue_label(running, len(line) - running),
+            marked=bool(paused or jobs.paused or jobs.troubles),
+            sentences=[messages.QUEUE_PAUSED if paused else "", jobs.paused, *jobs.troubles],
+            pause=RESUME if paused else PAUSE,
+            empty=not line,
+            items=self._show_line(line, [None] * len(ends) if paused else ends),
+            foot=_show_foot(len(line), ends[-1]) if line else None,
+            failed=[self._show(job, job.error) for job in failed],
+        )
+
+    def _show_line(self, line: list[JobState], ends: list[float | None]) -> list[ShownJob]:
+        waiting = [job.id for job in line if job.state != RUNNING]
+        rising, sinking = set(waiting[1:]), set(waiting[:-1])
+        return [
+            self._show(job, _describe_state(job, end), can_rise=job.id in rising, can_sink=job.id in sinking)
+            for job, end in zip(line, ends, strict=True)
+        ]
+
+    def _show(self, job: JobState, status: str, can_rise: bool = False, can_sink: bool = False) -> ShownJob:
+        kind, words = find_tab(job.request), _shorten_prompt(job)
+        return ShownJob(job.id, kind, self._find_thumbnail(job), job.state, words, status, can_rise, can_sink)
+
+    def _find_thumbnail(self, job: JobState) -> str:
+        """The newest of its images, or else the image that it is made from."""
+        made = [result.path for result in job.results if result.path.is_relative_to(self._outputs)]
+        if made:
+            return image_routes.locate_path(self._outputs, made[-1], image_routes.SMALL)
+        match job.request:
+            case ImageToImage(init_image=source):
+                return f"sketches/{source}"
+            case Upscale(images=(source, *_)):
+                return f"sketches/{source}"
+            case _:
+                return ""
+
+
+def find_tab(request: Request) -> str:
+    """The label of the tab that makes requests of this kind."""
+    return next(tab for kind, tab in _TABS.items() if isinstance(request, kind))
+
+
+_TABS: dict[type[Request], str] = {
+    ImageToImage: messages.SKETCH_TAB,
+    Upscale: messages.UPSCALE_TAB,
+    CompareNegative: messages.NEGATIVE_TAB,
+    StudyNegative: messages.NEGATIVE_TAB,
+    Request: messages.TEXT_TAB,
+}
+"""Kind of request -> the label of its tab; the first that fits."""
+
+
 class SharedPanel:
     """The panel, rendered once for all pages that look at about the same time. It belongs to one event loop."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, panel: QueuePanel) -> None:
+        self._source = panel
         self._turn = asyncio.Lock()
         self._panel, self._rendered = Markup(""), float("-inf")
 
@@ -82,16 +170,17 @@ class SharedPanel:
         """The panel as it was at most :data:`LOOK_SECONDS` ago."""
         async with self._turn:
             if time.monotonic() - self._rendered >= LOOK_SECONDS:
-                self._panel = await asyncio.to_thread(render_panel, self._jobs)
+                self._panel = await asyncio.to_thread(self._source.render)
                 self._rendered = time.monotonic()
             return self._panel
 
 
-def create_queue_panel(jobs: Jobs, arrived: Dependency) -> None:
+def create_queue_panel(jobs: Jobs, outputs: Path, arrived: Dependency) -> None:
     """Make the panel, and keep it up to date on every page that is open."""
-    panel = gr.HTML(render_panel(jobs), js_on_load=ON_LOAD, elem_id="queue", **controls.BARE)
+    queue = QueuePanel(jobs, outputs)
+    panel = gr.HTML(queue.render(), js_on_load=ON_LOAD, elem_id="queue", **controls.BARE)
 
-    shared = SharedPanel(jobs)
+    shared = SharedPanel(queue)
 
     async def follow() -> AsyncGenerator[Update, None]:
         shown, beat = "", 0
@@ -105,64 +194,34 @@ def create_queue_panel(jobs: Jobs, arrived: Dependency) -> None:
 
     def order(event: gr.EventData) -> str:
         try:
-            ORDERS[event.order](jobs, event.job)
+            queue.order(event.order, event.job)
         except EaselError as error:
             gr.Warning(str(error))
-        return render_panel(jobs)
+        return queue.render()
 
     arrived.then(follow, None, panel, **QUIET)
     on(panel, "order")(order, None, panel, **QUIET)
 
 
-ORDERS: dict[str, Callable[[Jobs, str], object]] = {
+ORDERS: dict[str, Callable[[Jobs, str], None]] = {
     "front": lambda jobs, job: jobs.move_up(job),
+    "up": lambda jobs, job: jobs.move(job, -1),
+    "down": lambda jobs, job: jobs.move(job, 1),
     "stop": lambda jobs, job: jobs.stop(job),
-    "again": lambda jobs, job: jobs.retry(job),
     "stop_all": lambda jobs, job: jobs.stop_all(),
     "pause": lambda jobs, job: jobs.pause(),
     "resume": lambda jobs, job: jobs.resume(),
 }
-"""The actions of the panel's buttons."""
-
-
-def render_panel(jobs: Jobs) -> Markup:
-    """The button and the panel that it opens, as HTML."""
-    try:
-        line = [job for job in jobs.line() if not is_draft(job.request)]
-        failed = [job for job in jobs.jobs((FAILED, SET_ASIDE), 3) if time.time() - (job.ended or 0) < _TROUBLE_SECONDS]
-        left, paused = jobs.seconds_left() if line else None, jobs.is_paused
-    except EaselError as error:
-        return _HTML.render(
-            "panel", words=messages.QUEUE, marked=True, sentences=[str(error)], empty=False, items=[], foot=None, failed=[],
-            pause=None,
-        )  # fmt: skip
-    running = sum(job.state == RUNNING for job in line)
-    return _HTML.render(
-        "panel",
-        words=sentences.queue_label(running, len(line) - running),
-        marked=bool(paused or jobs.paused or jobs.troubles),
-        sentences=[messages.QUEUE_PAUSED if paused else "", jobs.paused, *jobs.troubles],
-        pause=RESUME if paused else PAUSE,
-        empty=not line,
-        items=_show_line(line),
-        foot=_show_foot(len(line), left) if line else None,
-        failed=[ShownJob(job.id, job.state, _shorten_prompt(job), job.error) for job in failed],
-    )
-
-
-def _show_line(line: list[JobState]) -> list[ShownJob]:
-    waiting = [job for job in line if job.state != RUNNING]
-    behind = {job.id for job in waiting[1:]}
-    return [ShownJob(job.id, job.state, _shorten_prompt(job), _describe_state(job), job.id in behind) for job in line]
+"""What buttons of the panel do to the queue."""
 
 
 def _show_foot(count: int, left: float | None) -> Foot:
     return Foot("" if left is None else sentences.queue_time(left), sentences.cancel_question(count))
 
 
-def _describe_state(job: JobState) -> str:
+def _describe_state(job: JobState, end: float | None) -> str:
     if job.state != RUNNING:
-        return sentences.image_count(job.request.count)
+        return " · ".join([sentences.image_count(job.request.count), *([] if end is None else [sentences.expected_end(end)])])
     step = job.progress
     if step is None:
         return messages.LOADING

@@ -28,7 +28,7 @@ ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "reuse_template", "
 """A press on one of the view's buttons becomes an event, with the image's relative path, or with the words to remove from a
 negative prompt."""
 
-_HTML = Macros("common/result_view.html")
+_HTML, _SHARED = Macros("common/result_view.html"), Macros("common/macros.html")
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,18 @@ def create_result_side(tab: str, hint: str) -> ResultSide:
         _HTML.render("blank", sentence=hint), js_on_load=ON_LOAD, elem_id=f"{tab}-stage", elem_classes="stage", **controls.BARE
     )
     return ResultSide(stage, gr.HTML(elem_id=f"{tab}-progress", elem_classes="progress-layer", **controls.BARE))
+
+
+def render_slider(before: Image.Image, after: Image.Image) -> Markup:
+    """Two images of one size under a slider."""
+    left, right = Side(_encode_webp(before), messages.BEFORE), Side(_encode_webp(after), messages.AFTER)
+    return _SHARED.render("slider", pair=Pair(left, right, format_ratio(*after.size)))
+
+
+def _encode_webp(image: Image.Image) -> str:
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=92)
+    return encode_data_url(stream.getvalue(), "image/webp")
 
 
 def render_stage(view: View, outputs: Path, results: Markup | None = None) -> Markup:

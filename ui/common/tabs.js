@@ -13,6 +13,9 @@ function openFromAddress() {
   if (wanted && !isOpen(wanted)) wanted.click();
 }
 
+// Opens the tab of that label.
+export function openTab(label) { findTabs().find((each) => each.dataset.tabId === label)?.click(); }
+
 function noteOpen() {
   const tabs = findTabs(), open = tabs.find(isOpen);
   if (!open) return;

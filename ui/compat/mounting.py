@@ -18,7 +18,7 @@ from gradio.state_holder import SessionState
 
 from engine.json_values import JsonObject, JsonValue
 from engine.safe_text import make_encodable
-from ui import messages, theme
+from ui import messages, theme, web_manifest
 from ui.compat import uploads
 from ui.server.body_budget import UPLOAD_LIMIT
 
@@ -114,7 +114,7 @@ def mount(app: FastAPI, page: gr.Blocks, root_path: str = "") -> FastAPI:
         root_path=root_path or None,
         theme=theme.create(),
         css_paths=theme.STYLE,
-        head=theme.head(),
+        head=theme.head() + web_manifest.render_links(),
         favicon_path=str(theme.ICON),
         footer_links=[],
         run_history=False,

@@ -23,6 +23,7 @@ from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.records.images.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
+from ui import web_manifest
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.compat.connections import PATIENCE, PatientProtocol, PatientServer
 from ui.compat.mounting import mount
@@ -175,7 +176,7 @@ def create_application(settings: Settings, jobs: Jobs, reach: Reach = _HERE) -> 
     app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small))
     app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))
     known = CheckpointOptions(settings)
-    app.router.routes += words_routes.create_routes(settings, known)
+    app.router.routes += words_routes.create_routes(settings, known) + web_manifest.create_routes()
     return mount(app, create_interface(settings, jobs, known, reach), reach.root_path)
 
 

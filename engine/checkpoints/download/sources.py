@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 from huggingface_hub.errors import HFValidationError
@@ -61,13 +63,18 @@ class Offer:
     licence_link: str
     sources: tuple[DownloadSource, ...]
     note: str = ""
+    is_lora: bool = False
 
 
 def read_offers(path: Path = HOUSE / "models" / "catalogue.toml") -> tuple[Offer, ...]:
     """The known checkpoints, then the LoRAs."""
     tables = tomllib.loads(path.read_text("utf-8"))
-    rows = [*tables["checkpoint"], *tables["lora"]]
-    return tuple(Offer(sources=tuple(DownloadSource(**source) for source in row.pop("sources")), **row) for row in rows)
+    loras = (dataclasses.replace(_read_offer(row), is_lora=True) for row in tables["lora"])
+    return (*(_read_offer(row) for row in tables["checkpoint"]), *loras)
+
+
+def _read_offer(row: dict[str, Any]) -> Offer:
+    return Offer(sources=tuple(DownloadSource(**source) for source in row.pop("sources")), **row)
 
 
 def read_link(text: str) -> DownloadSource:

@@ -149,7 +149,7 @@ def page_session(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     """Makes a visitor to a studio; afterwards every one is checked."""
     visitors: list[Visitor] = []
 
-    def new(studio: Studio, width: int = 1280, height: int = 860, **options: str) -> Visitor:
+    def new(studio: Studio, width: int = 1280, height: int = 860, **options: str | bool) -> Visitor:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(PATIENCE)
         visitors.append(Visitor(studio, context))

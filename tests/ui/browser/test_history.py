@@ -63,6 +63,34 @@ def test_search_look_mark_reuse_and_delete(own: Studio, page_session: PageSessio
     assert len(gone) == 1 and {path.name for path in trash.rglob("*.png")} == {path.name for path in gone}
 
 
+def test_several_pictures_are_selected_and_the_arrow_keys_go_through_them(
+    own: Studio, page_session: PageSession, trash: Path
+) -> None:
+    for number in range(3):
+        make(own, f"one of several, {number}", seed=number)
+    page = page_session(own).open()
+    show(page, "History")
+    page.locator("#history-words").locator("textarea, input").fill("one of several")
+    thumbs, chosen = page.locator(".thumb"), page.locator("#history-chosen")
+    expect(thumbs).to_have_count(3)
+    expect(page.locator("h3.day")).to_have_count(1)
+    thumbs.first.click()
+    expect(chosen).to_contain_text("one of several, 2")
+    page.keyboard.press("ArrowRight")
+    expect(chosen).to_contain_text("one of several, 1")
+    page.get_by_role("button", name=messages.SELECT_MANY).click()
+    thumbs.nth(1).click()
+    thumbs.nth(2).click()
+    page.locator("[data-many=mark]").click()
+    expect(page.locator(".thumb .star")).to_have_count(2)
+    page.on("dialog", lambda dialog: dialog.accept())
+    thumbs.nth(1).click()
+    thumbs.nth(2).click()
+    page.locator("[data-many=trash_many]").click()
+    expect(thumbs).to_have_count(1)
+    assert len(list(trash.rglob("*.png"))) == 2
+
+
 def test_any_picture_tells_and_its_settings_are_used(own: Studio, page_session: PageSession, tmp_path: Path) -> None:
     texts = PngInfo()
     settings = "Steps: 31, Sampler: Euler a, CFG scale: 6, Seed: 99, Size: 64x64, Model: startr"

@@ -182,7 +182,7 @@ def test_how_both_prompts_were_read(scripted: Studio, page_session: PageSession)
     tokens = page.locator("#negative-tokens")
     expect(tokens).to_contain_text(sentences.lowered_words(["Cat"]))
     expect(tokens).to_contain_text(sentences.missing_words(["quokka"]))
-    expect(tokens.locator("h4")).to_have_text([messages.PROMPT, messages.NEGATIVE])
+    expect(tokens.locator("h3")).to_have_text([messages.PROMPT, messages.NEGATIVE])
     expect(tokens.locator("hr")).to_have_count(1)
     expect(tokens.locator(".weighted")).to_have_attribute("data-weight", "1.20")
 

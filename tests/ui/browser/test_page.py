@@ -288,7 +288,7 @@ def test_the_keyboard_is_enough(scripted: Studio, page_session: PageSession) -> 
     assert picture.get_attribute("alt") == "a cat"
     assert value(page, "prompt") == "a cat"
     reached = set()
-    for _ in range(26):
+    for _ in range(30):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.textContent.trim()"))
     assert {"Generate", "Download", "Reuse these settings", "Keep this seed"} <= reached

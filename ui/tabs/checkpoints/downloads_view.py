@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from engine.checkpoints.download import background
 from engine.checkpoints.download.background import Download
 from engine.checkpoints.download.sources import Offer
+from engine.plan.hardware.facts import Hardware
+from engine.plan.reference_checkpoints import RECOMMENDED, TOO_LARGE, UNKNOWN, USABLE, estimate_file_bytes, judge
 from ui import messages, sentences
+from ui.formatting import format_size
 from ui.server import scripts
-from ui.tabs.checkpoints.view import format_size
 from ui.templates import Macros
 
 ON_LOAD = scripts.on_load("tabs/checkpoints/downloads.js", ["press"])
@@ -44,10 +46,13 @@ class Button:
 
 @dataclass(frozen=True)
 class ShownOffer:
-    """A known checkpoint; ``button`` is None if it is already there."""
+    """A known checkpoint; ``button`` is None if it is already there. ``suits`` says how it suits this computer."""
 
     label: str
     note: str
+    size: str
+    suits: str
+    is_best: bool
     licence: str
     link: str
     button: Button | None
@@ -78,14 +83,29 @@ def render_downloads(known: Sequence[Download]) -> str:
     return _HTML.render("downloads", downloads=[_show_download(each) for each in known]) if known else ""
 
 
-def render_offers(offers: Sequence[Offer], there: set[str]) -> str:
-    """Known checkpoints. ``there`` are the names of those that lie in the models folder."""
-    return _HTML.render("offers", offers=[_show_offer(offer, offer.name in there) for offer in offers])
+def render_offers(offers: Sequence[Offer], there: set[str], hardware: Hardware | None = None) -> str:
+    """Known checkpoints and LoRAs, those that suit ``hardware`` best first. ``there``: those in the models folder, by name."""
+    judged = [(offer, UNKNOWN if hardware is None or offer.is_lora else judge(offer.family, hardware)) for offer in offers]
+    ordered = sorted(judged, key=lambda each: _ORDER.index(each[1]))
+    return _HTML.render("offers", offers=[_show_offer(offer, verdict, offer.name in there) for offer, verdict in ordered])
 
 
-def _show_offer(offer: Offer, there: bool) -> ShownOffer:
+_ORDER = (RECOMMENDED, USABLE, UNKNOWN, TOO_LARGE)
+
+
+def _show_offer(offer: Offer, verdict: str, there: bool) -> ShownOffer:
+    size = None if offer.is_lora else estimate_file_bytes(offer.family)
     button = None if there else Button("ask", offer.name, "Download …", f"Download … {offer.label}")
-    return ShownOffer(offer.label, offer.note, offer.licence, offer.licence_link, button)
+    return ShownOffer(
+        label=offer.label,
+        note=offer.note,
+        size="" if size is None else sentences.rough_size(format_size(size)),
+        suits=messages.SUITS[verdict],
+        is_best=verdict == RECOMMENDED,
+        licence=offer.licence,
+        link=offer.licence_link,
+        button=button,
+    )
 
 
 def _show_download(download: Download) -> ShownDownload:

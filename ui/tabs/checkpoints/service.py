@@ -16,6 +16,7 @@ from engine.checkpoints.families import BY_NAME
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.overrides import Override
 from engine.errors import EaselError, RequestError
+from engine.plan.hardware.facts import Hardware
 from engine.settings import Settings
 from ui import messages, sentences
 from ui.common.checkpoint_options import CheckpointOptions
@@ -50,10 +51,10 @@ class CheckpointsService:
         chosen = overrides.read(self._settings.data)
         return view.render_inventory(inventory.entries, inventory.refused, chosen, self._settings.models)
 
-    def render_offers(self) -> str:
-        """The known checkpoints and LoRAs, and which of them the last scan found."""
+    def render_offers(self, hardware: Hardware | None = None) -> str:
+        """The known checkpoints and LoRAs, those first that suit ``hardware`` best, and which of them the last scan found."""
         entries = self._checkpoint_options.inventory.entries
-        return downloads_view.render_offers(self._offers, {entry.path.name for entry in entries})
+        return downloads_view.render_offers(self._offers, {entry.path.name for entry in entries}, hardware)
 
     def render_downloads(self) -> str:
         """The downloads as they are now."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from engine.jobs import Jobs
+from engine.plan.hardware.facts import Hardware, from_text
 from ui import messages
 from ui.common import controls
 from ui.common.page_session import PageSession
@@ -42,7 +44,7 @@ def create_checkpoints_tab(session: PageSession) -> None:
     tab, service = _create_components(), CheckpointsService(session.settings, session.checkpoint_options)
 
     def show() -> tuple[str, str]:
-        return service.render_inventory(), service.render_offers()
+        return service.render_inventory(), service.render_offers(read_hardware(session.jobs))
 
     def look_again() -> tuple[str, str]:
         service.scan()
@@ -60,10 +62,17 @@ def create_checkpoints_tab(session: PageSession) -> None:
     shown = [tab.inventory, tab.offers]
     session.arrived.then(show, None, shown, **QUIET)
     session.scanned.then(show, None, shown, **QUIET)
+    session.worker_started.then(show, None, shown, **QUIET)
     on(tab.again, "click")(look_again, None, shown, trigger_mode="multiple")
     on(tab.inventory, "choose")(choose, None, [tab.notice, tab.inventory], **QUIET)
     on(tab.inventory, "trash")(trash, None, [tab.notice, tab.inventory], **QUIET)
     _wire_downloads(tab, session, service)
+
+
+def read_hardware(jobs: Jobs) -> Hardware | None:
+    """What the image generator found; None while it starts."""
+    described = jobs.describe()
+    return from_text(described.hardware) if described is not None and described.hardware else None
 
 
 def _create_components() -> CheckpointsTab:
@@ -99,7 +108,7 @@ def _wire_downloads(tab: CheckpointsTab, session: PageSession, service: Checkpoi
         finished, fresh = service.count_finished(), (gr.skip(), gr.skip())
         if finished > known:
             service.scan()
-            fresh = service.render_inventory(), service.render_offers()
+            fresh = service.render_inventory(), service.render_offers(read_hardware(session.jobs))
         return [*show(), *fresh, finished]
 
     def paste(link: str) -> list[Update]:

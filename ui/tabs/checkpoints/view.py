@@ -18,6 +18,7 @@ from engine.checkpoints.library.overrides import Override
 from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.safe_text import name_to_text
 from ui import messages, sentences
+from ui.formatting import format_size
 from ui.server import scripts
 from ui.templates import Macros
 
@@ -114,15 +115,6 @@ def render_inventory(entries: Sequence[CheckpointEntry], refused: Mapping[Path, 
     shown = {kind for kind, _ in GROUPS}
     others = [sentences.unused_file(each.name, each.identity.reason) for each in entries if each.identity.kind not in shown]
     return _HTML.render("inventory", tables=[table for table in tables if table.rows], refused=[*refused.values(), *others])
-
-
-def format_size(count: float) -> str:
-    """Bytes as people read them."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def _create_row(entry: CheckpointEntry, chosen: Override, vaes: Sequence[str], models: Path) -> FileRow:

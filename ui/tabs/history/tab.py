@@ -13,7 +13,7 @@ from engine.errors import EaselError
 from engine.prompt.draw_prompts import restore_templates
 from engine.records.history import Search
 from engine.records.recall import Recalled
-from ui import messages
+from ui import messages, sentences
 from ui.common import controls
 from ui.common.page_session import PageSession
 from ui.common.send_to import wire_recall
@@ -134,6 +134,22 @@ def _wire_choice(tab: HistoryTab, service: HistoryService) -> None:
         shown = service.render_thumbnails(_read_search(wanted), offset, image)
         return [service.render_chosen(image, pinned), shown, image, pinned]
 
+    def act_on_many(event: gr.EventData, request: gr.Request, *values: Any) -> list[Update]:
+        *wanted, offset, chosen, pinned = values
+        done, trouble = 0, ""
+        for image in event.images if event.action in _FOR_MANY else ():
+            try:
+                _ACTIONS[event.action](service, image, "", request)
+                done += 1
+            except EaselError as error:
+                trouble = str(error)
+        if trouble:
+            gr.Warning(trouble, duration=20)
+        gr.Info(sentences.done_with_many(event.action, done))
+        shown = service.render_thumbnails(_read_search(wanted), offset, chosen)
+        return [service.render_chosen(chosen, pinned), shown]
+
+    on(tab.thumbs, "many")(act_on_many, [*asked, tab.chosen, tab.pinned], [tab.detail, tab.thumbs], **QUIET)
     on(tab.thumbs, "choose")(choose, tab.pinned, [tab.detail, tab.chosen], **QUIET)
     on(tab.detail, "action")(act, [*asked, tab.pinned], [tab.detail, tab.thumbs, tab.chosen, tab.pinned], **QUIET)
 
@@ -158,8 +174,13 @@ def _show(service: HistoryService, image: str, pinned: str, request: gr.Request)
 
 def _trash(service: HistoryService, image: str, pinned: str, request: gr.Request) -> tuple[str, str]:
     service.to_trash(image)
-    gr.Info(messages.IN_TRASH)
     return "", ""
+
+
+def _trash_one(service: HistoryService, image: str, pinned: str, request: gr.Request) -> tuple[str, str]:
+    gone = _trash(service, image, pinned, request)
+    gr.Info(messages.IN_TRASH)
+    return gone
 
 
 _ACTIONS: dict[str, Callable[[HistoryService, str, str, gr.Request], tuple[str, str]]] = {
@@ -168,6 +189,10 @@ _ACTIONS: dict[str, Callable[[HistoryService, str, str, gr.Request], tuple[str, 
     "compare": _compare,
     "alone": lambda service, image, pinned, request: (image, ""),
     "show": _show,
-    "trash": _trash,
+    "trash": _trash_one,
+    "trash_many": _trash,
 }
 """What the buttons under an image do; each says which image is chosen after it, and which is pinned for comparing."""
+
+_FOR_MANY = ("mark", "unmark", "trash_many")
+"""Those of them that do something with many images."""

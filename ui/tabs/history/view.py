@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from markupsafe import Markup
 
@@ -16,8 +17,8 @@ from ui.common.result_view import Pair, ShownImage, Side, find_differences, list
 from ui.server import image_routes, scripts
 from ui.templates import Macros
 
-ON_THUMBS = scripts.on_load("tabs/history/thumbnails.js", ["turn", "choose"])
-"""A press on a thumbnail chooses it, a press on the pager turns the page."""
+ON_THUMBS = scripts.on_load("tabs/history/thumbnails.js", ["turn", "choose", "many"])
+"""A press on a thumbnail chooses it, one on the pager turns the page, and others do something with all that are selected."""
 
 ON_CHOSEN = scripts.on_load("tabs/history/detail.js", ["reuse", "action"])
 """A press on one of the buttons under the chosen image."""
@@ -37,6 +38,14 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
+class Day:
+    """The thumbnails of one day, in the order of the history."""
+
+    label: str
+    images: list[Thumbnail]
+
+
+@dataclass(frozen=True)
 class Pager:
     """Which thumbnails are shown, and whether there are newer and older ones."""
 
@@ -49,21 +58,23 @@ def render_thumbnails(entries: Sequence[Entry], offset: int, count: int, chosen:
     """A page of thumbnails, from the image numbered ``offset`` on. ``reading``: how many are still to be looked at.
     ``trouble`` is a sentence about the history as a whole."""
     last = offset + len(entries)
+    by_day = groupby(entries, key=lambda entry: to_local_time(entry.created).date())
     return _HTML.render(
         "thumbnails",
-        images=[
-            Thumbnail(
-                name=entry.name,
-                words=sentences.short_text(entry.prompt, 160) or entry.name,
-                address=image_routes.locate(entry.name, image_routes.SMALL),
-                chosen=entry.name == chosen,
-                favourite=entry.favourite,
-            )
-            for entry in entries
-        ],
+        days=[Day(sentences.day_heading(day), [_describe_thumbnail(each, chosen) for each in group]) for day, group in by_day],
         reading=sentences.reading_progress(reading) if reading else "",
         trouble=trouble,
         pager=Pager(sentences.thumbnail_range(offset + 1, last, count), newer=offset > 0, older=last < count),
+    )
+
+
+def _describe_thumbnail(entry: Entry, chosen: str) -> Thumbnail:
+    return Thumbnail(
+        name=entry.name,
+        words=sentences.short_text(entry.prompt, 160) or entry.name,
+        address=image_routes.locate(entry.name, image_routes.SMALL),
+        chosen=entry.name == chosen,
+        favourite=entry.favourite,
     )
 
 

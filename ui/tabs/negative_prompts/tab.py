@@ -24,7 +24,7 @@ from ui.tabs.negative_prompts import view
 from ui.templates import render_notice
 
 NAME = "negative"
-LABEL = "Negative prompts"
+LABEL = messages.NEGATIVE_TAB
 
 BLANK: dict[str, str] = {
     **{name: text for name, text in form.BLANK.items() if name not in ("count", "upscaler")}, "max_terms": "",

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -21,6 +25,52 @@ from ui.templates import join, render_notice, render_notices
 
 FREE_MEMORY_SECONDS = 10.0
 """How long a press on "Free memory" waits for a worker that is busy."""
+
+
+@dataclass(frozen=True)
+class DiskPart:
+    """A part of what Easel keeps on the disk. ``is_cache``: it is made anew when it is needed."""
+
+    label: str
+    folders: tuple[Path, ...]
+    is_cache: bool = False
+
+    def measure(self) -> int:
+        """Its bytes; what vanishes meanwhile counts nothing."""
+        return sum(_measure(folder) for folder in self.folders)
+
+
+def list_disk_parts(settings: Settings) -> list[DiskPart]:
+    """What Easel keeps on the disk, by part."""
+    data = settings.data
+    return [
+        DiskPart(messages.DISK_OUTPUTS, (settings.outputs,)),
+        DiskPart(messages.DISK_MODELS, (settings.models,)),
+        DiskPart(messages.DISK_BLOBS, (data / "blobs", data / "uploads", settings.drafts)),
+        DiskPart(messages.DISK_THUMBNAILS, (data / "thumbnails",), is_cache=True),
+        DiskPart(messages.DISK_COMPILED, (data / "compiled", data / "graphs"), is_cache=True),
+    ]
+
+
+def remove_caches(settings: Settings, jobs: Jobs) -> str:
+    """Remove every cache, unless a job runs that may be reading one; the sentence to show."""
+    if jobs.line(limit=1):
+        return render_notice(messages.CACHES_IN_USE, "trouble")
+    parts = [part for part in list_disk_parts(settings) if part.is_cache]
+    before = sum(part.measure() for part in parts)
+    for part in parts:
+        for folder in part.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+    return render_notice(sentences.caches_removed(max(0, before - sum(part.measure() for part in parts))))
+
+
+def _measure(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
 
 
 class SettingsService:

@@ -15,12 +15,15 @@ from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.server import repair_routes, scripts
 from ui.tabs.settings.programs import create_programs
-from ui.tabs.settings.service import SettingsService, describe_freed_memory
-from ui.tabs.settings.view import render_machine
+from ui.tabs.settings.service import SettingsService, describe_freed_memory, list_disk_parts, remove_caches
+from ui.tabs.settings.view import render_disk, render_machine
 from ui.templates import render_notice
 
 NAME = "settings"
 LABEL = "Settings"
+
+_ON_LOAD = scripts.on_load("tabs/settings/repair.js", [])
+"""A press on Repair asks first, and waits for the new Easel."""
 
 
 def create_settings_tab(session: PageSession) -> None:
@@ -28,12 +31,11 @@ def create_settings_tab(session: PageSession) -> None:
     service = SettingsService(session.settings)
     with gr.Column(elem_classes="preferences"):
         with gr.Accordion(messages.MACHINE, open=False) as box:
-            computer = gr.HTML(
-                js_on_load=scripts.on_load("tabs/settings/repair.js", []), elem_id=f"{NAME}-machine", **controls.BARE
-            )
+            computer = gr.HTML(js_on_load=_ON_LOAD, elem_id=f"{NAME}-machine", **controls.BARE)
             free = gr.Button(messages.FREE_MEMORY, size="sm", elem_id=f"{NAME}-free-memory")
             freed = gr.HTML(elem_id=f"{NAME}-freed-memory", **controls.BARE)
         create_programs(session)
+        _create_disk(session)
         fields = _create_fields()
         # Saving is disabled until the file was read, because blank fields would overwrite it.
         save = gr.Button(messages.SAVE, variant="primary", interactive=False, elem_id=f"{NAME}-save")
@@ -61,6 +63,20 @@ def create_settings_tab(session: PageSession) -> None:
     on(save, "click")(keep, set(fields.values()), notice, trigger_mode="multiple")
     typed = [on(each, "input") for each in fields.values()]
     gr.on(typed, None, None, notice, js="() => ['']", trigger_mode="multiple", **QUIET)
+
+
+def _create_disk(session: PageSession) -> None:
+    """What Easel keeps on the disk, measured when the box is opened, and a button that removes its caches."""
+    with gr.Accordion(messages.DISK, open=False) as box:
+        disk = gr.HTML(elem_id=f"{NAME}-disk", **controls.BARE)
+        remove = gr.Button(messages.REMOVE_CACHES, size="sm", elem_id=f"{NAME}-remove-caches")
+        removed = gr.HTML(elem_id=f"{NAME}-removed-caches", **controls.BARE)
+
+    def show() -> str:
+        return render_disk([(part.label, part.measure(), part.folders[0]) for part in list_disk_parts(session.settings)])
+
+    on(box, "expand")(show, None, disk, **QUIET)
+    on(remove, "click")(lambda: remove_caches(session.settings, session.jobs), None, removed).then(show, None, disk, **QUIET)
 
 
 def _create_fields() -> Fields:

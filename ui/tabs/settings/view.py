@@ -12,8 +12,10 @@ from engine.descriptions import EngineDescription
 from engine.plan.hardware.facts import Hardware, from_text
 from engine.plan.precision_table import find_row
 from engine.plan.remedies import describe_result, read_result
+from engine.safe_text import name_to_text
 from engine.settings import HOUSE, VERSION
 from ui import messages, sentences
+from ui.formatting import format_size
 from ui.templates import Macros
 
 _HTML = Macros("tabs/settings/view.html")
@@ -43,6 +45,11 @@ def read_changes(changelog: Path) -> list[str]:
     section = re.split(r"^## ", text, maxsplit=2, flags=re.M)[1:2]
     items = re.findall(r"^\* (.+(?:\n  .+)*)", "".join(section), re.M)
     return [re.sub(r"\[([^]]+)\]\([^)]*\)|[`*]", r"\1", " ".join(item.split())) for item in items]
+
+
+def render_disk(parts: Sequence[tuple[str, int, Path]]) -> Markup:
+    """What Easel keeps on the disk: label, bytes and folder of each part."""
+    return _HTML.render("disk", rows=[(label, format_size(size), name_to_text(str(folder))) for label, size, folder in parts])
 
 
 def _list_rows(hardware: Hardware, described: EngineDescription, data: Path) -> Iterator[tuple[str, str]]:

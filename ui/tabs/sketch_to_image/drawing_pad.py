@@ -32,6 +32,9 @@ SAMPLES = {"bird": "a bird", "boat": "a boat", "house": "a house", "balloon": "a
 _ICONS = {
     "brush": "M4 20c3 0 5-1 5-4l9-11 2 2-11 9M9 16l-2-2",
     "eraser": "M8 20h12M5 15l9-10 6 6-8 9H8z",
+    "line": "M5 19L19 5",
+    "rectangle": "M4 6h16v12H4z",
+    "ellipse": "M12 6c5 0 8 3 8 6s-3 6-8 6-8-3-8-6 3-6 8-6z",
     "fill": "M4 12l8-8 7 7-8 8zM12 4L9 1M20 15c1.5 2 1.5 4 0 4s-1.5-2 0-4",
     "pick": "M14 6l4 4M4 20l1-4 9-9 3 3-9 9zM15 5c2-3 6 1 4 4",
     "hand": "M12 3v18M3 12h18M12 3l-2 2M12 3l2 2M12 21l-2-2M12 21l2-2M3 12l2-2M3 12l2 2M21 12l-2-2M21 12l-2 2",
@@ -67,7 +70,7 @@ def render_pad() -> str:
     """The empty pad."""
     return _HTML.render(
         "pad",
-        tools=_list_icons("brush", "eraser", "fill", "pick", "mask", "unmask", "hand"),
+        tools=_list_icons("brush", "eraser", "line", "rectangle", "ellipse", "fill", "pick", "mask", "unmask", "hand"),
         undoing=_list_icons("undo", "redo", "clear"),
         zooming=_list_icons("zoom-out", "zoom-whole", "zoom-in"),
         layers=_list_icons("layer-add", "layer-remove", "layer-up", "layer-down"),

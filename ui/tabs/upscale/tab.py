@@ -45,7 +45,7 @@ class UpscaleTab:
     words: gr.Column
     box: PromptBox
     controls: GenerateControls
-    slider: gr.ImageSlider
+    slider: gr.HTML
 
 
 def create_upscale_tab(session: PageSession) -> None:
@@ -80,9 +80,7 @@ def _create_components(session: PageSession, service: UpscaleService) -> Upscale
             press = create_press_row(NAME, messages.UPSCALE)
             notice = controls.create_notice(NAME)
         with gr.Column(elem_classes="result-side"):
-            slider = gr.ImageSlider(
-                label=messages.BEFORE_AFTER, visible=False, max_height=640, slider_position=50, elem_id=f"{NAME}-slider"
-            )
+            slider = gr.HTML(elem_id=f"{NAME}-slider", **controls.BARE)
             result = result_view.create_result_side(NAME, messages.UPSCALE_HINT)
     return UpscaleTab(made, files, folder, cost, words, box, GenerateControls(NAME, press, notice, result), slider)
 
@@ -110,11 +108,11 @@ def _create_slider(name: str, bounds: tuple[float, float, float], label: str, he
 def _wire_jobs(tab: UpscaleTab, session: PageSession, service: UpscaleService, ask: Ask) -> None:
     """Hide the slider when a job begins, and show it with the new pair when the job has ended."""
 
-    def compare(job: str) -> Update:
+    def compare(job: str) -> str:
         pair = service.compare_latest(session.jobs, job)
-        return gr.update(visible=pair is not None, value=pair)
+        return result_view.render_slider(*pair) if pair is not None else ""
 
-    on(tab.controls.press.generate, "click")(lambda: gr.update(visible=False), None, tab.slider, **QUIET)
+    on(tab.controls.press.generate, "click")(None, None, tab.slider, js="() => ['']", **QUIET)
     ended = wire_generate(tab.controls, session, {*tab.fields.values(), tab.files}, ask)
     ended.then(compare, tab.controls.job, tab.slider, **QUIET)
 

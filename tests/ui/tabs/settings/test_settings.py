@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from engine.descriptions import EngineDescription, FreedMemory
+from engine.jobs import Jobs
 from engine.plan.hardware.facts import Device, to_text
 from engine.plan.remedies import AGREES, DIFFERS, SelfTestResult, write_result
 from engine.preferences import MOST_MINUTES, Preferences, read
+from engine.requests import TextToImage
 from engine.settings import VERSION, Settings
 from tests.engine.plan.conftest import MACHINES
 from ui import messages, sentences
 from ui.common.estimate import explain_device
-from ui.tabs.settings.service import SettingsService
+from ui.tabs.settings.service import SettingsService, list_disk_parts, remove_caches
 from ui.tabs.settings.view import read_changes, render_machine
 
 FORM: dict[str, Any] = {
@@ -80,3 +82,21 @@ def test_a_device_that_computes_wrong_numbers_is_said_on_every_tab(result: SelfT
     write_result(tmp_path, AMPERE.device, result)
     shown = explain_device(AMPERE, tmp_path)
     assert said in shown if said else shown == ""
+
+
+def test_the_disk_is_shown_by_part_and_caches_are_removed_while_nothing_runs() -> None:
+    settings = Settings()
+    for name in ("thumbnails/a.webp", "graphs/b.bin", "blobs/c"):
+        path = settings.data / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(bytes(1000))
+    sizes = {part.label: part.measure() for part in list_disk_parts(settings)}
+    assert [sizes[label] for label in (messages.DISK_THUMBNAILS, messages.DISK_COMPILED, messages.DISK_BLOBS)] == [1000] * 3
+    with Jobs(settings, "engine.testing:ScriptedEngine") as jobs:
+        jobs.pause()
+        job = jobs.submit(TextToImage(prompt="a cat"))
+        assert messages.CACHES_IN_USE in remove_caches(settings, jobs)
+        jobs.stop(job)
+        assert "freed" in remove_caches(settings, jobs)
+    left = {part.label: part.measure() for part in list_disk_parts(settings) if part.measure()}
+    assert left.keys() & sizes.keys() >= {messages.DISK_BLOBS} and messages.DISK_THUMBNAILS not in left

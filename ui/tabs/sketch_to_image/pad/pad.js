@@ -6,13 +6,15 @@ import { drawCentred, loadImage, uploadImage } from "./images.js";
 import { createSampleSheet } from "./samples.js";
 import { LONGEST_SIDE, createCanvas, createLayer, createSheet, fillMask, getContext } from "./sheet.js";
 import { DrawingStore } from "./store.js";
-import { View } from "./view.js";
+import { SHAPES as DRAWN_SHAPES, View } from "./view.js";
+import { settle } from "../../../common/roving.js";
 
 const UNIT = 192;  // pixels of a quarter of a square sheet's side
 const SHAPES = { square: [4, 4], portrait: [3, 4], landscape: [4, 3], tall: [4, 6], wide: [6, 4] };
 const SMALLEST = 512;  // a smaller picture is upscaled to this, so that there is room to draw
 const UPLOAD_LASTS = 60 * 60 * 1000; // milliseconds; the engine removes uploads that no job used after a day
-const KEYS = { b: "brush", e: "eraser", f: "fill", m: "mask", h: "hand" };
+const KEYS = { b: "brush", e: "eraser", f: "fill", m: "mask", h: "hand", l: "line", r: "rectangle", o: "ellipse" };
+const COLOURING = ["brush", "fill", ...DRAWN_SHAPES];
 const FRESH_TOOLS = { tool: "brush", colour: "#1c1917", widths: { brush: 14, eraser: 40, mask: 60, unmask: 60 }, kept: false };
 
 class Pad {
@@ -217,7 +219,7 @@ class Pad {
 
   #setColour(colour) {
     this.tools.colour = colour;
-    if (!["brush", "fill"].includes(this.tools.tool)) this.tools.tool = "brush";
+    if (!COLOURING.includes(this.tools.tool)) this.tools.tool = "brush";
   }
 
   #press(name, x, y) {
@@ -272,8 +274,9 @@ class Pad {
         button.setAttribute("aria-pressed", button.dataset[choice] === tools[choice]);
       }
     }
-    root.querySelector("[data-act=undo]").disabled = !drawing.undoStack.length;
-    root.querySelector("[data-act=redo]").disabled = !drawing.redoStack.length;
+    this.#enable("undo", drawing.undoStack.length > 0);
+    this.#enable("redo", drawing.redoStack.length > 0);
+    root.querySelectorAll("[data-roving]").forEach((group) => settle(group));
     set("pad-colour", tools.colour);
     set("pad-width", this.tool.width);
     root.querySelector("output").value = `${this.tool.width} px`;
@@ -287,6 +290,13 @@ class Pad {
     root.querySelector(".pad-size").textContent = `${sheet.width} × ${sheet.height}`;
     this.#showLayers();
     this.view?.show();
+  }
+
+  // The focus goes on to the drawing before its button can no longer be pressed.
+  #enable(act, on) {
+    const button = this.root.querySelector(`[data-act=${act}]`);
+    if (!on && document.activeElement === button) this.view?.screen.focus();
+    button.disabled = !on;
   }
 
   #showLayers() {

@@ -1,9 +1,14 @@
 // How a drawing is looked at: drawn on the screen with zoom and pan, and what pointers do on it.
 
+import { KeyboardPointer } from "./keyboard.js";
+import { Shape } from "./shape.js";
 import { MASK_COLOUR } from "./sheet.js";
 import { Stroke } from "./stroke.js";
 
 const PEN_ERASER = 5;  // the button that a browser reports for the other end of a pen
+export const SHAPES = ["line", "rectangle", "ellipse"];
+const CURSORS = { hand: "grab", fill: "crosshair", pick: "crosshair" };
+const SMALLEST_RING = 14;  // pixels of the page, for the pointer of the keyboard
 const NEAREST = 0.25, FARTHEST = 32;  // zoom, in shares of the view that shows all of the sheet
 
 export class View {
@@ -20,6 +25,7 @@ export class View {
     listen("pointerleave", () => { this.ring.hidden = true; });
     listen("wheel", this.#wheel);
     listen("contextmenu", (event) => event.preventDefault());
+    this.keyboard = new KeyboardPointer(this);
     new ResizeObserver(() => this.show()).observe(frame);
   }
 
@@ -80,9 +86,15 @@ export class View {
     return { x: event.clientX - frame.left, y: event.clientY - frame.top };
   }
 
-  #onSheet(event) {
-    const { x, y } = this.#inside(event), { corner, scale } = this;
-    return { x: (x - corner.x) / scale, y: (y - corner.y) / scale };
+  // The point of the sheet that lies under one of the page, with the width of the tool there.
+  locate({ x, y }) {
+    const { corner, scale } = this;
+    return { x: (x - corner.x) / scale, y: (y - corner.y) / scale, width: this.tool().width };
+  }
+
+  panBy(x, y) {
+    this.pan = { x: this.pan.x + x, y: this.pan.y + y };
+    this.show();
   }
 
   #down(event) {
@@ -100,17 +112,43 @@ export class View {
     if (event.button === 1 || tool.name === "hand") { this.panning = this.#inside(event); return; }
     const turned = event.button === PEN_ERASER;
     if (event.button > 0 && !turned) return;
-    if (tool.name === "fill" || tool.name === "pick") {
-      const { x, y } = this.#onSheet(event), { width, height } = this.drawing.sheet;
-      if (x >= 0 && y >= 0 && x < width && y < height) this.used(tool.name, Math.floor(x), Math.floor(y));
-      return;
+    this.begin(this.#points(event)[0], turned);
+  }
+
+  // Begins what the tool draws at a point of the sheet; false for a tool that works on a press alone.
+  begin(point, turned = false) {
+    const { name, colour } = this.tool(), { sheet } = this.drawing;
+    if (name === "fill" || name === "pick") {
+      const { x, y } = point, inside = x >= 0 && y >= 0 && x < sheet.width && y < sheet.height;
+      if (inside) this.used(name, Math.floor(x), Math.floor(y));
+      return false;
     }
-    const onMask = tool.name === "mask" || tool.name === "unmask";
-    const layer = onMask ? this.drawing.sheet.mask : this.drawing.layer;
+    if (name === "hand") return false;
+    const onMask = name === "mask" || name === "unmask", layer = onMask ? sheet.mask : this.drawing.layer;
     layer.visible = true;
-    const erases = turned || ["eraser", "unmask"].includes(tool.name);
-    this.stroke = new Stroke(this.drawing, layer, onMask ? MASK_COLOUR : tool.colour, erases);
-    this.#draws(event);
+    const erases = turned || ["eraser", "unmask"].includes(name);
+    this.stroke = SHAPES.includes(name) && !erases
+      ? new Shape(this.drawing, layer, name, colour) : new Stroke(this.drawing, layer, onMask ? MASK_COLOUR : colour, erases);
+    this.extend([point]);
+    return true;
+  }
+
+  extend(points) {
+    this.stroke.to(...points);
+    this.show();
+  }
+
+  finish() {
+    const stroke = this.stroke;
+    this.stroke = null;
+    stroke?.end();
+  }
+
+  abort() {
+    const stroke = this.stroke;
+    this.stroke = null;
+    stroke?.cancel();
+    this.show();
   }
 
   #move(event) {
@@ -121,21 +159,19 @@ export class View {
     if (this.pinching) return this.#pinched();
     if (this.panning) {
       const now = this.#inside(event);
-      this.pan = { x: this.pan.x + now.x - before.x, y: this.pan.y + now.y - before.y };
-      return this.show();
+      return this.panBy(now.x - before.x, now.y - before.y);
     }
-    if (this.stroke) this.#draws(event);
+    if (this.stroke) this.extend(this.#points(event));
   }
 
-  #draws(event) {
+  #points(event) {
     const seen = event.getCoalescedEvents?.() ?? [];
-    const points = (seen.length ? seen : [event]).map((each) => {
+    return (seen.length ? seen : [event]).map((each) => {
       // A pen presses; a mouse and a finger always do so alike.
       const pressed = each.pointerType === "pen" && each.pressure ? 0.3 + 0.7 * each.pressure : 1;
-      return { ...this.#onSheet(each), width: this.tool().width * pressed };
+      const point = this.locate(this.#inside(each));
+      return { ...point, width: point.width * pressed };
     });
-    this.stroke.to(...points);
-    this.show();
   }
 
   // What fingers had begun when the pen came is taken back.
@@ -150,18 +186,13 @@ export class View {
     if (event.pointerType === "pen") this.penDraws = false;
     if (this.pointers.size < 2) this.pinching = null;
     this.panning = null;
-    const stroke = this.stroke;
-    this.stroke = null;
-    stroke?.end();
+    this.finish();
   }
 
   #cancelled(event) {
     if (!this.pointers.has(event.pointerId)) return;
-    const stroke = this.stroke;
-    this.stroke = null;
+    this.abort();
     this.#up(event);
-    stroke?.cancel();
-    this.show();
   }
 
   // Two fingers move and zoom; what the first of them had begun to draw is taken back.
@@ -190,11 +221,17 @@ export class View {
     this.zoomBy(Math.exp(-event.deltaY / 300), this.#inside(event));
   }
 
-  // The ring shows how wide the brush is.
   #follow(event) {
-    const { name, width } = this.tool(), { x, y } = this.#inside(event), size = width * this.scale;
-    this.screen.style.cursor = { hand: "grab", fill: "crosshair", pick: "crosshair" }[name] ?? "none";
+    this.screen.style.cursor = CURSORS[this.tool().name] ?? "none";
+    this.showRing(this.#inside(event));
     this.ring.hidden = event.pointerType === "touch" || this.screen.style.cursor !== "none";
+  }
+
+  // The ring shows how wide the brush is, and where the keyboard's pointer is.
+  showRing({ x, y }, ofKeyboard = false) {
+    const size = Math.max(ofKeyboard ? SMALLEST_RING : 0, this.tool().width * this.scale);
+    this.ring.hidden = false;
+    this.ring.classList.toggle("of-keyboard", ofKeyboard);
     this.ring.style.cssText = `width:${size}px;height:${size}px;transform:translate(${x - size / 2}px,${y - size / 2}px)`;
   }
 }

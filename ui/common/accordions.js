@@ -1,0 +1,34 @@
+// What Gradio's accordions and sliders leave out for those who do not see the page: whether a box is open; no signs among words.
+
+const BOX = "button.label-wrap";
+
+function describe(button) {
+  const expanded = String(button.classList.contains("open"));
+  if (button.getAttribute("aria-expanded") !== expanded) button.setAttribute("aria-expanded", expanded);
+}
+
+// The sign of the button that resets a slider is drawn by style.css: as text it would be read, and measured, as a word.
+function clearSign(button) {
+  if (button.textContent) button.textContent = "";
+}
+
+function look() {
+  document.querySelectorAll(`${BOX}:not([aria-expanded])`).forEach(describe);
+  document.querySelectorAll(".reset-button").forEach(clearSign);
+}
+
+export function watchAccordions() {
+  let waiting = false;
+  const lookSoon = () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; look(); });
+  };
+  new MutationObserver((changes) => {
+    for (const { type, target } of changes) {
+      if (type === "childList") lookSoon();
+      else if (target.matches(BOX)) describe(target);
+    }
+  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] });
+  look();
+}
