@@ -24,6 +24,7 @@ from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
 from engine.checkpoints.load.components import IsCancelled, never_cancelled
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline, bytes_of
+from engine.compat.hooks import give_back_page_locked
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
@@ -229,10 +230,11 @@ def _load(entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -
 
 
 def give_back_device_memory() -> None:
-    """Give memory that torch's allocators hold unused back to the devices."""
+    """Give memory that torch's allocators hold unused back to the devices, and to the system what was page-locked for them."""
     for backend in (torch.cuda, torch.xpu, torch.mps):
         if backend is torch.mps and not torch.backends.mps.is_available():
             continue
         if backend is not torch.mps and not backend.is_available():  # type: ignore[attr-defined]
             continue
         backend.empty_cache()
+    give_back_page_locked()

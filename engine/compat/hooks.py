@@ -1,5 +1,6 @@
 """What the hooks of accelerate and diffusers change in a network: the device that it computes on, the dtype of its large
-weights, which may be kept in fewer bits and widened layer by layer, and where they wait between their layers' turns."""
+weights, which may be kept in fewer bits and widened layer by layer, and where they wait between their layers' turns: in
+page-locked memory."""
 
 from __future__ import annotations
 
@@ -53,6 +54,14 @@ def refresh_offload(module: torch.nn.Module) -> None:
 def copy_for_waiting(tensor: torch.Tensor, locked: bool) -> torch.Tensor:
     """``tensor``, in page-locked memory if ``locked``: from there a device copies it beside its work."""
     return tensor.pin_memory() if locked else tensor
+
+
+def give_back_page_locked() -> None:
+    """Give page-locked memory that torch's allocator holds unused back to the system. Only a private function does that in all
+    versions of torch that are supported; there is none in builds without CUDA."""
+    empty = vars(torch._C).get("_host_emptyCache")  # pyright: ignore[reportPrivateUsage]
+    if empty is not None and torch.cuda.is_initialized():
+        empty()
 
 
 def _find_hook(module: torch.nn.Module) -> LayerwiseCastingHook | None:

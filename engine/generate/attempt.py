@@ -28,7 +28,7 @@ from engine.generate.prepare import Prepared
 from engine.generate.refiner import LoadedRefiner
 from engine.generate.samplers import create
 from engine.generate.save import Saved, SaveQueue, Saver
-from engine.generate.speed.compile import DURATIONS, CompiledRun, explain_trouble, is_new
+from engine.generate.speed.compile import ANNOUNCEMENTS, CompiledRun, explain_trouble, is_new
 from engine.generate.speed.feature_cache import FeatureCache
 from engine.generate.speed.transfers import runs_ahead, send
 from engine.plan.learned import Circumstance, learn
@@ -84,12 +84,10 @@ class Attempt:
         yield from (Notice(job=self.saver.job, text=text) for text in self.loaded.notices)
 
     def _announce_compiling(self, prepared: Prepared, denoising: Denoising) -> Iterator[Event]:
-        """Report that the first image of a shape waits for the compiler: a size, with or without guidance, a length of prompt."""
-        name = prepared.entry.name
-        if self.compiled.has_compiled and is_new(self.loaded.denoiser, denoising.shape):
-            takes = DURATIONS[prepared.resolved.plan.compiler]
-            text = f"Compiling {name} for this size and length of prompt, once: this takes {takes}"
-            yield Loading(job=self.saver.job, checkpoint=name, text=text)
+        """Report that the image waits for the compiler, as the first of its kind does."""
+        name, compiler = prepared.entry.name, prepared.resolved.plan.compiler
+        if self.compiled.has_compiled and is_new(self.loaded.denoiser, denoising.shape, compiler):
+            yield Loading(job=self.saver.job, checkpoint=name, text=ANNOUNCEMENTS[compiler].format(name=name))
 
     def encode(self, images: Sequence[Resolved]) -> list[PromptEncodings]:
         """The encodings of the prompts of ``images``. Those of the whole job are best asked for at once: text encoders that wait

@@ -15,7 +15,7 @@ from engine.checkpoints.families import BY_NAME
 from engine.plan.ladder import RUNGS
 from engine.plan.speed import FEW_STEPS
 from engine.requests import SPEEDS
-from tests.engine.checkpoints import tiny
+from tests.engine.checkpoints import tiny, tiny_sd3
 
 TRIES = 20
 """How many rows that hold a missing combination are compared."""
@@ -47,7 +47,7 @@ class Row:
 
 
 AXES: dict[str, Sequence[Any]] = {
-    "family": tuple(tiny.KINDS),
+    "family": (*tiny.KINDS, *tiny_sd3.NETWORKS),
     "kind": tuple(TASKS),
     "rung": ("", *(rung.name for rung in RUNGS if rung.name != "not_compiled")),
     "lora": (False, True),

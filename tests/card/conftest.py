@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import diffusers
 import pytest
 
 from tests.card import full_size as sparse
 from tests.card import stand_in
 from tests.card.stand_in import Card
-from tests.engine.checkpoints import additions, tiny
+from tests.engine.checkpoints import additions, tiny, tiny_sd3
 
 FULL_SIZE = ("sd1", "sd2_v", "xl", "xl_refiner", "x4_upscaler")
 """The families with a sparse full-size checkpoint."""
+
+
+PLACES = 160
+"""Patches of latents along a side that the tiny Stable Diffusion 3 knows: enough for the pictures that are decoded in tiles."""
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +52,9 @@ def card_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("card-models")
     for kind in tiny.KINDS:
         tiny.pipeline(kind).save_pretrained(folder / kind)
+    for kind in tiny_sd3.NETWORKS:
+        parts = {**tiny_sd3.pipeline(kind).components, "transformer": tiny_sd3.transformer(kind, PLACES)}
+        diffusers.StableDiffusion3Pipeline(**parts).save_pretrained(folder / kind)
     additions.write(folder)
     return folder
 

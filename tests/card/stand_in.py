@@ -92,8 +92,11 @@ COUNTED = (
 
 
 class Counts(ctypes.Structure):
-    """What the card has counted since :func:`reset`; as in ``cuda/runtime.c``. ``waiting_copies`` are those to memory of the
-    host that is not page-locked, for which the driver waits; ``contexts`` are cards that something was done on, ever."""
+    """What the card has counted since :func:`reset`; as in ``cuda/runtime.c``.
+
+    ``waiting_copies`` are those to memory of the host that is not page-locked, for which the driver waits; ``contexts`` are cards
+    that something was done on, ever; ``used`` and ``page_locked`` are bytes that are held now.
+    """
 
     _fields_ = tuple((name, ctypes.c_uint64) for name in COUNTED)
 

@@ -10,8 +10,8 @@ from engine.descriptions import FreedMemory
 from engine.idle.duties import GIVE_BACK_SECONDS
 from engine.requests import TextToImage
 from engine.stopping import Stop
-from tests.card.exercise import start_engine
-from tests.card.stand_in import Card
+from tests.card.exercise import save_memory, start_engine
+from tests.card.stand_in import Card, read_counts
 
 ASKED = TextToImage(prompt="a cat", checkpoint="sd1", width=256, height=256, steps=2, seed=1)
 
@@ -30,6 +30,20 @@ def free(models: Path) -> tuple[list[int], FreedMemory]:
         held.append(torch.cuda.memory_reserved())
         local.make(ASKED)
         return [*held, torch.cuda.memory_reserved()], freed
+
+
+def free_offloaded(models: Path) -> tuple[int, int]:
+    """Page-locked bytes after a job whose denoiser waited there layer by layer, and after freeing all."""
+    with start_engine(models) as (local, _), save_memory("unet_offload"):
+        local.make(ASKED)
+        held = read_counts()["page_locked"]
+        local.free_memory()
+        return held, read_counts()["page_locked"]
+
+
+def test_page_locked_memory_goes_back_with_the_checkpoint(card: Card, card_models: Path) -> None:
+    held, left = card.run(free_offloaded, card_models)
+    assert held > left == 0
 
 
 def test_unused_memory_goes_back_first_and_with_the_checkpoints_all_of_it(card: Card, card_models: Path) -> None:

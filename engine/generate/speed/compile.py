@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from diffusers import AutoencoderKL
 
 from engine.checkpoints.adapters.additions import Additions
 from engine.checkpoints.loaded import LoadedCheckpoint
-from engine.compat.dynamo import CompilerError, allow_recompiles
+from engine.compat.dynamo import REPEATED_BLOCKS, CompilerError, allow_recompiles
 from engine.compat.forward import Output, own_forward, replace_forward
 from engine.compat.stop_hooks import raise_on_stop
 from engine.generate import estimate
@@ -32,8 +32,9 @@ from engine.plan.hardware.driver_errors import is_out_of_memory
 from engine.requests import ExecutionPlan, Resolved, ResolvedGeneration
 from engine.stopping import Stop
 
-SHAPES = 64
-"""Shapes that torch compiles a kind of network for before it falls back to running it uncompiled; torch's default is 8."""
+VARIANTS = 64
+"""Variants of a kind of block that torch compiles before it falls back to running it uncompiled: one for each width in a
+network, for one row and for several, for each precision. Torch's default is 8."""
 
 GRAPHS = "graphs"
 """The folder of OpenVINO's graphs in the data folder."""
@@ -57,26 +58,33 @@ class CompiledNetwork(Protocol):
 
 
 class Inductor:
-    """torch.compile with CUDA graphs. Its cache lies in the data folder and survives restarts. Each step reads the weights."""
+    """torch.compile on the blocks that a network repeats, as diffusers' ``compile_repeated_blocks``: one compilation serves every
+    size, length of prompt and number of images. A single row, which is an image without guidance, takes one more.
+
+    Its cache lies in the data folder and survives restarts. Each step reads the weights.
+    """
 
     def __init__(self, module: torch.nn.Module) -> None:
-        graphs = next(module.parameters()).device.type == "cuda"
-        allow_recompiles(SHAPES)
+        allow_recompiles(VARIANTS)
         self._module = weakref.ref(module)  # an attribute of the network must not keep it alive
-        self._compiled = torch.compile(type(module).forward, dynamic=False, mode="reduce-overhead" if graphs else None)
+        self._compiled = {kind: torch.compile(kind.forward, dynamic=True) for kind in REPEATED_BLOCKS}
 
     def expect(self, weights: str) -> None:
         """As :class:`CompiledNetwork`."""
 
     def __call__(self, stop: Stop, *args: torch.Tensor, **kwargs: torch.Tensor | bool | None) -> Output:
         """As :class:`CompiledNetwork`."""
-        stop.raise_if_set()
-        torch.compiler.cudagraph_mark_step_begin()
         module = self._module()
         assert module is not None, "it is the network that is running"
-        output = self._compiled(module, *args, **kwargs)
-        # The next run of the graph writes into the same memory, and samplers remember earlier outputs.
-        return (output[0].clone(), *output[1:]) if isinstance(output, tuple) else output.clone()
+        with ExitStack() as stack:
+            for block in module.modules():
+                if type(block) in self._compiled:
+                    stack.enter_context(replace_forward(block, partial(self._run_block, stop, block)))
+            return own_forward(module)(*args, **kwargs)
+
+    def _run_block(self, stop: Stop, block: torch.nn.Module, *args: torch.Tensor, **kwargs: torch.Tensor | bool | None) -> Output:
+        stop.raise_if_set()
+        return self._compiled[type(block)](block, *args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -108,8 +116,11 @@ def _compile_with_openvino(module: torch.nn.Module, architecture: Architecture, 
 COMPILERS: dict[str, Compiler] = {"inductor": _compile_with_inductor, "openvino": _compile_with_openvino}
 """A plan's ``compiler`` -> what compiles a network."""
 
-DURATIONS: dict[str, str] = {"inductor": "a minute or more", "openvino": "some seconds"}
-"""How long compiling takes, in words."""
+ANNOUNCEMENTS: dict[str, str] = {
+    "inductor": "Compiling {name}, once: this takes a minute or more",
+    "openvino": "Compiling {name} for this size and length of prompt, once: this takes some seconds",
+}
+"""What the page says when an image waits for the compiler."""
 
 TROUBLES: dict[str, str] = {
     "inductor": "This checkpoint could not be compiled here, so it ran uncompiled. The compiler said: {said}. "
@@ -140,11 +151,12 @@ def can_compile(plan: ExecutionPlan) -> bool:
     return plan.compiler in COMPILERS and not plan.storage and "unet_offload" not in plan.measures
 
 
-def is_new(unet: torch.nn.Module, shape: Shape) -> bool:
-    """Whether images of this shape are the first for a compiled ``unet``, whose start takes longer. True only the first time."""
-    seen = _SHAPES_SEEN.setdefault(unet, set())
-    new = shape not in seen
-    seen.add(shape)
+def is_new(unet: torch.nn.Module, shape: Shape, compiler: str) -> bool:
+    """Whether an image of this shape waits until ``compiler`` has compiled ``unet`` for it. True only the first time."""
+    rows = min(shape[0], 2), 0, 0, 0
+    seen, variant = _SHAPES_SEEN.setdefault(unet, set()), rows if compiler == "inductor" else shape
+    new = variant not in seen
+    seen.add(variant)
     return new
 
 

@@ -15,7 +15,7 @@
 #define PAGE 4096
 #define MOST_COPIED (64 << 10) /* larger copies are counted, and read as zeros */
 
-/* Read by tests/card/counts.py, in this order. */
+/* Read by tests/card/stand_in.py, in this order. */
 typedef struct {
   uint64_t launches, synchronisations, event_synchronisations;
   uint64_t copies_to_card, bytes_to_card, copies_to_host, bytes_to_host, waiting_copies;
@@ -32,7 +32,7 @@ Counts card_counts;
 static Block *blocks;
 static int block_count, block_room;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static size_t used[MOST_CARDS], peak[MOST_CARDS], total_bytes, other_bytes;
+static size_t used[MOST_CARDS], peak[MOST_CARDS], total_bytes, other_bytes, page_locked;
 static unsigned char has_context[MOST_CARDS]; /* whatever computes on a card, or chooses it, makes one there */
 static __thread int current;
 static __thread cudaError_t last;
@@ -62,6 +62,7 @@ void card_read(Counts *counts) {
   counts->used = used[0];
   counts->peak = peak[0];
   counts->used_on_second = used[1];
+  counts->page_locked = page_locked;
   for (int i = 0; i < MOST_CARDS; i++)
     counts->contexts += has_context[i];
 }
@@ -122,8 +123,7 @@ static cudaError_t release(void *pointer) {
   int i = pointer ? find(pointer) : -1;
   if (i >= 0) {
     munmap(blocks[i].start, blocks[i].size);
-    if (blocks[i].card >= 0)
-      used[blocks[i].card] -= blocks[i].size;
+    *(blocks[i].card >= 0 ? &used[blocks[i].card] : &page_locked) -= blocks[i].size;
     blocks[i] = blocks[--block_count];
   }
   pthread_mutex_unlock(&lock);
@@ -138,7 +138,7 @@ cudaError_t cudaMallocHost(void **pointer, size_t size) {
   *pointer = reserve(size);
   has_context[current] = 1;
   pthread_mutex_lock(&lock);
-  card_counts.page_locked += size;
+  page_locked += size;
   add(*pointer, size, -1);
   pthread_mutex_unlock(&lock);
   return *pointer ? cudaSuccess : fail(cudaErrorMemoryAllocation);

@@ -68,11 +68,12 @@ def _first_text_encoder() -> Any:
     return encoder
 
 
-def transformer(kind: str) -> Any:
+def transformer(kind: str, places: int = 24) -> Any:
+    """The denoiser of a kind, which knows ``places`` x ``places`` patches of latents."""
     return diffusers.SD3Transformer2DModel(
         sample_size=8, patch_size=2, in_channels=16, out_channels=16, num_layers=LAYERS[kind],
         attention_head_dim=8, num_attention_heads=4,
-        joint_attention_dim=2 * WIDTH, caption_projection_dim=32, pooled_projection_dim=2 * WIDTH, pos_embed_max_size=24,
+        joint_attention_dim=2 * WIDTH, caption_projection_dim=32, pooled_projection_dim=2 * WIDTH, pos_embed_max_size=places,
         **NETWORKS[kind],
     ).eval()  # fmt: skip
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 
 from engine.compat.diffusers_pipelines import call_pipeline
-from engine.compat.dynamo import CompilerError, allow_recompiles
+from engine.compat.dynamo import REPEATED_BLOCKS, CompilerError, allow_recompiles
 from engine.compat.forward import own_forward, replace_forward
 from engine.compat.schedulers import begin_at, takes_generator
 from engine.compat.stop_hooks import BLOCKS, raise_on_stop
@@ -101,6 +102,17 @@ def test_an_unknown_pipeline_is_asked_for_what_it_takes_and_tells_its_steps() ->
         pipeline, steps.append, prompt="a cat", width=32, height=32, num_inference_steps=2, guidance_scale=1.0, unheard_of=1
     )
     assert image.size == (32, 32) and steps == [0, 1]
+
+
+def test_the_blocks_that_are_compiled_are_those_that_diffusers_names() -> None:
+    """diffusers names other blocks of a UNet as worth compiling."""
+    assert {*UNet2DConditionModel._repeated_blocks} <= {block.__name__ for block in REPEATED_BLOCKS}
+
+
+@pytest.mark.skipif(torch.version.cuda is None, reason="torch's CUDA build alone has page-locked memory to give back")
+def test_torch_can_be_asked_for_page_locked_memory_back() -> None:
+    """torch renamed the function that empties its allocator of page-locked memory."""
+    assert callable(vars(torch._C)["_host_emptyCache"])
 
 
 def test_torchs_compiler_has_a_limit_and_an_error_of_its_own() -> None:

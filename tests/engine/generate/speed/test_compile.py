@@ -9,12 +9,14 @@ import itertools
 import shutil
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from diffusers.models.attention import BasicTransformerBlock
 
 from engine.checkpoints.adapters.additions import NOTHING
 from engine.checkpoints.library.catalogue import Catalogue
@@ -24,14 +26,15 @@ from engine.generate import estimate
 from engine.generate.estimate import choose_plan
 from engine.generate.prepare import prepare
 from engine.generate.speed import compile
-from engine.generate.speed.compile import COMPILERS, Inductor, can_compile, run_compiled
+from engine.generate.speed.compile import COMPILERS, Inductor, can_compile, is_new, run_compiled
+from engine.generate.speed.network_kinds import KINDS, describe_denoiser
 from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.local import Local
 from engine.preferences import Preferences, write
 from engine.requests import SPEEDS, ExecutionPlan, ResolvedGeneration, TextToImage
 from engine.settings import Settings
 from engine.stopping import Stop
-from tests.engine.checkpoints import tiny
+from tests.engine.checkpoints import tiny, tiny_sd3
 from tests.engine.generate.conftest import Engine
 from tests.engine.plan.conftest import MACHINES
 
@@ -52,26 +55,61 @@ class Small(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = torch.nn.Linear(8, 8)
+        self.block = BasicTransformerBlock(dim=8, num_attention_heads=2, attention_head_dim=4, cross_attention_dim=8)
 
-    def forward(self, given: torch.Tensor, return_dict: bool = True) -> Any:
-        return (torch.nn.functional.silu(self.layer(given)),)
+    def forward(self, given: torch.Tensor, prompt: torch.Tensor, return_dict: bool = True) -> Any:
+        return (self.block(given, encoder_hidden_states=prompt),)
+
+
+def create_inputs(network: Any, rows: int, tokens: int, width: int) -> dict[str, Any]:
+    """Arguments of a denoiser for a batch of ``rows``, prompts of ``tokens`` and latents ``width`` x 8."""
+    kind = KINDS[describe_denoiser(network, True).kind]
+    inputs: dict[str, Any] = {"return_dict": False}
+    for name, traced in kind.create_inputs(dict(network.config), 8).items():
+        argument, _, part = name.partition("/")
+        shape = (rows, tokens, traced.shape[2]) if traced.dim() == 3 else (rows if len(traced) > 1 else 1, *traced.shape[1:])
+        tensor = torch.ones(*shape[:3], width) if traced.dim() == 4 else torch.ones(shape)
+        inputs |= {argument: {**inputs.get(argument, {}), part: tensor} if part else tensor}
+    return inputs
+
+
+def count_graphs() -> int:
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch's compiler needs a C++ compiler")
 @pytest.mark.timeout(600)
-def test_torchs_compiler_answers_as_the_network_does_also_with_a_lora_and_in_memory_of_its_own() -> None:
+def test_torchs_compiler_answers_as_the_network_does_in_any_size_also_with_a_lora() -> None:
     network = Small().eval()
-    run, given = Inductor(network), torch.randn(2, 8)
+    run, given = Inductor(network), (torch.randn(2, 16, 8), torch.randn(2, 7, 8))
     with torch.inference_mode():
-        first, again = run(Stop(), given, return_dict=False)[0], run(Stop(), given + 1, return_dict=False)[0]
-        assert torch.allclose(first, network(given)[0], atol=1e-6) and torch.allclose(again, network(given + 1)[0], atol=1e-6)
-        graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-        network.get_parameter("layer.weight").data.copy_(torch.randn(8, 8))  # as adapters.merge does
-        merged = run(Stop(), given, return_dict=False)[0]
-        assert torch.allclose(merged, network(given)[0], atol=1e-6) and not torch.allclose(merged, first, atol=1e-2)
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs, "compiled once"
-    assert first.data_ptr() != again.data_ptr()
+        first = run(Stop(), *given, return_dict=False)[0]
+        assert torch.allclose(first, network(*given)[0], atol=1e-5)
+        for rows, pixels, tokens in ((2, 24, 7), (2, 16, 14), (4, 16, 7)):
+            others = torch.randn(rows, pixels, 8), torch.randn(rows, tokens, 8)
+            assert torch.allclose(run(Stop(), *others, return_dict=False)[0], network(*others)[0], atol=1e-5)
+        network.get_parameter("block.attn1.to_v.weight").data.copy_(torch.randn(8, 8))  # as adapters.merge does
+        merged = run(Stop(), *given, return_dict=False)[0]
+        assert torch.allclose(merged, network(*given)[0], atol=1e-5) and not torch.allclose(merged, first, atol=1e-2)
+
+
+DENOISERS = {"unet": lambda: tiny.loaded("sd1").denoiser, "transformer": lambda: tiny_sd3.transformer("sd35_medium")}
+
+
+@pytest.mark.parametrize("kind", DENOISERS)
+def test_what_is_compiled_once_serves_every_size_and_prompt_and_one_row_takes_one_more(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile.torch, "compile", partial(torch.compile, backend="eager"))
+    torch.compiler.reset()
+    network = DENOISERS[kind]()
+    run = Inductor(network)
+    counted: list[int] = []
+    for rows, tokens, width in ((2, 77, 8), (2, 77, 16), (2, 154, 8), (4, 77, 8), (1, 77, 8), (1, 154, 16)):
+        with torch.inference_mode():
+            run(Stop(), **create_inputs(network, rows, tokens, width))
+        counted.append(count_graphs())
+    assert counted[0] > 0 and len({*counted[:4]}) == 1 and counted[4] > counted[3] and counted[5] == counted[4], counted
 
 
 def test_where_torch_cannot_compile_the_network_runs_as_it_is_and_it_is_said_once(
@@ -117,16 +155,24 @@ def test_what_cannot_be_compiled_runs_as_it_is(changes: dict[str, Any], tmp_path
         assert "forward" not in loaded.unet.__dict__
 
 
-@pytest.fixture
-def with_inductor(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine that compiles even tiny checkpoints, by a compiler that leaves them as they are."""
+@contextmanager
+def inductor(local: Local, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Inside the block even tiny checkpoints are compiled, by a compiler that leaves them as they are."""
     monkeypatch.setattr(estimate, "WORTH_COMPILING", 0)
     monkeypatch.setattr(compile.torch, "compile", partial(torch.compile, backend="eager"))
-    hardware = dataclasses.replace(engine.local._state.hardware, extras=frozenset())
-    monkeypatch.setattr(engine.local, "_state", dataclasses.replace(engine.local._state, hardware=hardware))
-    write(engine.settings.data, Preferences(compile=True))
-    yield engine
-    write(engine.settings.data, Preferences())
+    hardware = dataclasses.replace(local._state.hardware, extras=frozenset())
+    monkeypatch.setattr(local, "_state", dataclasses.replace(local._state, hardware=hardware))
+    write(settings.data, Preferences(compile=True))
+    try:
+        yield
+    finally:
+        write(settings.data, Preferences())
+
+
+@pytest.fixture
+def with_inductor(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    with inductor(engine.local, engine.settings, monkeypatch):
+        yield engine
 
 
 def fail_to_compile(*_: Any) -> None:
@@ -154,21 +200,32 @@ def test_stop_is_heard_in_runs_whose_plan_names_a_compiler(
     assert steps == 1
 
 
-def test_each_shape_that_waits_for_the_compiler_is_announced_once(with_inductor: Engine) -> None:
+def test_stop_is_heard_in_what_is_compiled_with_a_lora(studio: tuple[Local, Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = dataclasses.replace(ASKED, prompt="a cat <lora:one:0.8>", steps=40)
+    stop, steps, said = Stop(), 0, ""
+    with inductor(*studio, monkeypatch), pytest.raises(CancelledError):
+        for event in studio[0].run(job(), asked, stop):
+            said += event.text if isinstance(event, Loading) else ""
+            if isinstance(event, Step):
+                steps += 1
+                stop.set()
+    assert steps == 1 and "Compiling sd1" in said
+
+
+def test_what_waits_for_the_compiler_is_announced_once(with_inductor: Engine) -> None:
     long = "a cat " * 80
-    changes: list[dict[str, Any]] = [
-        {},
-        {},
-        {"width": 64},
-        {"guidance_scale": 1.0},
-        {"prompt": long},
-        {"prompt": long, "seed": 2},
-    ]
+    changes: list[dict[str, Any]] = [{}, {}, {"width": 64}, {"prompt": long}, {"guidance_scale": 1.0}, {"guidance_scale": 1.0}]
     announced = []
     for change in changes:
         _, said = with_inductor.run(dataclasses.replace(ASKED, checkpoint="xl", **change), job())
         announced.append(any("Compiling xl" in event.text for event in said if isinstance(event, Loading)))
-    assert announced == [True, False, True, True, True, False]
+    assert announced == [True, False, False, False, True, False]
+
+
+def test_openvino_compiles_for_each_shape() -> None:
+    network = Small()
+    shapes = [(2, 77, 8, 8), (2, 77, 8, 8), (2, 154, 8, 8), (1, 77, 8, 8), (2, 77, 8, 16)]
+    assert [is_new(network, shape, "openvino") for shape in shapes] == [True, False, True, True, True]
 
 
 def test_small_checkpoints_and_lossy_speeds_are_not_compiled(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
