@@ -46,8 +46,11 @@ class Row:
     speed: str
 
 
+TRANSFORMERS = tuple(tiny_sd3.NETWORKS)
+"""Families whose denoiser is a transformer: they share no network with the others, and have a table of their own."""
+
 AXES: dict[str, Sequence[Any]] = {
-    "family": (*tiny.KINDS, *tiny_sd3.NETWORKS),
+    "family": tuple(tiny.KINDS),
     "kind": tuple(TASKS),
     "rung": ("", *(rung.name for rung in RUNGS if rung.name != "not_compiled")),
     "lora": (False, True),
@@ -73,9 +76,10 @@ def is_possible(row: Row) -> bool:
     )
 
 
-def possible_rows() -> list[Row]:
-    """Every request that can be made."""
-    return [row for row in (Row(*values) for values in product(*AXES.values())) if is_possible(row)]
+def possible_rows(families: Sequence[str] = AXES["family"]) -> list[Row]:
+    """Every request that can be made with checkpoints of these families."""
+    rows = (Row(*values) for values in product(*{**AXES, "family": families}.values()))
+    return [row for row in rows if is_possible(row)]
 
 
 def meetings(row: Row, size: int) -> Iterator[tuple[tuple[str, str | bool | int], ...]]:

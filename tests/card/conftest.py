@@ -52,10 +52,18 @@ def card_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("card-models")
     for kind in tiny.KINDS:
         tiny.pipeline(kind).save_pretrained(folder / kind)
+    additions.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sd3_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with a tiny checkpoint of each kind of Stable Diffusion 3 under its name, and an upscaler."""
+    folder = tmp_path_factory.mktemp("card-sd3-models")
     for kind in tiny_sd3.NETWORKS:
         parts = {**tiny_sd3.pipeline(kind).components, "transformer": tiny_sd3.transformer(kind, PLACES)}
         diffusers.StableDiffusion3Pipeline(**parts).save_pretrained(folder / kind)
-    additions.write(folder)
+    tiny.pipeline("x4_upscaler").save_pretrained(folder / "x4_upscaler")
     return folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.card import exercise
-from tests.card.combinations import AXES, cover, meetings, possible_rows
+from tests.card.combinations import AXES, TRANSFORMERS, cover, meetings, possible_rows
 from tests.card.stand_in import Card
 
 ROWS = possible_rows()
@@ -31,3 +31,11 @@ def test_every_pair_works(family: str, card: Card, card_models: Path) -> None:
 @pytest.mark.parametrize("family", AXES["family"])
 def test_every_triple_works(family: str, card: Card, card_models: Path) -> None:
     assert card.run(exercise.try_rows, card_models, [row for row in cover(ROWS, 3) if row.family == family]) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("family", TRANSFORMERS)
+def test_every_pair_of_stable_diffusion_3_works(family: str, card: Card, sd3_models: Path) -> None:
+    rows = [row for row in cover(possible_rows(TRANSFORMERS), 2) if row.family == family]
+    assert card.run(exercise.try_rows, sd3_models, rows) == []
