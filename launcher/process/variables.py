@@ -151,6 +151,11 @@ RULES = (
         (),
         "They are of programs that compute on several computers at once.",
     ),
+    Rule(
+        r"(ONEDNN|DNNL|MKLDNN)_(VERBOSE.*|JIT_DUMP|JIT_PROFILE)|MKL_VERBOSE|OPENVINO_LOG_LEVEL|OV_.*|(KMP|OMP)_(SETTINGS|DISPLAY_.*)",
+        (),
+        "They have libraries print lines about every operation, to where a command's answer or another program's protocol goes.",
+    ),
     Rule(r"LD_(PRELOAD|AUDIT)", ALL, "Somebody may need another allocator.", keep_libraries),
     Rule(r"(CLICOLOR_)?FORCE_COLOR", (TESTS,), "uv's lines are read, and colours are signs in them."),
 )
