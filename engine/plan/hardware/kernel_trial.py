@@ -182,7 +182,7 @@ def list_openvino_kernels(precision: str) -> Iterator[Kernel]:
     from openvino import opset13  # type: ignore[import-not-found]
 
     def compile_node(inputs: list[openvino.op.Parameter], node: openvino.Node) -> Call:
-        model = openvino.Model([node], inputs)
+        model = openvino.Model([node], inputs)  # pyright: ignore[reportGeneralTypeIssues]  # its stubs know two Models
         hint = {"float32": "f32", "bfloat16": "bf16"}[precision]
         options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()

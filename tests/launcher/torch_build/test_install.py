@@ -39,6 +39,9 @@ PROJECT = """[project]
 name = "easel"
 version = "1"
 dependencies = ["torch>=2.15", "torchvision>=0.29"]
+
+[project.optional-dependencies]
+openvino = []
 """
 
 # uv knows the address of PyTorch's own index by heart; this puts the stand-in's in its place.

@@ -32,7 +32,7 @@ if (folder.root / "engine" / "no-set-up").exists():
     sys.exit("There is no such package.")
 if not folder.is_ready(set()):
     folder.python.parent.mkdir(parents=True, exist_ok=True)
-    folder.python.write_text('#!/bin/sh\\nexec {sys.executable} "$@"\\n')
+    folder.python.write_text('#!/bin/sh\\nexec "{sys.executable}" "$@"\\n')
     folder.python.chmod(0o755)
     (folder.venv / "made-for").write_text(folder.version)
     folder.mark_ready(set())
