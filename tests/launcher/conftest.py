@@ -68,6 +68,7 @@ class Studio(http.server.BaseHTTPRequestHandler):
     def log_message(self, *about): pass
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Studio)
+server.handle_error = lambda *about: None  # a client that only looked whether somebody answers
 try:
     print(f"Easel is at http://127.0.0.1:{port}", flush=True)
     server.serve_forever()
