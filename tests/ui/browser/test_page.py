@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from engine.records import metadata
 from engine.requests import TextToImage
 from tests.ui.browser.conftest import SHOWN, Studio, Visitor, finished_pictures, keeping, ready, unfold
 from ui import messages, sentences
@@ -78,6 +79,12 @@ def test_from_words_to_a_picture(scripted: Studio, page_session: PageSession) ->
         page.get_by_role("link", name="Download").click()
     saved = next(p for p in finished_pictures(scripted.settings) if p.name == download.value.suggested_filename)
     assert Path(download.value.path()).read_bytes() == saved.read_bytes()
+    record = metadata.read(saved)
+    assert record is not None
+    page.locator("#text-seed [data-seed=keep]").click()
+    expect(page.locator("#text-seed input, #text-seed textarea")).to_have_value(str(record.resolved.request.seed))
+    page.locator("#text-seed [data-seed=random]").click()
+    expect(page.locator("#text-seed input, #text-seed textarea")).to_have_value("")
 
 
 def test_stop_leaves_nothing_half_done_and_the_next_one_works(scripted: Studio, page_session: PageSession) -> None:
