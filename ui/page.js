@@ -11,8 +11,10 @@ import "./common/skip_link.js";
 import "./common/when_done.js";
 import "./tabs/sketch_to_image/pad/pad.js";
 import "./words/completion.js";
+import { watchSeeds } from "./common/seed.js";
 import { watchTabs } from "./common/tabs.js";
 
 watchTabs();
 watchAccordions();
+watchSeeds();
 startAnnouncements();

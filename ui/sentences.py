@@ -346,7 +346,8 @@ def measured_gain(name: str, gain: float) -> str:
 def kept_graphs(compiler: str, count: int) -> str:
     """The library that computes large networks, and how many of its graphs are kept."""
     name = {"openvino": "OpenVINO"}.get(compiler, compiler)
-    return f"{name}; {count} of its graphs {'is' if count == 1 else 'are'} kept in the data folder"
+    kept = {0: "none of its graphs is kept yet", 1: "1 of its graphs is kept in the data folder"}
+    return f"{name}; {kept.get(count, f'{count} of its graphs are kept in the data folder')}"
 
 
 def image_time(seconds: float | None, count: int) -> str:

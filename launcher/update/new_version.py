@@ -121,10 +121,19 @@ class ArchiveSource:
 
     def _find_file(self) -> Path:
         if not self.archive.startswith(("http://", "https://")):
-            return Path(self.archive).expanduser()
+            path = Path(self.archive).expanduser()
+            if path.exists() and not path.is_file():
+                raise ValueError("it is not a file")
+            return path
         target = self.place / "archive"
-        with urllib.request.urlopen(self.archive, timeout=60) as answer, target.open("wb") as file:
-            shutil.copyfileobj(answer, file)
+        try:
+            with urllib.request.urlopen(self.archive, timeout=60) as answer, target.open("wb") as file:
+                while piece := answer.read(MEGABYTE):
+                    self._check_room(len(piece))  # a server may send without end
+                    file.write(piece)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
         return target
 
     def _unpack(self, path: Path) -> None:
@@ -152,10 +161,14 @@ class ArchiveSource:
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or ":" in name:
                 raise ValueError(f"it holds a file called {name!r}")
+        self._check_room(2 * size)
+
+    def _check_room(self, size: int) -> None:
+        """Raise SetupError where the disk has no room for so many bytes more."""
         free = shutil.disk_usage(str(self.place)).free
-        if free < 2 * size + SPARE:
+        if free < size + SPARE:
             raise SetupError(
-                f"The new version needs about {(2 * size + SPARE) / MEGABYTE:.0f} MB of free disk space, and there are "
+                f"The new version needs about {(size + SPARE) / MEGABYTE:.0f} MB of free disk space, and there are "
                 f"{free / MEGABYTE:.0f} MB.",
                 "Make room there and try again.",
                 "disk",

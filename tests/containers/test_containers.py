@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from launcher.environment import is_index_reachable
+from launcher.uv import UV_VERSION
 from tests.containers.dockerfile import Builder, list_context, mount_system, read_entrypoint, read_steps
 from tests.fast import reach
 
@@ -34,6 +35,10 @@ def test_the_dockerfile_is_sound() -> None:
     done = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert subprocess.run(["sh", "-n", HOUSE / "containers" / "start.sh"]).returncode == 0
+
+
+def test_its_installer_is_the_launchers() -> None:
+    assert re.findall(r"uv==([\d.]+)", DOCKERFILE.read_text("utf-8")) == [UV_VERSION]
 
 
 def test_a_plain_user_runs_it_and_what_is_made_outlives_it() -> None:

@@ -1,5 +1,7 @@
 // What Gradio's accordions and sliders leave out for those who do not see the page: whether a box is open; no signs among words.
 
+import { whenAdded } from "./additions.js";
+
 const BOX = "button.label-wrap";
 
 function describe(button) {
@@ -18,17 +20,8 @@ function look() {
 }
 
 export function watchAccordions() {
-  let waiting = false;
-  const lookSoon = () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => { waiting = false; look(); });
-  };
   new MutationObserver((changes) => {
-    for (const { type, target } of changes) {
-      if (type === "childList") lookSoon();
-      else if (target.matches(BOX)) describe(target);
-    }
-  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] });
-  look();
+    for (const { target } of changes) if (target.matches(BOX)) describe(target);
+  }).observe(document.documentElement, { subtree: true, attributes: true, attributeFilter: ["class"] });
+  whenAdded(look);
 }

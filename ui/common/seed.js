@@ -1,5 +1,7 @@
 // In each seed field: a dice for another seed each time, and a lock that keeps the seed of the picture that is shown.
 
+import { whenAdded } from "./additions.js";
+
 const LARGEST = 2 ** 32;
 
 const findField = (block) => block.querySelector("textarea, input");
@@ -37,4 +39,14 @@ export function showSeed(tab, seed) {
   const isKept = Boolean(String(seed ?? "").trim());
   block.querySelector("[data-seed=random]").setAttribute("aria-pressed", !isKept);
   block.querySelector("[data-seed=keep]").setAttribute("aria-pressed", isKept);
+}
+
+// Gives each seed field its buttons as soon as its tab is drawn.
+export function watchSeeds() {
+  whenAdded(() => {
+    for (const block of document.querySelectorAll(".block[id$=-seed]:not(:has(.seed-buttons))")) {
+      const field = findField(block);
+      if (field) showSeed(block.id.replace(/-seed$/, ""), field.value);
+    }
+  });
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
+import os
 import shutil
 import subprocess
 import sys
@@ -216,10 +218,38 @@ def test_an_archive_comes_from_an_address(plain: Folder, tmp_path: Path) -> None
     check(plain, "1.0")
 
 
+def test_an_answer_without_end_is_given_up_before_the_disk_is_full(plain: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(new_version.MEGABYTE))
+
+        def log_message(self, *_: object) -> None: ...
+
+    usage, target = namedtuple("usage", "total used free"), plain.state / "update" / "archive"
+    room = new_version.SPARE + 5 * new_version.MEGABYTE
+    monkeypatch.setattr(new_version.shutil, "disk_usage", lambda place: usage(room, 0, room - target.stat().st_size))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(SetupError, match="free disk space"):
+            update(plain, f"http://127.0.0.1:{server.server_port}/new.zip", [])
+    finally:
+        server.shutdown()
+        server.server_close()
+    check(plain, "1.0")
+    assert not target.exists()
+
+
 def write_bad(kind: str, tmp_path: Path) -> Path:
     path = tmp_path / "bad.zip"
     if kind == "no archive":
         path.write_bytes(b"x" * 1000)
+    elif kind == "a pipe":
+        os.mkfifo(path)
     elif kind == "not there":
         return tmp_path / "none.zip"
     elif kind == "cut off":
@@ -230,7 +260,7 @@ def write_bad(kind: str, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["no archive", "not there", "cut off", "leads out", "no Easel"])
+@pytest.mark.parametrize("kind", ["no archive", "a pipe", "not there", "cut off", "leads out", "no Easel"])
 def test_what_is_no_version_changes_nothing(plain: Folder, tmp_path: Path, kind: str) -> None:
     with pytest.raises(SetupError, match="cannot be used as a new version"):
         update(plain, str(write_bad(kind, tmp_path)), [])

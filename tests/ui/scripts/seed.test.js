@@ -1,4 +1,4 @@
-import { showSeed } from "/ui/common/seed.js";
+import { showSeed, watchSeeds } from "/ui/common/seed.js";
 import { equal, test } from "/tests/ui/scripts/harness.js";
 
 function build(seed, hasPicture) {
@@ -27,4 +27,12 @@ test("the dice empties the seed, the lock takes that of the picture or any", () 
   if (!/^[0-9]+$/.test(fresh.field.value)) throw new Error(`no seed: ${fresh.field.value}`);
   fresh.lock.click();
   equal(fresh.field.value, "");
+});
+
+test("a seed field that is drawn later has its buttons before anything changes", async () => {
+  build("", false);
+  watchSeeds();
+  document.body.insertAdjacentHTML("beforeend", '<div class="block" id="negative-seed"><input value="7"></div>');
+  await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); });
+  equal(document.querySelector("#negative-seed [data-seed=keep]").ariaPressed, "true");
 });
