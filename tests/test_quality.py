@@ -30,7 +30,7 @@ def test_everything_is_formatted() -> None:
 @pytest.mark.timeout(1200)  # half a minute alone; on a busy machine the first reading of torch takes long
 @pytest.mark.parametrize("project", ["pyproject.toml", "pyright-strict.json"])
 def test_pyright_has_nothing_to_say(project: str) -> None:
-    """The strict profile covers what people run; the basic one training and benchmarks too."""
+    """The strict profile covers what people run; the basic one training and benchmarks."""
     done = run("pyright", "-p", project, "--pythonpath", sys.executable)
     assert done.returncode == 0, done.stdout
 

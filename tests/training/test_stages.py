@@ -65,6 +65,7 @@ def test_both_trainings_go_on_from_their_last_weights(tmp_path: Path) -> None:
     assert 0 < max(moved) < 0.05
 
 
+@pytest.mark.long
 def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
     training = autoencoder_run(tmp_path, 1)
     words = DiffusionTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu")
@@ -81,6 +82,7 @@ def test_the_networks_learn_one_chunk(tmp_path: Path) -> None:
     assert training.step == 1
 
 
+@pytest.mark.long
 def test_the_autoencoder_starts_from_components_and_learns_more(tmp_path: Path) -> None:
     training = AutoencoderTraining(tmp_path, Clock(1, steps=60), SIZES, "cpu", create_initial_network(SIZES, "cpu"))
     pool, chunk = ImagePool(SIZES.side, "cpu"), InProcessDrawer(SIZES.side, SIZES.side, 0).next()
@@ -216,6 +218,7 @@ def test_processes_draw_what_the_trainer_would_draw_itself(tiny_run: Path) -> No
     assert here.ids.shape == (CHUNK, WORDINGS, MAX_LENGTH) and here.masks.any()
 
 
+@pytest.mark.long
 def test_the_judge_learns_one_chunk_and_is_read_back(tmp_path: Path) -> None:
     training = JudgeTraining(Clock(1, steps=12), "cpu", Judge())
     training.add(InProcessDrawer(256, 1, 3).next())

@@ -114,9 +114,10 @@ FAULTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]] 
     "tinted layout": (tint_channels_last, ("contiguous",)),
     "two at once": (tint_and_spoil_attention, ("sliced_attention", "vae_float32")),
 }
+IN_EVERY_RUN = ("two at once", "tinted layout")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [pytest.param(name, marks=() if name in IN_EVERY_RUN else pytest.mark.long) for name in FAULTS])
 def test_a_fault_is_seen_changed_by_the_table_said_and_kept(
     fault: str, start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

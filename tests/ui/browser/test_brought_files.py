@@ -101,6 +101,7 @@ def read_resolved(path: Path) -> tuple[ResolvedGeneration, Mapping[str, str]]:
     return record.resolved.request, record.resolved.environment
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FILES)
 def test_a_brought_file_walks_the_whole_road(name: str, page: Page, studio: Studio) -> None:
     brought = FILES[name]

@@ -25,6 +25,7 @@ def begin(page: Page, steps: int) -> None:
     expect(page.locator("img.preview")).to_be_visible()
 
 
+@pytest.mark.long
 def test_seven_tabs_of_one_browser_listen_at_once(scripted: Studio, page_session: PageSession) -> None:
     """A browser keeps six connections to a server at most, so what streams must not take one for each tab."""
     visitor = page_session(scripted)

@@ -156,7 +156,7 @@ def test_a_negative_prompt_is_seen_to_work_and_a_reload_in_the_middle_finds_its_
         metadata.read(easel.settings.outputs / (image.get_attribute("src") or "").removeprefix("/pictures/")) for image in shown
     ]
     assert [list(record.companions) for record in records if record] == [[COMPANIONS[0]], [COMPANIONS[1]]]
-    field(page, "steps").fill("80")  # time to reload
+    field(page, "steps").fill("30")  # time to reload
     press(page, messages.EACH_WORD)
     expect(page.locator("#negative-progress .status")).to_be_visible()
     page.reload()
