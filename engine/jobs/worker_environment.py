@@ -17,9 +17,13 @@ thousands of times an image, which doubled the time of a small one. So they spin
 library, which torch for Linux brings, reads the second name (in turns of its loop); Intel's and LLVM's, which torch for Windows
 and macOS bring, read the third (in milliseconds); each ignores the other's."""
 
-DEVICE_MEMORY: dict[str, str] = {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
-"""How torch on Linux gives out a card's memory: in pieces that grow, so that pictures of changing sizes leave no holes between
-them that are too small for anything."""
+DEVICE_MEMORY: dict[str, dict[str, str]] = {
+    "linux": {"PYTORCH_ALLOC_CONF": "expandable_segments:True"},
+    "win32": {"PYTORCH_ALLOC_CONF": "max_split_size_mb:128"},
+}
+"""System -> how torch gives out a card's memory. On Linux in pieces that grow, so that pictures of changing sizes leave no holes
+between them that are too small for anything. Drivers for Windows cannot do this: there, what a large tensor left is not cut for
+smaller ones, which would keep the next large one from it."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Names of glibc's ``malloc.h``."""
@@ -32,8 +36,8 @@ def set_thread_waiting() -> None:
 
 
 def set_device_memory() -> None:
-    """Apply :data:`DEVICE_MEMORY`, as :func:`set_thread_waiting` does. Other systems' drivers cannot do this."""
-    for name, value in DEVICE_MEMORY.items() if sys.platform == "linux" else ():
+    """Apply :data:`DEVICE_MEMORY`, as :func:`set_thread_waiting` does."""
+    for name, value in DEVICE_MEMORY.get(sys.platform, {}).items():
         os.environ.setdefault(name, value)
 
 

@@ -118,6 +118,7 @@ class Work:
 
     ``width`` and ``height`` are pixels of the result, ``batch`` images at once. For each image the U-Net's batch has a row for
     each of the ``parts`` of the prompt, and one more if it is ``guided``.
+    ``decoder_context``: pixels that the decoder sees on top of both, where the caller has it work on overlapping tiles.
     """
 
     parameters: Mapping[str, int]
@@ -126,6 +127,7 @@ class Work:
     batch: int = 1
     guided: bool = True
     parts: int = 1
+    decoder_context: int = 0
     layout: Layout = field(default_factory=Layout)
     packed: Mapping[str, int] = field(default_factory=dict[str, int])
 
@@ -231,6 +233,12 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
     if "unet_offload" in plan.measures:
         away += DENOISERS
     resident = [c for c in components if not _role(c).startswith(away)] if away else list(components)
+    if phase == "encode" and "text_encoders_out" in plan.measures:
+        encoders = [c for c in resident if _role(c).startswith("text_encoder")]
+        # Those of a refiner come when the others have left.
+        sets = [c for c in encoders if c.startswith(REFINER)], [c for c in encoders if not c.startswith(REFINER)]
+        lighter = min(sets, key=lambda names: sum(components[c] for c in names))
+        resident = [c for c in resident if c not in lighter]
     if "experts_in_turn" in plan.measures:
         experts = sorted((c for c in resident if _role(c) == "unet"), key=lambda c: components[c])
         resident = [c for c in resident if c not in experts[:-1]]
@@ -292,10 +300,11 @@ def count_unet_numbers(layout: Layout, workspace: float = 0.0) -> float:
 
 
 def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
-    width, height = (min(side, plan.vae_tile or side) for side in (work.width, work.height))
+    sides = work.width + work.decoder_context, work.height + work.decoder_context
+    width, height = (min(side, plan.vae_tile or side) for side in sides)
     channels = work.layout.decoder_channels
     widest = max(c / 4 ** max(0, i - 1) for i, c in enumerate(channels))
-    tiled = 0 < plan.vae_tile < max(work.width, work.height)
+    tiled = 0 < plan.vae_tile < max(sides)
     alive = max(DECODER_TENSORS * (TILES if tiled else 1), TENSORS_BESIDE_WORKSPACE + _workspace(plan))
     tensors = alive * widest * width * height * batch
     if plan.attention_backend:

@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from unittest.mock import patch
 
+from engine.jobs.worker_environment import DEVICE_MEMORY
+
 SOURCES = Path(__file__).parent / "cuda"
 NVIDIA = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
 GIB = 1024
@@ -68,6 +70,7 @@ class Card:
         self._environment = {
             "LD_PRELOAD": str(folder / "libcard.so"),
             "LD_LIBRARY_PATH": str(folder),
+            **DEVICE_MEMORY["win32"],  # the libraries have no addresses without memory, which Linux' way takes
             "TORCH_CUDNN_V8_API_DISABLED": "1",  # its plans come from inside cuDNN; the older functions can be stood in for
             **{f"CARD_{name.upper()}": str(value) for name, value in settings.items()},
         }

@@ -21,6 +21,7 @@ from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler
 from engine.compat.stop_hooks import raise_on_stop
+from engine.compat.vae_tiling import tile_vae
 from engine.generate.decode import unscale_latents
 from engine.generate.denoise import Denoiser
 from engine.generate.engine_state import EngineState
@@ -29,9 +30,8 @@ from engine.generate.out_of_memory import lend_text_encoders
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.samplers import bound_steps, create, find_pair, fit_pair
 from engine.generate.upscale.tiles import Axis, TileUpscaler, halve
-from engine.plan import Layout, Work, find_budget, fit_plan
+from engine.plan import Layout, Work, fit_plan
 from engine.plan.hardware.driver_errors import is_out_of_memory
-from engine.plan.hardware.probe import refresh
 from engine.prompt.composition import split_prompt
 from engine.prompt.encoding.encode import encode_pair
 from engine.prompt.encoding.steps import Encodings
@@ -101,13 +101,11 @@ class DiffusionUpscaler:
         """The checkpoint, leased while the block runs. Raises DoesNotFit if not even one tile has room."""
         side = asked.tile or SIDE
         plan = plan_for(entry, asked, state.circumstances)
-        layout = Layout.of(entry.config("unet"), entry.config("vae"))
-        seen = (side + 2 * (FEATHER + 8)) * layout.scale
-        work = Work(parameters=entry.parameters, width=seen, height=seen, parts=len(split_prompt(asked.prompt)), layout=layout)
-        plan, _ = fit_plan(work, plan, find_budget(refresh(state.hardware), state.cache.held_bytes))
+        plan, _ = fit_plan(count_work(entry, side, len(split_prompt(asked.prompt))), plan, state.look_at_memory().budget)
         with ExitStack() as held:
             pipeline = held.enter_context(state.cache.lease(entry, plan, task=UPSCALE, cancelled=stop.is_set))
             guard = held.enter_context(PrecisionGuard())
+            held.enter_context(tile_vae(pipeline.vae, plan.vae_tile))
             held.enter_context(raise_on_stop(stop, pipeline.unet, pipeline.vae, pipeline.text_encoder))
             yield cls(entry, plan, side, pipeline, guard, state)
 
@@ -202,6 +200,16 @@ class DiffusionUpscaler:
                 self._pipeline, request.prompt, request.negative_prompt, steps=request.steps, clip_skip=request.clip_skip,
                 guidance=request.guidance_scale > 1, cache=self._state.encodings, guard=guard,
             )  # fmt: skip
+
+
+def count_work(entry: CheckpointEntry, side: int, parts: int = 1) -> Work:
+    """What a tile of ``side`` pixels takes, for the memory estimate. ``parts`` are those of the prompt."""
+    layout = Layout.of(entry.config("unet"), entry.config("vae"))
+    denoised, decoded = (side + 2 * (tiles.feather + tiles.around) for tiles in (_LATENT_TILES, _Decoder))
+    return Work(
+        parameters=entry.parameters, parts=parts, layout=layout, width=denoised * layout.scale, height=denoised * layout.scale,
+        decoder_context=(decoded - denoised) * layout.scale,
+    )  # fmt: skip
 
 
 def _axis(length: int) -> Axis:

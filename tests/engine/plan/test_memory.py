@@ -272,6 +272,17 @@ def test_a_refiner_takes_turns_with_the_denoiser_before_anything_is_lost() -> No
     assert not any(rung.refined for rung in list_measures(plan, "load", on_cpu))
 
 
+def test_text_encoders_that_leave_the_card_are_there_one_checkpoints_at_a_time() -> None:
+    """XL with its refiner on a card of 4 GB, others holding 600 MB: neither refused nor left to the CPU."""
+    plan, on_cpu, room = on_card(XL, 3.4)
+    refiner = {"refiner text_encoder_2": 694_659_840, "refiner unet": 2_260_000_000, "refiner vae": 83_653_863}
+    work = dataclasses.replace(XL.work, parameters={**XL.work.parameters, **refiner})
+    lighter, predicted = find_lighter_plan(plan, work, room, on_cpu)
+    assert "text_encoders_out" in lighter.measures and lighter.device != "cpu" and room.holds(predicted)
+    alone, refined = (predict(each, lighter) for each in (XL.work, work))
+    assert refined.phases["encode"] - alone.phases["encode"] == refined.weights["refiner vae"]
+
+
 def list_measures(plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan) -> list[Rung]:
     taken = list[Rung]()
     while (down := take_next_measure(plan, phase, on_cpu)) is not None:
