@@ -15,14 +15,31 @@ from engine.checkpoints.identify.adapter_names import find_methods, group_layers
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.json_values import parse_object
 
+_PREFIX = r"^(transformer[._]|lora_transformer_|lora_unet_|diffusion_model\.|base_model\.model\.)?"
+
+_OURS = (
+    "input_blocks|middle_block|output_blocks|down_blocks|mid_block|up_blocks|conv_in|conv_out|conv_norm_out|out[._]|time_embed|label_emb"
+    "|add_embedding|encoder_hid_proj|joint_blocks|transformer_blocks|context_embedder|[xty]_embedder|final_layer|pos_embed|norm_out"
+    "|proj_out"
+)
+"""How the names of layers of the denoisers begin that Easel draws with, in their original layouts and diffusers'."""
+
 OTHER_FAMILIES: Mapping[str, str] = {
     "Qwen-Image": r"transformer_blocks[._]\d+[._](img|txt)_(mod|mlp)",
-    "Stable Cascade": r"^lora_prior_(unet|te)_",
+    "Stable Cascade": r"^lora_prior_(unet|te)_|(down|up)_blocks[._]\d+[._]\d+[._]attention[._]",
+    "AnimateDiff": r"motion_modules[._]\d",
+    "AuraFlow": r"joint_transformer_blocks[._]\d",
+    "HiDream": r"(double|single)_stream_blocks[._]\d",
+    "Chroma": r"distilled_guidance_layer",
+    "HunyuanVideo": r"double_blocks[._]\d+[._](img|txt)_mlp[._]fc\d|double_blocks\.\d+\.(img|txt)_attn_(qkv|proj)",
     "Flux": r"(^|[._])(double|single)_blocks[._]\d|single_transformer_blocks[._]\d",
     "Wan": r"(^|[._])blocks[._]\d+[._](self|cross)_attn[._][qkvo]($|[._])",
-    "Z-Image": r"(noise|context)_refiner[._]\d|(^|[._])layers[._]\d+[._](attention|feed_forward|adaLN_modulation)[._]",
-    "a transformer such as PixArt or Sana": r"^(transformer[._]|lora_transformer_|diffusion_model\.|base_model\.model\.)?"
-                                            r"transformer_blocks[._]\d",
+    "Cosmos": r"(^|[._])blocks[._]block\d+[._]",
+    "Z-Image or Lumina": r"(noise|context)_refiner[._]\d"
+                         r"|(^|[._])layers[._]\d+[._](attention|feed_forward|adaLN_modulation)[._]",
+    "Kandinsky": r"(down|up)_blocks[._]\d+[._]attentions[._]\d+[._](to_[qkv]|add_[kv]_proj)",
+    "a transformer such as PixArt or Sana": _PREFIX + r"transformer_blocks[._]\d",
+    "another family": rf"^(transformer\.|diffusion_model\.)(?!{_OURS})",
 }  # fmt: skip
 """Family that Easel does not support -> regular expression for names of its layers; the first match wins.
 

@@ -51,10 +51,21 @@ OTHERS = {
     "transformer.single_transformer_blocks.3.attn.to_q": "Flux",
     "diffusion_model.double_blocks.7.txt_mlp.0": "Flux",
     "transformer.transformer_blocks.0.img_mlp.net.2": "Qwen-Image",
-    "diffusion_model.layers.3.attention.to_q": "Z-Image",
-    "lora_unet_layers_3_attention_qkv": "Z-Image",
+    "diffusion_model.layers.3.attention.to_q": "Z-Image or Lumina",
+    "lora_unet_layers_3_attention_qkv": "Z-Image or Lumina",
     "diffusion_model.blocks.0.cross_attn.k": "Wan",
     "transformer.transformer_blocks.4.attn1.to_q": "a transformer such as PixArt or Sana",
+    "lora_unet_transformer_blocks_4_attn1_to_q": "a transformer such as PixArt or Sana",
+    "lora_unet_down_blocks_0_4_attention_attn_in_proj": "Stable Cascade",
+    "down_blocks.0.motion_modules.0.temporal_transformer.transformer_blocks.0.attention_blocks.0.to_q": "AnimateDiff",
+    "lora_transformer_joint_transformer_blocks_0_attn_to_q": "AuraFlow",
+    "diffusion_model.double_stream_blocks.0.block.attn1.to_q": "HiDream",
+    "diffusion_model.distilled_guidance_layer.layers.0.in_layer": "Chroma",
+    "transformer.double_blocks.0.img_attn_qkv": "HunyuanVideo",
+    "lora_unet_double_blocks_0_txt_mlp_fc1": "HunyuanVideo",
+    "diffusion_model.blocks.block0.blocks.0.block.attn.to_q.0": "Cosmos",
+    "unet.down_blocks.0.attentions.0.to_q": "Kandinsky",
+    "transformer.layers.0.attn.to_q": "another family",
 }
 
 
