@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from api.errors import NotFound
+from engine.checkpoints.captioners.find import find_captioner
 from engine.checkpoints.families import TEXT
 from engine.checkpoints.library.catalogue import Inventory
 from engine.checkpoints.library.entry import CheckpointEntry
@@ -13,7 +14,7 @@ from engine.checkpoints.library.upscalers import BUILT_IN, LANCZOS, find_built_i
 from engine.generate.samplers import SCHEDULERS, SCHEDULES
 from engine.records.foreign.nearest_names import plain_name
 from engine.records.foreign.sampler_names import nearest_sampler, nearest_schedule, read_sampler
-from engine.requests import Request, Upscale, model_of
+from engine.requests import DescribeImage, Request, Upscale, model_of
 
 SHORT_HASH = 10
 """Digits of a hash that A1111 shows."""
@@ -115,6 +116,8 @@ def check_names(request: Request, inventory: Inventory) -> None:
         return
     if isinstance(request, Upscale):
         find_upscaler_name(name, inventory)
+    elif isinstance(request, DescribeImage):
+        find_captioner(name, inventory)
     else:
         find_entry("Checkpoint", name, inventory.checkpoints())
 

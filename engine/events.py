@@ -1,7 +1,7 @@
 """The events that a job yields while it runs.
 
-Order: ``Queued, Started, (Loading | Notice | Guided | Step | ImageSaved)*``, then exactly one of ``Finished, Cancelled,
-Failed``.
+Order: ``Queued, Started, (Loading | Notice | Guided | Step | ImageSaved | Described)*``, then exactly one of ``Finished,
+Cancelled, Failed``.
 Events are plain picklable values: they cross a process boundary and are fanned out to every page that listens.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from engine.requests import Resolved, ResolvedDescribeImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,15 @@ class ImageSaved(Event):
 
     index: int
     result: Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described(Event):
+    """The image of a :class:`~engine.requests.DescribeImage` in words for a prompt, "" if there was nothing to say; ``resolved``
+    says how they came about. The words are in the journal before this event is seen."""
+
+    words: str
+    resolved: Resolved[ResolvedDescribeImage]
 
 
 @dataclass(frozen=True, kw_only=True)

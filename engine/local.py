@@ -17,6 +17,7 @@ from engine.checkpoints.library.sha256 import Hasher
 from engine.descriptions import EngineDescription, FreedMemory
 from engine.errors import CheckpointError, DeviceLost, DoesNotFit, RequestError
 from engine.events import Event, Finished, ImageSaved, Notice, Result
+from engine.generate.caption import run as caption
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
 from engine.generate.prepare import prepare
@@ -40,6 +41,7 @@ from engine.prompt.draw_prompts import draw_prompts
 from engine.prompt.encoding.text_encoders import EncodingCache
 from engine.requests import (
     CompareNegative,
+    DescribeImage,
     GenerationRequest,
     ImageToImage,
     Request,
@@ -98,7 +100,7 @@ class Local:
     def describe_run(self, request: Request) -> Resolved[Request]:
         """How the first image of ``request`` would be made here now. Raises EaselError if it cannot be made here."""
         if not isinstance(request, GenerationRequest):
-            raise RequestError("Upscaling cannot be described beforehand. Upscale the picture: its record says how it was done.")
+            raise RequestError("How this runs cannot be said beforehand. Start the job: its record says how it was done.")
         drawn = draw_prompts(request, self._state.wildcards)
         return prepare(drawn, lambda native, multiple: (native, native), self._state).resolved
 
@@ -270,6 +272,8 @@ def _create_events(job: str, request: Request, state: EngineState, stop: Stop) -
             return negative_study.run(job, request, state, stop)
         case Upscale():
             return upscale.run(job, request, state, stop)
+        case DescribeImage():
+            return caption.run(job, request, state, stop)
         case _:
             raise RequestError(f"This engine makes no pictures of the kind {kind_of(request)!r}.")
     return upscale_afterwards.run(events, job, request, state, stop) if upscale_afterwards.is_wanted(request) else events

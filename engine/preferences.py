@@ -30,7 +30,8 @@ MOST_MINUTES = 10_000
 class Preferences:
     """Settings for all requests.
 
-    ``extra_models``: folders of other programs whose checkpoints are used too, read only. ``leave_metadata_out``: images are
+    ``extra_models``: folders of other programs whose checkpoints are used too, read only. ``extra_outputs``: folders of images by
+    other programs, to look at, read only. ``leave_metadata_out``: images are
     saved without their record. ``watermark``: a text that is hidden in every image (see
     :mod:`engine.records.images.watermark`), "" for none. ``safety_checker``: images that a checkpoint's own safety checker
     flags are withheld. ``precision``: as in Settings, which overrules it. ``compile``: torch compiles large networks for the
@@ -41,6 +42,7 @@ class Preferences:
     """
 
     extra_models: tuple[str, ...] = ()
+    extra_outputs: tuple[str, ...] = ()
     leave_metadata_out: bool = False
     watermark: str = ""
     safety_checker: bool = False
@@ -65,8 +67,13 @@ def _is_pattern(value: JsonValue) -> bool:
     return False
 
 
+_FOLDERS: tuple[Callable[[JsonValue], bool], str] = (
+    lambda value: isinstance(value, list) and all(isinstance(path, str) for path in value), "a list of folders in quotes",
+)  # fmt: skip
+
 _RULES: Mapping[str, tuple[Callable[[JsonValue], bool], str]] = {
-    "extra_models": (lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v), "a list of folders in quotes"),
+    "extra_models": _FOLDERS,
+    "extra_outputs": _FOLDERS,
     "leave_metadata_out": (lambda v: isinstance(v, bool), "true or false"),
     "watermark": (lambda v: isinstance(v, str) and len(v) <= MOST_WATERMARK, f"a text of up to {MOST_WATERMARK} characters"),
     "safety_checker": (lambda v: isinstance(v, bool), "true or false"),

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 import engine.preferences as preferences
 from engine.descriptions import EngineDescription, FreedMemory
 from engine.errors import DeviceLost, DiskFull, RequestError
-from engine.events import Event, Finished, Guided, ImageSaved, Loading, Notice, Result, Step
+from engine.events import Described, Event, Finished, Guided, ImageSaved, Loading, Notice, Result, Step
 from engine.negative import study
 from engine.negative.comparison import as_text_to_image, create_pair
 from engine.prompt.terms import find_terms
@@ -29,6 +29,7 @@ from engine.records import outputs
 from engine.records.blobs import Blobs
 from engine.requests import (
     CompareNegative,
+    DescribeImage,
     ExecutionPlan,
     GenerationRequest,
     Request,
@@ -39,6 +40,7 @@ from engine.requests import (
     StudyNegative,
     Upscale,
     complete,
+    complete_description,
     complete_upscale,
     is_draft,
     request_at,
@@ -128,6 +130,9 @@ class ScriptedEngine:
             yield Notice(job=job, text="The script says hello.")
         if "script: depth" in request.prompt:
             yield Guided(job=job, depth=Blobs(self._settings.data / "blobs").put(Image.linear_gradient("L")))
+        if isinstance(request, DescribeImage):
+            yield from self._describe(job, request, stop)
+            return
         results: list[Result] = []
         for index, (resolved, folder) in enumerate(self._resolve_all(job, request)):
             path = outputs.find_saved(folder, job).get(index)
@@ -139,6 +144,14 @@ class ScriptedEngine:
             results.append(_read_result(path, resolved))
             yield ImageSaved(job=job, index=index, result=results[-1])
         yield Finished(job=job, results=tuple(results))
+
+    def _describe(self, job: str, request: DescribeImage, stop: Stop) -> Iterator[Event]:
+        """Words that name the captioner."""
+        self._wait(request.captioner or "", stop)
+        resolved = complete_description(request, captioner=request.captioner or "scripted")
+        answer = Resolved(request=resolved, plan=ExecutionPlan(), threads=1)
+        yield Described(job=job, words=f"a picture as {resolved.captioner} sees it", resolved=answer)
+        yield Finished(job=job, results=())
 
     def _resolve_all(self, job: str, asked: Request) -> Iterator[tuple[ResolvedRequest, Path]]:
         """Each image of a request as a request of its own, and the folder that it goes into."""

@@ -53,6 +53,7 @@ IDENTITIES = {
     "engine.generate.speed.network_kinds": "a table",
     "engine.generate.speed.openvino_compiler": "a row of the table of compilers",
     "engine.generate.tasks.*": "one kind of request",
+    "engine.generate.caption.*": "one kind of request: its run, and one module for each kind of captioner",
     "engine.generate.upscale.*": "the phases that engine.generate has for images, for upscaling",
     "engine.idle.reference_images": "draws and compares images; what is concluded from them is in self_test",
     "engine.jobs.awake_clock": "a clock, which knows nothing of jobs",

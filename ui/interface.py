@@ -19,6 +19,7 @@ from ui.common.send_to import Sending
 from ui.compat.listeners import QUIET
 from ui.compat.mounting import Page
 from ui.compat.uploads import DELETE_AFTER
+from ui.image_folders import ImageFolders
 from ui.tabs.checkpoints import tab as checkpoints
 from ui.tabs.history import tab as history
 from ui.tabs.image_info import tab as image_info
@@ -66,7 +67,7 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions, r
         bus = send_to.create_bus()
         forms = {name: create_store(f"form-{name}", None) for name in _FORMS}
         with gr.Tabs(elem_id="tabs") as tabs:
-            sending = Sending(bus, tabs, settings.outputs)
+            sending = Sending(bus, tabs, ImageFolders(settings.outputs, settings.data))
             session = PageSession(settings, jobs, known, browser, arrived, worker_started, scanned, sending, forms, reach)
             for label, create in TABS.items():
                 with gr.Tab(label, id=label, elem_id=f"panel-{label.lower().replace(' ', '-')}"):

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from engine.descriptions import FreedMemory
+from engine.safe_text import name_to_text
 from ui.formatting import (
     format_clock,
     format_count,
@@ -142,6 +143,19 @@ def text_heading(name: str, length: int) -> str:
 def reading_progress(count: int) -> str:
     """While the history is filled for the first time."""
     return f"Looking at {format_count(count, 'more picture')} …"
+
+
+def album_gone(folder: Path) -> str:
+    """Shown instead of the thumbnails of another program's folder."""
+    return (
+        f"The folder “{folder}” is not there. Connect its drive, or remove the folder on the Settings tab. Its pictures are "
+        "listed again as soon as it is back."
+    )
+
+
+def album_label(folder: Path) -> str:
+    """The name of another program's folder in a choice: its last parts, which tell the programs' “output” apart."""
+    return name_to_text(Path(*folder.parts[-2:]).as_posix())
 
 
 def outputs_gone(folder: Path) -> str:

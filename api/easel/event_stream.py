@@ -17,8 +17,9 @@ from api.context import ApiContext
 from api.easel.models import locate_image
 from api.images import write_base64
 from api.job_events import watch
-from engine.events import Event, Failed, Finished, Guided, ImageSaved, Loading, Notice, Queued, Started, Step
+from engine.events import Described, Event, Failed, Finished, Guided, ImageSaved, Loading, Notice, Queued, Started, Step
 from engine.json_values import JsonObject
+from engine.requests import resolved_to_json
 
 HEARTBEAT_SECONDS = 15.0
 """How often a comment is sent while nothing happens, so that proxies keep the connection and lost clients are noticed."""
@@ -101,6 +102,8 @@ def _describe(event: Event) -> tuple[str, JsonObject]:
             return "loading", {"checkpoint": event.checkpoint, "text": event.text, "share": event.share}
         case Notice():
             return "notice", {"text": event.text}
+        case Described():
+            return "described", {"words": event.words, "resolved": resolved_to_json(event.resolved)}
         case Guided():
             return "guided", {"depth": event.depth}
         case Step():

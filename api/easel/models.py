@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, JsonValue
 
 from engine.jobs import JobState
-from engine.requests import to_json
+from engine.requests import resolved_to_json, to_json
 
 
 class JobImage(BaseModel):
@@ -35,6 +35,13 @@ class ErrorAnswer(BaseModel):
     message: str
 
 
+class DescriptionAnswer(BaseModel):
+    """The answer of a job of the kind "describe": the image in ``words``, and how they came about."""
+
+    words: str
+    resolved: dict[str, JsonValue]
+
+
 class JobAnswer(BaseModel):
     """A job. ``state`` is queued, running, finished, cancelled, failed or set aside; times are seconds since 1970. ``request`` is
     what was asked for, in the form that POST /easel/v1/jobs takes."""
@@ -47,6 +54,7 @@ class JobAnswer(BaseModel):
     request: dict[str, JsonValue]
     images: list[JobImage]
     notices: list[str]
+    description: DescriptionAnswer | None
     progress: JobProgress | None
     error: ErrorAnswer | None
 
@@ -106,9 +114,11 @@ def write_job(state: JobState) -> JobAnswer:
         JobImage(url=locate_image(state.id, index), seed=r.seed, width=r.width, height=r.height, seconds=r.seconds)
         for index, r in enumerate(state.results)
     ]
+    said = state.described
     return JobAnswer(
         id=state.id, state=state.state, submitted=state.submitted, started=state.started, ended=state.ended,
         request=to_json(state.request), images=images, notices=list(state.notices),
+        description=DescriptionAnswer(words=said.words, resolved=resolved_to_json(said.resolved)) if said else None,
         progress=JobProgress(
             index=step.index, count=step.count, step=step.step, steps=step.steps, seconds_left=step.seconds_left
         ) if step else None,

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from engine.descriptions import EngineDescription
 from engine.errors import DeviceLost, DiskFull, OutputError, WorkerLost
-from engine.events import Cancelled, Event, Failed, Finished, Guided, ImageSaved, Last, Notice, Started
+from engine.events import Cancelled, Described, Event, Failed, Finished, Guided, ImageSaved, Last, Notice, Started
 from engine.jobs.awake_clock import AwakeClock
 from engine.jobs.feed import Feed
 from engine.jobs.journal import CANCELLED, FAILED, FINISHED, SET_ASIDE, JobState, Journal
@@ -261,6 +261,8 @@ class DeviceRunner:
                 self._journal.add_result(job.id, event.index, event.result)
             case Notice():
                 self._journal.add_notice(job.id, event.text)
+            case Described():
+                self._journal.set_description(event)
             case Guided():
                 self._journal.set_depth(job.id, event.depth)
             case Finished():

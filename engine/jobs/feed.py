@@ -66,6 +66,8 @@ def replay(state: JobState, ahead: int) -> Iterator[Event]:
     if state.depth:
         yield Guided(job=job, depth=state.depth)
     yield from (ImageSaved(job=job, index=i, result=result) for i, result in enumerate(state.results))
+    if state.described is not None:
+        yield state.described
     if (last := find_last_event(state)) is not None:
         yield last
 

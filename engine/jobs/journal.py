@@ -18,11 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from engine.events import Result, Step
+from engine.events import Described, Result, Step
 from engine.jobs.journal_rescue import describe_replacement, describe_unreadable, find_finished, insert_row, read_rows
 from engine.json_values import parse_json, parse_object
 from engine.records.job_ids import create_job_id
-from engine.requests import KINDS, Request, from_json, is_draft, to_json
+from engine.requests import (
+    KINDS,
+    Request,
+    ResolvedDescribeImage,
+    from_json,
+    is_draft,
+    resolved_from_json,
+    resolved_to_json,
+    to_json,
+)
 from engine.safe_text import name_to_text, text_to_name
 from engine.storage.blobs import find_hashes
 from engine.storage.database import describe_database_error, open_database, transaction
@@ -35,8 +44,8 @@ OVER = (FINISHED, CANCELLED, FAILED, SET_ASIDE)
 @dataclass(frozen=True, kw_only=True)
 class JobState:
     """A job's current state. Times are seconds since 1970, None until they come. ``place`` orders the jobs that wait, the
-    smallest first. ``depth`` is the hash of the depth map that guides its images, "" for none. ``progress`` is the newest step,
-    while it runs."""
+    smallest first. ``depth`` is the hash of the depth map that guides its images, "" for none. ``described`` is the answer of a
+    job that describes an image. ``progress`` is the newest step, while it runs."""
 
     id: str
     page: str
@@ -52,6 +61,7 @@ class JobState:
     results: tuple[Result, ...] = ()
     notices: tuple[str, ...] = ()
     depth: str = ""
+    described: Described | None = None
     progress: Step | None = field(default=None, compare=False)
 
     @property
@@ -80,6 +90,8 @@ UPGRADES = (
     "CREATE TABLE pauses (began REAL NOT NULL);",
     # Version 3: the keys by which clients recognise the job that they submitted.
     "CREATE TABLE keys (key TEXT PRIMARY KEY, job TEXT NOT NULL);",
+    # Version 4: what jobs that make no image answered, with their resolved request as JSON.
+    "CREATE TABLE descriptions (job TEXT PRIMARY KEY, words TEXT NOT NULL, resolved TEXT NOT NULL);",
 )
 """The SQL that turns each version of the file into the next (see :func:`engine.storage.database.open_database`)."""
 
@@ -224,6 +236,11 @@ class Journal:
         """Store the hash of the depth map that guides the job's images."""
         self._execute("INSERT OR REPLACE INTO guides VALUES (?, ?)", (job, depth))
 
+    def set_description(self, described: Described) -> None:
+        """Store the answer of a job that describes an image. Doing so twice has no further effect."""
+        values = described.job, name_to_text(described.words), json.dumps(resolved_to_json(described.resolved))
+        self._execute("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", values)
+
     def move_to_front(self, job: str) -> None:
         """Let a job that waits run before all others that do."""
         least = "(SELECT MIN(0, MIN(place)) FROM jobs WHERE state = ?)"
@@ -262,7 +279,7 @@ class Journal:
         """Removes the jobs of a page that ended more than ``older`` seconds ago: for pages whose jobs are drafts."""
         ended, values = "page = ? AND ended < ?", (name_to_text(page), time.time() - older)
         with self._lock, self._translate_errors(), transaction(self._db):
-            for table in ("results", "guides"):
+            for table in ("results", "guides", "descriptions"):
                 self._db.execute(f"DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE {ended})", values)
             self._db.execute(f"DELETE FROM jobs WHERE {ended}", values)
 
@@ -276,7 +293,7 @@ class Journal:
         if self._replacement is None or self._replacement.newer:
             return 0
         with transaction(self._db):
-            for table in ("jobs", "results", "guides"):
+            for table in ("jobs", "results", "guides", "descriptions"):
                 for row in read_rows(self._replacement.aside, table):
                     insert_row(self._db, table, row)
             # What makes no sense is damage and not a job of a newer version.
@@ -318,12 +335,14 @@ class Journal:
         if row["state"] not in (QUEUED, RUNNING, *OVER):
             raise ValueError(f"state of job {row['id']}")
         images = self._db.execute("SELECT * FROM results WHERE job = ? ORDER BY picture", (row["id"],)).fetchall()
+        description = self._db.execute("SELECT * FROM descriptions WHERE job = ?", (row["id"],)).fetchone()
         guide = self._db.execute("SELECT depth FROM guides WHERE job = ?", (row["id"],)).fetchone()
         return JobState(
             request=from_json(parse_object(row["request"])),
             notices=_read_notices(row["notices"]),
             results=tuple(map(_read_result, images)),
             depth=str(guide["depth"]) if guide else "",
+            described=_read_description(description) if description else None,
             page=text_to_name(row["page"]),
             error=text_to_name(row["error"]),
             **{name: row[name] for name in _TYPES if name not in ("page", "error")},
@@ -363,6 +382,13 @@ def _read_result(row: sqlite3.Row) -> Result:
     _check_types(row, _RESULT_TYPES)
     path = Path(text_to_name(row["path"]))
     return Result(path=path, seed=row["seed"], width=row["width"], height=row["height"], seconds=row["seconds"])
+
+
+def _read_description(row: sqlite3.Row) -> Described:
+    resolved = resolved_from_json(parse_object(row["resolved"]))
+    if not isinstance(resolved.request, ResolvedDescribeImage):
+        raise ValueError("the answer of a job")
+    return Described(job=row["job"], words=text_to_name(row["words"]), resolved=resolved.with_request(resolved.request))
 
 
 def _read_notices(text: str) -> tuple[str, ...]:

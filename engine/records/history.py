@@ -60,14 +60,15 @@ class Search:
 
 
 class History:
-    """The index of one outputs folder. Thread-safe.
+    """The index of one folder of images, Easel's outputs or another program's. Thread-safe.
 
     A damaged index is rebuilt as soon as the damage is found. If the data folder is not writable, the index is in memory and
     :attr:`trouble` is a sentence about it, else "". Raises OutputError when the disk fails or is full.
     """
 
-    def __init__(self, outputs: Path, data: Path) -> None:
-        self._outputs, self._path = outputs, data / "history.db"
+    def __init__(self, outputs: Path, data: Path, file: str = "history.db") -> None:
+        """``file`` is the name of the index in the ``data`` folder."""
+        self._outputs, self._path = outputs, data / file
         self._lock = threading.RLock()
         self.thumbnails = Thumbnails(data / "thumbnails")
         self._db, self.trouble = history_file.open_index(self._path)

@@ -144,13 +144,27 @@ class Upscale(Request):
     tile: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class DescribeImage(Request):
+    """An image put into words, which can be used as a prompt. No image is made: the words come as
+    :class:`~engine.events.Described`.
+
+    ``image`` is a content hash. ``captioner`` is a name from the catalogue, None for the first. ``threshold`` (0..1) is the least
+    confidence of a tag, for captioners that write tags. The fields of :class:`Request` are not used, ``precision`` excepted.
+    """
+
+    image: str
+    captioner: str | None = None
+    threshold: float = 0.35
+
+
 GENERATION_KINDS: dict[str, type[GenerationRequest]] = {
     "text_to_image": TextToImage,
     "image_to_image": ImageToImage,
     "compare_negative": CompareNegative,
     "study_negative": StudyNegative,
 }
-KINDS: dict[str, type[Request]] = {**GENERATION_KINDS, "upscale": Upscale}
+KINDS: dict[str, type[Request]] = {**GENERATION_KINDS, "upscale": Upscale, "describe": DescribeImage}
 """The name of each kind of request, as written in files and in the journal."""
 
 
@@ -160,9 +174,11 @@ def kind_of(request: Request) -> str:
 
 
 def model_of(request: Request) -> str | None:
-    """The name of the checkpoint or upscaler; None if it is left open."""
+    """The name of the checkpoint, upscaler or captioner; None if it is left open."""
     if isinstance(request, Upscale):
         return request.upscaler
+    if isinstance(request, DescribeImage):
+        return request.captioner
     return request.checkpoint if isinstance(request, GenerationRequest) else None
 
 

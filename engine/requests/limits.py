@@ -8,7 +8,17 @@ import re
 from dataclasses import dataclass
 
 from engine.errors import RequestError
-from engine.requests.kinds import DTYPES, FITS, GUIDANCES, SPEEDS, GenerationRequest, ImageToImage, Request, Upscale
+from engine.requests.kinds import (
+    DTYPES,
+    FITS,
+    GUIDANCES,
+    SPEEDS,
+    DescribeImage,
+    GenerationRequest,
+    ImageToImage,
+    Request,
+    Upscale,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ LIMITS: dict[str, Limit] = {
     "factor": Limit(1, 16, "The factor", "4 makes both sides four times as long"),
     "cleaning": Limit(0, 1, "The strength for cleaning", "0 keeps everything, 1 cleans most"),
     "noise_level": Limit(0, 350, "The noise level", "20 is usual; more invents more"),
+    "threshold": Limit(0, 1, "The least confidence", "0.35 is usual; less names more tags"),
     "tile": Limit(0, 4096, "The tile", "pixels of the input; 0 lets Easel choose"),
 }
 MAX_PROMPT = 50_000
@@ -63,6 +74,8 @@ def check(request: Request) -> None:
         _check_input_image(request)
     if isinstance(request, Upscale) and not request.images:
         raise RequestError("There is no picture to upscale. Choose one or more first.")
+    if isinstance(request, DescribeImage) and not request.image:
+        raise RequestError("There is no picture to describe. Choose one first.")
 
 
 def _check_number(limit: Limit, value: float) -> None:

@@ -12,6 +12,7 @@ from typing_extensions import TypeVar
 from engine.requests.kinds import (
     GENERATION_KINDS,
     CompareNegative,
+    DescribeImage,
     GenerationRequest,
     ImageToImage,
     Request,
@@ -86,6 +87,17 @@ class ResolvedUpscale(Upscale):
         _close_prompts(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResolvedDescribeImage(DescribeImage):
+    """One image to describe by the captioner that is named."""
+
+    captioner: str = field()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _close_prompts(self)
+
+
 def _close_prompts(request: Request) -> None:
     """The prompts of a resolved request are never drawn again."""
     for name in ("prompt_template", "negative_template"):
@@ -105,9 +117,10 @@ _GENERATION_KINDS: Mapping[str, type[ResolvedGeneration]] = {
     "study_negative": ResolvedStudyNegative,
 }
 
-RESOLVED_KINDS: Mapping[str, type[ResolvedGeneration] | type[ResolvedUpscale]] = {
+RESOLVED_KINDS: Mapping[str, type[ResolvedGeneration | ResolvedUpscale | ResolvedDescribeImage]] = {
     **_GENERATION_KINDS,
     "upscale": ResolvedUpscale,
+    "describe": ResolvedDescribeImage,
 }
 """The resolved type of each of :data:`engine.requests.kinds.KINDS`."""
 
@@ -261,6 +274,12 @@ def complete_upscale(
     """``asked`` for one of its images, by an upscaler that does not sample."""
     rest = {name: value for name, value in vars(asked).items() if name not in _DECIDED_UPSCALE}
     return ResolvedUpscale(images=(image,), upscaler=upscaler, width=width, height=height, tile=tile, seed=seed, **rest)
+
+
+def complete_description(asked: DescribeImage, *, captioner: str) -> ResolvedDescribeImage:
+    """``asked`` with the captioner that answers it."""
+    rest = {name: value for name, value in vars(asked).items() if name not in ("captioner", "seed")}
+    return ResolvedDescribeImage(captioner=captioner, seed=asked.seed or 0, **rest)
 
 
 G = TypeVar("G", bound=ResolvedGeneration)

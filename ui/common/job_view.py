@@ -27,7 +27,7 @@ class View:
 
     ``preview`` is a JPEG of the image that is being made. ``trouble`` is the sentence of a failure,
     ``depth`` the hash of the depth map that guided the images, ``job`` the id of the job,
-    ``earlier`` what the tab's jobs before it made, the newest first.
+    ``earlier`` what the tab's jobs before it made, the newest first, ``words`` the answer of a job that describes an image.
     """
 
     status: str = ""
@@ -41,6 +41,7 @@ class View:
     running: bool = False
     job: str = ""
     earlier: tuple[Result, ...] = ()
+    words: str | None = None
 
     @property
     def outcome(self) -> View:
@@ -135,6 +136,11 @@ def _apply_guided(event: events.Guided, view: View) -> View:
 
 
 @advance.register
+def _apply_described(event: events.Described, view: View) -> View:
+    return dataclasses.replace(view, words=event.words)
+
+
+@advance.register
 def _apply_step(event: events.Step, view: View) -> View:
     done = event.index * event.steps + event.step
     return dataclasses.replace(
@@ -170,7 +176,7 @@ def _apply_failed(event: events.Failed, view: View) -> View:
 
 
 def _apply_end(view: View, results: tuple[Result, ...]) -> View:
-    return View(results=results, notices=view.notices, depth=view.depth)
+    return View(results=results, notices=view.notices, depth=view.depth, words=view.words)
 
 
 def _add_saved(sentence: str, results: tuple[Result, ...]) -> str:

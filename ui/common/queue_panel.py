@@ -16,7 +16,7 @@ from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.errors import EaselError
 from engine.jobs import Jobs
 from engine.jobs.journal import FAILED, RUNNING, SET_ASIDE, JobState
-from engine.requests import CompareNegative, ImageToImage, Request, StudyNegative, Upscale, is_draft
+from engine.requests import CompareNegative, DescribeImage, ImageToImage, Request, StudyNegative, Upscale, is_draft
 from ui import formatting, messages, sentences
 from ui.common import controls
 from ui.compat.listeners import QUIET, Update, on
@@ -137,7 +137,7 @@ class QueuePanel:
         match job.request:
             case ImageToImage(init_image=source):
                 return f"sketches/{source}"
-            case Upscale(images=(source, *_)):
+            case Upscale(images=(source, *_)) | DescribeImage(image=source):
                 return f"sketches/{source}"
             case _:
                 return ""
@@ -151,6 +151,7 @@ def find_tab(request: Request) -> str:
 _TABS: dict[type[Request], str] = {
     ImageToImage: messages.SKETCH_TAB,
     Upscale: messages.UPSCALE_TAB,
+    DescribeImage: messages.INFO_TAB,
     CompareNegative: messages.NEGATIVE_TAB,
     StudyNegative: messages.NEGATIVE_TAB,
     Request: messages.TEXT_TAB,
@@ -236,4 +237,6 @@ def _shorten_prompt(job: JobState) -> str:
 def _title_without_prompt(request: Request) -> str:
     if isinstance(request, Upscale):
         return sentences.upscale_title(request.upscaler or BUILT_IN, request.factor == 1)
+    if isinstance(request, DescribeImage):
+        return messages.DESCRIBE
     return messages.NO_PROMPT

@@ -23,6 +23,7 @@ from engine.records.recall import Recalled
 from engine.requests import Request, kind_of
 from ui import messages
 from ui.compat.listeners import QUIET, Listen, Update, on
+from ui.image_folders import ImageFolders
 from ui.server import image_routes, scripts
 from ui.templates import render_notice
 
@@ -43,6 +44,7 @@ TARGETS: dict[str, Target] = {
     "sketch": Target(messages.DRAW_ON_IT, messages.SKETCH_TAB, "to_sketch"),
     "upscale": Target(messages.SEND_TO_UPSCALE, messages.UPSCALE_TAB, "to_upscale"),
     "info": Target(messages.INFO_TAB, messages.INFO_TAB, "to_info"),
+    "describe": Target(messages.DESCRIBE, messages.INFO_TAB, "to_describe"),
 }
 """Name of a target -> its row."""
 
@@ -63,15 +65,17 @@ class Form:
 
 @dataclass(frozen=True)
 class Sending:
-    """The page's state: ``bus`` receives the presses, ``tabs`` opens the tab, ``outputs`` is the folder of the images.
+    """The page's state: ``bus`` receives the presses, ``tabs`` opens the tab, ``folders`` are those of the images.
 
-    ``forms`` has one for each kind of request (:data:`engine.requests.KINDS`) that a tab makes; the tabs fill it.
+    ``forms`` has one for each kind of request (:data:`engine.requests.KINDS`) that a tab makes, ``prompts`` the prompt of each;
+    the tabs fill them.
     """
 
     bus: gr.HTML
     tabs: gr.Tabs
-    outputs: Path
+    folders: ImageFolders
     forms: dict[str, Form] = field(default_factory=dict)
+    prompts: dict[str, Component] = field(default_factory=dict)
 
 
 def create_bus() -> gr.HTML:
@@ -95,7 +99,7 @@ def receive_images(
     target = TARGETS[name]
 
     def take(event: gr.EventData) -> list[Update]:
-        path = image_routes.find(sending.outputs, event.image)
+        path = sending.folders.find(event.image)
         try:
             if path is not None:
                 return [*fill(path), gr.update(selected=target.tab)]

@@ -1,4 +1,4 @@
-"""Finished images over HTTP at ``/pictures/<path inside the outputs folder>``. No other files are served.
+"""Finished images over HTTP at ``/pictures/<name>`` (:mod:`ui.image_folders`). No other files are served.
 
 Gradio would copy each image into its cache before serving it; with these routes there is one copy on disk.
 """
@@ -6,6 +6,7 @@ Gradio would copy each image into its cache before serving it; with these routes
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -67,11 +68,15 @@ def find(outputs: Path, asked: str) -> Path | None:
     return real if real.is_relative_to(outputs.resolve()) and real.is_file() else None
 
 
-def create_thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str = SMALL, side: int = SIDE) -> Route:
+Find = Callable[[str], Path | None]
+"""Finds the image of a name, as :func:`find` does in one folder."""
+
+
+def create_thumbnails_route(find_image: Find, thumbnails: Thumbnails, prefix: str = SMALL, side: int = SIDE) -> Route:
     """The route that serves thumbnails with a longer side of ``side`` pixels. Each is made on first request."""
 
     def serve(request: Request) -> Response:
-        path = find(outputs, request.path_params["path"])
+        path = find_image(request.path_params["path"])
         try:
             small = thumbnails.of(path, side) if path else None
         except (OSError, ImageError):
@@ -83,11 +88,11 @@ def create_thumbnails_route(outputs: Path, thumbnails: Thumbnails, prefix: str =
     return Route(prefix + "{path:path}", serve, methods=["GET", "HEAD"])
 
 
-def create_route(outputs: Path, prefix: str = PREFIX) -> Route:
-    """The route that serves the images in ``outputs`` under ``prefix``."""
+def create_route(find_image: Find, prefix: str = PREFIX) -> Route:
+    """The route that serves images under ``prefix``."""
 
     async def serve(request: Request) -> Response:
-        path = find(outputs, request.path_params["path"])
+        path = find_image(request.path_params["path"])
         if path is None:
             return PlainTextResponse("There is no such picture.", status_code=404)
         kept = {"Cache-Control": "private, max-age=86400"}

@@ -28,6 +28,7 @@ from ui.common.checkpoint_options import CheckpointOptions
 from ui.compat.connections import PATIENCE, PatientProtocol, PatientServer
 from ui.compat.mounting import mount
 from ui.compat.uploads import use_folder, use_parser
+from ui.image_folders import ImageFolders
 from ui.interface import create_interface
 from ui.server import blob_routes, image_routes, repair_routes, scripts, words_routes
 from ui.server.disconnects import Disconnects
@@ -170,11 +171,12 @@ def create_application(settings: Settings, jobs: Jobs, reach: Reach = _HERE) -> 
     use_parser()
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(EncodableBodies)
-    shown = image_routes.create_route(settings.outputs), image_routes.create_route(settings.drafts, image_routes.DRAFTS)
+    images, drafts = ImageFolders(settings.outputs, settings.data), ImageFolders(settings.drafts)
+    shown = image_routes.create_route(images.find), image_routes.create_route(drafts.find, image_routes.DRAFTS)
     app.router.routes += [scripts.create_route(), *shown, *blob_routes.create_routes(settings.data / "blobs")]
     small = Thumbnails(settings.data / "thumbnails")
-    app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small))
-    app.router.routes.append(image_routes.create_thumbnails_route(settings.outputs, small, image_routes.REDUCED, SCREEN))
+    app.router.routes.append(image_routes.create_thumbnails_route(images.find, small))
+    app.router.routes.append(image_routes.create_thumbnails_route(images.find, small, image_routes.REDUCED, SCREEN))
     known = CheckpointOptions(settings)
     app.router.routes += words_routes.create_routes(settings, known) + web_manifest.create_routes()
     return mount(app, create_interface(settings, jobs, known, reach), reach.root_path)

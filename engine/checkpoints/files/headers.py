@@ -97,7 +97,7 @@ def _choose_reader(path: Path, start: bytes) -> Callable[[Path, BinaryIO, int], 
 
 _FOREIGN: Mapping[str, str] = {
     "\x89PNG|\xff\xd8\xff|GIF8|RIFF": "it is a picture or a sound, not a checkpoint",
-    "\x08[\x01-\x20][\x12\x1a\x3a\x42]": "it is an ONNX model, which Easel does not run: get the same model as safetensors",
+    "\x08[\x01-\x20][\x12\x1a\x3a\x42]": "it is an ONNX model, and Easel runs WD14 taggers alone: get it as safetensors",
     "\x89HDF\r\n": "it is a Keras model (HDF5), which Easel does not run: get the same model as safetensors",
     "....TFL3": "it is a TensorFlow Lite model, which Easel does not run: get the same model as safetensors",
     "Rar!|7z\xbc\xaf|\x1f\x8b": "it is a packed archive: unpack it, and put what is in it into the models folder",

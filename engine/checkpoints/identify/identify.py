@@ -6,16 +6,18 @@ Does not import torch, since the page uses it. A file of several gigabytes takes
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from engine.checkpoints.captioners.identify_captioner import identify_captioner_folder, identify_tagger, is_captioner_folder
 from engine.checkpoints.families import BASE_MODELS
 from engine.checkpoints.families.stable_diffusion_3 import SD3
 from engine.checkpoints.files.headers import Header, Tensor, read_header
 from engine.checkpoints.identify.adapters import find_other_family, identify_adapter, read_description
 from engine.checkpoints.identify.evidence import read_few_steps
-from engine.checkpoints.identify.folders import identify_folder
+from engine.checkpoints.identify.folders import FOLDER_INDEX, identify_folder
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
 from engine.checkpoints.identify.mmdit_file import identify_mmdit, identify_text_encoder
@@ -34,8 +36,10 @@ def identify(path: Path) -> Identity:
     """
     with translate_any_error(CheckpointError, path.name):
         if path.is_dir():
-            return identify_folder(path)
-        return identify_header(read_header(path), path)
+            files = os.listdir(path)
+            is_captioner = FOLDER_INDEX not in files and is_captioner_folder(path, files)
+            return identify_captioner_folder(path) if is_captioner else identify_folder(path)
+        return identify_tagger(path) or identify_header(read_header(path), path)
 
 
 def identify_header(header: Header, path: Path) -> Identity:

@@ -14,6 +14,7 @@ KINDS: Mapping[str, str] = {
     "checkpoint": "checkpoint", "lora": "LoRA", "embedding": "embedding", "vae": "VAE", "upscaler": "upscaler",
     "cleaner": "cleaner", "face_restorer": "face restorer", "mask_filler": "mask filler",
     "tiny_vae": "tiny autoencoder (TAESD)",
+    "captioner": "captioner",
     "text_encoder": "text encoder", "unet": "denoiser alone", "controlnet": "ControlNet", "depth": "depth estimator",
     "unknown": "unknown kind of file",
 }  # fmt: skip

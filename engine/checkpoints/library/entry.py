@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from engine.checkpoints.captioners.tag_list import find_tag_file
 from engine.checkpoints.families import BY_NAME, OTHER, TASKS, Family, bundled_config
 from engine.checkpoints.families.noise_schedules import NOISE_SCHEDULES
 from engine.checkpoints.identify.folders import read_json
@@ -189,7 +190,8 @@ def entry_for(path: Path, settings: Settings | None = None, configs: Path | None
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and modification time of a file, or of all files in a checkpoint's folder. Raises OSError."""
+    """Size and modification time of a file (with the list of tags of a tagger), or of all files in a checkpoint's folder. Raises
+    OSError."""
     stats = _stat_all(path)
     return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
 
@@ -203,7 +205,8 @@ def version_of(path: Path) -> str:
 def _stat_all(path: Path) -> list[os.stat_result]:
     found = path.stat()
     if not stat.S_ISDIR(found.st_mode):
-        return [found]
+        listed = find_tag_file(path) if path.suffix.lower() == ".onnx" else None
+        return [found, listed.stat()] if listed is not None else [found]
     return [each for folder in (path, *_list_folders(path)) for each in _stat_files(folder)]
 
 

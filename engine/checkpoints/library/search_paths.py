@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import engine.preferences as preferences
+from engine.checkpoints.captioners.identify_captioner import WEIGHTS as CAPTIONER_WEIGHTS
+from engine.checkpoints.captioners.identify_captioner import is_captioner_folder
 from engine.checkpoints.identify.folders import FOLDER_INDEX, components
 from engine.errors import CheckpointError
 from engine.safe_text import text_to_name
@@ -245,6 +247,10 @@ class _Walk:
             if parts & subfolders.keys() and not holds_others:
                 return
             subfolders = {name: is_link for name, is_link in subfolders.items() if name not in parts}
+        elif is_captioner_folder(folder, files):
+            self.paths.append(folder)
+            self._folders.add(folder)
+            files = [name for name in files if not CAPTIONER_WEIGHTS.fullmatch(name)]
         self.paths += [folder / name for name in files if _is_wanted(name)]
         for name in sorted(subfolders):
             (self._linked if subfolders[name] else self._waiting).append(folder / name)

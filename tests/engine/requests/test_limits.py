@@ -23,6 +23,7 @@ RANGES = {
     "cleaning": (0, 1),
     "noise_level": (0, 350),
     "tile": (0, 4096),
+    "threshold": (0, 1),
 }
 
 

@@ -18,6 +18,7 @@ from engine.requests import (
     MAX_SEED,
     RESOLVED_KINDS,
     CompareNegative,
+    DescribeImage,
     ExecutionPlan,
     GenerationRequest,
     ImageToImage,
@@ -29,9 +30,11 @@ from engine.requests import (
     as_asked,
     check,
     complete,
+    complete_description,
     complete_upscale,
     from_json,
     kind_of,
+    model_of,
     request_at,
     resolved_from_json,
     resolved_to_json,
@@ -186,4 +189,12 @@ def test_unknown_fields_are_ignored_and_unknown_kinds_refused() -> None:
 
 
 def test_every_kind_has_a_name() -> None:
-    assert set(KINDS.values()) == {TextToImage, ImageToImage, CompareNegative, StudyNegative, Upscale}
+    assert set(KINDS.values()) == {TextToImage, ImageToImage, CompareNegative, StudyNegative, Upscale, DescribeImage}
+
+
+def test_a_request_to_describe_comes_back_resolved_too() -> None:
+    asked = DescribeImage(image="a", threshold=0.5)
+    assert from_json(to_json(asked)) == asked
+    resolved = Resolved(request=complete_description(asked, captioner="blip"), plan=ExecutionPlan(), threads=1)
+    assert resolved_from_json(resolved_to_json(resolved)) == resolved
+    assert model_of(resolved.request) == "blip" and resolved.request.seed == 0

@@ -18,4 +18,4 @@ def test_every_button_has_a_tab_that_takes_the_picture(settings: Settings, jobs:
 
 
 def test_one_target_can_be_left_out() -> None:
-    assert [target.event for target in send_to.list_targets("info")] == ["to_sketch", "to_upscale"]
+    assert [target.event for target in send_to.list_targets("info")] == ["to_sketch", "to_upscale", "to_describe"]

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.records.images.thumbnails import SCREEN, Thumbnails
+from ui.image_folders import ImageFolders
 from ui.server import body_budget, image_routes
 from ui.server.body_budget import UPLOAD_LIMIT
 from ui.server.request_guard import RequestGuard
@@ -36,10 +37,16 @@ class Served:
 
     def __init__(self, folder: Path, login: str | None = None, open_to_network: bool = False) -> None:
         thumbnails = Thumbnails(folder.parent / "thumbnails")
-        small = image_routes.create_thumbnails_route(folder, thumbnails)
-        reduced = image_routes.create_thumbnails_route(folder, thumbnails, image_routes.REDUCED, SCREEN)
+        images = ImageFolders(folder).find
+        small = image_routes.create_thumbnails_route(images, thumbnails)
+        reduced = image_routes.create_thumbnails_route(images, thumbnails, image_routes.REDUCED, SCREEN)
         app = Starlette(
-            routes=[image_routes.create_route(folder), small, reduced, Route("/{path:path}", inside, methods=["GET", "POST"])]
+            routes=[
+                image_routes.create_route(images),
+                small,
+                reduced,
+                Route("/{path:path}", inside, methods=["GET", "POST"]),
+            ]
         )
         door = RequestGuard(app, login=login, open_to_network=open_to_network)
         self._server = uvicorn.Server(uvicorn.Config(door, log_level="error"))

@@ -26,6 +26,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("checkpoint", "Checkpoints"), ("lora", "LoRAs"), ("embedding", "Embeddings"), ("vae", "VAEs"),
     (TINY_VAE, "Tiny autoencoders (TAESD)"),
     ("text_encoder", "Text encoders"), ("upscaler", "Upscalers"), ("cleaner", "Cleaners"),
+    ("captioner", "Captioners"),
 )  # fmt: skip
 """Kind of file -> the heading over its table, in the order of the page."""
 

@@ -33,6 +33,7 @@ class HistoryTab:
     day: gr.Dropdown
     favourites: gr.Checkbox
     studies: gr.Checkbox
+    folder: gr.Dropdown
     thumbs: gr.HTML
     detail: gr.HTML
     offset: gr.State
@@ -65,61 +66,84 @@ def _create_components() -> HistoryTab:
         day = _create_choice(messages.ANY_DAY, "Date", "history-day")
         favourites = gr.Checkbox(label=messages.FAVOURITES, elem_id="history-favourites", scale=1, min_width=150)
         studies = gr.Checkbox(label=messages.STUDIES, elem_id="history-studies", scale=1, min_width=150)
+        folder = _create_choice(messages.OWN_IMAGES, messages.ALBUM, "history-folder", visible=False)
     with gr.Row(equal_height=False, elem_classes="album"):
         thumbs = gr.HTML(js_on_load=view.ON_THUMBS, elem_id="history-thumbs", **controls.BARE)
         with gr.Column(elem_classes="result-side"):
             detail = gr.HTML(view.render_nothing(), js_on_load=view.ON_CHOSEN, elem_id="history-chosen", **controls.BARE)
     states = {"offset": gr.State(0), "chosen": gr.State(""), "pinned": gr.State("")}
-    return HistoryTab(words, checkpoint, day, favourites, studies, thumbs, detail, **states)
+    return HistoryTab(words, checkpoint, day, favourites, studies, folder, thumbs, detail, **states)
 
 
-def _create_choice(anything: str, label: str, name: str) -> gr.Dropdown:
-    return gr.Dropdown([(anything, "")], value="", label=label, elem_id=name, scale=2, min_width=170)
+def _create_choice(anything: str, label: str, name: str, *, visible: bool = True) -> gr.Dropdown:
+    return gr.Dropdown([(anything, "")], value="", label=label, elem_id=name, scale=2, min_width=170, visible=visible)
 
 
 def _wire_search(tab: HistoryTab, service: HistoryService, opened: gr.Tab) -> None:
-    asked = [tab.words, tab.checkpoint, tab.day, tab.favourites, tab.studies]
+    asked = [tab.words, tab.checkpoint, tab.day, tab.favourites, tab.studies, tab.folder]
 
     def look(*values: Any) -> Iterator[list[Update]]:
         """Scan the folder, then update the choices of the dropdowns."""
         *wanted, offset, chosen = values
+        folder = _read_folder(wanted)
         try:
-            for reading in service.refresh():
-                yield [service.render_thumbnails(_read_search(wanted), offset, chosen, reading), gr.skip(), gr.skip()]
-            checkpoints = [(messages.ANY_CHECKPOINT, ""), *((name, name) for name in service.history.checkpoints())]
-            counted = service.history.days(Search(studies=bool(wanted[-1])))
-            days = [(messages.ANY_DAY, ""), *((f"{day} ({count})", day) for day, count in counted)]
+            for reading in service.refresh(folder):
+                yield [render(wanted, offset, chosen, reading), gr.skip(), gr.skip(), gr.skip()]
         except EaselError as error:
             gr.Warning(str(error), duration=20)
-            checkpoints, days = [(messages.ANY_CHECKPOINT, "")], [(messages.ANY_DAY, "")]
-        shown = service.render_thumbnails(_read_search(wanted), offset, chosen)
-        yield [shown, gr.update(choices=checkpoints), gr.update(choices=days)]
+        choices = _list_choices(service, folder, Search(studies=_read_search(wanted).studies))
+        yield [render(wanted, offset, chosen), *choices]
+
+    def render(wanted: list[Any], offset: int, chosen: str, reading: int = 0) -> str:
+        return service.render_thumbnails(_read_search(wanted), offset, chosen, reading, _read_folder(wanted))
 
     def search(*values: Any) -> tuple[str, int]:
         *wanted, chosen = values
-        return service.render_thumbnails(_read_search(wanted), 0, chosen), 0
+        return render(wanted, 0, chosen), 0
 
     def turn(event: gr.EventData, *values: Any) -> tuple[str, int]:
         *wanted, offset, chosen = values
         offset = service.turn_page(offset, event.by)
-        return service.render_thumbnails(_read_search(wanted), offset, chosen), offset
+        return render(wanted, offset, chosen), offset
 
-    offered = [tab.thumbs, tab.checkpoint, tab.day]
+    offered = [tab.thumbs, tab.checkpoint, tab.day, tab.folder]
     on(opened, "select")(look, [*asked, tab.offset, tab.chosen], offered, trigger_mode="multiple", **QUIET)
-    changes = [on(field, "change") for field in asked]
+    changes = [on(field, "change") for field in asked if field is not tab.folder]
     gr.on(changes, search, [*asked, tab.chosen], [tab.thumbs, tab.offset], trigger_mode="always_last", **QUIET)
+    # What was chosen in one folder is in no other.
+    emptied = on(tab.folder, "input")(lambda: ("", "", 0, ""), None, [tab.checkpoint, tab.day, tab.offset, tab.pinned], **QUIET)
+    emptied.then(look, [*asked, tab.offset, tab.chosen], offered, trigger_mode="multiple", **QUIET)
     on(tab.thumbs, "turn")(turn, [*asked, tab.offset, tab.chosen], [tab.thumbs, tab.offset], **QUIET)
 
 
+def _list_choices(service: HistoryService, folder: str, search: Search) -> list[Update]:
+    """The checkpoints and the days of a folder, and all folders, whose choice is seen where there are several. What the index
+    cannot say is left out: the thumbnails say why."""
+    try:
+        checkpoints, days = service.checkpoints(folder), service.days(search, folder)
+    except EaselError:
+        checkpoints, days = [], []
+    folders = service.list_folders()
+    return [
+        gr.update(choices=[(messages.ANY_CHECKPOINT, ""), *((name, name) for name in checkpoints)]),
+        gr.update(choices=[(messages.ANY_DAY, ""), *((f"{day} ({count})", day) for day, count in days)]),
+        gr.update(choices=folders, value=folder if folder in [key for _, key in folders] else "", visible=len(folders) > 1),
+    ]
+
+
 def _read_search(values: list[Any]) -> Search:
-    words, checkpoint, day, favourites, studies = values
+    words, checkpoint, day, favourites, studies, _ = values
     return Search(
         words=words or "", checkpoint=checkpoint or "", day=day or "", favourites=bool(favourites), studies=bool(studies)
     )
 
 
+def _read_folder(values: list[Any]) -> str:
+    return values[-1] or ""
+
+
 def _wire_choice(tab: HistoryTab, service: HistoryService) -> None:
-    asked = [tab.words, tab.checkpoint, tab.day, tab.favourites, tab.studies, tab.offset]
+    asked = [tab.words, tab.checkpoint, tab.day, tab.favourites, tab.studies, tab.folder, tab.offset]
 
     def choose(event: gr.EventData, pinned: str) -> tuple[str, str]:
         return service.render_chosen(event.image, pinned), event.image
@@ -131,7 +155,7 @@ def _wire_choice(tab: HistoryTab, service: HistoryService) -> None:
             image, pinned = _ACTIONS[event.action](service, image, pinned, request)
         except EaselError as error:
             gr.Warning(str(error), duration=20)
-        shown = service.render_thumbnails(_read_search(wanted), offset, image)
+        shown = service.render_thumbnails(_read_search(wanted), offset, image, folder=_read_folder(wanted))
         return [service.render_chosen(image, pinned), shown, image, pinned]
 
     def act_on_many(event: gr.EventData, request: gr.Request, *values: Any) -> list[Update]:
@@ -146,7 +170,7 @@ def _wire_choice(tab: HistoryTab, service: HistoryService) -> None:
         if trouble:
             gr.Warning(trouble, duration=20)
         gr.Info(sentences.done_with_many(event.action, done))
-        shown = service.render_thumbnails(_read_search(wanted), offset, chosen)
+        shown = service.render_thumbnails(_read_search(wanted), offset, chosen, folder=_read_folder(wanted))
         return [service.render_chosen(chosen, pinned), shown]
 
     on(tab.thumbs, "many")(act_on_many, [*asked, tab.chosen, tab.pinned], [tab.detail, tab.thumbs], **QUIET)
@@ -161,7 +185,7 @@ def _compare(service: HistoryService, image: str, pinned: str, request: gr.Reque
 
 def _mark(favourite: bool) -> Callable[[HistoryService, str, str, gr.Request], tuple[str, str]]:
     def mark(service: HistoryService, image: str, pinned: str, request: gr.Request) -> tuple[str, str]:
-        service.history.set_favourite(image, favourite)
+        service.mark(image, favourite)
         return image, pinned
 
     return mark

@@ -14,6 +14,7 @@ from engine.records.recall import Recalled
 from ui import messages, sentences
 from ui.common import result_view, send_to
 from ui.common.result_view import Pair, ShownImage, Side, find_differences, list_settings
+from ui.image_folders import split_name
 from ui.server import image_routes, scripts
 from ui.templates import Macros
 
@@ -54,9 +55,11 @@ class Pager:
     older: bool
 
 
-def render_thumbnails(entries: Sequence[Entry], offset: int, count: int, chosen: str, reading: int, trouble: str = "") -> Markup:
+def render_thumbnails(
+    entries: Sequence[Entry], offset: int, count: int, chosen: str, reading: int, trouble: str = "", *, is_own: bool = True
+) -> Markup:
     """A page of thumbnails, from the image numbered ``offset`` on. ``reading``: how many are still to be looked at.
-    ``trouble`` is a sentence about the history as a whole."""
+    ``trouble`` is a sentence about the history as a whole. ``is_own``: they are Easel's, and may be changed."""
     last = offset + len(entries)
     by_day = groupby(entries, key=lambda entry: to_local_time(entry.created).date())
     return _HTML.render(
@@ -64,6 +67,7 @@ def render_thumbnails(entries: Sequence[Entry], offset: int, count: int, chosen:
         days=[Day(sentences.day_heading(day), [_describe_thumbnail(each, chosen) for each in group]) for day, group in by_day],
         reading=sentences.reading_progress(reading) if reading else "",
         trouble=trouble,
+        is_own=is_own,
         pager=Pager(sentences.thumbnail_range(offset + 1, last, count), newer=offset > 0, older=last < count),
     )
 
@@ -71,7 +75,7 @@ def render_thumbnails(entries: Sequence[Entry], offset: int, count: int, chosen:
 def _describe_thumbnail(entry: Entry, chosen: str) -> Thumbnail:
     return Thumbnail(
         name=entry.name,
-        words=sentences.short_text(entry.prompt, 160) or entry.name,
+        words=sentences.short_text(entry.prompt, 160) or split_name(entry.name)[1],
         address=image_routes.locate(entry.name, image_routes.SMALL),
         chosen=entry.name == chosen,
         favourite=entry.favourite,
@@ -83,8 +87,9 @@ def render_nothing() -> Markup:
     return _HTML.render("nothing")
 
 
-def render_chosen(entry: Entry, recalled: Recalled | None, problem: str = "") -> Markup:
-    """The chosen image with its settings and buttons. ``problem`` says why its record cannot be read."""
+def render_chosen(entry: Entry, recalled: Recalled | None, problem: str = "", *, is_own: bool = True) -> Markup:
+    """The chosen image with its settings and buttons. ``problem`` says why its record cannot be read. ``is_own``: it is Easel's,
+    and may be changed."""
     settings = list_settings(recalled.request) if recalled else []
     program = [("Made with", recalled.program)] if recalled else []
     size = f"{entry.width} × {entry.height}"
@@ -92,12 +97,13 @@ def render_chosen(entry: Entry, recalled: Recalled | None, problem: str = "") ->
         "chosen",
         image=_describe(entry),
         favourite=entry.favourite,
+        is_own=is_own,
         can_reuse=recalled is not None,
         has_template=recalled is not None and send_to.has_template(recalled.request),
         problem=problem,
         prompt=entry.prompt,
         negative_prompt=recalled.request.negative_prompt if recalled else "",
-        rows=[("When", _format_time(entry)), ("Size", size), *settings, *program, ("File", entry.name)],
+        rows=[("When", _format_time(entry)), ("Size", size), *settings, *program, ("File", split_name(entry.name)[1])],
         targets=send_to.list_targets(),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ui.common import controls
 from ui.common.page_session import PageSession
 from ui.common.send_to import has_template, receive_images, wire_recall
 from ui.compat.listeners import QUIET, on
+from ui.describe.box import DescribeBox, create_describe_box, wire_describe_box
 from ui.server import scripts
 from ui.tabs.image_info import view
 from ui.templates import join, render_notice
@@ -33,18 +35,37 @@ _ON_DROPPED = scripts.on_load("tabs/image_info/dropped_settings.js", ["parameter
 """The text that was pasted, or the hash of the picture, becomes an event."""
 
 
+@dataclass(frozen=True)
+class DropSide:
+    """Where files are dropped, and what can be done with the one that is shown."""
+
+    dropped: gr.File
+    use: gr.Button
+    use_template: gr.Button
+    why: gr.Button
+    answer: gr.HTML
+    describing: DescribeBox
+
+
+def _create_drop_side(session: PageSession) -> DropSide:
+    with gr.Column(elem_classes="drop-side"):
+        return DropSide(
+            # The file as it is: Gradio's own image component would rewrite it, without its texts.
+            gr.File(label=messages.DROP_IMAGE, file_count="multiple", height=180, elem_id="info-file"),
+            gr.Button(messages.USE_SETTINGS, variant="primary", visible=False, elem_id="info-use"),
+            gr.Button(messages.REUSE_TEMPLATE, visible=False, elem_id="info-use-template"),
+            gr.Button(messages.WHY_DIFFERENT, visible=False, elem_id="info-why"),
+            gr.HTML(elem_id="info-answer", **controls.BARE),
+            create_describe_box("info", session),
+        )
+
+
 def create_image_info_tab(session: PageSession) -> None:
     """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     with gr.Row(equal_height=False, elem_classes="info-tab"):
-        with gr.Column(elem_classes="drop-side"):
-            # The file as it is: Gradio's own image component would rewrite it, without its texts.
-            dropped = gr.File(label=messages.DROP_IMAGE, file_count="multiple", height=180, elem_id="info-file")
-            use = gr.Button(messages.USE_SETTINGS, variant="primary", visible=False, elem_id="info-use")
-            use_template = gr.Button(messages.REUSE_TEMPLATE, visible=False, elem_id="info-use-template")
-            why = gr.Button(messages.WHY_DIFFERENT, visible=False, elem_id="info-why")
-            answer = gr.HTML(elem_id="info-answer", **controls.BARE)
+        side = _create_drop_side(session)
         shown = gr.HTML(render_notice(messages.DROP_HINT), elem_id="info-shown", **controls.BARE)
-    recalled, resolved = gr.State(None), gr.State(None)
+    recalled, resolved, picture = gr.State(None), gr.State(None), gr.State("")
 
     def look(path: Path) -> list[Any]:
         return _inspect(path, session)
@@ -64,13 +85,15 @@ def create_image_info_tab(session: PageSession) -> None:
             shown, *others = _say(render_notice(str(error), "trouble"))
         return [join([listed, shown]), *others]
 
-    outputs = [shown, answer, use, use_template, why, recalled, resolved]
-    on(dropped, "change")(inspect_dropped, dropped, outputs, **QUIET)
-    on(dropped, "select")(inspect_chosen, dropped, outputs, **QUIET)
+    outputs = [shown, side.answer, side.use, side.use_template, side.why, recalled, resolved, picture]
+    on(side.dropped, "change")(inspect_dropped, side.dropped, outputs, **QUIET)
+    on(side.dropped, "select")(inspect_chosen, side.dropped, outputs, **QUIET)
     receive_images("info", session.sending, look, outputs)
-    on(why, "click")(lambda made: _compare(made, session), resolved, answer)
-    wire_recall(on(use, "click"), _take_recalled, [recalled], session.sending)
-    wire_recall(on(use_template, "click"), _take_with_templates, [recalled], session.sending)
+    sent = receive_images("describe", session.sending, look, outputs)
+    wire_describe_box(side.describing, session, picture, sent)
+    on(side.why, "click")(lambda made: _compare(made, session), resolved, side.answer)
+    wire_recall(on(side.use, "click"), _take_recalled, [recalled], session.sending)
+    wire_recall(on(side.use_template, "click"), _take_with_templates, [recalled], session.sending)
 
 
 def _take_recalled(recalled: Recalled | None) -> Recalled | None:
@@ -85,7 +108,7 @@ def _take_with_templates(recalled: Recalled | None) -> Recalled | None:
 def _say(notice: str) -> list[Any]:
     """The outputs when there is no image to show."""
     hidden = gr.update(visible=False)
-    return [notice, "", hidden, hidden, hidden, None, None]
+    return [notice, "", hidden, hidden, hidden, None, None, ""]
 
 
 def _inspect(path: Path, session: PageSession) -> list[Any]:
@@ -99,7 +122,7 @@ def _inspect(path: Path, session: PageSession) -> list[Any]:
     resolved = found.record.resolved if found.record else None
     varies = recalled is not None and has_template(recalled.request)
     buttons = (gr.update(visible=shown) for shown in (recalled is not None, varies, resolved is not None))
-    return [view.render_inspection(found, recalled), "", *buttons, recalled, resolved]
+    return [view.render_inspection(found, recalled), "", *buttons, recalled, resolved, str(path)]
 
 
 def _compare(resolved: Resolved[Request] | None, session: PageSession) -> str:

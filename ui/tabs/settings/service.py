@@ -84,6 +84,7 @@ class SettingsService:
         chosen = preferences.read(self._folder)
         written = {
             "extra_models": "\n".join(chosen.extra_models),
+            "extra_outputs": "\n".join(chosen.extra_outputs),
             "precision": chosen.precision,
             "compile": chosen.compile,
             "keep_usable": chosen.keep_usable,
@@ -99,9 +100,10 @@ class SettingsService:
 
     def save(self, written: Mapping[str, Any]) -> str:
         """Save the preferences and return what to show."""
-        folders = tuple(line.strip().strip('"') for line in str(written["extra_models"] or "").splitlines() if line.strip())
+        folders, albums = _read_folders(written["extra_models"]), _read_folders(written["extra_outputs"])
         chosen = Preferences(
             extra_models=folders,
+            extra_outputs=albums,
             precision=str(written["precision"] or "auto"),
             compile=bool(written["compile"]),
             keep_usable=bool(written["keep_usable"]),
@@ -116,12 +118,19 @@ class SettingsService:
             chosen = dataclasses.replace(chosen, quality=_read_quality(written["quality"]))
             if chosen.name_pattern:
                 check_pattern(chosen.name_pattern)
-            for folder in folders:
+            for folder in (*folders, *albums):
                 search_paths.check_folder(folder)
             preferences.write(self._folder, chosen)
         except EaselError as error:
             return render_notice(str(error), "trouble")
-        return render_notice(messages.SAVED) + _render_folders(folders)
+        missing = [each for each in albums if not os.path.isdir(search_paths.expand_folder(each))]
+        told = render_notices(tuple(map(sentences.missing_folder, missing)), "trouble")
+        return render_notice(messages.SAVED) + _render_folders(folders) + told
+
+
+def _read_folders(written: str | None) -> tuple[str, ...]:
+    """The folders in a field, one a line."""
+    return tuple(line.strip().strip('"') for line in str(written or "").splitlines() if line.strip())
 
 
 def _read_quality(written: str | float | None) -> int:

@@ -81,10 +81,7 @@ def _create_disk(session: PageSession) -> None:
 
 def _create_fields() -> Fields:
     return {
-        "extra_models": gr.Textbox(
-            label=messages.EXTRA_MODELS, info=messages.EXTRA_MODELS_HELP, lines=3, elem_id=f"{NAME}-extra_models",
-            html_attributes=controls.NO_CORRECTION,
-        ),
+        **_create_folder_fields(),
         "precision": gr.Dropdown(
             ["auto", *DTYPES], value="auto", label=messages.PRECISION, info=messages.PRECISION_HELP, elem_id=f"{NAME}-precision",
         ),
@@ -115,5 +112,18 @@ def _create_fields() -> Fields:
         "name_pattern": gr.Textbox(
             label=messages.NAME_PATTERN, info=sentences.name_pattern_help(PARTS), placeholder=DEFAULT, max_lines=1,
             elem_id=f"{NAME}-name_pattern", html_attributes=controls.NO_CORRECTION,
+        ),
+    }  # fmt: skip
+
+
+def _create_folder_fields() -> Fields:
+    return {
+        "extra_models": gr.Textbox(
+            label=messages.EXTRA_MODELS, info=messages.EXTRA_MODELS_HELP, lines=3, elem_id=f"{NAME}-extra_models",
+            html_attributes=controls.NO_CORRECTION,
+        ),
+        "extra_outputs": gr.Textbox(
+            label=messages.EXTRA_OUTPUTS, info=messages.EXTRA_OUTPUTS_HELP, lines=2, elem_id=f"{NAME}-extra_outputs",
+            html_attributes=controls.NO_CORRECTION,
         ),
     }  # fmt: skip

@@ -26,6 +26,7 @@ from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, w
 from ui.common.send_to import Form, find_request, read_request, receive_images, wire_reuse
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.compat.uploads import lend_file
+from ui.describe.box import DescribeButton, create_describe_button, wire_describe_button
 from ui.saved_forms.panel import FormBox, create_form_box, wire_form_box
 from ui.server import image_routes
 from ui.tabs.sketch_to_image import drawing_pad, view
@@ -73,6 +74,7 @@ class SketchToImageTab:
     box: PromptBox
     forms: FormBox
     folded: FoldedBoxes
+    describe: DescribeButton
 
 
 def create_sketch_to_image_tab(session: PageSession) -> None:
@@ -112,6 +114,7 @@ def create_sketch_to_image_tab(session: PageSession) -> None:
     _wire_live(tab, session, service)
     _wire_result(tab, session, service, keeper)
     _wire_pad(tab, session, keeper)
+    keeper.after(wire_describe_button(tab.describe, session, upload, _find_sketch, tab.fields["prompt"], tab.controls.notice))
 
 
 def _create_components(session: PageSession) -> SketchToImageTab:
@@ -131,6 +134,7 @@ def _create_components(session: PageSession) -> SketchToImageTab:
             made |= controls.create_settings_line(NAME, known, chosen.for_sketches, ("checkpoint", "count", "seed"))
             warning = create_warning(NAME)
             estimate = controls.create_estimate(NAME)
+            describe = create_describe_button(NAME, messages.DESCRIBE_DRAWING, session)
             made["negative_prompt"] = controls.create_negative_prompt(NAME)
             settings, live_checkpoint = _create_settings(known, chosen.for_sketches)
             made |= settings
@@ -149,6 +153,7 @@ def _create_components(session: PageSession) -> SketchToImageTab:
         box=box,
         forms=forms,
         folded=folded,
+        describe=describe,
     )
 
 
@@ -300,6 +305,11 @@ def _wire_result(tab: SketchToImageTab, session: PageSession, service: SketchSer
     session.sending.forms["image_to_image"] = own
 
 
+def _find_sketch(uploaded: str) -> str:
+    """The hash of the drawing that the pad uploaded. Raises ImageError if it could not."""
+    return sketch_form.read_drawing(uploaded).sketch
+
+
 def _wire_pad(tab: SketchToImageTab, session: PageSession, keeper: Keeper) -> None:
     """Samples bring their words; finished images come from any tab."""
 
@@ -312,7 +322,7 @@ def _wire_pad(tab: SketchToImageTab, session: PageSession, keeper: Keeper) -> No
         written: dict[str, Any] = {}
         if request is not None:
             written = sketch_form.fill_from_other(request, known.find(form.find_checkpoint_name(request)))
-        address = image_routes.locate_path(session.settings.outputs.resolve(), image)
+        address = image_routes.locate(session.sending.folders.name(image))
         return [*(written.get(name, gr.skip()) for name in tab.fields), address]
 
     prompt = tab.fields["prompt"]

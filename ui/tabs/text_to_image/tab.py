@@ -59,6 +59,7 @@ def create_text_to_image_tab(session: PageSession) -> None:
     own = Form(LABEL, fill, every, keeper.after)
     wire_reuse(tab.controls.result.stage, tab.controls.notice, tab.fields["seed"], own, session.settings.outputs)
     session.sending.forms["text_to_image"] = own
+    session.sending.prompts["text_to_image"] = tab.fields["prompt"]
 
 
 def _create_components(session: PageSession) -> TextToImageTab:

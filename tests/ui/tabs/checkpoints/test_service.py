@@ -89,6 +89,7 @@ def test_preferences_are_saved_and_folders_listed(settings: Settings, tmp_path: 
         {
             **service.read()[0],
             "extra_models": folders,
+            "extra_outputs": "",
             "precision": "float32",
             "compile": True,
             "keep_usable": True,

@@ -21,7 +21,7 @@ from ui.tabs.settings.service import SettingsService, list_disk_parts, remove_ca
 from ui.tabs.settings.view import read_changes, render_machine
 
 FORM: dict[str, Any] = {
-    "extra_models": "", "precision": "auto", "compile": False, "keep_usable": False, "unload_minutes": 30,
+    "extra_models": "", "extra_outputs": "", "precision": "auto", "compile": False, "keep_usable": False, "unload_minutes": 30,
     "leave_metadata_out": False, "safety_checker": False, "watermark": "", "file_format": "png", "quality": "",
     "name_pattern": "",
 }  # fmt: skip

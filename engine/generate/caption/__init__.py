@@ -1,0 +1,1 @@
+"""Images put into words."""
