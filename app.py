@@ -27,7 +27,7 @@ if __name__ == "__main__":
     os.environ.clear()
     os.environ.update(chosen)
 
-from api.reach import find_network_address, read_root_path
+from api.reach import read_root_path
 from cli import COMMANDS
 from engine import DTYPES, VERSION, Jobs, Settings, claim
 from engine.errors import EaselError
@@ -59,6 +59,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     flags.add_argument(
         "--root-path", default="", metavar="PATH", help="the path at which a reverse proxy serves Easel, such as /studio"
+    )
+    flags.add_argument(
+        "--tls",
+        nargs=2,
+        type=Path,
+        metavar=("CERT", "KEY"),
+        help="encrypt what other computers see, by this certificate",
     )
     flags.add_argument("--models", type=Path, metavar="FOLDER", help="where your checkpoints are (models)")
     flags.add_argument("--outputs", type=Path, metavar="FOLDER", help="where pictures are saved (outputs)")
@@ -95,9 +102,10 @@ def main(arguments: list[str]) -> int:
         from ui.server.serve import serve
 
         others = {"known_as": flags.known_as, "origins": flags.api_allow_origin, "root_path": root_path}
+        tls = (flags.tls[0], flags.tls[1]) if flags.tls else None
         with (
             Jobs(settings) as jobs,
-            serve(settings, jobs, port=flags.port, listen=listen, **others) as studio,
+            serve(settings, jobs, port=flags.port, listen=listen, tls=tls, **others) as studio,
         ):
             for trouble in jobs.troubles:
                 print(trouble)
@@ -105,8 +113,8 @@ def main(arguments: list[str]) -> int:
                 print(f"Port {flags.port} is busy, so Easel takes {studio.port}.")
             claimed.publish_url(studio.url)
             announce(studio.url, flags.no_browser)
-            if listen is not None and (address := find_network_address()):
-                print(f"Other computers on your network find it at http://{address}:{studio.port}", flush=True)
+            if address := studio.reach.find_network_url():
+                print(f"Other computers on your network find it at {address}", flush=True)
             studio.wait()
     return EXIT_STATUS if studio.repair_wanted else 0
 

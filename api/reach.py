@@ -14,12 +14,14 @@ _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 @dataclass(frozen=True)
 class Reach:
     """``port`` is the one that Easel listens on, ``root_path`` where a reverse proxy serves it ("" for a host of its own).
-    ``on_network``: whether other computers may ask it; ``has_login``: whether they need a password or a key."""
+    ``on_network``: whether other computers may ask it; ``has_login``: whether they need a password or a key. ``secure_port`` is
+    the one for other computers where what they send is encrypted, 0 where it is not."""
 
     port: int = 7860
     root_path: str = ""
     on_network: bool = False
     has_login: bool = False
+    secure_port: int = 0
 
     @property
     def local_url(self) -> str:
@@ -34,7 +36,9 @@ class Reach:
     def find_network_url(self) -> str | None:
         """The address for other computers, None if there is none."""
         address = find_network_address() if self.on_network else ""
-        return f"http://{address}:{self.port}" if address else None
+        if not address:
+            return None
+        return f"https://{address}:{self.secure_port}" if self.secure_port else f"http://{address}:{self.port}"
 
 
 def find_network_address() -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import h11
@@ -143,13 +145,34 @@ class PatientProtocol(H11Protocol):
         self.transport.close()
 
 
+@dataclass(frozen=True)
+class SecureListener:
+    """A bound socket on which everything is encrypted, as ``context`` says."""
+
+    socket: socket.socket
+    context: ssl.SSLContext
+
+
 class PatientServer(uvicorn.Server):
-    """uvicorn's, whose event loop reports a lack of room in one line."""
+    """uvicorn's, whose event loop reports a lack of room in one line, and which may listen with and without TLS at once: its own
+    configuration knows one kind of listener."""
+
+    def __init__(self, config: uvicorn.Config, secure: SecureListener | None = None) -> None:
+        super().__init__(config)
+        self._secure = secure
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         PatientProtocol.room.most = allow_connections()
         await super().startup(sockets)
-        PatientProtocol.room.watch(asyncio.get_running_loop())
+        loop, secure = asyncio.get_running_loop(), self._secure
+        if secure is not None:
+            backlog = self.config.backlog
+            server = await loop.create_server(self._create_protocol, sock=secure.socket, ssl=secure.context, backlog=backlog)
+            self.servers.append(server)
+        PatientProtocol.room.watch(loop)
+
+    def _create_protocol(self) -> PatientProtocol:
+        return PatientProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 def allow_connections() -> int:

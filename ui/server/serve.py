@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import ssl
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,13 +21,13 @@ from api.application import ApiOrPage
 from api.application import create_application as create_api
 from api.context import create_context
 from api.reach import Reach
-from engine.errors import EaselError
+from engine.errors import EaselError, first_line
 from engine.jobs import Jobs
 from engine.records.images.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
 from ui import web_manifest
 from ui.common.checkpoint_options import CheckpointOptions
-from ui.compat.connections import PATIENCE, PatientProtocol, PatientServer
+from ui.compat.connections import PATIENCE, PatientProtocol, PatientServer, SecureListener
 from ui.compat.mounting import mount
 from ui.compat.uploads import use_folder, use_parser
 from ui.image_folders import ImageFolders
@@ -61,8 +63,8 @@ class ServingError(EaselError):
 class Studio:
     """The running server. ``repair_wanted``: it ended because somebody pressed Repair."""
 
-    def __init__(self, server: uvicorn.Server, listener: socket.socket) -> None:
-        self._server, self._listener = server, listener
+    def __init__(self, server: uvicorn.Server, listener: socket.socket, reach: Reach) -> None:
+        self._server, self._listener, self.reach = server, listener, reach
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
         self.repair_wanted = False
@@ -122,18 +124,24 @@ class Studio:
 @contextmanager
 def serve(
     settings: Settings, jobs: Jobs, *, port: int, listen: str | None = None, known_as: Collection[str] = (),
-    origins: Collection[str] = (), root_path: str = "",
+    origins: Collection[str] = (), root_path: str = "", tls: tuple[Path, Path] | None = None,
 ) -> Generator[Studio]:  # fmt: skip
     """Serve the page and the API at ``port`` or the next free one while the block runs.
 
     ``listen`` is None for this machine alone, ``"user:password"`` for the network, or :data:`ANYONE`. ``known_as`` are further
     names of this machine, ``origins`` the addresses of other pages that may use the API, ``root_path`` the path under which a
-    reverse proxy serves Easel. Raises ServingError for another ``listen``, or if no port is free.
+    reverse proxy serves Easel. ``tls``, the files of a certificate and its key, encrypts what other computers see: they then have
+    a port of their own, the next free one. Raises ServingError for another ``listen``, for files that cannot be used, or if no
+    port is free.
     """
-    login = _read_login(listen)
+    login, encryption = _read_login(listen), _read_encryption(tls, listen)
     _ask_launcher_for_its_port()
-    listener = _open_listener(_EVERYWHERE if listen else _LOCAL, port)
-    reach = Reach(listener.getsockname()[1], root_path, on_network=listen is not None, has_login=login is not None)
+    listener = _open_listener(_EVERYWHERE if listen and encryption is None else _LOCAL, port)
+    own_port, secure = listener.getsockname()[1], None
+    if encryption is not None:
+        secure = SecureListener(_open_listener(_EVERYWHERE, own_port + 1), encryption)
+    secure_port = secure.socket.getsockname()[1] if secure else 0
+    reach = Reach(own_port, root_path, on_network=listen is not None, has_login=login is not None, secure_port=secure_port)
     application = create_application(settings, jobs, reach)
     routes = EncodableBodies(create_api(create_context(settings, jobs, reach)))
     page = RequestGuard(
@@ -141,7 +149,7 @@ def serve(
         known_as=known_as, origins=origins,
     )  # fmt: skip
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every upload that is cut off
-    studio = Studio(PatientServer(_configure(page, root_path)), listener)
+    studio = Studio(PatientServer(_configure(page, root_path), secure), listener, reach)
     application.router.routes.insert(0, repair_routes.create_route(studio.end_for_repair))
     application.router.routes.insert(0, repair_routes.create_quit_route(jobs.finish_running, studio.end))
     try:
@@ -149,6 +157,28 @@ def serve(
         yield studio
     finally:
         studio.close()
+
+
+def _read_encryption(tls: tuple[Path, Path] | None, listen: str | None) -> ssl.SSLContext | None:
+    """What encrypts connections, None for nothing. Raises ServingError for files that are no certificate with its key."""
+    if tls is None:
+        return None
+    if listen is None:
+        raise ServingError("--tls encrypts what other computers see, and none is let in: add --listen, or leave --tls out.")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(*tls, password=_ask_no_password)
+    except (OSError, ValueError) as error:
+        raise ServingError(
+            f"“{tls[0]}” and “{tls[1]}” cannot be used as a certificate and its key ({first_line(error)}). "
+            "Both are PEM files, and the key must be that of the certificate and have no password."
+        ) from error
+    return context
+
+
+def _ask_no_password() -> str:
+    """For a key with a password: OpenSSL would ask for it in the terminal."""
+    return ""
 
 
 def _configure(page: ASGIApp, root_path: str) -> uvicorn.Config:
