@@ -49,14 +49,19 @@ def as_object(value: JsonValue) -> JsonObject:
 def read_dataclass(cls: type[D], written: Mapping[str, JsonValue], **ready: DataclassInstance) -> D:
     """The dataclass whose fields ``written`` and, already read, ``ready`` hold. Keys that it does not have are ignored.
 
-    Understands None, bool, int, float, str, tuples and string-keyed mappings of these. ``null`` for a field that cannot be None
-    is the same as leaving it out. Raises ValueError, naming the field, if one is missing or has a value of another type.
+    Understands None, bool, int, float, str, tuples and string-keyed mappings of these, and tuples of dataclasses. ``null`` for a
+    field that cannot be None is the same as leaving it out. Raises ValueError, naming the field, if one is missing or has a value
+    of another type.
     """
     hints = _hints(cls)
-    values: dict[str, _Value | DataclassInstance] = {**ready}
+    values: dict[str, _Value | DataclassInstance | tuple[DataclassInstance, ...]] = {**ready}
     for field in dataclasses.fields(cls):
         value = written.get(field.name)
         if field.name in ready or (value is None and (field.name not in written or not _accepts_none(hints[field.name]))):
+            continue
+        item = _find_item_class(hints[field.name])
+        if item is not None:
+            values[field.name] = _read_items(field.name, item, value)
             continue
         try:
             values[field.name] = _convert(hints[field.name], _find_checker(cls, field.name), value)
@@ -91,6 +96,23 @@ def _hints(cls: type[DataclassInstance]) -> Mapping[str, _Hint]:
 def _find_checker(cls: type[DataclassInstance], field: str) -> TypeAdapter[_Value]:
     """Accepts values of the type of a field of ``cls``, and nothing that could only be made into one."""
     return TypeAdapter(typing.get_type_hints(cls)[field], config=ConfigDict(strict=True))
+
+
+def _find_item_class(hint: _Hint) -> type[DataclassInstance] | None:
+    """The dataclass of which ``hint`` is a tuple; None for any other type."""
+    items = typing.get_args(hint)
+    if len(items) == 2 and items[1] is Ellipsis and isinstance(items[0], type) and dataclasses.is_dataclass(items[0]):
+        return items[0]
+    return None
+
+
+def _read_items(name: str, item: type[DataclassInstance], value: JsonValue) -> tuple[DataclassInstance, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"“{name}” has the wrong type: it is not a list")
+    try:
+        return tuple(read_dataclass(item, as_object(each)) for each in value)
+    except ValueError as error:
+        raise ValueError(f"“{name}”: {error}") from error
 
 
 def _accepts_none(hint: _Hint) -> bool:

@@ -32,6 +32,9 @@ IDENTITIES = {
     "*.compat.*": "keeps apart what depends on another library's internals, with a canary test",
     "engine.checkpoints.families.*": "the rows of one kind of checkpoint; its package only lists them",
     "engine.records.foreign.*": "the reader of one program's records, a row of the table of readers",
+    "engine.checkpoints.control.layouts": "one network's key mapping, as the other networks' is in families",
+    "engine.checkpoints.library.control_networks": "a question to the list of files, without torch, beside those for upscalers",
+    "engine.generate.control.preprocessors": "a table of filters",
     "engine.checkpoints.files.pickles": "the one place that interprets pickles, which attackers write",
     "engine.checkpoints.files.*_file": "the reader of one container format",
     "engine.checkpoints.files.pickle_names": "a table: what a pickle may ask for, apart from the machine that reads it",
@@ -85,6 +88,7 @@ IDENTITIES = {
 """Modules that one other imports (patterns as in shells) -> why they are modules all the same."""
 
 SAME_NAMES = {
+    "class Control": "what pauses and stops a download, and what guides an image: both are the field's words",
     "class Drawing": "what the pad uploads, and the part of a foreign graph that draws the image",
     "class Lora": "the tag in a prompt, and the file that is merged into the weights",
     "class KnownNames": "records take any of the names, the page gives all",

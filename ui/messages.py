@@ -430,6 +430,19 @@ ALBUM = "Folder"
 OWN_IMAGES = "Easel's pictures"
 NOT_OWN_IMAGE = "This picture belongs to another program, so Easel leaves it as it is. Change or delete it in that program."
 
+CONTROL_MODE_NAMES = {
+    "balanced": "Balanced", "prompt": "My prompt is more important", "control": "The control is more important",
+}  # fmt: skip
+"""Name of a control's mode -> what the page calls it, as other programs do."""
+
+PREPROCESSOR_NAMES = {
+    "none": "Use it as it is: it is a map already", "invert": "Turn black lines on white to white on black",
+    "lines": "The lines of a drawing", "scribble": "Scribble", "canny": "Hard edges (canny)", "soft_edges": "Soft edges",
+    "line_art": "Line art", "threshold": "Black and white", "tile": "The picture itself (tile)", "blur": "Blurred",
+    "colours": "Colours in a grid", "inpaint": "The picture without its masked part",
+}  # fmt: skip
+"""Name of a preprocessor -> what it makes of a picture."""
+
 INFO_TAB = "Image info"
 DROP_IMAGE = "Drop a picture here, or press to choose one"
 DROP_HINT = "Drop any picture: Easel shows what its file contains, whichever program made it, and what can be used again."

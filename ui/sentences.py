@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from engine.descriptions import FreedMemory
+from engine.requests import CONTROL_MODES, Control
 from engine.safe_text import name_to_text
 from ui.formatting import (
     format_clock,
@@ -18,7 +19,17 @@ from ui.formatting import (
     list_quoted,
     shorten,
 )
-from ui.messages import CHOOSE_PRESET, CLEAN, MAX_TERMS, QUEUE, REPERTOIRE, TEXT_TAB, UPSCALE
+from ui.messages import (
+    CHOOSE_PRESET,
+    CLEAN,
+    CONTROL_MODE_NAMES,
+    MAX_TERMS,
+    PREPROCESSOR_NAMES,
+    QUEUE,
+    REPERTOIRE,
+    TEXT_TAB,
+    UPSCALE,
+)
 
 LEAST_FREED = 2**30 // 20
 """Bytes below which freed memory is not worth a number: it would read 0.0 GB."""
@@ -495,3 +506,15 @@ def checkpoint_stays(path: Path) -> str:
 def foreign_file(path: Path) -> str:
     """A file that Easel does not remove: another program's, or its own."""
     return f"This file belongs to Easel itself or to another program, so Easel leaves it where it is: {path}"
+
+
+def describe_control(control: Control) -> str:
+    """What guides an image, for a list of its settings."""
+    parts = [
+        control.model,
+        f"weight {control.weight:g}",
+        f"steps {control.start:.0%} to {control.end:.0%}" if (control.start, control.end) != (0, 1) else "",
+        CONTROL_MODE_NAMES[control.mode] if control.mode != CONTROL_MODES[0] else "",
+        PREPROCESSOR_NAMES[control.preprocessor] if control.preprocessor != "none" else "",
+    ]
+    return ", ".join(part for part in parts if part)

@@ -22,9 +22,10 @@ from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.attention_backends import use_attention_backend
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
 from engine.checkpoints.load.components import IsCancelled, never_cancelled
+from engine.checkpoints.load.control_network import ControlNetwork, LoadedControl, load_control, plan_for_control
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline, bytes_of
-from engine.compat.hooks import give_back_page_locked
+from engine.compat.hooks import change_dtype, give_back_page_locked
 from engine.errors import CheckpointError
 from engine.requests import ExecutionPlan
 
@@ -40,12 +41,16 @@ class CacheEvent:
     seconds: float = 0.0
 
 
+Loaded = LoadedCheckpoint | LoadedPipeline | LoadedControl
+"""What the cache holds."""
+
+
 @dataclass
 class _Held:
     """One checkpoint in memory, how many use it now, and the LoRAs in its weights (None where none can be)."""
 
     entry: CheckpointEntry
-    loaded: LoadedCheckpoint | LoadedPipeline
+    loaded: Loaded
     leases: int = 0
     merged: MergedLoras | None = None
     safety_checker: SafetyChecker | None = None
@@ -122,6 +127,25 @@ class CheckpointCache:
                 raise CheckpointError(f"“{entry.name}” does not run in diffusers' own pipeline.")
             yield held.loaded.pipeline
 
+    @contextlib.contextmanager
+    def lease_control(
+        self, entry: CheckpointEntry, loaded: LoadedCheckpoint, cancelled: IsCancelled = never_cancelled
+    ) -> Generator[ControlNetwork]:
+        """The control network ``entry`` beside the denoiser of ``loaded``, which is leased meanwhile. Afterwards it computes in
+        its own precision again. Raises as :meth:`lease` does."""
+        plan = plan_for_control(loaded.plan)
+        key = (*_key(entry, plan), repr(sorted(loaded.unet.config.items())))
+        held = self._get(entry, plan, lambda: load_control(entry, loaded.unet, plan, cancelled), key)
+        with self._use(held):
+            if not isinstance(held.loaded, LoadedControl):
+                raise CheckpointError(f"“{entry.name}” is no control network.")
+            dtype = held.loaded.network.dtype
+            try:
+                yield held.loaded.network
+            finally:
+                if held.loaded.network.dtype != dtype:
+                    change_dtype(held.loaded.network, dtype)
+
     def load(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled) -> None:
         """Load ``entry`` in advance. Raises as :meth:`lease` does."""
         with self._hold(entry, plan, cancelled):
@@ -129,11 +153,15 @@ class CheckpointCache:
 
     @contextlib.contextmanager
     def _hold(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> Generator[_Held]:
-        held = self._get(entry, plan, cancelled)
-        held.leases += 1
-        try:
+        with self._use(self._get(entry, plan, lambda: _load(entry, plan, cancelled))) as held:
             with use_attention_backend(plan.attention_backend):
                 yield held
+
+    @contextlib.contextmanager
+    def _use(self, held: _Held) -> Generator[_Held]:
+        held.leases += 1
+        try:
+            yield held
         finally:
             held.leases -= 1
             self._shrink(0, "memory is needed for others")
@@ -146,7 +174,7 @@ class CheckpointCache:
 
         Raises as :meth:`lease` does.
         """
-        held = self._get(entry, plan, cancelled)
+        held = self._get(entry, plan, lambda: _load(entry, plan, cancelled))
         if held.safety_checker is None and is_brought(entry):
             held.safety_checker = load_safety_checker(entry, plan, cancelled)
         return held.safety_checker
@@ -158,8 +186,8 @@ class CheckpointCache:
             self._drop(key, "all memory was asked back")
         give_back_device_memory()
 
-    def _get(self, entry: CheckpointEntry, plan: ExecutionPlan, cancelled: IsCancelled) -> _Held:
-        key = _key(entry, plan)
+    def _get(self, entry: CheckpointEntry, plan: ExecutionPlan, load: Callable[[], Loaded], key: Key = ()) -> _Held:
+        key = key or _key(entry, plan)
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key]
@@ -167,7 +195,7 @@ class CheckpointCache:
         self._shrink(_expected_bytes(entry, plan), f"room is needed for {entry.name}")
         began = time.monotonic()
         try:
-            loaded = _load(entry, plan, cancelled)
+            loaded = load()
         except CheckpointError as error:
             self._tell(CacheEvent(kind="failed", checkpoint=entry.name, reason=str(error)))
             raise

@@ -17,6 +17,7 @@ from engine.compat.unet_blocks import UNetBlocks, find_blocks
 from engine.errors import ImageWithheld
 from engine.events import Event, Loading, Notice
 from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
+from engine.generate.control.lease import LoadedControls
 from engine.generate.decode import Decoding, PendingPreview, begin_preview, decode, match_tiny_decoder
 from engine.generate.denoise import Denoiser, condition_on_size, draw_noise, guidance_embedding_width
 from engine.generate.engine_state import EngineState
@@ -66,6 +67,7 @@ class Attempt:
     progress: StepProgress
     compiled: CompiledRun
     saving: SaveQueue
+    controls: LoadedControls
     refiner: LoadedRefiner | None
     turns: Turns | None
     saved_before: dict[int, Path]
@@ -287,6 +289,7 @@ class Attempt:
             extra_channels=None if start.extra_channels is None else send(start.extra_channels, context.device),
             size=condition_on_size(self.loaded, request.width, request.height),
             features=None if blocks is None else FeatureCache(blocks, speed.full_every),
+            controls=self.controls.start_image(steps),
             ahead=runs_ahead(context.device),
             prepare_network=None if self.turns is None else self.turns.take,
         )

@@ -15,6 +15,7 @@ from PIL import Image
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler
 from engine.events import Event
+from engine.generate.control.maps import Place, place_by_fit
 from engine.generate.denoise import Denoiser, Generator, copy_timesteps
 from engine.generate.engine_state import EngineState
 from engine.generate.out_of_memory import phase
@@ -215,6 +216,14 @@ class Task(ABC):
     @abstractmethod
     def start(self, context: ImageContext) -> Start:
         """Where denoising begins."""
+
+    def place_control(self, width: int, height: int) -> Place:
+        """How a control's picture is fitted to an image of this size."""
+        return place_by_fit(width, height)
+
+    def find_control_source(self, width: int, height: int) -> Image.Image | None:
+        """The picture of controls that have none of their own, fitted to the image; RGBA if a part of it is to be filled."""
+        return None
 
     def events(self, job: str, state: EngineState) -> Iterator[Event]:
         """Events of this task after denoising has begun."""

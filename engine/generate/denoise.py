@@ -19,6 +19,7 @@ from engine.checkpoints.loaded import Denoiser as Network
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler, takes_generator
 from engine.compat.unet_blocks import perturb_self_attention, skip_blocks
+from engine.generate.control.residuals import ControlInputs, Controls, Residuals
 from engine.generate.guidance import Guidance
 from engine.generate.precision_guard import Overflowed, PrecisionGuard, dtype_of
 from engine.generate.speed.feature_cache import FeatureCache
@@ -28,7 +29,7 @@ from engine.prompt.encoding.steps import Encodings, StepEncodings
 Generator = torch.Generator | list[torch.Generator]
 """The source of a sampler's noise; a batch has a list, one a row."""
 
-_Input = torch.Tensor | dict[str, torch.Tensor] | None
+_Input = torch.Tensor | dict[str, torch.Tensor] | tuple[torch.Tensor, ...] | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Denoiser:
     ``device`` is where it computes, which differs from that of its weights if they are moved layer by layer.
     ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
     image, a depth map. ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level`` is
-    that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``ahead``: steps are
+    that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``controls`` add to
+    what the UNet computes. ``ahead``: steps are
     queued while the device computes those before, so an overflow is noticed only by :meth:`settle`.
     ``prepare_network`` is called with the network of the next step, where two take turns on the device.
     """
@@ -97,6 +99,7 @@ class Denoiser:
     refiner: Denoiser | None = None
     refine_below: int = 0
     features: FeatureCache | None = None
+    controls: Controls | None = None
     ahead: bool = False
     prepare_network: Callable[[Network], None] | None = None
     _conditions: _Conditions | None = field(default=None, init=False)
@@ -120,16 +123,20 @@ class Denoiser:
         """
         guided = self.encodings.at(index)[1] is not None
         copies = guided + len(self.encodings.weights)
-        sample = self.scheduler.scale_model_input(torch.cat([latents] * copies), timestep)
+        scaled = sample = self.scheduler.scale_model_input(torch.cat([latents] * copies), timestep)
         if self.extra_channels is not None:
             sample = torch.cat([sample, self.extra_channels.expand(len(sample), -1, -1, -1)], dim=1)
+        timestep, negatives = timestep if device_timestep is None else device_timestep, len(latents) if guided else 0
         found: list[torch.Tensor] = []
         with torch.inference_mode():
             for rows, manner in self._list_passes(index, sample):
+                # Whether the layers are skipped is asked before the pass, which keeps features for the next steps.
+                skips = self.features is not None and self.features.skips(index, len(sample))
                 with manner:
                     while True:
-                        conditions = self._find_conditions(index, dtype_of(self.network)).select_last(len(rows))
-                        inputs = self._name_inputs(rows, timestep if device_timestep is None else device_timestep, conditions)
+                        conditions = self._find_conditions(index, dtype_of(self.network))
+                        residuals = self._find_residuals(index, scaled, timestep, conditions, negatives, skips=skips)
+                        inputs = self._name_inputs(rows, timestep, conditions.select_last(len(rows)), residuals)
                         prediction: torch.Tensor = self.network(**inputs, return_dict=False)[0].float()
                         if self._accepts(prediction):
                             break
@@ -146,7 +153,21 @@ class Denoiser:
         if skipped and isinstance(self.network, SD3Transformer2DModel):
             yield sample[-len(self.encodings.at(index)[0]) :], skip_blocks(self.network, skipped)
 
-    def _name_inputs(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions) -> dict[str, _Input]:
+    def _find_residuals(
+        self, index: int, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions, negatives: int, *, skips: bool
+    ) -> Residuals | None:
+        """What the controls add in step ``index``, for all rows; None for nothing."""
+        if self.controls is None:
+            return None
+        inputs = ControlInputs(
+            sample=send(sample, self.device, conditions.dtype), timestep=timestep, negatives=negatives,
+            encoder_hidden_states=conditions.encoder_hidden_states, added_cond_kwargs=conditions.added_cond_kwargs,
+        )  # fmt: skip
+        return self.controls.find_residuals(index, inputs, skips=skips)
+
+    def _name_inputs(
+        self, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions, residuals: Residuals | None
+    ) -> dict[str, _Input]:
         """The network's arguments."""
         sample = send(sample, self.device, conditions.dtype)
         if isinstance(self.network, SD3Transformer2DModel):
@@ -163,6 +184,7 @@ class Denoiser:
             "class_labels": conditions.class_labels,
             "timestep_cond": conditions.timestep_cond,
             "added_cond_kwargs": conditions.added_cond_kwargs,
+            **_name_residuals(residuals, len(sample)),
         }
 
     def step(self, prediction: torch.Tensor, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
@@ -251,6 +273,14 @@ class Denoiser:
         frequencies = torch.exp(torch.arange(half) * (-torch.log(torch.tensor(10000.0)) / (half - 1)))
         angles = (self.guidance_scale - 1) * 1000.0 * frequencies
         return send(torch.cat([angles.sin(), angles.cos()]).expand(batch, -1), self.device, dtype)
+
+
+def _name_residuals(residuals: Residuals | None, rows: int) -> dict[str, _Input]:
+    """The arguments with which a UNet takes what controls add, for the last ``rows`` rows."""
+    if residuals is None:
+        return {}
+    own = residuals if len(residuals.middle.shape) < 1 else residuals.select_last(rows)
+    return {"down_block_additional_residuals": own.down, "mid_block_additional_residual": own.middle}
 
 
 AESTHETICS, NEGATIVE_AESTHETICS = 6.0, 2.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import engine.preferences as preferences
@@ -14,7 +14,7 @@ from engine.errors import DoesNotFit
 from engine.events import Step
 from engine.plan import Budget, Hardware, Layout, Work, choose, find_budget, fit_plan
 from engine.plan.learned import PLENTY, Circumstance, LearnedFacts, apply_learned
-from engine.plan.memory import REFINER
+from engine.plan.memory import CONTROL, REFINER
 from engine.plan.pipeline_memory import fit_pipeline, predict_pipeline
 from engine.plan.remedies import apply_remedies, read_result
 from engine.plan.speed import EXACT, SPEEDS
@@ -56,15 +56,19 @@ class Estimate:
     seconds: float | None = None
 
 
-def estimate(entry: CheckpointEntry, request: ResolvedGeneration, here: Circumstances) -> Estimate:
-    """Whether ``request`` fits on this machine, and how long an image takes."""
+def estimate(
+    entry: CheckpointEntry, request: ResolvedGeneration, here: Circumstances, controls: Sequence[CheckpointEntry] = ()
+) -> Estimate:
+    """Whether ``request`` fits on this machine with the networks of its ``controls``, and how long an image takes."""
     plan = plan_for(entry, request, here)
     room = find_budget(here.hardware)
     if entry.family.loaded_by_diffusers:
         return _estimate_pipeline(entry, request, plan, here)
     start = apply_learned(here.notes, entry.hash, here.hardware.device, plan, circumstance_of(request, room))
     try:
-        fitting, predicted = fit_plan(work_for(entry, request), start, room, find_cpu_plan(entry, plan, here.hardware))
+        fitting, predicted = fit_plan(
+            work_for(entry, request, controls=controls), start, room, find_cpu_plan(entry, plan, here.hardware)
+        )
     except DoesNotFit as refused:
         return Estimate(refusal=str(refused))
     on_device = predicted.peak_device > 0
@@ -97,6 +101,7 @@ def course_of(request: ResolvedGeneration) -> TimingKey:
     return TimingKey(
         width=request.width, height=request.height, steps=round(request.steps * share), speed=request.speed,
         guided=is_guided(request), parts=count_parts(request) + (request.guidance == PERTURBED),
+        controls=sum(control.has_effect for control in request.controls),
     )  # fmt: skip
 
 
@@ -131,12 +136,14 @@ def choose_precision(asked: Request, here: Circumstances) -> str:
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
     """The compiler for the networks: used only for large ones and the starter's, and not where weights are packed or steps leave
     out or change layers."""
+    plain = not isinstance(asked, GenerationRequest) or not any(control.has_effect for control in asked.controls)
     exact = not isinstance(asked, GenerationRequest) or (asked.speed in UNABRIDGED and asked.guidance != PERTURBED)
     denoiser = entry.parts.get(plan.denoiser)
     if denoiser is None or denoiser.packed or not exact or entry.family.skip_layers:
         return ""
     is_large = denoiser.parameters >= WORTH_COMPILING
-    own = plan.compiler if is_large or entry.family.is_bundled else ""
+    # OpenVINO's graphs have no inputs for what controls add.
+    own = plan.compiler if (is_large or entry.family.is_bundled) and (plain or plan.compiler != "openvino") else ""
     return own or ("inductor" if wanted and is_large else "")
 
 
@@ -163,6 +170,7 @@ def work_for(
     request: ResolvedGeneration,
     refiner: CheckpointEntry | None = None,
     tiny_decoder: CheckpointEntry | None = None,
+    controls: Sequence[CheckpointEntry] = (),
 ) -> Work:
     """The work of one image of a resolved request, for the memory estimate. Decoding counts as the VAE's, which takes more memory
     than that of ``tiny_decoder``."""
@@ -172,6 +180,7 @@ def work_for(
     return Work(
         parameters={
             **{name: part.parameters - (0 if unpacked else part.packed) for name, part in parts.items()},
+            **{f"{CONTROL}{number}": sum(each.parameters.values()) for number, each in enumerate(controls)},
             **({TINY_VAE: sum(tiny_decoder.parameters.values())} if tiny_decoder else {}),
         },
         packed={} if unpacked else {name: part.packed_bytes for name, part in parts.items() if part.packed_bytes},

@@ -15,6 +15,7 @@ from engine.checkpoints.library.catalogue import Inventory
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.tiny_decoders import find_tiny_decoder
 from engine.errors import CheckpointError
+from engine.generate.control.prepare import PreparedControl, find_controls, hash_controls
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import circumstance_of, find_cpu_plan, is_guided, plan_for, work_for
 from engine.generate.samplers import is_flow_matching
@@ -79,6 +80,7 @@ class Prepared:
     additions: Additions = NOTHING
     refiner: Refiner | None = None
     tiny_decoder: CheckpointEntry | None = None
+    controls: tuple[PreparedControl, ...] = ()
 
 
 def prepare(
@@ -98,6 +100,7 @@ def prepare(
     if additions.vae is not None and "vae" in list_missing(entry):
         entry = take_components(entry, {**entry.borrowed, "vae": additions.vae})
     refiner = _find_refiner(asked, entry, state, inventory)
+    controls, not_run = find_controls(asked.controls, entry, inventory)
 
     # 2. Every open field.
     request, notices = complete_request(asked, entry, choose_size, additions)
@@ -105,20 +108,23 @@ def prepare(
     # 3. The plan, with the measures needed to fit into memory.
     _check_drawn_loras(request, asked.count, entry, state, inventory)
     tiny_decoder = find_tiny_decoder(entry, inventory)
-    work = work_for(entry, request, refiner.entry if refiner else None, tiny_decoder)
+    work = work_for(entry, request, refiner.entry if refiner else None, tiny_decoder, [each.entry for each in controls])
     fitting, measures = _fit(asked, work, entry, state, request)
-    borrowed = (explain_borrowed(entry),) if entry.borrowed else ()
     decoder = tiny_decoder if SPEEDS[request.speed].tiny_decoder else None
-    decoding = (_explain_decoder(decoder),) if decoder else ()
-    machine = environment(state.hardware.device.name or state.hardware.device.kind)
+    sources = (*((explain_borrowed(entry),) if entry.borrowed else ()), *((_explain_decoder(decoder),) if decoder else ()))
     resolved = Resolved(
         request=request, plan=fitting, threads=state.threads, checkpoint_hash=entry.hash,
-        environment={**machine, **_hashes(additions), **_hashes_of_lenders(entry), **_hash(decoder)},
+        environment={**_environment(state), **_hashes(additions), **_hash_sources(entry, decoder), **hash_controls(controls)},
     )  # fmt: skip
     return Prepared(
-        entry, resolved, (*explained, *notices, *explain_unused(request, additions), *borrowed, *decoding, *measures), inventory,
-        additions, refiner.under(fitting, state) if refiner else None, tiny_decoder,
+        entry, resolved,
+        (*explained, *notices, *not_run, *explain_unused(request, additions), *sources, *measures), inventory,
+        additions, refiner.under(fitting, state) if refiner else None, tiny_decoder, controls,
     )  # fmt: skip
+
+
+def _environment(state: EngineState) -> dict[str, str]:
+    return environment(state.hardware.device.name or state.hardware.device.kind)
 
 
 def _fit(
@@ -171,7 +177,9 @@ def fits(prepared: Prepared, state: EngineState, batch: int) -> bool:
     if 0 < plan.batch_limit < batch:
         return False
     refiner = prepared.refiner.entry if prepared.refiner else None
-    work = dataclasses.replace(work_for(prepared.entry, prepared.resolved.request, refiner, prepared.tiny_decoder), batch=batch)
+    controls = [each.entry for each in prepared.controls]
+    work = work_for(prepared.entry, prepared.resolved.request, refiner, prepared.tiny_decoder, controls)
+    work = dataclasses.replace(work, batch=batch)
     return state.budget.holds(predict(work, plan))
 
 
@@ -333,9 +341,10 @@ def explain_unused(request: GenerationRequest, additions: Additions) -> tuple[st
     )
 
 
-def _hashes_of_lenders(entry: CheckpointEntry) -> dict[str, str]:
-    """For the image's record: where the components came from that the checkpoint's file lacks."""
-    return {f"{component} of {lender.name}": lender.hash[:10] for component, lender in entry.borrowed.items()}
+def _hash_sources(entry: CheckpointEntry, decoder: CheckpointEntry | None) -> dict[str, str]:
+    """For the image's record: where the components came from that the checkpoint's file lacks, and what decodes in place of the
+    VAE."""
+    return {f"{component} of {lender.name}": lender.hash[:10] for component, lender in entry.borrowed.items()} | _hash(decoder)
 
 
 def _explain_decoder(decoder: CheckpointEntry) -> str:

@@ -52,7 +52,7 @@ class LoadedRefiner:
             )
         base.refiner = dataclasses.replace(
             base, network=self.loaded.denoiser, device=self.device, encodings=encodings, guard=self.guard, features=None,
-            size=condition_on_size(self.loaded, request.width, request.height),
+            controls=None, size=condition_on_size(self.loaded, request.width, request.height),
         )  # fmt: skip
         base.refine_below = round(base.scheduler.config["num_train_timesteps"] * (1 - self.start))
 

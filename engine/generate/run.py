@@ -14,6 +14,8 @@ from engine.compat.vae_tiling import tile_vae
 from engine.events import Event, Loading, Notice
 from engine.generate.attempt import Attempt
 from engine.generate.context import Batch, Task
+from engine.generate.control.lease import lease_controls
+from engine.generate.control.maps import ControlMap, create_map
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import StepProgress
 from engine.generate.out_of_memory import MemoryShort, apply_relief, find_relief, let_experts_take_turns, phase
@@ -24,6 +26,7 @@ from engine.generate.save import SaveQueue, Saver, explain_no_checker, load_chec
 from engine.generate.speed.compile import run_compiled
 from engine.plan.precision import find_safer_dtype
 from engine.records import outputs
+from engine.records.blobs import Blobs
 from engine.stopping import Stop
 
 
@@ -35,6 +38,7 @@ class Run:
         self._inventory = inventory
         self._job, self._task, self._state, self._stop = job, task, state, stop
         self._folder = task.folder(state.settings)
+        self._maps: dict[int, ControlMap] = {}
 
     def events(self) -> Iterator[Event]:
         """Raises EaselError for what cannot be done, and CancelledError soon after Stop is set."""
@@ -43,6 +47,7 @@ class Run:
         outputs.check_writable(self._folder)
         prepared = prepare(self._task.request, self._task.choose_size, self._state, self._inventory)
         self._task.check(prepared)
+        yield from self._create_maps(prepared)
         while True:
             try:
                 yield from self._attempt(prepared)
@@ -52,6 +57,19 @@ class Run:
             # Outside of the handler: the error's traceback keeps alive what the attempt held.
             prepared = apply_relief(relief, prepared, self._state)
             yield Notice(job=self._job, text=relief.notice)
+
+    def _create_maps(self, prepared: Prepared) -> Iterator[Event]:
+        """Make what the controls read, before anything is loaded. Raises ImageError."""
+        if not prepared.controls:
+            return
+        request = prepared.resolved.request
+        place = self._task.place_control(request.width, request.height)
+        source = self._task.find_control_source(request.width, request.height)
+        blobs = Blobs(self._state.settings.data / "blobs")
+        for each in prepared.controls:
+            found = create_map(each.number, each.control, each.entry, source, blobs, place)
+            self._maps[each.number] = found
+            yield from (Notice(job=self._job, text=text) for text in found.notices)
 
     def _attempt(self, prepared: Prepared) -> Iterator[Event]:
         """The run under one plan. Images that an earlier attempt saved are not made again."""
@@ -138,7 +156,8 @@ class Run:
                 loaded = stack.enter_context(lease)
                 checker = load_checker(entry, plan, state, stop)
                 tiny_decoder = load_tiny_decoder(prepared.tiny_decoder, plan) if prepared.tiny_decoder else None
-            for used in (entry, *(lora.entry for lora in prepared.additions.loras)):
+                controls = stack.enter_context(lease_controls(prepared.controls, self._maps, loaded, state, stop))
+            for used in (entry, *(lora.entry for lora in prepared.additions.loras), *(each.entry for each in prepared.controls)):
                 state.hashes.want(used.path, used.stamp)
             stack.enter_context(tile_vae(loaded.vae, plan.vae_tile))
             if tiny_decoder is not None:
@@ -157,6 +176,7 @@ class Run:
                 ),
                 task=self._task, loaded=loaded, tiny_decoder=tiny_decoder, guard=guard, state=state,
                 progress=StepProgress(self._job, self._task.count_batches(prepared, state)), compiled=compiled,
+                controls=controls,
                 refiner=stack.enter_context(lease_refiner(prepared.refiner, state, stop)),
                 turns=stack.enter_context(let_experts_take_turns(plan)),
                 saving=stack.enter_context(SaveQueue()),

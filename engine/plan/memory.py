@@ -74,6 +74,9 @@ MARGIN = 0.95
 """Share of the free device memory that is planned with: the allocator cannot use all of it."""
 
 
+CONTROL = "control "
+"""What the names of control networks begin with in a :class:`Work`. They lie and compute as the denoiser does."""
+
 REFINER = "refiner "
 """What the names of a refiner's components begin with in a :class:`Work`."""
 
@@ -130,6 +133,11 @@ class Work:
     decoder_context: int = 0
     layout: Layout = field(default_factory=Layout)
     packed: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def is_controlled(self) -> bool:
+        """Whether control networks run beside the denoiser."""
+        return any(component.startswith(CONTROL) for component in self.parameters)
 
     @property
     def is_refined(self) -> bool:
@@ -222,7 +230,8 @@ def _weights(component: str, count: int, plan: ExecutionPlan) -> int:
 
 
 def _role(component: str) -> str:
-    return component.removeprefix(REFINER)
+    """The component that it lies and computes as."""
+    return DENOISERS[0] if component.startswith(CONTROL) else component.removeprefix(REFINER)
 
 
 def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) -> Sequence[str]:
@@ -240,7 +249,8 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
         lighter = min(sets, key=lambda names: sum(components[c] for c in names))
         resident = [c for c in resident if c not in lighter]
     if "experts_in_turn" in plan.measures:
-        experts = sorted((c for c in resident if _role(c) == "unet"), key=lambda c: components[c])
+        experts = [c for c in resident if _role(c) == "unet" and not c.startswith(CONTROL)]
+        experts.sort(key=lambda c: components[c])
         resident = [c for c in resident if c not in experts[:-1]]
     return resident
 
@@ -250,7 +260,7 @@ def _denoiser_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     layout, width = work.layout, work.layout.transformer_width
     latents = (work.width // layout.scale) * (work.height // layout.scale)
     rows = batch * (work.parts + work.guided)
-    unet = count_unet_numbers(layout, _workspace(plan))
+    unet = count_unet_numbers(layout, _workspace(plan)) + (_count_skips(layout) if work.is_controlled else 0)
     numbers = TRANSFORMER_TENSORS * width * (latents / 4 + PROMPT_TOKENS) if width else unet * latents
     tensors = numbers * rows + _count_scores(plan, rows * ATTENTION_HEADS * latents**2)
     widened = plan.denoiser in plan.storage or work.packed.get(plan.denoiser, 0) > 0
@@ -287,16 +297,21 @@ def _count_scores(plan: ExecutionPlan, scores: int) -> int:
 def count_unet_numbers(layout: Layout, workspace: float = 0.0) -> float:
     """Numbers alive at the U-Net's highest point, per latent pixel: the skip connections and the widest layer in work.
     ``workspace`` is that of a convolution, in tensors of the size of its input."""
-    channels, last = layout.unet_channels, len(layout.unet_channels) - 1
-    skips = channels[0] + sum(
-        layout.unet_blocks * c / 4**i + (c / 4 ** (i + 1) if i < last else 0) for i, c in enumerate(channels)
-    )
+    channels = layout.unet_channels
     wider = [*channels[1:], channels[-1]]
     in_work = [
         max(4 * (c + up), (2 + workspace) * (c + up) + c, 14 * c if attends else 0) / 4**i
         for i, (c, up, attends) in enumerate(zip(channels, wider, layout.unet_attention, strict=False))
     ]
-    return skips + max(in_work)
+    return _count_skips(layout) + max(in_work)
+
+
+def _count_skips(layout: Layout) -> float:
+    """Numbers of the U-Net's skip connections, per latent pixel; controls add as many."""
+    channels, last = layout.unet_channels, len(layout.unet_channels) - 1
+    return channels[0] + sum(
+        layout.unet_blocks * c / 4**i + (c / 4 ** (i + 1) if i < last else 0) for i, c in enumerate(channels)
+    )
 
 
 def _decoder_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:

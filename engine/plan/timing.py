@@ -9,6 +9,9 @@ from engine.json_values import JsonObject, JsonValue
 from engine.plan.hardware.facts import Device
 from engine.plan.learned import LearnedFacts, is_number
 
+CONTROL_SHARE = 0.4
+"""What a control network, which is half a UNet, adds to the time of a step, as a share of it."""
+
 NEWEST = 0.5
 """Weight of the newest image in the running mean, which follows lasting changes and smooths out single slow images."""
 
@@ -16,7 +19,7 @@ NEWEST = 0.5
 @dataclass(frozen=True, kw_only=True)
 class TimingKey:
     """What one image's time depends on: pixels, how many ``steps`` run, whether they are guided, how many ``parts`` the prompt
-    has, the Speed setting."""
+    has, how many ``controls`` run, the Speed setting."""
 
     width: int
     height: int
@@ -24,11 +27,12 @@ class TimingKey:
     guided: bool = True
     speed: str = "exact"
     parts: int = 1
+    controls: int = 0
 
     @property
     def work(self) -> float:
         """How many steps of a prompt with one part take as long as these."""
-        return self.steps * (self.parts + self.guided) / (1 + self.guided)
+        return self.steps * (self.parts + self.guided) / (1 + self.guided) * (1 + CONTROL_SHARE * self.controls)
 
     @property
     def kind(self) -> str:

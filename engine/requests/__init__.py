@@ -8,6 +8,7 @@ machine.
 Both are written as JSON and read back into equal values: ``from_json(to_json(request)) == request``.
 """
 
+from engine.requests.control_settings import CONTROL_MODES, MOST_CONTROLS, MOST_WEIGHT, PREPROCESSORS, Control
 from engine.requests.json_format import from_json, resolved_from_json, resolved_to_json, to_json
 from engine.requests.kinds import (
     DTYPES,
@@ -49,6 +50,7 @@ from engine.requests.resolved import (
 from engine.seeds import MAX_SEED
 
 __all__ = [
+    "CONTROL_MODES",
     "DTYPES",
     "FITS",
     "GUIDANCES",
@@ -56,9 +58,13 @@ __all__ = [
     "LIMITS",
     "MAX_PROMPT",
     "MAX_SEED",
+    "MOST_CONTROLS",
+    "MOST_WEIGHT",
+    "PREPROCESSORS",
     "RESOLVED_KINDS",
     "SPEEDS",
     "CompareNegative",
+    "Control",
     "DescribeImage",
     "ExecutionPlan",
     "GenerationRequest",

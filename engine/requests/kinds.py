@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.requests.control_settings import Control
 from engine.seeds import read_seed
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -61,7 +62,7 @@ class GenerationRequest(Request):
     share ``refiner_start`` (0..1) of the steps. ``speed`` is one of :data:`SPEEDS`: all but ``"exact"`` leave work out and
     change the image; ``"few_steps"`` adds a LoRA for few steps and sets ``steps``, ``guidance_scale``, ``scheduler`` and
     ``schedule`` by its method. ``upscaler`` names what makes each finished image four times as large, which is saved beside it
-    (see :class:`Upscale`); "" for none. Comparisons and drafts are never upscaled.
+    (see :class:`Upscale`); "" for none. Comparisons and drafts are never upscaled. ``controls`` guide the image by pictures.
     """
 
     checkpoint: str | None = None
@@ -74,6 +75,7 @@ class GenerationRequest(Request):
     refiner_start: float = 0.8
     speed: str = "exact"
     upscaler: str = ""
+    controls: tuple[Control, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from engine.errors import RequestError
+from engine.requests.control_settings import check_controls
 from engine.requests.kinds import (
     DTYPES,
     FITS,
@@ -70,6 +71,8 @@ def check(request: Request) -> None:
         raise RequestError(f"Speed can be {', '.join(SPEEDS)}. It was {request.speed!r}.")
     if isinstance(request, GenerationRequest) and request.guidance not in GUIDANCES:
         raise RequestError(f"Guidance can be {', '.join(GUIDANCES)}. It was {request.guidance!r}.")
+    if isinstance(request, GenerationRequest):
+        check_controls(request.controls)
     if isinstance(request, ImageToImage):
         _check_input_image(request)
     if isinstance(request, Upscale) and not request.images:

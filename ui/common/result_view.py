@@ -15,7 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from engine.events import Result
-from engine.requests import ImageToImage, Request, ResolvedUpscale, model_of
+from engine.requests import GenerationRequest, ImageToImage, Request, ResolvedUpscale, model_of
 from engine.storage.file_version import Version, read_version
 from ui import formatting, messages, sentences
 from ui.common import controls, send_to
@@ -269,16 +269,23 @@ def list_settings(request: Request) -> list[tuple[str, str]]:
     usual = {field.name: field.default for field in dataclasses.fields(request)}
     return [
         (_name(name), format_value(value))
-        for name, value in dataclasses.asdict(request).items()
-        if name not in SKIPPED and value not in (usual[name], None, (), SAYS_NOTHING.get(name))
+        for name, value in _list_facts(request).items()
+        if name not in SKIPPED and value not in (usual.get(name), None, (), SAYS_NOTHING.get(name))
     ]
 
 
 def find_differences(first: Request, second: Request) -> list[tuple[str, str, str]]:
     """The settings in which two requests differ: label, the first's value, the second's."""
-    one, other = (dataclasses.asdict(request) for request in (first, second))
+    one, other = _list_facts(first), _list_facts(second)
     names = [name for name in dict.fromkeys((*one, *other)) if one.get(name) != other.get(name)]
     return [(_name(name), _format_cell(one.get(name)), _format_cell(other.get(name))) for name in names]
+
+
+def _list_facts(request: Request) -> dict[str, Fact]:
+    """The fields of a request, its controls as one each."""
+    found: dict[str, Fact] = {name: value for name, value in vars(request).items() if name != "controls"}
+    guides = request.controls if isinstance(request, GenerationRequest) else ()
+    return found | {f"control {number}": sentences.describe_control(guide) for number, guide in enumerate(guides, start=1)}
 
 
 def _format_cell(value: Fact) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from engine.checkpoints.families import FAMILIES, OTHER, TEXT_LAYOUTS, Family, TextLayout
@@ -40,6 +40,9 @@ PLAIN = {
     "StableDiffusion3InpaintPipeline",
 }  # fmt: skip
 """Pipeline classes whose folders are matched against Easel's table of families."""
+
+CONTROL_CLASSES = frozenset({"ControlNetModel"})
+"""Classes of control networks, each of which is a folder of its own."""
 
 
 MOST_JSON = 16 * 2**20
@@ -114,6 +117,16 @@ def weight_files(component: Path) -> tuple[Path, ...]:
 def has_weights(component: Path) -> bool:
     """Whether any weights of a component are there."""
     return any((component / name).is_file() for name in WEIGHTS)
+
+
+def is_control_folder(folder: Path, files: Collection[str]) -> bool:
+    """Whether a folder with ``files`` is a control network's, by its ``config.json``. Never raises."""
+    if FOLDER_INDEX in files or "config.json" not in files:
+        return False
+    try:
+        return read_json(folder / "config.json").get("_class_name") in CONTROL_CLASSES and has_weights(folder)
+    except CheckpointError:
+        return False
 
 
 def _shards(index: Path) -> tuple[Path, ...]:

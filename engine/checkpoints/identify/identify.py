@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.checkpoints.captioners.identify_captioner import identify_captioner_folder, identify_tagger, is_captioner_folder
+from engine.checkpoints.control.recognition import identify_control, identify_control_folder
 from engine.checkpoints.families import BASE_MODELS
 from engine.checkpoints.families.stable_diffusion_3 import SD3
 from engine.checkpoints.files.headers import Header, Tensor, read_header
 from engine.checkpoints.identify.adapters import find_other_family, identify_adapter, read_description
 from engine.checkpoints.identify.evidence import read_few_steps
-from engine.checkpoints.identify.folders import FOLDER_INDEX, identify_folder
+from engine.checkpoints.identify.folders import FOLDER_INDEX, identify_folder, is_control_folder, weight_files
 from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.identify.image_networks import identify_network
 from engine.checkpoints.identify.mmdit_file import identify_mmdit, identify_text_encoder
@@ -38,8 +39,16 @@ def identify(path: Path) -> Identity:
         if path.is_dir():
             files = os.listdir(path)
             is_captioner = FOLDER_INDEX not in files and is_captioner_folder(path, files)
-            return identify_captioner_folder(path) if is_captioner else identify_folder(path)
+            if is_captioner:
+                return identify_captioner_folder(path)
+            return _identify_control_folder(path) if is_control_folder(path, files) else identify_folder(path)
         return identify_tagger(path) or identify_header(read_header(path), path)
+
+
+def _identify_control_folder(folder: Path) -> Identity:
+    found = identify_control_folder(folder, weight_files(folder)[0])
+    reason = "its weights are not those of a control network, although its config.json says so"
+    return found or Identity(kind="unknown", container="folder", reason=reason)
 
 
 def identify_header(header: Header, path: Path) -> Identity:
@@ -154,7 +163,9 @@ _OTHERS: tuple[tuple[str, str], ...] = (
     (r".*\.(lambda_layer|hra_u|vera_lambda_[bd]|fourierft_spectrum|oft_diag)(\.\w+)?$",
      "it is an adapter by a method that Easel cannot merge, such as T-LoRA, HRA or VeRA. Get it as LoRA, LoHa or LoKr"),
     (r"lllite_unet", "it is a ControlNet of the kind LLLite, which Easel does not use yet"),
-    (r"(control_model\.|controlnet_|control_add_embedding|lora_controlnet)", "it is a ControlNet, which Easel does not use yet"),
+    (r"lora_controlnet", "it is a Control-LoRA, which Easel does not use yet. Get the ControlNet itself"),
+    (r"(control_model\.|controlnet_|control_add_embedding)",
+     "it is a ControlNet of a kind that Easel does not use yet. Get one for Stable Diffusion 1, 2 or XL"),
     (r".*motion_modules\.", "it is a motion module of AnimateDiff. Easel draws pictures, not films: choose another file"),
     (r"(clip_txt_mapper|effnet_mapper|clip_txt_pooled_mapper|previewer\.)",
      f"it is a part of Stable Cascade, which Easel does not draw with. {_INSTEAD}"),
@@ -165,10 +176,9 @@ _OTHERS: tuple[tuple[str, str], ...] = (
 
 
 _RECOGNISERS: tuple[Callable[[Mapping[str, Tensor], Header, Path], Identity | None], ...] = (
+    identify_control,
     identify_checkpoint,
     identify_mmdit,
-    _alone("controlnet", ("input_hint_block.0.weight",), "a ControlNet, which Easel does not use yet"),
-    _alone("controlnet", ("controlnet_cond_embedding.conv_in.weight",), "a ControlNet, which Easel does not use yet"),
     _adapter,
     identify_tiny_vae,
     _network,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from engine.checkpoints.control.shape import ControlShape
 from engine.checkpoints.files.headers import Tensor
 from engine.checkpoints.identify.evidence import FewSteps
 from engine.json_values import JsonObject
@@ -72,7 +73,7 @@ class Identity:
     (:mod:`engine.checkpoints.identify.markers`). ``digest`` is as in Header. ``weights_sha256`` is the SHA-256 of all bytes
     after the header, which trainers write into LoRAs and AUTOMATIC1111's program into its images; "" if the file has none.
     ``description`` is that of :func:`~engine.checkpoints.identify.adapters.read_description`, for LoRAs and embeddings.
-    ``reason`` says how it was recognised.
+    ``control`` says which denoisers a control network works beside. ``reason`` says how it was recognised.
     """
 
     kind: str
@@ -87,6 +88,7 @@ class Identity:
     container: str = ""
     digest: str = ""
     weights_sha256: str = ""
+    control: ControlShape | None = None
     description: Mapping[str, str] = field(default_factory=dict[str, str])
     reason: str = ""
 

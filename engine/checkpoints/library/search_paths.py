@@ -1,14 +1,16 @@
 """Which folders hold checkpoints, and which of their files to look at. Folders of other programs are only read.
 
 ComfyUI keeps its files in ``models/checkpoints``, ``models/loras``, ``models/vae``, ``models/upscale_models``,
-``models/embeddings``; AUTOMATIC1111's program and Forge in ``models/Stable-diffusion``, ``models/Lora``, ``models/VAE``,
-``models/ESRGAN``, and ``embeddings`` beside them. The kind of a file is still determined by its content.
+``models/embeddings``, ``models/controlnet``; AUTOMATIC1111's program and Forge in ``models/Stable-diffusion``, ``models/Lora``,
+``models/VAE``, ``models/ESRGAN``, ``models/ControlNet``, and ``embeddings`` beside them. The kind of a file is still
+determined by its content.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import re
 import stat
 import time
 from collections import deque
@@ -19,7 +21,8 @@ from pathlib import Path
 import engine.preferences as preferences
 from engine.checkpoints.captioners.identify_captioner import WEIGHTS as CAPTIONER_WEIGHTS
 from engine.checkpoints.captioners.identify_captioner import is_captioner_folder
-from engine.checkpoints.identify.folders import FOLDER_INDEX, components
+from engine.checkpoints.identify.folders import FOLDER_INDEX, components, is_control_folder
+from engine.checkpoints.identify.folders import WEIGHTS as COMPONENT_WEIGHTS
 from engine.errors import CheckpointError
 from engine.safe_text import text_to_name
 from engine.settings import Settings
@@ -60,17 +63,21 @@ WILDCARDS = "wildcards"
 TAGS = "tags"
 """The folder of lists of tags, which complete words in the prompt."""
 
-PLACES = ("models", "embeddings")
+PLACES = ("models", "embeddings", "extensions/sd-webui-controlnet/models")
 """The folders in which these programs keep models; others are not searched."""
 
 SORTED = frozenset(
     {
         "models", "checkpoints", "stable-diffusion", "diffusion_models", "unet", "lora", "loras", "lycoris", "vae", "embeddings",
-        "upscale_models", "esrgan", "realesrgan", "swinir", "clip", "text_encoders",
+        "upscale_models", "controlnet", "t2i_adapter", "extensions",
+        "sd-webui-controlnet", "esrgan", "realesrgan", "swinir", "clip", "text_encoders",
         "vae_approx", "vae-approx", "vae-taesd",
     }
 )  # fmt: skip
 """Sub-folders that only sort files by kind, and are omitted from names."""
+
+_SHARD = re.compile(r".+-\d{5}-of-\d{5}\.\w+")
+"""The name of a part of a component's weights."""
 
 SKIPPED = frozenset({"venv", "site-packages", "node_modules", "custom_nodes"})
 """Sub-folders that hold programs, not models."""
@@ -251,6 +258,10 @@ class _Walk:
             self.paths.append(folder)
             self._folders.add(folder)
             files = [name for name in files if not CAPTIONER_WEIGHTS.fullmatch(name)]
+        elif is_control_folder(folder, files):
+            self.paths.append(folder)
+            self._folders.add(folder)
+            files = [name for name in files if name not in COMPONENT_WEIGHTS and not _SHARD.fullmatch(name)]
         self.paths += [folder / name for name in files if _is_wanted(name)]
         for name in sorted(subfolders):
             (self._linked if subfolders[name] else self._waiting).append(folder / name)

@@ -22,6 +22,10 @@ class FeatureCache:
         self._blocks, self._every = blocks, full_every
         self._features: torch.Tensor | None = None
 
+    def skips(self, step: int, rows: int) -> bool:
+        """Whether step ``step`` runs the outermost layer alone, as :meth:`skip_layers`."""
+        return self._features is not None and step % self._every != 0 and len(self._features) == rows
+
     @contextmanager
     def skip_layers(self, step: int, rows: int) -> Generator[None]:
         """Inside the block the UNet runs whole and its features are kept, or its outermost layer runs alone.
@@ -30,8 +34,7 @@ class FeatureCache:
         features.
         """
         features = self._features
-        usable = features is not None and step % self._every != 0 and len(features) == rows
-        with self._use(features) if usable and features is not None else self._keep():
+        with self._use(features) if features is not None and self.skips(step, rows) else self._keep():
             yield
 
     @contextmanager

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from engine.events import Event, Guided
 from engine.generate.context import ImageContext, Start
+from engine.generate.control.maps import Place
 from engine.generate.engine_state import EngineState
 from engine.generate.run import Run
 from engine.generate.samplers import skip_steps
@@ -23,6 +24,7 @@ from engine.generate.tasks.conditioning import add_depth, create_extra_channels,
 from engine.generate.tasks.input_image import Canvas, create_canvas, find_matching_size, open_images
 from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.records.blobs import Blobs
+from engine.records.images.open_image import fit
 from engine.requests import ImageToImage
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -64,6 +66,28 @@ class ImageToImageTask(TextToImageTask):
             after_step=None if canvas.mask is None else _keep_outside(canvas.mask, clean, timesteps, context),
         )
 
+    def place_control(self, width: int, height: int) -> Place:
+        """As the input is fitted, and cropped to the mask."""
+        canvas = self._create_canvas(width, height)
+
+        def place(image: Image.Image) -> Image.Image:
+            fitted = fit(image, *canvas.whole.size, how=self._asked.fit, paper="#000000")
+            return fitted.crop(canvas.box).resize((width, height), Image.Resampling.LANCZOS)
+
+        return place
+
+    def find_control_source(self, width: int, height: int) -> Image.Image | None:
+        """The input image; what the mask covers is transparent."""
+        canvas = self._create_canvas(width, height)
+        if canvas.mask is None:
+            return canvas.image
+        holed = canvas.image.convert("RGBA")
+        holed.putalpha(ImageOps.invert(canvas.mask))
+        return holed
+
+    def _create_canvas(self, width: int, height: int) -> Canvas:
+        return create_canvas(self._asked, self._given, width, height)
+
     def events(self, job: str, state: EngineState) -> Iterator[Event]:
         """The depth map that guides the images, once."""
         if self._depth is not None:
@@ -79,7 +103,7 @@ class ImageToImageTask(TextToImageTask):
         """The fitted input, made for the first image. The others have the same size."""
         if self._canvas is None:
             request = context.resolved.request
-            fitted = create_canvas(self._asked, self._given, request.width, request.height)
+            fitted = self._create_canvas(request.width, request.height)
             self._canvas = add_depth(fitted, context.loaded)
             self._depth = self._canvas.depth_image if context.loaded.depth_estimator is not None else None
         return self._canvas

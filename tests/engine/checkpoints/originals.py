@@ -52,6 +52,27 @@ def unet(part: Any) -> Weights:
     return {f"model.diffusion_model.{k}": v for k, v in out.items()}
 
 
+def controlnet(part: Any) -> Weights:
+    """``ControlNet`` of lllyasviel/ControlNet (``cldm/cldm.py``): the input half of the UNet, a layer of zeros after each of its
+    blocks and after the middle, and a row of convolutions and activations for the picture."""
+    out: Weights = {}
+    _copy(out, "time_embed.0", part.time_embedding.linear_1)
+    _copy(out, "time_embed.2", part.time_embedding.linear_2)
+    if getattr(part, "add_embedding", None) is not None:
+        _copy(out, "label_emb.0.0", part.add_embedding.linear_1)
+        _copy(out, "label_emb.0.2", part.add_embedding.linear_2)
+    for number, layers in enumerate(_input_blocks(part)):
+        _layers(out, f"input_blocks.{number}", layers)
+    _layers(out, "middle_block", _middle_block(part))
+    for number, zero in enumerate(part.controlnet_down_blocks):
+        _copy(out, f"zero_convs.{number}.0", zero)
+    _copy(out, "middle_block_out.0", part.controlnet_mid_block)
+    hint = part.controlnet_cond_embedding
+    for number, layer in enumerate([hint.conv_in, *hint.blocks, hint.conv_out]):
+        _copy(out, f"input_hint_block.{2 * number}", layer)
+    return {f"control_model.{k}": v for k, v in out.items()}
+
+
 def _input_blocks(part: Any) -> Iterator[list[Any]]:
     yield [part.conv_in]
     for level in part.down_blocks:

@@ -25,7 +25,7 @@ from ui.templates import Macros
 GROUPS: tuple[tuple[str, str], ...] = (
     ("checkpoint", "Checkpoints"), ("lora", "LoRAs"), ("embedding", "Embeddings"), ("vae", "VAEs"),
     (TINY_VAE, "Tiny autoencoders (TAESD)"),
-    ("text_encoder", "Text encoders"), ("upscaler", "Upscalers"), ("cleaner", "Cleaners"),
+    ("controlnet", "ControlNets"), ("text_encoder", "Text encoders"), ("upscaler", "Upscalers"), ("cleaner", "Cleaners"),
     ("captioner", "Captioners"),
 )  # fmt: skip
 """Kind of file -> the heading over its table, in the order of the page."""

@@ -52,11 +52,11 @@ def create_negative_prompts_tab(session: PageSession) -> None:
         return form.create_request(written, known.find(written["checkpoint"]).for_comparisons)
 
     def compare(values: Values) -> CompareNegative:
-        return CompareNegative(**dataclasses.asdict(read(values)))
+        return CompareNegative(**vars(read(values)))
 
     def study(values: Values) -> StudyNegative:
         most = form.read_whole(fields.read_fields(tab.fields, values), "max_terms")
-        asked = StudyNegative(**dataclasses.asdict(read(values)))
+        asked = StudyNegative(**vars(read(values)))
         return asked if most is None else dataclasses.replace(asked, max_terms=most)
 
     def expect(values: Values) -> TextToImage:

@@ -72,7 +72,7 @@ def create_request(written: Mapping[str, Any], checkpoint: Checkpoint, drawing: 
 def _read_request(written: Mapping[str, Any], checkpoint: Checkpoint, drawing: Drawing, depth: str) -> ImageToImage:
     words = form.create_request({**written, "size": form.OWN_SIZE}, checkpoint.for_sketches)
     return dataclasses.replace(
-        ImageToImage(**dataclasses.asdict(words), init_image=drawing.sketch),
+        ImageToImage(**vars(words), init_image=drawing.sketch),
         width=form.read_whole(written, "width"),
         height=form.read_whole(written, "height"),
         mask_image=drawing.mask or None,

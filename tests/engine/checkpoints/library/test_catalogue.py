@@ -42,6 +42,10 @@ SD1 = {UNET: [8, 4, 3, 3], CLIP: [8]}
 SD2 = {UNET: [8, 4, 3, 3], OPENCLIP: [8], "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias": [8]}
 XL = {UNET: [8, 4, 3, 3], "conditioner.embedders.1.model.ln_final.weight": [8]}
 LORA = {"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": [4, 768]}
+CONTROL = {
+    "control_model.zero_convs.0.0.weight": [8, 8, 1, 1], "control_model.input_blocks.0.0.weight": [8, 4, 3, 3],
+    "control_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [8, 768],
+}  # fmt: skip
 VAE = {"encoder.conv_in.weight": [4, 3, 3, 3], "decoder.conv_in.weight": [4, 4, 3, 3]}
 ESRGAN = {
     "conv_first.weight": [4, 3, 3, 3], "body.0.rdb1.conv1.weight": [4, 4, 3, 3],
@@ -120,7 +124,8 @@ def test_folders_of_other_programs_are_understood_and_only_read(
     (root / mark).mkdir()
     write(root / "embeddings" / "e.safetensors", {"emb_params": [1, 768]})
     write(root / "venv" / "lib" / "weights.bin", SD1)
-    write(root / "models" / "ControlNet" / "x.safetensors", {"input_hint_block.0.weight": [16, 3, 3, 3]})
+    write(root / "models" / "ControlNet" / "x.safetensors", CONTROL)
+    write(root / "extensions" / "sd-webui-controlnet" / "models" / "y.safetensors", CONTROL)
     preferences.write(settings.data, Preferences(extra_models=(str(root), str(tmp_path / "not there"))))
     before = {p: p.stat().st_mtime_ns for p in root.rglob("*")}
     assert found(settings) == {
@@ -129,7 +134,8 @@ def test_folders_of_other_programs_are_understood_and_only_read(
         "c": "vae",
         "d": "upscaler",
         "e": "embedding",
-        "ControlNet/x": "controlnet",
+        "x": "controlnet",
+        "y": "controlnet",
     }
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*")} == before
 
