@@ -109,13 +109,15 @@ def _run(queue: Queue, request: Request, output: Output, names: Iterator[Path]) 
     job = queue.submit(request)
     try:
         for name, fields in queue.follow(job):
-            _show(queue, job, name, fields, output, names)
+            _show(queue, job, name, fields, output, names, tells_seed=not isinstance(request, Upscale))
     except (KeyboardInterrupt, OutputError):
         queue.stop(job)
         raise
 
 
-def _show(queue: Queue, job: str, name: str, fields: JsonObject, output: Output, names: Iterator[Path]) -> None:
+def _show(
+    queue: Queue, job: str, name: str, fields: JsonObject, output: Output, names: Iterator[Path], *, tells_seed: bool
+) -> None:
     if name == "step":
         _draw_bar(fields)
     elif name == "notice":
@@ -126,7 +128,7 @@ def _show(queue: Queue, job: str, name: str, fields: JsonObject, output: Output,
         path = next(names, None)
         if path is not None:
             _write(path, queue.fetch(job, index))
-        _print_image(job, index, fields, path, output)
+        _print_image(job, index, fields, path, output, tells_seed=tells_seed)
     elif name == "failed":
         raise EaselError(str(fields["message"]))
     elif name == "cancelled":
@@ -140,12 +142,14 @@ def _write(path: Path, content: bytes) -> None:
         raise OutputError(f"“{path}” cannot be written: {error.strerror or error}.") from error
 
 
-def _print_image(job: str, index: int, fields: JsonObject, path: Path | None, output: Output) -> None:
+def _print_image(job: str, index: int, fields: JsonObject, path: Path | None, output: Output, *, tells_seed: bool) -> None:
+    """Say where an image is; its seed too, unless it was upscaled: most upscalers draw nothing by chance."""
     if output.as_json:
         print(json.dumps({"job": job, "index": index, "seed": fields.get("seed"), "path": str(path) if path else None}))
     else:
         where = f"“{path}”" if path else "Easel's outputs folder"
-        print(f"Picture {index + 1} is in {where}; its seed is {fields.get('seed')}.")
+        seed = f"; its seed is {fields.get('seed')}" if tells_seed else ""
+        print(f"Picture {index + 1} is in {where}{seed}.")
 
 
 def _draw_bar(fields: JsonObject) -> None:

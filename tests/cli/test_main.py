@@ -56,7 +56,8 @@ def test_a_picture_is_written_with_its_record_and_never_over_another(
     larger = tmp_path / "large.png"
     assert run("upscale", out, "--factor", "2", "--out", larger) == 0
     assert Image.open(larger).size == (64, 64)  # what the scripted engine makes
-    capsys.readouterr()
+    said = capsys.readouterr().out
+    assert str(larger) in said and "seed" not in said, "nothing was drawn by chance"
     assert run("jobs", "--json", "--limit", "2") == 0
     assert [job["state"] for job in json.loads(capsys.readouterr().out)] == ["finished"] * 2
 
