@@ -115,7 +115,7 @@ def decode_twice(side: int, tile: int, dtype: str) -> str:
     """What is said of memory on a card with no more than is planned with, beside what other tests left there."""
     family = BY_NAME["sd2_v"]
     with torch.device("meta"):
-        vae = build(family.classes["vae"], bundled_config(family, "vae"))
+        vae = build(family.classes["vae"], bundled_config(family, "vae")).to(DTYPES[dtype])
     assert isinstance(vae, AutoencoderKL)
     parameters = sum(parameter.numel() for parameter in vae.parameters())
     plan = ExecutionPlan(device="cuda", dtypes={"vae": dtype}, vae_tile=tile)
@@ -123,7 +123,7 @@ def decode_twice(side: int, tile: int, dtype: str) -> str:
     torch.cuda.empty_cache()
     free = int(predicted / MARGIN) + read_counts()["used"]
     resize(24 * GIB, 24 * GIB - (free >> 20))
-    vae = vae.to(DTYPES[dtype]).to_empty(device="cuda")
+    vae.to_empty(device="cuda")
     try:
         with torch.inference_mode(), tile_vae(vae, tile):
             for _ in range(2):

@@ -14,9 +14,10 @@ from safetensors.torch import save_file
 
 from engine.checkpoints.adapters.additions import Additions
 from engine.checkpoints.adapters.merge import Lora
-from engine.checkpoints.cache import CheckpointCache
+from engine.checkpoints.cache import CheckpointCache, _key
 from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.errors import CancelledError, CheckpointError
+from engine.plan.ladder import RUNGS, apply
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import additions, tiny
 
@@ -51,6 +52,22 @@ def test_all_uses_share_one_set_of_weights(folder: Folder) -> None:
     with cache.lease(folder("sd1"), PLAN) as pipeline:
         modules = (pipeline.unet, pipeline.vae, pipeline.text_encoder)
         assert held == sum(t.nbytes for m in modules for t in (*m.parameters(), *m.buffers()))
+
+
+KEEPING = {"not_compiled", "vae_tiles", "vae_small_tiles", "batch_split"}
+"""Measures that change nothing of the weights and where they are."""
+
+
+def test_weights_are_loaded_again_only_by_a_measure_that_changes_them(folder: Folder) -> None:
+    plan, entry = ExecutionPlan(dtypes={"unet": "float32", "vae": "float32", "text_encoder": "float32"}), folder("sd1")
+    on_cpu = dataclasses.replace(plan, device="another")
+    serving = {rung.name for rung in RUNGS if _key(entry, apply(plan, rung, on_cpu)) == _key(entry, plan)}
+    assert serving == KEEPING
+    cache = CheckpointCache(GENEROUS)
+    for rung in (None, *(rung for rung in RUNGS if rung.name in KEEPING)):
+        plan = apply(plan, rung) if rung else plan
+        cache.load(entry, plan)
+    assert [event.kind for event in cache.events] == ["loaded"]
 
 
 def test_two_that_alternate_in_all_uses_load_once_each(folder: Folder) -> None:
