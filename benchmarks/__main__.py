@@ -10,6 +10,7 @@ NAMES = {
     "first_picture": "from the click to the file, with the starter: the engine alone, through the queue, and in a browser",
     "kernels": "rates of matrix products, convolutions and attention by library and precision, beside the arithmetic limit",
     "stop": "from Stop to the end of the job, with a full-size checkpoint",
+    "page": "the page in a browser: until it can be used, compared with a bare Gradio page, and in an empty and a full studio",
     "history": "the History tab with 10,000 pictures",
     "live": "from the end of a stroke to the repaint on the screen, with the starter",
     "load": "50 pages that watch 200 jobs, and many, slow and rude clients of the API: the page's answer time beside that of an "

@@ -45,14 +45,14 @@ def main() -> None:
         history.close()
 
 
-def fill(folder: Path) -> None:
-    """One real image for each prompt, copied to different file names over many days."""
+def fill(folder: Path, images: int = IMAGES, side: int = SIDE) -> None:
+    """One real image for each prompt, copied to different file names over many days, ``images`` in all."""
     for number, words in enumerate(WORDS):
-        request = TextToImage(prompt=words, seed=number, width=SIDE, height=SIDE, checkpoint=("starter", "dreamy")[number % 2])
+        request = TextToImage(prompt=words, seed=number, width=side, height=side, checkpoint=("starter", "dreamy")[number % 2])
         resolved = Resolved(request=request, plan=ExecutionPlan(), threads=1)
-        image = Image.effect_noise((SIDE, SIDE), 60).convert("RGB")
+        image = Image.effect_noise((side, side), 60).convert("RGB")
         made = outputs.save(image, resolved, outputs=folder, job=f"job{number}", index=0)
-        for copy in range(number, IMAGES - len(WORDS), len(WORDS)):
+        for copy in range(number, images - len(WORDS), len(WORDS)):
             day = folder / f"2026-{copy % DAYS // 28 + 1:02d}-{copy % DAYS % 28 + 1:02d}"
             day.mkdir(exist_ok=True)
             shutil.copyfile(made, day / f"120000-copy{copy}-0-{copy}.png")

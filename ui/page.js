@@ -13,8 +13,10 @@ import "./tabs/sketch_to_image/pad/pad.js";
 import "./words/completion.js";
 import { watchSeeds } from "./common/seed.js";
 import { watchTabs } from "./common/tabs.js";
+import { watchUploadsAndToasts } from "./common/uploads_and_toasts.js";
 
 watchTabs();
 watchAccordions();
 watchSeeds();
+watchUploadsAndToasts();
 startAnnouncements();

@@ -96,6 +96,18 @@ def unfold(page: Page, title: str) -> None:
     drawn(page)
 
 
+def unfold_all(page: Page) -> None:
+    """Open every accordion of the tab that is seen."""
+    boxes = page.locator("button.label-wrap:visible[aria-expanded=false]")
+    while boxes.count():
+        boxes.first.evaluate("box => box.click()")
+    for panel in page.locator("[role=tabpanel]:visible .words-panel").all():
+        panel.scroll_into_view_if_needed()  # what it shows is asked for when it is seen
+        expect(panel.locator("> *").first).to_be_attached()
+    page.evaluate("scrollTo(0, 0)")
+    drawn(page)
+
+
 def drawn(page: Page) -> None:
     """Wait until what was shown or unfolded can be typed into."""
     # Gradio fills what it just unfolded once more in the next frame: only a script types so fast that its words are lost.
