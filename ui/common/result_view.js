@@ -1,12 +1,14 @@
 // The result view: which of its images is large, and the buttons under it.
 
 import { openLightbox } from "./lightbox.js";
+import { deleted, pressMenu } from "./picture_menu.js";
 
 const EVENTS = ["reuse", "reuse_template", "keep_seed", "pick", "trim"];
 
 // Every tab has a result view of its own; only the open tab's is visible.
 const findVisibleView = () => [...document.querySelectorAll(".block.stage")].find((each) => each.offsetParent);
-const listFigures = (view) => [...view.querySelectorAll(".viewer figure.result")];
+const isThere = (figure) => !deleted.has(figure.dataset.name);
+const listFigures = (view) => [...view.querySelectorAll(".viewer figure.result")].filter(isThere);
 const BUSY = "input, textarea, select, [contenteditable], canvas, [role=tablist], dialog";
 const isWriting = (target) => Boolean(target.closest?.(BUSY));
 
@@ -15,7 +17,7 @@ function choose(view, name) {
   view.dataset.chosen = name;
   const figures = listFigures(view);
   const shown = figures.find((each) => each.dataset.name === name) ?? figures[0];
-  for (const figure of figures) figure.toggleAttribute("data-shown", figure === shown);
+  for (const figure of view.querySelectorAll(".viewer figure.result")) figure.toggleAttribute("data-shown", figure === shown);
   for (const button of view.querySelectorAll("[data-show]")) {
     button.setAttribute("aria-pressed", button.dataset.show === shown?.dataset.name);
   }
@@ -115,6 +117,8 @@ export function mount(element, trigger) {
     const button = event.target.closest("button[data-what]"), small = event.target.closest("button[data-show]");
     const large = event.target.closest("a.frame");
     if (EVENTS.includes(button?.dataset.what)) trigger(button.dataset.what, { ...button.dataset });
+    const inMenu = event.target.closest(".menu button");
+    if (inMenu) pressMenu(inMenu, (name) => choose(view, name));
     if (small) { choose(view, small.dataset.show); lookAt(view, true); }
     const plain = large && !event.ctrlKey && !event.metaKey && !event.shiftKey;
     if (plain && openLightbox(large, [...element.querySelectorAll("a.frame")])) event.preventDefault();

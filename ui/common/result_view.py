@@ -192,7 +192,7 @@ def _render_version(result: Result, outputs: Path, _version: Version) -> Markup:
     go_on = messages.GO_ON.format(strength=request.strength) if isinstance(request, ImageToImage) else ""
     return _HTML.render(
         "figure", image=image, rows=list_facts(result, request), go_on=go_on, has_template=send_to.has_template(request),
-        targets=send_to.list_targets(),
+        targets=send_to.list_targets("info", "describe"), others=send_to.list_targets("sketch", "upscale"),
     )  # fmt: skip
 
 

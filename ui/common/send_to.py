@@ -78,15 +78,19 @@ class Sending:
     prompts: dict[str, Component] = field(default_factory=dict)
 
 
+MARK_IMAGE, TRASH_IMAGE = "mark_image", "trash_image"
+"""Events of the bus that no tab opens for: an image becomes a favourite, or goes to the trash."""
+
+
 def create_bus() -> gr.HTML:
     """The invisible component that receives the presses."""
-    events = [target.event for target in TARGETS.values()]
+    events = [*(target.event for target in TARGETS.values()), MARK_IMAGE, TRASH_IMAGE]
     return gr.HTML(js_on_load=scripts.on_load("common/send_to.js", events), elem_id="bus", padding=False)
 
 
-def list_targets(leave_out: str = "") -> list[Target]:
-    """The targets whose buttons are shown under an image."""
-    return [target for name, target in TARGETS.items() if name != leave_out]
+def list_targets(*leave_out: str) -> list[Target]:
+    """The targets whose buttons are shown under an image, but for some by their names."""
+    return [target for name, target in TARGETS.items() if name not in leave_out]
 
 
 def receive_images(

@@ -66,7 +66,11 @@ def test_a_finished_picture_comes_with_its_seed_and_settings(tmp_path: Path) -> 
     assert [link["href"] for link in shown.all("a") if "download" in link] == [address]
     for fact in ("Seed7", "Size64 × 48", "Steps20", "CFG scale5", "SamplerDDIM", "Checkpointstarter", "Time2.3 s"):
         assert fact in shown.text
-    assert [button.get("data-what") for button in shown.all("button")] == ["reuse", "keep_seed", *(None for _ in send_to.TARGETS)]
+    sent = [button["data-send"] for button in shown.all("button") if "data-send" in button]
+    assert sent == [*(target.event for target in send_to.TARGETS.values()), send_to.MARK_IMAGE]
+    assert [button["data-what"] for button in shown.all("button") if "data-what" in button] == ["reuse", "keep_seed"]
+    (menu,) = shown.all("details")
+    assert [button["data-copy"] for button in shown.all("button") if "data-copy" in button] == ["a cat"] and menu
 
 
 def test_what_a_person_typed_is_text_and_never_markup(tmp_path: Path) -> None:

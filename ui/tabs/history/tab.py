@@ -16,7 +16,7 @@ from engine.records.recall import Recalled
 from ui import messages, sentences
 from ui.common import controls
 from ui.common.page_session import PageSession
-from ui.common.send_to import wire_recall
+from ui.common.send_to import MARK_IMAGE, TRASH_IMAGE, wire_recall
 from ui.compat.listeners import QUIET, Update, find_open_tab, on
 from ui.tabs.history import view
 from ui.tabs.history.service import HistoryService
@@ -57,6 +57,27 @@ def create_history_tab(session: PageSession) -> None:
         return recalled
 
     wire_recall(on(tab.detail, "reuse"), recall, None, session.sending)
+    _wire_menu(service, session)
+
+
+def _wire_menu(service: HistoryService, session: PageSession) -> None:
+    """What the menu under a picture does, whichever tab shows it."""
+
+    def mark(event: gr.EventData) -> None:
+        attempt(lambda: service.mark(event.image, True), messages.MARKED)
+
+    def trash(event: gr.EventData) -> None:
+        attempt(lambda: service.to_trash(event.image), messages.IN_TRASH)
+
+    def attempt(change: Callable[[], None], done: str) -> None:
+        try:
+            change()
+            gr.Info(done)
+        except EaselError as error:
+            gr.Warning(str(error), duration=20)
+
+    on(session.sending.bus, MARK_IMAGE)(mark, None, None, trigger_mode="multiple", **QUIET)
+    on(session.sending.bus, TRASH_IMAGE)(trash, None, None, trigger_mode="multiple", **QUIET)
 
 
 def _create_components() -> HistoryTab:
