@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 
@@ -11,6 +12,7 @@ from engine.plan.hardware.facts import Device, Hardware
 from engine.plan.precision import Tolerance, choose, find_safer_dtype, raise_precision, replace_dtypes
 from engine.plan.precision_table import ROWS, find_row
 from engine.requests import DTYPES
+from engine.requests.resolved import MOST_SCORES
 from tests.engine.plan.conftest import MACHINES, card, cpu, mac
 
 XL, V2, V1 = BY_NAME["xl"], BY_NAME["sd2_v"], BY_NAME["sd1"]
@@ -86,6 +88,18 @@ def test_recent_macos_computes_attention_in_float32() -> None:
     assert choose(mac(14, 5), V1).attention_upcast
     assert not choose(mac(14, 4), V1).attention_upcast
     assert not choose(mac(15, 0), V1, overrule="float32").attention_upcast
+
+
+CHANNELS_FIRST = re.compile("AMD (RDNA|Vega)|other AMD|Apple")
+"""Rows whose hardware computes channels last more slowly, or wrongly in slices."""
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_layout_and_slices_follow_the_row(name: str) -> None:
+    plan, upcast = choose(MACHINES[name], V1), choose(MACHINES[name], V2, overrule="float16").attention_upcast
+    assert plan.channels_last != bool(CHANNELS_FIRST.match(name))
+    if plan.device == "mps":
+        assert plan.attention_scores < MOST_SCORES and upcast
 
 
 @pytest.mark.parametrize(
