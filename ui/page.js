@@ -3,6 +3,7 @@
 import { watchAccordions } from "./common/accordions.js";
 import { startAnnouncements } from "./common/announcements.js";
 import "./common/changed_settings.js";
+import "./common/outdated_sentences.js";
 import "./common/prompt_weights.js";
 import "./common/result_view.js";
 import "./common/roving.js";
