@@ -1,5 +1,5 @@
-// What was said about a form is over when the form is changed, however that is done: typed, pasted, dictated or dragged. Gradio's own
-// event of a field knows typing alone.
+// What was said about a form is over when the form is changed, however that is done: typed, pasted, dictated or dragged. Gradio's
+// own event of a field knows typing alone.
 
 const PRESSES = "button.generate, button.also, [id$=-save], [id$=-describe]";
 
