@@ -2,7 +2,7 @@
 
 import { whenAdded } from "./additions.js";
 
-// "Upload" beside a chosen file is a button inside a button, and is named by a key that was never translated. The outer one is kept:
+// "Upload" beside a chosen file is a button inside a button, and is named by a key that was never translated. The outer stays:
 // it takes the name of the inner one, and presses it.
 function mendUpload(outer) {
   const inner = outer.querySelector("button.upload-container");
