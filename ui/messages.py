@@ -449,6 +449,26 @@ PREPROCESSOR_NAMES = {
 }  # fmt: skip
 """Name of a preprocessor -> what it makes of a picture."""
 
+CONTROLS = "Guide by pictures (ControlNet)"
+CONTROLS_HELP = (
+    "A picture gives outlines, depth or a pose, and the prompt says the rest. Choose the picture and the ControlNet that reads "
+    "it. A map can be downloaded, changed in any program and chosen again as it is."
+)
+CONTROL_PICTURE = "Picture"
+CONTROL_MODEL = "ControlNet"
+CONTROL_MAP = "What is taken from the picture"
+CONTROL_WEIGHT = "Weight"
+CONTROL_START = "From this share of the steps"
+CONTROL_END = "Until this share of the steps"
+CONTROL_MODE = "What counts more"
+PIXEL_PERFECT = "Pixel perfect: as fine as the result"
+SHOW_MAP = "Show what it reads"
+CONTROL_MAP_SHOWN = "What the ControlNet reads"
+DOWNLOAD_MAP = "Download"
+NO_CONTROL = "None"
+NO_CONTROL_FITS = "None in your folders fits this checkpoint"
+SUGGESTED_PREPROCESSOR = "What this ControlNet reads"
+
 INFO_TAB = "Image info"
 DROP_IMAGE = "Drop a picture here, or press to choose one"
 DROP_HINT = "Drop any picture: Easel shows what its file contains, whichever program made it, and what can be used again."

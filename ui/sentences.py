@@ -518,3 +518,18 @@ def describe_control(control: Control) -> str:
         PREPROCESSOR_NAMES[control.preprocessor] if control.preprocessor != "none" else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def name_control(number: int) -> str:
+    """The heading over a control."""
+    return f"Control {number}"
+
+
+def control_without_model(number: int) -> str:
+    """For a control whose picture nothing reads."""
+    return f"Control {number} has a picture and no ControlNet. Choose the ControlNet that reads it, or take the picture out."
+
+
+def control_without_picture(number: int) -> str:
+    """For a control that has nothing to read."""
+    return f"Choose a picture and a ControlNet for control {number} first."

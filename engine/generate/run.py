@@ -47,7 +47,7 @@ class Run:
         outputs.check_writable(self._folder)
         prepared = prepare(self._task.request, self._task.choose_size, self._state, self._inventory)
         self._task.check(prepared)
-        yield from self._create_maps(prepared)
+        prepared = yield from self._create_maps(prepared)
         while True:
             try:
                 yield from self._attempt(prepared)
@@ -58,10 +58,11 @@ class Run:
             prepared = apply_relief(relief, prepared, self._state)
             yield Notice(job=self._job, text=relief.notice)
 
-    def _create_maps(self, prepared: Prepared) -> Iterator[Event]:
-        """Make what the controls read, before anything is loaded. Raises ImageError."""
+    def _create_maps(self, prepared: Prepared) -> Generator[Event, None, Prepared]:
+        """Make what the controls read, before anything is loaded, and return the run without those for which nothing is drawn.
+        Raises ImageError."""
         if not prepared.controls:
-            return
+            return prepared
         request = prepared.resolved.request
         place = self._task.place_control(request.width, request.height)
         source = self._task.find_control_source(request.width, request.height)
@@ -70,6 +71,8 @@ class Run:
             found = create_map(each.number, each.control, each.entry, source, blobs, place)
             self._maps[each.number] = found
             yield from (Notice(job=self._job, text=text) for text in found.notices)
+        drawn = tuple(each for each in prepared.controls if not self._maps[each.number].lacks_lines(each.control))
+        return dataclasses.replace(prepared, controls=drawn)
 
     def _attempt(self, prepared: Prepared) -> Iterator[Event]:
         """The run under one plan. Images that an earlier attempt saved are not made again."""

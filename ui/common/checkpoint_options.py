@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from engine.checkpoints.control.purposes import LINES, PURPOSES, find_purpose
 from engine.checkpoints.families import CONFIGS, DEPTH, TEXT
 from engine.checkpoints.library import overrides
 from engine.checkpoints.library.catalogue import Catalogue, Inventory
+from engine.checkpoints.library.control_networks import list_controls
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.overrides import Override
 from engine.checkpoints.library.upscalers import BUILT_IN, find_built_in, is_diffusion
@@ -188,6 +190,13 @@ class CheckpointOptions:
         entry = self._entries.get(checkpoint) or next(iter(self._entries.values()), None)
         base = entry.family.base if entry else None
         return frozenset(each.name for each in entries if base is not None and each.identity.family in ("", base.name))
+
+    def list_controls(self, checkpoint: str | None) -> tuple[CheckpointEntry, ...]:
+        """The control networks that work with a checkpoint; those for drawn lines first."""
+        entry = self._entries.get(checkpoint or "") or next(iter(self._entries.values()), None)
+        fitting = list_controls(self.inventory, entry) if entry else []
+        order = (*LINES, *PURPOSES, "")
+        return tuple(sorted(fitting, key=lambda control: order.index(find_purpose(control.path))))
 
     def list_names(self) -> KnownNames:
         """The names of everything that the settings of an image can refer to."""

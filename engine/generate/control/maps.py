@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,11 +15,14 @@ from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import EaselError, ImageError
 from engine.generate.control.preprocessors import PREPROCESSORS
 from engine.records.blobs import Blobs
+from engine.records.images.decoder import decode
 from engine.records.images.open_image import fit, flatten, open_image
 from engine.requests import Control
 
 Place = Callable[[Image.Image], Image.Image]
 """Fits a picture to the size of the image, and cuts out the part that a request works on."""
+
+_NO_LINES = "No line is drawn for control {number}, so it was not run: the picture is as without it."
 
 _SAME_ASPECT = 0.02
 """Share by which two aspect ratios may differ and still count as one."""
@@ -30,6 +35,10 @@ class ControlMap:
     number: int
     image: Image.Image
     notices: tuple[str, ...] = ()
+
+    def lacks_lines(self, control: Control) -> bool:
+        """Whether the lines of a drawing were asked for, and none are drawn."""
+        return control.preprocessor == "lines" and self.image.convert("L").getextrema() == (0, 0)
 
     def read_values(self, *, fills: bool) -> np.ndarray:
         """Height x width x 3 in float32, 0 to 1; -1 in transparent parts if the network ``fills`` them."""
@@ -54,8 +63,23 @@ def create_map(
         raise ImageError(f"Control {number} has no picture. Choose one for it, or take the control out.")
     else:
         image = source
-    made = preprocess(image, control, find_purpose(network.path))
-    return ControlMap(number=number, image=made, notices=(*notices, *_describe_oddities(number, made)))
+    made = ControlMap(number=number, image=preprocess(image, control, find_purpose(network.path)))
+    if made.lacks_lines(control):
+        return dataclasses.replace(made, notices=(*notices, _NO_LINES.format(number=number)))
+    return dataclasses.replace(made, notices=(*notices, *_describe_oddities(number, made.image)))
+
+
+def preview_map(control: Control, network: CheckpointEntry, blobs: Blobs, width: int, height: int) -> bytes:
+    """The map that an image of ``width`` x ``height`` pixels would be guided by, as PNG, for a process whose memory no image may
+    take. Raises ImageError."""
+    return decode([blobs.path(control.image)], _preview_map, control, network, blobs, (width, height))
+
+
+def _preview_map(control: Control, network: CheckpointEntry, blobs: Blobs, size: tuple[int, int]) -> bytes:
+    found = create_map(1, control, network, None, blobs, place_by_fit(*size))
+    stream = io.BytesIO()
+    found.image.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
 
 
 def preprocess(image: Image.Image, control: Control, purpose: str) -> Image.Image:

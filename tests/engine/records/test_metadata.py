@@ -28,7 +28,7 @@ from engine.records.record import (
     source_type,
     to_text,
 )
-from engine.requests import KINDS, MAX_SEED, RESOLVED_KINDS, Request, Resolved
+from engine.requests import KINDS, MAX_SEED, RESOLVED_KINDS, Control, Request, Resolved
 from tests.engine.records.conftest import resolved_with
 
 FORMATS = ("png", "jpeg", "webp")
@@ -45,6 +45,9 @@ def _values(annotation: str) -> st.SearchStrategy:
         "None": st.none(),
         "tuple[str, ...]": st.lists(st.text(max_size=20), max_size=3).map(tuple),
         "tuple[float, ...]": st.lists(st.floats(0, 1), max_size=3).map(tuple),
+        "tuple[Control, ...]": st.lists(st.builds(Control, weight=st.floats(0, 2), model=st.text(max_size=20)), max_size=2).map(
+            tuple
+        ),
         "tuple[tuple[int, int], ...]": st.lists(st.tuples(st.integers(0), st.integers(0)), max_size=3).map(tuple),
     }
     return st.one_of([kinds[part.strip()] for part in annotation.split("|")])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 
-from engine.requests import Request, TextToImage
+from engine.records.blobs import Blobs
+from engine.requests import Request, TextToImage, check
 from ui import messages
 from ui.common import controls, fields, form, result_view
 from ui.common.estimate import wire_estimate
@@ -17,6 +19,7 @@ from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
 from ui.common.send_to import Form, wire_reuse
 from ui.compat.listeners import QUIET, Update, Values, on
+from ui.control.panel import ControlPanel, ControlService, create_control_panel, wire_control_panel
 from ui.saved_forms.panel import FormBox, create_form_box, wire_form_box
 from ui.tabs.text_to_image import view
 
@@ -34,23 +37,37 @@ class TextToImageTab:
     examples: gr.HTML
     box: PromptBox
     forms: FormBox
+    guides: ControlPanel
 
 
 def create_text_to_image_tab(session: PageSession) -> None:
     """Make the tab inside the open ``gr.Tab``, with all its listeners."""
     tab, known = _create_components(session), session.checkpoint_options
+    guides = ControlService(tab.guides, Blobs(session.settings.data / "blobs"), known)
 
-    def ask(values: Values) -> TextToImage:
+    def expect(values: Values) -> TextToImage:
+        """The request for the estimate, which does not need the pictures."""
         written = fields.read_fields(tab.fields, values)
         return form.create_request(written, known.find(written["checkpoint"]))
 
+    def ask(values: Values) -> TextToImage:
+        asked = dataclasses.replace(expect(values), controls=guides.read(values))
+        check(asked)
+        return asked
+
     def fill(request: Request) -> Sequence[Update]:
         written = form.fill_form(request, known.find(form.find_checkpoint_name(request)))
-        return [written[name] for name in tab.fields]
+        own = guides.fill(request if isinstance(request, TextToImage) else TextToImage())
+        return [*(written[name] for name in tab.fields), *own]
 
-    every = list(tab.fields.values())
+    def find_size(values: Values) -> tuple[int, int]:
+        asked, native = expect(values), known.find(values[tab.fields["checkpoint"]]).native_size
+        return asked.width or native, asked.height or native
+
+    every = [*tab.fields.values(), *tab.guides.fields]
     ended = wire_generate(tab.controls, session, set(every), ask)
-    wire_estimate(tab.estimate, tab.fields, session, ask, ended)
+    wire_estimate(tab.estimate, tab.fields, session, expect, ended)
+    wire_control_panel(guides, tab.fields["checkpoint"], session, set(tab.fields.values()), find_size)
     fields.follow_checkpoint(tab.fields, known)
     keeper = fields.keep_form(NAME, tab.fields, form.BLANK, session)
     _wire_examples(tab, session, keeper)
@@ -81,6 +98,7 @@ def _create_components(session: PageSession) -> TextToImageTab:
             fields.create_changed_line(NAME, form.BLANK)
             with gr.Accordion(messages.SETTINGS, open=False):
                 made |= controls.create_settings(NAME, chosen) | controls.create_afterwards(NAME)
+            guides = create_control_panel(NAME, session.checkpoint_options)
             box = create_prompt_box(NAME, session, warning)
             forms = create_form_box(NAME)
     return TextToImageTab(
@@ -90,6 +108,7 @@ def _create_components(session: PageSession) -> TextToImageTab:
         examples=examples,
         box=box,
         forms=forms,
+        guides=guides,
     )
 
 
