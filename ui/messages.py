@@ -449,6 +449,11 @@ PREPROCESSOR_NAMES = {
 }  # fmt: skip
 """Name of a preprocessor -> what it makes of a picture."""
 
+KEEP_LINES = "Keep my lines"
+KEEP_COLOURS = "Keep my colours"
+LINES_MODEL = "What reads my lines"
+LINES_HELP = "The lines are taken from the layer that is chosen on the sheet, whatever their colour."
+LINES_WEIGHT = "How closely: 0 not at all, 1 as drawn, 2 by force"
 CONTROLS = "Guide by pictures (ControlNet)"
 CONTROLS_HELP = (
     "A picture gives outlines, depth or a pose, and the prompt says the rest. Choose the picture and the ControlNet that reads "

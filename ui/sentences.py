@@ -533,3 +533,16 @@ def control_without_model(number: int) -> str:
 def control_without_picture(number: int) -> str:
     """For a control that has nothing to read."""
     return f"Choose a picture and a ControlNet for control {number} first."
+
+
+def best_for_lines(name: str) -> str:
+    """The choice of the network that reads lines best."""
+    return f"The best here ({name})"
+
+
+def no_control_for_lines(checkpoint: str) -> str:
+    """For lines that nothing reads."""
+    return (
+        f"Nothing in your folders reads lines for {checkpoint}. Put a ControlNet for scribbles, line art or edges of its family "
+        "into the models folder, or take the tick from “Keep my lines”."
+    )

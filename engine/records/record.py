@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from engine.errors import RequestError
 from engine.json_values import as_object, parse_object, read_dataclass
+from engine.records.foreign.control_units import write_units
 from engine.requests import (
     GUIDANCES,
     GenerationRequest,
@@ -129,6 +130,7 @@ def _settings(resolved: Resolved[Request]) -> Iterator[tuple[str, str | float | 
     yield "Model hash", resolved.checkpoint_sha256[:10] or None
     yield "Model", _model(request)
     yield "Denoising strength", request.strength if isinstance(request, ImageToImage) else None
+    yield from write_units(request.controls) if isinstance(request, GenerationRequest) else ()
     yield "Clip skip", request.clip_skip or None
     yield "Template", request.prompt_template or None
     yield "Negative Template", request.negative_template or None

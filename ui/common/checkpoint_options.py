@@ -53,6 +53,7 @@ class Checkpoint:
     :func:`engine.negative.effectiveness.explain_no_effect`. ``for_drafts`` is its version for few steps, if it brings one.
     ``runs_itself``: diffusers' own pipeline draws it, which has settings of its own. ``vae`` and ``words_before`` are the user's
     for this checkpoint (:class:`engine.checkpoints.library.overrides.Override`), as may be the steps and the guidance scale.
+    ``line_controls`` are the control networks that read drawn lines beside it, the best first.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Checkpoint:
     for_drafts: Checkpoint | None = None
     vae: str = ""
     words_before: str = ""
+    line_controls: tuple[str, ...] = ()
 
     @property
     def for_sketches(self) -> Checkpoint:
@@ -156,7 +158,8 @@ class CheckpointOptions:
 
         def describe(name: str) -> Checkpoint:
             entry = offered[name]
-            return describe_checkpoint(entry, found["embedding"], chosen.get(str(entry.path), Override()))
+            described = describe_checkpoint(entry, found["embedding"], chosen.get(str(entry.path), Override()))
+            return dataclasses.replace(described, line_controls=_list_line_controls(inventory, entry))
 
         known, odd = read_each(offered, describe)
         self._entries = {entry.name: entry for entry in entries if entry.name not in odd}
@@ -194,9 +197,7 @@ class CheckpointOptions:
     def list_controls(self, checkpoint: str | None) -> tuple[CheckpointEntry, ...]:
         """The control networks that work with a checkpoint; those for drawn lines first."""
         entry = self._entries.get(checkpoint or "") or next(iter(self._entries.values()), None)
-        fitting = list_controls(self.inventory, entry) if entry else []
-        order = (*LINES, *PURPOSES, "")
-        return tuple(sorted(fitting, key=lambda control: order.index(find_purpose(control.path))))
+        return _sort_controls(list_controls(self.inventory, entry)) if entry else ()
 
     def list_names(self) -> KnownNames:
         """The names of everything that the settings of an image can refer to."""
@@ -210,6 +211,18 @@ class CheckpointOptions:
             "vaes": self.additions["vae"],
             "refiners": self.additions["refiner"],
         }
+
+
+def _sort_controls(controls: Iterable[CheckpointEntry]) -> tuple[CheckpointEntry, ...]:
+    """Those for drawn lines first."""
+    order = (*LINES, *PURPOSES, "")
+    return tuple(sorted(controls, key=lambda control: order.index(find_purpose(control.path))))
+
+
+def _list_line_controls(inventory: Inventory, entry: CheckpointEntry) -> tuple[str, ...]:
+    """The control networks beside a checkpoint that read lines, or do not say what they read."""
+    fitting = _sort_controls(list_controls(inventory, entry))
+    return tuple(control.name for control in fitting if find_purpose(control.path) in (*LINES, ""))
 
 
 def _list_upscalers(networks: Sequence[CheckpointEntry], checkpoints: Sequence[CheckpointEntry]) -> tuple[str, ...]:

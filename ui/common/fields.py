@@ -63,6 +63,8 @@ def update_field(name: str, chosen: Checkpoint) -> Update:
 
 _IN_SIGHT = (
     "prompt", "negative_prompt", "checkpoint", "size", "width", "height", "count", "seed", "strength", "lora", "max_terms",
+    "keep_lines",
+    "keep_colours", "lines_model", "lines_weight", "lines_start", "lines_end",
 )  # fmt: skip
 """Fields that are not folded away, and the one that empties itself."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.records.foreign.fields import NOTHING_UNUSED, Unused
+from engine.requests import Control
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class ForeignRecord:
 
     ``scheduler`` and ``schedule`` are in AUTOMATIC1111's spelling. ``clip_skip`` is in AUTOMATIC1111's counting (2: the last
     layer but one). ``prompt_template`` and ``negative_template`` are what the prompts were drawn from, "" for nothing.
-    ``loras`` may also be in the prompt as tags. ``unused`` is everything else in the record.
+    ``loras`` may also be in the prompt as tags. ``controls`` have no pictures. ``unused`` is everything else in the record.
     """
 
     program: str
@@ -51,4 +52,5 @@ class ForeignRecord:
     vae: str | None = None
     refiner: str | None = None
     refiner_start: float | None = None
+    controls: tuple[Control, ...] = ()
     unused: Unused = NOTHING_UNUSED

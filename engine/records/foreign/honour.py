@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
+from engine.records.foreign.control_units import explain_units
 from engine.records.foreign.fields import Unused
 from engine.records.foreign.foreign_record import ForeignRecord
 from engine.records.foreign.loras import name_loras
@@ -64,6 +65,7 @@ def to_request(
         vae=find_same("VAE", record.vae, others.get("vaes"), notes),
         refiner=refiner,
         refiner_start=TextToImage.refiner_start if start is None or refiner is None else start,
+        controls=record.controls,
     )
     return request, (*notes, *_explain(record))
 
@@ -102,6 +104,8 @@ def _explain(record: ForeignRecord) -> Iterator[str]:
         )
     if record.program == "NovelAI" and re.search(r"[{\[]|\d::", record.prompt):
         yield "NovelAI weighs words with {braces}, [brackets] and 1.2::signs::; Easel reads (words:1.2)."
+    if record.controls:
+        yield explain_units(record.controls)
     yield from explain_unused(record.unused)
 
 

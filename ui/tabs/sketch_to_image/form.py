@@ -14,6 +14,7 @@ from engine.requests import ImageToImage, Request, check
 from ui import messages
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
+from ui.tabs.sketch_to_image import lines
 
 BLANK: dict[str, Any] = {
     **{name: text for name, text in form.BLANK.items() if name != "size"},
@@ -23,6 +24,7 @@ BLANK: dict[str, Any] = {
     "only_masked": False,
     "padding": "",
     "live_steps": "",
+    **lines.BLANK,
 }
 """Every field of the tab's form, by name, with its initial value. Empty width and height follow the drawing's shape."""
 
@@ -38,14 +40,15 @@ DEFAULTS = {"feather": 8, "padding": 32}
 
 @dataclass(frozen=True)
 class Drawing:
-    """What the pad uploaded. ``sketch`` and ``mask`` are hashes there, "" for none; ``paper``
-    and the sizes in pixels are the drawing's."""
+    """What the pad uploaded. ``sketch``, ``mask`` and ``lines``, the layer that is drawn on, are hashes there, "" for none;
+    ``paper`` and the sizes in pixels are the drawing's."""
 
     sketch: str
     mask: str = ""
     paper: str = "#ffffff"
     width: int = 0
     height: int = 0
+    lines: str = ""
 
 
 def read_drawing(told: str | None) -> Drawing:
@@ -78,7 +81,8 @@ def _read_request(written: Mapping[str, Any], checkpoint: Checkpoint, drawing: D
         mask_image=drawing.mask or None,
         depth_image=depth or None,
         paper=drawing.paper,
-        strength=round(float(written["strength"]), 4),
+        strength=round(float(written["strength"]), 4) if written["keep_colours"] else 1.0,
+        controls=lines.read_lines(written, checkpoint, drawing.lines),
         fit=written["fit"],
         only_masked=bool(written["only_masked"]),
         feather=_read_pixels(written, "feather"),
@@ -101,7 +105,7 @@ def create_live_request(written: Mapping[str, Any], checkpoint: Checkpoint, draw
 
     If it has a version for few steps, that one is used.
     """
-    painter = checkpoint.for_drafts or checkpoint
+    painter = dataclasses.replace(checkpoint.for_drafts or checkpoint, line_controls=checkpoint.line_controls)
     steps = form.read_whole({"live_steps": written["live_steps"]}, "live_steps") or count_live_steps(checkpoint)
     plain = {**written, **dict.fromkeys(("steps", "guidance_scale", "scheduler", "schedule"), ""), "count": "1"}
     # A Live repaint has the checkpoint's native size, whatever the size in the form.
@@ -136,13 +140,16 @@ def fill_form(request: ImageToImage, checkpoint: Checkpoint) -> dict[str, Any]:
         "feather": str(request.feather),
         "only_masked": request.only_masked,
         "padding": str(request.padding),
+        **lines.fill_lines(request),
     }
     return {**BLANK, **{name: text for name, text in plain.items() if name in BLANK}, **own}
 
 
 def describe_drawing(request: ImageToImage) -> str:
     """The drawing that ``request`` started from, as the pad takes it back: JSON."""
-    return json.dumps({"sketch": request.init_image, "mask": request.mask_image or "", "paper": request.paper})
+    drawn = lines.find_lines(request)
+    made_from = {"sketch": request.init_image, "mask": request.mask_image or "", "paper": request.paper}
+    return json.dumps({**made_from, "lines": drawn.image if drawn else ""})
 
 
 def _read_pixels(written: Mapping[str, Any], name: str) -> int:

@@ -31,6 +31,8 @@ from ui.saved_forms.panel import FormBox, create_form_box, wire_form_box
 from ui.server import image_routes
 from ui.tabs.sketch_to_image import drawing_pad, view
 from ui.tabs.sketch_to_image import form as sketch_form
+from ui.tabs.sketch_to_image.lines import BLANK as LINES
+from ui.tabs.sketch_to_image.lines import create_lines, offer_models
 from ui.tabs.sketch_to_image.service import SketchService
 from ui.templates import render_notice
 
@@ -109,7 +111,7 @@ def create_sketch_to_image_tab(session: PageSession) -> None:
     wire_prompt_box(tab.box, tab.fields, session, keeper)
     wire_form_box(tab.forms, tab.fields, sketch_form.BLANK, session, keeper)
     wire_estimate(tab.estimate, tab.fields, session, expect, ended)
-    _wire_strength(tab)
+    _wire_strength(tab, session)
     _wire_folded(tab, session, service, inputs, ask)
     _wire_live(tab, session, service)
     _wire_result(tab, session, service, keeper)
@@ -125,12 +127,12 @@ def _create_components(session: PageSession) -> SketchToImageTab:
         with gr.Column(elem_classes="compose"):
             prompt = controls.create_prompt(NAME, lines=2)
             press = create_press_row(NAME, also=messages.EXPLORE, again=True)
-            strength, live, strength_words = _create_strength()
+            kept, live, strength_words = _create_strength(chosen)
             notice = controls.create_notice(NAME)
         with gr.Column(elem_classes="result-side"):
             result = result_view.create_result_side(NAME, messages.SKETCH_HINT)
         with gr.Column(elem_classes="more"):
-            made: Fields = {"prompt": prompt, "strength": strength}
+            made: Fields = {"prompt": prompt, **kept}
             made |= controls.create_settings_line(NAME, known, chosen.for_sketches, ("checkpoint", "count", "seed"))
             warning = create_warning(NAME)
             estimate = controls.create_estimate(NAME)
@@ -157,15 +159,16 @@ def _create_components(session: PageSession) -> SketchToImageTab:
     )
 
 
-def _create_strength() -> tuple[gr.Slider, gr.Checkbox, gr.HTML]:
-    """The strength, Live beside it, and what the strength means in words."""
+def _create_strength(chosen: Checkpoint) -> tuple[Fields, gr.Checkbox, gr.HTML]:
+    """The strength with what is kept of the drawing, Live beside it, and what the strength means in words."""
     with gr.Row(elem_classes="strength-row"):
         strength = gr.Slider(
             0, 1, sketch_form.BLANK["strength"], step=0.05, label=form.LABELS["strength"], elem_id=f"{NAME}-strength", scale=3,
         )  # fmt: skip
         live = gr.Checkbox(label=messages.LIVE, elem_id=f"{NAME}-live", scale=2)
     meaning = view.render_strength_words(sketch_form.BLANK["strength"])
-    return strength, live, gr.HTML(meaning, elem_id=f"{NAME}-strength-words", **controls.BARE)
+    words = gr.HTML(meaning, elem_id=f"{NAME}-strength-words", **controls.BARE)
+    return {"strength": strength, **create_lines(NAME, chosen)}, live, words
 
 
 def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tuple[Fields, gr.Dropdown]:
@@ -218,7 +221,15 @@ def _find_quickest(known: Mapping[str, Checkpoint]) -> Checkpoint:
     return next((each for each in known.values() if each.repertoire), next(iter(known.values())))
 
 
-def _wire_strength(tab: SketchToImageTab) -> None:
+def _wire_strength(tab: SketchToImageTab, session: PageSession) -> None:
+    """Say what the strength means, and offer what reads lines beside the chosen checkpoint."""
+
+    def offer(checkpoint: str) -> Update:
+        return offer_models(session.checkpoint_options.find(checkpoint))
+
+    checkpoint, model = tab.fields["checkpoint"], tab.fields["lines_model"]
+    on(checkpoint, "change")(offer, checkpoint, model, **QUIET)
+    session.scanned.then(offer, checkpoint, model, **QUIET)
     rows = json.dumps(list(messages.STRENGTHS.items()))
     say = f'(strength) => [`<p class="strength-words">${{{rows}.findLast(([least]) => strength >= least)[1]}}</p>`]'
     strength = tab.fields["strength"]
@@ -274,7 +285,7 @@ def _wire_live(tab: SketchToImageTab, session: PageSession, service: SketchServi
     on(tab.pad, "drawn")(repaint, inputs, tab.controls.result.stage, trigger_mode="multiple", **QUIET)
     switched = on(tab.live.on, "change")(switch, [tab.live.on, seed], [generate, seed], **QUIET)
     switched.then(None, tab.live.on, None, js="(on) => { window.easelPad.setLive(on); }", **QUIET)
-    changes = [on(tab.fields[name], "change") for name in ("strength", "prompt", "negative_prompt", "seed", "live_steps")]
+    changes = [on(tab.fields[name], "change") for name in ("strength", "prompt", "negative_prompt", "seed", "live_steps", *LINES)]
     changes.append(on(tab.live.checkpoint, "change"))
     gr.on(changes, None, None, None, js="() => { window.easelPad.repaintSoon(); }", **QUIET)
 

@@ -19,7 +19,7 @@ from ui.common.page_session import PageSession
 from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, wire_prompt_box
 from ui.common.send_to import Form, wire_reuse
 from ui.compat.listeners import QUIET, Update, Values, on
-from ui.control.panel import ControlPanel, ControlService, create_control_panel, wire_control_panel
+from ui.control.control_fields import ControlPanel, ControlService, create_control_panel, wire_control_panel
 from ui.saved_forms.panel import FormBox, create_form_box, wire_form_box
 from ui.tabs.text_to_image import view
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from engine.json_values import JsonValue
+from engine.records.foreign.control_units import take_units
 from engine.records.foreign.fields import Fields, KnownFields
 from engine.records.foreign.foreign_record import ForeignLora, ForeignRecord
 from engine.records.foreign.loras import read_tags, take_lora
@@ -72,11 +73,10 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
     settings = _open_settings(fields, line)
     program = _find_program(fields, settings)
     found = _take_sampler(settings, program)
-    width, height = _take_size(settings)
+    (width, height), (refiner, refiner_start) = _take_size(settings), _take_refiner(settings)
     prompt = settings.text("raw prompt") or prompt
     hashes = _read_hashes(settings)
     checkpoint, resources = _take_resources(settings)
-    refiner, refiner_start = _take_refiner(settings)
     return ForeignRecord(
         program=program,
         raw=raw,
@@ -100,6 +100,7 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
         vae=_take_vae(settings),
         refiner=refiner,
         refiner_start=refiner_start,
+        controls=take_units(settings),
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
+from engine.errors import RequestError
+from engine.requests import Control
 from engine.settings import Settings
 from tests.engine.checkpoints import tiny
 from ui.common.checkpoint_options import Checkpoint, CheckpointOptions
@@ -41,3 +44,20 @@ def test_live_takes_what_is_enough(name: str, made_with: tuple[int, float, str],
 
 def test_somebody_may_say_otherwise(known: dict[str, Checkpoint]) -> None:
     assert form.create_live_request({**WRITTEN, "live_steps": "7"}, known["both"], HANDED).steps == 7
+
+
+def test_kept_lines_are_a_control_with_or_without_the_colours(known: dict[str, Checkpoint]) -> None:
+    checkpoint = dataclasses.replace(known["plain"], line_controls=("scribble", "canny"))
+    drawing = dataclasses.replace(HANDED, lines="1" * 64)
+    both = form.create_request({**WRITTEN, "keep_lines": True, "lines_weight": 0.8}, checkpoint, drawing)
+    alone = form.create_request(
+        {**WRITTEN, "keep_lines": True, "keep_colours": False, "lines_model": "canny"}, checkpoint, drawing
+    )
+    assert both.controls == (Control(model="scribble", image="1" * 64, preprocessor="lines", weight=0.8),)
+    assert (both.strength, alone.strength, alone.controls[0].model) == (0.6, 1.0, "canny")
+    assert form.create_request(WRITTEN, checkpoint, drawing).controls == ()
+    filled = form.fill_form(alone, checkpoint)
+    assert form.create_request(filled, checkpoint, drawing).controls == alone.controls and not filled["keep_colours"]
+    assert json.loads(form.describe_drawing(alone))["lines"] == "1" * 64
+    with pytest.raises(RequestError, match="Nothing in your folders reads lines"):
+        form.create_request({**WRITTEN, "keep_lines": True}, known["plain"], drawing)

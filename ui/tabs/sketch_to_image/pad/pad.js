@@ -12,6 +12,7 @@ import { settle } from "../../../common/roving.js";
 const UNIT = 192;  // pixels of a quarter of a square sheet's side
 const SHAPES = { square: [4, 4], portrait: [3, 4], landscape: [4, 3], tall: [4, 6], wide: [6, 4] };
 const SMALLEST = 512;  // a smaller picture is upscaled to this, so that there is room to draw
+const LINES_SWITCH = "#sketch-keep_lines input";
 const UPLOAD_LASTS = 60 * 60 * 1000; // milliseconds; the engine removes uploads that no job used after a day
 const KEYS = { b: "brush", e: "eraser", f: "fill", m: "mask", h: "hand", l: "line", r: "rectangle", o: "ellipse" };
 const COLOURING = ["brush", "fill", ...DRAWN_SHAPES];
@@ -58,24 +59,28 @@ class Pad {
 
   // ---- Uploading
 
-  // The drawing, uploaded: JSON with `sketch` and `mask` as hashes, or `trouble`.
+  // The drawing, uploaded: JSON with `sketch`, `mask` and `lines` as hashes, or `trouble`.
   // What did not change is not uploaded again within an hour.
   upload() {
-    const stale = this.uploaded?.revision !== this.revision || Date.now() > this.uploaded.until;
-    if (stale) this.uploaded = { revision: this.revision, until: Date.now() + UPLOAD_LASTS, answer: this.#upload() };
+    const lines = Boolean(document.querySelector(LINES_SWITCH)?.checked), revision = this.revision;
+    const known = this.uploaded?.revision === revision && this.uploaded.lines === lines && Date.now() <= this.uploaded.until;
+    if (!known) this.uploaded = { revision, lines, until: Date.now() + UPLOAD_LASTS, answer: this.#upload(lines) };
     return this.uploaded.answer;
   }
 
-  async #upload() {
+  async #upload(keepsLines) {
     await this.ready;
     const { sheet } = this.drawing, mask = this.drawing.flattenMask(this.tools.kept);
+    // A drawing that was put back has no layers: its lines are those that its picture was made from.
+    const kept = this.lines?.revision === this.revision ? this.lines.hash : "";
+    const lines = keepsLines && !kept ? this.drawing.layer.canvas : null;
     try {
-      const [sketch, masked] = await Promise.all([this.drawing.flatten(), mask].map(async (canvas) => {
+      const [sketch, masked, drawn] = await Promise.all([this.drawing.flatten(), mask, lines].map(async (canvas) => {
         if (!canvas) return "";
         const png = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
         return (await uploadImage(png, this.root.dataset.away)).hash;
       }));
-      return JSON.stringify({ sketch, mask: masked, paper: sheet.paper, width: sheet.width, height: sheet.height });
+      return JSON.stringify({ sketch, mask: masked, lines: keepsLines ? kept || drawn : "", paper: sheet.paper, width: sheet.width, height: sheet.height });
     } catch (error) {
       this.uploaded = null;
       return JSON.stringify({ trouble: error.message });
@@ -150,7 +155,7 @@ class Pad {
   }
 
   // The drawing, flat, and the mask that a picture was made from, by their hashes; undo brings back what was there.
-  async restore({ sketch, mask, paper }) {
+  async restore({ sketch, mask, paper, lines = "" }) {
     const now = JSON.parse(await this.upload()), { sheet: before } = this.drawing;
     if (sketch === now.sketch && mask === now.mask && paper === now.paper) return;
     const [bitmap, masked] = await Promise.all([sketch, mask].map((hash) => hash && loadImage(`sketches/${hash}`)));
@@ -161,6 +166,7 @@ class Pad {
     if (masked) fillMask(masked, sheet.mask);
     if (masked) this.tools.kept = false;
     this.drawing.replace(sheet);
+    this.lines = lines && { revision: this.revision, hash: lines };
     if (before.width !== sheet.width || before.height !== sheet.height) this.view?.whole();
   }
 

@@ -16,7 +16,7 @@ from engine.records.blobs import Blobs
 from engine.requests import Control, TextToImage
 from engine.settings import Settings
 from ui.common.checkpoint_options import CheckpointOptions
-from ui.control.panel import ControlService, create_control_panel
+from ui.control.control_fields import ControlService, create_control_panel
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from ui.compat.listeners import QUIET, Update, Values, on
 from ui.compat.uploads import lend_file
 from ui.templates import Macros, render_notice
 
-_HTML = Macros("control/panel.html")
+_HTML = Macros("control/control_fields.html")
 
 OTHER_PREPROCESSORS = tuple(name for name in PREPROCESSORS if name not in ("lines", "inpaint"))
 """Those for pictures of their own; the two others are for drawings and for masks."""
@@ -83,7 +83,13 @@ def _create_row(tab: str, number: int, known: CheckpointOptions) -> ControlRow:
             # A file, not an image: the engine's own reader opens it and reports errors.
             picture = gr.File(label=messages.CONTROL_PICTURE, elem_id=f"{name}-picture", file_count="single", scale=2)
             with gr.Column(scale=3):
-                model = gr.Dropdown(_list_models(known, None), value="", label=messages.CONTROL_MODEL, elem_id=f"{name}-model")
+                model = gr.Dropdown(
+                    _list_models(known, None),
+                    value="",
+                    label=messages.CONTROL_MODEL,
+                    elem_id=f"{name}-model",
+                    allow_custom_value=True,
+                )
                 offered = [(messages.SUGGESTED_PREPROCESSOR, ""), *_name_preprocessors()]
                 preprocessor = gr.Dropdown(offered, value="", label=messages.CONTROL_MAP, elem_id=f"{name}-preprocessor")
         with gr.Row():
