@@ -17,13 +17,13 @@ thousands of times an image, which doubled the time of a small one. So they spin
 library, which torch for Linux brings, reads the second name (in turns of its loop); Intel's and LLVM's, which torch for Windows
 and macOS bring, read the third (in milliseconds); each ignores the other's."""
 
-DEVICE_MEMORY: dict[str, dict[str, str]] = {
-    "linux": {"PYTORCH_ALLOC_CONF": "expandable_segments:True"},
-    "win32": {"PYTORCH_ALLOC_CONF": "max_split_size_mb:128"},
-}
+DEVICE_MEMORY: dict[str, str] = {"linux": "expandable_segments:True", "win32": "max_split_size_mb:128"}
 """System -> how torch gives out a card's memory. On Linux in pieces that grow, so that pictures of changing sizes leave no holes
 between them that are too small for anything. Drivers for Windows cannot do this: there, what a large tensor left is not cut for
 smaller ones, which would keep the next large one from it."""
+
+DEVICE_MEMORY_VARIABLES = "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"
+"""Where torch reads :data:`DEVICE_MEMORY`: the versions for NVIDIA cards before Turing know the second name alone."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Names of glibc's ``malloc.h``."""
@@ -36,9 +36,9 @@ def set_thread_waiting() -> None:
 
 
 def set_device_memory() -> None:
-    """Apply :data:`DEVICE_MEMORY`, as :func:`set_thread_waiting` does."""
-    for name, value in DEVICE_MEMORY.get(sys.platform, {}).items():
-        os.environ.setdefault(name, value)
+    """Apply :data:`DEVICE_MEMORY`. Where the user's environment says something else under either name, that stands."""
+    if sys.platform in DEVICE_MEMORY and not any(name in os.environ for name in DEVICE_MEMORY_VARIABLES):
+        os.environ.update(dict.fromkeys(DEVICE_MEMORY_VARIABLES, DEVICE_MEMORY[sys.platform]))
 
 
 def keep_freed_memory() -> bool:

@@ -9,7 +9,13 @@ import sys
 
 import pytest
 
-from engine.jobs.worker_environment import DEVICE_MEMORY, THREAD_WAITING, set_device_memory, set_thread_waiting
+from engine.jobs.worker_environment import (
+    DEVICE_MEMORY,
+    DEVICE_MEMORY_VARIABLES,
+    THREAD_WAITING,
+    set_device_memory,
+    set_thread_waiting,
+)
 
 FREED = """
 import ctypes, psutil
@@ -37,11 +43,21 @@ def test_threads_spin_for_a_moment_before_they_sleep_unless_the_user_says_otherw
 
 @pytest.mark.parametrize("system", ["linux", "win32", "darwin"])
 def test_a_cards_memory_is_given_out_as_its_system_can(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTORCH_ALLOC_CONF", raising=False)
+    for name in DEVICE_MEMORY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", system)
     set_device_memory()
-    expected = DEVICE_MEMORY.get(system, {}).get("PYTORCH_ALLOC_CONF", "")
-    assert os.environ.pop("PYTORCH_ALLOC_CONF", "") == expected
+    assert {os.environ.pop(name, "") for name in DEVICE_MEMORY_VARIABLES} == {DEVICE_MEMORY.get(system, "")}
+
+
+@pytest.mark.parametrize("name", DEVICE_MEMORY_VARIABLES)
+def test_what_the_user_says_of_a_cards_memory_stands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in DEVICE_MEMORY_VARIABLES:
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, "max_split_size_mb:64")
+    set_device_memory()
+    assert [os.environ.get(each) for each in DEVICE_MEMORY_VARIABLES if each != name] == [None]
+    assert os.environ[name] == "max_split_size_mb:64"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told what to keep")
