@@ -70,9 +70,7 @@ class Card:
         self._environment = {
             "LD_PRELOAD": str(folder / "libcard.so"),
             "LD_LIBRARY_PATH": str(folder),
-            "PYTORCH_ALLOC_CONF": DEVICE_MEMORY[
-                "win32"
-            ],  # Linux' way takes addresses without memory, which they lack
+            "PYTORCH_ALLOC_CONF": DEVICE_MEMORY["win32"],  # Linux' way takes addresses without memory, which they lack
             "TORCH_CUDNN_V8_API_DISABLED": "1",  # its plans come from inside cuDNN; the older functions can be stood in for
             **{f"CARD_{name.upper()}": str(value) for name, value in settings.items()},
         }
