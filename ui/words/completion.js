@@ -102,10 +102,17 @@ function createOption(suggestion, index) {
   return option;
 }
 
+// Where the list ends at the latest: it may not cover Generate.
+function findFloor(bottom) {
+  const row = [...document.querySelectorAll(".press")].find((each) => each.checkVisibility());
+  const edge = row?.getBoundingClientRect().top ?? innerHeight;
+  return edge < bottom ? innerHeight : Math.min(edge, innerHeight);
+}
+
 function place() {
-  const { left, bottom, top, width } = list.field.getBoundingClientRect();
-  const above = innerHeight - bottom < 180 && top > innerHeight - bottom;
-  const room = above ? top : innerHeight - bottom;
+  const { left, bottom, top, width } = list.field.getBoundingClientRect(), below = findFloor(bottom) - bottom;
+  const above = below < 180 && top > below;
+  const room = above ? top : below;
   Object.assign(popup.style, {
     left: `${left}px`, width: `${width}px`, maxHeight: `${Math.min(300, room - 12)}px`,
     top: above ? "" : `${bottom + 4}px`, bottom: above ? `${innerHeight - top + 4}px` : "",

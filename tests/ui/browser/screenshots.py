@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +22,11 @@ from tests.ui.browser.drawing import press, stroke
 from ui.server.serve import serve
 
 FOLDER = HOUSE / "docs/images"
+PATIENCE = 600_000
+"""Milliseconds that a picture may take."""
+
 COLOURS = 256
-"""Colours of a stored screenshot: with 256, chosen for each, it has a third of the bytes and looks the same."""
+"""Colours of a stored screenshot: with 256, chosen for each, it has a third of the bytes and differs little."""
 
 PROMPTS = (
     "a boat on the sea",
@@ -132,7 +136,10 @@ def main() -> None:
     flags.add_argument("names", nargs="*", choices=[*SHOTS, []], default=[])
     names = flags.parse_args().names or list(SHOTS)
     with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
-        settings = Settings(data=Path(folder, "data"), outputs=Path(folder, "outputs"))
+        home = Path(folder, "Easel")
+        settings = Settings(models=home / "models", data=home / "data", outputs=home / "outputs")
+        shutil.copytree(HOUSE / "models", settings.models)  # the place that the page names is nobody's own
+        expect.set_options(timeout=PATIENCE)
         os.environ["GRADIO_TEMP_DIR"] = str(settings.data / "uploads")
         with Jobs(settings) as jobs, serve(settings, jobs, port=0) as studio:
             for seed, prompt in enumerate(PROMPTS):
@@ -143,6 +150,7 @@ def main() -> None:
             for name in names:
                 part = SHOTS[name](Sitting(page, jobs, settings.outputs)) or page
                 page.mouse.move(0, 0)
+                page.evaluate("scrollTo(0, 0)")
                 page.wait_for_timeout(1500)  # images that are decoded, and colours that change gradually
                 store(part.screenshot(), FOLDER / f"{name}.png")
 
