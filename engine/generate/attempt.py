@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderTiny, UNet2DConditionModel
 from PIL import Image
 
+from engine.checkpoints.adapters.additions import NOTHING, Additions
 from engine.checkpoints.loaded import Autoencoder, LoadedCheckpoint
 from engine.compat.unet_blocks import UNetBlocks, find_blocks
 from engine.errors import ImageWithheld
@@ -104,6 +105,12 @@ class Attempt:
         yield from (Notice(job=self.saver.job, text=text) for text in sorted(new))
         yield from self._announce_compiling(prepared, denoising)
 
+    def start_image(self, request: ResolvedGeneration, additions: Additions) -> None:
+        """Choose what computes the next image. ``additions`` are in the weights."""
+        self.compiled.start_image(request, additions)
+        if self.refiner is not None:
+            self.refiner.compiled.start_image(request, NOTHING)
+
     def start(self, batch: Batch) -> Denoising:
         """Encode a batch's prompts and draw its first noise."""
         rows = self.encode([image.resolved for image in batch.images])
@@ -147,7 +154,9 @@ class Attempt:
         On a device that computes asynchronously the work is only queued, and the next image's steps follow.
         """
         stepped, context, planned = time.monotonic(), denoising.context, batch.images[row]
-        planned = dataclasses.replace(planned, resolved=self.compiled.record(planned.resolved))
+        planned = dataclasses.replace(
+            planned, resolved=self.compiled.record(planned.resolved, self.refiner.compiled if self.refiner else None)
+        )
         decoding = Decoding(*self._find_decoder(denoising, row, planned), self.guard, ahead=runs_ahead(context.device))
         self.previews.pending = None
 

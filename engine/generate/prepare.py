@@ -64,7 +64,8 @@ class Refiner:
         own = self.plan if plan.device == self.plan.device else find_cpu_plan(self.entry, self.plan, state.hardware)
         assert own is not None, "a plan changes its device for the CPU's alone"
         own = dataclasses.replace(
-            own, measures=plan.measures, storage=plan.storage, vae_tile=plan.vae_tile, batch_limit=plan.batch_limit, compiler=""
+            own, measures=plan.measures, storage=plan.storage, vae_tile=plan.vae_tile, batch_limit=plan.batch_limit,
+            compiler=own.compiler if own.compiler == plan.compiler else "",
         )  # fmt: skip
         return dataclasses.replace(self, plan=own)
 

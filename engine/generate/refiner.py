@@ -21,6 +21,7 @@ from engine.generate.engine_state import EngineState
 from engine.generate.out_of_memory import lend_text_encoders, phase
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.prepare import Refiner
+from engine.generate.speed.compile import CompiledRun, run_compiled
 from engine.prompt.encoding.encode import encode_pair
 from engine.prompt.encoding.text_encoders import EncodingCache
 from engine.requests import ResolvedGeneration
@@ -29,13 +30,14 @@ from engine.stopping import Stop
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedRefiner:
-    """A leased refiner. ``start`` is as in :class:`engine.generate.prepare.Refiner`."""
+    """A leased refiner. ``start`` is as in :class:`engine.generate.prepare.Refiner`; ``compiled`` computes its UNet."""
 
     loaded: LoadedCheckpoint
     device: torch.device
     guard: PrecisionGuard
     cache: EncodingCache
     start: float
+    compiled: CompiledRun
 
     def join(self, base: Denoiser, request: ResolvedGeneration) -> None:
         """Have ``base`` hand over to this refiner for the timesteps below its start."""
@@ -66,7 +68,10 @@ def lease_refiner(refiner: Refiner | None, state: EngineState, stop: Stop) -> Ge
     with (
         state.cache.lease(refiner.entry, refiner.plan, IMAGE, cancelled=stop.is_set) as loaded,
         PrecisionGuard() as guard,
-        raise_on_stop(stop, loaded.denoiser, loaded.text_encoder_2),
+        run_compiled(loaded, refiner.plan, stop, state.settings.data, decodes=False) as compiled,
+        raise_on_stop(stop, None if compiled.networks else loaded.denoiser, loaded.text_encoder_2),
     ):
-        device = torch.device(refiner.plan.device)
-        yield LoadedRefiner(loaded=loaded, device=device, guard=guard, cache=state.encodings, start=refiner.start)
+        yield LoadedRefiner(
+            loaded=loaded, device=torch.device(refiner.plan.device), guard=guard, cache=state.encodings, start=refiner.start,
+            compiled=compiled,
+        )  # fmt: skip

@@ -126,7 +126,7 @@ class Run:
         images = [dataclasses.replace(image, resolved=own[0]) for image, own in zip(batch.images, varied, strict=True)]
         batch = dataclasses.replace(batch, images=tuple(images))
         _, additions, notices = varied[0]
-        attempt.compiled.start_image(images[0].resolved.request, additions)
+        attempt.start_image(images[0].resolved.request, additions)
         if additions == prepared.additions:
             yield batch, attempt, notices
             return

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 
 import psutil
 import torch
@@ -12,6 +10,7 @@ import torch
 from engine.checkpoints.cache import give_back_device_memory
 from engine.descriptions import FreedMemory
 from engine.generate.engine_state import EngineState
+from engine.plan.hardware.system import trim_heap
 
 
 def give_back_unused(state: EngineState) -> FreedMemory:
@@ -19,7 +18,7 @@ def give_back_unused(state: EngineState) -> FreedMemory:
     before = _count_held(state)
     gc.collect()
     give_back_device_memory()
-    _trim_heap()
+    trim_heap()
     return _count_freed(before, state)
 
 
@@ -40,16 +39,6 @@ def _count_held(state: EngineState) -> tuple[int, int]:
 def _count_freed(before: tuple[int, int], state: EngineState, names: tuple[str, ...] = ()) -> FreedMemory:
     device, ram = (max(0, then - now) for then, now in zip(before, _count_held(state), strict=True))
     return FreedMemory(device=device, ram=ram, checkpoints=names)
-
-
-def _trim_heap() -> None:
-    """Have glibc give the free pages of its heap back. Other systems' libraries do that themselves, or have no such call."""
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (OSError, AttributeError):  # another C library than glibc
-        return
 
 
 _COUNTERS = {

@@ -76,7 +76,7 @@ RUNGS: tuple[Rung, ...] = (
         eases=frozenset({LOAD, ENCODE, DENOISE, DECODE}),
         changes={"compiler": ""},
         usable=_is_compiled,
-        words="the networks run as they are and not compiled, which needs a second copy of them",
+        words="the networks run as they are and not compiled, which takes more memory",
     ),
     Rung(
         name="text_encoders_out",

@@ -57,11 +57,17 @@ DENOISERS = ("unet", "transformer")
 """Names of the network that denoises; a checkpoint has one of them."""
 
 COMPILED = ("unet", "transformer", "vae")
-"""Components that OpenVINO compiles."""
+"""Components that OpenVINO compiles; of a refiner, the UNet alone."""
+
+SMALL_NETWORK = 25_000_000
+"""Parameters up to which torch's copy of the weights stays in RAM beside OpenVINO's. That of others moves into a file."""
 
 COMPILED_BYTES = 8
-"""Bytes a parameter that OpenVINO takes beside the weights: a plain copy to convert, and its own made for the processor. By a run
-at full size, whose process held 8 GB more than the weights of both sides."""
+"""Bytes a parameter of a small network that OpenVINO takes beside torch's weights."""
+
+COMPILED_FIXED, COMPILED_SHARE = 64 * MIB, 0.05
+"""What OpenVINO takes beside its copy of a large network's weights, which takes the place of torch's: so much, and so many times
+their size. Measured 70 to 100 MB for networks of 0.3 and 0.8 GB."""
 
 PAGE_LOCKED = 1.3
 """RAM of weights that wait page-locked, so that they are copied while the device computes, in times their size: torch gives each
@@ -190,7 +196,7 @@ def predict(work: Work, plan: ExecutionPlan) -> Prediction:
         "denoise": _denoiser_bytes(work, plan, batch),
         "decode": _decoder_bytes(work, plan, 1 if plan.vae_tile else batch),
     }
-    copies = sum(n * COMPILED_BYTES for c, n in work.parameters.items() if c in COMPILED) if plan.compiler == "openvino" else 0
+    copies = sum(_compiled_bytes(c, n, plan) for c, n in work.parameters.items()) if plan.compiler == "openvino" else 0
     phases = {p: sum(weights[c] for c in _resident(p, weights, plan)) + extra + fixed + copies for p, extra in working.items()}
     peak = max(phases.values())
     if kind == "cpu":
@@ -227,6 +233,17 @@ def format_bytes(count: int) -> str:
 def _weights(component: str, count: int, plan: ExecutionPlan) -> int:
     role = _role(component)
     return count * BYTES[plan.storage.get(role, plan.dtype(role))]
+
+
+def _compiled_bytes(component: str, count: int, plan: ExecutionPlan) -> int:
+    """What a component takes beside its weights where OpenVINO computes it."""
+    if component not in (*COMPILED, f"{REFINER}unet"):
+        return 0
+    return (
+        count * COMPILED_BYTES
+        if count <= SMALL_NETWORK
+        else COMPILED_FIXED + int(COMPILED_SHARE * _weights(component, count, plan))
+    )
 
 
 def _role(component: str) -> str:

@@ -107,7 +107,7 @@ def _compile_with_inductor(module: torch.nn.Module, _architecture: Architecture,
 def _compile_with_openvino(module: torch.nn.Module, architecture: Architecture, source: GraphSource) -> CompiledNetwork | None:
     graph = source.store.find(architecture)
     if graph is not None:
-        return OpenVino(module, graph)
+        return OpenVino(module, graph, source.store.folder)
     if source.makes:
         source.store.make_later(architecture)
     return None
@@ -125,7 +125,7 @@ ANNOUNCEMENTS: dict[str, str] = {
 TROUBLES: dict[str, str] = {
     "inductor": "This checkpoint could not be compiled here, so it ran uncompiled. The compiler said: {said}. "
     "Leave “Compile large checkpoints” on the Settings tab off, or install what the compiler lacks.",
-    "openvino": "OpenVINO could not compute this checkpoint here, so torch did, which is slower. OpenVINO said: {said}.",
+    "openvino": "OpenVINO could not compute this checkpoint here, so torch did, which is slower. The reason: {said}.",
 }
 """What the page says of a network that could not be compiled."""
 
@@ -220,12 +220,12 @@ class _Network:
 class CompiledRun:
     """What computes the networks of a run, image by image."""
 
-    def __init__(self, loaded: LoadedCheckpoint, plan: ExecutionPlan, stop: Stop, store: GraphStore) -> None:
+    def __init__(self, loaded: LoadedCheckpoint, plan: ExecutionPlan, stop: Stop, store: GraphStore, decodes: bool) -> None:
         self._loaded, self._plan = loaded, plan
         parameters = sum(weight.numel() for weight in loaded.denoiser.parameters())
         source = GraphSource(store, makes=parameters >= estimate.WORTH_COMPILING)
         self._denoiser = _Network(loaded.denoiser, plan, stop, source) if can_compile(plan) else None
-        decodes = self._denoiser is not None and plan.vae_tile == 0 and plan.compiler in COMPILES_DECODERS
+        decodes = decodes and self._denoiser is not None and plan.vae_tile == 0 and plan.compiler in COMPILES_DECODERS
         self._decoder = _Network(loaded.vae.decoder, plan, stop, source) if decodes else None
 
     @property
@@ -249,18 +249,25 @@ class CompiledRun:
             self._decoder.start_image(describe_decoder(self._loaded.vae), "")
         return self.has_compiled
 
-    def record(self, resolved: Resolved) -> Resolved:
-        """``resolved`` with the compiler that computed all steps of the last image."""
-        used = self._denoiser is not None and self._denoiser.is_used
+    @property
+    def is_used(self) -> bool:
+        """Whether a compiler computed all steps of the last image."""
+        return self._denoiser is not None and self._denoiser.is_used
+
+    def record(self, resolved: Resolved, refiner: CompiledRun | None = None) -> Resolved:
+        """``resolved`` with the compiler that computed all steps of the last image, those of a ``refiner`` too."""
+        used = self.is_used and (refiner is None or refiner.is_used)
         plan = dataclasses.replace(resolved.plan, compiler=self._plan.compiler if used else "")
         return dataclasses.replace(resolved, plan=plan)
 
 
 @contextmanager
-def run_compiled(loaded: LoadedCheckpoint, plan: ExecutionPlan, stop: Stop, data: Path) -> Generator[CompiledRun]:
+def run_compiled(
+    loaded: LoadedCheckpoint, plan: ExecutionPlan, stop: Stop, data: Path, *, decodes: bool = True
+) -> Generator[CompiledRun]:
     """Inside the block the denoiser, and the decoder where it works on whole images, run as is chosen before each image.
-    ``data`` is the data folder."""
-    run = CompiledRun(loaded, plan, stop, find_store(data))
+    ``data`` is the data folder; ``decodes``: whether the decoder is used."""
+    run = CompiledRun(loaded, plan, stop, find_store(data), decodes)
     with ExitStack() as stack:
         for network in run.networks:
             stack.enter_context(replace_forward(network.module, network.forward))

@@ -63,7 +63,7 @@ class GraphStore:
     """The graphs in ``folder``. Several processes may use it at once."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._read: dict[Architecture, NetworkGraph] = {}
         self._asked: set[Architecture] = set()
         self._maker: subprocess.Popen[bytes] | None = None
@@ -71,7 +71,7 @@ class GraphStore:
     def find(self, architecture: Architecture) -> NetworkGraph | None:
         """The graph of ``architecture``, None if there is none yet; a damaged file counts as none and is removed."""
         if architecture not in self._read:
-            path = self._folder / _name_file(architecture)
+            path = self.folder / _name_file(architecture)
             try:
                 self._read[architecture] = _read_graph(path)
                 path.touch()
@@ -85,7 +85,7 @@ class GraphStore:
 
     def count(self) -> int:
         """How many graphs are kept."""
-        return sum(1 for _ in self._folder.glob("*.zip"))
+        return sum(1 for _ in self.folder.glob("*.zip"))
 
     def make_later(self, architecture: Architecture) -> None:
         """Have a process of low priority make the graph: one at a time, and once in the life of this store."""
@@ -93,7 +93,7 @@ class GraphStore:
             return
         self._asked.add(architecture)
         text = json.dumps(asdict(architecture))
-        self._maker = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(HOUSE), str(self._folder), text])
+        self._maker = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(HOUSE), str(self.folder), text])
 
     def wait(self) -> None:
         """Wait for the process that makes a graph."""
@@ -104,16 +104,16 @@ class GraphStore:
         """Trace ``architecture`` now and keep its graph; where it cannot be written, in the memory of this process alone."""
         graph = self._read[architecture] = trace(architecture)
         with suppress(OSError, EaselError):
-            make_private_folder(self._folder)
-            _write_graph(graph, self._folder / _name_file(architecture))
+            make_private_folder(self.folder)
+            _write_graph(graph, self.folder / _name_file(architecture))
             self._sweep()
         return graph
 
     def _sweep(self) -> None:
         """Remove graphs of other versions, the oldest of more than :data:`KEPT_GRAPHS`, and what was never finished."""
-        files = sorted(self._folder.glob("*.zip"), key=_read_age)
+        files = sorted(self.folder.glob("*.zip"), key=_read_age)
         current = [path for path in files if path.name.startswith(_digest_versions())]
-        unfinished = {path for path in self._folder.glob(f"*{PART}") if _read_age(path) > UNFINISHED_SECONDS}
+        unfinished = {path for path in self.folder.glob(f"*{PART}") if _read_age(path) > UNFINISHED_SECONDS}
         for path in {*files} - {*current[:KEPT_GRAPHS]} | unfinished:
             with suppress(OSError):
                 path.unlink()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import inspect
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 
 from engine.compat.forward import Output
 from engine.generate.speed.network_graphs import NetworkGraph, list_weights
+from engine.generate.speed.weights_file import move_into_file
+from engine.plan.memory import SMALL_NETWORK
 from engine.stopping import Stop
 
 if TYPE_CHECKING:
@@ -22,11 +25,18 @@ if TYPE_CHECKING:
 _STOP_INTERVAL = 50
 """Milliseconds between two checks of Stop."""
 
-SMALL_BYTES, SHAPES_OF_SMALL = 100 * 2**20, 4
-"""Of a network with weights of up to so many bytes, so many shapes are kept."""
+SHAPES_OF_SMALL = 4
+"""Shapes of a small network that are kept."""
 
 Argument = torch.Tensor | dict[str, torch.Tensor] | float | None
-_Key = tuple[tuple[str, tuple[int, ...]], ...]
+_Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+_Key = tuple[_Shapes, int]
+"""Shapes by input, and the number of threads."""
+
+_Compiled = tuple["InferRequest", list[torch.Tensor]]
+"""A request, and tensors that must live as long as it does."""
+
+NO_ROOM = "its weights, which OpenVINO needs a second time, have no room on the disk ({reason})"
 
 
 class Unsupported(Exception):
@@ -39,15 +49,16 @@ class OpenVino:
 
     The weights are read when it compiles: for another shape, which takes seconds, and after :meth:`expect` was given another name
     for them. One shape is kept, because each holds a copy of the weights in the processor's order; of a small network several.
+    The module's own weights move into a file in ``folder``, unless they are few, so that they do not stay in RAM as well.
     """
 
-    def __init__(self, module: torch.nn.Module, graph: NetworkGraph) -> None:
+    def __init__(self, module: torch.nn.Module, graph: NetworkGraph, folder: Path) -> None:
         self._module = weakref.ref(module)
         self._graph = graph
         self._names = tuple(inspect.signature(type(module).forward).parameters)[1:]
-        self._compiled: dict[_Key, tuple[InferRequest, list[torch.Tensor]]] = {}
-        is_small = sum(weight.nbytes for weight in module.parameters()) <= SMALL_BYTES
-        self._most_shapes = SHAPES_OF_SMALL if is_small else 1
+        self._folder = folder
+        self._compiled: dict[_Key, _Compiled] = {}
+        self._is_small = sum(weight.numel() for weight in module.parameters()) <= SMALL_NETWORK
         self._weights = ""
 
     def expect(self, weights: str) -> None:
@@ -67,16 +78,27 @@ class OpenVino:
 
     def _find_request(self, tensors: dict[str, torch.Tensor]) -> InferRequest:
         """The inference request for these shapes, compiled now if need be."""
-        key = tuple((name, tuple(tensors[name].shape)) for name in self._graph.inputs)
+        key = tuple((name, tuple(tensors[name].shape)) for name in self._graph.inputs), torch.get_num_threads()
         if key not in self._compiled:
-            while len(self._compiled) >= self._most_shapes:
+            while len(self._compiled) >= (SHAPES_OF_SMALL if self._is_small else 1):
                 del self._compiled[next(iter(self._compiled))]
             gc.collect()
-            module = self._module()
-            assert module is not None, "it is the network that is running"
-            self._compiled[key] = _compile(self._graph, module, key)
+            self._compiled[key] = self._compile(key[0])
             gc.collect()
         return self._compiled[key][0]
+
+    def _compile(self, shapes: _Shapes) -> _Compiled:
+        module = self._module()
+        assert module is not None, "it is the network that is running"
+        if self._is_small:
+            return _compile(self._graph, module, shapes, lambda weight: weight)
+        try:
+            file = move_into_file(module, self._folder)
+        except OSError as error:
+            raise RuntimeError(NO_ROOM.format(reason=error.strerror)) from error
+        compiled = _compile(self._graph, module, shapes, file.read)
+        file.leave_memory()
+        return compiled
 
 
 def _flatten(arguments: dict[str, Argument]) -> Iterator[tuple[str, torch.Tensor]]:
@@ -93,13 +115,15 @@ def _flatten(arguments: dict[str, Argument]) -> Iterator[tuple[str, torch.Tensor
             raise Unsupported
 
 
-def _compile(graph: NetworkGraph, module: torch.nn.Module, shapes: _Key) -> tuple[InferRequest, list[torch.Tensor]]:
-    """An inference request for exactly these shapes, with the module's weights, and tensors that must live as long as it does."""
+def _compile(
+    graph: NetworkGraph, module: torch.nn.Module, shapes: _Shapes, read: Callable[[torch.Tensor], torch.Tensor]
+) -> _Compiled:
+    """An inference request for exactly these shapes, with the module's weights, as ``read`` gives them."""
     import openvino  # type: ignore[import-not-found]
 
     core = openvino.Core()
     model = core.read_model(graph.xml, openvino.Tensor(np.frombuffer(graph.constants, np.uint8)))
-    weights = {name: weight.detach().contiguous() for name, weight in list_weights(module)}
+    weights = {name: read(weight.detach()).contiguous() for name, weight in list_weights(module)}
     for parameter, name in zip(model.get_parameters()[len(graph.inputs) :], graph.weights, strict=True):
         parameter.output(0).replace(_share(weights[name]).output(0))
         model.remove_parameter(parameter)

@@ -100,7 +100,7 @@ class DiffusionUpscaler:
     def open(cls, entry: CheckpointEntry, asked: Upscale, state: EngineState, stop: Stop) -> Generator[DiffusionUpscaler]:
         """The checkpoint, leased while the block runs. Raises DoesNotFit if not even one tile has room."""
         side = asked.tile or SIDE
-        plan = plan_for(entry, asked, state.circumstances)
+        plan = dataclasses.replace(plan_for(entry, asked, state.circumstances), compiler="")  # tiles are of several sizes
         plan, _ = fit_plan(count_work(entry, side, len(split_prompt(asked.prompt))), plan, state.look_at_memory().budget)
         with ExitStack() as held:
             pipeline = held.enter_context(state.cache.lease(entry, plan, task=UPSCALE, cancelled=stop.is_set))

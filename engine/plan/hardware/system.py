@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
@@ -58,6 +59,16 @@ def read_machine(features: frozenset[str] = frozenset(), root: Path = Path("/"))
         extras=frozenset(name for name in EXTRAS if find_spec(name)),
         setup_note=read_setup_note(Path(sys.prefix)),
     )
+
+
+def trim_heap() -> None:
+    """Have glibc give the free pages of its heap back. Other systems' libraries do that themselves, or have no such call."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):  # another C library than glibc
+        return
 
 
 def lower_priority() -> None:

@@ -83,12 +83,16 @@ def test_one_graph_of_a_denoiser_serves_every_size_batch_and_precision(kind: str
     network = tiny.loaded(kind).denoiser.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     for even, sizes in ((True, ((8, 2), (16, 1))), (False, ((9, 1),))):
         architecture = describe_denoiser(network, even)
-        run = OpenVino(network, find_or_make(store, architecture))
+        run = OpenVino(network, find_or_make(store, architecture), store.folder)
         for side, rows in sizes:
             assert difference(*compute(network, run, architecture, side, rows)) < 1e-4, (kind, side, rows)
     brain = tiny.loaded(kind).denoiser.bfloat16()
     architecture = describe_denoiser(brain, True)
-    assert 1e-4 < difference(*compute(brain, OpenVino(brain, find_or_make(store, architecture)), architecture, 8, 2)) < 0.03
+    assert (
+        1e-4
+        < difference(*compute(brain, OpenVino(brain, find_or_make(store, architecture), store.folder), architecture, 8, 2))
+        < 0.03
+    )
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.long) for kind in tiny_sd3.NETWORKS])
@@ -96,7 +100,7 @@ def test_one_graph_of_a_transformer_serves_every_size_batch_and_precision(kind: 
     for dtype, most in ((torch.float32, 1e-4), (torch.bfloat16, 0.03)):
         network = tiny_sd3.transformer(kind).eval().to(dtype)
         architecture = describe_denoiser(network, True)
-        run = OpenVino(network, find_or_make(store, architecture))
+        run = OpenVino(network, find_or_make(store, architecture), store.folder)
         for side, rows in ((8, 2), (10, 1)):
             assert difference(*compute(network, run, architecture, side, rows)) < most, (kind, side, rows)
 
@@ -109,7 +113,7 @@ def test_one_graph_serves_every_checkpoint_of_a_family_and_what_is_merged_into_i
     architecture = describe_denoiser(one, True)
     graph = find_or_make(store, architecture)
     for network in (one, other):
-        run = OpenVino(network, graph)
+        run = OpenVino(network, graph, store.folder)
         assert difference(*compute(network, run, architecture, 8, 2)) < 1e-4
         with torch.no_grad():
             for weight in network.parameters():
@@ -121,14 +125,14 @@ def test_one_graph_serves_every_checkpoint_of_a_family_and_what_is_merged_into_i
 def test_the_decoder_is_compiled_for_every_size(store: GraphStore) -> None:
     vae: Any = tiny.loaded("sd1").vae
     architecture = describe_decoder(vae)
-    run = OpenVino(vae.decoder, find_or_make(store, architecture))
+    run = OpenVino(vae.decoder, find_or_make(store, architecture), store.folder)
     for side in (8, 9):
         assert difference(*compute(vae.decoder, run, architecture, side, 1)) < 1e-4
 
 
 def test_what_is_kept_of_a_compiled_network_does_not_keep_it(store: GraphStore) -> None:
     network = tiny.loaded("sd1").denoiser
-    run = OpenVino(network, find_or_make(store, describe_denoiser(network, True)))
+    run = OpenVino(network, find_or_make(store, describe_denoiser(network, True)), store.folder)
     compute(network, run, describe_denoiser(network, True), 8, 1)
     gone = weakref.ref(network)
     del network
