@@ -134,8 +134,9 @@ def test_openvino_draws_what_torch_draws_on_every_road(engine: Engine, traced: l
 @pytest.mark.long
 def test_what_is_not_compiled_is_computed_by_torch(engine: Engine, traced: list[Architecture]) -> None:
     """As docs/plan.md says."""
-    several = {**SMALL, "steps": 10, "checkpoint": "sd1"}
-    for change in ({"speed": "balanced"}, {"speed": "draft"}, {"guidance": "pag"}):
-        images, names = engine.draw(TextToImage(**several, **change), frozenset({"openvino"}))
+    changes: list[dict[str, Any]] = [{"speed": "balanced"}, {"speed": "draft"}, {"guidance": "pag"}]
+    for change in changes:
+        asked = TextToImage(**{**SMALL, "steps": 10, "checkpoint": "sd1", **change})
+        images, names = engine.draw(asked, frozenset({"openvino"}))
         assert images and set(names) == {""}
     assert not traced
