@@ -35,6 +35,7 @@ IDENTITIES = {
     "engine.checkpoints.control.layouts": "one network's key mapping, as the other networks' is in families",
     "engine.checkpoints.library.control_networks": "a question to the list of files, without torch, beside those for upscalers",
     "engine.generate.control.preprocessors": "a table of filters",
+    "engine.generate.detail.mask_contents": "what a masked part begins with, apart from how images start",
     "engine.checkpoints.files.pickles": "the one place that interprets pickles, which attackers write",
     "engine.checkpoints.files.*_file": "the reader of one container format",
     "engine.checkpoints.files.pickle_names": "a table: what a pickle may ask for, apart from the machine that reads it",

@@ -50,6 +50,7 @@ from engine.records.record import from_text, parameters, source_type, to_text
 from engine.requests import (
     DTYPES,
     FITS,
+    HIRES,
     SPEEDS,
     ExecutionPlan,
     Resolved,
@@ -87,7 +88,9 @@ def join_sampler(written: dict[str, Any]) -> dict[str, Any]:
     """A request in JSON as it was written before schedules had a field of their own."""
     sampler, schedule = written["scheduler"], written.pop("schedule")
     assert written.pop("guidance", "cfg") == "cfg"
-    assert not any(written.pop(name, None) for name in ("guidance_rescale", "prompt_template", "negative_template"))
+    assert written.pop("fill", "original") == "original"
+    since = ("guidance_rescale", "prompt_template", "negative_template", "hires", *HIRES, "mask_area", "soft_mask", "controls")
+    assert not any([written.pop(name, None) for name in since])
     return {**written, "scheduler": OLD_PAIRS.get((sampler, schedule), sampler)}
 
 
@@ -113,7 +116,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """Tab -> the fields of its form, which browsers keep."""
 
-NEW_FIELDS = {"schedule", "guidance", "guidance_rescale"}
+NEW_FIELDS = {"schedule", "guidance", "guidance_rescale", "fill", "soft_mask"}
 """Fields of forms that came since."""
 
 
@@ -511,7 +514,7 @@ def test_no_name_is_gone(table: str) -> None:
 def test_no_kind_of_request_has_lost_a_field_or_changed_what_it_is_by_default() -> None:
     for kind, fields in NAMES["requests"].items():
         required = {"image_to_image": {"init_image": "a"}, "upscale": {"images": ["a"]}}.get(kind, {})
-        now = json.loads(json.dumps(rewrite_request({"kind": kind, **required})))
+        now = json.loads(json.dumps(rewrite_request({"kind": kind, "mask_area": "", **required})))
         assert {**now, **dict.fromkeys(required)} == {**now, **fields}, kind
 
 
@@ -531,7 +534,8 @@ def test_no_event_is_gone() -> None:
 
 
 def test_what_browsers_keep_of_a_form_has_its_fields() -> None:
-    now = {tab: set(fields) - NEW_FIELDS for tab, fields in FORMS.items()}
+    named = {"mask_area": "only_masked"}  # a form of earlier versions is read into the new field
+    now = {tab: {named.get(field, field) for field in fields} - NEW_FIELDS for tab, fields in FORMS.items()}
     assert {tab: set(fields) for tab, fields in NAMES["forms"].items()} == now
 
 

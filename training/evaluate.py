@@ -1,7 +1,7 @@
 """Generates images for a thousand fixed captions with a starter and scores them with the judge.
 
 `python -m training.evaluate models/starter` prints the tables, including that of the sketches; `--few-steps` evaluates the
-few-step version, `--sheet sheet.png` only saves a sheet of samples.
+few-step version, `--hires` only sizes above the starter's own, `--sheet sheet.png` only saves a sheet of samples.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from diffusers import LCMScheduler, StableDiffusionPipeline
 from PIL import Image
 
-from training import evaluate_sketches
+from training import evaluate_hires, evaluate_sketches
 from training.autoencoder import measure_reconstruction
 from training.captions import write_caption
 from training.diffusion import SCENE_SEEDS
@@ -130,11 +130,15 @@ def main() -> None:
     parser.add_argument("--judge", type=Path, default=WEIGHTS)
     parser.add_argument("--sheet", type=Path, help="only save a sheet of samples here")
     parser.add_argument("--few-steps", action="store_true")
+    parser.add_argument("--hires", action="store_true", help="only sizes far above its own, in two passes and at once")
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--guidance", type=float, help="the CFG scale, instead of the starter's default")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.hires:
+        evaluate_hires.report(options.folder, load_judge(options.judge))
+        return
     pipeline = load_few_step_pipeline(options.folder) if options.few_steps else load_pipeline(options.folder)
     defaults = FEW_STEPS_DEFAULTS if options.few_steps else DEFAULTS
     steps, guidance = int(defaults["steps"]), options.guidance or float(defaults["guidance_scale"])

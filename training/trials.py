@@ -80,6 +80,16 @@ def _list_ones() -> Iterator[Trial]:
         yield Trial("one thing", f"here is {_name_thing(name)} {_choose_phrase(place, number)}", (name,), place)
 
 
+def list_singles(count: int) -> list[Trial]:
+    """``count`` captions that ask for one thing each, spread over the table of things."""
+    names = [_choose_thing(number) for number in range(count)]
+    places = [_choose_known_background(name, number=number) for number, name in enumerate(names)]
+    return [
+        Trial("one of it", f"here is one {name} {_choose_phrase(place, number)}", (name,), place, count=1)
+        for number, (name, place) in enumerate(zip(names, places, strict=True))
+    ]
+
+
 def _list_pairs(count: int, start: int) -> Iterator[tuple[int, str, str]]:
     for number in range(count):
         first, second = _choose_thing(start + 2 * number), _choose_thing(start + 2 * number + 1)

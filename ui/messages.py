@@ -325,7 +325,31 @@ FIT = {
     "pad": "Show all of it, with paper at the sides",
     "stretch": "Stretch it to the frame",
 }
-ONLY_MASKED = "Work on the masked part alone, at full size"
+HIRES = "Hires fix"
+HIRES_BOX = "Hires fix: large pictures in two passes"
+HIRES_SWITCH = {"": "For sizes that need it", "on": "On", "off": "Off"}
+HIRES_HELP = (
+    "Far above the size that a checkpoint was trained at, it draws things twice. So the picture is drawn smaller first, then "
+    "enlarged and repainted."
+)
+HIRES_FACTOR_HELP = "empty: up to the size above"
+HIRES_SAME = "as in the first pass"
+HIRES_FITTING = "by how much it is enlarged"
+HIRES_UPSCALERS = {"": "The built-in upscaler", "latent": "Latent: no upscaler, changes more", "lanczos": "Lanczos: no upscaler"}
+MASK_AREA = "Work on"
+MASK_AREAS = {
+    "region": "The part around the mask; the photo keeps its size, and all the rest of it",
+    "picture": "The whole picture, at the width and height above",
+}
+FILL = "The part begins with"
+FILLS = {
+    "original": "What is there",
+    "fill": "The colours around it",
+    "noise": "Noise",
+    "nothing": "Nothing",
+    "lama": "What LaMa paints (needs its file)",
+}
+SOFT_MASK = "Soft: grey parts of the mask, and its feather, change less"
 PART = "A part of it (mask)"
 SEEN = "What the engine will see"
 DEPTH = "Depth"

@@ -72,6 +72,7 @@ class TextToImageBody(Generation):
     hr_second_pass_steps: int | None = 0
     hr_resize_x: int | None = 0
     hr_resize_y: int | None = 0
+    hr_cfg: float | None = None
     hr_checkpoint_name: str | None = None
     hr_sampler_name: str | None = None
     hr_scheduler: str | None = None

@@ -12,19 +12,25 @@ from api.a1111.options import HIRES_FIX, KNOWN, Choice, load_choice, read_choice
 from api.context import ApiContext
 from api.errors import NotFound
 from api.images import read_base64, store_image, store_mask
-from api.names import find_entry, find_sampler, is_open, join, list_refiners
+from api.names import find_entry, find_sampler, find_upscaler_name, is_open, join, list_refiners
 from api.translation import Translation
 from engine.checkpoints.library.catalogue import Inventory
 from engine.errors import RequestError
 from engine.prompt.presets import load_presets
-from engine.requests import GenerationRequest, ImageToImage, TextToImage
+from engine.requests import LATENT, GenerationRequest, ImageToImage, TextToImage
 from engine.settings import Settings
 
 _FITS = {0: "stretch", 1: "crop", 2: "pad", 3: "stretch"}
 """A1111's resize_mode -> how the input meets the size."""
 
+_FILLS = {0: "fill", 1: "original", 2: "noise", 3: "nothing"}
+"""A1111's inpainting_fill -> what the masked part begins with."""
+
 _FEATHER = 2
 """Pixels of a soft edge for each pixel of A1111's blur."""
+
+_HIRES_STRENGTH = 0.75
+"""A1111's strength of the second pass where a client sends none."""
 
 _BLUR, _PADDING = 4, 32
 """A1111's mask_blur and inpaint_full_res_padding where a client sends none."""
@@ -41,7 +47,6 @@ def _is_other_than(*usual: float) -> Test:
 
 
 _LEFT_OUT: Mapping[str, tuple[Test, str]] = {
-    "enable_hr": (bool, "The second, larger pass (hires. fix) was left out: Easel draws once, at the size that was asked for."),
     "restore_faces": (bool, "Faces were not restored."),
     "tiling": (bool, "The picture was not made to tile."),
     "subseed_strength": (_is_positive, "The variation seed was left out."),
@@ -59,7 +64,63 @@ _LEFT_OUT: Mapping[str, tuple[Test, str]] = {
 
 def translate_text_to_image(context: ApiContext, body: TextToImageBody) -> Translation:
     """What ``body`` asks for. Raises EaselError for values that cannot be used."""
-    return _translate(context, body, TextToImage())
+    translated = _translate(context, body, TextToImage())
+    if not body.enable_hr:
+        return translated
+    notes = [*translated.notes, *_explain_hires(body)]
+    return Translation(_add_hires(translated.request, body, context.catalogue.scan(), notes), tuple(notes))
+
+
+def _add_hires(request: GenerationRequest, body: TextToImageBody, inventory: Inventory, notes: list[str]) -> TextToImage:
+    """``request``, whose size is that of the first pass, with a second, larger one."""
+    assert isinstance(request, TextToImage), "it was translated from the body of one"
+    native = _find_native(request, inventory)
+    width, height = request.width or native, request.height or native
+    sampler, schedule = find_sampler(body.hr_sampler_name, body.hr_scheduler, notes)
+    large = _find_large_size(body, width, height)
+    return dataclasses.replace(
+        request,
+        hires=True,
+        first_width=width,
+        first_height=height,
+        width=large[0],
+        height=large[1],
+        hires_upscaler=_find_hires_upscaler(body.hr_upscaler, inventory),
+        hires_steps=body.hr_second_pass_steps or None,
+        hires_strength=_HIRES_STRENGTH if body.denoising_strength is None else body.denoising_strength,
+        hires_guidance_scale=body.hr_cfg or None,
+        hires_scheduler=sampler,
+        hires_schedule=schedule,
+    )
+
+
+def _find_native(request: TextToImage, inventory: Inventory) -> int:
+    return inventory.find(request.checkpoint).family.native_size
+
+
+def _find_large_size(body: TextToImageBody, width: int, height: int) -> tuple[int, int]:
+    """The size of the second pass: as named, with one side named in the shape of the first, or a factor times the first."""
+    across, down = body.hr_resize_x or 0, body.hr_resize_y or 0
+    if across and down:
+        return across, down
+    factor = across / width if across else down / height if down else (body.hr_scale or 2.0)
+    return round(width * factor), round(height * factor)
+
+
+def _find_hires_upscaler(name: str | None, inventory: Inventory) -> str | None:
+    """None for the built-in one. A1111 has several ways to stretch latents; Easel has one."""
+    if is_open(name) or name is None:
+        return None
+    if name.casefold().startswith(LATENT):
+        return LATENT
+    return find_upscaler_name(name, inventory)
+
+
+def _explain_hires(body: TextToImageBody) -> Iterator[str]:
+    if not is_open(body.hr_checkpoint_name) and body.hr_checkpoint_name != "Use same checkpoint":
+        yield "“hr_checkpoint_name” was left out: both passes use one checkpoint."
+    if body.hr_prompt or body.hr_negative_prompt:
+        yield "“hr_prompt” and “hr_negative_prompt” were left out: both passes have the same prompts."
 
 
 def translate_image_to_image(context: ApiContext, body: ImageToImageBody) -> Translation:
@@ -74,7 +135,8 @@ def translate_image_to_image(context: ApiContext, body: ImageToImageBody) -> Tra
         strength=blank.strength if body.denoising_strength is None else body.denoising_strength,
         mask_image=_store_mask(context, body, content),
         feather=_FEATHER * max(_read_blur(body), 0),
-        only_masked=bool(body.inpaint_full_res),
+        mask_area="picture" if body.inpaint_full_res is False else "region",
+        fill=_FILLS.get(1 if body.inpainting_fill is None else body.inpainting_fill, "original"),
         padding=_PADDING if body.inpaint_full_res_padding is None else body.inpaint_full_res_padding,
     )
     return _translate(context, body, request, tuple(_explain_image(body)))
@@ -155,8 +217,6 @@ def _explain_image(body: ImageToImageBody) -> Iterator[str]:
         yield "Only the first picture in “init_images” was used."
     if body.resize_mode == 3:
         yield "The picture was stretched to the size before it was encoded, not in the latent space."
-    if body.mask and body.inpainting_fill not in (None, 1):
-        yield "The masked part began with what was there (“inpainting_fill” 1), not with another filling."
 
 
 def _is_wanted(script: JsonValue) -> bool:

@@ -39,8 +39,9 @@ def translate_edit(context: ApiContext, body: EditBody, images: list[bytes], mas
     image = images[0]
     hidden = store_transparency(context, image) if mask is None else store_mask(context, mask, image, "transparent")
     blank = ImageToImage(
-        prompt=body.prompt, init_image=store_image(context, image), mask_image=hidden, strength=_MASKED if hidden else _WHOLE
-    )
+        prompt=body.prompt, init_image=store_image(context, image), mask_image=hidden, strength=_MASKED if hidden else _WHOLE,
+        mask_area="region" if _read_size(body.size) == (None, None) else "picture",
+    )  # fmt: skip
     more = ("Only the first picture was used.",) if len(images) > 1 else ()
     translated = _translate(context, body, blank)
     return Translation(translated.request, (*more, *translated.notes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from engine.generate.context import Batch, BatchImage, Beginning, Denoising, Ima
 from engine.generate.control.lease import LoadedControls
 from engine.generate.decode import Decoding, PendingPreview, begin_preview, decode, match_tiny_decoder
 from engine.generate.denoise import Denoiser, condition_on_size, draw_noise, guidance_embedding_width
+from engine.generate.detail import hires
+from engine.generate.detail.latent_tiles import LatentTiles
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import StepProgress, circumstance_of, course_of
 from engine.generate.guidance import GUIDANCES, Guidance
@@ -42,9 +44,10 @@ from engine.prompt.encoding.text_encoders import Guard
 from engine.prompt.terms import Place
 from engine.records import outputs
 from engine.requests import GenerationRequest, Resolved, ResolvedGeneration, StudyNegative
+from engine.stopping import Stop
 
-EncodingKey = tuple[str, str, tuple[Place, ...]]
-"""Prompt, negative prompt, and the places of the negative prompt that are silent."""
+EncodingKey = tuple[str, str, tuple[Place, ...], int, bool]
+"""Prompt, negative prompt, the places of the negative prompt that are silent, the steps, and whether they are guided."""
 
 
 @dataclass
@@ -65,6 +68,7 @@ class Attempt:
     tiny_decoder: AutoencoderTiny | None
     guard: PrecisionGuard
     state: EngineState
+    stop: Stop
     progress: StepProgress
     compiled: CompiledRun
     saving: SaveQueue
@@ -111,28 +115,50 @@ class Attempt:
         if self.refiner is not None:
             self.refiner.compiled.start_image(request, NOTHING)
 
-    def start(self, batch: Batch) -> Denoising:
-        """Encode a batch's prompts and draw its first noise."""
+    def start(self, batch: Batch) -> Iterator[Denoising]:
+        """The passes over a batch, each to be denoised before the next is asked for: one, or with hires fix two."""
+        passes = hires.find_passes(batch)
+        first = Denoising(self._prepare_pass(passes[0], self.task.start), after=hires.count_later_steps(passes))
+        yield first
+        for larger in passes[1:]:
+            for _ in first.repair():
+                pass
+            yield self._start_larger(larger, first)
+
+    def _start_larger(self, batch: Batch, first: Denoising) -> Denoising:
+        """The second pass, over what the ``first`` made."""
+        resolved = batch.images[0].resolved
+        enlarged = hires.enlarge_latents(
+            first.latents, resolved, self.loaded, self.guard, self.state, self.stop
+        )  # fmt: skip
+
+        def start(context: ImageContext) -> Start:
+            return hires.start_second(context, resolved.request.hires_strength or 0.0, enlarged)
+
+        return Denoising(self._prepare_pass(batch, start), began=first.began, before=first.steps)
+
+    def _prepare_pass(self, batch: Batch, start_at: Callable[[ImageContext], Start]) -> Callable[[], Beginning]:
+        """Encode a batch's prompts. What is returned draws the first noise."""
         rows = self.encode([image.resolved for image in batch.images])
         filled = [*rows, *rows[:1] * (batch.rows - len(rows))]
         encodings = filled[0] if batch.rows == 1 else EncodingRows(tuple(filled))
 
         def begin() -> Beginning:
             context = self._create_context(batch)
-            start = self.task.start(context)
+            start = start_at(context)
             if batch.rows > 1:
                 start = dataclasses.replace(start, latents=start.latents.repeat(batch.rows, 1, 1, 1))
             self.progress.start_image()
             return Beginning(context=context, start=start, denoiser=self._create_denoiser(context, start, encodings))
 
-        return Denoising(begin)
+        return begin
 
     def report_step(self, batch: Batch, denoising: Denoising) -> Event:
         """The event of the last step. There is no preview if images may be withheld, because those must not be shown either."""
         shown = None
         if self.saver.checker is None and (self.previews.pending is not None or self.progress.preview_is_due):
             shown = self.progress.preview(lambda: self._find_preview(denoising))
-        return self.progress.step(batch.number, denoising.step, denoising.steps, shown)
+        return self.progress.step(batch.number, denoising.done, denoising.total, shown)
 
     def _find_preview(self, denoising: Denoising) -> bytes | None:
         """The preview that was begun at this or an earlier step, if it is done. One that is not finite has the latents looked
@@ -170,7 +196,7 @@ class Attempt:
         def report(saved: Saved | None) -> Iterator[Event]:
             if saved is None:
                 for _ in denoising.repair():
-                    yield self.progress.step(batch.number, denoising.step, denoising.steps, None)
+                    yield self.progress.step(batch.number, denoising.done, denoising.total, None)
                 saved = save(decode(*self._find_decoder(denoising, row, planned), self.guard))
             self._learn_timing(planned.resolved, stepping=stepped - denoising.began, rest=saved.began - stepped)
             yield from self._report(planned, saved, (saved.ended - denoising.began) / len(batch.images))
@@ -238,7 +264,9 @@ class Attempt:
     def _find_encodings(self, resolved: Resolved, guard: Guard) -> PromptEncodings:
         """The encodings of a request: once for all images of the job that share them."""
         request = resolved.request
-        key = request.prompt, request.negative_prompt, _find_silenced(request)
+        key = (
+            request.prompt, request.negative_prompt, _find_silenced(request), request.steps, request.guidance_scale > 1,
+        )  # fmt: skip
         if key not in self.encodings:
             self.encodings[key] = self._encode(request, guard)
         return self.encodings[key]
@@ -283,7 +311,8 @@ class Attempt:
         speed = speed_for(request.speed, steps)
         perturbed = GUIDANCES[request.guidance].perturbed_scale > 0
         # Layers that are skipped could not be perturbed.
-        blocks = self._find_blocks() if speed.full_every > 1 and not perturbed else None
+        tiles, controls = self._find_tiles(context), self.controls.start_image(steps)
+        blocks = self._find_blocks() if speed.full_every > 1 and not perturbed and tiles is None else None
         denoiser = Denoiser(
             network=self.loaded.denoiser,
             device=context.device,
@@ -298,13 +327,21 @@ class Attempt:
             extra_channels=None if start.extra_channels is None else send(start.extra_channels, context.device),
             size=condition_on_size(self.loaded, request.width, request.height),
             features=None if blocks is None else FeatureCache(blocks, speed.full_every),
-            controls=self.controls.start_image(steps),
+            controls=controls and controls.fit(request.height, request.width),
             ahead=runs_ahead(context.device),
+            tiles=tiles,
             prepare_network=None if self.turns is None else self.turns.take,
         )
         if self.refiner is not None:
             self.refiner.join(denoiser, request)
         return denoiser
+
+    def _find_tiles(self, context: ImageContext) -> LatentTiles | None:
+        """The tiles of a pass that does not fit into memory at once: of the size that the checkpoint was trained at."""
+        height, width = context.noise.shape[-2:]
+        side = self.loaded.family.native_size // self.loaded.vae_scale_factor
+        is_cut = context.resolved.plan.repaint_tiles and max(height, width) > side
+        return LatentTiles(height, width, side) if is_cut else None
 
     def _find_blocks(self) -> UNetBlocks | None:
         """The blocks whose results can be kept from step to step; None for a network that is no UNet."""

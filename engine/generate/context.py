@@ -22,6 +22,7 @@ from engine.generate.out_of_memory import phase
 from engine.generate.precision_guard import Overflowed, PrecisionGuard
 from engine.generate.prepare import Prepared
 from engine.generate.speed.transfers import Pace, send
+from engine.records.images.photo import ImageToSave
 from engine.requests import GenerationRequest, Resolved
 from engine.settings import Settings
 
@@ -101,11 +102,12 @@ class Beginning:
 class Denoising:
     """A batch while it is denoised. ``begin`` creates its starting state anew on each call.
 
-    ``step`` steps are done; ``began`` is the time of :func:`time.monotonic` when it was made.
+    ``step`` steps are done; ``began`` is the time of :func:`time.monotonic` when the image was begun. ``before`` and ``after``
+    are the steps of other passes over the same image.
     """
 
-    def __init__(self, begin: Callable[[], Beginning]) -> None:
-        self.began = time.monotonic()
+    def __init__(self, begin: Callable[[], Beginning], began: float | None = None, before: int = 0, after: int = 0) -> None:
+        self.began, self.before, self.after = time.monotonic() if began is None else began, before, after
         self._begin, self._from, self.step, self._is_doubted = begin, begin(), 0, False
         self.latents = self._from.latents
         self._pace = Pace(self._from.denoiser.device)
@@ -114,6 +116,16 @@ class Denoising:
     def steps(self) -> int:
         """The number of steps."""
         return len(self._from.start.timesteps)
+
+    @property
+    def done(self) -> int:
+        """The number of steps of the image that are done, those of other passes included."""
+        return self.before + self.step
+
+    @property
+    def total(self) -> int:
+        """The number of steps of the image in all its passes."""
+        return self.before + self.steps + self.after
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -229,6 +241,6 @@ class Task(ABC):
         """Events of this task after denoising has begun."""
         return iter(())
 
-    def finish(self, image: Image.Image, context: ImageContext) -> Image.Image:
+    def finish(self, image: Image.Image, context: ImageContext) -> ImageToSave:
         """Postprocess the decoded image. Runs on the saving thread and must not use any network."""
-        return image
+        return ImageToSave(image=image)

@@ -20,6 +20,7 @@ from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler, takes_generator
 from engine.compat.unet_blocks import perturb_self_attention, skip_blocks
 from engine.generate.control.residuals import ControlInputs, Controls, Residuals
+from engine.generate.detail.latent_tiles import LatentTiles
 from engine.generate.guidance import Guidance
 from engine.generate.precision_guard import Overflowed, PrecisionGuard, dtype_of
 from engine.generate.speed.feature_cache import FeatureCache
@@ -82,7 +83,8 @@ class Denoiser:
     that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``controls`` add to
     what the UNet computes. ``ahead``: steps are
     queued while the device computes those before, so an overflow is noticed only by :meth:`settle`.
-    ``prepare_network`` is called with the network of the next step, where two take turns on the device.
+    ``tiles``: the network sees those of a large image one by one. ``prepare_network`` is called with the network of the next
+    step, where two take turns on the device.
     """
 
     network: Network
@@ -101,6 +103,7 @@ class Denoiser:
     features: FeatureCache | None = None
     controls: Controls | None = None
     ahead: bool = False
+    tiles: LatentTiles | None = None
     prepare_network: Callable[[Network], None] | None = None
     _conditions: _Conditions | None = field(default=None, init=False)
     _finite: tuple[torch.dtype, torch.Tensor] | None = field(default=None, init=False)
@@ -121,12 +124,30 @@ class Denoiser:
         Classifier-free guidance: Ho and Salimans 2022, arXiv 2207.12598. Negative and prompt, or each of its parts, run as one
         batch.
         """
+        seen = timestep if device_timestep is None else device_timestep
+        if self.tiles is None:
+            return self._predict(index, latents, timestep, seen, self.extra_channels)
+
+        def predict_tile(rows: slice, columns: slice) -> torch.Tensor:
+            extra = None if self.extra_channels is None else self.extra_channels[..., rows, columns]
+            self.controls = None if controls is None else controls.crop(rows, columns, latents.shape[-2])
+            return self._predict(index, latents[..., rows, columns], timestep, seen, extra)
+
+        controls = self.controls
+        try:
+            return self.tiles.blend(predict_tile)
+        finally:
+            self.controls = controls
+
+    def _predict(
+        self, index: int, latents: torch.Tensor, timestep: torch.Tensor, seen: torch.Tensor, extra: torch.Tensor | None
+    ) -> torch.Tensor:
         guided = self.encodings.at(index)[1] is not None
         copies = guided + len(self.encodings.weights)
         scaled = sample = self.scheduler.scale_model_input(torch.cat([latents] * copies), timestep)
-        if self.extra_channels is not None:
-            sample = torch.cat([sample, self.extra_channels.expand(len(sample), -1, -1, -1)], dim=1)
-        timestep, negatives = timestep if device_timestep is None else device_timestep, len(latents) if guided else 0
+        if extra is not None:
+            sample = torch.cat([sample, extra.expand(len(sample), -1, -1, -1)], dim=1)
+        negatives = len(latents) if guided else 0
         found: list[torch.Tensor] = []
         with torch.inference_mode():
             for rows, manner in self._list_passes(index, sample):
@@ -135,8 +156,8 @@ class Denoiser:
                 with manner:
                     while True:
                         conditions = self._find_conditions(index, dtype_of(self.network))
-                        residuals = self._find_residuals(index, scaled, timestep, conditions, negatives, skips=skips)
-                        inputs = self._name_inputs(rows, timestep, conditions.select_last(len(rows)), residuals)
+                        residuals = self._find_residuals(index, scaled, seen, conditions, negatives, skips=skips)
+                        inputs = self._name_inputs(rows, seen, conditions.select_last(len(rows)), residuals)
                         prediction: torch.Tensor = self.network(**inputs, return_dict=False)[0].float()
                         if self._accepts(prediction):
                             break

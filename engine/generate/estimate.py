@@ -99,10 +99,19 @@ def course_of(request: ResolvedGeneration) -> TimingKey:
     """The key for the time of one image of ``request``."""
     share = request.strength if isinstance(request, ImageToImage) else 1.0
     return TimingKey(
-        width=request.width, height=request.height, steps=round(request.steps * share), speed=request.speed,
+        width=request.width, height=request.height, steps=count_hires_steps(request) or round(request.steps * share),
+        speed=request.speed,
         guided=is_guided(request), parts=count_parts(request) + (request.guidance == PERTURBED),
         controls=sum(control.has_effect for control in request.controls),
     )  # fmt: skip
+
+
+def count_hires_steps(request: ResolvedGeneration) -> int:
+    """How many steps at full size take as long as those of both passes; 0 for an image of one pass."""
+    if not request.hires or not request.first_width or not request.first_height:
+        return 0
+    first = request.steps * request.first_width * request.first_height / (request.width * request.height)
+    return max(1, round(first + (request.hires_steps or request.steps) * (request.hires_strength or 0)))
 
 
 def plan_for(entry: CheckpointEntry, asked: Request, here: Circumstances) -> ExecutionPlan:
@@ -189,6 +198,7 @@ def work_for(
         guided=is_guided(request),
         parts=count_parts(request),
         layout=Layout.of(entry.config(entry.family.denoiser), entry.config("vae")),
+        tile=entry.family.native_size if request.hires else 0,
     )
 
 

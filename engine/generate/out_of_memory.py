@@ -81,7 +81,9 @@ def find_relief(short: MemoryShort, prepared: Prepared, state: EngineState) -> R
     """The next memory measure for the run. Raises ``short`` if none is left."""
     plan = prepared.resolved.plan
     on_cpu = find_cpu_plan(prepared.entry, plan, state.hardware)
-    lower = take_next_measure(plan, short.phase, on_cpu, refined=prepared.refiner is not None)
+    lower = take_next_measure(
+        plan, short.phase, on_cpu, refined=prepared.refiner is not None, enlarged=prepared.resolved.request.hires
+    )
     if lower is None:
         raise short
     return Relief(short.phase, *lower)

@@ -14,8 +14,10 @@ from engine.checkpoints.library.borrowing import explain_borrowed, list_missing,
 from engine.checkpoints.library.catalogue import Inventory
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.tiny_decoders import find_tiny_decoder
+from engine.checkpoints.library.upscalers import LANCZOS, find_built_in, find_upscaler
 from engine.errors import CheckpointError
 from engine.generate.control.prepare import PreparedControl, find_controls, hash_controls
+from engine.generate.detail.hires_choice import choose_hires, explain_hires, is_network
 from engine.generate.engine_state import EngineState, environment
 from engine.generate.estimate import circumstance_of, find_cpu_plan, is_guided, plan_for, work_for
 from engine.generate.samplers import is_flow_matching
@@ -105,6 +107,7 @@ def prepare(
 
     # 2. Every open field.
     request, notices = complete_request(asked, entry, choose_size, additions)
+    request = _settle_upscaler(asked, request, inventory)
 
     # 3. The plan, with the measures needed to fit into memory.
     _check_drawn_loras(request, asked.count, entry, state, inventory)
@@ -112,16 +115,14 @@ def prepare(
     work = work_for(entry, request, refiner.entry if refiner else None, tiny_decoder, [each.entry for each in controls])
     fitting, measures = _fit(asked, work, entry, state, request)
     decoder = tiny_decoder if SPEEDS[request.speed].tiny_decoder else None
-    sources = (*((explain_borrowed(entry),) if entry.borrowed else ()), *((_explain_decoder(decoder),) if decoder else ()))
+    sources = (*((explain_borrowed(entry),) if entry.borrowed else ()), *_explain_decoder(decoder))
     resolved = Resolved(
         request=request, plan=fitting, threads=state.threads, checkpoint_hash=entry.hash,
         environment={**_environment(state), **_hashes(additions), **_hash_sources(entry, decoder), **hash_controls(controls)},
     )  # fmt: skip
-    return Prepared(
-        entry, resolved,
-        (*explained, *notices, *not_run, *explain_unused(request, additions), *sources, *measures), inventory,
-        additions, refiner.under(fitting, state) if refiner else None, tiny_decoder, controls,
-    )  # fmt: skip
+    said = (*explained, *notices, *not_run, *explain_unused(request, additions), *sources, *measures)
+    later = refiner.under(fitting, state) if refiner else None
+    return Prepared(entry, resolved, said, inventory, additions, later, tiny_decoder, controls)
 
 
 def _environment(state: EngineState) -> dict[str, str]:
@@ -211,11 +212,43 @@ def complete_request(
         seed=draw_seed() if asked.seed is None else asked.seed,
         clip_skip=asked.clip_skip or 0,
     )
-    return request, tuple(
-        notice
-        for notice in (width_notice, height_notice, *sampling.notices, guidance_notice, _explain_guidance(request))
-        if notice
-    )
+    request, second = _choose_passes(asked, request, defaults, entry, additions)
+    notices = (
+        width_notice, height_notice, *sampling.notices, guidance_notice, _explain_guidance(request),
+        explain_hires(asked, request), *second,
+    )  # fmt: skip
+    return request, tuple(notice for notice in notices if notice)
+
+
+def _choose_passes(
+    asked: GenerationRequest, request: ResolvedGeneration, defaults: Family, entry: CheckpointEntry, additions: Additions
+) -> tuple[ResolvedGeneration, tuple[str, ...]]:
+    """``request`` with one pass or two, and sentences on the sampling of the second."""
+    request = choose_hires(asked, request, defaults.native_size, defaults.size_multiple)
+    if not request.hires:
+        return request, ()
+    own = asked.hires_scheduler
+    second = dataclasses.replace(
+        asked, steps=request.hires_steps, scheduler=own or request.scheduler,
+        schedule=asked.hires_schedule or (None if own else request.schedule),
+    )  # fmt: skip
+    sampling = choose_sampling(second, defaults, entry, additions)
+    chosen = dataclasses.replace(
+        request, hires_steps=sampling.steps, hires_scheduler=sampling.pair.sampler, hires_schedule=sampling.pair.schedule,
+        hires_guidance_scale=request.guidance_scale if request.hires_guidance_scale is None else request.hires_guidance_scale,
+    )  # fmt: skip
+    return chosen, sampling.notices if own else ()
+
+
+def _settle_upscaler(asked: GenerationRequest, request: ResolvedGeneration, inventory: Inventory) -> ResolvedGeneration:
+    """``request`` with an upscaler between two passes that is there: Lanczos where the built-in one is missing. Raises
+    CheckpointError for one that was asked for and is not there."""
+    if not request.hires or not is_network(request.hires_upscaler or ""):
+        return request
+    if not asked.hires_upscaler and find_built_in(inventory.of_kind("upscaler")) is None:
+        return dataclasses.replace(request, hires_upscaler=LANCZOS)
+    find_upscaler(request.hires_upscaler, inventory)
+    return request
 
 
 def _choose_guidance(asked: GenerationRequest, entry: CheckpointEntry) -> tuple[str, str]:
@@ -348,8 +381,11 @@ def _hash_sources(entry: CheckpointEntry, decoder: CheckpointEntry | None) -> di
     return {f"{component} of {lender.name}": lender.hash[:10] for component, lender in entry.borrowed.items()} | _hash(decoder)
 
 
-def _explain_decoder(decoder: CheckpointEntry) -> str:
-    return f"Speed is Draft, so “{decoder.name}” (TAESD) decodes: sooner than the VAE, with less fine detail."
+def _explain_decoder(decoder: CheckpointEntry | None) -> tuple[str, ...]:
+    """A sentence for a decoder in place of the VAE."""
+    if decoder is None:
+        return ()
+    return (f"Speed is Draft, so “{decoder.name}” (TAESD) decodes: sooner than the VAE, with less fine detail.",)
 
 
 def _hash(entry: CheckpointEntry | None) -> dict[str, str]:

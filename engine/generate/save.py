@@ -29,6 +29,7 @@ from engine.plan.remedies import ask_for_self_test
 from engine.preferences import Preferences
 from engine.records import outputs
 from engine.records.images import watermark
+from engine.records.images.photo import ImageToSave
 from engine.requests import ExecutionPlan
 from engine.stopping import Stop
 
@@ -55,6 +56,9 @@ _WATERMARK_LOST = (
     "The invisible watermark does not survive how this picture is compressed. Choose PNG, JPEG with a quality of 95 or more, or "
     "WebP with a quality of 100 on the Settings tab."
 )
+
+
+_DEEP_UNMARKED = "This picture is saved without the invisible watermark, which is for 8 bits a channel: its photo has 16."
 
 
 @dataclass(frozen=True)
@@ -124,22 +128,22 @@ class Saver:
     checker: SafetyChecker | None = None
     is_measured: bool = False
 
-    def save(self, planned: BatchImage, image: Image.Image) -> Saved:
-        """Write ``image``, with the metadata and watermark that the preferences ask for. Raises OutputError or DiskFull."""
-        began = time.monotonic()
+    def save(self, planned: BatchImage, finished: ImageToSave) -> Saved:
+        """Write an image, with the metadata and watermark that the preferences ask for. Raises OutputError or DiskFull."""
+        began, image = time.monotonic(), finished.image
         if self.checker is not None and self.checker.objects_to(image):
             return Saved(began=began, withheld=ImageWithheld(_WITHHELD))
         chosen = preferences.read(self.state.settings.data)
         sha256 = self.state.hashes.find(self.entry.path, self.entry.stamp)
         resolved = dataclasses.replace(planned.resolved, checkpoint_sha256=sha256)
-        marked, notice = _add_watermark(image, chosen.watermark) if chosen.watermark else (image, "")
+        finished, notice = _add_watermark(finished, chosen.watermark) if chosen.watermark else (finished, "")
         style = self._choose_style(chosen)
         if chosen.watermark and not notice and loses_watermark(style):
             notice = _WATERMARK_LOST
         moved = "" if self.folder.is_dir() else _FOLDER_MOVED.format(folder=self.folder)
         notice = " ".join(filter(None, (notice, moved, self._suspect(image))))
         path = outputs.save(
-            marked, resolved, outputs=self.folder, job=self.job, index=planned.index, companions=planned.companions,
+            finished, resolved, outputs=self.folder, job=self.job, index=planned.index, companions=planned.companions,
             style=style, write_metadata=not chosen.leave_metadata_out,
         )  # fmt: skip
         return Saved(began=began, path=path, notice=notice)
@@ -199,9 +203,11 @@ def _is_checker_wanted(state: EngineState) -> bool:
     return preferences.read(state.settings.data).safety_checker
 
 
-def _add_watermark(image: Image.Image, text: str) -> tuple[Image.Image, str]:
-    """``image`` with the invisible watermark, or unchanged with a sentence on why not."""
+def _add_watermark(finished: ImageToSave, text: str) -> tuple[ImageToSave, str]:
+    """An image with the invisible watermark, or unchanged with a sentence on why not."""
+    if finished.deep is not None:
+        return finished, _DEEP_UNMARKED
     try:
-        return watermark.encode(image, text), ""
+        return dataclasses.replace(finished, image=watermark.encode(finished.image, text)), ""
     except ImageError as error:
-        return image, f"This picture is saved without the invisible watermark. {error}"
+        return finished, f"This picture is saved without the invisible watermark. {error}"

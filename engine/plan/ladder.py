@@ -55,7 +55,8 @@ class Rung:
     """One measure. ``changes`` are fields of the plan; ``eases`` the phases in which it saves memory; ``words`` tell the user.
     ``stores``: a component, or ``"denoiser"``, and the dtype that its weights are kept in.
 
-    ``exact`` says whether the image stays the same up to rounding. ``refined``: only for runs in which a refiner takes over.
+    ``exact`` says whether the image stays the same up to rounding. ``refined``: only for runs in which a refiner takes over,
+    ``enlarged``: only for those of two passes.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Rung:
     usable: Usable = _always
     exact: bool = True
     refined: bool = False
+    enlarged: bool = False
 
 
 LOAD, ENCODE, DENOISE, DECODE = "load", "encode", "denoise", "decode"
@@ -104,6 +106,14 @@ RUNGS: tuple[Rung, ...] = (
         changes={"vae_tile": 256},
         exact=False,
         words="the picture is decoded in tiles of 256 pixels",
+    ),
+    Rung(
+        name="repaint_tiles",
+        eases=frozenset({DENOISE}),
+        changes={"repaint_tiles": True},
+        exact=False,
+        enlarged=True,
+        words="the larger pass is repainted in tiles",
     ),
     Rung(
         name="batch_split",
@@ -158,14 +168,14 @@ RUNGS: tuple[Rung, ...] = (
 
 
 def take_next_measure(
-    plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan | None = None, *, refined: bool = False
+    plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan | None = None, *, refined: bool = False, enlarged: bool = False
 ) -> tuple[ExecutionPlan, Rung] | None:
     """The next measure after memory ran out in ``phase`` (``"load"``, ``"encode"``, ``"denoise"``, ``"decode"``), or None.
 
     ``on_cpu`` is the plan that the last rung changes to; without one that rung is not offered. ``refined``: a refiner takes
-    over in this run.
+    over in this run; ``enlarged``: it has two passes.
     """
-    rung = next((r for r in RUNGS if phase in r.eases and _open(r, plan, on_cpu, refined)), None)
+    rung = next((r for r in RUNGS if phase in r.eases and _open(r, plan, on_cpu, refined, enlarged)), None)
     return (apply(plan, rung, on_cpu), rung) if rung else None
 
 
@@ -178,7 +188,7 @@ def find_lighter_plan(
     """
     predicted = predict(work, plan)
     while not room.holds(predicted):
-        lighter = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu, work.is_refined))
+        lighter = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu, work.is_refined, work.tile > 0))
         better = ((each, predict(work, each)) for each in lighter)
         found = next((pair for pair in better if _eases(predicted, pair[1], room)), None)
         if found is None:
@@ -192,7 +202,7 @@ def lower_peak(plan: ExecutionPlan, work: Work, on_cpu: ExecutionPlan | None = N
     the system killed an attempt for lack of memory, when it is unknown how much was missing.
     """
     most = _all(predict(work, plan))
-    lower = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu, work.is_refined))
+    lower = (apply(plan, rung, on_cpu) for rung in RUNGS if _open(rung, plan, on_cpu, work.is_refined, work.tile > 0))
     return next((each for each in lower if _all(predict(work, each)) < most), plan)
 
 
@@ -248,9 +258,9 @@ def fit_plan(
     )
 
 
-def _open(rung: Rung, plan: ExecutionPlan, on_cpu: ExecutionPlan | None, refined: bool) -> bool:
+def _open(rung: Rung, plan: ExecutionPlan, on_cpu: ExecutionPlan | None, refined: bool, enlarged: bool) -> bool:
     """Whether a measure can be taken and is not taken yet."""
-    if rung.name in plan.measures or not rung.usable(plan) or (rung.refined and not refined):
+    if rung.name in plan.measures or not rung.usable(plan) or (rung.refined and not refined) or (rung.enlarged and not enlarged):
         return False
     return rung.name != "cpu" or on_cpu is not None
 

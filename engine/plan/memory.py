@@ -128,6 +128,7 @@ class Work:
     ``width`` and ``height`` are pixels of the result, ``batch`` images at once. For each image the U-Net's batch has a row for
     each of the ``parts`` of the prompt, and one more if it is ``guided``.
     ``decoder_context``: pixels that the decoder sees on top of both, where the caller has it work on overlapping tiles.
+    ``tile``: side in pixels of the tiles in which the larger of two passes can be repainted, 0 for a run of one pass.
     """
 
     parameters: Mapping[str, int]
@@ -139,6 +140,7 @@ class Work:
     decoder_context: int = 0
     layout: Layout = field(default_factory=Layout)
     packed: Mapping[str, int] = field(default_factory=dict[str, int])
+    tile: int = 0
 
     @property
     def is_controlled(self) -> bool:
@@ -275,7 +277,7 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
 def _denoiser_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     """Its tensors, and the weights of the running layer: copied, widened, or if they are offloaded loaded with the next one's."""
     layout, width = work.layout, work.layout.transformer_width
-    latents = (work.width // layout.scale) * (work.height // layout.scale)
+    latents = _count_latents(work, plan)
     rows = batch * (work.parts + work.guided)
     unet = count_unet_numbers(layout, _workspace(plan)) + (_count_skips(layout) if work.is_controlled else 0)
     numbers = TRANSFORMER_TENSORS * width * (latents / 4 + PROMPT_TOKENS) if width else unet * latents
@@ -286,10 +288,16 @@ def _denoiser_bytes(work: Work, plan: ExecutionPlan, batch: int) -> int:
     return int(tensors + _count_plain_scores(work, plan, rows) + copies * largest_layer) * BYTES[plan.dtype(plan.denoiser)]
 
 
+def _count_latents(work: Work, plan: ExecutionPlan) -> int:
+    """Latents that the denoiser sees at once, in rows and columns together."""
+    most = work.tile if plan.repaint_tiles and work.tile else max(work.width, work.height)
+    return (min(work.width, most) // work.layout.scale) * (min(work.height, most) // work.layout.scale)
+
+
 def _count_plain_scores(work: Work, plan: ExecutionPlan, rows: int) -> int:
     """Scores that the attention backend of the plan holds at once in the denoiser's widest attention; 0 for torch's own."""
     layout, width = work.layout, work.layout.transformer_width
-    latents = (work.width // layout.scale) * (work.height // layout.scale)
+    latents = _count_latents(work, plan)
     level = next((i for i, attends in enumerate(layout.unet_attention) if attends), 0)
     tokens, channels = (latents // 4 + PROMPT_TOKENS, width) if width else (latents // 4**level, layout.unet_channels[level])
     kinds = {"math": rows * max(8, channels // 64), "sliced": rows * width // 64 if width else 1}

@@ -13,10 +13,12 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from engine.records.images import metadata_chunks
+from engine.records.images.png_writer import PngWriter
 from engine.records.record import Record, from_text, parameters, to_text, xmp
 from engine.safe_text import make_encodable
 
@@ -39,9 +41,9 @@ def read(source: Path | bytes) -> Record | None:
     return from_text(written) if written else None
 
 
-def encode(image: Image.Image, record: Record | None, format: str = "png", quality: int = 95) -> bytes:
+def encode(image: Image.Image, record: Record | None, format: str = "png", quality: int = 95, exif: bytes = b"") -> bytes:
     """``image`` as the bytes of a "png", "jpeg" or "webp" with ``record``; without any metadata if it is None. ``quality`` is for
-    the last two, 1 to 100; WebP at 100 is lossless.
+    the last two, 1 to 100; WebP at 100 is lossless. ``exif`` is that of a photo, to be kept beside the record.
 
     An ICC profile in ``image.info`` is kept either way, since it defines the colours. JPEG shows transparent parts in white.
     """
@@ -49,9 +51,21 @@ def encode(image: Image.Image, record: Record | None, format: str = "png", quali
     image = _flatten(image) if format == "jpeg" else image
     stream = io.BytesIO()
     carried = prepare(record) if record else {}
+    if exif:
+        carried["exif"] = metadata_chunks.merge_exif(exif, carried.get("exif", b""))
     if format != "png":
         options = {**options, "quality": quality, **({"lossless": True} if format == "webp" and quality == 100 else {})}
     image.save(stream, format, icc_profile=image.info.get("icc_profile"), **options, **carried)
+    return stream.getvalue()
+
+
+def encode_deep(pixels: np.ndarray, record: Record | None, icc_profile: bytes, exif: bytes) -> bytes:
+    """``pixels`` (H x W x 3 or 4, uint16) as the bytes of a PNG with 16 bits a channel."""
+    stream, (height, width, planes) = io.BytesIO(), pixels.shape
+    texts = png_info(record) if record else None
+    writer = PngWriter(stream, (width, height), planes, bits=16, icc_profile=icc_profile, exif=exif, texts=texts)
+    writer.write(pixels)
+    writer.close()
     return stream.getvalue()
 
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 from engine.errors import DiskFull
 from engine.records import metadata
+from engine.records.images.photo import ImageToSave
 from engine.records.job_ids import read_submission_time
 from engine.records.record import Record
 from engine.requests import GenerationRequest, Request, Resolved, kind_of, model_of, size_of
@@ -58,7 +59,7 @@ PLAIN = FileStyle()
 
 
 def save(
-    image: Image.Image,
+    image: Image.Image | ImageToSave,
     resolved: Resolved[Request],
     *,
     outputs: Path,
@@ -80,8 +81,14 @@ def save(
     record = None
     if write_metadata:
         record = Record(resolved=resolved, job=job, index=index, source=source or {}, companions=companions or {})
-    used = style if max(image.size) <= LONGEST_SIDES[style.format] else dataclasses.replace(style, format="png")
-    encoded = metadata.encode(image, record, used.format, used.quality)
+    finished = image if isinstance(image, ImageToSave) else ImageToSave(image=image)
+    exif = finished.exif if write_metadata else b""
+    is_held = finished.deep is None and max(finished.image.size) <= LONGEST_SIDES[style.format]
+    used = style if is_held else dataclasses.replace(style, format="png")
+    if finished.deep is None:
+        encoded = metadata.encode(finished.image, record, used.format, used.quality, exif)
+    else:
+        encoded = metadata.encode_deep(finished.deep, record, finished.image.info.get("icc_profile") or b"", exif)
     with create_file(resolved, outputs=outputs, job=job, index=index, style=used) as (stream, path):
         stream.write(encoded)
     return path

@@ -18,6 +18,7 @@ from engine.json_values import as_object, parse_object, read_dataclass
 from engine.records.foreign.control_units import write_units
 from engine.requests import (
     GUIDANCES,
+    LATENT,
     GenerationRequest,
     ImageToImage,
     Request,
@@ -125,16 +126,59 @@ def _settings(resolved: Resolved[Request]) -> Iterator[tuple[str, str | float | 
         yield "CFG Rescale", request.guidance_rescale or None
         yield "Guidance", None if request.guidance == GUIDANCES[0] else request.guidance.upper()
     yield "Seed", request.seed
-    size = size_of(request)
+    size = _first_size(request)
     yield "Size", f"{size[0]}x{size[1]}" if size else None
     yield "Model hash", resolved.checkpoint_sha256[:10] or None
     yield "Model", _model(request)
     yield "Denoising strength", request.strength if isinstance(request, ImageToImage) else None
+    if isinstance(request, GenerationRequest) and request.hires:
+        yield from _hires_settings(request)
+    if isinstance(request, ImageToImage) and request.mask_image is not None and request.mask_area:
+        yield from _mask_settings(request)
     yield from write_units(request.controls) if isinstance(request, GenerationRequest) else ()
     yield "Clip skip", request.clip_skip or None
     yield "Template", request.prompt_template or None
     yield "Negative Template", request.negative_template or None
     yield "Easel hash", resolved.checkpoint_hash[:10] or None
+
+
+def _first_size(request: Request) -> tuple[int, int] | None:
+    """What AUTOMATIC1111's program calls the size: that of the first of two passes."""
+    if isinstance(request, GenerationRequest) and request.hires and request.first_width and request.first_height:
+        return request.first_width, request.first_height
+    return size_of(request)
+
+
+def _hires_settings(request: GenerationRequest) -> Iterator[tuple[str, str | float | None]]:
+    """What AUTOMATIC1111's program writes about a second pass: its size as a factor where that gives it exactly."""
+    yield "Denoising strength", request.hires_strength
+    factor = round((request.width or 0) / (request.first_width or 1), 3)
+    sides = ((request.first_width, request.width), (request.first_height, request.height))
+    is_exact = all(round((first or 0) * factor, 6) == side for first, side in sides)
+    yield "Hires upscale", factor if is_exact else None
+    yield "Hires resize", None if is_exact else f"{request.width}x{request.height}"
+    yield "Hires steps", request.hires_steps
+    yield "Hires upscaler", HIRES_UPSCALERS.get(request.hires_upscaler or "", request.hires_upscaler)
+    differs = request.hires_guidance_scale != request.guidance_scale
+    yield "Hires CFG Scale", request.hires_guidance_scale if differs else None
+    yield "Hires sampler", request.hires_scheduler if request.hires_scheduler != request.scheduler else None
+    yield "Hires schedule type", request.hires_schedule if request.hires_schedule != request.schedule else None
+
+
+HIRES_UPSCALERS = {LATENT: "Latent", "lanczos": "Lanczos"}
+"""Upscaler between two passes -> what AUTOMATIC1111's program calls it, where that is not its name."""
+
+_FILLS = {"fill": "fill", "noise": "latent noise", "nothing": "latent nothing", "lama": "LaMa"}
+"""What a masked part begins with -> AUTOMATIC1111's "Masked content", which it leaves out for the original."""
+
+
+def _mask_settings(request: ImageToImage) -> Iterator[tuple[str, str | float | None]]:
+    """What AUTOMATIC1111's program writes about a mask. Its blur reaches as far to both sides of the edge."""
+    in_region = request.mask_area == "region"
+    yield "Mask blur", request.feather // 2 or None
+    yield "Inpaint area", "Only masked" if in_region else None
+    yield "Masked area padding", request.padding if in_region else None
+    yield "Masked content", _FILLS.get(request.fill)
 
 
 def _model(request: Request) -> str | None:

@@ -12,9 +12,13 @@ from engine.requests.control_settings import CONTROL_MODES, MOST_CONTROLS, MOST_
 from engine.requests.json_format import from_json, resolved_from_json, resolved_to_json, to_json
 from engine.requests.kinds import (
     DTYPES,
+    FILLS,
     FITS,
     GUIDANCES,
+    HIRES,
     KINDS,
+    LATENT,
+    MASK_AREAS,
     SPEEDS,
     CompareNegative,
     DescribeImage,
@@ -52,10 +56,14 @@ from engine.seeds import MAX_SEED
 __all__ = [
     "CONTROL_MODES",
     "DTYPES",
+    "FILLS",
     "FITS",
     "GUIDANCES",
+    "HIRES",
     "KINDS",
+    "LATENT",
     "LIMITS",
+    "MASK_AREAS",
     "MAX_PROMPT",
     "MAX_SEED",
     "MOST_CONTROLS",

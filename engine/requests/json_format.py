@@ -54,7 +54,7 @@ def from_json(written: Mapping[str, JsonValue]) -> Request:
     """
     kind = _read_kind(written)
     try:
-        return read_dataclass(KINDS[kind], _open_seed(_split_sampler(_rename_keys(kind, _close_templates(written)))))
+        return read_dataclass(KINDS[kind], _open_seed(_upgrade(kind, _close_templates(written))))
     except ValueError as error:
         raise RequestError(f"This request is damaged and cannot be read: {error}.") from error
 
@@ -77,11 +77,16 @@ def resolved_from_json(written: Mapping[str, JsonValue]) -> Resolved[Request]:
 def _read_resolved_request(written: JsonObject) -> Request:
     """The resolved request, or the asked one if fields are missing in ``written``."""
     kind = _read_kind(written)
-    drawn: JsonObject = {**written, **{name: written.get(name) or "" for name in _TEMPLATES}}
+    drawn: JsonObject = {"hires": False, **written, **{name: written.get(name) or "" for name in _TEMPLATES}}
     try:
-        return read_dataclass(RESOLVED_KINDS[kind], _split_sampler(_rename_keys(kind, drawn)))
+        return read_dataclass(RESOLVED_KINDS[kind], _upgrade(kind, drawn))
     except ValueError:
         return from_json(drawn)
+
+
+def _upgrade(kind: str, written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """``written`` by any version, as this one writes it."""
+    return _keep_one_pass(_keep_mask_area(_split_sampler(_rename_keys(kind, written))))
 
 
 def _read_kind(written: Mapping[str, JsonValue]) -> str:
@@ -109,6 +114,16 @@ def _split_sampler(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
 def _close_templates(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     """``written`` with prompts that are not drawn from variants where its version had none."""
     return {**dict.fromkeys(_TEMPLATES, ""), **written}
+
+
+def _keep_mask_area(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """``written`` with what its version did with a mask, if it was written before there were several ways."""
+    return {"mask_area": "", **written} if "only_masked" in written else written
+
+
+def _keep_one_pass(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """``written`` with one pass, if it was written whole before there were two."""
+    return {"hires": False, **written} if "refiner_start" in written else written
 
 
 def _rename_keys(kind: str, written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

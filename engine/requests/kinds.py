@@ -19,6 +19,21 @@ GUIDANCES = ("cfg", "pag", "apg", "cfg_zero", "slg")
 FITS = ("crop", "pad", "stretch")
 """How an input image meets the size of the result."""
 
+LATENT = "latent"
+"""The upscaler between two passes that stretches latents."""
+
+HIRES = (
+    "first_width", "first_height", "hires_upscaler", "hires_steps", "hires_strength", "hires_guidance_scale", "hires_scheduler",
+    "hires_schedule",
+)  # fmt: skip
+"""The fields that only mean something together with ``hires``."""
+
+MASK_AREAS = ("region", "picture", "")
+"""What a run with a mask works on; the last as versions before these names did."""
+
+FILLS = ("original", "fill", "noise", "nothing", "lama")
+"""What the masked part begins with: what is there, the colours around it, noise or nothing in the latents, what LaMa paints."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -63,6 +78,12 @@ class GenerationRequest(Request):
     change the image; ``"few_steps"`` adds a LoRA for few steps and sets ``steps``, ``guidance_scale``, ``scheduler`` and
     ``schedule`` by its method. ``upscaler`` names what makes each finished image four times as large, which is saved beside it
     (see :class:`Upscale`); "" for none. Comparisons and drafts are never upscaled. ``controls`` guide the image by pictures.
+
+    ``hires`` draws the image in two passes: at ``first_width`` x ``first_height`` pixels, then enlarged by ``hires_upscaler``
+    (:data:`LATENT`, ``"lanczos"``, a name from the catalogue; None for the built-in one) and repainted from
+    ``hires_strength`` (0..1) on, with steps, CFG scale and sampler of its own where they are named. None does so by itself
+    where :func:`engine.generate.detail.hires_choice.choose_hires` finds the size too large to draw at once; only text to image
+    has two passes.
     """
 
     checkpoint: str | None = None
@@ -76,6 +97,15 @@ class GenerationRequest(Request):
     speed: str = "exact"
     upscaler: str = ""
     controls: tuple[Control, ...] = ()
+    hires: bool | None = None
+    first_width: int | None = None
+    first_height: int | None = None
+    hires_upscaler: str | None = None
+    hires_steps: int | None = None
+    hires_strength: float | None = None
+    hires_guidance_scale: float | None = None
+    hires_scheduler: str | None = None
+    hires_schedule: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +120,12 @@ class ImageToImage(GenerationRequest):
     Input images are named by the content hash under which :mod:`engine.records.blobs` keeps them. ``strength`` (0..1) is the
     share of the steps that run: 0 gives the fitted input back, 1 is text to image. ``fit`` says how the input meets the
     size: ``"crop"``, ``"pad"`` or ``"stretch"``. ``mask_image``, of the input's size, is white where the image is to be
-    repainted; ``feather`` is the width of its soft edge in pixels of the result. ``only_masked`` works on the masked region
-    alone, at full size, with ``padding`` pixels around it. ``depth_image`` replaces the estimated depth of a depth checkpoint.
+    repainted; ``feather`` is the width of its soft edge in pixels of the result. ``mask_area`` is one of :data:`MASK_AREAS`:
+    ``"region"`` works on the masked region with ``padding`` pixels around it and puts it back into the input, which keeps its
+    size, depth, profile and transparency; ``"picture"`` fits the whole input to ``width`` x ``height``. ``only_masked`` is read
+    in requests of earlier versions alone, whose ``mask_area`` is "". ``fill`` is one of :data:`FILLS`. ``soft_mask``: grey says
+    how much of the input may change (Levin and Fried 2023, arXiv 2306.00950). ``depth_image`` replaces the estimated depth of a
+    depth checkpoint.
     ``paper`` (``"#rrggbb"``) shows through transparent parts and around a padded image. ``strengths``, if any, are those
     of the ``count`` images one after the other, all from the same seed. A ``draft`` is not kept: its image is saved in
     :attr:`engine.settings.Settings.drafts`, where only the newest ones stay.
@@ -105,6 +139,9 @@ class ImageToImage(GenerationRequest):
     feather: int = 8
     only_masked: bool = False
     padding: int = 32
+    mask_area: str = "region"
+    fill: str = "original"
+    soft_mask: bool = False
     depth_image: str | None = None
     strengths: tuple[float, ...] = ()
     draft: bool = False

@@ -11,8 +11,10 @@ from engine.errors import RequestError
 from engine.requests.control_settings import check_controls
 from engine.requests.kinds import (
     DTYPES,
+    FILLS,
     FITS,
     GUIDANCES,
+    MASK_AREAS,
     SPEEDS,
     DescribeImage,
     GenerationRequest,
@@ -38,6 +40,11 @@ LIMITS: dict[str, Limit] = {
     "steps": Limit(1, 1000, "Steps", "checkpoints are trained on 1000 noise levels; 20 to 50 is usual"),
     "guidance_scale": Limit(0, 100, "The CFG scale", "5 to 12 is usual"),
     "guidance_rescale": Limit(0, 1, "The CFG rescale", "0 leaves guidance as it is; 0.7 is usual for v-prediction"),
+    "first_width": Limit(8, 16384, "The first pass's width", "pixels"),
+    "first_height": Limit(8, 16384, "The first pass's height", "pixels"),
+    "hires_steps": Limit(1, 1000, "The second pass's steps", "20 to 50 is usual"),
+    "hires_guidance_scale": Limit(0, 100, "The second pass's CFG scale", "5 to 12 is usual"),
+    "hires_strength": Limit(0, 1, "The second pass's strength", "0 keeps the enlarged picture; 0.3 to 0.6 is usual"),
     "count": Limit(1, 1000, "The number of pictures"),
     "clip_skip": Limit(0, 11, "Clip skip", "0 or 1 means the last layer"),
     "refiner_start": Limit(0, 1, "The refiner's start", "a share of the steps; 0.8 is usual"),
@@ -90,6 +97,10 @@ def _check_number(limit: Limit, value: float) -> None:
 def _check_input_image(request: ImageToImage) -> None:
     if request.fit not in FITS:
         raise RequestError(f"Fit can be {', '.join(FITS)}. It was {request.fit!r}.")
+    if request.mask_area not in MASK_AREAS:
+        raise RequestError(f"The part to work on can be {', '.join(MASK_AREAS[:-1])}. It was {request.mask_area!r}.")
+    if request.fill not in FILLS:
+        raise RequestError(f"The masked part can begin with {', '.join(FILLS)}. It was {request.fill!r}.")
     if not _COLOUR.fullmatch(request.paper):
         raise RequestError(f"The paper's colour is written like #ffffff. It was {request.paper!r}.")
     if request.strengths and len(request.strengths) != request.count:

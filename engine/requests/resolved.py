@@ -38,6 +38,7 @@ class ResolvedGeneration(GenerationRequest):
     guidance_rescale: float = 0.0
     seed: int = field()
     clip_skip: int = field()
+    hires: bool = False
 
     def __post_init__(self) -> None:
         _check_seed(self.seed)
@@ -150,7 +151,8 @@ class ExecutionPlan:
     ``measures`` names what is done to save memory (:data:`engine.plan.ladder.RUNGS`): ``storage`` maps a component to the
     dtype its weights are kept in where that differs from its compute dtype, ``vae_tile`` is the side of the tiles that the
     VAE decodes in pixels (0: whole images, else also one image at a time), ``batch_limit`` the most images at once
-    (0: no limit). ``attention_scores`` are the most that attention computes at once, in float32 if
+    (0: no limit). ``repaint_tiles``: the second, larger pass of two sees one tile of the checkpoint's own size at a time.
+    ``attention_scores`` are the most that attention computes at once, in float32 if
     ``attention_upcast``; ``attention_backend`` is "" for what torch takes, "math" for plain matrix products, "sliced" for those
     of one head at a time. ``compiler`` names what compiles the networks (:data:`engine.generate.speed.compile.COMPILERS`), ""
     for none.
@@ -167,6 +169,7 @@ class ExecutionPlan:
     storage: Mapping[str, str] = field(default_factory=dict[str, str])
     vae_tile: int = 0
     batch_limit: int = 0
+    repaint_tiles: bool = False
     compiler: str = ""
 
     def dtype(self, component: str) -> str:
@@ -234,6 +237,7 @@ _DECIDED = (
     "seed",
     "clip_skip",
     "count",
+    "hires",
 )
 """The fields of a request for images that :func:`complete` decides."""
 

@@ -16,7 +16,7 @@ from engine.generate.samplers import SCHEDULERS
 from engine.jobs import JobState
 from engine.json_values import JsonObject
 from engine.records.images.open_image import open_image
-from engine.requests import ImageToImage, Request
+from engine.requests import ImageToImage, Request, TextToImage
 from tests.api.images import PICTURE, decode, encode, to_base64
 from tests.api.serving import Served
 
@@ -119,11 +119,11 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(client: httpx.Client, body
 
 def test_everything_that_is_left_out_is_said(client: httpx.Client) -> None:
     asked = {
-        "enable_hr": True, "restore_faces": True, "tiling": True, "subseed_strength": 0.3, "s_churn": 1, "styles": ["no style"],
+        "restore_faces": True, "tiling": True, "subseed_strength": 0.3, "s_churn": 1, "styles": ["no style"],
         "override_settings": {"unheard_of": 1}, "alwayson_scripts": {"Roop": {"args": [{"enabled": True}]}},
     }  # fmt: skip
     notes = " ".join(json.loads(generate(client, prompt="x", **asked)["info"])["notes"])
-    for word in ("hires", "Faces", "tile", "variation", "s_churn", "no style", "unheard_of", "Roop"):
+    for word in ("Faces", "tile", "variation", "s_churn", "no style", "unheard_of", "Roop"):
         assert word in notes
 
 
@@ -147,7 +147,7 @@ def test_an_image_to_begin_with_and_its_mask(client: httpx.Client, served: Serve
     generate(client, prompt="x", **body)
     request = last_request(served)
     assert isinstance(request, ImageToImage) and request.mask_image
-    assert (request.strength, request.fit, request.only_masked, request.padding) == (0.4, "pad", True, 12)
+    assert (request.strength, request.fit, request.mask_area, request.padding) == (0.4, "pad", "region", 12)
     with Image.open(served.settings.data / "blobs" / request.mask_image[:2] / request.mask_image) as stored:
         assert [stored.getpixel((x, 10)) for x in (4, 28)] == [0, 255]
 
@@ -287,3 +287,22 @@ def test_every_list_that_clients_ask_for_is_there(client: httpx.Client) -> None:
     for name in ("refresh-checkpoints", "refresh-loras", "unload-checkpoint", "reload-checkpoint"):
         assert client.post(f"/sdapi/v1/{name}").json() == {}
     assert client.get("/sdapi/v1/nothing").status_code == 404
+
+
+def test_a_second_larger_pass(client: httpx.Client, served: Served) -> None:
+    body = {
+        "enable_hr": True, "width": 64, "height": 48, "hr_scale": 1.5, "hr_upscaler": "Latent (nearest)",
+        "hr_sampler_name": "DDIM", "hr_second_pass_steps": 3, "denoising_strength": 0.5, "hr_prompt": "another",
+    }  # fmt: skip
+    notes = json.loads(generate(client, prompt="x", **body)["info"])["notes"]
+    request = last_request(served)
+    assert isinstance(request, TextToImage) and request.hires
+    assert (request.first_width, request.first_height, request.width, request.height) == (64, 48, 96, 72)
+    assert (request.hires_upscaler, request.hires_steps, request.hires_strength) == ("latent", 3, 0.5)
+    assert request.hires_scheduler == "DDIM" and any("hr_prompt" in note for note in notes)
+    generate(client, prompt="x", enable_hr=True, width=64, height=48, hr_resize_x=128, hr_resize_y=0)
+    request = last_request(served)
+    assert isinstance(request, TextToImage) and (request.width, request.height) == (128, 96)
+    generate(client, prompt="x", enable_hr=False)
+    request = last_request(served)
+    assert isinstance(request, TextToImage) and request.hires is None, "clients send false by habit"

@@ -107,6 +107,7 @@ class KnownNames(TypedDict):
     lora_hashes: Mapping[str, str]
     vaes: Collection[str]
     refiners: Collection[str]
+    upscalers: Collection[str]
 
 
 class CheckpointOptions:
@@ -210,6 +211,7 @@ class CheckpointOptions:
             "lora_hashes": self._lora_hashes,
             "vaes": self.additions["vae"],
             "refiners": self.additions["refiner"],
+            "upscalers": self.additions["upscaler"],
         }
 
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.descriptions import EngineDescription
 from engine.errors import EaselError
+from engine.generate.detail.hires_choice import choose_hires, explain_hires
 from engine.generate.estimate import Circumstances, Estimate, estimate
 from engine.generate.samplers.few_steps import apply_few_steps
 from engine.plan.hardware.facts import Hardware, from_text
@@ -29,7 +30,7 @@ from ui.templates import Macros, render_notices
 
 WATCHED = (
     "prompt", "checkpoint", "size", "width", "height", "steps", "guidance_scale", "count", "speed", "precision", "strength",
-    "max_terms",
+    "max_terms", "hires", "hires_factor", "hires_width", "hires_height", "hires_steps", "hires_strength",
 )  # fmt: skip
 """Fields that time and memory depend on."""
 
@@ -53,10 +54,12 @@ class EstimateService:
         try:
             entry = self._checkpoint_options.find_entry(asked.checkpoint)
             asked, entry, _ = apply_few_steps(asked, entry, self._checkpoint_options.inventory)
-            found = estimate(entry, _complete(asked, entry), here)
+            request = _complete(asked, entry)
+            found = estimate(entry, request, here)
         except (EaselError, KeyError):
             return ""  # Generate says what is wrong with the request or with the checkpoint.
-        return explain_device(here.hardware, self._settings.data) + render_estimate(found, asked.count)
+        two_passes = render_notices(filter(None, [explain_hires(asked, request)]))
+        return explain_device(here.hardware, self._settings.data) + two_passes + render_estimate(found, asked.count)
 
 
 def wire_estimate(
@@ -102,7 +105,8 @@ def _complete(asked: GenerationRequest, entry: CheckpointEntry) -> ResolvedGener
     """``asked`` with its open fields set to the checkpoint's recommended values; the seed makes no difference."""
     family = entry.family
     scale = family.guidance_scale if asked.guidance_scale is None else asked.guidance_scale
-    return complete(
+    request = complete(
         asked, checkpoint=entry.name, width=asked.width or family.native_size, height=asked.height or family.native_size,
         steps=asked.steps or family.steps, guidance_scale=scale, scheduler=asked.scheduler or family.scheduler, seed=0,
     )  # fmt: skip
+    return request if family.loaded_by_diffusers else choose_hires(asked, request, family.native_size, family.size_multiple)

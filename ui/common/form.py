@@ -12,7 +12,7 @@ from engine.generate.samplers import split_name
 from engine.negative import effectiveness
 from engine.prompt.composition import is_composed
 from engine.prompt.draw_prompts import write_prompts
-from engine.requests import DTYPES, GUIDANCES, SPEEDS, GenerationRequest, Request, TextToImage, check
+from engine.requests import DTYPES, FILLS, GUIDANCES, MASK_AREAS, SPEEDS, GenerationRequest, Request, TextToImage, check
 from ui import messages, sentences
 from ui.common.checkpoint_options import Checkpoint
 
@@ -83,7 +83,9 @@ LABELS: dict[str, str] = {
     "lines_end": messages.CONTROL_END,
     "fit": "Fit",
     "feather": "Feather",
-    "only_masked": "Only the masked part",
+    "mask_area": messages.MASK_AREA,
+    "fill": messages.FILL,
+    "soft_mask": "Soft mask",
     "padding": "Padding",
     "live_checkpoint": "Live is painted by",
     "live_steps": "Live steps",
@@ -96,6 +98,16 @@ LABELS: dict[str, str] = {
     "precision": messages.PRECISION,
     "lora": "Add a LoRA",
     "upscaler": messages.UPSCALE_AFTERWARDS,
+    "hires": messages.HIRES,
+    "hires_factor": "Enlarge by",
+    "hires_width": "To a width of",
+    "hires_height": "To a height of",
+    "hires_upscaler": "Enlarged by",
+    "hires_steps": "Steps of the second pass",
+    "hires_strength": "Strength of the second pass",
+    "hires_guidance_scale": "CFG scale of the second pass",
+    "hires_scheduler": "Sampler of the second pass",
+    "hires_schedule": "Schedule of the second pass",
 }
 
 
@@ -259,6 +271,8 @@ def read_stored(
     choices = {
         "scheduler": schedulers, "schedule": schedules, "size": {**SIZES, OWN_SIZE: ()}, "speed": SPEEDS,
         "precision": ("auto", *DTYPES), "guidance": GUIDANCES,
+        "mask_area": MASK_AREAS[:-1], "fill": FILLS, "hires": ("", "on", "off"), "hires_scheduler": ("", *schedulers),
+        "hires_schedule": ("", *schedules),
     }  # fmt: skip
     gone = {name: blank[name] for name, known in choices.items() if name in form and form[name] not in known}
     checkpoint = form["checkpoint"] if form["checkpoint"] in checkpoints else next(iter(checkpoints), "")

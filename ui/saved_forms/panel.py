@@ -137,6 +137,8 @@ def complete_form(
     stored: Mapping[str, form.Value], blank: Mapping[str, form.Value], known: CheckpointOptions
 ) -> tuple[dict[str, form.Value], list[str]]:
     """A stored form as it can be filled in here, and the labels of what is not here or not a value of its field."""
+    if "only_masked" in stored:  # a form of earlier versions
+        stored = {"mask_area": "region" if stored["only_masked"] else "picture", **stored}
     found = form.read_stored(stored, known.checkpoints, SCHEDULERS, blank, SCHEDULES)
     gone = {name: "" for name, names in known.additions.items() if found.get(name) and found[name] not in names}
     found |= gone

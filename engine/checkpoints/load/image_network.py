@@ -26,9 +26,9 @@ def load_image_network(entry: CheckpointEntry, other: CheckpointEntry | None = N
     weights can be mixed (Wang et al. 2019, arXiv 1811.10515). Raises CheckpointError for a file that holds no such network, or
     tensors besides.
     """
-    weights = _read_weights(entry.path)
+    weights = read_weights(entry.path)
     if other is not None and share:
-        weights = _mix(weights, _read_weights(other.path), share)
+        weights = _mix(weights, read_weights(other.path), share)
     try:
         network = MAIN_REGISTRY.load(canonicalize_state_dict(weights))
     except UnsupportedModelError as error:
@@ -63,7 +63,8 @@ def place_image_network(network: ImageNetwork, device: str, dtype: str, *, chann
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of an image network in float32, copied from the file."""
     store = TensorStore([path])
     views = {name: store.read(name) for name in store.names()}
     return {name: view.to(torch.float32 if view.is_floating_point() else view.dtype, copy=True) for name, view in views.items()}

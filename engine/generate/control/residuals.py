@@ -7,7 +7,7 @@ How the modes weigh the layers is what the ControlNet extension of AUTOMATIC1111
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -79,6 +79,19 @@ class RunningControl:
         """Whether it runs in step ``index`` of ``steps``: in those that lie between its start and its end as a whole."""
         return index / steps >= self.control.start and (index + 1) / steps <= self.control.end
 
+    def fit(self, height: int, width: int) -> RunningControl:
+        """The same for an image of ``height`` x ``width`` pixels, the smaller of two passes."""
+        if self.image.shape[-2:] == (height, width):
+            return self
+        small = torch.nn.functional.interpolate(self.image.float(), (height, width), mode="area")
+        return replace(self, image=small.to(self.image.dtype))
+
+    def crop(self, rows: slice, columns: slice, latents: int) -> RunningControl:
+        """The same for a tile, in latents, of an image that is ``latents`` of them high."""
+        scale = self.image.shape[-2] // latents
+        across, down = (slice(each.start * scale, each.stop * scale) for each in (columns, rows))
+        return replace(self, image=self.image[..., down, across])
+
     def predict(self, inputs: ControlInputs) -> Residuals:
         """What it adds in a step, weighted."""
         dtype, spared = inputs.sample.dtype, inputs.negatives if self.control.mode == "control" else 0
@@ -124,6 +137,14 @@ class Controls:
     running: tuple[RunningControl, ...]
     steps: int
     _found: _LastResiduals | None = field(default=None, init=False)
+
+    def fit(self, height: int, width: int) -> Controls:
+        """The same for an image of ``height`` x ``width`` pixels."""
+        return Controls(tuple(each.fit(height, width) for each in self.running), self.steps)
+
+    def crop(self, rows: slice, columns: slice, latents: int) -> Controls:
+        """The same for a tile, in latents, of an image that is ``latents`` of them high."""
+        return Controls(tuple(each.crop(rows, columns, latents) for each in self.running), self.steps)
 
     def find_residuals(self, index: int, inputs: ControlInputs, *, skips: bool) -> Residuals | None:
         """The sum of what the controls add in step ``index``; None for nothing. A step that ``skips`` the UNet's deep layers

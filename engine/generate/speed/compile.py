@@ -241,7 +241,8 @@ class CompiledRun:
     def start_image(self, request: ResolvedGeneration, additions: Additions) -> bool:
         """Choose what computes the next image; whether that is a compiler. ``additions`` are in the weights."""
         scale = self._loaded.vae_scale_factor
-        even = not any(side // scale % EVEN for side in (request.width, request.height))
+        sides = (request.width, request.height, request.first_width or 0, request.first_height or 0)
+        even = not any(side // scale % EVEN for side in sides)
         if self._denoiser is None:
             return False
         self._denoiser.start_image(describe_denoiser(self._loaded.denoiser, even), repr([lora.key for lora in additions.loras]))

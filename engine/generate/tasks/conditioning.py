@@ -28,6 +28,15 @@ def encode_image(image: Image.Image, vae: Autoencoder, guard: PrecisionGuard) ->
     return _encode_pixels(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 127.5 - 1, vae, guard)
 
 
+def add_noise(clean: torch.Tensor, begin: int, timesteps: torch.Tensor, context: ImageContext) -> torch.Tensor:
+    """``clean`` latents, noised for the first of ``timesteps``, step ``begin`` of all: pure noise for the first of all."""
+    if not len(timesteps):
+        return clean
+    if begin == 0:
+        return context.noise * context.scheduler.init_noise_sigma
+    return context.scheduler.add_noise(clean, context.noise, timesteps[:1])
+
+
 def create_extra_channels(canvas: Canvas | None, context: ImageContext) -> torch.Tensor | None:
     """The UNet's extra input channels; ``canvas`` is None if no image was given.
 

@@ -8,6 +8,7 @@ their own channels and by ordinary ones by putting the rest back after each step
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,16 +17,19 @@ from PIL import Image, ImageOps
 from engine.events import Event, Guided
 from engine.generate.context import ImageContext, Start
 from engine.generate.control.maps import Place
+from engine.generate.detail.mask_contents import MaskFiller, fill_latents, open_mask_filler, release_gradually
+from engine.generate.detail.region import repaint_part
 from engine.generate.engine_state import EngineState
 from engine.generate.run import Run
 from engine.generate.samplers import skip_steps
 from engine.generate.speed.transfers import send
-from engine.generate.tasks.conditioning import add_depth, create_extra_channels, encode_image, shrink_mask
-from engine.generate.tasks.input_image import Canvas, create_canvas, find_matching_size, open_images
+from engine.generate.tasks.conditioning import add_depth, add_noise, create_extra_channels, encode_image, shrink_mask
+from engine.generate.tasks.input_image import Canvas, create_canvas, find_matching_size, open_images, works_on_region
 from engine.generate.tasks.text_to_image import TextToImageTask
 from engine.records.blobs import Blobs
 from engine.records.images.open_image import fit
-from engine.requests import ImageToImage
+from engine.records.images.photo import ImageToSave, Photo, open_photo
+from engine.requests import MASK_AREAS, ImageToImage
 from engine.settings import Settings
 from engine.stopping import Stop
 
@@ -38,8 +42,9 @@ class ImageToImageTask(TextToImageTask):
 
     kind = "image_to_image"
 
-    def __init__(self, asked: ImageToImage, blobs: Blobs) -> None:
+    def __init__(self, asked: ImageToImage, blobs: Blobs, mask_filler: MaskFiller | None = None) -> None:
         super().__init__(asked)
+        self._mask_filler = mask_filler
         self._asked, self._blobs, self._given = asked, blobs, open_images(asked, blobs)
         self.notices = self._given.notices
         self.keep_newest = DRAFTS if asked.draft else None
@@ -59,11 +64,12 @@ class ImageToImageTask(TextToImageTask):
         canvas = self._find_canvas(context)
         begin, timesteps = skip_steps(context.scheduler, strength_of(context))
         clean = encode_image(canvas.image, context.loaded.vae, context.guard)
+        filled = fill_latents(self._asked.fill, clean, canvas, context, self._mask_filler)
         return Start(
-            latents=_add_noise(clean, begin, timesteps, context),
+            latents=add_noise(filled, begin, timesteps, context),
             timesteps=timesteps,
             extra_channels=create_extra_channels(canvas, context),
-            after_step=None if canvas.mask is None else _keep_outside(canvas.mask, clean, timesteps, context),
+            after_step=_find_after_step(canvas, clean, timesteps, context),
         )
 
     def place_control(self, width: int, height: int) -> Place:
@@ -94,10 +100,19 @@ class ImageToImageTask(TextToImageTask):
             depth, self._depth = self._depth, None
             yield Guided(job=job, depth=self._blobs.put(depth))
 
-    def finish(self, image: Image.Image, context: ImageContext) -> Image.Image:
+    def finish(self, image: Image.Image, context: ImageContext) -> ImageToSave:
         """Restore the input outside the mask, and all of it at strength 0."""
-        canvas = self._find_canvas(context)
-        return canvas.whole if strength_of(context) == 0 else canvas.put_back(image)
+        canvas, unchanged = self._find_canvas(context), strength_of(context) == 0
+        if self._photo is not None:
+            return self._photo.finish() if unchanged else repaint_part(self._photo, canvas, image)
+        return ImageToSave(image=canvas.whole if unchanged else canvas.put_back(image))
+
+    @cached_property
+    def _photo(self) -> Photo | None:
+        """The file that a part is repainted of; None where the result has the size of the run."""
+        if self._asked.mask_area != MASK_AREAS[0] or not works_on_region(self._asked):
+            return None
+        return open_photo(self._blobs.path(self._asked.init_image))
 
     def _find_canvas(self, context: ImageContext) -> Canvas:
         """The fitted input, made for the first image. The others have the same size."""
@@ -111,7 +126,10 @@ class ImageToImageTask(TextToImageTask):
 
 def run(job: str, asked: ImageToImage, state: EngineState, stop: Stop) -> Iterator[Event]:
     """The events of an image-to-image job; see :meth:`engine.generate.run.Run.events`."""
-    return Run(job, ImageToImageTask(asked, Blobs(state.settings.data / "blobs")), state, stop).events()
+    inventory = state.catalogue.scan()
+    filler = open_mask_filler(inventory) if asked.fill == "lama" and asked.mask_image is not None else None
+    task = ImageToImageTask(asked, Blobs(state.settings.data / "blobs"), filler)
+    return Run(job, task, state, stop, inventory).events()
 
 
 def strength_of(context: ImageContext) -> float:
@@ -121,12 +139,14 @@ def strength_of(context: ImageContext) -> float:
     return request.strength
 
 
-def _add_noise(clean: torch.Tensor, begin: int, timesteps: torch.Tensor, context: ImageContext) -> torch.Tensor:
-    if not len(timesteps):
-        return clean
-    if begin == 0:
-        return context.noise * context.scheduler.init_noise_sigma
-    return context.scheduler.add_noise(clean, context.noise, timesteps[:1])
+def _find_after_step(
+    canvas: Canvas, clean: torch.Tensor, timesteps: torch.Tensor, context: ImageContext
+) -> Callable[[int, torch.Tensor], torch.Tensor] | None:
+    if canvas.mask is None:
+        return None
+    if canvas.amounts is not None:
+        return release_gradually(canvas.amounts, clean, timesteps, context)
+    return _keep_outside(canvas.mask, clean, timesteps, context)
 
 
 def _keep_outside(

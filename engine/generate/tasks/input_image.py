@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
+from scipy import ndimage
 
 from engine.errors import ImageError
 from engine.records.blobs import Blobs
@@ -37,19 +38,21 @@ _MASK_NOTHING = "The mask covers nothing, so there is nothing to repaint. Paint 
 class InputImages:
     """The input images of a request, opened once: ``image`` RGB; ``mask`` (L, 0 or 255) and ``depth`` (L) of its size, or None.
 
-    ``notices`` says what was done to them and warnings about them, a sentence each.
+    ``amounts`` (L, of the same size) says how much of what the mask covers may change, None for all of it. ``notices`` says what
+    was done to them and warnings about them, a sentence each.
     """
 
     image: Image.Image
     mask: Image.Image | None = None
     depth: Image.Image | None = None
+    amounts: Image.Image | None = None
     notices: tuple[str, ...] = ()
 
     def shape(self, asked: ImageToImage) -> tuple[int, int]:
         """Width and height in pixels of the part to repaint."""
-        if self.mask is None or not asked.only_masked:
+        if self.mask is None or not works_on_region(asked):
             return self.image.size
-        left, top, right, bottom = _pad_box(find_covered(self.mask), asked.padding, self.image.size)
+        left, top, right, bottom = _pad_box(find_covered(self.mask), _find_padding(asked), self.image.size)
         return right - left, bottom - top
 
 
@@ -57,8 +60,9 @@ class InputImages:
 class Canvas:
     """``whole`` is the fitted input (RGB), ``box`` the part to repaint, ``image`` that part in the size of the run.
 
-    ``mask`` (L, 255 = repaint) has the size of ``image``; ``soft_mask`` is the mask with its feather, of the size of ``whole``.
-    ``depth`` (float32, height x width of ``image`` where it was given) is larger where things are nearer.
+    ``mask`` (L, 255 = repaint) has the size of ``image``; ``soft_mask`` is the mask with its feather, of the size of ``box``.
+    ``amounts`` (L, of the size of ``image``) says how much each part may change, None for all of it. ``depth``
+    (float32, height x width of ``image`` where it was given) is larger where things are nearer.
     """
 
     whole: Image.Image
@@ -66,6 +70,7 @@ class Canvas:
     image: Image.Image
     mask: Image.Image | None = None
     soft_mask: Image.Image | None = None
+    amounts: Image.Image | None = None
     depth: np.ndarray | None = None
 
     @property
@@ -80,10 +85,19 @@ class Canvas:
         """``painted`` (the size of ``image``) in its place; outside mask and feather the input to the bit."""
         if self.soft_mask is None:
             return painted
-        size = (self.box[2] - self.box[0], self.box[3] - self.box[1])
         over = self.whole.copy()
-        over.paste(painted if painted.size == size else painted.resize(size, Image.Resampling.LANCZOS), self.box[:2])
-        return Image.composite(over, self.whole, self.soft_mask)
+        over.paste(self.stretch(painted), self.box[:2], self.soft_mask)
+        return over
+
+    def stretch(self, painted: Image.Image) -> Image.Image:
+        """``painted`` (the size of ``image``) in the size of ``box``."""
+        size = (self.box[2] - self.box[0], self.box[3] - self.box[1])
+        return painted if painted.size == size else painted.resize(size, Image.Resampling.LANCZOS)
+
+
+def works_on_region(asked: ImageToImage) -> bool:
+    """Whether the masked region alone is worked on, and put back into an input that keeps its size."""
+    return asked.mask_image is not None and (asked.mask_area == "region" or (not asked.mask_area and asked.only_masked))
 
 
 def open_images(asked: ImageToImage, blobs: Blobs) -> InputImages:
@@ -93,26 +107,74 @@ def open_images(asked: ImageToImage, blobs: Blobs) -> InputImages:
     mask = _plane(asked.mask_image, "#000000", image.size, blobs)
     depth = _plane(asked.depth_image, "#000000", image.size, blobs)
     hard = None if mask is None else mask.point([0] * 128 + [255] * 128)
-    return InputImages(image=image, mask=hard, depth=depth, notices=(*opened.notices, *_describe_oddities(asked, image, hard)))
+    amounts = None
+    if mask is not None and asked.soft_mask:
+        hard, amounts = mask.point([0] + [255] * 255), mask
+    return InputImages(
+        image=image, mask=hard, depth=depth, amounts=amounts,
+        notices=(*opened.notices, *_describe_oddities(asked, image, hard)),
+    )  # fmt: skip
 
 
 def create_canvas(asked: ImageToImage, given: InputImages, width: int, height: int) -> Canvas:
     """The canvas of a request that runs at ``width`` x ``height`` pixels."""
-    size = given.image.size if asked.only_masked and given.mask else (width, height)
-    whole = fit(given.image, *size, how=asked.fit, paper=asked.paper)
+    in_region = works_on_region(asked)
+    size = given.image.size if in_region else (width, height)
+    whole = given.image if in_region else fit(given.image, *size, how=asked.fit, paper=asked.paper)
     depth = None if given.depth is None else fit(given.depth, *size, how=asked.fit, paper="#000000")
     if given.mask is None:
         return Canvas(whole=whole, box=(0, 0, *size), image=whole, depth=_values(depth))
-    mask = fit(given.mask, *size, how=asked.fit, paper="#000000").point([0] * 128 + [255] * 128)
-    box = widen_box(find_covered(mask), whole.size, asked.padding, (width, height)) if asked.only_masked else (0, 0, *size)
+    mask = given.mask if in_region else _fit_mask(given.mask, *size, asked)
+    box = (0, 0, *size)
+    if in_region:
+        box = widen_box(find_covered(mask), whole.size, _find_padding(asked), (width, height))
+    soft = _feather_part(mask, box, asked.feather)
     return Canvas(
         whole=whole,
         box=box,
         image=whole.crop(box).resize((width, height), Image.Resampling.LANCZOS),
-        mask=mask.crop(box).resize((width, height), Image.Resampling.NEAREST),
-        soft_mask=feather_mask(mask, asked.feather),
+        mask=_resize_mask(mask.crop(box), (width, height), asked),
+        soft_mask=soft,
+        amounts=None if given.amounts is None else _find_amounts(given.amounts, box, soft, (width, height), asked),
         depth=None if depth is None else _values(depth.crop(box).resize((width, height), Image.Resampling.BICUBIC)),
     )
+
+
+def _find_padding(asked: ImageToImage) -> int:
+    """Pixels around the mask that are worked on too: its feather at least, except in requests of earlier versions."""
+    return max(asked.padding, asked.feather) if asked.mask_area else asked.padding
+
+
+def _fit_mask(mask: Image.Image, width: int, height: int, asked: ImageToImage) -> Image.Image:
+    """``mask`` as the image is fitted. A part of it that is smaller than a pixel of the result covers that pixel."""
+    reduction = max(mask.width / width, mask.height / height)
+    if asked.mask_area and reduction > 1:
+        mask = Image.fromarray(ndimage.maximum_filter(np.asarray(mask), 2 * math.ceil(reduction) + 1))
+    return fit(mask, width, height, how=asked.fit, paper="#000000").point([0] * 128 + [255] * 128)
+
+
+def _resize_mask(mask: Image.Image, size: tuple[int, int], asked: ImageToImage) -> Image.Image:
+    """``mask`` in another size: every pixel that it touches is covered. Earlier versions looked at one point of each."""
+    if not asked.mask_area:
+        return mask.resize(size, Image.Resampling.NEAREST)
+    shares = np.asarray(mask.convert("F").resize(size, Image.Resampling.BOX))
+    return Image.fromarray((shares > 0).astype(np.uint8) * 255)
+
+
+def _feather_part(mask: Image.Image, box: Box, feather: int) -> Image.Image:
+    """:func:`feather_mask` of the part of ``mask`` in ``box``, as it is in the whole mask."""
+    left, top, right, bottom = _pad_box(box, feather + 1, mask.size)
+    soft = feather_mask(mask.crop((left, top, right, bottom)), feather)
+    return soft.crop((box[0] - left, box[1] - top, box[2] - left, box[3] - top))
+
+
+def _find_amounts(amounts: Image.Image, box: Box, soft: Image.Image, size: tuple[int, int], asked: ImageToImage) -> Image.Image:
+    """How much each part of a canvas of ``size`` may change; around the mask, that falls with its feather."""
+    if not works_on_region(asked):
+        return fit(amounts, *size, how=asked.fit, paper="#000000")
+    own = amounts.crop(box)
+    around = Image.composite(Image.new("L", own.size, 0), soft, own.point([0] + [255] * 255))
+    return ImageChops.lighter(own, around).resize(size, Image.Resampling.BILINEAR)
 
 
 @dataclass(frozen=True, kw_only=True)

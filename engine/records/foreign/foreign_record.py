@@ -22,12 +22,28 @@ class ForeignLora:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForeignHires:
+    """A second, larger pass: ``factor`` times the size of the first, or ``width`` x ``height`` pixels. ``upscaler`` is its name
+    there. None for what the program did not write."""
+
+    factor: float | None = None
+    width: int | None = None
+    height: int | None = None
+    upscaler: str | None = None
+    steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    schedule: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ForeignRecord:
     """What a record contains; None for what the program did not write. ``raw`` is the text that it was read from.
 
     ``scheduler`` and ``schedule`` are in AUTOMATIC1111's spelling. ``clip_skip`` is in AUTOMATIC1111's counting (2: the last
     layer but one). ``prompt_template`` and ``negative_template`` are what the prompts were drawn from, "" for nothing.
-    ``loras`` may also be in the prompt as tags. ``controls`` have no pictures. ``unused`` is everything else in the record.
+    ``strength`` is that of the second pass where there is one (``hires``). ``loras`` may also be in the prompt as tags.
+    ``controls`` have no pictures. ``unused`` is everything else in the record.
     """
 
     program: str
@@ -53,4 +69,5 @@ class ForeignRecord:
     refiner: str | None = None
     refiner_start: float | None = None
     controls: tuple[Control, ...] = ()
+    hires: ForeignHires | None = None
     unused: Unused = NOTHING_UNUSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from engine.records.foreign.fields import Unused
 from engine.records.foreign.foreign_record import ForeignRecord
 from engine.records.foreign.loras import name_loras
 from engine.records.foreign.nearest_names import find_by_hash, find_nearest, find_same
-from engine.requests import LIMITS, MAX_PROMPT, TextToImage
+from engine.requests import LATENT, LIMITS, MAX_PROMPT, TextToImage
 from engine.seeds import MAX_SEED, read_seed
+
+LANCZOS = "lanczos"
+"""As in :data:`engine.checkpoints.library.upscalers.LANCZOS`, which records do not import."""
 
 _MOST_NAMED = 100
 """The most fields that one sentence lists."""
@@ -28,6 +32,7 @@ class KnownNames(TypedDict, total=False):
     lora_hashes: Mapping[str, str]
     vaes: Collection[str]
     refiners: Collection[str]
+    upscalers: Collection[str]
 
 
 def to_request(
@@ -67,7 +72,47 @@ def to_request(
         refiner_start=TextToImage.refiner_start if start is None or refiner is None else start,
         controls=record.controls,
     )
-    return request, (*notes, *_explain(record))
+    return _add_hires(request, record, samplers, others, notes), (*notes, *_explain(record))
+
+
+def _add_hires(
+    request: TextToImage, record: ForeignRecord, samplers: Collection[str], others: KnownNames, notes: list[str]
+) -> TextToImage:
+    """``request``, whose size is that of the first pass, with a second, larger one if ``record`` has one."""
+    hires = record.hires
+    if hires is None:
+        return dataclasses.replace(request, hires=False)
+    limits, first = _Limits(notes), (request.width, request.height)
+    if first[0] is None or first[1] is None:
+        notes.append("It was made in two passes, and the size of the first is not written, so it is drawn in one.")
+        return dataclasses.replace(request, hires=False)
+    factor = hires.factor or 1.0
+    width, height = hires.width or round(first[0] * factor), hires.height or round(first[1] * factor)
+    return dataclasses.replace(
+        request,
+        hires=True,
+        first_width=first[0],
+        first_height=first[1],
+        width=limits.check_whole("width", width),
+        height=limits.check_whole("height", height),
+        hires_upscaler=_find_upscaler(hires.upscaler, others.get("upscalers"), notes),
+        hires_steps=limits.check_whole("hires_steps", hires.steps),
+        hires_strength=limits.check("hires_strength", record.strength),
+        hires_guidance_scale=limits.check("hires_guidance_scale", hires.guidance_scale),
+        hires_scheduler=find_nearest("sampler", hires.scheduler, samplers, notes),
+        hires_schedule=find_nearest("noise schedule", hires.schedule, others.get("schedules", ()), notes),
+    )
+
+
+def _find_upscaler(name: str | None, known: Collection[str] | None, notes: list[str]) -> str | None:
+    """The upscaler between two passes that is called so, None for the built-in one."""
+    if name is None or name.casefold() in ("none", LANCZOS):
+        return LANCZOS if name else None
+    if name.casefold().startswith(LATENT):
+        if name.casefold() != LATENT:
+            notes.append(f"The upscaler “{name[:100]}” is not here; “Latent” comes nearest.")
+        return LATENT
+    return find_same("upscaler", name, known, notes)
 
 
 @dataclass(frozen=True)
@@ -97,9 +142,9 @@ def _name_loras(record: ForeignRecord, others: KnownNames, notes: list[str]) -> 
 
 def _explain(record: ForeignRecord) -> Iterator[str]:
     """Sentences on what does not concern a single field."""
-    if record.strength is not None and record.strength < 1:
+    if record.strength is not None and record.strength < 1 and record.hires is None:
         yield (
-            f"It was made from another picture or in a second pass (denoising strength {record.strength:g}); "
+            f"It was made from another picture (denoising strength {record.strength:g}); "
             "these settings repeat the prompt but not that picture."
         )
     if record.program == "NovelAI" and re.search(r"[{\[]|\d::", record.prompt):

@@ -12,13 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from PIL import Image
+
 from engine.records.images.box_chunks import read_boxes, read_gif, read_tiff
 from engine.records.images.texts import EXIF_DIRECTORY, LARGEST, USER_COMMENT, Texts, decode_latin_or_utf8, decode_utf8, unpack
 from engine.storage.regular_files import open_regular_file
 
-__all__ = ["LARGEST", "Texts", "exif_with_comment", "jpeg_extended_xmp", "jpeg_xmp", "read_texts"]
+__all__ = ["LARGEST", "Texts", "exif_with_comment", "jpeg_extended_xmp", "jpeg_xmp", "merge_exif", "read_texts"]
 
 _EXIF = b"Exif\0\0"
+_SEGMENT_ROOM = 65_500
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 
@@ -149,6 +152,20 @@ def exif_with_comment(text: str) -> bytes:
     first = struct.pack(">HHHLLL", 1, EXIF_DIRECTORY, 4, 1, 26, 0)
     second = struct.pack(">HHHLLL", 1, USER_COMMENT, 7, len(comment), 44, 0)
     return _EXIF + b"MM\0\x2a\0\0\0\x08" + first + second + comment
+
+
+def merge_exif(exif: bytes, own: bytes) -> bytes:
+    """The EXIF of a photo, a bare TIFF structure, with the UserComment of ``own`` (see :func:`exif_with_comment`), b"" for none.
+
+    Without the photo's own comment, and without the rest if it would not fit into a JPEG segment.
+    """
+    theirs, comments = Image.Exif(), Image.Exif()
+    theirs.load(_EXIF + exif)
+    if own:
+        comments.load(own)
+        theirs.get_ifd(EXIF_DIRECTORY)[USER_COMMENT] = comments.get_ifd(EXIF_DIRECTORY)[USER_COMMENT]
+    merged = theirs.tobytes()
+    return merged if len(merged) <= _SEGMENT_ROOM else own
 
 
 def jpeg_xmp(packet: bytes) -> bytes:

@@ -276,6 +276,12 @@ def _range(image: Image.Image) -> tuple[float, float]:
     return (0.0, usual) if least >= 0 and most <= usual else (least, max(most, least + 1))
 
 
+def find_turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes an opened image upright by its EXIF orientation; None for nothing."""
+    turn = _TURNS.get(_orientation(image))
+    return turn[0] if turn else None
+
+
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 if the EXIF is damaged, which occurs in valid images, or too large."""
     try:

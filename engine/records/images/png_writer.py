@@ -26,9 +26,10 @@ _PIECE = 1 << 20
 
 
 class PngWriter:
-    """Writes an image of ``size`` (width, height) and ``planes`` (1, 3 or 4 channels of 8 bits) to ``stream``, top down.
+    """Writes an image of ``size`` (width, height) and ``planes`` (1, 3 or 4 channels) to ``stream``, top down.
 
-    ``icc_profile`` and ``exif`` are the raw bytes, b"" for none; ``texts`` are the text chunks.
+    ``bits`` (8 or 16) are those of a channel. ``icc_profile`` and ``exif`` are the raw bytes, b"" for none; ``texts`` are the
+    text chunks.
     """
 
     def __init__(
@@ -37,15 +38,16 @@ class PngWriter:
         size: tuple[int, int],
         planes: int,
         *,
+        bits: int = 8,
         icc_profile: bytes = b"",
         exif: bytes = b"",
         texts: PngInfo | None = None,
     ) -> None:
-        self._stream, self._planes = stream, planes
+        self._stream, self._bits, self._step = stream, bits, planes * bits // 8
         self._packer, self._waiting = zlib.compressobj(_LEVEL), bytearray()
-        self._above = np.zeros((1, size[0] * planes), np.uint8)
+        self._above = np.zeros((1, size[0] * self._step), np.uint8)
         stream.write(b"\x89PNG\r\n\x1a\n")
-        self._chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, _COLOUR_TYPES[planes], 0, 0, 0))
+        self._chunk(b"IHDR", struct.pack(">IIBBBBB", *size, bits, _COLOUR_TYPES[planes], 0, 0, 0))
         if icc_profile:
             self._chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc_profile))
         if exif:
@@ -54,11 +56,12 @@ class PngWriter:
             self._chunk(kind, content)
 
     def write(self, rows: np.ndarray) -> None:
-        """Write the next rows: n x width x planes, uint8."""
-        flat = np.ascontiguousarray(rows).reshape(len(rows), -1)
+        """Write the next rows: n x width x planes, uint8 or uint16."""
+        numbers = rows.astype(">u2").view(np.uint8) if self._bits == 16 else rows
+        flat = np.ascontiguousarray(numbers).reshape(len(rows), -1)
         for start in range(0, len(flat), _ROWS):
             piece = flat[start : start + _ROWS]
-            self._waiting += self._packer.compress(_filter(piece, self._above, self._planes).tobytes())
+            self._waiting += self._packer.compress(_filter(piece, self._above, self._step).tobytes())
             self._above = piece[-1:].copy()
             if len(self._waiting) >= _PIECE:
                 self._flush()
@@ -78,10 +81,13 @@ class PngWriter:
         self._stream.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))))
 
 
-def _filter(rows: np.ndarray, above: np.ndarray, planes: int) -> np.ndarray:
-    """Each row, preceded by its filter type: of Sub, Up and Paeth the one with the smallest sum of differences."""
+def _filter(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
+    """Each row, preceded by its filter type: of Sub, Up and Paeth the one with the smallest sum of differences.
+
+    ``step``: bytes of a pixel.
+    """
     up = np.concatenate([above, rows[:-1]])
-    left, corner = (np.pad(each, ((0, 0), (planes, 0)))[:, :-planes] for each in (rows, up))
+    left, corner = (np.pad(each, ((0, 0), (step, 0)))[:, :-step] for each in (rows, up))
     candidates = {1: rows - left, 2: rows - up, 4: rows - _paeth(left, up, corner)}
     costs = np.stack([np.minimum(each, -each).sum(axis=1, dtype=np.int64) for each in candidates.values()])
     numbers = np.array(list(candidates), np.uint8)[costs.argmin(axis=0)]

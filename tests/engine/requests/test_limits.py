@@ -24,6 +24,11 @@ RANGES = {
     "noise_level": (0, 350),
     "tile": (0, 4096),
     "threshold": (0, 1),
+    "first_width": (8, 16384),
+    "first_height": (8, 16384),
+    "hires_steps": (1, 1000),
+    "hires_guidance_scale": (0, 100),
+    "hires_strength": (0, 1),
 }
 
 

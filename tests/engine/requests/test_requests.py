@@ -131,7 +131,7 @@ def test_what_is_completed_has_nothing_open_and_can_be_opened_again(request: Gen
     }  # fmt: skip
     resolved = complete(request, **decided)
     assert type(resolved) is RESOLVED_KINDS[kind_of(request)] and vars(resolved).items() >= {**decided, "count": 1}.items()
-    assert as_asked(resolved) == replace(request, **decided, count=1, prompt_template="", negative_template="")
+    assert as_asked(resolved) == replace(request, **decided, count=1, hires=False, prompt_template="", negative_template="")
     assert request_at(resolved, 3).seed == 8
 
 

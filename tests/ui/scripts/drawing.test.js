@@ -1,7 +1,7 @@
 import { Drawing } from "/ui/tabs/sketch_to_image/pad/drawing.js";
 import { floodFill } from "/ui/tabs/sketch_to_image/pad/flood_fill.js";
 import { createSampleSheet } from "/ui/tabs/sketch_to_image/pad/samples.js";
-import { createLayer, createSheet, fillMask, getContext, isTransparent } from "/ui/tabs/sketch_to_image/pad/sheet.js";
+import { createLayer, createSheet, fillMask, findPhoto, getContext, isTransparent } from "/ui/tabs/sketch_to_image/pad/sheet.js";
 import { Stroke } from "/ui/tabs/sketch_to_image/pad/stroke.js";
 import { equal, pixel, test } from "/tests/ui/scripts/harness.js";
 
@@ -184,4 +184,18 @@ test("every sample fits a sheet of any shape", () => {
 test("a context that is asked for again is the same", () => {
   const { canvas } = createLayer(4, 4, "");
   equal(getContext(canvas) === getContext(canvas), true);
+});
+
+test("a photo is worked on as its file until something is drawn on it, and again once that is undone", () => {
+  const { drawing } = create();
+  drawing.layer.photo = "a hash";
+  equal(findPhoto(drawing.sheet), "a hash");
+  fillBox(drawing, drawing.sheet.mask, "#e11d48", 0, 0, 4, 4);
+  equal(findPhoto(drawing.sheet), "a hash");
+  fillBox(drawing, drawing.layer, "#ff0000", 2, 2, 4, 4);
+  equal(findPhoto(drawing.sheet), "");
+  drawing.undo();
+  equal(findPhoto(drawing.sheet), "a hash");
+  drawing.addLayer(createLayer(20, 10, "second"));
+  equal(findPhoto(drawing.sheet), "");
 });

@@ -21,7 +21,9 @@ BLANK: dict[str, Any] = {
     "strength": 0.6,
     "fit": "crop",
     "feather": "",
-    "only_masked": False,
+    "mask_area": "region",
+    "fill": "original",
+    "soft_mask": False,
     "padding": "",
     "live_steps": "",
     **lines.BLANK,
@@ -84,7 +86,9 @@ def _read_request(written: Mapping[str, Any], checkpoint: Checkpoint, drawing: D
         strength=round(float(written["strength"]), 4) if written["keep_colours"] else 1.0,
         controls=lines.read_lines(written, checkpoint, drawing.lines),
         fit=written["fit"],
-        only_masked=bool(written["only_masked"]),
+        mask_area=written["mask_area"],
+        fill=written["fill"],
+        soft_mask=bool(written["soft_mask"]),
         feather=_read_pixels(written, "feather"),
         padding=_read_pixels(written, "padding"),
     )
@@ -110,7 +114,7 @@ def create_live_request(written: Mapping[str, Any], checkpoint: Checkpoint, draw
     plain = {**written, **dict.fromkeys(("steps", "guidance_scale", "scheduler", "schedule"), ""), "count": "1"}
     # A Live repaint has the checkpoint's native size, whatever the size in the form.
     words = _read_request(plain, painter, drawing, depth)
-    asked = dataclasses.replace(words, steps=steps, draft=True, width=None, height=None)
+    asked = dataclasses.replace(words, steps=steps, draft=True, width=None, height=None, mask_area="picture")
     check(asked)
     return asked
 
@@ -138,11 +142,18 @@ def fill_form(request: ImageToImage, checkpoint: Checkpoint) -> dict[str, Any]:
         "strength": request.strength,
         "fit": request.fit,
         "feather": str(request.feather),
-        "only_masked": request.only_masked,
+        "mask_area": _read_area(request),
+        "fill": request.fill,
+        "soft_mask": request.soft_mask,
         "padding": str(request.padding),
         **lines.fill_lines(request),
     }
     return {**BLANK, **{name: text for name, text in plain.items() if name in BLANK}, **own}
+
+
+def _read_area(request: ImageToImage) -> str:
+    """What a run with a mask worked on; earlier versions had two ways, which the form has too."""
+    return request.mask_area or ("region" if request.only_masked else "picture")
 
 
 def describe_drawing(request: ImageToImage) -> str:

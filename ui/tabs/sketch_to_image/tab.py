@@ -195,7 +195,13 @@ def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tup
             made["live_steps"] = controls.create_number(NAME, "live_steps", str(steps))
         made |= controls.create_additions(NAME) | controls.create_afterwards(NAME)
     with gr.Accordion(messages.PART, open=False):
-        made["only_masked"] = gr.Checkbox(label=messages.ONLY_MASKED, elem_id=f"{NAME}-only_masked")
+        with gr.Row():
+            for name, words in (("mask_area", messages.MASK_AREAS), ("fill", messages.FILLS)):
+                offered: Choices = {
+                    "choices": [(text, value) for value, text in words.items() if value], "value": sketch_form.BLANK[name],
+                }  # fmt: skip
+                made[name] = controls.create_choice(NAME, name, offered)
+        made["soft_mask"] = gr.Checkbox(label=messages.SOFT_MASK, elem_id=f"{NAME}-soft_mask")
         with gr.Row():
             for name, pixels in sketch_form.DEFAULTS.items():
                 made[name] = controls.create_number(NAME, name, f"{pixels} pixels")
@@ -245,7 +251,7 @@ def _wire_folded(tab: SketchToImageTab, session: PageSession, service: SketchSer
     def offer_depth(checkpoint: str) -> Update:
         return gr.update(visible=session.checkpoint_options.find(checkpoint).reads_depth)
 
-    changing = ("fit", "width", "height", "only_masked", "feather", "padding", "checkpoint")
+    changing = ("fit", "width", "height", "mask_area", "feather", "padding", "checkpoint")
 
     def keep_first(paths: list[str] | None) -> Update:
         if not paths or len(paths) == 1:

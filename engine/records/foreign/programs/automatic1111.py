@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from engine.json_values import JsonValue
 from engine.records.foreign.control_units import take_units
 from engine.records.foreign.fields import Fields, KnownFields
-from engine.records.foreign.foreign_record import ForeignLora, ForeignRecord
+from engine.records.foreign.foreign_record import ForeignHires, ForeignLora, ForeignRecord
 from engine.records.foreign.loras import read_tags, take_lora
 from engine.records.foreign.nearest_names import plain_name
 from engine.records.foreign.sampler_names import SamplerName, read_sampler
@@ -71,8 +71,7 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
         return None
     prompt, negative, line = parts
     settings = _open_settings(fields, line)
-    program = _find_program(fields, settings)
-    found = _take_sampler(settings, program)
+    found = _take_sampler(settings, program := _find_program(fields, settings))
     (width, height), (refiner, refiner_start) = _take_size(settings), _take_refiner(settings)
     prompt = settings.text("raw prompt") or prompt
     hashes = _read_hashes(settings)
@@ -101,6 +100,7 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
         refiner=refiner,
         refiner_start=refiner_start,
         controls=take_units(settings),
+        hires=_take_hires(settings),
     )
 
 
@@ -122,6 +122,20 @@ def _take_rescale(settings: Fields, program: str) -> float | None:
     """The CFG rescale; Easel writes none where there is none."""
     rescale = settings.number("cfg rescale")
     return 0.0 if rescale is None and program == "Easel" else rescale
+
+
+def _take_hires(settings: Fields) -> ForeignHires | None:
+    """The second pass of hires. fix. Its steps of 0 are those of the first."""
+    factor, size = settings.number("hires upscale"), read_size(settings.look("hires resize"))
+    if factor is None and size == (None, None):
+        return None
+    settings.take("hires resize")
+    sampler = read_sampler(settings.text("hires sampler"), settings.text("hires schedule type"), "")
+    return ForeignHires(
+        factor=factor if size == (None, None) else None, width=size[0], height=size[1],
+        upscaler=settings.text("hires upscaler"), steps=settings.whole("hires steps") or None,
+        guidance_scale=settings.number("hires cfg scale"), scheduler=sampler.name, schedule=sampler.schedule,
+    )  # fmt: skip
 
 
 def _take_vae(settings: Fields) -> str | None:

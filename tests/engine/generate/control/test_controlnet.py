@@ -213,3 +213,11 @@ def test_a_fifth_control_and_impossible_values_are_refused() -> None:
     ):
         with pytest.raises(RequestError, match="Control 1"):
             check(ask("sd1", dataclasses.replace(control, **change)))
+
+
+def test_both_passes_of_a_large_picture_are_controlled(studio: Studio, networks: Networks) -> None:
+    plain = ask("sd1", hires=True, first_width=SIDE, first_height=SIDE, hires_upscaler="latent", hires_strength=0.7)
+    large = dataclasses.replace(plain, width=2 * SIDE, height=2 * SIDE)
+    controlled = dataclasses.replace(large, controls=(Control(model="sd1 folder", image=store(studio)),))
+    assert draw(studio, controlled)[0].shape == (2 * SIDE, 2 * SIDE, 3)
+    assert (draw(studio, controlled)[0] != draw(studio, large)[0]).any()

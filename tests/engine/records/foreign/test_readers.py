@@ -588,6 +588,7 @@ def test_what_cannot_be_honoured_is_said_with_the_nearest() -> None:
     )
     request, notes = readers.to_request(record, SAMPLERS, ("dreamshaper_7", "starter"), schedules=SCHEDULES)
     assert request == TextToImage(
+        hires=False,
         prompt="{a cat}", prompt_template="", negative_template="", scheduler="DPM++ 2M", schedule="Karras",
         checkpoint="dreamshaper_7", width=512,
     )  # fmt: skip

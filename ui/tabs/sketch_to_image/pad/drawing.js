@@ -58,7 +58,7 @@ export class Drawing {
         if (width <= 0 || height <= 0) return;
         const old = getContext(before).getImageData(x, y, width, height);
         const now = getContext(layer.canvas).getImageData(x, y, width, height);
-        this.apply(() => this.#put(layer, now, x, y), () => this.#put(layer, old, x, y), old.data.length * 2);
+        this.apply(() => this.#mark(layer, now, x, y, 1), () => this.#mark(layer, old, x, y, -1), old.data.length * 2);
       },
     };
   }
@@ -66,6 +66,11 @@ export class Drawing {
   #put(layer, pixels, x, y) {
     getContext(layer.canvas).putImageData(pixels, x, y);
     layer.version += 1;
+  }
+
+  #mark(layer, pixels, x, y, count) {
+    this.#put(layer, pixels, x, y);
+    layer.marks = (layer.marks ?? 0) + count;
   }
 
   // Another sheet altogether: a new shape, a sample.

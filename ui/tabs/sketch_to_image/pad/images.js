@@ -11,10 +11,12 @@ export function drawCentred(image, canvas) {
 }
 
 // The image at an address. Throws the server's sentence.
-export async function loadImage(address) {
+export async function loadImage(address) { return createImageBitmap(await loadFile(address)); }
+
+export async function loadFile(address) {
   const reply = await fetch(address);
   if (!reply.ok) throw new Error(await reply.text());
-  return createImageBitmap(await reply.blob());
+  return reply.blob();
 }
 
 // Uploads an image file. Resolves to its hash and the server's notices; throws the server's sentence, or `unreachable`.

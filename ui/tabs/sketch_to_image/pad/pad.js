@@ -2,9 +2,9 @@
 
 import { Drawing } from "./drawing.js";
 import { floodFill } from "./flood_fill.js";
-import { drawCentred, loadImage, uploadImage } from "./images.js";
+import { drawCentred, loadFile, loadImage, uploadImage } from "./images.js";
 import { createSampleSheet } from "./samples.js";
-import { LONGEST_SIDE, createCanvas, createLayer, createSheet, fillMask, getContext } from "./sheet.js";
+import { LONGEST_SIDE, createCanvas, createLayer, createSheet, fillMask, findPhoto, getContext } from "./sheet.js";
 import { DrawingStore } from "./store.js";
 import { SHAPES as DRAWN_SHAPES, View } from "./view.js";
 import { settle } from "../../../common/roving.js";
@@ -75,12 +75,13 @@ class Pad {
     const kept = this.lines?.revision === this.revision ? this.lines.hash : "";
     const lines = keepsLines && !kept ? this.drawing.layer.canvas : null;
     try {
-      const [sketch, masked, drawn] = await Promise.all([this.drawing.flatten(), mask, lines].map(async (canvas) => {
+      const photo = findPhoto(sheet), canvases = [photo ? null : this.drawing.flatten(), mask, lines];
+      const [sketch, masked, drawn] = await Promise.all(canvases.map(async (canvas) => {
         if (!canvas) return "";
         const png = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
         return (await uploadImage(png, this.root.dataset.away)).hash;
       }));
-      return JSON.stringify({ sketch, mask: masked, lines: keepsLines ? kept || drawn : "", paper: sheet.paper, width: sheet.width, height: sheet.height });
+      return JSON.stringify({ sketch: photo || sketch, mask: masked, lines: keepsLines ? kept || drawn : "", paper: sheet.paper, width: sheet.width, height: sheet.height });
     } catch (error) {
       this.uploaded = null;
       return JSON.stringify({ trouble: error.message });
@@ -132,19 +133,20 @@ class Pad {
       const { hash, notices } = await uploadImage(file, this.root.dataset.away).catch((error) => {
         throw new Error([error.message, ...said].join(" "));
       });
-      await this.take(`sketches/${hash}`, file.name || "");
+      await this.take(`sketches/${hash}`, file.name || "", hash);
       this.say([...notices, ...said].join(" "));
     });
   }
 
-  // A picture of the page. A blank sheet takes its shape; on another it becomes the top layer.
-  async take(address, name) {
-    const bitmap = await loadImage(address);
+  // A picture of the page. A blank sheet takes its shape; on another it becomes the top layer. `photo` is the hash of its file.
+  async take(address, name, photo = "") {
+    const file = await loadFile(address), bitmap = await createImageBitmap(file);
     if (this.drawing.isBlank) {
       const longest = Math.max(bitmap.width, bitmap.height), grow = Math.min(LONGEST_SIDE, Math.max(SMALLEST, longest)) / longest;
       const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(8, Math.round(side * grow)));
       const sheet = createSheet(width, height, this.drawing.sheet.paper, name);
       drawCentred(bitmap, sheet.layers[0].canvas);
+      sheet.layers[0].photo = photo || (await uploadImage(file, this.root.dataset.away)).hash;
       this.drawing.replace(sheet);
     } else {
       const layer = createLayer(this.drawing.sheet.width, this.drawing.sheet.height, name);
@@ -162,7 +164,10 @@ class Pad {
     const sheet = createSheet(bitmap.width, bitmap.height, paper, "");
     // The same drawing under another mask keeps its layers.
     if (sketch === now.sketch && paper === now.paper) Object.assign(sheet, { layers: before.layers, active: before.active });
-    else drawCentred(bitmap, sheet.layers[0].canvas);
+    else {
+      drawCentred(bitmap, sheet.layers[0].canvas);
+      sheet.layers[0].photo = sketch;
+    }
     if (masked) fillMask(masked, sheet.mask);
     if (masked) this.tools.kept = false;
     this.drawing.replace(sheet);
@@ -175,7 +180,7 @@ class Pad {
     const moved = (layer) => {
       const canvas = createCanvas(width, height);
       drawCentred(layer.canvas, canvas);
-      return { ...layer, canvas, version: layer.version + 1 };
+      return { ...layer, canvas, version: layer.version + 1, photo: "" };
     };
     this.drawing.replace({ ...sheet, width, height, layers: sheet.layers.map(moved), mask: moved(sheet.mask) });
     this.view.whole();

@@ -18,12 +18,20 @@ let layerCount = 0;
 
 export function createLayer(width, height, name) {
   layerCount += 1;
-  return { id: `${Date.now().toString(36)}-${layerCount}`, name, visible: true, canvas: createCanvas(width, height), version: 0 };
+  const canvas = createCanvas(width, height);
+  return { id: `${Date.now().toString(36)}-${layerCount}`, name, visible: true, canvas, version: 0, marks: 0, photo: "" };
 }
 
 export function createSheet(width, height, paper, layerName) {
   const layer = createLayer(width, height, layerName);
   return { width, height, paper, layers: [layer], active: layer.id, mask: { ...createLayer(width, height, "mask"), id: "mask" } };
+}
+
+// The photo that a sheet shows and nothing else, by its hash: the engine works on its file, at its own size. "" where something
+// was drawn on it, or beside it. A layer counts its `marks`; undoing one takes it off.
+export function findPhoto(sheet) {
+  const visible = sheet.layers.filter((layer) => layer.visible);
+  return visible.length === 1 && !visible[0].marks ? visible[0].photo ?? "" : "";
 }
 
 export function isTransparent(canvas) {

@@ -20,7 +20,7 @@ export class DrawingStore {
     const changing = this.database.transaction("parts", "readwrite", { durability: "strict" });
     const parts = changing.objectStore("parts");
     const planes = [...sheet.layers, sheet.mask];
-    const names = ({ id, name, visible }) => ({ id, name, visible });
+    const names = ({ id, name, visible, marks, photo }) => ({ id, name, visible, marks, photo });
     const { width, height, paper, active } = sheet;
     parts.put({ width, height, paper, active, layers: sheet.layers.map(names), tools }, "sheet");
     const now = new Map();
