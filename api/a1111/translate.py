@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from api.a1111.control_bodies import EXTENSION, read_controls
 from api.a1111.models import Generation, ImageToImageBody, TextToImageBody
 from api.a1111.options import HIRES_FIX, KNOWN, Choice, load_choice, read_choice
 from api.context import ApiContext
@@ -166,6 +167,7 @@ def _translate(context: ApiContext, body: Generation, blank: GenerationRequest, 
         checkpoint=choice.checkpoint,
         vae=choice.vae,
         clip_skip=_read_clip_skip(body, choice),
+        controls=read_controls(context, body.alwayson_scripts or {}, inventory, notes),
     )
     return Translation(_add_refiner(request, body, inventory), tuple(notes))
 
@@ -208,7 +210,8 @@ def _explain(body: Generation) -> Iterator[str]:
         yield f"Easel has no settings called {join(unknown[:20])}; they were left out."
     if body.override_settings and body.override_settings_restore_afterwards is False:
         yield "The settings in “override_settings” were used for this request only."
-    if scripts := [name for name, value in (body.alwayson_scripts or {}).items() if _is_wanted(value)]:
+    others = {name: value for name, value in (body.alwayson_scripts or {}).items() if name.casefold() != EXTENSION}
+    if scripts := [name for name, value in others.items() if _is_wanted(value)]:
         yield f"Easel has no extensions called {join(scripts[:20])}; they were left out."
 
 

@@ -306,3 +306,10 @@ def test_a_second_larger_pass(client: httpx.Client, served: Served) -> None:
     generate(client, prompt="x", enable_hr=False)
     request = last_request(served)
     assert isinstance(request, TextToImage) and request.hires is None, "clients send false by habit"
+
+
+def test_a_unit_of_controlnet_that_is_not_here_is_left_out_and_said(client: httpx.Client) -> None:
+    unit = {"module": "canny", "model": "control_v11p_sd15_canny [d14c016b]", "weight": 0.5, "control_mode": 1}
+    asked = {"alwayson_scripts": {"ControlNet": {"args": [unit, {**unit, "enabled": False}]}}}
+    notes = json.loads(generate(client, prompt="x", **asked)["info"])["notes"]
+    assert len(notes) == 1 and "controlnet" in notes[0] and "control_v11p_sd15_canny" in notes[0]

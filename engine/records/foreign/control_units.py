@@ -15,7 +15,7 @@ from engine.requests import CONTROL_MODES, MOST_CONTROLS, MOST_WEIGHT, PREPROCES
 
 _MODES = ("Balanced", "My prompt is more important", "ControlNet is more important")
 
-_MODULES: Mapping[str, str] = {
+MODULES: Mapping[str, str] = {
     "none": "none", "invert": "invert (from white bg & black line)", "lines": "invert (from white bg & black line)",
     "scribble": "scribble_xdog", "canny": "canny", "soft_edges": "softedge_pidinet",
     "line_art": "lineart_standard (from white bg & black line)", "threshold": "threshold", "tile": "tile_resample",
@@ -45,7 +45,7 @@ def write_units(controls: tuple[Control, ...]) -> Iterator[tuple[str, str]]:
         yield (
             f"ControlNet {index}",
             (
-                f"Module: {_MODULES[control.preprocessor]}, Model: {control.model}, Weight: {control.weight:g}, "
+                f"Module: {MODULES[control.preprocessor]}, Model: {control.model}, Weight: {control.weight:g}, "
                 f"Resize Mode: Crop and Resize{resolution}, Guidance Start: {control.start:g}, Guidance End: {control.end:g}, "
                 f"Pixel Perfect: {control.resolution == 0}, Control Mode: {_MODES[CONTROL_MODES.index(control.mode)]}"
             ),
@@ -66,21 +66,35 @@ def take_units(settings: Fields) -> tuple[Control, ...]:
 
 def read_unit(written: str) -> Control | None:
     """One control; None for a unit without a network, or with a module that Easel does not have."""
-    parts = {match[1].casefold(): match[2] for match in _PART.finditer(written)}
-    model, module = _HASH.sub("", parts.get("model", "")), parts.get("module", parts.get("preprocessor", "none"))
-    preprocessor = next((name for pattern, name in _READ if re.match(pattern, module.casefold())), None)
+    return read_fields({match[1].casefold().replace(" ", "_"): match[2] for match in _PART.finditer(written)})
+
+
+def read_fields(parts: Mapping[str, str | float]) -> Control | None:
+    """One control from the extension's fields by name, as its API takes them; None as :func:`read_unit`."""
+    model = _HASH.sub("", str(parts.get("model", "")))
+    module = str(parts.get("module", parts.get("preprocessor", "none"))).casefold()
+    preprocessor = next((name for pattern, name in _READ if re.match(pattern, module)), None)
     if model in ("", "None") or preprocessor not in PREPROCESSORS:
         return None
-    weight, start, end = (number(parts.get(name)) for name in ("weight", "guidance start", "guidance end"))
-    resolution = number(parts.get("processor res")) or 0
-    perfect = parts.get("pixel perfect", "False") == "True" or not 64 <= resolution <= 4096
-    mode = parts.get("control mode", _MODES[0])
+    weight, start, end = (number(parts.get(name)) for name in ("weight", "guidance_start", "guidance_end"))
+    resolution = number(parts.get("processor_res")) or 0
+    perfect = str(parts.get("pixel_perfect", "False")) == "True" or not 64 <= resolution <= 4096
     return Control(
-        model=model, preprocessor=preprocessor, weight=min(max(1.0 if weight is None else weight, 0.0), MOST_WEIGHT),
-        start=_clamp(start, 0.0), end=_clamp(end, 1.0),
-        mode=CONTROL_MODES[_MODES.index(mode)] if mode in _MODES else CONTROL_MODES[0],
+        model=model,
+        preprocessor=preprocessor,
+        weight=min(max(1.0 if weight is None else weight, 0.0), MOST_WEIGHT),
+        start=_clamp(start, 0.0),
+        end=_clamp(end, 1.0),
+        mode=_read_mode(parts.get("control_mode", _MODES[0])),
         resolution=0 if perfect else int(resolution),
-    )  # fmt: skip
+    )
+
+
+def _read_mode(written: str | float) -> str:
+    """The mode by the extension's name or number."""
+    if isinstance(written, int | float) or str(written).isdecimal():
+        return CONTROL_MODES[min(max(int(written), 0), len(CONTROL_MODES) - 1)]
+    return CONTROL_MODES[_MODES.index(written)] if written in _MODES else CONTROL_MODES[0]
 
 
 def explain_units(controls: tuple[Control, ...]) -> str:

@@ -335,6 +335,7 @@ def test_settings_come_back_from_a_picture(scripted: Studio, page_session: PageS
     result(page)
     write(page, "prompt", "something else")
     write(page, "steps", "")
+    page.get_by_text(messages.PICTURE_MENU).click()
     page.get_by_role("button", name="Keep this seed").click()
     expect(page.locator("#text-seed").locator("textarea, input")).to_have_value(re.compile(r"^\d+$"))
     assert value(page, "prompt") == "something else"
