@@ -65,6 +65,7 @@ from ui.common.prompt_box import Presets
 from ui.server.serve import serve
 from ui.tabs.negative_prompts import tab as negative_prompts
 from ui.tabs.sketch_to_image import form as sketch_form
+from ui.tabs.sketch_to_image import lines
 from ui.tabs.sketch_to_image import tab as sketch_to_image
 from ui.tabs.text_to_image import tab as text_to_image
 from ui.tabs.upscale import form as upscale_form
@@ -116,7 +117,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """Tab -> the fields of its form, which browsers keep."""
 
-NEW_FIELDS = {"schedule", "guidance", "guidance_rescale", "fill", "soft_mask"}
+NEW_FIELDS = {"schedule", "guidance", "guidance_rescale", "fill", "soft_mask", *lines.BLANK}
 """Fields of forms that came since."""
 
 
