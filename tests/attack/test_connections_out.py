@@ -17,6 +17,7 @@ import pytest
 from engine import offline
 from engine.requests import KINDS
 from tests.attack.tally import Tally
+from tests.engine.tiny_captioners import create_blip
 from tests.test_app import app, line
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -70,6 +71,7 @@ def test_what_is_asked_of_this_computer_is_no_matter(observer: Observer) -> None
 
 
 def test_each_kind_of_request_is_drawn_without_asking_anybody(observer: Observer, tmp_path: Path, tally: Tally) -> None:
+    create_blip(tmp_path / "easel" / "models" / "blip-tiny")
     done = observer.run(OBSERVED / "every_request.py", tmp_path / "easel")
     made = dict(row.split() for row in done.stdout.splitlines() if " " in row)
     assert made.keys() == {kind.__name__ for kind in KINDS.values()} and "0" not in made.values(), done.stdout + done.stderr
