@@ -157,9 +157,9 @@ def test_unclip_is_refused_by_its_name(tmp_path: Path) -> None:
     assert found.kind == "unknown" and "2.1 unCLIP" in found.reason
 
 
-# Beginnings of files as their formats define them (ONNX is a protocol buffer: ir_version, producer_name).
+# Beginnings of files as their formats define them (ONNX is a protocol buffer: ir_version, producer_name, an empty graph).
 FOREIGN = {
-    "ONNX": b"\x08\x07\x12\x07pytorch\x1a\x051.13.", "picture": b"\x89PNG\r\n\x1a\n" + b"\0" * 20,
+    "ONNX": b"\x08\x07\x12\x07pytorch\x3a\x00", "picture": b"\x89PNG\r\n\x1a\n" + b"\0" * 20,
     "archive": b"Rar!\x1a\x07" + b"\0" * 20,
 }  # fmt: skip
 
