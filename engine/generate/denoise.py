@@ -124,29 +124,14 @@ class Denoiser:
         Classifier-free guidance: Ho and Salimans 2022, arXiv 2207.12598. Negative and prompt, or each of its parts, run as one
         batch.
         """
+        if self.tiles is not None:
+            return self._predict_tiles(self.tiles, index, latents, timestep, device_timestep)
         seen = timestep if device_timestep is None else device_timestep
-        if self.tiles is None:
-            return self._predict(index, latents, timestep, seen, self.extra_channels)
-
-        def predict_tile(rows: slice, columns: slice) -> torch.Tensor:
-            extra = None if self.extra_channels is None else self.extra_channels[..., rows, columns]
-            self.controls = None if controls is None else controls.crop(rows, columns, latents.shape[-2])
-            return self._predict(index, latents[..., rows, columns], timestep, seen, extra)
-
-        controls = self.controls
-        try:
-            return self.tiles.blend(predict_tile)
-        finally:
-            self.controls = controls
-
-    def _predict(
-        self, index: int, latents: torch.Tensor, timestep: torch.Tensor, seen: torch.Tensor, extra: torch.Tensor | None
-    ) -> torch.Tensor:
         guided = self.encodings.at(index)[1] is not None
         copies = guided + len(self.encodings.weights)
         scaled = sample = self.scheduler.scale_model_input(torch.cat([latents] * copies), timestep)
-        if extra is not None:
-            sample = torch.cat([sample, extra.expand(len(sample), -1, -1, -1)], dim=1)
+        if self.extra_channels is not None:
+            sample = torch.cat([sample, self.extra_channels.expand(len(sample), -1, -1, -1)], dim=1)
         negatives = len(latents) if guided else 0
         found: list[torch.Tensor] = []
         with torch.inference_mode():
@@ -163,6 +148,23 @@ class Denoiser:
                             break
                 found.append(prediction)
         return self._guide(index, found[0], found[1] if len(found) > 1 else None, guided)
+
+    def _predict_tiles(
+        self, tiles: LatentTiles, index: int, latents: torch.Tensor, timestep: torch.Tensor, device_timestep: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The prediction for a large image, of those for its tiles."""
+        controls, extra = self.controls, self.extra_channels
+
+        def predict_tile(rows: slice, columns: slice) -> torch.Tensor:
+            self.controls = None if controls is None else controls.crop(rows, columns, latents.shape[-2])
+            self.extra_channels = None if extra is None else extra[..., rows, columns]
+            return self.predict(index, latents[..., rows, columns], timestep, device_timestep)
+
+        self.tiles = None
+        try:
+            return tiles.blend(predict_tile)
+        finally:
+            self.tiles, self.controls, self.extra_channels = tiles, controls, extra
 
     def _list_passes(self, index: int, sample: torch.Tensor) -> Iterator[tuple[torch.Tensor, AbstractContextManager[None]]]:
         """The passes of a step through the network: rows of ``sample``, and how it runs meanwhile. The first has all rows; one

@@ -13,7 +13,7 @@ from engine.compat.stop_hooks import raise_on_stop
 from engine.compat.vae_tiling import tile_vae
 from engine.events import Event, Loading, Notice
 from engine.generate.attempt import Attempt
-from engine.generate.context import Batch, Denoising, Task
+from engine.generate.context import Batch, Task
 from engine.generate.control.lease import lease_controls
 from engine.generate.control.maps import ControlMap, create_map
 from engine.generate.engine_state import EngineState
@@ -89,7 +89,21 @@ class Run:
                     with self._vary(batch, attempt, prepared) as (varied, own, notices):
                         yield from (Notice(job=self._job, text=text) for text in notices)
 
-                        denoising = yield from self._denoise(own, varied, prepared)
+                        # 3. Encode the prompts, draw the noise, start from what the request gives.
+                        passes = own.start(varied)
+                        denoising = next(passes)
+                        while True:
+                            yield from own.report_start(prepared, denoising)
+                            yield from self._task.events(self._job, self._state)
+
+                            # 4. Denoise, a step at a time; with hires fix there is another pass in a larger size.
+                            while denoising.advance():
+                                yield own.report_step(varied, denoising)
+                                yield from own.saving.collect_done()
+                            larger = next(passes, None)
+                            if larger is None:
+                                break
+                            denoising = larger
 
                         # 5. Decode; the image is checked and saved while the next one is computed.
                         for row in range(len(varied.images)):
@@ -104,24 +118,6 @@ class Run:
 
             # 6. Store what the next run can use.
             yield from self._finish(attempt, prepared)
-
-    def _denoise(self, own: Attempt, batch: Batch, prepared: Prepared) -> Generator[Event, None, Denoising]:
-        """All passes over a batch: one, or with hires fix another in a larger size. Returns the last."""
-        # 3. Encode the prompts, draw the noise, start from what the request gives.
-        passes = own.start(batch)
-        denoising = next(passes)
-        while True:
-            yield from own.report_start(prepared, denoising)
-            yield from self._task.events(self._job, self._state)
-
-            # 4. Denoise, a step at a time.
-            while denoising.advance():
-                yield own.report_step(batch, denoising)
-                yield from own.saving.collect_done()
-            larger = next(passes, None)
-            if larger is None:
-                return denoising
-            denoising = larger
 
     def _finish(self, attempt: Attempt, prepared: Prepared) -> Iterator[Event]:
         attempt.check_withheld()
