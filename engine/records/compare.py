@@ -47,6 +47,7 @@ MEANINGS: Mapping[str, _Meaning] = {
     "attention_scores": _Meaning("Attention in slices", True, _ROUNDING),
     "attention_backend": _Meaning("Attention backend", True, _ROUNDING),
     "vae_tile": _Meaning("Decoding in tiles", True, "Tiles are blended where they meet; colours can shift a little."),
+    "repaint_tiles": _Meaning("Second pass in tiles", True, "Each tile is drawn without the rest of the picture."),
     "storage": _Meaning("Weights kept smaller", True, "Weights lose digits when they are kept in a smaller type."),
     "batch_limit": _Meaning("Most pictures at once", False, "It is an upper limit; how many ran at once is compared for itself."),
     "system": _Meaning("Operating system", False, "The same versions give the same picture in nearly all cases."),

@@ -17,7 +17,7 @@ RANDOM: tuple[str | float | None, ...] = (
 )  # fmt: skip
 GIVEN = {0: 0, "0": 0, 7.0: 7, "7.0": 7, " 42 ": 42, "+5": 5, MAX_SEED: MAX_SEED, str(MAX_SEED): MAX_SEED, "-0.0": 0}
 NO_SEEDS: tuple[str | float, ...] = ("many", 1.5, "0.5", math.nan, "nan", True, "1_", "0x10")
-FILES = {"image_to_image": {"init_image": "a"}, "upscale": {"images": ["a"]}}
+FILES = {"image_to_image": {"init_image": "a"}, "upscale": {"images": ["a"]}, "describe": {"image": "a"}}
 
 
 @pytest.mark.parametrize("value", RANDOM)

@@ -11,6 +11,7 @@ from engine.checkpoints.control.purposes import describe_purpose
 from engine.checkpoints.control.shape import ControlShape
 from engine.checkpoints.files.headers import Header, Tensor, read_header
 from engine.checkpoints.identify.identity import Identity, Part
+from engine.storage.regular_files import read_regular_file
 
 CONTROLNET = "controlnet"
 """The kind of files of control networks."""
@@ -22,8 +23,10 @@ _LAYOUTS: tuple[tuple[str, str, str], ...] = (
 """For diffusers' layout and the original one: the layers after which a ControlNet's results are taken, its first layer, and a
 cross-attention's."""
 
-
 _OWN = "control_model."
+
+_MOST_CONFIG = 2**20
+"""Bytes of a network's ``config.json`` that are read."""
 
 
 def identify_control(names: Mapping[str, Tensor], header: Header, path: Path) -> Identity | None:
@@ -48,7 +51,7 @@ def identify_control_folder(folder: Path, weights: Path) -> Identity | None:
     found = identify_control(header.tensors, header, folder)
     if found is None:
         return None
-    digest = hashlib.sha256((folder / "config.json").read_bytes() + header.digest.encode())
+    digest = hashlib.sha256(read_regular_file(folder / "config.json", _MOST_CONFIG) + header.digest.encode())
     return Identity(
         kind=found.kind, family=found.family, parts=found.parts, container="folder", digest=digest.hexdigest(),
         control=found.control, reason=f"{found.reason}, in diffusers' folder",

@@ -117,7 +117,7 @@ def test_no_field_of_another_type_stops_anything(settings: Settings, monkeypatch
                 use_all(settings)
                 tried += 1
         (settings.data / name).unlink()
-    assert tried == len(ODD) * 34
+    assert tried == len(ODD) * 35
 
 
 @pytest.mark.parametrize(
