@@ -174,6 +174,14 @@ class Attempt:
             denoising.doubt()
         return shown
 
+    def decode_all(self, denoising: Denoising, batch: Batch, *, wait: bool) -> Iterator[Event]:
+        """Decode, check and save the images of a batch, each while the next one is computed; ``wait`` for the last one too."""
+        for row in range(len(batch.images)):
+            yield from self.saving.collect_all()
+            self.decode(denoising, batch, row)
+        if wait:
+            yield from self.saving.collect_all()
+
     def decode(self, denoising: Denoising, batch: Batch, row: int) -> None:
         """Decode row ``row`` of ``batch``, and have it saved on the saving thread.
 

@@ -91,8 +91,9 @@ class Run:
 
                         # 3. Encode the prompts, draw the noise, start from what the request gives.
                         passes = own.start(varied)
-                        denoising = next(passes)
-                        while True:
+                        denoising = following = next(passes)
+                        while following is not None:
+                            denoising = following
                             yield from own.report_start(prepared, denoising)
                             yield from self._task.events(self._job, self._state)
 
@@ -100,17 +101,10 @@ class Run:
                             while denoising.advance():
                                 yield own.report_step(varied, denoising)
                                 yield from own.saving.collect_done()
-                            larger = next(passes, None)
-                            if larger is None:
-                                break
-                            denoising = larger
+                            following = next(passes, None)
 
-                        # 5. Decode; the image is checked and saved while the next one is computed.
-                        for row in range(len(varied.images)):
-                            yield from own.saving.collect_all()
-                            own.decode(denoising, varied, row)
-                        if own is not attempt:  # the weights change for the next image
-                            yield from own.saving.collect_all()
+                        # 5. Decode; an image is checked and saved while the next one is computed, if with the same weights.
+                        yield from own.decode_all(denoising, varied, wait=own is not attempt)
                 yield from attempt.saving.collect_all()
             except Exception:
                 yield from attempt.saving.collect_all()
