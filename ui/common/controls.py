@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import gradio as gr
@@ -12,10 +13,10 @@ from gradio.components import Component
 from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.generate.samplers import SCHEDULERS, SCHEDULES
 from engine.requests import DTYPES, GUIDANCES, SPEEDS, StudyNegative
-from ui import messages
+from ui import messages, sentences
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
-from ui.compat.listeners import QUIET, on
+from ui.compat.listeners import QUIET, Update, on
 
 BARE: dict[str, Any] = {"padding": False, "apply_default_css": False}
 """For HTML styled by style.css alone."""
@@ -251,3 +252,15 @@ def create_number(tab: str, name: str, placeholder: str) -> gr.Textbox:
         elem_id=f"{tab}-{name}",
         html_attributes=NO_CORRECTION,
     )
+
+
+def take_first(files: gr.File) -> None:
+    """Of several files that are dropped keep the first, and say so: Gradio's field for one file drops the others in silence."""
+
+    def keep(paths: list[str] | None) -> Update:
+        if not paths or len(paths) == 1:
+            return gr.skip()
+        gr.Warning(sentences.only_first(len(paths), Path(paths[0]).name), duration=20)
+        return paths[:1]
+
+    on(files, "change")(keep, files, files, **QUIET)

@@ -81,7 +81,7 @@ def _create_row(tab: str, number: int, known: CheckpointOptions) -> ControlRow:
     with gr.Accordion(sentences.name_control(number), open=number == 1):
         with gr.Row():
             # A file, not an image: the engine's own reader opens it and reports errors.
-            picture = gr.File(label=messages.CONTROL_PICTURE, elem_id=f"{name}-picture", file_count="single", scale=2)
+            picture = gr.File(label=messages.CONTROL_PICTURE, elem_id=f"{name}-picture", file_count="multiple", scale=2)
             with gr.Column(scale=3):
                 model = gr.Dropdown(
                     _list_models(known, None),
@@ -138,14 +138,14 @@ class ControlService:
 
     def _read_row(self, number: int, row: ControlRow, values: Values) -> Control | None:
         """One control; None for an empty row."""
-        picture, model = values[row.picture], str(values[row.model] or "")
+        pictures, model = values[row.picture], str(values[row.model] or "")
         if not model:
-            if picture:
+            if pictures:
                 raise RequestError(sentences.control_without_model(number))
             return None
         return Control(
             model=model,
-            image=self.blobs.put_file(Path(picture)) if picture else "",
+            image=self.blobs.put_file(Path(pictures[0])) if pictures else "",
             preprocessor=str(values[row.preprocessor] or "") or self._suggest(model),
             weight=round(float(values[row.weight]), 3),
             start=round(float(values[row.start]), 3),
@@ -174,7 +174,7 @@ class ControlService:
         path = self.blobs.find(control.image) if control.image else None
         known = control.preprocessor in OTHER_PREPROCESSORS
         return [
-            lend_file(path, row.picture) if path else None, control.model, control.preprocessor if known else PREPROCESSORS[0],
+            [lend_file(path, row.picture)] if path else None, control.model, control.preprocessor if known else PREPROCESSORS[0],
             control.weight, control.start, control.end, control.mode, control.resolution == 0,
         ]  # fmt: skip
 
@@ -209,6 +209,7 @@ def wire_control_panel(
     on(checkpoint, "change")(offer, checkpoint, models, **QUIET)
     session.scanned.then(offer, checkpoint, models, **QUIET)
     for row in rows:
+        controls.take_first(row.picture)
         _wire_map(service, row, inputs, find_size)
 
 

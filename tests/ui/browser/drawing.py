@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from engine.records.blobs import Blobs
+from engine.records.images.open_image import open_image
 from engine.requests import ImageToImage
 from tests.ui.browser.conftest import SHOWN, Studio, Visitor, show
 
@@ -86,9 +87,10 @@ def asked(studio: Studio, ago: int) -> ImageToImage:
     return request
 
 
-def seen_by_the_engine(studio: Studio, hash: str | None) -> np.ndarray:
+def seen_by_the_engine(studio: Studio, hash: str | None, paper: str = "#ffffff") -> np.ndarray:
+    """The pixels of an uploaded image, upright, on ``paper``."""
     assert hash
-    return np.asarray(Blobs(studio.settings.data / "blobs").open(hash).convert("RGB"), int)
+    return np.asarray(open_image(Blobs(studio.settings.data / "blobs").path(hash), paper=paper).image, int)
 
 
 def distance(shape: tuple[int, ...], points: Sequence[Point]) -> np.ndarray:

@@ -88,7 +88,8 @@ def test_any_input_is_understood(scripted: Studio, page_session: PageSession) ->
         press(page, "act", "clear")
         upload(page, name, content())
         expect(page.locator(".pad-size")).to_have_text("512 × 512")
-        pixels = seen_by_the_engine(scripted, generate(page, scripted).init_image)
+        asked = generate(page, scripted)
+        pixels = seen_by_the_engine(scripted, asked.init_image, asked.paper)
         for (x, y), colour in colours:
             assert np.abs(pixels[int(y), int(x)] - colour).max() <= 4, name
         # The next one begins on a sheet of another shape, so that its own is waited for.

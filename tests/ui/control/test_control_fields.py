@@ -35,7 +35,7 @@ def fill_in(service: ControlService, number: int, tmp_path: Path, **changes: Any
     Image.new("RGB", (32, 16), "white").save(picture)
     values = {field: field.value for field in service.panel.fields}
     row = service.panel.rows[number - 1]
-    chosen = {"picture": str(picture), "model": "x", "preprocessor": "canny", "weight": 0.7, "end": 0.5, **changes}
+    chosen = {"picture": [str(picture)], "model": "x", "preprocessor": "canny", "weight": 0.7, "end": 0.5, **changes}
     return values | {getattr(row, name): value for name, value in chosen.items()}
 
 
@@ -54,7 +54,7 @@ def test_a_row_that_lacks_something_is_a_sentence(service: ControlService, tmp_p
         service.read(fill_in(service, 3, tmp_path, model=""))
     (tmp_path / "no picture.png").write_bytes(b"nothing")
     with pytest.raises(EaselError):
-        service.read(fill_in(service, 1, tmp_path, picture=str(tmp_path / "no picture.png")))
+        service.read(fill_in(service, 1, tmp_path, picture=[str(tmp_path / "no picture.png")]))
     said = service.show_map(service.panel.rows[0], fill_in(service, 1, tmp_path, picture=None), (64, 64))
     assert "Choose a picture" in said
     assert "no ControlNet called" in service.show_map(service.panel.rows[0], fill_in(service, 1, tmp_path), (64, 64))

@@ -14,7 +14,7 @@ from gradio.events import Dependency
 
 from engine.requests import FITS, ImageToImage, Request
 from engine.seeds import draw_seed, is_random
-from ui import messages, sentences
+from ui import messages
 from ui.common import controls, fields, form, result_view
 from ui.common.checkpoint_options import Checkpoint
 from ui.common.controls import Choices
@@ -253,13 +253,7 @@ def _wire_folded(tab: SketchToImageTab, session: PageSession, service: SketchSer
 
     changing = ("fit", "width", "height", "mask_area", "feather", "padding", "checkpoint")
 
-    def keep_first(paths: list[str] | None) -> Update:
-        if not paths or len(paths) == 1:
-            return gr.skip()
-        gr.Warning(sentences.only_first(len(paths), Path(paths[0]).name), duration=20)
-        return paths[:1]
-
-    on(tab.folded.depth, "change")(keep_first, tab.folded.depth, tab.folded.depth, **QUIET)
+    controls.take_first(tab.folded.depth)
     events = [on(tab.folded.seen_box, "expand"), *(on(tab.fields[name], "input") for name in changing)]
     uploaded = gr.on(events, None, None, tab.uploaded, js=drawing_pad.HAND_IN, **QUIET)
     uploaded.then(look, inputs, tab.folded.seen, **QUIET)

@@ -81,7 +81,8 @@ class Pad {
         const png = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
         return (await uploadImage(png, this.root.dataset.away)).hash;
       }));
-      return JSON.stringify({ sketch: photo || sketch, mask: masked, lines: keepsLines ? kept || drawn : "", paper: sheet.paper, width: sheet.width, height: sheet.height });
+      const { paper, width, height } = sheet, drawnLines = keepsLines ? kept || drawn : "";
+      return JSON.stringify({ sketch: photo || sketch, mask: masked, lines: drawnLines, paper, width, height });
     } catch (error) {
       this.uploaded = null;
       return JSON.stringify({ trouble: error.message });
