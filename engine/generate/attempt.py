@@ -128,9 +128,7 @@ class Attempt:
     def _start_larger(self, batch: Batch, first: Denoising) -> Denoising:
         """The second pass, over what the ``first`` made."""
         resolved = batch.images[0].resolved
-        enlarged = hires.enlarge_latents(
-            first.latents, resolved, self.loaded, self.guard, self.state, self.stop
-        )  # fmt: skip
+        enlarged = hires.enlarge_latents(first.latents, resolved, self.loaded, self.guard, self.state, self.stop)
 
         def start(context: ImageContext) -> Start:
             return hires.start_second(context, resolved.request.hires_strength or 0.0, enlarged)

@@ -81,10 +81,9 @@ class Denoiser:
     ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
     image, a depth map. ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level`` is
     that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``controls`` add to
-    what the UNet computes. ``ahead``: steps are
-    queued while the device computes those before, so an overflow is noticed only by :meth:`settle`.
-    ``tiles``: the network sees those of a large image one by one. ``prepare_network`` is called with the network of the next
-    step, where two take turns on the device.
+    what the UNet computes. ``ahead``: steps are queued while the device computes those before, so an overflow is noticed only by
+    :meth:`settle`. ``tiles``: the network sees those of a large image one by one. ``prepare_network`` is called with the network
+    of the next step, where two take turns on the device.
     """
 
     network: Network
@@ -302,7 +301,7 @@ def _name_residuals(residuals: Residuals | None, rows: int) -> dict[str, _Input]
     """The arguments with which a UNet takes what controls add, for the last ``rows`` rows."""
     if residuals is None:
         return {}
-    own = residuals if len(residuals.middle.shape) < 1 else residuals.select_last(rows)
+    own = residuals.select_last(rows)
     return {"down_block_additional_residuals": own.down, "mid_block_additional_residual": own.middle}
 
 

@@ -37,13 +37,18 @@ class Residuals:
 
     def select_last(self, rows: int) -> Residuals:
         """Those of the last ``rows`` rows of the batch."""
-        return Residuals(tuple(each[-rows:] for each in self.down), self.middle[-rows:])
+        return Residuals(tuple(_select_last(each, rows) for each in self.down), _select_last(self.middle, rows))
 
     @property
     def outermost(self) -> Residuals:
         """Those that a UNet reads which skips its deep layers; the others are numbers that change nothing."""
         nothing = torch.zeros((), dtype=self.middle.dtype, device=self.middle.device)
         return Residuals((self.down[0], *(nothing for _ in self.down[1:])), nothing)
+
+
+def _select_last(tensor: torch.Tensor, rows: int) -> torch.Tensor:
+    """The last rows of a tensor; a number for all rows stays as it is."""
+    return tensor[-rows:] if tensor.dim() else tensor
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,13 +29,13 @@ from engine.plan.pipeline_memory import fit_pipeline
 from engine.plan.timing import learn_timing
 from engine.prompt.draw_prompts import draw_again
 from engine.records import outputs
-from engine.requests import ExecutionPlan, Resolved, ResolvedGeneration, TextToImage, check, complete
+from engine.requests import HIRES, ExecutionPlan, Resolved, ResolvedGeneration, TextToImage, check, complete
 from engine.seeds import draw_seed
 from engine.stopping import Stop
 
 _NOTICE = (
     "“{name}” is of a kind that only diffusers itself knows, so it runs in diffusers' own pipeline: samplers, LoRAs, embeddings, "
-    "word weights and the kind of guidance have no effect."
+    "word weights, controls, hires fix and the kind of guidance have no effect."
 )
 
 
@@ -107,6 +107,7 @@ class _PipelineRun:
             asked, checkpoint=asked.checkpoint or self.entry.name, width=image.width, height=image.height, steps=steps,
             guidance_scale=scale, scheduler=type(self.pipeline.scheduler).__name__, seed=seed,
         )  # fmt: skip
+        request = dataclasses.replace(request, hires=False, **dict.fromkeys(HIRES), controls=())
         return Resolved(
             request=request, plan=self.plan, threads=self.state.threads, checkpoint_hash=self.entry.hash,
             environment=environment(device.name or device.kind),

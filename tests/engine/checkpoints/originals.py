@@ -39,17 +39,22 @@ def unet(part: Any) -> Weights:
         _copy(out, "time_embed.cond_proj", part.time_embedding.cond_proj)
     if part.class_embedding is not None:
         _copy(out, "label_emb", part.class_embedding)
+    _copy_input_half(out, part)
+    for number, layers in enumerate(_output_blocks(part)):
+        _layers(out, f"output_blocks.{number}", layers)
+    _copy(out, "out.0", part.conv_norm_out)
+    _copy(out, "out.2", part.conv_out)
+    return {f"model.diffusion_model.{k}": v for k, v in out.items()}
+
+
+def _copy_input_half(out: Weights, part: Any) -> None:
+    """What a UNet and its ControlNet have in common: XL's size embedding, the blocks of the input, and the middle."""
     if getattr(part, "add_embedding", None) is not None:
         _copy(out, "label_emb.0.0", part.add_embedding.linear_1)
         _copy(out, "label_emb.0.2", part.add_embedding.linear_2)
     for number, layers in enumerate(_input_blocks(part)):
         _layers(out, f"input_blocks.{number}", layers)
     _layers(out, "middle_block", _middle_block(part))
-    for number, layers in enumerate(_output_blocks(part)):
-        _layers(out, f"output_blocks.{number}", layers)
-    _copy(out, "out.0", part.conv_norm_out)
-    _copy(out, "out.2", part.conv_out)
-    return {f"model.diffusion_model.{k}": v for k, v in out.items()}
 
 
 def controlnet(part: Any) -> Weights:
@@ -58,12 +63,7 @@ def controlnet(part: Any) -> Weights:
     out: Weights = {}
     _copy(out, "time_embed.0", part.time_embedding.linear_1)
     _copy(out, "time_embed.2", part.time_embedding.linear_2)
-    if getattr(part, "add_embedding", None) is not None:
-        _copy(out, "label_emb.0.0", part.add_embedding.linear_1)
-        _copy(out, "label_emb.0.2", part.add_embedding.linear_2)
-    for number, layers in enumerate(_input_blocks(part)):
-        _layers(out, f"input_blocks.{number}", layers)
-    _layers(out, "middle_block", _middle_block(part))
+    _copy_input_half(out, part)
     for number, zero in enumerate(part.controlnet_down_blocks):
         _copy(out, f"zero_convs.{number}.0", zero)
     _copy(out, "middle_block_out.0", part.controlnet_mid_block)

@@ -25,7 +25,7 @@ from engine.plan.learned import LearnedFacts
 from engine.plan.pipeline_memory import LAYERS_OFFLOAD, PARTS_OFFLOAD, fit_pipeline
 from engine.records import metadata
 from engine.records.blobs import Blobs
-from engine.requests import CompareNegative, ExecutionPlan, ImageToImage, TextToImage, complete
+from engine.requests import CompareNegative, Control, ExecutionPlan, ImageToImage, TextToImage, complete
 from engine.settings import Settings
 from engine.stopping import Stop
 from tests.engine.checkpoints import tiny
@@ -72,7 +72,9 @@ def local(tmp_path: Path) -> Iterator[Local]:
 
 
 def test_the_picture_is_diffusers_own_and_the_record_true(local: Local, tmp_path: Path) -> None:
-    events = list(local.run("job", dataclasses.replace(ASKED, count=2), Stop()))
+    asked = dataclasses.replace(ASKED, count=2, controls=(Control(model="lines"),), hires=True, hires_steps=5)
+    events = list(local.run("job", asked, Stop()))
+    assert any("controls, hires fix" in event.text for event in events if isinstance(event, Notice))
     assert any("only diffusers itself knows" in event.text for event in events if isinstance(event, Notice))
     assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 3, 1, 2, 3]
     _, second = events[-1].results  # type: ignore[attr-defined]
@@ -88,6 +90,7 @@ def test_the_picture_is_diffusers_own_and_the_record_true(local: Local, tmp_path
     assert record is not None
     request = record.resolved.request
     assert (request.seed, request.width, request.scheduler) == (6, 32, "CogVideoXDDIMScheduler")
+    assert (request.controls, request.hires, request.hires_steps) == ((), False, None), "what had no effect"
 
 
 def test_stop_is_heard_and_other_uses_are_refused_in_a_sentence(local: Local, tmp_path: Path) -> None:
