@@ -33,6 +33,7 @@ IDENTITIES = {
     "engine.checkpoints.families.*": "the rows of one kind of checkpoint; its package only lists them",
     "engine.records.foreign.*": "the reader of one program's records, a row of the table of readers",
     "engine.checkpoints.control.layouts": "one network's key mapping, as the other networks' is in families",
+    "engine.checkpoints.load.control.{configuration,control_lora}": "what one method of control networks lacks in its files",
     "engine.checkpoints.library.control_networks": "a question to the list of files, without torch, beside those for upscalers",
     "engine.generate.control.preprocessors": "a table of filters",
     "engine.generate.detail.mask_contents": "what a masked part begins with, apart from how images start",

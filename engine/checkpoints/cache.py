@@ -22,7 +22,7 @@ from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.load.attention_backends import use_attention_backend
 from engine.checkpoints.load.checkpoint import load_checkpoint, load_pipeline
 from engine.checkpoints.load.components import IsCancelled, never_cancelled
-from engine.checkpoints.load.control_network import ControlNetwork, LoadedControl, load_control, plan_for_control
+from engine.checkpoints.load.control.network import ControlNetwork, LoadedControl, explain_base, load_control, plan_for_control
 from engine.checkpoints.load.safety_checker import SafetyChecker, is_brought, load_safety_checker
 from engine.checkpoints.loaded import LoadedCheckpoint, LoadedPipeline, bytes_of
 from engine.compat.hooks import change_dtype, give_back_page_locked
@@ -134,8 +134,8 @@ class CheckpointCache:
         """The control network ``entry`` beside the denoiser of ``loaded``, which is leased meanwhile. Afterwards it computes in
         its own precision again. Raises as :meth:`lease` does."""
         plan = plan_for_control(loaded.plan)
-        key = (*_key(entry, plan), repr(sorted(loaded.unet.config.items())))
-        held = self._get(entry, plan, lambda: load_control(entry, loaded.unet, plan, cancelled), key)
+        key = (*_key(entry, plan), explain_base(entry, loaded))
+        held = self._get(entry, plan, lambda: load_control(entry, loaded, plan, cancelled), key)
         with self._use(held):
             if not isinstance(held.loaded, LoadedControl):
                 raise CheckpointError(f"“{entry.name}” is no control network.")

@@ -19,7 +19,8 @@ from engine.checkpoints.loaded import Denoiser as Network
 from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler, takes_generator
 from engine.compat.unet_blocks import perturb_self_attention, skip_blocks
-from engine.generate.control.residuals import ControlInputs, Controls, Residuals
+from engine.generate.control.residuals import ControlInputs, Residuals
+from engine.generate.control.running import Controls
 from engine.generate.detail.latent_tiles import LatentTiles
 from engine.generate.guidance import Guidance
 from engine.generate.precision_guard import Overflowed, PrecisionGuard, dtype_of
@@ -30,7 +31,7 @@ from engine.prompt.encoding.steps import Encodings, StepEncodings
 Generator = torch.Generator | list[torch.Generator]
 """The source of a sampler's noise; a batch has a list, one a row."""
 
-_Input = torch.Tensor | dict[str, torch.Tensor] | tuple[torch.Tensor, ...] | None
+_Input = torch.Tensor | dict[str, torch.Tensor] | tuple[torch.Tensor, ...] | list[torch.Tensor] | None
 
 
 @dataclass(frozen=True)
@@ -302,7 +303,12 @@ def _name_residuals(residuals: Residuals | None, rows: int) -> dict[str, _Input]
     if residuals is None:
         return {}
     own = residuals.select_last(rows)
-    return {"down_block_additional_residuals": own.down, "mid_block_additional_residual": own.middle}
+    named: dict[str, _Input] = {}
+    if own.middle is not None:
+        named |= {"down_block_additional_residuals": own.down, "mid_block_additional_residual": own.middle}
+    if own.inside:
+        named["down_intrablock_additional_residuals"] = list(own.inside)  # the UNet empties it
+    return named
 
 
 AESTHETICS, NEGATIVE_AESTHETICS = 6.0, 2.5

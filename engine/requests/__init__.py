@@ -8,7 +8,7 @@ machine.
 Both are written as JSON and read back into equal values: ``from_json(to_json(request)) == request``.
 """
 
-from engine.requests.control_settings import CONTROL_MODES, MOST_CONTROLS, MOST_WEIGHT, PREPROCESSORS, Control
+from engine.requests.control_settings import CONTROL_MODES, MOST_CONTROLS, MOST_WEIGHT, PREPROCESSORS, SHOWN, Control
 from engine.requests.json_format import from_json, resolved_from_json, resolved_to_json, to_json
 from engine.requests.kinds import (
     DTYPES,
@@ -70,6 +70,7 @@ __all__ = [
     "MOST_WEIGHT",
     "PREPROCESSORS",
     "RESOLVED_KINDS",
+    "SHOWN",
     "SPEEDS",
     "CompareNegative",
     "Control",

@@ -18,6 +18,12 @@ PREPROCESSORS = (
 """Names of :data:`engine.generate.control.preprocessors.PREPROCESSORS`. The first leaves the picture as it is: it is a map
 already."""
 
+SHOWN = (
+    "scribble", "canny", "soft_edge", "line_art", "mlsd", "depth", "normal", "pose", "segmentation", "inpaint", "tile", "colours",
+    "pixels", "shuffle", "instructions",
+)  # fmt: skip
+"""What a map can show: names of :data:`engine.checkpoints.control.purposes.PURPOSES`."""
+
 MOST_CONTROLS = 4
 
 MOST_WEIGHT = 2.0
@@ -33,7 +39,8 @@ class Control:
     :mod:`engine.records.blobs` keeps, "" for the input image of the request. ``preprocessor`` is one of :data:`PREPROCESSORS`: it
     makes the map that the network reads from the picture. ``weight`` multiplies what the network adds; 0 does not run it. It runs
     from the share ``start`` of the steps to ``end``. ``mode`` is one of :data:`CONTROL_MODES`. ``resolution`` is the shorter side
-    in pixels at which the preprocessor works; 0 is that of the image, "pixel perfect".
+    in pixels at which the preprocessor works; 0 is that of the image, "pixel perfect". ``shows`` is one of :data:`SHOWN`, for
+    networks that read many kinds of maps, or whose name does not say which; "" is what the name or the preprocessor says.
     """
 
     model: str
@@ -44,6 +51,7 @@ class Control:
     end: float = 1.0
     mode: str = CONTROL_MODES[0]
     resolution: int = 0
+    shows: str = ""
 
     @property
     def has_effect(self) -> bool:
@@ -75,6 +83,7 @@ def _list_faults(control: Control) -> list[str]:
         f"the preprocessor can be {', '.join(PREPROCESSORS)}. It was {control.preprocessor!r}.": (
             control.preprocessor not in PREPROCESSORS
         ),
+        f"its map can show {', '.join(SHOWN)}. It was {control.shows!r}.": control.shows not in ("", *SHOWN),
         f"the resolution is from {_RESOLUTIONS[0]} to {_RESOLUTIONS[-1]} pixels, or 0 for that of the picture. "
         f"It was {control.resolution}.": control.resolution not in (0, *_RESOLUTIONS),
     }

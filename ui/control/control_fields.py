@@ -15,7 +15,7 @@ from engine.errors import EaselError, RequestError
 from engine.generate.control.maps import preview_map
 from engine.generate.control.preprocessors import suggest_preprocessor
 from engine.records.blobs import Blobs
-from engine.requests import CONTROL_MODES, MOST_CONTROLS, MOST_WEIGHT, PREPROCESSORS, Control, GenerationRequest
+from engine.requests import CONTROL_MODES, MOST_CONTROLS, MOST_WEIGHT, PREPROCESSORS, SHOWN, Control, GenerationRequest
 from ui import messages, sentences
 from ui.common import controls
 from ui.common.checkpoint_options import CheckpointOptions
@@ -42,6 +42,7 @@ class ControlRow:
     end: gr.Slider
     mode: gr.Dropdown
     pixel_perfect: gr.Checkbox
+    shows: gr.Dropdown
     show: gr.Button
     map: gr.HTML
 
@@ -50,6 +51,7 @@ class ControlRow:
         """The fields that make the control."""
         return [
             self.picture, self.model, self.preprocessor, self.weight, self.start, self.end, self.mode, self.pixel_perfect,
+            self.shows,
         ]  # fmt: skip
 
 
@@ -92,6 +94,8 @@ def _create_row(tab: str, number: int, known: CheckpointOptions) -> ControlRow:
                 )
                 offered = [(messages.SUGGESTED_PREPROCESSOR, ""), *_name_preprocessors()]
                 preprocessor = gr.Dropdown(offered, value="", label=messages.CONTROL_MAP, elem_id=f"{name}-preprocessor")
+                kinds = [(messages.SHOWN_BY_NAME, ""), *((PURPOSES[each].words, each) for each in SHOWN)]
+                shows = gr.Dropdown(kinds, value="", label=messages.CONTROL_SHOWS, elem_id=f"{name}-shows", visible=False)
         with gr.Row():
             weight = gr.Slider(0, MOST_WEIGHT, 1, step=0.05, label=messages.CONTROL_WEIGHT, elem_id=f"{name}-weight")
             start = gr.Slider(0, 1, 0, step=0.05, label=messages.CONTROL_START, elem_id=f"{name}-start")
@@ -102,7 +106,7 @@ def _create_row(tab: str, number: int, known: CheckpointOptions) -> ControlRow:
             perfect = gr.Checkbox(True, label=messages.PIXEL_PERFECT, elem_id=f"{name}-pixel_perfect")
             show = gr.Button(messages.SHOW_MAP, elem_id=f"{name}-show")
         shown = gr.HTML(elem_id=f"{name}-map", **controls.BARE)
-    return ControlRow(picture, model, preprocessor, weight, start, end, mode, perfect, show, shown)
+    return ControlRow(picture, model, preprocessor, weight, start, end, mode, perfect, shows, show, shown)
 
 
 def _name_preprocessors() -> list[tuple[str, str]]:
@@ -152,7 +156,13 @@ class ControlService:
             end=round(float(values[row.end]), 3),
             mode=str(values[row.mode]),
             resolution=0 if values[row.pixel_perfect] else COARSE_SIDE,
+            shows=str(values[row.shows] or "") if self.reads_many_kinds(model) else "",
         )
+
+    def reads_many_kinds(self, model: str) -> bool:
+        """Whether it must be said what the map shows: to a union, and to a network whose name does not tell."""
+        entry = self._find(model)
+        return entry is not None and not find_purpose(entry.path)
 
     def _suggest(self, model: str) -> str:
         entry = self._find(model)
@@ -170,12 +180,13 @@ class ControlService:
 
     def _fill_row(self, row: ControlRow, control: Control | None) -> list[Update]:
         if control is None:
-            return [None, "", "", 1, 0, 1, CONTROL_MODES[0], True]
+            return [None, "", "", 1, 0, 1, CONTROL_MODES[0], True, gr.update(value="", visible=False)]
         path = self.blobs.find(control.image) if control.image else None
         known = control.preprocessor in OTHER_PREPROCESSORS
         return [
             [lend_file(path, row.picture)] if path else None, control.model, control.preprocessor if known else PREPROCESSORS[0],
             control.weight, control.start, control.end, control.mode, control.resolution == 0,
+            gr.update(value=control.shows, visible=self.reads_many_kinds(control.model)),
         ]  # fmt: skip
 
     def show_map(self, row: ControlRow, values: Values, size: tuple[int, int]) -> str:
@@ -210,6 +221,9 @@ def wire_control_panel(
     session.scanned.then(offer, checkpoint, models, **QUIET)
     for row in rows:
         controls.take_first(row.picture)
+        on(row.model, "change")(
+            lambda model: gr.update(visible=service.reads_many_kinds(str(model or ""))), row.model, row.shows, **QUIET
+        )
         _wire_map(service, row, inputs, find_size)
 
 

@@ -1,7 +1,9 @@
 """Where the tensors of a control network are in a file.
 
 The original layout of ControlNet is that of lllyasviel/ControlNet (``cldm/cldm.py``): the encoder half of the UNet under its own
-names, with ``zero_convs``, ``middle_block_out`` and ``input_hint_block`` beside it, all under ``control_model.``
+names, with ``zero_convs``, ``middle_block_out`` and ``input_hint_block`` beside it, all under ``control_model.`` That of
+T2I-Adapter is TencentARC/T2I-Adapter's (``ldm/modules/encoders/adapter.py``): a full adapter has its blocks in one row, a light
+one has a row in each stage.
 """
 
 from __future__ import annotations
@@ -26,6 +28,23 @@ def map_controlnet(name: str, config: Config) -> TensorSource:
     original = _rename_to_original(name, config)
     names = (*(f"{prefix}{name}" for prefix in DIFFUSERS), *(f"{prefix}{original}" for prefix in ORIGINAL))
     return TensorSource(tuple(names))
+
+
+_ADAPTER_BLOCK = re.compile(r"adapter\.body\.(\d+)\.(resnets\.(\d+)|in_conv|out_conv)\.(.+)")
+
+
+def map_adapter(name: str, config: Config) -> TensorSource:
+    """A tensor of a T2IAdapter, in diffusers' layout or the original one."""
+    original = name.removeprefix("adapter.")
+    if match := _ADAPTER_BLOCK.fullmatch(name):
+        stage, part, resnet, rest = match.groups()
+        count = config.get("num_res_blocks")
+        if config.get("adapter_type") == "light_adapter":
+            original = f"body.{stage}.{f'body.{resnet}' if resnet else part}.{rest}"
+        else:
+            block = int(stage) * (count if isinstance(count, int) else 2) + int(resnet or 0)
+            original = f"body.{block}.{rest}" if resnet else f"body.{block}.{part}.{rest}"
+    return TensorSource((name, original, f"adapter.{original}"))
 
 
 def _rename_to_original(name: str, config: Config) -> str:

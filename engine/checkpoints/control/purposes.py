@@ -58,3 +58,10 @@ LINES: Mapping[str, tuple[float, float]] = {
     "scribble": (5.0, 12.0), "soft_edge": (2.5, 8.0), "line_art": (1.0, 4.0), "canny": (1.0, 1.5), "mlsd": (1.0, 2.0),
 }  # fmt: skip
 """Purposes whose maps are lines -> how wide these are in a map of 512 x 512: the least and the most pixels."""
+
+
+UNION_TASKS: Mapping[str, int] = {
+    "pose": 0, "depth": 1, "soft_edge": 2, "scribble": 2, "canny": 3, "line_art": 3, "mlsd": 3, "normal": 4, "segmentation": 5,
+    "tile": 6, "inpaint": 7,
+}  # fmt: skip
+"""Purposes -> the number that a union (xinsir/controlnet-union-sdxl-1.0) knows them by; its first version knows six numbers."""

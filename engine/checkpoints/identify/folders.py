@@ -41,7 +41,7 @@ PLAIN = {
 }  # fmt: skip
 """Pipeline classes whose folders are matched against Easel's table of families."""
 
-CONTROL_CLASSES = frozenset({"ControlNetModel"})
+CONTROL_CLASSES = frozenset({"ControlNetModel", "ControlNetUnionModel", "ControlNetModel_Union", "T2IAdapter"})
 """Classes of control networks, each of which is a folder of its own."""
 
 

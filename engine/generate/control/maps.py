@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from engine.checkpoints.control.purposes import find_purpose
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.errors import EaselError, ImageError
-from engine.generate.control.preprocessors import PREPROCESSORS
+from engine.generate.control.preprocessors import PREPROCESSORS, choose_purpose
 from engine.records.blobs import Blobs
 from engine.records.images.decoder import decode
 from engine.records.images.open_image import fit, flatten, open_image
@@ -63,7 +62,7 @@ def create_map(
         raise ImageError(f"Control {number} has no picture. Choose one for it, or take the control out.")
     else:
         image = source
-    made = ControlMap(number=number, image=preprocess(image, control, find_purpose(network.path)))
+    made = ControlMap(number=number, image=preprocess(image, control, choose_purpose(control, network.path)))
     if made.lacks_lines(control):
         return dataclasses.replace(made, notices=(*notices, _NO_LINES.format(number=number)))
     return dataclasses.replace(made, notices=(*notices, *_describe_oddities(number, made.image)))

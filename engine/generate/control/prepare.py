@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.checkpoints.control.purposes import PURPOSES, UNION_TASKS
 from engine.checkpoints.library.catalogue import Inventory
 from engine.checkpoints.library.control_networks import find_control
 from engine.checkpoints.library.entry import CheckpointEntry
+from engine.errors import RequestError
+from engine.generate.control.preprocessors import choose_purpose
 from engine.requests import Control
 
 
@@ -19,17 +22,38 @@ class PreparedControl:
     control: Control
     entry: CheckpointEntry
 
+    @property
+    def purpose(self) -> str:
+        """What its map shows, a key of :data:`~engine.checkpoints.control.purposes.PURPOSES`; "" if nothing says it."""
+        return choose_purpose(self.control, self.entry.path)
+
+    @property
+    def tasks(self) -> int:
+        """How many kinds of maps its network knows by number: 0 but for unions."""
+        return self.entry.identity.control.tasks if self.entry.identity.control else 0
+
+    def check(self) -> None:
+        """Raises RequestError for a union that does not know what the map shows."""
+        known = [PURPOSES[name].words for name, task in UNION_TASKS.items() if task < self.tasks]
+        if self.tasks and UNION_TASKS.get(self.purpose, self.tasks) >= self.tasks:
+            raise RequestError(
+                f"Control {self.number}: “{self.entry.name}” reads maps of many kinds. Choose what the map shows: "
+                f"{', '.join(known)}."
+            )
+
 
 def find_controls(
     asked: Sequence[Control], entry: CheckpointEntry, inventory: Inventory
 ) -> tuple[tuple[PreparedControl, ...], tuple[str, ...]]:
     """The controls that run beside the checkpoint ``entry``, and a sentence on each that does not. Raises CheckpointError if a
-    network is missing or for another family."""
+    network is missing or for another family, and RequestError for a union that is not told what the map shows."""
     running: list[PreparedControl] = []
     notices: list[str] = []
     for number, control in enumerate(asked, start=1):
         if control.has_effect:
-            running.append(PreparedControl(number=number, control=control, entry=find_control(control.model, entry, inventory)))
+            found = PreparedControl(number=number, control=control, entry=find_control(control.model, entry, inventory))
+            found.check()
+            running.append(found)
         else:
             notices.append(_explain_no_effect(number, control))
     return tuple(running), tuple(notices)

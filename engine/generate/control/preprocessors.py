@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from scipy import ndimage
 
-from engine.checkpoints.control.purposes import LINES, PURPOSES
+from engine.checkpoints.control.purposes import LINES, PURPOSES, find_purpose
+from engine.requests import Control
 
 _TRAINED_SIDE = 512
 
@@ -160,6 +162,19 @@ PREPROCESSORS: Mapping[str, Preprocessor] = {
     "inpaint": Preprocessor(_keep, ""),
 }
 """By the names of :data:`engine.requests.control_settings.PREPROCESSORS`. """
+
+
+_SHOWN_BY: Mapping[str, str] = {
+    "lines": "scribble", "scribble": "scribble", "canny": "canny", "soft_edges": "soft_edge", "line_art": "line_art",
+    "tile": "tile", "blur": "tile", "colours": "colours", "inpaint": "inpaint",
+}  # fmt: skip
+"""Preprocessor -> what its maps show, a purpose."""
+
+
+def choose_purpose(control: Control, network: Path) -> str:
+    """What the map of ``control`` shows its network: as the control says, as the network's name says, or what the preprocessor
+    makes; "" if nothing says it."""
+    return control.shows or find_purpose(network) or _SHOWN_BY.get(control.preprocessor, "")
 
 
 def suggest_preprocessor(purpose: str, *, is_drawing: bool = False) -> str:

@@ -73,6 +73,44 @@ def controlnet(part: Any) -> Weights:
     return {f"control_model.{k}": v for k, v in out.items()}
 
 
+def adapter(part: Any) -> Weights:
+    """``Adapter`` and ``Adapter_light`` of TencentARC/T2I-Adapter (``ldm/modules/encoders/adapter.py``): the first has the
+    residual blocks of all stages in one row, and a convolution in the first of a stage that is wider; the second has stages
+    with a row each."""
+    out: Weights = {}
+    if part.config.adapter_type == "light_adapter":
+        for number, stage in enumerate(part.adapter.body):
+            _copy(out, f"body.{number}.in_conv", stage.in_conv)
+            for index, resnet in enumerate(stage.resnets):
+                _copy(out, f"body.{number}.body.{index}", resnet)
+            _copy(out, f"body.{number}.out_conv", stage.out_conv)
+        return out
+    _copy(out, "conv_in", part.adapter.conv_in)
+    row = 0
+    for stage in part.adapter.body:
+        if stage.in_conv is not None:
+            _copy(out, f"body.{row}.in_conv", stage.in_conv)
+        for resnet in stage.resnets:
+            _copy(out, f"body.{row}", resnet)
+            row += 1
+    return out
+
+
+def control_lora(part: Any, changes: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> Weights:
+    """A Control-LoRA (Stability AI's control-lora): a ControlNet's tensors, but for weights that are the UNet's with ``changes``
+    (up, down) by diffusers' names; and a mark."""
+    originals_of = {tensor.data_ptr(): name.removeprefix("control_model.") for name, tensor in controlnet(part).items()}
+    out: Weights = {"lora_controlnet": torch.zeros(1)}
+    for name, tensor in part.state_dict().items():
+        own = originals_of[tensor.data_ptr()]
+        if name in changes:
+            stem = own.removesuffix(".weight")
+            out[f"{stem}.up"], out[f"{stem}.down"] = changes[name]
+        elif name.endswith(".bias") or name.startswith("controlnet_"):
+            out[own] = tensor.clone()
+    return out
+
+
 def _input_blocks(part: Any) -> Iterator[list[Any]]:
     yield [part.conv_in]
     for level in part.down_blocks:

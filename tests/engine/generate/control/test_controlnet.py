@@ -14,21 +14,17 @@ from diffusers import ControlNetModel
 from PIL import Image
 
 from engine.errors import CheckpointError, RequestError
-from engine.events import Notice
-from engine.generate.control.residuals import ControlInputs, Controls, RunningControl
+from engine.generate.control.residuals import ControlInputs
+from engine.generate.control.running import Controls, RunningControl
 from engine.local import Local
 from engine.records import metadata
-from engine.records.blobs import Blobs
-from engine.requests import Control, GenerationRequest, ImageToImage, TextToImage
-from engine.settings import Settings
-from engine.stopping import Stop
+from engine.requests import Control, GenerationRequest, ImageToImage
 from tests.engine.checkpoints import controls as tiny_controls
 from tests.engine.checkpoints import tiny
+from tests.engine.generate.control.drawing import SIDE, STEPS, Studio, ask, draw, picture, store
 
-Studio = tuple[Local, Settings]
 Networks = Mapping[str, Mapping[str, ControlNetModel]]
 
-SIDE, STEPS = 16, 3
 PIPELINES = {
     "sd1": "StableDiffusionControlNetPipeline", "sd2_base": "StableDiffusionControlNetPipeline",
     "xl": "StableDiffusionXLControlNetPipeline",
@@ -40,32 +36,6 @@ LAYOUTS = ("folder", "plain", "original", "pth")
 def networks(studio: Studio) -> Networks:
     """The tiny networks of each family, which lie in the studio's models folder."""
     return {family: tiny_controls.write_controls(studio[1].models / "controlnet", family) for family in PIPELINES}
-
-
-def picture(seed: int = 0) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
-
-
-def store(studio: Studio, seed: int = 0) -> str:
-    return Blobs(studio[1].data / "blobs").put(picture(seed))
-
-
-def ask(family: str, *controls: Control, **more: Any) -> TextToImage:
-    return TextToImage(
-        prompt="a cat", negative_prompt="a dog", checkpoint=family, seed=3, steps=STEPS, width=SIDE, height=SIDE,
-        scheduler="DDIM", guidance_scale=4.0, controls=controls, **more,
-    )  # fmt: skip
-
-
-_JOBS = iter(range(1000))
-
-
-def draw(studio: Studio, request: GenerationRequest) -> tuple[np.ndarray, Sequence[str]]:
-    """Pixels of the last image, and the notices."""
-    events = list(studio[0].run(f"control{next(_JOBS)}", request, Stop()))
-    with Image.open(events[-1].results[-1].path) as image:  # type: ignore[attr-defined]
-        return np.asarray(image.convert("RGB"), dtype=np.int16), [each.text for each in events if isinstance(each, Notice)]
 
 
 def draw_by_diffusers(
@@ -150,7 +120,8 @@ def test_steps_that_skip_layers_take_the_outermost_residual_of_the_last_whole_st
         whole = controls.find_residuals(0, inputs, skips=False)
         part = controls.find_residuals(1, inputs, skips=True)
     assert whole is not None and part is not None
-    assert part.down[0] is whole.down[0] and not part.middle.any() and not any(each.any() for each in part.down[1:])
+    assert part.middle is not None and not part.middle.any()
+    assert part.down[0] is whole.down[0] and not any(each.any() for each in part.down[1:])
 
 
 @pytest.mark.parametrize("more", [{"speed": "balanced"}, {"guidance": "pag"}, {"count": 2}])

@@ -1,27 +1,18 @@
-"""A control network in memory, in the precision and the place of the denoiser that it works beside."""
+"""The configurations that single files of control networks lack: that of the UNet beside which they work, as far as the file's
+tensors do not say otherwise."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
-import torch
-from diffusers import ControlNetModel, UNet2DConditionModel
-
-from engine.checkpoints.control.layouts import map_controlnet
+from engine.checkpoints.control.layouts import map_adapter, map_controlnet
 from engine.checkpoints.control.purposes import find_purpose
-from engine.checkpoints.control.recognition import CONTROLNET
-from engine.checkpoints.files.headers import create_refusal
+from engine.checkpoints.control.recognition import split_picture_channels
+from engine.checkpoints.control.shape import ControlShape
+from engine.checkpoints.families.key_mapping import KeyMapping
 from engine.checkpoints.files.tensors import TensorStore
-from engine.checkpoints.identify import folders
-from engine.checkpoints.library.entry import CheckpointEntry
-from engine.checkpoints.load.components import IsCancelled, make_component, never_cancelled
-from engine.checkpoints.loaded import bytes_of
 from engine.json_values import JsonObject, JsonValue
-from engine.requests import ExecutionPlan
-
-ControlNetwork = ControlNetModel
 
 _COPIED = (
     "act_fn", "addition_embed_type", "addition_embed_type_num_heads", "addition_time_embed_dim", "attention_head_dim",
@@ -36,51 +27,20 @@ _COPIED = (
 _MOST_LAYERS = 64
 """More transformer blocks than any published network has in one place."""
 
+_UNION_HEAD = 40
+"""Channels of an attention head in a union's own transformer: xinsir's have 8 heads for 320 channels."""
 
-@dataclass(frozen=True)
-class LoadedControl:
-    """A control network that is ready to run."""
-
-    network: ControlNetwork
-
-    @property
-    def modules(self) -> dict[str, torch.nn.Module]:
-        """The components that have weights, by name."""
-        return {CONTROLNET: self.network}
-
-    @property
-    def bytes(self) -> int:
-        """What the weights take where they lie."""
-        return bytes_of(self.modules.values())
+_MOST_HEADS = 8
 
 
-def plan_for_control(plan: ExecutionPlan) -> ExecutionPlan:
-    """How a control network runs beside a denoiser under ``plan``: like it, but it never waits for its turn in RAM."""
-    measures = tuple(measure for measure in plan.measures if measure != "experts_in_turn")
-    return dataclasses.replace(
-        plan, measures=measures, dtypes={**plan.dtypes, CONTROLNET: plan.dtype(plan.denoiser)}, compiler=""
-    )
-
-
-def load_control(
-    entry: CheckpointEntry, unet: UNet2DConditionModel, plan: ExecutionPlan, cancelled: IsCancelled = never_cancelled
-) -> LoadedControl:
-    """The control network ``entry`` beside ``unet``, for :func:`plan_for_control`'s plan.
-
-    A single file does not say its configuration: it is that of the UNet, as far as the file's tensors do not say otherwise.
-    Raises CheckpointError, a sentence, for a file that is damaged or incomplete, and CancelledError soon after ``cancelled``
-    says so.
-    """
-    store = TensorStore(folders.weight_files(entry.path) if entry.is_folder else [entry.path])
-    config = folders.read_json(entry.path / "config.json") if entry.is_folder else _find_config(entry, dict(unet.config), store)
-    module = make_component("ControlNetModel", plan.denoiser, config, store, map_controlnet, entry, plan, cancelled)
-    if not isinstance(module, ControlNetModel):
-        raise create_refusal(entry.path, "its weights are not those of a ControlNet")
-    return LoadedControl(module)
-
-
-def _find_config(entry: CheckpointEntry, unet: Mapping[str, JsonValue], store: TensorStore) -> JsonObject:
+def find_controlnet_config(path: Path, unet: Mapping[str, JsonValue], store: TensorStore) -> JsonObject:
     """The configuration of a ControlNet in a single file."""
+    config = find_lora_config(path, unet, store)
+    return config | _find_transformers(store, config)
+
+
+def find_lora_config(path: Path, unet: Mapping[str, JsonValue], store: TensorStore) -> JsonObject:
+    """The configuration of the ControlNet that a Control-LoRA makes of a UNet."""
     config: JsonObject = {name: _use_lists(unet[name]) for name in _COPIED if name in unet}
     first = _find_shape(store, "conv_in.weight", config)
     widths = _list_hint_widths(store, config)
@@ -89,9 +49,39 @@ def _find_config(entry: CheckpointEntry, unet: Mapping[str, JsonValue], store: T
         "in_channels": first[1] if len(first) > 1 else 4,
         "conditioning_channels": picture[1] if len(picture) > 1 else 3,
         "conditioning_embedding_out_channels": [*widths],
-        "global_pool_conditions": find_purpose(entry.path) == "shuffle",
+        "global_pool_conditions": find_purpose(path) == "shuffle",
     }
-    return config | _find_transformers(store, config)
+    return config
+
+
+def find_union_config(path: Path, unet: Mapping[str, JsonValue], store: TensorStore) -> JsonObject:
+    """The configuration of a union in a single file, whose own transformer is as wide as the UNet's first level."""
+    config = find_controlnet_config(path, unet, store)
+    tasks = _find_shape(store, "task_embedding", config)
+    width = tasks[1] if len(tasks) > 1 else 320
+    layers = (_has(store, f"transformer_layes.{index}.ln_1.weight", config) for index in range(_MOST_LAYERS))
+    return config | {
+        "num_control_type": tasks[0] if tasks else 6, "num_trans_channel": width, "num_proj_channel": width,
+        "num_trans_head": max(1, min(_MOST_HEADS, width // _UNION_HEAD)), "num_trans_layer": sum(layers),
+    }  # fmt: skip
+
+
+def find_adapter_config(shape: ControlShape, scale: int, store: TensorStore) -> JsonObject:
+    """The configuration of a T2I-Adapter in a single file. ``scale``: pixels along a side of a latent."""
+    light = _find_shape(store, "adapter.body.0.in_conv.weight", {"adapter_type": "light_adapter"}, map_adapter)
+    first = light or _find_shape(store, "adapter.conv_in.weight", {}, map_adapter)
+    colours, _ = split_picture_channels(first[1])
+    kind = "light_adapter" if light else "full_adapter_xl" if shape.patch > scale else "full_adapter"
+    config: JsonObject = {"adapter_type": kind, "num_res_blocks": 2}
+    if light:
+        config["num_res_blocks"] = sum(
+            map_adapter(f"adapter.body.0.resnets.{index}.block1.weight", config).find(store) is not None
+            for index in range(_MOST_LAYERS)
+        )
+    # A light adapter's last stage has the width of the one before it, which diffusers does not list.
+    channels = shape.widths[:-1] if light else shape.widths
+    config |= {"in_channels": colours, "channels": [*channels], "downscale_factor": shape.patch}
+    return config
 
 
 def _find_transformers(store: TensorStore, config: JsonObject) -> JsonObject:
@@ -141,9 +131,9 @@ def _has(store: TensorStore, name: str, config: JsonObject) -> bool:
     return map_controlnet(name, config).find(store) is not None
 
 
-def _find_shape(store: TensorStore, name: str, config: JsonObject) -> tuple[int, ...]:
+def _find_shape(store: TensorStore, name: str, config: JsonObject, naming: KeyMapping = map_controlnet) -> tuple[int, ...]:
     """The shape of a tensor by diffusers' name; empty if there is none."""
-    found = map_controlnet(name, config).find(store)
+    found = naming(name, config).find(store)
     return store.shape(found[0]) if found else ()
 
 

@@ -1,0 +1,1 @@
+"""Control networks in memory: one module each for what their methods need."""
