@@ -53,26 +53,27 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions, r
     """The whole page, not yet served. Gradio's own temporary copies live a day."""
     with Page(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=DELETE_AFTER) as page:
         browser = create_store("page", "")
-        arrived = page.load(identify_browser, browser, browser, **QUIET)
-        arrived.then(lambda: warm_checkpoint(jobs, known), **QUIET)
+        opened = page.load(identify_browser, browser, browser, **QUIET)
+        opened.then(lambda: warm_checkpoint(jobs, known), **QUIET)
 
         async def wait() -> None:
             await wait_for_worker(jobs)
 
-        worker_started = arrived.then(wait, **QUIET)
-        scanned = arrived.then(known.refresh, None, None, **QUIET)
         with gr.Row(elem_id="head"):
             gr.HTML(_HTML.render("masthead"), elem_id="masthead", **controls.BARE)
-            create_queue_panel(jobs, settings.outputs, arrived)
+            create_queue_panel(jobs, settings.outputs, opened)
         bus = send_to.create_bus()
         forms = {name: create_store(f"form-{name}", None) for name in _FORMS}
         with gr.Tabs(elem_id="tabs") as tabs:
             sending = Sending(bus, tabs, ImageFolders(settings.outputs, settings.data))
-            session = PageSession(settings, jobs, known, browser, arrived, worker_started, scanned, sending, forms, reach)
+            session = PageSession(settings, jobs, known, browser, opened, sending, forms, reach)
             for label, create in TABS.items():
                 with gr.Tab(label, id=label, elem_id=f"panel-{label.lower().replace(' ', '-')}"):
                     gr.HTML(_HTML.render("tab_heading", label=label), elem_classes="tab-heading", **controls.BARE)
                     create(session)
         image_info.create_dropped_settings(session)
+        session.restored.wire(session.arrived.wire(opened))
+        session.worker_started.wire(opened.then(wait, **QUIET))
+        session.scanned.wire(opened.then(known.refresh, None, None, **QUIET))
     # With Gradio's default of one listener per event, a second page would wait for the first.
     return page.queue(default_concurrency_limit=None, api_open=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 TITLE = "Easel"
 TAGLINE = "Pictures from words, on your own computer."
 
+NOT_FILLED_IN = "A part of this page could not be filled in. Reload the page; the terminal says what went wrong."
+
 PROMPT = "Prompt"
 PROMPT_HELP = (
     "Say what you want to see. Ctrl+Enter generates; Ctrl+Up and Ctrl+Down give the selected words more or less weight. "

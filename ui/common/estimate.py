@@ -83,7 +83,7 @@ def wire_estimate(
     every = set(fields.values())
     changes = [on(fields[name], "change") for name in WATCHED if name in fields]
     gr.on(changes, look, every, shown, trigger_mode="always_last", **QUIET)
-    session.worker_started.then(look, every, shown, **QUIET)
+    session.worker_started.add(look, every, shown)
     ended.then(look, every, shown, **QUIET)
     on(fields["checkpoint"], "input")(warm, fields["checkpoint"], None, **QUIET)
 

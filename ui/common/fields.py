@@ -13,6 +13,7 @@ from gradio.events import Dependency
 from engine.generate.samplers import SCHEDULERS, SCHEDULES
 from ui.common import controls, form
 from ui.common.checkpoint_options import Checkpoint, CheckpointOptions
+from ui.common.moments import ScriptMoment
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.templates import Macros
@@ -105,9 +106,10 @@ def keep_form(tab: str, fields: Fields, blank: Mapping[str, form.Value], session
         return updates
 
     every = list(fields.values())
+    session.arrived.add(restore, {store, *every}, every)
     keeper = Keeper(tab, fields, store)
-    keeper.begin(session.arrived.then(restore, {store, *every}, every, **QUIET))
-    session.scanned.then(offer, fields["checkpoint"], every, **QUIET)
+    keeper.begin(session.restored)
+    session.scanned.add(offer, fields["checkpoint"], every)
     if "lora" in fields and "prompt" in fields:
         _wire_loras(fields, keeper)
     return keeper
@@ -142,10 +144,9 @@ class Keeper:
         form = f"Object.fromEntries({json.dumps(list(fields))}.map((name, i) => [name, values[i]]))"
         self._form = f"((form) => {{ window.easelShowForm?.({json.dumps(tab)}, form); return form; }})({form})"
 
-    def begin(self, restored: Dependency) -> None:
-        """Store every change once ``restored`` has put back the stored form; before that, fields change because they appear."""
-        ready = restored.then(None, js=f"() => {{ {self._ready} = 'ready'; }}", **QUIET)
-        self.after(ready)
+    def begin(self, restored: ScriptMoment) -> None:
+        """Store every change once the stored form is ``restored``; before that, fields change because they appear."""
+        restored.add(f"(...values) => {{ {self._ready} = 'ready'; return {self._form}; }}", self._fields, self._store)
         # Gradio leaves an output unchanged if a script returns nothing for it.
         js = f"(...values) => {self._ready} ? {self._form} : undefined"
         changes = [on(field, "change") for field in self._fields]

@@ -231,7 +231,7 @@ def wire_generate(
     gr.on(typed, None, None, controls.notice, js="() => ['']", trigger_mode="multiple", **QUIET)
     on(press.stop, "click")(jobs.stop, controls.job, controls.notice, trigger_mode="multiple", **QUIET)
     on(press.waiting, "cancel")(stop_waiting, session.browser, press.waiting, **QUIET)
-    session.arrived.then(lambda count: count + 1, changes, changes, **QUIET)
+    session.arrived.add(lambda count: count + 1, changes, changes)
     shown = [controls.result.stage, controls.result.progress, controls.job, press.stop, press.waiting]
     # A press while this one still runs lets it run once more, which finds what the first may have missed at its very end.
     return on(changes, "change")(_follow(jobs), session.browser, shown, trigger_mode="always_last", **QUIET)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gradio as gr
 from gradio.events import Dependency
@@ -14,6 +14,7 @@ from api.reach import Reach
 from engine.jobs import Jobs
 from engine.settings import Settings
 from ui.common.checkpoint_options import CheckpointOptions
+from ui.common.moments import Moment, ScriptMoment
 from ui.common.send_to import Sending
 from ui.compat.listeners import Update
 
@@ -23,10 +24,11 @@ LOOK_SECONDS, PATIENCE_SECONDS = 0.5, 900.0
 
 @dataclass(frozen=True)
 class PageSession:
-    """``browser`` is this browser's id, stored in it. ``arrived`` fires when the page has opened and the id is known: attach
-    what a tab does on opening to ``arrived.then(...)``. ``worker_started`` fires once more, as soon as the worker has described
-    itself: attach to it what shows ``jobs.describe()``. ``scanned`` fires when the folders have been read anew after the page
-    opened, which takes long where they are large: attach to it what offers checkpoints.
+    """``browser`` is this browser's id, stored in it. ``opened`` fires when the page has opened and the id is known: attach to it
+    what follows something for as long as the page is there. Add to ``arrived`` what a tab fills in then, and to ``restored`` what
+    the browser does after it. ``worker_started`` comes as soon as the worker has described itself: add what shows
+    ``jobs.describe()``. ``scanned`` comes when the folders have been read anew after the page opened, which takes long where they
+    are large: add what offers checkpoints.
     ``sending`` sends finished images from one tab to another. ``forms``
     are the stored forms by tab; they are created outside of the tabs, because components inside a tab read the browser's
     store only when the tab is opened. ``reach`` is where other programs find Easel."""
@@ -35,12 +37,14 @@ class PageSession:
     jobs: Jobs
     checkpoint_options: CheckpointOptions
     browser: gr.BrowserState
-    arrived: Dependency
-    worker_started: Dependency
-    scanned: Dependency
+    opened: Dependency
     sending: Sending
     forms: Mapping[str, gr.BrowserState]
     reach: Reach
+    arrived: Moment = field(default_factory=Moment)
+    restored: ScriptMoment = field(default_factory=ScriptMoment)
+    worker_started: Moment = field(default_factory=Moment)
+    scanned: Moment = field(default_factory=Moment)
 
 
 def create_store(name: str, blank: Update) -> gr.BrowserState:

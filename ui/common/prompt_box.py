@@ -14,12 +14,13 @@ from engine.prompt.variants import draw, has_variants
 from engine.prompt.wildcards import Wildcards
 from engine.settings import Settings
 from ui import messages, sentences
-from ui.common import controls, form, prompt_reading
+from ui.common import controls, form
 from ui.common.checkpoint_options import Checkpoint
 from ui.common.fields import Fields, Keeper
 from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Update, on
 from ui.templates import render_notice, render_notices
+from ui.words import prompt_reading
 from ui.words.panels import create_cards, create_chips, wire_words
 
 FindCheckpoint = Callable[[str], Checkpoint]
@@ -178,6 +179,6 @@ def _wire_presets(box: PresetBox, presets: Presets, fields: Fields, session: Pag
     keeper.after(on(box.use, "click")(presets.use, [box.chosen, *prompts], [*prompts, box.notice], **QUIET))
     on(box.save, "click")(save, [box.name, *prompts], [box.chosen, box.notice], **QUIET)
     on(box.remove, "click")(remove, box.chosen, [box.chosen, box.notice], **QUIET)
-    session.arrived.then(look, box.chosen, [box.chosen, box.notice], **QUIET)
+    session.arrived.add(look, box.chosen, [box.chosen, box.notice])
     # Another tab or a text editor may have changed the file. The current choice stays.
     on(box.chosen, "focus")(lambda: gr.update(choices=presets.names()), None, box.chosen, **QUIET)

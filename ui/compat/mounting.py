@@ -106,6 +106,9 @@ def _make_encodable(value: JsonValue) -> JsonValue:
 def mount(app: FastAPI, page: gr.Blocks, root_path: str = "") -> FastAPI:
     """Serve ``page`` at the root of ``app``, which a reverse proxy serves at ``root_path``."""
     page.has_launched = True
+    for listener in page.fns.values():
+        # Else the page brings a description of each for Gradio's clients, as long as all the rest of it. Easel has an API.
+        listener.api_visibility = "private"
     page._queue.max_thread_count = EVENTS_AT_ONCE  # pyright: ignore[reportPrivateUsage]
     return mount_gradio_app(
         app,

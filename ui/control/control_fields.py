@@ -218,7 +218,7 @@ def wire_control_panel(
 
     models: list[Component] = [row.model for row in rows]
     on(checkpoint, "change")(offer, checkpoint, models, **QUIET)
-    session.scanned.then(offer, checkpoint, models, **QUIET)
+    session.scanned.add(offer, checkpoint, models)
     for row in rows:
         controls.take_first(row.picture)
         on(row.model, "change")(

@@ -66,7 +66,7 @@ def wire_captioning(chosen: Captioning, service: DescribeService, session: PageS
         return gr.update(choices=known, value=value, visible=len(known) > 1), gr.update(visible=service.writes_tags(value))
 
     shown: list[Component] = [chosen.captioner, chosen.threshold]
-    session.scanned.then(offer, chosen.captioner, shown, **QUIET)
+    session.scanned.add(offer, chosen.captioner, shown)
     on(chosen.captioner, "change")(
         lambda name: gr.update(visible=service.writes_tags(name)), chosen.captioner, chosen.threshold, **QUIET
     )
@@ -129,7 +129,7 @@ def wire_describe_box(box: DescribeBox, session: PageSession, picture: Component
     on(box.press, "click")(describe, inputs, shown, **QUIET)
     sent.then(describe, inputs, shown, **QUIET)
     on(box.stop, "click")(service.stop, box.job, None, **QUIET)
-    session.arrived.then(follow, session.browser, shown, **QUIET)
+    session.opened.then(follow, session.browser, shown, **QUIET)
     wire_captioning(box.captioning, service, session)
     _wire_use(box, session)
 

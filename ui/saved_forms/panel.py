@@ -61,7 +61,7 @@ def wire_form_box(box: FormBox, fields: Fields, blank: Mapping[str, form.Value],
     keeper.after(on(box.use, "click")(panel.use, box.chosen, [*every, box.notice], **QUIET))
     keeper.after(on(box.bring, "upload")(panel.bring, box.bring, [*every, *said], **QUIET))
     on(box.export, "click")(None, [box.name, *every], None, js=_write_export(box.tab, list(fields)), **QUIET)
-    session.arrived.then(panel.offer, box.chosen, said, **QUIET)
+    session.arrived.add(panel.offer, box.chosen, said)
     on(box.chosen, "focus")(panel.list_names, None, box.chosen, **QUIET)
 
 

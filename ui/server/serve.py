@@ -27,8 +27,10 @@ from engine.records.images.thumbnails import SCREEN, Thumbnails
 from engine.settings import Settings
 from ui import web_manifest
 from ui.common.checkpoint_options import CheckpointOptions
+from ui.compat import frontend
 from ui.compat.connections import PATIENCE, PatientProtocol, PatientServer, SecureListener
 from ui.compat.mounting import mount
+from ui.compat.sessions import use_undescribed
 from ui.compat.uploads import use_folder, use_parser
 from ui.image_folders import ImageFolders
 from ui.interface import create_interface
@@ -199,11 +201,17 @@ def create_application(settings: Settings, jobs: Jobs, reach: Reach = _HERE) -> 
     """The application with the page and its images, without the request guard."""
     use_folder(settings.data / "uploads")
     use_parser()
+    use_undescribed()
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(EncodableBodies)
     images, drafts = ImageFolders(settings.outputs, settings.data), ImageFolders(settings.drafts)
     shown = image_routes.create_route(images.find), image_routes.create_route(drafts.find, image_routes.DRAFTS)
-    app.router.routes += [scripts.create_route(), *shown, *blob_routes.create_routes(settings.data / "blobs")]
+    app.router.routes += [
+        *frontend.create_routes(),
+        scripts.create_route(),
+        *shown,
+        *blob_routes.create_routes(settings.data / "blobs"),
+    ]
     small = Thumbnails(settings.data / "thumbnails")
     app.router.routes.append(image_routes.create_thumbnails_route(images.find, small))
     app.router.routes.append(image_routes.create_thumbnails_route(images.find, small, image_routes.REDUCED, SCREEN))

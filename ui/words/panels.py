@@ -37,5 +37,5 @@ def wire_words(tab: str, chips: gr.Accordion, fields: Fields, session: PageSessi
 
     note = f"(name) => {{ document.documentElement.dataset[{json.dumps(f'{tab}Checkpoint')}] = name ?? ''; }}"
     on(checkpoint, "change")(None, checkpoint, None, js=note, **QUIET)
-    session.arrived.then(None, checkpoint, None, js=note, **QUIET)
+    session.restored.add(note, [checkpoint])
     on(checkpoint, "change")(show, checkpoint, chips, **QUIET)

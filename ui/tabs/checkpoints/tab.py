@@ -60,9 +60,9 @@ def create_checkpoints_tab(session: PageSession) -> None:
         return service.trash(event.entry, bool(session.jobs.line(limit=1))), service.render_inventory()
 
     shown = [tab.inventory, tab.offers]
-    session.arrived.then(show, None, shown, **QUIET)
-    session.scanned.then(show, None, shown, **QUIET)
-    session.worker_started.then(show, None, shown, **QUIET)
+    session.arrived.add(show, None, shown)
+    session.scanned.add(show, None, shown)
+    session.worker_started.add(show, None, shown)
     on(tab.again, "click")(look_again, None, shown, trigger_mode="multiple")
     on(tab.inventory, "choose")(choose, None, [tab.notice, tab.inventory], **QUIET)
     on(tab.inventory, "trash")(trash, None, [tab.notice, tab.inventory], **QUIET)
@@ -120,7 +120,7 @@ def _wire_downloads(tab: CheckpointsTab, session: PageSession, service: Checkpoi
         return show()
 
     watched = [tab.downloads, tab.clock]
-    session.arrived.then(show, None, watched, **QUIET)
+    session.arrived.add(show, None, watched)
     on(tab.clock, "tick")(tick, tab.finished, [*watched, tab.inventory, tab.offers, tab.finished], **QUIET)
     gr.on([on(tab.ask, "click"), on(tab.link, "submit")], paste, tab.link, [tab.notice, tab.link, *watched], **QUIET)
     for shown in (tab.downloads, tab.offers):

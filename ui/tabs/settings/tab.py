@@ -48,7 +48,7 @@ def create_settings_tab(session: PageSession) -> None:
     def keep(values: Values) -> str:
         return service.save(read_fields(fields, values))
 
-    session.arrived.then(read, None, [*fields.values(), notice, save], **QUIET)
+    session.arrived.add(read, None, [*fields.values(), notice, save])
 
     def look() -> str:
         return render_machine(session.jobs.describe(), repair_routes.is_offered(), session.settings.data)
@@ -57,7 +57,7 @@ def create_settings_tab(session: PageSession) -> None:
         return render_notice(describe_freed_memory(session.jobs))
 
     on(box, "expand")(look, None, computer, **QUIET)
-    session.worker_started.then(look, None, computer, **QUIET)
+    session.worker_started.add(look, None, computer)
     on(free, "click")(free_memory, None, freed).then(look, None, computer, **QUIET)
     # A second press while the folders of the first are still being read is a press all the same.
     on(save, "click")(keep, set(fields.values()), notice, trigger_mode="multiple")

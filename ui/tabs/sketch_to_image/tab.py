@@ -235,7 +235,7 @@ def _wire_strength(tab: SketchToImageTab, session: PageSession) -> None:
 
     checkpoint, model = tab.fields["checkpoint"], tab.fields["lines_model"]
     on(checkpoint, "change")(offer, checkpoint, model, **QUIET)
-    session.scanned.then(offer, checkpoint, model, **QUIET)
+    session.scanned.add(offer, checkpoint, model)
     rows = json.dumps(list(messages.STRENGTHS.items()))
     say = f'(strength) => [`<p class="strength-words">${{{rows}.findLast(([least]) => strength >= least)[1]}}</p>`]'
     strength = tab.fields["strength"]

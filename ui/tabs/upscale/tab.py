@@ -129,10 +129,11 @@ def _keep_form(tab: UpscaleTab, session: PageSession, service: UpscaleService) -
         offered = gr.update(choices=choices, value=values["upscaler"] if known else form.BLANK["upscaler"])
         return [offered if name == "upscaler" else values[name] for name in tab.fields]
 
+    session.arrived.add(restore, store, every)
     keeper = Keeper(NAME, tab.fields, store)
-    keeper.begin(session.arrived.then(restore, store, every, **QUIET))
+    keeper.begin(session.restored)
     upscaler = tab.fields["upscaler"]
-    session.scanned.then(lambda: gr.update(choices=service.list_upscalers()), None, upscaler, **QUIET)
+    session.scanned.add(lambda: gr.update(choices=service.list_upscalers()), None, upscaler)
     return keeper
 
 

@@ -20,7 +20,7 @@ from ui.templates import Macros, render_notice
 Readings = Mapping[str, PromptReading]
 """One prompt as each text encoder of a checkpoint reads it, by the encoder's name."""
 
-_HTML = Macros("common/prompt_reading.html")
+_HTML = Macros("words/prompt_reading.html")
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from engine.prompt.tokens import PromptReading, read_prompt
 from engine.settings import HOUSE, Settings
 from tests.engine.checkpoints import tiny
 from ui import messages, sentences
-from ui.common import prompt_reading
 from ui.common.checkpoint_options import NONE, CheckpointOptions
 from ui.common.prompt_box import read_prompts
+from ui.words import prompt_reading
 
 CLIP = HOUSE / "engine" / "checkpoints" / "configs" / "clip_tokenizer"
 STARTER = HOUSE / "models" / "starter"
