@@ -25,6 +25,10 @@ from ui.server.body_budget import UPLOAD_LIMIT
 SET_BY_US = frozenset({"_queue.max_thread_count", "has_launched"})
 """What :func:`mount` sets, because mounting does not and a guard reads it."""
 
+NEVER = 2**63
+"""Events until Gradio sums up again how long each kind of event took, which nobody reads. By default it does so after each event,
+over all of them, with pandas."""
+
 EVENTS_AT_ONCE = 2000
 """Events that Gradio runs at the same time. Each page that is open takes one for as long as it is there; by default the 41st page
 would hear of nothing."""
@@ -109,7 +113,8 @@ def mount(app: FastAPI, page: gr.Blocks, root_path: str = "") -> FastAPI:
     for listener in page.fns.values():
         # Else the page brings a description of each for Gradio's clients, as long as all the rest of it. Easel has an API.
         listener.api_visibility = "private"
-    page._queue.max_thread_count = EVENTS_AT_ONCE  # pyright: ignore[reportPrivateUsage]
+    queue = page._queue  # pyright: ignore[reportPrivateUsage]
+    queue.max_thread_count, queue.ANAYLTICS_CACHE_FREQUENCY = EVENTS_AT_ONCE, NEVER
     return mount_gradio_app(
         app,
         page,

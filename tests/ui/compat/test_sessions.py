@@ -3,6 +3,7 @@
 import gradio as gr
 import pytest
 from gradio import state_holder
+from gradio.state_holder import SessionState
 
 from ui.compat import sessions
 
@@ -10,12 +11,14 @@ from ui.compat import sessions
 @pytest.fixture
 def page() -> gr.Blocks:
     with gr.Blocks() as page:
-        gr.Textbox(label="words"), gr.State([1]), gr.Dropdown(["a", "b"])
+        gr.Textbox(label="words")
+        gr.State([1])
+        gr.Dropdown(["a", "b"])
     return page
 
 
 def test_a_page_has_all_of_gradios_state_and_no_descriptions(page: gr.Blocks) -> None:
-    gradios, ours = state_holder.SessionState(page), sessions.PageState(page)
+    gradios, ours = SessionState(page), sessions.PageState(page)
     assert vars(ours).keys() == vars(gradios).keys(), "Gradio keeps something else of a page now"
     assert ours.blocks_config.blocks == gradios.blocks_config.blocks
     assert any(gradios.config_values.values()), (

@@ -164,7 +164,7 @@ def walk_prompt(door: Door, jobs: Jobs, text: str) -> None:
     saving = door.find("_wire_presets.<locals>.save")
     ids = [each.elem_id or "" for each in saving.inputs if isinstance(each, Component)]
     assert door.press(saving, dict.fromkeys(ids, text))[0]
-    assert door.press(door.find("_wire_presets.<locals>.look"), {})[0]
+    assert door.press(door.find("Moment.run"), {})[0], "the page opens again"
     assert door.client.get("/").status_code == 200
 
 
