@@ -29,22 +29,32 @@ TASKS = {
     "study_negative": "text_to_image",
     "upscale": "upscale",
     "upscale_afterwards": "text_to_image",
+    "hires": "text_to_image",
+    "hires_latents": "text_to_image",
 }
 """Kind of request -> what its checkpoint must be able to do."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One request on one card. ``rung``: the measure down to which memory is saved; "" for none."""
+    """One request on one card. ``rung``: the measure down to which memory is saved; "" for none. ``control``: a ControlNet."""
 
     family: str
     kind: str
     rung: str
     lora: bool
     refiner: bool
+    control: bool
     count: int
     speed: str
 
+
+CONTROLLED = {
+    "sd1": "sd1", "sd1_inpainting": "sd1", "lcm": "sd1", "sd2_base": "sd2_base", "sd2_v": "sd2_base",
+    "sd2_inpainting": "sd2_base", "sd2_depth": "sd2_base", "sd_turbo": "sd2_base", "xl": "xl", "xl_inpainting": "xl",
+    "xl_turbo": "xl",
+}  # fmt: skip
+"""Family -> the family that its ControlNet was made for."""
 
 TRANSFORMERS = tuple(tiny_sd3.NETWORKS)
 """Families whose denoiser is a transformer: they share no network with the others, and have a table of their own."""
@@ -55,6 +65,7 @@ AXES: dict[str, Sequence[Any]] = {
     "rung": ("", *(rung.name for rung in RUNGS if rung.name != "not_compiled")),
     "lora": (False, True),
     "refiner": (False, True),
+    "control": (False, True),
     "count": (1, 2),
     "speed": tuple(name for name in SPEEDS if name != FEW_STEPS),  # which is another LoRA, and nothing else for a card
 }
@@ -69,7 +80,9 @@ def is_possible(row: Row) -> bool:
         and not (row.refiner and (row.family not in ("xl", "xl_turbo") or upscales))
         and not (row.lora and (row.family not in ("sd1", "xl") or upscales))
         and not (row.rung.startswith("text_encoder_3") and "text_encoder_3" not in family.dtypes)
+        and not (row.control and (row.family not in CONTROLLED or upscales))
         and not (row.rung == "experts_in_turn" and not row.refiner)
+        and not (row.rung == "repaint_tiles" and not row.kind.startswith("hires"))
         and not (upscales and row.speed != SPEEDS[0])
         and not (row.family == "lcm" and row.kind in ("compare_negative", "study_negative"))
         and not (row.count > 1 and row.kind in ("compare_negative", "study_negative"))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import diffusers
 import pytest
 
+from engine.checkpoints.library.upscalers import BUILT_IN
+from engine.settings import HOUSE
 from tests.card import full_size as sparse
 from tests.card import stand_in
+from tests.card.combinations import CONTROLLED
 from tests.card.stand_in import Card
 from tests.engine.checkpoints import additions, tiny, tiny_sd3
+from tests.engine.checkpoints.controls import create_controlnet
 
 FULL_SIZE = ("sd1", "sd2_v", "xl", "xl_refiner", "x4_upscaler")
 """The families with a sparse full-size checkpoint."""
@@ -48,11 +53,15 @@ def card(_card: Card) -> Card:
 
 @pytest.fixture(scope="session")
 def card_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder with a tiny checkpoint of each kind under its name, LoRAs, embeddings and a VAE."""
+    """A models folder with a tiny checkpoint of each kind under its name, ControlNets, LoRAs, embeddings, a VAE, and the
+    built-in upscaler."""
     folder = tmp_path_factory.mktemp("card-models")
     for kind in tiny.KINDS:
         tiny.pipeline(kind).save_pretrained(folder / kind)
+    for family in set(CONTROLLED.values()):
+        create_controlnet(family).save_pretrained(folder / "controlnet" / f"{family} control")
     additions.write(folder)
+    shutil.copytree(HOUSE / "models" / BUILT_IN, folder / BUILT_IN)
     return folder
 
 

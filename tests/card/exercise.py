@@ -24,18 +24,21 @@ from engine.plan.ladder import RUNGS, apply
 from engine.records import metadata
 from engine.records.blobs import Blobs
 from engine.requests import (
+    LATENT,
     CompareNegative,
+    Control,
     ExecutionPlan,
     GenerationRequest,
     ImageToImage,
     Request,
+    ResolvedGeneration,
     StudyNegative,
     TextToImage,
     Upscale,
 )
 from engine.settings import Settings
 from engine.stopping import Stop
-from tests.card.combinations import Row
+from tests.card.combinations import CONTROLLED, Row
 
 PROMPT, NEGATIVE = "a cat on a roof", "blur, red sky"
 LORAS = {"sd1": "one", "xl": "for xl"}
@@ -90,9 +93,15 @@ def _find_faults(row: Row, events: Sequence[Event]) -> Iterator[str]:
     if len(saved) < wanted:
         yield f"{len(saved)} pictures, not {wanted}"
     record = metadata.read(saved[0]) if saved else None
-    measures = record.resolved.plan.measures if record and record.resolved else ()
+    resolved = record.resolved if record else None
+    measures = resolved.plan.measures if resolved else ()
     if row.rung and row.rung not in measures:
         yield f"saved memory by {measures}"
+    if resolved and row.control != any("control" in name for name in resolved.environment):
+        yield f"was made on {resolved.environment}"
+    request = resolved.request if resolved else None
+    if isinstance(request, ResolvedGeneration) and row.kind.startswith("hires") != bool(request.hires):
+        yield "has another number of passes"
 
 
 @contextmanager
@@ -104,7 +113,7 @@ def save_memory(rung: str, refined: bool = False) -> Iterator[None]:
         names = [each.name for each in RUNGS]
         for each in RUNGS[: names.index(rung) + 1] if rung else ():
             takes_turns = refined and isinstance(asked, GenerationRequest)
-            if each.usable(plan) and each.name != "cpu" and (takes_turns or not each.refined):
+            if each.usable(plan) and each.name != "cpu" and takes_turns >= each.refined and _is_enlarged(asked) >= each.enlarged:
                 plan = apply(plan, each)
         on_cpu = ExecutionPlan(dtypes=dict.fromkeys(plan.dtypes, "float32"))
         return apply(plan, RUNGS[-1], on_cpu) if rung == "cpu" else plan
@@ -113,6 +122,10 @@ def save_memory(rung: str, refined: bool = False) -> Iterator[None]:
         for module in (prepare, diffusion):
             stack.enter_context(patch.object(module, "plan_for", plan))
         yield
+
+
+def _is_enlarged(asked: Request) -> bool:
+    return isinstance(asked, GenerationRequest) and bool(asked.hires)
 
 
 def create_request(row: Row, blobs: Blobs) -> Request:
@@ -128,9 +141,13 @@ def create_request(row: Row, blobs: Blobs) -> Request:
         return Upscale(**common, images=images, upscaler=row.family, factor=2.0)
     generation: dict[str, Any] = {
         **common, "checkpoint": row.family, "width": side, "height": side, "count": row.count, "speed": row.speed,
-        "refiner": "xl_refiner" if row.refiner else None,
+        "refiner": "xl_refiner" if row.refiner else None, "controls": _list_controls(row, blobs),
     }  # fmt: skip
     return _generate(row.kind, generation, blobs)
+
+
+def _list_controls(row: Row, blobs: Blobs) -> tuple[Control, ...]:
+    return (Control(model=f"{CONTROLLED[row.family]} control", image=_picture(blobs, 5)),) if row.control else ()
 
 
 def _generate(kind: str, common: dict[str, Any], blobs: Blobs) -> GenerationRequest:
@@ -138,6 +155,8 @@ def _generate(kind: str, common: dict[str, Any], blobs: Blobs) -> GenerationRequ
     kinds: dict[str, Callable[[], GenerationRequest]] = {
         "text_to_image": lambda: TextToImage(**common),
         "upscale_afterwards": lambda: TextToImage(**common, upscaler="x4_upscaler"),
+        "hires": lambda: TextToImage(**common, hires=True),
+        "hires_latents": lambda: TextToImage(**common, hires=True, hires_upscaler=LATENT),
         "image_to_image": lambda: ImageToImage(**common, init_image=picture),
         "inpaint": lambda: ImageToImage(**common, init_image=picture, mask_image=_picture(blobs, 255)),
         "depth": lambda: ImageToImage(**common, init_image=picture, depth_image=_picture(blobs, 9)),
