@@ -100,7 +100,10 @@ class Attempt:
         """The encodings of the prompts of ``images``. Those of the whole job are best asked for at once: text encoders that wait
         in RAM then come to the device once."""
         with phase("encode"), lend_text_encoders(self.loaded, self.loaded.plan, self.guard) as guard:
-            return [self._find_encodings(resolved, guard) for resolved in images]
+            found = [self._find_encodings(resolved, guard) for resolved in images]
+        if self.refiner is not None:
+            self.refiner.encode([resolved.request for resolved in images])
+        return found
 
     def report_start(self, prepared: Prepared, denoising: Denoising) -> Iterator[Event]:
         """Report, once each, what of the prompts encoded so far was not read, and that the compiler is waited for."""

@@ -16,7 +16,7 @@ from engine.checkpoints.loaded import LoadedCheckpoint
 from engine.compat.schedulers import Scheduler
 from engine.events import Event
 from engine.generate.control.maps import Place, place_by_fit
-from engine.generate.denoise import Denoiser, Generator, copy_timesteps
+from engine.generate.denoise import Denoiser, Generator, Network, copy_timesteps
 from engine.generate.engine_state import EngineState
 from engine.generate.out_of_memory import phase
 from engine.generate.precision_guard import Overflowed, PrecisionGuard
@@ -128,6 +128,14 @@ class Denoising:
         return self.before + self.steps + self.after
 
     @property
+    def network(self) -> Network | None:
+        """What takes the next step; None if none is left."""
+        if not self.steps or (self.step == self.steps and not self._is_doubted):
+            return None
+        start = self._from.start
+        return self._from.denoiser.find_expert(start.timesteps[min(self.step, self.steps - 1)]).network
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         """The rows of the network's batch, the tokens of the prompt, and the height and width of the latents."""
         denoiser = self._from.denoiser
@@ -217,8 +225,8 @@ class Task(ABC):
     def count_batches(self, prepared: Prepared, state: EngineState) -> int:
         """The largest number of batches, for the estimate of the remaining time."""
 
-    def list_encoded(self, prepared: Prepared) -> Sequence[Resolved]:
-        """Images whose prompts are encoded before the first batch: all that are known to differ in them."""
+    def list_encoded(self, prepared: Prepared, state: EngineState) -> Sequence[Resolved]:
+        """Images whose prompts are encoded before the first batch: all that differ in them."""
         return (prepared.resolved,)
 
     @abstractmethod

@@ -109,9 +109,13 @@ class Denoiser:
     _finite: tuple[torch.dtype, torch.Tensor] | None = field(default=None, init=False)
     """Whether all predictions so far were finite, on the device, and the precision that they were made in."""
 
+    def find_expert(self, timestep: torch.Tensor) -> Denoiser:
+        """The refiner for its timesteps, or else this denoiser."""
+        return self.refiner if self.refiner is not None and timestep < self.refine_below else self
+
     def expert(self, timestep: torch.Tensor) -> Denoiser:
-        """The refiner for its timesteps, or else this denoiser. Its UNet is ready."""
-        expert = self.refiner if self.refiner is not None and timestep < self.refine_below else self
+        """:meth:`find_expert`. Its network is ready."""
+        expert = self.find_expert(timestep)
         if self.prepare_network is not None:
             self.prepare_network(expert.network)
         return expert

@@ -223,6 +223,8 @@ class StepProgress:
         self._per_step: float | None = None
         self._last = self._shown = time.monotonic()
         self._preview_took = 0.0
+        self._left: dict[int, int] = {}
+        """Image -> the steps that it still takes, of those that were begun."""
 
     def start_image(self) -> None:
         """Start timing the next image, so that decoding and saving do not count as a step."""
@@ -248,7 +250,8 @@ class StepProgress:
             self._per_step = took
         else:
             self._per_step += _SMOOTHING * (took - self._per_step)
-        left = (steps - step) + (self._count - index - 1) * steps
+        self._left[index] = steps - step
+        left = sum(self._left.values()) + (self._count - max(self._left) - 1) * steps
         return Step(
             job=self._job,
             index=index,

@@ -7,9 +7,9 @@ between.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -22,10 +22,13 @@ from engine.generate.out_of_memory import lend_text_encoders, phase
 from engine.generate.precision_guard import PrecisionGuard
 from engine.generate.prepare import Refiner
 from engine.generate.speed.compile import CompiledRun, run_compiled
-from engine.prompt.encoding.encode import encode_pair
-from engine.prompt.encoding.text_encoders import EncodingCache
+from engine.prompt.encoding.encode import PromptEncodings, encode_pair
+from engine.prompt.encoding.text_encoders import EncodingCache, Guard
 from engine.requests import ResolvedGeneration
 from engine.stopping import Stop
+
+EncodingKey = tuple[str, str, int, bool]
+"""Prompt, negative prompt, the steps, and whether they are guided."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +41,18 @@ class LoadedRefiner:
     cache: EncodingCache
     start: float
     compiled: CompiledRun
+    encodings: dict[EncodingKey, PromptEncodings] = field(default_factory=dict[EncodingKey, PromptEncodings])
 
-    def join(self, base: Denoiser, request: ResolvedGeneration) -> None:
-        """Have ``base`` hand over to this refiner for the timesteps below its start."""
+    def encode(self, requests: Sequence[ResolvedGeneration]) -> list[PromptEncodings]:
+        """The encodings of the prompts of ``requests``, each once; in one block, as
+        :meth:`engine.generate.attempt.Attempt.encode`."""
         with phase("encode"), lend_text_encoders(self.loaded, self.loaded.plan, self.guard) as guard:
-            encodings = encode_pair(
+            return [self._find_encodings(request, guard) for request in requests]
+
+    def _find_encodings(self, request: ResolvedGeneration, guard: Guard) -> PromptEncodings:
+        key = request.prompt, request.negative_prompt, request.steps, request.guidance_scale > 1
+        if key not in self.encodings:
+            self.encodings[key] = encode_pair(
                 self.loaded,
                 request.prompt,
                 request.negative_prompt,
@@ -52,6 +62,11 @@ class LoadedRefiner:
                 cache=self.cache,
                 guard=guard,
             )
+        return self.encodings[key]
+
+    def join(self, base: Denoiser, request: ResolvedGeneration) -> None:
+        """Have ``base`` hand over to this refiner for the timesteps below its start."""
+        (encodings,) = self.encode([request])
         base.refiner = dataclasses.replace(
             base, network=self.loaded.denoiser, device=self.device, encodings=encodings, guard=self.guard, features=None,
             controls=None, size=condition_on_size(self.loaded, request.width, request.height),

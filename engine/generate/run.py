@@ -13,9 +13,10 @@ from engine.compat.stop_hooks import raise_on_stop
 from engine.compat.vae_tiling import tile_vae
 from engine.events import Event, Loading, Notice
 from engine.generate.attempt import Attempt
-from engine.generate.context import Batch, Task
+from engine.generate.context import Batch, Denoising, Task
 from engine.generate.control.lease import lease_controls
 from engine.generate.control.maps import ControlMap, create_map
+from engine.generate.denoise import Network
 from engine.generate.engine_state import EngineState
 from engine.generate.estimate import StepProgress
 from engine.generate.out_of_memory import MemoryShort, apply_relief, find_relief, let_experts_take_turns, phase
@@ -27,7 +28,32 @@ from engine.generate.speed.compile import run_compiled
 from engine.plan.precision import find_safer_dtype
 from engine.records import outputs
 from engine.records.blobs import Blobs
+from engine.requests import Resolved
 from engine.stopping import Stop
+
+TOGETHER = 8
+"""Images of which one network takes all steps before another one does. With more, Stop would lose more, and little time would be
+won."""
+
+
+class _Drawing:
+    """A batch while it is drawn by ``own``, the attempt with what its prompts add to the checkpoint."""
+
+    def __init__(self, batch: Batch, own: Attempt) -> None:
+        self.batch, self.own, self._passes = batch, own, own.start(batch)
+        self.denoising: Denoising = next(self._passes)
+
+    @property
+    def network(self) -> Network | None:
+        """What takes the next step; None once all passes are done."""
+        return self.denoising.network
+
+    def begin_next_pass(self) -> bool:
+        """Begin the pass that follows where one is done: with hires fix there is another in a larger size. False if none does."""
+        following = next(self._passes, None) if self.network is None else None
+        if following is not None:
+            self.denoising = following
+        return following is not None
 
 
 class Run:
@@ -81,30 +107,25 @@ class Run:
         with self._open(prepared) as attempt:
             yield from attempt.report_loaded()
             try:
-                attempt.encode(self._task.list_encoded(prepared))
-                for batch in self._task.batches(prepared, self._state, attempt.find_saved):
-                    if attempt.is_saved(batch):
-                        yield from attempt.report_saved(batch)
-                        continue
-                    with self._vary(batch, attempt, prepared) as (varied, own, notices):
-                        yield from (Notice(job=self._job, text=text) for text in notices)
-
+                attempt.encode(self._list_encoded(prepared))
+                for group in self._group(prepared, attempt):
+                    with ExitStack() as stack:
                         # 3. Encode the prompts, draw the noise, start from what the request gives.
-                        passes = own.start(varied)
-                        denoising = following = next(passes)
-                        while following is not None:
-                            denoising = following
-                            yield from own.report_start(prepared, denoising)
-                            yield from self._task.events(self._job, self._state)
+                        drawings = yield from self._begin(group, attempt, prepared, stack)
 
-                            # 4. Denoise, a step at a time; with hires fix there is another pass in a larger size.
-                            while denoising.advance():
-                                yield own.report_step(varied, denoising)
-                                yield from own.saving.collect_done()
-                            following = next(passes, None)
+                        # 4. Denoise, a step at a time, and as long as the same network takes the steps of all images.
+                        while going_on := [drawing for drawing in drawings if drawing.network is not None]:
+                            network = going_on[0].network
+                            for drawing in going_on:
+                                while drawing.network is network and drawing.denoising.advance():
+                                    yield drawing.own.report_step(drawing.batch, drawing.denoising)
+                                    yield from attempt.saving.collect_done()
+                                if drawing.begin_next_pass():
+                                    yield from drawing.own.report_start(prepared, drawing.denoising)
 
                         # 5. Decode; an image is checked and saved while the next one is computed, if with the same weights.
-                        yield from own.decode_all(denoising, varied, wait=own is not attempt)
+                        for drawing in drawings:
+                            yield from drawing.own.decode_all(drawing.denoising, drawing.batch, wait=drawing.own is not attempt)
                 yield from attempt.saving.collect_all()
             except Exception:
                 yield from attempt.saving.collect_all()
@@ -112,6 +133,48 @@ class Run:
 
             # 6. Store what the next run can use.
             yield from self._finish(attempt, prepared)
+
+    def _list_encoded(self, prepared: Prepared) -> list[Resolved]:
+        """Images whose prompts are encoded before the first: those that are encoded with the weights of the first."""
+        images = self._task.list_encoded(prepared, self._state)
+        return [image for image in images if vary(image, prepared)[1] == prepared.additions]
+
+    def _group(self, prepared: Prepared, attempt: Attempt) -> Iterator[list[Batch]]:
+        """The batches, one by one; where two networks take turns on the device :data:`TOGETHER` at once, so that each comes to
+        it once for all of them. Those with weights of their own stay alone."""
+        batches = self._task.batches(prepared, self._state, attempt.find_saved)
+        if attempt.turns is None:
+            yield from ([batch] for batch in batches)
+            return
+        group: list[Batch] = []
+        for batch in batches:
+            is_varied = vary(batch.images[0].resolved, prepared)[1] != prepared.additions
+            if group and (is_varied or len(group) == TOGETHER):
+                yield group
+                group = []
+            group.append(batch)
+            if is_varied:
+                yield group
+                group = []
+        yield group
+
+    def _begin(
+        self, group: list[Batch], attempt: Attempt, prepared: Prepared, stack: ExitStack
+    ) -> Generator[Event, None, list[_Drawing]]:
+        """The batches of ``group`` that are not saved yet, begun. What their prompts add to the checkpoint is there until
+        ``stack`` ends."""
+        drawings: list[_Drawing] = []
+        for batch in group:
+            if attempt.is_saved(batch):
+                yield from attempt.report_saved(batch)
+                continue
+            varied, own, notices = stack.enter_context(self._vary(batch, attempt, prepared))
+            yield from (Notice(job=self._job, text=text) for text in notices)
+            drawing = _Drawing(varied, own)
+            drawings.append(drawing)
+            yield from own.report_start(prepared, drawing.denoising)
+            yield from self._task.events(self._job, self._state)
+        return drawings
 
     def _finish(self, attempt: Attempt, prepared: Prepared) -> Iterator[Event]:
         attempt.check_withheld()
@@ -130,6 +193,8 @@ class Run:
         if additions == prepared.additions:
             yield batch, attempt, notices
             return
+        if attempt.turns is not None:
+            attempt.turns.close()  # LoRAs are merged into the weights that wait in RAM
         lease = self._state.cache.lease(
             prepared.entry, prepared.resolved.plan, self._task.kind, cancelled=self._stop.is_set,
             additions=dataclasses.replace(additions, vae=None),

@@ -153,8 +153,8 @@ def _list_controls(row: Row, blobs: Blobs) -> tuple[Control, ...]:
 def _generate(kind: str, common: dict[str, Any], blobs: Blobs) -> GenerationRequest:
     picture = _picture(blobs, 0)
     kinds: dict[str, Callable[[], GenerationRequest]] = {
-        "text_to_image": lambda: TextToImage(**common),
-        "upscale_afterwards": lambda: TextToImage(**common, upscaler="x4_upscaler"),
+        "text_to_image": lambda: TextToImage(**common, hires=False),
+        "upscale_afterwards": lambda: TextToImage(**common, hires=False, upscaler="x4_upscaler"),
         "hires": lambda: TextToImage(**common, hires=True),
         "hires_latents": lambda: TextToImage(**common, hires=True, hires_upscaler=LATENT),
         "image_to_image": lambda: ImageToImage(**common, init_image=picture),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +32,17 @@ def count_jobs(models: Path, requests: list[Request]) -> list[tuple[dict[str, in
     """What each job moved, and what it said."""
     with start_engine(models) as (local, _):
         return [_count(local, f"job{number}", request) for number, request in enumerate(requests)]
+
+
+def count_turns(models: Path) -> list[int]:
+    """The bytes that went to the card for one image, and for four, with words of their own and networks that take turns."""
+    asked = TextToImage(
+        prompt="a {cat|dog|bird|fish|horse} in {red|blue|grey}", checkpoint="xl", refiner="xl_refiner", width=64, height=64,
+        steps=5, seed=1,
+    )  # fmt: skip
+    requests = [asked, dataclasses.replace(asked, seed=2), dataclasses.replace(asked, seed=3, count=4)]
+    with start_engine(models) as (local, _), save_memory("experts_in_turn", refined=True):
+        return [_count(local, f"job{number}", request)[0]["bytes_to_card"] for number, request in enumerate(requests)][1:]
 
 
 def count_loads(models: Path) -> list[str]:
@@ -77,6 +89,11 @@ def test_a_starter_picture_waits_for_the_card_once_a_step_and_reads_it_once(card
     assert count_waits(previewed) == count_waits(plain)
 
 
+def test_networks_that_take_turns_come_to_the_card_once_for_all_images(card: Card, card_models: Path) -> None:
+    one, four = card.run(count_turns, card_models)
+    assert four < 1.2 * one
+
+
 def count_offloaded(models: Path) -> dict[str, int]:
     """What a second picture moved whose denoiser's layers come to the card one by one."""
     job = TextToImage(**{**XL, "width": 64, "height": 64})
@@ -121,6 +138,13 @@ def test_text_encoders_come_to_the_card_once_a_job_and_only_for_new_words(card: 
 @pytest.mark.long
 def test_xl_is_loaded_once_on_a_card_of_8_gb(card: Card, full_size: Path) -> None:
     assert card.run(count_loads, full_size) == ["loaded"]
+
+
+@pytest.mark.long
+def test_eight_images_move_a_checkpoint_and_its_refiner_once(card: Card, full_size: Path) -> None:
+    asked = TextToImage(**{**XL, "prompt": "a {cat|dog|bird|fish} in {red|blue}", "steps": 5, "refiner": "xl_refiner"})
+    (one, _), (eight, _) = card.run(count_jobs, full_size, [asked, dataclasses.replace(asked, seed=2, count=8)])
+    assert eight["bytes_to_card"] < one["bytes_to_card"] + SMALL * 8
 
 
 @pytest.mark.long

@@ -42,7 +42,7 @@ class CompareNegativeTask(TextToImageTask):
         """One per image."""
         return 2
 
-    def list_encoded(self, prepared: Prepared) -> list[Resolved]:
+    def list_encoded(self, prepared: Prepared, state: EngineState) -> list[Resolved]:
         """Both images."""
         return [prepared.resolved.with_request(request) for request in create_pair(prepared.resolved.request)]
 

@@ -62,7 +62,7 @@ class StudyNegativeTask(TextToImageTask):
         """The batches of the study, and the image without the terms that did nothing."""
         return math.ceil(len(study.list_silences(self._asked)) / _choose_rows(prepared, state)) + 1
 
-    def list_encoded(self, prepared: Prepared) -> list[Resolved]:
+    def list_encoded(self, prepared: Prepared, state: EngineState) -> list[Resolved]:
         """Each image with a term silent."""
         return [_silence(prepared.resolved, silence) for silence in study.list_silences(self._asked)]
 

@@ -12,7 +12,7 @@ from engine.generate.prepare import Prepared, request_image
 from engine.generate.run import Run
 from engine.generate.tasks import diffusers_fallback
 from engine.generate.tasks.conditioning import create_extra_channels
-from engine.requests import TextToImage
+from engine.requests import Resolved, TextToImage
 from engine.stopping import Stop
 
 
@@ -31,6 +31,12 @@ class TextToImageTask(Task):
     def count_batches(self, prepared: Prepared, state: EngineState) -> int:
         """One per image."""
         return self.request.count
+
+    def list_encoded(self, prepared: Prepared, state: EngineState) -> list[Resolved]:
+        """Each image with the prompts that are drawn for it where text encoders have to come to the device; else the first."""
+        if "text_encoders_out" not in prepared.resolved.plan.measures:
+            return [prepared.resolved]
+        return [image.resolved for batch in self.batches(prepared, state, dict) for image in batch.images]
 
     def batches(self, prepared: Prepared, state: EngineState, find_saved: Callable[[], Mapping[int, Path]]) -> Iterator[Batch]:
         """One image after the other, each with its own seed."""

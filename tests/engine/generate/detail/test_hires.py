@@ -203,6 +203,6 @@ def test_tiles_cover_an_image_and_blend_into_what_they_saw(height: int, width: i
 def test_a_pass_in_tiles_runs_and_differs_little_from_one_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = prepare._fit
     monkeypatch.setattr(prepare, "_fit", lambda *given: (dataclasses.replace(fit(*given)[0], repaint_tiles=True), fit(*given)[1]))
-    request = two_passes(width=640, height=520, first_width=64, first_height=56, steps=2, hires_strength=0.5)
+    request = two_passes(width=64, height=56, first_width=16, first_height=16, steps=2, hires_strength=0.5)
     resolved, _, _ = run(engine, request)
     assert resolved.hires
