@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import api.a1111.control_routes
 import api.a1111.generation_routes
 import api.a1111.list_routes
 import api.a1111.progress_routes
@@ -32,6 +33,7 @@ _ROUTERS = (
     api.a1111.reading_routes.create_routes,
     api.a1111.progress_routes.create_routes,
     api.a1111.list_routes.create_routes,
+    api.a1111.control_routes.create_routes,
     api.openai.routes.create_routes,
 )
 

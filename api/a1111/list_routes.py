@@ -10,15 +10,11 @@ from pydantic import JsonValue
 
 from api.a1111.options import save_options, write_options
 from api.context import ApiContext, Json
-from api.errors import NotFound
 from api.names import SHORT_HASH, list_drawing, list_refiners, list_upscaler_names, write_title
-from engine.checkpoints.library.control_networks import list_controls
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.checkpoints.library.upscalers import LANCZOS
 from engine.generate.samplers import SCHEDULERS, SCHEDULES
 from engine.prompt.presets import load_presets
-from engine.records.foreign.control_units import MODULES
-from engine.requests import MOST_CONTROLS
 
 _EMPTY = (
     "hypernetworks", "face-restorers", "realesrgan-models", "artist-categories", "artists", "latent-upscale-modes", "script-info",
@@ -36,18 +32,6 @@ _NOTHING_TO_DO = (
 )
 """Routes that are answered and need nothing done: folders are read anew for every request, and memory is looked after."""
 
-_CONTROLNET: dict[str, Json] = {
-    "version": {"version": 3},
-    "module_list": {"module_list": list(dict.fromkeys(MODULES.values())), "module_detail": {}},
-    "control_types": {"control_types": {}},
-    "settings": {"control_net_unit_count": MOST_CONTROLS},
-}
-"""What clients of the ControlNet extension read, but for the networks that there are."""
-
-_NO_MAPS = (
-    "Easel shows maps on its own page alone: under “Guide by pictures”. In a request, name the module, and it is made there."
-)
-
 _AUTOMATIC = "Automatic"
 _HIDDEN = ("Default Karras", "DPM++ 2M SDE (white noise)")
 """Names that only old records use."""
@@ -62,19 +46,6 @@ def create_routes(context: ApiContext) -> APIRouter:
         routes.add_api_route(f"/sdapi/v1/{name}", _answer(context, lambda _: []), methods=["GET"], name=name)
     for name in _NOTHING_TO_DO:
         routes.add_api_route(f"/sdapi/v1/{name}", _answer(context, lambda _: {}), methods=["POST"], name=name)
-    for name, fixed in _CONTROLNET.items():
-        routes.add_api_route(f"/controlnet/{name}", _answer(context, lambda _, fixed=fixed: fixed), methods=["GET"], name=name)
-
-    @routes.get("/controlnet/model_list", name="model_list")
-    async def list_models() -> Json:
-        """The control networks in the user's folders."""
-        inventory = await context.run(context.catalogue.scan)
-        return {"model_list": [control.name for control in list_controls(inventory)]}
-
-    @routes.post("/controlnet/detect")
-    async def detect() -> Json:
-        """What a ControlNet would read from a picture: that is shown on the page."""
-        raise NotFound(_NO_MAPS)
 
     @routes.post("/sdapi/v1/options")
     async def set_options(body: dict[str, JsonValue]) -> Json:

@@ -180,3 +180,11 @@ class ProgressAnswer(BaseModel):
     state: dict[str, JsonValue]
     current_image: str | None
     textinfo: str | None
+
+
+class Detection(A1111Body):
+    """POST /controlnet/detect, of the ControlNet extension"""
+
+    controlnet_module: str = "none"
+    controlnet_input_images: list[str] = Field(default_factory=list, max_length=MOST_IMAGES)
+    controlnet_processor_res: int = 512

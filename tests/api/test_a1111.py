@@ -289,6 +289,25 @@ def test_every_list_that_clients_ask_for_is_there(client: httpx.Client) -> None:
     assert client.get("/sdapi/v1/nothing").status_code == 404
 
 
+def test_the_extension_for_controls_lists_and_makes_maps(client: httpx.Client) -> None:
+    modules = client.get("/controlnet/module_list").json()["module_list"]
+    types = client.get("/controlnet/control_types").json()["control_types"]
+    assert "canny" in modules and types["All"]["module_list"] == modules and types["Canny"]["default_option"] == "canny"
+    assert client.get("/controlnet/settings").json() == {"control_net_unit_count": 4}
+    picture = Image.new("RGB", (40, 80), "white")
+    picture.paste("black", (10, 20, 30, 60))
+    body = {"controlnet_input_images": [to_base64(encode(picture))] * 2, "controlnet_processor_res": 64}
+    for module in modules:
+        answer = client.post("/controlnet/detect", json={**body, "controlnet_module": module}).json()
+        assert [decode(each).size for each in answer["images"]] == [(64, 128)] * 2, module
+    edges = decode(client.post("/controlnet/detect", json={**body, "controlnet_module": "canny"}).json()["images"][0])
+    assert edges.convert("L").getextrema() == (0, 255) and edges.convert("L").getpixel((32, 64)) == 0
+    refused = [{"controlnet_module": "openpose_full"}, {"controlnet_input_images": []}, {"controlnet_input_images": ["bm9uZQ=="]}]
+    for change, word in zip(refused, ("openpose_full", "No image", ""), strict=True):
+        answer = client.post("/controlnet/detect", json={**body, "controlnet_module": "canny", **change})
+        assert answer.status_code == 422 and word in answer.json()["detail"]
+
+
 def test_a_second_larger_pass(client: httpx.Client, served: Served) -> None:
     body = {
         "enable_hr": True, "width": 64, "height": 48, "hr_scale": 1.5, "hr_upscaler": "Latent (nearest)",

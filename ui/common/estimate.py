@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gradio as gr
+from gradio.components import Component
 from gradio.events import Dependency
 from markupsafe import Markup
 
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.descriptions import EngineDescription
 from engine.errors import EaselError
+from engine.generate.control.prepare import find_controls
 from engine.generate.detail.hires_choice import choose_hires, explain_hires
 from engine.generate.estimate import Circumstances, Estimate, estimate
 from engine.generate.samplers.few_steps import apply_few_steps
@@ -31,6 +33,7 @@ from ui.templates import Macros, render_notices
 WATCHED = (
     "prompt", "checkpoint", "size", "width", "height", "steps", "guidance_scale", "count", "speed", "precision", "strength",
     "max_terms", "hires", "hires_factor", "hires_width", "hires_height", "hires_steps", "hires_strength",
+    "keep_lines", "lines_model", "lines_weight", "lines_start", "lines_end",
 )  # fmt: skip
 """Fields that time and memory depend on."""
 
@@ -55,7 +58,8 @@ class EstimateService:
             entry = self._checkpoint_options.find_entry(asked.checkpoint)
             asked, entry, _ = apply_few_steps(asked, entry, self._checkpoint_options.inventory)
             request = _complete(asked, entry)
-            found = estimate(entry, request, here)
+            running, _ = find_controls(request.controls, entry, self._checkpoint_options.inventory)
+            found = estimate(entry, request, here, [each.entry for each in running])
         except (EaselError, KeyError):
             return ""  # Generate says what is wrong with the request or with the checkpoint.
         two_passes = render_notices(filter(None, [explain_hires(asked, request)]))
@@ -63,9 +67,15 @@ class EstimateService:
 
 
 def wire_estimate(
-    shown: gr.HTML, fields: Fields, session: PageSession, ask: Callable[[Values], GenerationRequest], ended: Dependency
+    shown: gr.HTML,
+    fields: Fields,
+    session: PageSession,
+    ask: Callable[[Values], GenerationRequest],
+    ended: Dependency,
+    guides: Sequence[Component] = (),
 ) -> None:
     """``shown`` displays the estimate for ``ask(values of fields)``, anew when jobs have ``ended``: they teach how long it takes.
+    ``guides`` are the fields of the request's controls.
 
     A checkpoint that is chosen is loaded meanwhile.
     """
@@ -80,8 +90,9 @@ def wire_estimate(
     def warm(checkpoint: str) -> None:
         warm_checkpoint(session.jobs, session.checkpoint_options, checkpoint)
 
-    every = set(fields.values())
-    changes = [on(fields[name], "change") for name in WATCHED if name in fields]
+    every = {*fields.values(), *guides}
+    watched = (*(fields[name] for name in WATCHED if name in fields), *guides)
+    changes = [on(field, "change") for field in watched]
     gr.on(changes, look, every, shown, trigger_mode="always_last", **QUIET)
     session.worker_started.add(look, every, shown)
     ended.then(look, every, shown, **QUIET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +141,11 @@ class ControlService:
         found = (self._read_row(number, row, values) for number, row in enumerate(self.panel.rows, start=1))
         return tuple(control for control in found if control is not None)
 
+    def expect(self, values: Values) -> tuple[Control, ...]:
+        """The same controls for an estimate, which does not need their pictures."""
+        found = (self._read_settings(row, values) for row in self.panel.rows if values[row.model])
+        return tuple(found)
+
     def _read_row(self, number: int, row: ControlRow, values: Values) -> Control | None:
         """One control; None for an empty row."""
         pictures, model = values[row.picture], str(values[row.model] or "")
@@ -147,9 +153,14 @@ class ControlService:
             if pictures:
                 raise RequestError(sentences.control_without_model(number))
             return None
+        image = self.blobs.put_file(Path(pictures[0])) if pictures else ""
+        return dataclasses.replace(self._read_settings(row, values), image=image)
+
+    def _read_settings(self, row: ControlRow, values: Values) -> Control:
+        """The control of a row, without its picture."""
+        model = str(values[row.model])
         return Control(
             model=model,
-            image=self.blobs.put_file(Path(pictures[0])) if pictures else "",
             preprocessor=str(values[row.preprocessor] or "") or self._suggest(model),
             weight=round(float(values[row.weight]), 3),
             start=round(float(values[row.start]), 3),

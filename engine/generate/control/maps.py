@@ -6,6 +6,7 @@ import dataclasses
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -76,9 +77,27 @@ def preview_map(control: Control, network: CheckpointEntry, blobs: Blobs, width:
 
 def _preview_map(control: Control, network: CheckpointEntry, blobs: Blobs, size: tuple[int, int]) -> bytes:
     found = create_map(1, control, network, None, blobs, place_by_fit(*size))
+    return _write_png(found.image)
+
+
+def _write_png(image: Image.Image) -> bytes:
     stream = io.BytesIO()
-    found.image.save(stream, "PNG", compress_level=1)
+    image.save(stream, "PNG", compress_level=1)
     return stream.getvalue()
+
+
+def map_file(path: Path, preprocessor: str, resolution: int) -> bytes:
+    """What ``preprocessor`` makes of an image file, as PNG whose shorter side has ``resolution`` pixels, for a process whose
+    memory no image may take. Raises ImageError."""
+    return decode([path], _map_file, path, preprocessor, resolution)
+
+
+def _map_file(path: Path, preprocessor: str, resolution: int) -> bytes:
+    image = open_image(path, paper="").with_alpha
+    scale = resolution / min(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    resized = image.resize(size, Image.Resampling.LANCZOS) if size != image.size else image
+    return _write_png(preprocess(resized, Control(model="", preprocessor=preprocessor), ""))
 
 
 def preprocess(image: Image.Image, control: Control, purpose: str) -> Image.Image:

@@ -73,7 +73,7 @@ def read_fields(parts: Mapping[str, str | float]) -> Control | None:
     """One control from the extension's fields by name, as its API takes them; None as :func:`read_unit`."""
     model = _HASH.sub("", str(parts.get("model", "")))
     module = str(parts.get("module", parts.get("preprocessor", "none"))).casefold()
-    preprocessor = next((name for pattern, name in _READ if re.match(pattern, module)), None)
+    preprocessor = find_preprocessor(module)
     if model in ("", "None") or preprocessor not in PREPROCESSORS:
         return None
     weight, start, end = (number(parts.get(name)) for name in ("weight", "guidance_start", "guidance_end"))
@@ -88,6 +88,11 @@ def read_fields(parts: Mapping[str, str | float]) -> Control | None:
         mode=_read_mode(parts.get("control_mode", _MODES[0])),
         resolution=0 if perfect else int(resolution),
     )
+
+
+def find_preprocessor(module: str) -> str | None:
+    """The preprocessor nearest to one of the extension's modules; None for those that need weights."""
+    return next((name for pattern, name in _READ if re.match(pattern, module.casefold())), None)
 
 
 def _read_mode(written: str | float) -> str:

@@ -52,7 +52,8 @@ def create_text_to_image_tab(session: PageSession) -> None:
     def expect(values: Values) -> TextToImage:
         """The request for the estimate, which does not need the pictures."""
         written = fields.read_fields(tab.fields, values)
-        return text_form.create_request(written, known.find(written["checkpoint"]))
+        asked = text_form.create_request(written, known.find(written["checkpoint"]))
+        return dataclasses.replace(asked, controls=guides.expect(values))
 
     def ask(values: Values) -> TextToImage:
         asked = dataclasses.replace(expect(values), controls=guides.read(values))
@@ -70,8 +71,8 @@ def create_text_to_image_tab(session: PageSession) -> None:
 
     every = [*tab.fields.values(), *tab.guides.fields]
     ended = wire_generate(tab.controls, session, set(every), ask)
-    wire_estimate(tab.estimate, tab.fields, session, expect, ended)
-    wire_control_panel(guides, tab.fields["checkpoint"], session, set(tab.fields.values()), find_size)
+    wire_estimate(tab.estimate, tab.fields, session, expect, ended, tab.guides.fields)
+    wire_control_panel(guides, tab.fields["checkpoint"], session, set(every), find_size)
     fields.follow_checkpoint(tab.fields, known)
     keeper = fields.keep_form(NAME, tab.fields, text_form.BLANK, session)
     _wire_examples(tab, session, keeper)
