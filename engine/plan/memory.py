@@ -260,7 +260,9 @@ def _resident(phase: str, components: Mapping[str, int], plan: ExecutionPlan) ->
         away = DENOISERS if phase == "encode" else ("text_encoder",)  # the decoder makes way only where it must
     if "unet_offload" in plan.measures:
         away += DENOISERS
-    resident = [c for c in components if not _role(c).startswith(away)] if away else list(components)
+    # Control networks wait with a denoiser whose layers come one by one, but make way for no text encoder.
+    stay = () if "unet_offload" in plan.measures else (CONTROL,)
+    resident = [c for c in components if c.startswith(stay) or not _role(c).startswith(away)] if away else list(components)
     if phase == "encode" and "text_encoders_out" in plan.measures:
         encoders = [c for c in resident if _role(c).startswith("text_encoder")]
         # Those of a refiner come when the others have left.

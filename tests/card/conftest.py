@@ -21,6 +21,9 @@ from tests.engine.checkpoints.controls import create_controlnet
 FULL_SIZE = ("sd1", "sd2_v", "xl", "xl_refiner", "x4_upscaler")
 """The families with a sparse full-size checkpoint."""
 
+CONTROLLED_IN_FULL = ("sd1", "xl")
+"""Those of them with a sparse full-size ControlNet."""
+
 
 PLACES = 160
 """Patches of latents along a side that the tiny Stable Diffusion 3 knows: enough for the pictures that are decoded in tiles."""
@@ -82,4 +85,6 @@ def full_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("full-size")
     for family in FULL_SIZE:
         sparse.write(folder / family, family)
+    for family in CONTROLLED_IN_FULL:
+        sparse.write_control(folder / "controlnet" / f"{family} control", family)
     return folder

@@ -6,6 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+
 from engine.checkpoints.families import BY_NAME, CONFIGS, Family, bundled_config
 from engine.checkpoints.load.components import build
 
@@ -34,6 +37,16 @@ def write(folder: Path, name: str) -> None:
         shutil.copytree(CONFIGS / source, folder / component)
         (folder / component / "tokenizer_config.json").write_text(json.dumps({"pad_token": pad}), "utf-8")
     (folder / "model_index.json").write_text(json.dumps(index), "utf-8")
+
+
+def write_control(folder: Path, name: str) -> None:
+    """Write a ControlNet for the UNet of a family into ``folder``."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(bundled_config(BY_NAME[name], "unet"))
+        network = ControlNetModel.from_unet(unet, load_weights_from_unet=False)
+    network.save_config(folder)
+    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    _write_weights(folder / "diffusion_pytorch_model.safetensors", shapes)
 
 
 def _find_class(family: Family, component: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
+from engine.checkpoints.control.recognition import KIND
 from engine.checkpoints.families import BY_NAME, bundled_config
 from engine.checkpoints.library.catalogue import Catalogue, Inventory
 from engine.checkpoints.load.components import build
@@ -29,7 +30,7 @@ from engine.plan.hardware import system
 from engine.plan.memory import MARGIN
 from engine.records import metadata
 from engine.records.blobs import Blobs
-from engine.requests import ExecutionPlan, ResolvedGeneration, ResolvedUpscale, TextToImage, Upscale
+from engine.requests import Control, ExecutionPlan, ResolvedGeneration, ResolvedUpscale, TextToImage, Upscale
 from engine.settings import Settings
 from engine.stopping import Stop
 from tests.card.exercise import start_engine
@@ -47,6 +48,9 @@ CASES: dict[str, dict[str, Any]] = {
     "xl": {},
     "xl with refiner": {"refiner": "xl_refiner", "steps": 5},
     "x4_upscaler": {},
+    "sd1 with control": {},
+    "xl with control": {},
+    "sd1 in two passes": {"width": 1024, "height": 1024, "hires": True},
 }
 
 
@@ -83,11 +87,13 @@ def predict_with(free: int, work: Work, plan: ExecutionPlan) -> int:
 
 def _request(case: str, settings: Settings) -> TextToImage | Upscale:
     common: dict[str, Any] = {"prompt": "a cat", "steps": 2, "seed": 1, **CASES[case]}
-    if case != "x4_upscaler":
-        return TextToImage(**common, checkpoint=case.split()[0])
-    side = 3 * SIDE  # one tile has neighbours on all sides
+    side = 3 * SIDE  # one tile of the upscaler has neighbours on all sides
     picture = Blobs(settings.data / "blobs").put(Image.linear_gradient("L").resize((side, side)).convert("RGB"))
-    return Upscale(**common, images=(picture,), upscaler=case)
+    if case == "x4_upscaler":
+        return Upscale(**common, images=(picture,), upscaler=case)
+    family = case.split()[0]
+    controls = (Control(model=f"{family} control", image=picture),) if case.endswith("control") else ()
+    return TextToImage(**common, checkpoint=family, controls=controls)
 
 
 def _find_work(request: object, inventory: Inventory) -> Work:
@@ -95,7 +101,8 @@ def _find_work(request: object, inventory: Inventory) -> Work:
         return count_work(inventory.find(request.upscaler), request.tile)
     assert isinstance(request, ResolvedGeneration)
     refiner = inventory.find(request.refiner) if request.refiner else None
-    return work_for(inventory.find(request.checkpoint), request, refiner)
+    controls = [inventory.find(control.model, KIND) for control in request.controls]
+    return work_for(inventory.find(request.checkpoint), request, refiner, controls=controls)
 
 
 def check(card: Card, models: Path, case: str) -> None:

@@ -33,7 +33,7 @@ from ui.templates import Macros, render_notices
 WATCHED = (
     "prompt", "checkpoint", "size", "width", "height", "steps", "guidance_scale", "count", "speed", "precision", "strength",
     "max_terms", "hires", "hires_factor", "hires_width", "hires_height", "hires_steps", "hires_strength",
-    "keep_lines", "lines_model", "lines_weight", "lines_start", "lines_end",
+    "keep_lines", "lines_model", "lines_weight", "lines_start", "lines_end", "refiner",
 )  # fmt: skip
 """Fields that time and memory depend on."""
 
@@ -58,8 +58,10 @@ class EstimateService:
             entry = self._checkpoint_options.find_entry(asked.checkpoint)
             asked, entry, _ = apply_few_steps(asked, entry, self._checkpoint_options.inventory)
             request = _complete(asked, entry)
-            running, _ = find_controls(request.controls, entry, self._checkpoint_options.inventory)
-            found = estimate(entry, request, here, [each.entry for each in running])
+            inventory = self._checkpoint_options.inventory
+            running, _ = find_controls(request.controls, entry, inventory)
+            refiner = inventory.find(asked.refiner) if asked.refiner else None
+            found = estimate(entry, request, here, refiner, [each.entry for each in running])
         except (EaselError, KeyError):
             return ""  # Generate says what is wrong with the request or with the checkpoint.
         two_passes = render_notices(filter(None, [explain_hires(asked, request)]))
