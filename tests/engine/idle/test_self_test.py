@@ -376,4 +376,7 @@ def test_the_starter_sees_a_fault(fault: str, monkeypatch: pytest.MonkeyPatch) -
     spoil, remedies = FAULTS[fault]
     spoil(monkeypatch)
     with Local(dataclasses.replace(Settings(), device="cpu", precision="bfloat16")) as local:
-        assert SelfTest(local._state, IMAGES).run(Stop()).remedies == remedies
+        # The faults are in torch's kernels, which alone compute, whatever is installed.
+        hardware = dataclasses.replace(local._state.hardware, extras=frozenset())
+        found = SelfTest(dataclasses.replace(local._state, hardware=hardware), IMAGES).run(Stop())
+        assert found.remedies == remedies, found
