@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from engine.checkpoints.control.shape import CONTROL_LORA, CONTROLNET, ControlShape
+from engine.checkpoints.identify.identity import Identity, Part
 from engine.checkpoints.library.catalogue import Catalogue
+from engine.checkpoints.library.entry import CheckpointEntry
 from engine.events import ImageSaved
-from engine.generate.estimate import Circumstances, Estimate, course_of, estimate
+from engine.generate.estimate import Circumstances, Estimate, count_control, course_of, estimate
 from engine.plan.hardware.facts import Hardware, from_text, to_text
 from engine.plan.learned import LearnedFacts
 from engine.plan.timing import TimingKey, estimate_seconds, learn_timing
@@ -40,6 +43,17 @@ def notes(tmp_path: Path) -> LearnedFacts:
 @pytest.mark.parametrize("name", MACHINES)
 def test_a_machine_crosses_to_the_page_as_text(name: str) -> None:
     assert from_text(to_text(MACHINES[name])) == MACHINES[name]
+
+
+def test_a_control_lora_is_counted_as_the_network_that_it_becomes() -> None:
+    def create(kind: str, parameters: int, method: str = "") -> CheckpointEntry:
+        shape = ControlShape(widths=(), method=method) if method else None
+        parts = {kind: Part("float16", parameters, 2 * parameters)}
+        return CheckpointEntry(name="x", path=Path("x"), identity=Identity(kind=kind, parts=parts, control=shape))
+
+    checkpoint = create("unet", 2_567_000_000)
+    assert count_control(create("controlnet", 1_251_000_000, CONTROLNET), checkpoint) == 1_251_000_000
+    assert 1_251_000_000 <= count_control(create("controlnet", 380_000_000, CONTROL_LORA), checkpoint) < 1_300_000_000
 
 
 def test_before_the_first_picture_nobody_knows_how_long(notes: LearnedFacts) -> None:

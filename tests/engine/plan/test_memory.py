@@ -289,6 +289,15 @@ def test_text_encoders_that_leave_the_card_are_there_one_checkpoints_at_a_time()
     assert refined.phases["encode"] - alone.phases["encode"] == refined.weights["refiner vae"]
 
 
+@pytest.mark.parametrize(("measures", "stays"), [(("text_encoders_out",), True), (("text_encoders_out", "unet_offload"), False)])
+def test_control_networks_make_way_for_no_text_encoder(measures: tuple[str, ...], stays: bool) -> None:
+    plan = dataclasses.replace(on_card(XL, 8)[0], measures=measures)
+    work = dataclasses.replace(XL.work, parameters={**XL.work.parameters, "control 0": 1_251_000_000})
+    alone, controlled = (predict(each, plan) for each in (XL.work, work))
+    assert controlled.phases["encode"] - alone.phases["encode"] == (controlled.weights["control 0"] if stays else 0)
+    assert controlled.phases["denoise"] > alone.phases["denoise"], "what it adds to the skip connections"
+
+
 def list_measures(plan: ExecutionPlan, phase: str, on_cpu: ExecutionPlan) -> list[Rung]:
     taken = list[Rung]()
     while (down := take_next_measure(plan, phase, on_cpu)) is not None:
