@@ -54,7 +54,6 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions, r
     with Page(title=messages.TITLE, analytics_enabled=False, fill_width=True, delete_cache=DELETE_AFTER) as page:
         browser = create_store("page", "")
         opened = page.load(identify_browser, browser, browser, **QUIET)
-        opened.then(lambda: warm_checkpoint(jobs, known), **QUIET)
 
         async def wait() -> None:
             await wait_for_worker(jobs)
@@ -72,6 +71,7 @@ def create_interface(settings: Settings, jobs: Jobs, known: CheckpointOptions, r
                     gr.HTML(_HTML.render("tab_heading", label=label), elem_classes="tab-heading", **controls.BARE)
                     create(session)
         image_info.create_dropped_settings(session)
+        session.arrived.add(lambda: warm_checkpoint(jobs, known), None, [])
         session.restored.wire(session.arrived.wire(opened))
         session.worker_started.wire(opened.then(wait, **QUIET))
         session.scanned.wire(opened.then(known.refresh, None, None, **QUIET))

@@ -96,6 +96,10 @@ class TabJobs:
                 yield shown
             job = await asyncio.to_thread(self._find_first, browser)
 
+    def exist(self, browser: str) -> bool:
+        """Whether the browser ever had a job of the tab."""
+        return self._jobs.latest(self._name(browser)) is not None
+
     def count_waiting(self, browser: str) -> int:
         """How many of the tab's jobs wait."""
         return sum(job.state != RUNNING for job in self._list_unfinished(browser))
@@ -225,13 +229,16 @@ def wire_generate(
         jobs.stop_waiting(browser)
         return render_waiting(jobs.count_waiting(browser))
 
+    def look_for_jobs(browser: str, count: int) -> Update:
+        return count + 1 if jobs.exist(browser) else gr.skip()
+
     wire_button(press.generate, controls, session, inputs, ask, script)
     # What was said about the form is over when the form is changed.
     typed = [on(each, _EDITED.get(type(each), "input")) for each in inputs if not isinstance(each, gr.State)]
     gr.on(typed, None, None, controls.notice, js="() => ['']", trigger_mode="multiple", **QUIET)
     on(press.stop, "click")(jobs.stop, controls.job, controls.notice, trigger_mode="multiple", **QUIET)
     on(press.waiting, "cancel")(stop_waiting, session.browser, press.waiting, **QUIET)
-    session.arrived.add(lambda count: count + 1, changes, changes)
+    session.arrived.add(look_for_jobs, [session.browser, changes], changes)
     shown = [controls.result.stage, controls.result.progress, controls.job, press.stop, press.waiting]
     # A press while this one still runs lets it run once more, which finds what the first may have missed at its very end.
     return on(changes, "change")(_follow(jobs), session.browser, shown, trigger_mode="always_last", **QUIET)

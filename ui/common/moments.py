@@ -39,6 +39,8 @@ class _Part:
         given = self.work(values) if isinstance(self.inputs, set) else self.work(*(values[each] for each in _list(self.inputs)))
         if _is_by_component(given):
             return given
+        if not self.outputs:
+            return {}
         if len(self.outputs) == 1:
             return {self.outputs[0]: given}
         assert isinstance(given, Sequence), "a listener gives an update for each of its outputs"

@@ -63,7 +63,10 @@ def wire_captioning(chosen: Captioning, service: DescribeService, session: PageS
     def offer(current: str | None) -> tuple[Update, Update]:
         known = service.list_captioners()
         value = current if current in known else next(iter(known), None)
-        return gr.update(choices=known, value=value, visible=len(known) > 1), gr.update(visible=service.writes_tags(value))
+        tags, several = gr.update(visible=service.writes_tags(value)), len(known) > 1
+        if value == current:
+            return gr.update(choices=known, visible=several), tags
+        return gr.update(choices=known, visible=several, value=value), tags
 
     shown: list[Component] = [chosen.captioner, chosen.threshold]
     session.scanned.add(offer, chosen.captioner, shown)

@@ -126,8 +126,14 @@ def _keep_form(tab: UpscaleTab, session: PageSession, service: UpscaleService) -
         values = {name: first if found.get(name) is None else found[name] for name, first in form.BLANK.items()}
         choices = service.list_upscalers()
         known = values["upscaler"] in [name for _, name in choices]
-        offered = gr.update(choices=choices, value=values["upscaler"] if known else form.BLANK["upscaler"])
-        return [offered if name == "upscaler" else values[name] for name in tab.fields]
+        values["upscaler"] = values["upscaler"] if known else form.BLANK["upscaler"]
+        # A value that is put back is a change, and the tab reads and computes after each; the blank ones are there.
+        changed = {name: value for name, value in values.items() if value != form.BLANK[name]}
+        if "upscaler" in changed:
+            offered = gr.update(choices=choices, value=changed["upscaler"])
+        else:
+            offered = gr.update(choices=choices)
+        return [offered if name == "upscaler" else changed.get(name, gr.skip()) for name in tab.fields]
 
     session.arrived.add(restore, store, every)
     keeper = Keeper(NAME, tab.fields, store)
