@@ -142,6 +142,12 @@ class ImageBody(A1111Body):
     model: str | None = "clip"
 
 
+class CaptionAnswer(BaseModel):
+    """What a picture shows."""
+
+    caption: str
+
+
 class GenerationAnswer(BaseModel):
     """``images`` are files in base64, ``info`` is JSON in a string."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
@@ -36,10 +37,12 @@ class Served:
 @contextmanager
 def serve_api(
     folder: Path, *, engine: str = SCRIPTED, login: str | None = None, known_as: Collection[str] = (),
-    origins: Collection[str] = (),
+    origins: Collection[str] = (), models: Path | None = None,
 ) -> Generator[Served]:  # fmt: skip
     """Serve while the block runs."""
     settings = Settings(data=folder / "data", outputs=folder / "outputs")
+    if models is not None:
+        settings = dataclasses.replace(settings, models=models)
     with Jobs(settings, engine) as jobs:
         routes = EncodableBodies(create_application(create_context(settings, jobs)))
         guard = RequestGuard(
