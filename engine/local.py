@@ -22,7 +22,7 @@ from engine.generate.engine_state import EngineState
 from engine.generate.estimate import plan_for
 from engine.generate.prepare import prepare
 from engine.generate.speed.compile import find_store
-from engine.generate.tasks import image_to_image, negative_comparison, negative_study, text_to_image, upscale_afterwards
+from engine.generate.tasks import grid, image_to_image, negative_comparison, negative_study, text_to_image, upscale_afterwards
 from engine.generate.upscale import run as upscale
 from engine.idle.duties import GIVE_BACK_SECONDS, SELF_TEST_SECONDS, Duties, Duty, unload_seconds
 from engine.idle.free_memory import give_back_unused, unload_checkpoints
@@ -49,7 +49,9 @@ from engine.requests import (
     StudyNegative,
     TextToImage,
     Upscale,
+    is_grid,
     kind_of,
+    list_cells,
 )
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -101,7 +103,8 @@ class Local:
         """How the first image of ``request`` would be made here now. Raises EaselError if it cannot be made here."""
         if not isinstance(request, GenerationRequest):
             raise RequestError("How this runs cannot be said beforehand. Start the job: its record says how it was done.")
-        drawn = draw_prompts(request, self._state.wildcards)
+        first = next(list_cells(request)).request if is_grid(request) else request
+        drawn = draw_prompts(first, self._state.wildcards)
         return prepare(drawn, lambda native, multiple: (native, native), self._state).resolved
 
     def run(self, job: str, request: Request, stop: Stop, attempt: int = 1, *, device_was_lost: bool = False) -> Iterator[Event]:
@@ -116,7 +119,8 @@ class Local:
         self._duties.restart()
         self._look_at_memory()
         state = self._state.use_memory_sparingly() if attempt > 1 and not device_was_lost else self._state
-        request = draw_prompts(request, state.wildcards)
+        if not is_grid(request):  # each of its images draws its own
+            request = draw_prompts(request, state.wildcards)
         results: dict[int, Result] = {}
         while True:
             try:
@@ -261,6 +265,8 @@ def _explain_unreadable(error: OSError) -> CheckpointError:
 
 def _create_events(job: str, request: Request, state: EngineState, stop: Stop) -> Iterator[Event]:
     """The events of making the images of ``request``, then, if it asks for that, of upscaling them."""
+    if isinstance(request, GenerationRequest) and is_grid(request):
+        return grid.run(job, request, state, stop)
     match request:
         case TextToImage():
             events = text_to_image.run(job, request, state, stop)

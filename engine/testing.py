@@ -43,6 +43,8 @@ from engine.requests import (
     complete_description,
     complete_upscale,
     is_draft,
+    is_grid,
+    list_cells,
     request_at,
 )
 from engine.settings import Settings
@@ -167,6 +169,10 @@ class ScriptedEngine:
             found = study.summarize(asked, outputs.find_saved(folder, job))
             if found.dead:
                 yield as_text_to_image(first, found.remaining), folder
+        elif is_grid(asked):
+            assert isinstance(asked, GenerationRequest) and isinstance(first, ResolvedGeneration)
+            yield from ((resolve(cell.request), folder) for cell in list_cells(asked))
+            yield dataclasses.replace(first, axes=asked.axes), folder
         else:
             folder = self._settings.drafts if is_draft(asked) else folder
             yield from ((request_at(first, index), folder) for index in range(asked.count))

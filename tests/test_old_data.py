@@ -85,12 +85,26 @@ OLD_SAMPLERS = tuple(name for name in (*OLD_PAIRS.values(), *SCHEDULERS) if find
 """Samplers that users and their files can name."""
 
 
+VARIED = ("variation_seed", "variation_strength", "axes")
+"""Fields of requests with which one image becomes several."""
+
+
 def join_sampler(written: dict[str, Any]) -> dict[str, Any]:
     """A request in JSON as it was written before schedules had a field of their own."""
     sampler, schedule = written["scheduler"], written.pop("schedule")
     assert written.pop("guidance", "cfg") == "cfg"
     assert written.pop("fill", "original") == "original"
-    since = ("guidance_rescale", "prompt_template", "negative_template", "hires", *HIRES, "mask_area", "soft_mask", "controls")
+    since = (
+        "guidance_rescale",
+        "prompt_template",
+        "negative_template",
+        "hires",
+        *HIRES,
+        "mask_area",
+        "soft_mask",
+        "controls",
+        *VARIED,
+    )
     assert not any([written.pop(name, None) for name in since])
     return {**written, "scheduler": OLD_PAIRS.get((sampler, schedule), sampler)}
 
@@ -117,7 +131,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """Tab -> the fields of its form, which browsers keep."""
 
-NEW_FIELDS = {"schedule", "guidance", "guidance_rescale", "fill", "soft_mask", *lines.BLANK}
+NEW_FIELDS = {"schedule", "guidance", "guidance_rescale", *VARIED[:2], "fill", "soft_mask", *lines.BLANK}
 """Fields of forms that came since."""
 
 

@@ -55,6 +55,9 @@ def _write_info(images: Sequence[FinishedImage], asked: GenerationRequest, notes
     requests = [record.resolved.request if record else asked for record in records] or [asked]
     first = records[0] if records else None
     seeds: list[JsonValue] = [image.result.seed for image in images]
+    variations: list[JsonValue] = [
+        _find_variation(request, image.result.seed) for request, image in zip(requests, images, strict=False)
+    ]
     sizes = [(image.result.width, image.result.height) for image in images] or [(asked.width or 0, asked.height or 0)]
     return {
         **_write_settings(requests[0]),
@@ -62,8 +65,8 @@ def _write_info(images: Sequence[FinishedImage], asked: GenerationRequest, notes
         "all_negative_prompts": [request.negative_prompt for request in requests],
         "seed": seeds[0] if seeds else asked.seed,
         "all_seeds": seeds,
-        "subseed": seeds[0] if seeds else asked.seed,
-        "all_subseeds": seeds,
+        "subseed": variations[0] if variations else asked.seed,
+        "all_subseeds": variations,
         "width": sizes[0][0],
         "height": sizes[0][1],
         "batch_size": asked.count,
@@ -71,6 +74,13 @@ def _write_info(images: Sequence[FinishedImage], asked: GenerationRequest, notes
         "infotexts": [parameters(record) if record else "" for record in records],
         "notes": list(notes),
     }
+
+
+def _find_variation(request: Request, seed: int) -> int:
+    """The seed of a variation; A1111 has one for each image, and Easel gives the seed where there is no variation."""
+    if isinstance(request, GenerationRequest) and request.variation_strength:
+        return request.variation_seed or 0
+    return seed
 
 
 def _write_settings(request: Request) -> JsonObject:
@@ -87,7 +97,7 @@ def _write_settings(request: Request) -> JsonObject:
         "sd_model_name": generation.checkpoint if generation else None,
         "sd_vae_name": generation.vae if generation else None,
         "denoising_strength": request.strength if isinstance(request, ImageToImage) else None,
-        "subseed_strength": 0,
+        "subseed_strength": generation.variation_strength if generation else 0,
         "seed_resize_from_w": -1,
         "seed_resize_from_h": -1,
         "restore_faces": False,

@@ -20,7 +20,7 @@ from engine.events import Event, Loading, Notice
 from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
 from engine.generate.control.lease import LoadedControls
 from engine.generate.decode import Decoding, PendingPreview, begin_preview, decode, match_tiny_decoder
-from engine.generate.denoise import Denoiser, condition_on_size, draw_noise, guidance_embedding_width
+from engine.generate.denoise import Denoiser, condition_on_size, draw_noise, guidance_embedding_width, vary_noise
 from engine.generate.detail import hires
 from engine.generate.detail.latent_tiles import LatentTiles
 from engine.generate.engine_state import EngineState
@@ -309,6 +309,8 @@ class Attempt:
         scale = loaded.vae_scale_factor
         shape = (1, loaded.latent_channels, request.height // scale, request.width // scale)
         noise, generator = draw_noise(request.seed, shape)
+        if request.variation_strength:
+            noise = vary_noise(noise, request.variation_seed or 0, request.variation_strength)
         rows = [torch.Generator("cpu").set_state(generator.get_state()) for _ in range(batch.rows)]
         return ImageContext(
             loaded=loaded, scheduler=scheduler, resolved=resolved, noise=noise, guard=self.guard,

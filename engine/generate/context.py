@@ -201,6 +201,9 @@ class Task(ABC):
     notices: tuple[str, ...] = ()
     """Notices to show before the run is planned."""
 
+    first_index = 0
+    """The index of the first image; it is another in a job that is made of several runs."""
+
     def __init__(self, request: GenerationRequest) -> None:
         self.request = request
 

@@ -348,6 +348,18 @@ def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.G
     return torch.randn(shape, generator=generator, dtype=torch.float32), generator
 
 
+def vary_noise(noise: torch.Tensor, seed: int, strength: float) -> torch.Tensor:
+    """``noise`` moved the share ``strength`` (0..1) of the way to that of another ``seed``, along the great circle between both
+    (Shoemake 1985, "slerp"), so that it keeps the length that a network expects of noise."""
+    other, _ = draw_noise(seed, tuple(noise.shape))
+    one, two = noise.flatten(), other.flatten()
+    cosine = torch.dot(one, two) / (one.norm() * two.norm())
+    angle = torch.acos(cosine.clamp(-1, 1))
+    if angle < 1e-6:  # the same seed twice
+        return noise
+    return (torch.sin((1 - strength) * angle) * noise + torch.sin(strength * angle) * other) / torch.sin(angle)
+
+
 def copy_timesteps(timesteps: torch.Tensor, device: torch.device) -> torch.Tensor:
     """``timesteps`` on ``device``, all at once. Fractions become float32, as in the UNet: not all devices have float64."""
     return send(timesteps, device, torch.float32 if timesteps.is_floating_point() else None)

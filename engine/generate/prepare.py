@@ -200,7 +200,7 @@ def complete_request(
     height, height_notice = _fit_side("height", asked.height, native_height, defaults.size_multiple, largest)
     guidance, guidance_notice = _choose_guidance(asked, entry)
     request = complete(
-        dataclasses.replace(asked, guidance=guidance),
+        dataclasses.replace(asked, guidance=guidance, variation_seed=_choose_variation(asked)),
         checkpoint=entry.name,
         width=width,
         height=height,
@@ -218,6 +218,12 @@ def complete_request(
         explain_hires(asked, request), *second,
     )  # fmt: skip
     return request, tuple(notice for notice in notices if notice)
+
+
+def _choose_variation(asked: GenerationRequest) -> int | None:
+    """The seed of the variation, drawn where there is one and it was left open."""
+    is_open = asked.variation_strength > 0 and asked.variation_seed is None
+    return draw_seed() if is_open else asked.variation_seed
 
 
 def _choose_passes(

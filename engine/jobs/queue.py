@@ -23,7 +23,7 @@ from engine.jobs.watchdog import TimeLimits
 from engine.jobs.worker import DescribeRun, FreeMemory, MemoryFreed, RunDescribed, Worker
 from engine.jobs.worker_locks import wait_for_workers
 from engine.records import outputs
-from engine.requests import Request, Resolved, check, is_draft, to_json
+from engine.requests import GenerationRequest, Request, Resolved, check, is_draft, to_json
 from engine.seeds import draw_seed
 from engine.settings import Settings
 from engine.storage.blobs import BlobFolder, find_hashes
@@ -71,8 +71,7 @@ class Jobs:
         """
         check(request)
         asked = request
-        if request.seed is None:
-            request = dataclasses.replace(request, seed=draw_seed())
+        request = _draw_seeds(request)
         self._mark_blobs_used(request)
         if is_draft(request):
             self._end_drafts(page)
@@ -338,6 +337,13 @@ class Jobs:
 
     def _with_progress(self, state: JobState) -> JobState:
         return dataclasses.replace(state, progress=self._feed.find_progress(state.id))
+
+
+def _draw_seeds(request: Request) -> Request:
+    """``request`` with the seeds that it leaves open."""
+    if isinstance(request, GenerationRequest) and request.variation_strength and request.variation_seed is None:
+        request = dataclasses.replace(request, variation_seed=draw_seed())
+    return request if request.seed is not None else dataclasses.replace(request, seed=draw_seed())
 
 
 def _check_same(earlier: JobState, asked: Request) -> str:

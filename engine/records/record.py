@@ -17,6 +17,7 @@ from engine.errors import RequestError
 from engine.json_values import as_object, parse_object, read_dataclass
 from engine.records.foreign.control_units import write_units
 from engine.requests import (
+    AXES,
     GUIDANCES,
     LATENT,
     GenerationRequest,
@@ -29,6 +30,7 @@ from engine.requests import (
     resolved_from_json,
     resolved_to_json,
     size_of,
+    write_values,
 )
 from engine.settings import VERSION
 
@@ -130,16 +132,29 @@ def _settings(resolved: Resolved[Request]) -> Iterator[tuple[str, str | float | 
     yield "Size", f"{size[0]}x{size[1]}" if size else None
     yield "Model hash", resolved.checkpoint_sha256[:10] or None
     yield "Model", _model(request)
+    if isinstance(request, GenerationRequest) and request.variation_strength:
+        yield "Variation seed", request.variation_seed
+        yield "Variation seed strength", request.variation_strength
     yield "Denoising strength", request.strength if isinstance(request, ImageToImage) else None
     if isinstance(request, GenerationRequest) and request.hires:
         yield from _hires_settings(request)
     if isinstance(request, ImageToImage) and request.mask_image is not None and request.mask_area:
         yield from _mask_settings(request)
     yield from write_units(request.controls) if isinstance(request, GenerationRequest) else ()
+    yield from _grid_settings(request) if isinstance(request, GenerationRequest) else ()
     yield "Clip skip", request.clip_skip or None
     yield "Template", request.prompt_template or None
     yield "Negative Template", request.negative_template or None
     yield "Easel hash", resolved.checkpoint_hash[:10] or None
+
+
+def _grid_settings(request: GenerationRequest) -> Iterator[tuple[str, str | float | None]]:
+    """What AUTOMATIC1111's program writes about the sheet of a grid."""
+    if request.axes:
+        yield "Script", "X/Y/Z plot"
+    for name, axis in zip("XYZ", request.axes, strict=False):
+        yield f"{name} Type", AXES[axis.field].label
+        yield f"{name} Values", write_values(axis.values)
 
 
 def _first_size(request: Request) -> tuple[int, int] | None:

@@ -8,6 +8,8 @@ machine.
 Both are written as JSON and read back into equal values: ``from_json(to_json(request)) == request``.
 """
 
+from engine.requests.axes import MOST_AXES, MOST_CELLS, Axis, count_cells, read_values, write_values
+from engine.requests.cells import AXES, Cell, describe_cell, list_cells, without_axes
 from engine.requests.control_settings import CONTROL_MODES, MOST_CONTROLS, MOST_WEIGHT, PREPROCESSORS, SHOWN, Control
 from engine.requests.json_format import from_json, resolved_from_json, resolved_to_json, to_json
 from engine.requests.kinds import (
@@ -29,6 +31,7 @@ from engine.requests.kinds import (
     TextToImage,
     Upscale,
     is_draft,
+    is_grid,
     kind_of,
     model_of,
 )
@@ -54,6 +57,7 @@ from engine.requests.resolved import (
 from engine.seeds import MAX_SEED
 
 __all__ = [
+    "AXES",
     "CONTROL_MODES",
     "DTYPES",
     "FILLS",
@@ -66,12 +70,16 @@ __all__ = [
     "MASK_AREAS",
     "MAX_PROMPT",
     "MAX_SEED",
+    "MOST_AXES",
+    "MOST_CELLS",
     "MOST_CONTROLS",
     "MOST_WEIGHT",
     "PREPROCESSORS",
     "RESOLVED_KINDS",
     "SHOWN",
     "SPEEDS",
+    "Axis",
+    "Cell",
     "CompareNegative",
     "Control",
     "DescribeImage",
@@ -96,13 +104,20 @@ __all__ = [
     "complete",
     "complete_description",
     "complete_upscale",
+    "count_cells",
+    "describe_cell",
     "from_json",
     "is_draft",
+    "is_grid",
     "kind_of",
+    "list_cells",
     "model_of",
+    "read_values",
     "request_at",
     "resolved_from_json",
     "resolved_to_json",
     "size_of",
     "to_json",
+    "without_axes",
+    "write_values",
 ]

@@ -23,6 +23,8 @@ _TEMPLATES = ("prompt_template", "negative_template")
 
 _RESOLVED: type[Resolved[Request]] = Resolved
 
+_SEEDS = ("seed", "variation_seed")
+
 _SAMPLING = ("steps", "guidance_scale", "scheduler", "schedule", "clip_skip")
 
 _FIRST_SAMPLERS: Mapping[str, tuple[str, str]] = {
@@ -98,8 +100,8 @@ def _read_kind(written: Mapping[str, JsonValue]) -> str:
 
 def _open_seed(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     """``written`` with null for a random seed, however it is written. Raises ValueError for an invalid seed."""
-    seed = written.get("seed")
-    return {**written, "seed": read_seed(seed)} if isinstance(seed, str | int | float) else written
+    given = {name: seed for name in _SEEDS if isinstance(seed := written.get(name), str | int | float)}
+    return {**written, **{name: read_seed(seed) for name, seed in given.items()}}
 
 
 def _split_sampler(written: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.requests.axes import Axis, count_cells
 from engine.requests.control_settings import Control
 from engine.seeds import read_seed
 
@@ -79,6 +80,14 @@ class GenerationRequest(Request):
     ``schedule`` by its method. ``upscaler`` names what makes each finished image four times as large, which is saved beside it
     (see :class:`Upscale`); "" for none. Comparisons and drafts are never upscaled. ``controls`` guide the image by pictures.
 
+    ``variation_strength`` (0..1) is the share of the way from the noise of ``seed`` to that of ``variation_seed`` (None leaves it
+    open): a little gives variations of one image. Above 0, image *i* of ``count`` uses ``variation_seed + i`` and the same
+    ``seed``.
+
+    ``axes`` make a grid of text to image or image to image (X/Y/Z plot): an image for each combination of their values, all
+    else the same (:mod:`engine.requests.cells`), and a labelled sheet of all of them. ``count`` is then the number of cells. The
+    images of a grid are requests without axes; its sheet has them.
+
     ``hires`` draws the image in two passes: at ``first_width`` x ``first_height`` pixels, then enlarged by ``hires_upscaler``
     (:data:`LATENT`, ``"lanczos"``, a name from the catalogue; None for the built-in one) and repainted from
     ``hires_strength`` (0..1) on, with steps, CFG scale and sampler of its own where they are named. None does so by itself
@@ -106,6 +115,15 @@ class GenerationRequest(Request):
     hires_guidance_scale: float | None = None
     hires_scheduler: str | None = None
     hires_schedule: str | None = None
+    variation_seed: int | None = None
+    variation_strength: float = 0.0
+    axes: tuple[Axis, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.axes:
+            object.__setattr__(self, "count", count_cells(self.axes))
+        object.__setattr__(self, "variation_seed", read_seed(self.variation_seed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,3 +242,8 @@ def model_of(request: Request) -> str | None:
 def is_draft(request: Request) -> bool:
     """Whether the image is a draft that is not kept."""
     return isinstance(request, ImageToImage) and request.draft
+
+
+def is_grid(request: Request) -> bool:
+    """Whether the images of ``request`` are the cells of a grid."""
+    return isinstance(request, GenerationRequest) and bool(request.axes)

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from engine.errors import RequestError
+from engine.requests.cells import list_changes
 from engine.requests.control_settings import check_controls
 from engine.requests.kinds import (
     DTYPES,
@@ -21,6 +22,7 @@ from engine.requests.kinds import (
     ImageToImage,
     Request,
     Upscale,
+    is_grid,
 )
 
 
@@ -46,6 +48,7 @@ LIMITS: dict[str, Limit] = {
     "hires_guidance_scale": Limit(0, 100, "The second pass's CFG scale", "5 to 12 is usual"),
     "hires_strength": Limit(0, 1, "The second pass's strength", "0 keeps the enlarged picture; 0.3 to 0.6 is usual"),
     "count": Limit(1, 1000, "The number of pictures"),
+    "variation_strength": Limit(0, 1, "The variation strength", "0 is the seed's own picture, 1 that of the variation seed"),
     "clip_skip": Limit(0, 11, "Clip skip", "0 or 1 means the last layer"),
     "refiner_start": Limit(0, 1, "The refiner's start", "a share of the steps; 0.8 is usual"),
     "strength": Limit(0, 1, "The denoising strength", "0 keeps the picture, 1 forgets it"),
@@ -67,7 +70,7 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 def check(request: Request) -> None:
     """Raises RequestError, one sentence, for the first value that no checkpoint can use."""
     for name, value in vars(request).items():
-        if name in LIMITS and value is not None:
+        if name in LIMITS and value is not None and not (name == "count" and is_grid(request)):
             _check_number(LIMITS[name], value)
     for name, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
         if len(text) > MAX_PROMPT:
@@ -82,6 +85,9 @@ def check(request: Request) -> None:
         check_controls(request.controls)
     if isinstance(request, ImageToImage):
         _check_input_image(request)
+    if isinstance(request, GenerationRequest):
+        for varied in list_changes(request):
+            check(varied)
     if isinstance(request, Upscale) and not request.images:
         raise RequestError("There is no picture to upscale. Choose one or more first.")
     if isinstance(request, DescribeImage) and not request.image:

@@ -290,7 +290,10 @@ G = TypeVar("G", bound=ResolvedGeneration)
 
 
 def request_at(request: G, index: int) -> G:
-    """The request of image ``index`` of a job whose first is ``request``: with the seed moved on, or with its own strength."""
+    """The request of image ``index`` of a job whose first is ``request``: with the seed moved on, that of the variation if there
+    is one, or with its own strength."""
     if isinstance(request, ImageToImage) and request.strengths:
         return dataclasses.replace(request, strength=request.strengths[index], strengths=())
+    if request.variation_strength:
+        return dataclasses.replace(request, variation_seed=((request.variation_seed or 0) + index) % (MAX_SEED + 1))
     return dataclasses.replace(request, seed=(request.seed + index) % (MAX_SEED + 1))

@@ -143,7 +143,7 @@ def create_settings(tab: str, chosen: Checkpoint, numbers: Sequence[str] = ("ste
 
 
 def create_additions(tab: str) -> dict[str, Component]:
-    """LoRA, VAE and refiner, the clip skip, and the kind of guidance."""
+    """LoRA, VAE and refiner, the clip skip, the kind of guidance, and the variation of the seed."""
     made: dict[str, Component] = {}
     with gr.Accordion(messages.ADDITIONS, open=False):
         with gr.Row():
@@ -158,6 +158,9 @@ def create_additions(tab: str) -> dict[str, Component]:
             offered: Choices = {"choices": guidances, "value": GUIDANCES[0], "info": messages.GUIDANCE_HELP}
             made["guidance"] = create_choice(tab, "guidance", offered)
             made["guidance_rescale"] = create_number(tab, "guidance_rescale", messages.OWN_RESCALE)
+        with gr.Row():
+            made["variation_strength"] = create_number(tab, "variation_strength", messages.NO_VARIATION)
+            made["variation_seed"] = create_number(tab, "variation_seed", messages.RANDOM_SEED)
     return made
 
 

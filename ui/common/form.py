@@ -27,6 +27,7 @@ OWN_SIZE = "own"
 
 NOT_OF_PIPELINES = (
     "scheduler", "schedule", "lora", "vae", "refiner", "refiner_start", "clip_skip", "guidance", "guidance_rescale", "speed",
+    "variation_seed", "variation_strength",
 )  # fmt: skip
 """Fields that mean nothing to a checkpoint that diffusers' own pipeline draws."""
 
@@ -46,6 +47,8 @@ BLANK: dict[str, str] = {
     "schedule": "",
     "guidance": "cfg",
     "guidance_rescale": "",
+    "variation_seed": "",
+    "variation_strength": "",
     "seed": "",
     "count": "1",
     "clip_skip": "",
@@ -73,6 +76,8 @@ LABELS: dict[str, str] = {
     "guidance": messages.GUIDANCE,
     "guidance_rescale": "CFG rescale",
     "seed": "Seed",
+    "variation_seed": messages.VARIATION_SEED,
+    "variation_strength": messages.VARIATION_STRENGTH,
     "count": "Pictures",
     "strength": "Denoising strength",
     "keep_lines": messages.KEEP_LINES,
@@ -118,12 +123,8 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
     RequestError, a sentence, for the first value that cannot be used.
     """
     width, height = read_size(written, checkpoint)
-    steps, guidance_scale, count = (
-        read_whole(written, "steps"),
-        read_number(written, "guidance_scale"),
-        read_whole(written, "count"),
-    )
-    refiner_start = read_number(written, "refiner_start")
+    steps, guidance_scale = read_whole(written, "steps"), read_number(written, "guidance_scale")
+    count, refiner_start = read_whole(written, "count"), read_number(written, "refiner_start")
     asked = TextToImage(
         prompt=begin_prompt(str(written["prompt"] or ""), checkpoint.words_before),
         negative_prompt=str(written["negative_prompt"] or ""),
@@ -137,6 +138,8 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
         guidance=str(written["guidance"] or GUIDANCES[0]),
         guidance_rescale=read_number(written, "guidance_rescale"),
         seed=read_seed(written),
+        variation_seed=read_seed(written, "variation_seed"),
+        variation_strength=read_number(written, "variation_strength") or 0.0,
         count=1 if count is None else count,
         clip_skip=read_whole(written, "clip_skip"),
         vae=str(written["vae"] or "") or checkpoint.vae or None,
@@ -187,12 +190,12 @@ def read_whole(written: Mapping[str, Value], name: str) -> int | None:
     return int(text) if text.lstrip("+-").isdecimal() else int(value)
 
 
-def read_seed(written: Mapping[str, Value]) -> int | None:
+def read_seed(written: Mapping[str, Value], name: str = "seed") -> int | None:
     """The seed, or None for a random one: an empty field, -1 and the like. Raises RequestError for what is not a whole number."""
     try:
-        return seeds.read_seed(_read_text(written, "seed").replace(",", "."))
+        return seeds.read_seed(_read_text(written, name).replace(",", "."))
     except ValueError:
-        return read_whole(written, "seed")
+        return read_whole(written, name)
 
 
 def read_number(written: Mapping[str, Value], name: str) -> float | None:
@@ -247,6 +250,8 @@ def fill_form(request: Request, checkpoint: Checkpoint) -> dict[str, str]:
         "guidance": request.guidance,
         "guidance_rescale": "" if request.guidance_rescale is None else f"{request.guidance_rescale:g}",
         "seed": _format(request.seed),
+        "variation_seed": _format(request.variation_seed if request.variation_strength else None),
+        "variation_strength": f"{request.variation_strength:g}" if request.variation_strength else "",
         "clip_skip": _format(request.clip_skip or None),
         "vae": request.vae or "",
         "refiner": request.refiner or "",

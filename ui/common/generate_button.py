@@ -13,23 +13,27 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine.errors import EaselError
+from engine.errors import EaselError, RequestError
 from engine.events import Result
 from engine.jobs import Jobs
 from engine.jobs.journal import RUNNING, JobState
-from engine.requests import GenerationRequest, ImageToImage, Request, TextToImage, Upscale
+from engine.requests import GenerationRequest, ImageToImage, Request, TextToImage, Upscale, as_asked
 from ui import messages, sentences
 from ui.common import controls, result_view
 from ui.common.checkpoint_options import CheckpointOptions
 from ui.common.job_view import View, follow_job
 from ui.common.page_session import PageSession
 from ui.common.result_view import ResultSide
+from ui.common.send_to import find_request
 from ui.compat.listeners import QUIET, Listen, Update, Values, on
 from ui.server import scripts
 from ui.templates import Macros, render_notice
 
 EARLIER = 24
 """The most images of earlier jobs that a tab keeps in sight."""
+
+VARIATIONS, VARIATION_STRENGTH = 4, 0.2
+"""How many variations of an image are asked for at once, and how far they go."""
 
 _PLAIN = TextToImage | ImageToImage | Upscale
 """Requests whose results are images to look at, one by one."""
@@ -237,6 +241,7 @@ def wire_generate(
     typed = [on(each, _EDITED.get(type(each), "input")) for each in inputs if not isinstance(each, gr.State)]
     gr.on(typed, None, None, controls.notice, js="() => ['']", trigger_mode="multiple", **QUIET)
     on(press.stop, "click")(jobs.stop, controls.job, controls.notice, trigger_mode="multiple", **QUIET)
+    _wire_variations(controls, session)
     on(press.waiting, "cancel")(stop_waiting, session.browser, press.waiting, **QUIET)
     session.arrived.add(look_for_jobs, [session.browser, changes], changes)
     shown = [controls.result.stage, controls.result.progress, controls.job, press.stop, press.waiting]
@@ -266,6 +271,32 @@ def wire_button(
         listen = click(None, None, script.into, js=script.js, trigger_mode="multiple", **QUIET).then
     shown = [controls.notice, controls.changes, controls.press.waiting]
     listen(submit, {*inputs, session.browser, controls.changes}, shown, trigger_mode="multiple", **QUIET)
+
+
+def _wire_variations(controls: GenerateControls, session: PageSession) -> None:
+    """The button under an image that asks for four variations of it."""
+    jobs, outputs = controls.jobs(session), session.settings.outputs
+
+    def vary(values: Values, event: gr.EventData) -> list[Update]:
+        browser = values[session.browser]
+        said = jobs.submit(lambda: ask_for_variations(outputs, event.image), browser)
+        return [said, values[controls.changes] + 1, render_waiting(jobs.count_waiting(browser))]
+
+    shown = [controls.notice, controls.changes, controls.press.waiting]
+    on(controls.result.stage, "vary")(vary, {session.browser, controls.changes}, shown, trigger_mode="multiple", **QUIET)
+
+
+def ask_for_variations(outputs: Path, image: str) -> GenerationRequest:
+    """The request for variations of a finished image, which is named by its path inside the outputs. Raises RequestError."""
+    request, _ = find_request(outputs, image)
+    if not isinstance(request, GenerationRequest):
+        raise RequestError(messages.NO_RECORD)
+    asked = as_asked(request)
+    kind = ImageToImage if isinstance(asked, ImageToImage) else TextToImage
+    fields = {field.name: value for field in dataclasses.fields(kind) if (value := vars(asked)[field.name]) is not None}
+    plain = kind(**fields)
+    strength = request.variation_strength or VARIATION_STRENGTH
+    return dataclasses.replace(plain, count=VARIATIONS, variation_seed=None, variation_strength=strength)
 
 
 def render_waiting(count: int) -> str:

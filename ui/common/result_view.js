@@ -3,7 +3,7 @@
 import { openLightbox } from "./lightbox.js";
 import { deleted, pressMenu } from "./picture_menu.js";
 
-const EVENTS = ["reuse", "reuse_template", "keep_seed", "pick", "trim"];
+const EVENTS = ["reuse", "reuse_template", "keep_seed", "vary", "pick", "trim"];
 
 // Every tab has a result view of its own; only the open tab's is visible.
 const findVisibleView = () => [...document.querySelectorAll(".block.stage")].find((each) => each.offsetParent);

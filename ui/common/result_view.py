@@ -24,7 +24,7 @@ from ui.common.send_to import read_request
 from ui.server import image_routes, scripts
 from ui.templates import Macros, render_notice
 
-ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "reuse_template", "keep_seed", "pick", "trim"])
+ON_LOAD = scripts.on_load("common/result_view.js", ["reuse", "reuse_template", "keep_seed", "vary", "pick", "trim"])
 """A press on one of the view's buttons becomes an event, with the image's relative path, or with the words to remove from a
 negative prompt."""
 
@@ -192,6 +192,7 @@ def _render_version(result: Result, outputs: Path, _version: Version) -> Markup:
     go_on = messages.GO_ON.format(strength=request.strength) if isinstance(request, ImageToImage) else ""
     return _HTML.render(
         "figure", image=image, rows=list_facts(result, request), go_on=go_on, has_template=send_to.has_template(request),
+        can_vary=isinstance(request, GenerationRequest),
         targets=send_to.list_targets("info", "describe"), others=send_to.list_targets("sketch", "upscale"),
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ from engine.stopping import Stop
 
 _NOTICE = (
     "“{name}” is of a kind that only diffusers itself knows, so it runs in diffusers' own pipeline: samplers, LoRAs, embeddings, "
-    "word weights, controls, hires fix and the kind of guidance have no effect."
+    "word weights, controls, hires fix, variation seeds and the kind of guidance have no effect."
 )
 
 
@@ -44,7 +44,9 @@ def is_needed(entry: CheckpointEntry) -> bool:
     return entry.family.loaded_by_diffusers
 
 
-def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState, stop: Stop) -> Iterator[Event]:
+def run(
+    job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState, stop: Stop, first_index: int = 0
+) -> Iterator[Event]:
     """The images of a job. Raises EaselError for what cannot be done, and CancelledError soon after ``stop`` is set."""
     check(asked)
     folder = state.settings.outputs
@@ -59,10 +61,10 @@ def run(job: str, asked: TextToImage, entry: CheckpointEntry, state: EngineState
     with state.cache.lease_pipeline(entry, plan, cancelled=stop.is_set) as pipeline:
         progress, wildcards, defaults = StepProgress(job, asked.count), state.wildcards, read_defaults(pipeline)
         saved = outputs.find_saved(folder, job)
-        for index in (index for index in range(asked.count) if index not in saved):
+        for index in (index for index in range(asked.count) if first_index + index not in saved):
             own = draw_again(dataclasses.replace(asked, seed=seed + index), seed, wildcards)
             run = _PipelineRun(job, own, entry, plan, state, pipeline, progress, stop, defaults)
-            yield from run.make_image(index, seed + index)
+            yield from run.make_image(first_index + index, seed + index)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ class _PipelineRun:
             asked, checkpoint=asked.checkpoint or self.entry.name, width=image.width, height=image.height, steps=steps,
             guidance_scale=scale, scheduler=type(self.pipeline.scheduler).__name__, seed=seed,
         )  # fmt: skip
-        request = dataclasses.replace(request, hires=False, **dict.fromkeys(HIRES), controls=())
+        request = dataclasses.replace(
+            request, hires=False, **dict.fromkeys(HIRES), controls=(), variation_seed=None, variation_strength=0.0
+        )
         return Resolved(
             request=request, plan=self.plan, threads=self.state.threads, checkpoint_hash=self.entry.hash,
             environment=environment(device.name or device.kind),

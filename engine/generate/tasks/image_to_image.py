@@ -124,11 +124,12 @@ class ImageToImageTask(TextToImageTask):
         return self._canvas
 
 
-def run(job: str, asked: ImageToImage, state: EngineState, stop: Stop) -> Iterator[Event]:
+def run(job: str, asked: ImageToImage, state: EngineState, stop: Stop, first_index: int = 0) -> Iterator[Event]:
     """The events of an image-to-image job; see :meth:`engine.generate.run.Run.events`."""
     inventory = state.catalogue.scan()
     filler = open_mask_filler(inventory) if asked.fill == "lama" and asked.mask_image is not None else None
     task = ImageToImageTask(asked, Blobs(state.settings.data / "blobs"), filler)
+    task.first_index = first_index
     return Run(job, task, state, stop, inventory).events()
 
 

@@ -43,7 +43,7 @@ class TextToImageTask(Task):
         wildcards = state.wildcards
         for index in range(self.request.count):
             resolved = request_image(prepared.resolved, index, wildcards)
-            yield Batch(number=index, images=(BatchImage(index=index, resolved=resolved),))
+            yield Batch(number=index, images=(BatchImage(index=self.first_index + index, resolved=resolved),))
 
     def start(self, context: ImageContext) -> Start:
         """Pure noise, all the steps."""
@@ -54,10 +54,12 @@ class TextToImageTask(Task):
         )
 
 
-def run(job: str, asked: TextToImage, state: EngineState, stop: Stop) -> Iterator[Event]:
+def run(job: str, asked: TextToImage, state: EngineState, stop: Stop, first_index: int = 0) -> Iterator[Event]:
     """The events of a text-to-image job; see :meth:`engine.generate.run.Run.events`."""
     inventory = state.catalogue.scan()
     entry = inventory.find(asked.checkpoint)
     if diffusers_fallback.is_needed(entry):
-        return diffusers_fallback.run(job, asked, entry, state, stop)
-    return Run(job, TextToImageTask(asked), state, stop, inventory).events()
+        return diffusers_fallback.run(job, asked, entry, state, stop, first_index)
+    task = TextToImageTask(asked)
+    task.first_index = first_index
+    return Run(job, task, state, stop, inventory).events()

@@ -72,7 +72,19 @@ def to_request(
         refiner_start=TextToImage.refiner_start if start is None or refiner is None else start,
         controls=record.controls,
     )
+    request = _add_variation(request, record, notes)
     return _add_hires(request, record, samplers, others, notes), (*notes, *_explain(record))
+
+
+def _add_variation(request: TextToImage, record: ForeignRecord, notes: list[str]) -> TextToImage:
+    if record.variation is None:
+        return request
+    seed, strength = record.variation
+    return dataclasses.replace(
+        request,
+        variation_seed=_read_seed(seed, notes),
+        variation_strength=_Limits(notes).check("variation_strength", strength) or 0.0,
+    )
 
 
 def _add_hires(

@@ -36,6 +36,9 @@ EXPLORED = (0.2, 0.35, 0.5, 0.65, 0.8)
 LIVE_STEPS = 8
 """Steps of a Live repaint: few, so that it is ready before the next stroke."""
 
+_OWN = ("width", "height", "seed", "variation_seed", "variation_strength", "count")
+"""Fields in which a drawing does not follow the image that it is made from."""
+
 DEFAULTS = {"feather": 8, "padding": 32}
 """What an empty field means, in pixels."""
 
@@ -131,7 +134,7 @@ def fill_from_other(request: Request, checkpoint: Checkpoint) -> dict[str, Any]:
         "scheduler": split_name(checkpoint.scheduler)[0],
     }
     kept = {name: "" if usual.get(name) == text else text for name, text in plain.items() if name in BLANK}
-    return {name: text for name, text in kept.items() if name not in ("width", "height", "seed", "count")}
+    return {name: text for name, text in kept.items() if name not in _OWN}
 
 
 def fill_form(request: ImageToImage, checkpoint: Checkpoint) -> dict[str, Any]:

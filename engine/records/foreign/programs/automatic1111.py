@@ -74,8 +74,7 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
     found = _take_sampler(settings, program := _find_program(fields, settings))
     (width, height), (refiner, refiner_start) = _take_size(settings), _take_refiner(settings)
     prompt = settings.text("raw prompt") or prompt
-    hashes = _read_hashes(settings)
-    checkpoint, resources = _take_resources(settings)
+    hashes, (checkpoint, resources) = _read_hashes(settings), _take_resources(settings)
     return ForeignRecord(
         program=program,
         raw=raw,
@@ -101,6 +100,7 @@ def read_automatic1111(fields: Fields) -> ForeignRecord | None:
         refiner_start=refiner_start,
         controls=take_units(settings),
         hires=_take_hires(settings),
+        variation=_take_variation(settings),
     )
 
 
@@ -136,6 +136,12 @@ def _take_hires(settings: Fields) -> ForeignHires | None:
         upscaler=settings.text("hires upscaler"), steps=settings.whole("hires steps") or None,
         guidance_scale=settings.number("hires cfg scale"), scheduler=sampler.name, schedule=sampler.schedule,
     )  # fmt: skip
+
+
+def _take_variation(settings: Fields) -> tuple[int | None, float] | None:
+    """The seed of a variation and its strength; None where there is none."""
+    seed, strength = settings.whole("variation seed"), settings.number("variation seed strength", "variation strength")
+    return (seed, strength) if strength else None
 
 
 def _take_vae(settings: Fields) -> str | None:

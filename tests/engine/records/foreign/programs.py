@@ -167,8 +167,6 @@ PROGRAMS = (
         lora_hash="1a2b3c4d5e6f",
         prompt=f"{WORDS} <lora:ink:0.8>",
         said=(
-            "Variation seed (99)",
-            "Variation seed strength (0.25)",
             "Seed resize from",
             "ENSD",
             "Token merging ratio",
@@ -178,6 +176,8 @@ PROGRAMS = (
             "TI hashes",
         ),
         expected={
+            "variation_seed": 99,
+            "variation_strength": 0.25,
             "vae": "clear.safetensors",
             "refiner": "polish",
             "refiner_start": 0.8,
@@ -203,7 +203,7 @@ PROGRAMS = (
         schedule="Exponential",
         lora_hash="1a2b3c4d5e6f",
         prompt=f"{WORDS} <lora:ink:0.8>",
-        said=("Distilled CFG Scale (3.5)", "Module 1 (ae)", "Variation seed (99)"),
+        said=("Distilled CFG Scale (3.5)", "Module 1 (ae)"),
     ),
     Program(
         "SD.Next",
@@ -217,7 +217,7 @@ PROGRAMS = (
         "DPM++ 2M SDE",
         schedule="Normal",
         prompt=f"{WORDS} <lora:ink:0.8>",
-        said=("Variation seed (99)", "Variation strength", "Hires steps (10)", "Styles (dream)", "Operations", "Parser"),
+        said=("Hires steps (10)", "Styles (dream)", "Operations", "Parser"),
     ),
     Program(
         "Civitai",
