@@ -49,9 +49,9 @@ from engine.requests import (
     StudyNegative,
     TextToImage,
     Upscale,
+    find_cell,
     is_grid,
     kind_of,
-    list_cells,
 )
 from engine.settings import Settings
 from engine.stopping import Stop
@@ -103,7 +103,7 @@ class Local:
         """How the first image of ``request`` would be made here now. Raises EaselError if it cannot be made here."""
         if not isinstance(request, GenerationRequest):
             raise RequestError("How this runs cannot be said beforehand. Start the job: its record says how it was done.")
-        first = next(list_cells(request)).request if is_grid(request) else request
+        first = find_cell(request, 0).request if is_grid(request) else request
         drawn = draw_prompts(first, self._state.wildcards)
         return prepare(drawn, lambda native, multiple: (native, native), self._state).resolved
 

@@ -62,6 +62,7 @@ from engine.requests import to_json as write_request
 from engine.settings import HOUSE, Settings
 from ui.common import form
 from ui.common.prompt_box import Presets
+from ui.grid import grid_fields
 from ui.server.serve import serve
 from ui.tabs.negative_prompts import tab as negative_prompts
 from ui.tabs.sketch_to_image import form as sketch_form
@@ -131,7 +132,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """Tab -> the fields of its form, which browsers keep."""
 
-NEW_FIELDS = {"schedule", "guidance", "guidance_rescale", *VARIED[:2], "fill", "soft_mask", *lines.BLANK}
+NEW_FIELDS = {"schedule", "guidance", "guidance_rescale", *VARIED[:2], *grid_fields.BLANK, "fill", "soft_mask", *lines.BLANK}
 """Fields of forms that came since."""
 
 

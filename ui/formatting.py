@@ -36,7 +36,9 @@ def format_rough_duration(seconds: float) -> str:
     """Seconds as people estimate them."""
     if seconds < 2:
         return "a second or two"
-    return f"about {round(seconds)} s" if seconds < 90 else f"about {round(seconds / 60)} min"
+    if seconds < 90:
+        return f"about {round(seconds)} s"
+    return f"about {round(seconds / 60)} min" if seconds < 2 * 3600 else f"about {round(seconds / 3600)} hours"
 
 
 def format_gigabytes(count: int) -> str:

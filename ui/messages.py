@@ -544,3 +544,14 @@ QUEUE_PAUSED = "The queue is paused: waiting jobs start when you press Resume."
 AGAIN = "Try again"
 LOADING = "Preparing"
 NO_PROMPT = "(no prompt)"
+
+GRID_BOX = "Grid: many pictures at once"
+GRID_HELP = (
+    "A picture for each combination, and a labelled sheet. Write values with commas between them, in double quotes if they "
+    "hold a comma; numbers may be ranges: 1-5, 10-50 (+10), 0-1 [5]. Words to be replaced begin with those in the prompt."
+)
+GRID_SIDES = {"x": "Across", "y": "Down", "z": "In blocks"}
+GRID_VALUES = {"x": "Values across", "y": "Values down", "z": "Values of the blocks"}
+GRID_NONE = "nothing"
+PROMPT_MATRIX = "Prompt matrix: parts after | in the prompt"
+GRID_NO_FIELD = "There are values for the grid ({side}), but nothing that they are values of. Choose it, or take the values out."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -375,12 +376,18 @@ def kept_graphs(compiler: str, count: int) -> str:
     return f"{name}; {kept.get(count, f'{count} of its graphs are kept in the data folder')}"
 
 
+def grid_size(lengths: Sequence[int]) -> str:
+    """How many images a grid has, by the lengths of its axes."""
+    sides = f"{' × '.join(f'{length:,}' for length in lengths)}: " if len(lengths) > 1 else ""
+    return f"A grid of {sides}{math.prod(lengths):,} pictures and a sheet of them."
+
+
 def image_time(seconds: float | None, count: int) -> str:
     """How long ``count`` images take, ``seconds`` each; None: none was made with this checkpoint yet."""
     if seconds is None:
         return "How long a picture takes is known after the first one with this checkpoint."
     each = f"A picture takes {format_rough_duration(seconds)}"
-    together = "" if count == 1 else f", all {count} {format_rough_duration(seconds * count)}"
+    together = "" if count == 1 else f", all {count:,} {format_rough_duration(seconds * count)}"
     return f"{each}{together}, judging by earlier ones here."
 
 

@@ -9,7 +9,7 @@ Both are written as JSON and read back into equal values: ``from_json(to_json(re
 """
 
 from engine.requests.axes import MOST_AXES, MOST_CELLS, Axis, count_cells, read_values, write_values
-from engine.requests.cells import AXES, Cell, describe_cell, list_cells, without_axes
+from engine.requests.cells import AXES, Cell, describe_cell, find_cell, list_cells, without_axes
 from engine.requests.control_settings import CONTROL_MODES, MOST_CONTROLS, MOST_WEIGHT, PREPROCESSORS, SHOWN, Control
 from engine.requests.json_format import from_json, resolved_from_json, resolved_to_json, to_json
 from engine.requests.kinds import (
@@ -106,6 +106,7 @@ __all__ = [
     "complete_upscale",
     "count_cells",
     "describe_cell",
+    "find_cell",
     "from_json",
     "is_draft",
     "is_grid",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -132,12 +131,17 @@ class Cell:
 
 def list_cells(request: GenerationRequest) -> Iterator[Cell]:
     """The images of a grid in the order in which they are made: what is costly to change changes least often."""
-    axes, plain = request.axes, without_axes(request)
-    slowest = sorted(range(len(axes)), key=lambda number: (AXES[axes[number].field].rank, -number))
-    for indices in itertools.product(*(range(len(axes[number].values)) for number in slowest)):
-        at = dict(zip(slowest, indices, strict=True))
-        place = tuple(at[number] for number in range(len(axes)))
-        yield Cell(place, _change(plain, axes, place))
+    return (find_cell(request, number) for number in range(count_cells(request.axes)))
+
+
+def find_cell(request: GenerationRequest, number: int) -> Cell:
+    """Image ``number`` of a grid."""
+    axes = request.axes
+    at: dict[int, int] = {}
+    for fastest in sorted(range(len(axes)), key=lambda index: (-AXES[axes[index].field].rank, index)):
+        number, at[fastest] = divmod(number, len(axes[fastest].values))
+    place = tuple(at[index] for index in range(len(axes)))
+    return Cell(place, _change(without_axes(request), axes, place))
 
 
 def without_axes(request: _G) -> _G:

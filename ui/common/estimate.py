@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from engine.generate.samplers.few_steps import apply_few_steps
 from engine.plan.hardware.facts import Hardware, from_text
 from engine.plan.learned import LearnedFacts
 from engine.plan.remedies import explain_remedies, read_result
-from engine.requests import GenerationRequest, ResolvedGeneration, complete
+from engine.requests import Axis, GenerationRequest, ResolvedGeneration, complete, find_cell, is_grid
 from engine.settings import Settings
 from ui import messages, sentences
 from ui.common.checkpoint_options import CheckpointOptions
@@ -30,12 +31,17 @@ from ui.common.page_session import PageSession
 from ui.compat.listeners import QUIET, Values, on
 from ui.templates import Macros, render_notices
 
+_GRID = [f"grid_{side}{part}" for side in messages.GRID_SIDES for part in ("", "_values")]
+
 WATCHED = (
     "prompt", "checkpoint", "size", "width", "height", "steps", "guidance_scale", "count", "speed", "precision", "strength",
     "max_terms", "hires", "hires_factor", "hires_width", "hires_height", "hires_steps", "hires_strength",
-    "keep_lines", "lines_model", "lines_weight", "lines_start", "lines_end", "refiner",
+    "keep_lines", "lines_model", "lines_weight", "lines_start", "lines_end", "refiner", *_GRID,
 )  # fmt: skip
 """Fields that time and memory depend on."""
+
+_SAMPLES, _STRIDE = 24, 7919
+"""How many cells of a grid are looked at, and a prime, so that they are of all rows and columns."""
 
 _HTML = Macros("common/estimate.html")
 
@@ -55,17 +61,38 @@ class EstimateService:
             settings=self._settings, hardware=from_text(described.hardware), notes=self._notes, measured=described.measured
         )
         try:
-            entry = self._checkpoint_options.find_entry(asked.checkpoint)
-            asked, entry, _ = apply_few_steps(asked, entry, self._checkpoint_options.inventory)
-            request = _complete(asked, entry)
-            inventory = self._checkpoint_options.inventory
-            running, _ = find_controls(request.controls, entry, inventory)
-            refiner = inventory.find(asked.refiner) if asked.refiner else None
-            found = estimate(entry, request, here, refiner, [each.entry for each in running])
+            found, passes = zip(*(self._estimate_image(image, here) for image in list_samples(asked)), strict=True)
         except (EaselError, KeyError):
             return ""  # Generate says what is wrong with the request or with the checkpoint.
-        two_passes = render_notices(filter(None, [explain_hires(asked, request)]))
-        return explain_device(here.hardware, self._settings.data) + two_passes + render_estimate(found, asked.count)
+        notices = render_notices(dict.fromkeys(filter(None, passes)))
+        together = combine_estimates(found)
+        return explain_device(here.hardware, self._settings.data) + notices + render_estimate(together, asked.count, asked.axes)
+
+    def _estimate_image(self, asked: GenerationRequest, here: Circumstances) -> tuple[Estimate, str]:
+        """The estimate of one image, and a sentence if it is drawn in two passes. Raises EaselError or KeyError."""
+        entry = self._checkpoint_options.find_entry(asked.checkpoint)
+        inventory = self._checkpoint_options.inventory
+        asked, entry, _ = apply_few_steps(asked, entry, inventory)
+        request = _complete(asked, entry)
+        running, _ = find_controls(request.controls, entry, inventory)
+        refiner = inventory.find(asked.refiner) if asked.refiner else None
+        return estimate(entry, request, here, refiner, [each.entry for each in running]), explain_hires(asked, request)
+
+
+def list_samples(asked: GenerationRequest) -> list[GenerationRequest]:
+    """``asked``, or some cells of its grid, scattered over all of its axes."""
+    if not is_grid(asked):
+        return [asked]
+    numbers = {number * _STRIDE % asked.count for number in range(min(_SAMPLES, asked.count))}
+    return [find_cell(asked, number).request for number in sorted(numbers)]
+
+
+def combine_estimates(found: Sequence[Estimate]) -> Estimate:
+    """One estimate for several images: the most memory, and the mean time where it is known."""
+    refused = next((each for each in found if each.refusal), None)
+    seconds = [each.seconds for each in found if each.seconds is not None]
+    largest = refused or max(found, key=lambda each: each.need)
+    return dataclasses.replace(largest, seconds=sum(seconds) / len(seconds) if seconds else None)
 
 
 def wire_estimate(
@@ -106,11 +133,12 @@ def explain_device(hardware: Hardware, data: Path) -> Markup:
     return render_notices((*hardware.notes, *explain_remedies(read_result(data, hardware.device))))
 
 
-def render_estimate(found: Estimate, count: int) -> Markup:
-    """An estimate as HTML. ``count`` images are asked for."""
+def render_estimate(found: Estimate, count: int, axes: Sequence[Axis] = ()) -> Markup:
+    """An estimate as HTML. ``count`` images are asked for, those of a grid if there are ``axes``."""
     if found.refusal:
         return _HTML.render("refusal", sentence=f"{messages.DOES_NOT_FIT} {found.refusal}")
-    said = [sentences.memory_need(found.need, found.free), *found.measures, sentences.image_time(found.seconds, count)]
+    grid = [sentences.grid_size([len(axis.values) for axis in axes])] if axes else []
+    said = [*grid, sentences.memory_need(found.need, found.free), *found.measures, sentences.image_time(found.seconds, count)]
     return _HTML.render("estimate", sentences=" ".join(said))
 
 

@@ -103,6 +103,8 @@ LABELS: dict[str, str] = {
     "precision": messages.PRECISION,
     "lora": "Add a LoRA",
     "upscaler": messages.UPSCALE_AFTERWARDS,
+    **{f"grid_{side}": words for side, words in messages.GRID_SIDES.items()},
+    **{f"grid_{side}_values": words for side, words in messages.GRID_VALUES.items()},
     "hires": messages.HIRES,
     "hires_factor": "Enlarge by",
     "hires_width": "To a width of",

@@ -296,7 +296,7 @@ def ask_for_variations(outputs: Path, image: str) -> GenerationRequest:
     fields = {field.name: value for field in dataclasses.fields(kind) if (value := vars(asked)[field.name]) is not None}
     plain = kind(**fields)
     strength = request.variation_strength or VARIATION_STRENGTH
-    return dataclasses.replace(plain, count=VARIATIONS, variation_seed=None, variation_strength=strength)
+    return dataclasses.replace(plain, axes=(), count=VARIATIONS, variation_seed=None, variation_strength=strength)
 
 
 def render_waiting(count: int) -> str:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from engine.events import Result
-from engine.requests import GenerationRequest, ImageToImage, Request, ResolvedUpscale, model_of
+from engine.requests import AXES, GenerationRequest, ImageToImage, Request, ResolvedUpscale, model_of
 from engine.storage.file_version import Version, read_version
 from ui import formatting, messages, sentences
 from ui.common import controls, send_to
@@ -192,7 +192,7 @@ def _render_version(result: Result, outputs: Path, _version: Version) -> Markup:
     go_on = messages.GO_ON.format(strength=request.strength) if isinstance(request, ImageToImage) else ""
     return _HTML.render(
         "figure", image=image, rows=list_facts(result, request), go_on=go_on, has_template=send_to.has_template(request),
-        can_vary=isinstance(request, GenerationRequest),
+        can_vary=isinstance(request, GenerationRequest) and not request.axes,
         targets=send_to.list_targets("info", "describe"), others=send_to.list_targets("sketch", "upscale"),
     )  # fmt: skip
 
@@ -284,8 +284,10 @@ def find_differences(first: Request, second: Request) -> list[tuple[str, str, st
 
 def _list_facts(request: Request) -> dict[str, Fact]:
     """The fields of a request, its controls as one each."""
-    found: dict[str, Fact] = {name: value for name, value in vars(request).items() if name != "controls"}
+    found: dict[str, Fact] = {name: value for name, value in vars(request).items() if name not in ("controls", "axes")}
     guides = request.controls if isinstance(request, GenerationRequest) else ()
+    if isinstance(request, GenerationRequest):
+        found |= {f"grid, {AXES[axis.field].label}": ", ".join(axis.values) for axis in request.axes}
     return found | {f"control {number}": sentences.describe_control(guide) for number, guide in enumerate(guides, start=1)}
 
 

@@ -43,7 +43,8 @@ class ForeignRecord:
     ``scheduler`` and ``schedule`` are in AUTOMATIC1111's spelling. ``clip_skip`` is in AUTOMATIC1111's counting (2: the last
     layer but one). ``prompt_template`` and ``negative_template`` are what the prompts were drawn from, "" for nothing.
     ``strength`` is that of the second pass where there is one (``hires``). ``loras`` may also be in the prompt as tags.
-    ``controls`` have no pictures. ``variation`` is the seed of a variation, and how far it goes. ``unused`` is everything else in the record.
+    ``controls`` have no pictures. ``variation`` is the seed of a variation, and how far it goes. ``unused`` is everything else in
+    the record.
     """
 
     program: str

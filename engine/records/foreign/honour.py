@@ -72,8 +72,8 @@ def to_request(
         refiner_start=TextToImage.refiner_start if start is None or refiner is None else start,
         controls=record.controls,
     )
-    request = _add_variation(request, record, notes)
-    return _add_hires(request, record, samplers, others, notes), (*notes, *_explain(record))
+    request = _add_hires(_add_variation(request, record, notes), record, samplers, others, notes)
+    return request, (*notes, *_explain(record))
 
 
 def _add_variation(request: TextToImage, record: ForeignRecord, notes: list[str]) -> TextToImage:

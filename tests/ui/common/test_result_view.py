@@ -68,7 +68,7 @@ def test_a_finished_picture_comes_with_its_seed_and_settings(tmp_path: Path) -> 
         assert fact in shown.text
     sent = [button["data-send"] for button in shown.all("button") if "data-send" in button]
     assert sent == [*(target.event for target in send_to.TARGETS.values()), send_to.MARK_IMAGE]
-    assert [button["data-what"] for button in shown.all("button") if "data-what" in button] == ["reuse", "keep_seed"]
+    assert [button["data-what"] for button in shown.all("button") if "data-what" in button] == ["reuse", "vary", "keep_seed"]
     (menu,) = shown.all("details")
     assert [button["data-copy"] for button in shown.all("button") if "data-copy" in button] == ["a cat"] and menu
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from engine.errors import ImageError
 from engine.generate.samplers import split_name
-from engine.requests import ImageToImage, Request, check
+from engine.requests import ImageToImage, Request, check, without_axes
 from ui import messages
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
+from ui.grid import grid_fields
 from ui.tabs.sketch_to_image import lines
 
 BLANK: dict[str, Any] = {
@@ -27,6 +28,7 @@ BLANK: dict[str, Any] = {
     "padding": "",
     "live_steps": "",
     **lines.BLANK,
+    **grid_fields.BLANK,
 }
 """Every field of the tab's form, by name, with its initial value. Empty width and height follow the drawing's shape."""
 
@@ -72,7 +74,7 @@ def create_request(written: Mapping[str, Any], checkpoint: Checkpoint, drawing: 
     ``written`` has a value for every name in :data:`BLANK`. Raises RequestError, a sentence, for the first value that cannot
     be used.
     """
-    asked = _read_request(written, checkpoint, drawing, depth)
+    asked = grid_fields.add_axes(_read_request(written, checkpoint, drawing, depth), written)
     check(asked)
     return asked
 
@@ -99,7 +101,7 @@ def _read_request(written: Mapping[str, Any], checkpoint: Checkpoint, drawing: D
 
 def explore(asked: ImageToImage) -> ImageToImage:
     """``asked`` at each strength in :data:`EXPLORED`, with one seed."""
-    return dataclasses.replace(asked, strengths=EXPLORED, count=len(EXPLORED))
+    return dataclasses.replace(without_axes(asked), strengths=EXPLORED, count=len(EXPLORED))
 
 
 def count_live_steps(checkpoint: Checkpoint) -> int:
@@ -150,6 +152,7 @@ def fill_form(request: ImageToImage, checkpoint: Checkpoint) -> dict[str, Any]:
         "soft_mask": request.soft_mask,
         "padding": str(request.padding),
         **lines.fill_lines(request),
+        **grid_fields.fill_grid(request),
     }
     return {**BLANK, **{name: text for name, text in plain.items() if name in BLANK}, **own}
 

@@ -27,6 +27,7 @@ from ui.common.send_to import Form, find_request, read_request, receive_images, 
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.compat.uploads import lend_file
 from ui.describe.box import DescribeButton, create_describe_button, wire_describe_button
+from ui.grid import grid_fields
 from ui.saved_forms.panel import FormBox, create_form_box, wire_form_box
 from ui.server import image_routes
 from ui.tabs.sketch_to_image import drawing_pad, view
@@ -194,6 +195,7 @@ def _create_settings(known: Mapping[str, Checkpoint], chosen: Checkpoint) -> tup
             steps = sketch_form.count_live_steps(_find_quickest(known))
             made["live_steps"] = controls.create_number(NAME, "live_steps", str(steps))
         made |= controls.create_additions(NAME) | controls.create_afterwards(NAME)
+    made |= grid_fields.create_grid_box(NAME, ImageToImage)
     with gr.Accordion(messages.PART, open=False):
         with gr.Row():
             for name, words in (("mask_area", messages.MASK_AREAS), ("fill", messages.FILLS)):

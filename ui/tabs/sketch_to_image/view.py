@@ -13,6 +13,7 @@ from ui import messages
 from ui.common import result_view
 from ui.common.checkpoint_options import Checkpoint
 from ui.common.job_view import View
+from ui.grid.grid_fields import choose_shown
 from ui.server import image_routes
 from ui.templates import Macros, render_notice
 
@@ -34,7 +35,7 @@ class StrengthChoice:
 def render_results(asked: Request, view: View, outputs: Path) -> str:
     """The stage of the tab's jobs. For Explore, the browser itself switches the image shown large: arrow keys move it."""
     if not (isinstance(asked, ImageToImage) and asked.strengths and view.results):
-        return result_view.render_stage(view, outputs)
+        return result_view.render_stage(choose_shown(asked, view), outputs)
     middle = min(len(asked.strengths) // 2, len(view.results) - 1)
     choices = [
         StrengthChoice(

@@ -1,4 +1,4 @@
-"""The text tab's form: that of all tabs, and hires fix, the second, larger pass."""
+"""The text tab's form: that of all tabs, hires fix (the second, larger pass), and grids."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from engine.requests import GenerationRequest, Request, TextToImage, check
 from ui.common import form
 from ui.common.checkpoint_options import Checkpoint
 from ui.common.form import Value
+from ui.grid import grid_fields
 
 HIRES_BLANK: dict[str, str] = {
     "hires": "",
@@ -25,7 +26,7 @@ HIRES_BLANK: dict[str, str] = {
 }
 """The fields of hires fix, with their initial values. Without a factor or a size, the form's size is that of the result."""
 
-BLANK: dict[str, str] = {**form.BLANK, **HIRES_BLANK}
+BLANK: dict[str, str] = {**form.BLANK, **HIRES_BLANK, **grid_fields.BLANK}
 """Every field of the tab's form, by name, with its initial value."""
 
 SWITCH: Mapping[str, bool | None] = {"": None, "on": True, "off": False}
@@ -34,6 +35,13 @@ SWITCH: Mapping[str, bool | None] = {"": None, "on": True, "off": False}
 
 def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> TextToImage:
     """The request that a filled-in form asks for. Raises RequestError, a sentence, for the first value that cannot be used."""
+    asked = grid_fields.add_axes(_read_image(written, checkpoint), written)
+    check(asked)
+    return asked
+
+
+def _read_image(written: Mapping[str, Value], checkpoint: Checkpoint) -> TextToImage:
+    """The request without the grid."""
     asked = form.create_request(written, checkpoint)
     wanted = SWITCH[str(written["hires"] or "")]
     if wanted is False:
@@ -48,9 +56,7 @@ def create_request(written: Mapping[str, Value], checkpoint: Checkpoint) -> Text
         hires_scheduler=str(written["hires_scheduler"] or "") or None,
         hires_schedule=str(written["hires_schedule"] or "") or None,
     )
-    asked = _enlarge(asked, written, checkpoint)
-    check(asked)
-    return asked
+    return _enlarge(asked, written, checkpoint)
 
 
 def _enlarge(asked: TextToImage, written: Mapping[str, Value], checkpoint: Checkpoint) -> TextToImage:
@@ -73,7 +79,7 @@ def fill_form(request: Request, checkpoint: Checkpoint) -> dict[str, str]:
     """The form that asks for ``request``, a resolved request, again."""
     if not isinstance(request, GenerationRequest) or not request.hires:
         off = "off" if isinstance(request, TextToImage) and request.hires is False else ""
-        return {**BLANK, **form.fill_form(request, checkpoint), "hires": off}
+        return {**BLANK, **form.fill_form(request, checkpoint), **grid_fields.fill_grid(request), "hires": off}
     first = dataclasses.replace(request, width=request.first_width, height=request.first_height)
     numbers = {
         "hires_width": request.width, "hires_height": request.height, "hires_steps": request.hires_steps,
@@ -82,6 +88,7 @@ def fill_form(request: Request, checkpoint: Checkpoint) -> dict[str, str]:
     return {
         **BLANK,
         **form.fill_form(first, checkpoint),
+        **grid_fields.fill_grid(request),
         **{name: "" if value is None else f"{value:g}" for name, value in numbers.items()},
         "hires": "on",
         "hires_upscaler": request.hires_upscaler or "",

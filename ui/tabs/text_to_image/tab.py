@@ -23,6 +23,7 @@ from ui.common.prompt_box import PromptBox, create_prompt_box, create_warning, w
 from ui.common.send_to import Form, wire_reuse
 from ui.compat.listeners import QUIET, Update, Values, on
 from ui.control.control_fields import ControlPanel, ControlService, create_control_panel, wire_control_panel
+from ui.grid import grid_fields
 from ui.saved_forms.panel import FormBox, create_form_box, wire_form_box
 from ui.tabs.text_to_image import form as text_form
 from ui.tabs.text_to_image import view
@@ -104,12 +105,13 @@ def _create_components(session: PageSession) -> TextToImageTab:
             with gr.Accordion(messages.SETTINGS, open=False):
                 made |= controls.create_settings(NAME, chosen) | controls.create_afterwards(NAME)
                 made |= _create_hires(chosen, session.checkpoint_options.additions["upscaler"])
+            made |= grid_fields.create_grid_box(NAME, TextToImage)
             guides = create_control_panel(NAME, session.checkpoint_options)
             box = create_prompt_box(NAME, session, warning)
             forms = create_form_box(NAME)
     return TextToImageTab(
         fields={name: made[name] for name in text_form.BLANK},
-        controls=GenerateControls(NAME, press, notice, result),
+        controls=GenerateControls(NAME, press, notice, result, view.render_results),
         estimate=estimate,
         examples=examples,
         box=box,
