@@ -29,6 +29,7 @@ RANGES = {
     "hires_steps": (1, 1000),
     "hires_guidance_scale": (0, 100),
     "hires_strength": (0, 1),
+    "variation_strength": (0, 1),
 }
 
 
