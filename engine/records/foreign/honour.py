@@ -58,8 +58,7 @@ def to_request(
         negative_template=_read_template(record.negative_template, record.negative_prompt),
         scheduler=find_nearest("sampler", record.scheduler, samplers, notes),
         schedule=find_nearest("noise schedule", record.schedule, others.get("schedules", ()), notes),
-        checkpoint=find_by_hash(record.checkpoint_hash or "", hashes or {})
-        or find_nearest("checkpoint", record.checkpoint, checkpoints, notes),
+        checkpoint=_find_checkpoint(record, hashes or {}, checkpoints, notes),
         steps=limits.check_whole("steps", record.steps),
         guidance_scale=limits.check("guidance_scale", record.guidance_scale),
         guidance_rescale=limits.check("guidance_rescale", record.guidance_rescale),
@@ -74,6 +73,13 @@ def to_request(
     )
     request = _add_hires(_add_variation(request, record, notes), record, samplers, others, notes)
     return request, (*notes, *_explain(record))
+
+
+def _find_checkpoint(
+    record: ForeignRecord, hashes: Mapping[str, str], checkpoints: Collection[str], notes: list[str]
+) -> str | None:
+    known = find_by_hash(record.checkpoint_hash or "", hashes)
+    return known or find_nearest("checkpoint", record.checkpoint, checkpoints, notes)
 
 
 def _add_variation(request: TextToImage, record: ForeignRecord, notes: list[str]) -> TextToImage:
