@@ -28,6 +28,13 @@ _ATTENTION = ("attn2.to_k.weight", "attn2.to_k.down")
 
 _OWN = "control_model."
 
+_HINTS = (
+    r"(?:controlnet\.)?controlnet_cond_embedding\.blocks\.\d+\.weight",
+    r"(?:control_model\.)?input_hint_block\.(?!0\.)\d+\.weight",
+)
+"""The layers that embed the map, without the first: in diffusers' layout, and in the original one, where the last is among
+them."""
+
 _LORA_MARK = "lora_controlnet"
 _UNION_MARK = "task_embedding"
 
@@ -109,8 +116,16 @@ def _read_controlnet(names: Names) -> ControlShape | None:
             context_width=context,
             method=CONTROL_LORA if is_lora else UNION if tasks else CONTROLNET,
             tasks=tasks,
+            patch=_find_patch(names),
         )
     return None
+
+
+def _find_patch(names: Names) -> int:
+    """The pixels along a side of the map that a ControlNet reads as one: it halves them in every second of its layers that embed
+    the map, but for the first and the last. 0 if there are none."""
+    layers = max(sum(re.fullmatch(pattern, name) is not None for name in names) for pattern in _HINTS)
+    return 2 ** (layers // 2) if layers else 0
 
 
 def _read_adapter(names: Names) -> ControlShape | None:

@@ -39,7 +39,8 @@ class ControlShape:
     ``method`` is a key of :data:`METHODS`. ``widths`` are the channels of what it adds to the skip connections of a UNet, from
     the outermost on, without the middle; of a T2I-Adapter, to its levels. ``latent_channels`` are those of the latents that it
     reads, ``context_width`` the numbers of a token that its cross-attention reads; 0 for a network that reads neither. ``patch``
-    is how many pixels along a side a T2I-Adapter reads as one, ``tasks`` how many kinds of maps a union knows.
+    is how many pixels along a side of the map it reads as one, 0 if that is not known, ``tasks`` how many kinds of maps a union
+    knows.
     """
 
     widths: tuple[int, ...]
@@ -51,7 +52,10 @@ class ControlShape:
 
     def fits(self, unet: DenoiserShape) -> bool:
         """Whether it works beside a denoiser of the shape ``unet``."""
-        fits = self._fits_levels(unet) if self.method == T2I_ADAPTER else self.widths == unet.skips
+        if self.method == T2I_ADAPTER:
+            fits = self._fits_levels(unet)
+        else:
+            fits = self.widths == unet.skips and self.patch in (0, unet.scale)
         return (
             fits
             and self.latent_channels in (0, unet.latent_channels)
@@ -89,7 +93,8 @@ def shape_of_unet(config: JsonObject, scale: int = SCALE) -> DenoiserShape:
 
 def scale_of_vae(config: JsonObject) -> int:
     """Pixels along a side that a latent stands for, from the configuration of an autoencoder."""
-    return 2 ** max(0, len(_read_numbers(config.get("block_out_channels"))) - 1) or SCALE
+    channels = _read_numbers(config.get("decoder_block_out_channels") or config.get("block_out_channels"))
+    return 2 ** (len(channels) - 1) if channels else SCALE
 
 
 def _read_numbers(value: JsonValue) -> tuple[int, ...]:
