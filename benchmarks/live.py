@@ -59,18 +59,21 @@ def measure_strokes(page: Page, address: str) -> list[float]:
     page.locator(".pad[data-ready]").wait_for()
     page.locator("[data-sample=bird]").click()
     page.get_by_label(messages.LIVE).check()
-    page.locator("#sketch-stage [data-state=live] img").wait_for()
+    page.locator("#sketch-stage [data-state=live] img.picture:not(.preview)").wait_for()
     page.evaluate(_WATCH)
     # The switch is below the pad, and clicking it may have scrolled the pad out of view.
     page.locator(".pad-view").scroll_into_view_if_needed()
     box = page.locator(".pad-view canvas").bounding_box()
     if box is None:
         sys.exit("The pad is not on the screen.")
+    # The sheet is a square in the middle of the pad; a stroke beside it changes nothing, and nothing is repainted.
+    side = min(box["width"], box["height"])
+    left, top = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
     for number in range(STROKES + WARM_UP):
-        y = box["y"] + box["height"] * (0.1 + 0.8 * number / (STROKES + WARM_UP))
-        page.mouse.move(box["x"] + 60, y)
+        x, y = left + 0.1 * side, top + side * (0.1 + 0.8 * number / (STROKES + WARM_UP))
+        page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(box["x"] + 200, y + 20, steps=5)
+        page.mouse.move(x + 0.3 * side, y + 0.03 * side, steps=5)
         page.mouse.up()
         page.wait_for_function("count => window.repaints.length > count", arg=number)
     return [milliseconds / 1000 for milliseconds in page.evaluate("window.repaints")[WARM_UP:]]
