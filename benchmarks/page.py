@@ -1,4 +1,5 @@
-"""The page in a browser: until it can be used, compared with a bare Gradio page, and with an empty and a full studio."""
+"""The page in a browser: until it can be used, compared with a bare Gradio page, and with an empty and a full studio; and what
+a job takes longer because a page watches it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,6 +23,7 @@ from benchmarks import history
 from benchmarks.live import BROWSERS
 from benchmarks.start import BARE, HOUSE, find_free_port, is_serving
 from engine import Jobs, Settings
+from engine.events import Started, Step
 from engine.requests import TextToImage
 from ui import messages
 from ui.server.serve import serve
@@ -30,6 +33,20 @@ LORAS = 300
 WAITING = 60
 ROUNDS = 5
 PATIENCE_MS = 120_000
+
+JOB = TextToImage(prompt="a cat, script: steady", steps=200)
+"""A job of fifty steps a second."""
+
+JOB_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A studio's address and its queue."""
+
+    url: str
+    jobs: Jobs
+
 
 _SMOOTHNESS = """() => new Promise((done) => {
   const start = performance.now();
@@ -51,10 +68,11 @@ def main() -> None:
         path = os.environ.get("EASEL_TEST_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         with run_studio() as empty, run_bare() as bare:
-            compare_with_bare(browser, empty, bare)
-            taken = [walk(browser, empty, is_full=False)]
+            compare_with_bare(browser, empty.url, bare)
+            taken = [walk(browser, empty.url, is_full=False)]
+            compare_jobs(browser, empty)
         with run_studio(fill) as full:
-            taken.append(walk(browser, full, is_full=True))
+            taken.append(walk(browser, full.url, is_full=True))
         browser.close()
     print(f"an empty studio, and one with {PICTURES:,} pictures, {LORAS} LoRAs and {WAITING} waiting jobs:")
     for part, milliseconds in taken[0].items():
@@ -62,8 +80,8 @@ def main() -> None:
 
 
 @contextmanager
-def run_studio(prepare: Callable[[Settings, Jobs], None] | None = None) -> Iterator[str]:
-    """The address of a studio over the scripted engine; ``prepare`` fills it first."""
+def run_studio(prepare: Callable[[Settings, Jobs], None] | None = None) -> Iterator[Studio]:
+    """A studio over the scripted engine; ``prepare`` fills it first."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = Settings(models=folder / "models", data=folder / "data", outputs=folder / "outputs")
@@ -72,7 +90,7 @@ def run_studio(prepare: Callable[[Settings, Jobs], None] | None = None) -> Itera
             if prepare is not None:
                 prepare(settings, jobs)
             with serve(settings, jobs, port=0) as studio:
-                yield studio.url
+                yield Studio(studio.url, jobs)
 
 
 def fill(settings: Settings, jobs: Jobs) -> None:
@@ -149,6 +167,47 @@ def walk(browser: Browser, url: str, is_full: bool) -> dict[str, float]:
     taken["from Generate to its answer"] = measure_ms(lambda: generate(page, is_full))
     context.close()
     return taken
+
+
+def compare_jobs(browser: Browser, studio: Studio) -> None:
+    """Print how long a job of fifty steps a second takes with a page that shows it, and without a page, in turns."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    open_with_form(page, studio.url)
+    page.locator("#text-prompt textarea").fill(JOB.prompt)
+    page.locator("button.label-wrap:visible").filter(has_text=messages.SETTINGS).first.click()
+    page.locator("#text-steps input:visible").first.fill(str(JOB.steps))
+    pairs = [
+        (measure_job_on_page(page, studio.jobs), measure_job(studio.jobs, studio.jobs.submit(JOB))) for _ in range(JOB_ROUNDS)
+    ]
+    context.close()
+    with_page, without = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    print(
+        f"a job of {JOB.steps} steps, fifty a second: {with_page:.2f} s with a page, {without:.2f} s without one, "
+        f"ratio {ratio:.2f} (of {JOB_ROUNDS} pairs)"
+    )
+
+
+def measure_job_on_page(page: Page, jobs: Jobs) -> float:
+    """Seconds that a job takes which the page asked for and shows, from its start to its end."""
+    before = {job.id for job in jobs.jobs(limit=1)}
+    page.locator("button.generate:visible").click()
+    while not (new := [job.id for job in jobs.jobs(limit=1) if job.id not in before]):
+        time.sleep(0.005)
+    return measure_job(jobs, new[0])
+
+
+def measure_job(jobs: Jobs, job: str) -> float:
+    """Seconds from the start of a job to its end."""
+    events = jobs.watch(job)
+    next(event for event in events if isinstance(event, Started))
+    start = time.perf_counter()
+    # The feed keeps the newest step alone for those who come late.
+    if sum(isinstance(event, Step) for event in events) < (JOB.steps or 0) / 2:
+        raise RuntimeError("the page did not ask for as many steps")
+    return time.perf_counter() - start
 
 
 def open_with_form(page: Page, url: str) -> None:

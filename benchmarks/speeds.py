@@ -22,7 +22,7 @@ from benchmarks.perceptual import gmsd, psnr
 from engine import Local, Settings, TextToImage
 from engine.generate.speed.compile import find_store
 from engine.idle.duties import SELF_TEST_SECONDS
-from engine.plan.speed import FEW_STEPS
+from engine.plan.speed import FEW_STEPS, speed_for
 from engine.records import metadata
 from engine.requests import SPEEDS
 from engine.settings import HOUSE
@@ -69,7 +69,7 @@ def report(easel: Local, asked: tuple[TextToImage, ...], speeds: Sequence[str]) 
         )
         print(
             f"  {speed:9} {faster:4.2f} times as fast   PSNR {decibels:5.1f} dB   GMSD {distance:.3f}   "
-            f"by {images[-1].compiler or 'torch'}",
+            f"the network runs at {images[-1].runs} of {exact[-1].runs} steps, by {images[-1].compiler or 'torch'}",
             flush=True,
         )
     other = statistics.median(gmsd(a.image, b.image) for a, b in itertools.pairwise(exact)) if len(exact) > 1 else None
@@ -79,10 +79,12 @@ def report(easel: Local, asked: tuple[TextToImage, ...], speeds: Sequence[str]) 
 
 @dataclass(frozen=True)
 class TimedImage:
-    """How many ``seconds`` an image took, its levels 0..255, and the ``compiler`` that computed its steps, "" for torch."""
+    """How many ``seconds`` an image took, its levels 0..255, at how many steps the network ``runs``, and the ``compiler`` that
+    computed them, "" for torch."""
 
     seconds: float
     image: np.ndarray
+    runs: int
     compiler: str
 
 
@@ -92,8 +94,12 @@ def time_request(easel: Local, asked: TextToImage) -> TimedImage:
     (result,) = easel.make(asked)
     seconds = time.perf_counter() - began
     record = metadata.read(result.path)
+    assert record is not None, "Easel wrote it"
+    request, plan = record.resolved.request, record.resolved.plan
+    steps = request.steps or 0
+    runs = speed_for(asked.speed, steps).count_runs(steps)
     with Image.open(result.path) as saved:
-        return TimedImage(seconds, np.asarray(saved.convert("RGB")), record.resolved.plan.compiler if record is not None else "")
+        return TimedImage(seconds, np.asarray(saved.convert("RGB")), runs, plan.compiler)
 
 
 if __name__ == "__main__":

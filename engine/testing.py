@@ -83,13 +83,13 @@ SCRIPT: dict[str, Callable[[], None]] = {
     "script: lose device": _lose_device,
     "script: bug": lambda: [][0],
 }
-"""Words in the prompt -> what happens at the third step. Further words: ``script: slow`` makes a step take half a second instead
-of none, ``script: wait`` holds every step until the file :data:`GO_ON` exists in the data folder, ``script: once`` limits the
-others to a job's first attempt, ``script: notice`` sends a notice, ``script: depth`` a depth map."""
+"""Words in the prompt -> what happens at the third step. Further words: those of :data:`STEP_SECONDS` let every step take a time,
+``script: wait`` holds every step until the file :data:`GO_ON` exists in the data folder, ``script: once`` limits the others to a
+job's first attempt, ``script: notice`` sends a notice, ``script: depth`` a depth map."""
 
 GO_ON = "go-on"
 
-SLOW_SECONDS = 0.5
+STEP_SECONDS = {"script: slow": 0.5, "script: steady": 0.02}
 POLL_SECONDS = 0.02
 
 ResolvedRequest: TypeAlias = ResolvedGeneration | ResolvedUpscale
@@ -200,7 +200,7 @@ class ScriptedEngine:
     def _wait(self, prompt: str, stop: Stop) -> None:
         """Wait for as long as the script wants a step to take. Raises CancelledError."""
         stop.raise_if_set()
-        end = time.monotonic() + (SLOW_SECONDS if "script: slow" in prompt else 0.0)
+        end = time.monotonic() + max(seconds for words, seconds in {**STEP_SECONDS, "": 0.0}.items() if words in prompt)
         while time.monotonic() < end or ("script: wait" in prompt and not (self._settings.data / GO_ON).exists()):
             time.sleep(POLL_SECONDS)
             stop.raise_if_set()

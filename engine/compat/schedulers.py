@@ -74,6 +74,22 @@ class _FollowsPaths(Protocol):
 
 
 @runtime_checkable
+class _HasNoiseTable(Protocol):
+    """A scheduler of a network that was trained at a table of noise levels."""
+
+    alphas_cumprod: torch.Tensor
+
+
+@dataclass(frozen=True)
+class PredictionLine:
+    """A network's prediction by the image that the noise hides: ``of_sample`` times the network's input, less ``of_image`` times
+    the image."""
+
+    of_sample: float
+    of_image: float
+
+
+@runtime_checkable
 class _CountsSteps(Protocol):
     """A scheduler that counts its steps instead of searching for each timestep."""
 
@@ -126,6 +142,27 @@ def rescale_betas(checkpoint_config: JsonObject) -> list[JsonValue]:
 def takes_generator(scheduler: Scheduler) -> bool:
     """Whether its steps add noise, which they then draw from a generator."""
     return "generator" in inspect.signature(scheduler.step).parameters
+
+
+def describe_prediction(scheduler: Scheduler, timestep: float) -> PredictionLine:
+    """What the network of ``scheduler`` predicts at ``timestep``: noise, velocity, flow or the image. Where its input has another
+    scale (EDM), the prediction counts as the image, which is true up to a slowly changing factor."""
+    kind = str(scheduler.config.get("prediction_type", "flow_prediction"))
+    if kind == "flow_prediction":
+        noise = timestep / scheduler.config["num_train_timesteps"]
+        return PredictionLine(1 / noise, 1 / noise)
+    if not isinstance(scheduler, _HasNoiseTable) or kind == "sample":
+        return PredictionLine(0.0, -1.0)
+    kept = _interpolate_table(scheduler.alphas_cumprod, timestep)
+    signal, noise = kept**0.5, (1 - kept) ** 0.5
+    return PredictionLine(signal / noise, 1 / noise) if kind == "v_prediction" else PredictionLine(1 / noise, signal / noise)
+
+
+def _interpolate_table(table: torch.Tensor, place: float) -> float:
+    """The value between two entries of ``table``."""
+    below = min(int(place), len(table) - 1)
+    above = min(below + 1, len(table) - 1)
+    return float(table[below]) + (place - below) * (float(table[above]) - float(table[below]))
 
 
 def begin_at(scheduler: Scheduler, index: int) -> None:

@@ -1,11 +1,9 @@
-"""The blocks of a diffusers UNet by depth, which are found by the names of their parts because diffusers gives them no common
-type; and those of a transformer by number."""
+"""Passes through a network with blocks that are changed or left out: a UNet's deepest, by name, or a transformer's, by number."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import torch
 from diffusers import LayerSkipConfig, SD3Transformer2DModel, UNet2DConditionModel, apply_layer_skip
@@ -13,38 +11,6 @@ from diffusers.hooks import HookRegistry
 
 from engine.compat.attention import allow_layer_skip
 from engine.compat.forward import replace_forward
-
-
-@dataclass(frozen=True)
-class Block:
-    """A down or up block. ``skip_connections`` is how many tensors a down block hands to the up blocks."""
-
-    module: torch.nn.Module
-    resnets: tuple[torch.nn.Module, ...]
-    attentions: tuple[torch.nn.Module, ...]
-    skip_connections: int
-
-
-@dataclass(frozen=True)
-class UNetBlocks:
-    """A UNet from the outside in: ``down`` begins with the outermost block, ``up`` ends with it.
-
-    ``skip_channels`` are those of the skip connection into the outermost up layer."""
-
-    skip_channels: int
-    down: tuple[Block, ...]
-    middle: tuple[torch.nn.Module, ...]
-    up: tuple[Block, ...]
-
-
-def find_blocks(unet: UNet2DConditionModel) -> UNetBlocks | None:
-    """The blocks of ``unet``; None if it is not built of those that Stable Diffusion has."""
-    down, up = (tuple(map(_find_block, unet.get_submodule(name).children())) for name in ("down_blocks", "up_blocks"))
-    middle = tuple(module for name, module in unet.named_children() if name == "mid_block")
-    conv_in = unet.get_submodule("conv_in")
-    if not isinstance(conv_in, torch.nn.Conv2d) or not up or not all(block.resnets for block in (*down, *up)):
-        return None
-    return UNetBlocks(conv_in.out_channels, down, middle, up)
 
 
 @contextmanager
@@ -70,13 +36,6 @@ def list_deepest_attention(unet: UNet2DConditionModel) -> list[str]:
     ]
     middle = [name for name in lists if name.startswith("mid_block.")]
     return middle or [name for name in lists if name.startswith("down_blocks.")][-1:]
-
-
-def _find_block(module: torch.nn.Module) -> Block:
-    parts = {name: tuple(part.children()) for name, part in module.named_children() if isinstance(part, torch.nn.ModuleList)}
-    resnets = parts.get("resnets", ())
-    skip_connections = len(resnets) + len(parts.get("downsamplers", ()))
-    return Block(module, resnets, parts.get("attentions", ()), skip_connections)
 
 
 def _pass_through(

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderTiny, UNet2DConditionModel
+from diffusers import AutoencoderTiny
 from PIL import Image
 
 from engine.checkpoints.adapters.additions import NOTHING, Additions
 from engine.checkpoints.loaded import Autoencoder, LoadedCheckpoint
-from engine.compat.unet_blocks import UNetBlocks, find_blocks
 from engine.errors import ImageWithheld
 from engine.events import Event, Loading, Notice
 from engine.generate.context import Batch, BatchImage, Beginning, Denoising, ImageContext, Start, Task
@@ -33,13 +32,13 @@ from engine.generate.refiner import LoadedRefiner
 from engine.generate.samplers import create
 from engine.generate.save import Saved, SaveQueue, Saver
 from engine.generate.speed.compile import ANNOUNCEMENTS, CompiledRun, explain_trouble, is_new
-from engine.generate.speed.feature_cache import FeatureCache
+from engine.generate.speed.extrapolation import Extrapolation
 from engine.generate.speed.transfers import runs_ahead, send
 from engine.plan.learned import Circumstance, learn
 from engine.plan.speed import SPEEDS, speed_for
 from engine.plan.timing import learn_timing
 from engine.prompt.encoding.encode import PromptEncodings, encode_pair
-from engine.prompt.encoding.steps import EncodingRows, Encodings, GuidedUntil
+from engine.prompt.encoding.steps import EncodingRows, Encodings
 from engine.prompt.encoding.text_encoders import Guard
 from engine.prompt.terms import Place
 from engine.records import outputs
@@ -320,24 +319,19 @@ class Attempt:
     def _create_denoiser(self, context: ImageContext, start: Start, encodings: Encodings) -> Denoiser:
         request, steps = context.resolved.request, len(start.timesteps)
         speed = speed_for(request.speed, steps)
-        perturbed = GUIDANCES[request.guidance].perturbed_scale > 0
-        # Layers that are skipped could not be perturbed.
         tiles, controls = self._find_tiles(context), self.controls.start_image(steps)
-        blocks = self._find_blocks() if speed.full_every > 1 and not perturbed and tiles is None else None
         denoiser = Denoiser(
             network=self.loaded.denoiser,
             device=context.device,
             scheduler=context.scheduler,
-            encodings=GuidedUntil(encodings, speed.guided_steps(steps)),
+            encodings=encodings,
             guidance_scale=request.guidance_scale,
-            guidance=Guidance(
-                GUIDANCES[request.guidance], request.guidance_rescale, self.loaded.family.skip_layers, len(start.timesteps)
-            ),
+            guidance=Guidance(GUIDANCES[request.guidance], request.guidance_rescale, self.loaded.family.skip_layers, steps),
             guard=self.guard,
             generator=context.generator,
             extra_channels=None if start.extra_channels is None else send(start.extra_channels, context.device),
             size=condition_on_size(self.loaded, request.width, request.height),
-            features=None if blocks is None else FeatureCache(blocks, speed.full_every),
+            extrapolation=Extrapolation(speed, steps, context.scheduler) if speed.run_every > 1 else None,
             controls=controls and controls.fit(request.height, request.width),
             ahead=runs_ahead(context.device),
             tiles=tiles,
@@ -353,11 +347,6 @@ class Attempt:
         side = self.loaded.family.native_size // self.loaded.vae_scale_factor
         is_cut = context.resolved.plan.repaint_tiles and max(height, width) > side
         return LatentTiles(height, width, side) if is_cut else None
-
-    def _find_blocks(self) -> UNetBlocks | None:
-        """The blocks whose results can be kept from step to step; None for a network that is no UNet."""
-        denoiser = self.loaded.denoiser
-        return find_blocks(denoiser) if isinstance(denoiser, UNet2DConditionModel) else None
 
 
 def _find_silenced(request: GenerationRequest) -> tuple[Place, ...]:

@@ -168,7 +168,10 @@ class Denoising:
                 if index == self.steps:
                     return False
                 timestep, expert = start.timesteps[index], denoiser.expert(start.timesteps[index])
-                prediction = expert.predict(index, self.latents, timestep, self._from.device_timesteps[index])
+                prediction = expert.extrapolate(index, self.latents, timestep)
+                if prediction is None:
+                    prediction = expert.predict(index, self.latents, timestep, self._from.device_timesteps[index])
+                    expert.keep(self.latents, timestep, prediction)
                 latents = denoiser.step(prediction.to(self.latents.device), timestep, self.latents)
                 self.latents = latents if start.after_step is None else start.after_step(index, latents)
                 self.step += 1

@@ -24,7 +24,7 @@ from engine.generate.control.running import Controls
 from engine.generate.detail.latent_tiles import LatentTiles
 from engine.generate.guidance import Guidance
 from engine.generate.precision_guard import Overflowed, PrecisionGuard, dtype_of
-from engine.generate.speed.feature_cache import FeatureCache
+from engine.generate.speed.extrapolation import Extrapolation
 from engine.generate.speed.transfers import send
 from engine.prompt.encoding.steps import Encodings, StepEncodings
 
@@ -81,7 +81,7 @@ class Denoiser:
     ``device`` is where it computes, which differs from that of its weights if they are moved layer by layer.
     ``extra_channels`` (1 x C x H x W) goes beside the latents into UNets that take more than the latents: a mask and a masked
     image, a depth map. ``size`` is for XL alone. ``refiner`` takes over for timesteps below ``refine_below``. ``noise_level`` is
-    that of the image beside the latents, for the x4 upscaler. ``features`` lets steps skip the deep layers. ``controls`` add to
+    that of the image beside the latents, for the x4 upscaler. ``extrapolation`` lets steps skip the network. ``controls`` add to
     what the UNet computes. ``ahead``: steps are queued while the device computes those before, so an overflow is noticed only by
     :meth:`settle`. ``tiles``: the network sees those of a large image one by one. ``prepare_network`` is called with the network
     of the next step, where two take turns on the device.
@@ -100,7 +100,7 @@ class Denoiser:
     noise_level: int | None = None
     refiner: Denoiser | None = None
     refine_below: int = 0
-    features: FeatureCache | None = None
+    extrapolation: Extrapolation | None = None
     controls: Controls | None = None
     ahead: bool = False
     tiles: LatentTiles | None = None
@@ -119,6 +119,21 @@ class Denoiser:
         if self.prepare_network is not None:
             self.prepare_network(expert.network)
         return expert
+
+    def extrapolate(self, index: int, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor | None:
+        """The guided prediction for step ``index`` by those of earlier steps; None if the network must run, as it must where the
+        words change."""
+        if self.extrapolation is None:
+            return None
+        if self._conditions is None or not _are_equal(self._conditions.encodings, self.encodings.at(index)):
+            self.extrapolation.forget()
+            return None
+        return self.extrapolation.extrapolate(index, self.scheduler.scale_model_input(latents, timestep), float(timestep))
+
+    def keep(self, latents: torch.Tensor, timestep: torch.Tensor, prediction: torch.Tensor) -> None:
+        """Keep what :meth:`predict` said for :meth:`extrapolate`. To be called before the sampler's step."""
+        if self.extrapolation is not None:
+            self.extrapolation.keep(self.scheduler.scale_model_input(latents, timestep), float(timestep), prediction)
 
     def predict(
         self, index: int, latents: torch.Tensor, timestep: torch.Tensor, device_timestep: torch.Tensor | None = None
@@ -140,12 +155,10 @@ class Denoiser:
         found: list[torch.Tensor] = []
         with torch.inference_mode():
             for rows, manner in self._list_passes(index, sample):
-                # Whether the layers are skipped is asked before the pass, which keeps features for the next steps.
-                skips = self.features is not None and self.features.skips(index, len(sample))
                 with manner:
                     while True:
                         conditions = self._find_conditions(index, dtype_of(self.network))
-                        residuals = self._find_residuals(index, scaled, seen, conditions, negatives, skips=skips)
+                        residuals = self._find_residuals(index, scaled, seen, conditions, negatives)
                         inputs = self._name_inputs(rows, seen, conditions.select_last(len(rows)), residuals)
                         prediction: torch.Tensor = self.network(**inputs, return_dict=False)[0].float()
                         if self._accepts(prediction):
@@ -173,7 +186,7 @@ class Denoiser:
     def _list_passes(self, index: int, sample: torch.Tensor) -> Iterator[tuple[torch.Tensor, AbstractContextManager[None]]]:
         """The passes of a step through the network: rows of ``sample``, and how it runs meanwhile. The first has all rows; one
         with perturbed self-attention, or without some layers, has those of the prompt."""
-        yield sample, self.features.skip_layers(index, len(sample)) if self.features is not None else nullcontext()
+        yield sample, nullcontext()
         if self.guidance.kind.perturbed_scale and isinstance(self.network, UNet2DConditionModel):
             yield sample[-len(self.encodings.at(index)[0]) :], perturb_self_attention(self.network)
         skipped = self.guidance.layers_to_skip(index) if self.encodings.at(index)[1] is not None else ()
@@ -181,7 +194,7 @@ class Denoiser:
             yield sample[-len(self.encodings.at(index)[0]) :], skip_blocks(self.network, skipped)
 
     def _find_residuals(
-        self, index: int, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions, negatives: int, *, skips: bool
+        self, index: int, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions, negatives: int
     ) -> Residuals | None:
         """What the controls add in step ``index``, for all rows; None for nothing."""
         if self.controls is None:
@@ -190,7 +203,7 @@ class Denoiser:
             sample=send(sample, self.device, conditions.dtype), timestep=timestep, negatives=negatives,
             encoder_hidden_states=conditions.encoder_hidden_states, added_cond_kwargs=conditions.added_cond_kwargs,
         )  # fmt: skip
-        return self.controls.find_residuals(index, inputs, skips=skips)
+        return self.controls.find_residuals(index, inputs)
 
     def _name_inputs(
         self, sample: torch.Tensor, timestep: torch.Tensor, conditions: _Conditions, residuals: Residuals | None
@@ -313,6 +326,14 @@ def _name_residuals(residuals: Residuals | None, rows: int) -> dict[str, _Input]
     if own.inside:
         named["down_intrablock_additional_residuals"] = list(own.inside)  # the UNet empties it
     return named
+
+
+def _are_equal(some: StepEncodings, others: StepEncodings) -> bool:
+    """Whether two steps have the same encodings. They lie in RAM, and mostly are the same objects."""
+    return all(
+        one is other or (one is not None and other is not None and torch.equal(one, other))
+        for one, other in zip(some, others, strict=True)
+    )
 
 
 AESTHETICS, NEGATIVE_AESTHETICS = 6.0, 2.5

@@ -18,15 +18,12 @@ from engine.plan.learned import PLENTY, Circumstance, LearnedFacts, apply_learne
 from engine.plan.memory import CONTROL, REFINER
 from engine.plan.pipeline_memory import fit_pipeline, predict_pipeline
 from engine.plan.remedies import apply_remedies, read_result
-from engine.plan.speed import EXACT, SPEEDS
+from engine.plan.speed import SPEEDS
 from engine.plan.timing import TimingKey, estimate_seconds
 from engine.prompt.composition import is_composed, split_prompt
 from engine.prompt.grammar import parse
 from engine.requests import ExecutionPlan, GenerationRequest, ImageToImage, Request, ResolvedGeneration
 from engine.settings import Settings
-
-UNABRIDGED = frozenset(name for name, speed in SPEEDS.items() if speed == EXACT)
-"""Names of the speeds whose steps leave nothing out."""
 
 PERTURBED = "pag"
 """The kind of guidance that runs part of the UNet anew in each step."""
@@ -137,7 +134,8 @@ def choose_plan(entry: CheckpointEntry, asked: Request, here: Circumstances) -> 
     compiled = preferences.read(here.settings.data).compile
     absent = entry.family.optional - entry.parts.keys()
     dtypes = {component: dtype for component, dtype in plan.dtypes.items() if component not in absent}
-    return dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled), dtypes=dtypes)
+    skips = isinstance(asked, GenerationRequest) and SPEEDS[asked.speed].run_every > 1
+    return dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled), dtypes=dtypes, extrapolates=skips)
 
 
 def circumstance_of(request: ResolvedGeneration, room: Budget) -> Circumstance:
@@ -153,12 +151,12 @@ def choose_precision(asked: Request, here: Circumstances) -> str:
 
 
 def _compiler(plan: ExecutionPlan, entry: CheckpointEntry, asked: Request, wanted: bool) -> str:
-    """The compiler for the networks: used only for large ones and the starter's, and not where weights are packed or steps leave
-    out or change layers."""
+    """The compiler for the networks: used only for large ones and the starter's, and not where weights are packed or some passes
+    change layers."""
     plain = not isinstance(asked, GenerationRequest) or not any(control.has_effect for control in asked.controls)
-    exact = not isinstance(asked, GenerationRequest) or (asked.speed in UNABRIDGED and asked.guidance != PERTURBED)
+    whole = not isinstance(asked, GenerationRequest) or asked.guidance != PERTURBED
     denoiser = entry.parts.get(plan.denoiser)
-    if denoiser is None or denoiser.packed or not exact or entry.family.skip_layers:
+    if denoiser is None or denoiser.packed or not whole or entry.family.skip_layers:
         return ""
     is_large = denoiser.parameters >= WORTH_COMPILING
     # OpenVINO's graphs have no inputs for what controls add.

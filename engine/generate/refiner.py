@@ -68,8 +68,9 @@ class LoadedRefiner:
         """Have ``base`` hand over to this refiner for the timesteps below its start."""
         (encodings,) = self.encode([request])
         base.refiner = dataclasses.replace(
-            base, network=self.loaded.denoiser, device=self.device, encodings=encodings, guard=self.guard, features=None,
-            controls=None, size=condition_on_size(self.loaded, request.width, request.height),
+            base, network=self.loaded.denoiser, device=self.device, encodings=encodings, guard=self.guard,
+            extrapolation=base.extrapolation and dataclasses.replace(base.extrapolation), controls=None,
+            size=condition_on_size(self.loaded, request.width, request.height),
         )  # fmt: skip
         base.refine_below = round(base.scheduler.config["num_train_timesteps"] * (1 - self.start))
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 LEAST_STEPS = 10
 """In runs with fewer steps each step is exact whatever the setting, because it changes too much for anything else."""
 
+FIRST_STEPS = 3
+"""The network runs at this many steps at the beginning of every run: they decide what is where."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """``full_every``: the whole UNet runs at every so-many-th step, its outermost layer alone between them. ``guided``: the
-    share of the steps, from the first on, that are guided by the negative prompt. ``tiny_decoder``: whether a tiny autoencoder
-    (TAESD) decodes the image, where there is one, however few steps it took."""
+    """``run_every``: after the first steps the network runs at every so-many-th step and at the last one; between those its
+    prediction is extrapolated. ``tiny_decoder``: whether a tiny autoencoder (TAESD) decodes the image, where there is one,
+    however few steps it took."""
 
-    full_every: int = 1
-    guided: float = 1.0
+    run_every: int = 1
     tiny_decoder: bool = False
 
-    def guided_steps(self, steps: int) -> int:
-        """How many of ``steps`` are guided."""
-        return math.ceil(self.guided * steps)
+    def runs_network(self, step: int, steps: int) -> bool:
+        """Whether step ``step`` of ``steps``, from 0, runs the network."""
+        later = step - FIRST_STEPS
+        return later < 0 or (later + 1) % self.run_every == 0 or step == steps - 1
+
+    def count_runs(self, steps: int) -> int:
+        """How many of ``steps`` steps run the network."""
+        return sum(self.runs_network(step, steps) for step in range(steps))
 
 
 EXACT = Speed()
@@ -32,8 +38,8 @@ FEW_STEPS = "few_steps"
 
 SPEEDS: Mapping[str, Speed] = {
     "exact": EXACT,
-    "balanced": Speed(full_every=2),
-    "draft": Speed(full_every=3, guided=0.6, tiny_decoder=True),
+    "balanced": Speed(run_every=4),
+    "draft": Speed(run_every=6, tiny_decoder=True),
     FEW_STEPS: Speed(),
 }
 """Name of the setting, as in :data:`engine.requests.SPEEDS` -> its row."""

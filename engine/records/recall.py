@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Unpack
 
 from engine.errors import RequestError
+from engine.plan.speed import SPEEDS, speed_for
 from engine.records import metadata
 from engine.records.foreign import readers
 from engine.records.foreign.foreign_record import ForeignRecord
@@ -16,7 +17,13 @@ from engine.records.foreign.honour import KnownNames
 from engine.records.foreign.loras import name_loras
 from engine.records.foreign.nearest_names import replace_names
 from engine.records.record import Record
-from engine.requests import Request
+from engine.requests import GenerationRequest, Request
+
+EARLIER_SPEED = (
+    "Speed is {speed}, which leaves out other work now than when this picture was made, so the same settings give a slightly "
+    "different picture."
+)
+"""What is said of a picture whose speed skipped layers."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,19 @@ def recall_record(
         request, notes = replace_names(own.resolved.request, samplers, checkpoints, others.get("schedules", ()))
         missing: list[str] = []
         prompt = name_loras(request.prompt, (), others.get("loras"), {}, missing)
-        return Recalled(dataclasses.replace(request, prompt=prompt), f"Easel {own.easel}", (*notes, *missing))
+        said = (*notes, *missing, *_describe_earlier_speed(own))
+        return Recalled(dataclasses.replace(request, prompt=prompt), f"Easel {own.easel}", said)
     if other is None:
         return None
     request, notes = readers.to_request(other, samplers, checkpoints, hashes, **others)
     return Recalled(request, other.program, notes)
+
+
+def _describe_earlier_speed(own: Record) -> tuple[str, ...]:
+    """A sentence if a speed skipped layers when the image was made, and skips whole steps now."""
+    request = own.resolved.request
+    if not isinstance(request, GenerationRequest) or own.resolved.plan.extrapolates or request.speed not in SPEEDS:
+        return ()
+    if speed_for(request.speed, request.steps or 0).run_every == 1:
+        return ()
+    return (EARLIER_SPEED.format(speed=request.speed.capitalize()),)

@@ -155,7 +155,7 @@ class ExecutionPlan:
     ``attention_scores`` are the most that attention computes at once, in float32 if
     ``attention_upcast``; ``attention_backend`` is "" for what torch takes, "math" for plain matrix products, "sliced" for those
     of one head at a time. ``compiler`` names what compiles the networks (:data:`engine.generate.speed.compile.COMPILERS`), ""
-    for none.
+    for none. ``extrapolates``: whether the speed skips the network in some steps; plans of versions before that have False.
     """
 
     device: str = "cpu"
@@ -171,6 +171,7 @@ class ExecutionPlan:
     batch_limit: int = 0
     repaint_tiles: bool = False
     compiler: str = ""
+    extrapolates: bool = False
 
     def dtype(self, component: str) -> str:
         """The dtype of a component; ``"float32"`` for one that the plan does not name."""

@@ -27,14 +27,6 @@ class Residuals:
         down, inside = (tuple(_select_last(each, rows) for each in part) for part in (self.down, self.inside))
         return Residuals(down, middle, inside)
 
-    @property
-    def outermost(self) -> Residuals:
-        """Those that a UNet reads which skips its deep layers; the others are numbers that change nothing."""
-        if self.middle is None:
-            return Residuals()
-        nothing = torch.zeros((), dtype=self.middle.dtype, device=self.middle.device)
-        return Residuals((self.down[0], *(nothing for _ in self.down[1:])), nothing)
-
 
 def _add(one: tuple[torch.Tensor, ...], two: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     """The sums of two rows of tensors, one of which may be empty."""

@@ -133,16 +133,15 @@ class Controls:
         """The same for a tile, in latents, of an image that is ``latents`` of them high."""
         return Controls(tuple(each.crop(rows, columns, latents) for each in self.running), self.steps)
 
-    def find_residuals(self, index: int, inputs: ControlInputs, *, skips: bool) -> Residuals | None:
-        """The sum of what the controls add in step ``index``; None for nothing. A step that ``skips`` the UNet's deep layers
-        takes those of the last whole step."""
+    def find_residuals(self, index: int, inputs: ControlInputs) -> Residuals | None:
+        """The sum of what the controls add in step ``index``; None for nothing. Computed once for all passes of a step."""
         active = [each for each in self.running if each.is_active(index, self.steps)]
         if not active:
             return None
         key = len(active), len(inputs.sample), inputs.sample.dtype
-        if self._found is None or self._found.key != key or not (skips or self._found.index == index):
+        if self._found is None or self._found.key != key or self._found.index != index:
             total = Residuals()
             for each in active:
                 total = total.add(each.predict(inputs))
             self._found = _LastResiduals(index, key, total)
-        return self._found.residuals.outermost if skips else self._found.residuals
+        return self._found.residuals

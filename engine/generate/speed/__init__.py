@@ -1,1 +1,1 @@
-"""What makes a run faster: compilers and feature caching."""
+"""What makes a run faster: compilers, and steps that skip the network."""

@@ -2,7 +2,7 @@
 
 A compiler may not be ready when a job begins: OpenVINO's graph of an architecture is made once, by another process, and torch
 computes the images meanwhile. So it is decided before each image what computes it, and never changed inside one.
-Feature caching, perturbed attention, and weights widened layer by layer need torch's own layers, so such runs are not compiled.
+Perturbed attention, and weights widened layer by layer need torch's own layers, so such runs are not compiled.
 """
 
 from __future__ import annotations

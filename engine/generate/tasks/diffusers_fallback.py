@@ -113,7 +113,8 @@ class _PipelineRun:
             request, hires=False, **dict.fromkeys(HIRES), controls=(), variation_seed=None, variation_strength=0.0
         )
         return Resolved(
-            request=request, plan=self.plan, threads=self.state.threads, checkpoint_hash=self.entry.hash,
+            request=request, plan=dataclasses.replace(self.plan, extrapolates=False), threads=self.state.threads,
+            checkpoint_hash=self.entry.hash,
             environment=environment(device.name or device.kind),
         )  # fmt: skip
 

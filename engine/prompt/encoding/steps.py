@@ -1,4 +1,4 @@
-"""The encodings that a network takes at each step: of one image, or of several as rows; and without the negative at the end."""
+"""The encodings that a network takes at each step: of one image, or of several as rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ StepEncodings = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, to
 """Prompt, negative, pooled prompt, pooled negative: one row per image, the prompts one per image for each of their parts, all
 images of a part together; the negatives are None without guidance."""
 
-PLAIN = (1.0,)
-"""The weights of a prompt that is not composed."""
-
 
 class Encodings(Protocol):
     """The encoded prompt at each step, and the weights of its parts (:mod:`engine.prompt.encoding.encode`)."""
@@ -25,25 +22,6 @@ class Encodings(Protocol):
     def at(self, step: int) -> StepEncodings:
         """The encodings for ``step``, from 0."""
         ...
-
-
-@dataclass(frozen=True)
-class GuidedUntil:
-    """``encodings``, without the negative from step ``end`` on, except that a composed prompt always needs it."""
-
-    encodings: Encodings
-    end: int
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """As :attr:`Encodings.weights`."""
-        return self.encodings.weights
-
-    def at(self, step: int) -> StepEncodings:
-        """As :meth:`Encodings.at`."""
-        prompt, negative, pooled, pooled_negative = self.encodings.at(step)
-        guided = step < self.end or self.weights != PLAIN
-        return (prompt, negative, pooled, pooled_negative) if guided else (prompt, None, pooled, None)
 
 
 @dataclass(frozen=True)

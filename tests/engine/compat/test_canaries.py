@@ -13,7 +13,6 @@ from engine.compat.dynamo import REPEATED_BLOCKS, CompilerError, allow_recompile
 from engine.compat.forward import own_forward, replace_forward
 from engine.compat.schedulers import begin_at, takes_generator
 from engine.compat.stop_hooks import BLOCKS, raise_on_stop
-from engine.compat.unet_blocks import find_blocks
 from engine.compat.vae_tiling import tile_vae
 from engine.errors import CancelledError
 from engine.generate.samplers import SCHEDULERS, create
@@ -56,17 +55,6 @@ def test_a_vae_decodes_in_tiles_of_the_size_that_is_set() -> None:
     with torch.inference_mode():
         whole = vae.decode(latents, return_dict=False)[0]
     assert len(seen) == 1 and tiled.shape == whole.shape
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_blocks_of_a_unet_are_found_and_skipping_them_skips_them(family: str) -> None:
-    """diffusers renamed the parts of a UNet's blocks."""
-    unet = tiny.loaded(family).unet
-    blocks = find_blocks(unet)
-    assert blocks is not None, "engine.compat.unet_blocks finds no blocks"
-    assert len(blocks.down) == len(unet.config["down_block_types"]) and len(blocks.up) == len(unet.config["up_block_types"])
-    assert blocks.middle and all(block.resnets for block in (*blocks.down, *blocks.up))
-    assert any(block.attentions for block in (*blocks.down, *blocks.up))
 
 
 def test_a_replaced_forward_is_called_and_the_own_one_comes_back() -> None:

@@ -214,11 +214,11 @@ def test_sizes_are_offered_in_multiples_of_64() -> None:
 
 
 def test_what_each_speed_leaves_out() -> None:
-    assert {name: (speed.full_every, speed.guided) for name, speed in SPEEDS.items()} == {
-        "exact": (1, 1.0), "balanced": (2, 1.0), "draft": (3, 0.6), "few_steps": (1, 1.0),
+    assert {name: (speed.run_every, speed.count_runs(20)) for name, speed in SPEEDS.items()} == {
+        "exact": (1, 20), "balanced": (4, 8), "draft": (6, 6), "few_steps": (1, 20),
     }  # fmt: skip
     assert speed_for("draft", 9) == SPEEDS["exact"] and speed_for("draft", 10) == SPEEDS["draft"]
-    assert SPEEDS["draft"].guided_steps(21) == 13
+    assert [step for step in range(12) if SPEEDS["balanced"].runs_network(step, 12)] == [0, 1, 2, 6, 10, 11]
 
 
 def test_the_newest_image_counts_half(tmp_path: Path) -> None:

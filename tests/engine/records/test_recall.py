@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from engine.records import outputs
-from engine.records.recall import recall
+from engine.records.recall import EARLIER_SPEED, recall
 from engine.requests import ExecutionPlan, Resolved, TextToImage
 
 DRAWN = {"prompt_template": "", "negative_template": ""}
@@ -28,6 +28,24 @@ def test_easels_own_settings_come_back_equal(tmp_path: Path) -> None:
     assert (
         found and found.request == dataclasses.replace(request, **DRAWN) and not found.notes and found.program.startswith("Easel")
     )
+
+
+@pytest.mark.parametrize(
+    ("speed", "steps", "extrapolates", "differs"),
+    [
+        ("balanced", 20, False, True), ("draft", 20, False, True), ("draft", 20, True, False), ("draft", 9, False, False),
+        ("exact", 20, False, False), ("few_steps", 4, False, False), ("gone", 20, False, False),
+    ],
+)  # fmt: skip
+def test_a_speed_that_leaves_out_other_work_now_is_said(
+    speed: str, steps: int, extrapolates: bool, differs: bool, tmp_path: Path
+) -> None:
+    request = TextToImage(prompt="a cat", seed=3, steps=steps, checkpoint="starter", width=64, height=64, speed=speed)
+    resolved = Resolved(request=request, plan=ExecutionPlan(extrapolates=extrapolates), threads=1)
+    path = outputs.save(Image.new("RGB", (64, 64)), resolved, outputs=tmp_path, job="job", index=0)
+    found = recall(path, **HERE)
+    assert found and found.request == dataclasses.replace(request, **DRAWN)
+    assert found.notes == ((EARLIER_SPEED.format(speed=speed.capitalize()),) if differs else ())
 
 
 def test_a_lora_of_easels_own_that_is_gone_is_said(tmp_path: Path) -> None:

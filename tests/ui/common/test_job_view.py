@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from engine.requests import TextToImage
 from engine.settings import Settings
 from tests.ui import run_async
 from ui import formatting, messages
-from ui.common.job_view import IDLE, View, _take, advance, apply_events, follow_job
+from ui.common.job_view import IDLE, LEAST_SECONDS, View, _take, advance, apply_events, follow_job
 
 J = "job"
 
@@ -134,6 +135,13 @@ def test_forty_pages_follow_one_job_to_its_end(jobs: Jobs) -> None:
     for views in run_async.run(everybody()):
         assert [view.running for view in views] == [True] * (len(views) - 1) + [False]
         assert any(view.preview for view in views) and len(views[-1].results) == 1
+
+
+def test_a_job_of_fifty_steps_a_second_has_four_views_a_second(jobs: Jobs) -> None:
+    """However slow the machine is: the views are counted against the time that passes meanwhile."""
+    job, began = jobs.submit(TextToImage(prompt="a cat, script: steady", steps=60)), time.monotonic()
+    views = run_async.run(collect(jobs, job))
+    assert len(views) <= 2 + (time.monotonic() - began) / LEAST_SECONDS and not views[-1].running
 
 
 def test_who_comes_after_the_end_sees_the_result(jobs: Jobs) -> None:

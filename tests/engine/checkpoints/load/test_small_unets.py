@@ -21,7 +21,6 @@ from engine.checkpoints.identify.unet_layouts import SMALL_UNETS, UnetLayout
 from engine.checkpoints.library import entry as entries
 from engine.checkpoints.library.entry import CheckpointEntry, entry_for
 from engine.checkpoints.load.checkpoint import load_checkpoint
-from engine.compat.unet_blocks import find_blocks
 from engine.requests import ExecutionPlan
 from tests.engine.checkpoints import tiny
 
@@ -94,4 +93,3 @@ def test_a_small_network_of_xls_kind_loads(name: str, plain: Any, tmp_path: Path
         loaded = load(entry).state_dict()
         assert loaded.keys() == wanted.keys() and all(torch.equal(loaded[key], wanted[key]) for key in wanted)
     assert name == "LCM-XL" or name in entry.identity.reason
-    assert find_blocks(plain.unet) is not None

@@ -108,7 +108,7 @@ def test_each_mode_weighs_the_layers_as_the_extension_does(mode: str, networks: 
         torch.testing.assert_close(made, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_steps_that_skip_layers_take_the_outermost_residual_of_the_last_whole_step(networks: Networks) -> None:
+def test_the_passes_of_a_step_share_what_the_controls_add(networks: Networks) -> None:
     network = networks["sd1"]["first"]
     running = RunningControl(control=Control(model="x"), network=network, image=torch.rand(1, 3, 16, 16))
     controls = Controls((running,), 4)
@@ -117,15 +117,12 @@ def test_steps_that_skip_layers_take_the_outermost_residual_of_the_last_whole_st
         added_cond_kwargs=None, negatives=0,
     )  # fmt: skip
     with torch.inference_mode():
-        whole = controls.find_residuals(0, inputs, skips=False)
-        part = controls.find_residuals(1, inputs, skips=True)
-    assert whole is not None and part is not None
-    assert part.middle is not None and not part.middle.any()
-    assert part.down[0] is whole.down[0] and not any(each.any() for each in part.down[1:])
+        first, again, next_step = (controls.find_residuals(step, inputs) for step in (0, 0, 1))
+    assert first is again is not next_step is not None
 
 
 @pytest.mark.parametrize("more", [{"speed": "balanced"}, {"guidance": "pag"}, {"count": 2}])
-def test_controls_run_with_feature_caching_perturbed_attention_and_batches(
+def test_controls_run_with_skipped_steps_perturbed_attention_and_batches(
     more: dict[str, Any], studio: Studio, networks: Networks
 ) -> None:
     control = Control(model="sd1 folder", image=store(studio))
