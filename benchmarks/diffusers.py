@@ -118,17 +118,18 @@ def report(case: Case, rounds: list[dict[str, Run]], limit: float | None) -> Non
 
 
 def print_limit(case: Case) -> float | None:
-    """Print the rates of this processor; returns the least seconds of a guided step, None if the clock is unknown."""
+    """Print the rates of this processor; returns the least seconds of a guided step at its clock under load, None if that is
+    unknown."""
     import torch
 
-    from benchmarks.kernels import compute_limit, print_rates
+    from benchmarks.kernels import print_rates
     from engine.plan import count_threads
     from engine.plan.hardware.probe import probe
 
     hardware = probe("cpu")
     torch.set_num_threads(count_threads(hardware))
-    rates = print_rates(hardware)
-    operations, rate = count_operations(case), compute_limit(hardware.cpu.features, torch.get_num_threads())
+    rates, rate = print_rates(hardware)
+    operations = count_operations(case)
     best = max((rate for name, rate in rates.items() if "matrix product" in name), default=0.0)
     limit = None if rate is None else operations / rate / 1e9
     said = "" if limit is None else f", at least {limit:.2f} s in float32"

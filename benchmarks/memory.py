@@ -9,11 +9,13 @@ import dataclasses
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -61,6 +63,7 @@ class Case:
     batch: int = 1
     tile: int = 0
     stored: str = ""
+    compiler: str = ""
 
 
 HALF = Case(unet=HALF_UNET, text=HALF_TEXT)
@@ -74,9 +77,11 @@ CASES: dict[str, Case] = {
     "half the width of SD 1.5, 512, bfloat16": dataclasses.replace(HALF, dtype="bfloat16"),
     "half the width of SD 1.5, 512, tiles of 256": dataclasses.replace(HALF, tile=256),
     "half the width of SD 1.5, 512, stored in float16": dataclasses.replace(HALF, stored="float16"),
+    "half the width of SD 1.5, 512, by OpenVINO": dataclasses.replace(HALF, compiler="openvino"),
     "half the width of SD 1.5, 768": dataclasses.replace(HALF, side=768),
     "SD 1.5 full size, 256": Case(side=256),
     "SD 1.5 full size, 512": Case(),
+    "SD 1.5 full size, 512, by OpenVINO": Case(compiler="openvino"),
     "SD 1.5 full size, 512, bfloat16": Case(dtype="bfloat16"),
     "SD 1.5 full size, 512, stored in 8 bits, tiles of 256": Case(stored="float8_e4m3fn", tile=256),
 }
@@ -114,7 +119,7 @@ def create_plan(case: Case) -> ExecutionPlan:
     """The execution plan of a case."""
     dtypes: dict[str, str] = {name: case.dtype for name in ("unet", "vae", "text_encoder")}
     storage = {"unet": case.stored} if case.stored else {}
-    return ExecutionPlan(device="cpu", dtypes=dtypes, vae_tile=case.tile, storage=storage)
+    return ExecutionPlan(device="cpu", dtypes=dtypes, vae_tile=case.tile, storage=storage, compiler=case.compiler)
 
 
 def create_work(case: Case, parameters: Mapping[str, int]) -> Work:
@@ -147,9 +152,29 @@ def measure(case: Case) -> None:
         vae.enable_tiling()
         vae.enable_slicing()
         vae.tile_sample_min_size, vae.tile_latent_min_size = case.tile, case.tile // 8
-    peaks = {name: measure_peak_while(call) - start for name, call in list_phases(case, parts).items()}
+    with tempfile.TemporaryDirectory() as folder:
+        if case.compiler:
+            compile_denoiser(parts, Path(folder))
+        peaks = {name: measure_peak_while(call) - start for name, call in list_phases(case, parts).items()}
     counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
     print(json.dumps({**peaks, "parameters": counts}))
+
+
+def compile_denoiser(parts: dict[str, Any], folder: Path) -> None:
+    """Let OpenVINO compute the denoiser, from a graph that another process makes, as in Easel. It compiles at the first step."""
+    from engine.generate.speed.network_graphs import GraphStore
+    from engine.generate.speed.network_kinds import describe_denoiser
+    from engine.generate.speed.openvino_compiler import OpenVino
+    from engine.stopping import Stop
+
+    unet, store = parts["unet"], GraphStore(folder)
+    store.make_later(architecture := describe_denoiser(unet, True))
+    store.wait()
+    graph = store.find(architecture)
+    if graph is None:
+        raise RuntimeError("the graph could not be made")
+    compiled = OpenVino(unet, graph, folder)
+    unet.forward = lambda *args, **_: SimpleNamespace(sample=compiled(Stop(), *args)[0])
 
 
 def fill(part: Any, dtype: Any) -> None:
