@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Unpack
 
 from engine.errors import RequestError
-from engine.plan.speed import SPEEDS, speed_for
 from engine.records import metadata
 from engine.records.foreign import readers
 from engine.records.foreign.foreign_record import ForeignRecord
@@ -24,6 +23,9 @@ EARLIER_SPEED = (
     "different picture."
 )
 """What is said of a picture whose speed skipped layers."""
+
+SKIPPED_LAYERS, SKIPPED_LAYERS_FROM = ("balanced", "draft"), 10
+"""The speeds that did so, and in runs of how many steps."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,6 @@ def recall_record(
 def _describe_earlier_speed(own: Record) -> tuple[str, ...]:
     """A sentence if a speed skipped layers when the image was made, and skips whole steps now."""
     request = own.resolved.request
-    if not isinstance(request, GenerationRequest) or own.resolved.plan.extrapolates or request.speed not in SPEEDS:
+    if not isinstance(request, GenerationRequest) or own.resolved.plan.extrapolates or request.speed not in SKIPPED_LAYERS:
         return ()
-    if speed_for(request.speed, request.steps or 0).run_every == 1:
-        return ()
-    return (EARLIER_SPEED.format(speed=request.speed.capitalize()),)
+    return (EARLIER_SPEED.format(speed=request.speed.capitalize()),) if (request.steps or 0) >= SKIPPED_LAYERS_FROM else ()
