@@ -18,7 +18,7 @@ from engine.plan.learned import PLENTY, Circumstance, LearnedFacts, apply_learne
 from engine.plan.memory import CONTROL, REFINER
 from engine.plan.pipeline_memory import fit_pipeline, predict_pipeline
 from engine.plan.remedies import apply_remedies, read_result
-from engine.plan.speed import SPEEDS
+from engine.plan.speed import LEAST_STEPS, speed_for
 from engine.plan.timing import TimingKey, estimate_seconds
 from engine.prompt.composition import is_composed, split_prompt
 from engine.prompt.grammar import parse
@@ -134,7 +134,7 @@ def choose_plan(entry: CheckpointEntry, asked: Request, here: Circumstances) -> 
     compiled = preferences.read(here.settings.data).compile
     absent = entry.family.optional - entry.parts.keys()
     dtypes = {component: dtype for component, dtype in plan.dtypes.items() if component not in absent}
-    skips = isinstance(asked, GenerationRequest) and SPEEDS[asked.speed].run_every > 1
+    skips = isinstance(asked, GenerationRequest) and speed_for(asked.speed, asked.steps or LEAST_STEPS).run_every > 1
     return dataclasses.replace(plan, compiler=_compiler(plan, entry, asked, compiled), dtypes=dtypes, extrapolates=skips)
 
 

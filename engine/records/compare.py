@@ -40,6 +40,9 @@ MEANINGS: Mapping[str, _Meaning] = {
     "diffusers": _Meaning("diffusers", True, "Samplers are corrected between versions, which can change the picture."),
     "transformers": _Meaning("transformers", True, "The text encoder lives in it; differences are rare and small."),
     "compiler": _Meaning("Compiled by", True, "Compiled networks add up in another order. " + _ROUNDING),
+    "extrapolates": _Meaning(
+        "Steps without the network", True, "A speed left out layers before, and leaves out whole steps now."
+    ),
     "batch_size": _Meaning("Pictures at once", True, _ROUNDING),
     "threads": _Meaning("Threads", True, "The CPU adds up in another order: " + _ROUNDING.lower()),
     "channels_last": _Meaning("Memory layout", True, _ROUNDING),

@@ -12,7 +12,7 @@ PLAN = ExecutionPlan(
     attention_backend="math",
     device="cuda:0", dtypes={"unet": "float16"}, channels_last=False, attention_upcast=True, reasons=("It was asked for.",),
     measures=("unet_offload",), storage={"unet": "float8_e4m3fn"}, vae_tile=512, batch_limit=2, compiler="inductor",
-    attention_scores=2**26, repaint_tiles=True,
+    attention_scores=2**26, repaint_tiles=True, extrapolates=True,
 )  # fmt: skip
 """In every field other than the plan of the fixture."""
 
