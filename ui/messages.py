@@ -5,6 +5,8 @@ from __future__ import annotations
 TITLE = "Easel"
 TAGLINE = "Pictures from words, on your own computer."
 
+YES, NO = "yes", "no"
+
 NOT_FILLED_IN = "A part of this page could not be filled in. Reload the page; the terminal says what went wrong."
 
 PROMPT = "Prompt"

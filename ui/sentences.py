@@ -36,6 +36,11 @@ LEAST_FREED = 2**30 // 20
 """Bytes below which freed memory is not worth a number: it would read 0.0 GB."""
 
 
+def image_name(content_hash: str) -> str:
+    """An image that has no name but its content hash."""
+    return f"picture {content_hash[:8]}"
+
+
 def missing_folder(folder: str) -> str:
     """For a folder that was named and is not there."""
     return f"There is no folder “{folder}” at the moment. The setting is kept, and used once the folder is there."

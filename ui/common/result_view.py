@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -240,14 +241,27 @@ def _name_sampling(request: Request) -> str | None:
     return " ".join(named) or None
 
 
+_IMAGE = re.compile(r"[0-9a-f]{64}")
+"""The content hash of an image."""
+
 Scalar = str | float | None
 Fact = Scalar | Sequence[Scalar]
 """A value of a request."""
 
 
 def format_value(value: Fact) -> str:
-    """A value as people write it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """A value as people write it. An image is named by the first letters of its content hash, by which two can be told apart."""
+    match value:
+        case bool():
+            return messages.YES if value else messages.NO
+        case float():
+            return f"{value:g}"
+        case str() if _IMAGE.fullmatch(value):
+            return sentences.image_name(value)
+        case str() | int() | None:
+            return str(value)
+        case _:
+            return ", ".join(format_value(each) for each in value)
 
 
 SKIPPED = ("prompt", "negative_prompt", "count", "precision", "width", "height")

@@ -12,7 +12,8 @@ from PIL import Image
 
 from engine.events import Result
 from engine.records import outputs
-from engine.requests import ExecutionPlan, Resolved, TextToImage, complete
+from engine.requests import DescribeImage, ExecutionPlan, ImageToImage, Request, Resolved, TextToImage, Upscale, complete
+from engine.requests.kinds import kind_of
 from ui import messages
 from ui.common import result_view, send_to
 from ui.common.job_view import IDLE, View
@@ -136,3 +137,26 @@ def test_settings_without_effect_are_not_listed() -> None:
     listed = dict(result_view.list_settings(made))
     assert listed == {"Checkpoint": "mine", "Steps": "9", "CFG scale": "4", "Sampler": "DDIM", "Seed": "7"}
     assert dict(result_view.list_settings(dataclasses.replace(made, clip_skip=2))) == {**listed, "Clip skip": "2"}
+
+
+IMAGE = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ImageToImage(prompt="a cat", init_image=IMAGE, mask_image=IMAGE, depth_image=IMAGE, strengths=(0.25, 0.5)),
+        Upscale(images=(IMAGE, IMAGE[::-1]), factor=2.5),
+        DescribeImage(image=IMAGE),
+    ],
+    ids=kind_of,
+)  # fmt: skip
+def test_every_setting_is_shown_as_people_write_it(request_: Request) -> None:
+    listed = dict(result_view.list_settings(request_))
+    assert listed
+    for label, value in listed.items():
+        assert IMAGE not in value and not set("()[]{}'\"") & set(value), f"{label}: {value}"
+        assert value not in ("True", "False", "None"), label
+    other = {field.name: True for field in dataclasses.fields(request_) if isinstance(field.default, bool)}
+    for label, *values in result_view.find_differences(request_, dataclasses.replace(request_, **other)):
+        assert set(values) <= {messages.YES, messages.NO}, label
