@@ -72,6 +72,8 @@ IDENTITIES = {
     "engine.plan.precision_table": "a table",
     "engine.records.images.box_chunks": "the parser of one container format",
     "engine.records.images.png_writer": "the writer of one container format",
+    "engine.records.images.sheet": "the drawing of a labelled sheet, which knows nothing of grids",
+    "engine.prompt.prompt_matrix": "one notation of prompts, of which the page knows nothing",
     "engine.records.history_file": "a file format of Easel's own",
     "engine.records.summary": "a type of its own, stored in the history",
     "engine.requests.json_format": "a file format of Easel's own, with all of its earlier versions",
@@ -90,6 +92,7 @@ IDENTITIES = {
 """Modules that one other imports (patterns as in shells) -> why they are modules all the same."""
 
 SAME_NAMES = {
+    "class Axis": "a direction in which an image is cut into tiles, and one of a grid: both are the field's words",
     "class Control": "what pauses and stops a download, and what guides an image: both are the field's words",
     "class Drawing": "what the pad uploads, and the part of a foreign graph that draws the image",
     "class Lora": "the tag in a prompt, and the file that is merged into the weights",

@@ -41,7 +41,7 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class _Measures:
     """Sizes in pixels: of a cell, of the labels' bands, and of a block."""
 
     cell: tuple[int, int]
@@ -118,10 +118,10 @@ def _choose_scale(titles: SheetTitles, cell: tuple[int, int]) -> float:
         scale *= 0.9
 
 
-def _lay_out(titles: SheetTitles, largest: tuple[int, int], scale: float) -> _Layout:
+def _lay_out(titles: SheetTitles, largest: tuple[int, int], scale: float) -> _Measures:
     cell = max(1, int(largest[0] * scale)), max(1, int(largest[1] * scale))
     line = _find_height(cell)
-    return _Layout(
+    return _Measures(
         cell=cell,
         left=min(max((_measure(text, line) for text in titles.down), default=0), max(cell[0], 12 * line)) + _GAP,
         top=_GAP + (max((len(_wrap(text, cell[0], line)) for text in titles.across), default=0)) * _leading(line),
@@ -132,7 +132,7 @@ def _lay_out(titles: SheetTitles, largest: tuple[int, int], scale: float) -> _La
     )
 
 
-def _write_titles(draw: ImageDraw.ImageDraw, titles: SheetTitles, layout: _Layout) -> None:
+def _write_titles(draw: ImageDraw.ImageDraw, titles: SheetTitles, layout: _Measures) -> None:
     line = _find_height(layout.cell)
     for block in range(layout.blocks):
         if titles.blocks:

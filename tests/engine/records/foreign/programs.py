@@ -176,8 +176,7 @@ PROGRAMS = (
             "TI hashes",
         ),
         expected={
-            "variation_seed": 99,
-            "variation_strength": 0.25,
+            "variation": (99, 0.25),
             "vae": "clear.safetensors",
             "refiner": "polish",
             "refiner_start": 0.8,
