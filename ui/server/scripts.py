@@ -42,10 +42,9 @@ def locate(name: str) -> str:
 
 
 def render_head() -> str:
-    """The elements for the page's head that load the scripts, except those of the server, which are inlined."""
-    names = (name for name in read_scripts() if not name.startswith("server/"))
-    preloads = "".join(f'<link rel="modulepreload" href="{locate(name)}">' for name in names)
-    return f'{preloads}<script type="module" src="{locate(ENTRY)}"></script>'
+    """The element for the page's head that loads the scripts, except those of the server, which are inlined. Announcing each of
+    them beforehand would let them come before Gradio's own, without which the page shows nothing."""
+    return f'<script type="module" src="{locate(ENTRY)}"></script>'
 
 
 def on_load(name: str, events: Sequence[str]) -> str:
