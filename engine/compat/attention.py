@@ -57,6 +57,37 @@ class BoundedAttention:
             return self._processor(attention, hidden_states, **given)
 
 
+def call_output_layers(network: torch.nn.Module) -> None:
+    """Have torch's own attention, which unions of ControlNets contain, call its output layer. It reads that layer's weights past
+    the hooks that widen them, or bring them to the device, when the layer is called."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.MultiheadAttention):
+            module.__class__ = _CallingAttention
+
+
+class _CallingAttention(torch.nn.MultiheadAttention):
+    """Attention of tokens to each other, along the first dimension, without a mask."""
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        key_padding_mask: torch.Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: torch.Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[torch.Tensor, None]:
+        """As torch's, with L x N x E tokens."""
+        assert query is key is value and attn_mask is None and not need_weights, "diffusers' union asks for no more"
+        length, rows, width = query.shape
+        joined = torch.nn.functional.linear(query, self.in_proj_weight, self.in_proj_bias)
+        heads = [part.reshape(length, rows * self.num_heads, -1).transpose(0, 1) for part in joined.chunk(3, dim=-1)]
+        mixed = scaled_dot_product_attention(heads[0], heads[1], heads[2])
+        return self.out_proj(mixed.transpose(0, 1).reshape(length, rows, width)), None
+
+
 def _count_scores(attention: Attention, states: torch.Tensor, others: torch.Tensor | None) -> int:
     """Scores of an attention, at most: its queries may be those of the prompt too."""
     tokens = states.shape[-1] * states.shape[-2] if states.dim() == 4 else states.shape[1]

@@ -6,8 +6,9 @@ A new kind of checkpoint, request or measure is a new value in :data:`AXES`; wha
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from itertools import combinations, product
 from typing import Any
 
@@ -37,14 +38,15 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One request on one card. ``rung``: the measure down to which memory is saved; "" for none. ``control``: a ControlNet."""
+    """One request on one card. ``rung``: the measure down to which memory is saved; "" for none. ``control``: a
+    key of :data:`CONTROLS`."""
 
     family: str
     kind: str
     rung: str
     lora: bool
     refiner: bool
-    control: bool
+    control: str
     count: int
     speed: str
 
@@ -54,7 +56,17 @@ CONTROLLED = {
     "sd2_inpainting": "sd2_base", "sd2_depth": "sd2_base", "sd_turbo": "sd2_base", "xl": "xl", "xl_inpainting": "xl",
     "xl_turbo": "xl",
 }  # fmt: skip
-"""Family -> the family that its ControlNet was made for."""
+"""Family -> the family that its control networks were made for."""
+
+CONTROLS: Mapping[str, Sequence[str]] = {
+    "": ("sd1", "sd2_base", "xl"),
+    "folder": ("sd1", "sd2_base", "xl"),
+    "t2i folder": ("sd1", "xl"),
+    "union folder": ("xl",),
+    "control lora": ("sd1", "xl"),
+}
+"""What the names of control networks end with -> the families that they are made for: none, ControlNets, T2I-Adapters, unions,
+Control-LoRAs."""
 
 TRANSFORMERS = tuple(tiny_sd3.NETWORKS)
 """Families whose denoiser is a transformer: they share no network with the others, and have a table of their own."""
@@ -65,7 +77,7 @@ AXES: dict[str, Sequence[Any]] = {
     "rung": ("", *(rung.name for rung in RUNGS if rung.name != "not_compiled")),
     "lora": (False, True),
     "refiner": (False, True),
-    "control": (False, True),
+    "control": tuple(CONTROLS),
     "count": (1, 2),
     "speed": tuple(name for name in SPEEDS if name != FEW_STEPS),  # which is another LoRA, and nothing else for a card
 }
@@ -80,7 +92,8 @@ def is_possible(row: Row) -> bool:
         and not (row.refiner and (row.family not in ("xl", "xl_turbo") or upscales))
         and not (row.lora and (row.family not in ("sd1", "xl") or upscales))
         and not (row.rung.startswith("text_encoder_3") and "text_encoder_3" not in family.dtypes)
-        and not (row.control and (row.family not in CONTROLLED or upscales))
+        and not (row.control and (CONTROLLED.get(row.family) not in CONTROLS[row.control] or upscales))
+        and not (row.control == "control lora" and row.family.endswith("inpainting"))  # a copy of their UNet would read a mask
         and not (row.rung == "experts_in_turn" and not row.refiner)
         and not (row.rung == "repaint_tiles" and not row.kind.startswith("hires"))
         and not (upscales and row.speed != SPEEDS[0])
@@ -98,6 +111,12 @@ def possible_rows(families: Sequence[str] = AXES["family"]) -> list[Row]:
 def meetings(row: Row, size: int) -> Iterator[tuple[tuple[str, str | bool | int], ...]]:
     """Each combination of ``size`` values of a row."""
     return combinations([(field.name, getattr(row, field.name)) for field in fields(row)], size)
+
+
+@cache
+def cover_all(size: int, families: tuple[str, ...] = AXES["family"]) -> list[Row]:
+    """:func:`cover` of every request that can be made with checkpoints of these families."""
+    return cover(possible_rows(families), size)
 
 
 def cover(rows: Sequence[Row], size: int) -> list[Row]:

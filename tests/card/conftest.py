@@ -13,10 +13,10 @@ from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.settings import HOUSE
 from tests.card import full_size as sparse
 from tests.card import stand_in
-from tests.card.combinations import CONTROLLED
+from tests.card.combinations import CONTROLLED, CONTROLS
 from tests.card.stand_in import Card
 from tests.engine.checkpoints import additions, tiny, tiny_sd3
-from tests.engine.checkpoints.controls import create_controlnet
+from tests.engine.checkpoints.controls import create_controlnet, write_adapters, write_control_lora, write_union
 
 FULL_SIZE = ("sd1", "sd2_v", "xl", "xl_refiner", "x4_upscaler")
 """The families with a sparse full-size checkpoint."""
@@ -56,13 +56,16 @@ def card(_card: Card) -> Card:
 
 @pytest.fixture(scope="session")
 def card_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder with a tiny checkpoint of each kind under its name, ControlNets, LoRAs, embeddings, a VAE, and the
+    """A models folder with a tiny checkpoint of each kind under its name, control networks, LoRAs, embeddings, a VAE, and the
     built-in upscaler."""
     folder = tmp_path_factory.mktemp("card-models")
     for kind in tiny.KINDS:
         tiny.pipeline(kind).save_pretrained(folder / kind)
     for family in set(CONTROLLED.values()):
-        create_controlnet(family).save_pretrained(folder / "controlnet" / f"{family} control")
+        create_controlnet(family).save_pretrained(folder / "controlnet" / f"{family} folder")
+    for ending, write in (("t2i folder", write_adapters), ("union folder", write_union), ("control lora", write_control_lora)):
+        for family in CONTROLS[ending]:
+            write(folder / "controlnet", family)
     additions.write(folder)
     shutil.copytree(HOUSE / "models" / BUILT_IN, folder / BUILT_IN)
     return folder

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import torch
 from PIL import Image
 
+from engine.checkpoints.control.recognition import KIND
 from engine.checkpoints.library.entry import CheckpointEntry
 from engine.events import Event, ImageSaved, Notice
 from engine.generate import prepare
@@ -97,7 +98,7 @@ def _find_faults(row: Row, events: Sequence[Event]) -> Iterator[str]:
     measures = resolved.plan.measures if resolved else ()
     if row.rung and row.rung not in measures:
         yield f"saved memory by {measures}"
-    if resolved and row.control != any("control" in name for name in resolved.environment):
+    if resolved and bool(row.control) != any(name.startswith(KIND) for name in resolved.environment):
         yield f"was made on {resolved.environment}"
     request = resolved.request if resolved else None
     if isinstance(request, ResolvedGeneration) and row.kind.startswith("hires") != bool(request.hires):
@@ -147,7 +148,10 @@ def create_request(row: Row, blobs: Blobs) -> Request:
 
 
 def _list_controls(row: Row, blobs: Blobs) -> tuple[Control, ...]:
-    return (Control(model=f"{CONTROLLED[row.family]} control", image=_picture(blobs, 5)),) if row.control else ()
+    if not row.control:
+        return ()
+    shows = "canny" if row.control.startswith("union") else ""
+    return (Control(model=f"{CONTROLLED[row.family]} {row.control}", image=_picture(blobs, 5), shows=shows),)
 
 
 def _generate(kind: str, common: dict[str, Any], blobs: Blobs) -> GenerationRequest:

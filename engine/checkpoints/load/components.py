@@ -27,7 +27,7 @@ from engine.checkpoints.loaded import (
     COMPONENT_NAMES,
     missing_component,
 )
-from engine.compat.attention import bound_attention
+from engine.compat.attention import bound_attention, call_output_layers
 from engine.compat.component_classes import create_module
 from engine.compat.gguf_layers import put_weight
 from engine.compat.hooks import copy_for_waiting, offload_layers
@@ -236,9 +236,12 @@ def _finish(module: torch.nn.Module, component: str, target: _Placement, plan: E
     module.eval()
     if isinstance(module, PreTrainedModel):
         module.tie_weights()
+    is_offloaded = component == plan.denoiser and "unet_offload" in plan.measures
+    if target.storage is not None or is_offloaded:
+        call_output_layers(module)
     if target.storage is not None:
         _widen_when_used(module, target.storage, target.dtype)
-    if component == plan.denoiser and "unet_offload" in plan.measures:
+    if is_offloaded:
         offload_layers(module, torch.device(plan.device))
     slice_attention(module, plan.attention_backend, upcast=plan.attention_upcast)
     bound_attention(module, plan.attention_scores, upcast=plan.attention_upcast)

@@ -9,7 +9,7 @@ from diffusers.models.attention_processor import Attention
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
-from engine.compat.attention import attend_in_slices, bound_attention
+from engine.compat.attention import attend_in_slices, bound_attention, call_output_layers
 from engine.compat.unet_blocks import perturb_self_attention
 from tests.engine.checkpoints import tiny, tiny_sd3
 
@@ -83,3 +83,16 @@ def test_perturbed_attention_and_slices_work_together() -> None:
     with perturb_self_attention(unet):
         torch.testing.assert_close(run(unet), whole, rtol=1e-3, atol=1e-4)
     assert any(isinstance(module, Attention) for module in unet.modules())
+
+
+def test_torchs_attention_answers_the_same_when_it_calls_its_output_layer() -> None:
+    """The hooks that widen weights, or bring them to a device, are heard; torch reads the weights past them."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.MultiheadAttention(16, 4)).eval()
+    attention, tokens, heard = network[0], torch.randn(3, 5, 16), list[bool]()
+    with torch.inference_mode():
+        wanted = attention(tokens, tokens, tokens, need_weights=False)[0]
+        call_output_layers(network)
+        attention.out_proj.register_forward_hook(lambda *_: heard.append(True))
+        torch.testing.assert_close(attention(tokens, tokens, tokens, need_weights=False)[0], wanted, rtol=1e-5, atol=1e-6)
+    assert heard == [True]

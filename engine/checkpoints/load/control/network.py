@@ -26,6 +26,7 @@ from engine.checkpoints.load.control.configuration import (
 )
 from engine.checkpoints.load.control.control_lora import ControlLoraStore
 from engine.checkpoints.loaded import LoadedCheckpoint, bytes_of
+from engine.errors import CheckpointError
 from engine.json_values import JsonObject
 from engine.requests import ExecutionPlan
 
@@ -112,6 +113,11 @@ def _find_union(entry: CheckpointEntry, _shape: ControlShape, loaded: LoadedChec
 
 
 def _find_lora(entry: CheckpointEntry, _shape: ControlShape, loaded: LoadedCheckpoint) -> _NetworkSource:
+    if loaded.unet.config["in_channels"] != loaded.latent_channels:
+        raise CheckpointError(
+            f"“{entry.name}” is a Control-LoRA: it changes a copy of the checkpoint's own network, and that of “{loaded.name}” "
+            "reads more than the picture. Choose a checkpoint that is not for inpainting or depth, or a ControlNet."
+        )
     config = find_lora_config(entry.path, dict(loaded.unet.config), _open(entry))
     return _NetworkSource("ControlNetModel", config, ControlLoraStore(entry.path, loaded.originals["unet"], config), map_folder)
 
