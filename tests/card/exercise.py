@@ -16,6 +16,7 @@ from PIL import Image
 
 from engine.checkpoints.control.recognition import KIND
 from engine.checkpoints.library.entry import CheckpointEntry
+from engine.checkpoints.library.upscalers import BUILT_IN
 from engine.events import Event, ImageSaved, Notice
 from engine.generate import prepare
 from engine.generate.estimate import Circumstances, plan_for
@@ -46,6 +47,9 @@ LORAS = {"sd1": "one", "xl": "for xl"}
 SIDES = {"vae_tiles": 576, "vae_small_tiles": 320}
 """Rung -> the side of the pictures that show it, where that is not :data:`SIDE`."""
 SIDE = 64
+
+UPSCALERS = {1: "x4_upscaler", 2: BUILT_IN}
+"""Number of images -> what upscales them afterwards."""
 
 IMAGES: dict[str, Callable[[Row], int]] = {
     "compare_negative": lambda row: 2,
@@ -144,7 +148,7 @@ def create_request(row: Row, blobs: Blobs) -> Request:
         **common, "checkpoint": row.family, "width": side, "height": side, "count": row.count, "speed": row.speed,
         "refiner": "xl_refiner" if row.refiner else None, "controls": _list_controls(row, blobs),
     }  # fmt: skip
-    return _generate(row.kind, generation, blobs)
+    return _generate(row, generation, blobs)
 
 
 def _list_controls(row: Row, blobs: Blobs) -> tuple[Control, ...]:
@@ -154,11 +158,11 @@ def _list_controls(row: Row, blobs: Blobs) -> tuple[Control, ...]:
     return (Control(model=f"{CONTROLLED[row.family]} {row.control}", image=_picture(blobs, 5), shows=shows),)
 
 
-def _generate(kind: str, common: dict[str, Any], blobs: Blobs) -> GenerationRequest:
+def _generate(row: Row, common: dict[str, Any], blobs: Blobs) -> GenerationRequest:
     picture = _picture(blobs, 0)
     kinds: dict[str, Callable[[], GenerationRequest]] = {
         "text_to_image": lambda: TextToImage(**common, hires=False),
-        "upscale_afterwards": lambda: TextToImage(**common, hires=False, upscaler="x4_upscaler"),
+        "upscale_afterwards": lambda: TextToImage(**common, hires=False, upscaler=UPSCALERS[row.count]),
         "hires": lambda: TextToImage(**common, hires=True),
         "hires_latents": lambda: TextToImage(**common, hires=True, hires_upscaler=LATENT),
         "image_to_image": lambda: ImageToImage(**common, init_image=picture),
@@ -167,7 +171,7 @@ def _generate(kind: str, common: dict[str, Any], blobs: Blobs) -> GenerationRequ
         "compare_negative": lambda: CompareNegative(**common),
         "study_negative": lambda: StudyNegative(**common),
     }
-    return kinds[kind]()
+    return kinds[row.kind]()
 
 
 def _picture(blobs: Blobs, shade: int) -> str:

@@ -21,6 +21,7 @@ def test_the_rows_hold_whatever_can_meet(size: int) -> None:
     assert len(chosen) < len(ROWS) / 5
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("family", AXES["family"])
 def test_every_pair_works(family: str, card: Card, card_models: Path) -> None:
     assert card.run(exercise.try_rows, card_models, [row for row in cover_all(2) if row.family == family]) == []
