@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,7 @@ def draw_sheet(titles: SheetTitles, places: Mapping[tuple[int, ...], Path]) -> G
     layout = _lay_out(titles, largest, scale)
     sheet = Image.new("RGB", layout.size, _PAPER)
     draw = ImageDraw.Draw(sheet)
+    _draw_cells(draw, layout)
     _write_titles(draw, titles, layout)
     for number, (place, path) in enumerate(places.items(), start=1):
         if path in sizes:
@@ -130,6 +132,13 @@ def _lay_out(titles: SheetTitles, largest: tuple[int, int], scale: float) -> _Me
         rows=max(1, len(titles.down)),
         blocks=max(1, len(titles.blocks)),
     )
+
+
+def _draw_cells(draw: ImageDraw.ImageDraw, layout: _Measures) -> None:
+    """The ground of each cell, which is seen where there is no image, or a smaller one."""
+    for place in itertools.product(range(layout.columns), range(layout.rows), range(layout.blocks)):
+        left, top = layout.find(place)
+        draw.rectangle((left, top, left + layout.cell[0] - 1, top + layout.cell[1] - 1), _EMPTY)
 
 
 def _write_titles(draw: ImageDraw.ImageDraw, titles: SheetTitles, layout: _Measures) -> None:
