@@ -268,3 +268,29 @@ def test_a_picture_is_deleted_with_a_way_back_marked_and_its_prompt_copied(
         len(set(own.settings.outputs.rglob("*.png"))) == 1
         and len((own.settings.outputs / "favourites.txt").read_text().split()) == 1
     )
+
+
+COVERED = """(sheet) => {
+  const box = sheet.getBoundingClientRect(), seen = [];
+  const low = Math.min(box.bottom, innerHeight) - 4;
+  for (let x = box.left + 4; x < box.right - 4; x += 12) {
+    for (let y = box.top + 4; y < low; y += 6) {
+      const top = document.elementFromPoint(x, y);
+      if (!sheet.contains(top)) seen.push(`${Math.round(x)}, ${Math.round(y)}: ${top?.className}`);
+    }
+  }
+  return seen;
+}"""
+"""Where something of the page lies over an opened sheet."""
+
+
+def test_nothing_of_the_page_paints_through_what_is_opened_over_it(scripted: Studio, page_session: PageSession) -> None:
+    page = page_session(scripted, width=1366, height=768).open()
+    opener, sheet = page.locator("#head [aria-controls=queue-sheet]"), page.locator("#queue-sheet")
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        opener.click()
+        expect(sheet).to_be_visible()
+        assert sheet.evaluate(COVERED) == [], tab.inner_text()
+        opener.click()
+        expect(sheet).to_be_hidden()

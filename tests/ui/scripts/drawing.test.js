@@ -199,3 +199,20 @@ test("a photo is worked on as its file until something is drawn on it, and again
   drawing.addLayer(createLayer(20, 10, "second"));
   equal(findPhoto(drawing.sheet), "");
 });
+
+test("points that come between two frames are drawn at once, and only where they are, on the largest sheet too", () => {
+  const { drawing } = create(2048, 2048), stroke = new Stroke(drawing, drawing.layer, "#ff0000", false);
+  const drawn = [], { stroke: original } = CanvasRenderingContext2D.prototype;
+  const cleared = [], { clearRect } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.stroke = function count() { drawn.push(1); return original.call(this); };
+  CanvasRenderingContext2D.prototype.clearRect = function measure(...box) { cleared.push(box[2] * box[3]); return clearRect.apply(this, box); };
+  try {
+    for (let i = 0; i < 50; i += 1) stroke.to(...[0, 1, 2, 3].map((part) => ({ x: 8 * i + 2 * part, y: 4 * i + part, width: 16 })));
+    stroke.end();
+  } finally {
+    Object.assign(CanvasRenderingContext2D.prototype, { stroke: original, clearRect });
+  }
+  equal(drawn.length, 50, "strokes for 200 points in 50 frames");
+  equal(cleared.every((pixels) => pixels < 64 * 64), true, "only what changed is drawn anew");
+  equal(pixel(drawing.layer.canvas, 200, 100), RED);
+});
