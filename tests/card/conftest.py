@@ -73,12 +73,13 @@ def card_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sd3_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder with a tiny checkpoint of each kind of Stable Diffusion 3 under its name, and an upscaler."""
+    """A models folder with a tiny checkpoint of each kind of Stable Diffusion 3 under its name, and upscalers."""
     folder = tmp_path_factory.mktemp("card-sd3-models")
     for kind in tiny_sd3.NETWORKS:
         parts = {**tiny_sd3.pipeline(kind).components, "transformer": tiny_sd3.transformer(kind, PLACES)}
         diffusers.StableDiffusion3Pipeline(**parts).save_pretrained(folder / kind)
     tiny.pipeline("x4_upscaler").save_pretrained(folder / "x4_upscaler")
+    shutil.copytree(HOUSE / "models" / BUILT_IN, folder / BUILT_IN)
     return folder
 
 
