@@ -43,6 +43,7 @@ def write_control(folder: Path, name: str) -> None:
     """Write a ControlNet for the UNet of a family into ``folder``."""
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(bundled_config(BY_NAME[name], "unet"))
+        assert isinstance(unet, UNet2DConditionModel)
         network = ControlNetModel.from_unet(unet, load_weights_from_unet=False)
     network.save_config(folder)
     shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}

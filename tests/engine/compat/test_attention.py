@@ -88,11 +88,12 @@ def test_perturbed_attention_and_slices_work_together() -> None:
 def test_torchs_attention_answers_the_same_when_it_calls_its_output_layer() -> None:
     """The hooks that widen weights, or bring them to a device, are heard; torch reads the weights past them."""
     torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.MultiheadAttention(16, 4)).eval()
-    attention, tokens, heard = network[0], torch.randn(3, 5, 16), list[bool]()
+    attention, tokens, heard = torch.nn.MultiheadAttention(16, 4).eval(), torch.randn(3, 5, 16), list[bool]()
+    attention.out_proj.register_forward_hook(lambda *_: heard.append(True))
     with torch.inference_mode():
-        wanted = attention(tokens, tokens, tokens, need_weights=False)[0]
-        call_output_layers(network)
-        attention.out_proj.register_forward_hook(lambda *_: heard.append(True))
-        torch.testing.assert_close(attention(tokens, tokens, tokens, need_weights=False)[0], wanted, rtol=1e-5, atol=1e-6)
-    assert heard == [True]
+        wanted, _ = attention(tokens, tokens, tokens, need_weights=False)
+        assert not heard
+        call_output_layers(torch.nn.Sequential(attention))
+        found, _ = attention(tokens, tokens, tokens, need_weights=False)
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+    assert heard
