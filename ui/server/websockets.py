@@ -9,6 +9,7 @@ text message, then the body.
 from __future__ import annotations
 
 import gzip
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -33,21 +34,49 @@ _SCRIPT = "".join(
 ).encode()
 
 
+Key = tuple[str | bytes | bool | tuple[tuple[bytes, bytes], ...], ...]
+"""What the page differs by."""
+
+PAGES = 16
+"""How many pages are kept at most: one for each address under which Easel is reached, with gzip and without."""
+
+
 class Streams:
-    """ASGI middleware inside the request guard: adds the scripts to the page and serves its WebSockets. Forwards all else."""
+    """ASGI middleware inside the request guard: adds the scripts to the page and serves its WebSockets. Forwards all else.
+
+    The page is the same for everybody who asks for it alike, and making it takes as long as a browser takes to show it, so it is
+    made once.
+    """
 
     def __init__(self, inside: ASGIApp) -> None:
         self.inside = inside
+        self._pages: dict[Key, tuple[Message, bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if scope["type"] == "websocket":
             return await self._carry(scope, receive, send)
         if scope["type"] == "http" and scope["path"] == "/":
-            uncompressed = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-            can_unzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
-            return await self.inside({**scope, "headers": uncompressed}, receive, _add_script(send, can_unzip))
+            return await self._send_page(scope, receive, send)
         return await self.inside(scope, receive, send)
+
+    async def _send_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        can_unzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        # Gradio writes the address under which it is reached into the page; proxies tell it in headers of theirs.
+        named = tuple(sorted((name, value) for name, value in scope["headers"] if name == b"host" or name.startswith(b"x-")))
+        key = (scope["method"], scope["scheme"], scope.get("root_path", ""), scope["query_string"], can_unzip, named)
+
+        async def keep(begun: Message, whole: bytes) -> None:
+            if begun["status"] == 200:
+                if len(self._pages) >= PAGES:
+                    self._pages.clear()
+                self._pages[key] = begun, whole
+            await _send_whole(send, begun, whole)
+
+        if key in self._pages:
+            return await _send_whole(send, *self._pages[key])
+        uncompressed = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        await self.inside({**scope, "headers": uncompressed}, receive, _add_script(keep, can_unzip))
 
     async def _carry(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -90,8 +119,13 @@ def _carry_messages(send: Send) -> Send:
     return carry
 
 
-def _add_script(send: Send, can_unzip: bool) -> Send:
-    """``send`` that inserts the scripts at the beginning of the page's head. The page is long, so it is compressed where the
+async def _send_whole(send: Send, begun: Message, whole: bytes) -> None:
+    await send({**begun, "headers": list(begun["headers"])})
+    await send({"type": "http.response.body", "body": whole})
+
+
+def _add_script(send: Callable[[Message, bytes], Awaitable[None]], can_unzip: bool) -> Send:
+    """What hands the page on with the scripts at the beginning of its head. The page is long, so it is compressed where the
     browser ``can_unzip`` it."""
     begun: Message = {}
     page = bytearray()
@@ -111,7 +145,6 @@ def _add_script(send: Send, can_unzip: bool) -> Send:
                 whole = gzip.compress(whole, compresslevel=5)
                 headers["content-encoding"] = "gzip"
             headers["content-length"] = str(len(whole))
-        await send(begun)
-        await send({"type": "http.response.body", "body": whole})
+        await send(begun, whole)
 
     return add

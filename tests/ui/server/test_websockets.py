@@ -15,11 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.testclient import TestClient
 from wsproto import ConnectionType, WSConnection, events
 
 from tests.ui.server.test_request_guard import Served
 from ui.server.request_guard import RequestGuard
-from ui.server.websockets import ENDLESS, Streams
+from ui.server.websockets import ENDLESS, PAGES, Streams
 
 gone = threading.Event()
 
@@ -119,3 +120,26 @@ def test_the_script_is_the_first_thing_in_the_page(page: Streaming) -> None:
     _, small, zipped = page.ask("/", Accept_Encoding="gzip, br")
     assert zipped["content-encoding"] == "gzip" and gzip.decompress(small) == body and int(zipped["content-length"]) == len(small)
     assert b'type="module"' not in page.ask("/other")[1]
+
+
+def test_the_page_is_made_once_for_each_address_under_which_it_is_asked_for() -> None:
+    made: list[str] = []
+
+    async def name(request: Request) -> Response:
+        made.append(request.headers.get("x-forwarded-host", request.headers["host"]))
+        status = 503 if "busy" in request.query_params else 200
+        return HTMLResponse(f"<html><head>{made[-1]} {len(made)}</head></html>", status_code=status)
+
+    client = TestClient(Streams(Starlette(routes=[Route("/", name)])), base_url="http://127.0.0.1")
+    asked: list[tuple[dict[str, str], str]] = [
+        ({}, ""), ({"Host": "my-computer:7860"}, ""), ({"X-Forwarded-Host": "a.example"}, ""),
+        ({"X-Forwarded-Host": "a.example", "X-Forwarded-Proto": "https"}, ""), ({"Accept-Encoding": "identity"}, ""), ({}, "?tab=2"),
+    ]  # fmt: skip
+    first = [client.get(f"/{query}", headers=headers) for headers, query in asked]
+    again = [client.get(f"/{query}", headers=headers) for headers, query in asked]
+    assert len(made) == len(asked) and [each.text for each in first] == [each.text for each in again]
+    assert [each.headers for each in first] == [each.headers for each in again]
+    assert [client.get("/?busy").status_code for _ in range(2)] == [503, 503] and len(made) == len(asked) + 2
+    for number in range(2 * PAGES):
+        assert f"{number}.example" in client.get("/", headers={"Host": f"{number}.example"}).text
+    assert f"127.0.0.1 {len(made) + 1}<" in client.get("/").text, "only so many are kept"
