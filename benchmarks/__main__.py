@@ -17,6 +17,7 @@ NAMES = {
     "idle one, and memory",
     "over_http": "a starter picture over HTTP compared with the same job submitted in Python",
     "diffusers": "plain diffusers, Easel and Easel without OpenVINO, with a full-size checkpoint, beside the arithmetic limit",
+    "controls": "what a control adds to a step, compared with diffusers' own pipeline",
     "speeds": "how much the Speed setting saves, and how far its pictures are from exact ones",
     "loading": "a full-size checkpoint: loading compared with reading its bytes, memory, switches, the first picture after one",
     "memory": "predicted and measured peak memory",
