@@ -57,6 +57,7 @@ def test_search_look_mark_reuse_and_delete(own: Studio, page_session: PageSessio
     show(page, "History")
     before = finished_pictures(own.settings)
     page.on("dialog", lambda dialog: dialog.accept())
+    chosen.locator(".menu summary").click()
     chosen.get_by_role("button", name=messages.TRASH).click()
     expect(page.locator(".thumb")).to_have_count(0)
     gone = before - finished_pictures(own.settings)

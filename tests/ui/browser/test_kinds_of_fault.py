@@ -220,6 +220,7 @@ def test_their_picture_is_looked_at_described_and_its_words_used(own: Studio, pa
     page.get_by_role("option", name="webui/outputs").click()
     page.locator(".thumb").first.click()
     chosen = page.locator("#history-chosen")
+    chosen.locator(".menu summary").click()
     expect(chosen.get_by_role("button", name=messages.TRASH)).to_have_count(0)
     chosen.get_by_role("button", name=messages.DESCRIBE, exact=True).click()
     words = page.locator("#info-words textarea")
