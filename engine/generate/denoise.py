@@ -373,7 +373,7 @@ def vary_noise(noise: torch.Tensor, seed: int, strength: float) -> torch.Tensor:
     """``noise`` moved the share ``strength`` (0..1) of the way to that of another ``seed``, along the great circle between both
     (Shoemake 1985, "slerp"), so that it keeps the length that a network expects of noise."""
     other, _ = draw_noise(seed, tuple(noise.shape))
-    one, two = noise.flatten(), other.flatten()
+    one, two = noise.flatten().double(), other.flatten().double()  # in fewer digits an angle near 0 is not found
     cosine = torch.dot(one, two) / (one.norm() * two.norm())
     angle = torch.acos(cosine.clamp(-1, 1))
     if angle < 1e-6:  # the same seed twice

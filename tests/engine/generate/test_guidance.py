@@ -123,12 +123,13 @@ def test_a_composed_prompt_and_no_guidance_go_with_every_kind(engine: Engine) ->
             assert np.isfinite(read(result.path)).all()
 
 
-def test_layers_that_a_kind_changes_are_neither_compiled_nor_skipped(engine: Engine) -> None:
+@pytest.mark.parametrize("name", UNETS)
+def test_skipped_steps_go_with_every_kind(engine: Engine, name: str) -> None:
     exact, skipping = (
-        engine.local.make(dataclasses.replace(ASKED, guidance="pag", steps=12, speed=speed))[0].path
+        read(engine.local.make(dataclasses.replace(ASKED, guidance=name, steps=12, speed=speed))[0].path)
         for speed in ("exact", "balanced")
     )
-    assert np.array_equal(read(exact), read(skipping))
+    assert 0 < np.abs(exact - skipping).mean() < 0.05
 
 
 def test_an_unknown_kind_is_refused_in_a_sentence(engine: Engine) -> None:

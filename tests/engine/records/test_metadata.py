@@ -28,7 +28,8 @@ from engine.records.record import (
     source_type,
     to_text,
 )
-from engine.requests import KINDS, MAX_SEED, RESOLVED_KINDS, Control, Request, Resolved
+from engine.requests import KINDS, MAX_SEED, RESOLVED_KINDS, Axis, Control, Request, Resolved
+from engine.requests.cells import AXES
 from tests.engine.records.conftest import resolved_with
 
 FORMATS = ("png", "jpeg", "webp")
@@ -48,6 +49,10 @@ def _values(annotation: str) -> st.SearchStrategy:
         "tuple[Control, ...]": st.lists(st.builds(Control, weight=st.floats(0, 2), model=st.text(max_size=20)), max_size=2).map(
             tuple
         ),
+        "tuple[Axis, ...]": st.lists(
+            st.builds(Axis, field=st.sampled_from(sorted(AXES)), values=st.lists(st.text(max_size=20), max_size=3).map(tuple)),
+            max_size=3,
+        ).map(tuple),
         "tuple[tuple[int, int], ...]": st.lists(st.tuples(st.integers(0), st.integers(0)), max_size=3).map(tuple),
     }
     return st.one_of([kinds[part.strip()] for part in annotation.split("|")])

@@ -18,6 +18,7 @@ OWN = {
     "engine/plan/hardware/system.py": "the kernel's word on memory, and the launcher's own stamp",
     "engine/prompt/tokenizer.py": "a folder that was checked before",
     "engine/storage/regular_files.py": "the kernel's list of mounts",
+    "ui/compat/frontend.py": "Gradio's scripts, which come with it",
     "ui/tabs/settings/view.py": "the changelog that comes with Easel",
     "ui/server/scripts.py": "scripts that come with Easel",
     "ui/server/websockets.py": "a script that comes with Easel",
