@@ -205,9 +205,14 @@ test("points that come between two frames are drawn at once, and only where they
   const drawn = [], { stroke: original } = CanvasRenderingContext2D.prototype;
   const cleared = [], { clearRect } = CanvasRenderingContext2D.prototype;
   CanvasRenderingContext2D.prototype.stroke = function count() { drawn.push(1); return original.call(this); };
-  CanvasRenderingContext2D.prototype.clearRect = function measure(...box) { cleared.push(box[2] * box[3]); return clearRect.apply(this, box); };
+  CanvasRenderingContext2D.prototype.clearRect = function measure(...box) {
+    cleared.push(box[2] * box[3]);
+    return clearRect.apply(this, box);
+  };
   try {
-    for (let i = 0; i < 50; i += 1) stroke.to(...[0, 1, 2, 3].map((part) => ({ x: 8 * i + 2 * part, y: 4 * i + part, width: 16 })));
+    for (let i = 0; i < 50; i += 1) {
+      stroke.to(...[0, 1, 2, 3].map((part) => ({ x: 8 * i + 2 * part, y: 4 * i + part, width: 16 })));
+    }
     stroke.end();
   } finally {
     Object.assign(CanvasRenderingContext2D.prototype, { stroke: original, clearRect });
