@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import gradio as gr
 from gradio.components import Component
 
@@ -45,8 +47,11 @@ def create_settings_tab(session: PageSession) -> None:
         known, said = service.read()
         return {**{fields[name]: value for name, value in known.items()}, notice: said, save: gr.update(interactive=True)}
 
-    def keep(values: Values) -> str:
-        return service.save(read_fields(fields, values))
+    turn = asyncio.Lock()
+
+    async def keep(values: Values) -> str:
+        async with turn:  # what was pressed last is saved last
+            return await asyncio.to_thread(service.save, read_fields(fields, values))
 
     session.arrived.add(read, None, [*fields.values(), notice, save])
 

@@ -50,6 +50,7 @@ def results(events: list[Event]) -> list[Path]:
 
 def test_each_cell_is_the_picture_asked_for_alone_and_the_sheet_shows_all(engine: Engine) -> None:
     asked = TextToImage(**SMALL, axes=(SEEDS, STEPS, CHECKPOINTS))
+    engine.local.free_memory()
     events = run(engine.local, asked)
     *cells, sheet = results(events)
     assert [event.index for event in events if isinstance(event, ImageSaved)] == list(range(9))
