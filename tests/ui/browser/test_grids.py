@@ -17,6 +17,7 @@ from ui.common.generate_button import VARIATIONS
 def vary(page: Page, side: str, field: str, values: str) -> None:
     page.locator(f"#text-grid_{side} input").click()
     page.get_by_role("option", name=AXES[field].label, exact=True).click()
+    expect(page.locator(".option-list")).to_have_count(0)
     page.locator(f"#text-grid_{side}_values textarea").fill(values)
 
 
