@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import gradio as gr
 from gradio.components import Component
@@ -47,11 +48,7 @@ def create_settings_tab(session: PageSession) -> None:
         known, said = service.read()
         return {**{fields[name]: value for name, value in known.items()}, notice: said, save: gr.update(interactive=True)}
 
-    turn = asyncio.Lock()
-
-    async def keep(values: Values) -> str:
-        async with turn:  # what was pressed last is saved last
-            return await asyncio.to_thread(service.save, read_fields(fields, values))
+    keep = _save_in_turn(service, fields)
 
     session.arrived.add(read, None, [*fields.values(), notice, save])
 
@@ -68,6 +65,17 @@ def create_settings_tab(session: PageSession) -> None:
     on(save, "click")(keep, set(fields.values()), notice, trigger_mode="multiple")
     typed = [on(each, "input") for each in fields.values()]
     gr.on(typed, None, None, notice, js="() => ['']", trigger_mode="multiple", **QUIET)
+
+
+def _save_in_turn(service: SettingsService, fields: Fields) -> Callable[[Values], Awaitable[str]]:
+    """What saves the form, one press after the other: what was pressed last is what stays."""
+    turn = asyncio.Lock()
+
+    async def keep(values: Values) -> str:
+        async with turn:
+            return await asyncio.to_thread(service.save, read_fields(fields, values))
+
+    return keep
 
 
 def _create_disk(session: PageSession) -> None:
