@@ -267,7 +267,10 @@ def format_value(value: Fact) -> str:
 SKIPPED = ("prompt", "negative_prompt", "count", "precision", "width", "height")
 """Fields of a request that are shown elsewhere or say nothing."""
 
-SAYS_NOTHING: dict[str, Fact] = {"clip_skip": 0, "steps": 0, "prompt_template": "", "negative_template": ""}
+SAYS_NOTHING: dict[str, Fact] = {
+    "clip_skip": 0, "steps": 0, "prompt_template": "", "negative_template": "", "guidance_rescale": 0.0, "hires": False,
+    "schedule": "Default",
+}  # fmt: skip
 """Values with which a field of a resolved request has no effect."""
 
 NAMES = {
