@@ -147,6 +147,14 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def more_patience(browser: Browser) -> Iterator[None]:
+    """For the real engine: the first image waits for torch to be imported, which takes a busy machine minutes."""
+    expect.set_options(timeout=3 * PATIENCE)
+    yield
+    expect.set_options(timeout=PATIENCE)
+
+
 @pytest.fixture(scope="session")
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """The page over the scripted engine, one for all tests: each has a browser of its own."""

@@ -9,26 +9,20 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from engine.negative.comparison import COMPANIONS
 from engine.records import metadata
 from engine.settings import HOUSE, Settings
-from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, ready, show, unfold
+from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, ready, show, unfold
 from tests.ui.browser.test_negatives import field, negatives, open_tab, press
 from tests.ui.browser.test_page import choose, generate, idle, result, settings, write
 from ui import messages
 
+pytestmark = pytest.mark.usefixtures("more_patience")
+
 LONG = "600"
 """Steps that leave time to reload and to stop, at four times the starter's size: a quick machine needs few seconds at its own."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def more_patience(browser: Browser) -> Iterator[None]:
-    """The first image waits for torch to be imported, which takes a busy machine minutes."""
-    expect.set_options(timeout=3 * PATIENCE)
-    yield
-    expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from engine.checkpoints.library.catalogue import Catalogue
 from engine.generate.control.maps import preview_map
@@ -19,25 +19,19 @@ from engine.requests import ResolvedImageToImage
 from engine.settings import Settings
 from tests.engine.checkpoints import tiny
 from tests.engine.checkpoints.controls import create_controlnet
-from tests.ui.browser.conftest import PATIENCE, Studio, Visitor, finished_pictures, unfold_all
+from tests.ui.browser.conftest import Studio, Visitor, finished_pictures, unfold_all
 from tests.ui.browser.drawing import SIDE, distance, field, generate, pad, stroke
 from tests.ui.browser.listening import LISTENING
 from ui import messages
 from ui.server.serve import serve
+
+pytestmark = pytest.mark.usefixtures("more_patience")
 
 RESULT = 64
 """Pixels of the result's sides."""
 
 LINES = [[(150.0, 150.0), (600.0, 150.0)], [(600.0, 300.0), (600.0, 600.0)]]
 """What is drawn, in pixels of the sheet: the pad rounds the corners of a stroke, so each line is one of its own."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def more_patience(browser: Browser) -> Iterator[None]:
-    """The first image waits for torch to be imported, which takes a busy machine minutes."""
-    expect.set_options(timeout=3 * PATIENCE)
-    yield
-    expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

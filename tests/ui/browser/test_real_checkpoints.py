@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from engine import preferences
 from engine.jobs import Jobs
@@ -24,18 +24,12 @@ from tests.ui.browser.listening import LISTENING, heard
 from ui import messages
 from ui.server.serve import serve
 
+pytestmark = pytest.mark.usefixtures("more_patience")
+
 PageSession = Callable[..., Visitor]
 CHECKPOINTS = ("sd1", "sd2_base", "x4_upscaler")
 FEW = "2"
 """Steps."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def more_patience(browser: Browser) -> Iterator[None]:
-    """The first image waits for torch to be imported, which takes a busy machine minutes."""
-    expect.set_options(timeout=3 * PATIENCE)
-    yield
-    expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
